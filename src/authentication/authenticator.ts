@@ -1,0 +1,34 @@
+import type { Identity } from './identity.js';
+
+/**
+ * The certificates a TLS peer presented. One object for the life of a connection, so that what was found
+ * out about it can be remembered by it.
+ */
+export interface PeerCertificates {
+  /** DER, the leaf first; a resumed TLS session may bring the leaf alone. */
+  readonly chain: readonly [leaf: Uint8Array, ...intermediates: Uint8Array[]];
+}
+
+/** All that authenticators see of a request. */
+export interface Credentials {
+  readonly peerCertificates?: PeerCertificates;
+  /** Values as sent (bytes as Latin-1), each header line apart, by lower-case name. */
+  readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
+}
+
+export type Authentication =
+  | { readonly kind: 'authenticated'; readonly identity: Identity }
+  /** Credentials of this method were presented and are not valid. The reason is for the operator's log and
+   * holds no secret; the client is not told. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** The request carries nothing of this method. */
+  | { readonly kind: 'none' };
+
+/** Finds out who sends a request, by one method. */
+export interface Authenticator {
+  /** Short and fixed (`client-certificate`): it becomes a metric's label. */
+  readonly name: string;
+  authenticate(credentials: Credentials): Authentication | Promise<Authentication>;
+}
+
+export const none: Authentication = Object.freeze({ kind: 'none' });

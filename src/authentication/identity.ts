@@ -1,0 +1,30 @@
+/** Who a caller is, as Kubernetes' `user.Info`. */
+export interface Identity {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+export const anonymousName = 'system:anonymous';
+export const authenticatedGroup = 'system:authenticated';
+export const unauthenticatedGroup = 'system:unauthenticated';
+
+/** Who comes without credentials. */
+export const anonymousIdentity: Identity = Object.freeze({
+  name: anonymousName,
+  groups: Object.freeze([unauthenticatedGroup]),
+  extra: Object.freeze({}),
+});
+
+/**
+ * Adds `system:authenticated`, unless a front proxy has already said which of the two the caller is, or
+ * sends the anonymous user.
+ */
+export function withAuthenticatedGroup(identity: Identity): Identity {
+  const { name, groups } = identity;
+  const isTold = groups.includes(authenticatedGroup) || groups.includes(unauthenticatedGroup);
+  return isTold || name === anonymousName
+    ? identity
+    : { ...identity, groups: [...groups, authenticatedGroup] };
+}

@@ -1,0 +1,168 @@
+import { cleanPath, locationOf } from './clean-path.js';
+import { goQuote } from './go-quote.js';
+import { looksShardLevel } from './lookalike.js';
+import { parseRequestTarget } from './request-target.js';
+import { isClusterPath, isLogicalClusterName, isShardName, type Scope } from './scope.js';
+
+/** Which prefixes select a scope: a shard knows clusters, a cache server knows shards and clusters in them. */
+export type ServerKind = 'shard' | 'cache-server';
+
+/** What a request target means, before anyone is asked who they are. */
+export type PathClassification =
+  /** The target or its scope is malformed: 400 with this message. */
+  | { readonly kind: 'bad-request'; readonly message: string }
+  /** Unscoped and not canonical: 307 to the location. `shardLevel`: the target leads to a shard-level path. */
+  | { readonly kind: 'redirect'; readonly location: string; readonly shardLevel: boolean }
+  /** A shard-level path below a scope: 501. */
+  | { readonly kind: 'scoped-shard-level'; readonly scope: Scope; readonly path: string }
+  /** Not a shard-level path, but a router might take it for one: 404. */
+  | { readonly kind: 'lookalike' }
+  /** Bare `/metrics`, or anything below `/metrics/`. */
+  | { readonly kind: 'shard-level'; readonly path: string }
+  /** Everything else; `path` is without its scope. */
+  | { readonly kind: 'other'; readonly path: string; readonly scope: Scope };
+
+/** Maps a raw request target to its meaning; pure, and linear in the target's length. */
+export type PathClassifier = (target: string) => PathClassification;
+
+export interface PathClassifierOptions {
+  /** Default `shard`. */
+  readonly serverKind?: ServerKind;
+  /** The shard-level paths that are served; on a cache server only these do without a shard. */
+  readonly endpoints: readonly string[];
+}
+
+const healthPaths: readonly string[] = ['/livez', '/readyz', '/healthz'];
+const unscoped: Scope = {};
+
+/** Whether a decoded path describes the whole process: `/metrics` and everything below `/metrics/`. */
+export function isShardLevelPath(path: string): boolean {
+  return path === '/metrics' || path.startsWith('/metrics/');
+}
+
+/**
+ * The path rules of a kcp shard or cache server (README, "Differences from kcp", names where they are
+ * stricter).
+ */
+export function createPathClassifier({
+  serverKind = 'shard',
+  endpoints,
+}: PathClassifierOptions): PathClassifier {
+  const rules = serverKind === 'shard' ? shardRules : cacheServerRules([...healthPaths, ...endpoints]);
+  return (target) => {
+    if (endpoints.includes(target)) return { kind: 'shard-level', path: target };
+    const parsed = parseRequestTarget(target);
+    if (parsed === undefined) return badRequest(`invalid request target: ${goQuote(bounded(target))}`);
+    const cleaned = cleanPath(parsed.path);
+    if (cleaned !== parsed.path && !rules.isScoped(parsed.path)) {
+      const location = locationOf(cleaned, parsed.query);
+      return { kind: 'redirect', location, shardLevel: looksShardLevel(target) };
+    }
+    const classified = rules.classify(parsed.path);
+    return classified.kind === 'other' && looksShardLevel(target) ? { kind: 'lookalike' } : classified;
+  };
+}
+
+interface PathRules {
+  isScoped(path: string): boolean;
+  classify(path: string): PathClassification;
+}
+
+const shardRules: PathRules = {
+  isScoped: (path) => path.startsWith('/clusters/'),
+  classify(path) {
+    const cluster = splitPrefix(path, '/clusters/');
+    if (cluster === undefined) return withoutScope(path);
+    return belowCluster(cluster, {}, () => undefined);
+  },
+};
+
+function cacheServerRules(pathsWithoutShard: readonly string[]): PathRules {
+  const withoutService = (path: string): string =>
+    path.startsWith('/services/cache/') ? path.slice('/services/cache'.length) : path;
+  return {
+    isScoped: (path) => path.startsWith('/services/cache/') || path.startsWith('/shards/'),
+    classify(fullPath) {
+      const path = withoutService(fullPath);
+      const shard = splitPrefix(path, '/shards/');
+      if (shard === undefined) {
+        if (cleanPath(path) !== path) return notCanonical(path);
+        return pathsWithoutShard.includes(path)
+          ? withoutScope(path)
+          : badRequest('a shard name is required');
+      }
+      if (shard.rest === '') {
+        return badRequest(`unable to parse shard: no \`/\` found in path ${bounded(shard.name)}`);
+      }
+      if (shard.name === '' && isShardLevelPath(shard.rest)) {
+        return { kind: 'scoped-shard-level', scope: { shard: '*' }, path: shard.rest };
+      }
+      if (!isShardName(shard.name)) {
+        return badRequest(`invalid shard: ${goQuote(bounded(shard.name))} does not match the regex`);
+      }
+      const scope: Scope = { shard: shard.name };
+      const cluster = splitPrefix(shard.rest, '/clusters/');
+      if (cluster === undefined) return withinScope(shard.rest, scope);
+      return belowCluster(cluster, scope, (name) =>
+        isLogicalClusterName(name)
+          ? undefined
+          : `invalid cluster: ${goQuote(bounded(name))} is not a logical cluster name`,
+      );
+    },
+  };
+}
+
+interface PrefixedName {
+  readonly name: string;
+  /** What follows the name, with its leading slash; empty when nothing does. */
+  readonly rest: string;
+}
+
+function splitPrefix(path: string, prefix: string): PrefixedName | undefined {
+  if (!path.startsWith(prefix)) return undefined;
+  const end = path.indexOf('/', prefix.length);
+  return end < 0
+    ? { name: path.slice(prefix.length), rest: '' }
+    : { name: path.slice(prefix.length, end), rest: path.slice(end) };
+}
+
+function belowCluster(
+  { name, rest }: PrefixedName,
+  scope: Scope,
+  furtherFault: (name: string) => string | undefined,
+): PathClassification {
+  // An empty name selects what `*` selects in kcp; neither reaches a shard-level path here.
+  if (name === '' && isShardLevelPath(rest)) {
+    return { kind: 'scoped-shard-level', scope: { ...scope, cluster: '*' }, path: rest };
+  }
+  if (!isClusterPath(name)) {
+    return badRequest(`invalid cluster: ${goQuote(bounded(name))} does not match the regex`);
+  }
+  const fault = furtherFault(name);
+  if (fault !== undefined) return badRequest(fault);
+  return withinScope(rest === '' ? '/' : rest, { ...scope, cluster: name });
+}
+
+function withinScope(path: string, scope: Scope): PathClassification {
+  if (cleanPath(path) !== path) return notCanonical(path);
+  return isShardLevelPath(path)
+    ? { kind: 'scoped-shard-level', scope, path }
+    : { kind: 'other', path, scope };
+}
+
+function withoutScope(path: string): PathClassification {
+  return isShardLevelPath(path) ? { kind: 'shard-level', path } : { kind: 'other', path, scope: unscoped };
+}
+
+function notCanonical(path: string): PathClassification {
+  return badRequest(`path is not canonical: ${goQuote(bounded(path))}`);
+}
+
+function badRequest(message: string): PathClassification {
+  return { kind: 'bad-request', message };
+}
+
+/** A message repeats what was sent, but not all of it. */
+function bounded(text: string): string {
+  return text.length <= 256 ? text : `${text.slice(0, 256)}…`;
+}

@@ -1,0 +1,14 @@
+import type { PolicySink } from '../rbac/policy.js';
+
+/** Where a layer of the policy comes from. */
+export interface PolicySource {
+  /** Of the layer it fills; unique among the sources of one server. */
+  readonly name: string;
+  /**
+   * Begins to write to the sink and goes on until `close`. Resolves once the source is being followed;
+   * rejects for what has to be mended before a start (a broken manifest, say).
+   */
+  start(sink: PolicySink): Promise<void>;
+  /** Stops following; idempotent. The last policy stays in force. */
+  close(): Promise<void>;
+}

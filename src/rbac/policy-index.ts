@@ -1,0 +1,246 @@
+import type { EffectiveIdentity } from './effective-identities.js';
+import type { ClusterRole, ClusterRoleBinding, PolicyObject, Subject } from './objects.js';
+import { RoleReference } from './role-reference.js';
+import { coversVerb, grantsOf, noGrants } from './rules.js';
+import { subjectKey, type SubjectKey } from './subjects.js';
+import { UrlIndex } from './url-index.js';
+
+/** One subject's tie to a role by one binding. */
+export interface Bond {
+  readonly binding: ClusterRoleBinding;
+  readonly subject: Subject;
+  readonly reference: RoleReference;
+}
+
+export type PolicyChange =
+  | { readonly type: 'set'; readonly object: PolicyObject }
+  | { readonly type: 'delete'; readonly kind: PolicyObject['kind']; readonly name: string };
+
+/** Nearly every subject is tied to a role by one binding: a set only where there are more. */
+type Bonds = Bond | Set<Bond>;
+type SubjectTable = Map<string, Map<RoleReference, Bonds>>;
+
+interface Layer {
+  readonly roles: Map<string, ClusterRole>;
+  readonly bindings: Map<string, { readonly binding: ClusterRoleBinding; readonly bonds: readonly Bond[] }>;
+  readonly references: Map<string, RoleReference>;
+}
+
+/**
+ * The policy, held so that a decision looks up the caller's own names: its cost grows neither with the
+ * bindings nor with the roles, and a change costs what the changed object holds.
+ *
+ * Layers keep sources apart. A binding's role is looked for in its own layer, then in those named after it,
+ * as kcp looks first into the root workspace and then into its bootstrap policy.
+ */
+export class PolicyIndex {
+  readonly #layers: ReadonlyMap<string, Layer>;
+  readonly #urls = new UrlIndex();
+  readonly #users: SubjectTable = new Map();
+  readonly #groups: SubjectTable = new Map();
+
+  constructor(layers: readonly string[]) {
+    this.#layers = new Map(
+      layers.map((name) => [name, { roles: new Map(), bindings: new Map(), references: new Map() }]),
+    );
+  }
+
+  /** The bond that grants `verb` on `path` to one of the identities, if any does. */
+  find(identities: readonly EffectiveIdentity[], verb: string, path: string): Bond | undefined {
+    const candidates = this.#urls.rolesFor(path);
+    if (candidates.length === 0) return undefined;
+    for (const { name, groups } of identities) {
+      const found = findBond(this.#users.get(name), candidates, verb);
+      if (found !== undefined) return found;
+      for (const group of groups) {
+        const foundByGroup = findBond(this.#groups.get(group), candidates, verb);
+        if (foundByGroup !== undefined) return foundByGroup;
+      }
+    }
+    return undefined;
+  }
+
+  apply(layerName: string, change: PolicyChange): void {
+    const layer = this.#layer(layerName);
+    if (change.type === 'set') {
+      if (change.object.kind === 'ClusterRole') this.#setRole(layer, change.object);
+      else this.#setBinding(layerName, layer, change.object);
+    } else if (change.kind === 'ClusterRole') this.#deleteRole(layer, change.name);
+    else this.#deleteBinding(layer, change.name);
+  }
+
+  /** Puts a whole layer in the place of the old one; at no moment is a decision made on half of it. */
+  replace(layerName: string, objects: Iterable<PolicyObject>): void {
+    const layer = this.#layer(layerName);
+    const goneRoles = new Set(layer.roles.keys());
+    const goneBindings = new Set(layer.bindings.keys());
+    for (const object of objects) {
+      (object.kind === 'ClusterRole' ? goneRoles : goneBindings).delete(object.name);
+      this.apply(layerName, { type: 'set', object });
+    }
+    for (const name of goneBindings) this.#deleteBinding(layer, name);
+    for (const name of goneRoles) this.#deleteRole(layer, name);
+  }
+
+  /** All bindings with the rules of their role, for offline questions; walks the whole policy. */
+  *bindings(): Generator<{ layer: string; binding: ClusterRoleBinding; reference: RoleReference }> {
+    for (const [name, layer] of this.#layers) {
+      for (const { binding } of layer.bindings.values()) {
+        const reference = layer.references.get(binding.role);
+        if (reference !== undefined) yield { layer: name, binding, reference };
+      }
+    }
+  }
+
+  /** Whether the role behind a reference grants `verb` on `path`. */
+  covers(reference: RoleReference, verb: string, path: string): boolean {
+    return this.#urls.rolesFor(path).some((roles) => {
+      const verbs = roles.get(reference);
+      return verbs !== undefined && coversVerb(verbs, verb);
+    });
+  }
+
+  /** How many objects a layer holds. */
+  count(layerName: string): { readonly clusterRoles: number; readonly clusterRoleBindings: number } {
+    const { roles, bindings } = this.#layer(layerName);
+    return { clusterRoles: roles.size, clusterRoleBindings: bindings.size };
+  }
+
+  #layer(name: string): Layer {
+    const layer = this.#layers.get(name);
+    if (layer === undefined) throw new RangeError(`no policy layer ${JSON.stringify(name)}`);
+    return layer;
+  }
+
+  #setRole(layer: Layer, role: ClusterRole): void {
+    layer.roles.set(role.name, role);
+    this.#resolveAll(role.name);
+  }
+
+  #deleteRole(layer: Layer, name: string): void {
+    if (layer.roles.delete(name)) this.#resolveAll(name);
+  }
+
+  /** A role may be seen from its own layer and from every one before. */
+  #resolveAll(roleName: string): void {
+    for (const layer of this.#layers.values()) {
+      const reference = layer.references.get(roleName);
+      if (reference !== undefined) this.#resolve(reference);
+    }
+  }
+
+  #resolve(reference: RoleReference): void {
+    const role = this.#roleSeenFrom(reference.layer, reference.role);
+    this.#urls.remove(reference, reference.grants);
+    reference.resolved = role !== undefined;
+    reference.grants = role === undefined ? noGrants : grantsOf(role.rules);
+    this.#urls.add(reference, reference.grants);
+  }
+
+  #roleSeenFrom(layerName: string, roleName: string): ClusterRole | undefined {
+    let reached = false;
+    for (const [name, layer] of this.#layers) {
+      reached ||= name === layerName;
+      const role = reached ? layer.roles.get(roleName) : undefined;
+      if (role !== undefined) return role;
+    }
+    return undefined;
+  }
+
+  #setBinding(layerName: string, layer: Layer, binding: ClusterRoleBinding): void {
+    this.#deleteBinding(layer, binding.name);
+    const reference = this.#reference(layerName, layer, binding.role);
+    reference.bindings += 1;
+    const bonds: Bond[] = [];
+    for (const subject of binding.subjects) {
+      const key = subjectKey(subject);
+      if (key === undefined) continue;
+      const bond: Bond = { binding, subject, reference };
+      bonds.push(bond);
+      tie(this.#table(key), key.name, bond);
+    }
+    layer.bindings.set(binding.name, { binding, bonds });
+  }
+
+  #deleteBinding(layer: Layer, name: string): void {
+    const entry = layer.bindings.get(name);
+    if (entry === undefined) return;
+    layer.bindings.delete(name);
+    for (const bond of entry.bonds) {
+      const key = subjectKey(bond.subject);
+      if (key !== undefined) untie(this.#table(key), key.name, bond);
+    }
+    const reference = layer.references.get(entry.binding.role);
+    if (reference === undefined) return;
+    reference.bindings -= 1;
+    if (reference.bindings > 0) return;
+    layer.references.delete(reference.role);
+    this.#urls.remove(reference, reference.grants);
+  }
+
+  #reference(layerName: string, layer: Layer, role: string): RoleReference {
+    const known = layer.references.get(role);
+    if (known !== undefined) return known;
+    const reference = new RoleReference(layerName, role);
+    layer.references.set(role, reference);
+    this.#resolve(reference);
+    return reference;
+  }
+
+  #table(key: SubjectKey): SubjectTable {
+    return key.kind === 'user' ? this.#users : this.#groups;
+  }
+}
+
+/** Walks the shorter of the subject's roles and the pattern's, so that neither being long matters. */
+function findBond(
+  subjectRoles: ReadonlyMap<RoleReference, Bonds> | undefined,
+  candidates: readonly ReadonlyMap<RoleReference, ReadonlySet<string>>[],
+  verb: string,
+): Bond | undefined {
+  if (subjectRoles === undefined) return undefined;
+  for (const roles of candidates) {
+    if (roles.size < subjectRoles.size) {
+      for (const [reference, verbs] of roles) {
+        const bonds = coversVerb(verbs, verb) ? subjectRoles.get(reference) : undefined;
+        if (bonds !== undefined) return anyOf(bonds);
+      }
+    } else {
+      for (const [reference, bonds] of subjectRoles) {
+        const verbs = roles.get(reference);
+        if (verbs !== undefined && coversVerb(verbs, verb)) return anyOf(bonds);
+      }
+    }
+  }
+  return undefined;
+}
+
+function anyOf(bonds: Bonds): Bond | undefined {
+  if (!(bonds instanceof Set)) return bonds;
+  for (const bond of bonds) return bond;
+  return undefined;
+}
+
+function tie(table: SubjectTable, name: string, bond: Bond): void {
+  let roles = table.get(name);
+  if (roles === undefined) {
+    roles = new Map();
+    table.set(name, roles);
+  }
+  const bonds = roles.get(bond.reference);
+  if (bonds === undefined) roles.set(bond.reference, bond);
+  else if (bonds instanceof Set) bonds.add(bond);
+  else roles.set(bond.reference, new Set([bonds, bond]));
+}
+
+function untie(table: SubjectTable, name: string, bond: Bond): void {
+  const roles = table.get(name);
+  const bonds = roles?.get(bond.reference);
+  if (roles === undefined || bonds === undefined) return;
+  if (bonds instanceof Set) {
+    bonds.delete(bond);
+    if (bonds.size > 0) return;
+  }
+  roles.delete(bond.reference);
+  if (roles.size === 0) table.delete(name);
+}

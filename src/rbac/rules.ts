@@ -1,0 +1,45 @@
+import type { PolicyRule } from './objects.js';
+
+/** Verbs by path or prefix; `*` among the verbs means all. */
+export type VerbsByUrl = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** What a role grants on paths. */
+export interface Grants {
+  readonly exact: VerbsByUrl;
+  /** Keyed by the prefix, without its stars; the empty prefix matches every path. */
+  readonly prefix: VerbsByUrl;
+}
+
+export const noGrants: Grants = { exact: new Map(), prefix: new Map() };
+
+/**
+ * Kubernetes' reading of nonResourceURLs: a URL ending in `*` is a prefix, whatever number of stars it ends
+ * in; any other is met whole, case-sensitively, with no further wildcard.
+ */
+export function grantsOf(rules: readonly PolicyRule[]): Grants {
+  const exact = new Map<string, Set<string>>();
+  const prefix = new Map<string, Set<string>>();
+  for (const rule of rules) {
+    for (const url of rule.nonResourceURLs) {
+      if (url.endsWith('*')) addVerbs(prefix, withoutTrailingStars(url), rule.verbs);
+      else addVerbs(exact, url, rule.verbs);
+    }
+  }
+  return { exact, prefix };
+}
+
+export function coversVerb(verbs: ReadonlySet<string>, verb: string): boolean {
+  return verbs.has(verb) || verbs.has('*');
+}
+
+function addVerbs(byUrl: Map<string, Set<string>>, url: string, verbs: readonly string[]): void {
+  const known = byUrl.get(url);
+  if (known === undefined) byUrl.set(url, new Set(verbs));
+  else for (const verb of verbs) known.add(verb);
+}
+
+function withoutTrailingStars(url: string): string {
+  let end = url.length;
+  while (url.endsWith('*', end) && end > 0) end -= 1;
+  return url.slice(0, end);
+}
