@@ -1,0 +1,151 @@
+// @peculiar/x509 needs the Reflect polyfill before it is loaded.
+import 'reflect-metadata';
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  X509Certificate as ParsedCertificate,
+  type Extension,
+} from '@peculiar/x509';
+import { createHash, X509Certificate } from 'node:crypto';
+
+/** What chain verification and identities need of an X.509 certificate (RFC 5280). */
+export interface Certificate {
+  readonly x509: X509Certificate;
+  /** Lower-case hex of the DER's SHA-256. */
+  readonly sha256Hex: string;
+  /** The last CN, as Go's pkix.Name has it; empty without one. */
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** Milliseconds since the epoch; both ends are still valid. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** For messages. */
+  readonly title: string;
+  readonly isAuthority: boolean;
+  readonly maySignCertificates: boolean;
+  /** pathLenConstraint. */
+  readonly pathLength: number | undefined;
+  /** OIDs; undefined stands for any. */
+  readonly extendedKeyUsages: readonly string[] | undefined;
+  readonly hasNameConstraints: boolean;
+  /** The OID of a critical extension that nothing here honours. */
+  readonly unknownCriticalExtension: string | undefined;
+  readonly hasStrongSignature: boolean;
+}
+
+const extensionIds = {
+  keyUsage: '2.5.29.15',
+  subjectAlternativeName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
+  crlDistributionPoints: '2.5.29.31',
+  certificatePolicies: '2.5.29.32',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+} as const;
+
+/** As in Go, those whose meaning for a client certificate is enforced or nil. */
+const knownExtensions: ReadonlySet<string> = new Set(Object.values(extensionIds));
+
+const keyCertSign: number = KeyUsageFlags.keyCertSign;
+const anyExtendedKeyUsage = '2.5.29.37.0';
+const hashedSignatures: ReadonlySet<string | undefined> = new Set(['ECDSA', 'RSASSA-PKCS1-v1_5', 'RSA-PSS']);
+const strongHashes: ReadonlySet<string | undefined> = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
+
+/** Far above any real one; parsing stays cheap. */
+const maxBytes = 16_384;
+
+/** Reads a DER certificate; undefined for anything else. */
+export function parseCertificate(der: Uint8Array): Certificate | undefined {
+  if (der.length > maxBytes) return undefined;
+  try {
+    return readCertificate(Buffer.from(der.buffer, der.byteOffset, der.length));
+  } catch {
+    return undefined;
+  }
+}
+
+function readCertificate(der: Buffer): Certificate | undefined {
+  const x509 = new X509Certificate(der);
+  // Node looks for PEM first, so that DER with PEM inside would be read as that other certificate.
+  if (!x509.raw.equals(der)) return undefined;
+  const subject = readSubject(x509);
+  if (subject === undefined) return undefined;
+  const parsed = new ParsedCertificate(der);
+  const notBefore = parsed.notBefore.getTime();
+  const notAfter = parsed.notAfter.getTime();
+  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return undefined;
+  const extensions = byId(parsed.extensions);
+  if (extensions === undefined) return undefined;
+  const constraints = typed(extensions, extensionIds.basicConstraints, BasicConstraintsExtension);
+  const keyUsage: number | undefined = typed(extensions, extensionIds.keyUsage, KeyUsagesExtension)?.usages;
+  const usages = typed(extensions, extensionIds.extendedKeyUsage, ExtendedKeyUsageExtension)?.usages;
+  const usageIds = usages?.map(String);
+  return {
+    x509,
+    sha256Hex: createHash('sha256').update(der).digest('hex'),
+    ...subject,
+    notBefore,
+    notAfter,
+    title: titleOf(x509),
+    isAuthority: constraints?.ca === true,
+    maySignCertificates: keyUsage === undefined || (keyUsage & keyCertSign) !== 0,
+    pathLength: constraints?.pathLength,
+    extendedKeyUsages: usageIds?.includes(anyExtendedKeyUsage) === true ? undefined : usageIds,
+    hasNameConstraints: extensions.has(extensionIds.nameConstraints),
+    unknownCriticalExtension: parsed.extensions.find(isUnknownCritical)?.type,
+    hasStrongSignature: isStrong(parsed.signatureAlgorithm),
+  };
+}
+
+/** OpenSSL's reading: every string type, bad ones refused, multi-valued RDNs in the order they are encoded. */
+function readSubject(x509: X509Certificate): Pick<Certificate, 'commonName' | 'organizations'> | undefined {
+  const { subject }: { readonly subject?: Readonly<Record<string, unknown>> } = x509.toLegacyObject();
+  if (subject === undefined) return undefined;
+  return {
+    commonName: texts(subject['CN']).at(-1) ?? '',
+    organizations: Object.freeze(texts(subject['O'])),
+  };
+}
+
+function texts(value: unknown): readonly string[] {
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return values.filter((item) => typeof item === 'string');
+}
+
+/** Undefined when one is there twice (RFC 5280, 4.2), since readers differ in which of them counts. */
+function byId(extensions: readonly Extension[]): ReadonlyMap<string, Extension> | undefined {
+  const map = new Map(extensions.map((extension) => [extension.type, extension]));
+  return map.size === extensions.length ? map : undefined;
+}
+
+function typed<T extends Extension>(
+  extensions: ReadonlyMap<string, Extension>,
+  id: string,
+  type: new (...parameters: never[]) => T,
+): T | undefined {
+  const extension = extensions.get(id);
+  if (extension === undefined || extension instanceof type) return extension;
+  throw new TypeError(`extension ${id} was read as another`);
+}
+
+function isUnknownCritical({ critical, type }: Extension): boolean {
+  return critical && !knownExtensions.has(type);
+}
+
+function titleOf(x509: X509Certificate): string {
+  // Node's types do not know that an empty name is undefined.
+  const { subject = '' }: { readonly subject?: string } = x509;
+  return JSON.stringify(subject.replaceAll('\n', ', ').slice(0, 200));
+}
+
+interface SignatureAlgorithm {
+  readonly name?: string;
+  readonly hash?: { readonly name?: string };
+}
+
+function isStrong({ name, hash }: SignatureAlgorithm): boolean {
+  return name === 'Ed25519' || (hashedSignatures.has(name) && strongHashes.has(hash?.name));
+}

@@ -1,0 +1,116 @@
+import { none, type Authentication, type Authenticator, type Credentials } from './authenticator.js';
+import type { CertificateVerifier } from './certificate-verifier.js';
+import { decodeHeaderValue, HeaderEncodingError } from './header-value.js';
+import type { Identity } from './identity.js';
+
+export interface RequestHeaderOptions {
+  /** For the front proxy's own certificate. */
+  readonly verifier: CertificateVerifier;
+  /** CNs a front proxy may have; any, if empty. */
+  readonly allowedNames: readonly string[];
+  /** Header names in any case, the first with a value counts. */
+  readonly usernameHeaders: readonly string[];
+  readonly uidHeaders: readonly string[];
+  /** Header names in any case, all of them count. */
+  readonly groupHeaders: readonly string[];
+  /** What precedes the extra's key in a header's name, in any case. */
+  readonly extraHeadersPrefixes: readonly string[];
+}
+
+type Headers = Credentials['headers'];
+
+/**
+ * Kubernetes' request-header authenticator: a front proxy that proves itself with a certificate says in
+ * headers who sends the request.
+ */
+export function requestHeaderAuthenticator({
+  verifier,
+  allowedNames,
+  ...names
+}: RequestHeaderOptions): Authenticator {
+  const usernameHeaders = lowerCased(names.usernameHeaders);
+  const uidHeaders = lowerCased(names.uidHeaders);
+  const groupHeaders = lowerCased(names.groupHeaders);
+  const extraPrefixes = lowerCased(names.extraHeadersPrefixes);
+  const allowed = new Set(allowedNames);
+
+  function identityIn(headers: Headers): Identity | undefined {
+    const name = firstValue(headers, usernameHeaders);
+    if (name === '') return undefined;
+    const uid = firstValue(headers, uidHeaders);
+    const groups = everyValue(headers, groupHeaders);
+    const extra = extraIn(headers, extraPrefixes);
+    return Object.freeze(uid === '' ? { name, groups, extra } : { name, uid, groups, extra });
+  }
+
+  return {
+    name: 'request-header',
+    authenticate({ peerCertificates, headers }) {
+      if (peerCertificates === undefined) return none;
+      const verification = verifier.verify(peerCertificates);
+      if (verification.kind === 'refused') return verification;
+      if (allowed.size > 0 && !allowed.has(verification.commonName)) {
+        return refused(`front proxy ${JSON.stringify(verification.commonName)} is not an allowed name`);
+      }
+      try {
+        const identity = identityIn(headers);
+        return identity === undefined ? none : { kind: 'authenticated', identity };
+      } catch (error) {
+        if (error instanceof HeaderEncodingError) return refused(error.message);
+        throw error;
+      }
+    },
+  };
+}
+
+function refused(reason: string): Authentication {
+  return { kind: 'refused', reason };
+}
+
+function lowerCased(names: readonly string[]): readonly string[] {
+  return names.map((name) => name.trim().toLowerCase());
+}
+
+/** Of each header only the first line is looked at, even if it is empty. */
+function firstValue(headers: Headers, names: readonly string[]): string {
+  for (const name of names) {
+    const [line = ''] = linesOf(headers, name);
+    const value = decodeHeaderValue(line, name);
+    if (value !== '') return value;
+  }
+  return '';
+}
+
+function everyValue(headers: Headers, names: readonly string[]): readonly string[] {
+  return names
+    .flatMap((name) => linesOf(headers, name).map((line) => decodeHeaderValue(line, name)))
+    .filter((value) => value !== '');
+}
+
+function extraIn(headers: Headers, prefixes: readonly string[]): Identity['extra'] {
+  const extra = new Map<string, string[]>();
+  for (const prefix of prefixes) {
+    for (const name of Object.keys(headers)) {
+      if (!name.startsWith(prefix)) continue;
+      const key = extraKey(name.slice(prefix.length), name);
+      const values = linesOf(headers, name).map((line) => decodeHeaderValue(line, name));
+      extra.set(key, [...(extra.get(key) ?? []), ...values]);
+    }
+  }
+  // Without a prototype: `__proto__` is a key like any other.
+  return Object.assign(Object.create(null), Object.fromEntries(extra)) as Identity['extra'];
+}
+
+function linesOf(headers: Headers, name: string): readonly string[] {
+  return Object.hasOwn(headers, name) ? (headers[name] ?? []) : [];
+}
+
+/** Percent-decoded as Go's PathUnescape; kept as it is with a broken escape in it. */
+function extraKey(encoded: string, headerName: string): string {
+  if (!encoded.includes('%') || /%(?![0-9a-f]{2})/.test(encoded)) return encoded;
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw new HeaderEncodingError(headerName);
+  }
+}

@@ -1,0 +1,63 @@
+import type { Authenticator, Credentials } from './authenticator.js';
+import { anonymousIdentity, withAuthenticatedGroup, type Identity } from './identity.js';
+
+/** Why one method did not accept what was presented; for the operator, never for the client. */
+export interface Refusal {
+  readonly authenticator: string;
+  readonly reason: string;
+}
+
+export type UnionAuthentication =
+  | { readonly kind: 'authenticated'; readonly identity: Identity; readonly authenticator: string }
+  | { readonly kind: 'unauthenticated'; readonly refusals: readonly Refusal[] };
+
+export interface AuthenticatorUnionOptions {
+  /** Asked in this order; the first that accepts wins. */
+  readonly authenticators: readonly Authenticator[];
+  /** Whether a request without credentials is `system:anonymous`. */
+  readonly anonymous: boolean;
+}
+
+/**
+ * Asks one authenticator after another, as Kubernetes' union does. A request whose credentials were all
+ * refused stays unauthenticated: it must never be treated better, or worse, than it asked to be, and so
+ * never as anonymous. An authenticator that fails counts as one that refused.
+ */
+export function authenticatorUnion({
+  authenticators,
+  anonymous,
+}: AuthenticatorUnionOptions): (credentials: Credentials) => Promise<UnionAuthentication> {
+  const completed = new WeakMap<Identity, Identity>();
+  const complete = (identity: Identity): Identity => {
+    let known = completed.get(identity);
+    if (known === undefined) {
+      known = withAuthenticatedGroup(identity);
+      completed.set(identity, known);
+    }
+    return known;
+  };
+  return async (credentials) => {
+    const refusals: Refusal[] = [];
+    for (const authenticator of authenticators) {
+      const { name } = authenticator;
+      try {
+        const pending = authenticator.authenticate(credentials);
+        const result = pending instanceof Promise ? await pending : pending;
+        if (result.kind === 'authenticated') {
+          return { kind: 'authenticated', identity: complete(result.identity), authenticator: name };
+        }
+        if (result.kind === 'refused') refusals.push({ authenticator: name, reason: result.reason });
+      } catch (error) {
+        refusals.push({ authenticator: name, reason: `failed: ${errorClass(error)}` });
+      }
+    }
+    return refusals.length === 0 && anonymous
+      ? { kind: 'authenticated', identity: anonymousIdentity, authenticator: 'anonymous' }
+      : { kind: 'unauthenticated', refusals };
+  };
+}
+
+/** A message may quote what was presented; the class cannot. */
+function errorClass(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : typeof error;
+}

@@ -1,0 +1,52 @@
+import type { Identity } from '../authentication/identity.js';
+import { effectiveIdentities, type EffectiveIdentity } from '../rbac/effective-identities.js';
+import type { Policy } from '../rbac/policy.js';
+import { describeSubject } from '../rbac/subjects.js';
+import { allow, noOpinion, type Authorizer, type Decision } from './authorizer.js';
+
+/** No decision can be made on the policy now; the client should come back later (503). */
+export class PolicyUnavailableError extends Error {
+  override readonly name = 'PolicyUnavailableError';
+  readonly code = 'ERR_POLICY_UNAVAILABLE';
+}
+
+export interface RbacAuthorizerOptions {
+  readonly policy: Policy;
+  /** The logical cluster whose policy this is. Default `root`. */
+  readonly cluster?: string;
+}
+
+const tooManyWarrants: Decision = Object.freeze({
+  decision: 'deny',
+  reason: 'more warrants, or deeper nested ones, than are followed',
+});
+const nothingGrants: Decision = Object.freeze(noOpinion());
+
+/** Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. */
+export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptions): Authorizer {
+  // A connection keeps its identity object: who counts for him is worked out once.
+  const known = new WeakMap<Identity, readonly EffectiveIdentity[]>();
+  const identitiesOf = (identity: Identity): readonly EffectiveIdentity[] | undefined => {
+    const remembered = known.get(identity);
+    if (remembered !== undefined) return remembered;
+    const identities = effectiveIdentities(identity, cluster);
+    if (identities !== undefined) known.set(identity, identities);
+    return identities;
+  };
+  return {
+    name: 'RBAC',
+    authorize({ identity, verb, path }) {
+      const fault = policy.unavailable();
+      if (fault !== undefined) throw new PolicyUnavailableError(fault);
+      const identities = identitiesOf(identity);
+      if (identities === undefined) return tooManyWarrants;
+      const bond = policy.find(identities, verb, path);
+      if (bond === undefined) return nothingGrants;
+      const { binding, subject } = bond;
+      return allow(
+        `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
+          ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}`,
+      );
+    },
+  };
+}

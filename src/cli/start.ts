@@ -1,0 +1,128 @@
+import { pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { registriesExposition } from '../exposition/registries.js';
+import type { ServerKind } from '../paths/classify.js';
+import type { OpenPolicy } from '../policy-sources/open-policy.js';
+import { startServer, type RunningServer } from '../server/start-server.js';
+import type { Logger } from '../server/logger.js';
+import { FilterMetrics } from '../telemetry/filter-metrics.js';
+import { registerPolicyMetrics } from '../telemetry/policy-metrics.js';
+import { authenticationFlags, authenticationOf } from './authentication-flags.js';
+import { parseChoice } from './flag-values.js';
+import { valueOf, type Flag, type FlagValues } from './flags.js';
+import {
+  authorizationFlags,
+  authorizersOf,
+  maxPolicyStaleness,
+  namesPolicySource,
+  openPolicyOf,
+  policyFlags,
+} from './policy-flags.js';
+import { servingFlags, servingOf } from './serving-flags.js';
+import { UsageError } from './usage-error.js';
+
+const modes: readonly ServerKind[] = ['shard', 'cache-server'];
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+
+const mode: Flag = {
+  name: '--mode',
+  value: 'mode',
+  description: `whose path rules apply: ${modes.join(' or ')}; required`,
+};
+const logLevel: Flag = {
+  name: '--log-level',
+  value: 'level',
+  default: 'info',
+  description: `${logLevels.join(', ')}; debug writes one line a request`,
+};
+
+export const startFlags: readonly Flag[] = [
+  mode,
+  ...servingFlags,
+  ...authenticationFlags,
+  ...authorizationFlags,
+  ...policyFlags,
+  maxPolicyStaleness,
+  logLevel,
+];
+
+/**
+ * Starts the server the flags describe. Everything is read and checked before it listens.
+ *
+ * @throws UsageError naming the flag to mend; then nothing listens.
+ */
+export async function start(values: FlagValues): Promise<RunningServer> {
+  const given = valueOf(values, mode);
+  if (given === undefined) throw new UsageError(`${mode.name}: required: ${modes.join(' or ')}`);
+  const serverKind = parseChoice(mode.name, given, modes);
+  const level = parseChoice(logLevel.name, valueOf(values, logLevel) ?? '', logLevels);
+  const logger: Logger = pino({ name: 'kcp-metrics-filter', level }, pino.destination({ fd: 2, sync: true }));
+
+  const { authenticators, anonymous, authorities } = authenticationOf(values, serverKind);
+  const { isSelfSigned, ...serving } = await servingOf(values, authorities);
+  const registry = new Registry();
+  const telemetry = new FilterMetrics(registry);
+  // A cache server knows no RBAC unless it is told where to find some.
+  const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
+  authorizersOf(values, undefined);
+  const policy = hasPolicy ? await openFollowedPolicy(values, telemetry, logger) : undefined;
+  if (isSelfSigned) logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
+  if (authenticators.length === 0) {
+    logger.warn({}, 'no --client-ca-file, --token-auth-file or --requestheader-client-ca-file: everybody is anonymous');
+  }
+  if (policy !== undefined) registerPolicyMetrics(registry, () => policy.policy.status());
+  collectDefaultMetrics({ register: registry });
+  try {
+    const server = await startServer({
+      ...serving,
+      serverKind,
+      exposition: registriesExposition({
+        registries: [registry],
+        onFailure: (failure) => {
+          telemetry.collectorFailure(failure);
+        },
+      }),
+      authenticators,
+      anonymous,
+      authorizers: authorizersOf(values, policy?.policy),
+      telemetry,
+      logger,
+      ...(policy === undefined ? {} : { policy }),
+    });
+    logger.info({ url: server.url, mode: serverKind }, 'listening');
+    return server;
+  } catch (error) {
+    await policy?.close();
+    if (isAddressFault(error)) throw new UsageError(`--bind-address, --secure-port: ${error.message}`);
+    throw error;
+  }
+}
+
+function openFollowedPolicy(
+  values: FlagValues,
+  telemetry: FilterMetrics,
+  logger: Logger,
+): Promise<OpenPolicy> {
+  const said = new Set<string>();
+  return openPolicyOf(values, {
+    onWarning: (message) => {
+      logger.warn({}, message);
+    },
+    onReload: (source, result) => {
+      telemetry.policyReload(source, result.result);
+      if (result.result === 'failure') logger.error({ source }, result.message);
+      else logger.info({ source }, 'policy reloaded');
+    },
+    onChange: (policy) => {
+      for (const { name, role, origin = 'policy' } of policy.danglingBindings()) {
+        const message = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
+        if (!said.has(message)) logger.warn({}, message);
+        said.add(message);
+      }
+    },
+  });
+}
+
+function isAddressFault(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind');
+}

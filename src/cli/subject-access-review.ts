@@ -1,0 +1,101 @@
+import { parseAllDocuments } from 'yaml';
+import type { Attributes } from '../authorization/authorizer.js';
+
+/** A SubjectAccessReview as it came, and what it asks; nothing where it asks about a resource. */
+export interface Review {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly attributes: Attributes | undefined;
+}
+
+/** Reads SubjectAccessReviews: JSON, JSON lines or YAML documents, single or in a List. @throws Error */
+export function parseReviews(text: string): readonly Review[] {
+  return parseDocuments(text)
+    .flatMap((document, at) => itemsOf(document, `document ${at + 1}`))
+    .map(({ document, where }) => reviewOf(document, where));
+}
+
+function parseDocuments(text: string): readonly unknown[] {
+  if (/^\s*\{/.test(text)) {
+    try {
+      return [JSON.parse(text) as unknown];
+    } catch {
+      const lines = text.split('\n').filter((line) => line.trim() !== '');
+      const documents = lines.map(parseLine);
+      if (documents.every((document) => document !== undefined)) return documents;
+    }
+  }
+  return parseAllDocuments(text).flatMap((document, at) => {
+    const [fault] = document.errors;
+    if (fault !== undefined) throw new Error(`document ${at + 1}: ${fault.message.split('\n')[0] ?? 'not YAML'}`);
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    return value === null || value === undefined ? [] : [value];
+  });
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Located {
+  readonly document: unknown;
+  readonly where: string;
+}
+
+function itemsOf(document: unknown, where: string): readonly Located[] {
+  const kind = fieldOf(document, 'kind');
+  const items = fieldOf(document, 'items');
+  if ((kind !== 'List' && kind !== 'SubjectAccessReviewList') || !Array.isArray(items)) {
+    return [{ document, where }];
+  }
+  return items.map((item: unknown, at) => ({ document: item, where: `${where}, item ${at + 1}` }));
+}
+
+function reviewOf(document: unknown, where: string): Review {
+  if (!isRecord(document)) throw new Error(`${where}: not an object`);
+  const { kind, apiVersion, spec } = document;
+  if (kind !== 'SubjectAccessReview') throw new Error(`${where}: kind is not SubjectAccessReview`);
+  if (apiVersion !== 'authorization.k8s.io/v1') throw new Error(`${where}: apiVersion is not authorization.k8s.io/v1`);
+  if (!isRecord(spec)) throw new Error(`${where}: spec is missing`);
+  const asked = spec['nonResourceAttributes'];
+  if (asked === undefined || asked === null) return { document, attributes: undefined };
+  const groups = textList(spec['groups'], `${where}: spec.groups`);
+  const extra = isRecord(spec['extra']) ? Object.entries(spec['extra']) : [];
+  return {
+    document,
+    attributes: {
+      identity: {
+        name: text(spec['user'], `${where}: spec.user`),
+        groups,
+        extra: Object.fromEntries(
+          extra.map(([key, values]) => [key, textList(values, `${where}: spec.extra`)]),
+        ),
+      },
+      verb: text(fieldOf(asked, 'verb'), `${where}: spec.nonResourceAttributes.verb`),
+      path: text(fieldOf(asked, 'path'), `${where}: spec.nonResourceAttributes.path`),
+    },
+  };
+}
+
+function text(value: unknown, where: string): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value !== 'string') throw new Error(`${where}: not a string`);
+  return value;
+}
+
+function textList(value: unknown, where: string): readonly string[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw new Error(`${where}: not a list`);
+  return value.map((item: unknown) => text(item, where));
+}
+
+function fieldOf(value: unknown, field: string): unknown {
+  return isRecord(value) ? value[field] : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

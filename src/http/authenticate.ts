@@ -1,0 +1,53 @@
+import type { Authenticator } from '../authentication/authenticator.js';
+import { authenticatorUnion } from '../authentication/union.js';
+import { goQuote } from '../paths/go-quote.js';
+import { credentialsOf } from './credentials.js';
+import type { Middleware, Request } from './middleware.js';
+import { requestState } from './request-state.js';
+import { sendStatus } from './status.js';
+
+export interface AuthenticateOptions {
+  /** Asked in this order; the first that accepts wins. */
+  readonly authenticators: readonly Authenticator[];
+  /** Whether a request without credentials goes on as `system:anonymous`. Default false. */
+  readonly anonymous?: boolean;
+  /** Told of every attempt. */
+  readonly onAttempt?: (result: 'success' | 'failure', seconds: number) => void;
+}
+
+/** Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. */
+export function authenticate({
+  authenticators,
+  anonymous = false,
+  onAttempt = () => undefined,
+}: AuthenticateOptions): Middleware {
+  const union = authenticatorUnion({ authenticators, anonymous });
+  return (request, response, next) => {
+    const started = performance.now();
+    union(credentialsOf(request)).then((result) => {
+      const state = requestState(request);
+      const isKnown = result.kind === 'authenticated';
+      onAttempt(isKnown ? 'success' : 'failure', (performance.now() - started) / 1000);
+      if (!isKnown) {
+        state.refusals = result.refusals;
+        sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+        return;
+      }
+      state.identity = result.identity;
+      state.authenticator = result.authenticator;
+      if (isImpersonating(request)) {
+        state.verdict = { decision: 'deny', reason: 'impersonation is not served' };
+        const message = `forbidden: User ${goQuote(result.identity.name)} cannot impersonate here: impersonation is not served`;
+        sendStatus(request, response, 'Forbidden', message);
+        return;
+      }
+      next();
+    }, next);
+  };
+}
+
+/** To ignore the headers would be to act with more rights than were asked for. */
+function isImpersonating(request: Request): boolean {
+  for (const name in request.headers) if (name.startsWith('impersonate-')) return true;
+  return false;
+}

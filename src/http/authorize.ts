@@ -1,0 +1,65 @@
+import type { Authorizer } from '../authorization/authorizer.js';
+import { PolicyUnavailableError } from '../authorization/rbac.js';
+import { authorizerUnion, type DecisionObserver } from '../authorization/union.js';
+import { goQuote } from '../paths/go-quote.js';
+import { parseRequestTarget } from '../paths/request-target.js';
+import { requestTarget, type Middleware, type Request } from './middleware.js';
+import { requestState } from './request-state.js';
+import { errorClass, sendInternalError, sendStatus } from './status.js';
+
+export interface AuthorizeOptions {
+  /** Asked in this order; the first opinion wins, and without one nothing is allowed. */
+  readonly authorizers: readonly Authorizer[];
+  /** Appended to a refusal's message; kcp shards say `access denied`. Default: nothing. */
+  readonly denialSuffix?: string;
+  /** Told what each authorizer said. */
+  readonly onDecision?: DecisionObserver;
+}
+
+const retryAfterSeconds = '1';
+
+/** Stands behind `authenticate`: lets pass what an authorizer allows, and nothing else. */
+export function authorize({ authorizers, denialSuffix, onDecision }: AuthorizeOptions): Middleware {
+  const union = authorizerUnion(authorizers, onDecision);
+  return (request, response, next) => {
+    const state = requestState(request);
+    const { identity } = state;
+    const path = pathOf(request);
+    if (identity === undefined || path === undefined) {
+      // Reached only where `authenticate` was left out: nobody is known, so nobody is allowed.
+      sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+      return;
+    }
+    const verb = (request.method ?? '').toLowerCase();
+    union({ identity, verb, path }).then(
+      (verdict) => {
+        state.verdict = verdict;
+        if (verdict.decision === 'allow') {
+          next();
+          return;
+        }
+        const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
+        const message = `forbidden: User ${goQuote(identity.name)} cannot ${verb} path ${goQuote(path)}${suffix}`;
+        sendStatus(request, response, 'Forbidden', message);
+      },
+      (error: unknown) => {
+        if (error instanceof PolicyUnavailableError) {
+          state.verdict = { decision: 'no-opinion', reason: error.message };
+          sendStatus(request, response, 'ServiceUnavailable', 'the policy is not available', {
+            'Retry-After': retryAfterSeconds,
+          });
+          return;
+        }
+        state.verdict = { decision: 'no-opinion', reason: `authorizer failed: ${errorClass(error)}` };
+        sendInternalError(request, response, error);
+      },
+    );
+  };
+}
+
+/** The path as the classifier saw it, without its scope; alone, the decoded path of the target. */
+function pathOf(request: Request): string | undefined {
+  const { classification } = requestState(request);
+  if (classification?.kind === 'shard-level' || classification?.kind === 'other') return classification.path;
+  return parseRequestTarget(requestTarget(request))?.path;
+}

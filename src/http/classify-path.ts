@@ -1,0 +1,107 @@
+import type { ServerResponse } from 'node:http';
+import type { PathClassification, PathClassifier, ServerKind } from '../paths/classify.js';
+import { requestTarget, type Middleware, type Request } from './middleware.js';
+import { requestState } from './request-state.js';
+import { sendStatus, sendText } from './status.js';
+
+export interface ClassifyPathOptions {
+  readonly classifier: PathClassifier;
+  /** Decides the wording of the 501. Default `shard`. */
+  readonly serverKind?: ServerKind;
+  /**
+   * `shard-level` answers or passes on only what concerns shard-level paths, so that the filter can stand in
+   * front of any application; `all` also redirects other paths that are not canonical.
+   */
+  readonly extent: 'shard-level' | 'all';
+  /**
+   * Answers a shard-level path below a scope in place of the 501, after an authorization of its own: kcp
+   * keeps that place for metrics of one workspace.
+   */
+  readonly scopedEndpoint?: Middleware;
+  /** Told of every request turned away here, by its status code. */
+  readonly onRejected?: (code: number) => void;
+}
+
+/** kcp's wording, by kind of server. */
+const notAvailable: Readonly<Record<ServerKind, string>> = {
+  shard: 'shard-level endpoint not available at workspace scope\n',
+  'cache-server': 'shard-level endpoint not available at shard or workspace scope\n',
+};
+
+/** More header fields than any client sends; Node would silently drop those beyond its own limit. */
+const maxHeaderFields = 1000;
+
+/**
+ * Stands first: what a path means does not depend on who asks, and a stranger who asks for a scoped path
+ * must not learn from a 401 or 403 whether its workspace exists.
+ */
+export function classifyPath({
+  classifier,
+  serverKind = 'shard',
+  extent,
+  scopedEndpoint,
+  onRejected = () => undefined,
+}: ClassifyPathOptions): Middleware {
+  const reject = (request: Request, code: number, rejected: string): void => {
+    requestState(request).rejected = rejected;
+    onRejected(code);
+  };
+  return (request, response, next) => {
+    if (request.rawHeaders.length > 2 * maxHeaderFields) {
+      reject(request, 431, 'too many header fields');
+      sendStatus(request, response, 'RequestHeaderFieldsTooLarge', 'too many header fields');
+      return;
+    }
+    const classification = classifyAsSentAndAsRouted(classifier, request);
+    requestState(request).classification = classification;
+    switch (classification.kind) {
+      case 'bad-request':
+        reject(request, 400, classification.message);
+        sendStatus(request, response, 'BadRequest', classification.message);
+        return;
+      case 'redirect':
+        if (extent === 'shard-level' && !classification.shardLevel) {
+          next();
+          return;
+        }
+        reject(request, 307, 'path is not canonical');
+        redirect(request, response, classification.location);
+        return;
+      case 'scoped-shard-level':
+        if (scopedEndpoint !== undefined) {
+          scopedEndpoint(request, response, next);
+          return;
+        }
+        reject(request, 501, notAvailable[serverKind].trimEnd());
+        sendText(request, response, 501, notAvailable[serverKind]);
+        return;
+      case 'lookalike':
+        reject(request, 404, 'looks like a shard-level path');
+        sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
+        return;
+      case 'shard-level':
+      case 'other':
+        next();
+    }
+  };
+}
+
+/**
+ * The target as it was sent decides. Where a middleware in front has rewritten the URL, as kcp's own handler
+ * strips a scope, a rewritten URL that leads to a shard-level path is a scoped request for it.
+ */
+function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request): PathClassification {
+  const sent = requestTarget(request);
+  const classification = classifier(sent);
+  if (request.originalUrl === undefined || classification.kind !== 'other') return classification;
+  const routed = (request.baseUrl ?? '') + (request.url ?? '/');
+  if (routed === sent) return classification;
+  const asRouted = classifier(routed);
+  return asRouted.kind === 'shard-level'
+    ? { kind: 'scoped-shard-level', scope: classification.scope, path: asRouted.path }
+    : classification;
+}
+
+function redirect(request: Request, response: ServerResponse, location: string): void {
+  sendText(request, response, 307, 'Temporary Redirect\n', { Location: location });
+}

@@ -1,0 +1,35 @@
+import { randomUUID } from 'node:crypto';
+import type { Refusal } from '../authentication/union.js';
+import type { Identity } from '../authentication/identity.js';
+import type { Verdict } from '../authorization/union.js';
+import type { PathClassification } from '../paths/classify.js';
+import type { Request } from './middleware.js';
+
+/** What the steps have found out about a request so far. */
+export interface RequestState {
+  /** Kubernetes' Audit-Id: ties an answer to the operator's log. */
+  readonly auditId: string;
+  readonly received: Date;
+  classification?: PathClassification;
+  identity?: Identity;
+  /** Which method established the identity. */
+  authenticator?: string;
+  /** What methods had against the credentials presented. */
+  refusals?: readonly Refusal[];
+  verdict?: Verdict;
+  /** Why the request was turned away before anyone was asked who sends it. */
+  rejected?: string;
+}
+
+// Kept beside the request, not on it: nothing a client or another middleware writes can forge it.
+const states = new WeakMap<Request, RequestState>();
+
+/** The state of a request; made at the first look. */
+export function requestState(request: Request): RequestState {
+  let state = states.get(request);
+  if (state === undefined) {
+    state = { auditId: randomUUID(), received: new Date() };
+    states.set(request, state);
+  }
+  return state;
+}

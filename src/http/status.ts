@@ -1,0 +1,95 @@
+import type { ServerResponse } from 'node:http';
+import { goQuote } from '../paths/go-quote.js';
+import { requestTarget, type Request } from './middleware.js';
+import { requestState } from './request-state.js';
+
+/** Kubernetes' `metav1.StatusReason`, as far as it is used here, with its code. */
+const codes = {
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  RequestHeaderFieldsTooLarge: 431,
+  ServiceUnavailable: 503,
+} as const;
+
+export type StatusReason = keyof typeof codes;
+
+/** Reasons for which Kubernetes fills `details`, with nothing in it for a path that is no resource. */
+const detailed: ReadonlySet<StatusReason> = new Set(['Forbidden', 'NotFound', 'MethodNotAllowed']);
+
+/** Programs that people look at; Kubernetes indents for them. */
+const peopleLook = /^(?:curl|Wget|Mozilla\/5\.0)/;
+
+const unsafeInHtml = /[<>&\u2028\u2029]/g;
+
+/** Answers with a Kubernetes Status, in kube-apiserver's spelling to the byte. */
+export function sendStatus(
+  request: Request,
+  response: ServerResponse,
+  reason: StatusReason,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const code = codes[reason];
+  const status = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason,
+    ...(detailed.has(reason) ? { details: {} } : {}),
+    code,
+  };
+  const indent = peopleLook.test(request.headers['user-agent'] ?? '') ? 2 : undefined;
+  const body = `${JSON.stringify(status, null, indent).replace(unsafeInHtml, escapeAsGo)}\n`;
+  send(request, response, code, body, { ...headers, 'Content-Type': 'application/json' });
+}
+
+/** Answers in plain text, as Go's `http.Error` does. */
+export function sendText(
+  request: Request,
+  response: ServerResponse,
+  code: number,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  send(request, response, code, body, { 'Content-Type': 'text/plain; charset=utf-8', ...headers });
+}
+
+/** Says what failed by its class alone: a message may quote what no client should see. */
+export function sendInternalError(request: Request, response: ServerResponse, error: unknown): void {
+  const target = goQuote(requestTarget(request).slice(0, 256));
+  sendText(request, response, 500, `Internal Server Error: ${target}: ${errorClass(error)}\n`);
+}
+
+export function errorClass(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : typeof error;
+}
+
+/** What every answer carries; a proxy must never keep one of them. */
+export function setCommonHeaders(request: Request, response: ServerResponse): void {
+  response.setHeader('Audit-Id', requestState(request).auditId);
+  response.setHeader('Cache-Control', 'no-cache, private');
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+}
+
+function send(
+  request: Request,
+  response: ServerResponse,
+  code: number,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): void {
+  setCommonHeaders(request, response);
+  response.statusCode = code;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader('Content-Length', Buffer.byteLength(body));
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function escapeAsGo(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,80 @@
+// The filter
+export {
+  metricsFilter,
+  guardSteps,
+  MetricsFilterOptionError,
+  type GuardSteps,
+  type MetricsFilterOptions,
+} from './metrics-filter.js';
+
+// Its steps, each a middleware of its own
+export { audit, type AuditEvent, type AuditSink } from './http/audit.js';
+export { authenticate, type AuthenticateOptions } from './http/authenticate.js';
+export { authorize, type AuthorizeOptions } from './http/authorize.js';
+export { classifyPath, type ClassifyPathOptions } from './http/classify-path.js';
+export { chain, type Middleware, type Next, type Request } from './http/middleware.js';
+export { requestState, type RequestState } from './http/request-state.js';
+export { serveExposition, type ServeExpositionOptions } from './http/serve-exposition.js';
+
+// Paths
+export {
+  createPathClassifier,
+  type PathClassification,
+  type PathClassifier,
+  type PathClassifierOptions,
+  type ServerKind,
+} from './paths/classify.js';
+export type { Scope } from './paths/scope.js';
+export { AlwaysAllowPathError } from './paths/always-allow.js';
+
+// Authentication
+export type {
+  Authentication,
+  Authenticator,
+  Credentials,
+  PeerCertificates,
+} from './authentication/authenticator.js';
+export type { Identity } from './authentication/identity.js';
+export type { Refusal } from './authentication/union.js';
+export {
+  createCertificateVerifier,
+  type CertificateVerifier,
+} from './authentication/certificate-verifier.js';
+export { clientCertificateAuthenticator } from './authentication/client-certificate.js';
+export { requestHeaderAuthenticator } from './authentication/request-header.js';
+export { tokenFileAuthenticator, TokenFileError, type TokenFileOptions } from './authentication/token-file.js';
+
+// Authorization
+export type { Attributes, Authorizer, Decision } from './authorization/authorizer.js';
+export type { DecisionObserver, Verdict } from './authorization/union.js';
+export { alwaysAllowGroups } from './authorization/always-allow-groups.js';
+export { alwaysAllowPaths } from './authorization/always-allow-paths.js';
+export { PolicyUnavailableError, rbacAuthorizer, type RbacAuthorizerOptions } from './authorization/rbac.js';
+
+// Policy
+export type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from './rbac/objects.js';
+export { Policy, type PolicyLayerStatus, type PolicyOptions, type PolicySink, type PolicyState } from './rbac/policy.js';
+export type { PolicyChange } from './rbac/policy-index.js';
+export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy-sources/open-policy.js';
+export type { PolicySource } from './policy-sources/policy-source.js';
+export { directoryPolicySource } from './policy-sources/directory.js';
+export { bootstrapPolicy } from './policy-sources/bootstrap.js';
+export { ManifestError } from './policy-sources/manifest.js';
+
+// Exposition
+export type { Exposition, RenderedExposition, ScrapeRequest } from './exposition/exposition.js';
+export {
+  registriesExposition,
+  RegistriesError,
+  type CollectorFailure,
+  type RegistriesExpositionOptions,
+} from './exposition/registries.js';
+
+// Telemetry
+export { FilterMetrics } from './telemetry/filter-metrics.js';
+export { registerPolicyMetrics } from './telemetry/policy-metrics.js';
+
+// The ready server
+export { startServer, type RunningServer, type ServerOptions } from './server/start-server.js';
+export type { Logger } from './server/logger.js';
+export type { TlsOptions } from './server/tls.js';

@@ -1,0 +1,185 @@
+import type { Authenticator } from './authentication/authenticator.js';
+import type { Authorizer } from './authorization/authorizer.js';
+import type { Exposition } from './exposition/exposition.js';
+import { audit, type AuditSink } from './http/audit.js';
+import { authenticate } from './http/authenticate.js';
+import { authorize } from './http/authorize.js';
+import { classifyPath } from './http/classify-path.js';
+import { chain, type Middleware } from './http/middleware.js';
+import { serveExposition } from './http/serve-exposition.js';
+import { requestState } from './http/request-state.js';
+import { createPathClassifier, isShardLevelPath, type ServerKind } from './paths/classify.js';
+import { FilterMetrics } from './telemetry/filter-metrics.js';
+
+/** An option that cannot be used: `code` is `ERR_OPTION_` and the option's name in capitals. */
+export class MetricsFilterOptionError extends TypeError {
+  override readonly name = 'MetricsFilterOptionError';
+  readonly code: string;
+
+  constructor(
+    readonly option: string,
+    message: string,
+  ) {
+    super(`${option}: ${message}`);
+    this.code = `ERR_OPTION_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+  }
+}
+
+export interface MetricsFilterOptions {
+  /** What `/metrics` serves. */
+  readonly exposition: Exposition;
+  /** Asked in this order who sends a request; the first that accepts wins. */
+  readonly authenticators: readonly Authenticator[];
+  /** Asked in this order whether he may; the first opinion wins, without one it is 403. */
+  readonly authorizers: readonly Authorizer[];
+  /** Whether a request without credentials is `system:anonymous` rather than 401. Default false. */
+  readonly anonymous?: boolean;
+  /** Whose path rules and messages apply. Default `shard`. */
+  readonly serverKind?: ServerKind;
+  /** Answers scoped shard-level paths in place of the 501, after an authorization of its own. */
+  readonly scopedEndpoint?: Middleware;
+  /** Told of every decided or rejected request, when its answer is out. */
+  readonly onAuditEvent?: AuditSink;
+  /** Where the filter counts what it does: `new FilterMetrics(registry)`. Default: nowhere. */
+  readonly telemetry?: FilterMetrics;
+}
+
+const known: ReadonlySet<string> = new Set<keyof MetricsFilterOptions>([
+  'exposition',
+  'authenticators',
+  'authorizers',
+  'anonymous',
+  'serverKind',
+  'scopedEndpoint',
+  'onAuditEvent',
+  'telemetry',
+]);
+
+/** kcp's shards append this to a 403; its cache server does not. */
+const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
+  shard: 'access denied',
+  'cache-server': undefined,
+};
+
+/**
+ * One middleware that guards and serves `/metrics` as a kcp shard or cache server does: it answers
+ * shard-level paths, scoped or bare, and passes every other request on untouched. Mount it at the root,
+ * before any router.
+ *
+ * @throws MetricsFilterOptionError when an option is missing, unknown or of the wrong type.
+ */
+export function metricsFilter(options: MetricsFilterOptions): Middleware {
+  validate(options);
+  const steps = guardSteps(options);
+  const guard = chain([steps.authenticate, steps.authorize, steps.serve]);
+  const entrance = chain([...(steps.audit === undefined ? [] : [steps.audit]), steps.classify]);
+  return function metricsFilter(request, response, next) {
+    entrance(request, response, (error) => {
+      const isGuarded = requestState(request).classification?.kind === 'shard-level';
+      if (error !== undefined || !isGuarded) next(error);
+      else guard(request, response, next);
+    });
+  };
+}
+
+/** The steps of the filter, each usable alone, sharing one set of options. */
+export interface GuardSteps {
+  readonly audit: Middleware | undefined;
+  readonly classify: Middleware;
+  readonly authenticate: Middleware;
+  readonly authorize: Middleware;
+  readonly serve: Middleware;
+}
+
+/** What `metricsFilter` is made of; for a server that guards more than `/metrics` with the same options. */
+export function guardSteps(
+  {
+    exposition,
+    authenticators,
+    authorizers,
+    anonymous = false,
+    serverKind = 'shard',
+    scopedEndpoint,
+    onAuditEvent,
+    telemetry,
+  }: MetricsFilterOptions,
+  extent: 'shard-level' | 'all' = 'shard-level',
+): GuardSteps {
+  const expositions = new Map([['/metrics', exposition]]);
+  const denialSuffix = denialSuffixes[serverKind];
+  return {
+    audit: onAuditEvent === undefined ? undefined : audit(onAuditEvent),
+    classify: classifyPath({
+      classifier: createPathClassifier({
+        serverKind,
+        endpoints: [...expositions.keys()].filter(isShardLevelPath),
+      }),
+      serverKind,
+      extent,
+      ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
+      onRejected: (code) => telemetry?.rejected(code),
+    }),
+    authenticate: authenticate({
+      authenticators,
+      anonymous,
+      onAttempt: (result, seconds) => telemetry?.authenticationAttempt(result, seconds),
+    }),
+    authorize: authorize({
+      authorizers,
+      ...(denialSuffix === undefined ? {} : { denialSuffix }),
+      onDecision: (authorizer, decision) => telemetry?.decision(authorizer, decision),
+    }),
+    serve: serveExposition({
+      expositions,
+      onScrape: (result, seconds) => telemetry?.scrape(result, seconds),
+    }),
+  };
+}
+
+/** Checks at run time what the types say at compile time, once. */
+function validate(options: MetricsFilterOptions): void {
+  const given: unknown = options;
+  if (!isRecord(given)) throw new MetricsFilterOptionError('options', 'pass an object');
+  for (const option of Object.keys(given)) {
+    if (!known.has(option)) throw new MetricsFilterOptionError(option, 'is no option of metricsFilter');
+  }
+  const { exposition, authenticators, authorizers, anonymous, serverKind } = given;
+  if (!isRecord(exposition) || !isFunction(exposition['render']) || !isFunction(exposition['contentType'])) {
+    throw new MetricsFilterOptionError(
+      'exposition',
+      'pass an Exposition, for example registriesExposition({ registries: [register] })',
+    );
+  }
+  requireList('authenticators', authenticators, 'authenticate');
+  requireList('authorizers', authorizers, 'authorize');
+  if (anonymous !== undefined && typeof anonymous !== 'boolean') {
+    throw new MetricsFilterOptionError('anonymous', 'pass true or false');
+  }
+  if (serverKind !== undefined && serverKind !== 'shard' && serverKind !== 'cache-server') {
+    throw new MetricsFilterOptionError('serverKind', "pass 'shard' or 'cache-server'");
+  }
+  for (const option of ['scopedEndpoint', 'onAuditEvent'] as const) {
+    if (given[option] !== undefined && !isFunction(given[option])) {
+      throw new MetricsFilterOptionError(option, 'pass a function');
+    }
+  }
+  const { telemetry } = given;
+  if (telemetry !== undefined && !(telemetry instanceof FilterMetrics)) {
+    throw new MetricsFilterOptionError('telemetry', 'pass new FilterMetrics(registry)');
+  }
+}
+
+function requireList(option: string, value: unknown, method: string): void {
+  const isList =
+    Array.isArray(value) &&
+    value.every((item: unknown) => isRecord(item) && typeof item['name'] === 'string' && isFunction(item[method]));
+  if (!isList) throw new MetricsFilterOptionError(option, `pass a list of objects with name and ${method}()`);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function';
+}

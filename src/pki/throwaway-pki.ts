@@ -1,0 +1,178 @@
+// @peculiar/x509 needs the Reflect polyfill before it is loaded.
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import { webcrypto } from 'node:crypto';
+
+export interface Subject {
+  /** Default: a subject without a CN. */
+  readonly commonName?: string;
+  /** One RDN each, in this order, before the CN. */
+  readonly organizations?: readonly string[];
+}
+
+export interface CertificateOptions extends Subject {
+  /** Default: an hour ago, so that a clock that is a little behind does no harm. */
+  readonly notBefore?: Date;
+  /** Default: a year from now. */
+  readonly notAfter?: Date;
+  /** In addition to those that the other options make. */
+  readonly extensions?: readonly x509.Extension[];
+  /** Instead of commonName and organizations, for multi-valued RDNs and other string types. */
+  readonly subject?: x509.Name;
+}
+
+export interface LeafOptions extends CertificateOptions {
+  /** The extended key usages; default: the extension is missing. */
+  readonly usage?: LeafUsage | readonly LeafUsage[];
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+}
+
+export type LeafUsage = 'clientAuth' | 'serverAuth';
+
+export interface AuthorityOptions extends CertificateOptions {
+  /** pathLenConstraint: how many authorities may stand between this one and a leaf. Default: any number. */
+  readonly pathLength?: number;
+  /** Extended key usages it is confined to; default: any. */
+  readonly usage?: LeafUsage | readonly LeafUsage[];
+  /** What basicConstraints says; default true. */
+  readonly isAuthority?: boolean;
+  /** Whether keyUsage has keyCertSign; default true. */
+  readonly maySignCertificates?: boolean;
+}
+
+export interface IssuedCertificate {
+  readonly certificatePem: string;
+  /** PKCS #8. */
+  readonly privateKeyPem: string;
+}
+
+export interface Authority extends IssuedCertificate {
+  issue(options: LeafOptions): Promise<IssuedCertificate>;
+  /** An intermediate authority. */
+  issueAuthority(options: AuthorityOptions): Promise<Authority>;
+}
+
+const hour = 3_600_000;
+const year = 365 * 24 * hour;
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+
+x509.cryptoProvider.set(webcrypto);
+
+/**
+ * A self-signed authority for demonstrations and tests: EC P-256 keys that are made on the spot, live in
+ * memory, and are on no revocation list.
+ */
+export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
+  const keys = await createKeys();
+  const certificate = await create(options, authorityExtensions(options), keys.publicKey, {
+    name: subjectOf(options),
+    key: keys.privateKey,
+  });
+  return authority(certificate, keys);
+}
+
+/** A leaf signed with its own key, to serve TLS with when nobody gave a certificate. */
+export async function createSelfSignedCertificate(options: LeafOptions): Promise<IssuedCertificate> {
+  const keys = await createKeys();
+  const issuer = { name: subjectOf(options), key: keys.privateKey };
+  return issued(await create(options, leafExtensions(options), keys.publicKey, issuer), keys);
+}
+
+interface Issuer {
+  readonly name: x509.Name;
+  readonly key: webcrypto.CryptoKey;
+}
+
+async function authority(
+  certificate: x509.X509Certificate,
+  keys: webcrypto.CryptoKeyPair,
+): Promise<Authority> {
+  const issuer: Issuer = { name: certificate.subjectName, key: keys.privateKey };
+  return {
+    ...(await issued(certificate, keys)),
+    async issue(options) {
+      const leafKeys = await createKeys();
+      return issued(await create(options, leafExtensions(options), leafKeys.publicKey, issuer), leafKeys);
+    },
+    async issueAuthority(options) {
+      const ownKeys = await createKeys();
+      return authority(
+        await create(options, authorityExtensions(options), ownKeys.publicKey, issuer),
+        ownKeys,
+      );
+    },
+  };
+}
+
+function createKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+}
+
+function create(
+  options: CertificateOptions,
+  extensions: readonly x509.Extension[],
+  publicKey: webcrypto.CryptoKey,
+  issuer: Issuer,
+): Promise<x509.X509Certificate> {
+  return x509.X509CertificateGenerator.create({
+    subject: subjectOf(options),
+    issuer: issuer.name,
+    notBefore: options.notBefore ?? new Date(Date.now() - hour),
+    notAfter: options.notAfter ?? new Date(Date.now() + year),
+    publicKey,
+    signingKey: issuer.key,
+    signingAlgorithm: algorithm,
+    extensions: [...extensions, ...(options.extensions ?? [])],
+  });
+}
+
+async function issued(
+  certificate: x509.X509Certificate,
+  keys: webcrypto.CryptoKeyPair,
+): Promise<IssuedCertificate> {
+  const privateKey = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return {
+    certificatePem: `${certificate.toString('pem')}\n`,
+    privateKeyPem: `${x509.PemConverter.encode(privateKey, 'PRIVATE KEY')}\n`,
+  };
+}
+
+function subjectOf({ subject, commonName, organizations = [] }: CertificateOptions): x509.Name {
+  return (
+    subject ??
+    new x509.Name([
+      ...organizations.map((organization) => ({ O: [{ utf8String: organization }] })),
+      ...(commonName === undefined ? [] : [{ CN: [{ utf8String: commonName }] }]),
+    ])
+  );
+}
+
+function authorityExtensions(options: AuthorityOptions): readonly x509.Extension[] {
+  const { isAuthority = true, maySignCertificates = true, pathLength, usage } = options;
+  const { keyCertSign, cRLSign } = x509.KeyUsageFlags;
+  return [
+    new x509.BasicConstraintsExtension(isAuthority, pathLength, true),
+    new x509.KeyUsagesExtension(maySignCertificates ? keyCertSign : cRLSign, true),
+    ...usageExtension(usage),
+  ];
+}
+
+function leafExtensions({ usage, dnsNames = [], ipAddresses = [] }: LeafOptions): readonly x509.Extension[] {
+  const names: x509.JsonGeneralNames = [
+    ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
+    ...ipAddresses.map((value) => ({ type: 'ip' as const, value })),
+  ];
+  return [
+    new x509.BasicConstraintsExtension(false, undefined, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    ...usageExtension(usage),
+    ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
+  ];
+}
+
+function usageExtension(usage: LeafOptions['usage']): readonly x509.Extension[] {
+  if (usage === undefined) return [];
+  const usages = typeof usage === 'string' ? [usage] : usage;
+  return [new x509.ExtendedKeyUsageExtension(usages.map((name) => x509.ExtendedKeyUsage[name]))];
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { ManifestError } from './manifest-error.js';
+import { readManifest, type Manifest } from './manifest.js';
+
+const manifestName = /^[^.].*\.(?:ya?ml|json)$/;
+const maxFileBytes = 64 * 1024 * 1024;
+const maxAttempts = 10;
+const sliceMs = 10;
+
+export interface DirectoryReading {
+  /** In the order of the files' names. A file that did not change gives the same object again. */
+  readonly manifests: readonly Manifest[];
+  /** Of the directory as it was all the while it was read. */
+  readonly fingerprint: string;
+}
+
+/** Reads the manifests that lie in a directory, not below it; hidden files are left out. */
+export class ManifestDirectory {
+  readonly #parsed = new Map<string, { readonly digest: string; readonly manifest: Manifest }>();
+
+  constructor(
+    readonly directory: string,
+    readonly onParsed: (manifest: Manifest) => void,
+  ) {}
+
+  /**
+   * All manifests of one moment: when anything changes meanwhile, what was read is thrown away and read anew.
+   * Throws ManifestError for a file that is broken or cannot be read.
+   */
+  async read(): Promise<DirectoryReading> {
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      const fingerprint = await this.fingerprint();
+      const outcome = await this.#readFiles().catch((error: unknown) => ({ error }));
+      // An error, too, may only come of a file that was replaced under the reader's eyes.
+      if ((await this.fingerprint()) !== fingerprint) {
+        await setTimeout(attempt * 10);
+        continue;
+      }
+      if ('error' in outcome) throw outcome.error;
+      return { manifests: outcome.manifests, fingerprint };
+    }
+    throw new ManifestError(`${this.directory}: keeps changing while it is read`);
+  }
+
+  /** Differs when any of the manifests was written, replaced, added or removed, or the directory was. */
+  async fingerprint(): Promise<string> {
+    const hash = createHash('sha256');
+    try {
+      hash.update(JSON.stringify(await realpath(this.directory)));
+      for (const name of await this.#names()) {
+        hash.update(JSON.stringify([name, await identify(join(this.directory, name))]));
+      }
+    } catch (error) {
+      hash.update(reasonOf(error));
+    }
+    return hash.digest('base64');
+  }
+
+  async #readFiles(): Promise<{ readonly manifests: readonly Manifest[] }> {
+    const names = await this.#names().catch((error: unknown) => {
+      throw new ManifestError(`${this.directory}: ${reasonOf(error)}`, { cause: error });
+    });
+    const manifests: Manifest[] = [];
+    const files = new Set<string>();
+    for (const name of names) {
+      const file = join(this.directory, name);
+      const manifest = await this.#readFile(file);
+      if (manifest === undefined) continue;
+      files.add(file);
+      manifests.push(manifest);
+    }
+    for (const file of this.#parsed.keys()) if (!files.has(file)) this.#parsed.delete(file);
+    return { manifests };
+  }
+
+  async #readFile(file: string): Promise<Manifest | undefined> {
+    const bytes = await readBytes(file);
+    if (bytes === undefined) return undefined;
+    const digest = createHash('sha256').update(bytes).digest('base64');
+    const known = this.#parsed.get(file);
+    if (known?.digest === digest) return known.manifest;
+    const manifest = await parseInSlices(decode(bytes, file), file);
+    this.#parsed.set(file, { digest, manifest });
+    this.onParsed(manifest);
+    return manifest;
+  }
+
+  async #names(): Promise<readonly string[]> {
+    return (await readdir(this.directory)).filter((name) => manifestName.test(name)).sort();
+  }
+}
+
+/** Undefined for what is no file: a directory may be called x.yaml. */
+async function readBytes(file: string): Promise<Buffer | undefined> {
+  try {
+    const status = await stat(file);
+    if (!status.isFile()) return undefined;
+    if (status.size > maxFileBytes) throw new ManifestError(`${file}: larger than 64 MiB`);
+    return await readFile(file);
+  } catch (error) {
+    if (error instanceof ManifestError) throw error;
+    throw new ManifestError(`${file}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function decode(bytes: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new ManifestError(`${file}: is not UTF-8`, { cause: error });
+  }
+}
+
+/** Lets others have the event loop between documents: requests are decided while a policy is read. */
+async function parseInSlices(text: string, file: string): Promise<Manifest> {
+  await setImmediate();
+  const reading = readManifest(text, file);
+  let sliceEnd = performance.now() + sliceMs;
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+    if (performance.now() < sliceEnd) continue;
+    await setImmediate();
+    sliceEnd = performance.now() + sliceMs;
+  }
+}
+
+/** Files of a ConfigMap are links: their targets count. */
+async function identify(file: string): Promise<readonly string[]> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    return [await realpath(file), ...[dev, ino, size, mtimeNs, ctimeNs].map(String)];
+  } catch (error) {
+    return [reasonOf(error)];
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+      return 'does not exist';
+    case 'ENOTDIR':
+      return 'is not a directory';
+    case 'EACCES':
+    case 'EPERM':
+      return 'may not be read';
+    default:
+      return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

@@ -1,0 +1,179 @@
+import type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from '../rbac/objects.js';
+import { Field } from './manifest-field.js';
+import { ManifestError } from './manifest-error.js';
+import { readYamlDocuments } from './yaml-documents.js';
+
+export { ManifestError } from './manifest-error.js';
+
+export interface Manifest {
+  readonly objects: readonly PolicyObject[];
+  /** For people: what is written but will not do what was likely meant. Each begins with `file:line: `. */
+  readonly warnings: readonly string[];
+}
+
+interface Findings {
+  readonly objects: PolicyObject[];
+  readonly warnings: string[];
+}
+
+const rbacVersion = 'rbac.authorization.k8s.io/v1';
+const replicateAnnotation = 'internal.kcp.io/replicate';
+
+/**
+ * The ClusterRoles and ClusterRoleBindings of a manifest: YAML or JSON, any number of documents, lists
+ * included; whatever else stands in it is skipped. `file` is what messages call it. Throws ManifestError, whose
+ * message begins with `file:line: `, for everything that Kubernetes would refuse and that decides here.
+ */
+export function parseManifest(text: string, file: string): Manifest {
+  const reading = readManifest(text, file);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps of one document, for those who have something else to do in between. */
+export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
+  const findings: Findings = { objects: [], warnings: [] };
+  for (const document of readYamlDocuments(text, file)) {
+    if (document.value !== null) addObject(Field.ofDocument(document, file), findings);
+    yield;
+  }
+  refuseDuplicates(findings.objects);
+  // The parser's strings are slices of the file's text, and one of them would keep all of it in memory.
+  return JSON.parse(JSON.stringify(findings)) as Findings;
+}
+
+/** Objects are known by kind and name; the second of a name is refused, wherever it stands. */
+export function refuseDuplicates(objects: Iterable<PolicyObject>): void {
+  const first = new Map<string, PolicyObject>();
+  for (const object of objects) {
+    const key = `${object.kind} ${JSON.stringify(object.name)}`;
+    const other = first.get(key);
+    if (other !== undefined) {
+      throw new ManifestError(`${object.origin ?? ''}: ${key} is already defined at ${other.origin ?? ''}`);
+    }
+    first.set(key, object);
+  }
+}
+
+function addObject(object: Field, findings: Findings): void {
+  object.requireObject();
+  const kind = object.get('kind').optionalString();
+  switch (kind) {
+    case undefined:
+      findings.warnings.push(`${object.where}: skipped, because it has no kind`);
+      return;
+    case 'ClusterRole':
+    case 'ClusterRoleBinding':
+      requireRbacVersion(object);
+      addTyped(kind, object, findings);
+      return;
+    case 'ClusterRoleList':
+    case 'ClusterRoleBindingList':
+      requireRbacVersion(object);
+      addItems(kind, object, findings);
+      return;
+    case 'List':
+      for (const item of object.get('items').list()) {
+        if (item.get('kind').value === 'List') item.fail('must not be a List itself');
+        addObject(item, findings);
+      }
+      return;
+    case 'Role':
+    case 'RoleBinding':
+    case 'RoleList':
+    case 'RoleBindingList':
+      findings.warnings.push(
+        `${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`,
+      );
+      return;
+    default:
+  }
+}
+
+type Kind = PolicyObject['kind'];
+
+function addItems(listKind: `${Kind}List`, list: Field, findings: Findings): void {
+  const kind = listKind === 'ClusterRoleList' ? 'ClusterRole' : 'ClusterRoleBinding';
+  for (const item of list.get('items').list()) {
+    // Items of a typed list, as an API server sends them, do not say what they are.
+    const itemKind = item.get('kind').optionalString() ?? kind;
+    if (itemKind !== kind) item.get('kind').fail(`must be ${kind} in a ${listKind}`);
+    if (item.get('apiVersion').optionalString() !== undefined) requireRbacVersion(item);
+    addTyped(kind, item, findings);
+  }
+}
+
+function addTyped(kind: Kind, object: Field, findings: Findings): void {
+  findings.objects.push(
+    kind === 'ClusterRole' ? clusterRole(object, findings) : clusterRoleBinding(object, findings),
+  );
+}
+
+function requireRbacVersion(object: Field): void {
+  const field = object.get('apiVersion');
+  const version = field.string();
+  if (version !== rbacVersion) field.fail(`must be ${rbacVersion}, not ${JSON.stringify(version)}`);
+}
+
+function clusterRole(object: Field, { warnings }: Findings): ClusterRole {
+  const name = object.get('metadata').get('name').string();
+  const aggregation = object.get('aggregationRule');
+  if (aggregation.value !== undefined && aggregation.value !== null) {
+    warnings.push(`${aggregation.where}: aggregationRule is not followed, only the rules written here count`);
+  }
+  const rules = object.get('rules').list().map(policyRule);
+  return {
+    kind: 'ClusterRole',
+    name,
+    rules: rules.filter(({ nonResourceURLs }) => nonResourceURLs.length > 0),
+    origin: object.where,
+  };
+}
+
+function policyRule(rule: Field): PolicyRule {
+  return {
+    verbs: rule.get('verbs').strings(),
+    nonResourceURLs: rule.get('nonResourceURLs').strings(),
+  };
+}
+
+function clusterRoleBinding(object: Field, { warnings }: Findings): ClusterRoleBinding {
+  const metadata = object.get('metadata');
+  const name = metadata.get('name').string();
+  const roleRef = object.get('roleRef');
+  const roleKind = roleRef.get('kind');
+  if (roleKind.string() !== 'ClusterRole') roleKind.fail('must be ClusterRole');
+  return {
+    kind: 'ClusterRoleBinding',
+    name,
+    role: roleRef.get('name').string(),
+    subjects: object
+      .get('subjects')
+      .list()
+      .map((field) => subject(field, warnings)),
+    replicated: metadata.get('annotations').has(replicateAnnotation),
+    origin: object.where,
+  };
+}
+
+function subject(field: Field, warnings: string[]): Subject {
+  const kind = field.get('kind').string();
+  const name = field.get('name').string();
+  switch (kind) {
+    case 'User':
+    case 'Group':
+      return { kind, name };
+    case 'ServiceAccount': {
+      const namespace = field.get('namespace').optionalString() ?? '';
+      if (namespace !== '') return { kind, name, namespace };
+      warnings.push(
+        `${field.where}: ServiceAccount ${JSON.stringify(name)} has no namespace and never matches`,
+      );
+      return { kind, name };
+    }
+    default:
+      return field.get('kind').fail('must be User, Group or ServiceAccount');
+  }
+}

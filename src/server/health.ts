@@ -1,0 +1,71 @@
+import type { Middleware } from '../http/middleware.js';
+import { requestState } from '../http/request-state.js';
+import { requestTarget } from '../http/middleware.js';
+import { sendText } from '../http/status.js';
+
+/** The state of one check. The remark is shown to everybody who may read health: it names nothing. */
+export interface CheckResult {
+  readonly ok: boolean;
+  readonly remark?: string;
+}
+
+export interface HealthCheck {
+  /** As in `/readyz/<name>`. */
+  readonly name: string;
+  check(): CheckResult;
+}
+
+export interface HealthOptions {
+  /** Whether the process is to be left running: `/livez` and `/healthz`. */
+  readonly live: readonly HealthCheck[];
+  /** Whether it is to be sent requests: `/readyz`, beside those of `live`. */
+  readonly ready: readonly HealthCheck[];
+}
+
+/** Says no more than that the process answers. */
+export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }) };
+
+/**
+ * `/livez`, `/readyz` and `/healthz` with kubernetes' texts: `ok`, every check with `?verbose`, without some
+ * with `?exclude=<name>`, one alone as `/readyz/<name>`. Passes every other path on.
+ */
+export function health({ live, ready }: HealthOptions): Middleware {
+  const endpoints = new Map([
+    ['livez', live],
+    ['healthz', live],
+    ['readyz', [...live, ...ready]],
+  ]);
+  return (request, response, next) => {
+    const { classification } = requestState(request);
+    const path = classification?.kind === 'other' ? classification.path : '';
+    const [, endpoint = '', name, ...deeper] = path.split('/');
+    const checks = endpoints.get(endpoint);
+    if (checks === undefined || deeper.length > 0) {
+      next();
+      return;
+    }
+    if (name !== undefined) {
+      const check = checks.find((candidate) => candidate.name === name);
+      if (check === undefined) next();
+      else if (check.check().ok) sendText(request, response, 200, 'ok');
+      else sendText(request, response, 500, 'internal server error: reason withheld\n');
+      return;
+    }
+    const query = new URLSearchParams(/\?(.*)$/s.exec(requestTarget(request))?.[1] ?? '');
+    const excluded = new Set(query.getAll('exclude'));
+    const results = checks
+      .filter((check) => !excluded.has(check.name))
+      .map((check) => ({ name: check.name, ...check.check() }));
+    const lines = results.map(describe).join('');
+    if (!results.every(({ ok }) => ok)) {
+      sendText(request, response, 500, `${lines}${endpoint} check failed\n`);
+    } else if (query.has('verbose')) {
+      sendText(request, response, 200, `${lines}${endpoint} check passed\n`);
+    } else sendText(request, response, 200, 'ok');
+  };
+}
+
+function describe({ name, ok, remark }: CheckResult & { readonly name: string }): string {
+  const note = remark === undefined ? '' : ` (${remark})`;
+  return ok ? `[+]${name} ok${note}\n` : `[-]${name} failed: ${remark ?? 'reason withheld'}\n`;
+}

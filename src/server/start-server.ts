@@ -1,0 +1,177 @@
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import type { MetricsFilterOptions } from '../metrics-filter.js';
+import { guardSteps } from '../metrics-filter.js';
+import type { AuditEvent } from '../http/audit.js';
+import { chain, type Middleware } from '../http/middleware.js';
+import { requestState } from '../http/request-state.js';
+import { errorClass, sendInternalError, sendStatus } from '../http/status.js';
+import type { OpenPolicy } from '../policy-sources/open-policy.js';
+import { health, pingCheck, type HealthCheck } from './health.js';
+import type { Logger } from './logger.js';
+import { httpsOptions, type TlsOptions } from './tls.js';
+import { version } from './version.js';
+
+export interface ServerOptions extends Omit<MetricsFilterOptions, 'onAuditEvent'> {
+  /** Default `127.0.0.1`. */
+  readonly bindAddress?: string;
+  /** Default 0: a free port. */
+  readonly port?: number;
+  readonly tls: TlsOptions;
+  /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
+  readonly policy?: OpenPolicy;
+  readonly logger: Logger;
+  readonly onAuditEvent?: (event: AuditEvent) => void;
+  /** How long requests under way may take after `close` (ms). Default 30,000. */
+  readonly shutdownTimeoutMs?: number;
+}
+
+export interface RunningServer {
+  /** `https://<address>:<port>` */
+  readonly url: string;
+  readonly port: number;
+  /** Stops listening, lets requests under way finish, then resolves; idempotent. */
+  close(): Promise<void>;
+}
+
+/** Twice Node's default: warrants of a front proxy are long. */
+const maxHeaderBytes = 32 * 1024;
+
+/**
+ * A TLS server that guards everything it has, `/metrics` and health, by the same steps.
+ *
+ * @throws Error when the address cannot be had or the TLS files cannot be used; then nothing listens.
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { bindAddress = '127.0.0.1', port = 0, tls, policy, logger, shutdownTimeoutMs = 30_000 } = options;
+  let draining = false;
+  const app = express();
+  app.disable('x-powered-by');
+  app.use((_request, response, next) => {
+    if (draining) response.setHeader('Connection', 'close');
+    next();
+  });
+  app.use(guardedRoutes(options, readinessChecks(policy, () => draining)));
+  app.use(reportError(logger));
+
+  const server = createServer(
+    { ...httpsOptions(tls), maxHeaderSize: maxHeaderBytes, headersTimeout: 10_000, requestTimeout: 30_000 },
+    app,
+  );
+  // Bounded by their size already; Node would drop those beyond its limit of 2,000, and with them scopes.
+  server.maxHeadersCount = 0;
+  server.on('tlsClientError', (error) => {
+    logger.debug({ error: errorClass(error) }, 'TLS handshake failed');
+  });
+  const address = await listen(server, port, bindAddress);
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  let closing: Promise<void> | undefined;
+  return {
+    url: `https://${host}:${address.port}`,
+    port: address.port,
+    close() {
+      draining = true;
+      closing ??= drain(server, shutdownTimeoutMs).then(() => policy?.close());
+      return closing;
+    },
+  };
+}
+
+function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]): Middleware {
+  const { serverKind = 'shard', logger, onAuditEvent } = options;
+  const { exposition, authenticators, authorizers, anonymous, scopedEndpoint, telemetry } = options;
+  const steps = guardSteps(
+    {
+      exposition,
+      authenticators,
+      authorizers,
+      serverKind,
+      ...(anonymous === undefined ? {} : { anonymous }),
+      ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
+      ...(telemetry === undefined ? {} : { telemetry }),
+      onAuditEvent: (event) => {
+        logger.debug({ audit: event }, 'request');
+        onAuditEvent?.(event);
+      },
+    },
+    'all',
+  );
+  return chain([
+    ...(steps.audit === undefined ? [] : [steps.audit]),
+    steps.classify,
+    steps.authenticate,
+    steps.authorize,
+    (request, response, next) => {
+      const isShardLevel = requestState(request).classification?.kind === 'shard-level';
+      if (isShardLevel) steps.serve(request, response, next);
+      else next();
+    },
+    health({ live: [pingCheck], ready: readiness }),
+    ...(serverKind === 'cache-server' ? [version] : []),
+    (request, response) => {
+      sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
+    },
+  ]);
+}
+
+function readinessChecks(
+  open: OpenPolicy | undefined,
+  isDraining: () => boolean,
+): readonly HealthCheck[] {
+  const layers = open?.policy.status().map(({ layer }) => layer) ?? [];
+  return [
+    ...layers.map((layer): HealthCheck => ({
+      name: `policy-${layer}`,
+      check() {
+        const status = open?.policy.status().find((candidate) => candidate.layer === layer);
+        if (status === undefined || status.state === 'syncing') return { ok: false, remark: 'not loaded yet' };
+        // A stale policy goes on serving; why it is stale stands in the log, not in an answer to everybody.
+        return status.state === 'stale'
+          ? { ok: true, remark: `stale for ${Math.round(status.ageMs / 1000)}s: the last good policy is in force` }
+          : { ok: true };
+      },
+    })),
+    {
+      name: 'policy-staleness',
+      check: () => ({ ok: open?.policy.unavailable() === undefined }),
+    },
+    { name: 'shutdown', check: () => ({ ok: !isDraining() }) },
+  ];
+}
+
+/** What no step expected: logged by its class, answered without a word of it. */
+function reportError(logger: Logger): express.ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    logger.error({ error: errorClass(error), auditId: requestState(request).auditId }, 'request failed');
+    if (response.headersSent) next(error);
+    else sendInternalError(request, response, error);
+  };
+}
+
+function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+function drain(server: Server, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const deadline = setTimeout(() => {
+      server.closeAllConnections();
+    }, timeoutMs);
+    // A connection becomes idle when its answer is out; `close` alone looks for idle ones only once.
+    const sweep = setInterval(() => {
+      server.closeIdleConnections();
+    }, 50);
+    server.close(() => {
+      clearTimeout(deadline);
+      clearInterval(sweep);
+      resolve();
+    });
+  });
+}

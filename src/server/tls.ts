@@ -1,0 +1,67 @@
+import { constants } from 'node:crypto';
+import { createSecureContext, type SecureVersion } from 'node:tls';
+import type { ServerOptions as HttpsOptions } from 'node:https';
+
+/** Kubernetes' names of `--tls-min-version`; older versions are not served. */
+export const tlsVersions: Readonly<Record<string, SecureVersion>> = {
+  VersionTLS12: 'TLSv1.2',
+  VersionTLS13: 'TLSv1.3',
+};
+
+/** The IANA names that Kubernetes accepts and calls secure, with OpenSSL's. Those of TLS 1.3 are fixed. */
+export const tlsCipherSuites: Readonly<Record<string, string>> = {
+  TLS_AES_128_GCM_SHA256: 'TLS_AES_128_GCM_SHA256',
+  TLS_AES_256_GCM_SHA384: 'TLS_AES_256_GCM_SHA384',
+  TLS_CHACHA20_POLY1305_SHA256: 'TLS_CHACHA20_POLY1305_SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: 'ECDHE-ECDSA-AES256-GCM-SHA384',
+  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-ECDSA-CHACHA20-POLY1305',
+  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
+  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: 'ECDHE-RSA-AES256-GCM-SHA384',
+  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
+};
+
+export interface TlsOptions {
+  /** PEM, with intermediates. */
+  readonly certificate: string;
+  /** PEM. */
+  readonly privateKey: string;
+  /** Default `TLSv1.2`. */
+  readonly minVersion?: SecureVersion;
+  /** OpenSSL's names. Default: every one of `tlsCipherSuites`. */
+  readonly ciphers?: readonly string[];
+  /** PEM bundles whose names the server tells its clients, so that they pick the right certificate. */
+  readonly authorities: readonly string[];
+}
+
+/**
+ * The TLS side of the server. Certificates are asked for but not judged here: the authenticators do that at
+ * every request, so that one which expires on an open connection is refused from then on. Sessions are not
+ * resumed and not renegotiated: a connection has one identity, that of its own handshake.
+ *
+ * @throws Error of OpenSSL when certificate, key or cipher list cannot be used.
+ */
+export function httpsOptions({
+  certificate,
+  privateKey,
+  minVersion = 'TLSv1.2',
+  ciphers = Object.values(tlsCipherSuites),
+  authorities,
+}: TlsOptions): HttpsOptions {
+  const context: HttpsOptions = {
+    cert: certificate,
+    key: privateKey,
+    minVersion,
+    ciphers: ciphers.join(':'),
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  };
+  createSecureContext(context);
+  return {
+    ...context,
+    honorCipherOrder: true,
+    requestCert: authorities.length > 0,
+    rejectUnauthorized: false,
+    ...(authorities.length > 0 ? { ca: [...authorities] } : {}),
+    handshakeTimeout: 10_000,
+  };
+}

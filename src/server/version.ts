@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import type { Middleware } from '../http/middleware.js';
+import { requestState } from '../http/request-state.js';
+import { sendText } from '../http/status.js';
+
+const packageJson = new URL('../../package.json', import.meta.url);
+
+/** Of this package. */
+export const packageVersion: string = readVersion();
+
+const [major = '', minor = ''] = packageVersion.split('.');
+const info = {
+  major,
+  minor,
+  gitVersion: `v${packageVersion}`,
+  platform: `${process.platform}/${process.arch}`,
+};
+
+/** `/version`, with the fields of Kubernetes' that a Node program has; passes every other path on. */
+export const version: Middleware = (request, response, next) => {
+  const { classification } = requestState(request);
+  if (classification?.kind !== 'other' || classification.path !== '/version') {
+    next();
+    return;
+  }
+  sendText(request, response, 200, `${JSON.stringify(info, null, 2)}\n`, {
+    'Content-Type': 'application/json',
+  });
+};
+
+function readVersion(): string {
+  const manifest = JSON.parse(readFileSync(packageJson, 'utf8')) as { readonly version: string };
+  return manifest.version;
+}

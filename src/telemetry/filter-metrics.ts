@@ -1,0 +1,94 @@
+import { Counter, Histogram, type Registry } from 'prom-client';
+import type { CollectorFailure } from '../exposition/registries.js';
+
+const prefix = 'kcp_metrics_filter';
+
+/**
+ * What the filter tells of itself, under Kubernetes' names where it has one. Labels hold fixed words only:
+ * no name, path or token that a client can choose.
+ */
+export class FilterMetrics {
+  readonly #attempts: Counter<'result'>;
+  readonly #authenticationSeconds: Histogram<'result'>;
+  readonly #decisions: Counter<'type' | 'decision'>;
+  readonly #rejections: Counter<'code'>;
+  readonly #scrapeSeconds: Histogram<'result'>;
+  readonly #collectorFailures: Counter<'cause'>;
+  readonly #reloads: Counter<'source' | 'result'>;
+
+  /** @throws Error where the registry already holds one of the names. */
+  constructor(registry: Registry) {
+    const registers = [registry];
+    this.#attempts = new Counter({
+      name: 'authentication_attempts',
+      help: 'Counter of authenticated attempts.',
+      labelNames: ['result'],
+      registers,
+    });
+    this.#authenticationSeconds = new Histogram({
+      name: 'authentication_duration_seconds',
+      help: 'Authentication duration in seconds broken out by result.',
+      labelNames: ['result'],
+      buckets: [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5],
+      registers,
+    });
+    this.#decisions = new Counter({
+      name: 'apiserver_authorization_decisions_total',
+      help: 'Total number of terminal decisions made by an authorizer split by authorizer type and decision.',
+      labelNames: ['type', 'decision'],
+      registers,
+    });
+    this.#rejections = new Counter({
+      name: `${prefix}_rejected_requests_total`,
+      help: 'Requests turned away by their path, before anyone was asked who sends them, by status code.',
+      labelNames: ['code'],
+      registers,
+    });
+    this.#scrapeSeconds = new Histogram({
+      name: `${prefix}_scrape_duration_seconds`,
+      help: 'Time to render an exposition, in seconds, by result.',
+      labelNames: ['result'],
+      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+      registers,
+    });
+    this.#collectorFailures = new Counter({
+      name: `${prefix}_left_out_metrics_total`,
+      help: 'Metrics left out of an exposition, by cause.',
+      labelNames: ['cause'],
+      registers,
+    });
+    this.#reloads = new Counter({
+      name: `${prefix}_policy_reloads_total`,
+      help: 'Attempts to reload a policy source, by source and result.',
+      labelNames: ['source', 'result'],
+      registers,
+    });
+  }
+
+  authenticationAttempt(result: 'success' | 'failure', seconds: number): void {
+    this.#attempts.inc({ result });
+    this.#authenticationSeconds.observe({ result }, seconds);
+  }
+
+  /** Only opinions count as decisions; an authorizer without one leaves the word to the next. */
+  decision(type: string, decision: 'allow' | 'deny' | 'no-opinion' | 'error'): void {
+    if (decision === 'allow') this.#decisions.inc({ type, decision: 'allowed' });
+    else if (decision === 'deny') this.#decisions.inc({ type, decision: 'denied' });
+  }
+
+  rejected(code: number): void {
+    this.#rejections.inc({ code: String(code) });
+  }
+
+  scrape(result: 'success' | 'failure', seconds: number): void {
+    this.#scrapeSeconds.observe({ result }, seconds);
+  }
+
+  collectorFailure({ cause }: CollectorFailure): void {
+    this.#collectorFailures.inc({ cause });
+  }
+
+  policyReload(source: string, result: 'success' | 'failure'): void {
+    this.#reloads.inc({ source, result });
+  }
+}

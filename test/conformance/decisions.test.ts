@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../support/started-server.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { manifestOf, recorded, type RecordedPolicy } from './recorded.js';
+
+interface Phase extends RecordedPolicy {
+  readonly name: string;
+  readonly requests: readonly {
+    readonly user: { readonly name: string; readonly groups?: readonly string[]; readonly extra?: object };
+    readonly verb: string;
+    readonly path: string;
+    readonly allowed: boolean;
+  }[];
+}
+
+const { phases } = recorded<{ readonly phases: readonly Phase[] }>('decisions.json');
+
+describe('every recorded decision, through can-i -f', () => {
+  let directory: TemporaryDirectory;
+  beforeAll(() => {
+    directory = temporaryDirectory();
+  });
+  afterAll(() => {
+    directory.remove();
+  });
+
+  it.each(phases)('of phase $name is the same', async (phase) => {
+    directory.write('policy.json', manifestOf(phase));
+    const reviews = phase.requests.map(({ user: { name, groups = [], extra = {} }, verb, path }) => ({
+      kind: 'SubjectAccessReview',
+      apiVersion: 'authorization.k8s.io/v1',
+      spec: { user: name, groups, extra, nonResourceAttributes: { verb, path } },
+    }));
+    const input = reviews.map((review) => JSON.stringify(review)).join('\n');
+    const { code, stdout, stderr } = await runCli(['can-i', `--rbac-dir=${directory.path}`, '-f', '-'], input);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const answers = stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { status: { allowed: boolean } }).status.allowed);
+    expect(answers).toEqual(phase.requests.map(({ allowed }) => allowed));
+  });
+});

@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
+import { RawClient, type RawHeaders } from '../support/raw-tls.js';
+import { startCli } from '../support/started-server.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { manifestOf, recorded, type RecordedPolicy } from './recorded.js';
+
+interface Request {
+  readonly user: {
+    readonly name: string;
+    readonly groups?: readonly string[];
+    readonly extra?: Readonly<Record<string, readonly string[]>>;
+  };
+  readonly method: string;
+  readonly path: string;
+  readonly allowed: boolean;
+}
+
+interface Phase extends RecordedPolicy {
+  readonly name: string;
+  readonly requests: readonly Request[];
+}
+
+const { phases } = recorded<{ readonly phases: readonly Phase[] }>('scrapes.json');
+
+/** As a front proxy sends an identity. */
+function remoteHeaders({ name, groups = [], extra = {} }: Request['user']): RawHeaders {
+  const extras = Object.entries(extra).map(
+    ([key, values]) => [`X-Remote-Extra-${encodeURIComponent(key)}`, values] as const,
+  );
+  return { 'X-Remote-User': name, 'X-Remote-Group': groups, ...Object.fromEntries(extras) };
+}
+
+describe('every recorded scrape, from a front proxy over raw TLS', () => {
+  let directory: TemporaryDirectory;
+  let pki: RecordedPki;
+  beforeAll(async () => {
+    directory = temporaryDirectory();
+    pki = await createRecordedPki(directory);
+  });
+  afterAll(() => {
+    directory.remove();
+  });
+
+  it.each(phases)('of phase $name is allowed or refused as recorded', async (phase) => {
+    const policy = temporaryDirectory();
+    policy.write('policy.json', manifestOf(phase));
+    const server = await startCli(['--mode=shard', ...pki.flags, `--rbac-dir=${policy.path}`]);
+    const proxy = pki.certificates['front-proxy'];
+    const client = new RawClient({
+      port: server.port,
+      ...(proxy === undefined ? {} : { cert: proxy.certificatePem, key: proxy.privateKeyPem }),
+    });
+    const faults: unknown[] = [];
+    for (const request of phase.requests) {
+      const { method, user } = request;
+      const { status } = await client.request(request.path, { method, headers: remoteHeaders(user) });
+      const allowed = method === 'POST' ? 405 : 200;
+      if (status !== (request.allowed ? allowed : 403)) faults.push({ request, status });
+    }
+    client.close();
+    expect(await server.stop()).toBe(0);
+    policy.remove();
+    expect(faults).toEqual([]);
+  });
+});

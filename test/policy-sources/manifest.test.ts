@@ -1,0 +1,542 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ManifestError, parseManifest } from '../../src/policy-sources/manifest.js';
+
+const role = `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: reader
+rules:
+  - verbs: [get, head]
+    nonResourceURLs: [/metrics, '/metrics/*']
+  - verbs: [list]
+    apiGroups: ['']
+    resources: [pods]
+`;
+const binding = `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: readers
+  annotations: {internal.kcp.io/replicate: ''}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: reader
+subjects:
+  - apiGroup: rbac.authorization.k8s.io
+    kind: User
+    name: prometheus
+  - kind: Group
+    name: monitoring
+  - kind: ServiceAccount
+    name: prometheus
+    namespace: monitoring
+`;
+
+const readRole = {
+  kind: 'ClusterRole',
+  name: 'reader',
+  rules: [{ verbs: ['get', 'head'], nonResourceURLs: ['/metrics', '/metrics/*'] }],
+};
+const readBinding = {
+  kind: 'ClusterRoleBinding',
+  name: 'readers',
+  role: 'reader',
+  subjects: [
+    { kind: 'User', name: 'prometheus' },
+    { kind: 'Group', name: 'monitoring' },
+    { kind: 'ServiceAccount', name: 'prometheus', namespace: 'monitoring' },
+  ],
+  replicated: true,
+};
+
+const indented = (text: string): string => `- ${text.trimEnd().replaceAll('\n', '\n  ')}\n`;
+const withoutType = (text: string): string => text.split('\n').slice(2).join('\n');
+
+describe('a manifest', () => {
+  it('gives ClusterRoles and ClusterRoleBindings, trimmed to what decides, and where they stand', () => {
+    expect(parseManifest(`# a comment\n---\n${role}---\n${binding}`, 'policy.yaml')).toEqual({
+      objects: [
+        { ...readRole, origin: 'policy.yaml:3' },
+        { ...readBinding, origin: 'policy.yaml:14' },
+      ],
+      warnings: [],
+    });
+  });
+
+  it('may be JSON', () => {
+    const text = JSON.stringify(
+      {
+        apiVersion: 'v1',
+        kind: 'List',
+        items: [
+          {
+            apiVersion: 'rbac.authorization.k8s.io/v1',
+            kind: 'ClusterRole',
+            metadata: { name: 'reader' },
+            rules: readRole.rules,
+          },
+        ],
+      },
+      null,
+      2,
+    );
+    expect(parseManifest(text, 'f.json').objects).toEqual([{ ...readRole, origin: 'f.json:5' }]);
+  });
+
+  it.each([
+    ['a List', `apiVersion: v1\nkind: List\nitems:\n${indented(role)}${indented(binding)}`, [4, 14]],
+    [
+      'a ClusterRoleList whose items lack their kind',
+      `apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleList\nitems:\n${indented(withoutType(role))}`,
+      [4],
+    ],
+    [
+      'a ClusterRoleBindingList whose items lack their kind',
+      `apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBindingList\nitems:\n${indented(withoutType(binding))}`,
+      [4],
+    ],
+    ['a list without items', 'apiVersion: v1\nkind: List\nitems:\n', []],
+    [
+      'CRLF line ends, a byte order mark and empty documents',
+      `\ufeff---\n---\n${role}---\n# nothing\n---\n`.replaceAll('\n', '\r\n'),
+      [3],
+    ],
+    [
+      'anchors, aliases and merge keys',
+      `${role}x: &common {roleRef: {kind: ClusterRole, name: reader}}\n---\n${role.replace('[get, head]', '&v [get]').replace('[list]', '*v').replace('name: reader', 'name: other')}`,
+      [1, 13],
+    ],
+  ])('may be %s', (_, text, lines) => {
+    const { objects, warnings } = parseManifest(text, 'f');
+    expect(objects.map(({ origin }) => origin)).toEqual(lines.map((line) => `f:${line}`));
+    expect(warnings).toEqual([]);
+  });
+
+  it('follows merge keys, as kubectl does', () => {
+    const text = `
+apiVersion: v1
+kind: List
+common: &common
+  apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  roleRef: { kind: ClusterRole, name: reader }
+items:
+  - <<: *common
+    metadata: { name: one }
+`;
+    expect(parseManifest(text, 'f').objects).toEqual([
+      {
+        kind: 'ClusterRoleBinding',
+        name: 'one',
+        role: 'reader',
+        subjects: [],
+        replicated: false,
+        origin: 'f:9',
+      },
+    ]);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a comment', '# nothing here\n'],
+    ['other kinds', 'apiVersion: v1\nkind: ConfigMap\nmetadata: 5\nrules: no\n'],
+    [
+      'a kustomization',
+      'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n',
+    ],
+  ])('of %s holds no object', (_, text) => {
+    expect(parseManifest(text, 'f')).toEqual({ objects: [], warnings: [] });
+  });
+
+  it.each([
+    ['a replicate annotation of any value', 'true', true],
+    ['a replicate annotation without value', '', true],
+  ])('%s marks a binding as replicated', (_, value, replicated) => {
+    const text = binding.replace("{internal.kcp.io/replicate: ''}", `{internal.kcp.io/replicate: ${value}}`);
+    expect(parseManifest(text, 'f').objects).toMatchObject([{ replicated }]);
+  });
+
+  it.each([
+    ['{other: x}', 'other annotations'],
+    ['', 'none'],
+  ])('is not replicated with annotations %j', (annotations) => {
+    const text = binding.replace("{internal.kcp.io/replicate: ''}", annotations);
+    expect(parseManifest(text, 'f').objects).toMatchObject([{ replicated: false }]);
+  });
+
+  it('takes names from no prototype', () => {
+    expect(() => parseManifest(role.replace('name: reader', '__proto__: {name: x}'), 'f')).toThrow(
+      'f:3: metadata.name is missing',
+    );
+  });
+
+  it('does not hold on to the text of its file', () => {
+    const name = 'a-name-that-is-long-enough-to-be-a-slice';
+    const padding = `# ${'x'.repeat(1 << 20)}\n`;
+    const kept: unknown[] = [];
+    const before = process.memoryUsage().heapUsed;
+    for (let at = 0; at < 100; at += 1) {
+      kept.push(parseManifest(`${padding}${role.replace('reader', `${name}-${at}`)}`, 'f'));
+    }
+    // 100 MiB if each kept its text; collection is not forced, so that half of it may be rubbish.
+    globalThis.gc?.();
+    expect(kept).toHaveLength(100);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(60 * (1 << 20));
+  });
+});
+
+describe('a manifest warns', () => {
+  it.each([
+    ['Role', 'f:1: a Role is skipped, because what is namespaced never grants a path'],
+    ['RoleBinding', 'f:1: a RoleBinding is skipped, because what is namespaced never grants a path'],
+    ['RoleBindingList', 'f:1: a RoleBindingList is skipped, because what is namespaced never grants a path'],
+  ])('of a %s', (kind, warning) => {
+    const text = `apiVersion: rbac.authorization.k8s.io/v1\nkind: ${kind}\nmetadata: {name: x}\n`;
+    expect(parseManifest(text, 'f')).toEqual({ objects: [], warnings: [warning] });
+  });
+
+  it.each([
+    [
+      'a ServiceAccount without namespace',
+      binding.replace('    namespace: monitoring\n', ''),
+      'f:15: ServiceAccount "prometheus" has no namespace and never matches',
+    ],
+    [
+      'an aggregated ClusterRole',
+      `${role}aggregationRule: {clusterRoleSelectors: []}\n`,
+      'f:11: aggregationRule is not followed, only the rules written here count',
+    ],
+    ['an object without kind', 'a: 1\n---\nKind: ClusterRole\n', 'f:1: skipped, because it has no kind'],
+  ])('of %s', (_, text, warning) => {
+    expect(parseManifest(text, 'f').warnings[0]).toBe(warning);
+  });
+});
+
+/** The manifest with one thing replaced. */
+const bad = (text: string, search: string, replacement: string): string => {
+  expect(text).toContain(search);
+  return text.replace(search, () => replacement);
+};
+
+describe('a manifest is refused for', () => {
+  it.each<[string, () => string, string]>([
+    [
+      'a syntax error',
+      () => bad(role, '[get, head]', '[get'),
+      'f:7: Flow sequence in block collection must be sufficiently indented and end with a ]',
+    ],
+    ['a tab', () => 'a:\n\tb: 1\n', 'f:2: Tabs are not allowed as indentation'],
+    [
+      'a duplicate key',
+      () => bad(role, '  name: reader', '  name: reader\n  name: other'),
+      'f:5: duplicate key "name", first on line 4',
+    ],
+    [
+      'a duplicate key in JSON',
+      () => '{"kind": "A",\n"kind": "B"}',
+      'f:2: duplicate key "kind", first on line 1',
+    ],
+    ['a list as a key', () => '? [a]\n: b\n', 'f:1: With stringKeys, all keys must be strings'],
+    ['an alias without anchor', () => 'a:\n  b: *nope\n', 'f:2: no anchor before the alias *nope'],
+    ['a string', () => `${role}---\nhello\n`, 'f:12: a document must be an object, not a string'],
+    ['a list', () => '- a\n', 'f:1: a document must be an object, not a list'],
+    ['a number', () => '5', 'f:1: a document must be an object, not a number'],
+    ['a set', () => '!!set {a, b}', 'f:1: a document must be an object, not an object of another type'],
+    ['a kind that is no string', () => 'kind: 5', 'f:1: kind must be a string, not a number'],
+    ['no apiVersion', () => withoutType(`\n${role}`), 'f:1: apiVersion is missing'],
+    [
+      'v1beta1',
+      () => bad(role, 'io/v1', 'io/v1beta1'),
+      'f:1: apiVersion must be rbac.authorization.k8s.io/v1, not "rbac.authorization.k8s.io/v1beta1"',
+    ],
+    [
+      'v1beta1 of a list',
+      () => 'kind: ClusterRoleList\napiVersion: rbac.authorization.k8s.io/v1beta1\n',
+      'f:2: apiVersion must be rbac.authorization.k8s.io/v1, not "rbac.authorization.k8s.io/v1beta1"',
+    ],
+    ['no metadata', () => bad(role, 'metadata:\n  name: reader\n', ''), 'f:1: metadata.name is missing'],
+    [
+      'metadata that is a string',
+      () => bad(role, 'metadata:\n  name: reader', 'metadata: reader'),
+      'f:3: metadata must be an object, not a string',
+    ],
+    ['no name', () => bad(role, '  name: reader', '  labels: {}'), 'f:3: metadata.name is missing'],
+    ['an empty name', () => bad(role, 'reader', "''"), 'f:4: metadata.name must not be empty'],
+    ['a null name', () => bad(role, 'reader', 'null'), 'f:4: metadata.name is missing'],
+    [
+      'a name that is a number',
+      () => bad(role, 'reader', '5'),
+      'f:4: metadata.name must be a string, not a number',
+    ],
+    [
+      'rules that are an object',
+      () =>
+        'apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: x}\nrules:\n  verbs: [get]\n',
+      'f:4: rules must be a list, not an object',
+    ],
+    [
+      'a rule that is a string',
+      () => bad(role, '  - verbs: [list]\n', '  - get\n  - verbs: [list]\n'),
+      'f:8: rules[1] must be an object, not a string',
+    ],
+    [
+      'a rule that is null',
+      () => bad(role, '  - verbs: [list]\n', '  -\n  - verbs: [list]\n'),
+      'f:8: rules[1] must not be null',
+    ],
+    [
+      'verbs that are a string',
+      () => bad(role, '[get, head]', 'get'),
+      'f:6: rules[0].verbs must be a list, not a string',
+    ],
+    [
+      'verbs that hold a number',
+      () => bad(role, '[get, head]', '[get, 1]'),
+      'f:6: rules[0].verbs[1] must be a string, not a number',
+    ],
+    [
+      'wrong verbs in a rule that is dropped',
+      () => bad(role, '[list]', '[true]'),
+      'f:8: rules[1].verbs[0] must be a string, not a boolean',
+    ],
+    [
+      'nonResourceURLs that are a string',
+      () => bad(role, "[/metrics, '/metrics/*']", '/metrics'),
+      'f:7: rules[0].nonResourceURLs must be a list, not a string',
+    ],
+    [
+      'nonResourceURLs that hold a list',
+      () => bad(role, "[/metrics, '/metrics/*']", '\n    - /metrics\n    - [/metrics]'),
+      'f:9: rules[0].nonResourceURLs[1] must be a string, not a list',
+    ],
+    ['no roleRef', () => bad(binding, 'roleRef:', 'roleref:'), 'f:1: roleRef.kind is missing'],
+    [
+      'a roleRef that is a string',
+      () =>
+        bad(
+          binding,
+          'roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: reader',
+          'roleRef: reader',
+        ),
+      'f:6: roleRef must be an object, not a string',
+    ],
+    [
+      'a roleRef to a Role',
+      () => bad(binding, '  kind: ClusterRole\n', '  kind: Role\n'),
+      'f:8: roleRef.kind must be ClusterRole',
+    ],
+    ['a roleRef without name', () => bad(binding, '  name: reader\n', ''), 'f:6: roleRef.name is missing'],
+    [
+      'subjects that are an object',
+      () => bad(binding, 'subjects:\n', 'subjects: {}\nx:\n'),
+      'f:10: subjects must be a list, not an object',
+    ],
+    [
+      'a subject that is a string',
+      () => bad(binding, 'subjects:\n', 'subjects:\n  - prometheus\n'),
+      'f:11: subjects[0] must be an object, not a string',
+    ],
+    [
+      'a subject of an unknown kind',
+      () => bad(binding, 'kind: Group', 'kind: Team'),
+      'f:14: subjects[1].kind must be User, Group or ServiceAccount',
+    ],
+    [
+      'a subject without kind',
+      () => bad(binding, '  - kind: Group\n    name', '  - name'),
+      'f:14: subjects[1].kind is missing',
+    ],
+    [
+      'a subject without name',
+      () => bad(binding, '    name: monitoring\n', ''),
+      'f:14: subjects[1].name is missing',
+    ],
+    [
+      'a namespace that is a number',
+      () => bad(binding, 'namespace: monitoring', 'namespace: 5'),
+      'f:18: subjects[2].namespace must be a string, not a number',
+    ],
+    [
+      'annotations that are a list',
+      () => bad(binding, "{internal.kcp.io/replicate: ''}", '[internal.kcp.io/replicate]'),
+      'f:5: metadata.annotations must be an object, not a list',
+    ],
+    [
+      'a name twice',
+      () => `${role}---\n${binding}---\n${role}`,
+      'f:31: ClusterRole "reader" is already defined at f:1',
+    ],
+    ['a List that is a string', () => 'kind: List\nitems: none', 'f:2: items must be a list, not a string'],
+    [
+      'a List in a List',
+      () => 'kind: List\nitems:\n- kind: List\n',
+      'f:3: items[0] must not be a List itself',
+    ],
+    [
+      'a List that holds itself',
+      () => 'kind: List\nitems: &a\n- kind: List\n  items: *a\n',
+      'f:3: items[0] must not be a List itself',
+    ],
+    ['a null in a List', () => 'kind: List\nitems:\n-\n', 'f:3: items[0] must not be null'],
+    [
+      'a string in a List',
+      () => 'kind: List\nitems:\n- x\n',
+      'f:3: items[0] must be an object, not a string',
+    ],
+    [
+      'another kind in a typed list',
+      () => `apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleList\nitems:\n${indented(binding)}`,
+      'f:5: items[0].kind must be ClusterRole in a ClusterRoleList',
+    ],
+    ['what is nested too deeply', () => `a:\n  ${'['.repeat(200_000)}`, 'f:2: nested deeper than 100 levels'],
+    [
+      'many aliases',
+      () => `a: &a x\nb: [${'*a, '.repeat(101)}]`,
+      'f:2: more than 100 aliases in one document',
+    ],
+    [
+      'a billion laughs',
+      () =>
+        `a: &a [x]\n${[...'bcdefghi'].map((name, at) => `${name}: &${name} [${`*${'abcdefgh'.charAt(at)}, `.repeat(9)}]\n`).join('')}`,
+      'f:1: Excessive alias count indicates a resource exhaustion attack',
+    ],
+    [
+      'more values than fit',
+      () => `a: [${'x,'.repeat(1_000_001)}]`,
+      'f:1: more than 1000000 values in one document: separate its objects by `---`',
+    ],
+  ])('%s', (_, text, message) => {
+    expect(() => parseManifest(text(), 'f')).toThrow(
+      expect.objectContaining({ name: 'ManifestError', code: 'ERR_MANIFEST', message }),
+    );
+  });
+});
+
+/** Never anything else than an answer or a ManifestError of one line that begins with where. */
+const holdsFor = (text: string): void => {
+  try {
+    const { objects } = parseManifest(text, 'f');
+    for (const { origin } of objects) expect(origin).toMatch(/^f:[1-9]\d*$/);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ManifestError);
+    expect((error as Error).message).toMatch(/^f:[1-9]\d*: [^\n]+$/);
+  }
+};
+
+describe('whatever a manifest holds, it is read or refused in one line', () => {
+  const scrap = fc.constantFrom(
+    ...[
+      '[',
+      ']',
+      '{',
+      '}',
+      ': ',
+      '- ',
+      '? ',
+      '&a ',
+      '*a',
+      '!!set ',
+      '!x ',
+      '|\n ',
+      '>\n',
+      '"',
+      "'",
+      '#',
+      '\n',
+    ],
+    ...[
+      '---\n',
+      '...\n',
+      '%YAML 1.1\n',
+      '%TAG ! x\n',
+      '<<: ',
+      '\t',
+      '  ',
+      ',',
+      '\0',
+      '\ufeff',
+      '\ud800',
+      '`',
+      '@',
+    ],
+    ...[
+      'kind: ',
+      'List',
+      'ClusterRole',
+      'items:\n',
+      'metadata:\n',
+      'name: x\n',
+      'rules:\n',
+      'null',
+      '5',
+      '1e999',
+    ],
+  );
+
+  it('random text', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), holdsFor), { numRuns: 300 });
+  });
+
+  it('scraps of YAML', () => {
+    fc.assert(
+      fc.property(fc.array(scrap, { maxLength: 60 }), (scraps) => {
+        holdsFor(scraps.join(''));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('manifests with something cut out and something put in', () => {
+    const whole = `${role}---\n${binding}---\nkind: List\nitems:\n${indented(role)}`;
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(whole.length), fc.nat(12), fc.oneof(scrap, fc.string({ maxLength: 5 }))), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        (cuts) => {
+          let text = whole;
+          for (const [at, length, put] of cuts) text = text.slice(0, at) + put + text.slice(at + length);
+          holdsFor(text);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('any JSON', () => {
+    fc.assert(
+      fc.property(fc.json(), (json) => {
+        holdsFor(json);
+        holdsFor(`{"kind": "List", "items": [${json}]}`);
+        holdsFor(
+          `{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": ${json}}`,
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each([
+    '[',
+    '{a: ',
+    '- ',
+    '? ',
+    'a:\n ',
+    '&a ',
+    '!',
+    '"',
+    '| ',
+    '[[],',
+    'a: 1\n',
+    '&a a\n',
+    '---\n',
+    '}',
+    '%A\n',
+    ': ',
+    '*a ',
+  ])('%j 20,000 times', (unit) => {
+    holdsFor(unit.repeat(20_000));
+  });
+});
