@@ -19,7 +19,10 @@ export default tseslint.config(
     files: ['test/**/*.ts'],
     plugins: { vitest },
     rules: {
-      'vitest/expect-expect': ['error', { assertFunctionNames: ['expect*', 'fc.assert', 'request.**.expect'] }],
+      'vitest/expect-expect': [
+        'error',
+        { assertFunctionNames: ['expect*', 'fc.assert', 'request.**.expect'] },
+      ],
       'vitest/no-focused-tests': 'error',
       'vitest/no-disabled-tests': 'error',
       'vitest/no-identical-title': 'error',

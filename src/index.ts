@@ -42,7 +42,11 @@ export {
 } from './authentication/certificate-verifier.js';
 export { clientCertificateAuthenticator } from './authentication/client-certificate.js';
 export { requestHeaderAuthenticator } from './authentication/request-header.js';
-export { tokenFileAuthenticator, TokenFileError, type TokenFileOptions } from './authentication/token-file.js';
+export {
+  tokenFileAuthenticator,
+  TokenFileError,
+  type TokenFileOptions,
+} from './authentication/token-file.js';
 
 // Authorization
 export type { Attributes, Authorizer, Decision } from './authorization/authorizer.js';
@@ -53,7 +57,13 @@ export { PolicyUnavailableError, rbacAuthorizer, type RbacAuthorizerOptions } fr
 
 // Policy
 export type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from './rbac/objects.js';
-export { Policy, type PolicyLayerStatus, type PolicyOptions, type PolicySink, type PolicyState } from './rbac/policy.js';
+export {
+  Policy,
+  type PolicyLayerStatus,
+  type PolicyOptions,
+  type PolicySink,
+  type PolicyState,
+} from './rbac/policy.js';
 export type { PolicyChange } from './rbac/policy-index.js';
 export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy-sources/open-policy.js';
 export type { PolicySource } from './policy-sources/policy-source.js';

@@ -172,7 +172,9 @@ function validate(options: MetricsFilterOptions): void {
 function requireList(option: string, value: unknown, method: string): void {
   const isList =
     Array.isArray(value) &&
-    value.every((item: unknown) => isRecord(item) && typeof item['name'] === 'string' && isFunction(item[method]));
+    value.every(
+      (item: unknown) => isRecord(item) && typeof item['name'] === 'string' && isFunction(item[method]),
+    );
   if (!isList) throw new MetricsFilterOptionError(option, `pass a list of objects with name and ${method}()`);
 }
 

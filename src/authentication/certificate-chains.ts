@@ -65,17 +65,15 @@ class Search {
   }
 
   #canGoOn(): boolean {
-    this.#steps += 1;
-    return this.#steps <= maxSteps && this.#chains.length < maxChains;
+    return this.#steps < maxSteps && this.#chains.length < maxChains;
   }
 
   #mayFollow(issuer: Certificate, path: Chain): boolean {
     const child = path.at(-1) ?? path[0];
     if (child.x509.issuer !== issuer.x509.subject) return false;
+    this.#steps += 1;
     if (path.some(({ sha256Hex }) => sha256Hex === issuer.sha256Hex)) return false;
-    const fault =
-      faultOfIssuer(issuer, path.length - 1) ??
-      (child.hasStrongSignature ? undefined : 'signed with a weak or unknown algorithm');
+    const fault = faultOfIssuer(issuer, path.length - 1) ?? faultOfSignature(child);
     if (fault === undefined) return child.x509.checkIssued(issuer.x509);
     this.#fault ??= fault;
     return false;
@@ -124,6 +122,10 @@ function faultAsAuthority(issuer: Certificate, intermediatesBelow: number): stri
     return `allows at most ${pathLength} intermediates below it`;
   }
   return undefined;
+}
+
+function faultOfSignature({ hasStrongSignature, title }: Certificate): string | undefined {
+  return hasStrongSignature ? undefined : `certificate ${title} is signed with a weak or unknown algorithm`;
 }
 
 function faultOf({ unknownCriticalExtension, extendedKeyUsages }: Certificate): string | undefined {

@@ -46,7 +46,7 @@ const extensionIds = {
   extendedKeyUsage: '2.5.29.37',
 } as const;
 
-/** As in Go, those whose meaning for a client certificate is enforced or nil. */
+/** Those that are enforced here, or that say nothing about a client certificate's chain. */
 const knownExtensions: ReadonlySet<string> = new Set(Object.values(extensionIds));
 
 const keyCertSign: number = KeyUsageFlags.keyCertSign;
@@ -102,7 +102,8 @@ function readCertificate(der: Buffer): Certificate | undefined {
 
 /** OpenSSL's reading: every string type, bad ones refused, multi-valued RDNs in the order they are encoded. */
 function readSubject(x509: X509Certificate): Pick<Certificate, 'commonName' | 'organizations'> | undefined {
-  const { subject }: { readonly subject?: Readonly<Record<string, unknown>> } = x509.toLegacyObject();
+  const legacy: { readonly subject?: Readonly<Record<string, unknown>> } = x509.toLegacyObject();
+  const { subject } = legacy;
   if (subject === undefined) return undefined;
   return {
     commonName: texts(subject['CN']).at(-1) ?? '',
@@ -137,8 +138,8 @@ function isUnknownCritical({ critical, type }: Extension): boolean {
 
 function titleOf(x509: X509Certificate): string {
   // Node's types do not know that an empty name is undefined.
-  const { subject = '' }: { readonly subject?: string } = x509;
-  return JSON.stringify(subject.replaceAll('\n', ', ').slice(0, 200));
+  const named: { readonly subject?: string } = x509;
+  return JSON.stringify((named.subject ?? '').replaceAll('\n', ', ').slice(0, 200));
 }
 
 interface SignatureAlgorithm {

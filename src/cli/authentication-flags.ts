@@ -1,5 +1,8 @@
 import type { Authenticator } from '../authentication/authenticator.js';
-import { createCertificateVerifier, type CertificateVerifier } from '../authentication/certificate-verifier.js';
+import {
+  createCertificateVerifier,
+  type CertificateVerifier,
+} from '../authentication/certificate-verifier.js';
 import { clientCertificateAuthenticator } from '../authentication/client-certificate.js';
 import { requestHeaderAuthenticator } from '../authentication/request-header.js';
 import { tokenFileAuthenticator } from '../authentication/token-file.js';
@@ -11,7 +14,8 @@ import { usageError } from './usage-error.js';
 const clientCaFile: Flag = {
   name: '--client-ca-file',
   value: 'file',
-  description: 'PEM bundle of the authorities whose client certificates are accepted: CN is the user, O are groups',
+  description:
+    'PEM bundle of the authorities whose client certificates are accepted: CN is the user, O are groups',
 };
 const requestHeaderCaFile: Flag = {
   name: '--requestheader-client-ca-file',
@@ -23,7 +27,8 @@ const requestHeaderAllowedNames: Flag = {
   value: 'names',
   isList: true,
   default: '',
-  description: 'CNs of the front proxies that are believed; empty believes every certificate of their authority',
+  description:
+    'CNs of the front proxies that are believed; empty believes every certificate of their authority',
 };
 const usernameHeaders: Flag = {
   name: '--requestheader-username-headers',

@@ -6,21 +6,25 @@ import { authorizationFlags, authorizersOf, openPolicyOf, policyFlags } from './
 import { parseReviews, type Review } from './subject-access-review.js';
 import { UsageError, usageError } from './usage-error.js';
 
-const user: Flag = { name: '--user', value: 'name', description: 'user to decide for (default system:anonymous)' };
+const user: Flag = {
+  name: '--user',
+  value: 'name',
+  description: 'user to decide for (default system:anonymous)',
+};
 const group: Flag = {
   name: '--group',
   value: 'groups',
   isList: true,
   description: 'groups of the user; system:authenticated is added as at a real request',
 };
-const extra: Flag = {
+export const extraFlag: Flag = {
   name: '--extra',
   value: 'key=value',
-  description: 'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
+  description:
+    'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
 };
 
 export const canIFlags: readonly Flag[] = [user, group, ...policyFlags, ...authorizationFlags];
-export const extraFlag = extra;
 
 export interface CanIRequest {
   readonly verb?: string;
@@ -86,15 +90,17 @@ function readReviews(filename: string): readonly Review[] {
 function identityOf(values: FlagValues, extras: readonly string[]): Identity {
   const name = valueOf(values, user);
   const groups = listOf(values, group);
-  if (name === undefined) return { name: 'system:anonymous', groups: ['system:unauthenticated', ...groups], extra: {} };
-  return withAuthenticatedGroup({ name, groups, extra: extrasOf(extras) });
+  const extra = extrasOf(extras);
+  if (name === undefined)
+    return { name: 'system:anonymous', groups: ['system:unauthenticated', ...groups], extra };
+  return withAuthenticatedGroup({ name, groups, extra });
 }
 
 function extrasOf(pairs: readonly string[]): Identity['extra'] {
   const fields = new Map<string, string[]>();
   for (const pair of pairs) {
     const at = pair.indexOf('=');
-    if (at <= 0) throw new UsageError(`${extra.name}: ${JSON.stringify(pair)} is not key=value`);
+    if (at <= 0) throw new UsageError(`${extraFlag.name}: ${JSON.stringify(pair)} is not key=value`);
     const key = pair.slice(0, at);
     fields.set(key, [...(fields.get(key) ?? []), pair.slice(at + 1)]);
   }

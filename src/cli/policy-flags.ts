@@ -13,7 +13,8 @@ import { UsageError, usageError } from './usage-error.js';
 export const rbacDir: Flag = {
   name: '--rbac-dir',
   value: 'directory',
-  description: 'directory of ClusterRole and ClusterRoleBinding manifests of the root workspace, reloaded on change',
+  description:
+    'directory of ClusterRole and ClusterRoleBinding manifests of the root workspace, reloaded on change',
 };
 export const bootstrapPolicyFlag: Flag = {
   name: '--bootstrap-policy',
@@ -44,7 +45,8 @@ export const authorizationOrder: Flag = {
   value: 'authorizers',
   isList: true,
   default: 'AlwaysAllowGroups,AlwaysAllowPaths,RBAC',
-  description: 'authorizers in the order they are asked, the first opinion wins; one that is left out is not asked',
+  description:
+    'authorizers in the order they are asked, the first opinion wins; one that is left out is not asked',
 };
 
 /** Where a policy comes from: every command that decides takes them. */
@@ -59,7 +61,10 @@ export const authorizationFlags: readonly Flag[] = [
 
 export interface PolicyEvents {
   readonly onWarning?: (message: string) => void;
-  readonly onReload?: (source: string, result: { result: 'success' } | { result: 'failure'; message: string }) => void;
+  readonly onReload?: (
+    source: string,
+    result: { result: 'success' } | { result: 'failure'; message: string },
+  ) => void;
   readonly onChange?: (policy: Policy) => void;
 }
 
@@ -118,7 +123,8 @@ export function authorizersOf(values: FlagValues, policy: Policy | undefined): r
       const choices = [...makers.keys()].join(', ');
       throw new UsageError(`${authorizationOrder.name}: ${JSON.stringify(name)} is not one of ${choices}`);
     }
-    if (order.indexOf(name) !== at) throw new UsageError(`${authorizationOrder.name}: ${name} stands there twice`);
+    if (order.indexOf(name) !== at)
+      throw new UsageError(`${authorizationOrder.name}: ${name} stands there twice`);
     const authorizer = make();
     if (authorizer !== undefined) authorizers.push(authorizer);
   }

@@ -1,6 +1,7 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Option, type Help } from 'commander';
 import { packageVersion } from '../server/version.js';
 import { canI, canIFlags, extraFlag } from './can-i.js';
+import { demo } from './demo.js';
 import { addFlags, type FlagValues } from './flags.js';
 import { start, startFlags } from './start.js';
 import { UsageError } from './usage-error.js';
@@ -38,7 +39,9 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 
 function describeProgram(terminal: Terminal, finish: (exitCode: number) => void): Command {
   const program = configured(new Command('kcp-metrics-filter'), terminal)
-    .description('Guards /metrics as kcp does: rejects, authenticates, authorizes, then serves the exposition.')
+    .description(
+      'Guards /metrics as kcp does: rejects, authenticates, authorizes, then serves the exposition.',
+    )
     .version(packageVersion);
 
   addFlags(
@@ -50,12 +53,21 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
     await server.close();
   });
 
+  configured(program.command('demo'), terminal)
+    .description('start two shards and a cache server with throwaway keys and show who may scrape what')
+    .option('--check', 'end after the table; exit code 0 when every answer is as expected, otherwise 1')
+    .action(async ({ check = false }: { check?: boolean }) => {
+      finish(await demo({ check, print: terminal.print, stopRequested: terminal.stopRequested }));
+    });
+
   addFlags(
     configured(program.command('can-i'), terminal)
       .description('say whether a user may, from the policy alone; exit code 0 for yes, 1 for no')
       .argument('[verb]', 'such as get')
       .argument('[path]', 'such as /metrics')
-      .addOption(new Option('-f, --filename <file>', 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin'))
+      .addOption(
+        new Option('-f, --filename <file>', 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin'),
+      )
       .addOption(
         new Option(`${extraFlag.name} <key=value>`, extraFlag.description).argParser(
           (pair: string, earlier: readonly string[] = []) => [...earlier, pair],
@@ -85,12 +97,21 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
   return program;
 }
 
+const helpWidth = 80;
+const helpIndent = ' '.repeat(6);
+
+/** The flag on a line of its own, as Go prints it: kubernetes' names leave no room for a second column. */
+function formatHelpItem(term: string, _termWidth: number, description: string, helper: Help): string {
+  const text = helper.boxWrap(description, helpWidth - helpIndent.length);
+  return `  ${term}${text === '' ? '' : `\n${text.replace(/^/gm, helpIndent)}`}`;
+}
+
 /** One line a fault, and no exit from within. */
 function configured(command: Command, { print, printError }: Terminal): Command {
   return command
     .exitOverride()
     .showSuggestionAfterError(false)
-    .configureHelp({ helpWidth: 80 })
+    .configureHelp({ helpWidth, formatItem: formatHelpItem })
     .configureOutput({
       writeOut: (text) => {
         print(text.trimEnd());

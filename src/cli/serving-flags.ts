@@ -21,7 +21,8 @@ const securePort: Flag = {
 const tlsCertFile: Flag = {
   name: '--tls-cert-file',
   value: 'file',
-  description: 'PEM certificate to serve with, intermediates behind it; without it, a self-signed one in memory',
+  description:
+    'PEM certificate to serve with, intermediates behind it; without it, a self-signed one in memory',
 };
 const tlsPrivateKeyFile: Flag = {
   name: '--tls-private-key-file',
@@ -38,7 +39,8 @@ const tlsCipherSuitesFlag: Flag = {
   name: '--tls-cipher-suites',
   value: 'suites',
   isList: true,
-  description: 'cipher suites of TLS 1.2 by their IANA names; without it, every one that Kubernetes calls secure',
+  description:
+    'cipher suites of TLS 1.2 by their IANA names; without it, every one that Kubernetes calls secure',
 };
 
 export const servingFlags: readonly Flag[] = [
@@ -108,8 +110,10 @@ function servingPairOf(values: FlagValues): ServingPair | undefined {
   const certificateFile = valueOf(values, tlsCertFile);
   const keyFile = valueOf(values, tlsPrivateKeyFile);
   if (certificateFile === undefined && keyFile === undefined) return undefined;
-  if (certificateFile === undefined) throw new UsageError(`${tlsCertFile.name}: missing beside ${tlsPrivateKeyFile.name}`);
-  if (keyFile === undefined) throw new UsageError(`${tlsPrivateKeyFile.name}: missing beside ${tlsCertFile.name}`);
+  if (certificateFile === undefined)
+    throw new UsageError(`${tlsCertFile.name}: missing beside ${tlsPrivateKeyFile.name}`);
+  if (keyFile === undefined)
+    throw new UsageError(`${tlsPrivateKeyFile.name}: missing beside ${tlsCertFile.name}`);
   const certificate = readFlagFile(tlsCertFile.name, certificateFile);
   const privateKey = readFlagFile(tlsPrivateKeyFile.name, keyFile);
   const parsed = attempt(`${tlsCertFile.name}: ${certificateFile}`, () => new X509Certificate(certificate));

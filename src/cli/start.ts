@@ -1,10 +1,12 @@
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { registriesExposition } from '../exposition/registries.js';
+import type { AuditSink } from '../http/audit.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy-sources/open-policy.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
 import type { Logger } from '../server/logger.js';
+import { HeldBackLogger } from './held-back-logger.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { registerPolicyMetrics } from '../telemetry/policy-metrics.js';
 import { authenticationFlags, authenticationOf } from './authentication-flags.js';
@@ -51,12 +53,17 @@ export const startFlags: readonly Flag[] = [
  *
  * @throws UsageError naming the flag to mend; then nothing listens.
  */
-export async function start(values: FlagValues): Promise<RunningServer> {
+export async function start(
+  values: FlagValues,
+  { onAuditEvent }: { readonly onAuditEvent?: AuditSink } = {},
+): Promise<RunningServer> {
   const given = valueOf(values, mode);
   if (given === undefined) throw new UsageError(`${mode.name}: required: ${modes.join(' or ')}`);
   const serverKind = parseChoice(mode.name, given, modes);
   const level = parseChoice(logLevel.name, valueOf(values, logLevel) ?? '', logLevels);
-  const logger: Logger = pino({ name: 'kcp-metrics-filter', level }, pino.destination({ fd: 2, sync: true }));
+  const logger = new HeldBackLogger(
+    pino({ name: 'kcp-metrics-filter', level }, pino.destination({ fd: 2, sync: true })),
+  );
 
   const { authenticators, anonymous, authorities } = authenticationOf(values, serverKind);
   const { isSelfSigned, ...serving } = await servingOf(values, authorities);
@@ -66,9 +73,13 @@ export async function start(values: FlagValues): Promise<RunningServer> {
   const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
   authorizersOf(values, undefined);
   const policy = hasPolicy ? await openFollowedPolicy(values, telemetry, logger) : undefined;
-  if (isSelfSigned) logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
+  if (isSelfSigned)
+    logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
   if (authenticators.length === 0) {
-    logger.warn({}, 'no --client-ca-file, --token-auth-file or --requestheader-client-ca-file: everybody is anonymous');
+    logger.warn(
+      {},
+      'no --client-ca-file, --token-auth-file or --requestheader-client-ca-file: everybody is anonymous',
+    );
   }
   if (policy !== undefined) registerPolicyMetrics(registry, () => policy.policy.status());
   collectDefaultMetrics({ register: registry });
@@ -88,7 +99,9 @@ export async function start(values: FlagValues): Promise<RunningServer> {
       telemetry,
       logger,
       ...(policy === undefined ? {} : { policy }),
+      ...(onAuditEvent === undefined ? {} : { onAuditEvent }),
     });
+    logger.release();
     logger.info({ url: server.url, mode: serverKind }, 'listening');
     return server;
   } catch (error) {
@@ -97,6 +110,9 @@ export async function start(values: FlagValues): Promise<RunningServer> {
     throw error;
   }
 }
+
+/** A policy that is reloaded with ever new faults must not fill the memory with them. */
+const maxRemembered = 1000;
 
 function openFollowedPolicy(
   values: FlagValues,
@@ -116,13 +132,17 @@ function openFollowedPolicy(
     onChange: (policy) => {
       for (const { name, role, origin = 'policy' } of policy.danglingBindings()) {
         const message = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
-        if (!said.has(message)) logger.warn({}, message);
+        if (said.has(message)) continue;
+        if (said.size >= maxRemembered) said.clear();
         said.add(message);
+        logger.warn({}, message);
       }
     },
   });
 }
 
 function isAddressFault(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind');
+  return (
+    error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')
+  );
 }

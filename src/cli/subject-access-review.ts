@@ -26,7 +26,8 @@ function parseDocuments(text: string): readonly unknown[] {
   }
   return parseAllDocuments(text).flatMap((document, at) => {
     const [fault] = document.errors;
-    if (fault !== undefined) throw new Error(`document ${at + 1}: ${fault.message.split('\n')[0] ?? 'not YAML'}`);
+    if (fault !== undefined)
+      throw new Error(`document ${at + 1}: ${fault.message.split('\n')[0] ?? 'not YAML'}`);
     const value: unknown = document.toJS({ maxAliasCount: 100 });
     return value === null || value === undefined ? [] : [value];
   });
@@ -58,7 +59,8 @@ function reviewOf(document: unknown, where: string): Review {
   if (!isRecord(document)) throw new Error(`${where}: not an object`);
   const { kind, apiVersion, spec } = document;
   if (kind !== 'SubjectAccessReview') throw new Error(`${where}: kind is not SubjectAccessReview`);
-  if (apiVersion !== 'authorization.k8s.io/v1') throw new Error(`${where}: apiVersion is not authorization.k8s.io/v1`);
+  if (apiVersion !== 'authorization.k8s.io/v1')
+    throw new Error(`${where}: apiVersion is not authorization.k8s.io/v1`);
   if (!isRecord(spec)) throw new Error(`${where}: spec is missing`);
   const asked = spec['nonResourceAttributes'];
   if (asked === undefined || asked === null) return { document, attributes: undefined };

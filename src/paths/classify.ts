@@ -87,9 +87,7 @@ function cacheServerRules(pathsWithoutShard: readonly string[]): PathRules {
       const shard = splitPrefix(path, '/shards/');
       if (shard === undefined) {
         if (cleanPath(path) !== path) return notCanonical(path);
-        return pathsWithoutShard.includes(path)
-          ? withoutScope(path)
-          : badRequest('a shard name is required');
+        return pathsWithoutShard.includes(path) ? withoutScope(path) : badRequest('a shard name is required');
       }
       if (shard.rest === '') {
         return badRequest(`unable to parse shard: no \`/\` found in path ${bounded(shard.name)}`);

@@ -28,5 +28,8 @@ export function locationOf(cleanedPath: string, query: string): string {
 
 function encodeSegment(segment: string): string {
   // encodeURIComponent, less the sub-delimiters and `:` and `@` that RFC 3986 allows in a segment.
-  return encodeURIComponent(segment.toWellFormed()).replace(/%(?:3A|40|24|26|2B|2C|3B|3D)/g, decodeURIComponent);
+  return encodeURIComponent(segment.toWellFormed()).replace(
+    /%(?:3A|40|24|26|2B|2C|3B|3D)/g,
+    decodeURIComponent,
+  );
 }

@@ -110,7 +110,7 @@ class DirectoryPolicySource implements PolicySource {
       (isNew): ReloadResult | undefined => (isNew ? { result: 'success' } : undefined),
       (error: unknown) => this.#keepLastPolicy(sink, error),
     );
-    if (result !== undefined && !this.#isClosed) this.#options.onReload?.(result);
+    if (result !== undefined) this.#options.onReload?.(result);
   }
 
   /** Whether anything was new; a directory found as it was before leaves the policy alone. */

@@ -44,7 +44,9 @@ export function effectiveIdentities(
 }
 
 function hasKcpExtra(extra: Caller['extra']): boolean {
-  return extra[scopesKey] !== undefined || extra[clusterNameKey] !== undefined || extra[warrantKey] !== undefined;
+  return (
+    extra[scopesKey] !== undefined || extra[clusterNameKey] !== undefined || extra[warrantKey] !== undefined
+  );
 }
 
 class Walk {

@@ -24,7 +24,8 @@ export function subjectKey(subject: Subject): SubjectKey | undefined {
 
 /** As Kubernetes describes a subject in an authorizer's reason. */
 export function describeSubject(subject: Subject): string {
-  const name = subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace ?? ''}` : subject.name;
+  const name =
+    subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace ?? ''}` : subject.name;
   return `${subject.kind} ${JSON.stringify(name)}`;
 }
 

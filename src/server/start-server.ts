@@ -52,7 +52,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     if (draining) response.setHeader('Connection', 'close');
     next();
   });
-  app.use(guardedRoutes(options, readinessChecks(policy, () => draining)));
+  app.use(
+    guardedRoutes(
+      options,
+      readinessChecks(policy, () => draining),
+    ),
+  );
   app.use(reportError(logger));
 
   const server = createServer(
@@ -115,20 +120,21 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
   ]);
 }
 
-function readinessChecks(
-  open: OpenPolicy | undefined,
-  isDraining: () => boolean,
-): readonly HealthCheck[] {
+function readinessChecks(open: OpenPolicy | undefined, isDraining: () => boolean): readonly HealthCheck[] {
   const layers = open?.policy.status().map(({ layer }) => layer) ?? [];
   return [
     ...layers.map((layer): HealthCheck => ({
       name: `policy-${layer}`,
       check() {
         const status = open?.policy.status().find((candidate) => candidate.layer === layer);
-        if (status === undefined || status.state === 'syncing') return { ok: false, remark: 'not loaded yet' };
+        if (status === undefined || status.state === 'syncing')
+          return { ok: false, remark: 'not loaded yet' };
         // A stale policy goes on serving; why it is stale stands in the log, not in an answer to everybody.
         return status.state === 'stale'
-          ? { ok: true, remark: `stale for ${Math.round(status.ageMs / 1000)}s: the last good policy is in force` }
+          ? {
+              ok: true,
+              remark: `stale for ${Math.round(status.ageMs / 1000)}s: the last good policy is in force`,
+            }
           : { ok: true };
       },
     })),

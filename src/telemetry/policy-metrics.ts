@@ -4,10 +4,7 @@ import type { PolicyLayerStatus } from '../rbac/policy.js';
 const prefix = 'kcp_metrics_filter';
 
 /** Shows the state of a policy's layers, read at each scrape. */
-export function registerPolicyMetrics(
-  registry: Registry,
-  status: () => readonly PolicyLayerStatus[],
-): void {
+export function registerPolicyMetrics(registry: Registry, status: () => readonly PolicyLayerStatus[]): void {
   const registers = [registry];
   new Gauge({
     name: `${prefix}_policy_age_seconds`,

@@ -8,7 +8,11 @@ import { recorded } from './recorded.js';
 interface Row {
   readonly flag: string;
   readonly startupError: boolean;
-  readonly requests?: readonly { readonly identity: string; readonly target: string; readonly status: number }[];
+  readonly requests?: readonly {
+    readonly identity: string;
+    readonly target: string;
+    readonly status: number;
+  }[];
 }
 
 const rows = recorded<readonly Row[]>('cache-server-always-allow.json');
@@ -30,29 +34,40 @@ describe('a cache server with --authorization-always-allow-paths', () => {
     `--authorization-always-allow-paths=${flag}`,
   ];
 
-  it.each(rows.filter(({ startupError }) => startupError))('refuses to start with $flag', async ({ flag }) => {
-    const { code, stderr } = await runCli(['start', '--bind-address=127.0.0.1', '--secure-port=0', ...flagsOf(flag)]);
-    expect(code).toBe(2);
-    expect(stderr).toBe(
-      `--authorization-always-allow-paths: only trailing * allowed in ${JSON.stringify(flag)}\n`,
-    );
-  });
+  it.each(rows.filter(({ startupError }) => startupError))(
+    'refuses to start with $flag',
+    async ({ flag }) => {
+      const { code, stderr } = await runCli([
+        'start',
+        '--bind-address=127.0.0.1',
+        '--secure-port=0',
+        ...flagsOf(flag),
+      ]);
+      expect(code).toBe(2);
+      expect(stderr).toBe(
+        `--authorization-always-allow-paths: only trailing * allowed in ${JSON.stringify(flag)}\n`,
+      );
+    },
+  );
 
-  it.each(rows.filter(({ startupError }) => !startupError))('answers as recorded with "$flag"', async ({ flag, requests = [] }) => {
-    expect(requests.length).toBeGreaterThan(0);
-    const server = await startCli(flagsOf(flag));
-    const faults: unknown[] = [];
-    for (const { identity, target, status } of requests) {
-      const pair = identity === 'anonymous' ? undefined : pki.certificates[identity];
-      const client = new RawClient({
-        port: server.port,
-        ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
-      });
-      const answer = await client.request(target);
-      client.close();
-      if (answer.status !== status) faults.push({ identity, target, status, got: answer.status });
-    }
-    expect(await server.stop()).toBe(0);
-    expect(faults).toEqual([]);
-  });
+  it.each(rows.filter(({ startupError }) => !startupError))(
+    'answers as recorded with "$flag"',
+    async ({ flag, requests = [] }) => {
+      expect(requests.length).toBeGreaterThan(0);
+      const server = await startCli(flagsOf(flag));
+      const faults: unknown[] = [];
+      for (const { identity, target, status } of requests) {
+        const pair = identity === 'anonymous' ? undefined : pki.certificates[identity];
+        const client = new RawClient({
+          port: server.port,
+          ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+        });
+        const answer = await client.request(target);
+        client.close();
+        if (answer.status !== status) faults.push({ identity, target, status, got: answer.status });
+      }
+      expect(await server.stop()).toBe(0);
+      expect(faults).toEqual([]);
+    },
+  );
 });

@@ -32,7 +32,10 @@ describe('every recorded decision, through can-i -f', () => {
       spec: { user: name, groups, extra, nonResourceAttributes: { verb, path } },
     }));
     const input = reviews.map((review) => JSON.stringify(review)).join('\n');
-    const { code, stdout, stderr } = await runCli(['can-i', `--rbac-dir=${directory.path}`, '-f', '-'], input);
+    const { code, stdout, stderr } = await runCli(
+      ['can-i', `--rbac-dir=${directory.path}`, '-f', '-'],
+      input,
+    );
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const answers = stdout
       .trim()

@@ -16,7 +16,9 @@ interface Row {
   readonly cacheServer: Answer;
 }
 
-const { tokens, rows } = recorded<{ readonly tokens: string; readonly rows: readonly Row[] }>('identities.json');
+const { tokens, rows } = recorded<{ readonly tokens: string; readonly rows: readonly Row[] }>(
+  'identities.json',
+);
 
 describe('every recorded identity, over raw TLS', () => {
   let servers: RecordedServers;

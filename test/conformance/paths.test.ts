@@ -43,7 +43,9 @@ function fault(expected: Expectation, identity: Identity, answer: RawAnswer): un
         return !isExposition(body) && (status < 200 || status > 299 || body === 'ok');
     }
   })();
-  return isFine ? undefined : { identity, expected, status, body: body.slice(0, 300), location: headers.get('location') };
+  return isFine
+    ? undefined
+    : { identity, expected, status, body: body.slice(0, 300), location: headers.get('location') };
 }
 
 describe('every recorded request target, over raw TLS', () => {
@@ -53,26 +55,30 @@ describe('every recorded request target, over raw TLS', () => {
   });
   afterAll(() => servers.stop());
 
-  it.each(['shard', 'cacheServer'] as const)('is answered by the %s as recorded', { timeout: 120_000 }, async (server) => {
-    expect(rows.length).toBeGreaterThan(900);
-    const faults: unknown[] = [];
-    await Promise.all(
-      identities.map(async (identity) => {
-        const pair = identity === 'anonymous' ? undefined : servers.pki.certificates[identity];
-        const client = new RawClient({
-          port: servers[server].port,
-          ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
-        });
-        for (const row of rows) {
-          const answer = await client.request(row.target);
-          const found = fault(row[server], identity, answer);
-          if (found !== undefined) faults.push({ target: row.target, found });
-        }
-        client.close();
-      }),
-    );
-    expect(faults).toEqual([]);
-  });
+  it.each(['shard', 'cacheServer'] as const)(
+    'is answered by the %s as recorded',
+    { timeout: 120_000 },
+    async (server) => {
+      expect(rows.length).toBeGreaterThan(900);
+      const faults: unknown[] = [];
+      await Promise.all(
+        identities.map(async (identity) => {
+          const pair = identity === 'anonymous' ? undefined : servers.pki.certificates[identity];
+          const client = new RawClient({
+            port: servers[server].port,
+            ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+          });
+          for (const row of rows) {
+            const answer = await client.request(row.target);
+            const found = fault(row[server], identity, answer);
+            if (found !== undefined) faults.push({ target: row.target, found });
+          }
+          client.close();
+        }),
+      );
+      expect(faults).toEqual([]);
+    },
+  );
 
   it('is refused with 501 below a scope, by every method and for system:masters', async () => {
     const pair = servers.pki.certificates['masters'];
@@ -84,10 +90,10 @@ describe('every recorded request target, over raw TLS', () => {
       const { status, headers } = await client.request('/clusters/root/metrics', { method });
       expect({ method, status }).toEqual({ method, status: 501 });
 
-        expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
-        expect(headers.get('x-content-type-options')).toBe('nosniff');
-        expect(headers.get('cache-control')).toBe('no-cache, private');
-        expect(headers.get('audit-id')).toMatch(/^[0-9a-f-]{36}$/);
+      expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('cache-control')).toBe('no-cache, private');
+      expect(headers.get('audit-id')).toMatch(/^[0-9a-f-]{36}$/);
     }
     client.close();
   });

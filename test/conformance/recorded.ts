@@ -18,7 +18,12 @@ export interface RecordedPolicy {
 export function manifestOf({ clusterRoles, clusterRoleBindings }: RecordedPolicy): string {
   const apiVersion = 'rbac.authorization.k8s.io/v1';
   const items = [
-    ...clusterRoles.map(({ name, rules = [] }) => ({ kind: 'ClusterRole', apiVersion, metadata: { name }, rules })),
+    ...clusterRoles.map(({ name, rules = [] }) => ({
+      kind: 'ClusterRole',
+      apiVersion,
+      metadata: { name },
+      rules,
+    })),
     ...clusterRoleBindings.map(({ name, roleRef, subjects = [] }) => ({
       kind: 'ClusterRoleBinding',
       apiVersion,

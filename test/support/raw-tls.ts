@@ -38,7 +38,12 @@ export class RawClient {
 
   async #connected(): Promise<TLSSocket> {
     if (this.#socket !== undefined && !this.#socket.destroyed && this.#socket.writable) return this.#socket;
-    const socket = connect({ host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, ...this.options });
+    const socket = connect({
+      host: '127.0.0.1',
+      servername: 'localhost',
+      rejectUnauthorized: false,
+      ...this.options,
+    });
     this.#socket = socket;
     await new Promise<void>((resolve, reject) => {
       socket.once('secureConnect', resolve);
@@ -60,7 +65,10 @@ function readAnswer(socket: TLSSocket, method: string): Promise<RawAnswer> {
     const onData = (data: Buffer): void => {
       received = Buffer.concat([received, data]);
       const parsed = parseAnswer(received, method, false);
-      if (parsed !== undefined) done(() => { resolve(parsed); });
+      if (parsed !== undefined)
+        done(() => {
+          resolve(parsed);
+        });
     };
     const onClose = (): void => {
       const parsed = parseAnswer(received, method, true);
@@ -69,7 +77,11 @@ function readAnswer(socket: TLSSocket, method: string): Promise<RawAnswer> {
         else resolve(parsed);
       });
     };
-    const onError = (error: Error): void => { done(() => { reject(error); }); };
+    const onError = (error: Error): void => {
+      done(() => {
+        reject(error);
+      });
+    };
     socket.on('data', onData);
     socket.on('close', onClose);
     socket.on('error', onError);
@@ -87,7 +99,8 @@ function parseAnswer(received: Buffer, method: string, isClosed: boolean): RawAn
     }),
   );
   const body = received.subarray(end + 4);
-  const length = method === 'HEAD' ? 0 : Number(headers.get('content-length') ?? (isClosed ? body.length : Infinity));
+  const length =
+    method === 'HEAD' ? 0 : Number(headers.get('content-length') ?? (isClosed ? body.length : Infinity));
   if (body.length < length && !isClosed) return undefined;
   return { status: Number(statusLine.split(' ')[1]), headers, body: body.toString('utf8') };
 }

@@ -16,8 +16,11 @@ export async function createRecordedPki(directory: TemporaryDirectory): Promise<
   const sameName = await createAuthority({ commonName: 'client-ca' });
   const proxyCa = await createAuthority({ commonName: 'request-header-ca' });
   const servingCa = await createAuthority({ commonName: 'serving-ca' });
-  const client = (commonName: string, organizations: readonly string[] = [], authority: Authority = clientCa) =>
-    authority.issue({ commonName, organizations, usage: 'clientAuth' });
+  const client = (
+    commonName: string,
+    organizations: readonly string[] = [],
+    authority: Authority = clientCa,
+  ) => authority.issue({ commonName, organizations, usage: 'clientAuth' });
   const certificates = {
     prometheus: await client('prometheus'),
     alice: await client('alice', ['monitoring', 'team-a']),

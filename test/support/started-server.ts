@@ -45,7 +45,9 @@ export async function startCli(args: readonly string[]): Promise<StartedServer> 
       const found = /"url":"(https:\/\/[^"]+)"/.exec(collected().stderr)?.[1];
       if (found !== undefined) resolve(found);
     });
-    child.once('close', () => { reject(new Error(`did not start: ${collected().stderr}`)); });
+    child.once('close', () => {
+      reject(new Error(`did not start: ${collected().stderr}`));
+    });
   });
   return {
     url,
@@ -62,7 +64,11 @@ export async function startCli(args: readonly string[]): Promise<StartedServer> 
 
 function collect(child: ChildProcess): () => { stdout: string; stderr: string } {
   const chunks = { stdout: '', stderr: '' };
-  child.stdout?.on('data', (data: Buffer) => { chunks.stdout += data.toString(); });
-  child.stderr?.on('data', (data: Buffer) => { chunks.stderr += data.toString(); });
+  child.stdout?.on('data', (data: Buffer) => {
+    chunks.stdout += data.toString();
+  });
+  child.stderr?.on('data', (data: Buffer) => {
+    chunks.stderr += data.toString();
+  });
   return () => chunks;
 }

@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { AuditTrail } from './demo/audit-trail.js';
+import { describeCases } from './demo/cases.js';
+import { createCredentials } from './demo/credentials.js';
+import { createDemoFolder, type DemoFolder } from './demo/folder.js';
+import { instructions } from './demo/instructions.js';
+import { isAsExpected, play, type Outcome, type Stage } from './demo/outcome.js';
+import { writePolicy } from './demo/policy.js';
+import { prometheusConfig } from './demo/prometheus-config.js';
+import { serverNames, startServers, type ServerRole } from './demo/servers.js';
+import { renderGroup, renderHeader, widthsOf } from './demo/table.js';
+
+export interface DemoOptions {
+  /** End after the table: 0 when every answer was as expected, otherwise 1. */
+  readonly check: boolean;
+  readonly print: (line: string) => void;
+  readonly stopRequested: () => Promise<void>;
+}
+
+/** Shows two shards and a cache server at work, with keys made for the occasion. Resolves to the exit code. */
+export async function demo({ check, print, stopRequested }: DemoOptions): Promise<number> {
+  // Asked before there is a folder, so that from its first moment Ctrl-C removes it.
+  const stop = untilStopped(stopRequested);
+  const folder = createDemoFolder();
+  try {
+    return await show(folder, { check, print, stop });
+  } finally {
+    folder.remove();
+  }
+}
+
+interface Stop {
+  readonly requested: Promise<unknown>;
+  isRequested(): boolean;
+}
+
+async function show(
+  folder: DemoFolder,
+  { check, print, stop }: { check: boolean; print: DemoOptions['print']; stop: Stop },
+): Promise<number> {
+  const credentials = await createCredentials(folder);
+  const trail = new AuditTrail();
+  const servers = await startServers(credentials, writePolicy(folder), trail.add);
+  try {
+    for (const role of Object.keys(serverNames) as ServerRole[]) {
+      print(`${serverNames[role].padEnd(12)}  ${servers.urls[role]}`);
+    }
+    const outcomes = await playAll({ servers, credentials, trail }, print, stop);
+    // Cut short, the table says nothing.
+    if (stop.isRequested()) return check ? 1 : 0;
+    const differing = outcomes.filter((outcome) => !isAsExpected(outcome)).length;
+    print('');
+    print(
+      differing === 0
+        ? `All ${outcomes.length} requests were answered as expected.`
+        : `${differing} of ${outcomes.length} requests were not answered as expected: see ✗.`,
+    );
+    if (check) return differing === 0 ? 0 : 1;
+
+    const prometheusFile = folder.write('prometheus.yml', prometheusConfig(servers));
+    instructions({ folder: folder.path, prometheusFile, credentials, servers }).forEach(print);
+    await stop.requested;
+    return 0;
+  } finally {
+    await servers.close();
+  }
+}
+
+/** One request after the other, a group printed as soon as it is complete. */
+async function playAll(stage: Stage, print: DemoOptions['print'], stop: Stop): Promise<readonly Outcome[]> {
+  const groups = describeCases(stage.credentials);
+  const widths = widthsOf(groups);
+  renderHeader(widths).forEach(print);
+  const all: Outcome[] = [];
+  for (const { title, cases } of groups) {
+    const outcomes: Outcome[] = [];
+    for (const each of cases) {
+      if (stop.isRequested()) return all;
+      outcomes.push(await play(each, stage));
+    }
+    renderGroup(title, outcomes, widths).forEach(print);
+    all.push(...outcomes);
+  }
+  return all;
+}
+
+function untilStopped(stopRequested: () => Promise<void>): Stop {
+  // On Ctrl-C npm passes the signal on to a process that the terminal has told already. Without a listener
+  // the second one would end it before its folder is gone. A closed terminal ends the demo too.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  let isRequested = false;
+  const requested = Promise.race([stopRequested(), once(process, 'SIGHUP')]).then(() => {
+    isRequested = true;
+  });
+  return { requested, isRequested: () => isRequested };
+}

@@ -1,0 +1,38 @@
+import type { Logger } from '../server/logger.js';
+
+/** A logger that keeps what it is told until it is released, so that a failed start prints one line. */
+export class HeldBackLogger implements Logger {
+  #held: (() => void)[] | undefined = [];
+
+  constructor(readonly behind: Logger) {}
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const write of held) write();
+  }
+
+  debug(fields: object, message: string): void {
+    this.#write('debug', fields, message);
+  }
+
+  info(fields: object, message: string): void {
+    this.#write('info', fields, message);
+  }
+
+  warn(fields: object, message: string): void {
+    this.#write('warn', fields, message);
+  }
+
+  error(fields: object, message: string): void {
+    this.#write('error', fields, message);
+  }
+
+  #write(level: keyof Logger, fields: object, message: string): void {
+    const write = (): void => {
+      this.behind[level](fields, message);
+    };
+    if (this.#held === undefined) write();
+    else this.#held.push(write);
+  }
+}

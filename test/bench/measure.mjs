@@ -1,0 +1,44 @@
+/** @param {readonly number[]} values */
+export function median(values) {
+  return percentile(values, 0.5);
+}
+
+/** @param {readonly number[]} values @param {number} rank between 0 and 1 */
+export function percentile(values, rank) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(rank * sorted.length))] ?? NaN;
+}
+
+/** What a measured call returned goes here, so that no compiler finds the call useless. */
+let sink;
+
+/**
+ * Nanoseconds a call, one figure a batch: the clock is too coarse for one call, and calls of a batch share
+ * no input. `inputs(batch)` is made outside the measured time.
+ *
+ * @template Input
+ * @param {{ batches: number, warmups?: number, inputs: (batch: number) => readonly Input[],
+ *   call: (input: Input) => unknown }} options
+ * @returns {{ p50: number, p99: number }}
+ */
+export function nanosecondsPerCall({ batches, warmups = Math.ceil(batches / 4), inputs, call }) {
+  const figures = [];
+  for (let batch = 0; batch < warmups + batches; batch += 1) {
+    const given = inputs(batch);
+    const started = process.hrtime.bigint();
+    for (const input of given) sink = call(input);
+    const elapsed = Number(process.hrtime.bigint() - started);
+    if (batch >= warmups) figures.push(elapsed / given.length);
+  }
+  return { p50: percentile(figures, 0.5), p99: percentile(figures, 0.99) };
+}
+
+/** The last result of a measured call. */
+export function lastResult() {
+  return sink;
+}
+
+/** Strings as a server gets them, parsed from bytes, not glued together by this program. @template Value @param {Value} value @returns {Value} */
+export function parsed(value) {
+  return JSON.parse(JSON.stringify(value));
+}

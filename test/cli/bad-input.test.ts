@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { runCli } from '../support/started-server.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+
+describe('start refuses what it cannot use: exit code 2, one line naming the flag, nothing listening', () => {
+  let directory: TemporaryDirectory;
+  const files = new Map<string, string>();
+  beforeAll(async () => {
+    directory = temporaryDirectory();
+    const authority = await createAuthority({ commonName: 'ca' });
+    const pair = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const other = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const write = (name: string, text: string): void => {
+      files.set(name, directory.write(name, text));
+    };
+    write('tls.crt', pair.certificatePem);
+    write('tls.key', pair.privateKeyPem);
+    write('other.key', other.privateKeyPem);
+    write('garbage.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
+    write('empty.pem', '');
+    write('short.csv', 'secret-token,alice\n');
+    write('twice.csv', 'secret-token,a,1\nsecret-token,b,2\n');
+    write('quote.csv', 'secret-token,"a,1\n');
+    write('broken.yaml', 'kind: ClusterRole\nmetadata: {name: x\n');
+    files.set('missing', `${directory.path}/missing`);
+    files.set('policy', directory.path);
+  });
+  afterAll(() => {
+    directory.remove();
+  });
+
+  const rows: readonly (readonly [flags: string, message: RegExp])[] = [
+    ['', /^--mode: required: shard or cache-server$/],
+    ['--mode=front-proxy', /^--mode: "front-proxy" is not one of shard, cache-server$/],
+    ['--mode=shard --no-such-flag', /^error: unknown option '--no-such-flag'$/],
+    ['--mode=shard stray', /too many arguments/],
+    ['--mode=shard --secure-port=65536', /^--secure-port: "65536" is not a port/],
+    ['--mode=shard --secure-port=-1', /^--secure-port: "-1" is not a port/],
+    ['--mode=shard --secure-port=1e3', /^--secure-port: "1e3" is not a port/],
+    ['--mode=shard --bind-address=localhost', /^--bind-address: "localhost" is not an IP address$/],
+    ['--mode=shard --bind-address=192.0.2.1', /^--bind-address, --secure-port: listen E/],
+    ['--mode=shard --tls-min-version=VersionTLS11', /^--tls-min-version: "VersionTLS11" is not one of/],
+    ['--mode=shard --tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA', /^--tls-cipher-suites: "TLS_RSA_WITH_RC4_128_SHA" is unknown/],
+    ['--mode=shard --tls-cipher-suites=__proto__', /^--tls-cipher-suites: "__proto__" is unknown/],
+    ['--mode=shard --tls-cert-file={tls.crt}', /^--tls-private-key-file: missing beside --tls-cert-file$/],
+    ['--mode=shard --tls-private-key-file={tls.key}', /^--tls-cert-file: missing beside/],
+    ['--mode=shard --tls-cert-file={missing} --tls-private-key-file={tls.key}', /^--tls-cert-file: ENOENT/],
+    ['--mode=shard --tls-cert-file={garbage.pem} --tls-private-key-file={tls.key}', /^--tls-cert-file: .*garbage\.pem: /],
+    ['--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={empty.pem}', /^--tls-private-key-file: .*empty\.pem: /],
+    ['--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={other.key}', /^--tls-private-key-file: .* is not the key of/],
+    ['--mode=shard --client-ca-file={missing}', /^--client-ca-file: ENOENT/],
+    ['--mode=shard --client-ca-file={empty.pem}', /^--client-ca-file: .*empty\.pem: /],
+    ['--mode=shard --client-ca-file={garbage.pem}', /^--client-ca-file: .*garbage\.pem: /],
+    ['--mode=shard --requestheader-client-ca-file={garbage.pem}', /^--requestheader-client-ca-file: /],
+    ['--mode=shard --token-auth-file={missing}', /^--token-auth-file: ENOENT/],
+    ['--mode=shard --token-auth-file={short.csv}', /^--token-auth-file: .*short\.csv:1: expected at least 3 columns/],
+    ['--mode=shard --token-auth-file={twice.csv}', /^--token-auth-file: .*twice\.csv:2: the token stands in line 1 already$/],
+    ['--mode=shard --token-auth-file={quote.csv}', /^--token-auth-file: .*quote\.csv:\d+: not valid CSV$/],
+    ['--mode=shard --anonymous-auth=maybe', /^--anonymous-auth: "maybe" is not true or false$/],
+    ['--mode=shard --bootstrap-policy=0', /^--bootstrap-policy: "0" is not true or false$/],
+    ['--mode=shard --authorization-always-allow-paths=/met*rics', /^--authorization-always-allow-paths: only trailing \*/],
+    ['--mode=shard --authorization-order=RBAC,Webhook', /^--authorization-order: "Webhook" is not one of/],
+    ['--mode=shard --authorization-order=RBAC,RBAC', /^--authorization-order: RBAC stands there twice$/],
+    ['--mode=shard --max-policy-staleness=5', /^--max-policy-staleness: "5" is not a duration/],
+    ['--mode=shard --rbac-dir={missing}', /^--rbac-dir: .*missing/],
+    ['--mode=shard --rbac-dir={policy}', /^--rbac-dir: .*broken\.yaml:\d+: /],
+    ['--mode=cache-server --rbac-dir={missing}', /^--rbac-dir: .*missing/],
+    ['--mode=shard --log-level=trace', /^--log-level: "trace" is not one of/],
+  ];
+
+  it.each(rows)('start %s', async (flags, message) => {
+    const args = flags
+      .split(' ')
+      .filter((flag) => flag !== '')
+      .map((flag) => flag.replace(/\{(.*)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'));
+    const hasPort = flags.includes('--secure-port');
+    const { code, stdout, stderr } = await runCli(['start', ...(hasPort ? [] : ['--secure-port=0']), ...args]);
+    const lines = stderr.trimEnd().split('\n');
+    expect({ code, stdout, lines: lines.length }).toEqual({ code: 2, stdout: '', lines: 1 });
+    expect(lines[0]).toMatch(message);
+    expect(stderr).not.toContain('secret-token');
+  });
+
+  it.each([
+    ['can-i', /^can-i: pass VERB and PATH, or --filename$/],
+    ['can-i get', /^can-i: pass VERB and PATH/],
+    ['can-i get /metrics --extra=novalue', /^--extra: "novalue" is not key=value$/],
+    ['can-i -f {missing}', /^--filename: .*ENOENT/],
+    ['can-i -f {broken.yaml}', /^--filename: .*document 1: /],
+    ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
+    ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
+    ['who-can get', /^error: missing required argument 'path'$/],
+    ['no-such-command', /^error: unknown command 'no-such-command'$/],
+  ])('%s', async (line, message) => {
+    const args = line.split(' ').map((arg) => arg.replace(/\{(.*)\}/, (_, name: string) => files.get(name) ?? ''));
+    const { code, stdout, stderr } = await runCli(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr.trimEnd()).toMatch(message);
+  });
+});
