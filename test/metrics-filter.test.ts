@@ -52,7 +52,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
       response.json({ hello: 'world' });
     });
     app.use(router);
-    return app as unknown as RequestListener;
+    return app;
   }
 
   it('serves the exposition to whoever is granted it', async () => {
@@ -412,7 +412,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     app.get('/metrics', (_request, response) => {
       response.send(unguarded);
     });
-    const answer = await request(app as unknown as RequestListener)
+    const answer = await request(app)
       .get('/tenants/a/metrics')
       .set(...bearer('admin-token'));
     expect([answer.status, answer.text]).toEqual([
@@ -440,7 +440,7 @@ describe('metricsFilter checks its options once, when it is made', () => {
   it.each(bad)('%s → %s', (option, code, value) => {
     let thrown: unknown;
     try {
-      metricsFilter({ ...filterOptions(), [option]: value } as MetricsFilterOptions);
+      metricsFilter({ ...filterOptions(), [option]: value });
     } catch (error) {
       thrown = error;
     }

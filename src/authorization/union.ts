@@ -33,7 +33,6 @@ export function authorizerUnion(
         errors.push(error);
       }
     }
-    // eslint-disable-next-line @typescript-eslint/only-throw-error -- passed on as it came
     if (errors.length > 0) throw errors[0];
     return { decision: 'no-opinion', reason: reasons.join('; ') };
   };

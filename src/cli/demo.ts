@@ -58,7 +58,7 @@ async function show(
     if (check) return differing === 0 ? 0 : 1;
 
     const prometheusFile = folder.write('prometheus.yml', prometheusConfig(servers));
-    instructions({ folder: folder.path, prometheusFile, credentials, servers }).forEach(print);
+    instructions({ folder: folder.path, prometheusFile, servers }).forEach(print);
     await stop.requested;
     return 0;
   } finally {

@@ -20,7 +20,10 @@ export function addFlags(command: Command, flags: readonly Flag[]): Command {
     const value = flag.value === undefined ? '[boolean]' : `<${flag.value}>`;
     const option = new Option(`${flag.name} ${value}`, describe(flag));
     if (flag.isList) {
-      option.argParser((text: string, earlier: readonly string[] = []) => [...earlier, ...text.split(',')]);
+      option.argParser((text: string, earlier: readonly string[] | undefined) => [
+        ...(earlier ?? []),
+        ...text.split(','),
+      ]);
     }
     command.addOption(option);
   }

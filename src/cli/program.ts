@@ -56,8 +56,10 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
   configured(program.command('demo'), terminal)
     .description('start two shards and a cache server with throwaway keys and show who may scrape what')
     .option('--check', 'end after the table; exit code 0 when every answer is as expected, otherwise 1')
-    .action(async ({ check = false }: { check?: boolean }) => {
-      finish(await demo({ check, print: terminal.print, stopRequested: terminal.stopRequested }));
+    .action(async ({ check }: { readonly check?: true }) => {
+      finish(
+        await demo({ check: check === true, print: terminal.print, stopRequested: terminal.stopRequested }),
+      );
     });
 
   addFlags(
@@ -70,7 +72,7 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
       )
       .addOption(
         new Option(`${extraFlag.name} <key=value>`, extraFlag.description).argParser(
-          (pair: string, earlier: readonly string[] = []) => [...earlier, pair],
+          (pair: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), pair],
         ),
       ),
     canIFlags,

@@ -1,6 +1,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { SecureVersion } from 'node:tls';
+import { allowPaths } from '../http/allow-paths.js';
 import { httpsOptions, tlsCipherSuites, tlsVersions, type TlsOptions } from '../server/tls.js';
 import { parseChoice, parsePort, readFlagFile } from './flag-values.js';
 import { listOf, valueOf, type Flag, type FlagValues } from './flags.js';
@@ -43,6 +44,14 @@ const tlsCipherSuitesFlag: Flag = {
     'cipher suites of TLS 1.2 by their IANA names; without it, every one that Kubernetes calls secure',
 };
 
+const allowPathsFlag: Flag = {
+  name: '--allow-paths',
+  value: 'globs',
+  isList: true,
+  description:
+    'globs of the paths that are served at all, such as /metrics; others are 404; health always is',
+};
+
 export const servingFlags: readonly Flag[] = [
   bindAddress,
   securePort,
@@ -50,12 +59,14 @@ export const servingFlags: readonly Flag[] = [
   tlsPrivateKeyFile,
   tlsMinVersion,
   tlsCipherSuitesFlag,
+  allowPathsFlag,
 ];
 
 export interface ServingConfiguration {
   readonly bindAddress: string;
   readonly port: number;
   readonly tls: TlsOptions;
+  readonly allowPaths?: readonly string[];
   /** No certificate was named: clients cannot know this one. */
   readonly isSelfSigned: boolean;
 }
@@ -79,7 +90,25 @@ export async function servingOf(
   } catch (error) {
     throw usageError(tlsCertFile.name, error);
   }
-  return { bindAddress: address, port, tls, isSelfSigned: pair.isSelfSigned };
+  const globs = allowPathsOf(values);
+  return {
+    bindAddress: address,
+    port,
+    tls,
+    isSelfSigned: pair.isSelfSigned,
+    ...(globs === undefined ? {} : { allowPaths: globs }),
+  };
+}
+
+function allowPathsOf(values: FlagValues): readonly string[] | undefined {
+  const globs = listOf(values, allowPathsFlag);
+  if (globs.length === 0) return undefined;
+  try {
+    allowPaths(globs);
+    return globs;
+  } catch (error) {
+    throw usageError(allowPathsFlag.name, error);
+  }
 }
 
 interface ServingPair {

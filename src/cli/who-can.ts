@@ -23,7 +23,7 @@ export async function whoCan(
   try {
     const rows: (readonly [string, string])[] = [];
     if (alwaysAllowPaths(listOf(values, alwaysAllowPathsFlag))(path)) {
-      rows.push(['everybody', `${alwaysAllowPathsFlag.name}`]);
+      rows.push(['everybody', alwaysAllowPathsFlag.name]);
     }
     for (const name of listOf(values, alwaysAllowGroupsFlag)) {
       rows.push([describeSubject({ kind: 'Group', name }), alwaysAllowGroupsFlag.name]);

@@ -1,4 +1,4 @@
-import { Registry, type MetricObject } from 'prom-client';
+import { Registry, type MetricObject, type RegistryContentType } from 'prom-client';
 import type { Exposition } from './exposition.js';
 
 /** A wrong set of registries; the message says what to pass instead. */
@@ -16,7 +16,7 @@ export interface CollectorFailure {
 
 export interface RegistriesExpositionOptions {
   /** Passed in, never reached for: prom-client's global `register` is served only when it stands here. */
-  readonly registries: readonly Registry[];
+  readonly registries: readonly Registry<RegistryContentType>[];
   /** Called for each metric that had to be left out. */
   readonly onFailure?: (failure: CollectorFailure) => void;
 }

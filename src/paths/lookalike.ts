@@ -3,7 +3,7 @@ import { originForm } from './request-target.js';
 
 const shardLevel = /^(?:\/services\/cache(?=\/)|\/shards\/[^/]*|\/clusters\/[^/]*)*\/metrics(?:\/|$)/;
 const hexPair = /%([0-9a-f]{2})/gi;
-// eslint-disable-next-line no-control-regex -- invisible characters are what hides a path
+// Invisible characters are what hides a path.
 const invisible = /[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028\u2029\u2060\ufeff]/g;
 const decodings = 3;
 

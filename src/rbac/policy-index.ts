@@ -1,28 +1,21 @@
+import { BondSearch } from './bond-search.js';
 import type { EffectiveIdentity } from './effective-identities.js';
-import type { ClusterRole, ClusterRoleBinding, PolicyObject, Subject } from './objects.js';
+import type { ClusterRole, ClusterRoleBinding, PolicyObject } from './objects.js';
 import { RoleReference } from './role-reference.js';
 import { coversVerb, grantsOf, noGrants } from './rules.js';
+import { SubjectTable, type Bond } from './subject-table.js';
 import { subjectKey, type SubjectKey } from './subjects.js';
 import { UrlIndex } from './url-index.js';
 
-/** One subject's tie to a role by one binding. */
-export interface Bond {
-  readonly binding: ClusterRoleBinding;
-  readonly subject: Subject;
-  readonly reference: RoleReference;
-}
+export type { Bond };
 
 export type PolicyChange =
   | { readonly type: 'set'; readonly object: PolicyObject }
   | { readonly type: 'delete'; readonly kind: PolicyObject['kind']; readonly name: string };
 
-/** Nearly every subject is tied to a role by one binding: a set only where there are more. */
-type Bonds = Bond | Set<Bond>;
-type SubjectTable = Map<string, Map<RoleReference, Bonds>>;
-
 interface Layer {
   readonly roles: Map<string, ClusterRole>;
-  readonly bindings: Map<string, { readonly binding: ClusterRoleBinding; readonly bonds: readonly Bond[] }>;
+  readonly bindings: Map<string, ClusterRoleBinding>;
   readonly references: Map<string, RoleReference>;
 }
 
@@ -36,8 +29,9 @@ interface Layer {
 export class PolicyIndex {
   readonly #layers: ReadonlyMap<string, Layer>;
   readonly #urls = new UrlIndex();
-  readonly #users: SubjectTable = new Map();
-  readonly #groups: SubjectTable = new Map();
+  readonly #users = new SubjectTable();
+  readonly #groups = new SubjectTable();
+  readonly #search = new BondSearch();
 
   constructor(layers: readonly string[]) {
     this.#layers = new Map(
@@ -50,10 +44,10 @@ export class PolicyIndex {
     const candidates = this.#urls.rolesFor(path);
     if (candidates.length === 0) return undefined;
     for (const { name, groups } of identities) {
-      const found = findBond(this.#users.get(name), candidates, verb);
+      const found = this.#search.find(this.#users.get(name), candidates, verb);
       if (found !== undefined) return found;
       for (const group of groups) {
-        const foundByGroup = findBond(this.#groups.get(group), candidates, verb);
+        const foundByGroup = this.#search.find(this.#groups.get(group), candidates, verb);
         if (foundByGroup !== undefined) return foundByGroup;
       }
     }
@@ -61,6 +55,7 @@ export class PolicyIndex {
   }
 
   apply(layerName: string, change: PolicyChange): void {
+    this.#search.forget();
     const layer = this.#layer(layerName);
     if (change.type === 'set') {
       if (change.object.kind === 'ClusterRole') this.#setRole(layer, change.object);
@@ -78,6 +73,7 @@ export class PolicyIndex {
       (object.kind === 'ClusterRole' ? goneRoles : goneBindings).delete(object.name);
       this.apply(layerName, { type: 'set', object });
     }
+    this.#search.forget();
     for (const name of goneBindings) this.#deleteBinding(layer, name);
     for (const name of goneRoles) this.#deleteRole(layer, name);
   }
@@ -85,7 +81,7 @@ export class PolicyIndex {
   /** All bindings with the rules of their role, for offline questions; walks the whole policy. */
   *bindings(): Generator<{ layer: string; binding: ClusterRoleBinding; reference: RoleReference }> {
     for (const [name, layer] of this.#layers) {
-      for (const { binding } of layer.bindings.values()) {
+      for (const binding of layer.bindings.values()) {
         const reference = layer.references.get(binding.role);
         if (reference !== undefined) yield { layer: name, binding, reference };
       }
@@ -151,27 +147,22 @@ export class PolicyIndex {
     this.#deleteBinding(layer, binding.name);
     const reference = this.#reference(layerName, layer, binding.role);
     reference.bindings += 1;
-    const bonds: Bond[] = [];
     for (const subject of binding.subjects) {
       const key = subjectKey(subject);
-      if (key === undefined) continue;
-      const bond: Bond = { binding, subject, reference };
-      bonds.push(bond);
-      tie(this.#table(key), key.name, bond);
+      if (key !== undefined) this.#table(key).tie(key.name, { binding, subject, reference });
     }
-    layer.bindings.set(binding.name, { binding, bonds });
+    layer.bindings.set(binding.name, binding);
   }
 
   #deleteBinding(layer: Layer, name: string): void {
-    const entry = layer.bindings.get(name);
-    if (entry === undefined) return;
+    const binding = layer.bindings.get(name);
+    const reference = binding === undefined ? undefined : layer.references.get(binding.role);
+    if (binding === undefined || reference === undefined) return;
     layer.bindings.delete(name);
-    for (const bond of entry.bonds) {
-      const key = subjectKey(bond.subject);
-      if (key !== undefined) untie(this.#table(key), key.name, bond);
+    for (const subject of binding.subjects) {
+      const key = subjectKey(subject);
+      if (key !== undefined) this.#table(key).untie(key.name, reference, binding);
     }
-    const reference = layer.references.get(entry.binding.role);
-    if (reference === undefined) return;
     reference.bindings -= 1;
     if (reference.bindings > 0) return;
     layer.references.delete(reference.role);
@@ -190,57 +181,4 @@ export class PolicyIndex {
   #table(key: SubjectKey): SubjectTable {
     return key.kind === 'user' ? this.#users : this.#groups;
   }
-}
-
-/** Walks the shorter of the subject's roles and the pattern's, so that neither being long matters. */
-function findBond(
-  subjectRoles: ReadonlyMap<RoleReference, Bonds> | undefined,
-  candidates: readonly ReadonlyMap<RoleReference, ReadonlySet<string>>[],
-  verb: string,
-): Bond | undefined {
-  if (subjectRoles === undefined) return undefined;
-  for (const roles of candidates) {
-    if (roles.size < subjectRoles.size) {
-      for (const [reference, verbs] of roles) {
-        const bonds = coversVerb(verbs, verb) ? subjectRoles.get(reference) : undefined;
-        if (bonds !== undefined) return anyOf(bonds);
-      }
-    } else {
-      for (const [reference, bonds] of subjectRoles) {
-        const verbs = roles.get(reference);
-        if (verbs !== undefined && coversVerb(verbs, verb)) return anyOf(bonds);
-      }
-    }
-  }
-  return undefined;
-}
-
-function anyOf(bonds: Bonds): Bond | undefined {
-  if (!(bonds instanceof Set)) return bonds;
-  for (const bond of bonds) return bond;
-  return undefined;
-}
-
-function tie(table: SubjectTable, name: string, bond: Bond): void {
-  let roles = table.get(name);
-  if (roles === undefined) {
-    roles = new Map();
-    table.set(name, roles);
-  }
-  const bonds = roles.get(bond.reference);
-  if (bonds === undefined) roles.set(bond.reference, bond);
-  else if (bonds instanceof Set) bonds.add(bond);
-  else roles.set(bond.reference, new Set([bonds, bond]));
-}
-
-function untie(table: SubjectTable, name: string, bond: Bond): void {
-  const roles = table.get(name);
-  const bonds = roles?.get(bond.reference);
-  if (roles === undefined || bonds === undefined) return;
-  if (bonds instanceof Set) {
-    bonds.delete(bond);
-    if (bonds.size > 0) return;
-  }
-  roles.delete(bond.reference);
-  if (roles.size === 0) table.delete(name);
 }

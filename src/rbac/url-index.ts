@@ -16,18 +16,22 @@ const maxRememberedLength = 256;
 export class UrlIndex {
   readonly #exact: PatternTable = new Map();
   readonly #prefix: PatternTable = new Map();
-  #prefixLengths: readonly number[] = [];
+  readonly #prefixLengths = new PrefixLengths();
   /** Bounded, since anyone may ask for any path; dropped when a pattern comes or goes. */
   readonly #remembered = new Map<string, readonly RolesByPattern[]>();
 
   add(reference: RoleReference, grants: Grants): void {
     this.#addAll(this.#exact, reference, grants.exact);
-    this.#addAll(this.#prefix, reference, grants.prefix);
+    for (const prefix of this.#addAll(this.#prefix, reference, grants.prefix)) {
+      this.#prefixLengths.add(prefix.length);
+    }
   }
 
   remove(reference: RoleReference, grants: Grants): void {
     this.#removeAll(this.#exact, reference, grants.exact);
-    this.#removeAll(this.#prefix, reference, grants.prefix);
+    for (const prefix of this.#removeAll(this.#prefix, reference, grants.prefix)) {
+      this.#prefixLengths.remove(prefix.length);
+    }
   }
 
   rolesFor(path: string): readonly RolesByPattern[] {
@@ -45,7 +49,7 @@ export class UrlIndex {
     const found: RolesByPattern[] = [];
     const exact = this.#exact.get(path);
     if (exact !== undefined) found.push(exact);
-    for (const length of this.#prefixLengths) {
+    for (const length of this.#prefixLengths.ascending) {
       if (length > path.length) break;
       const roles = this.#prefix.get(path.slice(0, length));
       if (roles !== undefined) found.push(roles);
@@ -53,31 +57,49 @@ export class UrlIndex {
     return found;
   }
 
-  #addAll(table: PatternTable, reference: RoleReference, grants: VerbsByUrl): void {
+  /** Returns the patterns that are new to the table. */
+  #addAll(table: PatternTable, reference: RoleReference, grants: VerbsByUrl): readonly string[] {
+    const added: string[] = [];
     for (const [url, verbs] of grants) {
-      let roles = table.get(url);
+      const roles = table.get(url);
       if (roles === undefined) {
-        roles = new Map();
-        table.set(url, roles);
-        this.#patternsChanged();
-      }
-      roles.set(reference, verbs);
+        table.set(url, new Map([[reference, verbs]]));
+        added.push(url);
+      } else roles.set(reference, verbs);
     }
+    if (added.length > 0) this.#remembered.clear();
+    return added;
   }
 
-  #removeAll(table: PatternTable, reference: RoleReference, grants: VerbsByUrl): void {
+  /** Returns the patterns that are in the table no more. */
+  #removeAll(table: PatternTable, reference: RoleReference, grants: VerbsByUrl): readonly string[] {
+    const removed: string[] = [];
     for (const url of grants.keys()) {
       const roles = table.get(url);
       roles?.delete(reference);
       if (roles?.size !== 0) continue;
       table.delete(url);
-      this.#patternsChanged();
+      removed.push(url);
     }
+    if (removed.length > 0) this.#remembered.clear();
+    return removed;
+  }
+}
+
+/** Which lengths the prefixes have; a change costs the number of lengths, not that of prefixes. */
+class PrefixLengths {
+  ascending: readonly number[] = [];
+  readonly #counts = new Map<number, number>();
+
+  add(length: number): void {
+    const count = this.#counts.get(length) ?? 0;
+    this.#counts.set(length, count + 1);
+    if (count === 0) this.ascending = [...this.#counts.keys()].sort((a, b) => a - b);
   }
 
-  #patternsChanged(): void {
-    this.#remembered.clear();
-    const lengths = new Set([...this.#prefix.keys()].map((prefix) => prefix.length));
-    this.#prefixLengths = [...lengths].sort((a, b) => a - b);
+  remove(length: number): void {
+    const count = this.#counts.get(length) ?? 0;
+    if (count > 1) this.#counts.set(length, count - 1);
+    else if (this.#counts.delete(length)) this.ascending = this.ascending.filter((known) => known !== length);
   }
 }

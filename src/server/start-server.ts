@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { MetricsFilterOptions } from '../metrics-filter.js';
 import { guardSteps } from '../metrics-filter.js';
+import { allowPaths } from '../http/allow-paths.js';
 import type { AuditEvent } from '../http/audit.js';
 import { chain, type Middleware } from '../http/middleware.js';
 import { requestState } from '../http/request-state.js';
@@ -19,6 +20,8 @@ export interface ServerOptions extends Omit<MetricsFilterOptions, 'onAuditEvent'
   /** Default 0: a free port. */
   readonly port?: number;
   readonly tls: TlsOptions;
+  /** Globs (micromatch) of the paths that are served at all; others are 404. Default: every path. */
+  readonly allowPaths?: readonly string[];
   /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
   readonly policy?: OpenPolicy;
   readonly logger: Logger;
@@ -105,6 +108,7 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
   return chain([
     ...(steps.audit === undefined ? [] : [steps.audit]),
     steps.classify,
+    ...(options.allowPaths === undefined ? [] : [allowPaths(options.allowPaths)]),
     steps.authenticate,
     steps.authorize,
     (request, response, next) => {

@@ -41,25 +41,48 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --bind-address=localhost', /^--bind-address: "localhost" is not an IP address$/],
     ['--mode=shard --bind-address=192.0.2.1', /^--bind-address, --secure-port: listen E/],
     ['--mode=shard --tls-min-version=VersionTLS11', /^--tls-min-version: "VersionTLS11" is not one of/],
-    ['--mode=shard --tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA', /^--tls-cipher-suites: "TLS_RSA_WITH_RC4_128_SHA" is unknown/],
+    [
+      '--mode=shard --tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA',
+      /^--tls-cipher-suites: "TLS_RSA_WITH_RC4_128_SHA" is unknown/,
+    ],
     ['--mode=shard --tls-cipher-suites=__proto__', /^--tls-cipher-suites: "__proto__" is unknown/],
     ['--mode=shard --tls-cert-file={tls.crt}', /^--tls-private-key-file: missing beside --tls-cert-file$/],
     ['--mode=shard --tls-private-key-file={tls.key}', /^--tls-cert-file: missing beside/],
     ['--mode=shard --tls-cert-file={missing} --tls-private-key-file={tls.key}', /^--tls-cert-file: ENOENT/],
-    ['--mode=shard --tls-cert-file={garbage.pem} --tls-private-key-file={tls.key}', /^--tls-cert-file: .*garbage\.pem: /],
-    ['--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={empty.pem}', /^--tls-private-key-file: .*empty\.pem: /],
-    ['--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={other.key}', /^--tls-private-key-file: .* is not the key of/],
+    [
+      '--mode=shard --tls-cert-file={garbage.pem} --tls-private-key-file={tls.key}',
+      /^--tls-cert-file: .*garbage\.pem: /,
+    ],
+    [
+      '--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={empty.pem}',
+      /^--tls-private-key-file: .*empty\.pem: /,
+    ],
+    [
+      '--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={other.key}',
+      /^--tls-private-key-file: .* is not the key of/,
+    ],
+    ['--mode=shard --allow-paths=metrics', /^--allow-paths: "metrics" is no glob of an absolute path$/],
+    ['--mode=shard --allow-paths=/{1..9999999}', /^--allow-paths: .* is no glob/],
     ['--mode=shard --client-ca-file={missing}', /^--client-ca-file: ENOENT/],
     ['--mode=shard --client-ca-file={empty.pem}', /^--client-ca-file: .*empty\.pem: /],
     ['--mode=shard --client-ca-file={garbage.pem}', /^--client-ca-file: .*garbage\.pem: /],
     ['--mode=shard --requestheader-client-ca-file={garbage.pem}', /^--requestheader-client-ca-file: /],
     ['--mode=shard --token-auth-file={missing}', /^--token-auth-file: ENOENT/],
-    ['--mode=shard --token-auth-file={short.csv}', /^--token-auth-file: .*short\.csv:1: expected at least 3 columns/],
-    ['--mode=shard --token-auth-file={twice.csv}', /^--token-auth-file: .*twice\.csv:2: the token stands in line 1 already$/],
+    [
+      '--mode=shard --token-auth-file={short.csv}',
+      /^--token-auth-file: .*short\.csv:1: expected at least 3 columns/,
+    ],
+    [
+      '--mode=shard --token-auth-file={twice.csv}',
+      /^--token-auth-file: .*twice\.csv:2: the token stands in line 1 already$/,
+    ],
     ['--mode=shard --token-auth-file={quote.csv}', /^--token-auth-file: .*quote\.csv:\d+: not valid CSV$/],
     ['--mode=shard --anonymous-auth=maybe', /^--anonymous-auth: "maybe" is not true or false$/],
     ['--mode=shard --bootstrap-policy=0', /^--bootstrap-policy: "0" is not true or false$/],
-    ['--mode=shard --authorization-always-allow-paths=/met*rics', /^--authorization-always-allow-paths: only trailing \*/],
+    [
+      '--mode=shard --authorization-always-allow-paths=/met*rics',
+      /^--authorization-always-allow-paths: only trailing \*/,
+    ],
     ['--mode=shard --authorization-order=RBAC,Webhook', /^--authorization-order: "Webhook" is not one of/],
     ['--mode=shard --authorization-order=RBAC,RBAC', /^--authorization-order: RBAC stands there twice$/],
     ['--mode=shard --max-policy-staleness=5', /^--max-policy-staleness: "5" is not a duration/],
@@ -73,9 +96,15 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     const args = flags
       .split(' ')
       .filter((flag) => flag !== '')
-      .map((flag) => flag.replace(/\{(.*)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'));
+      .map((flag) =>
+        flag.replace(/\{(.*)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'),
+      );
     const hasPort = flags.includes('--secure-port');
-    const { code, stdout, stderr } = await runCli(['start', ...(hasPort ? [] : ['--secure-port=0']), ...args]);
+    const { code, stdout, stderr } = await runCli([
+      'start',
+      ...(hasPort ? [] : ['--secure-port=0']),
+      ...args,
+    ]);
     const lines = stderr.trimEnd().split('\n');
     expect({ code, stdout, lines: lines.length }).toEqual({ code: 2, stdout: '', lines: 1 });
     expect(lines[0]).toMatch(message);
@@ -93,7 +122,9 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['who-can get', /^error: missing required argument 'path'$/],
     ['no-such-command', /^error: unknown command 'no-such-command'$/],
   ])('%s', async (line, message) => {
-    const args = line.split(' ').map((arg) => arg.replace(/\{(.*)\}/, (_, name: string) => files.get(name) ?? ''));
+    const args = line
+      .split(' ')
+      .map((arg) => arg.replace(/\{(.*)\}/, (_, name: string) => files.get(name) ?? ''));
     const { code, stdout, stderr } = await runCli(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr.trimEnd()).toMatch(message);

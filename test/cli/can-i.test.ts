@@ -16,13 +16,21 @@ describe('offline answers', () => {
   });
 
   it.each([
-    [['--user=prometheus'], 0, /^yes - RBAC: allowed by ClusterRoleBinding "pmr" of ClusterRole "system:kcp:metrics-reader" to User "prometheus"\n$/],
+    [
+      ['--user=prometheus'],
+      0,
+      /^yes - RBAC: allowed by ClusterRoleBinding "pmr" of ClusterRole "system:kcp:metrics-reader" to User "prometheus"\n$/,
+    ],
     [['--user=x', '--group=a,monitoring'], 0, /to Group "monitoring"\n$/],
     [['--user=x', '--group=system:masters'], 0, /^yes - always allowed to group "system:masters"\n$/],
     [['--user=mallory'], 1, /^no\n$/],
     [[], 1, /^no\n$/],
     [['--user=prometheus', '--extra=authentication.kcp.io/scopes=cluster:other'], 1, /^no\n$/],
-    [['--user=x', '--extra=authorization.kcp.io/warrant={"user":"prometheus"}'], 0, /to User "prometheus"\n$/],
+    [
+      ['--user=x', '--extra=authorization.kcp.io/warrant={"user":"prometheus"}'],
+      0,
+      /to User "prometheus"\n$/,
+    ],
     [['--user=prometheus', '--bootstrap-policy=false'], 1, /^no\n$/],
   ])('can-i get /metrics %j exits %i', async (args, exitCode, output) => {
     const { code, stdout, stderr } = await runCli(['can-i', 'get', '/metrics', policy, ...args]);
@@ -49,12 +57,16 @@ items:
 `;
     const { code, stdout } = await runCli(['can-i', policy, '-f', '-'], input);
     expect(code).toBe(0);
-    const answers = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const answers = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(answers[0]?.['metadata']).toEqual({ name: 'first' });
     expect(answers.map(({ status }) => status)).toEqual([
       {
         allowed: true,
-        reason: 'RBAC: allowed by ClusterRoleBinding "pmr" of ClusterRole "system:kcp:metrics-reader" to User "prometheus"',
+        reason:
+          'RBAC: allowed by ClusterRoleBinding "pmr" of ClusterRole "system:kcp:metrics-reader" to User "prometheus"',
       },
       { allowed: false },
       { allowed: false, reason: 'only nonResourceAttributes are decided here' },
@@ -64,10 +76,16 @@ items:
   it('who-can lists everybody with what grants it', async () => {
     const { code, stdout } = await runCli(['who-can', 'get', '/metrics', policy]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^User "prometheus" +ClusterRoleBinding "pmr" of ClusterRole "system:kcp:metrics-reader" \(directory\)$/m);
+    expect(stdout).toMatch(
+      /^User "prometheus" +ClusterRoleBinding "pmr" of ClusterRole "system:kcp:metrics-reader" \(directory\)$/m,
+    );
     expect(stdout).toMatch(/^Group "system:masters" +--authorization-always-allow-groups$/m);
-    expect(stdout).toMatch(/^Group "system:monitoring" +ClusterRoleBinding "system:monitoring" .*\(bootstrap\)$/m);
-    expect((await runCli(['who-can', 'get', '/livez', policy])).stdout).toMatch(/^everybody +--authorization-always-allow-paths$/m);
+    expect(stdout).toMatch(
+      /^Group "system:monitoring" +ClusterRoleBinding "system:monitoring" .*\(bootstrap\)$/m,
+    );
+    expect((await runCli(['who-can', 'get', '/livez', policy])).stdout).toMatch(
+      /^everybody +--authorization-always-allow-paths$/m,
+    );
   });
 
   it('--help reads well at 80 columns, --version is the version', async () => {

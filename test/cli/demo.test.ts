@@ -1,4 +1,4 @@
-import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
+import { execFile, spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,11 +31,32 @@ const { request } = https;
 https.request = (options, onResponse) => request({ ...options, path: '/readyz' }, onResponse);
 syncBuiltinESMExports();`;
 
+const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
+
+const reasons = [
+  'allowed by ClusterRoleBinding "metrics-reader:user:prometheus"',
+  'to Group "monitoring"',
+  'always allowed path',
+  'always allowed to group "system:masters"',
+  'forbidden: User "mallory" cannot get path "/metrics": access denied',
+  'User "system:anonymous" cannot get',
+  'only system:masters may',
+  'Unauthorized; client-certificate: certificate is not signed by a known authority',
+  'Unauthorized; token-file: unknown token',
+  'ClusterRoleBinding "metrics-reader:user:bob"',
+  'lacks the annotation internal.kcp.io/replicate',
+  'shard-level endpoint not available at workspace scope',
+  'shard-level endpoint not available at shard or workspace scope',
+];
+
 let temporary: TemporaryDirectory;
+const demos: Demo[] = [];
 beforeEach(() => {
   temporary = temporaryDirectory();
 });
 afterEach(() => {
+  // A test that failed midway leaves its demo running.
+  for (const demo of demos.splice(0)) demo.signal('SIGKILL');
   temporary.remove();
 });
 
@@ -53,6 +74,7 @@ class Demo {
       env: { ...process.env, TMPDIR: tmpdir },
     });
     this.#exited = once(this.#child, 'close');
+    demos.push(this);
     this.#child.stdout.on('data', (data: Buffer) => {
       this.stdout += data.toString();
     });
@@ -109,29 +131,11 @@ describe('demo --check', () => {
     expect(readdirSync(temporary.path)).toEqual([]);
   });
 
-  it.each([
-    'allowed by ClusterRoleBinding "metrics-reader:user:prometheus"',
-    'to Group "monitoring"',
-    'always allowed path',
-    'always allowed to group "system:masters"',
-    'forbidden: User "mallory" cannot get path "/metrics": access denied',
-    'User "system:anonymous" cannot get',
-    'only system:masters may',
-    'Unauthorized; client-certificate: certificate is not signed by a known authority',
-    'Unauthorized; token-file: unknown token',
-    'ClusterRoleBinding "metrics-reader:user:bob"',
-    'lacks the annotation internal.kcp.io/replicate',
-    'shard-level endpoint not available at workspace scope',
-    'shard-level endpoint not available at shard or workspace scope',
-  ])('gives the reason: %s', async (reason) => {
+  it('gives the reason for each in 100 columns', async () => {
     const demo = new Demo(['--check']);
     await demo.ended();
-    expect(demo.stdout.replaceAll(/\s+/g, ' ')).toContain(reason);
-  });
-
-  it('fits a terminal of 100 columns', async () => {
-    const demo = new Demo(['--check']);
-    await demo.ended();
+    const text = demo.stdout.replaceAll(/\s+/g, ' ');
+    for (const reason of reasons) expect(text).toContain(reason);
     expect(demo.stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
   });
 
@@ -161,15 +165,16 @@ describe('demo', () => {
       ['granted, by token', '200'],
       ['denied', '403'],
       ['rejected: workspace scope', '501'],
-      ['granted by the cache server, to system:masters', '200'],
+      ['granted by the cache server', '200'],
     ]);
+    expect(commands.filter(([, , command = '']) => command.length > 98)).toEqual([]);
     demo.signal('SIGINT');
     expect(await demo.ended()).toBe(0);
     expect(demo.stderr).toBe('');
     expect(readdirSync(temporary.path)).toEqual([]);
   });
 
-  it('writes a prometheus.yml that promtool accepts', async () => {
+  it.skipIf(!hasPromtool)('writes a prometheus.yml that promtool accepts', async () => {
     const demo = new Demo([]);
     await demo.printed('Ctrl-C');
     const file = /^ {2}(.+prometheus\.yml)$/m.exec(demo.stdout)?.[1] ?? '';

@@ -15,7 +15,7 @@ interface Row {
   }[];
 }
 
-const rows = recorded<readonly Row[]>('cache-server-always-allow.json');
+const rows = recorded('cache-server-always-allow.json') as readonly Row[];
 
 describe('a cache server with --authorization-always-allow-paths', () => {
   let directory: TemporaryDirectory;

@@ -13,7 +13,7 @@ interface Phase extends RecordedPolicy {
   }[];
 }
 
-const { phases } = recorded<{ readonly phases: readonly Phase[] }>('decisions.json');
+const { phases } = recorded('decisions.json') as { readonly phases: readonly Phase[] };
 
 describe('every recorded decision, through can-i -f', () => {
   let directory: TemporaryDirectory;

@@ -16,9 +16,10 @@ interface Row {
   readonly cacheServer: Answer;
 }
 
-const { tokens, rows } = recorded<{ readonly tokens: string; readonly rows: readonly Row[] }>(
-  'identities.json',
-);
+const { tokens, rows } = recorded('identities.json') as {
+  readonly tokens: string;
+  readonly rows: readonly Row[];
+};
 
 describe('every recorded identity, over raw TLS', () => {
   let servers: RecordedServers;

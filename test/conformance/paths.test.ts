@@ -19,7 +19,7 @@ interface Row {
   readonly cacheServer: Expectation;
 }
 
-const rows = recorded<readonly Row[]>('paths.json');
+const rows = recorded('paths.json') as readonly Row[];
 const identities: readonly Identity[] = ['anonymous', 'prometheus', 'masters'];
 const isExposition = (body: string): boolean => body.includes('# HELP');
 

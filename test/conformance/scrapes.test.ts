@@ -21,7 +21,7 @@ interface Phase extends RecordedPolicy {
   readonly requests: readonly Request[];
 }
 
-const { phases } = recorded<{ readonly phases: readonly Phase[] }>('scrapes.json');
+const { phases } = recorded('scrapes.json') as { readonly phases: readonly Phase[] };
 
 /** As a front proxy sends an identity. */
 function remoteHeaders({ name, groups = [], extra = {} }: Request['user']): RawHeaders {

@@ -18,7 +18,10 @@ export class RawClient {
 
   constructor(private readonly options: ConnectionOptions) {}
 
-  async request(target: string, { method = 'GET', headers = {} as RawHeaders } = {}): Promise<RawAnswer> {
+  async request(
+    target: string,
+    { method = 'GET', headers = {} }: { readonly method?: string; readonly headers?: RawHeaders } = {},
+  ): Promise<RawAnswer> {
     const lines = Object.entries(headers).flatMap(([name, values]) =>
       (typeof values === 'string' ? [values] : values).map((value) => `${name}: ${value}`),
     );

@@ -7,8 +7,6 @@ export interface Caller {
   readonly label: string;
   readonly certificate?: IssuedCertificate;
   readonly token?: string;
-  /** What to hand curl, in the demo's folder. */
-  readonly curl: string;
 }
 
 export interface Credentials {
@@ -39,7 +37,7 @@ type Callers = Readonly<
   >
 >;
 
-/** Issues everything on the spot and writes it into the folder. */
+/** Issues everything on the spot and writes it into the folder: a caller's certificate as `<caller>.crt`. */
 export async function createCredentials(folder: DemoFolder): Promise<Credentials> {
   const [servingCa, clientCa, otherCa] = await Promise.all([
     createAuthority({ commonName: 'demo serving CA' }),
@@ -63,25 +61,16 @@ export async function createCredentials(folder: DemoFolder): Promise<Credentials
     const certificate = await authority.issue({ commonName, organizations, usage: 'clientAuth' });
     folder.write(`${file}.crt`, certificate.certificatePem);
     folder.write(`${file}.key`, certificate.privateKeyPem);
-    const group = organizations.length === 0 ? '' : ` O=${organizations.join(' O=')}`;
-    return {
-      label: `certificate CN=${commonName}${group}${remark}`,
-      certificate,
-      curl: `--cert ${file}.crt --key ${file}.key`,
-    };
+    const groups = organizations.map((name) => ` O=${name}`).join('');
+    return { label: `certificate CN=${commonName}${groups}${remark}`, certificate };
   };
-  const withToken = (file: string, label: string): Caller & { readonly token: string } => {
-    const token = randomBytes(24).toString('base64url');
-    folder.write(`${file}.token`, token);
-    return { label, token, curl: `-H "Authorization: Bearer $(cat ${file}.token)"` };
-  };
-
-  const prometheusToken = withToken('prometheus', 'token of prometheus');
+  const token = randomToken();
+  folder.write('token', token);
   const files = {
     tlsCertFile: folder.write('serving.crt', serving.certificatePem),
     tlsPrivateKeyFile: folder.write('serving.key', serving.privateKeyPem),
     clientCaFile: folder.write('client-ca.crt', clientCa.certificatePem),
-    tokenAuthFile: folder.write('tokens.csv', `${prometheusToken.token},prometheus,1\n`),
+    tokenAuthFile: folder.write('tokens.csv', `${token},prometheus,1\n`),
   };
   const callers: Callers = {
     prometheus: await withCertificate('prometheus', 'prometheus'),
@@ -90,9 +79,9 @@ export async function createCredentials(folder: DemoFolder): Promise<Credentials
     mallory: await withCertificate('mallory', 'mallory'),
     admin: await withCertificate('admin', 'admin', { organizations: ['system:masters'] }),
     impostor: await withCertificate('impostor', 'prometheus', { authority: otherCa, remark: ', another CA' }),
-    prometheusToken,
-    unknownToken: withToken('unknown', 'token that nobody has'),
-    anonymous: { label: 'nobody: no credentials', curl: '' },
+    prometheusToken: { label: 'token of prometheus', token },
+    unknownToken: { label: 'token that nobody has', token: randomToken() },
+    anonymous: { label: 'nobody: no credentials' },
   };
   return { servingCa: servingCa.certificatePem, files, callers };
 }
@@ -101,4 +90,8 @@ interface CertificateCaller {
   readonly organizations?: readonly string[];
   readonly authority?: Authority;
   readonly remark?: string;
+}
+
+function randomToken(): string {
+  return randomBytes(24).toString('base64url');
 }

@@ -18,7 +18,8 @@ export function createDemoFolder(): DemoFolder {
   const path = makeTemporaryFolder();
   const remove = (): void => {
     process.off('exit', remove);
-    rmSync(path, { recursive: true, force: true });
+    // Retried, since somebody may be writing into it just now.
+    rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   };
   // An error that nobody caught ends the process without asking anybody else to clean up.
   process.once('exit', remove);

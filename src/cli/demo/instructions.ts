@@ -1,27 +1,23 @@
-import type { Caller, Credentials } from './credentials.js';
 import type { DemoServers } from './servers.js';
 
 export interface InstructionsOptions {
   readonly folder: string;
   readonly prometheusFile: string;
-  readonly credentials: Credentials;
   readonly servers: DemoServers;
 }
 
 /** What to try by hand while the servers run. */
-export function instructions(options: InstructionsOptions): readonly string[] {
-  const { folder, prometheusFile, servers } = options;
-  const { prometheus, prometheusToken, mallory, admin } = options.credentials.callers;
+export function instructions({ folder, prometheusFile, servers }: InstructionsOptions): readonly string[] {
   const { root, cache } = servers.urls;
   return [
     '',
     'In another terminal, from the folder with the keys:',
     `  cd ${shellQuote(folder)}`,
-    ...tryOut('granted, by certificate', prometheus, `${root}/metrics`),
-    ...tryOut('granted, by token', prometheusToken, `${root}/metrics`),
-    ...tryOut('denied', mallory, `${root}/metrics`),
-    ...tryOut('rejected: workspace scope', prometheus, `${root}/clusters/root/metrics`),
-    ...tryOut('granted by the cache server, to system:masters', admin, `${cache}/metrics`),
+    ...tryOut('granted, by certificate', certificate('prometheus'), `${root}/metrics`),
+    ...tryOut('granted, by token', '-H "Authorization: Bearer $(cat token)"', `${root}/metrics`),
+    ...tryOut('denied', certificate('mallory'), `${root}/metrics`),
+    ...tryOut('rejected: workspace scope', certificate('bob'), `${root}/clusters/root/metrics`),
+    ...tryOut('granted by the cache server', certificate('admin'), `${cache}/metrics`),
     '',
     'For Prometheus:',
     `  ${prometheusFile}`,
@@ -30,8 +26,12 @@ export function instructions(options: InstructionsOptions): readonly string[] {
   ];
 }
 
-function tryOut(what: string, { curl }: Caller, url: string): readonly string[] {
-  return [`  # ${what}`, `  curl --cacert ca.crt ${curl} ${url}`];
+function tryOut(what: string, credentials: string, url: string): readonly string[] {
+  return [`  # ${what}`, `  curl --cacert ca.crt ${credentials} ${url}`];
+}
+
+function certificate(caller: string): string {
+  return `--cert ${caller}.crt --key ${caller}.key`;
 }
 
 function shellQuote(text: string): string {

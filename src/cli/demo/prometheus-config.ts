@@ -6,7 +6,7 @@ export function prometheusConfig({ urls }: DemoServers): string {
   const second = new URL(urls.second).host;
   const cache = new URL(urls.cache).host;
   return `# Scrapes the demo's servers for as long as they run:
-#   prometheus --config.file=prometheus.yml --storage.tsdb.path=data
+#   prometheus --config.file=prometheus.yml --storage.tsdb.path="$(mktemp -d)"
 global:
   scrape_interval: 5s
 
@@ -28,7 +28,7 @@ scrape_configs:
   - job_name: kcp-root-shard-by-token
     scheme: https
     authorization:
-      credentials_file: prometheus.token
+      credentials_file: token
     tls_config:
       ca_file: ca.crt
     static_configs:

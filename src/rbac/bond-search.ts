@@ -1,0 +1,86 @@
+import { coversVerb } from './rules.js';
+import { anyOf, type Bond, type RoleBonds, type SubjectBonds } from './subject-table.js';
+import type { RoleReference } from './role-reference.js';
+import type { RolesByPattern } from './url-index.js';
+
+/** Where a subject and a pattern both have more roles than this, what they share is looked up once. */
+const many = 32;
+const maxRemembered = 1024;
+
+/**
+ * Finds what a subject's roles and a path's roles have in common. One of the two is short, or else the
+ * answer is remembered until the policy changes, so that neither being long matters.
+ */
+export class BondSearch {
+  readonly #remembered = new Map<RolesByPattern, Map<SubjectBonds, Map<string, Bond | undefined>>>();
+  #size = 0;
+
+  find(
+    subject: SubjectBonds | undefined,
+    patterns: readonly RolesByPattern[],
+    verb: string,
+  ): Bond | undefined {
+    if (subject === undefined) return undefined;
+    for (const roles of patterns) {
+      const found =
+        subject instanceof Map ? this.#findAmong(subject, roles, verb) : single(subject, roles, verb);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** To be called at every change. */
+  forget(): void {
+    if (this.#size === 0) return;
+    this.#remembered.clear();
+    this.#size = 0;
+  }
+
+  #findAmong(subject: Map<RoleReference, RoleBonds>, roles: RolesByPattern, verb: string): Bond | undefined {
+    if (subject.size <= roles.size && subject.size <= many) return bySubject(subject, roles, verb);
+    if (roles.size <= many) return byPattern(subject, roles, verb);
+    const known = this.#remembered.get(roles)?.get(subject);
+    if (known?.has(verb) === true) return known.get(verb);
+    const found =
+      subject.size < roles.size ? bySubject(subject, roles, verb) : byPattern(subject, roles, verb);
+    this.#remember(roles, subject, verb, found);
+    return found;
+  }
+
+  #remember(roles: RolesByPattern, subject: SubjectBonds, verb: string, found: Bond | undefined): void {
+    if (this.#size >= maxRemembered) this.forget();
+    const ofPattern = this.#remembered.get(roles) ?? new Map<SubjectBonds, Map<string, Bond | undefined>>();
+    const ofSubject = ofPattern.get(subject) ?? new Map<string, Bond | undefined>();
+    this.#remembered.set(roles, ofPattern.set(subject, ofSubject.set(verb, found)));
+    this.#size += 1;
+  }
+}
+
+function single(bond: Bond, roles: RolesByPattern, verb: string): Bond | undefined {
+  const verbs = roles.get(bond.reference);
+  return verbs !== undefined && coversVerb(verbs, verb) ? bond : undefined;
+}
+
+function bySubject(
+  subject: ReadonlyMap<RoleReference, RoleBonds>,
+  roles: RolesByPattern,
+  verb: string,
+): Bond | undefined {
+  for (const [reference, bonds] of subject) {
+    const verbs = roles.get(reference);
+    if (verbs !== undefined && coversVerb(verbs, verb)) return anyOf(bonds);
+  }
+  return undefined;
+}
+
+function byPattern(
+  subject: ReadonlyMap<RoleReference, RoleBonds>,
+  roles: RolesByPattern,
+  verb: string,
+): Bond | undefined {
+  for (const [reference, verbs] of roles) {
+    const bonds = subject.get(reference);
+    if (bonds !== undefined && coversVerb(verbs, verb)) return anyOf(bonds);
+  }
+  return undefined;
+}

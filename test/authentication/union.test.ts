@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import type { Authentication, Authenticator } from '../../src/authentication/authenticator.js';
+import { authenticatorUnion } from '../../src/authentication/union.js';
+
+const saying = (name: string, answer: Authentication): Authenticator => ({
+  name,
+  authenticate: () => answer,
+});
+const accepting = (name: string, user = name): Authenticator =>
+  saying(name, { kind: 'authenticated', identity: { name: user, groups: [], extra: {} } });
+const refusing = (name: string): Authenticator => saying(name, { kind: 'refused', reason: 'no good' });
+const silent = (name: string): Authenticator => saying(name, { kind: 'none' });
+const throwing = (name: string): Authenticator => ({
+  name,
+  authenticate: () => Promise.reject(new RangeError('token abc')),
+});
+const ask = (authenticators: readonly Authenticator[], anonymous = true) =>
+  authenticatorUnion({ authenticators, anonymous })({ headers: {} });
+
+describe('the union of authenticators', () => {
+  it.each([
+    ['the first that accepts wins', [silent('a'), accepting('b'), accepting('c')], 'b'],
+    ['a refusal does not keep the next from accepting', [refusing('a'), accepting('b')], 'b'],
+    ['nor does a failure', [throwing('a'), accepting('b')], 'b'],
+    ['nobody presented anything: anonymous', [silent('a')], 'anonymous'],
+    ['no authenticator at all: anonymous', [], 'anonymous'],
+  ])('%s', async (_name, authenticators, authenticator) => {
+    expect(await ask(authenticators)).toMatchObject({ kind: 'authenticated', authenticator });
+  });
+
+  it.each([
+    [
+      'refused credentials are never anonymous',
+      [refusing('a'), silent('b')],
+      [{ authenticator: 'a', reason: 'no good' }],
+    ],
+    [
+      'nor is a failure, and its message is not told',
+      [throwing('a')],
+      [{ authenticator: 'a', reason: 'failed: RangeError' }],
+    ],
+  ])('%s', async (_name, authenticators, refusals) => {
+    expect(await ask(authenticators)).toEqual({ kind: 'unauthenticated', refusals });
+  });
+
+  it('without anonymous, no credentials are no identity', async () => {
+    expect(await ask([silent('a')], false)).toEqual({ kind: 'unauthenticated', refusals: [] });
+  });
+
+  it.each([
+    ['bob', [], ['system:authenticated']],
+    ['bob', ['x'], ['x', 'system:authenticated']],
+    ['bob', ['system:authenticated'], ['system:authenticated']],
+    ['bob', ['system:unauthenticated'], ['system:unauthenticated']],
+    ['system:anonymous', ['x'], ['x']],
+  ])('%s of groups %j gets %j', async (name, groups, completed) => {
+    const identity = { name, groups, extra: {} };
+    const result = await ask([saying('a', { kind: 'authenticated', identity })]);
+    expect(result).toMatchObject({ identity: { name, groups: completed } });
+  });
+});

@@ -1,0 +1,290 @@
+import { connect as connectTcp } from 'node:net';
+import { renameSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { clientCertificateAuthenticator, createCertificateVerifier, startServer } from '../../src/index.js';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { filterOptions } from '../support/filter.js';
+import { RawClient, type RawAnswer } from '../support/raw-tls.js';
+import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
+import { recordedBinding } from '../support/recorded-servers.js';
+import { startCli, type StartedServer } from '../support/started-server.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+describe('start', () => {
+  let directory: TemporaryDirectory;
+  let pki: RecordedPki;
+  const running: StartedServer[] = [];
+  const clients: RawClient[] = [];
+  beforeAll(async () => {
+    directory = temporaryDirectory();
+    pki = await createRecordedPki(directory);
+  });
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close();
+    await Promise.all(running.splice(0).map((server) => server.stop()));
+  });
+  afterAll(() => {
+    directory.remove();
+  });
+
+  async function startShard(...flags: string[]): Promise<StartedServer> {
+    const server = await startCli(['--mode=shard', ...pki.flags, ...flags]);
+    running.push(server);
+    return server;
+  }
+  function clientOf(server: StartedServer, certificate?: string): RawClient {
+    const pair = certificate === undefined ? undefined : pki.certificates[certificate];
+    const client = new RawClient({
+      port: server.port,
+      ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+    });
+    clients.push(client);
+    return client;
+  }
+  async function until(
+    client: RawClient,
+    isReached: (answer: RawAnswer) => boolean,
+    target = '/metrics',
+  ): Promise<RawAnswer> {
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      const answer = await client.request(target);
+      if (isReached(answer)) return answer;
+      if (Date.now() > deadline) throw new Error(`not reached; last ${answer.status} ${answer.body}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  it('serves its own and the process metrics to whoever is granted them', async () => {
+    const policy = temporaryDirectory();
+    policy.write('binding.yaml', recordedBinding);
+    const server = await startShard(`--rbac-dir=${policy.path}`);
+    const { status, body } = await clientOf(server, 'prometheus').request('/metrics');
+    expect(status).toBe(200);
+    for (const name of [
+      'process_cpu_seconds_total',
+      'authentication_attempts',
+      'kcp_metrics_filter_policy_state',
+    ]) {
+      expect(body).toContain(`# TYPE ${name} `);
+    }
+    policy.remove();
+  });
+
+  it('lists the checks of /readyz and /livez as kubernetes does', async () => {
+    const client = clientOf(await startShard());
+    expect((await client.request('/readyz?verbose')).body).toBe(
+      '[+]ping ok\n[+]policy-bootstrap ok\n[+]policy-staleness ok\n[+]shutdown ok\nreadyz check passed\n',
+    );
+    expect((await client.request('/livez?verbose')).body).toBe('[+]ping ok\nlivez check passed\n');
+    expect((await client.request('/readyz?verbose&exclude=ping')).body).not.toContain('ping');
+    expect((await client.request('/clusters/root/readyz')).body).toBe('ok');
+    const masters = clientOf(running[0] as StartedServer, 'masters');
+    expect(
+      [await masters.request('/livez/ping'), await masters.request('/readyz/nope')].map(
+        ({ status }) => status,
+      ),
+    ).toEqual([200, 404]);
+  });
+
+  it('follows a changed, a broken and a mended policy, and a swapped ConfigMap', async () => {
+    const policy = temporaryDirectory();
+    const mount = (version: string, binding: string): void => {
+      mkdirSync(join(policy.path, version));
+      writeFileSync(join(policy.path, version, 'binding.yaml'), binding);
+      symlinkSync(version, join(policy.path, '..data_tmp'));
+      renameSync(join(policy.path, '..data_tmp'), join(policy.path, '..data'));
+    };
+    mount('..1', recordedBinding);
+    symlinkSync('..data/binding.yaml', join(policy.path, 'binding.yaml'));
+    const server = await startShard(`--rbac-dir=${policy.path}`);
+    const client = clientOf(server, 'prometheus');
+    expect((await client.request('/metrics')).status).toBe(200);
+    mount('..2', recordedBinding.replace('name: prometheus', 'name: somebody-else'));
+    await until(client, ({ status }) => status === 403);
+    mount('..3', 'kind: ClusterRoleBinding\nmetadata: [');
+    await until(client, ({ body }) => body.includes('policy-directory ok (stale'), '/readyz?verbose');
+    expect(server.log()).toMatch(/binding\.yaml:\d+: /);
+    expect((await client.request('/readyz')).status).toBe(200);
+    mount('..4', recordedBinding);
+    const { body } = await until(client, ({ status }) => status === 200);
+    expect(body).toContain('kcp_metrics_filter_policy_reloads_total{source="directory",result="failure"} 1');
+    policy.remove();
+  });
+
+  it('fails closed when a stale policy has become older than --max-policy-staleness', async () => {
+    const policy = temporaryDirectory();
+    policy.write('binding.yaml', recordedBinding);
+    const server = await startShard(`--rbac-dir=${policy.path}`, '--max-policy-staleness=200ms');
+    const client = clientOf(server, 'prometheus');
+    expect((await client.request('/metrics')).status).toBe(200);
+    policy.write('binding.yaml', '{');
+    const refused = await until(client, ({ status }) => status === 503);
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect((await client.request('/readyz')).status).toBe(500);
+    policy.write('binding.yaml', recordedBinding);
+    await until(client, ({ status }) => status === 200);
+    policy.remove();
+  });
+
+  it('names a binding to a missing role by file and line', async () => {
+    const policy = temporaryDirectory();
+    policy.write(
+      'binding.yaml',
+      recordedBinding.replace('system:kcp:metrics-reader', 'system:kcp:metrics-raeder'),
+    );
+    const server = await startShard(`--rbac-dir=${policy.path}`);
+    expect(server.log()).toMatch(
+      /binding\.yaml:\d+: ClusterRoleBinding \\"pmr\\" names ClusterRole \\"system:kcp:metrics-raeder\\", which is missing/,
+    );
+    policy.remove();
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s with exit code 0', async (signal) => {
+    const server = await startShard();
+    // An idle keep-alive connection must not hold it up.
+    await clientOf(server).request('/livez');
+    running.pop();
+    expect(await server.stop(signal)).toBe(0);
+  });
+
+  it('speaks TLS 1.2 and 1.3, or 1.3 alone when told so, with the suites it was given', async () => {
+    const both = await startShard('--tls-cipher-suites=TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256');
+    const modern = await startShard('--tls-min-version=VersionTLS13');
+    const status = async (port: number, options: object): Promise<number | string> => {
+      const client = new RawClient({ port, ...options });
+      clients.push(client);
+      return client.request('/livez').then(
+        (answer) => answer.status,
+        () => 'refused',
+      );
+    };
+    expect(await status(both.port, { maxVersion: 'TLSv1.2' })).toBe(200);
+    expect(await status(both.port, { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' })).toBe(
+      'refused',
+    );
+    expect(await status(modern.port, { maxVersion: 'TLSv1.2' })).toBe('refused');
+    expect(await status(modern.port, {})).toBe(200);
+    expect(await status(both.port, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).toBe('refused');
+  });
+
+  it('serves with --allow-paths what a glob matches, and health, and nothing else', async () => {
+    const client = clientOf(await startShard('--allow-paths=/metr*,/version/**'), 'masters');
+    const statuses: number[] = [];
+    for (const target of [
+      '/metrics',
+      '/livez',
+      '/livez/ping',
+      '/metrics/slis',
+      '/nope',
+      '/metrics?a=/nope',
+    ]) {
+      statuses.push((await client.request(target)).status);
+    }
+    expect(statuses).toEqual([200, 200, 200, 404, 404, 200]);
+    expect((await client.request('/clusters/root/metrics')).status).toBe(501);
+    expect((await clientOf(running[0] as StartedServer).request('/nope')).status).toBe(404);
+  });
+
+  it('serves with a self-signed certificate when it is given none, and says so', async () => {
+    const server = await startCli(['--mode=cache-server']);
+    running.push(server);
+    expect((await clientOf(server).request('/livez')).status).toBe(200);
+    expect(server.log()).toContain('self-signed');
+  });
+
+  it('writes no header, token or key to its log, even at debug', async () => {
+    const tokens = directory.write('tokens.csv', 'very-secret-token,alice,1\n');
+    const server = await startShard(`--token-auth-file=${tokens}`, '--log-level=debug');
+    const client = clientOf(server);
+    await client.request('/metrics?token=very-secret-query', {
+      headers: { Authorization: 'Bearer very-secret-token' },
+    });
+    await client.request('/metrics', {
+      headers: { Authorization: 'Bearer very-secret-bad-token', Cookie: 'very-secret-cookie' },
+    });
+    await client.request('/metrics', { headers: { 'X-Remote-User': 'very-secret-spoof' } });
+    // The last line is written when its answer is out, which the client may see first.
+    client.close();
+    running.pop();
+    await server.stop();
+    expect(server.log().match(/"msg":"request"/g)).toHaveLength(3);
+    expect(server.log()).toContain('alice');
+    expect(server.log()).not.toContain('very-secret');
+  });
+});
+
+describe('startServer', () => {
+  it('refuses a certificate from the moment it expires, on a connection that stays open', async () => {
+    const authority = await createAuthority({ commonName: 'client-ca' });
+    const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const client = await authority.issue({ commonName: 'scraper', usage: 'clientAuth' });
+    let now = Date.now();
+    const verifier = createCertificateVerifier({ authorities: authority.certificatePem, now: () => now });
+    const server = await startServer({
+      ...filterOptions({ authenticators: [clientCertificateAuthenticator({ verifier })] }),
+      tls: {
+        certificate: serving.certificatePem,
+        privateKey: serving.privateKeyPem,
+        authorities: [authority.certificatePem],
+      },
+      logger: silent,
+    });
+    const connection = new RawClient({
+      port: server.port,
+      cert: client.certificatePem,
+      key: client.privateKeyPem,
+    });
+    expect((await connection.request('/metrics')).status).toBe(200);
+    now += 400 * 24 * 3_600_000;
+    expect((await connection.request('/metrics')).status).toBe(401);
+    connection.close();
+    await server.close();
+  });
+
+  it('lets a scrape under way finish when it is closed, then refuses new connections', async () => {
+    const authority = await createAuthority({ commonName: 'ca' });
+    const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    let begun: () => void = () => undefined;
+    let finish: (body: string) => void = () => undefined;
+    const hasBegun = new Promise<void>((resolve) => (begun = resolve));
+    const body = new Promise<string>((resolve) => (finish = resolve));
+    const contentType = Registry.PROMETHEUS_CONTENT_TYPE;
+    const server = await startServer({
+      ...filterOptions({
+        exposition: {
+          contentType: () => contentType,
+          render: async () => {
+            begun();
+            return { contentType, body: await body };
+          },
+        },
+      }),
+      tls: { certificate: serving.certificatePem, privateKey: serving.privateKeyPem, authorities: [] },
+      logger: silent,
+    });
+    const client = new RawClient({ port: server.port });
+    const scrape = client.request('/metrics', { headers: { Authorization: 'Bearer scraper-token' } });
+    await hasBegun;
+    const closed = server.close();
+    expect(server.close()).toBe(closed);
+    await expect(
+      new Promise((resolve, reject) => {
+        connectTcp(server.port, '127.0.0.1').once('connect', resolve).once('error', reject);
+      }),
+    ).rejects.toThrow('ECONNREFUSED');
+    finish('late 1\n');
+    const answer = await scrape;
+    expect([answer.status, answer.body]).toEqual([200, 'late 1\n']);
+    await closed;
+  });
+});
