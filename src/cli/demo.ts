@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { AuditTrail } from './demo/audit-trail.js';
 import { describeCases } from './demo/cases.js';
 import { createCredentials } from './demo/credentials.js';
@@ -85,11 +84,8 @@ async function playAll(stage: Stage, print: DemoOptions['print'], stop: Stop): P
 }
 
 function untilStopped(stopRequested: () => Promise<void>): Stop {
-  // On Ctrl-C npm passes the signal on to a process that the terminal has told already. Without a listener
-  // the second one would end it before its folder is gone. A closed terminal ends the demo too.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   let isRequested = false;
-  const requested = Promise.race([stopRequested(), once(process, 'SIGHUP')]).then(() => {
+  const requested = stopRequested().then(() => {
     isRequested = true;
   });
   return { requested, isRequested: () => isRequested };

@@ -1,0 +1,27 @@
+import { Policy } from '../../dist/rbac/policy.js';
+import { policyShapes } from './policies.mjs';
+
+const bindings = 100_000;
+const goalMb = 100;
+
+/** What a process holds more with 100,000 bindings than without: the objects and the index over them. */
+export function memorySection() {
+  if (globalThis.gc === undefined) throw new Error('run node with --expose-gc');
+  const [oneRole, roleEach, oneGroup] = policyShapes;
+  const rows = [oneRole, roleEach, oneGroup].map(({ name, objects }) => {
+    const policy = new Policy({ layers: ['root'] });
+    const before = heapUsed();
+    policy.sink('root').replace(objects(bindings));
+    const megabytes = (heapUsed() - before) / 1e6;
+    const [{ clusterRoleBindings }] = policy.status();
+    if (clusterRoleBindings !== bindings) throw new Error(`${clusterRoleBindings} bindings held`);
+    return { what: name, figures: `${megabytes.toFixed(1)} MB`, goal: `< ${goalMb} MB`, met: megabytes < goalMb };
+  });
+  return { title: `Heap held by ${bindings} bindings, their objects included`, rows };
+}
+
+function heapUsed() {
+  globalThis.gc();
+  globalThis.gc();
+  return process.memoryUsage().heapUsed;
+}

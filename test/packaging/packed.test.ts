@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+interface Manifest {
+  readonly version: string;
+  readonly bin: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+}
+
+/**
+ * The tarball unpacked where npm would put it, with what its manifest names beside it and nothing else:
+ * linked from here, since tests download nothing.
+ */
+describe('the packed package, installed in an empty folder', () => {
+  let folder: TemporaryDirectory;
+  let files: readonly string[];
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+  const installed = (): string => join(folder.path, 'node_modules', 'kcp-metrics-filter');
+
+  beforeAll(() => {
+    folder = temporaryDirectory();
+    const packed = execFileSync(
+      'npm',
+      ['pack', '--json', '--ignore-scripts', '--pack-destination', folder.path],
+      {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      },
+    );
+    const [{ filename, files: listed }] = JSON.parse(packed) as [
+      { filename: string; files: { path: string }[] },
+    ];
+    files = listed.map(({ path }) => path);
+    mkdirSync(installed(), { recursive: true });
+    execFileSync('tar', ['-xzf', join(folder.path, filename), '--strip-components=1', '-C', installed()]);
+    for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })) {
+      const place = join(folder.path, 'node_modules', name);
+      mkdirSync(dirname(place), { recursive: true });
+      symlinkSync(join(root, 'node_modules', name), place);
+    }
+    folder.write('package.json', '{"type":"module"}');
+    cpSync(join(root, 'test/packaging/consumer.mjs'), join(folder.path, 'consumer.mjs'));
+  });
+  afterAll(() => {
+    folder.remove();
+  });
+
+  it('holds what it needs and what its README names, and nothing of the tests', () => {
+    for (const file of [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/cli/main.js',
+      'rbac/bootstrap-policy.yaml',
+      'README.md',
+      'LICENSE',
+    ]) {
+      expect(files).toContain(file);
+    }
+    expect(
+      files.filter((file) => !/^(?:dist|rbac|examples)\/|^[A-Z]+\.md$|^LICENSE$|^package\.json$/.test(file)),
+    ).toEqual([]);
+    const links = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)];
+    const named = links.map(([, path = '']) => path.replace(/^\.\//, '').replace(/\/$/, ''));
+    expect(named.length).toBeGreaterThan(3);
+    expect(
+      named.filter((path) => !files.some((file) => file === path || file.startsWith(`${path}/`))),
+    ).toEqual([]);
+  });
+
+  it('serves an application as a library', () => {
+    expect(execFileSync(process.execPath, ['consumer.mjs'], { cwd: folder.path, encoding: 'utf8' })).toBe(
+      'consumer ok\n',
+    );
+  });
+
+  it('has a bin that runs', () => {
+    const bin = join(installed(), manifest.bin['kcp-metrics-filter'] ?? '');
+    const run = (...args: string[]): string =>
+      execFileSync(bin, args, { cwd: folder.path, encoding: 'utf8' });
+    expect(run('--version')).toBe(`${manifest.version}\n`);
+    expect(run('can-i', 'get', '/metrics', '--user=x', '--group=system:monitoring')).toMatch(/^yes - RBAC/);
+  });
+});
