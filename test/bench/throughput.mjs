@@ -112,7 +112,11 @@ async function openConnection(port, { headers, ...pair }) {
   const request = Buffer.from(`GET /metrics HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
   const answerBytes = await firstAnswer(socket, request);
   let onAnswer = () => undefined;
+  let onClose = () => undefined;
   let received = 0;
+  socket.once('close', () => {
+    onClose(new Error('the server closed the connection'));
+  });
   socket.on('data', (data) => {
     received += data.length;
     if (received < answerBytes) return;
@@ -128,13 +132,11 @@ async function openConnection(port, { headers, ...pair }) {
           if (performance.now() < deadline) socket.write(request);
           else resolve(count);
         };
-        socket.once('close', () => {
-          reject(new Error('the server closed the connection'));
-        });
+        onClose = reject;
         socket.write(request);
       }),
     close() {
-      socket.removeAllListeners('close');
+      onClose = () => undefined;
       socket.destroy();
     },
   };

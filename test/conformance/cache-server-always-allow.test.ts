@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
-import { RawClient } from '../support/raw-tls.js';
+import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { runCli, startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { recorded } from './recorded.js';
@@ -60,7 +60,7 @@ describe('a cache server with --authorization-always-allow-paths', () => {
         const pair = identity === 'anonymous' ? undefined : pki.certificates[identity];
         const client = new RawClient({
           port: server.port,
-          ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+          ...keyPairOf(pair),
         });
         const answer = await client.request(target);
         client.close();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RawClient, type RawHeaders } from '../support/raw-tls.js';
+import { keyPairOf, RawClient, type RawHeaders } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
 import { recorded } from './recorded.js';
 
@@ -35,7 +35,7 @@ describe('every recorded identity, over raw TLS', () => {
     expect(pair === undefined).toBe(row.certificate === undefined);
     const client = new RawClient({
       port: servers[server].port,
-      ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+      ...keyPairOf(pair),
     });
     const { status, body } = await client.request('/metrics', { headers: row.headers ?? {} });
     client.close();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RawClient, type RawAnswer } from '../support/raw-tls.js';
+import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
 import { recorded } from './recorded.js';
 
@@ -66,7 +66,7 @@ describe('every recorded request target, over raw TLS', () => {
           const pair = identity === 'anonymous' ? undefined : servers.pki.certificates[identity];
           const client = new RawClient({
             port: servers[server].port,
-            ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+            ...keyPairOf(pair),
           });
           for (const row of rows) {
             const answer = await client.request(row.target);
@@ -84,7 +84,7 @@ describe('every recorded request target, over raw TLS', () => {
     const pair = servers.pki.certificates['masters'];
     const client = new RawClient({
       port: servers.shard.port,
-      ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+      ...keyPairOf(pair),
     });
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       const { status, headers } = await client.request('/clusters/root/metrics', { method });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
-import { RawClient, type RawHeaders } from '../support/raw-tls.js';
+import { keyPairOf, RawClient, type RawHeaders } from '../support/raw-tls.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { manifestOf, recorded, type RecordedPolicy } from './recorded.js';
@@ -49,7 +49,7 @@ describe('every recorded scrape, from a front proxy over raw TLS', () => {
     const proxy = pki.certificates['front-proxy'];
     const client = new RawClient({
       port: server.port,
-      ...(proxy === undefined ? {} : { cert: proxy.certificatePem, key: proxy.privateKeyPem }),
+      ...keyPairOf(proxy),
     });
     const faults: unknown[] = [];
     for (const request of phase.requests) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RawClient } from '../support/raw-tls.js';
+import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
 
 /** Resident memory of a process in MiB; undefined where /proc is not to be had. */
@@ -38,7 +38,7 @@ describe('hostile input gets an answer or a closed connection, and the next scra
         host: '127.0.0.1',
         port: servers.shard.port,
         rejectUnauthorized: false,
-        ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+        ...keyPairOf(pair),
       });
       let received = '';
       socket.on('data', (data: Buffer) => {

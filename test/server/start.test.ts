@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { clientCertificateAuthenticator, createCertificateVerifier, startServer } from '../../src/index.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
-import { RawClient, type RawAnswer } from '../support/raw-tls.js';
+import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { recordedBinding } from '../support/recorded-servers.js';
 import { startCli, type StartedServer } from '../support/started-server.js';
@@ -45,7 +45,7 @@ describe('start', () => {
     const pair = certificate === undefined ? undefined : pki.certificates[certificate];
     const client = new RawClient({
       port: server.port,
-      ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
+      ...keyPairOf(pair),
     });
     clients.push(client);
     return client;

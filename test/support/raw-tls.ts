@@ -1,4 +1,10 @@
+import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+
+/** Of the options to connect with: the certificate to present, if any. */
+export function keyPairOf(pair: IssuedCertificate | undefined): ConnectionOptions {
+  return pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem };
+}
 
 export interface RawAnswer {
   readonly status: number;

@@ -1,0 +1,68 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** Where the READMEs' commands are run. */
+export const repository = fileURLToPath(new URL('../../', import.meta.url));
+
+const execute = promisify(execFile);
+
+export interface Started {
+  /** What the pattern's group found. */
+  readonly found: string;
+  readonly pid: number;
+  /** Asks it to stop and resolves to its exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts a command that goes on running, and waits until what it writes matches the pattern. */
+export async function startCommand(command: string, pattern: RegExp): Promise<Started> {
+  // exec: the process is the command itself, so that it can be stopped by its pid.
+  const child = spawn('bash', ['-c', `exec env ${command}`], {
+    cwd: repository,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'close') as Promise<[number | null]>;
+  const found = await new Promise<string>((resolve, reject) => {
+    let written = '';
+    const onData = (data: Buffer): void => {
+      written += data.toString();
+      const match = pattern.exec(written);
+      if (match !== null) resolve(match[1] ?? '');
+    };
+    child.stdout.on('data', onData);
+    child.stderr.on('data', onData);
+    child.once('close', () => {
+      reject(new Error(`${command}\ndid not start: ${written}`));
+    });
+  });
+  return {
+    found,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM');
+      const [code] = await exited;
+      return code;
+    },
+  };
+}
+
+/** What a command of a README prints. */
+export async function outputOf(command: string, directory: string): Promise<string> {
+  const { stdout } = await execute('bash', ['-c', command], { cwd: directory });
+  return stdout;
+}
+
+/** Writes the credentials of all examples into a directory, as the READMEs do. */
+export async function createCredentials(directory: string): Promise<void> {
+  await execute('examples/credentials/create-credentials.sh', [directory], { cwd: repository });
+}
+
+/** `curl` as a user of the credentials; without one, as nobody. */
+export async function statusOf(url: string, directory: string, user?: string): Promise<number> {
+  const certificate = user === undefined ? '' : `--cert ${user}.crt --key ${user}.key`;
+  return Number(
+    await outputOf(`curl -s -o /dev/null -w '%{http_code}' --cacert ca.crt ${certificate} ${url}`, directory),
+  );
+}
