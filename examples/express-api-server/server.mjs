@@ -99,9 +99,8 @@ const server = createServer(
     requestCert: true,
     // But finish the handshake whatever comes: /api/v1/hello is for clients without a certificate, and the
     // authenticator judges chain, usage and validity itself, at every request rather than once a connection.
+    // No `ca` beside it: of a chain that OpenSSL has verified against one, Node 24 shows the leaf alone.
     rejectUnauthorized: false,
-    // Told to clients, which pick the certificate to send by it.
-    ca: clientAuthorities,
     // A resumed or renegotiated session would bring an identity from another handshake.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   },

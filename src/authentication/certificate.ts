@@ -71,6 +71,7 @@ function readCertificate(der: Buffer): Certificate | undefined {
   const x509 = new X509Certificate(der);
   // Node looks for PEM first, so that DER with PEM inside would be read as that other certificate.
   if (!x509.raw.equals(der)) return undefined;
+  if (!hasReadableKey(x509)) return undefined;
   const subject = readSubject(x509);
   if (subject === undefined) return undefined;
   const parsed = new ParsedCertificate(der);
@@ -98,6 +99,15 @@ function readCertificate(der: Buffer): Certificate | undefined {
     unknownCriticalExtension: parsed.extensions.find(isUnknownCritical)?.type,
     hasStrongSignature: isStrong(parsed.signatureAlgorithm),
   };
+}
+
+/** Node 24 ends the process when it describes a certificate whose key it cannot read. */
+function hasReadableKey(x509: X509Certificate): boolean {
+  try {
+    return x509.publicKey.type === 'public';
+  } catch {
+    return false;
+  }
 }
 
 /** OpenSSL's reading: every string type, bad ones refused, multi-valued RDNs in the order they are encoded. */

@@ -84,22 +84,19 @@ export const authenticationFlags: readonly Flag[] = [
 export interface AuthenticationConfiguration {
   readonly authenticators: readonly Authenticator[];
   readonly anonymous: boolean;
-  /** PEM bundles of all authorities, for the TLS handshake. */
-  readonly authorities: readonly string[];
+  /** Whether some method looks at client certificates. */
+  readonly requestCertificates: boolean;
 }
 
 /** Kubernetes' order: request header, client certificate, token file. @throws UsageError naming the flag. */
 export function authenticationOf(values: FlagValues, serverKind: ServerKind): AuthenticationConfiguration {
   const authenticators: Authenticator[] = [];
-  const authorities: string[] = [];
   const verifierOf = (flag: Flag): CertificateVerifier | undefined => {
     const file = valueOf(values, flag);
     if (file === undefined) return undefined;
     const bundle = readFlagFile(flag.name, file);
     try {
-      const verifier = createCertificateVerifier({ authorities: bundle });
-      authorities.push(bundle);
-      return verifier;
+      return createCertificateVerifier({ authorities: bundle });
     } catch (error) {
       throw usageError(`${flag.name}: ${file}`, error);
     }
@@ -133,7 +130,7 @@ export function authenticationOf(values: FlagValues, serverKind: ServerKind): Au
     }
   }
   const anonymous = parseBoolean(anonymousAuth.name, booleanOf(values, anonymousAuth));
-  return { authenticators, anonymous, authorities };
+  return { authenticators, anonymous, requestCertificates: proxies !== undefined || clients !== undefined };
 }
 
 function nonEmpty(values: readonly string[]): readonly string[] {

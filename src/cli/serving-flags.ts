@@ -74,7 +74,7 @@ export interface ServingConfiguration {
 /** @throws UsageError naming the flag. */
 export async function servingOf(
   values: FlagValues,
-  authorities: readonly string[],
+  requestCertificates: boolean,
 ): Promise<ServingConfiguration> {
   const address = valueOf(values, bindAddress) ?? '';
   if (isIP(address) === 0) {
@@ -84,7 +84,12 @@ export async function servingOf(
   const minVersion = minVersionOf(values);
   const ciphers = ciphersOf(values);
   const pair = servingPairOf(values) ?? (await selfSignedPair());
-  const tls: TlsOptions = { ...pair, minVersion, authorities, ...(ciphers === undefined ? {} : { ciphers }) };
+  const tls: TlsOptions = {
+    ...pair,
+    minVersion,
+    requestCertificates,
+    ...(ciphers === undefined ? {} : { ciphers }),
+  };
   try {
     httpsOptions(tls);
   } catch (error) {

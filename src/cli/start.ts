@@ -65,8 +65,8 @@ export async function start(
     pino({ name: 'kcp-metrics-filter', level }, pino.destination({ fd: 2, sync: true })),
   );
 
-  const { authenticators, anonymous, authorities } = authenticationOf(values, serverKind);
-  const { isSelfSigned, ...serving } = await servingOf(values, authorities);
+  const { authenticators, anonymous, requestCertificates } = authenticationOf(values, serverKind);
+  const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
   const registry = new Registry();
   const telemetry = new FilterMetrics(registry);
   // A cache server knows no RBAC unless it is told where to find some.

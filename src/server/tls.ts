@@ -30,14 +30,14 @@ export interface TlsOptions {
   readonly minVersion?: SecureVersion;
   /** OpenSSL's names. Default: every one of `tlsCipherSuites`. */
   readonly ciphers?: readonly string[];
-  /** PEM bundles whose names the server tells its clients, so that they pick the right certificate. */
-  readonly authorities: readonly string[];
+  /** Whether clients are asked for a certificate. Default false. */
+  readonly requestCertificates?: boolean;
 }
 
 /**
  * The TLS side of the server. Certificates are asked for but not judged here: the authenticators do that at
- * every request, so that one which expires on an open connection is refused from then on. Sessions are not
- * resumed and not renegotiated: a connection has one identity, that of its own handshake.
+ * every request, so that one which expires on an open connection is refused from then on. No `ca` is set: a chain
+ * that OpenSSL has verified against it is cut down to its leaf by Node 24. Sessions are not resumed and not renegotiated: a connection has one identity, that of its own handshake.
  *
  * @throws Error of OpenSSL when certificate, key or cipher list cannot be used.
  */
@@ -46,7 +46,7 @@ export function httpsOptions({
   privateKey,
   minVersion = 'TLSv1.2',
   ciphers = Object.values(tlsCipherSuites),
-  authorities,
+  requestCertificates = false,
 }: TlsOptions): HttpsOptions {
   const context: HttpsOptions = {
     cert: certificate,
@@ -59,9 +59,8 @@ export function httpsOptions({
   return {
     ...context,
     honorCipherOrder: true,
-    requestCert: authorities.length > 0,
+    requestCert: requestCertificates,
     rejectUnauthorized: false,
-    ...(authorities.length > 0 ? { ca: [...authorities] } : {}),
     handshakeTimeout: 10_000,
   };
 }

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { startFlags } from '../../src/cli/start.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
-import { createCredentials, outputOf, repository, startCommand, statusOf } from './commands.js';
+import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
 
 const example = join(repository, 'examples/cache-server');
@@ -19,7 +19,9 @@ interface Deployment {
   readonly spec: {
     readonly template: {
       readonly spec: {
-        readonly containers: readonly [{ readonly command: readonly string[]; readonly args: readonly string[] }];
+        readonly containers: readonly [
+          { readonly command: readonly string[]; readonly args: readonly string[] },
+        ];
         readonly volumes: readonly unknown[];
       };
     };
@@ -58,37 +60,36 @@ describe('the cache server of the examples', () => {
   afterAll(() => {
     directory.remove();
   });
-  const startAsIn = (...words: readonly string[]) =>
-    startCommand(
-      scriptWith(readme, 'start-cache-server.sh', ...words)
-        .replaceAll('/tmp/kcp-example', directory.path)
-        .replace('SECURE_PORT=6445', 'SECURE_PORT=0'),
-      listening,
-    );
+  /** Runs a script of the README, on a free port. */
+  const start = async (script: string): Promise<Started> => {
+    const here = script
+      .replaceAll('/tmp/kcp-example', directory.path)
+      .replace('SECURE_PORT=6445', 'SECURE_PORT=0');
+    const server = await startCommand(here, listening);
+    onTestFinished(async () => {
+      expect(await server.stop()).toBe(0);
+    });
+    return server;
+  };
 
   it.each([
     { which: 'by default', words: ['SECURE_PORT=6445 \\\n  examples'], steps: asShown, count: 5 },
     { which: 'with /metrics for everybody', words: ['ALWAYS_ALLOW_PATHS'], steps: openToAll, count: 1 },
   ])('prints what its README shows, $which', async ({ words, steps, count }) => {
-    const server = await startAsIn(...words);
+    const server = await start(scriptWith(readme, ...words));
     expect(steps).toHaveLength(count);
     for (const { command, output } of steps) {
       const here = command.replace('localhost:6445', `localhost:${server.found}`);
       expect(await outputOf(here, credentials), command).toBe(output);
     }
-    expect(await server.stop()).toBe(0);
   });
 
   it('allows nobody anything with ALWAYS_ALLOW_PATHS set to nothing', async () => {
-    const script = scriptWith(readme, 'ALWAYS_ALLOW_PATHS')
-      .replaceAll('/tmp/kcp-example', directory.path)
-      .replace('SECURE_PORT=6445', 'SECURE_PORT=0')
-      .replace(/ALWAYS_ALLOW_PATHS=\S+/, 'ALWAYS_ALLOW_PATHS=');
-    const server = await startCommand(script, listening);
+    const script = scriptWith(readme, 'ALWAYS_ALLOW_PATHS');
+    const server = await start(script.replace(/(ALWAYS_ALLOW_PATHS)=\S+/, '$1='));
     const url = `https://localhost:${server.found}`;
     expect(await statusOf(`${url}/readyz`, credentials)).toBe(403);
     expect(await statusOf(`${url}/readyz`, credentials, 'admin')).toBe(200);
-    expect(await server.stop()).toBe(0);
   });
 
   it.each(['start-cache-server.sh', 'README.md', ...commandLines.map(({ file }) => file)])(
@@ -106,16 +107,20 @@ describe('the cache server of the examples', () => {
   );
 
   it.each(commandLines)('$file starts a cache server by its flags', async ({ words, certificates }) => {
-    const [command = '', subcommand, ...flags] = words.map((word) => word.replaceAll(certificates, credentials));
+    const [command = '', subcommand, ...flags] = words.map((word) =>
+      word.replaceAll(certificates, credentials),
+    );
     expect(command).toMatch(/(^|\/)kcp-metrics-filter$/);
     expect(subcommand).toBe('start');
     const elsewhere = flags.filter((flag) => !/^--(bind-address|secure-port)=/.test(flag));
     expect(flags).toHaveLength(elsewhere.length + 2);
     const server = await startCli(elsewhere);
+    onTestFinished(async () => {
+      expect(await server.stop()).toBe(0);
+    });
     expect(await statusOf(`https://localhost:${server.port}/metrics`, credentials, 'admin')).toBe(200);
     expect(await statusOf(`https://localhost:${server.port}/metrics`, credentials, 'mallory')).toBe(403);
     expect(await statusOf(`https://localhost:${server.port}/livez`, credentials)).toBe(200);
-    expect(await server.stop()).toBe(0);
   });
 
   it('the unit asks for every credential that it names', () => {

@@ -7,13 +7,13 @@ import { promisify } from 'node:util';
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
 
 const execute = promisify(execFile);
+const startDeadlineMs = 15_000;
 
 export interface Started {
   /** What the pattern's group found. */
   readonly found: string;
-  readonly pid: number;
   /** Asks it to stop and resolves to its exit code. */
-  stop(): Promise<number | null>;
+  readonly stop: () => Promise<number | null>;
 }
 
 /** Starts a command that goes on running, and waits until what it writes matches the pattern. */
@@ -24,6 +24,8 @@ export async function startCommand(command: string, pattern: RegExp): Promise<St
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'close') as Promise<[number | null]>;
+  // One that says nothing is stopped; its close then ends the wait.
+  const deadline = setTimeout(() => child.kill('SIGKILL'), startDeadlineMs);
   const found = await new Promise<string>((resolve, reject) => {
     let written = '';
     const onData = (data: Buffer): void => {
@@ -36,11 +38,12 @@ export async function startCommand(command: string, pattern: RegExp): Promise<St
     child.once('close', () => {
       reject(new Error(`${command}\ndid not start: ${written}`));
     });
+  }).finally(() => {
+    clearTimeout(deadline);
   });
   return {
     found,
-    pid: child.pid ?? 0,
-    async stop() {
+    stop: async () => {
       child.kill('SIGTERM');
       const [code] = await exited;
       return code;
@@ -48,10 +51,10 @@ export async function startCommand(command: string, pattern: RegExp): Promise<St
   };
 }
 
-/** What a command of a README prints. */
+/** What a command of a README prints; a terminal shows no difference at the end of it. */
 export async function outputOf(command: string, directory: string): Promise<string> {
   const { stdout } = await execute('bash', ['-c', command], { cwd: directory });
-  return stdout;
+  return stdout.trimEnd();
 }
 
 /** Writes the credentials of all examples into a directory, as the READMEs do. */

@@ -31,7 +31,9 @@ export function scriptWith(readme: Readme, ...words: readonly string[]): string 
 }
 
 function fenced(text: string, language: string): readonly string[] {
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(([, body = '']) => body);
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
+    ([, body = '']) => body,
+  );
 }
 
 function stepsOf(transcript: string): readonly Step[] {
@@ -40,6 +42,6 @@ function stepsOf(transcript: string): readonly Step[] {
     .slice(1)
     .map((step) => {
       const end = step.indexOf('\n');
-      return { command: step.slice(0, end), output: step.slice(end + 1) };
+      return { command: step.slice(0, end), output: step.slice(end + 1).trimEnd() };
     });
 }

@@ -224,6 +224,31 @@ describe('start', () => {
 });
 
 describe('startServer', () => {
+  it('accepts a certificate that an intermediate authority of the client signed', async () => {
+    const root = await createAuthority({ commonName: 'client-ca' });
+    const intermediate = await root.issueAuthority({ commonName: 'team-ca' });
+    const serving = await root.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const client = await intermediate.issue({ commonName: 'scraper', usage: 'clientAuth' });
+    const verifier = createCertificateVerifier({ authorities: root.certificatePem });
+    const server = await startServer({
+      ...filterOptions({ authenticators: [clientCertificateAuthenticator({ verifier })] }),
+      tls: {
+        certificate: serving.certificatePem,
+        privateKey: serving.privateKeyPem,
+        requestCertificates: true,
+      },
+      logger: silent,
+    });
+    const connection = new RawClient({
+      port: server.port,
+      cert: client.certificatePem + intermediate.certificatePem,
+      key: client.privateKeyPem,
+    });
+    expect((await connection.request('/metrics')).status).toBe(200);
+    connection.close();
+    await server.close();
+  });
+
   it('refuses a certificate from the moment it expires, on a connection that stays open', async () => {
     const authority = await createAuthority({ commonName: 'client-ca' });
     const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
@@ -235,7 +260,7 @@ describe('startServer', () => {
       tls: {
         certificate: serving.certificatePem,
         privateKey: serving.privateKeyPem,
-        authorities: [authority.certificatePem],
+        requestCertificates: true,
       },
       logger: silent,
     });
@@ -269,7 +294,7 @@ describe('startServer', () => {
           },
         },
       }),
-      tls: { certificate: serving.certificatePem, privateKey: serving.privateKeyPem, authorities: [] },
+      tls: { certificate: serving.certificatePem, privateKey: serving.privateKeyPem },
       logger: silent,
     });
     const client = new RawClient({ port: server.port });
