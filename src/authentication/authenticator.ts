@@ -11,7 +11,7 @@ export interface PeerCertificates {
 
 /** All that authenticators see of a request. */
 export interface Credentials {
-  readonly peerCertificates?: PeerCertificates;
+  readonly peerCertificates?: PeerCertificates | undefined;
   /** Values as sent (bytes as Latin-1), each header line apart, by lower-case name. */
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
 }

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { parse } from 'csv-parse/sync';
 import { none, type Authentication, type Authenticator } from './authenticator.js';
 import { bearerToken } from './bearer-token.js';
@@ -24,14 +24,14 @@ const malformed: Authentication = Object.freeze({ kind: 'refused', reason: 'text
  * Kubernetes' `--token-auth-file`: CSV of token, user name, user uid and, optionally, groups separated by
  * commas in one quoted field.
  *
- * Tokens are kept and looked up as HMACs under a key of this process alone, so that neither the time of a
- * look-up nor a dump of memory tells anything of a token.
+ * Tokens are kept and looked up as SHA-256 digests behind a salt of this process alone, so that the time of a
+ * look-up tells nothing of a token.
  *
  * @throws TokenFileError
  */
 export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authenticator {
-  const key = randomBytes(32);
-  const digestOf = (token: string | Buffer): Buffer => createHmac('sha256', key).update(token).digest();
+  const salt = randomBytes(32).toString('base64');
+  const digestOf = (token: string): Buffer => hash('sha256', salt + token, 'buffer');
   const known = new Map<string, { readonly digest: Buffer; readonly authentication: Authentication }>();
   for (const { token, identity } of parseTokens(text, file)) {
     const digest = digestOf(token);
@@ -43,7 +43,7 @@ export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authen
       const bearer = bearerToken(credentials);
       if (bearer.kind === 'none') return none;
       if (bearer.kind === 'malformed') return malformed;
-      const digest = digestOf(Buffer.from(bearer.token, 'latin1'));
+      const digest = digestOf(bearer.token);
       const entry = known.get(digest.toString('base64'));
       return entry !== undefined && timingSafeEqual(entry.digest, digest) ? entry.authentication : refused;
     },

@@ -24,13 +24,14 @@ const nothingGrants: Decision = Object.freeze(noOpinion());
 
 /** Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. */
 export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptions): Authorizer {
-  // A connection keeps its identity object: who counts for him is worked out once.
+  // A connection keeps its identity object: who counts for it beside itself is worked out once.
   const known = new WeakMap<Identity, readonly EffectiveIdentity[]>();
   const identitiesOf = (identity: Identity): readonly EffectiveIdentity[] | undefined => {
     const remembered = known.get(identity);
     if (remembered !== undefined) return remembered;
     const identities = effectiveIdentities(identity, cluster);
-    if (identities !== undefined) known.set(identity, identities);
+    const isItselfAlone = identities?.[0] === identity && identities.length === 1;
+    if (identities !== undefined && !isItselfAlone) known.set(identity, identities);
     return identities;
   };
   return {

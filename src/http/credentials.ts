@@ -11,9 +11,24 @@ const presented = new WeakMap<Socket, PeerCertificates | 'none'>();
 
 /** All that authenticators may see of a request. */
 export function credentialsOf(request: Request): Credentials {
-  const peerCertificates = peerCertificatesOf(request.socket);
-  const headers = request.headersDistinct;
-  return peerCertificates === undefined ? { headers } : { peerCertificates, headers };
+  return new RequestCredentials(request);
+}
+
+/** Reads what is asked for: a certificate's authenticator has no use for headers, and taking them apart costs. */
+class RequestCredentials implements Credentials {
+  readonly #request: Request;
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  get peerCertificates(): PeerCertificates | undefined {
+    return peerCertificatesOf(this.#request.socket);
+  }
+
+  get headers(): Credentials['headers'] {
+    return this.#request.headersDistinct;
+  }
 }
 
 function peerCertificatesOf(socket: Socket): PeerCertificates | undefined {

@@ -23,7 +23,7 @@ const unclean = /\/(?:\/|\.{1,2}(?:\/|$))/;
 export function locationOf(cleanedPath: string, query: string): string {
   const encoded = cleanedPath.split('/').map(encodeSegment).join('/');
   // A raw query may carry bytes that no header value may.
-  return encoded + query.replace(/[^\x21-\x7e]/g, (character) => encodeURIComponent(character));
+  return encoded + query.toWellFormed().replace(/[^\x21-\x5b\x5d-\x7e]/gu, encodeURIComponent);
 }
 
 function encodeSegment(segment: string): string {

@@ -1,7 +1,7 @@
 import type { PolicyRule } from './objects.js';
 
 /** Verbs by path or prefix; `*` among the verbs means all. */
-export type VerbsByUrl = ReadonlyMap<string, ReadonlySet<string>>;
+export type VerbsByUrl = readonly (readonly [url: string, verbs: ReadonlySet<string>])[];
 
 /** What a role grants on paths. */
 export interface Grants {
@@ -10,7 +10,9 @@ export interface Grants {
   readonly prefix: VerbsByUrl;
 }
 
-export const noGrants: Grants = { exact: new Map(), prefix: new Map() };
+const nothing: VerbsByUrl = Object.freeze([]);
+
+export const noGrants: Grants = Object.freeze({ exact: nothing, prefix: nothing });
 
 /**
  * Kubernetes' reading of nonResourceURLs: a URL ending in `*` is a prefix, whatever number of stars it ends
@@ -25,18 +27,19 @@ export function grantsOf(rules: readonly PolicyRule[]): Grants {
       else addVerbs(exact, url, rule.verbs);
     }
   }
-  return { exact, prefix };
+  return { exact: listed(exact), prefix: listed(prefix) };
 }
 
 export function coversVerb(verbs: ReadonlySet<string>, verb: string): boolean {
   return verbs.has(verb) || verbs.has('*');
 }
 
-function addVerbs(
-  byUrl: Map<string, ReadonlySet<string>>,
-  url: string,
-  verbs: readonly string[],
-): void {
+/** Lists, since there may be many roles and a map is large; nobody looks a URL up here. */
+function listed(verbsByUrl: ReadonlyMap<string, ReadonlySet<string>>): VerbsByUrl {
+  return verbsByUrl.size === 0 ? nothing : [...verbsByUrl];
+}
+
+function addVerbs(byUrl: Map<string, ReadonlySet<string>>, url: string, verbs: readonly string[]): void {
   const known = byUrl.get(url);
   byUrl.set(url, known === undefined ? verbSet(verbs) : new Set([...known, ...verbs]));
 }

@@ -74,7 +74,7 @@ export class UrlIndex {
   /** Returns the patterns that are in the table no more. */
   #removeAll(table: PatternTable, reference: RoleReference, grants: VerbsByUrl): readonly string[] {
     const removed: string[] = [];
-    for (const url of grants.keys()) {
+    for (const [url] of grants) {
       const roles = table.get(url);
       roles?.delete(reference);
       if (roles?.size !== 0) continue;

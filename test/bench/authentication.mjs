@@ -58,7 +58,10 @@ async function certificateRows() {
 function tokenRows() {
   const tokens = 1000;
   const tokenOf = (number) => `t-${String(number).padStart(6, '0')}-${'k'.repeat(24)}`;
-  const text = Array.from({ length: tokens }, (_, at) => `${tokenOf(at)},scraper-${at},${at},monitoring`).join('\n');
+  const text = Array.from(
+    { length: tokens },
+    (_, at) => `${tokenOf(at)},scraper-${at},${at},monitoring`,
+  ).join('\n');
   const authenticator = tokenFileAuthenticator({ text, file: 'tokens.csv' });
   const figures = { known: [], unknown: [] };
   // In turns, so that whatever else the machine does meets both.

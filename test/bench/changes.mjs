@@ -11,7 +11,11 @@ export function changesSection() {
   const [oneRole, roleEach, oneGroup, , halves] = policyShapes;
   const rows = [
     row('binding set, other subjects, one role for all', oneRole, rebind('system:kcp:metrics-reader')),
-    row('binding deleted and added again, one role for all', oneRole, deleteAndAdd('system:kcp:metrics-reader')),
+    row(
+      'binding deleted and added again, one role for all',
+      oneRole,
+      deleteAndAdd('system:kcp:metrics-reader'),
+    ),
     row('binding deleted and added again, a role each', roleEach, deleteAndAdd()),
     row('role that every binding names', oneRole, changeRole('system:kcp:metrics-reader')),
     row('role of one binding, a role each', roleEach, changeRole()),
@@ -73,7 +77,9 @@ function changeRole(name) {
     input: (batch) => ({
       kind: 'ClusterRole',
       name: name ?? `metrics-reader-${(batch * 7919) % bindings}`,
-      rules: [{ verbs: ['get', 'head'], nonResourceURLs: ['/metrics', `/changed/${'x'.repeat(batch % 50)}*`] }],
+      rules: [
+        { verbs: ['get', 'head'], nonResourceURLs: ['/metrics', `/changed/${'x'.repeat(batch % 50)}*`] },
+      ],
     }),
     apply: (sink, object) => {
       sink.apply({ type: 'set', object });
@@ -85,7 +91,8 @@ function changeRole(name) {
 function rebindAndAsk() {
   const identities = [{ name: 'unknown', groups: ['system:authenticated'] }];
   return {
-    input: (batch) => bindingOf(((batch * 7919) % (bindings / 2)) * 2, `metrics-reader-0`, `changed-${batch}`),
+    input: (batch) =>
+      bindingOf(((batch * 7919) % (bindings / 2)) * 2, `metrics-reader-0`, `changed-${batch}`),
     apply: (sink, object, policy) => {
       sink.apply({ type: 'set', object });
       return policy.find(identities, 'get', path);

@@ -17,7 +17,12 @@ export function decisionsSection() {
   for (const shape of policyShapes) {
     const bySize = sizes.map((size) => measureShape(shape, size));
     for (const outcome of shape.hits ? ['hit', 'miss'] : ['miss']) {
-      rows.push(rowOf(`${shape.name}, ${outcome}`, bySize.map((figures) => figures[outcome])));
+      rows.push(
+        rowOf(
+          `${shape.name}, ${outcome}`,
+          bySize.map((figures) => figures[outcome]),
+        ),
+      );
     }
   }
   rows.push(...kcpRows());
@@ -42,7 +47,9 @@ function measureShape({ objects, hits }, size) {
   const authorize = authorizerOf(objects(size));
   const caller = (number, name) => ({ name, groups: groupNames(number), extra: {} });
   return {
-    ...(hits ? { hit: decide(authorize, 'allow', (number) => caller(number, userName((number * 7919) % size))) } : {}),
+    ...(hits
+      ? { hit: decide(authorize, 'allow', (number) => caller(number, userName((number * 7919) % size))) }
+      : {}),
     miss: decide(authorize, 'no-opinion', (number) => caller(number, `unknown-${number}`)),
   };
 }
@@ -74,7 +81,12 @@ function kcpRows() {
     call: authorize,
   });
   return [
-    { what: 'service account with scopes and a warrant, first', figures: both(first), goal: 'p50 < 20 µs', met: first.p50 < 20_000 },
+    {
+      what: 'service account with scopes and a warrant, first',
+      figures: both(first),
+      goal: 'p50 < 20 µs',
+      met: first.p50 < 20_000,
+    },
     { what: 'the same identity again', figures: both(again), goal: 'p50 < 1 µs', met: again.p50 < goalNs },
   ];
 }

@@ -15,7 +15,12 @@ export function memorySection() {
     const megabytes = (heapUsed() - before) / 1e6;
     const [{ clusterRoleBindings }] = policy.status();
     if (clusterRoleBindings !== bindings) throw new Error(`${clusterRoleBindings} bindings held`);
-    return { what: name, figures: `${megabytes.toFixed(1)} MB`, goal: `< ${goalMb} MB`, met: megabytes < goalMb };
+    return {
+      what: name,
+      figures: `${megabytes.toFixed(1)} MB`,
+      goal: `< ${goalMb} MB`,
+      met: megabytes < goalMb,
+    };
   });
   return { title: `Heap held by ${bindings} bindings, their objects included`, rows };
 }

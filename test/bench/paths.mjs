@@ -14,7 +14,11 @@ const targets = [
   { what: '8 KiB of %2525', target: `/${'%2525'.repeat(kib8 / 5)}`, goalNs: 1_000_000 },
   { what: '8 KiB of ;/metrics', target: '/;/metrics'.repeat(kib8 / 10), goalNs: 1_000_000 },
   { what: '8 KiB of /clusters/a', target: '/clusters/a'.repeat(kib8 / 11), goalNs: 1_000_000 },
-  { what: '8 KiB of a cluster name', target: `/clusters/${'a-'.repeat(kib8 / 2)}/metrics`, goalNs: 1_000_000 },
+  {
+    what: '8 KiB of a cluster name',
+    target: `/clusters/${'a-'.repeat(kib8 / 2)}/metrics`,
+    goalNs: 1_000_000,
+  },
   { what: '8 KiB of cluster names', target: `/clusters/${'a:'.repeat(kib8 / 2)}/metrics`, goalNs: 1_000_000 },
 ];
 

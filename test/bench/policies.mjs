@@ -12,7 +12,10 @@ export function userName(number) {
 
 /** Ten, `system:authenticated` among them. @param {number} number @returns {string[]} */
 export function groupNames(number) {
-  const groups = Array.from({ length: 9 }, (_, at) => `oidc:team-${(number * 31 + at * 7) % 5003}:role-${at}`);
+  const groups = Array.from(
+    { length: 9 },
+    (_, at) => `oidc:team-${(number * 31 + at * 7) % 5003}:role-${at}`,
+  );
   return [...groups.slice(0, 4), 'system:authenticated', ...groups.slice(4)];
 }
 
@@ -53,7 +56,7 @@ export const policyShapes = [
     ],
   },
   {
-    name: "one group, a role each, none for the path",
+    name: 'one group, a role each, none for the path',
     hits: false,
     objects: (bindings) => [
       ...many(bindings, (number) => role(`app-reader-${number}`, ['get'], [`/apps/app-${number}/*`])),

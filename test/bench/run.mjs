@@ -26,7 +26,9 @@ if (unknown.length > 0) {
 }
 
 const [cpu] = cpus();
-process.stdout.write(`node ${process.version} ${arch()}, ${cpus().length} × ${cpu?.model ?? 'unknown CPU'}\n`);
+process.stdout.write(
+  `node ${process.version} ${arch()}, ${cpus().length} × ${cpu?.model ?? 'unknown CPU'}\n`,
+);
 
 const rows = [];
 for (const [name, section] of Object.entries(sections)) {

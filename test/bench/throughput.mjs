@@ -16,8 +16,16 @@ const token = 'b6c1d4f0a9e24b6c8d3e';
 /** The same server with and without the guard, in turns on one process, asked by raw sockets of another. */
 export async function throughputSection() {
   const clientCa = await createAuthority({ commonName: 'client-ca' });
-  const client = await clientCa.issue({ commonName: user, organizations: ['monitoring'], usage: 'clientAuth' });
-  const serving = await clientCa.issue({ commonName: 'localhost', usage: 'serverAuth', dnsNames: ['localhost'] });
+  const client = await clientCa.issue({
+    commonName: user,
+    organizations: ['monitoring'],
+    usage: 'clientAuth',
+  });
+  const serving = await clientCa.issue({
+    commonName: 'localhost',
+    usage: 'serverAuth',
+    dnsNames: ['localhost'],
+  });
   const child = fork(fileURLToPath(new URL('throughput-server.mjs', import.meta.url)));
   try {
     child.send({

@@ -1,0 +1,337 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ClusterRole, ClusterRoleBinding, PolicyObject, Subject } from '../../src/rbac/objects.js';
+import { PolicyIndex } from '../../src/rbac/policy-index.js';
+
+// Few names, so that they meet often.
+const layers = ['root', 'bootstrap'] as const;
+type Layer = (typeof layers)[number];
+
+const roleName = fc.constantFrom('reader', 'writer', 'all', 'missing');
+const bindingName = fc.constantFrom('a', 'b', 'c', 'd', 'e');
+const word = fc.constantFrom(
+  'ann',
+  'bob',
+  'team',
+  'system:serviceaccount:ns:bob',
+  'system:authenticated',
+  '',
+);
+const verb = fc.constantFrom('get', 'head', 'post', '*', 'GET', '');
+const url = fc.oneof(
+  fc.constantFrom(
+    '*',
+    '**',
+    '',
+    '/',
+    '/*',
+    '/metrics',
+    '/metrics*',
+    '/metrics/*',
+    '/metrics/**',
+    '/met*rics',
+  ),
+  fc.constantFrom('/METRICS', 'metrics', '/metrics/', '/metrics/slis', '/m*', '*/metrics', '/healthz'),
+);
+const askedPath = fc.oneof(
+  fc.constantFrom(
+    '/metrics',
+    '/metrics/',
+    '/metrics/slis',
+    '/metricsx',
+    '/',
+    '',
+    '*',
+    '/metrics*',
+    '/met*rics',
+  ),
+  fc.string({ maxLength: 12 }).map((text) => `/${text}`),
+  fc.string({ minLength: 250, maxLength: 300 }).map((text) => `/metrics/${text}`),
+);
+
+const rule = fc.record({
+  verbs: fc.array(verb, { maxLength: 3 }),
+  nonResourceURLs: fc.array(url, { maxLength: 4 }),
+});
+const role: fc.Arbitrary<ClusterRole> = fc.record({
+  kind: fc.constant('ClusterRole' as const),
+  name: fc.constantFrom('reader', 'writer', 'all'),
+  rules: fc.array(rule, { maxLength: 3 }),
+});
+const subject: fc.Arbitrary<Subject> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('User' as const, 'Group' as const), name: word }),
+  fc.record(
+    {
+      kind: fc.constant('ServiceAccount' as const),
+      name: fc.constantFrom('bob', 'ann'),
+      namespace: fc.constantFrom('ns', 'other', ''),
+    },
+    { requiredKeys: ['kind', 'name'] },
+  ),
+);
+const binding: fc.Arbitrary<ClusterRoleBinding> = fc.record({
+  kind: fc.constant('ClusterRoleBinding' as const),
+  name: bindingName,
+  role: roleName,
+  subjects: fc
+    .array(subject, { maxLength: 4 })
+    // The same subject twice, also as the same object.
+    .chain((subjects) => fc.constantFrom(subjects, [...subjects, ...subjects])),
+  replicated: fc.boolean(),
+});
+const object: fc.Arbitrary<PolicyObject> = fc.oneof(role, binding);
+const identity = fc.record({ name: word, groups: fc.array(word, { maxLength: 4 }) });
+const question = fc.record({ identities: fc.array(identity, { maxLength: 3 }), verb, path: askedPath });
+type Question = typeof question extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** The policy as kubernetes keeps it: lists, walked from beginning to end. */
+class LinearPolicy {
+  readonly #objects: Readonly<Record<Layer, Map<string, PolicyObject>>> = {
+    root: new Map(),
+    bootstrap: new Map(),
+  };
+
+  set(layer: Layer, set: PolicyObject): void {
+    this.#objects[layer].set(`${set.kind}/${set.name}`, set);
+  }
+
+  delete(layer: Layer, kind: PolicyObject['kind'], name: string): void {
+    this.#objects[layer].delete(`${kind}/${name}`);
+  }
+
+  clear(layer: Layer): void {
+    this.#objects[layer].clear();
+  }
+
+  objects(layer: Layer): readonly PolicyObject[] {
+    return [...this.#objects[layer].values()];
+  }
+
+  /** Every binding that allows, by layer and name. */
+  granting({ identities, verb: asked, path }: Question): readonly string[] {
+    return layers.flatMap((layer, at) =>
+      this.objects(layer)
+        .filter((candidate) => candidate.kind === 'ClusterRoleBinding')
+        .filter(({ role: name, subjects }) => {
+          const seen = layers.slice(at).flatMap((later) => this.objects(later));
+          const found = seen.find((other) => other.kind === 'ClusterRole' && other.name === name);
+          return (
+            found?.kind === 'ClusterRole' &&
+            found.rules.some(
+              ({ verbs, nonResourceURLs }) =>
+                (verbs.includes('*') || verbs.includes(asked)) &&
+                nonResourceURLs.some((pattern) => covers(pattern, path)),
+            ) &&
+            identities.some((who) => subjects.some((one) => applies(one, who)))
+          );
+        })
+        .map(({ name }) => `${layer}/${name}`),
+    );
+  }
+}
+
+function covers(pattern: string, path: string): boolean {
+  return pattern.endsWith('*') ? path.startsWith(pattern.replace(/\*+$/, '')) : pattern === path;
+}
+
+function applies(one: Subject, who: { readonly name: string; readonly groups: readonly string[] }): boolean {
+  if (one.kind === 'Group') return who.groups.includes(one.name);
+  if (one.kind === 'User') return who.name === one.name;
+  return Boolean(one.namespace) && who.name === `system:serviceaccount:${one.namespace ?? ''}:${one.name}`;
+}
+
+function expectSame(index: PolicyIndex, linear: LinearPolicy, asked: Question): void {
+  const found = index.find(asked.identities, asked.verb, asked.path);
+  const granting = linear.granting(asked);
+  if (found === undefined) {
+    expect(granting).toEqual([]);
+    return;
+  }
+  expect(granting).toContain(`${found.reference.layer}/${found.binding.name}`);
+  expect(found.binding.subjects).toContain(found.subject);
+  expect(asked.identities.some((who) => applies(found.subject, who))).toBe(true);
+}
+
+function expectSameHoldings(index: PolicyIndex, linear: LinearPolicy): void {
+  for (const layer of layers) {
+    const held = linear.objects(layer);
+    const clusterRoles = held.filter(({ kind }) => kind === 'ClusterRole').length;
+    expect(index.count(layer)).toEqual({ clusterRoles, clusterRoleBindings: held.length - clusterRoles });
+  }
+  const listed = [...index.bindings()].map(({ layer, binding: { name } }) => `${layer}/${name}`);
+  const held = layers.flatMap((layer) =>
+    linear
+      .objects(layer)
+      .filter(({ kind }) => kind === 'ClusterRoleBinding')
+      .map(({ name }) => `${layer}/${name}`),
+  );
+  expect(listed.sort()).toEqual(held.sort());
+}
+
+const layer = fc.constantFrom(...layers);
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ type: fc.constant('set' as const), layer, object }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('delete' as const),
+      layer,
+      kind: fc.constantFrom('ClusterRole' as const, 'ClusterRoleBinding' as const),
+      name: fc.oneof(roleName, bindingName),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('replace' as const),
+      layer,
+      objects: fc.array(object, { maxLength: 8 }),
+    }),
+  },
+  // Questions between the changes: what is remembered of one must not outlive the next.
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('ask' as const), question }) },
+);
+type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
+
+function take(index: PolicyIndex, linear: LinearPolicy, taken: Step): void {
+  switch (taken.type) {
+    case 'set':
+      index.apply(taken.layer, { type: 'set', object: taken.object });
+      linear.set(taken.layer, taken.object);
+      return;
+    case 'delete':
+      index.apply(taken.layer, { type: 'delete', kind: taken.kind, name: taken.name });
+      linear.delete(taken.layer, taken.kind, taken.name);
+      return;
+    case 'replace':
+      index.replace(taken.layer, taken.objects);
+      linear.clear(taken.layer);
+      for (const one of taken.objects) linear.set(taken.layer, one);
+      return;
+    case 'ask':
+      expectSame(index, linear, taken.question);
+  }
+}
+
+describe('the policy index', () => {
+  it('decides as a walk over all bindings does, whatever came before', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        fc.array(question, { maxLength: 10 }),
+        (steps, questions) => {
+          const index = new PolicyIndex(layers);
+          const linear = new LinearPolicy();
+          for (const taken of steps) take(index, linear, taken);
+          for (const asked of questions) expectSame(index, linear, asked);
+          expectSameHoldings(index, linear);
+        },
+      ),
+      { numRuns: 1500 },
+    );
+  });
+
+  it('is after any changes as one that was built of what is left', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        fc.array(question, { maxLength: 15 }),
+        (steps, questions) => {
+          const index = new PolicyIndex(layers);
+          const linear = new LinearPolicy();
+          for (const taken of steps) take(index, linear, taken);
+          const fresh = new PolicyIndex(layers);
+          for (const name of layers) fresh.replace(name, linear.objects(name));
+          for (const asked of questions) {
+            const { identities, verb: askedVerb, path } = asked;
+            const granted = index.find(identities, askedVerb, path) !== undefined;
+            expect(fresh.find(identities, askedVerb, path) !== undefined).toBe(granted);
+          }
+          const dangling = (of: PolicyIndex): readonly string[] =>
+            [...of.bindings()]
+              .filter(({ reference }) => !reference.resolved)
+              .map(({ layer: name, binding: { name: bound } }) => `${name}/${bound}`)
+              .sort();
+          expect(dangling(index)).toEqual(dangling(fresh));
+        },
+      ),
+      { numRuns: 700 },
+    );
+  });
+
+  it('holds and grants nothing once everything was deleted', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        fc.boolean(),
+        fc.array(question, { minLength: 5, maxLength: 15 }),
+        (steps, byReplacing, questions) => {
+          const index = new PolicyIndex(layers);
+          const linear = new LinearPolicy();
+          for (const taken of steps) take(index, linear, taken);
+          for (const name of layers) {
+            if (byReplacing) index.replace(name, []);
+            for (const { kind, name: deleted } of linear.objects(name)) {
+              index.apply(name, { type: 'delete', kind, name: deleted });
+            }
+            expect(index.count(name)).toEqual({ clusterRoles: 0, clusterRoleBindings: 0 });
+          }
+          for (const { identities, verb: asked, path } of questions) {
+            expect(index.find(identities, asked, path)).toBeUndefined();
+          }
+          // No binding, so no one who could be found by a role that comes back.
+          for (const name of ['reader', 'writer', 'all', 'missing']) {
+            const rules = [{ verbs: ['*'], nonResourceURLs: ['*'] }];
+            index.apply('root', { type: 'set', object: { kind: 'ClusterRole', name, rules } });
+          }
+          for (const { identities, verb: asked, path } of questions) {
+            expect(index.find(identities, asked, path)).toBeUndefined();
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('forgets what it remembered of large groups and paths of many roles', () => {
+    const many = 200;
+    const set = (index: PolicyIndex, one: PolicyObject): void => {
+      index.apply('root', { type: 'set', object: one });
+    };
+    const roleOf = (at: number, nonResourceURLs: readonly string[]): ClusterRole => ({
+      kind: 'ClusterRole',
+      name: `role-${at}`,
+      rules: [{ verbs: ['get'], nonResourceURLs }],
+    });
+    const index = new PolicyIndex(layers);
+    for (let at = 0; at < many; at += 1) {
+      const isOthers = at % 2 === 0;
+      set(index, roleOf(at, [isOthers ? '/metrics' : '/healthz']));
+      set(index, {
+        kind: 'ClusterRoleBinding',
+        name: `binding-${at}`,
+        role: `role-${at}`,
+        subjects: [{ kind: 'Group', name: isOthers ? 'others' : 'team' }],
+        replicated: true,
+      });
+    }
+    const ask = (asked = 'get'): string | undefined =>
+      index.find([{ name: 'ann', groups: ['team'] }], asked, '/metrics')?.binding.name;
+    expect([ask(), ask(), ask('head')]).toEqual([undefined, undefined, undefined]);
+    set(index, roleOf(1, ['/metrics']));
+    expect([ask(), ask(), ask('head')]).toEqual(['binding-1', 'binding-1', undefined]);
+    index.apply('root', { type: 'delete', kind: 'ClusterRoleBinding', name: 'binding-1' });
+    expect([ask(), ask()]).toEqual([undefined, undefined]);
+    set(index, roleOf(3, ['/met*']));
+    expect([ask(), ask()]).toEqual(['binding-3', 'binding-3']);
+    index.apply('root', { type: 'delete', kind: 'ClusterRole', name: 'role-3' });
+    expect([ask(), ask()]).toEqual([undefined, undefined]);
+    index.replace('root', []);
+    expect(ask()).toBeUndefined();
+  });
+
+  it('names the layer that it does not have', () => {
+    const index = new PolicyIndex(layers);
+    expect(() => index.count('nowhere')).toThrow('no policy layer "nowhere"');
+  });
+});
