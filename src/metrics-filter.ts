@@ -1,6 +1,8 @@
 import type { Authenticator } from './authentication/authenticator.js';
 import type { Authorizer } from './authorization/authorizer.js';
 import type { Exposition } from './exposition/exposition.js';
+import type { DecisionObserver } from './authorization/union.js';
+import { alwaysAllow } from './http/always-allow.js';
 import { audit, type AuditSink } from './http/audit.js';
 import { authenticate } from './http/authenticate.js';
 import { authorize } from './http/authorize.js';
@@ -8,7 +10,8 @@ import { classifyPath } from './http/classify-path.js';
 import { chain, type Middleware } from './http/middleware.js';
 import { serveExposition } from './http/serve-exposition.js';
 import { requestState } from './http/request-state.js';
-import { createPathClassifier, isShardLevelPath, type ServerKind } from './paths/classify.js';
+import { alwaysAllowPaths as pathMatcher } from './paths/always-allow.js';
+import { createPathClassifier, type ServerKind } from './paths/classify.js';
 import { FilterMetrics } from './telemetry/filter-metrics.js';
 
 /** An option that cannot be used: `code` is `ERR_OPTION_` and the option's name in capitals. */
@@ -34,6 +37,11 @@ export interface MetricsFilterOptions {
   readonly authorizers: readonly Authorizer[];
   /** Whether a request without credentials is `system:anonymous` rather than 401. Default false. */
   readonly anonymous?: boolean;
+  /**
+   * Paths that pass without being asked who is there, in Kubernetes' spelling: exact, or a prefix that ends in a
+   * single `*`. Default: none.
+   */
+  readonly alwaysAllowPaths?: readonly string[];
   /** Whose path rules and messages apply. Default `shard`. */
   readonly serverKind?: ServerKind;
   /** Answers scoped shard-level paths in place of the 501, after an authorization of its own. */
@@ -49,6 +57,7 @@ const known: ReadonlySet<string> = new Set<keyof MetricsFilterOptions>([
   'authenticators',
   'authorizers',
   'anonymous',
+  'alwaysAllowPaths',
   'serverKind',
   'scopedEndpoint',
   'onAuditEvent',
@@ -69,9 +78,8 @@ const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
  * @throws MetricsFilterOptionError when an option is missing, unknown or of the wrong type.
  */
 export function metricsFilter(options: MetricsFilterOptions): Middleware {
-  validate(options);
   const steps = guardSteps(options);
-  const guard = chain([steps.authenticate, steps.authorize, steps.serve]);
+  const guard = chain([steps.alwaysAllow, steps.authenticate, steps.authorize, steps.serve]);
   const entrance = chain([...(steps.audit === undefined ? [] : [steps.audit]), steps.classify]);
   return function metricsFilter(request, response, next) {
     entrance(request, response, (error) => {
@@ -86,39 +94,40 @@ export function metricsFilter(options: MetricsFilterOptions): Middleware {
 export interface GuardSteps {
   readonly audit: Middleware | undefined;
   readonly classify: Middleware;
+  readonly alwaysAllow: Middleware;
   readonly authenticate: Middleware;
   readonly authorize: Middleware;
   readonly serve: Middleware;
 }
 
-/** What `metricsFilter` is made of; for a server that guards more than `/metrics` with the same options. */
+/**
+ * What `metricsFilter` is made of; for a server that guards more than `/metrics` with the same options.
+ *
+ * @throws MetricsFilterOptionError when an option is missing, unknown or of the wrong type.
+ */
 export function guardSteps(
-  {
-    exposition,
-    authenticators,
-    authorizers,
-    anonymous = false,
-    serverKind = 'shard',
-    scopedEndpoint,
-    onAuditEvent,
-    telemetry,
-  }: MetricsFilterOptions,
+  options: MetricsFilterOptions,
   extent: 'shard-level' | 'all' = 'shard-level',
 ): GuardSteps {
+  validate(options);
+  const { exposition, authenticators, authorizers, anonymous = false, serverKind = 'shard' } = options;
+  const { alwaysAllowPaths = [], scopedEndpoint, onAuditEvent, telemetry } = options;
   const expositions = new Map([['/metrics', exposition]]);
   const denialSuffix = denialSuffixes[serverKind];
+  const onDecision: DecisionObserver = (authorizer, decision) => telemetry?.decision(authorizer, decision);
   return {
     audit: onAuditEvent === undefined ? undefined : audit(onAuditEvent),
     classify: classifyPath({
       classifier: createPathClassifier({
         serverKind,
-        endpoints: [...expositions.keys()].filter(isShardLevelPath),
+        endpoints: [...expositions.keys()],
       }),
       serverKind,
       extent,
       ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
       onRejected: (code) => telemetry?.rejected(code),
     }),
+    alwaysAllow: alwaysAllow(alwaysAllowPaths, onDecision),
     authenticate: authenticate({
       authenticators,
       anonymous,
@@ -127,7 +136,7 @@ export function guardSteps(
     authorize: authorize({
       authorizers,
       ...(denialSuffix === undefined ? {} : { denialSuffix }),
-      onDecision: (authorizer, decision) => telemetry?.decision(authorizer, decision),
+      onDecision,
     }),
     serve: serveExposition({
       expositions,
@@ -143,7 +152,7 @@ function validate(options: MetricsFilterOptions): void {
   for (const option of Object.keys(given)) {
     if (!known.has(option)) throw new MetricsFilterOptionError(option, 'is no option of metricsFilter');
   }
-  const { exposition, authenticators, authorizers, anonymous, serverKind } = given;
+  const { exposition, authenticators, authorizers, anonymous, alwaysAllowPaths, serverKind } = given;
   if (!isRecord(exposition) || !isFunction(exposition['render']) || !isFunction(exposition['contentType'])) {
     throw new MetricsFilterOptionError(
       'exposition',
@@ -155,6 +164,7 @@ function validate(options: MetricsFilterOptions): void {
   if (anonymous !== undefined && typeof anonymous !== 'boolean') {
     throw new MetricsFilterOptionError('anonymous', 'pass true or false');
   }
+  if (alwaysAllowPaths !== undefined) requirePatterns(alwaysAllowPaths);
   if (serverKind !== undefined && serverKind !== 'shard' && serverKind !== 'cache-server') {
     throw new MetricsFilterOptionError('serverKind', "pass 'shard' or 'cache-server'");
   }
@@ -166,6 +176,19 @@ function validate(options: MetricsFilterOptions): void {
   const { telemetry } = given;
   if (telemetry !== undefined && !(telemetry instanceof FilterMetrics)) {
     throw new MetricsFilterOptionError('telemetry', 'pass new FilterMetrics(registry)');
+  }
+}
+
+function requirePatterns(value: unknown): void {
+  const isList = Array.isArray(value) && value.every((item: unknown) => typeof item === 'string');
+  if (!isList) throw new MetricsFilterOptionError('alwaysAllowPaths', 'pass a list of strings');
+  try {
+    pathMatcher(value);
+  } catch (error) {
+    throw new MetricsFilterOptionError(
+      'alwaysAllowPaths',
+      error instanceof Error ? error.message : 'bad pattern',
+    );
   }
 }
 

@@ -41,12 +41,19 @@ export function authenticatorUnion({
     for (const authenticator of authenticators) {
       const { name } = authenticator;
       try {
-        const pending = authenticator.authenticate(credentials);
-        const result = pending instanceof Promise ? await pending : pending;
-        if (result.kind === 'authenticated') {
-          return { kind: 'authenticated', identity: complete(result.identity), authenticator: name };
+        const result = await authenticator.authenticate(credentials);
+        switch (result.kind) {
+          case 'authenticated':
+            return { kind: 'authenticated', identity: complete(result.identity), authenticator: name };
+          case 'refused':
+            refusals.push({ authenticator: name, reason: result.reason });
+            break;
+          case 'none':
+            break;
+          default:
+            // An application's own may say what the types do not allow: never for better.
+            refusals.push({ authenticator: name, reason: 'failed: unknown answer' });
         }
-        if (result.kind === 'refused') refusals.push({ authenticator: name, reason: result.reason });
       } catch (error) {
         refusals.push({ authenticator: name, reason: `failed: ${errorClass(error)}` });
       }

@@ -23,10 +23,9 @@ export function authorizerUnion(
     for (const authorizer of authorizers) {
       const { name } = authorizer;
       try {
-        const pending = authorizer.authorize(attributes);
-        const { decision, reason } = pending instanceof Promise ? await pending : pending;
+        const { decision, reason } = await authorizer.authorize(attributes);
         observe(name, decision);
-        if (decision !== 'no-opinion') return { decision, reason, authorizer: name };
+        if (decision === 'allow' || decision === 'deny') return { decision, reason, authorizer: name };
         if (reason !== '') reasons.push(reason);
       } catch (error) {
         observe(name, 'error');

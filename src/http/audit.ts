@@ -1,5 +1,5 @@
 import { parseRequestTarget } from '../paths/request-target.js';
-import { requestTarget, type Middleware, type Request } from './middleware.js';
+import { requestTarget, tell, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import type { Identity } from '../authentication/identity.js';
 import type { Refusal } from '../authentication/union.js';
@@ -36,7 +36,10 @@ export function audit(sink: AuditSink): Middleware {
       if (written) return;
       written = true;
       const event = eventOf(request, response.statusCode);
-      if (event !== undefined) sink(event);
+      if (event === undefined) return;
+      tell(() => {
+        sink(event);
+      });
     });
     next();
   };
@@ -67,6 +70,7 @@ function eventOf(request: Request, code: number): AuditEvent | undefined {
 }
 
 function auditedPath(target: string): string {
-  const path = parseRequestTarget(target)?.path ?? target.replace(/\?.*$/s, '');
-  return path.slice(0, 1024);
+  // Cut once more after decoding: an encoded `?` may hide a query.
+  const path = parseRequestTarget(target)?.path ?? target;
+  return path.replace(/[?#].*$/s, '').slice(0, 1024);
 }

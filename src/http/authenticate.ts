@@ -2,9 +2,9 @@ import type { Authenticator } from '../authentication/authenticator.js';
 import { authenticatorUnion } from '../authentication/union.js';
 import { goQuote } from '../paths/go-quote.js';
 import { credentialsOf } from './credentials.js';
-import type { Middleware, Request } from './middleware.js';
+import { tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { sendStatus } from './status.js';
+import { sendInternalError, sendStatus } from './status.js';
 
 export interface AuthenticateOptions {
   /** Asked in this order; the first that accepts wins. */
@@ -22,28 +22,29 @@ export function authenticate({
   onAttempt = () => undefined,
 }: AuthenticateOptions): Middleware {
   const union = authenticatorUnion({ authenticators, anonymous });
-  return (request, response, next) => {
+  return waitingStep(async (request, response) => {
+    const state = requestState(request);
+    if (state.verdict?.decision === 'allow') return true;
     const started = performance.now();
-    union(credentialsOf(request)).then((result) => {
-      const state = requestState(request);
-      const isKnown = result.kind === 'authenticated';
-      onAttempt(isKnown ? 'success' : 'failure', (performance.now() - started) / 1000);
-      if (!isKnown) {
-        state.refusals = result.refusals;
-        sendStatus(request, response, 'Unauthorized', 'Unauthorized');
-        return;
-      }
-      state.identity = result.identity;
-      state.authenticator = result.authenticator;
-      if (isImpersonating(request)) {
-        state.verdict = { decision: 'deny', reason: 'impersonation is not served' };
-        const message = `forbidden: User ${goQuote(result.identity.name)} cannot impersonate here: impersonation is not served`;
-        sendStatus(request, response, 'Forbidden', message);
-        return;
-      }
-      next();
-    }, next);
-  };
+    const result = await union(credentialsOf(request));
+    const seconds = (performance.now() - started) / 1000;
+    tell(() => {
+      onAttempt(result.kind === 'authenticated' ? 'success' : 'failure', seconds);
+    });
+    if (result.kind === 'unauthenticated') {
+      state.refusals = result.refusals;
+      sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+      return false;
+    }
+    state.identity = result.identity;
+    state.authenticator = result.authenticator;
+    if (!isImpersonating(request)) return true;
+    state.verdict = { decision: 'deny', reason: 'impersonation is not served' };
+    const user = goQuote(result.identity.name);
+    const message = `forbidden: User ${user} cannot impersonate here: impersonation is not served`;
+    sendStatus(request, response, 'Forbidden', message);
+    return false;
+  }, sendInternalError);
 }
 
 /** To ignore the headers would be to act with more rights than were asked for. */

@@ -1,9 +1,10 @@
+import type { ServerResponse } from 'node:http';
 import type { Authorizer } from '../authorization/authorizer.js';
 import { PolicyUnavailableError } from '../authorization/rbac.js';
 import { authorizerUnion, type DecisionObserver } from '../authorization/union.js';
 import { goQuote } from '../paths/go-quote.js';
 import { parseRequestTarget } from '../paths/request-target.js';
-import { requestTarget, type Middleware, type Request } from './middleware.js';
+import { requestTarget, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { errorClass, sendInternalError, sendStatus } from './status.js';
 
@@ -19,42 +20,52 @@ export interface AuthorizeOptions {
 const retryAfterSeconds = '1';
 
 /** Stands behind `authenticate`: lets pass what an authorizer allows, and nothing else. */
-export function authorize({ authorizers, denialSuffix, onDecision }: AuthorizeOptions): Middleware {
-  const union = authorizerUnion(authorizers, onDecision);
-  return (request, response, next) => {
+export function authorize({
+  authorizers,
+  denialSuffix,
+  onDecision = () => undefined,
+}: AuthorizeOptions): Middleware {
+  const union = authorizerUnion(authorizers, (authorizer, decision) => {
+    tell(() => {
+      onDecision(authorizer, decision);
+    });
+  });
+  return waitingStep(async (request, response) => {
     const state = requestState(request);
+    if (state.verdict?.decision === 'allow') return true;
     const { identity } = state;
     const path = pathOf(request);
     if (identity === undefined || path === undefined) {
       // Reached only where `authenticate` was left out: nobody is known, so nobody is allowed.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
-      return;
+      return false;
     }
     const verb = (request.method ?? '').toLowerCase();
-    union({ identity, verb, path }).then(
-      (verdict) => {
-        state.verdict = verdict;
-        if (verdict.decision === 'allow') {
-          next();
-          return;
-        }
-        const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
-        const message = `forbidden: User ${goQuote(identity.name)} cannot ${verb} path ${goQuote(path)}${suffix}`;
-        sendStatus(request, response, 'Forbidden', message);
-      },
-      (error: unknown) => {
-        if (error instanceof PolicyUnavailableError) {
-          state.verdict = { decision: 'no-opinion', reason: error.message };
-          sendStatus(request, response, 'ServiceUnavailable', 'the policy is not available', {
-            'Retry-After': retryAfterSeconds,
-          });
-          return;
-        }
-        state.verdict = { decision: 'no-opinion', reason: `authorizer failed: ${errorClass(error)}` };
-        sendInternalError(request, response, error);
-      },
-    );
-  };
+    try {
+      state.verdict = await union({ identity, verb, path });
+    } catch (error) {
+      refuseUndecided(request, response, error);
+      return false;
+    }
+    if (state.verdict.decision === 'allow') return true;
+    const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
+    const message = `forbidden: User ${goQuote(identity.name)} cannot ${verb} path ${goQuote(path)}${suffix}`;
+    sendStatus(request, response, 'Forbidden', message);
+    return false;
+  }, sendInternalError);
+}
+
+function refuseUndecided(request: Request, response: ServerResponse, error: unknown): void {
+  const state = requestState(request);
+  if (error instanceof PolicyUnavailableError) {
+    state.verdict = { decision: 'no-opinion', reason: error.message };
+    sendStatus(request, response, 'ServiceUnavailable', 'the policy is not available', {
+      'Retry-After': retryAfterSeconds,
+    });
+    return;
+  }
+  state.verdict = { decision: 'no-opinion', reason: `authorizer failed: ${errorClass(error)}` };
+  sendInternalError(request, response, error);
 }
 
 /** The path as the classifier saw it, without its scope; alone, the decoded path of the target. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { PathClassification, PathClassifier, ServerKind } from '../paths/classify.js';
-import { requestTarget, type Middleware, type Request } from './middleware.js';
+import { requestTarget, tell, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { sendStatus, sendText } from './status.js';
 
@@ -28,7 +28,7 @@ const notAvailable: Readonly<Record<ServerKind, string>> = {
   'cache-server': 'shard-level endpoint not available at shard or workspace scope\n',
 };
 
-/** More header fields than any client sends; Node would silently drop those beyond its own limit. */
+/** More than any client sends, and less than Node keeps unless told otherwise. */
 const maxHeaderFields = 1000;
 
 /**
@@ -44,10 +44,12 @@ export function classifyPath({
 }: ClassifyPathOptions): Middleware {
   const reject = (request: Request, code: number, rejected: string): void => {
     requestState(request).rejected = rejected;
-    onRejected(code);
+    tell(() => {
+      onRejected(code);
+    });
   };
   return (request, response, next) => {
-    if (request.rawHeaders.length > 2 * maxHeaderFields) {
+    if (request.rawHeaders.length > 2 * fieldLimit(request)) {
       reject(request, 431, 'too many header fields');
       sendStatus(request, response, 'RequestHeaderFieldsTooLarge', 'too many header fields');
       return;
@@ -87,19 +89,37 @@ export function classifyPath({
 }
 
 /**
- * The target as it was sent decides. Where a middleware in front has rewritten the URL, as kcp's own handler
- * strips a scope, a rewritten URL that leads to a shard-level path is a scoped request for it.
+ * The target as it was sent decides. Where a router has cut it or a middleware in front has rewritten it, as
+ * kcp's own handler strips a scope, what the routers behind will see must not lead to a shard-level path
+ * either: bare `/metrics` there is a scoped request for it.
  */
 function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request): PathClassification {
   const sent = requestTarget(request);
   const classification = classifier(sent);
-  if (request.originalUrl === undefined || classification.kind !== 'other') return classification;
-  const routed = (request.baseUrl ?? '') + (request.url ?? '/');
-  if (routed === sent) return classification;
-  const asRouted = classifier(routed);
-  return asRouted.kind === 'shard-level'
-    ? { kind: 'scoped-shard-level', scope: classification.scope, path: asRouted.path }
-    : classification;
+  if (request.originalUrl === undefined || !isPassedOn(classification)) return classification;
+  const cut = request.url ?? '/';
+  for (const routed of new Set([(request.baseUrl ?? '') + cut, cut])) {
+    if (routed === sent) continue;
+    const asRouted = classifier(routed);
+    if (asRouted.kind === 'shard-level')
+      return { kind: 'scoped-shard-level', scope: {}, path: asRouted.path };
+    if (!isPassedOn(asRouted)) return asRouted;
+  }
+  return classification;
+}
+
+/** Whether the application behind may get to see it. */
+function isPassedOn(classification: PathClassification): boolean {
+  return (
+    classification.kind === 'other' || (classification.kind === 'redirect' && !classification.shardLevel)
+  );
+}
+
+/** How many header fields Node keeps; it drops the others, and with them perhaps a scope. */
+function fieldLimit({ socket }: Request): number {
+  const { server } = socket as { readonly server?: { readonly maxHeadersCount?: number | null } };
+  const limit = server?.maxHeadersCount;
+  return typeof limit === 'number' && limit > 0 ? Math.min(limit, maxHeaderFields) : maxHeaderFields;
 }
 
 function redirect(request: Request, response: ServerResponse, location: string): void {

@@ -26,6 +26,43 @@ export function chain(steps: readonly Middleware[]): Middleware {
   };
 }
 
+/**
+ * A step that has to wait. It resolves to whether the request goes on; the rest is for the worst case: a step
+ * that fails answers 500, one whose answer another middleware has given meanwhile (a timeout) ends there, and
+ * no failure ever becomes an unhandled rejection, which would end the process.
+ */
+export function waitingStep(
+  run: (request: Request, response: ServerResponse) => Promise<boolean>,
+  fail: (request: Request, response: ServerResponse, error: unknown) => void,
+): Middleware {
+  return (request, response, next) => {
+    run(request, response)
+      .then(
+        (goesOn) => {
+          if (goesOn && !isAnswered(response)) next();
+        },
+        (error: unknown) => {
+          fail(request, response, error);
+        },
+      )
+      .catch(() => response.destroy());
+  };
+}
+
+/** Whether it is too late to answer. */
+export function isAnswered(response: ServerResponse): boolean {
+  return response.headersSent || response.writableEnded || response.destroyed;
+}
+
+/** Tells somebody who only watches; whatever he makes of it, the request goes on. */
+export function tell(observer: () => void): void {
+  try {
+    observer();
+  } catch (error) {
+    process.emitWarning(`an observer failed: ${error instanceof Error ? error.name : typeof error}`);
+  }
+}
+
 /** The target as the client sent it, whatever a router has made of `url` since. */
 export function requestTarget(request: Request): string {
   return request.originalUrl ?? request.url ?? '/';

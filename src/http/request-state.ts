@@ -29,5 +29,9 @@ type RequestWithState = Request & { [stateKey]?: RequestState };
 
 /** The state of a request; made at the first look. */
 export function requestState(request: RequestWithState): RequestState {
-  return (request[stateKey] ??= { auditId: randomUUID(), received: new Date() });
+  const known = request[stateKey];
+  if (known !== undefined) return known;
+  const state: RequestState = { auditId: randomUUID(), received: new Date() };
+  request[stateKey] = state;
+  return state;
 }

@@ -1,5 +1,6 @@
+import type { ServerResponse } from 'node:http';
 import type { Exposition } from '../exposition/exposition.js';
-import type { Middleware } from './middleware.js';
+import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { sendInternalError, sendStatus, setCommonHeaders } from './status.js';
 
@@ -16,50 +17,61 @@ const processStart = String(Math.floor((Date.now() - process.uptime() * 1000) / 
 
 /**
  * Stands last. It serves the path the classifier found, not the one a router would: so the guard and what it
- * guards cannot disagree.
+ * guards cannot disagree. Whatever the classifier took for no shard-level path is passed on.
  */
 export function serveExposition({
   expositions,
   defaultPath = '/metrics',
   onScrape = () => undefined,
 }: ServeExpositionOptions): Middleware {
-  return (request, response) => {
-    const { classification } = requestState(request);
-    const path = classification?.kind === 'shard-level' ? classification.path : defaultPath;
+  return waitingStep(async (request, response) => {
+    const path = servedPath(request, defaultPath);
+    if (path === undefined) return true;
     const exposition = expositions.get(path);
     if (exposition === undefined) {
       sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
-      return;
+      return false;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       const message = 'the server does not allow this method on the requested resource';
       sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
-      return;
+      return false;
     }
     const scrape = { accept: request.headers.accept ?? '' };
-    const begin = (contentType: string): void => {
-      setCommonHeaders(request, response);
-      response.setHeader('Content-Type', contentType);
-      response.setHeader('Process-Start-Time-Unix', processStart);
-    };
     if (request.method === 'HEAD') {
-      begin(exposition.contentType(scrape));
+      writeHead(request, response, exposition.contentType(scrape));
       response.end();
-      return;
+      return false;
     }
     const started = performance.now();
-    const seconds = (): number => (performance.now() - started) / 1000;
-    exposition.render(scrape).then(
-      ({ contentType, body }) => {
-        begin(contentType);
-        response.setHeader('Content-Length', Buffer.byteLength(body));
-        response.end(body);
-        onScrape('success', seconds());
-      },
-      (error: unknown) => {
-        onScrape('failure', seconds());
-        sendInternalError(request, response, error);
-      },
-    );
-  };
+    let result: 'success' | 'failure' = 'failure';
+    try {
+      const { contentType, body } = await exposition.render(scrape);
+      if (isAnswered(response)) return false;
+      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+      writeHead(request, response, contentType, bytes.byteLength);
+      // Ended when it is out: a server that closes takes a response that has ended for one that is over.
+      response.write(bytes, () => response.end());
+      result = 'success';
+    } finally {
+      const seconds = (performance.now() - started) / 1000;
+      tell(() => {
+        onScrape(result, seconds);
+      });
+    }
+    return false;
+  }, sendInternalError);
+}
+
+function servedPath(request: Request, defaultPath: string): string | undefined {
+  const { classification } = requestState(request);
+  if (classification === undefined) return defaultPath;
+  return classification.kind === 'shard-level' ? classification.path : undefined;
+}
+
+function writeHead(request: Request, response: ServerResponse, contentType: string, bytes?: number): void {
+  setCommonHeaders(request, response);
+  response.setHeader('Content-Type', contentType);
+  response.setHeader('Process-Start-Time-Unix', processStart);
+  if (bytes !== undefined) response.setHeader('Content-Length', bytes);
 }

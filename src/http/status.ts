@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { goQuote } from '../paths/go-quote.js';
-import { requestTarget, type Request } from './middleware.js';
+import { isAnswered, requestTarget, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 
 /** Kubernetes' `metav1.StatusReason`, as far as it is used here, with its code. */
@@ -61,6 +61,11 @@ export function sendText(
 
 /** Says what failed by its class alone: a message may quote what no client should see. */
 export function sendInternalError(request: Request, response: ServerResponse, error: unknown): void {
+  if (response.headersSent) {
+    // Half an answer must not look like a whole one.
+    response.destroy();
+    return;
+  }
   const target = goQuote(requestTarget(request).slice(0, 256));
   sendText(request, response, 500, `Internal Server Error: ${target}: ${errorClass(error)}\n`);
 }
@@ -83,6 +88,7 @@ function send(
   body: string,
   headers: Readonly<Record<string, string>>,
 ): void {
+  if (isAnswered(response)) return;
   setCommonHeaders(request, response);
   response.statusCode = code;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);

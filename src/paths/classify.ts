@@ -52,7 +52,8 @@ export function createPathClassifier({
   return (target) => {
     if (endpoints.includes(target)) return { kind: 'shard-level', path: target };
     const parsed = parseRequestTarget(target);
-    if (parsed === undefined) return badRequest(`invalid request target: ${goQuote(bounded(target))}`);
+    if (parsed === undefined)
+      return badRequest(`invalid request target: ${goQuote(bounded(withoutQuery(target)))}`);
     const cleaned = cleanPath(parsed.path);
     if (cleaned !== parsed.path && !rules.isScoped(parsed.path)) {
       const location = locationOf(cleaned, parsed.query);
@@ -158,6 +159,11 @@ function notCanonical(path: string): PathClassification {
 
 function badRequest(message: string): PathClassification {
   return { kind: 'bad-request', message };
+}
+
+/** A query may carry secrets, and a message goes into the audit log. */
+function withoutQuery(target: string): string {
+  return target.replace(/[?#].*$/s, '');
 }
 
 /** A message repeats what was sent, but not all of it. */

@@ -3,6 +3,8 @@ import { originForm } from './request-target.js';
 
 const shardLevel = /^(?:\/services\/cache(?=\/)|\/shards\/[^/]*|\/clusters\/[^/]*)*\/metrics(?:\/|$)/;
 const routed = /^\/metrics(?:[/#]|$)/i;
+/** To a WHATWG parser, `//host/path` has a host. */
+const host = /^\/{2,}[^/]*/;
 const hexPair = /%([0-9a-f]{2})/gi;
 // Invisible characters are what hides a path.
 const invisible = /[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028\u2029\u2060\ufeff]/g;
@@ -24,6 +26,10 @@ export function looksShardLevel(target: string): boolean {
     path = path.replace(hexPair, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   }
   path = withoutParameters(path.replaceAll('\\', '/').replace(invisible, '')).toLowerCase();
+  return isShardLevel(path) || isShardLevel(path.replace(host, ''));
+}
+
+function isShardLevel(path: string): boolean {
   return shardLevel.test(path) || shardLevel.test(cleanPath(path));
 }
 

@@ -6,7 +6,7 @@ export interface RequestTarget {
   readonly query: string;
 }
 
-const absoluteForm = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
+const absoluteForm = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*/i;
 const plainPath = /^[\x21-\x24\x26-\x7e]*$/;
 const beyondLatin1 = /[^\0-\xff]/;
 

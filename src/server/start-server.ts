@@ -9,6 +9,7 @@ import { chain, type Middleware } from '../http/middleware.js';
 import { requestState } from '../http/request-state.js';
 import { errorClass, sendInternalError, sendStatus } from '../http/status.js';
 import type { OpenPolicy } from '../policy-sources/open-policy.js';
+import { Connections } from './connections.js';
 import { health, pingCheck, type HealthCheck } from './health.js';
 import type { Logger } from './logger.js';
 import { httpsOptions, type TlsOptions } from './tls.js';
@@ -26,6 +27,8 @@ export interface ServerOptions extends Omit<MetricsFilterOptions, 'onAuditEvent'
   readonly policy?: OpenPolicy;
   readonly logger: Logger;
   readonly onAuditEvent?: (event: AuditEvent) => void;
+  /** How long a connection may make no progress before it is closed (ms). Default 60,000. */
+  readonly stallTimeoutMs?: number;
   /** How long requests under way may take after `close` (ms). Default 30,000. */
   readonly shutdownTimeoutMs?: number;
 }
@@ -47,7 +50,15 @@ const maxHeaderBytes = 32 * 1024;
  * @throws Error when the address cannot be had or the TLS files cannot be used; then nothing listens.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { bindAddress = '127.0.0.1', port = 0, tls, policy, logger, shutdownTimeoutMs = 30_000 } = options;
+  const {
+    bindAddress = '127.0.0.1',
+    port = 0,
+    tls,
+    policy,
+    logger,
+    stallTimeoutMs = 60_000,
+    shutdownTimeoutMs = 30_000,
+  } = options;
   let draining = false;
   const app = express();
   app.disable('x-powered-by');
@@ -72,6 +83,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   server.on('tlsClientError', (error) => {
     logger.debug({ error: errorClass(error) }, 'TLS handshake failed');
   });
+  server.setTimeout(stallTimeoutMs);
+  // Longer than scrape intervals usually are: a handshake costs more than a scrape.
+  server.keepAliveTimeout = 75_000;
+  const connections = new Connections(server);
   const address = await listen(server, port, bindAddress);
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   let closing: Promise<void> | undefined;
@@ -80,7 +95,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port: address.port,
     close() {
       draining = true;
-      closing ??= drain(server, shutdownTimeoutMs).then(() => policy?.close());
+      closing ??= drain(server, connections, shutdownTimeoutMs).then(() => policy?.close());
       return closing;
     },
   };
@@ -89,6 +104,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]): Middleware {
   const { serverKind = 'shard', logger, onAuditEvent } = options;
   const { exposition, authenticators, authorizers, anonymous, scopedEndpoint, telemetry } = options;
+  const { alwaysAllowPaths } = options;
   const steps = guardSteps(
     {
       exposition,
@@ -96,6 +112,7 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
       authorizers,
       serverKind,
       ...(anonymous === undefined ? {} : { anonymous }),
+      ...(alwaysAllowPaths === undefined ? {} : { alwaysAllowPaths }),
       ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
       ...(telemetry === undefined ? {} : { telemetry }),
       onAuditEvent: (event) => {
@@ -109,13 +126,10 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
     ...(steps.audit === undefined ? [] : [steps.audit]),
     steps.classify,
     ...(options.allowPaths === undefined ? [] : [allowPaths(options.allowPaths)]),
+    steps.alwaysAllow,
     steps.authenticate,
     steps.authorize,
-    (request, response, next) => {
-      const isShardLevel = requestState(request).classification?.kind === 'shard-level';
-      if (isShardLevel) steps.serve(request, response, next);
-      else next();
-    },
+    steps.serve,
     health({ live: [pingCheck], ready: readiness }),
     ...(serverKind === 'cache-server' ? [version] : []),
     (request, response) => {
@@ -169,19 +183,16 @@ function listen(server: Server, port: number, host: string): Promise<AddressInfo
   });
 }
 
-function drain(server: Server, timeoutMs: number): Promise<void> {
+/** Resolves when the last connection is closed: by itself, or at the deadline. */
+function drain(server: Server, connections: Connections, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const deadline = setTimeout(() => {
-      server.closeAllConnections();
+      connections.destroyAll();
     }, timeoutMs);
-    // A connection becomes idle when its answer is out; `close` alone looks for idle ones only once.
-    const sweep = setInterval(() => {
-      server.closeIdleConnections();
-    }, 50);
     server.close(() => {
       clearTimeout(deadline);
-      clearInterval(sweep);
       resolve();
     });
+    connections.drain();
   });
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { renameSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -311,5 +313,82 @@ describe('startServer', () => {
     const answer = await scrape;
     expect([answer.status, answer.body]).toEqual([200, 'late 1\n']);
     await closed;
+  });
+
+  describe('with clients that are slow or silent', () => {
+    const contentType = Registry.PROMETHEUS_CONTENT_TYPE;
+    const large = 'a 1\n'.repeat(5_000_000);
+    async function startLarge(overrides: Partial<Parameters<typeof startServer>[0]>) {
+      const authority = await createAuthority({ commonName: 'ca' });
+      const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+      return startServer({
+        ...filterOptions({
+          exposition: {
+            contentType: () => contentType,
+            render: () => Promise.resolve({ contentType, body: large }),
+          },
+        }),
+        tls: { certificate: serving.certificatePem, privateKey: serving.privateKeyPem },
+        logger: silent,
+        ...overrides,
+      });
+    }
+    const scrape = 'GET /metrics HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer scraper-token\r\n\r\n';
+    async function connected(port: number): Promise<TLSSocket> {
+      const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+      socket.on('error', () => undefined);
+      await once(socket, 'secureConnect');
+      return socket;
+    }
+
+    it('an answer under way comes whole, also when its reader is slow', async () => {
+      const server = await startLarge({});
+      const socket = await connected(server.port);
+      socket.write(scrape);
+      let received = 0;
+      const ended = new Promise((resolve) => socket.once('close', resolve));
+      const begun = new Promise<void>((resolve) => {
+        socket.on('data', (data: Buffer) => {
+          received += data.length;
+          socket.pause();
+          setTimeout(() => socket.resume(), 1);
+          resolve();
+        });
+      });
+      await begun;
+      await server.close();
+      await ended;
+      expect(received).toBeGreaterThan(large.length);
+    });
+
+    it('one that says nothing does not hold up the end', async () => {
+      const server = await startLarge({ shutdownTimeoutMs: 60_000 });
+      const silentTls = await connected(server.port);
+      const half = await connected(server.port);
+      half.write('GET /metr');
+      const bare = connectTcp(server.port, '127.0.0.1').on('error', () => undefined);
+      await once(bare, 'connect');
+      const closed = [silentTls, half, bare].map((socket) => once(socket, 'close'));
+      await server.close();
+      await Promise.all(closed);
+      expect(silentTls.destroyed && half.destroyed && bare.destroyed).toBe(true);
+    });
+
+    it('one that does not read is cut off', async () => {
+      let cutOff: () => void = () => undefined;
+      const isCutOff = new Promise<void>((resolve) => (cutOff = resolve));
+      const server = await startLarge({
+        stallTimeoutMs: 300,
+        onAuditEvent: () => {
+          cutOff();
+        },
+      });
+      const socket = await connected(server.port);
+      socket.pause();
+      socket.write(scrape);
+      await expect(isCutOff).resolves.toBeUndefined();
+      socket.destroy();
+      await server.close();
+    });
   });
 });
