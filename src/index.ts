@@ -12,6 +12,8 @@ export { audit, type AuditEvent, type AuditSink } from './http/audit.js';
 export { authenticate, type AuthenticateOptions } from './http/authenticate.js';
 export { authorize, type AuthorizeOptions } from './http/authorize.js';
 export { classifyPath, type ClassifyPathOptions } from './http/classify-path.js';
+export { allowPaths, AllowPathsError } from './http/allow-paths.js';
+export { alwaysAllow } from './http/always-allow.js';
 export { chain, type Middleware, type Next, type Request } from './http/middleware.js';
 export { requestState, type RequestState } from './http/request-state.js';
 export { serveExposition, type ServeExpositionOptions } from './http/serve-exposition.js';
@@ -36,12 +38,18 @@ export type {
 } from './authentication/authenticator.js';
 export type { Identity } from './authentication/identity.js';
 export type { Refusal } from './authentication/union.js';
+export { CertificateBundleError } from './authentication/certificate-bundle.js';
 export {
   createCertificateVerifier,
+  type CertificateVerification,
   type CertificateVerifier,
+  type CertificateVerifierOptions,
 } from './authentication/certificate-verifier.js';
-export { clientCertificateAuthenticator } from './authentication/client-certificate.js';
-export { requestHeaderAuthenticator } from './authentication/request-header.js';
+export {
+  clientCertificateAuthenticator,
+  type ClientCertificateOptions,
+} from './authentication/client-certificate.js';
+export { requestHeaderAuthenticator, type RequestHeaderOptions } from './authentication/request-header.js';
 export {
   tokenFileAuthenticator,
   TokenFileError,
@@ -67,7 +75,11 @@ export {
 export type { PolicyChange } from './rbac/policy-index.js';
 export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy-sources/open-policy.js';
 export type { PolicySource } from './policy-sources/policy-source.js';
-export { directoryPolicySource } from './policy-sources/directory.js';
+export {
+  directoryPolicySource,
+  type DirectoryPolicySourceOptions,
+  type ReloadResult,
+} from './policy-sources/directory.js';
 export { bootstrapPolicy } from './policy-sources/bootstrap.js';
 export { ManifestError } from './policy-sources/manifest.js';
 

@@ -1,4 +1,4 @@
-import type { Certificate } from './certificate.js';
+import { readCertificate, type Certificate, type PresentedCertificate } from './certificate.js';
 
 /** From the leaf to an authority that is trusted, or the leaf alone if it is itself trusted. */
 export type Chain = readonly [leaf: Certificate, ...authorities: Certificate[]];
@@ -8,124 +8,169 @@ export type ChainSearch =
   | { readonly kind: 'not-found'; readonly reason: string };
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
+const notSigned = 'certificate is not signed by a known authority';
 
 /** Bounds for what a stranger can make us do. */
 const maxChainLength = 6;
 const maxChains = 8;
 const maxSteps = 512;
-const maxSignatureChecks = 64;
+const maxSignatureChecks = 16;
 
 /**
  * The chains from a leaf to trusted authorities that are good for client authentication whenever all their
  * certificates are valid: time is not looked at here. RFC 5280 as Go's x509.Verify reads it, but name
  * constraints are refused instead of evaluated.
+ *
+ * Signatures are checked from the top down, and a certificate is read only after one on it was made by an
+ * authority that is trusted, or was read so itself: what a stranger makes up is never read.
  */
 export function findChains(
-  leaf: Certificate,
-  intermediates: readonly Certificate[],
+  leaf: PresentedCertificate,
+  intermediates: readonly PresentedCertificate[],
   authorities: readonly Certificate[],
 ): ChainSearch {
-  const fault = faultOf(leaf);
-  if (fault !== undefined) return { kind: 'not-found', reason: `certificate ${fault}` };
-  return new Search(intermediates, authorities).from(leaf);
+  return new Search(authorities).from(leaf, intermediates);
 }
 
 class Search {
+  /** Those who signed a certificate and may do so, the trusted ones first. */
+  readonly #issuers = new Map<Certificate, Certificate[]>();
+  /** By SHA-256, all that is signed. */
+  readonly #signed = new Map<string, Certificate | 'unreadable'>();
   readonly #chains: Chain[] = [];
-  readonly #signed = new Map<string, boolean>();
+  #signatureChecks = 0;
   #steps = 0;
   /** What was wrong with the first authority that otherwise would have done. */
   #fault: string | undefined;
 
-  constructor(
-    readonly intermediates: readonly Certificate[],
-    readonly authorities: readonly Certificate[],
-  ) {}
+  constructor(readonly authorities: readonly Certificate[]) {}
 
-  from(leaf: Certificate): ChainSearch {
-    if (this.authorities.some(({ sha256Hex }) => sha256Hex === leaf.sha256Hex)) this.#chains.push([leaf]);
-    this.#extend([leaf]);
+  from(presentedLeaf: PresentedCertificate, intermediates: readonly PresentedCertificate[]): ChainSearch {
+    const trusted = this.#trusted(presentedLeaf);
+    if (trusted === undefined) this.#descend(presentedLeaf, intermediates);
+    const leaf = trusted ?? this.#signed.get(presentedLeaf.sha256Hex);
+    if (leaf === 'unreadable') return notFound('certificate cannot be read');
+    if (leaf === undefined) return notFound(this.#fault ?? notSigned);
+    const fault = faultOf(leaf);
+    if (fault !== undefined) return notFound(`certificate ${fault}`);
+    // A longer chain would be valid no longer than this one.
+    if (trusted !== undefined) return { kind: 'found', chains: [[trusted]] };
+    this.#ascend([leaf]);
     const [first, ...others] = this.#chains;
     if (first !== undefined) return { kind: 'found', chains: [first, ...others] };
-    return { kind: 'not-found', reason: this.#fault ?? 'certificate is not signed by a known authority' };
+    return notFound(this.#fault ?? notSigned);
   }
 
-  #extend(path: Chain): void {
-    for (const authority of this.authorities) {
-      if (!this.#canGoOn()) return;
-      if (!this.#mayFollow(authority, path)) continue;
-      const chain: Chain = [...path, authority];
-      if (this.#isSigned(chain)) this.#chains.push(chain);
+  #trusted({ sha256Hex }: PresentedCertificate): Certificate | undefined {
+    return this.authorities.find((authority) => authority.sha256Hex === sha256Hex);
+  }
+
+  /** From the trusted authorities down to all that they, and those below them, have signed. */
+  #descend(leaf: PresentedCertificate, intermediates: readonly PresentedCertificate[]): void {
+    const strangers = new Map([leaf, ...intermediates].map((presented) => [presented.sha256Hex, presented]));
+    for (const { sha256Hex } of this.authorities) strangers.delete(sha256Hex);
+    const issuers = new Set(this.authorities);
+    // A set is walked to its end, with what is added on the way.
+    for (const issuer of issuers) {
+      for (const presented of strangers.values()) {
+        const child = this.#childOf(issuer, presented);
+        if (child !== undefined && child.sha256Hex !== leaf.sha256Hex) issuers.add(child);
+      }
     }
-    if (path.length + 1 >= maxChainLength) return;
-    for (const intermediate of this.intermediates) {
-      if (!this.#canGoOn()) return;
-      if (this.#mayFollow(intermediate, path)) this.#extend([...path, intermediate]);
+    if (!this.#signed.has(leaf.sha256Hex)) this.#readUnlinked(leaf, issuers);
+  }
+
+  #childOf(issuer: Certificate, presented: PresentedCertificate): Certificate | undefined {
+    if (!hasNameOfIssuer(presented, issuer) || presented.sha256Hex === issuer.sha256Hex) return undefined;
+    const fault = faultAsIssuer(issuer);
+    if (fault !== undefined) {
+      this.#fault ??= `authority ${issuer.title} ${fault}`;
+      return undefined;
+    }
+    if (!isLinked(presented, issuer) || !this.#isSigned(presented, issuer)) return undefined;
+    const child = this.#read(presented);
+    if (child === 'unreadable') return undefined;
+    if (!child.hasStrongSignature) {
+      this.#fault ??= `certificate ${child.title} is signed with a weak or unknown algorithm`;
+      return undefined;
+    }
+    this.#issuers.set(child, [...(this.#issuers.get(child) ?? []), issuer]);
+    return child;
+  }
+
+  /** For the reason alone: OpenSSL names no issuer for a leaf whose extensions are broken. */
+  #readUnlinked(leaf: PresentedCertificate, issuers: Iterable<Certificate>): void {
+    for (const issuer of issuers) {
+      if (!hasNameOfIssuer(leaf, issuer) || faultAsIssuer(issuer) !== undefined) continue;
+      if (!isLinked(leaf, issuer) && this.#isSigned(leaf, issuer)) this.#read(leaf);
     }
   }
 
-  #canGoOn(): boolean {
-    return this.#steps < maxSteps && this.#chains.length < maxChains;
+  #isSigned(presented: PresentedCertificate, issuer: Certificate): boolean {
+    if (this.#signatureChecks >= maxSignatureChecks) return false;
+    this.#signatureChecks += 1;
+    return hasSignatureOf(presented, issuer);
   }
 
-  #mayFollow(issuer: Certificate, path: Chain): boolean {
+  /** Only for one that is signed. */
+  #read(presented: PresentedCertificate): Certificate | 'unreadable' {
+    const { sha256Hex } = presented;
+    const certificate = this.#signed.get(sha256Hex) ?? readCertificate(presented) ?? 'unreadable';
+    this.#signed.set(sha256Hex, certificate);
+    return certificate;
+  }
+
+  #ascend(path: Chain): void {
     const child = path.at(-1) ?? path[0];
-    if (child.x509.issuer !== issuer.x509.subject) return false;
-    this.#steps += 1;
-    if (path.some(({ sha256Hex }) => sha256Hex === issuer.sha256Hex)) return false;
-    const fault = faultOfIssuer(issuer, path.length - 1) ?? faultOfSignature(child);
-    if (fault === undefined) return child.x509.checkIssued(issuer.x509);
-    this.#fault ??= fault;
-    return false;
-  }
-
-  /** From the top, so that no key is used that nobody trusted has signed. */
-  #isSigned(chain: Chain): boolean {
-    let issuer: Certificate | undefined;
-    for (const certificate of chain.toReversed()) {
-      if (issuer !== undefined && !this.#isSignedBy(certificate, issuer)) return false;
-      issuer = certificate;
+    for (const issuer of this.#issuers.get(child) ?? []) {
+      if (this.#steps >= maxSteps || this.#chains.length >= maxChains) return;
+      this.#steps += 1;
+      if (path.includes(issuer)) continue;
+      const { pathLength, title } = issuer;
+      if (pathLength !== undefined && path.length - 1 > pathLength) {
+        this.#fault ??= `authority ${title} allows at most ${pathLength} intermediates below it`;
+        continue;
+      }
+      const chain: Chain = [...path, issuer];
+      if (this.#trusted(issuer) !== undefined) this.#chains.push(chain);
+      else if (chain.length < maxChainLength) this.#ascend(chain);
     }
-    return true;
-  }
-
-  #isSignedBy(child: Certificate, issuer: Certificate): boolean {
-    const pair = `${child.sha256Hex} ${issuer.sha256Hex}`;
-    const known = this.#signed.get(pair);
-    if (known !== undefined) return known;
-    if (this.#signed.size >= maxSignatureChecks) return false;
-    const signed = hasValidSignature(child, issuer);
-    this.#signed.set(pair, signed);
-    return signed;
   }
 }
 
-function hasValidSignature(child: Certificate, issuer: Certificate): boolean {
+function notFound(reason: string): ChainSearch {
+  return { kind: 'not-found', reason };
+}
+
+function hasNameOfIssuer({ issuer }: PresentedCertificate, { x509 }: Certificate): boolean {
+  return issuer === x509.subject;
+}
+
+/** By names and key identifiers. */
+function isLinked({ x509 }: PresentedCertificate, issuer: Certificate): boolean {
   try {
-    return child.x509.verify(issuer.x509.publicKey);
+    return x509.checkIssued(issuer.x509);
   } catch {
     return false;
   }
 }
 
-function faultOfIssuer(issuer: Certificate, intermediatesBelow: number): string | undefined {
-  const fault = faultOf(issuer) ?? faultAsAuthority(issuer, intermediatesBelow);
-  return fault === undefined ? undefined : `authority ${issuer.title} ${fault}`;
+function hasSignatureOf({ x509 }: PresentedCertificate, issuer: Certificate): boolean {
+  try {
+    return x509.verify(issuer.x509.publicKey);
+  } catch {
+    return false;
+  }
 }
 
-function faultAsAuthority(issuer: Certificate, intermediatesBelow: number): string | undefined {
-  const { isAuthority, maySignCertificates, hasNameConstraints, pathLength } = issuer;
+function faultAsIssuer(issuer: Certificate): string | undefined {
+  const fault = faultOf(issuer);
+  if (fault !== undefined) return fault;
+  const { isAuthority, maySignCertificates, hasNameConstraints } = issuer;
   if (!isAuthority) return 'is not a certificate authority';
   if (!maySignCertificates) return 'may not sign certificates';
   if (hasNameConstraints) return 'has name constraints, which are not supported';
-  if (pathLength !== undefined && intermediatesBelow > pathLength) {
-    return `allows at most ${pathLength} intermediates below it`;
-  }
   return undefined;
-}
-
-function faultOfSignature({ hasStrongSignature, title }: Certificate): string | undefined {
-  return hasStrongSignature ? undefined : `certificate ${title} is signed with a weak or unknown algorithm`;
 }
 
 function faultOf({ unknownCriticalExtension, extendedKeyUsages }: Certificate): string | undefined {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PeerCertificates } from './authenticator.js';
 import { parseCertificateBundle } from './certificate-bundle.js';
 import { findChains, type Chain } from './certificate-chains.js';
-import { parseCertificate, type Certificate } from './certificate.js';
+import { presentedCertificate, type Certificate } from './certificate.js';
 import { RecentlyUsed } from './recently-used.js';
 
 export interface VerifiedCertificate {
@@ -93,17 +93,17 @@ export class CertificateVerifier {
   }
 
   #search(der: Uint8Array, intermediates: readonly Uint8Array[]): Finding {
-    const leaf = parseCertificate(der);
-    if (leaf === undefined) return refused('certificate cannot be read');
-    const readable = intermediates.map(parseCertificate).filter((certificate) => certificate !== undefined);
-    const search = findChains(leaf, readable, this.#authorities);
+    const presented = presentedCertificate(der);
+    if (presented === undefined) return refused('certificate cannot be read');
+    const others = intermediates.map(presentedCertificate).filter((other) => other !== undefined);
+    const search = findChains(presented, others, this.#authorities);
     if (search.kind === 'not-found') return refused(search.reason);
-    const { commonName, organizations, sha256Hex } = leaf;
-    const [first, ...others] = search.chains;
+    const [first, ...alternatives] = search.chains;
+    const { commonName, organizations, sha256Hex } = first[0];
     return {
       kind: 'trusted',
       verified: Object.freeze({ kind: 'verified', commonName, organizations, sha256Hex }),
-      chains: [validitiesOf(first), ...others.map(validitiesOf)],
+      chains: [validitiesOf(first), ...alternatives.map(validitiesOf)],
     };
   }
 }

@@ -10,11 +10,17 @@ import {
 } from '@peculiar/x509';
 import { createHash, X509Certificate } from 'node:crypto';
 
-/** What chain verification and identities need of an X.509 certificate (RFC 5280). */
-export interface Certificate {
+/** A certificate that nobody vouches for yet: enough to check its signature, and cheap to make. */
+export interface PresentedCertificate {
   readonly x509: X509Certificate;
   /** Lower-case hex of the DER's SHA-256. */
   readonly sha256Hex: string;
+  /** As x509.subject of the authority has it; undefined when empty. */
+  readonly issuer: string | undefined;
+}
+
+/** What chain verification and identities need of an X.509 certificate (RFC 5280). */
+export interface Certificate extends PresentedCertificate {
   /** The last CN, as Go's pkix.Name has it; empty without one. */
   readonly commonName: string;
   readonly organizations: readonly string[];
@@ -54,27 +60,46 @@ const anyExtendedKeyUsage = '2.5.29.37.0';
 const hashedSignatures: ReadonlySet<string | undefined> = new Set(['ECDSA', 'RSASSA-PKCS1-v1_5', 'RSA-PSS']);
 const strongHashes: ReadonlySet<string | undefined> = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
 
-/** Far above any real one; parsing stays cheap. */
+/** Far above any real one. */
 const maxBytes = 16_384;
 
-/** Reads a DER certificate; undefined for anything else. */
+/** Reads a DER certificate that is trusted; undefined for anything else. */
 export function parseCertificate(der: Uint8Array): Certificate | undefined {
+  const presented = presentedCertificate(der);
+  return presented === undefined ? undefined : readCertificate(presented);
+}
+
+/** Opens a stranger's DER certificate without reading what is in it; undefined for anything else. */
+export function presentedCertificate(der: Uint8Array): PresentedCertificate | undefined {
   if (der.length > maxBytes) return undefined;
+  const bytes = Buffer.from(der.buffer, der.byteOffset, der.length);
   try {
-    return readCertificate(Buffer.from(der.buffer, der.byteOffset, der.length));
+    const x509 = new X509Certificate(bytes);
+    // Node looks for PEM first, so that DER with PEM inside would be read as that other certificate.
+    if (!x509.raw.equals(bytes)) return undefined;
+    return { x509, sha256Hex: createHash('sha256').update(bytes).digest('hex'), issuer: x509.issuer };
   } catch {
     return undefined;
   }
 }
 
-function readCertificate(der: Buffer): Certificate | undefined {
-  const x509 = new X509Certificate(der);
-  // Node looks for PEM first, so that DER with PEM inside would be read as that other certificate.
-  if (!x509.raw.equals(der)) return undefined;
+/**
+ * Reads all of a certificate; undefined if that cannot be done. It may take 100 ms for one that was made to be
+ * slow: only for what is trusted, or signed by an authority that is.
+ */
+export function readCertificate(presented: PresentedCertificate): Certificate | undefined {
+  try {
+    return read(presented);
+  } catch {
+    return undefined;
+  }
+}
+
+function read({ x509, sha256Hex, issuer }: PresentedCertificate): Certificate | undefined {
   if (!hasReadableKey(x509)) return undefined;
   const subject = readSubject(x509);
   if (subject === undefined) return undefined;
-  const parsed = new ParsedCertificate(der);
+  const parsed = new ParsedCertificate(x509.raw);
   const notBefore = parsed.notBefore.getTime();
   const notAfter = parsed.notAfter.getTime();
   if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return undefined;
@@ -86,7 +111,8 @@ function readCertificate(der: Buffer): Certificate | undefined {
   const usageIds = usages?.map(String);
   return {
     x509,
-    sha256Hex: createHash('sha256').update(der).digest('hex'),
+    sha256Hex,
+    issuer,
     ...subject,
     notBefore,
     notAfter,

@@ -168,9 +168,8 @@ function attempt<Value>(what: string, make: () => Value): Value {
 
 /** As Kubernetes' servers do where none is given; loaded here, since few need it. */
 async function selfSignedPair(): Promise<ServingPair> {
-  const { createAuthority } = await import('../pki/throwaway-pki.js');
-  const authority = await createAuthority({ commonName: 'kcp-metrics-filter self-signed' });
-  const { certificatePem, privateKeyPem } = await authority.issue({
+  const { createSelfSignedCertificate } = await import('../pki/throwaway-pki.js');
+  const { certificatePem, privateKeyPem } = await createSelfSignedCertificate({
     commonName: 'localhost',
     usage: 'serverAuth',
     dnsNames: ['localhost'],

@@ -2,8 +2,8 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import fc from 'fast-check';
-import { createHash, createPrivateKey, webcrypto } from 'node:crypto';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { createHash, createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PeerCertificates } from '../../src/authentication/authenticator.js';
 import { CertificateBundleError } from '../../src/authentication/certificate-bundle.js';
 import { createCertificateVerifier } from '../../src/authentication/certificate-verifier.js';
@@ -16,6 +16,18 @@ import {
   type LeafOptions,
 } from '../../src/pki/throwaway-pki.js';
 import { bundleOf, derOf, presenting } from './certificates.js';
+
+/** Called whenever a certificate is read in full. */
+const parsed = vi.hoisted(() => vi.fn<() => void>());
+
+vi.mock(import('@peculiar/x509'), async (importOriginal) => {
+  const original = await importOriginal();
+  const construct = (target: typeof original.X509Certificate, parameters: unknown[]): object => {
+    parsed();
+    return Reflect.construct(target, parameters);
+  };
+  return { ...original, X509Certificate: new Proxy(original.X509Certificate, { construct }) };
+});
 
 const hour = 3_600_000;
 const alice: LeafOptions = { commonName: 'alice', organizations: ['monitoring'], usage: 'clientAuth' };
@@ -533,6 +545,116 @@ describe('hostile bytes', () => {
   });
 });
 
+describe('certificates that are slow to read', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  const slow: [string, x509.Extension[]][] = [
+    ['thousands of names', [new x509.Extension('2.5.29.17', false, sequence([0x82, 1, 0x61], 3800))]],
+    ['thousands of usages', [new x509.Extension('2.5.29.37', false, sequence([6, 1, 0x2a], 3800))]],
+    [
+      'hundreds of extensions',
+      Array.from(
+        { length: 900 },
+        (_, index) => new x509.Extension(`1.2.${index}`, false, new Uint8Array([5, 0])),
+      ),
+    ],
+  ];
+
+  /** How often the costly functions are called by one verification. */
+  function work(verify: () => unknown) {
+    const described = vi.spyOn(X509Certificate.prototype, 'toLegacyObject');
+    const checked = vi.spyOn(X509Certificate.prototype, 'verify');
+    parsed.mockClear();
+    verify();
+    return {
+      parsed: parsed.mock.calls.length,
+      described: described.mock.calls.length,
+      signaturesChecked: checked.mock.calls.length,
+    };
+  }
+
+  async function tower(top: Authority, extensions: x509.Extension[], commonName?: string) {
+    const authorities: Authority[] = [];
+    let lowest = top;
+    for (let floor = 0; floor < 7; floor += 1) {
+      lowest = await lowest.issueAuthority({ commonName: commonName ?? `floor ${floor}`, extensions });
+      authorities.unshift(lowest);
+    }
+    const peer = presenting(await lowest.issue({ commonName: 'alice', extensions }), ...authorities);
+    for (const { length } of peer.chain) expect(length).toSatisfy((bytes) => bytes > 8000 && bytes < 16_384);
+    return peer;
+  }
+
+  it.each(slow)('are not read when nobody known has signed them: %s', async (_, extensions) => {
+    const peer = await tower(await createAuthority({ commonName: 'stranger' }), extensions);
+    const verifier = verifierFor(root);
+    expect(work(() => verifier.verify(peer))).toEqual({ parsed: 0, described: 0, signaturesChecked: 0 });
+    expect(verifier.verify(peer)).toEqual(refusedFor(unknown));
+  });
+
+  it.each(slow)('are not read when they only bear a known name: %s', async (_, extensions) => {
+    const peer = await tower(await createAuthority({ commonName: 'root' }), extensions, 'root');
+    const verifier = verifierFor(root);
+    expect(work(() => verifier.verify(peer))).toMatchObject({ parsed: 0, described: 0 });
+    expect(verifier.verify(peer)).toEqual(refusedFor(unknown));
+  });
+
+  it.each(slow)('are not read when a leaf has signed them: %s', async (_, extensions) => {
+    const mallory = await root.issueAuthority({ commonName: 'mallory', isAuthority: false });
+    const { chain } = await tower(mallory, extensions);
+    const [leaf, ...others] = chain;
+    const peer: PeerCertificates = { chain: [leaf, ...others.slice(1), derOf(mallory)] };
+    expect(work(() => verifierFor(root).verify(peer))).toMatchObject({
+      // Mallory's, and root's as an authority.
+      parsed: 2,
+      described: 2,
+    });
+  });
+
+  it('do not keep a good leaf from being read', async () => {
+    const [, extensions] = slow[0] ?? ['', []];
+    const { chain } = await tower(await createAuthority({ commonName: 'root' }), extensions, 'root');
+    const verifier = verifierFor(root);
+    const peer: PeerCertificates = { chain: [derOf(await root.issue(alice)), ...chain.slice(1)] };
+    expect(work(() => verifier.verify(peer))).toMatchObject({ parsed: 1, described: 1 });
+    expect(verifier.verify(peer).kind).toBe('verified');
+  });
+
+  it('have few signatures checked, however many authorities share a name', async () => {
+    const { chain } = presenting(...(await namesakes(8)));
+    const verifier = verifierFor(...(await namesakes(8)));
+    expect(work(() => verifier.verify({ chain }))).toEqual({
+      parsed: 0,
+      described: 0,
+      signaturesChecked: 16,
+    });
+  });
+
+  it('are refused but once a connection', async () => {
+    const verifier = verifierFor(root);
+    const peer = presenting(...(await namesakes(8)));
+    const refusal = verifier.verify(peer);
+    expect(work(() => verifier.verify(peer)).signaturesChecked).toBe(0);
+    expect(verifier.verify(peer)).toBe(refusal);
+  });
+
+  /** Without key identifiers, which would tell them apart. */
+  async function namesakes(count: number): Promise<[IssuedCertificate, ...IssuedCertificate[]]> {
+    const one = async () => {
+      const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+      const keys = await webcrypto.subtle.generateKey(algorithm, false, ['sign', 'verify']);
+      const extensions = [new x509.BasicConstraintsExtension(true)];
+      const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+        name: 'CN=root',
+        keys,
+        extensions,
+      });
+      return { certificatePem: certificate.toString('pem'), privateKeyPem: '' };
+    };
+    return [await one(), ...(await Promise.all(Array.from({ length: count - 1 }, one)))];
+  }
+});
+
 it('costs next to nothing once a connection is known', async () => {
   const verifier = verifierFor(root);
   const peer = presenting(await root.issue(alice));
@@ -544,6 +666,12 @@ it('costs next to nothing once a connection is known', async () => {
   expect(verified).toBe(calls);
   expect(microseconds).toBeLessThan(2);
 });
+
+function sequence(item: readonly number[], count: number): Uint8Array {
+  const length = item.length * count;
+  const items = Array.from({ length: count }, () => item).flat();
+  return new Uint8Array([0x30, 0x82, length >> 8, length & 0xff, ...items]);
+}
 
 function unknownExtension(critical: boolean): x509.Extension {
   return new x509.Extension('1.2.3.4.5', critical, new Uint8Array([5, 0]));
