@@ -65,6 +65,8 @@ function* parseTokens(text: string, file: string): Generator<TokenLine> {
     if (token === '') throw fail('the token is empty');
     if (/[^\x21-\x7e]/.test(token)) throw fail('the token holds a character that no header can carry');
     if (name === '') throw fail('the user name is empty');
+    const groupNames = groups === '' ? [] : groups.split(',');
+    if (groupNames.includes('')) throw fail('a group name is empty');
     const first = seen.get(token);
     if (first !== undefined) throw fail(`the token stands in line ${first} already`);
     seen.set(token, line);
@@ -73,7 +75,7 @@ function* parseTokens(text: string, file: string): Generator<TokenLine> {
       identity: Object.freeze({
         name,
         ...(uid === '' ? {} : { uid }),
-        groups: Object.freeze(groups === '' ? [] : groups.split(',')),
+        groups: Object.freeze(groupNames),
         extra: Object.freeze({}),
       }),
     };

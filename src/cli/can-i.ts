@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
+import type { Attributes } from '../authorization/authorizer.js';
 import { authorizerUnion, type Verdict } from '../authorization/union.js';
-import { listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { authorizationFlags, authorizersOf, openPolicyOf, policyFlags } from './policy-flags.js';
+import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
+import { authorizationFlags, authorizersOf, openPolicyOffline, policyFlags } from './policy-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
 import { UsageError, usageError } from './usage-error.js';
 
@@ -15,6 +16,7 @@ const group: Flag = {
   name: '--group',
   value: 'groups',
   isList: true,
+  default: '',
   description: 'groups of the user; system:authenticated is added as at a real request',
 };
 export const extraFlag: Flag = {
@@ -26,6 +28,12 @@ export const extraFlag: Flag = {
 
 export const canIFlags: readonly Flag[] = [user, group, ...policyFlags, ...authorizationFlags];
 
+/** Where answers go, and what is to be said beside them. */
+export interface Output {
+  readonly print: (line: string) => void;
+  readonly printError: (line: string) => void;
+}
+
 export interface CanIRequest {
   readonly verb?: string;
   readonly path?: string;
@@ -35,29 +43,49 @@ export interface CanIRequest {
 
 /** Answers one question, or a file of SubjectAccessReviews, from the policy alone. Resolves to the exit code. */
 export async function canI(
-  { verb, path, filename, extras }: CanIRequest,
+  request: CanIRequest,
   values: FlagValues,
-  print: (line: string) => void,
+  { print, printError }: Output,
 ): Promise<number> {
-  if (filename === undefined && (verb === undefined || path === undefined)) {
-    throw new UsageError('can-i: pass VERB and PATH, or --filename');
-  }
-  const reviews = filename === undefined ? undefined : readReviews(filename);
-  const open = await openPolicyOf(values);
+  const asked = questionOf(request, values);
+  // Reads the flags, and with them their faults, before the policy.
+  authorizersOf(values, undefined);
+  const open = await openPolicyOffline(values, printError);
   try {
     const decide = authorizerUnion(authorizersOf(values, open.policy));
-    if (reviews !== undefined) {
-      for (const review of reviews) print(JSON.stringify(await answer(review, decide)));
+    if ('reviews' in asked) {
+      for (const review of asked.reviews) print(JSON.stringify(await answer(review, decide)));
       return 0;
     }
-    const identity = identityOf(values, extras);
-    const { decision, reason } = await decide({ identity, verb: verb ?? '', path: path ?? '' });
+    const { decision, reason } = await decide(asked);
     const isAllowed = decision === 'allow';
     print(`${isAllowed ? 'yes' : 'no'}${reason === '' ? '' : ` - ${reason}`}`);
     return isAllowed ? 0 : 1;
   } finally {
     await open.close();
   }
+}
+
+function questionOf(
+  { verb, path, filename, extras }: CanIRequest,
+  values: FlagValues,
+): Attributes | { readonly reviews: readonly Review[] } {
+  if (filename === undefined) {
+    if (verb === undefined || path === undefined) {
+      throw new UsageError('can-i: pass VERB and PATH, or --filename');
+    }
+    return { identity: identityOf(values, extras), verb, path };
+  }
+  const besides = [
+    ...(verb === undefined ? [] : ['VERB']),
+    ...(path === undefined ? [] : ['PATH']),
+    ...[user, group].filter((flag) => isGiven(values, flag)).map(({ name }) => name),
+    ...(extras.length === 0 ? [] : [extraFlag.name]),
+  ];
+  if (besides.length > 0) {
+    throw new UsageError(`--filename: asks all there is to ask: leave out ${besides.join(', ')}`);
+  }
+  return { reviews: readReviews(filename) };
 }
 
 async function answer(

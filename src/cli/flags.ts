@@ -6,7 +6,7 @@ export interface Flag {
   readonly name: `--${string}`;
   /** What stands for its value in `--help`; a boolean flag has none. */
   readonly value?: string;
-  /** Values separated by commas; the flag may be repeated. */
+  /** Values separated by commas; the flag may be repeated. Where it has a default, an empty value means none. */
   readonly isList?: boolean;
   readonly default?: string;
   readonly description: string;
@@ -22,7 +22,7 @@ export function addFlags(command: Command, flags: readonly Flag[]): Command {
     if (flag.isList) {
       option.argParser((text: string, earlier: readonly string[] | undefined) => [
         ...(earlier ?? []),
-        ...text.split(','),
+        ...(text === '' && flag.default !== undefined ? [] : text.split(',')),
       ]);
     }
     command.addOption(option);
@@ -43,6 +43,10 @@ export function valueOf(values: FlagValues, flag: Flag): string | undefined {
 export function booleanOf(values: FlagValues, flag: Flag): string | true {
   const value = values[keyOf(flag)];
   return typeof value === 'string' || value === true ? value : (flag.default ?? 'false');
+}
+
+export function isGiven(values: FlagValues, flag: Flag): boolean {
+  return values[keyOf(flag)] !== undefined;
 }
 
 export function listOf(values: FlagValues, flag: Flag): readonly string[] {

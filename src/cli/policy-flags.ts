@@ -6,7 +6,7 @@ import { directoryPolicySource } from '../policy-sources/directory.js';
 import { openPolicy, type OpenPolicy } from '../policy-sources/open-policy.js';
 import type { PolicySource } from '../policy-sources/policy-source.js';
 import type { Policy } from '../rbac/policy.js';
-import { parseBoolean, parseDuration } from './flag-values.js';
+import { parseBoolean, parseChoice, parseDuration } from './flag-values.js';
 import { booleanOf, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
 import { UsageError, usageError } from './usage-error.js';
 
@@ -40,11 +40,14 @@ export const alwaysAllowGroupsFlag: Flag = {
   default: 'system:masters',
   description: 'groups allowed everything',
 };
-export const authorizationOrder: Flag = {
+const authorizerNames = ['AlwaysAllowGroups', 'AlwaysAllowPaths', 'RBAC'] as const;
+export type AuthorizerName = (typeof authorizerNames)[number];
+
+const authorizationOrder: Flag = {
   name: '--authorization-order',
   value: 'authorizers',
   isList: true,
-  default: 'AlwaysAllowGroups,AlwaysAllowPaths,RBAC',
+  default: authorizerNames.join(','),
   description:
     'authorizers in the order they are asked, the first opinion wins; one that is left out is not asked',
 };
@@ -60,29 +63,70 @@ export const authorizationFlags: readonly Flag[] = [
 ];
 
 export interface PolicyEvents {
-  readonly onWarning?: (message: string) => void;
+  /** What is written in the policy but will not do what was likely meant. */
+  readonly onWarning: (message: string) => void;
   readonly onReload?: (
     source: string,
     result: { result: 'success' } | { result: 'failure'; message: string },
   ) => void;
-  readonly onChange?: (policy: Policy) => void;
 }
 
-/** Opens the policy that the flags describe. @throws UsageError naming the flag. */
-export async function openPolicyOf(values: FlagValues, events: PolicyEvents = {}): Promise<OpenPolicy> {
+/** How a policy is kept, wherever it comes from. @throws UsageError naming the flag. */
+export function policyOptionsOf(values: FlagValues): {
+  readonly bootstrap: boolean;
+  readonly maxStalenessMs?: number;
+} {
   const staleness = valueOf(values, maxPolicyStaleness);
-  const { onChange, onWarning, onReload } = events;
-  const options = {
-    sources: sourcesOf(values, onWarning, onReload),
+  return {
     bootstrap: parseBoolean(bootstrapPolicyFlag.name, booleanOf(values, bootstrapPolicyFlag)),
     ...(staleness === undefined ? {} : { maxStalenessMs: parseDuration(maxPolicyStaleness.name, staleness) }),
-    ...(onChange === undefined ? {} : { onChange }),
+  };
+}
+
+/** Opens the policy that the flags describe, and follows it. @throws UsageError naming the flag. */
+export async function openPolicyOf(
+  values: FlagValues,
+  { onWarning, onReload }: PolicyEvents,
+): Promise<OpenPolicy> {
+  const options = {
+    ...policyOptionsOf(values),
+    sources: sourcesOf(values, onWarning, onReload),
+    onChange: danglingBindingWarnings(onWarning),
   };
   try {
     return await openPolicy(options);
   } catch (error) {
     throw usageError(rbacDir.name, error);
   }
+}
+
+/** The policy for one answer: its warnings are printed once it is open, so that a fault is one line alone. */
+export async function openPolicyOffline(
+  values: FlagValues,
+  printError: (line: string) => void,
+): Promise<OpenPolicy> {
+  const warnings: string[] = [];
+  const open = await openPolicyOf(values, { onWarning: (message) => warnings.push(message) });
+  warnings.forEach((message) => {
+    printError(message);
+  });
+  return open;
+}
+
+/** A policy that is reloaded with ever new faults must not fill the memory with them. */
+const maxRemembered = 1000;
+
+function danglingBindingWarnings(warn: (message: string) => void): (policy: Policy) => void {
+  const said = new Set<string>();
+  return (policy) => {
+    for (const { name, role, origin = 'policy' } of policy.danglingBindings()) {
+      const message = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
+      if (said.has(message)) continue;
+      if (said.size >= maxRemembered) said.clear();
+      said.add(message);
+      warn(message);
+    }
+  };
 }
 
 /** Whether any flag names a source. */
@@ -100,35 +144,43 @@ function sourcesOf(
   return [
     directoryPolicySource({
       directory,
-      ...(onWarning === undefined ? {} : { onWarning }),
+      onWarning,
       onReload: (result) => onReload?.('directory', result),
     }),
   ];
 }
 
+/** The authorizers' names in the order they are asked. @throws UsageError naming the flag. */
+export function authorizationOrderOf(values: FlagValues): readonly AuthorizerName[] {
+  const order = listOf(values, authorizationOrder).map((name) =>
+    parseChoice(authorizationOrder.name, name, authorizerNames),
+  );
+  if (order.length === 0) throw new UsageError(`${authorizationOrder.name}: names no authorizer`);
+  const twice = order.find((name, at) => order.indexOf(name) !== at);
+  if (twice !== undefined) throw new UsageError(`${authorizationOrder.name}: ${twice} stands there twice`);
+  return order;
+}
+
+/** The paths that pass before anyone is asked who is there: none where the order leaves their authorizer out. */
+export function pathsAllowedToAll(values: FlagValues): readonly string[] {
+  const isAsked = authorizationOrderOf(values).includes('AlwaysAllowPaths');
+  return isAsked ? listOf(values, alwaysAllowPathsFlag) : [];
+}
+
 /** The authorizers in the order the flags give. @throws UsageError naming the flag. */
 export function authorizersOf(values: FlagValues, policy: Policy | undefined): readonly Authorizer[] {
-  const makers = new Map<string, () => Authorizer | undefined>([
-    ['AlwaysAllowGroups', () => alwaysAllowGroups(listOf(values, alwaysAllowGroupsFlag))],
-    ['AlwaysAllowPaths', () => pathsAuthorizer(values)],
-    ['RBAC', () => (policy === undefined ? undefined : rbacAuthorizer({ policy }))],
-  ]);
   // A pattern that cannot be read ends the start even where the order leaves its authorizer out.
-  pathsAuthorizer(values);
-  const order = listOf(values, authorizationOrder);
-  const authorizers: Authorizer[] = [];
-  for (const [at, name] of order.entries()) {
-    const make = makers.get(name);
-    if (make === undefined) {
-      const choices = [...makers.keys()].join(', ');
-      throw new UsageError(`${authorizationOrder.name}: ${JSON.stringify(name)} is not one of ${choices}`);
+  const paths = pathsAuthorizer(values);
+  return authorizationOrderOf(values).flatMap((name) => {
+    switch (name) {
+      case 'AlwaysAllowGroups':
+        return [alwaysAllowGroups(listOf(values, alwaysAllowGroupsFlag))];
+      case 'AlwaysAllowPaths':
+        return [paths];
+      case 'RBAC':
+        return policy === undefined ? [] : [rbacAuthorizer({ policy })];
     }
-    if (order.indexOf(name) !== at)
-      throw new UsageError(`${authorizationOrder.name}: ${name} stands there twice`);
-    const authorizer = make();
-    if (authorizer !== undefined) authorizers.push(authorizer);
-  }
-  return authorizers;
+  });
 }
 
 function pathsAuthorizer(values: FlagValues): Authorizer {

@@ -84,7 +84,7 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
       ...(filename === undefined ? {} : { filename }),
       extras: extra,
     };
-    finish(await canI(asked, values, terminal.print));
+    finish(await canI(asked, values, terminal));
   });
 
   addFlags(
@@ -94,7 +94,7 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
       .argument('<path>', 'such as /metrics'),
     whoCanFlags,
   ).action(async (verb: string, path: string, values: FlagValues) => {
-    finish(await whoCan({ verb, path }, values, terminal.print));
+    finish(await whoCan({ verb, path }, values, terminal));
   });
   return program;
 }

@@ -15,10 +15,12 @@ import { valueOf, type Flag, type FlagValues } from './flags.js';
 import {
   authorizationFlags,
   authorizersOf,
+  pathsAllowedToAll,
   maxPolicyStaleness,
   namesPolicySource,
   openPolicyOf,
   policyFlags,
+  policyOptionsOf,
 } from './policy-flags.js';
 import { servingFlags, servingOf } from './serving-flags.js';
 import { UsageError } from './usage-error.js';
@@ -71,14 +73,16 @@ export async function start(
   const telemetry = new FilterMetrics(registry);
   // A cache server knows no RBAC unless it is told where to find some.
   const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
+  // A flag that cannot be read ends the start even where no policy needs it.
   authorizersOf(values, undefined);
+  policyOptionsOf(values);
   const policy = hasPolicy ? await openFollowedPolicy(values, telemetry, logger) : undefined;
   if (isSelfSigned)
     logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
   if (authenticators.length === 0) {
     logger.warn(
       {},
-      'no --client-ca-file, --token-auth-file or --requestheader-client-ca-file: everybody is anonymous',
+      `no --client-ca-file, --token-auth-file or --requestheader-client-ca-file: ${anonymous ? 'everybody is anonymous' : 'nothing but always-allow paths is answered'}`,
     );
   }
   if (policy !== undefined) registerPolicyMetrics(registry, () => policy.policy.status());
@@ -95,6 +99,7 @@ export async function start(
       }),
       authenticators,
       anonymous,
+      alwaysAllowPaths: pathsAllowedToAll(values),
       authorizers: authorizersOf(values, policy?.policy),
       telemetry,
       logger,
@@ -111,15 +116,11 @@ export async function start(
   }
 }
 
-/** A policy that is reloaded with ever new faults must not fill the memory with them. */
-const maxRemembered = 1000;
-
 function openFollowedPolicy(
   values: FlagValues,
   telemetry: FilterMetrics,
   logger: Logger,
 ): Promise<OpenPolicy> {
-  const said = new Set<string>();
   return openPolicyOf(values, {
     onWarning: (message) => {
       logger.warn({}, message);
@@ -128,15 +129,6 @@ function openFollowedPolicy(
       telemetry.policyReload(source, result.result);
       if (result.result === 'failure') logger.error({ source }, result.message);
       else logger.info({ source }, 'policy reloaded');
-    },
-    onChange: (policy) => {
-      for (const { name, role, origin = 'policy' } of policy.danglingBindings()) {
-        const message = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
-        if (said.has(message)) continue;
-        if (said.size >= maxRemembered) said.clear();
-        said.add(message);
-        logger.warn({}, message);
-      }
     },
   });
 }

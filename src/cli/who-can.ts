@@ -1,43 +1,73 @@
 import { alwaysAllowPaths } from '../paths/always-allow.js';
+import type { Policy } from '../rbac/policy.js';
 import { describeSubject, subjectKey } from '../rbac/subjects.js';
+import type { Output } from './can-i.js';
 import { listOf, type Flag, type FlagValues } from './flags.js';
 import {
   alwaysAllowGroupsFlag,
   alwaysAllowPathsFlag,
+  authorizationFlags,
+  authorizationOrderOf,
   authorizersOf,
-  openPolicyOf,
+  openPolicyOffline,
   policyFlags,
+  type AuthorizerName,
 } from './policy-flags.js';
 
-export const whoCanFlags: readonly Flag[] = [...policyFlags, alwaysAllowPathsFlag, alwaysAllowGroupsFlag];
+export const whoCanFlags: readonly Flag[] = [...policyFlags, ...authorizationFlags];
 
-/** Prints everybody who is granted `verb` on `path`, and by what. Resolves to the exit code. */
+export interface WhoCanRequest {
+  readonly verb: string;
+  readonly path: string;
+}
+
+type Row = readonly [who: string, by: string];
+
+/**
+ * Prints everybody who is granted `verb` on `path`, and by what, in the order the authorizers are asked.
+ * Resolves to the exit code.
+ */
 export async function whoCan(
-  { verb, path }: { readonly verb: string; readonly path: string },
+  request: WhoCanRequest,
   values: FlagValues,
-  print: (line: string) => void,
+  { print, printError }: Output,
 ): Promise<number> {
   // Reads the patterns, and with them their faults, as a start would.
   authorizersOf(values, undefined);
-  const open = await openPolicyOf(values);
+  const open = await openPolicyOffline(values, printError);
   try {
-    const rows: (readonly [string, string])[] = [];
-    if (alwaysAllowPaths(listOf(values, alwaysAllowPathsFlag))(path)) {
-      rows.push(['everybody', alwaysAllowPathsFlag.name]);
-    }
-    for (const name of listOf(values, alwaysAllowGroupsFlag)) {
-      rows.push([describeSubject({ kind: 'Group', name }), alwaysAllowGroupsFlag.name]);
-    }
-    for (const { layer, binding } of open.policy.grantsOf(verb, path)) {
-      const by = `ClusterRoleBinding ${JSON.stringify(binding.name)} of ClusterRole ${JSON.stringify(binding.role)} (${layer})`;
-      for (const subject of binding.subjects) {
-        if (subjectKey(subject) !== undefined) rows.push([describeSubject(subject), by]);
-      }
-    }
+    const rows = authorizationOrderOf(values).flatMap((name) =>
+      grantedBy(name, request, values, open.policy),
+    );
     const width = Math.max(...rows.map(([who]) => who.length), 0);
     for (const [who, by] of rows) print(`${who.padEnd(width)}  ${by}`);
     return 0;
   } finally {
     await open.close();
+  }
+}
+
+function grantedBy(
+  authorizer: AuthorizerName,
+  { verb, path }: WhoCanRequest,
+  values: FlagValues,
+  policy: Policy,
+): readonly Row[] {
+  switch (authorizer) {
+    case 'AlwaysAllowGroups':
+      return listOf(values, alwaysAllowGroupsFlag)
+        .filter((name) => name !== '')
+        .map((name) => [describeSubject({ kind: 'Group', name }), alwaysAllowGroupsFlag.name]);
+    case 'AlwaysAllowPaths':
+      return alwaysAllowPaths(listOf(values, alwaysAllowPathsFlag))(path)
+        ? [['everybody', alwaysAllowPathsFlag.name]]
+        : [];
+    case 'RBAC':
+      return [...policy.grantsOf(verb, path)].flatMap(({ layer, binding }) => {
+        const by = `ClusterRoleBinding ${JSON.stringify(binding.name)} of ClusterRole ${JSON.stringify(binding.role)} (${layer})`;
+        return binding.subjects
+          .filter((subject) => subjectKey(subject) !== undefined)
+          .map((subject): Row => [describeSubject(subject), by]);
+      });
   }
 }

@@ -44,10 +44,13 @@ class DirectoryPolicySource implements PolicySource {
   #settling: NodeJS.Timeout | undefined;
   #polling: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
+  #hasReported = false;
   #isClosed = false;
 
   constructor(options: DirectoryPolicySourceOptions) {
-    const warn = (message: string): void => options.onWarning?.(message);
+    const warn = (message: string): void => {
+      this.#warn(message);
+    };
     this.name = options.name ?? 'directory';
     this.#options = options;
     this.#manifests = new ManifestDirectory(options.directory, ({ warnings }) => {
@@ -95,9 +98,13 @@ class DirectoryPolicySource implements PolicySource {
     }, this.#options.settleMs ?? 100).unref();
   }
 
-  /** One after the other, so that no reading overtakes an earlier one. */
+  /** One after the other, so that no reading overtakes an earlier one; none keeps the next from its turn. */
   #enqueue(task: () => Promise<void>): void {
-    this.#work = this.#work.then(() => (this.#isClosed ? undefined : task()));
+    this.#work = this.#work
+      .then(() => (this.#isClosed ? undefined : task()))
+      .catch((error: unknown) => {
+        this.#report(error);
+      });
   }
 
   async #poll(sink: PolicySink): Promise<void> {
@@ -110,7 +117,8 @@ class DirectoryPolicySource implements PolicySource {
       (isNew): ReloadResult | undefined => (isNew ? { result: 'success' } : undefined),
       (error: unknown) => this.#keepLastPolicy(sink, error),
     );
-    if (result !== undefined) this.#options.onReload?.(result);
+    if (result === undefined) return;
+    this.#tell(() => this.#options.onReload?.(result));
   }
 
   /** Whether anything was new; a directory found as it was before leaves the policy alone. */
@@ -126,7 +134,7 @@ class DirectoryPolicySource implements PolicySource {
     const objects = manifests.flatMap((manifest) => manifest.objects);
     refuseDuplicates(objects);
     if (objects.length === 0) {
-      this.#options.onWarning?.(`${this.#options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
+      this.#warn(`${this.#options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
     }
     sink.replace(objects);
     this.#applied = manifests;
@@ -143,6 +151,26 @@ class DirectoryPolicySource implements PolicySource {
     this.#failure = message;
     sink.markStale(message);
     return { result: 'failure', message };
+  }
+
+  #warn(message: string): void {
+    this.#tell(() => this.#options.onWarning?.(message));
+  }
+
+  /** Whoever listens cannot make a reading fail. */
+  #tell(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** Once, since what fails at every reading would be said for ever. */
+  #report(error: unknown): void {
+    if (this.#hasReported) return;
+    this.#hasReported = true;
+    process.emitWarning(`policy source ${this.name}: a callback failed: ${String(error)}`);
   }
 }
 

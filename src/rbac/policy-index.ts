@@ -1,8 +1,8 @@
 import { BondSearch } from './bond-search.js';
 import type { EffectiveIdentity } from './effective-identities.js';
-import type { ClusterRole, ClusterRoleBinding, PolicyObject } from './objects.js';
+import type { ClusterRoleBinding, PolicyObject, Subject } from './objects.js';
 import { RoleReference } from './role-reference.js';
-import { coversVerb, grantsOf, noGrants } from './rules.js';
+import { coversVerb, grantsOf, noGrants, type Grants } from './rules.js';
 import { SubjectTable, type Bond } from './subject-table.js';
 import { subjectKey, type SubjectKey } from './subjects.js';
 import { UrlIndex } from './url-index.js';
@@ -14,9 +14,24 @@ export type PolicyChange =
   | { readonly type: 'delete'; readonly kind: PolicyObject['kind']; readonly name: string };
 
 interface Layer {
-  readonly roles: Map<string, ClusterRole>;
+  readonly roles: Map<string, Grants>;
   readonly bindings: Map<string, ClusterRoleBinding>;
   readonly references: Map<string, RoleReference>;
+}
+
+/** An object with everything worked out that a malformed one could fail in. */
+type PreparedObject =
+  | { readonly kind: 'ClusterRole'; readonly name: string; readonly grants: Grants }
+  | {
+      readonly kind: 'ClusterRoleBinding';
+      readonly name: string;
+      readonly binding: ClusterRoleBinding;
+      readonly subjects: readonly KeyedSubject[];
+    };
+
+interface KeyedSubject {
+  readonly key: SubjectKey;
+  readonly subject: Subject;
 }
 
 /**
@@ -54,26 +69,34 @@ export class PolicyIndex {
     return undefined;
   }
 
+  /** A malformed object throws, and then nothing has changed. */
   apply(layerName: string, change: PolicyChange): void {
-    this.#search.forget();
     const layer = this.#layer(layerName);
     if (change.type === 'set') {
-      if (change.object.kind === 'ClusterRole') this.#setRole(layer, change.object);
-      else this.#setBinding(layerName, layer, change.object);
-    } else if (change.kind === 'ClusterRole') this.#deleteRole(layer, change.name);
+      const prepared = prepare(change.object);
+      this.#search.forget();
+      this.#set(layerName, layer, prepared);
+      return;
+    }
+    this.#search.forget();
+    if (change.kind === 'ClusterRole') this.#deleteRole(layer, change.name);
     else this.#deleteBinding(layer, change.name);
   }
 
-  /** Puts a whole layer in the place of the old one; at no moment is a decision made on half of it. */
+  /**
+   * Puts a whole layer in the place of the old one; at no moment is a decision made on half of it. A malformed
+   * object throws, and then nothing has changed.
+   */
   replace(layerName: string, objects: Iterable<PolicyObject>): void {
     const layer = this.#layer(layerName);
+    const prepared = Array.from(objects, prepare);
+    this.#search.forget();
     const goneRoles = new Set(layer.roles.keys());
     const goneBindings = new Set(layer.bindings.keys());
-    for (const object of objects) {
+    for (const object of prepared) {
       (object.kind === 'ClusterRole' ? goneRoles : goneBindings).delete(object.name);
-      this.apply(layerName, { type: 'set', object });
+      this.#set(layerName, layer, object);
     }
-    this.#search.forget();
     for (const name of goneBindings) this.#deleteBinding(layer, name);
     for (const name of goneRoles) this.#deleteRole(layer, name);
   }
@@ -108,9 +131,11 @@ export class PolicyIndex {
     return layer;
   }
 
-  #setRole(layer: Layer, role: ClusterRole): void {
-    layer.roles.set(role.name, role);
-    this.#resolveAll(role.name);
+  #set(layerName: string, layer: Layer, object: PreparedObject): void {
+    if (object.kind === 'ClusterRole') {
+      layer.roles.set(object.name, object.grants);
+      this.#resolveAll(object.name);
+    } else this.#setBinding(layerName, layer, object.binding, object.subjects);
   }
 
   #deleteRole(layer: Layer, name: string): void {
@@ -126,30 +151,34 @@ export class PolicyIndex {
   }
 
   #resolve(reference: RoleReference): void {
-    const role = this.#roleSeenFrom(reference.layer, reference.role);
+    const grants = this.#grantsSeenFrom(reference.layer, reference.role);
     this.#urls.remove(reference, reference.grants);
-    reference.resolved = role !== undefined;
-    reference.grants = role === undefined ? noGrants : grantsOf(role.rules);
+    reference.resolved = grants !== undefined;
+    reference.grants = grants ?? noGrants;
     this.#urls.add(reference, reference.grants);
   }
 
-  #roleSeenFrom(layerName: string, roleName: string): ClusterRole | undefined {
+  #grantsSeenFrom(layerName: string, roleName: string): Grants | undefined {
     let reached = false;
     for (const [name, layer] of this.#layers) {
       reached ||= name === layerName;
-      const role = reached ? layer.roles.get(roleName) : undefined;
-      if (role !== undefined) return role;
+      const grants = reached ? layer.roles.get(roleName) : undefined;
+      if (grants !== undefined) return grants;
     }
     return undefined;
   }
 
-  #setBinding(layerName: string, layer: Layer, binding: ClusterRoleBinding): void {
+  #setBinding(
+    layerName: string,
+    layer: Layer,
+    binding: ClusterRoleBinding,
+    subjects: readonly KeyedSubject[],
+  ): void {
     this.#deleteBinding(layer, binding.name);
     const reference = this.#reference(layerName, layer, binding.role);
     reference.bindings += 1;
-    for (const subject of binding.subjects) {
-      const key = subjectKey(subject);
-      if (key !== undefined) this.#table(key).tie(key.name, { binding, subject, reference });
+    for (const { key, subject } of subjects) {
+      this.#table(key).tie(key.name, { binding, subject, reference });
     }
     layer.bindings.set(binding.name, binding);
   }
@@ -181,4 +210,15 @@ export class PolicyIndex {
   #table(key: SubjectKey): SubjectTable {
     return key.kind === 'user' ? this.#users : this.#groups;
   }
+}
+
+function prepare(object: PolicyObject): PreparedObject {
+  const { kind, name } = object;
+  if (kind === 'ClusterRole') return { kind, name, grants: grantsOf(object.rules) };
+  const subjects: KeyedSubject[] = [];
+  for (const subject of object.subjects) {
+    const key = subjectKey(subject);
+    if (key !== undefined) subjects.push({ key, subject });
+  }
+  return { kind, name, binding: object, subjects };
 }

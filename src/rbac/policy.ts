@@ -5,7 +5,10 @@ import { PolicyIndex, type Bond, type PolicyChange } from './policy-index.js';
 /** Not yet read, in step with its source, or the last one known while its source is away. */
 export type PolicyState = 'syncing' | 'synced' | 'stale';
 
-/** What a policy source writes to. Each call takes effect whole, before the next decision. */
+/**
+ * What a policy source writes to. Each call takes effect whole, before the next decision; one that throws for
+ * a malformed object has no effect.
+ */
 export interface PolicySink {
   /** Replaces everything the source said before; the layer is synced from then on. */
   replace(objects: readonly PolicyObject[]): void;

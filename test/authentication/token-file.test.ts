@@ -62,6 +62,9 @@ describe('the token file', () => {
     ['secret,a,1,g1,g2', 'tokens.csv:1: more than 4 columns: several groups go into one quoted column'],
     ['secret token,a,1', 'tokens.csv:1: the token holds a character that no header can carry'],
     ['secret,"a,1', 'tokens.csv:1: not valid CSV'],
+    ['ok,a,1\nsecret,b,2,"secret,"', 'tokens.csv:2: a group name is empty'],
+    ['secret,a,1,"g1,,g2"', 'tokens.csv:1: a group name is empty'],
+    ['secret,a,1,","', 'tokens.csv:1: a group name is empty'],
   ])('is refused whole when it holds %j', (broken, message) => {
     const make = (): unknown => tokenFileAuthenticator({ text: broken, file: 'tokens.csv' });
     expect(make).toThrow(TokenFileError);

@@ -83,6 +83,13 @@ describe('always-allow groups look at the caller alone', () => {
   });
 });
 
+it.each([[['']], [['', 'system:masters', '']]])('of %j the empty name is no always-allow group', (groups) => {
+  const identity = { ...attributes.identity, groups: [''] };
+  expect(alwaysAllowGroups(groups).authorize({ ...attributes, identity })).toMatchObject({
+    decision: 'no-opinion',
+  });
+});
+
 describe('RBAC', () => {
   it('names binding, role and subject', () => {
     const authorizer = rbacAuthorizer({ policy: policyOf(scraperPolicy) });

@@ -22,6 +22,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     write('short.csv', 'secret-token,alice\n');
     write('twice.csv', 'secret-token,a,1\nsecret-token,b,2\n');
     write('quote.csv', 'secret-token,"a,1\n');
+    write('groups.csv', 'secret-token,a,1,"g,"\n');
     write('broken.yaml', 'kind: ClusterRole\nmetadata: {name: x\n');
     files.set('missing', `${directory.path}/missing`);
     files.set('policy', directory.path);
@@ -77,6 +78,10 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       /^--token-auth-file: .*twice\.csv:2: the token stands in line 1 already$/,
     ],
     ['--mode=shard --token-auth-file={quote.csv}', /^--token-auth-file: .*quote\.csv:\d+: not valid CSV$/],
+    [
+      '--mode=shard --token-auth-file={groups.csv}',
+      /^--token-auth-file: .*groups\.csv:1: a group name is empty$/,
+    ],
     ['--mode=shard --anonymous-auth=maybe', /^--anonymous-auth: "maybe" is not true or false$/],
     ['--mode=shard --bootstrap-policy=0', /^--bootstrap-policy: "0" is not true or false$/],
     [
@@ -85,7 +90,12 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     ['--mode=shard --authorization-order=RBAC,Webhook', /^--authorization-order: "Webhook" is not one of/],
     ['--mode=shard --authorization-order=RBAC,RBAC', /^--authorization-order: RBAC stands there twice$/],
+    ['--mode=shard --authorization-order=', /^--authorization-order: names no authorizer$/],
+    ['--mode=shard --allow-paths=', /^--allow-paths: "" is no glob/],
+    ['--mode=shard --tls-cipher-suites=', /^--tls-cipher-suites: "" is unknown/],
     ['--mode=shard --max-policy-staleness=5', /^--max-policy-staleness: "5" is not a duration/],
+    ['--mode=cache-server --max-policy-staleness=banana', /^--max-policy-staleness: "banana" is not a dura/],
+    ['--mode=cache-server --bootstrap-policy=maybe', /^--bootstrap-policy: "maybe" is not true or false$/],
     ['--mode=shard --rbac-dir={missing}', /^--rbac-dir: .*missing/],
     ['--mode=shard --rbac-dir={policy}', /^--rbac-dir: .*broken\.yaml:\d+: /],
     ['--mode=cache-server --rbac-dir={missing}', /^--rbac-dir: .*missing/],
@@ -97,7 +107,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       .split(' ')
       .filter((flag) => flag !== '')
       .map((flag) =>
-        flag.replace(/\{(.*)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'),
+        flag.replace(/\{([a-z.]+)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'),
       );
     const hasPort = flags.includes('--secure-port');
     const { code, stdout, stderr } = await runCli([
@@ -116,6 +126,13 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i get', /^can-i: pass VERB and PATH/],
     ['can-i get /metrics --extra=novalue', /^--extra: "novalue" is not key=value$/],
     ['can-i -f {missing}', /^--filename: .*ENOENT/],
+    ['can-i get -f {missing}', /^--filename: .*: leave out VERB$/],
+    [
+      'can-i get /metrics --user=a --group=b --extra=c=d -f -',
+      /^--filename: .*: leave out VERB, PATH, --user, --group, --extra$/,
+    ],
+    ['can-i -f - --group=', /^--filename: .*: leave out --group$/],
+    ['who-can get /metrics --authorization-order=Webhook', /^--authorization-order: "Webhook" is not one of/],
     ['can-i -f {broken.yaml}', /^--filename: .*document 1: /],
     ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
     ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],

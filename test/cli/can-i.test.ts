@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../support/started-server.js';
+import { runCli, startCli } from '../support/started-server.js';
 import { recordedBinding } from '../support/recorded-servers.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
@@ -31,11 +31,64 @@ describe('offline answers', () => {
       0,
       /to User "prometheus"\n$/,
     ],
-    [['--user=prometheus', '--bootstrap-policy=false'], 1, /^no\n$/],
+    [['--user=x', '--group='], 1, /^no\n$/],
+    [
+      ['--user=x', '--group=system:masters', '--authorization-always-allow-groups='],
+      0,
+      /^yes - RBAC: .* to Group "system:masters"\n$/,
+    ],
+    [['--user=x', '--group=a,,b', '--authorization-always-allow-groups='], 1, /^no\n$/],
+    [['--user=x', '--group=,', '--authorization-always-allow-groups=,'], 1, /^no\n$/],
+    [
+      [
+        '--user=x',
+        '--group=team',
+        '--authorization-always-allow-groups=',
+        '--authorization-always-allow-groups=team',
+      ],
+      0,
+      /^yes - always allowed to group "team"\n$/,
+    ],
   ])('can-i get /metrics %j exits %i', async (args, exitCode, output) => {
     const { code, stdout, stderr } = await runCli(['can-i', 'get', '/metrics', policy, ...args]);
     expect({ code, stderr }).toEqual({ code: exitCode, stderr: '' });
     expect(stdout).toMatch(output);
+  });
+
+  it('--authorization-always-allow-paths= allows no path, left out it allows health', async () => {
+    const livez = ['can-i', 'get', '/livez', '--bootstrap-policy=false'];
+    expect((await runCli(livez)).stdout).toBe('yes - always allowed path\n');
+    expect(await runCli([...livez, '--authorization-always-allow-paths='])).toMatchObject({
+      code: 1,
+      stdout: 'no\n',
+    });
+  });
+
+  it.each([
+    ['can-i', 'no\n'],
+    ['who-can', /^Group "system:masters" [^\n]*\n$/],
+  ])('%s warns on stderr of what grants nothing', async (command, output) => {
+    const doubtful = temporaryDirectory();
+    const file = doubtful.write(
+      'binding.yaml',
+      recordedBinding.replace(
+        'subjects:',
+        'subjects:\n  - { kind: ServiceAccount, apiGroup: "", name: scraper }',
+      ),
+    );
+    const args = [command, 'get', '/metrics', `--rbac-dir=${doubtful.path}`, '--bootstrap-policy=false'];
+    const { stdout, stderr } = await runCli(args);
+    const { stderr: fault } = await runCli([...args, '--authorization-order=Webhook']);
+    doubtful.remove();
+    expect(stdout).toMatch(output);
+    expect(stderr.split('\n')).toEqual([
+      expect.stringMatching(`^${file}:\\d+: ServiceAccount "scraper" has no namespace and never matches$`),
+      expect.stringMatching(
+        `^${file}:\\d+: ClusterRoleBinding "pmr" names ClusterRole "system:kcp:metrics-reader", which is missing: it grants nothing$`,
+      ),
+      '',
+    ]);
+    expect(fault).toMatch(/^--authorization-order: [^\n]*\n$/);
   });
 
   it('can-i -f answers YAML documents and Lists, one JSON line each, and leaves the rest of them as they are', async () => {
@@ -88,6 +141,28 @@ items:
     );
   });
 
+  it.each<[flags: string[], rows: string[]]>([
+    [[], ['Group "system:masters"', 'everybody', 'User "prometheus"', 'Group "monitoring"']],
+    [['--authorization-order=RBAC'], ['User "prometheus"', 'Group "monitoring"']],
+    [
+      ['--authorization-order=RBAC,AlwaysAllowGroups'],
+      ['User "prometheus"', 'Group "monitoring"', 'Group "system:masters"'],
+    ],
+    [['--authorization-order=AlwaysAllowPaths'], ['everybody']],
+    [['--authorization-order=AlwaysAllowGroups', '--authorization-always-allow-groups='], []],
+  ])('who-can %j lists what the authorizers in the order grant', async (flags, rows) => {
+    const { code, stdout } = await runCli([
+      ...['who-can', 'get', '/metrics', policy, '--authorization-always-allow-paths=/metrics'],
+      ...flags,
+    ]);
+    expect(code).toBe(0);
+    const listed = stdout
+      .split('\n')
+      .filter((line) => line !== '' && !line.includes('(bootstrap)'))
+      .map((line) => line.split(/ {2,}/)[0]);
+    expect(listed).toEqual(rows);
+  });
+
   it('--help reads well at 80 columns, --version is the version', async () => {
     for (const command of [['--help'], ['start', '--help'], ['can-i', '--help'], ['who-can', '--help']]) {
       const { code, stdout } = await runCli(command);
@@ -95,5 +170,16 @@ items:
       expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
     }
     expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('start without any method to authenticate by', () => {
+  it.each([
+    ['true', 'everybody is anonymous'],
+    ['false', 'nothing but always-allow paths is answered'],
+  ])('and --anonymous-auth=%s logs that %s', async (anonymous, consequence) => {
+    const server = await startCli(['--mode=shard', `--anonymous-auth=${anonymous}`]);
+    await server.stop();
+    expect(server.log()).toContain(`or --requestheader-client-ca-file: ${consequence}"`);
   });
 });

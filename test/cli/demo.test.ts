@@ -143,7 +143,7 @@ describe('demo --check', () => {
     const demo = new Demo(['--check'], { preload: otherPath });
     expect(await demo.ended()).toBe(1);
     expect(demo.stdout).toMatch(/^✗ 200 {2}certificate CN=mallory .*\n {7}expected 403$/m);
-    expect(demo.stdout).toContain('7 of 16 requests were not answered as expected');
+    expect(demo.stdout).toContain('9 of 16 requests were not answered as expected');
     expect(readdirSync(temporary.path)).toEqual([]);
   });
 });

@@ -36,7 +36,9 @@ describe('every recorded decision, through can-i -f', () => {
       ['can-i', `--rbac-dir=${directory.path}`, '-f', '-'],
       input,
     );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(code).toBe(0);
+    // Some phases bind to roles that do not exist, which is told beside the answers.
+    expect(stderr).toMatch(/^(?:.* which is missing: it grants nothing\n)*$/);
     const answers = stdout
       .trim()
       .split('\n')

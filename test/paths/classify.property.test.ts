@@ -156,7 +156,7 @@ function written(letter: string, way: Way | undefined): string {
 /** Scheme, authority and query dropped, decoded once; undefined where that has no answer. */
 function independentReading(text: string): string | undefined {
   const authorityAt = /^[a-z][a-z\d.+-]*:\/\//i.exec(text)?.[0].length;
-  const afterAuthority = authorityAt === undefined ? text : text.slice(authorityAt).replace(/^[^/?#]*/, '');
+  const afterAuthority = authorityAt === undefined ? text : text.slice(authorityAt).replace(/^[^/?#\\]*/, '');
   const [path = ''] = afterAuthority.split('?', 1);
   if (!path.startsWith('/')) return undefined;
   try {

@@ -335,6 +335,58 @@ describe.each([
   });
 });
 
+describe('callbacks that throw', () => {
+  it.each([
+    ['events', { pollMs: 1_000_000 }],
+    ['polling', { pollMs: 10, settleMs: 1_000_000 }],
+  ])('are reported once, and the directory is followed on by %s', async (_, options) => {
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue(undefined);
+    const rejections: unknown[] = [];
+    const onRejection = (reason: unknown): void => void rejections.push(reason);
+    process.on('unhandledRejection', onRejection);
+    let calls = 0;
+    const failing = (): never => {
+      calls += 1;
+      throw new Error('not my day');
+    };
+    // Empty, which is a warning already.
+    await follow({ ...options, onReload: failing, onWarning: failing }).start(sink);
+    expect(await sink.next()).toEqual([]);
+    await write('a.yaml', `${role('a')}---\nkind: Role\n`);
+    expect(await sink.next()).toEqual(['a']);
+    await write('b.yaml', broken);
+    expect(await sink.next()).toMatch('stale: ');
+    await write('b.yaml', role('b'));
+    expect(await sink.next()).toEqual(['a', 'b']);
+    await Promise.all(sources.map((source) => source.close()));
+    process.off('unhandledRejection', onRejection);
+    expect(calls).toBe(5);
+    expect(emitWarning.mock.calls).toEqual([
+      ['policy source directory: a callback failed: Error: not my day'],
+    ]);
+    expect(rejections).toEqual([]);
+    emitWarning.mockRestore();
+  });
+
+  it('do not end the following when they are the sink', async () => {
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue(undefined);
+    await write('a.yaml', role('a'));
+    await follow().start(sink);
+    expect(await sink.next()).toEqual(['a']);
+    const markStale = vi.spyOn(sink, 'markStale').mockImplementation(() => {
+      throw new Error('not my day');
+    });
+    await write('b.yaml', broken);
+    await vi.waitFor(() => {
+      expect(emitWarning).toHaveBeenCalledOnce();
+    });
+    expect(markStale).toHaveBeenCalledOnce();
+    await write('b.yaml', role('b'));
+    expect(await sink.next()).toEqual(['a', 'b']);
+    emitWarning.mockRestore();
+  });
+});
+
 describe('closing', () => {
   it('ends the following, however often it is done', async () => {
     const source = follow({ pollMs: 5 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ClusterRole, ClusterRoleBinding, PolicyObject, Subject } from '../../src/rbac/objects.js';
 import { PolicyIndex } from '../../src/rbac/policy-index.js';
+import { Policy } from '../../src/rbac/policy.js';
 
 // Few names, so that they meet often.
 const layers = ['root', 'bootstrap'] as const;
@@ -168,6 +169,22 @@ function expectSameHoldings(index: PolicyIndex, linear: LinearPolicy): void {
   expect(listed.sort()).toEqual(held.sort());
 }
 
+/** What the types forbid and a caller in JavaScript may pass. */
+const malformed = fc
+  .record({
+    name: fc.oneof(roleName, bindingName),
+    part: fc.constantFrom<object>(
+      { kind: 'ClusterRole' },
+      { kind: 'ClusterRole', rules: [null] },
+      { kind: 'ClusterRole', rules: [{ verbs: ['get'] }] },
+      { kind: 'ClusterRole', rules: [{ verbs: ['get'], nonResourceURLs: ['/metrics', 5] }] },
+      { kind: 'ClusterRole', rules: [{ verbs: 5, nonResourceURLs: ['/metrics'] }] },
+      { kind: 'ClusterRoleBinding', role: 'reader' },
+      { kind: 'ClusterRoleBinding', role: 'reader', subjects: [{ kind: 'User', name: 'ann' }, null] },
+    ),
+  })
+  .map(({ name, part }) => ({ ...part, name }) as unknown as PolicyObject);
+
 const layer = fc.constantFrom(...layers);
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('set' as const), layer, object }) },
@@ -328,6 +345,56 @@ describe('the policy index', () => {
     expect([ask(), ask()]).toEqual([undefined, undefined]);
     index.replace('root', []);
     expect(ask()).toBeUndefined();
+  });
+
+  it('is as it was before when an object of a change is malformed, wherever it stands', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 20 }),
+        layer,
+        fc.array(object, { maxLength: 6 }),
+        malformed,
+        fc.array(object, { maxLength: 3 }),
+        fc.array(question, { maxLength: 10 }),
+        (steps, into, before, broken, after, questions) => {
+          const index = new PolicyIndex(layers);
+          const linear = new LinearPolicy();
+          for (const taken of steps) take(index, linear, taken);
+          expect(() => {
+            index.replace(into, [...before, broken, ...after]);
+          }).toThrow(TypeError);
+          expect(() => {
+            index.apply(into, { type: 'set', object: broken });
+          }).toThrow(TypeError);
+          for (const asked of questions) expectSame(index, linear, asked);
+          expectSameHoldings(index, linear);
+          // Nor does anything come to light with the next change.
+          for (const one of before) take(index, linear, { type: 'set', layer: into, object: one });
+          for (const asked of questions) expectSame(index, linear, asked);
+          expectSameHoldings(index, linear);
+        },
+      ),
+      { numRuns: 700 },
+    );
+  });
+
+  it('a policy whose replacement is malformed is not synced by it', () => {
+    const policy = new Policy({ layers: ['root'] });
+    const sink = policy.sink('root');
+    const good: PolicyObject = {
+      kind: 'ClusterRoleBinding',
+      name: 'good',
+      role: 'reader',
+      subjects: [{ kind: 'User', name: 'ann' }],
+      replicated: true,
+    };
+    const broken = { kind: 'ClusterRole', name: 'broken' } as PolicyObject;
+    expect(() => {
+      sink.replace([good, broken]);
+    }).toThrow(TypeError);
+    expect(policy.status()).toEqual([
+      { layer: 'root', state: 'syncing', ageMs: 0, clusterRoles: 0, clusterRoleBindings: 0 },
+    ]);
   });
 
   it('names the layer that it does not have', () => {
