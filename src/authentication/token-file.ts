@@ -35,7 +35,7 @@ export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authen
   const known = new Map<string, { readonly digest: Buffer; readonly authentication: Authentication }>();
   for (const { token, identity } of parseTokens(text, file)) {
     const digest = digestOf(token);
-    known.set(digest.toString('base64'), { digest, authentication: { kind: 'authenticated', identity } });
+    known.set(digest.toString('latin1'), { digest, authentication: { kind: 'authenticated', identity } });
   }
   return {
     name: 'token-file',
@@ -44,7 +44,7 @@ export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authen
       if (bearer.kind === 'none') return none;
       if (bearer.kind === 'malformed') return malformed;
       const digest = digestOf(bearer.token);
-      const entry = known.get(digest.toString('base64'));
+      const entry = known.get(digest.toString('latin1'));
       return entry !== undefined && timingSafeEqual(entry.digest, digest) ? entry.authentication : refused;
     },
   };

@@ -57,7 +57,7 @@ function eventOf(request: Request, code: number): AuditEvent | undefined {
   }
   return {
     auditId,
-    received,
+    received: new Date(received),
     completed: new Date(),
     verb: (request.method ?? '').toLowerCase(),
     path: auditedPath(requestTarget(request)),

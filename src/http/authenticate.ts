@@ -47,8 +47,13 @@ export function authenticate({
   }, sendInternalError);
 }
 
+const impersonation = /^impersonate-/i;
+
 /** To ignore the headers would be to act with more rights than were asked for. */
 function isImpersonating(request: Request): boolean {
-  for (const name in request.headers) if (name.startsWith('impersonate-')) return true;
+  const { rawHeaders } = request;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (impersonation.test(rawHeaders[at] ?? '')) return true;
+  }
   return false;
 }

@@ -9,7 +9,8 @@ import type { Request } from './middleware.js';
 export interface RequestState {
   /** Kubernetes' Audit-Id: ties an answer to the operator's log. */
   readonly auditId: string;
-  readonly received: Date;
+  /** When it was first looked at, in ms since the epoch. */
+  readonly received: number;
   classification?: PathClassification;
   identity?: Identity;
   /** Which method established the identity. */
@@ -31,7 +32,7 @@ type RequestWithState = Request & { [stateKey]?: RequestState };
 export function requestState(request: RequestWithState): RequestState {
   const known = request[stateKey];
   if (known !== undefined) return known;
-  const state: RequestState = { auditId: randomUUID(), received: new Date() };
+  const state: RequestState = { auditId: randomUUID(), received: Date.now() };
   request[stateKey] = state;
   return state;
 }

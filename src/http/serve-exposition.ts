@@ -1,8 +1,7 @@
-import type { ServerResponse } from 'node:http';
-import type { Exposition } from '../exposition/exposition.js';
+import type { Exposition, ScrapeRequest } from '../exposition/exposition.js';
 import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { sendInternalError, sendStatus, setCommonHeaders } from './status.js';
+import { sendInternalError, sendStatus, writeHead } from './status.js';
 
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
@@ -37,9 +36,9 @@ export function serveExposition({
       sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
       return false;
     }
-    const scrape = { accept: request.headers.accept ?? '' };
+    const scrape = new Scrape(request);
     if (request.method === 'HEAD') {
-      writeHead(request, response, exposition.contentType(scrape));
+      writeHead(request, response, 200, expositionHeaders(exposition.contentType(scrape)));
       response.end();
       return false;
     }
@@ -48,10 +47,13 @@ export function serveExposition({
     try {
       const { contentType, body } = await exposition.render(scrape);
       if (isAnswered(response)) return false;
+      // Bytes, since Node would join a string to the head and so copy it once more.
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      writeHead(request, response, contentType, bytes.byteLength);
-      // Ended when it is out: a server that closes takes a response that has ended for one that is over.
-      response.write(bytes, () => response.end());
+      writeHead(request, response, 200, {
+        ...expositionHeaders(contentType),
+        'Content-Length': bytes.byteLength,
+      });
+      response.end(bytes);
       result = 'success';
     } finally {
       const seconds = (performance.now() - started) / 1000;
@@ -63,15 +65,25 @@ export function serveExposition({
   }, sendInternalError);
 }
 
+/** Reads what is asked for: taking all headers apart costs more than most expositions need. */
+class Scrape implements ScrapeRequest {
+  readonly #request: Request;
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  get accept(): string {
+    return this.#request.headers.accept ?? '';
+  }
+}
+
+function expositionHeaders(contentType: string): Readonly<Record<string, string>> {
+  return { 'Content-Type': contentType, 'Process-Start-Time-Unix': processStart };
+}
+
 function servedPath(request: Request, defaultPath: string): string | undefined {
   const { classification } = requestState(request);
   if (classification === undefined) return defaultPath;
   return classification.kind === 'shard-level' ? classification.path : undefined;
-}
-
-function writeHead(request: Request, response: ServerResponse, contentType: string, bytes?: number): void {
-  setCommonHeaders(request, response);
-  response.setHeader('Content-Type', contentType);
-  response.setHeader('Process-Start-Time-Unix', processStart);
-  if (bytes !== undefined) response.setHeader('Content-Length', bytes);
 }

@@ -74,11 +74,19 @@ export function errorClass(error: unknown): string {
   return error instanceof Error ? error.constructor.name : typeof error;
 }
 
-/** What every answer carries; a proxy must never keep one of them. */
-export function setCommonHeaders(request: Request, response: ServerResponse): void {
-  response.setHeader('Audit-Id', requestState(request).auditId);
-  response.setHeader('Cache-Control', 'no-cache, private');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
+/** Begins an answer with what every answer carries; a proxy must never keep one of them. */
+export function writeHead(
+  request: Request,
+  response: ServerResponse,
+  code: number,
+  headers: Readonly<Record<string, string | number>>,
+): void {
+  response.writeHead(code, {
+    'Audit-Id': requestState(request).auditId,
+    'Cache-Control': 'no-cache, private',
+    'X-Content-Type-Options': 'nosniff',
+    ...headers,
+  });
 }
 
 function send(
@@ -89,10 +97,7 @@ function send(
   headers: Readonly<Record<string, string>>,
 ): void {
   if (isAnswered(response)) return;
-  setCommonHeaders(request, response);
-  response.statusCode = code;
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.setHeader('Content-Length', Buffer.byteLength(body));
+  writeHead(request, response, code, { ...headers, 'Content-Length': Buffer.byteLength(body) });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { Server as NetServer, type AddressInfo } from 'node:net';
 import express from 'express';
 import type { MetricsFilterOptions } from '../metrics-filter.js';
 import { guardSteps } from '../metrics-filter.js';
@@ -189,8 +189,10 @@ function drain(server: Server, connections: Connections, timeoutMs: number): Pro
     const deadline = setTimeout(() => {
       connections.destroyAll();
     }, timeoutMs);
-    server.close(() => {
+    // The listening socket's own `close`: the server's would also cut answers whose last bytes are on their way.
+    NetServer.prototype.close.call(server, () => {
       clearTimeout(deadline);
+      server.close();
       resolve();
     });
     connections.drain();
