@@ -31,12 +31,17 @@ const malformed: Authentication = Object.freeze({ kind: 'refused', reason: 'text
  */
 export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authenticator {
   const salt = randomBytes(32).toString('base64');
-  const digestOf = (token: string): Buffer => hash('sha256', salt + token, 'buffer');
-  const known = new Map<string, { readonly digest: Buffer; readonly authentication: Authentication }>();
+  const digestOf = (token: string): string => hash('sha256', salt + token);
+  const known = new Map<string, KnownToken>();
   for (const { token, identity } of parseTokens(text, file)) {
     const digest = digestOf(token);
-    known.set(digest.toString('latin1'), { digest, authentication: { kind: 'authenticated', identity } });
+    known.set(digest, {
+      digest: Buffer.from(digest),
+      authentication: Object.freeze({ kind: 'authenticated', identity }),
+    });
   }
+  // What an unknown token is compared with, so that it takes as long as a known one.
+  const nobody: KnownToken = { digest: Buffer.from(digestOf('')), authentication: refused };
   return {
     name: 'token-file',
     authenticate(credentials) {
@@ -44,10 +49,15 @@ export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authen
       if (bearer.kind === 'none') return none;
       if (bearer.kind === 'malformed') return malformed;
       const digest = digestOf(bearer.token);
-      const entry = known.get(digest.toString('latin1'));
-      return entry !== undefined && timingSafeEqual(entry.digest, digest) ? entry.authentication : refused;
+      const entry = known.get(digest) ?? nobody;
+      return timingSafeEqual(entry.digest, Buffer.from(digest)) ? entry.authentication : refused;
     },
   };
+}
+
+interface KnownToken {
+  readonly digest: Buffer;
+  readonly authentication: Authentication;
 }
 
 interface TokenLine {
