@@ -24,21 +24,16 @@ const tooManyWarrants: Decision = Object.freeze({
 const nothingGrants: Decision = Object.freeze(noOpinion());
 
 /** Words its reason when somebody reads it: that takes longer than the decision. */
-class GrantedByRbac implements Decision {
-  readonly decision = 'allow';
-  readonly #bond: Bond;
-
-  constructor(bond: Bond) {
-    this.#bond = bond;
-  }
-
-  get reason(): string {
-    const { binding, subject } = this.#bond;
-    return (
-      `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
-      ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}`
-    );
-  }
+function granted({ binding, subject }: Bond): Decision {
+  return {
+    decision: 'allow',
+    get reason() {
+      return (
+        `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
+        ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}`
+      );
+    },
+  };
 }
 
 /** Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. */
@@ -61,7 +56,7 @@ export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptio
       const identities = identitiesOf(identity);
       if (identities === undefined) return tooManyWarrants;
       const bond = policy.find(identities, verb, path);
-      return bond === undefined ? nothingGrants : new GrantedByRbac(bond);
+      return bond === undefined ? nothingGrants : granted(bond);
     },
   };
 }
