@@ -9,9 +9,15 @@ export interface TemporaryDirectory {
   remove(): void;
 }
 
+/** Those that a failed test did not get to remove. */
+const left = new Set<TemporaryDirectory>();
+process.once('exit', () => {
+  for (const directory of left) directory.remove();
+});
+
 export function temporaryDirectory(): TemporaryDirectory {
   const path = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-test-'));
-  return {
+  const directory: TemporaryDirectory = {
     path,
     write(name, text) {
       const file = join(path, name);
@@ -19,7 +25,10 @@ export function temporaryDirectory(): TemporaryDirectory {
       return file;
     },
     remove() {
+      left.delete(directory);
       rmSync(path, { recursive: true, force: true });
     },
   };
+  left.add(directory);
+  return directory;
 }
