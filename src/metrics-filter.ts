@@ -80,7 +80,7 @@ const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
 export function metricsFilter(options: MetricsFilterOptions): Middleware {
   const steps = guardSteps(options);
   const guard = chain([steps.alwaysAllow, steps.authenticate, steps.authorize, steps.serve]);
-  const entrance = chain([...(steps.audit === undefined ? [] : [steps.audit]), steps.classify]);
+  const entrance = chain([steps.audit, steps.classify]);
   return function metricsFilter(request, response, next) {
     entrance(request, response, (error) => {
       const isGuarded = requestState(request).classification?.kind === 'shard-level';
@@ -92,7 +92,8 @@ export function metricsFilter(options: MetricsFilterOptions): Middleware {
 
 /** The steps of the filter, each usable alone, sharing one set of options. */
 export interface GuardSteps {
-  readonly audit: Middleware | undefined;
+  /** Passes on untouched where nobody listens. */
+  readonly audit: Middleware;
   readonly classify: Middleware;
   readonly alwaysAllow: Middleware;
   readonly authenticate: Middleware;
@@ -116,7 +117,7 @@ export function guardSteps(
   const denialSuffix = denialSuffixes[serverKind];
   const onDecision: DecisionObserver = (authorizer, decision) => telemetry?.decision(authorizer, decision);
   return {
-    audit: onAuditEvent === undefined ? undefined : audit(onAuditEvent),
+    audit: onAuditEvent === undefined ? chain([]) : audit(onAuditEvent),
     classify: classifyPath({
       classifier: createPathClassifier({
         serverKind,

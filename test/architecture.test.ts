@@ -17,7 +17,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['exposition', 'rbac'],
   http: ['authentication', 'authorization', 'exposition', 'paths'],
   'metrics-filter.ts': ['authentication', 'authorization', 'exposition', 'http', 'paths', 'telemetry'],
-  server: ['http', 'metrics-filter.ts', 'paths', 'policy-sources', 'rbac'],
+  server: ['authentication', 'http', 'metrics-filter.ts', 'paths', 'policy-sources', 'rbac'],
   cli: [
     'authentication',
     'authorization',

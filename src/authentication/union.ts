@@ -1,4 +1,5 @@
 import type { Authenticator, Credentials } from './authenticator.js';
+import { errorClass } from './error-class.js';
 import { anonymousIdentity, withAuthenticatedGroup, type Identity } from './identity.js';
 
 /** Why one method did not accept what was presented; for the operator, never for the client. */
@@ -62,9 +63,4 @@ export function authenticatorUnion({
       ? { kind: 'authenticated', identity: anonymousIdentity, authenticator: 'anonymous' }
       : { kind: 'unauthenticated', refusals };
   };
-}
-
-/** A message may quote what was presented; the class cannot. */
-function errorClass(error: unknown): string {
-  return error instanceof Error ? error.constructor.name : typeof error;
 }

@@ -1,4 +1,5 @@
 import micromatch from 'micromatch';
+import { isHealthPath } from '../paths/health-paths.js';
 import type { Middleware } from './middleware.js';
 import { requestState } from './request-state.js';
 import { sendStatus } from './status.js';
@@ -10,7 +11,6 @@ export class AllowPathsError extends Error {
 }
 
 const maxGlobLength = 1024;
-const isHealth = (path: string): boolean => /^\/(?:livez|readyz|healthz)(?:\/|$)/.test(path);
 
 /**
  * Answers 404 to every path that no glob matches, before anyone is asked who he is: kube-rbac-proxy's
@@ -31,7 +31,7 @@ export function allowPaths(globs: readonly string[]): Middleware {
     const hasPath = classification?.kind === 'shard-level' || classification?.kind === 'other';
     if (
       hasPath &&
-      (isHealth(classification.path) || matchers.some((matches) => matches(classification.path)))
+      (isHealthPath(classification.path) || matchers.some((matches) => matches(classification.path)))
     ) {
       next();
       return;

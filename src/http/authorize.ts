@@ -1,3 +1,4 @@
+import { errorClass } from '../authentication/error-class.js';
 import type { ServerResponse } from 'node:http';
 import type { Authorizer } from '../authorization/authorizer.js';
 import { PolicyUnavailableError } from '../authorization/rbac.js';
@@ -6,7 +7,7 @@ import { goQuote } from '../paths/go-quote.js';
 import { parseRequestTarget } from '../paths/request-target.js';
 import { requestTarget, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { errorClass, sendInternalError, sendStatus } from './status.js';
+import { sendInternalError, sendStatus } from './status.js';
 
 export interface AuthorizeOptions {
   /** Asked in this order; the first opinion wins, and without one nothing is allowed. */

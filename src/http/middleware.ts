@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { errorClass } from '../authentication/error-class.js';
 
 /** A request as Node makes it; Express 4 and 5 remember its target before any router cuts it. */
 export type Request = IncomingMessage & { readonly originalUrl?: string; readonly baseUrl?: string };
@@ -59,7 +60,7 @@ export function tell(observer: () => void): void {
   try {
     observer();
   } catch (error) {
-    process.emitWarning(`an observer failed: ${error instanceof Error ? error.name : typeof error}`);
+    process.emitWarning(`an observer failed: ${errorClass(error)}`);
   }
 }
 

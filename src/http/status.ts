@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { errorClass } from '../authentication/error-class.js';
 import { goQuote } from '../paths/go-quote.js';
 import { isAnswered, requestTarget, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
@@ -68,10 +69,6 @@ export function sendInternalError(request: Request, response: ServerResponse, er
   }
   const target = goQuote(requestTarget(request).slice(0, 256));
   sendText(request, response, 500, `Internal Server Error: ${target}: ${errorClass(error)}\n`);
-}
-
-export function errorClass(error: unknown): string {
-  return error instanceof Error ? error.constructor.name : typeof error;
 }
 
 /** Begins an answer with what every answer carries; a proxy must never keep one of them. */

@@ -1,5 +1,6 @@
 import { cleanPath, locationOf } from './clean-path.js';
 import { goQuote } from './go-quote.js';
+import { healthPaths } from './health-paths.js';
 import { looksShardLevel } from './lookalike.js';
 import { parseRequestTarget } from './request-target.js';
 import { isClusterPath, isLogicalClusterName, isShardName, type Scope } from './scope.js';
@@ -32,7 +33,6 @@ export interface PathClassifierOptions {
   readonly endpoints: readonly string[];
 }
 
-const healthPaths: readonly string[] = ['/livez', '/readyz', '/healthz'];
 const unscoped: Scope = {};
 
 /** Whether a decoded path describes the whole process: `/metrics` and everything below `/metrics/`. */

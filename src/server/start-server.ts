@@ -1,3 +1,4 @@
+import { errorClass } from '../authentication/error-class.js';
 import { createServer, type Server } from 'node:https';
 import { Server as NetServer, type AddressInfo } from 'node:net';
 import express from 'express';
@@ -7,7 +8,7 @@ import { allowPaths } from '../http/allow-paths.js';
 import type { AuditEvent } from '../http/audit.js';
 import { chain, type Middleware } from '../http/middleware.js';
 import { requestState } from '../http/request-state.js';
-import { errorClass, sendInternalError, sendStatus } from '../http/status.js';
+import { sendInternalError, sendStatus } from '../http/status.js';
 import type { OpenPolicy } from '../policy-sources/open-policy.js';
 import { Connections } from './connections.js';
 import { health, pingCheck, type HealthCheck } from './health.js';
@@ -123,7 +124,7 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
     'all',
   );
   return chain([
-    ...(steps.audit === undefined ? [] : [steps.audit]),
+    steps.audit,
     steps.classify,
     ...(options.allowPaths === undefined ? [] : [allowPaths(options.allowPaths)]),
     steps.alwaysAllow,

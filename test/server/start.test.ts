@@ -5,8 +5,14 @@ import { renameSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { clientCertificateAuthenticator, createCertificateVerifier, startServer } from '../../src/index.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import {
+  clientCertificateAuthenticator,
+  createCertificateVerifier,
+  startServer,
+  type CertificateVerifier,
+  type RunningServer,
+} from '../../src/index.js';
+import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
@@ -226,13 +232,8 @@ describe('start', () => {
 });
 
 describe('startServer', () => {
-  it('accepts a certificate that an intermediate authority of the client signed', async () => {
-    const root = await createAuthority({ commonName: 'client-ca' });
-    const intermediate = await root.issueAuthority({ commonName: 'team-ca' });
-    const serving = await root.issue({ commonName: 'localhost', usage: 'serverAuth' });
-    const client = await intermediate.issue({ commonName: 'scraper', usage: 'clientAuth' });
-    const verifier = createCertificateVerifier({ authorities: root.certificatePem });
-    const server = await startServer({
+  const startFor = (verifier: CertificateVerifier, serving: IssuedCertificate): Promise<RunningServer> =>
+    startServer({
       ...filterOptions({ authenticators: [clientCertificateAuthenticator({ verifier })] }),
       tls: {
         certificate: serving.certificatePem,
@@ -241,6 +242,14 @@ describe('startServer', () => {
       },
       logger: silent,
     });
+
+  it('accepts a certificate that an intermediate authority of the client signed', async () => {
+    const root = await createAuthority({ commonName: 'client-ca' });
+    const intermediate = await root.issueAuthority({ commonName: 'team-ca' });
+    const serving = await root.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const client = await intermediate.issue({ commonName: 'scraper', usage: 'clientAuth' });
+    const verifier = createCertificateVerifier({ authorities: root.certificatePem });
+    const server = await startFor(verifier, serving);
     const connection = new RawClient({
       port: server.port,
       cert: client.certificatePem + intermediate.certificatePem,
@@ -257,15 +266,7 @@ describe('startServer', () => {
     const client = await authority.issue({ commonName: 'scraper', usage: 'clientAuth' });
     let now = Date.now();
     const verifier = createCertificateVerifier({ authorities: authority.certificatePem, now: () => now });
-    const server = await startServer({
-      ...filterOptions({ authenticators: [clientCertificateAuthenticator({ verifier })] }),
-      tls: {
-        certificate: serving.certificatePem,
-        privateKey: serving.privateKeyPem,
-        requestCertificates: true,
-      },
-      logger: silent,
-    });
+    const server = await startFor(verifier, serving);
     const connection = new RawClient({
       port: server.port,
       cert: client.certificatePem,
