@@ -1,0 +1,43 @@
+/** One request to an API server, below the client's base path. */
+export interface ApiRequest {
+  readonly method: 'GET' | 'PATCH' | 'POST';
+  /** From the API's root: `/apis/rbac.authorization.k8s.io/v1/clusterroles`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: { readonly contentType: string; readonly json: unknown };
+  /** How long the answer's headers may take, credentials and connection included (ms). Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Ends the request, and the answer's body where it is still being read. */
+  readonly signal?: AbortSignal;
+}
+
+/** An answer whose headers have come. Its body has to be read, or the request's signal aborted. */
+export interface ApiResponse {
+  readonly status: number;
+  /** What `Retry-After` asks for (ms). */
+  readonly retryAfterMs?: number;
+  /** Rejects with ApiConnectionError where the connection breaks in the middle. */
+  readonly body: AsyncIterable<Buffer>;
+}
+
+/** Requests to one API server, with the credentials of a kubeconfig. */
+export interface ApiClient {
+  /** `https://host:port/base/path`, without credentials: for messages and to tell servers apart. */
+  readonly server: string;
+  /** `host:port`, for metric labels. */
+  readonly host: string;
+  /** @throws ApiConnectionError when no answer comes; any status resolves. */
+  send(request: ApiRequest): Promise<ApiResponse>;
+  /** Ends idle connections; requests under way are ended by their signals. */
+  close(): void;
+}
+
+/** What is told of each request, for `rest_client_*` metrics. */
+export interface RequestObservation {
+  readonly method: string;
+  readonly host: string;
+  /** The status, or `<error>` where none came. */
+  readonly code: string;
+  /** Until the answer's headers. */
+  readonly seconds: number;
+}

@@ -1,0 +1,54 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+
+/** PEM; intermediates stand behind the certificate. */
+export interface ClientCertificate {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
+const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE-----)?/g;
+
+/** What is wrong with a PEM bundle of authorities; undefined for one that can be used. */
+export function authoritiesFault(pem: string): string | undefined {
+  return unreadable(pem) ?? unusable({ ca: pem });
+}
+
+/** What is wrong with a PEM client certificate, intermediates behind it; undefined for one that can be used. */
+export function certificateFault(pem: string): string | undefined {
+  return unreadable(pem) ?? unusable({ cert: pem });
+}
+
+/** What is wrong with the PEM private key of a client certificate that can be used itself. */
+export function privateKeyFault(certificatePem: string, keyPem: string): string | undefined {
+  try {
+    const key = createPrivateKey(keyPem);
+    const [leaf] = certificatesIn(certificatePem);
+    if (leaf?.checkPrivateKey(key) !== true) return 'does not belong to the certificate';
+  } catch {
+    return 'holds no PEM private key without passphrase';
+  }
+  return unusable({ cert: certificatePem, key: keyPem });
+}
+
+/** OpenSSL passes over what it cannot read, and would then trust nobody without a word. */
+function unreadable(pem: string): string | undefined {
+  try {
+    return certificatesIn(pem).length === 0 ? 'holds no PEM certificate' : undefined;
+  } catch {
+    return 'holds a certificate that cannot be read';
+  }
+}
+
+function certificatesIn(pem: string): readonly X509Certificate[] {
+  return (pem.match(certificateBlock) ?? []).map((block) => new X509Certificate(block));
+}
+
+function unusable(material: SecureContextOptions): string | undefined {
+  try {
+    createSecureContext(material);
+    return undefined;
+  } catch {
+    return 'is not accepted by OpenSSL';
+  }
+}

@@ -1,0 +1,241 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ApiClient, ApiRequest, RequestObservation } from '../../src/api-client/api-client.js';
+import { openApiClient, type OpenApiClientOptions } from '../../src/api-client/kubeconfig-client.js';
+import { packageVersion } from '../../src/server/version.js';
+import {
+  ask,
+  createApiSetting,
+  expectOpenConnections,
+  failure,
+  readText,
+  rejection,
+  type ApiSetting,
+} from './api-setting.js';
+import { answerOk, type Answer, type ApiServer } from './api-server.js';
+import { kubeconfigText } from './kubeconfig-text.js';
+
+let setting: ApiSetting;
+let server: ApiServer;
+let client: ApiClient;
+let answer: Answer;
+
+beforeEach(async () => {
+  answer = answerOk;
+  setting = await createApiSetting();
+  server = await setting.startServer((request, response) => {
+    answer(request, response);
+  });
+  client = await setting.open({ cluster: { server: server.url, ...setting.trusted } });
+});
+
+afterEach(() => setting.close());
+
+const get: ApiRequest = { method: 'GET', path: '/apis' };
+
+function open(path: string, options: Omit<OpenApiClientOptions, 'kubeconfig'> = {}): Promise<ApiClient> {
+  return setting.open({ cluster: { server: server.url + path, ...setting.trusted } }, options);
+}
+
+describe('a request', () => {
+  it.each([
+    ['', undefined, '/apis', ''],
+    ['/', undefined, '/apis', ''],
+    ['/clusters/root', undefined, '/clusters/root/apis', '/clusters/root'],
+    ['/clusters/root:org//', undefined, '/clusters/root:org/apis', '/clusters/root:org'],
+    ['', (path: string) => `${path}/services/cache`, '/services/cache/apis', '/services/cache'],
+    [
+      '/base/',
+      (path: string) => `${path}/services/cache/`,
+      '/base/services/cache/apis',
+      '/base/services/cache',
+    ],
+    ['/base', () => '/', '/apis', ''],
+    ['/base', () => 'clusters/root', '/clusters/root/apis', '/clusters/root'],
+  ])('to a server at %j goes below its path', async (path, basePath, url, base) => {
+    const based = await open(path, basePath === undefined ? {} : { basePath });
+    await readText(await based.send(get));
+    expect(server.requests.at(-1)?.url).toBe(url);
+    expect(based.server).toBe(`${server.url}${base}`);
+    expect(based.host).toBe(`127.0.0.1:${server.port}`);
+  });
+
+  it.each([
+    ['https://kcp.example/', 'https://kcp.example:443', 'kcp.example:443'],
+    ['https://KCP.example:443/a', 'https://kcp.example:443/a', 'kcp.example:443'],
+    ['https://[::1]:6443', 'https://[::1]:6443', '[::1]:6443'],
+  ])('of the client of %s names server and port', async (url, named, host) => {
+    const other = await setting.open({ cluster: { server: url } });
+    expect([other.server, other.host]).toEqual([named, host]);
+  });
+
+  it('says what it wants and who asks', async () => {
+    await readText(await client.send({ ...get, query: { watch: 'true', labelSelector: 'a=b,c in (d)' } }));
+    const [request] = server.requests;
+    expect(request).toMatchObject({
+      method: 'GET',
+      headers: {
+        accept: 'application/json',
+        'accept-encoding': 'identity',
+        'user-agent': `kcp-metrics-filter/${packageVersion}`,
+        host: `127.0.0.1:${server.port}`,
+      },
+    });
+    const { pathname, searchParams } = new URL(request?.url ?? '', server.url);
+    expect([pathname, ...searchParams]).toEqual([
+      '/apis',
+      ['watch', 'true'],
+      ['labelSelector', 'a=b,c in (d)'],
+    ]);
+  });
+
+  it.each(['POST', 'PATCH'] as const)('by %s carries its body', async (method) => {
+    const received: string[] = [];
+    answer = (request, response) => {
+      request.setEncoding('utf8').on('data', (data: string) => received.push(data));
+      request.on('end', () => response.writeHead(201).end());
+    };
+    const body = { contentType: 'application/merge-patch+json', json: { name: 'ü', list: [1, null] } };
+    const response = await client.send({ method, path: '/apis', body });
+    expect([response.status, await readText(response)]).toEqual([201, '']);
+    expect(received.join('')).toBe('{"name":"ü","list":[1,null]}');
+    expect(server.requests[0]).toMatchObject({
+      method,
+      headers: { 'content-type': 'application/merge-patch+json', 'content-length': '29' },
+    });
+  });
+
+  it.each([204, 302, 401, 404, 410, 429, 500, 503])('resolves with status %i', async (status) => {
+    answer = (_, response) => response.writeHead(status, { Location: '/elsewhere' }).end();
+    expect(await ask(client)).toBe(status);
+    expect(server.requests.length).toBe(1);
+  });
+
+  it.each([
+    ['7', 7000],
+    ['100000', 300_000],
+    ['never', undefined],
+  ])('is told of Retry-After: %s', async (value, retryAfterMs) => {
+    answer = (_, response) => response.writeHead(429, { 'Retry-After': value }).end();
+    const response = await client.send(get);
+    expect(response.retryAfterMs).toBe(retryAfterMs);
+    await readText(response);
+  });
+
+  it('is observed: its status, or that none came', async () => {
+    const seen: RequestObservation[] = [];
+    const observed = await open('', { onRequest: (observation) => seen.push(observation) });
+    answer = (_, response) => response.writeHead(403).end();
+    await ask(observed);
+    await server.close();
+    await failure(observed);
+    const host = `127.0.0.1:${server.port}`;
+    expect(seen).toEqual([
+      { method: 'GET', host, code: '403', seconds: expect.any(Number) as number },
+      { method: 'GET', host, code: '<error>', seconds: expect.any(Number) as number },
+    ]);
+    expect(seen.every(({ seconds }) => seconds > 0 && seconds < 10)).toBe(true);
+  });
+
+  it('is not disturbed by who observes it', async () => {
+    const warned = once(process, 'warning') as Promise<[Error]>;
+    const observed = await open('', {
+      onRequest: () => {
+        throw new RangeError('secret');
+      },
+    });
+    expect(await ask(observed)).toBe(200);
+    const [{ message }] = await warned;
+    expect(message).toBe('a callback of the API client failed with RangeError');
+  });
+});
+
+describe('a body', () => {
+  it('comes while the server sends it', async () => {
+    const lines = ['{"type":"ADDED"}\n', '{"type":"BOOKMARK"}\n'];
+    let send: (line: string) => void = () => undefined;
+    answer = (_, response) => {
+      response.flushHeaders();
+      send = (line) => response.write(line);
+    };
+    const { body } = await client.send(get);
+    const chunks = body[Symbol.asyncIterator]();
+    for (const line of lines) {
+      send(line);
+      expect(String((await chunks.next()).value)).toBe(line);
+    }
+    await chunks.return?.();
+    await expectOpenConnections(server, 0);
+  });
+
+  it.each<[string, (response: ServerResponse) => void]>([
+    [
+      'a length that is not reached',
+      (response) => response.writeHead(200, { 'Content-Length': 100 }).write('{"a"'),
+    ],
+    ['chunks without the last', (response) => response.write('{"a"')],
+    [
+      'what is no chunk',
+      (response) => {
+        response.flushHeaders();
+        response.socket?.write('secret\r\n');
+      },
+    ],
+  ])('that breaks off is an error: %s', async (_, begin) => {
+    answer = (request, response) => {
+      begin(response);
+      setImmediate(() => request.socket.destroy());
+    };
+    const response = await client.send(get);
+    const error = await rejection(readText(response));
+    expect(error.message).toBe(`${client.server}: connection closed by the server (ECONNRESET)`);
+  });
+
+  it('ends when its request is aborted, and so does the connection', async () => {
+    const abort = new AbortController();
+    answer = (_, response) => response.write('begun');
+    const { body } = await client.send({ ...get, signal: abort.signal });
+    const chunks = body[Symbol.asyncIterator]();
+    await chunks.next();
+    const next = rejection(chunks.next());
+    abort.abort();
+    expect((await next).causeCode).toBe('ABORT_ERR');
+    await expectOpenConnections(server, 0);
+  });
+
+  it('that nobody reads ends when its request is aborted, and is not taken for whole', async () => {
+    const abort = new AbortController();
+    const response = await client.send({ ...get, signal: abort.signal });
+    abort.abort();
+    await expectOpenConnections(server, 0);
+    expect((await rejection(readText(response))).causeCode).toBe('ABORT_ERR');
+  });
+
+  it('that was read whole leaves nothing to abort', async () => {
+    const abort = new AbortController();
+    await readText(await client.send({ ...get, signal: abort.signal }));
+    abort.abort();
+    await ask(client);
+    expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1]);
+  });
+
+  it('is not waited for by those who stop reading', async () => {
+    answer = (_, response) => response.write('begun');
+    const { body } = await client.send(get);
+    for await (const chunk of body) {
+      expect(chunk.toString()).toBe('begun');
+      break;
+    }
+    await expectOpenConnections(server, 0);
+  });
+});
+
+describe('opening a client', () => {
+  it('rejects a kubeconfig that has to be mended, and asks nobody', async () => {
+    const kubeconfig = setting.directory.write('bad', kubeconfigText({ cluster: { server: 'nowhere' } }));
+    await expect(openApiClient({ kubeconfig })).rejects.toThrow(
+      `${kubeconfig}: clusters[0].cluster.server must be an http or https URL`,
+    );
+  });
+});
