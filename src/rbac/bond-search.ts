@@ -57,8 +57,7 @@ export class BondSearch {
 }
 
 function single(bond: Bond, roles: RolesByPattern, verb: string): Bond | undefined {
-  const verbs = roles.get(bond.reference);
-  return verbs !== undefined && coversVerb(verbs, verb) ? bond : undefined;
+  return grants(bond.reference, roles.get(bond.reference), verb) ? bond : undefined;
 }
 
 function bySubject(
@@ -67,8 +66,7 @@ function bySubject(
   verb: string,
 ): Bond | undefined {
   for (const [reference, bonds] of subject) {
-    const verbs = roles.get(reference);
-    if (verbs !== undefined && coversVerb(verbs, verb)) return anyOf(bonds);
+    if (grants(reference, roles.get(reference), verb)) return anyOf(bonds);
   }
   return undefined;
 }
@@ -80,7 +78,11 @@ function byPattern(
 ): Bond | undefined {
   for (const [reference, verbs] of roles) {
     const bonds = subject.get(reference);
-    if (bonds !== undefined && coversVerb(verbs, verb)) return anyOf(bonds);
+    if (bonds !== undefined && grants(reference, verbs, verb)) return anyOf(bonds);
   }
   return undefined;
+}
+
+function grants({ layer }: RoleReference, verbs: ReadonlySet<string> | undefined, verb: string): boolean {
+  return verbs !== undefined && layer.inForce && coversVerb(verbs, verb);
 }

@@ -2,7 +2,7 @@ import { BondSearch } from './bond-search.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import type { ClusterRoleBinding, PolicyObject, Subject } from './objects.js';
 import { RoleReference } from './role-reference.js';
-import { coversVerb, grantsOf, noGrants, type Grants } from './rules.js';
+import { coversVerb, grantsOf, noGrants, rulesOf, type Grants } from './rules.js';
 import { SubjectTable, type Bond } from './subject-table.js';
 import { subjectKey, type SubjectKey } from './subjects.js';
 import { UrlIndex } from './url-index.js';
@@ -14,6 +14,10 @@ export type PolicyChange =
   | { readonly type: 'delete'; readonly kind: PolicyObject['kind']; readonly name: string };
 
 interface Layer {
+  readonly name: string;
+  readonly isFallback: boolean;
+  /** Whether its bindings grant. */
+  inForce: boolean;
   readonly roles: Map<string, Grants>;
   readonly bindings: Map<string, ClusterRoleBinding>;
   readonly references: Map<string, RoleReference>;
@@ -39,7 +43,8 @@ interface KeyedSubject {
  * bindings nor with the roles, and a change costs what the changed object holds.
  *
  * Layers keep sources apart. A binding's role is looked for in its own layer, then in those named after it,
- * as kcp looks first into the root workspace and then into its bootstrap policy.
+ * as kcp looks first into the root workspace and then into its bootstrap policy. A fallback holds another
+ * layer's policy a second time: it grants nothing until it is put in force, and its roles are its own alone.
  */
 export class PolicyIndex {
   readonly #layers: ReadonlyMap<string, Layer>;
@@ -48,9 +53,16 @@ export class PolicyIndex {
   readonly #groups = new SubjectTable();
   readonly #search = new BondSearch();
 
-  constructor(layers: readonly string[]) {
+  /** Bindings' references whose role stands in no layer. */
+  readonly #unresolved = new Set<RoleReference>();
+
+  constructor(layers: readonly string[], fallbacks: ReadonlySet<string> = new Set()) {
     this.#layers = new Map(
-      layers.map((name) => [name, { roles: new Map(), bindings: new Map(), references: new Map() }]),
+      layers.map((name) => {
+        const isFallback = fallbacks.has(name);
+        const [roles, bindings, references] = [new Map(), new Map(), new Map()];
+        return [name, { name, isFallback, inForce: !isFallback, roles, bindings, references }];
+      }),
     );
   }
 
@@ -75,7 +87,7 @@ export class PolicyIndex {
     if (change.type === 'set') {
       const prepared = prepare(change.object);
       this.#search.forget();
-      this.#set(layerName, layer, prepared);
+      this.#set(layer, prepared);
       return;
     }
     this.#search.forget();
@@ -95,10 +107,62 @@ export class PolicyIndex {
     const goneBindings = new Set(layer.bindings.keys());
     for (const object of prepared) {
       (object.kind === 'ClusterRole' ? goneRoles : goneBindings).delete(object.name);
-      this.#set(layerName, layer, object);
+      this.#set(layer, object);
     }
     for (const name of goneBindings) this.#deleteBinding(layer, name);
     for (const name of goneRoles) this.#deleteRole(layer, name);
+  }
+
+  /**
+   * Replaces the objects of one kind, a step each; between two steps decisions may be made. What is gone goes
+   * first. A malformed object throws before anything has changed.
+   */
+  *replaceKind(
+    layerName: string,
+    kind: PolicyObject['kind'],
+    objects: readonly PolicyObject[],
+  ): Generator<undefined, void, undefined> {
+    const layer = this.#layer(layerName);
+    const names = new Set<string>();
+    for (const object of objects) {
+      if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
+      names.add(prepare(object).name);
+      yield;
+    }
+    // A map may lose members while it is walked.
+    for (const name of (kind === 'ClusterRole' ? layer.roles : layer.bindings).keys()) {
+      if (!names.has(name)) this.apply(layerName, { type: 'delete', kind, name });
+      yield;
+    }
+    for (const object of objects) {
+      this.apply(layerName, { type: 'set', object });
+      yield;
+    }
+  }
+
+  /** Whether a layer's bindings grant. */
+  setInForce(layerName: string, inForce: boolean): void {
+    const layer = this.#layer(layerName);
+    if (layer.inForce === inForce) return;
+    layer.inForce = inForce;
+    this.#search.forget();
+  }
+
+  hasDanglingBindings(): boolean {
+    return this.#unresolved.size > 0;
+  }
+
+  /** All that a layer holds. Roles are worded anew from what they grant. */
+  objects(layerName: string): readonly PolicyObject[] {
+    const { roles, bindings } = this.#layer(layerName);
+    return [
+      ...Array.from(roles, ([name, grants]): PolicyObject => ({
+        kind: 'ClusterRole',
+        name,
+        rules: rulesOf(grants),
+      })),
+      ...bindings.values(),
+    ];
   }
 
   /** All bindings with the rules of their role, for offline questions; walks the whole policy. */
@@ -111,18 +175,23 @@ export class PolicyIndex {
     }
   }
 
-  /** Whether the role behind a reference grants `verb` on `path`. */
+  /** Whether the role behind a reference, where it is in force, grants `verb` on `path`. */
   covers(reference: RoleReference, verb: string, path: string): boolean {
+    if (!reference.layer.inForce) return false;
     return this.#urls.rolesFor(path).some((roles) => {
       const verbs = roles.get(reference);
       return verbs !== undefined && coversVerb(verbs, verb);
     });
   }
 
-  /** How many objects a layer holds. */
-  count(layerName: string): { readonly clusterRoles: number; readonly clusterRoleBindings: number } {
-    const { roles, bindings } = this.#layer(layerName);
-    return { clusterRoles: roles.size, clusterRoleBindings: bindings.size };
+  /** How many objects a layer holds, and whether they count. */
+  describe(layerName: string): {
+    readonly inForce: boolean;
+    readonly clusterRoles: number;
+    readonly clusterRoleBindings: number;
+  } {
+    const { inForce, roles, bindings } = this.#layer(layerName);
+    return { inForce, clusterRoles: roles.size, clusterRoleBindings: bindings.size };
   }
 
   #layer(name: string): Layer {
@@ -131,11 +200,11 @@ export class PolicyIndex {
     return layer;
   }
 
-  #set(layerName: string, layer: Layer, object: PreparedObject): void {
+  #set(layer: Layer, object: PreparedObject): void {
     if (object.kind === 'ClusterRole') {
       layer.roles.set(object.name, object.grants);
       this.#resolveAll(object.name);
-    } else this.#setBinding(layerName, layer, object.binding, object.subjects);
+    } else this.#setBinding(layer, object.binding, object.subjects);
   }
 
   #deleteRole(layer: Layer, name: string): void {
@@ -151,9 +220,11 @@ export class PolicyIndex {
   }
 
   #resolve(reference: RoleReference): void {
-    const grants = this.#grantsSeenFrom(reference.layer, reference.role);
+    const grants = this.#grantsSeenFrom(reference.layer.name, reference.role);
     this.#urls.remove(reference, reference.grants);
     reference.resolved = grants !== undefined;
+    if (reference.resolved) this.#unresolved.delete(reference);
+    else this.#unresolved.add(reference);
     reference.grants = grants ?? noGrants;
     this.#urls.add(reference, reference.grants);
   }
@@ -162,20 +233,16 @@ export class PolicyIndex {
     let reached = false;
     for (const [name, layer] of this.#layers) {
       reached ||= name === layerName;
-      const grants = reached ? layer.roles.get(roleName) : undefined;
+      const isSeen = reached && (name === layerName || !layer.isFallback);
+      const grants = isSeen ? layer.roles.get(roleName) : undefined;
       if (grants !== undefined) return grants;
     }
     return undefined;
   }
 
-  #setBinding(
-    layerName: string,
-    layer: Layer,
-    binding: ClusterRoleBinding,
-    subjects: readonly KeyedSubject[],
-  ): void {
+  #setBinding(layer: Layer, binding: ClusterRoleBinding, subjects: readonly KeyedSubject[]): void {
     this.#deleteBinding(layer, binding.name);
-    const reference = this.#reference(layerName, layer, binding.role);
+    const reference = this.#reference(layer, binding.role);
     reference.bindings += 1;
     for (const { key, subject } of subjects) {
       this.#table(key).tie(key.name, { binding, subject, reference });
@@ -195,13 +262,14 @@ export class PolicyIndex {
     reference.bindings -= 1;
     if (reference.bindings > 0) return;
     layer.references.delete(reference.role);
+    this.#unresolved.delete(reference);
     this.#urls.remove(reference, reference.grants);
   }
 
-  #reference(layerName: string, layer: Layer, role: string): RoleReference {
+  #reference(layer: Layer, role: string): RoleReference {
     const known = layer.references.get(role);
     if (known !== undefined) return known;
-    const reference = new RoleReference(layerName, role);
+    const reference = new RoleReference(layer, role);
     layer.references.set(role, reference);
     this.#resolve(reference);
     return reference;

@@ -1,38 +1,34 @@
 import type { EffectiveIdentity } from './effective-identities.js';
 import type { ClusterRoleBinding, PolicyObject } from './objects.js';
-import { PolicyIndex, type Bond, type PolicyChange } from './policy-index.js';
+import { PolicyIndex, type Bond } from './policy-index.js';
+import type { PolicySink } from './policy-sink.js';
+
+export type { PolicySink };
 
 /** Not yet read, in step with its source, or the last one known while its source is away. */
 export type PolicyState = 'syncing' | 'synced' | 'stale';
-
-/**
- * What a policy source writes to. Each call takes effect whole, before the next decision; one that throws for
- * a malformed object has no effect.
- */
-export interface PolicySink {
-  /** Replaces everything the source said before; the layer is synced from then on. */
-  replace(objects: readonly PolicyObject[]): void;
-  /** Applies one change; the layer is synced. */
-  apply(change: PolicyChange): void;
-  /** The source is away or unreadable: the last policy stays in force, and its age begins to count. */
-  markStale(reason: string): void;
-}
 
 /** What is known of one layer, for readiness, metrics and people. */
 export interface PolicyLayerStatus {
   readonly layer: string;
   readonly state: PolicyState;
-  /** Why it is stale. */
+  /** Why it is stale, or not loaded yet. */
   readonly reason?: string;
-  /** How long ago the source was last known to be in step (ms); 0 while synced. */
+  /** When the source was last known to be in step (ms since the epoch); undefined before the first time. */
+  readonly syncedAt?: number;
+  /** How long ago that was (ms); 0 while synced. */
   readonly ageMs: number;
+  /** Whether decisions are made on it: a fallback waits until it is needed. */
+  readonly inForce: boolean;
   readonly clusterRoles: number;
   readonly clusterRoleBindings: number;
 }
 
 export interface PolicyOptions {
-  /** A binding's role is looked for in its own layer, then in the later ones. */
+  /** A binding's role is looked for in its own layer, then in the later ones that are no fallback. */
   readonly layers: readonly string[];
+  /** Which layer decides in the place of another that cannot: not loaded yet, or stale for too long. */
+  readonly fallbacks?: ReadonlyMap<string, string>;
   /** How long a stale layer may decide (ms). Default: for ever. */
   readonly maxStalenessMs?: number;
   /** Called after each change. */
@@ -42,22 +38,46 @@ export interface PolicyOptions {
 }
 
 interface LayerState {
+  readonly name: string;
   state: PolicyState;
   reason?: string;
+  /** While stale: when the source was last in step. */
   staleSince: number;
+  syncedAt?: number;
+}
+
+/** A layer that has to be able to decide, and what may do so for it. */
+interface Seat {
+  readonly primary: LayerState;
+  readonly fallback?: LayerState;
 }
 
 /** The policy in force: its layers, and whether they may be relied on. */
 export class Policy {
   readonly #index: PolicyIndex;
-  readonly #states: Map<string, LayerState>;
+  readonly #states: ReadonlyMap<string, LayerState>;
+  readonly #seats: readonly Seat[];
   readonly #maxStalenessMs: number;
   readonly #onChange: (policy: Policy) => void;
   readonly #now: () => number;
 
-  constructor({ layers, maxStalenessMs = Infinity, onChange, now = Date.now }: PolicyOptions) {
-    this.#index = new PolicyIndex(layers);
-    this.#states = new Map(layers.map((layer) => [layer, { state: 'syncing', staleSince: 0 }]));
+  constructor({
+    layers,
+    fallbacks = new Map(),
+    maxStalenessMs = Infinity,
+    onChange,
+    now = Date.now,
+  }: PolicyOptions) {
+    const isFallback = new Set(fallbacks.values());
+    this.#index = new PolicyIndex(layers, isFallback);
+    this.#states = new Map(layers.map((name) => [name, { name, state: 'syncing', staleSince: 0 }]));
+    this.#seats = layers
+      .filter((name) => !isFallback.has(name))
+      .map((name) => {
+        const fallback = fallbacks.get(name);
+        const primary = this.#state(name);
+        return fallback === undefined ? { primary } : { primary, fallback: this.#state(fallback) };
+      });
     this.#maxStalenessMs = maxStalenessMs;
     this.#onChange = onChange ?? (() => undefined);
     this.#now = now;
@@ -65,10 +85,10 @@ export class Policy {
 
   /** Where the source of one layer writes to. */
   sink(layer: string): PolicySink {
-    const state = this.#states.get(layer);
-    if (state === undefined) throw new RangeError(`no policy layer ${JSON.stringify(layer)}`);
+    const state = this.#state(layer);
     const synced = (): void => {
       state.state = 'synced';
+      state.syncedAt = this.#now();
       delete state.reason;
       this.#onChange(this);
     };
@@ -77,17 +97,26 @@ export class Policy {
         this.#index.replace(layer, objects);
         synced();
       },
+      replaceKind: (kind, objects) => this.#replaceKind(layer, kind, objects),
       apply: (change) => {
         this.#index.apply(layer, change);
-        synced();
+        this.#onChange(this);
       },
-      markStale: (reason) => {
+      markSynced: synced,
+      markStale: (reason, since = this.#now()) => {
         // Before the first sync there is nothing that could be stale.
         if (state.state === 'synced') {
           state.state = 'stale';
-          state.staleSince = this.#now();
+          state.staleSince = since;
+          state.syncedAt = since;
         }
         state.reason = reason;
+        this.#onChange(this);
+      },
+      restore: (objects, syncedAt, reason) => {
+        if (state.state !== 'syncing') return;
+        this.#index.replace(layer, objects);
+        Object.assign(state, { state: 'stale', staleSince: syncedAt, syncedAt, reason });
         this.#onChange(this);
       },
     };
@@ -95,41 +124,84 @@ export class Policy {
 
   /** Why no decision may be made on this policy, or undefined when one may. */
   unavailable(): string | undefined {
-    for (const [layer, { state, staleSince }] of this.#states) {
-      if (state === 'syncing') return `policy layer ${JSON.stringify(layer)} is not loaded yet`;
-      if (state === 'stale' && this.#now() - staleSince > this.#maxStalenessMs) {
-        return `policy layer ${JSON.stringify(layer)} is stale for too long`;
-      }
+    for (const seat of this.#seats) {
+      const fault = this.#settle(seat);
+      if (fault !== undefined) return fault;
     }
     return undefined;
   }
 
-  /** What grants `verb` on `path` to one of the identities, if anything does. */
+  /** What grants `verb` on `path` to one of the identities, if anything does; asked where it is available. */
   find(identities: readonly EffectiveIdentity[], verb: string, path: string): Bond | undefined {
     return this.#index.find(identities, verb, path);
   }
 
   status(): readonly PolicyLayerStatus[] {
-    return [...this.#states].map(([layer, { state, reason, staleSince }]) => ({
-      layer,
+    this.unavailable();
+    return [...this.#states.values()].map(({ name, state, reason, staleSince, syncedAt }) => ({
+      layer: name,
       state,
       ...(reason === undefined ? {} : { reason }),
-      ageMs: state === 'stale' ? this.#now() - staleSince : 0,
-      ...this.#index.count(layer),
+      ...(syncedAt === undefined ? {} : { syncedAt: state === 'synced' ? this.#now() : syncedAt }),
+      ageMs: state === 'stale' ? Math.max(0, this.#now() - staleSince) : 0,
+      ...this.#index.describe(name),
     }));
   }
 
-  /** Bindings whose role stands in no layer: they grant nothing, which is seldom what was meant. */
-  danglingBindings(): readonly ClusterRoleBinding[] {
-    return [...this.#index.bindings()]
-      .filter(({ reference }) => !reference.resolved)
-      .map(({ binding }) => binding);
+  /** All that a layer holds, as of now; for a snapshot. */
+  objects(layer: string): readonly PolicyObject[] {
+    return this.#index.objects(layer);
+  }
+
+  /**
+   * Bindings whose role stands in no layer: they grant nothing, which is seldom what was meant. Where there
+   * are any, they are looked for among all bindings: take them in steps.
+   */
+  *danglingBindings(): Generator<{ layer: string; binding: ClusterRoleBinding } | undefined> {
+    if (!this.#index.hasDanglingBindings()) return;
+    for (const { layer, binding, reference } of this.#index.bindings()) {
+      yield reference.resolved ? undefined : { layer, binding };
+    }
   }
 
   /** Every bond that grants `verb` on `path`; walks the whole policy, for offline questions. */
   *grantsOf(verb: string, path: string): Generator<{ layer: string; binding: ClusterRoleBinding }> {
+    this.unavailable();
     for (const { layer, binding, reference } of this.#index.bindings()) {
       if (this.#index.covers(reference, verb, path)) yield { layer, binding };
     }
+  }
+
+  #state(layer: string): LayerState {
+    const state = this.#states.get(layer);
+    if (state === undefined) throw new RangeError(`no policy layer ${JSON.stringify(layer)}`);
+    return state;
+  }
+
+  *#replaceKind(
+    layer: string,
+    kind: PolicyObject['kind'],
+    objects: readonly PolicyObject[],
+  ): Generator<undefined, void, undefined> {
+    yield* this.#index.replaceKind(layer, kind, objects);
+    this.#onChange(this);
+  }
+
+  /** Puts the layer in force that can decide: asked at each decision, since a layer grows too old by itself. */
+  #settle({ primary, fallback }: Seat): string | undefined {
+    const fault = this.#faultOf(primary);
+    if (fallback === undefined) return fault;
+    const isReplaced = fault !== undefined && this.#faultOf(fallback) === undefined;
+    this.#index.setInForce(primary.name, !isReplaced);
+    this.#index.setInForce(fallback.name, isReplaced);
+    return isReplaced ? undefined : fault;
+  }
+
+  #faultOf({ name, state, staleSince }: LayerState): string | undefined {
+    if (state === 'syncing') return `policy layer ${JSON.stringify(name)} is not loaded yet`;
+    if (state === 'stale' && this.#now() - staleSince > this.#maxStalenessMs) {
+      return `policy layer ${JSON.stringify(name)} is stale for too long`;
+    }
+    return undefined;
   }
 }

@@ -1,5 +1,12 @@
 import { noGrants, type Grants } from './rules.js';
 
+/** The layer whose bindings point to a role. */
+export interface ReferringLayer {
+  readonly name: string;
+  /** Whether its bindings grant. */
+  readonly inForce: boolean;
+}
+
 /**
  * The place that bindings of one layer and one role name share. Bindings point here and rules are looked up
  * here, so that a changed role costs as much as its rules, however many bindings name it.
@@ -11,7 +18,7 @@ export class RoleReference {
   bindings = 0;
 
   constructor(
-    readonly layer: string,
+    readonly layer: ReferringLayer,
     readonly role: string,
   ) {}
 }

@@ -19,6 +19,7 @@ export const noGrants: Grants = Object.freeze({ exact: nothing, prefix: nothing 
  * in; any other is met whole, case-sensitively, with no further wildcard.
  */
 export function grantsOf(rules: readonly PolicyRule[]): Grants {
+  if (rules.length === 0) return noGrants;
   const exact = new Map<string, ReadonlySet<string>>();
   const prefix = new Map<string, ReadonlySet<string>>();
   for (const rule of rules) {
@@ -28,6 +29,14 @@ export function grantsOf(rules: readonly PolicyRule[]): Grants {
     }
   }
   return { exact: listed(exact), prefix: listed(prefix) };
+}
+
+/** Rules that grant the same. */
+export function rulesOf({ exact, prefix }: Grants): readonly PolicyRule[] {
+  return [
+    ...exact.map(([url, verbs]) => ({ verbs: [...verbs], nonResourceURLs: [url] })),
+    ...prefix.map(([url, verbs]) => ({ verbs: [...verbs], nonResourceURLs: [`${url}*`] })),
+  ];
 }
 
 export function coversVerb(verbs: ReadonlySet<string>, verb: string): boolean {

@@ -5,7 +5,9 @@ import { PolicyIndex } from '../../src/rbac/policy-index.js';
 import { Policy } from '../../src/rbac/policy.js';
 
 // Few names, so that they meet often.
-const layers = ['root', 'bootstrap'] as const;
+const layers = ['root', 'cache', 'bootstrap'] as const;
+const fallback = 'cache';
+const newIndex = (): PolicyIndex => new PolicyIndex(layers, new Set([fallback]));
 type Layer = (typeof layers)[number];
 
 const roleName = fc.constantFrom('reader', 'writer', 'all', 'missing');
@@ -89,8 +91,16 @@ type Question = typeof question extends fc.Arbitrary<infer Value> ? Value : neve
 class LinearPolicy {
   readonly #objects: Readonly<Record<Layer, Map<string, PolicyObject>>> = {
     root: new Map(),
+    cache: new Map(),
     bootstrap: new Map(),
   };
+  /** As root is until the fallback takes its place. */
+  isFallbackInForce = false;
+
+  isInForce(layer: Layer): boolean {
+    if (layer === 'bootstrap') return true;
+    return (layer === fallback) === this.isFallbackInForce;
+  }
 
   set(layer: Layer, set: PolicyObject): void {
     this.#objects[layer].set(`${set.kind}/${set.name}`, set);
@@ -111,10 +121,13 @@ class LinearPolicy {
   /** Every binding that allows, by layer and name. */
   granting({ identities, verb: asked, path }: Question): readonly string[] {
     return layers.flatMap((layer, at) =>
-      this.objects(layer)
+      (this.isInForce(layer) ? this.objects(layer) : [])
         .filter((candidate) => candidate.kind === 'ClusterRoleBinding')
         .filter(({ role: name, subjects }) => {
-          const seen = layers.slice(at).flatMap((later) => this.objects(later));
+          const seen = layers
+            .slice(at)
+            .filter((later) => later === layer || later !== fallback)
+            .flatMap((later) => this.objects(later));
           const found = seen.find((other) => other.kind === 'ClusterRole' && other.name === name);
           return (
             found?.kind === 'ClusterRole' &&
@@ -148,7 +161,7 @@ function expectSame(index: PolicyIndex, linear: LinearPolicy, asked: Question): 
     expect(granting).toEqual([]);
     return;
   }
-  expect(granting).toContain(`${found.reference.layer}/${found.binding.name}`);
+  expect(granting).toContain(`${found.reference.layer.name}/${found.binding.name}`);
   expect(found.binding.subjects).toContain(found.subject);
   expect(asked.identities.some((who) => applies(found.subject, who))).toBe(true);
 }
@@ -157,7 +170,11 @@ function expectSameHoldings(index: PolicyIndex, linear: LinearPolicy): void {
   for (const layer of layers) {
     const held = linear.objects(layer);
     const clusterRoles = held.filter(({ kind }) => kind === 'ClusterRole').length;
-    expect(index.count(layer)).toEqual({ clusterRoles, clusterRoleBindings: held.length - clusterRoles });
+    expect(index.describe(layer)).toEqual({
+      inForce: linear.isInForce(layer),
+      clusterRoles,
+      clusterRoleBindings: held.length - clusterRoles,
+    });
   }
   const listed = [...index.bindings()].map(({ layer, binding: { name } }) => `${layer}/${name}`);
   const held = layers.flatMap((layer) =>
@@ -205,6 +222,21 @@ const step = fc.oneof(
       objects: fc.array(object, { maxLength: 8 }),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('replaceKind' as const),
+      layer,
+      kind: fc.constantFrom('ClusterRole' as const, 'ClusterRoleBinding' as const),
+      objects: fc.array(object, { maxLength: 8 }),
+      // Asked between two steps: nobody is granted what neither the old policy nor the new one grants.
+      question,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('force' as const), isFallbackInForce: fc.boolean() }),
+  },
   // Questions between the changes: what is remembered of one must not outlive the next.
   { weight: 4, arbitrary: fc.record({ type: fc.constant('ask' as const), question }) },
 );
@@ -225,9 +257,36 @@ function take(index: PolicyIndex, linear: LinearPolicy, taken: Step): void {
       linear.clear(taken.layer);
       for (const one of taken.objects) linear.set(taken.layer, one);
       return;
+    case 'replaceKind': {
+      const objects = taken.objects.filter(({ kind }) => kind === taken.kind);
+      const old = linear.objects(taken.layer).filter(({ kind }) => kind === taken.kind);
+      const grantingBefore = linear.granting(taken.question);
+      for (const { name } of old) linear.delete(taken.layer, taken.kind, name);
+      for (const one of objects) linear.set(taken.layer, one);
+      const grantingAfter = linear.granting(taken.question);
+      const { identities, verb: asked, path } = taken.question;
+      const steps = index.replaceKind(taken.layer, taken.kind, objects);
+      while (steps.next().done !== true) {
+        const found = index.find(identities, asked, path);
+        if (found === undefined || hasDuplicates(objects)) continue;
+        const name = `${found.reference.layer.name}/${found.binding.name}`;
+        expect([...grantingBefore, ...grantingAfter]).toContain(name);
+      }
+      return;
+    }
+    case 'force':
+      index.setInForce('root', !taken.isFallbackInForce);
+      index.setInForce(fallback, taken.isFallbackInForce);
+      linear.isFallbackInForce = taken.isFallbackInForce;
+      return;
     case 'ask':
       expectSame(index, linear, taken.question);
   }
+}
+
+/** Of two objects of one name the last one counts, but between two steps the first may. */
+function hasDuplicates(objects: readonly PolicyObject[]): boolean {
+  return new Set(objects.map(({ name }) => name)).size < objects.length;
 }
 
 describe('the policy index', () => {
@@ -237,7 +296,7 @@ describe('the policy index', () => {
         fc.array(step, { maxLength: 30 }),
         fc.array(question, { maxLength: 10 }),
         (steps, questions) => {
-          const index = new PolicyIndex(layers);
+          const index = newIndex();
           const linear = new LinearPolicy();
           for (const taken of steps) take(index, linear, taken);
           for (const asked of questions) expectSame(index, linear, asked);
@@ -254,11 +313,14 @@ describe('the policy index', () => {
         fc.array(step, { maxLength: 30 }),
         fc.array(question, { maxLength: 15 }),
         (steps, questions) => {
-          const index = new PolicyIndex(layers);
+          const index = newIndex();
           const linear = new LinearPolicy();
           for (const taken of steps) take(index, linear, taken);
-          const fresh = new PolicyIndex(layers);
-          for (const name of layers) fresh.replace(name, linear.objects(name));
+          const fresh = newIndex();
+          // As a snapshot is: what the index says it holds.
+          for (const name of layers) fresh.replace(name, index.objects(name));
+          fresh.setInForce('root', !linear.isFallbackInForce);
+          fresh.setInForce(fallback, linear.isFallbackInForce);
           for (const asked of questions) {
             const { identities, verb: askedVerb, path } = asked;
             const granted = index.find(identities, askedVerb, path) !== undefined;
@@ -270,6 +332,7 @@ describe('the policy index', () => {
               .map(({ layer: name, binding: { name: bound } }) => `${name}/${bound}`)
               .sort();
           expect(dangling(index)).toEqual(dangling(fresh));
+          expect(index.hasDanglingBindings()).toBe(dangling(index).length > 0);
         },
       ),
       { numRuns: 700 },
@@ -283,7 +346,7 @@ describe('the policy index', () => {
         fc.boolean(),
         fc.array(question, { minLength: 5, maxLength: 15 }),
         (steps, byReplacing, questions) => {
-          const index = new PolicyIndex(layers);
+          const index = newIndex();
           const linear = new LinearPolicy();
           for (const taken of steps) take(index, linear, taken);
           for (const name of layers) {
@@ -291,7 +354,7 @@ describe('the policy index', () => {
             for (const { kind, name: deleted } of linear.objects(name)) {
               index.apply(name, { type: 'delete', kind, name: deleted });
             }
-            expect(index.count(name)).toEqual({ clusterRoles: 0, clusterRoleBindings: 0 });
+            expect(index.describe(name)).toMatchObject({ clusterRoles: 0, clusterRoleBindings: 0 });
           }
           for (const { identities, verb: asked, path } of questions) {
             expect(index.find(identities, asked, path)).toBeUndefined();
@@ -320,7 +383,7 @@ describe('the policy index', () => {
       name: `role-${at}`,
       rules: [{ verbs: ['get'], nonResourceURLs }],
     });
-    const index = new PolicyIndex(layers);
+    const index = newIndex();
     for (let at = 0; at < many; at += 1) {
       const isOthers = at % 2 === 0;
       set(index, roleOf(at, [isOthers ? '/metrics' : '/healthz']));
@@ -357,7 +420,7 @@ describe('the policy index', () => {
         fc.array(object, { maxLength: 3 }),
         fc.array(question, { maxLength: 10 }),
         (steps, into, before, broken, after, questions) => {
-          const index = new PolicyIndex(layers);
+          const index = newIndex();
           const linear = new LinearPolicy();
           for (const taken of steps) take(index, linear, taken);
           expect(() => {
@@ -393,12 +456,12 @@ describe('the policy index', () => {
       sink.replace([good, broken]);
     }).toThrow(TypeError);
     expect(policy.status()).toEqual([
-      { layer: 'root', state: 'syncing', ageMs: 0, clusterRoles: 0, clusterRoleBindings: 0 },
+      { layer: 'root', state: 'syncing', ageMs: 0, inForce: true, clusterRoles: 0, clusterRoleBindings: 0 },
     ]);
   });
 
   it('names the layer that it does not have', () => {
-    const index = new PolicyIndex(layers);
-    expect(() => index.count('nowhere')).toThrow('no policy layer "nowhere"');
+    const index = newIndex();
+    expect(() => index.describe('nowhere')).toThrow('no policy layer "nowhere"');
   });
 });
