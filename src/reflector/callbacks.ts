@@ -1,0 +1,17 @@
+/** Calls whoever listens. That one of them fails is warned of once, and changes nothing for the caller. */
+export class Callbacks {
+  #hasWarned = false;
+
+  /** @param owner what the warning calls the caller. */
+  constructor(readonly owner: string) {}
+
+  call(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      if (this.#hasWarned) return;
+      this.#hasWarned = true;
+      process.emitWarning(`${this.owner}: a callback failed: ${String(error)}`);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/** How long a reflector waits for what. */
+export interface ReflectorTiming {
+  /** The shortest a watch is asked to last (s); each takes its own length, so that not all end at once. */
+  readonly minWatchSeconds: number;
+  /** The longest a watch is asked to last (s). */
+  readonly maxWatchSeconds: number;
+  /** How long after its promised end a watch that says nothing is given up (ms). */
+  readonly watchGraceMs: number;
+  /** How long an answer's headers may take (ms). */
+  readonly headersMs: number;
+  /** How long a list may pause (ms). */
+  readonly listSilenceMs: number;
+  /** How long a resumed watch has to be quiet to count as caught up (ms). */
+  readonly catchUpMs: number;
+  /** A watch that ends earlier than this and brought nothing new counts as broken (ms). */
+  readonly shortWatchMs: number;
+  /** A watch that lasts longer than this makes up for earlier failures (ms). */
+  readonly steadyWatchMs: number;
+  /** The most that the first retry waits (ms); doubles with each failure. */
+  readonly backoffBaseMs: number;
+  /** The most that any retry waits (ms), unless the server asks for more. */
+  readonly backoffCapMs: number;
+  /** How long to work before others have the event loop (ms). */
+  readonly sliceMs: number;
+}
+
+export const defaultTiming: ReflectorTiming = {
+  minWatchSeconds: 45,
+  maxWatchSeconds: 60,
+  watchGraceMs: 10_000,
+  headersMs: 30_000,
+  listSilenceMs: 30_000,
+  catchUpMs: 100,
+  shortWatchMs: 1_000,
+  steadyWatchMs: 5_000,
+  backoffBaseMs: 250,
+  backoffCapMs: 15_000,
+  sliceMs: 4,
+};

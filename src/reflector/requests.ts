@@ -1,0 +1,53 @@
+import type { ApiClient } from '../api-client/api-client.js';
+import { listFirst, listPages, type First, type List, type ListOptions } from './list-pages.js';
+import type { ReflectorTiming } from './reflector-timing.js';
+import { TimeSlice } from './time-slice.js';
+import { WatchStream, type WatchListeners } from './watch-stream.js';
+
+export interface RequestsOptions {
+  readonly client: ApiClient;
+  readonly path: string;
+  readonly timing: ReflectorTiming;
+  readonly random: () => number;
+  /** Ends every request. */
+  readonly signal: AbortSignal;
+}
+
+/** What a reflector asks its server for. */
+export class Requests {
+  readonly #options: RequestsOptions;
+  readonly #listOptions: ListOptions;
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+    this.#listOptions = { ...options, slice: new TimeSlice(options.timing.sliceMs) };
+  }
+
+  /** See listPages. */
+  list<Item extends { readonly name: string }>(decode: (object: unknown) => Item): Promise<List<Item>> {
+    return listPages(this.#listOptions, decode);
+  }
+
+  /** See listFirst. */
+  first(): Promise<First> {
+    return listFirst(this.#listOptions);
+  }
+
+  /** Opens a watch for `use`, and closes it when that is done. @throws what `use` throws, and WatchStream.open. */
+  async watch(
+    query: Readonly<Record<string, string>>,
+    listeners: WatchListeners,
+    use: (stream: WatchStream) => Promise<void>,
+  ): Promise<void> {
+    const { timing, random } = this.#options;
+    const { minWatchSeconds, maxWatchSeconds } = timing;
+    const seconds = minWatchSeconds + Math.floor(random() * (maxWatchSeconds - minWatchSeconds + 1));
+    const stream = new WatchStream({ ...this.#listOptions, ...listeners, query, seconds });
+    try {
+      await stream.open();
+      await use(stream);
+    } finally {
+      await stream.close();
+    }
+  }
+}

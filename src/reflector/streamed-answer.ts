@@ -1,0 +1,145 @@
+import type { ApiClient, ApiResponse } from '../api-client/api-client.js';
+import { parseJson } from './malformed-error.js';
+import { failureOf, ReflectorFailure } from './reflector-failure.js';
+import { statusFailure } from './status-failure.js';
+
+const maxStatusBytes = 64 * 1024;
+
+export interface StreamedRequest {
+  readonly client: ApiClient;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  /** Ends it, wherever it is. */
+  readonly signal: AbortSignal;
+  /** How long the answer's headers may take (ms). */
+  readonly headersMs: number;
+  /** How long the answer may pause (ms). */
+  readonly silenceMs: number;
+  /** Told when nothing has come for `afterMs`, once in each pause. */
+  readonly quiet?: { readonly afterMs: number; readonly tell: () => void };
+}
+
+/**
+ * An answer of the API server, read while it comes. A peer that vanished without a word is noticed: whoever says
+ * nothing for too long is hung up on. Time counts only while the next bytes are waited for.
+ */
+export class StreamedAnswer {
+  /** How long the answer may pause (ms). */
+  silenceMs: number;
+  readonly #request: StreamedRequest;
+  readonly #ending = new AbortController();
+  readonly #end = (): void => {
+    this.#ending.abort();
+  };
+  #response: ApiResponse | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+  #quiet: NodeJS.Timeout | undefined;
+  #quietCheck: NodeJS.Immediate | undefined;
+  #stalled: ReflectorFailure | undefined;
+  #isComplete = false;
+
+  constructor(request: StreamedRequest) {
+    this.#request = request;
+    this.silenceMs = request.silenceMs;
+  }
+
+  /** Resolves when a success' headers have come. @throws ReflectorFailure for anything else. */
+  async open(): Promise<void> {
+    const { client, path, query, signal, headersMs } = this.#request;
+    signal.addEventListener('abort', this.#end, { once: true });
+    if (signal.aborted) this.#end();
+    this.#expectWithin(headersMs);
+    try {
+      this.#response = await client.send({
+        method: 'GET',
+        path,
+        query,
+        // The deadline here comes first, so that it is the one that is told of.
+        timeoutMs: headersMs * 2,
+        signal: this.#ending.signal,
+      });
+    } catch (error) {
+      throw this.#stalled ?? failureOf(error);
+    } finally {
+      this.#expectNothing();
+    }
+    const { status } = this.#response;
+    if (status < 200 || status > 299) throw await this.#refusal(this.#response);
+  }
+
+  /** The body's bytes. @throws ReflectorFailure where they stop coming before the end. */
+  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+    if (this.#response === undefined) return;
+    try {
+      this.#expectMore();
+      for await (const chunk of this.#response.body) {
+        this.#expectNothing();
+        yield chunk;
+        this.#expectMore();
+      }
+      this.#isComplete = true;
+    } catch (error) {
+      throw this.#stalled ?? failureOf(error);
+    } finally {
+      this.#expectNothing();
+    }
+  }
+
+  /** Ends what is left of it. */
+  close(): void {
+    this.#expectNothing();
+    this.#request.signal.removeEventListener('abort', this.#end);
+    // After a whole answer its connection serves the next.
+    if (!this.#isComplete) this.#end();
+  }
+
+  async #refusal(response: ApiResponse): Promise<ReflectorFailure> {
+    const { status, retryAfterMs } = response;
+    // The status tells enough where the body cannot be read.
+    const body = await this.#readText(response)
+      .then(parseJson)
+      .catch(() => undefined);
+    return statusFailure(status, body, retryAfterMs);
+  }
+
+  /** Empty for what is too large to be a Status. */
+  async #readText({ body }: ApiResponse): Promise<string> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    this.#expectWithin(this.#request.headersMs);
+    try {
+      for await (const chunk of body) {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > maxStatusBytes) return '';
+      }
+    } finally {
+      this.#expectNothing();
+    }
+    this.#isComplete = true;
+    return Buffer.concat(chunks).toString();
+  }
+
+  #expectMore(): void {
+    this.#expectWithin(this.silenceMs);
+    const { quiet } = this.#request;
+    if (quiet === undefined) return;
+    this.#quiet = setTimeout(() => {
+      // What came while this process was busy is read first; then this is not reached.
+      this.#quietCheck = setImmediate(quiet.tell);
+    }, quiet.afterMs);
+  }
+
+  #expectWithin(ms: number): void {
+    this.#deadline = setTimeout(() => {
+      this.#stalled = new ReflectorFailure('stalled', `nothing came for ${ms / 1000} s`);
+      this.#end();
+    }, ms);
+  }
+
+  #expectNothing(): void {
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#quiet);
+    clearImmediate(this.#quietCheck);
+  }
+}
