@@ -74,6 +74,17 @@ export {
 } from './rbac/policy.js';
 export type { PolicyChange } from './rbac/policy-index.js';
 export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy-sources/open-policy.js';
+export type { SnapshotResult } from './policy-sources/policy-snapshot.js';
+export {
+  cachePolicySource,
+  rootPolicySource,
+  systemAdminPolicySource,
+  type ApiServerObserver,
+  type ApiServerPolicySourceOptions,
+} from './policy-sources/api-server.js';
+export type { ReflectorFault } from './reflector/reflector-sink.js';
+export type { RequestObservation } from './api-client/api-client.js';
+export { KubeconfigError } from './api-client/kubeconfig-error.js';
 export type { PolicySource } from './policy-sources/policy-source.js';
 export {
   directoryPolicySource,
@@ -95,6 +106,7 @@ export {
 // Telemetry
 export { FilterMetrics } from './telemetry/filter-metrics.js';
 export { registerPolicyMetrics } from './telemetry/policy-metrics.js';
+export { PolicySourceMetrics } from './telemetry/policy-source-metrics.js';
 
 // The ready server
 export { startServer, type RunningServer, type ServerOptions } from './server/start-server.js';

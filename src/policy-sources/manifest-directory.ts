@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
+import { runInSlices } from './in-slices.js';
 import { ManifestError } from './manifest-error.js';
 import { readManifest, type Manifest } from './manifest.js';
 
 const manifestName = /^[^.].*\.(?:ya?ml|json)$/;
 const maxFileBytes = 64 * 1024 * 1024;
 const maxAttempts = 10;
-const sliceMs = 10;
 
 export interface DirectoryReading {
   /** In the order of the files' names. A file that did not change gives the same object again. */
@@ -82,7 +82,7 @@ export class ManifestDirectory {
     const digest = createHash('sha256').update(bytes).digest('base64');
     const known = this.#parsed.get(file);
     if (known?.digest === digest) return known.manifest;
-    const manifest = await parseInSlices(decode(bytes, file), file);
+    const manifest = await runInSlices(readManifest(decode(bytes, file), file));
     this.#parsed.set(file, { digest, manifest });
     this.onParsed(manifest);
     return manifest;
@@ -111,20 +111,6 @@ function decode(bytes: Buffer, file: string): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     throw new ManifestError(`${file}: is not UTF-8`, { cause: error });
-  }
-}
-
-/** Lets others have the event loop between documents: requests are decided while a policy is read. */
-async function parseInSlices(text: string, file: string): Promise<Manifest> {
-  await setImmediate();
-  const reading = readManifest(text, file);
-  let sliceEnd = performance.now() + sliceMs;
-  for (;;) {
-    const step = reading.next();
-    if (step.done === true) return step.value;
-    if (performance.now() < sliceEnd) continue;
-    await setImmediate();
-    sliceEnd = performance.now() + sliceMs;
   }
 }
 

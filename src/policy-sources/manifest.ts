@@ -1,5 +1,6 @@
 import type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from '../rbac/objects.js';
 import { Field } from './manifest-field.js';
+import { replicateAnnotation } from './kubernetes-object.js';
 import { ManifestError } from './manifest-error.js';
 import { readYamlDocuments } from './yaml-documents.js';
 
@@ -17,7 +18,6 @@ interface Findings {
 }
 
 const rbacVersion = 'rbac.authorization.k8s.io/v1';
-const replicateAnnotation = 'internal.kcp.io/replicate';
 
 /**
  * The ClusterRoles and ClusterRoleBindings of a manifest: YAML or JSON, any number of documents, lists
@@ -153,9 +153,15 @@ function clusterRoleBinding(object: Field, { warnings }: Findings): ClusterRoleB
       .get('subjects')
       .list()
       .map((field) => subject(field, warnings)),
-    replicated: metadata.get('annotations').has(replicateAnnotation),
+    replicated: isReplicated(metadata.get('annotations')),
     origin: object.where,
   };
+}
+
+/** An annotation without a value does nothing in kcp. */
+function isReplicated(annotations: Field): boolean {
+  const value = annotations.has(replicateAnnotation) ? annotations.get(replicateAnnotation).value : null;
+  return value !== null && value !== '';
 }
 
 function subject(field: Field, warnings: string[]): Subject {

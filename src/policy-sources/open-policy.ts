@@ -1,20 +1,33 @@
-import { Policy } from '../rbac/policy.js';
+import { Policy, type PolicyLayerStatus } from '../rbac/policy.js';
 import { bootstrapPolicy } from './bootstrap.js';
+import { builtInUntilSynced } from './built-in-until-synced.js';
 import type { PolicySource } from './policy-source.js';
+import { PolicySnapshot, type SnapshotResult } from './policy-snapshot.js';
 
 export interface OpenPolicyOptions {
   /** In this order; a binding's role is looked for in its own source, then in the later ones. */
   readonly sources: readonly PolicySource[];
-  /** Whether kcp's own roles and bindings (`rbac/bootstrap-policy.yaml`) stand behind them. Default true. */
-  readonly bootstrap?: boolean;
+  /** Which source decides in the place of another that cannot: its name by the other's. Default: none. */
+  readonly fallbacks?: ReadonlyMap<string, string>;
+  /**
+   * Whether kcp's own roles and bindings (`rbac/bootstrap-policy.yaml`) stand behind them; a source is followed
+   * instead, once it is in step. Default true.
+   */
+  readonly bootstrap?: boolean | PolicySource;
   /** How long a policy may decide after its source was lost (ms). Default: for ever. */
   readonly maxStalenessMs?: number;
+  /** File that keeps the policy of API servers over a restart. Default: none. */
+  readonly snapshotFile?: string;
+  /** Told of each reading and writing of the snapshot; the same failure once. */
+  readonly onSnapshot?: (result: SnapshotResult) => void;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
 }
 
 export interface OpenPolicy {
   readonly policy: Policy;
+  /** Resolves when every source has been in step once, or the time (ms) is over; to those that were not. */
+  settled(timeoutMs: number): Promise<readonly PolicyLayerStatus[]>;
   /** Stops following the sources; the last policy stays in force. */
   close(): Promise<void>;
 }
@@ -25,28 +38,82 @@ export const bootstrapLayer = 'bootstrap';
 /**
  * A policy that follows its sources.
  *
- * @throws what a source's `start` rejects with; then none is followed.
+ * @throws what a source's `open` or `start` rejects with; then none is followed.
  */
 export async function openPolicy({
   sources,
+  fallbacks,
   bootstrap = true,
   maxStalenessMs,
+  snapshotFile,
+  onSnapshot,
   onChange,
 }: OpenPolicyOptions): Promise<OpenPolicy> {
+  const followed =
+    typeof bootstrap === 'boolean' ? sources : [...sources, builtInUntilSynced(bootstrap, bootstrapPolicy())];
+  const listeners = new Set<() => void>();
   const policy = new Policy({
-    layers: [...sources.map(({ name }) => name), ...(bootstrap ? [bootstrapLayer] : [])],
+    layers: [...followed.map(({ name }) => name), ...(bootstrap === true ? [bootstrapLayer] : [])],
+    ...(fallbacks === undefined ? {} : { fallbacks }),
     ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
-    ...(onChange === undefined ? {} : { onChange }),
+    onChange: (changed) => {
+      onChange?.(changed);
+      for (const listener of listeners) listener();
+    },
   });
-  if (bootstrap) policy.sink(bootstrapLayer).replace(bootstrapPolicy());
+  if (bootstrap === true) policy.sink(bootstrapLayer).replace(bootstrapPolicy());
+  let snapshot: PolicySnapshot | undefined;
   const close = async (): Promise<void> => {
-    await Promise.all(sources.map((source) => source.close()));
+    await Promise.all(followed.map((source) => source.close()));
+    await snapshot?.close();
   };
   try {
-    await Promise.all(sources.map((source) => source.start(policy.sink(source.name))));
+    await Promise.all(followed.map(async (source) => source.open?.()));
+    if (snapshotFile !== undefined) {
+      const origins = new Map<string, string>();
+      const lookUpOrigins = (): void => {
+        for (const { name, origin } of followed) if (origin !== undefined) origins.set(name, origin);
+      };
+      lookUpOrigins();
+      // A kubeconfig may come to name another server while it is followed.
+      listeners.add(lookUpOrigins);
+      snapshot = await PolicySnapshot.open({
+        file: snapshotFile,
+        policy,
+        origins,
+        ...(onSnapshot === undefined ? {} : { onResult: onSnapshot }),
+      });
+      await snapshot.restore();
+      const { changed } = snapshot;
+      listeners.add(changed);
+    }
+    await Promise.all(followed.map((source) => source.start(policy.sink(source.name))));
   } catch (error) {
     await close();
     throw error;
   }
-  return { policy, close };
+  return { policy, settled: (timeoutMs) => settled(policy, listeners, timeoutMs), close };
+}
+
+async function settled(
+  policy: Policy,
+  listeners: Set<() => void>,
+  timeoutMs: number,
+): Promise<readonly PolicyLayerStatus[]> {
+  const missing = (): readonly PolicyLayerStatus[] =>
+    policy.status().filter(({ state }) => state === 'syncing');
+  await new Promise<void>((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      listeners.delete(look);
+      resolve();
+    };
+    const look = (): void => {
+      if (missing().length === 0) finish();
+    };
+    const timer = setTimeout(finish, timeoutMs);
+    listeners.add(look);
+    look();
+  });
+  return missing();
 }

@@ -146,8 +146,9 @@ function readinessChecks(open: OpenPolicy | undefined, isDraining: () => boolean
       name: `policy-${layer}`,
       check() {
         const status = open?.policy.status().find((candidate) => candidate.layer === layer);
-        if (status === undefined || status.state === 'syncing')
-          return { ok: false, remark: 'not loaded yet' };
+        if (status === undefined) return { ok: false };
+        // What is not in force keeps nobody waiting: a fallback, or what a fallback stands in for.
+        if (status.state === 'syncing') return { ok: !status.inForce, remark: 'not loaded yet' };
         // A stale policy goes on serving; why it is stale stands in the log, not in an answer to everybody.
         return status.state === 'stale'
           ? {

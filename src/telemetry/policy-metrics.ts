@@ -16,6 +16,26 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
     },
   });
   new Gauge({
+    name: `${prefix}_policy_last_sync_timestamp_seconds`,
+    help: 'When a policy layer was last known to be in step with its source, in seconds since the epoch.',
+    labelNames: ['layer'],
+    registers,
+    collect() {
+      for (const { layer, syncedAt } of status()) {
+        if (syncedAt !== undefined) this.set({ layer }, syncedAt / 1000);
+      }
+    },
+  });
+  new Gauge({
+    name: `${prefix}_policy_in_force`,
+    help: 'Whether decisions are made on a policy layer (1), or it waits as a fallback (0).',
+    labelNames: ['layer'],
+    registers,
+    collect() {
+      for (const { layer, inForce } of status()) this.set({ layer }, inForce ? 1 : 0);
+    },
+  });
+  new Gauge({
     name: `${prefix}_policy_state`,
     help: 'Whether a policy layer is in a state (1) or not (0).',
     labelNames: ['layer', 'state'],

@@ -25,8 +25,20 @@ class RecordingSink implements PolicySink {
     this.#record(objects.map(({ name }) => name));
   }
 
+  replaceKind(): never {
+    throw new Error('a directory is read whole');
+  }
+
   apply(): void {
     this.#record('apply');
+  }
+
+  markSynced(): void {
+    this.#record('synced');
+  }
+
+  restore(): void {
+    this.#record('restore');
   }
 
   markStale(reason: string): void {

@@ -19,7 +19,7 @@ const binding = `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata:
   name: readers
-  annotations: {internal.kcp.io/replicate: ''}
+  annotations: {internal.kcp.io/replicate: manual}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: ClusterRole
@@ -158,9 +158,13 @@ items:
 
   it.each([
     ['a replicate annotation of any value', 'true', true],
-    ['a replicate annotation without value', '', true],
-  ])('%s marks a binding as replicated', (_, value, replicated) => {
-    const text = binding.replace("{internal.kcp.io/replicate: ''}", `{internal.kcp.io/replicate: ${value}}`);
+    ['a replicate annotation without value', '', false],
+    ['a replicate annotation that is empty', "''", false],
+  ])('%s (%j): replicated is %s', (_, value, replicated) => {
+    const text = binding.replace(
+      '{internal.kcp.io/replicate: manual}',
+      `{internal.kcp.io/replicate: ${value}}`,
+    );
     expect(parseManifest(text, 'f').objects).toMatchObject([{ replicated }]);
   });
 
@@ -168,7 +172,7 @@ items:
     ['{other: x}', 'other annotations'],
     ['', 'none'],
   ])('is not replicated with annotations %j', (annotations) => {
-    const text = binding.replace("{internal.kcp.io/replicate: ''}", annotations);
+    const text = binding.replace('{internal.kcp.io/replicate: manual}', annotations);
     expect(parseManifest(text, 'f').objects).toMatchObject([{ replicated: false }]);
   });
 
@@ -366,7 +370,7 @@ describe('a manifest is refused for', () => {
     ],
     [
       'annotations that are a list',
-      () => bad(binding, "{internal.kcp.io/replicate: ''}", '[internal.kcp.io/replicate]'),
+      () => bad(binding, '{internal.kcp.io/replicate: manual}', '[internal.kcp.io/replicate]'),
       'f:5: metadata.annotations must be an object, not a list',
     ],
     [

@@ -1,0 +1,39 @@
+import type { PolicyObject } from '../rbac/objects.js';
+import type { PolicySource } from './policy-source.js';
+
+/**
+ * A source whose layer holds built-in objects until it is in step with its server for the first time: whoever may
+ * not read there, or cannot reach it, decides as if there were no server.
+ */
+export function builtInUntilSynced(source: PolicySource, objects: readonly PolicyObject[]): PolicySource {
+  return {
+    name: source.name,
+    open: async () => {
+      await source.open?.();
+    },
+    async start(sink) {
+      sink.replace(objects);
+      let hasSynced = false;
+      await source.start({
+        replace: (all) => {
+          sink.replace(all);
+        },
+        replaceKind: (kind, all) => sink.replaceKind(kind, all),
+        apply: (change) => {
+          sink.apply(change);
+        },
+        markSynced() {
+          hasSynced = true;
+          sink.markSynced();
+        },
+        markStale(reason, since) {
+          if (hasSynced) sink.markStale(reason, since);
+        },
+        restore: (all, syncedAt, reason) => {
+          sink.restore(all, syncedAt, reason);
+        },
+      });
+    },
+    close: () => source.close(),
+  };
+}

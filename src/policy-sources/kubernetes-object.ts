@@ -1,0 +1,105 @@
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '../rbac/objects.js';
+
+/** An object that an API server sent and that cannot be read as what it was asked for. */
+export class MalformedObjectError extends Error {
+  override readonly name = 'MalformedObjectError';
+  readonly code = 'ERR_MALFORMED_OBJECT';
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** kcp copies a binding to other shards only with it, whatever its value, as long as it has one. */
+export const replicateAnnotation = 'internal.kcp.io/replicate';
+
+/** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedObjectError */
+export function clusterRoleOf(object: unknown): ClusterRole {
+  const fields = fieldsOf(object, 'object');
+  return {
+    kind: 'ClusterRole',
+    name: nameOf(fields),
+    rules: listOf(fields['rules'], 'rules').flatMap(pathRule),
+  };
+}
+
+/** A ClusterRoleBinding as an API server sends it. @throws MalformedObjectError */
+export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
+  const fields = fieldsOf(object, 'object');
+  const roleRef = fieldsOf(fields['roleRef'], 'roleRef');
+  const annotations = fieldsOf(fieldsOf(fields['metadata'], 'metadata')['annotations'] ?? {}, 'annotations');
+  return {
+    kind: 'ClusterRoleBinding',
+    name: nameOf(fields),
+    role: shared(stringOf(roleRef['name'], 'roleRef.name')),
+    // An API server takes no other kind; should one ever do, its binding grants nothing here.
+    subjects:
+      roleRef['kind'] === 'ClusterRole' ? listOf(fields['subjects'], 'subjects').flatMap(subject) : [],
+    replicated: Object.hasOwn(annotations, replicateAnnotation) && annotations[replicateAnnotation] !== '',
+  };
+}
+
+function pathRule(rule: unknown): readonly PolicyRule[] {
+  const fields = fieldsOf(rule, 'rule');
+  const nonResourceURLs = stringsOf(fields['nonResourceURLs'], 'nonResourceURLs');
+  return nonResourceURLs.length === 0
+    ? []
+    : [{ verbs: stringsOf(fields['verbs'], 'verbs'), nonResourceURLs }];
+}
+
+/** Subjects of kinds that nobody can be are left out. */
+function subject(value: unknown): readonly Subject[] {
+  const fields = fieldsOf(value, 'subject');
+  const name = stringOf(fields['name'], 'subject.name');
+  switch (fields['kind']) {
+    case 'User':
+    case 'Group':
+      return [{ kind: fields['kind'], name }];
+    case 'ServiceAccount': {
+      const namespace = fields['namespace'];
+      return [
+        typeof namespace === 'string' && namespace !== ''
+          ? { kind: 'ServiceAccount', name, namespace: shared(namespace) }
+          : { kind: 'ServiceAccount', name },
+      ];
+    }
+    default:
+      return [];
+  }
+}
+
+function nameOf(object: Fields): string {
+  const name = stringOf(fieldsOf(object['metadata'], 'metadata')['name'], 'metadata.name');
+  if (name === '') throw new MalformedObjectError('metadata.name is empty');
+  return name;
+}
+
+function fieldsOf(value: unknown, what: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+  throw new MalformedObjectError(`${what} is no object`);
+}
+
+function listOf(value: unknown, what: string): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) return value;
+  throw new MalformedObjectError(`${what} is no list`);
+}
+
+function stringsOf(value: unknown, what: string): readonly string[] {
+  return listOf(value, what).map((item) => stringOf(item, what));
+}
+
+function stringOf(value: unknown, what: string): string {
+  if (typeof value === 'string') return value;
+  throw new MalformedObjectError(`${what} is no string`);
+}
+
+const maxShared = 10_000;
+const sharedStrings = new Map<string, string>();
+
+/** Bindings by the thousand name the same few roles: they hold one string between them. */
+function shared(text: string): string {
+  const known = sharedStrings.get(text);
+  if (known !== undefined) return known;
+  if (sharedStrings.size >= maxShared) sharedStrings.clear();
+  sharedStrings.set(text, text);
+  return text;
+}
