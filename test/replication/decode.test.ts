@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MalformedObjectError } from '../../src/policy-sources/kubernetes-object.js';
+import { decodeBinding, decodeRole } from '../../src/replication/decode.js';
+import { getMetrics, getPods, rootRole, sentBinding, sentRole } from './root-objects.js';
+
+describe('an object of root', () => {
+  it('is reduced to what decides', () => {
+    expect(decodeRole(sentRole('own', [getMetrics, getPods], 'manual'))).toEqual({
+      kind: 'ClusterRole',
+      name: 'own',
+      uid: 'uid-own',
+      resourceVersion: '1',
+      replicate: 'manual',
+      grants: { shardLevel: [{ url: '/metrics', verbs: ['get'] }], resources: true },
+    });
+    expect(decodeBinding(sentBinding('b', 'own'))).toEqual({
+      kind: 'ClusterRoleBinding',
+      name: 'b',
+      uid: 'uid-b',
+      resourceVersion: '1',
+      replicate: undefined,
+      role: 'own',
+      hasSubjects: true,
+    });
+  });
+
+  it('may leave out what Kubernetes leaves out', () => {
+    const metadata = { name: 'x', uid: 'u', resourceVersion: '1' };
+    expect(decodeRole({ metadata, rules: null }).grants).toEqual({ shardLevel: [], resources: false });
+    expect(decodeBinding({ metadata, roleRef: { name: 'own' } })).toMatchObject({ hasSubjects: false });
+  });
+
+  it('grants no resources by a rule that names none', () => {
+    expect(rootRole('own', [{ verbs: ['get'], resources: [] }]).grants.resources).toBe(false);
+  });
+
+  it.each<[name: string, object: unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['a list', []],
+    ['no metadata', { roleRef: { name: 'own' } }],
+    ['no name', { metadata: { uid: 'u', resourceVersion: '1' }, roleRef: { name: 'own' } }],
+    ['an empty name', { metadata: { name: '', uid: 'u', resourceVersion: '1' }, roleRef: { name: 'own' } }],
+    ['no resourceVersion', { metadata: { name: 'x', uid: 'u' }, roleRef: { name: 'own' } }],
+    ['no uid', { metadata: { name: 'x', resourceVersion: '1' }, roleRef: { name: 'own' } }],
+    ['no roleRef', { metadata: { name: 'x', uid: 'u', resourceVersion: '1' } }],
+    [
+      'an annotation that is no string',
+      {
+        metadata: {
+          name: 'x',
+          uid: 'u',
+          resourceVersion: '1',
+          annotations: { 'internal.kcp.io/replicate': true },
+        },
+        roleRef: { name: 'own' },
+      },
+    ],
+    [
+      'subjects that are no list',
+      { metadata: { name: 'x', uid: 'u', resourceVersion: '1' }, roleRef: { name: 'own' }, subjects: {} },
+    ],
+  ])('is refused with %s', (_name, object) => {
+    expect(() => decodeBinding(object)).toThrow(MalformedObjectError);
+  });
+
+  it.each<[rules: unknown]>([['all'], [[null]], [[{ verbs: 'get' }]], [[{ resources: [1] }]]])(
+    'is refused with rules %j',
+    (rules) => {
+      const metadata = { name: 'x', uid: 'u', resourceVersion: '1' };
+      expect(() => decodeRole({ metadata, rules })).toThrow(MalformedObjectError);
+    },
+  );
+
+  it('is refused in no other way, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(decodeRole, decodeBinding), (object, decode) => {
+        try {
+          decode(object);
+        } catch (error) {
+          expect(error).toBeInstanceOf(MalformedObjectError);
+        }
+      }),
+    );
+  });
+});
