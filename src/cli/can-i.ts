@@ -3,7 +3,9 @@ import { withAuthenticatedGroup, type Identity } from '../authentication/identit
 import type { Attributes } from '../authorization/authorizer.js';
 import { authorizerUnion, type Verdict } from '../authorization/union.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { authorizationFlags, authorizersOf, openPolicyOffline, policyFlags } from './policy-flags.js';
+import { authorizationFlags, authorizersOf } from './authorization-flags.js';
+import { openPolicyOffline } from './policy-flags.js';
+import { policySourceFlags } from './policy-source-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
 import { UsageError, usageError } from './usage-error.js';
 
@@ -26,7 +28,7 @@ export const extraFlag: Flag = {
     'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
 };
 
-export const canIFlags: readonly Flag[] = [user, group, ...policyFlags, ...authorizationFlags];
+export const canIFlags: readonly Flag[] = [user, group, ...policySourceFlags, ...authorizationFlags];
 
 /** Where answers go, and what is to be said beside them. */
 export interface Output {

@@ -1,104 +1,79 @@
-import { alwaysAllowGroups } from '../authorization/always-allow-groups.js';
-import { alwaysAllowPaths } from '../authorization/always-allow-paths.js';
-import type { Authorizer } from '../authorization/authorizer.js';
-import { rbacAuthorizer } from '../authorization/rbac.js';
-import { directoryPolicySource } from '../policy-sources/directory.js';
 import { openPolicy, type OpenPolicy } from '../policy-sources/open-policy.js';
-import type { PolicySource } from '../policy-sources/policy-source.js';
-import type { Policy } from '../rbac/policy.js';
-import { parseBoolean, parseChoice, parseDuration } from './flag-values.js';
-import { booleanOf, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
+import type { SnapshotResult } from '../policy-sources/policy-snapshot.js';
+import { DanglingBindingWarnings } from './dangling-binding-warnings.js';
+import { parseDuration } from './flag-values.js';
+import { valueOf, type Flag, type FlagValues } from './flags.js';
+import {
+  namesApiServer,
+  policySourcesOf,
+  sourceFlag,
+  type PolicySourceEvents,
+} from './policy-source-flags.js';
 import { UsageError, usageError } from './usage-error.js';
 
-export const rbacDir: Flag = {
-  name: '--rbac-dir',
-  value: 'directory',
-  description:
-    'directory of ClusterRole and ClusterRoleBinding manifests of the root workspace, reloaded on change',
-};
-export const bootstrapPolicyFlag: Flag = {
-  name: '--bootstrap-policy',
-  default: 'true',
-  description: "whether kcp's own roles and bindings stand behind those of the root workspace",
-};
 export const maxPolicyStaleness: Flag = {
   name: '--max-policy-staleness',
   value: 'duration',
   description: 'how long a policy may decide after its source was lost, such as 1h; without it, for ever',
 };
-export const alwaysAllowPathsFlag: Flag = {
-  name: '--authorization-always-allow-paths',
-  value: 'paths',
-  isList: true,
-  default: '/healthz,/readyz,/livez',
-  description: 'paths allowed to everybody; a single trailing * is a prefix',
-};
-export const alwaysAllowGroupsFlag: Flag = {
-  name: '--authorization-always-allow-groups',
-  value: 'groups',
-  isList: true,
-  default: 'system:masters',
-  description: 'groups allowed everything',
-};
-const authorizerNames = ['AlwaysAllowGroups', 'AlwaysAllowPaths', 'RBAC'] as const;
-export type AuthorizerName = (typeof authorizerNames)[number];
-
-const authorizationOrder: Flag = {
-  name: '--authorization-order',
-  value: 'authorizers',
-  isList: true,
-  default: authorizerNames.join(','),
+export const policySnapshot: Flag = {
+  name: '--policy-snapshot',
+  value: 'file',
   description:
-    'authorizers in the order they are asked, the first opinion wins; one that is left out is not asked',
+    'file that keeps the policy of the API servers over a restart: should they be down then, it is served from there, stale',
 };
 
-/** Where a policy comes from: every command that decides takes them. */
-export const policyFlags: readonly Flag[] = [rbacDir, bootstrapPolicyFlag];
+/** How a policy is kept, wherever it comes from. */
+export const policyKeepingFlags: readonly Flag[] = [maxPolicyStaleness, policySnapshot];
 
-/** Who is allowed, and in which order that is asked. */
-export const authorizationFlags: readonly Flag[] = [
-  alwaysAllowPathsFlag,
-  alwaysAllowGroupsFlag,
-  authorizationOrder,
-];
-
-export interface PolicyEvents {
-  /** What is written in the policy but will not do what was likely meant. */
-  readonly onWarning: (message: string) => void;
-  readonly onReload?: (
-    source: string,
-    result: { result: 'success' } | { result: 'failure'; message: string },
-  ) => void;
+export interface PolicyEvents extends PolicySourceEvents {
+  readonly onSnapshot?: (result: SnapshotResult) => void;
 }
 
-/** How a policy is kept, wherever it comes from. @throws UsageError naming the flag. */
-export function policyOptionsOf(values: FlagValues): {
-  readonly bootstrap: boolean;
-  readonly maxStalenessMs?: number;
-} {
-  const staleness = valueOf(values, maxPolicyStaleness);
-  return {
-    bootstrap: parseBoolean(bootstrapPolicyFlag.name, booleanOf(values, bootstrapPolicyFlag)),
-    ...(staleness === undefined ? {} : { maxStalenessMs: parseDuration(maxPolicyStaleness.name, staleness) }),
-  };
-}
-
-/** Opens the policy that the flags describe, and follows it. @throws UsageError naming the flag. */
+/**
+ * Opens the policy that the flags describe, and follows it. Gives API servers `waitMs` to answer.
+ *
+ * @throws UsageError naming the flag.
+ */
 export async function openPolicyOf(
   values: FlagValues,
-  { onWarning, onReload }: PolicyEvents,
+  events: PolicyEvents,
+  waitMs = 0,
 ): Promise<OpenPolicy> {
-  const options = {
-    ...policyOptionsOf(values),
-    sources: sourcesOf(values, onWarning, onReload),
-    onChange: danglingBindingWarnings(onWarning),
+  const { onWarning, onSnapshot } = events;
+  const snapshotFile = snapshotFileOf(values);
+  const warnings = new DanglingBindingWarnings(onWarning);
+  const open = await openPolicy({
+    ...policySourcesOf(values, events),
+    ...maxStalenessOf(values),
+    ...(snapshotFile === undefined ? {} : { snapshotFile }),
+    ...(onSnapshot === undefined ? {} : { onSnapshot }),
+    onChange: warnings.changed,
+  }).catch((error: unknown) => {
+    // A source's fault names its flag already.
+    throw error instanceof UsageError ? error : usageError(policySnapshot.name, error);
+  });
+  await open.settled(waitMs);
+  await warnings.look(open.policy);
+  return {
+    policy: open.policy,
+    settled: (timeoutMs) => open.settled(timeoutMs),
+    close: async () => {
+      warnings.close();
+      await open.close();
+    },
   };
-  try {
-    return await openPolicy(options);
-  } catch (error) {
-    throw usageError(rbacDir.name, error);
-  }
 }
+
+/** Reads what the flags say of the policy, so that a fault ends a start that needs none. @throws UsageError */
+export function checkPolicyFlags(values: FlagValues): void {
+  policySourcesOf(values, { onWarning: () => undefined });
+  maxStalenessOf(values);
+  snapshotFileOf(values);
+}
+
+/** How long a command that ends soon waits for API servers (ms). */
+const offlineTimeoutMs = 10_000;
 
 /** The policy for one answer: its warnings are printed once it is open, so that a fault is one line alone. */
 export async function openPolicyOffline(
@@ -106,87 +81,26 @@ export async function openPolicyOffline(
   printError: (line: string) => void,
 ): Promise<OpenPolicy> {
   const warnings: string[] = [];
-  const open = await openPolicyOf(values, { onWarning: (message) => warnings.push(message) });
-  warnings.forEach((message) => {
-    printError(message);
-  });
+  const events = { onWarning: (message: string) => warnings.push(message) };
+  const open = await openPolicyOf(values, events, offlineTimeoutMs);
+  const missing = (await open.settled(0)).map(
+    ({ layer, reason }) => `${sourceFlag(layer).name}: ${reason ?? 'the server has not answered'}`,
+  );
+  if (open.policy.unavailable() !== undefined) {
+    await open.close();
+    throw new UsageError(missing.join('; '));
+  }
+  for (const message of [...warnings, ...missing]) printError(message);
   return open;
 }
 
-/** A policy that is reloaded with ever new faults must not fill the memory with them. */
-const maxRemembered = 1000;
-
-function danglingBindingWarnings(warn: (message: string) => void): (policy: Policy) => void {
-  const said = new Set<string>();
-  return (policy) => {
-    for (const { name, role, origin = 'policy' } of policy.danglingBindings()) {
-      const message = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
-      if (said.has(message)) continue;
-      if (said.size >= maxRemembered) said.clear();
-      said.add(message);
-      warn(message);
-    }
-  };
+function snapshotFileOf(values: FlagValues): string | undefined {
+  const file = valueOf(values, policySnapshot);
+  if (file === undefined || namesApiServer(values)) return file;
+  throw new UsageError(`${policySnapshot.name}: needs --root-kubeconfig or --cache-kubeconfig`);
 }
 
-/** Whether any flag names a source. */
-export function namesPolicySource(values: FlagValues): boolean {
-  return valueOf(values, rbacDir) !== undefined;
-}
-
-function sourcesOf(
-  values: FlagValues,
-  onWarning: PolicyEvents['onWarning'],
-  onReload: PolicyEvents['onReload'],
-): readonly PolicySource[] {
-  const directory = valueOf(values, rbacDir);
-  if (directory === undefined) return [];
-  return [
-    directoryPolicySource({
-      directory,
-      onWarning,
-      onReload: (result) => onReload?.('directory', result),
-    }),
-  ];
-}
-
-/** The authorizers' names in the order they are asked. @throws UsageError naming the flag. */
-export function authorizationOrderOf(values: FlagValues): readonly AuthorizerName[] {
-  const order = listOf(values, authorizationOrder).map((name) =>
-    parseChoice(authorizationOrder.name, name, authorizerNames),
-  );
-  if (order.length === 0) throw new UsageError(`${authorizationOrder.name}: names no authorizer`);
-  const twice = order.find((name, at) => order.indexOf(name) !== at);
-  if (twice !== undefined) throw new UsageError(`${authorizationOrder.name}: ${twice} stands there twice`);
-  return order;
-}
-
-/** The paths that pass before anyone is asked who is there: none where the order leaves their authorizer out. */
-export function pathsAllowedToAll(values: FlagValues): readonly string[] {
-  const isAsked = authorizationOrderOf(values).includes('AlwaysAllowPaths');
-  return isAsked ? listOf(values, alwaysAllowPathsFlag) : [];
-}
-
-/** The authorizers in the order the flags give. @throws UsageError naming the flag. */
-export function authorizersOf(values: FlagValues, policy: Policy | undefined): readonly Authorizer[] {
-  // A pattern that cannot be read ends the start even where the order leaves its authorizer out.
-  const paths = pathsAuthorizer(values);
-  return authorizationOrderOf(values).flatMap((name) => {
-    switch (name) {
-      case 'AlwaysAllowGroups':
-        return [alwaysAllowGroups(listOf(values, alwaysAllowGroupsFlag))];
-      case 'AlwaysAllowPaths':
-        return [paths];
-      case 'RBAC':
-        return policy === undefined ? [] : [rbacAuthorizer({ policy })];
-    }
-  });
-}
-
-function pathsAuthorizer(values: FlagValues): Authorizer {
-  try {
-    return alwaysAllowPaths(listOf(values, alwaysAllowPathsFlag));
-  } catch (error) {
-    throw usageError(alwaysAllowPathsFlag.name, error);
-  }
+function maxStalenessOf(values: FlagValues): { readonly maxStalenessMs?: number } {
+  const staleness = valueOf(values, maxPolicyStaleness);
+  return staleness === undefined ? {} : { maxStalenessMs: parseDuration(maxPolicyStaleness.name, staleness) };
 }

@@ -2,7 +2,9 @@ import { Command, CommanderError, Option, type Help } from 'commander';
 import { packageVersion } from '../server/version.js';
 import { canI, canIFlags, extraFlag } from './can-i.js';
 import { demo } from './demo.js';
+import { doctor, outputFlag } from './doctor.js';
 import { addFlags, type FlagValues } from './flags.js';
+import { replicate, replicateFlags } from './replicate.js';
 import { start, startFlags } from './start.js';
 import { UsageError } from './usage-error.js';
 import { whoCan, whoCanFlags } from './who-can.js';
@@ -53,6 +55,15 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
     await server.close();
   });
 
+  addFlags(
+    configured(program.command('doctor'), terminal)
+      .description('check what start would need, without listening; exit code 1 with warnings, 2 with errors')
+      .addOption(new Option(`-o, ${outputFlag.name} <format>`, `${outputFlag.description} (default table)`)),
+    startFlags,
+  ).action(async (values: FlagValues) => {
+    finish(await doctor(values, terminal));
+  });
+
   configured(program.command('demo'), terminal)
     .description('start two shards and a cache server with throwaway keys and show who may scrape what')
     .option('--check', 'end after the table; exit code 0 when every answer is as expected, otherwise 1')
@@ -95,6 +106,15 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
     whoCanFlags,
   ).action(async (verb: string, path: string, values: FlagValues) => {
     finish(await whoCan({ verb, path }, values, terminal));
+  });
+
+  addFlags(
+    configured(program.command('replicate'), terminal).description(
+      "annotate root's bindings of shard-level paths, so that kcp copies them to every shard",
+    ),
+    replicateFlags,
+  ).action(async (values: FlagValues) => {
+    finish(await replicate(values, terminal));
   });
   return program;
 }

@@ -3,25 +3,16 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { registriesExposition } from '../exposition/registries.js';
 import type { AuditSink } from '../http/audit.js';
 import type { ServerKind } from '../paths/classify.js';
-import type { OpenPolicy } from '../policy-sources/open-policy.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
-import type { Logger } from '../server/logger.js';
 import { HeldBackLogger } from './held-back-logger.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
-import { registerPolicyMetrics } from '../telemetry/policy-metrics.js';
 import { authenticationFlags, authenticationOf } from './authentication-flags.js';
 import { parseChoice } from './flag-values.js';
 import { valueOf, type Flag, type FlagValues } from './flags.js';
-import {
-  authorizationFlags,
-  authorizersOf,
-  pathsAllowedToAll,
-  maxPolicyStaleness,
-  namesPolicySource,
-  openPolicyOf,
-  policyFlags,
-  policyOptionsOf,
-} from './policy-flags.js';
+import { authorizationFlags, authorizersOf, pathsAllowedToAll } from './authorization-flags.js';
+import { openFollowedPolicy } from './followed-policy.js';
+import { checkPolicyFlags, policyKeepingFlags } from './policy-flags.js';
+import { namesPolicySource, policySourceFlags } from './policy-source-flags.js';
 import { servingFlags, servingOf } from './serving-flags.js';
 import { UsageError } from './usage-error.js';
 
@@ -40,13 +31,25 @@ const logLevel: Flag = {
   description: `${logLevels.join(', ')}; debug writes one line a request`,
 };
 
+/** @throws UsageError naming the flag. */
+export function serverKindOf(values: FlagValues): ServerKind {
+  const given = valueOf(values, mode);
+  if (given === undefined) throw new UsageError(`${mode.name}: required: ${modes.join(' or ')}`);
+  return parseChoice(mode.name, given, modes);
+}
+
+/** @throws UsageError naming the flag. */
+export function logLevelOf(values: FlagValues): (typeof logLevels)[number] {
+  return parseChoice(logLevel.name, valueOf(values, logLevel) ?? '', logLevels);
+}
+
 export const startFlags: readonly Flag[] = [
   mode,
   ...servingFlags,
   ...authenticationFlags,
   ...authorizationFlags,
-  ...policyFlags,
-  maxPolicyStaleness,
+  ...policySourceFlags,
+  ...policyKeepingFlags,
   logLevel,
 ];
 
@@ -59,12 +62,9 @@ export async function start(
   values: FlagValues,
   { onAuditEvent }: { readonly onAuditEvent?: AuditSink } = {},
 ): Promise<RunningServer> {
-  const given = valueOf(values, mode);
-  if (given === undefined) throw new UsageError(`${mode.name}: required: ${modes.join(' or ')}`);
-  const serverKind = parseChoice(mode.name, given, modes);
-  const level = parseChoice(logLevel.name, valueOf(values, logLevel) ?? '', logLevels);
+  const serverKind = serverKindOf(values);
   const logger = new HeldBackLogger(
-    pino({ name: 'kcp-metrics-filter', level }, pino.destination({ fd: 2, sync: true })),
+    pino({ name: 'kcp-metrics-filter', level: logLevelOf(values) }, pino.destination({ fd: 2, sync: true })),
   );
 
   const { authenticators, anonymous, requestCertificates } = authenticationOf(values, serverKind);
@@ -75,8 +75,8 @@ export async function start(
   const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
   // A flag that cannot be read ends the start even where no policy needs it.
   authorizersOf(values, undefined);
-  policyOptionsOf(values);
-  const policy = hasPolicy ? await openFollowedPolicy(values, telemetry, logger) : undefined;
+  checkPolicyFlags(values);
+  const policy = hasPolicy ? await openFollowedPolicy(values, registry, telemetry, logger) : undefined;
   if (isSelfSigned)
     logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
   if (authenticators.length === 0) {
@@ -85,7 +85,6 @@ export async function start(
       `no --client-ca-file, --token-auth-file or --requestheader-client-ca-file: ${anonymous ? 'everybody is anonymous' : 'nothing but always-allow paths is answered'}`,
     );
   }
-  if (policy !== undefined) registerPolicyMetrics(registry, () => policy.policy.status());
   collectDefaultMetrics({ register: registry });
   try {
     const server = await startServer({
@@ -114,23 +113,6 @@ export async function start(
     if (isAddressFault(error)) throw new UsageError(`--bind-address, --secure-port: ${error.message}`);
     throw error;
   }
-}
-
-function openFollowedPolicy(
-  values: FlagValues,
-  telemetry: FilterMetrics,
-  logger: Logger,
-): Promise<OpenPolicy> {
-  return openPolicyOf(values, {
-    onWarning: (message) => {
-      logger.warn({}, message);
-    },
-    onReload: (source, result) => {
-      telemetry.policyReload(source, result.result);
-      if (result.result === 'failure') logger.error({ source }, result.message);
-      else logger.info({ source }, 'policy reloaded');
-    },
-  });
 }
 
 function isAddressFault(error: unknown): error is NodeJS.ErrnoException {

@@ -9,12 +9,12 @@ import {
   authorizationFlags,
   authorizationOrderOf,
   authorizersOf,
-  openPolicyOffline,
-  policyFlags,
   type AuthorizerName,
-} from './policy-flags.js';
+} from './authorization-flags.js';
+import { openPolicyOffline } from './policy-flags.js';
+import { policySourceFlags } from './policy-source-flags.js';
 
-export const whoCanFlags: readonly Flag[] = [...policyFlags, ...authorizationFlags];
+export const whoCanFlags: readonly Flag[] = [...policySourceFlags, ...authorizationFlags];
 
 export interface WhoCanRequest {
   readonly verb: string;

@@ -23,6 +23,16 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     write('twice.csv', 'secret-token,a,1\nsecret-token,b,2\n');
     write('quote.csv', 'secret-token,"a,1\n');
     write('groups.csv', 'secret-token,a,1,"g,"\n');
+    const kubeconfig = (server: string, context: string): string =>
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster: { server } }],
+        users: [{ name: 'u', user: { token: 'secret-token' } }],
+        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+        'current-context': context,
+      });
+    write('kubeconfig', kubeconfig('https://127.0.0.1:1', 'x'));
+    write('no-context', kubeconfig('https://127.0.0.1:1', 'y'));
+    write('plain-http', kubeconfig('http://127.0.0.1:1', 'x'));
     write('broken.yaml', 'kind: ClusterRole\nmetadata: {name: x\n');
     files.set('missing', `${directory.path}/missing`);
     files.set('policy', directory.path);
@@ -83,7 +93,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       /^--token-auth-file: .*groups\.csv:1: a group name is empty$/,
     ],
     ['--mode=shard --anonymous-auth=maybe', /^--anonymous-auth: "maybe" is not true or false$/],
-    ['--mode=shard --bootstrap-policy=0', /^--bootstrap-policy: "0" is not true or false$/],
+    ['--mode=shard --bootstrap-policy=0', /^--bootstrap-policy: "0" is not true, false or live$/],
     [
       '--mode=shard --authorization-always-allow-paths=/met*rics',
       /^--authorization-always-allow-paths: only trailing \*/,
@@ -95,10 +105,35 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --tls-cipher-suites=', /^--tls-cipher-suites: "" is unknown/],
     ['--mode=shard --max-policy-staleness=5', /^--max-policy-staleness: "5" is not a duration/],
     ['--mode=cache-server --max-policy-staleness=banana', /^--max-policy-staleness: "banana" is not a dura/],
-    ['--mode=cache-server --bootstrap-policy=maybe', /^--bootstrap-policy: "maybe" is not true or false$/],
+    [
+      '--mode=cache-server --bootstrap-policy=maybe',
+      /^--bootstrap-policy: "maybe" is not true, false or live$/,
+    ],
     ['--mode=shard --rbac-dir={missing}', /^--rbac-dir: .*missing/],
     ['--mode=shard --rbac-dir={policy}', /^--rbac-dir: .*broken\.yaml:\d+: /],
     ['--mode=cache-server --rbac-dir={missing}', /^--rbac-dir: .*missing/],
+    ['--mode=shard --root-kubeconfig={missing}', /^--root-kubeconfig: .*missing: cannot be read: ENOENT$/],
+    ['--mode=shard --root-kubeconfig={policy}', /^--root-kubeconfig: /],
+    ['--mode=shard --root-kubeconfig={tls.key}', /^--root-kubeconfig: .*tls\.key: /],
+    ['--mode=shard --root-kubeconfig={no-context}', /^--root-kubeconfig: .*no-context: .*current-context/],
+    ['--mode=shard --root-kubeconfig={plain-http}', /^--root-kubeconfig: .*plain-http: .*is plain http/],
+    ['--mode=shard --root-kubeconfig=', /^--root-kubeconfig: /],
+    ['--mode=cache-server --cache-kubeconfig={missing}', /^--cache-kubeconfig: .*missing: /],
+    ['--mode=shard --cache-kubeconfig={no-context}', /^--cache-kubeconfig: .*no-context: /],
+    ['--mode=shard --bootstrap-policy=live', /^--bootstrap-policy: live needs --root-kubeconfig$/],
+    ['--mode=shard --policy-snapshot={missing}', /^--policy-snapshot: needs --root-kubeconfig or --cache/],
+    [
+      '--mode=shard --root-kubeconfig={kubeconfig} --policy-snapshot={missing}/policy',
+      /^--policy-snapshot: .*missing\/policy: /,
+    ],
+    [
+      '--mode=shard --root-kubeconfig={kubeconfig} --policy-snapshot={policy}',
+      /^--policy-snapshot: .*: is not a regular file$/,
+    ],
+    [
+      '--mode=shard --root-kubeconfig={kubeconfig} --policy-snapshot={tls.key}',
+      /^--policy-snapshot: .*tls\.key: /,
+    ],
     ['--mode=shard --log-level=trace', /^--log-level: "trace" is not one of/],
   ];
 
@@ -107,7 +142,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       .split(' ')
       .filter((flag) => flag !== '')
       .map((flag) =>
-        flag.replace(/\{([a-z.]+)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'),
+        flag.replace(/\{([a-z.-]+)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'),
       );
     const hasPort = flags.includes('--secure-port');
     const { code, stdout, stderr } = await runCli([
@@ -136,6 +171,11 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i -f {broken.yaml}', /^--filename: .*document 1: /],
     ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
     ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
+    ['can-i get /metrics --root-kubeconfig={missing}', /^--root-kubeconfig: /],
+    ['can-i get /metrics --root-kubeconfig={kubeconfig}', /^--root-kubeconfig: .*ECONNREFUSED/],
+    ['replicate', /^--root-kubeconfig: required/],
+    ['replicate --root-kubeconfig={missing}', /^--root-kubeconfig: /],
+    ['replicate --root-kubeconfig={kubeconfig} --once=maybe', /^--once: "maybe" is not true or false$/],
     ['who-can get', /^error: missing required argument 'path'$/],
     ['no-such-command', /^error: unknown command 'no-such-command'$/],
   ])('%s', async (line, message) => {

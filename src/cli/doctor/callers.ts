@@ -1,0 +1,22 @@
+import type { Callers } from '../../diagnosis/subject-match.js';
+import { isGiven, type FlagValues } from '../flags.js';
+import { booleanOf } from '../flags.js';
+import { flagNamed } from './given-flags.js';
+
+/** The flags that make the server know somebody. */
+const methods = ['--requestheader-client-ca-file', '--client-ca-file', '--token-auth-file'] as const;
+
+/** Those of them that are given. */
+export function methodsIn(values: FlagValues): readonly string[] {
+  return methods.filter((name) => isGiven(values, flagNamed(name)));
+}
+
+/** Whom the server would find out, by its flags. */
+export function callersOf(values: FlagValues): Callers {
+  const given = methodsIn(values);
+  return {
+    authenticated: given.length > 0,
+    anonymous: booleanOf(values, flagNamed('--anonymous-auth')) !== 'false',
+    frontProxy: given.includes('--requestheader-client-ca-file'),
+  };
+}

@@ -1,0 +1,89 @@
+import { errorClass } from '../../authentication/error-class.js';
+import { finding, type Check, type Finding } from '../../diagnosis/finding.js';
+import type { ServerKind } from '../../paths/classify.js';
+import { authenticationOf } from '../authentication-flags.js';
+import { authorizersOf } from '../authorization-flags.js';
+import type { FlagValues } from '../flags.js';
+import { checkPolicyFlags } from '../policy-flags.js';
+import { servingOf } from '../serving-flags.js';
+import { logLevelOf, serverKindOf } from '../start.js';
+import { UsageError } from '../usage-error.js';
+import { partnerOf, withoutFlags } from './given-flags.js';
+
+export interface FlagReading {
+  /** The faults, or that there are none. */
+  readonly findings: readonly Finding[];
+  /** Without those that cannot be used. */
+  readonly usable: FlagValues;
+}
+
+/**
+ * Reads the flags as a start does, again and again without the flag that was at fault, until there is none: a
+ * start would stop at the first.
+ */
+export async function readFlags(values: FlagValues): Promise<FlagReading> {
+  const findings: Finding[] = [];
+  let usable = values;
+  for (const read of readers) {
+    for (;;) {
+      const fault = await faultOf(read, usable);
+      if (fault === undefined) break;
+      findings.push(fault);
+      const rest = withoutFlags(usable, [fault.subject, partnerOf(fault.subject)]);
+      if (Object.keys(rest).length === Object.keys(usable).length) break;
+      usable = rest;
+    }
+  }
+  return {
+    findings:
+      findings.length > 0 ? findings : [finding('ok', 'flag', 'command line', 'all flags can be read')],
+    usable,
+  };
+}
+
+/** Whose path rules apply; those of a shard where the flag cannot be read. */
+export function assumedServerKind(values: FlagValues): ServerKind {
+  try {
+    return serverKindOf(values);
+  } catch {
+    return 'shard';
+  }
+}
+
+type Reader = (values: FlagValues) => unknown;
+
+const readers: readonly Reader[] = [
+  serverKindOf,
+  logLevelOf,
+  (values) => servingOf(values, true),
+  (values) => authenticationOf(values, assumedServerKind(values)),
+  (values) => authorizersOf(values, undefined),
+  checkPolicyFlags,
+];
+
+/** What is said of the flag at fault. */
+async function faultOf(read: Reader, values: FlagValues): Promise<Finding | undefined> {
+  try {
+    await read(values);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UsageError)) {
+      return finding('error', 'flag', 'command line', `could not be read: ${errorClass(error)}`);
+    }
+    const [, flag = 'command line', message = error.message] =
+      /^(--[a-z-]+): (.*)$/s.exec(error.message) ?? [];
+    return finding('error', checkOf(flag), flag, message);
+  }
+}
+
+const checksOfFlags: Readonly<Record<string, Check>> = {
+  '--tls-cert-file': 'serving-certificate',
+  '--tls-private-key-file': 'serving-certificate',
+  '--client-ca-file': 'client-ca',
+  '--requestheader-client-ca-file': 'front-proxy-ca',
+  '--token-auth-file': 'authentication',
+};
+
+function checkOf(flag: string): Check {
+  return checksOfFlags[flag] ?? 'flag';
+}

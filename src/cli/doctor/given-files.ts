@@ -1,0 +1,48 @@
+import { stat } from 'node:fs/promises';
+import { fileFindings } from '../../diagnosis/file-checks.js';
+import { finding, type Finding } from '../../diagnosis/finding.js';
+import type { FlagValues } from '../flags.js';
+import { policySnapshot } from '../policy-flags.js';
+import { cacheKubeconfig, rootKubeconfig } from '../policy-source-flags.js';
+import { givenFiles, partnerOf, withoutFlags } from './given-flags.js';
+
+export interface FileReading {
+  readonly findings: readonly Finding[];
+  /** Without the files that cannot be read twice, or for ever. */
+  readonly values: FlagValues;
+}
+
+const secretFiles: ReadonlySet<string> = new Set([
+  '--tls-private-key-file',
+  '--token-auth-file',
+  rootKubeconfig.name,
+  cacheKubeconfig.name,
+]);
+
+/** Refused by their readers where they are no regular files. */
+const regularFiles: ReadonlySet<string> = new Set([rootKubeconfig.name, cacheKubeconfig.name]);
+
+/** Looks at the files that flags name, without reading them. A missing one is left to whoever reads it. */
+export async function lookAtFiles(given: FlagValues): Promise<FileReading> {
+  const findings: Finding[] = [];
+  let values = given;
+  for (const each of givenFiles(given)) {
+    // Whoever reads snapshots is strict about the place itself.
+    if (each.flag.name === policySnapshot.name) continue;
+    if (!regularFiles.has(each.flag.name) && (await isPipeOrDevice(each.file))) {
+      const message = 'is no regular file: a start may read it, but it cannot be looked at before';
+      findings.push(finding('warning', 'flag', each.subject, message));
+      values = withoutFlags(values, [each.flag.name, partnerOf(each.flag.name)]);
+    } else findings.push(...(await fileFindings({ ...each, isSecret: secretFiles.has(each.flag.name) })));
+  }
+  return { findings, values };
+}
+
+async function isPipeOrDevice(file: string): Promise<boolean> {
+  try {
+    const status = await stat(file);
+    return !status.isFile() && !status.isDirectory();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,48 @@
+import { keyOf, valueOf, type Flag, type FlagValues } from '../flags.js';
+import { startFlags } from '../start.js';
+
+/** A flag of `start`. Throws RangeError for a name that it does not have. */
+export function flagNamed(name: Flag['name']): Flag {
+  const flag = startFlags.find((candidate) => candidate.name === name);
+  if (flag === undefined) throw new RangeError(`start has no flag ${name}`);
+  return flag;
+}
+
+/** Makes no sense without the other, if there is one. */
+export function partnerOf(name: string): Flag['name'] | undefined {
+  switch (name) {
+    case '--tls-cert-file':
+      return '--tls-private-key-file';
+    case '--tls-private-key-file':
+      return '--tls-cert-file';
+    default:
+      return undefined;
+  }
+}
+
+/** The same as if flags had not been given. */
+export function withoutFlags(values: FlagValues, names: readonly (string | undefined)[]): FlagValues {
+  const keys = new Set(startFlags.filter(({ name }) => names.includes(name)).map(keyOf));
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.has(key)));
+}
+
+/** A flag that names a file, and what was given for it. */
+export interface GivenFile {
+  readonly flag: Flag;
+  readonly file: string;
+  /** What findings name. */
+  readonly subject: string;
+}
+
+export function givenFile(values: FlagValues, name: Flag['name']): GivenFile | undefined {
+  const flag = flagNamed(name);
+  const file = valueOf(values, flag);
+  return file === undefined ? undefined : { flag, file, subject: `${name} ${file}` };
+}
+
+/** All that are given. */
+export function givenFiles(values: FlagValues): readonly GivenFile[] {
+  return startFlags
+    .filter(({ value }) => value === 'file')
+    .flatMap(({ name }) => givenFile(values, name) ?? []);
+}

@@ -1,0 +1,136 @@
+import type { ApiClient } from '../api-client/api-client.js';
+import { openApiClient } from '../api-client/kubeconfig-client.js';
+import { oneLine } from '../api-client/one-line.js';
+import { bootstrapPolicy } from '../policy-sources/bootstrap.js';
+import { replicateAnnotation } from '../policy-sources/kubernetes-object.js';
+import { valueAfter } from '../replication/annotation-patch.js';
+import type { Change, Withdrawal } from '../replication/plan.js';
+import { ownWord } from '../replication/replicate-annotation.js';
+import type { ReplicationEvent } from '../replication/replication-event.js';
+import { Replicator } from '../replication/replicator.js';
+import { bootstrapRoleGrants } from '../replication/role-grants.js';
+import type { Output } from './can-i.js';
+import { parseBoolean } from './flag-values.js';
+import { booleanOf, valueOf, type Flag, type FlagValues } from './flags.js';
+import { rootKubeconfig } from './policy-source-flags.js';
+import { UsageError, usageError } from './usage-error.js';
+
+const once: Flag = {
+  name: '--once',
+  default: 'false',
+  description: 'look at what there is, change it and end; exit code 1 when something could not be changed',
+};
+const dryRun: Flag = {
+  name: '--dry-run',
+  default: 'false',
+  description: 'print what would be changed, and change nothing',
+};
+
+export const replicateFlags: readonly Flag[] = [rootKubeconfig, once, dryRun];
+
+/** Of what roles of many paths have to say. */
+const maxLineLength = 1024;
+
+/** Where it writes, and what ends it. */
+export interface ReplicateTerminal extends Output {
+  readonly stopRequested: () => Promise<void>;
+}
+
+/**
+ * Has kcp copy the bindings of the root workspace that let somebody scrape to every shard, until it is asked to
+ * stop. Resolves to the exit code.
+ *
+ * @throws UsageError naming the flag.
+ */
+export async function replicate(
+  values: FlagValues,
+  { print, printError, stopRequested }: ReplicateTerminal,
+): Promise<number> {
+  const isOnce = parseBoolean(once.name, booleanOf(values, once));
+  const isDryRun = parseBoolean(dryRun.name, booleanOf(values, dryRun));
+  const client = await clientOf(values, printError);
+  const replicator = new Replicator({
+    client,
+    bootstrap: bootstrapRoleGrants(bootstrapPolicy()),
+    isOnce,
+    isDryRun,
+    onEvent: (event) => {
+      (isOutcome(event) ? print : printError)(oneLine(lineOf(event), maxLineLength));
+    },
+  });
+  const running = replicator.run();
+  try {
+    await Promise.race([running, stopRequested()]);
+  } finally {
+    await replicator.close();
+    client.close();
+  }
+  return (await running) ? 0 : 1;
+}
+
+async function clientOf(values: FlagValues, onWarning: (message: string) => void): Promise<ApiClient> {
+  const kubeconfig = valueOf(values, rootKubeconfig);
+  if (kubeconfig === undefined) {
+    throw new UsageError(`${rootKubeconfig.name}: required: the kubeconfig of the root workspace`);
+  }
+  try {
+    return await openApiClient({ kubeconfig, onWarning });
+  } catch (error) {
+    throw usageError(rootKubeconfig.name, error);
+  }
+}
+
+/** What is asked for, rather than what stands in its way. */
+function isOutcome({ kind }: ReplicationEvent): boolean {
+  return kind === 'changed' || kind === 'skipped';
+}
+
+function lineOf(event: ReplicationEvent): string {
+  switch (event.kind) {
+    case 'changed':
+      return changeLine(event.change, event.isDryRun);
+    case 'skipped': {
+      const { name, role } = event.binding;
+      return `skipped ClusterRoleBinding ${JSON.stringify(name)} (ClusterRole ${JSON.stringify(role)} grants resources, too; annotate it by hand if other shards should have it)`;
+    }
+    case 'refused':
+      return `${objectOf(event.change)}: not changed: ${event.message}`;
+    case 'contested':
+      return `${objectOf(event.change)}: somebody else removes the annotation again and again; next try in ${seconds(event.delayMs)}`;
+    case 'retrying':
+      return `${event.message}; next try in ${seconds(event.delayMs)}`;
+    case 'lost':
+      return `out of step with root, nothing is changed: ${event.message}`;
+    case 'in-step':
+      return 'in step with root';
+    case 'gave-up':
+      return `gave up: ${event.message}`;
+  }
+}
+
+function changeLine(change: Change, isDryRun: boolean): string {
+  if (change.action === 'add') {
+    const grants = change.grants.map(({ url, verbs }) => `${verbs.join('/')} ${url}`).join(', ');
+    return `${isDryRun ? 'would annotate' : 'annotated'} ${objectOf(change)} (grants ${grants})`;
+  }
+  const removes = isDryRun ? 'would remove' : 'removed';
+  const what =
+    valueAfter(change) === undefined ? replicateAnnotation : `${ownWord} in ${replicateAnnotation}`;
+  return `${removes} ${what} from ${objectOf(change)} (${withdrawals[change.reason]})`;
+}
+
+const withdrawals: Readonly<Record<Withdrawal, string>> = {
+  'role-missing': 'its ClusterRole is gone',
+  'grants-no-shard-level-path': 'grants no shard-level path any more',
+  'grants-resources': 'grants resources, too',
+  'names-nobody': 'names nobody any more',
+  'not-bound': 'no ClusterRoleBinding needs it any more',
+};
+
+function objectOf({ object: { kind, name } }: Change): string {
+  return `${kind} ${JSON.stringify(name)}`;
+}
+
+function seconds(ms: number): string {
+  return `${Math.ceil(ms / 1000)} s`;
+}
