@@ -7,6 +7,7 @@ import { decisionsSection } from './decisions.mjs';
 import { memorySection } from './memory.mjs';
 import { pathsSection } from './paths.mjs';
 import { printSection, printSummary } from './report.mjs';
+import { syncSection } from './sync.mjs';
 import { throughputSection } from './throughput.mjs';
 
 // Memory first: what comes later leaves garbage of its own.
@@ -16,6 +17,7 @@ const sections = {
   changes: changesSection,
   paths: pathsSection,
   authentication: authenticationSection,
+  sync: syncSection,
   throughput: throughputSection,
 };
 
