@@ -10,23 +10,30 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   rbac: [],
   paths: [],
   pki: [],
-  'policy-sources': ['rbac'],
+  'api-client': [],
+  reflector: ['api-client'],
+  'policy-sources': ['api-client', 'rbac', 'reflector'],
+  replication: ['api-client', 'authorization', 'policy-sources', 'rbac', 'reflector'],
+  diagnosis: ['api-client', 'authentication', 'authorization', 'paths', 'policy-sources', 'rbac'],
   authentication: [],
   authorization: ['authentication', 'paths', 'rbac'],
   exposition: [],
-  telemetry: ['exposition', 'rbac'],
+  telemetry: ['exposition', 'policy-sources', 'rbac'],
   http: ['authentication', 'authorization', 'exposition', 'paths'],
   'metrics-filter.ts': ['authentication', 'authorization', 'exposition', 'http', 'paths', 'telemetry'],
   server: ['authentication', 'http', 'metrics-filter.ts', 'paths', 'policy-sources', 'rbac'],
   cli: [
+    'api-client',
     'authentication',
     'authorization',
+    'diagnosis',
     'exposition',
     'http',
     'paths',
     'pki',
     'policy-sources',
     'rbac',
+    'replication',
     'server',
     'telemetry',
   ],
@@ -78,7 +85,14 @@ describe('the arrows between rooms', () => {
 
   it('leave requests and responses to http and what stands above it', () => {
     const users = imports.filter(({ to }) => /^(?:node:)?https?$/.test(to)).map(({ from }) => roomOf(from));
-    expect(users.filter((room) => !['http', 'server', 'cli'].includes(room))).toEqual([]);
+    expect(users.filter((room) => !['http', 'server', 'cli', 'api-client'].includes(room))).toEqual([]);
+  });
+
+  it('leave kubeconfigs to the API client', () => {
+    const users = imports
+      .filter(({ to }) => to === '@kubernetes/client-node')
+      .map(({ from }) => roomOf(from));
+    expect(new Set(users)).toEqual(new Set(['api-client']));
   });
 
   it('leave prom-client to exposition, telemetry and the command line', () => {

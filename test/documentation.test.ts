@@ -21,6 +21,8 @@ describe('the README', () => {
       '--mode',
       '--user',
       '--check',
+      '--once',
+      '--dry-run',
       '--config.file',
     ]);
     const named = [...readme.matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z]/g)].map(([flag]) => flag);
