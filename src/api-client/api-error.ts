@@ -22,6 +22,8 @@ export class ApiStatusError extends Error {
   readonly reason: string | undefined;
   /** How long the server asks to be left alone (ms), at most 5 minutes. */
   readonly retryAfterMs: number | undefined;
+  /** Which object it is about: of a 404, what was not found. */
+  readonly about: { readonly resource: string; readonly name: string } | undefined;
 
   /**
    * `statusObject` is the answer's body, parsed (kind Status). Its message becomes this one's, at most 512
@@ -36,6 +38,9 @@ export class ApiStatusError extends Error {
     super(typeof message === 'string' && message !== '' ? oneLine(message) : `status ${status}`);
     this.reason = typeof reason === 'string' && /^[A-Za-z]{1,64}$/.test(reason) ? reason : undefined;
     this.retryAfterMs = retryAfterMs ?? detailedRetryAfterMs(details);
+    // The resource's name, such as clusterroles, for all that the field is called.
+    const { kind, name } = membersOf(details);
+    this.about = typeof kind === 'string' && typeof name === 'string' ? { resource: kind, name } : undefined;
   }
 }
 
