@@ -13,6 +13,8 @@ export interface ApiRequest {
 
 /** An answer whose headers have come. Its body has to be read, or the request's signal aborted. */
 export interface ApiResponse {
+  /** Who answered, as in ApiClient: a kubeconfig may come to name another server between two requests. */
+  readonly server: string;
   readonly status: number;
   /** What `Retry-After` asks for (ms). */
   readonly retryAfterMs?: number;

@@ -91,7 +91,7 @@ class KubeconfigClient implements ApiClient {
     const end = new RequestEnd(server, timeoutMs, request.signal);
     try {
       const { kubeconfig, execCredential, options } = await end.unlessReached(this.#connect());
-      const { basePath } = this.#addressIn(kubeconfig);
+      const { basePath, server: asked } = this.#addressIn(kubeconfig);
       const answer = await exchange({
         ...options,
         ...messageOf(request, basePath, options.headers),
@@ -101,7 +101,7 @@ class KubeconfigClient implements ApiClient {
       if (answer.statusCode === 401 && execCredential !== undefined) {
         this.#execCredentials.drop(execCredential);
       }
-      return responseOf(answer, server, end);
+      return responseOf(answer, asked, end);
     } catch (error) {
       end.release();
       throw end.reason ?? connectionError(server, error);
@@ -145,6 +145,7 @@ function messageOf(
 function responseOf(answer: IncomingMessage, server: string, end: RequestEnd): ApiResponse {
   const retryAfterMs = parseRetryAfter(answer.headers['retry-after']);
   return {
+    server,
     status: answer.statusCode ?? 0,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     body: responseBody(answer, server, end),

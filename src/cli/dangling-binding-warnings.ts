@@ -1,9 +1,12 @@
+import { oneLine } from '../api-client/one-line.js';
 import { runInSlices } from '../policy-sources/in-slices.js';
 import type { ClusterRoleBinding } from '../rbac/objects.js';
 import type { Policy } from '../rbac/policy.js';
 
 /** A policy that changes for ever must not fill the memory with what was said of it. */
 const maxRemembered = 1000;
+
+const maxLength = 2048;
 
 /** Warns of each binding to a role that is nowhere, once; to be told of every change. */
 export class DanglingBindingWarnings {
@@ -38,7 +41,7 @@ export class DanglingBindingWarnings {
 
   *#walk(policy: Policy): Generator<undefined, void, undefined> {
     // A role may be on its way; the layer's first sync is a change, too.
-    if (policy.status().some(({ state }) => state === 'syncing')) return;
+    if (policy.status().some(({ state, inForce }) => state === 'syncing' && inForce)) return;
     for (const found of policy.danglingBindings()) {
       if (found !== undefined) this.#say(found);
       yield;
@@ -47,7 +50,8 @@ export class DanglingBindingWarnings {
 
   #say({ layer, binding }: { readonly layer: string; readonly binding: ClusterRoleBinding }): void {
     const { name, role, origin = layer } = binding;
-    const message = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
+    const text = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
+    const message = oneLine(text, maxLength);
     if (this.#said.has(message)) return;
     if (this.#said.size >= maxRemembered) this.#said.clear();
     this.#said.add(message);

@@ -51,7 +51,9 @@ export async function openPolicyOf(
     onChange: warnings.changed,
   }).catch((error: unknown) => {
     // A source's fault names its flag already.
-    throw error instanceof UsageError ? error : usageError(policySnapshot.name, error);
+    throw error instanceof UsageError || snapshotFile === undefined
+      ? error
+      : usageError(policySnapshot.name, error);
   });
   await open.settled(waitMs);
   await warnings.look(open.policy);

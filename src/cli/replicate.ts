@@ -49,6 +49,7 @@ export async function replicate(
   const isOnce = parseBoolean(once.name, booleanOf(values, once));
   const isDryRun = parseBoolean(dryRun.name, booleanOf(values, dryRun));
   const client = await clientOf(values, printError);
+  refuseOtherWorkspaces(client);
   const replicator = new Replicator({
     client,
     bootstrap: bootstrapRoleGrants(bootstrapPolicy()),
@@ -78,6 +79,13 @@ async function clientOf(values: FlagValues, onWarning: (message: string) => void
   } catch (error) {
     throw usageError(rootKubeconfig.name, error);
   }
+}
+
+/** What is granted in another workspace lets nobody scrape, and is not ours to copy. */
+function refuseOtherWorkspaces({ server }: ApiClient): void {
+  const workspace = /\/clusters\/([^/]+)$/.exec(new URL(server).pathname)?.[1];
+  if (workspace === undefined || decodeURIComponent(workspace) === 'root') return;
+  throw new UsageError(`${rootKubeconfig.name}: ${server} is not the root workspace (/clusters/root)`);
 }
 
 /** What is asked for, rather than what stands in its way. */
@@ -120,7 +128,6 @@ function changeLine(change: Change, isDryRun: boolean): string {
 }
 
 const withdrawals: Readonly<Record<Withdrawal, string>> = {
-  'role-missing': 'its ClusterRole is gone',
   'grants-no-shard-level-path': 'grants no shard-level path any more',
   'grants-resources': 'grants resources, too',
   'names-nobody': 'names nobody any more',

@@ -39,7 +39,7 @@ export async function whoCan(
     const rows = authorizationOrderOf(values).flatMap((name) =>
       grantedBy(name, request, values, open.policy),
     );
-    const width = Math.max(...rows.map(([who]) => who.length), 0);
+    const width = rows.reduce((longest, [who]) => Math.max(longest, who.length), 0);
     for (const [who, by] of rows) print(`${who.padEnd(width)}  ${by}`);
     return 0;
   } finally {

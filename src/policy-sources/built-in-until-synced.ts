@@ -6,14 +6,17 @@ import type { PolicySource } from './policy-source.js';
  * not read there, or cannot reach it, decides as if there were no server.
  */
 export function builtInUntilSynced(source: PolicySource, objects: readonly PolicyObject[]): PolicySource {
+  let hasSynced = false;
   return {
     name: source.name,
+    get hasSynced() {
+      return hasSynced;
+    },
     open: async () => {
       await source.open?.();
     },
     async start(sink) {
       sink.replace(objects);
-      let hasSynced = false;
       await source.start({
         replace: (all) => {
           sink.replace(all);

@@ -57,8 +57,13 @@ export async function openPolicy({
     ...(fallbacks === undefined ? {} : { fallbacks }),
     ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
     onChange: (changed) => {
-      onChange?.(changed);
       for (const listener of listeners) listener();
+      // Whoever listens cannot keep a source from following its server.
+      try {
+        onChange?.(changed);
+      } catch (error) {
+        report(error);
+      }
     },
   });
   if (bootstrap === true) policy.sink(bootstrapLayer).replace(bootstrapPolicy());
@@ -92,16 +97,27 @@ export async function openPolicy({
     await close();
     throw error;
   }
-  return { policy, settled: (timeoutMs) => settled(policy, listeners, timeoutMs), close };
+  return { policy, settled: (timeoutMs) => settled(policy, followed, listeners, timeoutMs), close };
+}
+
+let hasReported = false;
+
+/** Once: a policy changes a thousand times a second. */
+function report(error: unknown): void {
+  if (hasReported) return;
+  hasReported = true;
+  process.emitWarning(`onChange of a policy failed: ${error instanceof Error ? error.name : typeof error}`);
 }
 
 async function settled(
   policy: Policy,
+  sources: readonly PolicySource[],
   listeners: Set<() => void>,
   timeoutMs: number,
 ): Promise<readonly PolicyLayerStatus[]> {
-  const missing = (): readonly PolicyLayerStatus[] =>
-    policy.status().filter(({ state }) => state === 'syncing');
+  const isMissing = ({ layer, state }: PolicyLayerStatus): boolean =>
+    state === 'syncing' || sources.find(({ name }) => name === layer)?.hasSynced === false;
+  const missing = (): readonly PolicyLayerStatus[] => policy.status().filter(isMissing);
   await new Promise<void>((resolve) => {
     const finish = (): void => {
       clearTimeout(timer);

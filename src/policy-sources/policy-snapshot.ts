@@ -105,6 +105,9 @@ export class PolicySnapshot {
   }
 
   async #write(): Promise<boolean> {
+    const { policy } = this.#options;
+    // Half a policy is worse than the last one; the end of its replacement is a change, too.
+    if (this.#status().some(({ layer }) => !policy.isWhole(layer))) return true;
     const snapshot = this.#snapshot();
     if (snapshot.length === 0) return true;
     const layers = snapshot.map(({ layer }) => layer);

@@ -9,6 +9,8 @@ export interface PolicySource {
    * without one is not in snapshots: it lies on disk already.
    */
   readonly origin?: string | undefined;
+  /** Whether what the layer holds came from it; default: whether the layer is loaded. */
+  readonly hasSynced?: boolean | undefined;
   /** Reads what has to be known before the start; rejects for what has to be mended (a kubeconfig, say). */
   open?(): Promise<void>;
   /**

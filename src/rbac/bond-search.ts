@@ -83,6 +83,6 @@ function byPattern(
   return undefined;
 }
 
-function grants({ layer }: RoleReference, verbs: ReadonlySet<string> | undefined, verb: string): boolean {
-  return verbs !== undefined && layer.inForce && coversVerb(verbs, verb);
+function grants(reference: RoleReference, verbs: ReadonlySet<string> | undefined, verb: string): boolean {
+  return verbs !== undefined && reference.inForce && coversVerb(verbs, verb);
 }

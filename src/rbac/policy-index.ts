@@ -16,7 +16,7 @@ export type PolicyChange =
 interface Layer {
   readonly name: string;
   readonly isFallback: boolean;
-  /** Whether its bindings grant. */
+  /** Whether its bindings and its roles count. */
   inForce: boolean;
   readonly roles: Map<string, Grants>;
   readonly bindings: Map<string, ClusterRoleBinding>;
@@ -140,7 +140,7 @@ export class PolicyIndex {
     }
   }
 
-  /** Whether a layer's bindings grant. */
+  /** Whether a layer's bindings and roles count. */
   setInForce(layerName: string, inForce: boolean): void {
     const layer = this.#layer(layerName);
     if (layer.inForce === inForce) return;
@@ -177,7 +177,7 @@ export class PolicyIndex {
 
   /** Whether the role behind a reference, where it is in force, grants `verb` on `path`. */
   covers(reference: RoleReference, verb: string, path: string): boolean {
-    if (!reference.layer.inForce) return false;
+    if (!reference.inForce) return false;
     return this.#urls.rolesFor(path).some((roles) => {
       const verbs = roles.get(reference);
       return verbs !== undefined && coversVerb(verbs, verb);
@@ -220,22 +220,21 @@ export class PolicyIndex {
   }
 
   #resolve(reference: RoleReference): void {
-    const grants = this.#grantsSeenFrom(reference.layer.name, reference.role);
+    const provider = this.#providerSeenFrom(reference.layer.name, reference.role);
     this.#urls.remove(reference, reference.grants);
-    reference.resolved = grants !== undefined;
+    reference.provider = provider;
     if (reference.resolved) this.#unresolved.delete(reference);
     else this.#unresolved.add(reference);
-    reference.grants = grants ?? noGrants;
+    reference.grants = provider?.roles.get(reference.role) ?? noGrants;
     this.#urls.add(reference, reference.grants);
   }
 
-  #grantsSeenFrom(layerName: string, roleName: string): Grants | undefined {
+  #providerSeenFrom(layerName: string, roleName: string): Layer | undefined {
     let reached = false;
     for (const [name, layer] of this.#layers) {
       reached ||= name === layerName;
       const isSeen = reached && (name === layerName || !layer.isFallback);
-      const grants = isSeen ? layer.roles.get(roleName) : undefined;
-      if (grants !== undefined) return grants;
+      if (isSeen && layer.roles.has(roleName)) return layer;
     }
     return undefined;
   }

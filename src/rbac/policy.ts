@@ -33,13 +33,17 @@ export interface PolicyOptions {
   readonly maxStalenessMs?: number;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
-  /** Clock in ms, for tests. */
+  /** Clock in ms since the epoch. Default: one that nobody sets back while the process runs. */
   readonly now?: () => number;
 }
 
 interface LayerState {
   readonly name: string;
   state: PolicyState;
+  /** Filled by an earlier process' knowledge, and by nothing since. */
+  isRestored: boolean;
+  /** Replacements under way: what the layer holds is neither the old policy nor the new one. */
+  replacements: number;
   reason?: string;
   /** While stale: when the source was last in step. */
   staleSince: number;
@@ -50,6 +54,11 @@ interface LayerState {
 interface Seat {
   readonly primary: LayerState;
   readonly fallback?: LayerState;
+}
+
+/** The system's clock may be set back, and a policy must not grow younger by that. */
+export function steadyNow(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 /** The policy in force: its layers, and whether they may be relied on. */
@@ -66,11 +75,20 @@ export class Policy {
     fallbacks = new Map(),
     maxStalenessMs = Infinity,
     onChange,
-    now = Date.now,
+    now = steadyNow,
   }: PolicyOptions) {
     const isFallback = new Set(fallbacks.values());
+    const unknown = [...fallbacks.keys()].find((name) => !layers.includes(name));
+    if (unknown !== undefined) throw new RangeError(`no policy layer ${JSON.stringify(unknown)}`);
+    const twice = layers.find((name, at) => layers.indexOf(name) !== at);
+    if (twice !== undefined) throw new RangeError(`two policy layers ${JSON.stringify(twice)}`);
     this.#index = new PolicyIndex(layers, isFallback);
-    this.#states = new Map(layers.map((name) => [name, { name, state: 'syncing', staleSince: 0 }]));
+    this.#states = new Map(
+      layers.map((name) => [
+        name,
+        { name, state: 'syncing', isRestored: false, replacements: 0, staleSince: 0 },
+      ]),
+    );
     this.#seats = layers
       .filter((name) => !isFallback.has(name))
       .map((name) => {
@@ -88,6 +106,7 @@ export class Policy {
     const state = this.#state(layer);
     const synced = (): void => {
       state.state = 'synced';
+      state.isRestored = false;
       state.syncedAt = this.#now();
       delete state.reason;
       this.#onChange(this);
@@ -104,8 +123,8 @@ export class Policy {
       },
       markSynced: synced,
       markStale: (reason, since = this.#now()) => {
-        // Before the first sync there is nothing that could be stale.
-        if (state.state === 'synced') {
+        // Before the first sync there is nothing that could be stale; of two losses the earlier one counts.
+        if (state.state === 'synced' || (state.state === 'stale' && since < state.staleSince)) {
           state.state = 'stale';
           state.staleSince = since;
           state.syncedAt = since;
@@ -116,7 +135,7 @@ export class Policy {
       restore: (objects, syncedAt, reason) => {
         if (state.state !== 'syncing') return;
         this.#index.replace(layer, objects);
-        Object.assign(state, { state: 'stale', staleSince: syncedAt, syncedAt, reason });
+        Object.assign(state, { state: 'stale', isRestored: true, staleSince: syncedAt, syncedAt, reason });
         this.#onChange(this);
       },
     };
@@ -124,11 +143,9 @@ export class Policy {
 
   /** Why no decision may be made on this policy, or undefined when one may. */
   unavailable(): string | undefined {
-    for (const seat of this.#seats) {
-      const fault = this.#settle(seat);
-      if (fault !== undefined) return fault;
-    }
-    return undefined;
+    let fault: string | undefined;
+    for (const seat of this.#seats) fault = this.#settle(seat) ?? fault;
+    return fault;
   }
 
   /** What grants `verb` on `path` to one of the identities, if anything does; asked where it is available. */
@@ -146,6 +163,11 @@ export class Policy {
       ageMs: state === 'stale' ? Math.max(0, this.#now() - staleSince) : 0,
       ...this.#index.describe(name),
     }));
+  }
+
+  /** Whether a layer holds a whole policy, rather than one that is just being replaced by another. */
+  isWhole(layer: string): boolean {
+    return this.#state(layer).replacements === 0;
   }
 
   /** All that a layer holds, as of now; for a snapshot. */
@@ -183,7 +205,13 @@ export class Policy {
     kind: PolicyObject['kind'],
     objects: readonly PolicyObject[],
   ): Generator<undefined, void, undefined> {
-    yield* this.#index.replaceKind(layer, kind, objects);
+    const state = this.#state(layer);
+    state.replacements += 1;
+    try {
+      yield* this.#index.replaceKind(layer, kind, objects);
+    } finally {
+      state.replacements -= 1;
+    }
     this.#onChange(this);
   }
 
@@ -191,7 +219,9 @@ export class Policy {
   #settle({ primary, fallback }: Seat): string | undefined {
     const fault = this.#faultOf(primary);
     if (fallback === undefined) return fault;
-    const isReplaced = fault !== undefined && this.#faultOf(fallback) === undefined;
+    // What another process knew once is no match for what a server says now.
+    const isOutdone = primary.isRestored && fallback.state === 'synced';
+    const isReplaced = isOutdone || (fault !== undefined && this.#faultOf(fallback) === undefined);
     this.#index.setInForce(primary.name, !isReplaced);
     this.#index.setInForce(fallback.name, isReplaced);
     return isReplaced ? undefined : fault;

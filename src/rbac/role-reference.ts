@@ -1,9 +1,9 @@
 import { noGrants, type Grants } from './rules.js';
 
-/** The layer whose bindings point to a role. */
-export interface ReferringLayer {
+/** A layer of the policy, as a reference sees it. */
+export interface LayerOfReference {
   readonly name: string;
-  /** Whether its bindings grant. */
+  /** Whether decisions are made on it. */
   readonly inForce: boolean;
 }
 
@@ -13,12 +13,23 @@ export interface ReferringLayer {
  */
 export class RoleReference {
   grants: Grants = noGrants;
-  /** Whether some layer has a role of this name. */
-  resolved = false;
+  /** The layer that has the role; undefined where none has. */
+  provider: LayerOfReference | undefined;
   bindings = 0;
 
   constructor(
-    readonly layer: ReferringLayer,
+    /** Whose bindings point here. */
+    readonly layer: LayerOfReference,
     readonly role: string,
   ) {}
+
+  /** Whether some layer has a role of this name. */
+  get resolved(): boolean {
+    return this.provider !== undefined;
+  }
+
+  /** Whether both are in force, the layer with the bindings and that with the role. */
+  get inForce(): boolean {
+    return this.layer.inForce && this.provider?.inForce === true;
+  }
 }

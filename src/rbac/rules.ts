@@ -20,8 +20,8 @@ export const noGrants: Grants = Object.freeze({ exact: nothing, prefix: nothing 
  */
 export function grantsOf(rules: readonly PolicyRule[]): Grants {
   if (rules.length === 0) return noGrants;
-  const exact = new Map<string, ReadonlySet<string>>();
-  const prefix = new Map<string, ReadonlySet<string>>();
+  const exact = new Map<string, Set<string>>();
+  const prefix = new Map<string, Set<string>>();
   for (const rule of rules) {
     for (const url of rule.nonResourceURLs) {
       if (url.endsWith('*')) addVerbs(prefix, withoutTrailingStars(url), rule.verbs);
@@ -45,25 +45,30 @@ export function coversVerb(verbs: ReadonlySet<string>, verb: string): boolean {
 
 /** Lists, since there may be many roles and a map is large; nobody looks a URL up here. */
 function listed(verbsByUrl: ReadonlyMap<string, ReadonlySet<string>>): VerbsByUrl {
-  return verbsByUrl.size === 0 ? nothing : [...verbsByUrl];
+  return verbsByUrl.size === 0
+    ? nothing
+    : Array.from(verbsByUrl, ([url, verbs]) => [url, sharedSet(verbs)] as const);
 }
 
-function addVerbs(byUrl: Map<string, ReadonlySet<string>>, url: string, verbs: readonly string[]): void {
+/** One set a URL, however many rules name it: a role may be made of thousands. */
+function addVerbs(byUrl: Map<string, Set<string>>, url: string, verbs: readonly string[]): void {
   const known = byUrl.get(url);
-  byUrl.set(url, known === undefined ? verbSet(verbs) : new Set([...known, ...verbs]));
+  if (known === undefined) byUrl.set(url, new Set(verbs));
+  else for (const verb of verbs) known.add(verb);
 }
 
 const maxShared = 256;
+const maxSharedSize = 16;
 const sharedSets = new Map<string, ReadonlySet<string>>();
 
 /** Roles by the thousand name the same few verbs: they share one set, which saves memory and time. */
-function verbSet(verbs: readonly string[]): ReadonlySet<string> {
-  const key = JSON.stringify(verbs);
+function sharedSet(verbs: ReadonlySet<string>): ReadonlySet<string> {
+  if (verbs.size > maxSharedSize) return verbs;
+  const key = JSON.stringify([...verbs]);
   const known = sharedSets.get(key);
   if (known !== undefined) return known;
-  const made = new Set(verbs);
-  if (sharedSets.size < maxShared) sharedSets.set(key, made);
-  return made;
+  if (sharedSets.size < maxShared) sharedSets.set(key, verbs);
+  return verbs;
 }
 
 function withoutTrailingStars(url: string): string {

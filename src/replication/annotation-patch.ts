@@ -42,5 +42,6 @@ export function annotationPatch(change: Change): ApiRequest {
 
 /** Colons, of which RBAC's names have many, stay legible in audit logs. */
 function pathSegment(name: string): string {
-  return encodeURIComponent(name).replaceAll('%3A', ':');
+  // A name that is no text is no object's, and its patch is answered so.
+  return encodeURIComponent(name.toWellFormed()).replaceAll('%3A', ':');
 }

@@ -5,8 +5,6 @@ import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
 
 /** Why this project's word goes from an object. */
 export type Withdrawal =
-  /** A binding's role is neither in root nor one of kcp's own. */
-  | 'role-missing'
   | 'grants-no-shard-level-path'
   | 'grants-resources'
   | 'names-nobody'
@@ -35,6 +33,9 @@ type Verdict = { readonly grants: readonly ShardLevelGrant[] } | { readonly reas
  * them, too (who may bind an APIExport of root or use its WorkspaceTypes, say), and letting somebody scrape must
  * not do that unasked. Who wants it annotates them himself.
  *
+ * A binding whose role is nowhere grants nothing and is left as it is: the role may be on its way, or all of them
+ * may be gone for a moment.
+ *
  * What is already replicated needs nothing, whoever wanted it; his words are left alone. Roles come before the
  * bindings that need them and go after them.
  *
@@ -51,7 +52,9 @@ export function planReplication(
 
   for (const binding of bindings.values()) {
     const role = roles.get(binding.role);
-    const verdict = judgeBinding(binding, role?.grants ?? bootstrap.get(binding.role));
+    const grants = role?.grants ?? bootstrap.get(binding.role);
+    if (grants === undefined) continue;
+    const verdict = judgeBinding(binding, grants);
     if ('grants' in verdict) {
       if (role !== undefined) needed.add(role);
       if (!isReplicated(binding.replicate)) {
@@ -81,8 +84,7 @@ export function planReplication(
   };
 }
 
-function judgeBinding({ hasSubjects }: RootBinding, grants: RoleGrants | undefined): Verdict {
-  if (grants === undefined) return { reason: 'role-missing' };
+function judgeBinding({ hasSubjects }: RootBinding, grants: RoleGrants): Verdict {
   return hasSubjects ? judgeGrants(grants) : { reason: 'names-nobody' };
 }
 

@@ -31,6 +31,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
         'current-context': context,
       });
     write('kubeconfig', kubeconfig('https://127.0.0.1:1', 'x'));
+    write('org', kubeconfig('https://127.0.0.1:1/clusters/root:org', 'x'));
     write('no-context', kubeconfig('https://127.0.0.1:1', 'y'));
     write('plain-http', kubeconfig('http://127.0.0.1:1', 'x'));
     write('broken.yaml', 'kind: ClusterRole\nmetadata: {name: x\n');
@@ -175,6 +176,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i get /metrics --root-kubeconfig={kubeconfig}', /^--root-kubeconfig: .*ECONNREFUSED/],
     ['replicate', /^--root-kubeconfig: required/],
     ['replicate --root-kubeconfig={missing}', /^--root-kubeconfig: /],
+    ['replicate --root-kubeconfig={org}', /^--root-kubeconfig: .*root:org is not the root workspace/],
     ['replicate --root-kubeconfig={kubeconfig} --once=maybe', /^--once: "maybe" is not true or false$/],
     ['who-can get', /^error: missing required argument 'path'$/],
     ['no-such-command', /^error: unknown command 'no-such-command'$/],

@@ -116,17 +116,17 @@ describe('replicate --once', () => {
   });
 
   it("takes back its own word and nobody else's", async () => {
-    root.put('clusterrolebindings', sentBinding('a', 'gone', { replicate: own }));
+    root.put('clusterrolebindings', sentBinding('a', 'system:discovery', { replicate: own }));
     root.put(
       'clusterrolebindings',
-      sentBinding('b', 'gone', { replicate: `apis.kcp.io,${own},core.kcp.io` }),
+      sentBinding('b', 'system:discovery', { replicate: `apis.kcp.io,${own},core.kcp.io` }),
     );
-    root.put('clusterrolebindings', sentBinding('c', 'gone', { replicate: 'manual' }));
+    root.put('clusterrolebindings', sentBinding('c', 'system:discovery', { replicate: 'manual' }));
     expect(await ended('--once')).toEqual({
       code: 0,
       out: [
-        `removed ${annotation} from ClusterRoleBinding "a" (its ClusterRole is gone)`,
-        `removed ${own} in ${annotation} from ClusterRoleBinding "b" (its ClusterRole is gone)`,
+        `removed ${annotation} from ClusterRoleBinding "a" (grants no shard-level path any more)`,
+        `removed ${own} in ${annotation} from ClusterRoleBinding "b" (grants no shard-level path any more)`,
       ],
       err: [],
     });
@@ -262,11 +262,11 @@ describe('replicate --dry-run', () => {
     'with --once %s says what would be done, and ends',
     async (flag) => {
       root.put('clusterrolebindings', sentBinding('prometheus', 'system:kcp:metrics-reader'));
-      root.put('clusterrolebindings', sentBinding('old', 'gone', { replicate: own }));
+      root.put('clusterrolebindings', sentBinding('old', 'system:discovery', { replicate: own }));
       expect(await ended('--once', flag)).toEqual({
         code: 0,
         out: [
-          `would remove ${annotation} from ClusterRoleBinding "old" (its ClusterRole is gone)`,
+          `would remove ${annotation} from ClusterRoleBinding "old" (grants no shard-level path any more)`,
           'would annotate ClusterRoleBinding "prometheus" (grants get /metrics)',
         ],
         err: [],

@@ -127,9 +127,12 @@ class LinearPolicy {
           const seen = layers
             .slice(at)
             .filter((later) => later === layer || later !== fallback)
-            .flatMap((later) => this.objects(later));
-          const found = seen.find((other) => other.kind === 'ClusterRole' && other.name === name);
+            .flatMap((later) => this.objects(later).map((other) => ({ later, other })));
+          const first = seen.find(({ other }) => other.kind === 'ClusterRole' && other.name === name);
+          const found = first?.other;
           return (
+            first !== undefined &&
+            this.isInForce(first.later) &&
             found?.kind === 'ClusterRole' &&
             found.rules.some(
               ({ verbs, nonResourceURLs }) =>

@@ -90,6 +90,24 @@ describe('a fallback', () => {
     expect(ask(policy, 'ann')).toBe('policy layer "root" is not loaded yet');
   });
 
+  it('takes the roles of that layer out of force with its bindings', () => {
+    const policyOfThree = new Policy({
+      layers: ['directory', 'root', 'cache'],
+      fallbacks: new Map([['root', 'cache']]),
+      maxStalenessMs: 1000,
+      now: () => now,
+    });
+    policyOfThree.sink('directory').replace([binding('by-hand', 'ann')]);
+    policyOfThree.sink('root').replace([reader]);
+    policyOfThree.sink('cache').replace([]);
+    expect(ask(policyOfThree, 'ann')).toBe('by-hand');
+    policyOfThree.sink('root').markStale('gone');
+    now += 1001;
+    policyOfThree.sink('directory').markSynced();
+    expect(ask(policyOfThree, 'ann')).toBeUndefined();
+    expect([...policyOfThree.grantsOf('get', '/metrics')]).toEqual([]);
+  });
+
   it('lends its roles to nobody else', () => {
     policy.sink('cache').apply({ type: 'set', object: { ...reader, name: 'of-the-cache' } });
     policy.sink('root').replace([binding('own', 'bob', 'of-the-cache')]);
@@ -200,6 +218,22 @@ describe('a restored layer', () => {
     expect(policy.status()).toMatchObject([{ reason: 'connection refused', ageMs: 5000 }]);
   });
 
+  it('gives way to a fallback that is in step, but to no other', () => {
+    const policy = policyWithFallback();
+    policy.sink('bootstrap').replace([reader]);
+    policy.sink('root').restore(objects, now - 5000, 'from a snapshot');
+    expect(ask(policy, 'ann')).toBe('b');
+    policy.sink('cache').replace([reader, binding('replicated', 'bob')]);
+    expect(ask(policy, 'ann')).toBeUndefined();
+    expect(ask(policy, 'bob')).toBe('replicated');
+    policy.sink('cache').markStale('gone');
+    expect(ask(policy, 'ann')).toBe('b');
+    policy.sink('cache').markSynced();
+    policy.sink('root').markSynced();
+    expect(ask(policy, 'bob')).toBeUndefined();
+    expect(ask(policy, 'ann')).toBe('b');
+  });
+
   it('gives back what it holds', () => {
     const policy = new Policy({ layers: ['root'], now: () => now });
     policy.sink('root').restore(objects, now, 'from a snapshot');
@@ -214,6 +248,31 @@ describe('staleness', () => {
     now += 60_000;
     policy.sink('root').markStale('stalled', now - 45_000);
     expect(policy.status()[0]).toMatchObject({ state: 'stale', ageMs: 45_000, syncedAt: now - 45_000 });
+  });
+
+  it('counts from the earlier of two losses', () => {
+    const policy = policyWithFallback();
+    policy.sink('root').replace([]);
+    policy.sink('root').markStale('roles', now - 1000);
+    policy.sink('root').markStale('bindings', now - 60_000);
+    expect(policy.status()[0]).toMatchObject({ ageMs: 60_000, reason: 'bindings' });
+    policy.sink('root').markStale('roles again', now);
+    expect(policy.status()[0]).toMatchObject({ ageMs: 60_000 });
+  });
+
+  it('is that of no whole policy while one is replaced by another', () => {
+    const policy = policyWithFallback();
+    const steps = policy.sink('root').replaceKind('ClusterRole', [reader]);
+    expect(policy.isWhole('root')).toBe(true);
+    steps.next();
+    expect(policy.isWhole('root')).toBe(false);
+    drain(steps);
+    expect(policy.isWhole('root')).toBe(true);
+    const broken = policy.sink('root').replaceKind('ClusterRole', [reader, binding('b', 'ann')]);
+    expect(() => {
+      drain(broken);
+    }).toThrow(TypeError);
+    expect(policy.isWhole('root')).toBe(true);
   });
 
   it('tells of each change', () => {
@@ -231,5 +290,9 @@ describe('staleness', () => {
     expect(() => new Policy({ layers: ['a'], fallbacks: new Map([['a', 'b']]) })).toThrow(
       'no policy layer "b"',
     );
+    expect(() => new Policy({ layers: ['a'], fallbacks: new Map([['b', 'a']]) })).toThrow(
+      'no policy layer "b"',
+    );
+    expect(() => new Policy({ layers: ['a', 'a'] })).toThrow('two policy layers "a"');
   });
 });

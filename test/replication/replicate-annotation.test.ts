@@ -30,7 +30,7 @@ describe('the annotation', () => {
 describe('its patch', () => {
   it('removes it where nobody else wants it', () => {
     const object = rootBinding('b', 'gone', { replicate: ownWord });
-    const { body } = annotationPatch({ action: 'remove', object, reason: 'role-missing' });
+    const { body } = annotationPatch({ action: 'remove', object, reason: 'names-nobody' });
     expect(body?.json).toEqual({
       metadata: {
         uid: 'uid-b',

@@ -223,7 +223,7 @@ export class RootServer {
     const object = this.#objects[resource].get(name);
     const { annotations, resourceVersion } = body.metadata;
     if (object === undefined || resourceVersion !== object.metadata.resourceVersion) {
-      refuse(response, { status: object === undefined ? 404 : 409 });
+      refuse(response, object === undefined ? notFound(resource, name) : { status: 409 });
       return;
     }
     this.put(resource, withAnnotations(object, annotations));

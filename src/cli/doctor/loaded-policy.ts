@@ -14,14 +14,10 @@ export interface LoadedPolicy {
 /** How long all of it may take (ms): the whole of a large policy. */
 const loadMs = 30_000;
 
-/**
- * Reads the policy once, from the sources that may be read, and follows it no further. `live` resolves when the
- * bootstrap policy's source has been read: until then the layer holds what is built in.
- */
+/** Reads the policy once, from the sources that may be read, and follows it no further. */
 export async function loadPolicy(
   { sources, fallbacks, bootstrap }: PolicySources,
   { readable, standIns }: SourcesReport,
-  live: Promise<void>,
 ): Promise<LoadedPolicy> {
   const isAsked = ({ name }: PolicySource): boolean => readable.has(name) || name === 'directory';
   const findings: Finding[] = [];
@@ -53,7 +49,6 @@ export async function loadPolicy(
       const flag = sourceFlag(layer).name;
       findings.push(...softened([finding('error', 'policy-source', flag, message)], standIns.get(layer)));
     }
-    if (typeof bootstrap !== 'boolean' && isAsked(bootstrap)) await within(loadMs, live);
     findings.push(...contents(open.policy, failed));
     const isDirectoryWhole = !failed.has('directory');
     const areAllAsked = sources.every((source) => isAsked(source) || standsIn(source, fallbacks, readable));
@@ -64,16 +59,6 @@ export async function loadPolicy(
     const all = typeof bootstrap === 'boolean' ? sources : [...sources, bootstrap];
     await Promise.all([open.close(), ...all.map((source) => source.close())]);
   }
-}
-
-/** Whichever comes first, the end of the work or of the time. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const time = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, time]);
-  clearTimeout(timer);
 }
 
 /** What each source gave. */

@@ -27,16 +27,9 @@ export async function policyFindings(
     return [scrapersOf(usable, given, undefined)];
   }
   const warnings: string[] = [];
-  let tellLive = (): void => undefined;
-  const live = new Promise<void>((resolve) => {
-    tellLive = resolve;
-  });
-  const sources = policySourcesOf(usable, {
-    onWarning: (message) => warnings.push(message),
-    observerOf: (source) => (source === bootstrapLayer ? { synced: tellLive } : {}),
-  });
+  const sources = policySourcesOf(usable, { onWarning: (message) => warnings.push(message) });
   const report = await checkSources(usable, sources, now);
-  const { findings, policy } = await loadPolicy(sources, report, live);
+  const { findings, policy } = await loadPolicy(sources, report);
   const found = [...report.findings, ...findings, ...warnings.map(warningFinding)];
   if (policy === undefined) return found;
   const isAsked = authorizationOrderOf(usable).includes('RBAC');

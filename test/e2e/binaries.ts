@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const inBin = (name: string): string => fileURLToPath(new URL(`.bin/${name}`, import.meta.url));
+
+/** Where build.mjs leaves them. */
+export const etcdBinary = inBin('etcd');
+export const kubeApiserverBinary = inBin('kube-apiserver');
+
+/** kcp's own, where somebody has them; nobody builds them here. */
+export const kcpBinary = process.env['KCP_BIN'];
+export const cacheServerBinary = process.env['CACHE_SERVER_BIN'];
+
+const isBuilt = existsSync(etcdBinary) && existsSync(kubeApiserverBinary);
+// A check that CI leaves out unseen is no check.
+const isRequired = process.env['CI'] !== undefined && process.env['CI'] !== '';
+
+/** What is missing for any of the tests; undefined where nothing is. */
+export const missing = isBuilt
+  ? undefined
+  : 'kube-apiserver and etcd are not built (node test/e2e/build.mjs, which needs Go)';
+
+/** For `describe.skipIf`. Where it is false and something is missing, the start of a control plane fails. */
+export const isSkipped = missing !== undefined && !isRequired;
