@@ -80,7 +80,7 @@ class ApiServerPolicySource implements PolicySource {
     ClusterRole: { isLive: false, count: 0 },
     ClusterRoleBinding: { isLive: false, count: 0 },
   };
-  readonly #firstLists = new FirstLists();
+  readonly #lists = new BothLists();
   #client: ApiClient | undefined;
   /** Where the objects that the layer holds are from, or will be. */
   #origin: string | undefined;
@@ -138,7 +138,7 @@ class ApiServerPolicySource implements PolicySource {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#firstLists.release();
+    this.#lists.release();
     await Promise.all(this.#reflectors.map((reflector) => reflector.close()));
     this.#client?.close();
   }
@@ -150,14 +150,14 @@ class ApiServerPolicySource implements PolicySource {
   #reflectorSink(kind: Kind, sink: PolicySink): ReflectorSink<ClusterRole | ClusterRoleBinding> {
     const state = this.#kinds[kind];
     return {
-      replace: async (items) => {
-        // New roles beside old bindings, or none, would be a policy that never was.
-        await this.#firstLists.arrived(kind);
+      replace: async (items, server) => {
+        // One server's roles beside another's bindings, or none, would be a policy that never was.
+        await this.#lists.arrived(kind, server);
         if (this.#isClosed) return;
         if (items.length === 0 && state.count > 0) this.#warnOfEmptyList(kind, state.count);
-        await runInSlices(sink.replaceKind(kind, items));
         state.count = items.length;
-        this.#origin = this.#client?.server;
+        this.#origin = server;
+        await runInSlices(sink.replaceKind(kind, items));
       },
       set: (item) => {
         sink.apply({ type: 'set', object: item });
@@ -206,18 +206,32 @@ class ApiServerPolicySource implements PolicySource {
   }
 }
 
-/** Lets nobody pass before both kinds have been listed once. */
-class FirstLists {
-  readonly #awaited = new Set<Kind>(['ClusterRole', 'ClusterRoleBinding']);
+/**
+ * Lets nobody pass before both kinds have been listed on one server: at the beginning, and again when the
+ * kubeconfig has come to name another server.
+ */
+class BothLists {
+  #server: string | undefined;
+  #awaited = new Set<Kind>();
   #release: () => void = () => undefined;
-  readonly #complete = new Promise<void>((resolve) => {
-    this.#release = resolve;
-  });
+  #complete = Promise.resolve();
 
-  arrived(kind: Kind): Promise<void> {
+  async arrived(kind: Kind, server: string): Promise<void> {
+    if (server !== this.#server) {
+      // Whoever waits with a list of the server before waits on, for what it will be told is old by then.
+      const released = this.#release;
+      this.#server = server;
+      this.#awaited = new Set(['ClusterRole', 'ClusterRoleBinding']);
+      this.#complete = new Promise((resolve) => {
+        this.#release = () => {
+          resolve();
+          released();
+        };
+      });
+    }
     this.#awaited.delete(kind);
     if (this.#awaited.size === 0) this.#release();
-    return this.#complete;
+    await this.#complete;
   }
 
   release(): void {

@@ -2,16 +2,22 @@ import type { ApiClient } from '../api-client/api-client.js';
 import { JsonItems } from './json-items.js';
 import { stringMember } from './json-member.js';
 import { MalformedError, parseJson } from './malformed-error.js';
+import { ReflectorFailure } from './reflector-failure.js';
 import type { ReflectorTiming } from './reflector-timing.js';
 import { StreamedAnswer } from './streamed-answer.js';
 import type { TimeSlice } from './time-slice.js';
 
 const pageSize = 500;
+/** More than any server has: one that goes on for ever must end somewhere. */
+const maxObjects = 1_000_000;
+const maxPages = 10_000;
 
 /** Everything there is of one kind, at one resourceVersion. */
 export interface List<Item> {
   readonly items: readonly Item[];
   readonly resourceVersion: string;
+  /** Whose it is. */
+  readonly server: string;
 }
 
 export interface ListOptions {
@@ -36,30 +42,44 @@ export async function listPages<Item extends { readonly name: string }>(
   const take = (object: unknown): void => {
     const item = decode(object);
     items.set(item.name, item);
+    requireBound(items.size);
   };
-  let page = await readPage(options, pageSize, undefined, take);
-  while (page.next !== undefined) {
-    const following = await readPage(options, pageSize, page.next, take);
-    if (following.next === page.next) throw new MalformedError('a list that continues where it began');
-    page = following;
+  // All pages are of the first one's resourceVersion; whatever a later one says, nothing is watched from there.
+  const { resourceVersion, server, ...first } = await readPage(options, pageSize, undefined, take);
+  let { next } = first;
+  for (let pages = 1; next !== undefined; pages += 1) {
+    if (pages > maxPages) throw new MalformedError('a list of too many pages');
+    const page = await readPage(options, pageSize, next, take);
+    if (page.next === next) throw new MalformedError('a list that continues where it began');
+    if (page.server !== server) throw new ReflectorFailure('expired', 'another server goes on with the list');
+    ({ next } = page);
   }
-  return { items: [...items.values()], resourceVersion: page.resourceVersion };
+  return { items: [...items.values()], resourceVersion, server };
+}
+
+/** @throws MalformedError where there are more objects than any server has. */
+export function requireBound(objects: number): void {
+  if (objects > maxObjects) throw new MalformedError(`a list of more than ${maxObjects} objects`);
 }
 
 /** The first object of a list, undefined where there is none, and the server's resourceVersion now. */
 export interface First {
   readonly object: unknown;
   readonly resourceVersion: string;
+  readonly server: string;
 }
 
 /** What the server lists first. @throws as listPages does. */
 export async function listFirst(options: ListOptions): Promise<First> {
   let first: unknown;
-  const { resourceVersion } = await readPage(options, 1, undefined, (object) => (first ??= object));
-  return { object: first, resourceVersion };
+  const { timing } = options;
+  const quick = { ...options, timing: { ...timing, pageMs: timing.questionMs } };
+  const { resourceVersion, server } = await readPage(quick, 1, undefined, (object) => (first ??= object));
+  return { object: first, resourceVersion, server };
 }
 
 interface Page {
+  readonly server: string;
   readonly resourceVersion: string;
   /** The token of the next one. */
   readonly next: string | undefined;
@@ -71,9 +91,9 @@ async function readPage(
   token: string | undefined,
   take: (object: unknown) => void,
 ): Promise<Page> {
-  const { headersMs, listSilenceMs: silenceMs } = timing;
+  const { headersMs, listSilenceMs: silenceMs, pageMs: totalMs } = timing;
   const query = { limit: String(limit), ...(token === undefined ? {} : { continue: token }) };
-  const answer = new StreamedAnswer({ client, path, query, signal, headersMs, silenceMs });
+  const answer = new StreamedAnswer({ client, path, query, signal, headersMs, silenceMs, totalMs });
   try {
     await answer.open();
     const page = new JsonItems();
@@ -85,13 +105,13 @@ async function readPage(
         signal.throwIfAborted();
       }
     }
-    return pageOf(page.end());
+    return { ...pageOf(page.end()), server: answer.server };
   } finally {
     answer.close();
   }
 }
 
-function pageOf(rest: ReadonlyMap<string, unknown>): Page {
+function pageOf(rest: ReadonlyMap<string, unknown>): Omit<Page, 'server'> {
   const items = rest.get('items');
   // A list of nothing may be null; an object without any items is no list.
   if (!Array.isArray(items) && items !== null) throw new MalformedError('not a list');

@@ -1,10 +1,15 @@
 import type { Callbacks } from './callbacks.js';
 import type { ReflectorSink } from './reflector-sink.js';
 
+/** In ms since the epoch, and never set back while the process runs. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 /** Tells the sink whether it is in step with the server, and since when it is not. */
 export class Liveness {
   /** When it was last known to be in step (ms since the epoch); before the first list, when it was begun. */
-  #lastSignOfLife = Date.now();
+  #lastSignOfLife = now();
   #isLive = false;
   /** Why it was lost, as it was told. */
   #reason: string | undefined;
@@ -20,14 +25,14 @@ export class Liveness {
 
   /** Bytes came on a watch. While it is being caught up with, they say nothing of now. */
   signOfLife(): void {
-    if (this.#isLive) this.#lastSignOfLife = Date.now();
+    if (this.#isLive) this.#lastSignOfLife = now();
   }
 
   /** Everything has been replaced. */
   live(): void {
     this.#isLive = true;
     this.#reason = undefined;
-    this.#lastSignOfLife = Date.now();
+    this.#lastSignOfLife = now();
     this.callbacks.call(() => {
       this.sink.live();
     });

@@ -8,8 +8,6 @@ export type Activity = 'list' | 'watch-list' | 'watch';
 export interface Course {
   /** Whether everything has to be listed, rather than watched from where it broke off. */
   readonly relists: boolean;
-  /** Whether what the sink holds can no longer be taken for what the server has. */
-  readonly isLost: boolean;
   /** How long to wait first (ms). */
   readonly delayMs: number;
 }
@@ -17,8 +15,6 @@ export interface Course {
 /** Decides how to go on after a failure, which depends on those before it. */
 export class Recovery {
   readonly #backoff: Backoff;
-  /** Whether the last failure was an expiry. */
-  #hasExpired = false;
   /** From which resourceVersion the last malformed watch had begun to fail. */
   #malformedAt: string | undefined;
 
@@ -26,28 +22,15 @@ export class Recovery {
     this.#backoff = backoff;
   }
 
-  /** A watch brought something new, or lasted: what failed before counts no more. */
+  /** A watch lasted: what failed before counts no more. */
   wentWell(): void {
     this.#backoff.reset();
-    this.#hasExpired = false;
   }
 
   /** @param resourceVersion up to which everything is known, where it is. */
   after(failure: ReflectorFailure, activity: Activity, resourceVersion: string | undefined): Course {
     const relists = activity !== 'watch' || this.#isStuck(failure, resourceVersion);
-    if (failure.fault !== 'expired') {
-      this.#hasExpired = false;
-      return { relists, isLost: true, delayMs: this.#backoff.next(failure.retryAfterMs) };
-    }
-    // That a resourceVersion expires is nothing unusual and mended by one list. Where that list expires, too, or
-    // its watch at once, there is more to it.
-    const isFirst = !this.#hasExpired;
-    this.#hasExpired = true;
-    return {
-      relists,
-      isLost: !isFirst && activity !== 'watch',
-      delayMs: isFirst ? 0 : this.#backoff.next(failure.retryAfterMs),
-    };
+    return { relists, delayMs: this.#backoff.next(failure.retryAfterMs) };
   }
 
   /** Whether a watch from there would fail again. */

@@ -1,7 +1,7 @@
 /** Where a reflector writes what it knows of one kind of object. */
 export interface ReflectorSink<Item> {
-  /** Everything there is, after a list. The reflector waits for it before it goes on. */
-  replace(items: readonly Item[]): Promise<void>;
+  /** Everything there is, after a list of that server. The reflector waits for it before it goes on. */
+  replace(items: readonly Item[], server: string): Promise<void>;
   set(item: Item): void;
   delete(name: string): void;
   /** In step with the server: after each `replace`, and again when a lost watch has caught up. */
@@ -12,7 +12,7 @@ export interface ReflectorSink<Item> {
 
 /** Why a list or a watch failed; each is a value of a metric's label. */
 export type ReflectorFault =
-  /** The resourceVersion is no longer known (410), or the server has gone back behind it. */
+  /** The resourceVersion is no longer known (410), or it may be one of another server, or of another history. */
   | 'expired'
   /** No connection, or one that broke. */
   | 'connection'

@@ -10,9 +10,19 @@ export interface ReflectorTiming {
   readonly headersMs: number;
   /** How long a list may pause (ms). */
   readonly listSilenceMs: number;
-  /** How long a resumed watch has to be quiet to count as caught up (ms). */
+  /** How long a page of a list may take (ms). */
+  readonly pageMs: number;
+  /** How long the question whether the server is still the same may take (ms). */
+  readonly questionMs: number;
+  /** After this long a list is no longer what the server has (ms): it waited for others. */
+  readonly replaceMs: number;
+  /** How often everything is listed anew although nothing failed (ms). */
+  readonly relistMs: number;
+  /** How long the first watch after a loss is asked to last (s): at its end it has certainly caught up. */
+  readonly catchUpSeconds: number;
+  /** How long a resumed watch has to be quiet to count as caught up where nothing is known to be missing (ms). */
   readonly catchUpMs: number;
-  /** A watch that ends earlier than this and brought nothing new counts as broken (ms). */
+  /** A watch that ends earlier than this and brought nothing new counts as broken; else the next one waits (ms). */
   readonly shortWatchMs: number;
   /** A watch that lasts longer than this makes up for earlier failures (ms). */
   readonly steadyWatchMs: number;
@@ -30,6 +40,11 @@ export const defaultTiming: ReflectorTiming = {
   watchGraceMs: 10_000,
   headersMs: 30_000,
   listSilenceMs: 30_000,
+  pageMs: 60_000,
+  questionMs: 10_000,
+  replaceMs: 30_000,
+  relistMs: 3_600_000,
+  catchUpSeconds: 5,
   catchUpMs: 100,
   shortWatchMs: 1_000,
   steadyWatchMs: 5_000,

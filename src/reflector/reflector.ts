@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { ApiClient } from '../api-client/api-client.js';
 import { Backoff } from '../api-client/backoff.js';
 import { Callbacks } from './callbacks.js';
-import { Landmark } from './landmark.js';
+import { KnownObjects } from './known-objects.js';
 import type { List } from './list-pages.js';
 import { Liveness } from './liveness.js';
 import { readOrRefuse, refusal } from './malformed-error.js';
@@ -30,6 +30,17 @@ export interface ReflectorOptions<Item> {
   readonly random?: () => number;
 }
 
+/** Servers count a watch's seconds from another moment than we do. */
+const endToleranceMs = 500;
+
+/** How far all is known of one server's history. */
+interface Position {
+  readonly server: string;
+  /** When everything was listed, on `performance`'s clock. */
+  readonly listedAt: number;
+  resourceVersion: string;
+}
+
 /**
  * Keeps a sink in step with all objects of one kind: lists them, follows their changes, and after whatever goes
  * wrong goes on from where nothing can be missed. Only a whole list ever replaces what the sink holds.
@@ -38,16 +49,19 @@ export class Reflector<Item extends { readonly name: string }> {
   readonly #options: ReflectorOptions<Item>;
   readonly #callbacks: Callbacks;
   readonly #timing: ReflectorTiming;
+  readonly #random: () => number;
   readonly #requests: Requests;
   readonly #recovery: Recovery;
   readonly #liveness: Liveness;
-  readonly #landmark = new Landmark();
+  readonly #known = new KnownObjects();
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
   #activity: Activity = 'list';
   /** Up to where everything is known; undefined where it has to be listed. */
-  #resourceVersion: string | undefined;
+  #position: Position | undefined;
+  /** What the server's resourceVersion had been when a watch was resumed: from there on it has caught up. */
+  #target: string | undefined;
   /** Whether the server refuses watch-lists. */
   #isWatchListRefused = false;
   /** Whether the last watch-list began, but did not come to its end. */
@@ -58,9 +72,10 @@ export class Reflector<Item extends { readonly name: string }> {
     const timing = { ...defaultTiming, ...options.timing };
     const { backoffBaseMs: baseMs, backoffCapMs: capMs } = timing;
     this.#options = options;
+    this.#random = random;
     this.#timing = timing;
     this.#callbacks = new Callbacks(`reflector of ${path}`);
-    this.#requests = new Requests({ client, path, timing, random, signal: this.#closing.signal });
+    this.#requests = new Requests({ client, path, timing, signal: this.#closing.signal });
     this.#recovery = new Recovery(new Backoff({ baseMs, capMs, random }));
     this.#liveness = new Liveness(sink, this.#callbacks);
   }
@@ -84,7 +99,7 @@ export class Reflector<Item extends { readonly name: string }> {
   async #run(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        if (this.#resourceVersion !== undefined) await this.#watch(this.#resourceVersion);
+        if (this.#position !== undefined) await this.#watch(this.#position);
         else if (this.#isWatchListRefused || this.#isWatchListUnfinished) await this.#list();
         else await this.#watchList();
       } catch (error) {
@@ -95,15 +110,15 @@ export class Reflector<Item extends { readonly name: string }> {
 
   async #list(): Promise<void> {
     this.#activity = 'list';
-    this.#landmark.clear();
+    this.#known.clear();
     await this.#replace('list', await this.#requests.list(this.#decode));
   }
 
   /** One stream for both: everything there is, then its changes. */
   async #watchList(): Promise<void> {
     this.#activity = 'watch-list';
-    this.#landmark.clear();
-    await this.#requests.watch(watchListQuery, this.#listeners, async (stream) => {
+    this.#known.clear();
+    await this.#requests.watch(watchListQuery, this.#seconds(), this.#listeners, async (stream) => {
       this.#isWatchListUnfinished = true;
       const { silenceMs } = stream;
       stream.silenceMs = this.#timing.listSilenceMs;
@@ -113,44 +128,59 @@ export class Reflector<Item extends { readonly name: string }> {
     });
   }
 
-  async #watch(resourceVersion: string): Promise<void> {
+  async #watch({ server, listedAt, resourceVersion }: Position): Promise<void> {
     this.#activity = 'watch';
-    await this.#requests.watch({ resourceVersion }, this.#listeners, async (stream) => {
-      await this.#requireSameHistory(resourceVersion);
+    const { catchUpSeconds, relistMs } = this.#timing;
+    const seconds = this.#liveness.isLive ? this.#seconds() : catchUpSeconds;
+    const askedAt = performance.now();
+    await this.#requests.watch({ resourceVersion }, seconds, this.#listeners, async (stream) => {
+      if (stream.server !== server) throw new ReflectorFailure('expired', 'another server answers');
+      this.#target = await this.#requireSameHistory(server, resourceVersion);
       await this.#follow(stream);
     });
+    // Until its promised end, a server has told all that it had at the beginning; one that ends earlier may not.
+    if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#liveness.caughtUp();
+    // A server's history may have changed in a way that nothing told of; no error lasts longer than this.
+    if (performance.now() - listedAt > relistMs) this.#position = undefined;
   }
 
   /**
    * The server may have come back from a backup, or from nothing. Of that a watch tells nothing: kube-apiserver is
    * silent until its resourceVersion has passed the one that was asked for. To be asked when the watch has begun:
-   * whatever happens to the server afterwards ends the watch.
+   * whatever happens to the server afterwards ends the watch. Resolves to the server's resourceVersion.
    */
-  async #requireSameHistory(resourceVersion: string): Promise<void> {
+  async #requireSameHistory(server: string, resourceVersion: string): Promise<string> {
     const first = await this.#requests.first().catch((error: unknown) => {
       // Who may watch and not list can only have everything told again.
       if (failureOf(error).status === 403) return undefined;
       throw error;
     });
     const isSame =
-      first !== undefined &&
+      first?.server === server &&
       !isOlder(first.resourceVersion, resourceVersion) &&
-      this.#landmark.is(first.object);
+      this.#known.has(first.object);
     if (!isSame) {
       throw new ReflectorFailure('expired', 'the server may have another history than before');
     }
+    return first.resourceVersion;
   }
 
   /** A list is believed, even one of an older resourceVersion: it is what the server has now. */
-  async #replace(method: 'list' | 'watch-list', { items, resourceVersion }: List<Item>): Promise<void> {
+  async #replace(method: 'list' | 'watch-list', list: List<Item>): Promise<void> {
+    const { items, resourceVersion, server } = list;
+    const listedAt = performance.now();
     try {
-      await this.#options.sink.replace(items);
+      await this.#options.sink.replace(items, server);
     } catch (error) {
       throw refusal(error);
     }
     this.#closing.signal.throwIfAborted();
-    this.#resourceVersion = resourceVersion;
     this.#isWatchListUnfinished = false;
+    if (performance.now() - listedAt > this.#timing.replaceMs) {
+      throw new ReflectorFailure('expired', 'the list had to wait, and is old by now');
+    }
+    this.#position = { server, listedAt, resourceVersion };
+    this.#target = resourceVersion;
     this.#tell((observer) => observer.listed?.(method, 'success'));
     this.#liveness.live();
   }
@@ -160,7 +190,7 @@ export class Reflector<Item extends { readonly name: string }> {
     this.#activity = 'watch';
     const { shortWatchMs, steadyWatchMs } = this.#timing;
     const began = performance.now();
-    const beganAt = this.#resourceVersion;
+    const beganAt = this.#position?.resourceVersion;
     try {
       await stream.each((event, arrivedAt) => {
         this.#apply(event, arrivedAt);
@@ -169,9 +199,12 @@ export class Reflector<Item extends { readonly name: string }> {
     } finally {
       if (performance.now() - began > steadyWatchMs) this.#recovery.wentWell();
     }
-    // Else a server that hangs up on every watch would be asked again without a pause.
-    if (this.#resourceVersion === beganAt && performance.now() - began < shortWatchMs) {
-      throw new ReflectorFailure('connection', 'ended at once');
+    const restMs = shortWatchMs - (performance.now() - began);
+    if (restMs > 0) {
+      // Else a server that hangs up on every watch would be asked again without a pause.
+      if (this.#position?.resourceVersion === beganAt)
+        throw new ReflectorFailure('connection', 'ended at once');
+      await setTimeout(restMs, undefined, { signal: this.#closing.signal });
     }
     this.#liveness.signOfLife();
     this.#tell((observer) => observer.watched?.('closed'));
@@ -180,8 +213,10 @@ export class Reflector<Item extends { readonly name: string }> {
   #apply(event: WatchEvent, arrivedAt: number): void {
     if (event.type === 'ERROR') throw errorEventFailure(event.object);
     const { resourceVersion } = event;
+    const position = this.#position;
+    if (position === undefined) return;
     // Restored from a backup, say: what it has said since then is gone.
-    if (isOlder(resourceVersion, this.#resourceVersion ?? '')) {
+    if (isOlder(resourceVersion, position.resourceVersion)) {
       throw new ReflectorFailure('expired', 'the server went back to an older resourceVersion');
     }
     const { sink } = this.#options;
@@ -193,17 +228,23 @@ export class Reflector<Item extends { readonly name: string }> {
         });
         break;
       case 'DELETED':
-        this.#landmark.forget(event.name);
+        this.#known.delete(event.name);
         readOrRefuse(() => {
           sink.delete(event.name);
         });
         break;
       case 'BOOKMARK':
     }
-    if (resourceVersion !== this.#resourceVersion) this.#recovery.wentWell();
-    this.#resourceVersion = resourceVersion;
-    if (event.type === 'BOOKMARK') this.#liveness.caughtUp();
-    else this.#tell((observer) => observer.applied?.((performance.now() - arrivedAt) / 1000));
+    position.resourceVersion = resourceVersion;
+    this.#lookWhetherCaughtUp();
+    if (event.type !== 'BOOKMARK')
+      this.#tell((observer) => observer.applied?.((performance.now() - arrivedAt) / 1000));
+  }
+
+  /** Nothing that the server had when the watch was resumed is missing any more. */
+  #lookWhetherCaughtUp(): void {
+    if (this.#position === undefined || this.#target === undefined) return;
+    if (!isOlder(this.#position.resourceVersion, this.#target)) this.#liveness.caughtUp();
   }
 
   async #recover(failure: ReflectorFailure): Promise<void> {
@@ -218,16 +259,18 @@ export class Reflector<Item extends { readonly name: string }> {
       this.#isWatchListRefused = true;
       return;
     }
-    const { relists, isLost, delayMs } = this.#recovery.after(failure, activity, this.#resourceVersion);
-    if (relists) this.#resourceVersion = undefined;
+    // A server that says nothing to a watch-list may not know what that is.
+    if (this.#isWatchListUnfinished && failure.fault === 'stalled') this.#isWatchListRefused = true;
+    const { relists, delayMs } = this.#recovery.after(failure, activity, this.#position?.resourceVersion);
+    if (relists) this.#position = undefined;
     const reason = `${activity} of ${this.#options.path}: ${failure.message}`;
-    if (isLost) this.#liveness.lost(reason);
+    this.#liveness.lost(reason);
     this.#tell((observer) => observer.retrying?.(reason, delayMs));
     await setTimeout(delayMs, undefined, { signal }).catch(() => undefined);
   }
 
   readonly #decode = (object: unknown): Item => {
-    this.#landmark.see(object);
+    this.#known.add(object);
     return readOrRefuse(() => this.#options.decode(object));
   };
 
@@ -237,9 +280,15 @@ export class Reflector<Item extends { readonly name: string }> {
       if (this.#activity === 'watch') this.#liveness.signOfLife();
     },
     onQuiet: () => {
-      if (this.#activity === 'watch') this.#liveness.caughtUp();
+      if (this.#activity === 'watch') this.#lookWhetherCaughtUp();
     },
   };
+
+  /** Each watch takes its own length, so that not all end at once. */
+  #seconds(): number {
+    const { minWatchSeconds, maxWatchSeconds } = this.#timing;
+    return minWatchSeconds + Math.floor(this.#random() * (maxWatchSeconds - minWatchSeconds + 1));
+  }
 
   #tell(tell: (observer: ReflectorObserver) => void): void {
     this.#callbacks.call(() => {

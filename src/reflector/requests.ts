@@ -8,18 +8,15 @@ export interface RequestsOptions {
   readonly client: ApiClient;
   readonly path: string;
   readonly timing: ReflectorTiming;
-  readonly random: () => number;
   /** Ends every request. */
   readonly signal: AbortSignal;
 }
 
 /** What a reflector asks its server for. */
 export class Requests {
-  readonly #options: RequestsOptions;
   readonly #listOptions: ListOptions;
 
   constructor(options: RequestsOptions) {
-    this.#options = options;
     this.#listOptions = { ...options, slice: new TimeSlice(options.timing.sliceMs) };
   }
 
@@ -33,15 +30,13 @@ export class Requests {
     return listFirst(this.#listOptions);
   }
 
-  /** Opens a watch for `use`, and closes it when that is done. @throws what `use` throws, and WatchStream.open. */
+  /** Opens a watch that is asked to last `seconds` for `use`, and closes it when that is done. @throws what `use` throws, and WatchStream.open. */
   async watch(
     query: Readonly<Record<string, string>>,
+    seconds: number,
     listeners: WatchListeners,
     use: (stream: WatchStream) => Promise<void>,
   ): Promise<void> {
-    const { timing, random } = this.#options;
-    const { minWatchSeconds, maxWatchSeconds } = timing;
-    const seconds = minWatchSeconds + Math.floor(random() * (maxWatchSeconds - minWatchSeconds + 1));
     const stream = new WatchStream({ ...this.#listOptions, ...listeners, query, seconds });
     try {
       await stream.open();

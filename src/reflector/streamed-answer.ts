@@ -1,6 +1,7 @@
 import type { ApiClient, ApiResponse } from '../api-client/api-client.js';
 import { parseJson } from './malformed-error.js';
 import { failureOf, ReflectorFailure } from './reflector-failure.js';
+import { Silence } from './silence.js';
 import { statusFailure } from './status-failure.js';
 
 const maxStatusBytes = 64 * 1024;
@@ -15,6 +16,8 @@ export interface StreamedRequest {
   readonly headersMs: number;
   /** How long the answer may pause (ms). */
   readonly silenceMs: number;
+  /** How long all of it may take, however much comes (ms). */
+  readonly totalMs: number;
   /** Told when nothing has come for `afterMs`, once in each pause. */
   readonly quiet?: { readonly afterMs: number; readonly tell: () => void };
 }
@@ -32,9 +35,9 @@ export class StreamedAnswer {
     this.#ending.abort();
   };
   #response: ApiResponse | undefined;
-  #deadline: NodeJS.Timeout | undefined;
-  #quiet: NodeJS.Timeout | undefined;
-  #quietCheck: NodeJS.Immediate | undefined;
+  readonly #deadline = new Silence();
+  #last: NodeJS.Timeout | undefined;
+  readonly #quiet = new Silence();
   #stalled: ReflectorFailure | undefined;
   #isComplete = false;
 
@@ -43,11 +46,19 @@ export class StreamedAnswer {
     this.silenceMs = request.silenceMs;
   }
 
+  /** Who answers; known when it is open. */
+  get server(): string {
+    return this.#response?.server ?? '';
+  }
+
   /** Resolves when a success' headers have come. @throws ReflectorFailure for anything else. */
   async open(): Promise<void> {
-    const { client, path, query, signal, headersMs } = this.#request;
+    const { client, path, query, signal, headersMs, totalMs } = this.#request;
     signal.addEventListener('abort', this.#end, { once: true });
     if (signal.aborted) this.#end();
+    this.#last = setTimeout(() => {
+      this.#stall(`was not at its end after ${totalMs / 1000} s`);
+    }, totalMs);
     this.#expectWithin(headersMs);
     try {
       this.#response = await client.send({
@@ -88,6 +99,7 @@ export class StreamedAnswer {
   /** Ends what is left of it. */
   close(): void {
     this.#expectNothing();
+    clearTimeout(this.#last);
     this.#request.signal.removeEventListener('abort', this.#end);
     // After a whole answer its connection serves the next.
     if (!this.#isComplete) this.#end();
@@ -123,23 +135,22 @@ export class StreamedAnswer {
   #expectMore(): void {
     this.#expectWithin(this.silenceMs);
     const { quiet } = this.#request;
-    if (quiet === undefined) return;
-    this.#quiet = setTimeout(() => {
-      // What came while this process was busy is read first; then this is not reached.
-      this.#quietCheck = setImmediate(quiet.tell);
-    }, quiet.afterMs);
+    if (quiet !== undefined) this.#quiet.begin(quiet.afterMs, quiet.tell);
   }
 
   #expectWithin(ms: number): void {
-    this.#deadline = setTimeout(() => {
-      this.#stalled = new ReflectorFailure('stalled', `nothing came for ${ms / 1000} s`);
-      this.#end();
-    }, ms);
+    this.#deadline.begin(ms, () => {
+      this.#stall(`nothing came for ${ms / 1000} s`);
+    });
+  }
+
+  #stall(message: string): void {
+    this.#stalled = new ReflectorFailure('stalled', message);
+    this.#end();
   }
 
   #expectNothing(): void {
-    clearTimeout(this.#deadline);
-    clearTimeout(this.#quiet);
-    clearImmediate(this.#quietCheck);
+    this.#deadline.end();
+    this.#quiet.end();
   }
 }

@@ -1,4 +1,4 @@
-import type { List } from './list-pages.js';
+import { requireBound, type List } from './list-pages.js';
 import { ReflectorFailure } from './reflector-failure.js';
 import { errorEventFailure } from './status-failure.js';
 import type { WatchStream } from './watch-stream.js';
@@ -29,6 +29,7 @@ export async function readInitialEvents<Item extends { readonly name: string }>(
       case 'MODIFIED': {
         const item = decode(event.object);
         items.set(item.name, item);
+        requireBound(items.size);
         return 'go on';
       }
       case 'DELETED':
@@ -42,5 +43,5 @@ export async function readInitialEvents<Item extends { readonly name: string }>(
     }
   });
   if (outcome === 'ended') throw new ReflectorFailure('connection', 'ended before everything was told');
-  return { items: [...items.values()], resourceVersion };
+  return { items: [...items.values()], resourceVersion, server: stream.server };
 }

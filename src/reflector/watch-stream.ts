@@ -46,6 +46,8 @@ export class WatchStream {
       signal,
       headersMs: timing.headersMs,
       silenceMs: seconds * 1000 + timing.watchGraceMs,
+      // Only a server that goes on without end gets that far.
+      totalMs: seconds * 1000 + 2 * timing.watchGraceMs,
       quiet: {
         afterMs: timing.catchUpMs,
         tell: () => {
@@ -62,6 +64,11 @@ export class WatchStream {
 
   set silenceMs(ms: number) {
     this.#answer.silenceMs = ms;
+  }
+
+  /** Who answers; known when it is open. */
+  get server(): string {
+    return this.#answer.server;
   }
 
   /** @throws ReflectorFailure for anything but a success. */

@@ -31,7 +31,7 @@ const refusals: Readonly<Record<string, RegExp>> = {
   'patch clusterrolebindings':
     /^ClusterRoleBinding "own": not changed: 403 Forbidden: .*cannot patch resource "clusterrolebindings"/m,
   'bind clusterroles system:kcp:metrics-reader':
-    /^ClusterRoleBinding "of-kcp": not changed: 404 NotFound: clusterroles\S+ "system:kcp:metrics-reader" not found/m,
+    /^ClusterRoleBinding "of-kcp": not changed: 404 NotFound: clusterrolebindings\S+ "system:kcp:metrics-reader" not found/m,
   'bind clusterroles system:monitoring':
     /^ClusterRoleBinding "of-kubernetes": not changed: 403 Forbidden: .*attempting to grant RBAC permissions/m,
   'get /metrics': /^ClusterRole "own": not changed: 403 Forbidden: .*attempting to grant RBAC permissions/m,

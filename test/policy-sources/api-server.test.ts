@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { KubeconfigError } from '../../src/api-client/kubeconfig-error.js';
 import {
@@ -273,6 +274,37 @@ describe('a snapshot of it', () => {
     expect(grantOf(third)).toBe('policy layer "root" is not loaded yet');
     await third.close();
     await stranger.stop();
+    directory.remove();
+  });
+});
+
+describe('a kubeconfig that comes to name another server', () => {
+  it('is followed there once both kinds are listed there, and until then the old policy decides', async () => {
+    const directory = temporaryDirectory();
+    const kubeconfig = directory.write('kubeconfig', readFileSync(server.kubeconfig, 'utf8'));
+    const followed = await open({ sources: [rootPolicySource({ kubeconfig })] });
+    await followed.settled(10_000);
+    expect(grantOf(followed)).toBe('scrapers');
+    const other = await RootServer.start();
+    // Of the same names, and of uids that are the same, too, as on two of kcp's cache servers.
+    other.put('clusterroles', sentRole('reader', [getMetrics]));
+    other.put('clusterrolebindings', sentBinding('scrapers', 'reader', { subjects: ['ann'] }));
+    other.script = { onRead: (resource) => (resource === 'clusterroles' ? { status: 403 } : undefined) };
+    directory.write('kubeconfig', readFileSync(other.kubeconfig, 'utf8'));
+    server.hangUp();
+    await waitFor(() => {
+      expect(followed.policy.status()).toMatchObject([
+        { state: 'stale', reason: expect.stringContaining('403') as string },
+      ]);
+    });
+    expect(grantOf(followed)).toBe('scrapers');
+    expect(grantOf(followed, 'ann')).toBeUndefined();
+    other.script = {};
+    await waitFor(() => {
+      expect(grantOf(followed, 'ann')).toBe('scrapers');
+    });
+    expect(grantOf(followed)).toBeUndefined();
+    await other.stop();
     directory.remove();
   });
 });

@@ -24,6 +24,7 @@ export function httpApiClient(port: number): ApiClient {
             response.on('error', () => undefined);
             const seconds = headers['retry-after'];
             resolve({
+              server: `http://${host}`,
               status: statusCode,
               ...(seconds === undefined ? {} : { retryAfterMs: Number(seconds) * 1000 }),
               body: bytesOf(response),

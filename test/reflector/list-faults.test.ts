@@ -13,6 +13,7 @@ const unreadable = eventOf('ADDED', 'c', 11, 'unreadable');
 const noWatchList = answer(422, statusOf(422, 'Invalid'));
 const list = answer(200, listOf(['a', 'b'], 10));
 const listed = ['replace a b', 'live'];
+const expiredWatch = lost('watch', '410 Expired');
 
 describe('a server without watch-lists', () => {
   it.each([400, 405, 422])(
@@ -25,7 +26,7 @@ describe('a server without watch-lists', () => {
         list,
       ]);
       await expectOutcome(following, {
-        calls: [...listed, ...listed],
+        calls: [...listed, expiredWatch, ...listed],
         reports: ['watch-list status', 'list success', 'watch expired', 'list success'],
         requests: ['watch-list', 'list', 'watch 10', 'list'],
       });
@@ -47,7 +48,6 @@ describe('a watch-list', () => {
   const some = [eventOf('ADDED', 'a', 3), eventOf('ADDED', 'b', 2)];
 
   it.each<[string, string, string, Answer]>([
-    ['that pauses for ever', 'stalled', 'nothing came for 0.1 s', stream(...some)],
     ['that ends too early', 'connection', 'ended before everything was told', ending(stream(...some))],
     ['that breaks off', 'connection', 'http://127.0.0.1: ECONNRESET', reset(stream(...some))],
     ['that breaks off in a line', 'malformed', 'ends in the middle of a line', ending(stream('{"type'))],
@@ -64,9 +64,20 @@ describe('a watch-list', () => {
     const expiring = stream(errorEvent(410, 'Expired'));
     await following.start([first, list, expiring, watchList(['d'], 20)], { listSilenceMs: 100 });
     await expectOutcome(following, {
-      calls: [...(fault === 'expired' ? [] : [lost('watch-list', reason)]), ...listed, 'replace d', 'live'],
+      calls: [lost('watch-list', reason), ...listed, expiredWatch, 'replace d', 'live'],
       reports: [`watch-list ${fault}`, 'list success', 'watch expired', 'watch-list success'],
       requests: ['watch-list', 'list', 'watch 10', 'watch-list'],
+    });
+  });
+
+  it('that pauses for ever is followed by lists by pages from then on: the server may not know what it is', async () => {
+    const expiring = stream(errorEvent(410, 'Expired'));
+    const next = answer(200, listOf(['d'], 20));
+    await following.start([stream(...some), list, expiring, next], { listSilenceMs: 100 });
+    await expectOutcome(following, {
+      calls: [lost('watch-list', 'nothing came for 0.1 s'), ...listed, expiredWatch, 'replace d', 'live'],
+      reports: ['watch-list stalled', 'list success', 'watch expired', 'list success'],
+      requests: ['watch-list', 'list', 'watch 10', 'list'],
     });
   });
 
@@ -144,7 +155,7 @@ describe('a list by pages', () => {
     expect(following.server.exchanges[1]?.query.has('resourceVersion')).toBe(false);
   });
 
-  it('is watched from the last page on', async () => {
+  it('is watched from the first page on, whatever a later one says: nothing is passed over', async () => {
     await following.start([
       noWatchList,
       first,
@@ -152,7 +163,7 @@ describe('a list by pages', () => {
       stream(eventOf('ADDED', 'd', 13)),
     ]);
     expect(await following.calls(3)).toEqual(['replace a b c', 'live', 'set d']);
-    expect(following.requests.at(-1)).toBe('watch 12');
+    expect(following.requests.at(-1)).toBe('watch 10');
   });
 
   it.each([
@@ -171,7 +182,7 @@ describe('a list by pages', () => {
     expect(following.sink.items.get('a')).toEqual({ name: 'a', value: 'new' });
   });
 
-  it('begins anew at once when its token has expired, with a pause when it does so again', async () => {
+  it('begins anew when its token has expired', async () => {
     const expired = answer(410, statusOf(410, 'Expired'));
     const timing = { backoffBaseMs: 40, backoffCapMs: 40 };
     await following.start([noWatchList, first, expired, first, expired, first, second], timing, {
@@ -182,7 +193,7 @@ describe('a list by pages', () => {
       reports: ['watch-list status', 'list expired', 'list expired', 'list success'],
       requests: ['watch-list', 'list', 'list second', 'list', 'list second', 'list', 'list second'],
     });
-    expect(following.observer.retries.untaken.map(({ delayMs }) => delayMs)).toEqual([0, 40]);
+    expect(following.observer.retries.untaken.map(({ delayMs }) => delayMs)).toEqual([40, 40]);
   });
 
   it.each<[string, string, string, Answer]>([
@@ -223,7 +234,7 @@ it('what a watch missed while nobody watched is found by the list', async () => 
     watchList(['a', 'b'], 10, eventOf('ADDED', 'c', 11), errorEvent(410, 'Expired')),
     watchList(['c', 'd'], 30),
   ]);
-  expect(await following.calls(5)).toEqual(['replace a b', 'live', 'set c', 'replace c d', 'live']);
+  expect(await following.calls(6)).toEqual([...listed, 'set c', expiredWatch, 'replace c d', 'live']);
   expect([...following.sink.items.keys()]).toEqual(['c', 'd']);
 });
 

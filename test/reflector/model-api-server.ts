@@ -207,22 +207,21 @@ export class ModelApiServer {
   }
 
   #list(query: URLSearchParams, response: ServerResponse): void {
-    const { history } = this.now;
-    const [at = '', offset = '0'] = (query.get('continue') ?? '').split('+');
-    const resourceVersion = at === '' ? this.now.resourceVersion : Number(at);
-    const isKnown = this.state({ history, resourceVersion }) !== undefined;
-    if (resourceVersion < this.#compacted || !isKnown) {
+    const { now } = this;
+    const token = query.get('continue')?.split(' ').map(Number);
+    const [history = now.history, resourceVersion = now.resourceVersion, offset = 0] = token ?? [];
+    if (history !== now.history || resourceVersion < this.#compacted) {
       send(response, 410, statusOf(410, 'Expired'));
       return;
     }
     const all = this.#sorted({ history, resourceVersion });
-    const end = Number(offset) + Math.min(2, Number(query.get('limit')));
+    const end = offset + Math.min(2, Number(query.get('limit')));
     send(response, 200, {
       metadata: {
         resourceVersion: String(resourceVersion),
-        continue: end < all.length ? `${resourceVersion}+${end}` : '',
+        continue: end < all.length ? `${history} ${resourceVersion} ${end}` : '',
       },
-      items: all.slice(Number(offset), end).map(([name, value]) => objectOf(name, 1, value, this.#uid)),
+      items: all.slice(offset, end).map(([name, value]) => objectOf(name, 1, value, this.#uid)),
     });
   }
 

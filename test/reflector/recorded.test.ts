@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { JsonItems } from '../../src/reflector/json-items.js';
 import { statusOf } from './api-objects.js';
 import { inChunks } from './chunks.js';
-import { expectOutcome, Following } from './following.js';
+import { expectOutcome, Following, lost } from './following.js';
 import { decodeBinding, recorded, recordedList, recordedServers } from './recorded.js';
 import { answer, stream } from './scripted-api-server.js';
 
 describe.each(recordedServers)('as recorded from the %s server', (server) => {
-  const bindings = recordedList(`${server}-clusterrolebindings.json`);
+  const bindings = recordedList(`${server}-clusterrolebindings.jsonl`);
   const names = (items: typeof bindings.items): string =>
     items.map(({ metadata: { name } }) => name).join(' ');
   const listed = [`replace ${names(bindings.items)}`, 'live'];
@@ -23,7 +23,7 @@ describe.each(recordedServers)('as recorded from the %s server', (server) => {
     const watchList = recorded(`${server}-watch-list.jsonl`);
     await following.start([stream(watchList, expired), stream(watchList)], {}, { decode: decodeBinding });
     await expectOutcome(following, {
-      calls: [...listed, ...listed],
+      calls: [...listed, lost('watch', '410 Expired'), ...listed],
       reports: ['watch-list success', 'watch expired', 'watch-list success'],
       requests: ['watch-list', 'watch-list'],
     });
@@ -31,7 +31,7 @@ describe.each(recordedServers)('as recorded from the %s server', (server) => {
   });
 
   it('a list is watched from its resourceVersion on', async () => {
-    const list = recorded(`${server}-clusterrolebindings.json`);
+    const list = recorded(`${server}-clusterrolebindings.jsonl`);
     following.server.scriptFirst(answer(200, list));
     const changes = server === 'root' ? ['set'] : ['set', 'set'];
     await following.start(
@@ -48,7 +48,7 @@ describe.each(recordedServers)('as recorded from the %s server', (server) => {
 
   it.each([1, 7, 100, 65_536])('lists split in chunks of %i bytes', (length) => {
     for (const kind of ['clusterrolebindings', 'clusterroles']) {
-      const bytes = Buffer.from(recorded(`${server}-${kind}.json`));
+      const bytes = Buffer.from(recorded(`${server}-${kind}.jsonl`));
       const splitter = new JsonItems();
       const items: unknown[] = [];
       for (const chunk of inChunks(bytes, Array<number>(Math.floor(bytes.length / length)).fill(length))) {

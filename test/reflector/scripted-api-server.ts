@@ -70,6 +70,8 @@ export class ScriptedApiServer {
   readonly #server: Server;
   readonly #answers: Answer[] = [];
   readonly #firsts: Answer[] = [];
+  /** Of the last watch; nothing has happened since, as far as is not scripted. */
+  #watchedFrom = 0;
   /** The queries of the requests so far, to be awaited. */
   readonly requests = new Arrivals<URLSearchParams>();
   /** The exchanges so far, to be gone on with. */
@@ -81,8 +83,10 @@ export class ScriptedApiServer {
       const { searchParams: query } = new URL(request.url ?? '/', 'http://server');
       const exchange = { query, response };
       response.on('error', () => undefined);
+      const from = query.get('watch') === 'true' ? query.get('resourceVersion') : null;
+      if (from !== null) this.#watchedFrom = Number(from);
       if (query.get('limit') === '1') {
-        (this.#firsts.shift() ?? answer(200, listOf(['a'], 1_000_000)))(exchange);
+        (this.#firsts.shift() ?? answer(200, listOf(['a'], this.#watchedFrom)))(exchange);
         return;
       }
       this.exchanges.push(exchange);

@@ -19,7 +19,7 @@ class ChunkClient implements ApiClient {
 
   send(request: ApiRequest): ReturnType<ApiClient['send']> {
     this.requests.push(request);
-    return Promise.resolve({ status: this.status, body: this.#chunks() });
+    return Promise.resolve({ server: this.server, status: this.status, body: this.#chunks() });
   }
 
   close(): void {
@@ -36,7 +36,15 @@ class ChunkClient implements ApiClient {
 
 function answerOf(client: ApiClient): StreamedAnswer {
   const { signal } = closing;
-  return new StreamedAnswer({ client, path: '/', query: {}, signal, headersMs: 1000, silenceMs: 1000 });
+  return new StreamedAnswer({
+    client,
+    path: '/',
+    query: {},
+    signal,
+    headersMs: 1000,
+    silenceMs: 1000,
+    totalMs: 5000,
+  });
 }
 
 describe('an answer', () => {

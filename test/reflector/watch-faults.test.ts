@@ -1,8 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ReflectorTiming } from '../../src/reflector/reflector-timing.js';
 import { bookmark, errorEvent, eventOf, line, listOf, objectOf, statusOf } from './api-objects.js';
 import type { Fault } from './faults.js';
-import { expectOutcome, Following, lost, path } from './following.js';
+import { expectOutcome, Following, lost } from './following.js';
 import {
   answer,
   closed,
@@ -234,39 +235,44 @@ describe('when a watch is resumed, the server is asked', () => {
     });
   });
 
-  it('and the same is nothing where everything was deleted', async () => {
-    following.server.scriptFirst(answer(200, listOf([], 11)));
-    const deleted = watchList(['a'], 10, eventOf('DELETED', 'a', 11), errorEvent(500, 'InternalError'));
-    await following.start([deleted]);
-    expect(await following.calls(5)).toEqual([
-      'replace a',
-      'live',
-      'delete a',
-      lost('watch', '500 InternalError'),
-      'live',
-    ]);
-    expect(following.requests).toEqual(['watch-list', 'watch 11']);
-  });
+  const failing = errorEvent(500, 'InternalError');
 
-  it('and the same is an object that was added while it was watched', async () => {
-    following.server.scriptFirst(answer(200, listOf(['A'], 11)));
-    await following.start([startAnd(eventOf('ADDED', 'A', 11), errorEvent(500, 'InternalError'))]);
-    expect(await following.calls(5)).toEqual([
-      ...started,
-      'set A',
-      lost('watch', '500 InternalError'),
-      'live',
-    ]);
-    expect(following.requests).toEqual(['watch-list', 'watch 11']);
+  it.each<[string, readonly Answer[], object, readonly string[]]>([
+    ['another that is known', [startAnd(failing)], listOf(['b'], 10), []],
+    [
+      'one that was added since',
+      [startAnd(eventOf('ADDED', 'A', 11), failing)],
+      listOf(['A'], 11),
+      ['set A'],
+    ],
+    [
+      'nothing, where everything was deleted since',
+      [startAnd(eventOf('DELETED', 'a', 11), eventOf('DELETED', 'b', 11), failing)],
+      listOf([], 11),
+      ['delete a', 'delete b'],
+    ],
+    [
+      'nothing, where the last list had nothing',
+      [startAnd(errorEvent(410, 'Expired')), watchList([], 11, failing)],
+      listOf([], 11),
+      [lost('watch', '410 Expired'), 'replace', 'live'],
+    ],
+  ])('and may list first %s', async (_, answers, first, calls) => {
+    following.server.scriptFirst(answer(200, first));
+    await following.start(answers);
+    const lostAndFound = [lost('watch', '500 InternalError'), 'live'];
+    expect(await following.calls(calls.length + 4)).toEqual([...started, ...calls, ...lostAndFound]);
+    expect(following.requests.at(-1)).toMatch(/^watch 1/);
   });
 });
 
 describe('everything is listed anew, and nothing emptied before, after', () => {
   const again = watchList(['b', 'd'], 20);
   const mended = ['replace b d', 'live'];
+  const behind = 'the server went back to an older resourceVersion';
   /** Of what needs no more than one list. */
   const expired: Omit<Fault, 'answers'> = {
-    calls: [...started, ...mended],
+    calls: [...started, lost('watch', '410 Expired'), ...mended],
     reports: ['watch-list success', 'watch expired', 'watch-list success'],
     requests: ['watch-list', 'watch-list'],
   };
@@ -280,16 +286,34 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
       '410 as a status',
       {
         answers: [ending(startAnd(added)), answer(410, statusOf(410, 'Expired')), again],
-        calls: [...started, 'set c', ...mended],
+        calls: [...started, 'set c', lost('watch', '410 Expired'), ...mended],
         reports: ['watch-list success', 'watch closed', 'watch expired', 'watch-list success'],
         requests: ['watch-list', 'watch 11', 'watch-list'],
       },
     ],
-    ['an event from before the list', { ...expired, answers: [startAnd(eventOf('DELETED', 'a', 9)), again] }],
-    ['a bookmark from before the list', { ...expired, answers: [startAnd(bookmark(9)), again] }],
+    [
+      'an event from before the list',
+      {
+        ...expired,
+        answers: [startAnd(eventOf('DELETED', 'a', 9)), again],
+        calls: [...started, lost('watch', behind), ...mended],
+      },
+    ],
+    [
+      'a bookmark from before the list',
+      {
+        ...expired,
+        answers: [startAnd(bookmark(9)), again],
+        calls: [...started, lost('watch', behind), ...mended],
+      },
+    ],
     [
       'a resourceVersion ahead of the server',
-      { ...expired, answers: [startAnd(errorEvent(504, 'Timeout', isAhead)), again] },
+      {
+        ...expired,
+        answers: [startAnd(errorEvent(504, 'Timeout', isAhead)), again],
+        calls: [...started, lost('watch', '504 Timeout'), ...mended],
+      },
     ],
     [
       'a second malformed event at one resourceVersion',
@@ -319,71 +343,129 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
   it.each<[string, Answer]>([
     ['knows less than before', answer(200, listOf(['a'], 9))],
     [
-      'has another object of the name of the first',
+      'has another object of a known name',
       answer(200, { ...listOf([], 11), items: [objectOf('a', 1, 'a', 'another')] }),
     ],
-    ['has another object before the first', answer(200, listOf(['A'], 11))],
+    ['has an object that is not known', answer(200, listOf(['A'], 11))],
     ['has no object any more', answer(200, listOf([], 11))],
     ['lets nobody list', answer(403, statusOf(403, 'Forbidden'))],
   ])('a loss, when the server then %s', async (_, first) => {
     following.server.scriptFirst(first);
     await following.start([startAnd(errorEvent(500, 'InternalError')), stream(), again]);
     await expectOutcome(following, {
-      calls: [...started, lost('watch', '500 InternalError'), ...mended],
+      calls: [...started, lost('watch', '500 InternalError'), lost('watch', other), ...mended],
       reports: ['watch-list success', 'watch status', 'watch expired', 'watch-list success'],
       requests: ['watch-list', 'watch 10', 'watch-list'],
     });
-    const { untaken } = following.observer.retries;
-    expect(untaken.at(-1)).toEqual({ reason: `watch of ${path}: ${other}`, delayMs: 0 });
-  });
-
-  it('a loss, when the first object was deleted before', async () => {
-    following.server.scriptFirst(answer(200, listOf(['b'], 11)));
-    const deleted = startAnd(eventOf('DELETED', 'a', 11), errorEvent(500, 'InternalError'));
-    await following.start([deleted, stream(), again]);
-    expect(await following.calls(6)).toEqual([
-      ...started,
-      'delete a',
-      lost('watch', '500 InternalError'),
-      ...mended,
-    ]);
   });
 
   it('a server that lost what it knew: its older list is believed', async () => {
     await following.start([startAnd(bookmark(9)), watchList(['b'], 5, eventOf('ADDED', 'e', 6))]);
     await expectOutcome(following, {
       ...expired,
-      calls: [...started, 'replace b', 'live', 'set e'],
-    });
-    expect(await following.observer.retries.next()).toEqual({
-      reason: `watch of ${path}: the server went back to an older resourceVersion`,
-      delayMs: 0,
+      calls: [...started, lost('watch', behind), 'replace b', 'live', 'set e'],
     });
   });
 
   describe('what expires again and again', () => {
     const expiring = startAnd(errorEvent(410, 'Expired'));
-    const timing = { backoffBaseMs: 40, backoffCapMs: 40 };
+    const timing = { backoffBaseMs: 20, backoffCapMs: 40 };
     const random = (): number => 0;
     const delays = (): readonly number[] => following.observer.retries.untaken.map(({ delayMs }) => delayMs);
 
-    it('with a pause from the second time on', async () => {
+    it('after pauses, and is out of step in each of them', async () => {
       await following.start([expiring, expiring, expiring, start], timing, { random });
-      expect(await following.calls(8)).toEqual([...started, ...started, ...started, ...started]);
-      expect(delays()).toEqual([0, 40, 40]);
-    });
-
-    it('without one where something else went wrong in between', async () => {
-      const failing = startAnd(errorEvent(500, 'InternalError'));
-      const isExpired = answer(410, statusOf(410, 'Expired'));
-      await following.start([expiring, failing, isExpired, start], timing, { random });
-      expect(await following.calls(7)).toEqual([
-        ...started,
-        ...started,
-        lost('watch', '500 InternalError'),
-        ...started,
-      ]);
-      expect(delays()).toEqual([0, 40, 0]);
+      const anew = [lost('watch', '410 Expired'), ...started];
+      expect(await following.calls(11)).toEqual([...started, ...anew, ...anew, ...anew]);
+      expect(delays()).toEqual([20, 40, 40]);
     });
   });
+});
+
+describe('what goes on for ever', () => {
+  it('a watch that drips past its promised end', async () => {
+    const dripping: Answer = (exchange) => {
+      start(exchange);
+      const drip = setInterval(() => exchange.response.write('\n'), 20);
+      exchange.response.once('close', () => {
+        clearInterval(drip);
+      });
+    };
+    const timing = { minWatchSeconds: 0, maxWatchSeconds: 0, watchGraceMs: 100 };
+    await following.start([dripping, answer(503, '')], timing);
+    expect(await following.calls(3)).toEqual([...started, lost('watch', 'was not at its end after 0.2 s')]);
+  });
+
+  it('the question whether the server is the same', async () => {
+    const dripping: Answer = ({ response }) => {
+      response.writeHead(200);
+      const drip = setInterval(() => response.write(' '), 20);
+      response.once('close', () => {
+        clearInterval(drip);
+      });
+    };
+    following.server.scriptFirst(dripping);
+    await following.start([ending(startAnd(added)), stream()], { questionMs: 200, shortWatchMs: 0 });
+    expect(await following.calls(5)).toEqual([
+      ...started,
+      'set c',
+      lost('watch', 'was not at its end after 0.2 s'),
+      'live',
+    ]);
+  });
+
+  it('watches that end behind something new, but at once: the next has to wait', async () => {
+    await following.start(
+      Array.from({ length: 100 }, (_, at) => ending(at === 0 ? start : stream(bookmark(10 + at)))),
+      { shortWatchMs: 100 },
+    );
+    await following.calls(2);
+    await setTimeout(450);
+    expect(following.requests.length).toBeLessThan(8);
+  });
+});
+
+describe('a watch that is resumed has caught up', () => {
+  it('not before it has told what the server had by then, however quiet it is', async () => {
+    following.server.scriptFirst(answer(200, listOf(['a'], 12)));
+    const late: Answer = (exchange) => {
+      stream()(exchange);
+      void setTimeout(200).then(() => exchange.response.write(eventOf('DELETED', 'b', 12)));
+    };
+    await following.start([ending(start), answer(503, ''), late], { catchUpMs: 20 });
+    expect(await following.calls(5)).toEqual([...started, lost('watch', '503'), 'delete b', 'live']);
+  });
+
+  it('at its promised end, where nothing of its kind is among that', async () => {
+    following.server.scriptFirst(answer(200, listOf(['a'], 1_000_000)));
+    const quiet: Answer = (exchange) => {
+      stream()(exchange);
+      void setTimeout(700).then(() => exchange.response.end());
+    };
+    await following.start([ending(start), answer(503, ''), quiet], { catchUpMs: 20, catchUpSeconds: 1 });
+    expect(await following.calls(4)).toEqual([...started, lost('watch', '503'), 'live']);
+  });
+});
+
+it('a list that had to wait for others is old by then, and followed by the next', async () => {
+  let isFirst = true;
+  following.sink.beforeReplace = async () => {
+    if (isFirst) await setTimeout(100);
+    isFirst = false;
+  };
+  await following.start([watchList(['a', 'b'], 10), watchList(['b'], 20)], { replaceMs: 50 });
+  expect(await following.calls(4)).toEqual([
+    'replace a b',
+    lost('watch-list', 'the list had to wait, and is old by now'),
+    'replace b',
+    'live',
+  ]);
+});
+
+it('everything is listed anew from time to time, though nothing failed', async () => {
+  await following.start([ending(start), ending(stream(bookmark(11))), watchList(['b'], 20)], {
+    relistMs: 0,
+    shortWatchMs: 0,
+  });
+  expect(await following.calls(4)).toEqual([...started, 'replace b', 'live']);
 });

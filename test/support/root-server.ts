@@ -204,6 +204,9 @@ export class RootServer {
           write(response, { type: event.type, object: event.object });
         }
       }
+      // Servers send one from time to time, and this one at once: up to here, everything has been told.
+      const metadata = { resourceVersion: String(this.#resourceVersion) };
+      write(response, { type: 'BOOKMARK', object: { metadata } });
     }
     const watcher = { resource, response };
     this.#watchers.add(watcher);
