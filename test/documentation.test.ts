@@ -23,6 +23,8 @@ describe('the README', () => {
       '--check',
       '--once',
       '--dry-run',
+      '--bump-revision',
+      '--mark-compacted',
       '--config.file',
     ]);
     const named = [...readme.matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z]/g)].map(([flag]) => flag);

@@ -170,10 +170,12 @@ class ApiServerPolicySource implements PolicySource {
         this.#markSynced(sink);
       },
       lost: (reason, since) => {
+        const server = this.#client?.server ?? '';
+        const told = reason.includes(server) ? reason : `${server}: ${reason}`;
         state.isLive = false;
         this.#isSynced = false;
-        sink.markStale(reason, since);
-        this.#observer.lost?.(reason);
+        sink.markStale(told, since);
+        this.#observer.lost?.(told);
       },
     };
   }

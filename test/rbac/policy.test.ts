@@ -296,3 +296,17 @@ describe('staleness', () => {
     expect(() => new Policy({ layers: ['a', 'a'] })).toThrow('two policy layers "a"');
   });
 });
+
+describe('a role of very many rules', () => {
+  it('is taken in at once, though all of them are for one path', () => {
+    const rules = Array.from({ length: 60_000 }, (_, at) => ({
+      verbs: [`verb-${at}`],
+      nonResourceURLs: ['/metrics'],
+    }));
+    const policy = new Policy({ layers: ['root'] });
+    policy.sink('root').replace([{ ...reader, rules }, binding('b', 'ann')]);
+    const ann = [{ name: 'ann', groups: [] }];
+    expect(policy.find(ann, 'verb-59999', '/metrics')?.binding.name).toBe('b');
+    expect(policy.find(ann, 'verb-60000', '/metrics')).toBeUndefined();
+  });
+});
