@@ -3,6 +3,7 @@ import type { ApiClient } from '../api-client/api-client.js';
 import { Backoff } from '../api-client/backoff.js';
 import { Callbacks } from './callbacks.js';
 import { KnownObjects } from './known-objects.js';
+import { requireSameHistory } from './same-history.js';
 import type { List } from './list-pages.js';
 import { Liveness } from './liveness.js';
 import { readOrRefuse, refusal } from './malformed-error.js';
@@ -135,34 +136,13 @@ export class Reflector<Item extends { readonly name: string }> {
     const askedAt = performance.now();
     await this.#requests.watch({ resourceVersion }, seconds, this.#listeners, async (stream) => {
       if (stream.server !== server) throw new ReflectorFailure('expired', 'another server answers');
-      this.#target = await this.#requireSameHistory(server, resourceVersion);
+      this.#target = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
       await this.#follow(stream);
     });
     // Until its promised end, a server has told all that it had at the beginning; one that ends earlier may not.
     if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#liveness.caughtUp();
     // A server's history may have changed in a way that nothing told of; no error lasts longer than this.
     if (performance.now() - listedAt > relistMs) this.#position = undefined;
-  }
-
-  /**
-   * The server may have come back from a backup, or from nothing. Of that a watch tells nothing: kube-apiserver is
-   * silent until its resourceVersion has passed the one that was asked for. To be asked when the watch has begun:
-   * whatever happens to the server afterwards ends the watch. Resolves to the server's resourceVersion.
-   */
-  async #requireSameHistory(server: string, resourceVersion: string): Promise<string> {
-    const first = await this.#requests.first().catch((error: unknown) => {
-      // Who may watch and not list can only have everything told again.
-      if (failureOf(error).status === 403) return undefined;
-      throw error;
-    });
-    const isSame =
-      first?.server === server &&
-      !isOlder(first.resourceVersion, resourceVersion) &&
-      this.#known.has(first.object);
-    if (!isSame) {
-      throw new ReflectorFailure('expired', 'the server may have another history than before');
-    }
-    return first.resourceVersion;
   }
 
   /** A list is believed, even one of an older resourceVersion: it is what the server has now. */
