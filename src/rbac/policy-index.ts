@@ -123,15 +123,18 @@ export class PolicyIndex {
     objects: readonly PolicyObject[],
   ): Generator<undefined, void, undefined> {
     const layer = this.#layer(layerName);
-    const names = new Set<string>();
+    const held: ReadonlyMap<string, unknown> = kind === 'ClusterRole' ? layer.roles : layer.bindings;
+    // Where nothing is held nothing can be gone, and a large set takes its time.
+    const names = held.size === 0 ? undefined : new Set<string>();
     for (const object of objects) {
       if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
-      names.add(prepare(object).name);
+      const { name } = prepare(object);
+      names?.add(name);
       yield;
     }
     // A map may lose members while it is walked.
-    for (const name of (kind === 'ClusterRole' ? layer.roles : layer.bindings).keys()) {
-      if (!names.has(name)) this.apply(layerName, { type: 'delete', kind, name });
+    for (const name of held.keys()) {
+      if (names?.has(name) === false) this.apply(layerName, { type: 'delete', kind, name });
       yield;
     }
     for (const object of objects) {
