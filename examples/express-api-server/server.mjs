@@ -80,7 +80,10 @@ app.get('/api/v1/hello', (_request, response) => {
 
 // The same steps guard any other route; what they ask for is the path as it was requested.
 app.get('/debug/state', authenticate, authorize, (_request, response) => {
-  response.json({ policy: policy.status() });
+  const layers = policy.status();
+  response.json({
+    policy: layers.map(({ layer, state, clusterRoleBindings }) => ({ layer, state, clusterRoleBindings })),
+  });
 });
 
 // Express' own error page would show a stack to the client.
