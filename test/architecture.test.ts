@@ -7,10 +7,11 @@ const src = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Which rooms a room may import from, besides itself. ARCHITECTURE.md draws the same arrows. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
+  'package-version.ts': [],
   rbac: [],
   paths: [],
   pki: [],
-  'api-client': [],
+  'api-client': ['package-version.ts'],
   reflector: ['api-client'],
   'policy-sources': ['api-client', 'rbac', 'reflector'],
   replication: ['api-client', 'authorization', 'policy-sources', 'rbac', 'reflector'],
@@ -21,7 +22,15 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['exposition', 'policy-sources', 'rbac'],
   http: ['authentication', 'authorization', 'exposition', 'paths'],
   'metrics-filter.ts': ['authentication', 'authorization', 'exposition', 'http', 'paths', 'telemetry'],
-  server: ['authentication', 'http', 'metrics-filter.ts', 'paths', 'policy-sources', 'rbac'],
+  server: [
+    'authentication',
+    'http',
+    'metrics-filter.ts',
+    'package-version.ts',
+    'paths',
+    'policy-sources',
+    'rbac',
+  ],
   cli: [
     'api-client',
     'authentication',
@@ -29,6 +38,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'diagnosis',
     'exposition',
     'http',
+    'package-version.ts',
     'paths',
     'pki',
     'policy-sources',

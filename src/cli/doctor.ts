@@ -7,8 +7,9 @@ import { startFlags } from './start.js';
 
 const formats = ['table', 'json'] as const;
 
-export const outputFlag: Flag = {
+const outputFlag: Flag = {
   name: '--output',
+  short: '-o',
   value: 'format',
   default: 'table',
   description: 'table for people, or json for programs',

@@ -4,6 +4,8 @@ import { Option, type Command } from 'commander';
 export interface Flag {
   /** With its dashes, as Kubernetes or kcp spells it where they have it. */
   readonly name: `--${string}`;
+  /** One letter that says the same. */
+  readonly short?: `-${string}`;
   /** What stands for its value in `--help`; a boolean flag has none. */
   readonly value?: string;
   /** Values separated by commas; the flag may be repeated. Where it has a default, an empty value means none. */
@@ -18,7 +20,8 @@ export type FlagValues = Readonly<Record<string, string | true | readonly string
 export function addFlags(command: Command, flags: readonly Flag[]): Command {
   for (const flag of flags) {
     const value = flag.value === undefined ? '[boolean]' : `<${flag.value}>`;
-    const option = new Option(`${flag.name} ${value}`, describe(flag));
+    const names = flag.short === undefined ? flag.name : `${flag.short}, ${flag.name}`;
+    const option = new Option(`${names} ${value}`, describe(flag));
     if (flag.isList) {
       option.argParser((text: string, earlier: readonly string[] | undefined) => [
         ...(earlier ?? []),

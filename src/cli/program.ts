@@ -1,8 +1,8 @@
 import { Command, CommanderError, Option, type Help } from 'commander';
-import { packageVersion } from '../server/version.js';
+import { packageVersion } from '../package-version.js';
 import { canI, canIFlags, extraFlag } from './can-i.js';
 import { demo } from './demo.js';
-import { doctor, outputFlag } from './doctor.js';
+import { doctor, doctorFlags } from './doctor.js';
 import { addFlags, type FlagValues } from './flags.js';
 import { replicate, replicateFlags } from './replicate.js';
 import { start, startFlags } from './start.js';
@@ -56,10 +56,10 @@ function describeProgram(terminal: Terminal, finish: (exitCode: number) => void)
   });
 
   addFlags(
-    configured(program.command('doctor'), terminal)
-      .description('check what start would need, without listening; exit code 1 with warnings, 2 with errors')
-      .addOption(new Option(`-o, ${outputFlag.name} <format>`, `${outputFlag.description} (default table)`)),
-    startFlags,
+    configured(program.command('doctor'), terminal).description(
+      'check what start would need, without listening; exit code 1 with warnings, 2 with errors',
+    ),
+    doctorFlags,
   ).action(async (values: FlagValues) => {
     finish(await doctor(values, terminal));
   });

@@ -1,4 +1,5 @@
 import type { PolicySink } from '../rbac/policy.js';
+import { Callbacks } from '../reflector/callbacks.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { ManifestDirectory } from './manifest-directory.js';
 import { refuseDuplicates, type Manifest } from './manifest.js';
@@ -35,6 +36,7 @@ class DirectoryPolicySource implements PolicySource {
   readonly #options: DirectoryPolicySourceOptions;
   readonly #manifests: ManifestDirectory;
   readonly #watch: DirectoryWatch;
+  readonly #callbacks: Callbacks;
   #sink: PolicySink | undefined;
   #applied: readonly Manifest[] | undefined;
   /** Why the last reading failed. */
@@ -44,7 +46,6 @@ class DirectoryPolicySource implements PolicySource {
   #settling: NodeJS.Timeout | undefined;
   #polling: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
-  #hasReported = false;
   #isClosed = false;
 
   constructor(options: DirectoryPolicySourceOptions) {
@@ -52,6 +53,7 @@ class DirectoryPolicySource implements PolicySource {
       this.#warn(message);
     };
     this.name = options.name ?? 'directory';
+    this.#callbacks = new Callbacks(`policy source ${this.name}`);
     this.#options = options;
     this.#manifests = new ManifestDirectory(options.directory, ({ warnings }) => {
       warnings.forEach(warn);
@@ -103,7 +105,7 @@ class DirectoryPolicySource implements PolicySource {
     this.#work = this.#work
       .then(() => (this.#isClosed ? undefined : task()))
       .catch((error: unknown) => {
-        this.#report(error);
+        this.#callbacks.failed(error);
       });
   }
 
@@ -118,7 +120,7 @@ class DirectoryPolicySource implements PolicySource {
       (error: unknown) => this.#keepLastPolicy(sink, error),
     );
     if (result === undefined) return;
-    this.#tell(() => this.#options.onReload?.(result));
+    this.#callbacks.call(() => this.#options.onReload?.(result));
   }
 
   /** Whether anything was new; a directory found as it was before leaves the policy alone. */
@@ -154,23 +156,7 @@ class DirectoryPolicySource implements PolicySource {
   }
 
   #warn(message: string): void {
-    this.#tell(() => this.#options.onWarning?.(message));
-  }
-
-  /** Whoever listens cannot make a reading fail. */
-  #tell(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  /** Once, since what fails at every reading would be said for ever. */
-  #report(error: unknown): void {
-    if (this.#hasReported) return;
-    this.#hasReported = true;
-    process.emitWarning(`policy source ${this.name}: a callback failed: ${String(error)}`);
+    this.#callbacks.call(() => this.#options.onWarning?.(message));
   }
 }
 

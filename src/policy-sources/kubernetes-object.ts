@@ -1,12 +1,5 @@
+import { fieldsOf, listOf, nonEmptyStringOf, stringOf, stringsOf, type Fields } from './object-fields.js';
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '../rbac/objects.js';
-
-/** An object that an API server sent and that cannot be read as what it was asked for. */
-export class MalformedObjectError extends Error {
-  override readonly name = 'MalformedObjectError';
-  readonly code = 'ERR_MALFORMED_OBJECT';
-}
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** kcp copies a binding to other shards only with it, whatever its value, as long as it has one. */
 export const replicateAnnotation = 'internal.kcp.io/replicate';
@@ -67,29 +60,7 @@ function subject(value: unknown): readonly Subject[] {
 }
 
 function nameOf(object: Fields): string {
-  const name = stringOf(fieldsOf(object['metadata'], 'metadata')['name'], 'metadata.name');
-  if (name === '') throw new MalformedObjectError('metadata.name is empty');
-  return name;
-}
-
-function fieldsOf(value: unknown, what: string): Fields {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new MalformedObjectError(`${what} is no object`);
-}
-
-function listOf(value: unknown, what: string): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value;
-  throw new MalformedObjectError(`${what} is no list`);
-}
-
-function stringsOf(value: unknown, what: string): readonly string[] {
-  return listOf(value, what).map((item) => stringOf(item, what));
-}
-
-function stringOf(value: unknown, what: string): string {
-  if (typeof value === 'string') return value;
-  throw new MalformedObjectError(`${what} is no string`);
+  return nonEmptyStringOf(fieldsOf(object['metadata'], 'metadata')['name'], 'metadata.name');
 }
 
 const maxShared = 10_000;

@@ -1,4 +1,5 @@
 import { Policy, type PolicyLayerStatus } from '../rbac/policy.js';
+import { Callbacks } from '../reflector/callbacks.js';
 import { bootstrapPolicy } from './bootstrap.js';
 import { builtInUntilSynced } from './built-in-until-synced.js';
 import type { PolicySource } from './policy-source.js';
@@ -52,6 +53,7 @@ export async function openPolicy({
   const followed =
     typeof bootstrap === 'boolean' ? sources : [...sources, builtInUntilSynced(bootstrap, bootstrapPolicy())];
   const listeners = new Set<() => void>();
+  const callbacks = new Callbacks('policy');
   const policy = new Policy({
     layers: [...followed.map(({ name }) => name), ...(bootstrap === true ? [bootstrapLayer] : [])],
     ...(fallbacks === undefined ? {} : { fallbacks }),
@@ -59,11 +61,7 @@ export async function openPolicy({
     onChange: (changed) => {
       for (const listener of listeners) listener();
       // Whoever listens cannot keep a source from following its server.
-      try {
-        onChange?.(changed);
-      } catch (error) {
-        report(error);
-      }
+      callbacks.call(() => onChange?.(changed));
     },
   });
   if (bootstrap === true) policy.sink(bootstrapLayer).replace(bootstrapPolicy());
@@ -98,15 +96,6 @@ export async function openPolicy({
     throw error;
   }
   return { policy, settled: (timeoutMs) => settled(policy, followed, listeners, timeoutMs), close };
-}
-
-let hasReported = false;
-
-/** Once: a policy changes a thousand times a second. */
-function report(error: unknown): void {
-  if (hasReported) return;
-  hasReported = true;
-  process.emitWarning(`onChange of a policy failed: ${error instanceof Error ? error.name : typeof error}`);
 }
 
 async function settled(

@@ -1,3 +1,4 @@
+import { Callbacks } from '../reflector/callbacks.js';
 import type { Policy, PolicyLayerStatus } from '../rbac/policy.js';
 import { writeSnapshot, type SnapshotLayer } from './snapshot-file.js';
 import { checkSnapshotPlace } from './snapshot-place.js';
@@ -36,16 +37,17 @@ const roundsOfLargePolicy = 10;
 export class PolicySnapshot {
   readonly #options: PolicySnapshotOptions;
   readonly #schedule: SnapshotSchedule;
+  readonly #callbacks: Callbacks;
   readonly #now: () => number;
   /** What failed since the last success. */
   readonly #failures = new Set<string>();
   #restoring: Promise<readonly string[]> | undefined;
   #isClosed = false;
-  #hasReported = false;
 
   constructor(options: PolicySnapshotOptions) {
     const { policy, origins, quietMs = 1000, everyMs = 60_000, now = Date.now } = options;
     this.#options = options;
+    this.#callbacks = new Callbacks(`policy snapshot ${options.file}`);
     // A name that is none shows at once.
     for (const layer of origins.keys()) policy.sink(layer);
     this.#now = now;
@@ -151,14 +153,7 @@ export class PolicySnapshot {
     return this.#options.policy.status().filter(({ layer }) => this.#options.origins.has(layer));
   }
 
-  /** Whoever listens cannot keep a policy from being restored or written; told once. */
   #tell(result: SnapshotResult): void {
-    try {
-      this.#options.onResult?.(result);
-    } catch (error) {
-      if (this.#hasReported) return;
-      this.#hasReported = true;
-      process.emitWarning(`policy snapshot ${this.#options.file}: a callback failed: ${String(error)}`);
-    }
+    this.#callbacks.call(() => this.#options.onResult?.(result));
   }
 }

@@ -9,9 +9,14 @@ export class Callbacks {
     try {
       callback();
     } catch (error) {
-      if (this.#hasWarned) return;
-      this.#hasWarned = true;
-      process.emitWarning(`${this.owner}: a callback failed: ${String(error)}`);
+      this.failed(error);
     }
+  }
+
+  /** That one of them failed where somebody else called it. */
+  failed(error: unknown): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    process.emitWarning(`${this.owner}: a callback failed: ${String(error)}`);
   }
 }

@@ -1,5 +1,5 @@
 import type { ApiClient } from '../api-client/api-client.js';
-import { MalformedObjectError } from '../policy-sources/kubernetes-object.js';
+import { MalformedObjectError } from '../policy-sources/object-fields.js';
 import type { ReflectorObserver } from '../reflector/reflector-sink.js';
 import { OnceLedger } from './once-ledger.js';
 import { Patcher } from './patcher.js';

@@ -1,12 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Middleware } from '../http/middleware.js';
 import { requestState } from '../http/request-state.js';
 import { sendText } from '../http/status.js';
-
-const packageJson = new URL('../../package.json', import.meta.url);
-
-/** Of this package. */
-export const packageVersion: string = readVersion();
+import { packageVersion } from '../package-version.js';
 
 const [major = '', minor = ''] = packageVersion.split('.');
 const info = {
@@ -27,8 +22,3 @@ export const version: Middleware = (request, response, next) => {
     'Content-Type': 'application/json',
   });
 };
-
-function readVersion(): string {
-  const manifest = JSON.parse(readFileSync(packageJson, 'utf8')) as { readonly version: string };
-  return manifest.version;
-}

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, request } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { request } from 'node:https';
 import { pipeline } from 'node:stream/promises';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { damagedWatch, type WatchFault } from './damaged-watch.js';
+import { startTlsFront, type TlsFront } from './tls-front.js';
 
 export type Fault = StatusFault | { readonly kind: WatchFault };
 
@@ -19,15 +18,11 @@ export interface StatusFault {
 }
 
 /** An HTTPS proxy on a free port of 127.0.0.1; for `through` of a kubeconfig. */
-export interface FaultProxy {
-  readonly origin: string;
-  /** PEM; of its own serving certificate. */
-  readonly certificateAuthority: string;
+export interface FaultProxy extends TlsFront {
   /** How many requests came, and how many of them were answered with a fault's status. */
   readonly counts: { readonly requests: number; readonly refused: number };
   /** From now on, on open watches too; `undefined` heals it. */
   set(fault: Fault | undefined): void;
-  close(): Promise<void>;
 }
 
 /** The API server behind a proxy. It need not be up. */
@@ -39,12 +34,6 @@ export interface ProxiedServer {
 
 /** It ends TLS, so client certificates do not reach the server, and bearer tokens do. */
 export async function startFaultProxy(server: ProxiedServer): Promise<FaultProxy> {
-  const authority = await createAuthority({ commonName: 'fault-proxy-ca' });
-  const serving = await authority.issue({
-    commonName: 'fault-proxy',
-    usage: 'serverAuth',
-    ipAddresses: ['127.0.0.1'],
-  });
   const counts = { requests: 0, refused: 0 };
   let fault: Fault | undefined;
   let due = 0;
@@ -61,26 +50,12 @@ export async function startFaultProxy(server: ProxiedServer): Promise<FaultProxy
     }
     await forward(server, incoming, response, () => (fault?.kind === 'status' ? undefined : fault?.kind));
   };
-  const proxy = createServer(
-    { cert: serving.certificatePem, key: serving.privateKeyPem },
-    (incoming, response) => {
-      // Either side may be gone, and a client is told by its connection.
-      answer(incoming, response).catch(() => response.destroy());
-    },
-  ).listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
   return {
-    origin: `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    certificateAuthority: authority.certificatePem,
+    ...(await startTlsFront('fault-proxy', answer)),
     counts,
     set(next) {
       fault = next;
       due = 0;
-    },
-    async close() {
-      proxy.closeAllConnections();
-      proxy.close();
-      await once(proxy, 'close');
     },
   };
 }

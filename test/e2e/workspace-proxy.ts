@@ -1,30 +1,19 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, request } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { request } from 'node:https';
 import { pipeline } from 'node:stream/promises';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import type { ProxiedServer } from './fault-proxy.js';
+import { startTlsFront, type TlsFront } from './tls-front.js';
 
 /** An HTTPS proxy on a free port of 127.0.0.1; for `through` of a kubeconfig, with `basePath`. */
-export interface WorkspaceProxy {
-  readonly origin: string;
-  /** PEM; of its own serving certificate. */
-  readonly certificateAuthority: string;
+export interface WorkspaceProxy extends TlsFront {
   readonly basePath: string;
-  close(): Promise<void>;
 }
 
 /** Has an API server look like kcp to whoever goes by paths: its API stands below `/clusters/root`, and only there. */
 export async function startWorkspaceProxy(server: ProxiedServer): Promise<WorkspaceProxy> {
   const basePath = '/clusters/root';
-  const authority = await createAuthority({ commonName: 'workspace-proxy-ca' });
-  const serving = await authority.issue({
-    commonName: 'workspace-proxy',
-    usage: 'serverAuth',
-    ipAddresses: ['127.0.0.1'],
-  });
   const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { url: target = '', method, headers } = incoming;
     if (!target.startsWith(`${basePath}/`)) {
@@ -44,22 +33,5 @@ export async function startWorkspaceProxy(server: ProxiedServer): Promise<Worksp
     response.flushHeaders();
     await pipeline(upstream, response);
   };
-  const proxy = createServer(
-    { cert: serving.certificatePem, key: serving.privateKeyPem },
-    (incoming, response) => {
-      // Either side may be gone, and a client is told by its connection.
-      answer(incoming, response).catch(() => response.destroy());
-    },
-  ).listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  return {
-    origin: `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    certificateAuthority: authority.certificatePem,
-    basePath,
-    async close() {
-      proxy.closeAllConnections();
-      proxy.close();
-      await once(proxy, 'close');
-    },
-  };
+  return { ...(await startTlsFront('workspace-proxy', answer)), basePath };
 }
