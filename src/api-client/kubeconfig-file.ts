@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { FilesRead } from './files-read.js';
+import { FilesRead } from '../files/files-read.js';
 import { KubeconfigError } from './kubeconfig-error.js';
 import { readKubeconfig, type Kubeconfig } from './kubeconfig.js';
 

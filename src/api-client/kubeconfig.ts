@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { FilesRead } from './files-read.js';
+import type { FilesRead } from '../files/files-read.js';
 import { readCluster, type KubeconfigCluster } from './kubeconfig-cluster.js';
 import { KubeconfigError } from './kubeconfig-error.js';
 import { KubeconfigField } from './kubeconfig-field.js';

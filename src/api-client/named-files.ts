@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { FilesRead } from './files-read.js';
+import type { FilesRead } from '../files/files-read.js';
 import type { KubeconfigField } from './kubeconfig-field.js';
 
 /** A text of a kubeconfig and the field that it comes from. */

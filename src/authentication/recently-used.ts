@@ -21,4 +21,12 @@ export class RecentlyUsed<Key, Value> {
       return;
     }
   }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
 }

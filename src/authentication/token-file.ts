@@ -1,8 +1,9 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { parse } from 'csv-parse/sync';
 import { none, type Authentication, type Authenticator } from './authenticator.js';
 import { bearerToken } from './bearer-token.js';
 import type { Identity } from './identity.js';
+import { TokenDigest } from './token-digest.js';
 
 /** A token file that cannot be read as one; the message names file and line, never a token. */
 export class TokenFileError extends Error {
@@ -24,31 +25,29 @@ const malformed: Authentication = Object.freeze({ kind: 'refused', reason: 'text
  * Kubernetes' `--token-auth-file`: CSV of token, user name, user uid and, optionally, groups separated by
  * commas in one quoted field.
  *
- * Tokens are kept and looked up as SHA-256 digests behind a salt of this process alone, so that the time of a
- * look-up tells nothing of a token.
+ * Tokens are kept and looked up as digests, so that the time of a look-up tells nothing of a token.
  *
  * @throws TokenFileError
  */
 export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authenticator {
-  const salt = randomBytes(32).toString('base64');
-  const digestOf = (token: string): string => hash('sha256', salt + token);
+  const digests = new TokenDigest();
   const known = new Map<string, KnownToken>();
   for (const { token, identity } of parseTokens(text, file)) {
-    const digest = digestOf(token);
+    const digest = digests.of(token);
     known.set(digest, {
       digest: Buffer.from(digest),
       authentication: Object.freeze({ kind: 'authenticated', identity }),
     });
   }
   // What an unknown token is compared with, so that it takes as long as a known one.
-  const nobody: KnownToken = { digest: Buffer.from(digestOf('')), authentication: refused };
+  const nobody: KnownToken = { digest: Buffer.from(digests.of('')), authentication: refused };
   return {
     name: 'token-file',
     authenticate(credentials) {
       const bearer = bearerToken(credentials);
       if (bearer.kind === 'none') return none;
       if (bearer.kind === 'malformed') return malformed;
-      const digest = digestOf(bearer.token);
+      const digest = digests.of(bearer.token);
       const entry = known.get(digest) ?? nobody;
       return timingSafeEqual(entry.digest, Buffer.from(digest)) ? entry.authentication : refused;
     },

@@ -1,5 +1,5 @@
 import { KubeconfigError } from '../api-client/kubeconfig-error.js';
-import { FilesRead } from '../api-client/files-read.js';
+import { FilesRead } from '../files/files-read.js';
 import { openApiClient } from '../api-client/kubeconfig-client.js';
 import { readKubeconfig, type Kubeconfig } from '../api-client/kubeconfig.js';
 import { probeApiServer, type Probe } from './api-server-probe.js';

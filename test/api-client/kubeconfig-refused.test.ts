@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FilesRead } from '../../src/api-client/files-read.js';
+import { FilesRead } from '../../src/files/files-read.js';
 import { KubeconfigError } from '../../src/api-client/kubeconfig-error.js';
 import { readKubeconfig } from '../../src/api-client/kubeconfig.js';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FilesRead } from '../../src/api-client/files-read.js';
+import { FilesRead } from '../../src/files/files-read.js';
 import { readKubeconfig, type Kubeconfig } from '../../src/api-client/kubeconfig.js';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';

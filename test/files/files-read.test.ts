@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FilesRead } from '../../src/api-client/files-read.js';
+import { FilesRead } from '../../src/files/files-read.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 let directory: TemporaryDirectory;
