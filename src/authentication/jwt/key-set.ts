@@ -11,6 +11,8 @@ export interface VerificationKey {
 
 /** Keys that tokens are verified with; the set may be another at the next token. */
 export interface KeySet {
+  /** Another object whenever the keys are others: what was verified before then has to be verified again. */
+  readonly version: unknown;
   /**
    * The keys that may have signed a token with this header: those of its key ID; without one, every key.
    * Rejects with KeySetError while there are none at all.
