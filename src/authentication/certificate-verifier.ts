@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { PeerCertificates } from './authenticator.js';
 import { parseCertificateBundle } from './certificate-bundle.js';
 import { findChains, type Chain } from './certificate-chains.js';
 import { presentedCertificate, type Certificate } from './certificate.js';
-import { RecentlyUsed } from './recently-used.js';
 
 export interface VerifiedCertificate {
   readonly kind: 'verified';
@@ -60,7 +60,7 @@ export class CertificateVerifier {
    * By the leaf's SHA-256. A resumed TLS session brings the leaf alone: the intermediates are those of the
    * full handshake before it.
    */
-  readonly #byLeaf = new RecentlyUsed<string, Trusted>(maxRemembered);
+  readonly #byLeaf = new LRUCache<string, Trusted>({ max: maxRemembered });
 
   /** @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read. */
   constructor({ authorities, now = Date.now }: CertificateVerifierOptions) {

@@ -1,17 +1,15 @@
 import { none, type Authentication, type Authenticator } from './authenticator.js';
 import type { CertificateVerifier, VerifiedCertificate } from './certificate-verifier.js';
-import type { Identity } from './identity.js';
+import { credentialIdKey, type Identity } from './identity.js';
 
 export interface ClientCertificateOptions {
-  readonly verifier: CertificateVerifier;
+  readonly verifier: Pick<CertificateVerifier, 'verify'>;
   /**
    * What becomes of a certificate that does not verify or names nobody: `refuse` (default), or `ignore`, as
    * if none had been sent, which is what the kcp cache server does.
    */
   readonly unverified?: 'refuse' | 'ignore';
 }
-
-export const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 /** Kubernetes' x509 authenticator: the subject's CN is the name, its O values are the groups. */
 export function clientCertificateAuthenticator({

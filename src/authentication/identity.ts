@@ -6,6 +6,9 @@ export interface Identity {
   readonly extra: Readonly<Record<string, readonly string[]>>;
 }
 
+/** The extra that names the credential itself, for audit logs. */
+export const credentialIdKey = 'authentication.kubernetes.io/credential-id';
+
 export const anonymousName = 'system:anonymous';
 export const authenticatedGroup = 'system:authenticated';
 export const unauthenticatedGroup = 'system:unauthenticated';

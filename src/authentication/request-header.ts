@@ -5,7 +5,7 @@ import type { Identity } from './identity.js';
 
 export interface RequestHeaderOptions {
   /** For the front proxy's own certificate. */
-  readonly verifier: CertificateVerifier;
+  readonly verifier: Pick<CertificateVerifier, 'verify'>;
   /** CNs a front proxy may have; any, if empty. */
   readonly allowedNames: readonly string[];
   /** Header names in any case, the first with a value counts. */
@@ -15,6 +15,8 @@ export interface RequestHeaderOptions {
   readonly groupHeaders: readonly string[];
   /** What precedes the extra's key in a header's name, in any case. */
   readonly extraHeadersPrefixes: readonly string[];
+  /** Told of a request that says in these headers who sends it, and comes from no front proxy: they are ignored. */
+  readonly onSpoofed?: () => void;
 }
 
 type Headers = Credentials['headers'];
@@ -26,6 +28,7 @@ type Headers = Credentials['headers'];
 export function requestHeaderAuthenticator({
   verifier,
   allowedNames,
+  onSpoofed = () => undefined,
   ...names
 }: RequestHeaderOptions): Authenticator {
   const usernameHeaders = lowerCased(names.usernameHeaders);
@@ -43,14 +46,23 @@ export function requestHeaderAuthenticator({
     return Object.freeze(uid === '' ? { name, groups, extra } : { name, uid, groups, extra });
   }
 
+  const saysWho = (headers: Headers): boolean =>
+    [...usernameHeaders, ...uidHeaders, ...groupHeaders].some((name) => linesOf(headers, name).length > 0) ||
+    Object.keys(headers).some((name) => extraPrefixes.some((prefix) => name.startsWith(prefix)));
+  const notBelieved = (headers: Headers, result: Authentication): Authentication => {
+    if (saysWho(headers)) onSpoofed();
+    return result;
+  };
+
   return {
     name: 'request-header',
     authenticate({ peerCertificates, headers }) {
-      if (peerCertificates === undefined) return none;
+      if (peerCertificates === undefined) return notBelieved(headers, none);
       const verification = verifier.verify(peerCertificates);
-      if (verification.kind === 'refused') return verification;
+      if (verification.kind === 'refused') return notBelieved(headers, verification);
       if (allowed.size > 0 && !allowed.has(verification.commonName)) {
-        return refused(`front proxy ${JSON.stringify(verification.commonName)} is not an allowed name`);
+        const name = JSON.stringify(verification.commonName);
+        return notBelieved(headers, refused(`front proxy ${name} is not an allowed name`));
       }
       try {
         const identity = identityIn(headers);

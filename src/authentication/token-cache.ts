@@ -1,4 +1,4 @@
-import { RecentlyUsed } from './recently-used.js';
+import { LRUCache } from 'lru-cache';
 import { TokenDigest } from './token-digest.js';
 
 export interface TokenCacheOptions {
@@ -18,12 +18,12 @@ export type TokenKey = string & { readonly TokenKey: unique symbol };
 
 /** What was found out about tokens, for as long as that is valid; bounded. */
 export class TokenCache<Value> {
-  readonly #entries: RecentlyUsed<TokenKey, Entry<Value>>;
+  readonly #entries: LRUCache<TokenKey, Entry<Value>>;
   readonly #digest = new TokenDigest();
   readonly #now: () => number;
 
   constructor({ limit, now = Date.now }: TokenCacheOptions) {
-    this.#entries = new RecentlyUsed(limit);
+    this.#entries = new LRUCache({ max: limit });
     this.#now = now;
   }
 

@@ -1,0 +1,21 @@
+/** What is asked of a reviewer: an object of this kind, whose `status` is the answer. */
+export interface ReviewKind {
+  readonly group: string;
+  readonly kind: string;
+  readonly resource: string;
+}
+
+/** Of the versions that Kubernetes' webhooks speak; an API server knows `v1` alone. */
+export type ReviewVersion = 'v1' | 'v1beta1';
+
+export const tokenReview: ReviewKind = Object.freeze({
+  group: 'authentication.k8s.io',
+  kind: 'TokenReview',
+  resource: 'tokenreviews',
+});
+
+export const subjectAccessReview: ReviewKind = Object.freeze({
+  group: 'authorization.k8s.io',
+  kind: 'SubjectAccessReview',
+  resource: 'subjectaccessreviews',
+});

@@ -1,0 +1,32 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { withoutToken } from '../../../src/authentication/token-review/without-token.js';
+import { tokenClaiming } from '../../support/review-server.js';
+
+const token = tokenClaiming({ iss: 'https://issuer.example', sub: 'me' });
+const [, , signature = ''] = token.split('.');
+
+it.each([
+  ['[invalid bearer token, service account token has expired]', undefined],
+  ['', undefined],
+  [`no such token "${token}", sorry`, 'no such token "[token]", sorry'],
+  [`${token}${token}`, '[token][token]'],
+  [`signature ${signature} is wrong`, 'signature [token] is wrong'],
+  [`signature=${signature.slice(3, 11)}… is wrong`, '[token] is wrong'],
+  [`cut: ${signature.slice(0, 7)}`, `cut: ${signature.slice(0, 7)}`],
+])('%j', (text, expected = text) => {
+  expect(withoutToken(text, token)).toBe(expected);
+});
+
+it('leaves no eight characters of a token in any text', () => {
+  const tokens = fc.stringMatching(/^[a-cX-Z019_.-]{8,40}$/);
+  fc.assert(
+    fc.property(tokens, fc.nat(32), fc.string(), fc.string(), (secret, start, before, behind) => {
+      const piece = secret.slice(Math.min(start, secret.length - 8));
+      const text = withoutToken(`${before}${piece}${behind}`, secret);
+      for (let at = 0; at + 8 <= secret.length; at += 1) {
+        expect(text).not.toContain(secret.slice(at, at + 8));
+      }
+    }),
+  );
+});
