@@ -31,6 +31,8 @@ export class MetricsFilterOptionError extends TypeError {
 export interface MetricsFilterOptions {
   /** What `/metrics` serves. */
   readonly exposition: Exposition;
+  /** What paths below `/metrics/` serve, each authorized by its own path: `/metrics/slis`. Default: none. */
+  readonly otherExpositions?: ReadonlyMap<string, Exposition>;
   /** Asked in this order who sends a request; the first that accepts wins. */
   readonly authenticators: readonly Authenticator[];
   /** Asked in this order whether he may; the first opinion wins, without one it is 403. */
@@ -54,6 +56,7 @@ export interface MetricsFilterOptions {
 
 const known: ReadonlySet<string> = new Set<keyof MetricsFilterOptions>([
   'exposition',
+  'otherExpositions',
   'authenticators',
   'authorizers',
   'anonymous',
@@ -112,8 +115,8 @@ export function guardSteps(
 ): GuardSteps {
   validate(options);
   const { exposition, authenticators, authorizers, anonymous = false, serverKind = 'shard' } = options;
-  const { alwaysAllowPaths = [], scopedEndpoint, onAuditEvent, telemetry } = options;
-  const expositions = new Map([['/metrics', exposition]]);
+  const { alwaysAllowPaths = [], scopedEndpoint, onAuditEvent, telemetry, otherExpositions = [] } = options;
+  const expositions = new Map([...otherExpositions, ['/metrics', exposition]]);
   const denialSuffix = denialSuffixes[serverKind];
   const onDecision: DecisionObserver = (authorizer, decision) => telemetry?.decision(authorizer, decision);
   return {
@@ -133,6 +136,9 @@ export function guardSteps(
       authenticators,
       anonymous,
       onAttempt: (result, seconds) => telemetry?.authenticationAttempt(result, seconds),
+      onRefused: (refusals) => {
+        for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
+      },
     }),
     authorize: authorize({
       authorizers,
@@ -154,12 +160,13 @@ function validate(options: MetricsFilterOptions): void {
     if (!known.has(option)) throw new MetricsFilterOptionError(option, 'is no option of metricsFilter');
   }
   const { exposition, authenticators, authorizers, anonymous, alwaysAllowPaths, serverKind } = given;
-  if (!isRecord(exposition) || !isFunction(exposition['render']) || !isFunction(exposition['contentType'])) {
+  if (!isExposition(exposition)) {
     throw new MetricsFilterOptionError(
       'exposition',
       'pass an Exposition, for example registriesExposition({ registries: [register] })',
     );
   }
+  requireOtherExpositions(given['otherExpositions']);
   requireList('authenticators', authenticators, 'authenticate');
   requireList('authorizers', authorizers, 'authorize');
   if (anonymous !== undefined && typeof anonymous !== 'boolean') {
@@ -177,6 +184,28 @@ function validate(options: MetricsFilterOptions): void {
   const { telemetry } = given;
   if (telemetry !== undefined && !(telemetry instanceof FilterMetrics)) {
     throw new MetricsFilterOptionError('telemetry', 'pass new FilterMetrics(registry)');
+  }
+}
+
+function isExposition(value: unknown): boolean {
+  return isRecord(value) && isFunction(value['render']) && isFunction(value['contentType']);
+}
+
+function requireOtherExpositions(value: unknown): void {
+  if (value === undefined) return;
+  const isTable =
+    value instanceof Map &&
+    [...value].every(
+      ([path, exposition]: [unknown, unknown]) =>
+        typeof path === 'string' &&
+        /^\/metrics(?:\/[A-Za-z0-9_.-]+)+$/.test(path) &&
+        isExposition(exposition),
+    );
+  if (!isTable) {
+    throw new MetricsFilterOptionError(
+      'otherExpositions',
+      'pass a Map of Expositions by paths below /metrics/',
+    );
   }
 }
 

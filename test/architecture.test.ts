@@ -19,7 +19,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   diagnosis: ['api-client', 'authentication', 'authorization', 'files', 'paths', 'policy-sources', 'rbac'],
   authentication: ['api-client', 'files'],
   authorization: ['api-client', 'authentication', 'paths', 'rbac'],
-  exposition: ['files'],
+  exposition: ['api-client', 'files'],
   telemetry: ['exposition', 'policy-sources', 'rbac'],
   http: ['authentication', 'authorization', 'exposition', 'paths'],
   'metrics-filter.ts': ['authentication', 'authorization', 'exposition', 'http', 'paths', 'telemetry'],

@@ -4,7 +4,7 @@ import type { Authorizer } from '../authorization/authorizer.js';
 import { rbacAuthorizer } from '../authorization/rbac.js';
 import type { Policy } from '../rbac/policy.js';
 import { parseChoice } from './flag-values.js';
-import { listOf, type Flag, type FlagValues } from './flags.js';
+import { isGiven, listOf, type Flag, type FlagValues } from './flags.js';
 import { UsageError, usageError } from './usage-error.js';
 
 export const alwaysAllowPathsFlag: Flag = {
@@ -21,10 +21,10 @@ export const alwaysAllowGroupsFlag: Flag = {
   default: 'system:masters',
   description: 'groups allowed everything',
 };
-const authorizerNames = ['AlwaysAllowGroups', 'AlwaysAllowPaths', 'RBAC'] as const;
+const authorizerNames = ['AlwaysAllowGroups', 'AlwaysAllowPaths', 'RBAC', 'Webhook'] as const;
 export type AuthorizerName = (typeof authorizerNames)[number];
 
-const authorizationOrder: Flag = {
+export const authorizationOrder: Flag = {
   name: '--authorization-order',
   value: 'authorizers',
   isList: true,
@@ -57,8 +57,28 @@ export function pathsAllowedToAll(values: FlagValues): readonly string[] {
   return isAsked ? listOf(values, alwaysAllowPathsFlag) : [];
 }
 
+/** @throws UsageError naming the flag. */
+export function asksWebhook(values: FlagValues): boolean {
+  return authorizationOrderOf(values).includes('Webhook');
+}
+
+/** For commands that answer offline. @throws UsageError naming the flag. */
+export function sayWhoIsNotAsked(values: FlagValues, printError: (line: string) => void): void {
+  if (!isGiven(values, authorizationOrder) || !asksWebhook(values)) return;
+  printError(`${authorizationOrder.name}: Webhook is not asked here`);
+}
+
+/** What stands behind RBAC and Webhook; without it, they are not asked. */
+export interface AuthorizationSources {
+  readonly policy?: Policy | undefined;
+  readonly webhook?: Authorizer | undefined;
+}
+
 /** The authorizers in the order the flags give. @throws UsageError naming the flag. */
-export function authorizersOf(values: FlagValues, policy: Policy | undefined): readonly Authorizer[] {
+export function authorizersOf(
+  values: FlagValues,
+  { policy, webhook }: AuthorizationSources = {},
+): readonly Authorizer[] {
   // A pattern that cannot be read ends the start even where the order leaves its authorizer out.
   const paths = pathsAuthorizer(values);
   return authorizationOrderOf(values).flatMap((name) => {
@@ -69,6 +89,8 @@ export function authorizersOf(values: FlagValues, policy: Policy | undefined): r
         return [paths];
       case 'RBAC':
         return policy === undefined ? [] : [rbacAuthorizer({ policy })];
+      case 'Webhook':
+        return webhook === undefined ? [] : [webhook];
     }
   });
 }

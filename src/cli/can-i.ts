@@ -3,7 +3,7 @@ import { withAuthenticatedGroup, type Identity } from '../authentication/identit
 import type { Attributes } from '../authorization/authorizer.js';
 import { authorizerUnion, type Verdict } from '../authorization/union.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { authorizationFlags, authorizersOf } from './authorization-flags.js';
+import { authorizationFlags, authorizersOf, sayWhoIsNotAsked } from './authorization-flags.js';
 import { openPolicyOffline } from './policy-flags.js';
 import { policySourceFlags } from './policy-source-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
@@ -51,10 +51,11 @@ export async function canI(
 ): Promise<number> {
   const asked = questionOf(request, values);
   // Reads the flags, and with them their faults, before the policy.
-  authorizersOf(values, undefined);
+  authorizersOf(values);
+  sayWhoIsNotAsked(values, printError);
   const open = await openPolicyOffline(values, printError);
   try {
-    const decide = authorizerUnion(authorizersOf(values, open.policy));
+    const decide = authorizerUnion(authorizersOf(values, { policy: open.policy }));
     if ('reviews' in asked) {
       for (const review of asked.reviews) print(JSON.stringify(await answer(review, decide)));
       return 0;

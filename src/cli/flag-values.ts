@@ -54,3 +54,8 @@ export function parseChoice<Choice extends string>(
   }
   return found;
 }
+
+/** Without blanks around them and without empty ones, as a list in a shell variable may have them. */
+export function nonEmptyValues(values: readonly string[]): readonly string[] {
+  return values.map((value) => value.trim()).filter((value) => value !== '');
+}

@@ -5,17 +5,24 @@ import type { Logger } from '../server/logger.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { registerPolicyMetrics } from '../telemetry/policy-metrics.js';
 import { PolicySourceMetrics } from '../telemetry/policy-source-metrics.js';
+import type { RestClientMetrics } from '../telemetry/rest-client-metrics.js';
 import type { FlagValues } from './flags.js';
 import { openPolicyOf } from './policy-flags.js';
+
+export interface PolicyObservers {
+  readonly registry: Registry;
+  readonly telemetry: FilterMetrics;
+  /** Shared with whatever else asks API servers. */
+  readonly requests: RestClientMetrics;
+  readonly logger: Logger;
+}
 
 /** The policy that the flags describe, with all that happens to it logged and counted. @throws UsageError */
 export async function openFollowedPolicy(
   values: FlagValues,
-  registry: Registry,
-  telemetry: FilterMetrics,
-  logger: Logger,
+  { registry, telemetry, requests, logger }: PolicyObservers,
 ): Promise<OpenPolicy> {
-  const metrics = new PolicySourceMetrics(registry);
+  const metrics = new PolicySourceMetrics(registry, requests);
   const open = await openPolicyOf(values, {
     onWarning: (message) => {
       logger.warn({}, message);

@@ -1,19 +1,19 @@
 import { pino } from 'pino';
-import { collectDefaultMetrics, Registry } from 'prom-client';
-import { registriesExposition } from '../exposition/registries.js';
 import type { AuditSink } from '../http/audit.js';
 import type { ServerKind } from '../paths/classify.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
-import { HeldBackLogger } from './held-back-logger.js';
-import { FilterMetrics } from '../telemetry/filter-metrics.js';
-import { authenticationFlags, authenticationOf } from './authentication-flags.js';
+import { authenticationFlags } from './authentication/authentication.js';
+import { authorizationFlags } from './authorization-flags.js';
+import { authorizationWebhookFlags } from './authorization-webhook-flags.js';
 import { parseChoice } from './flag-values.js';
 import { valueOf, type Flag, type FlagValues } from './flags.js';
-import { authorizationFlags, authorizersOf, pathsAllowedToAll } from './authorization-flags.js';
-import { openFollowedPolicy } from './followed-policy.js';
-import { checkPolicyFlags, policyKeepingFlags } from './policy-flags.js';
-import { namesPolicySource, policySourceFlags } from './policy-source-flags.js';
-import { servingFlags, servingOf } from './serving-flags.js';
+import { HeldBackLogger } from './held-back-logger.js';
+import { Opened } from './opened.js';
+import { policyKeepingFlags } from './policy-flags.js';
+import { policySourceFlags } from './policy-source-flags.js';
+import { openServerOptions } from './server-options.js';
+import { servingFlags } from './serving-flags.js';
+import { upstreamFlags } from './upstream-flags.js';
 import { UsageError } from './usage-error.js';
 
 const modes: readonly ServerKind[] = ['shard', 'cache-server'];
@@ -46,8 +46,10 @@ export function logLevelOf(values: FlagValues): (typeof logLevels)[number] {
 export const startFlags: readonly Flag[] = [
   mode,
   ...servingFlags,
+  ...upstreamFlags,
   ...authenticationFlags,
   ...authorizationFlags,
+  ...authorizationWebhookFlags,
   ...policySourceFlags,
   ...policyKeepingFlags,
   logLevel,
@@ -66,50 +68,23 @@ export async function start(
   const logger = new HeldBackLogger(
     pino({ name: 'kcp-metrics-filter', level: logLevelOf(values) }, pino.destination({ fd: 2, sync: true })),
   );
-
-  const { authenticators, anonymous, requestCertificates } = authenticationOf(values, serverKind);
-  const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
-  const registry = new Registry();
-  const telemetry = new FilterMetrics(registry);
-  // A cache server knows no RBAC unless it is told where to find some.
-  const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
-  // A flag that cannot be read ends the start even where no policy needs it.
-  authorizersOf(values, undefined);
-  checkPolicyFlags(values);
-  const policy = hasPolicy ? await openFollowedPolicy(values, registry, telemetry, logger) : undefined;
-  if (isSelfSigned)
-    logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
-  if (authenticators.length === 0) {
-    logger.warn(
-      {},
-      `no --client-ca-file, --token-auth-file or --requestheader-client-ca-file: ${anonymous ? 'everybody is anonymous' : 'nothing but always-allow paths is answered'}`,
-    );
-  }
-  collectDefaultMetrics({ register: registry });
+  const opened = new Opened();
   try {
     const server = await startServer({
-      ...serving,
-      serverKind,
-      exposition: registriesExposition({
-        registries: [registry],
-        onFailure: (failure) => {
-          telemetry.collectorFailure(failure);
-        },
-      }),
-      authenticators,
-      anonymous,
-      alwaysAllowPaths: pathsAllowedToAll(values),
-      authorizers: authorizersOf(values, policy?.policy),
-      telemetry,
-      logger,
-      ...(policy === undefined ? {} : { policy }),
+      ...(await openServerOptions(values, serverKind, logger, opened)),
       ...(onAuditEvent === undefined ? {} : { onAuditEvent }),
     });
     logger.release();
     logger.info({ url: server.url, mode: serverKind }, 'listening');
-    return server;
+    return {
+      ...server,
+      close: async () => {
+        await server.close();
+        await opened.close();
+      },
+    };
   } catch (error) {
-    await policy?.close();
+    await opened.close();
     if (isAddressFault(error)) throw new UsageError(`--bind-address, --secure-port: ${error.message}`);
     throw error;
   }

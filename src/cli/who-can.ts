@@ -9,6 +9,7 @@ import {
   authorizationFlags,
   authorizationOrderOf,
   authorizersOf,
+  sayWhoIsNotAsked,
   type AuthorizerName,
 } from './authorization-flags.js';
 import { openPolicyOffline } from './policy-flags.js';
@@ -33,7 +34,8 @@ export async function whoCan(
   { print, printError }: Output,
 ): Promise<number> {
   // Reads the patterns, and with them their faults, as a start would.
-  authorizersOf(values, undefined);
+  authorizersOf(values);
+  sayWhoIsNotAsked(values, printError);
   const open = await openPolicyOffline(values, printError);
   try {
     const rows = authorizationOrderOf(values).flatMap((name) =>
@@ -69,5 +71,7 @@ function grantedBy(
           .filter((subject) => subjectKey(subject) !== undefined)
           .map((subject): Row => [describeSubject(subject), by]);
       });
+    case 'Webhook':
+      return [];
   }
 }

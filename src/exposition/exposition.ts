@@ -2,17 +2,35 @@
 export interface ScrapeRequest {
   /** Of the Accept header; empty when there is none. */
   readonly accept: string;
+  /** Of the Accept-Encoding header; empty or absent when there is none. */
+  readonly acceptEncoding?: string;
+  /** How long the scraper waits (s), at most an hour; undefined where it does not say. */
+  readonly timeoutSeconds?: number | undefined;
+  /** Fires when the scraper goes away before it has everything. */
+  readonly signal?: AbortSignal;
 }
 
-export interface RenderedExposition {
+export type RenderedExposition = WholeExposition | StreamedExposition;
+
+export interface WholeExposition {
   readonly contentType: string;
   readonly body: string | Uint8Array;
+}
+
+/** Sent as it comes, no faster than the scraper reads. Where it fails, the scraper's transfer breaks off. */
+export interface StreamedExposition {
+  readonly contentType: string;
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Bytes of the body, where that is known before. */
+  readonly contentLength?: number;
+  /** Of the Content-Encoding header, for a body that is already encoded. */
+  readonly contentEncoding?: string;
 }
 
 /** What is served to whoever may scrape. */
 export interface Exposition {
   /** The content type a scrape would get, without rendering anything; for HEAD. */
   contentType(request: ScrapeRequest): string;
-  /** Rejects only when nothing can be served. */
+  /** Rejects only when nothing can be served: with an UpstreamError where that is another server's fault. */
   render(request: ScrapeRequest): Promise<RenderedExposition>;
 }

@@ -1,5 +1,5 @@
 import type { Authenticator } from '../authentication/authenticator.js';
-import { authenticatorUnion } from '../authentication/union.js';
+import { authenticatorUnion, type Refusal } from '../authentication/union.js';
 import { goQuote } from '../paths/go-quote.js';
 import { credentialsOf } from './credentials.js';
 import { tell, waitingStep, type Middleware, type Request } from './middleware.js';
@@ -13,6 +13,8 @@ export interface AuthenticateOptions {
   readonly anonymous?: boolean;
   /** Told of every attempt. */
   readonly onAttempt?: (result: 'success' | 'failure', seconds: number) => void;
+  /** Told what methods had against the credentials of a request that is answered 401. */
+  readonly onRefused?: (refusals: readonly Refusal[]) => void;
 }
 
 /** Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. */
@@ -20,6 +22,7 @@ export function authenticate({
   authenticators,
   anonymous = false,
   onAttempt = () => undefined,
+  onRefused = () => undefined,
 }: AuthenticateOptions): Middleware {
   const union = authenticatorUnion({ authenticators, anonymous });
   return waitingStep(async (request, response) => {
@@ -32,7 +35,11 @@ export function authenticate({
       onAttempt(result.kind === 'authenticated' ? 'success' : 'failure', seconds);
     });
     if (result.kind === 'unauthenticated') {
-      state.refusals = result.refusals;
+      const { refusals } = result;
+      state.refusals = refusals;
+      tell(() => {
+        onRefused(refusals);
+      });
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }

@@ -1,7 +1,11 @@
-import type { Exposition, ScrapeRequest } from '../exposition/exposition.js';
+import type { ServerResponse } from 'node:http';
+import type { Exposition } from '../exposition/exposition.js';
+import { UpstreamError } from '../exposition/upstream-error.js';
 import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { sendInternalError, sendStatus, writeHead } from './status.js';
+import { Scrape } from './scrape.js';
+import { sendGatewayError, sendInternalError, sendStatus, writeHead } from './status.js';
+import { abandonStream, isStreamed, streamExposition } from './stream-exposition.js';
 
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
@@ -36,7 +40,7 @@ export function serveExposition({
       sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
       return false;
     }
-    const scrape = new Scrape(request);
+    const scrape = new Scrape(request, response);
     if (request.method === 'HEAD') {
       writeHead(request, response, 200, expositionHeaders(exposition.contentType(scrape)));
       response.end();
@@ -45,15 +49,21 @@ export function serveExposition({
     const started = performance.now();
     let result: 'success' | 'failure' = 'failure';
     try {
-      const { contentType, body } = await exposition.render(scrape);
-      if (isAnswered(response)) return false;
-      // Bytes, since Node would join a string to the head and so copy it once more.
-      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      writeHead(request, response, 200, {
-        ...expositionHeaders(contentType),
-        'Content-Length': bytes.byteLength,
-      });
-      response.end(bytes);
+      const rendered = await exposition.render(scrape);
+      if (isStreamed(rendered)) {
+        if (isAnswered(response)) return await abandonStream(rendered);
+        await streamExposition(request, response, rendered);
+      } else {
+        if (isAnswered(response)) return false;
+        const { contentType, body } = rendered;
+        // Bytes, since Node would join a string to the head and so copy it once more.
+        const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+        writeHead(request, response, 200, {
+          ...expositionHeaders(contentType),
+          'Content-Length': bytes.byteLength,
+        });
+        response.end(bytes);
+      }
       result = 'success';
     } finally {
       const seconds = (performance.now() - started) / 1000;
@@ -62,20 +72,13 @@ export function serveExposition({
       });
     }
     return false;
-  }, sendInternalError);
+  }, answerFailure);
 }
 
-/** Reads what is asked for: taking all headers apart costs more than most expositions need. */
-class Scrape implements ScrapeRequest {
-  readonly #request: Request;
-
-  constructor(request: Request) {
-    this.#request = request;
-  }
-
-  get accept(): string {
-    return this.#request.headers.accept ?? '';
-  }
+function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
+  if (error instanceof UpstreamError && !isAnswered(response)) {
+    sendGatewayError(request, response, error.status);
+  } else sendInternalError(request, response, error);
 }
 
 function expositionHeaders(contentType: string): Readonly<Record<string, string>> {

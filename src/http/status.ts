@@ -60,6 +60,13 @@ export function sendText(
   send(request, response, code, body, { 'Content-Type': 'text/plain; charset=utf-8', ...headers });
 }
 
+const gatewayErrors = { 502: 'Bad Gateway\n', 504: 'Gateway Timeout\n' } as const;
+
+/** Says no more than that it was the server behind. In plain text, since Kubernetes has no reason for a 502. */
+export function sendGatewayError(request: Request, response: ServerResponse, code: 502 | 504): void {
+  sendText(request, response, code, gatewayErrors[code]);
+}
+
 /** Says what failed by its class alone: a message may quote what no client should see. */
 export function sendInternalError(request: Request, response: ServerResponse, error: unknown): void {
   if (response.headersSent) {

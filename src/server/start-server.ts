@@ -13,6 +13,7 @@ import type { OpenPolicy } from '../policy-sources/open-policy.js';
 import { Connections } from './connections.js';
 import { health, pingCheck, type HealthCheck } from './health.js';
 import type { Logger } from './logger.js';
+import { RefusalLog } from './refusal-log.js';
 import { httpsOptions, type TlsOptions } from './tls.js';
 import { version } from './version.js';
 
@@ -105,10 +106,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]): Middleware {
   const { serverKind = 'shard', logger, onAuditEvent } = options;
   const { exposition, authenticators, authorizers, anonymous, scopedEndpoint, telemetry } = options;
-  const { alwaysAllowPaths } = options;
+  const { alwaysAllowPaths, otherExpositions } = options;
+  const refusalLog = new RefusalLog(logger);
   const steps = guardSteps(
     {
       exposition,
+      ...(otherExpositions === undefined ? {} : { otherExpositions }),
       authenticators,
       authorizers,
       serverKind,
@@ -118,6 +121,7 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
       ...(telemetry === undefined ? {} : { telemetry }),
       onAuditEvent: (event) => {
         logger.debug({ audit: event }, 'request');
+        refusalLog.write(event);
         onAuditEvent?.(event);
       },
     },

@@ -10,11 +10,15 @@ const prefix = 'kcp_metrics_filter';
 export class FilterMetrics {
   readonly #attempts: Counter<'result'>;
   readonly #authenticationSeconds: Histogram<'result'>;
+  readonly #refusedCredentials: Counter<'authenticator'>;
+  readonly #spoofedHeaders: Counter;
   readonly #decisions: Counter<'type' | 'decision'>;
   readonly #rejections: Counter<'code'>;
   readonly #scrapeSeconds: Histogram<'result'>;
   readonly #collectorFailures: Counter<'cause'>;
   readonly #reloads: Counter<'source' | 'result'>;
+  readonly #fileReloads: Counter<'flag' | 'result'>;
+  readonly #keyRefreshes: Counter<'flag' | 'result'>;
 
   /** @throws Error where the registry already holds one of the names. */
   constructor(registry: Registry) {
@@ -30,6 +34,17 @@ export class FilterMetrics {
       help: 'Authentication duration in seconds broken out by result.',
       labelNames: ['result'],
       buckets: [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5],
+      registers,
+    });
+    this.#refusedCredentials = new Counter({
+      name: `${prefix}_refused_credentials_total`,
+      help: 'What methods had something against in requests answered 401, by authenticator; the log says what.',
+      labelNames: ['authenticator'],
+      registers,
+    });
+    this.#spoofedHeaders = new Counter({
+      name: `${prefix}_spoofed_headers_total`,
+      help: "Requests with a front proxy's headers from somebody who is none; the headers were ignored.",
       registers,
     });
     this.#decisions = new Counter({
@@ -63,11 +78,31 @@ export class FilterMetrics {
       labelNames: ['source', 'result'],
       registers,
     });
+    this.#keyRefreshes = new Counter({
+      name: `${prefix}_key_downloads_total`,
+      help: 'Downloads of the keys that tokens are verified with, by flag and result.',
+      labelNames: ['flag', 'result'],
+      registers,
+    });
+    this.#fileReloads = new Counter({
+      name: `${prefix}_file_reloads_total`,
+      help: 'Changes of files that flags name, by flag and result; after a failure the file before stays in force.',
+      labelNames: ['flag', 'result'],
+      registers,
+    });
   }
 
   authenticationAttempt(result: 'success' | 'failure', seconds: number): void {
     this.#attempts.inc({ result });
     this.#authenticationSeconds.observe({ result }, seconds);
+  }
+
+  refusedCredentials(authenticator: string): void {
+    this.#refusedCredentials.inc({ authenticator });
+  }
+
+  spoofedHeaders(): void {
+    this.#spoofedHeaders.inc();
   }
 
   /** Only opinions count as decisions; an authorizer without one leaves the word to the next. */
@@ -90,5 +125,13 @@ export class FilterMetrics {
 
   policyReload(source: string, result: 'success' | 'failure'): void {
     this.#reloads.inc({ source, result });
+  }
+
+  fileReload(flag: string, result: 'success' | 'failure'): void {
+    this.#fileReloads.inc({ flag, result });
+  }
+
+  keyRefresh(flag: string, result: 'success' | 'failure'): void {
+    this.#keyRefreshes.inc({ flag, result });
   }
 }

@@ -1,6 +1,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ApiServerObserver } from '../policy-sources/api-server.js';
 import type { SnapshotResult } from '../policy-sources/policy-snapshot.js';
+import { RestClientMetrics } from './rest-client-metrics.js';
 
 const prefix = 'kcp_metrics_filter_policy';
 
@@ -14,11 +15,10 @@ export class PolicySourceMetrics {
   readonly #restarts: Counter<'source' | 'kind'>;
   readonly #applySeconds: Histogram<'source'>;
   readonly #snapshots: Counter<'operation' | 'result'>;
-  readonly #requests: Counter<'code' | 'method' | 'host'>;
-  readonly #requestSeconds: Histogram<'verb' | 'host'>;
+  readonly #requests: RestClientMetrics;
 
-  /** @throws Error where the registry already holds one of the names. */
-  constructor(registry: Registry) {
+  /** `requests` may be shared with others that ask API servers. @throws Error where the registry already holds one of the names. */
+  constructor(registry: Registry, requests = new RestClientMetrics(registry)) {
     const registers = [registry];
     this.#lists = new Counter({
       name: `${prefix}_lists_total`,
@@ -51,27 +51,14 @@ export class PolicySourceMetrics {
       labelNames: ['operation', 'result'],
       registers,
     });
-    this.#requests = new Counter({
-      name: 'rest_client_requests_total',
-      help: 'Number of HTTP requests, partitioned by status code, method, and host.',
-      labelNames: ['code', 'method', 'host'],
-      registers,
-    });
-    this.#requestSeconds = new Histogram({
-      name: 'rest_client_request_duration_seconds',
-      help: 'Request latency in seconds. Broken down by verb, and host.',
-      labelNames: ['verb', 'host'],
-      buckets: [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60],
-      registers,
-    });
+    this.#requests = requests;
   }
 
   /** Counts what one source tells. */
   observerOf(source: string): ApiServerObserver {
     return {
-      request: ({ code, method, host, seconds }) => {
-        this.#requests.inc({ code, method, host });
-        this.#requestSeconds.observe({ verb: method, host }, seconds);
+      request: (request) => {
+        this.#requests.request(request);
       },
       listed: (kind, method, result) => {
         this.#lists.inc({ source, kind, method, result });

@@ -1,15 +1,15 @@
-import type { Authenticator } from '../authentication/authenticator.js';
 import {
   createCertificateVerifier,
   type CertificateVerifier,
-} from '../authentication/certificate-verifier.js';
-import { clientCertificateAuthenticator } from '../authentication/client-certificate.js';
-import { requestHeaderAuthenticator } from '../authentication/request-header.js';
-import { tokenFileAuthenticator } from '../authentication/token-file.js';
-import type { ServerKind } from '../paths/classify.js';
-import { parseBoolean, readFlagFile } from './flag-values.js';
-import { booleanOf, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { usageError } from './usage-error.js';
+} from '../../authentication/certificate-verifier.js';
+import type { Authenticator } from '../../authentication/authenticator.js';
+import { clientCertificateAuthenticator } from '../../authentication/client-certificate.js';
+import { requestHeaderAuthenticator } from '../../authentication/request-header.js';
+import type { ServerKind } from '../../paths/classify.js';
+import { listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
+import { blamingFile, ofOneFile, type FollowedFlagFiles } from '../followed-flag-files.js';
+import { nonEmptyValues } from '../flag-values.js';
+import type { AuthenticationContext } from './authentication-context.js';
 
 const clientCaFile: Flag = {
   name: '--client-ca-file',
@@ -58,18 +58,8 @@ const extraHeadersPrefix: Flag = {
   default: 'X-Remote-Extra-',
   description: 'prefixes of the headers that bring extra fields, such as scopes and warrants',
 };
-const tokenAuthFile: Flag = {
-  name: '--token-auth-file',
-  value: 'file',
-  description: 'CSV of static bearer tokens: token,user,uid,"group1,group2"',
-};
-const anonymousAuth: Flag = {
-  name: '--anonymous-auth',
-  default: 'true',
-  description: 'whether a request without credentials is system:anonymous rather than 401',
-};
 
-export const authenticationFlags: readonly Flag[] = [
+export const certificateFlags: readonly Flag[] = [
   clientCaFile,
   requestHeaderCaFile,
   requestHeaderAllowedNames,
@@ -77,62 +67,51 @@ export const authenticationFlags: readonly Flag[] = [
   uidHeaders,
   groupHeaders,
   extraHeadersPrefix,
-  tokenAuthFile,
-  anonymousAuth,
 ];
 
-export interface AuthenticationConfiguration {
-  readonly authenticators: readonly Authenticator[];
-  readonly anonymous: boolean;
-  /** Whether some method looks at client certificates. */
-  readonly requestCertificates: boolean;
+/** Whom a front proxy speaks for. @throws UsageError naming the flag. */
+export async function requestHeaderOf(
+  values: FlagValues,
+  { files, events }: AuthenticationContext,
+): Promise<Authenticator | undefined> {
+  const verifier = await verifierOf(values, requestHeaderCaFile, files);
+  if (verifier === undefined) return undefined;
+  const namesIn = (flag: Flag): readonly string[] => nonEmptyValues(listOf(values, flag));
+  return requestHeaderAuthenticator({
+    verifier,
+    allowedNames: namesIn(requestHeaderAllowedNames),
+    usernameHeaders: namesIn(usernameHeaders),
+    uidHeaders: namesIn(uidHeaders),
+    groupHeaders: namesIn(groupHeaders),
+    extraHeadersPrefixes: namesIn(extraHeadersPrefix),
+    onSpoofed: events.onSpoofedHeaders,
+  });
 }
 
-/** Kubernetes' order: request header, client certificate, token file. @throws UsageError naming the flag. */
-export function authenticationOf(values: FlagValues, serverKind: ServerKind): AuthenticationConfiguration {
-  const authenticators: Authenticator[] = [];
-  const verifierOf = (flag: Flag): CertificateVerifier | undefined => {
-    const file = valueOf(values, flag);
-    if (file === undefined) return undefined;
-    const bundle = readFlagFile(flag.name, file);
-    try {
-      return createCertificateVerifier({ authorities: bundle });
-    } catch (error) {
-      throw usageError(`${flag.name}: ${file}`, error);
-    }
-  };
-  const proxies = verifierOf(requestHeaderCaFile);
-  if (proxies !== undefined) {
-    authenticators.push(
-      requestHeaderAuthenticator({
-        verifier: proxies,
-        allowedNames: nonEmpty(listOf(values, requestHeaderAllowedNames)),
-        usernameHeaders: nonEmpty(listOf(values, usernameHeaders)),
-        uidHeaders: nonEmpty(listOf(values, uidHeaders)),
-        groupHeaders: nonEmpty(listOf(values, groupHeaders)),
-        extraHeadersPrefixes: nonEmpty(listOf(values, extraHeadersPrefix)),
-      }),
-    );
-  }
-  const clients = verifierOf(clientCaFile);
-  if (clients !== undefined) {
-    // kcp's cache server takes whoever it cannot verify as anonymous; a shard refuses him.
-    const unverified = serverKind === 'cache-server' ? 'ignore' : 'refuse';
-    authenticators.push(clientCertificateAuthenticator({ verifier: clients, unverified }));
-  }
-  const tokens = valueOf(values, tokenAuthFile);
-  if (tokens !== undefined) {
-    const text = readFlagFile(tokenAuthFile.name, tokens);
-    try {
-      authenticators.push(tokenFileAuthenticator({ text, file: tokens }));
-    } catch (error) {
-      throw usageError(tokenAuthFile.name, error);
-    }
-  }
-  const anonymous = parseBoolean(anonymousAuth.name, booleanOf(values, anonymousAuth));
-  return { authenticators, anonymous, requestCertificates: proxies !== undefined || clients !== undefined };
+/** Who proves himself with a certificate of his own. @throws UsageError naming the flag. */
+export async function clientCertificateOf(
+  values: FlagValues,
+  { files }: AuthenticationContext,
+  serverKind: ServerKind,
+): Promise<Authenticator | undefined> {
+  const verifier = await verifierOf(values, clientCaFile, files);
+  // kcp's cache server takes whoever it cannot verify as anonymous; a shard refuses him.
+  const unverified = serverKind === 'cache-server' ? 'ignore' : 'refuse';
+  return verifier === undefined ? undefined : clientCertificateAuthenticator({ verifier, unverified });
 }
 
-function nonEmpty(values: readonly string[]): readonly string[] {
-  return values.map((value) => value.trim()).filter((value) => value !== '');
+/** By the authorities that the file holds when a certificate is looked at. */
+async function verifierOf(
+  values: FlagValues,
+  flag: Flag,
+  files: FollowedFlagFiles,
+): Promise<Pick<CertificateVerifier, 'verify'> | undefined> {
+  const file = valueOf(values, flag);
+  if (file === undefined) return undefined;
+  const authorities = await files.open(
+    flag,
+    [file],
+    ofOneFile((text, name) => blamingFile(name, () => createCertificateVerifier({ authorities: text }))),
+  );
+  return { verify: (peer) => authorities.current.verify(peer) };
 }

@@ -4,7 +4,16 @@ import { booleanOf } from '../flags.js';
 import { flagNamed } from './given-flags.js';
 
 /** The flags that make the server know somebody. */
-const methods = ['--requestheader-client-ca-file', '--client-ca-file', '--token-auth-file'] as const;
+const methods = [
+  '--requestheader-client-ca-file',
+  '--client-ca-file',
+  '--token-auth-file',
+  '--service-account-key-file',
+  '--service-account-jwks-uri',
+  '--oidc-issuer-url',
+  '--authentication-kubeconfig',
+  '--authentication-token-webhook-config-file',
+] as const;
 
 /** Those of them that are given. */
 export function methodsIn(values: FlagValues): readonly string[] {

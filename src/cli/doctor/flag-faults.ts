@@ -1,8 +1,11 @@
 import { errorClass } from '../../authentication/error-class.js';
 import { finding, type Check, type Finding } from '../../diagnosis/finding.js';
 import type { ServerKind } from '../../paths/classify.js';
-import { authenticationOf } from '../authentication-flags.js';
+import { openAuthentication } from '../authentication/authentication.js';
 import { authorizersOf } from '../authorization-flags.js';
+import { openWebhookAuthorizer } from '../authorization-webhook-flags.js';
+import { Opened } from '../opened.js';
+import { silentAuthenticationEvents, silentReviewEvents } from './silent-events.js';
 import type { FlagValues } from '../flags.js';
 import { checkPolicyFlags } from '../policy-flags.js';
 import { servingOf } from '../serving-flags.js';
@@ -56,10 +59,21 @@ const readers: readonly Reader[] = [
   serverKindOf,
   logLevelOf,
   (values) => servingOf(values, true),
-  (values) => authenticationOf(values, assumedServerKind(values)),
-  (values) => authorizersOf(values, undefined),
+  readAuthenticationFlags,
+  (values) => authorizersOf(values),
+  readAuthorizationWebhookFlags,
   checkPolicyFlags,
 ];
+
+async function readAuthenticationFlags(values: FlagValues): Promise<void> {
+  const open = await openAuthentication(values, assumedServerKind(values), silentAuthenticationEvents);
+  await open.close();
+}
+
+async function readAuthorizationWebhookFlags(values: FlagValues): Promise<void> {
+  const opened = new Opened();
+  await openWebhookAuthorizer(values, silentReviewEvents, opened).finally(() => opened.close());
+}
 
 /** What is said of the flag at fault. */
 async function faultOf(read: Reader, values: FlagValues): Promise<Finding | undefined> {
@@ -82,6 +96,11 @@ const checksOfFlags: Readonly<Record<string, Check>> = {
   '--client-ca-file': 'client-ca',
   '--requestheader-client-ca-file': 'front-proxy-ca',
   '--token-auth-file': 'authentication',
+  '--service-account-key-file': 'authentication',
+  '--service-account-jwks-ca-file': 'authentication',
+  '--oidc-ca-file': 'authentication',
+  '--authentication-kubeconfig': 'authentication',
+  '--authentication-token-webhook-config-file': 'authentication',
 };
 
 function checkOf(flag: string): Check {

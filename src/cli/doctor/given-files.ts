@@ -2,6 +2,8 @@ import { stat } from 'node:fs/promises';
 import { fileFindings } from '../../diagnosis/file-checks.js';
 import { finding, type Finding } from '../../diagnosis/finding.js';
 import type { FlagValues } from '../flags.js';
+import { authenticationKubeconfig, authenticationWebhook } from '../authentication/token-review-flags.js';
+import { authorizationKubeconfig, authorizationWebhook } from '../authorization-webhook-flags.js';
 import { policySnapshot } from '../policy-flags.js';
 import { cacheKubeconfig, rootKubeconfig } from '../policy-source-flags.js';
 import { givenFiles, partnerOf, withoutFlags } from './given-flags.js';
@@ -12,15 +14,31 @@ export interface FileReading {
   readonly values: FlagValues;
 }
 
+const kubeconfigs = [
+  rootKubeconfig,
+  cacheKubeconfig,
+  authenticationKubeconfig,
+  authenticationWebhook,
+  authorizationKubeconfig,
+  authorizationWebhook,
+].map(({ name }) => name);
+
 const secretFiles: ReadonlySet<string> = new Set([
   '--tls-private-key-file',
   '--token-auth-file',
-  rootKubeconfig.name,
-  cacheKubeconfig.name,
+  ...kubeconfigs,
 ]);
 
-/** Refused by their readers where they are no regular files. */
-const regularFiles: ReadonlySet<string> = new Set([rootKubeconfig.name, cacheKubeconfig.name]);
+/** Refused by their readers where they are no regular files: they are followed as they change. */
+const regularFiles: ReadonlySet<string> = new Set([
+  '--client-ca-file',
+  '--requestheader-client-ca-file',
+  '--token-auth-file',
+  '--service-account-key-file',
+  '--service-account-jwks-ca-file',
+  '--oidc-ca-file',
+  ...kubeconfigs,
+]);
 
 /** Looks at the files that flags name, without reading them. A missing one is left to whoever reads it. */
 export async function lookAtFiles(given: FlagValues): Promise<FileReading> {

@@ -1,4 +1,4 @@
-import { keyOf, valueOf, type Flag, type FlagValues } from '../flags.js';
+import { keyOf, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { startFlags } from '../start.js';
 
 /** A flag of `start`. Throws RangeError for a name that it does not have. */
@@ -40,9 +40,17 @@ export function givenFile(values: FlagValues, name: Flag['name']): GivenFile | u
   return file === undefined ? undefined : { flag, file, subject: `${name} ${file}` };
 }
 
+function filesOf(values: FlagValues, flag: Flag): readonly string[] {
+  if (flag.isList === true) return listOf(values, flag);
+  const file = valueOf(values, flag);
+  return file === undefined ? [] : [file];
+}
+
 /** All that are given. */
 export function givenFiles(values: FlagValues): readonly GivenFile[] {
   return startFlags
-    .filter(({ value }) => value === 'file')
-    .flatMap(({ name }) => givenFile(values, name) ?? []);
+    .filter(({ value }) => value === 'file' || value === 'files')
+    .flatMap((flag) =>
+      filesOf(values, flag).map((file) => ({ flag, file, subject: `${flag.name} ${file}` })),
+    );
 }

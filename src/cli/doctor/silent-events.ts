@@ -1,0 +1,17 @@
+import type { AuthenticationEvents } from '../authentication/authentication-context.js';
+import type { ReviewEvents } from '../review-events.js';
+
+const nothing = (): void => undefined;
+
+/** For flags that are read and not followed. */
+export const silentReviewEvents: ReviewEvents = {
+  tokens: { onWarning: nothing, onApiRequest: nothing },
+  access: { onWarning: nothing, onApiRequest: nothing },
+};
+
+export const silentAuthenticationEvents: AuthenticationEvents = {
+  onReload: nothing,
+  onSpoofedHeaders: nothing,
+  onKeyRefresh: nothing,
+  review: silentReviewEvents.tokens,
+};

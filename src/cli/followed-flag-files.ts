@@ -1,0 +1,58 @@
+import { FollowedFiles, type FileContent, type ReloadResult } from '../files/followed-files.js';
+import type { Flag } from './flags.js';
+import { usageError } from './usage-error.js';
+
+/** What a running server's files say, each named by its flag. */
+export class FollowedFlagFiles {
+  readonly #onReload: (flag: string, result: ReloadResult) => void;
+  readonly #opened: FollowedFiles<unknown>[] = [];
+
+  /** `onReload` is told of each change, and once of each that cannot be used. */
+  constructor(onReload: (flag: string, result: ReloadResult) => void = () => undefined) {
+    this.#onReload = onReload;
+  }
+
+  /** `parse` throws for what cannot be used, and names the file. @throws UsageError naming the flag. */
+  async open<Value>(
+    flag: Flag,
+    files: readonly string[],
+    parse: (contents: readonly FileContent[]) => Value,
+  ): Promise<{ readonly current: Value }> {
+    try {
+      const followed = await FollowedFiles.open({
+        files,
+        parse,
+        onReload: (result) => {
+          this.#onReload(flag.name, result);
+        },
+      });
+      this.#opened.push(followed);
+      return followed;
+    } catch (error) {
+      throw usageError(flag.name, error);
+    }
+  }
+
+  close(): void {
+    for (const followed of this.#opened.splice(0)) followed.close();
+  }
+}
+
+/** `parse` for the text of a single file. */
+export function ofOneFile<Value>(
+  parse: (text: string, file: string) => Value,
+): (contents: readonly FileContent[]) => Value {
+  return ([content]) => {
+    if (content === undefined) throw new RangeError('one file is needed');
+    return parse(content.bytes.toString('utf8'), content.file);
+  };
+}
+
+/** The same as `make`; what it throws names the file. */
+export function blamingFile<Value>(file: string, make: () => Value): Value {
+  try {
+    return make();
+  } catch (error) {
+    throw new Error(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,91 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { registriesExposition } from '../exposition/registries.js';
+import type { ReloadResult } from '../files/followed-files.js';
+import type { ServerKind } from '../paths/classify.js';
+import type { Logger } from '../server/logger.js';
+import type { ServerOptions } from '../server/start-server.js';
+import { FilterMetrics } from '../telemetry/filter-metrics.js';
+import { RestClientMetrics } from '../telemetry/rest-client-metrics.js';
+import { ReviewMetrics } from '../telemetry/review-metrics.js';
+import { openAuthentication } from './authentication/authentication.js';
+import { authenticationEvents } from './authentication/authentication-events.js';
+import { authorizersOf, pathsAllowedToAll } from './authorization-flags.js';
+import { openWebhookAuthorizer } from './authorization-webhook-flags.js';
+import { FollowedFlagFiles } from './followed-flag-files.js';
+import { openFollowedPolicy } from './followed-policy.js';
+import type { FlagValues } from './flags.js';
+import type { Opened } from './opened.js';
+import { checkPolicyFlags } from './policy-flags.js';
+import { namesPolicySource } from './policy-source-flags.js';
+import { reviewEvents } from './review-events.js';
+import { servingOf } from './serving-flags.js';
+import { expositionOf } from './upstream-flags.js';
+
+/** Reads all that the flags name, and leaves in `opened` what is followed from then on. @throws UsageError */
+export async function openServerOptions(
+  values: FlagValues,
+  serverKind: ServerKind,
+  logger: Logger,
+  opened: Opened,
+): Promise<ServerOptions> {
+  const registry = new Registry();
+  const telemetry = new FilterMetrics(registry);
+  const requests = new RestClientMetrics(registry);
+  const reviews = reviewEvents(logger, new ReviewMetrics(registry), requests);
+  const onReload = (flag: string, result: ReloadResult): void => {
+    telemetry.fileReload(flag, result.result);
+    if (result.result === 'success') logger.info({ flag }, 'file reloaded');
+    else logger.error({ flag }, `${result.message}; the file before stays in force`);
+  };
+  const { authenticators, anonymous, requestCertificates } = opened.add(
+    await openAuthentication(values, serverKind, {
+      ...authenticationEvents(logger, telemetry, reviews),
+      onReload,
+    }),
+  );
+  const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
+  const { exposition, others } = opened.add(
+    await expositionOf(
+      values,
+      registriesExposition({
+        registries: [registry],
+        onFailure: (failure) => {
+          telemetry.collectorFailure(failure);
+        },
+      }),
+      opened.add(new FollowedFlagFiles(onReload)),
+      (error) => {
+        logger.warn({ error: error.message }, 'the upstream was not scraped');
+      },
+    ),
+  );
+  // A flag that cannot be read ends the start even where no policy needs it.
+  authorizersOf(values);
+  const webhook = await openWebhookAuthorizer(values, reviews, opened);
+  checkPolicyFlags(values);
+  // A cache server knows no RBAC unless it is told where to find some.
+  const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
+  const policy = hasPolicy
+    ? opened.add(await openFollowedPolicy(values, { registry, telemetry, requests, logger }))
+    : undefined;
+  if (isSelfSigned)
+    logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
+  if (authenticators.length === 0) {
+    const who = anonymous ? 'everybody is anonymous' : 'nothing but always-allow paths is answered';
+    logger.warn({}, `no flag says who is known: ${who}`);
+  }
+  collectDefaultMetrics({ register: registry });
+  return {
+    ...serving,
+    serverKind,
+    exposition,
+    otherExpositions: others,
+    authenticators,
+    anonymous,
+    alwaysAllowPaths: pathsAllowedToAll(values),
+    authorizers: authorizersOf(values, { policy: policy?.policy, webhook }),
+    telemetry,
+    logger,
+    ...(policy === undefined ? {} : { policy }),
+  };
+}

@@ -1,0 +1,47 @@
+import type { ServerResponse } from 'node:http';
+import type { ScrapeRequest } from '../exposition/exposition.js';
+import type { Request } from './middleware.js';
+
+const maxTimeoutSeconds = 3600;
+
+/** Reads what is asked for: taking all headers apart costs more than most expositions need. */
+export class Scrape implements ScrapeRequest {
+  readonly #request: Request;
+  readonly #response: ServerResponse;
+  #signal: AbortSignal | undefined;
+
+  constructor(request: Request, response: ServerResponse) {
+    this.#request = request;
+    this.#response = response;
+  }
+
+  get accept(): string {
+    return this.#request.headers.accept ?? '';
+  }
+
+  get acceptEncoding(): string {
+    return this.#request.headers['accept-encoding'] ?? '';
+  }
+
+  get timeoutSeconds(): number | undefined {
+    const header = String(this.#request.headers['x-prometheus-scrape-timeout-seconds'] ?? '');
+    const seconds = /^\d{1,9}(?:\.\d{1,9})?$/.test(header) ? Number(header) : 0;
+    return seconds > 0 ? Math.min(seconds, maxTimeoutSeconds) : undefined;
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= departure(this.#response);
+    return this.#signal;
+  }
+}
+
+/** Fires when the answer's connection closes before all of the answer is out. */
+function departure(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  const onClose = (): void => {
+    if (!response.writableFinished) controller.abort();
+  };
+  if (response.closed) onClose();
+  else response.once('close', onClose);
+  return controller.signal;
+}

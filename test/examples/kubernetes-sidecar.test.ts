@@ -1,0 +1,160 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { openApiClient } from '../../src/api-client/kubeconfig-client.js';
+import { startFlags } from '../../src/cli/start.js';
+import { upstreamFlags } from '../../src/cli/upstream-flags.js';
+import { upstreamExposition } from '../../src/exposition/upstream.js';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { listenFilter, scrape, type Listening } from '../exposition/upstream-servers.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import {
+  deployment,
+  manifest,
+  manifestFiles,
+  manifestsIn,
+  readExample,
+  sidecar,
+  startShop,
+  type Manifest,
+} from './kubernetes-sidecar.js';
+
+const known: ReadonlySet<string> = new Set([...startFlags, ...upstreamFlags].map(({ name }) => name));
+
+/** What `kube-rbac-proxy --help` of 0.21 lists, and the flags for logs that it takes and does not list. */
+const kubeRbacProxyFlags = `
+  allow-paths auth-header-fields-enabled auth-header-groups-field-name auth-header-groups-field-separator
+  auth-header-user-field-name auth-token-audiences client-ca-file config-file http2-disable
+  http2-max-concurrent-streams http2-max-size ignore-paths insecure-listen-address kube-api-burst kube-api-qps
+  kubeconfig oidc-ca-file oidc-clientID oidc-groups-claim oidc-groups-prefix oidc-issuer oidc-sign-alg
+  oidc-username-claim oidc-username-prefix proxy-endpoints-port secure-listen-address tls-cert-file
+  tls-cipher-suites tls-min-version tls-private-key-file tls-reload-interval upstream upstream-ca-file
+  upstream-client-cert-file upstream-client-key-file upstream-force-h2c
+  v vmodule log-flush-frequency add-dir-header alsologtostderr log-backtrace-at log-dir log-file
+  log-file-max-size logtostderr one-output skip-headers skip-log-headers stderrthreshold`
+  .trim()
+  .split(/\s+/)
+  .map((name) => `--${name}`);
+
+const readme = readExample('README.md');
+const rows = [...readme.matchAll(/^\| (`--.*?) \| (.*?) ?\| (.*) \|$/gm)].map(
+  ([, theirs = '', ours = '', remark = '']) => ({
+    theirs: flagsIn(theirs),
+    ours: flagsIn(ours),
+    remark,
+  }),
+);
+
+function flagsIn(text: string): readonly string[] {
+  return text.match(/(?<![\w-])--[a-zA-Z][a-zA-Z0-9-]*/g) ?? [];
+}
+
+describe('the manifests of the sidecar', () => {
+  it.each(manifestFiles)('%s holds objects with a name', (file) => {
+    for (const { apiVersion, kind, metadata } of manifestsIn(file)) {
+      expect([apiVersion, kind, metadata.name]).toEqual([
+        expect.stringMatching(/^(?:[a-z0-9.]+\/)?v\d/),
+        expect.stringMatching(/^[A-Z]\w+$/),
+        expect.stringMatching(/^[a-z]/),
+      ]);
+    }
+  });
+
+  it('are of these kinds', () => {
+    const kinds = manifestFiles.flatMap(manifestsIn).map(({ apiVersion, kind }) => `${apiVersion} ${kind}`);
+    expect(kinds).toEqual([
+      'apps/v1 Deployment',
+      'v1 ConfigMap',
+      'v1 Service',
+      'v1 ServiceAccount',
+      'rbac.authorization.k8s.io/v1 ClusterRole',
+      'rbac.authorization.k8s.io/v1 ClusterRoleBinding',
+      'rbac.authorization.k8s.io/v1 ClusterRole',
+      'rbac.authorization.k8s.io/v1 ClusterRoleBinding',
+      'monitoring.coreos.com/v1 ServiceMonitor',
+    ]);
+  });
+
+  it('fit together: accounts, volumes, ports, roles', () => {
+    const { serviceAccountName, volumes } = deployment().spec.template.spec;
+    expect(manifest('rbac.yaml', 'ServiceAccount').metadata.name).toBe(serviceAccountName);
+    const { volumeMounts, ports, args } = sidecar();
+    expect(volumeMounts.map(({ name }) => name).sort()).toEqual(volumes.map(({ name }) => name).sort());
+    const files = args.flatMap((argument) => /=(\/.*)$/.exec(argument)?.[1] ?? []);
+    const mounted = files.filter((file) =>
+      volumeMounts.some(({ mountPath }) => file.startsWith(`${mountPath}/`)),
+    );
+    expect(files.length).toBeGreaterThan(3);
+    expect(mounted).toEqual(files);
+    expect(args).toContain(`--secure-port=${ports[0]?.containerPort ?? 0}`);
+    const roles = manifestsIn('rbac.yaml').filter(({ kind }) => kind === 'ClusterRole');
+    const bound = manifestsIn('rbac.yaml')
+      .filter(({ kind }) => kind === 'ClusterRoleBinding')
+      .map((binding) => (binding as Manifest & { roleRef: { name: string } }).roleRef.name);
+    expect(bound).toEqual(roles.map(({ metadata }) => metadata.name));
+  });
+
+  it('have a kubeconfig that can be used where it is mounted', async () => {
+    const directory = temporaryDirectory();
+    const { data } = manifest('deployment.yaml', 'ConfigMap') as Manifest & { data: { kubeconfig: string } };
+    const { certificatePem } = await createAuthority({ commonName: 'kube-root-ca' });
+    directory.write('ca.crt', certificatePem);
+    directory.write('token', 'token-of-the-filter\n');
+    const client = await openApiClient({ kubeconfig: directory.write('kubeconfig', data.kubeconfig) });
+    expect(client.server).toBe('https://kubernetes.default.svc:443');
+    client.close();
+    directory.remove();
+  });
+});
+
+describe('the flags of the sidecar', () => {
+  it('exist, and each is given once', () => {
+    const [subcommand, ...flags] = sidecar().args.map((argument) => argument.split('=')[0] ?? '');
+    expect(subcommand).toBe('start');
+    expect(flags.filter((flag) => !known.has(flag))).toEqual([]);
+    expect(new Set(flags).size).toBe(flags.length);
+  });
+
+  it('are told apart from kube-rbac-proxy’s one by one: every one of theirs has its row', () => {
+    const theirs = rows.flatMap((row) => row.theirs);
+    expect([...theirs].sort()).toEqual([...kubeRbacProxyFlags].sort());
+  });
+
+  it.each(rows)('$theirs: what is named in its place exists', ({ ours, remark }) => {
+    expect(ours.filter((flag) => !known.has(flag))).toEqual([]);
+    expect(remark).not.toBe('');
+    if (ours.length === 0) expect(remark).toMatch(/^not (?:there|needed)/);
+  });
+
+  it('named elsewhere in the README exist', () => {
+    const text = readme
+      .replaceAll(/^\| `--.*$/gm, '')
+      .replaceAll(/^(?:docker|kubectl) .*$|`kubectl [^`]*`/gm, '');
+    expect(flagsIn(text).filter((flag) => !known.has(flag))).toEqual([]);
+  });
+});
+
+describe('a real application behind the filter', () => {
+  const running: Listening[] = [];
+  afterEach(async () => {
+    await Promise.all(running.splice(0).map((server) => server.close()));
+  });
+
+  it.each<[string, { readonly Authorization?: string }, number]>([
+    ['nobody', {}, 401],
+    ['a token that nobody has', { Authorization: 'Bearer nobodys-token' }, 401],
+    ['somebody without a binding', { Authorization: 'Bearer mallory-token' }, 403],
+    ['the scraper', { Authorization: 'Bearer scraper-token' }, 200],
+  ])('%s: %j is answered %i', async (_who, { Authorization = '' }, status) => {
+    const shop = await startShop();
+    running.push(shop);
+    const exposition = upstreamExposition({ url: `http://127.0.0.1:${shop.port}/metrics` });
+    const filter = await listenFilter(exposition, { anonymous: false });
+    running.push(filter);
+    const answer = await scrape(filter, Authorization === '' ? { Authorization: [] } : { Authorization });
+    expect(answer.status).toBe(status);
+    const text = answer.body.toString();
+    if (status === 200) expect(text).toBe(await shop.exposition());
+    else expect(text).not.toContain('shop_');
+    expect(shop.connections()).toBe(status === 200 ? 1 : 0);
+    exposition.close();
+  });
+});

@@ -1,0 +1,133 @@
+import type { RequestListener } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { beginScrape, listen, scrape } from './upstream-servers.js';
+import { application, failures, guard, running, send, textFormat } from './upstream-setting.js';
+
+describe('an upstream that gives no exposition', () => {
+  const cases: readonly (readonly [string, RequestListener, RegExp])[] = [
+    ['answers 500', send('secret', {}, 500), /: answered 500$/],
+    ['answers 401', send('secret', {}, 401), /: answered 401$/],
+    ['answers 204', send('', {}, 204), /: answered 204$/],
+    ['redirects', send('secret', { Location: 'http://169.254.169.254/secret' }, 302), /: answered 302$/],
+    ['sends a page', send('secret', { 'Content-Type': 'text/html' }), /: content type "text\/html" is no/],
+    ['sends something for a browser', send('secret', { 'Content-Type': 'text/plainer' }), /"text\/plainer"/],
+    ['says no type', (_, response) => response.end('secret'), /: content type "" is no/],
+    [
+      'sends an unknown coding',
+      send('secret', { 'Content-Encoding': 'x-secret-coding' }),
+      /"x-secret-coding"/,
+    ],
+    ['hangs up', (request) => request.socket.destroy(), /: connection closed by the server/],
+  ];
+  it.each(cases)('%s: 502 without a word of it', async (_which, answer, message) => {
+    const filter = await guard(await application(answer));
+    const { status, body, headers } = await scrape(filter);
+    expect([status, body.toString()]).toEqual([502, 'Bad Gateway\n']);
+    expect(JSON.stringify(headers)).not.toContain('secret');
+    expect(failures).toHaveLength(1);
+    expect(failures[0]?.message).toMatch(message);
+    expect(failures[0]?.message).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics: /);
+  });
+
+  it('is not there: 502', async () => {
+    const upstream = await application(send('a 1\n'));
+    await upstream.close();
+    running.splice(running.indexOf(upstream), 1);
+    const { status } = await scrape(await guard(upstream));
+    expect(status).toBe(502);
+    expect(failures[0]?.message).toMatch(/: connection refused \(ECONNREFUSED\)$/);
+  });
+
+  it('speaks no HTTP: 502', async () => {
+    const upstream = await listen(createTcpServer((socket) => socket.end('secret\r\n\r\n')));
+    running.push(upstream);
+    const { status } = await scrape(await guard(upstream));
+    expect(status).toBe(502);
+    expect(failures[0]?.message).toMatch(/: the answer is no HTTP \(HPE_\w+\)$/);
+  });
+
+  it.each([
+    ['never answers', {}, { timeoutMs: 100 }],
+    ['does not answer as soon as the scraper wants it', { 'X-Prometheus-Scrape-Timeout-Seconds': '0.1' }, {}],
+  ])('%s: 504', async (_which, headers, options) => {
+    const filter = await guard(await application(() => undefined), options);
+    const { status, body } = await scrape(filter, headers);
+    expect([status, body.toString()]).toEqual([504, 'Gateway Timeout\n']);
+    expect(failures[0]?.message).toMatch(/: no answer within 100 ms \(ETIMEDOUT\)$/);
+  });
+
+  it('is served again as soon as it does', async () => {
+    let isBroken = true;
+    const upstream = await application((request, response) => {
+      (isBroken ? send('', {}, 500) : send('a 1\n'))(request, response);
+    });
+    const filter = await guard(upstream);
+    expect((await scrape(filter)).status).toBe(502);
+    isBroken = false;
+    expect((await scrape(filter)).body.toString()).toBe('a 1\n');
+  });
+
+  it('leaves no connection behind', async () => {
+    const upstream = await application(send('x'.repeat(1_000_000), {}, 500));
+    const filter = await guard(upstream);
+    await scrape(filter);
+    await expect.poll(() => upstream.open.size).toBe(0);
+  });
+});
+
+describe('an upstream that breaks off in the middle', () => {
+  it.each([
+    ['with a length', { 'Content-Length': '1000' }],
+    ['without one', {}],
+  ])('%s: the transfer breaks off too', async (_which, headers) => {
+    const upstream = await application((_request, response) => {
+      response.writeHead(200, { 'Content-Type': textFormat, ...headers });
+      response.write('a 1\n', () => response.socket?.destroy());
+    });
+    const filter = await guard(upstream);
+    await expect(scrape(filter)).rejects.toThrow();
+    expect(failures[0]?.message).toMatch(/: connection closed by the server \(ECONNRESET\)$/);
+  });
+
+  it('or falls silent: the same, after its time', async () => {
+    const upstream = await application((_request, response) => {
+      response.writeHead(200, { 'Content-Type': textFormat });
+      response.write('a 1\n');
+    });
+    const filter = await guard(upstream, { stallTimeoutMs: 100 });
+    await expect(scrape(filter)).rejects.toThrow();
+    expect(failures[0]?.message).toMatch(/: sent nothing for 100 ms \(ETIMEDOUT\)$/);
+    await expect.poll(() => upstream.open.size).toBe(0);
+  });
+});
+
+describe('a scraper that goes away', () => {
+  it.each(['before the answer', 'in the middle of the answer'])(
+    '%s ends the upstream’s request',
+    async (when) => {
+      let arrived: () => void = () => undefined;
+      const asked = new Promise<void>((resolve) => (arrived = resolve));
+      let ended: () => void = () => undefined;
+      const left = new Promise<void>((resolve) => (ended = resolve));
+      const upstream = await application((_request, response) => {
+        response.once('close', ended);
+        if (when !== 'before the answer') {
+          response.writeHead(200, { 'Content-Type': textFormat });
+          response.write('a 1\n');
+        }
+        arrived();
+      });
+      const filter = await guard(upstream);
+      const scraping = beginScrape(filter);
+      await asked;
+      if (when === 'before the answer') {
+        for (const socket of filter.open) socket.destroy();
+        await expect(scraping).rejects.toThrow();
+      } else (await scraping).destroy();
+      await left;
+      await expect.poll(() => upstream.open.size).toBe(0);
+      expect(failures).toEqual([]);
+    },
+  );
+});
