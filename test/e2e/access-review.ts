@@ -14,8 +14,11 @@ export interface AccessQuestion {
 }
 
 /** The API server's own answer. */
-export async function isAllowed(controlPlane: ControlPlane, question: AccessQuestion): Promise<boolean> {
-  const { status, body } = await controlPlane.request(
+export async function isAllowed(
+  server: Pick<ControlPlane, 'request'>,
+  question: AccessQuestion,
+): Promise<boolean> {
+  const { status, body } = await server.request(
     'POST',
     '/apis/authorization.k8s.io/v1/subjectaccessreviews',
     accessReview(question),

@@ -11,7 +11,7 @@ const mebibyte = 1024 * 1024;
 
 type ConnectionOf = (user: string, groups?: readonly string[]) => Promise<ConnectionOptions>;
 
-/** The built program, following the policy of an API server. */
+/** The built program, which follows the policy of an API server unless its flags say otherwise. */
 export class FilterUnderTest {
   readonly port: number;
   /** How to connect to it as somebody, by a client certificate. */
@@ -21,14 +21,21 @@ export class FilterUnderTest {
   readonly #observer: RawClient;
   readonly #remove: () => void;
 
-  /** It listens, and may not have read the policy yet. @param flags in addition to what it needs. */
-  static async start(kubeconfig: string, flags: readonly string[] = []): Promise<FilterUnderTest> {
+  /**
+   * It listens, and may not have read the policy yet.
+   * @param kubeconfig Of the API server with the policy; undefined: there is none.
+   * @param flags in addition to what it needs.
+   */
+  static async start(
+    kubeconfig: string | undefined,
+    flags: readonly string[] = [],
+  ): Promise<FilterUnderTest> {
     const directory = temporaryDirectory();
     try {
       const authority = await createAuthority({ commonName: 'scraper-ca' });
       const server = await startCli([
         '--mode=shard',
-        `--root-kubeconfig=${kubeconfig}`,
+        ...(kubeconfig === undefined ? [] : [`--root-kubeconfig=${kubeconfig}`]),
         `--client-ca-file=${directory.write('client-ca.crt', authority.certificatePem)}`,
         ...flags,
       ]);
@@ -58,6 +65,16 @@ export class FilterUnderTest {
     this.connectionOf = connectionOf;
     this.#observer = observer;
     this.#remove = remove;
+  }
+
+  /** To somebody who brings this token, on a connection of their own. */
+  async statusForToken(token: string, target = '/metrics'): Promise<number> {
+    const client = new RawClient({ port: this.port });
+    try {
+      return (await client.request(target, { headers: { Authorization: `Bearer ${token}` } })).status;
+    } finally {
+      client.close();
+    }
   }
 
   /** All it has written to stderr so far. */

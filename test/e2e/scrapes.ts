@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
-import { RawClient } from '../support/raw-tls.js';
+import { RawClient, type RawHeaders } from '../support/raw-tls.js';
 import { percentiles, type Percentiles } from './figures.js';
 
 /** One scrape and its end. Times are of `performance.now()`. */
@@ -21,11 +21,16 @@ export interface Between {
   readonly to?: number;
 }
 
+/** How somebody connects, and the token they bring, asked for at each scrape. */
+export interface Scraper extends ConnectionOptions {
+  readonly bearerToken?: () => string;
+}
+
 export interface ScrapesOptions {
   /** Of the filter, on 127.0.0.1. */
   readonly port: number;
-  /** How each of them connects, by name. */
-  readonly scrapers: ReadonlyMap<string, ConnectionOptions>;
+  /** By name. */
+  readonly scrapers: ReadonlyMap<string, Scraper>;
   /** Of all of them together. Default 50. */
   readonly perSecond?: number;
 }
@@ -51,9 +56,9 @@ export class Scrapes {
     const startedAt = performance.now();
     this.#scrapers = [...scrapers.keys()];
     this.#running = Promise.all(
-      [...scrapers].map(([who, connection], at) =>
+      [...scrapers].map(([who, scraper], at) =>
         // One after the other, not all at the same moment.
-        this.#scrape(who, { ...connection, port }, startedAt + (at * 1_000) / perSecond, intervalMs),
+        this.#scrape(who, { ...scraper, port }, startedAt + (at * 1_000) / perSecond, intervalMs),
       ),
     );
   }
@@ -117,14 +122,14 @@ export class Scrapes {
 
   async #scrape(
     who: string,
-    connection: ConnectionOptions,
+    { bearerToken, ...connection }: Scraper,
     firstAt: number,
     intervalMs: number,
   ): Promise<void> {
     const client = new RawClient(connection);
     for (let dueAt = firstAt; await this.#isStillDue(dueAt); dueAt += intervalMs) {
       const sentAt = performance.now();
-      const answer = await statusOf(client);
+      const answer = await statusOf(client, bearerToken?.());
       this.#all.push({ who, dueAt, sentAt, answeredAt: performance.now(), answer });
       this.#answers.emit('scrape');
     }
@@ -140,10 +145,11 @@ export class Scrapes {
 }
 
 /** Or why there is none. */
-async function statusOf(client: RawClient): Promise<Answer> {
+async function statusOf(client: RawClient, token: string | undefined): Promise<Answer> {
   const answered = new AbortController();
   const late = setTimeout(answerDeadlineMs, 'no answer within 10 s', { signal: answered.signal });
-  const scrape = client.request('/metrics').then(({ status }) => status);
+  const headers: RawHeaders = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const scrape = client.request('/metrics', { headers }).then(({ status }) => status);
   const answer = await Promise.race([scrape, late]).catch((error: unknown) => String(error));
   late.catch(() => undefined);
   answered.abort();

@@ -1,0 +1,203 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { ConnectionOptions, SecureVersion } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { keyPairOf, RawClient } from '../support/raw-tls.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
+import { FilterUnderTest } from './filter-under-test.js';
+import { kubeApiserver } from './kube-apiserver.js';
+import { onControlPlane } from './on-every-control-plane.js';
+import { scrapePolicy } from './scrape-policy.js';
+
+const application = 'application_requests_total 3\n';
+
+/**
+ * The cases of kube-rbac-proxy's own test/e2e, by their names there. Its pods are processes here, and its Prometheus
+ * example application is a server that counts. Not here: what has no meaning for one path of metrics (rewrites, resource
+ * attributes, identity headers), HTTP/2, and paths beside /metrics.
+ */
+onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
+  let delegating: DelegatingControlPlane;
+  let upstream: Server;
+  /** What the application was sent. */
+  const received: IncomingHttpHeaders[] = [];
+  let filter: FilterUnderTest;
+  /** Of a client that may scrape, and of one that may not. */
+  let token: string;
+  let strangerToken: string;
+  beforeAll(async () => {
+    upstream = createServer((request, response) => {
+      received.push(request.headers);
+      response.setHeader('Content-Type', 'text/plain; version=0.0.4; charset=utf-8').end(application);
+    }).listen(0, '127.0.0.1');
+    await once(upstream, 'listening');
+    delegating = await delegatingControlPlane(await start());
+    const { accounts, controlPlane, prometheus, stranger } = delegating;
+    token = await accounts.requestToken(prometheus);
+    strangerToken = await accounts.requestToken(stranger);
+    await controlPlane.clusterRoleBindings.create({
+      name: 'certificate-client',
+      role: 'reader',
+      subjects: [{ kind: 'User', name: 'kube-rbac-proxy-client' }],
+    });
+    filter = await FilterUnderTest.start(undefined, flagsWith());
+  });
+  afterAll(async () => {
+    await filter.stop();
+    upstream.close();
+    await once(upstream, 'close');
+  });
+
+  const flagsWith = (...more: readonly string[]): readonly string[] => {
+    const { port } = upstream.address() as AddressInfo;
+    const { kubeconfig } = delegating;
+    return [
+      `--upstream=http://127.0.0.1:${port}/metrics`,
+      `--authentication-kubeconfig=${kubeconfig}`,
+      `--authorization-kubeconfig=${kubeconfig}`,
+      ...more,
+    ];
+  };
+  const startFilter = async (...more: readonly string[]): Promise<FilterUnderTest> => {
+    const started = await FilterUnderTest.start(undefined, flagsWith(...more));
+    onTestFinished(() => started.stop());
+    return started;
+  };
+  const answerTo = async (connection: ConnectionOptions, bearerToken?: string) => {
+    const client = new RawClient({ port: filter.port, ...connection });
+    const headers = bearerToken === undefined ? {} : { Authorization: `Bearer ${bearerToken}` };
+    try {
+      return await client.request('/metrics', { headers });
+    } finally {
+      client.close();
+    }
+  };
+
+  describe('Basics', () => {
+    it('NoRBAC', async () => {
+      expect(await filter.statusForToken(strangerToken)).toBe(403);
+    });
+
+    it('WithRBAC', async () => {
+      expect(await answerTo({}, token)).toMatchObject({ status: 200, body: application });
+      // The application needs no token, and could use this one elsewhere.
+      expect(received.at(-1)).not.toHaveProperty('authorization');
+    });
+  });
+
+  describe('ClientCertificates', () => {
+    it('NoRBAC', async () => {
+      expect(await answerTo(await filter.connectionOf('somebody'))).toMatchObject({ status: 403 });
+    });
+
+    it('WithRBAC', async () => {
+      const connection = await filter.connectionOf('kube-rbac-proxy-client');
+      expect(await answerTo(connection)).toMatchObject({ status: 200, body: application });
+    });
+
+    it('WrongCA', async () => {
+      const authority = await createAuthority({ commonName: 'wrong-ca' });
+      const certificate = await authority.issue({
+        commonName: 'kube-rbac-proxy-client',
+        usage: 'clientAuth',
+      });
+      expect(await answerTo(keyPairOf(certificate))).toMatchObject({ status: 401 });
+    });
+  });
+
+  describe('TokenAudience', () => {
+    it.each([
+      ['IncorrectAudience', 'wrong-audience', 401],
+      ['CorrectAudience', 'kube-rbac-proxy', 200],
+    ])('%s', async (_name, audience, status) => {
+      const { accounts, prometheus } = delegating;
+      // Its --auth-token-audiences.
+      const ofAudience = await startFilter('--api-audiences=kube-rbac-proxy');
+      const requested = await accounts.requestToken(prometheus, { audiences: [audience] });
+      expect(await ofAudience.statusForToken(requested)).toBe(status);
+    });
+  });
+
+  describe('AllowPath', () => {
+    it('WithPathhNotAllowed, WithPathAllowed', async () => {
+      const allowing = await startFilter('--allow-paths=/metrics');
+      expect(await allowing.statusForToken(token, '/')).toBe(404);
+      expect(await allowing.statusForToken(token, '/api/v1/label/name')).toBe(404);
+      expect(await allowing.statusForToken(token, '/metrics')).toBe(200);
+    });
+  });
+
+  describe('IgnorePath', () => {
+    it('WithIgnorePathMatch, WithIgnorePathNoMatch', async () => {
+      // Its --ignore-paths.
+      const ignoring = await startFilter(
+        '--authorization-always-allow-paths=/healthz,/metrics',
+        '--anonymous-auth=false',
+      );
+      const client = new RawClient({ port: ignoring.port });
+      onTestFinished(() => {
+        client.close();
+      });
+      const statusOf = async (path: string): Promise<number> => (await client.request(path)).status;
+      expect(await statusOf('/metrics')).toBe(200);
+      expect(await statusOf('/healthz')).toBe(200);
+      expect(await statusOf('/')).toBe(401);
+      expect(await statusOf('/metrics/filter')).toBe(401);
+    });
+  });
+
+  describe('TLS', () => {
+    const versions: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+    it.each(versions)('a client that takes %s and above', async (minVersion) => {
+      // OpenSSL takes no older one while its security level is above 0.
+      const connection = { minVersion, ciphers: 'DEFAULT@SECLEVEL=0' };
+      expect(await answerTo(connection, token)).toMatchObject({ status: 200 });
+    });
+
+    it.each(versions.slice(0, 2))('a client that knows nothing above %s', async (maxVersion) => {
+      const connection = { minVersion: 'TLSv1' as const, maxVersion, ciphers: 'DEFAULT@SECLEVEL=0' };
+      await expect(answerTo(connection, token)).rejects.toThrow();
+    });
+
+    it('a client that knows less than the flag says', async () => {
+      const strict = await startFilter('--tls-min-version=VersionTLS13');
+      const connection = { port: strict.port, maxVersion: 'TLSv1.2' as const };
+      await expect(answerTo(connection, token)).rejects.toThrow();
+      expect(await answerTo({ port: strict.port }, token)).toMatchObject({ status: 200 });
+    });
+  });
+
+  describe('StaticAuthorizer', () => {
+    it.each([
+      ['should grant permission to the /metrics endpoint, if matching', '/metrics', 200],
+      ['should not grant permission, if not matching', '/forbidden', 403],
+    ])('%s', async (_name, path, status) => {
+      const directory = temporaryDirectory();
+      onTestFinished(() => {
+        directory.remove();
+      });
+      directory.write(
+        'static.json',
+        scrapePolicy([{ kind: 'ServiceAccount', namespace: 'monitoring', name: 'stranger' }]),
+      );
+      // Known by the manifest alone: on the server a stranger may get nothing.
+      const withManifest = await startFilter(`--rbac-dir=${directory.path}`);
+      expect(await withManifest.statusForToken(strangerToken, path)).toBe(status);
+    });
+  });
+
+  it('TokenMasking', async () => {
+    const verbose = await startFilter('--log-level=debug');
+    expect(await verbose.statusForToken(token)).toBe(200);
+    expect(await verbose.statusForToken(strangerToken)).toBe(403);
+    expect(await verbose.statusForToken(`${token}x`)).toBe(401);
+    expect(verbose.log()).toContain('/metrics');
+    for (const secret of [token, strangerToken]) {
+      // Nor its claims, or its signature.
+      for (const part of secret.split('.').slice(1)) expect(verbose.log()).not.toContain(part);
+    }
+  });
+});
