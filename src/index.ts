@@ -55,6 +55,52 @@ export {
   TokenFileError,
   type TokenFileOptions,
 } from './authentication/token-file.js';
+export type { KeySet, VerificationKey } from './authentication/jwt/key-set.js';
+export { KeySetError } from './authentication/jwt/key-set.js';
+export { parsePublicKeys, PublicKeyFileError } from './authentication/jwt/public-keys.js';
+export { staticKeySet } from './authentication/jwt/static-key-set.js';
+export { RemoteKeySet, type RemoteKeySetOptions } from './authentication/jwt/remote-key-set.js';
+export {
+  serviceAccountAuthenticator,
+  type ServiceAccountOptions,
+} from './authentication/service-account/service-account.js';
+export { oidcAuthenticator, type OidcAuthenticator } from './authentication/oidc/oidc.js';
+export { OidcOptionError, type OidcOptions } from './authentication/oidc/oidc-options.js';
+export {
+  tokenReviewAuthenticator,
+  type TokenReviewOptions,
+} from './authentication/token-review/token-review.js';
+export type {
+  TokenReviewObservation,
+  TokenReviewObserver,
+} from './authentication/token-review/token-review-observer.js';
+export { reloadableAuthenticator } from './authentication/reloadable.js';
+
+// Files that are replaced while they are in use
+export {
+  FollowedFiles,
+  UnreadableFileError,
+  type FileContent,
+  type FollowedFilesOptions,
+} from './files/followed-files.js';
+
+// Other servers that are asked
+export { openApiClient, type OpenApiClientOptions } from './api-client/kubeconfig-client.js';
+export type { ApiClient } from './api-client/api-client.js';
+export {
+  ReviewClient,
+  type Reviewer,
+  type ReviewClientOptions,
+  type ReviewOptions,
+} from './api-client/review-client.js';
+export { ReviewError, type ReviewFailure } from './api-client/review-error.js';
+export {
+  subjectAccessReview,
+  tokenReview,
+  type ReviewKind,
+  type ReviewVersion,
+} from './api-client/review-kind.js';
+export type { ReviewObserver } from './api-client/review-observer.js';
 
 // Authorization
 export type { Attributes, Authorizer, Decision } from './authorization/authorizer.js';
@@ -62,6 +108,16 @@ export type { DecisionObserver, Verdict } from './authorization/union.js';
 export { alwaysAllowGroups } from './authorization/always-allow-groups.js';
 export { alwaysAllowPaths } from './authorization/always-allow-paths.js';
 export { PolicyUnavailableError, rbacAuthorizer, type RbacAuthorizerOptions } from './authorization/rbac.js';
+
+export {
+  subjectAccessReviewAuthorizer,
+  type SubjectAccessReviewOptions,
+} from './authorization/subject-access-review/subject-access-review.js';
+export { SubjectAccessReviewError } from './authorization/subject-access-review/subject-access-review-error.js';
+export type {
+  SubjectAccessReviewObservation,
+  SubjectAccessReviewObserver,
+} from './authorization/subject-access-review/subject-access-review-observer.js';
 
 // Policy
 export type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from './rbac/objects.js';
@@ -95,7 +151,13 @@ export { bootstrapPolicy } from './policy-sources/bootstrap.js';
 export { ManifestError } from './policy-sources/manifest.js';
 
 // Exposition
-export type { Exposition, RenderedExposition, ScrapeRequest } from './exposition/exposition.js';
+export type {
+  Exposition,
+  RenderedExposition,
+  ScrapeRequest,
+  StreamedExposition,
+  WholeExposition,
+} from './exposition/exposition.js';
 export {
   registriesExposition,
   RegistriesError,
@@ -103,10 +165,19 @@ export {
   type RegistriesExpositionOptions,
 } from './exposition/registries.js';
 
+export {
+  upstreamExposition,
+  type UpstreamExposition,
+  type UpstreamExpositionOptions,
+} from './exposition/upstream.js';
+export { UpstreamError } from './exposition/upstream-error.js';
+
 // Telemetry
 export { FilterMetrics } from './telemetry/filter-metrics.js';
 export { registerPolicyMetrics } from './telemetry/policy-metrics.js';
 export { PolicySourceMetrics } from './telemetry/policy-source-metrics.js';
+export { RestClientMetrics, type ObservedRequest } from './telemetry/rest-client-metrics.js';
+export { ReviewMetrics, type ReviewPurpose } from './telemetry/review-metrics.js';
 
 // The ready server
 export { startServer, type RunningServer, type ServerOptions } from './server/start-server.js';

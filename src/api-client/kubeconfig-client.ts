@@ -10,6 +10,7 @@ import type { Kubeconfig } from './kubeconfig.js';
 import { RequestEnd } from './request-end.js';
 import { responseBody } from './response-body.js';
 import { parseRetryAfter } from './retry-after.js';
+import { loadClientNode } from './server-options.js';
 import { serverAddress, type ServerAddress } from './server-address.js';
 import { userAgent } from './user-agent.js';
 
@@ -35,6 +36,8 @@ export async function openApiClient(options: OpenApiClientOptions): Promise<ApiC
   const file = await KubeconfigFile.open(options.kubeconfig, (message) => {
     tell(() => options.onWarning?.(message));
   });
+  // Now rather than at the first request, which somebody may be waiting for.
+  await loadClientNode();
   return new KubeconfigClient(file, options);
 }
 

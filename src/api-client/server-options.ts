@@ -64,6 +64,11 @@ export async function serverOptions(
   };
 }
 
+/** It takes half a second of the event loop the first time, which only those pay who talk to an API server. */
+export async function loadClientNode() {
+  return import('@kubernetes/client-node');
+}
+
 /**
  * client-node is given the current context alone, with every file's content in place: by itself it would look
  * at files once, read tokens with their line ends, and leave out the CA of a context without user.
@@ -73,8 +78,7 @@ async function clientNodeOptions(
   user: KubeconfigUser,
   execCredential: ExecCredential | undefined,
 ): Promise<ClientNodeOptions> {
-  // Loading it takes half a second, which only those pay who talk to an API server.
-  const { KubeConfig } = await import('@kubernetes/client-node');
+  const { KubeConfig } = await loadClientNode();
   const context: Context = { name, cluster: name, user: name };
   const config = new KubeConfig();
   config.loadFromOptions({
