@@ -6,7 +6,7 @@ import { parseDuration } from './flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from './flags.js';
 import type { Opened } from './opened.js';
 import type { ReviewEvents } from './review-events.js';
-import { openReviewer, reviewerFlagOf } from './reviewer.js';
+import { openReviewer, reviewerFlagOf, type ReviewerFlags } from './reviewer.js';
 import { UsageError } from './usage-error.js';
 
 export const authorizationKubeconfig: Flag = {
@@ -47,6 +47,12 @@ const staleTtl: Flag = {
 };
 
 const durations = [authorizedTtl, unauthorizedTtl, staleTtl];
+export const accessReviewerFlags: ReviewerFlags = {
+  kubeconfig: authorizationKubeconfig,
+  webhook: authorizationWebhook,
+  version: webhookVersion,
+};
+
 export const authorizationWebhookFlags: readonly Flag[] = [
   authorizationKubeconfig,
   authorizationWebhook,
@@ -60,11 +66,6 @@ export async function openWebhookAuthorizer(
   { access }: ReviewEvents,
   opened: Opened,
 ): Promise<Authorizer | undefined> {
-  const flags = {
-    kubeconfig: authorizationKubeconfig,
-    webhook: authorizationWebhook,
-    version: webhookVersion,
-  };
   const ttl = (flag: Flag): number => parseDuration(flag.name, valueOf(values, flag) ?? '');
   const ttls = {
     authorizedTtlMs: ttl(authorizedTtl),
@@ -72,8 +73,8 @@ export async function openWebhookAuthorizer(
     staleTtlMs: ttl(staleTtl),
   };
   const needs = `needs ${authorizationKubeconfig.name} or ${authorizationWebhook.name}`;
-  const flag = reviewerFlagOf(values, flags);
-  const reviewer = await openReviewer(values, flags, subjectAccessReview, access, opened);
+  const flag = reviewerFlagOf(values, accessReviewerFlags);
+  const reviewer = await openReviewer(values, accessReviewerFlags, subjectAccessReview, access, opened);
   if (flag === undefined || reviewer === undefined) {
     const lonely = durations.find((duration) => isGiven(values, duration));
     if (lonely !== undefined) throw new UsageError(`${lonely.name}: ${needs}`);

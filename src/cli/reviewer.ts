@@ -34,6 +34,11 @@ export function reviewerFlagOf(values: FlagValues, { kubeconfig, webhook }: Revi
   return webhook;
 }
 
+/** @throws UsageError naming the flag. */
+export function reviewVersionOf(values: FlagValues, { version }: ReviewerFlags): ReviewVersion {
+  return parseChoice(version.name, valueOf(values, version) ?? '', reviewVersions);
+}
+
 /** Nothing is asked yet. @throws UsageError naming the flag. */
 export async function openReviewer(
   values: FlagValues,
@@ -43,7 +48,7 @@ export async function openReviewer(
   opened: Opened,
 ): Promise<ReviewClient | undefined> {
   const flag = reviewerFlagOf(values, flags);
-  const version = parseChoice(flags.version.name, valueOf(values, flags.version) ?? '', reviewVersions);
+  const version = reviewVersionOf(values, flags);
   if (isGiven(values, flags.version) && flag !== flags.webhook) {
     throw new UsageError(`${flags.version.name}: needs ${flags.webhook.name}`);
   }

@@ -10,6 +10,7 @@ export const checks = [
   'client-ca',
   'front-proxy-ca',
   'authentication',
+  'authorization',
   'file-permissions',
   'policy-source',
   'policy-snapshot',

@@ -1,7 +1,7 @@
 import type { Kubeconfig } from '../api-client/kubeconfig.js';
 import type { KubeconfigUser } from '../api-client/kubeconfig-user.js';
 import { validityOf } from './certificate-validity.js';
-import { finding, type Finding, type Level } from './finding.js';
+import { finding, type Check, type Finding, type Level } from './finding.js';
 import { pemCertificates, type PlacedCertificate } from './pem-certificates.js';
 
 /** What a kubeconfig that can be read says of the way to its server. `now` in ms since the epoch. */
@@ -9,8 +9,9 @@ export function kubeconfigFindings(
   subject: string,
   { cluster, user }: Kubeconfig,
   now: number,
+  check: Check = 'policy-source',
 ): readonly Finding[] {
-  const at = (level: Level, message: string): Finding => finding(level, 'policy-source', subject, message);
+  const at = (level: Level, message: string): Finding => finding(level, check, subject, message);
   const certificates = pemCertificates(user.clientCertificate?.certificate ?? '').slice(0, 1);
   return [
     ...(cluster.insecureSkipTlsVerify

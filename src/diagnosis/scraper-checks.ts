@@ -10,6 +10,8 @@ export interface Scrapers {
   readonly groups: readonly string[];
   /** Whether `/metrics` is among the always-allow paths that are asked for. */
   readonly isPathOpen: boolean;
+  /** Whether another server is asked what RBAC does not grant. */
+  readonly isDelegated?: boolean;
   /** Subjects that RBAC grants it to; undefined where nobody asks RBAC, or there is no policy. */
   readonly granted?: {
     /** By bindings that somebody made for it. */
@@ -23,7 +25,13 @@ const subjectName = 'GET /metrics';
 const maxNamed = 5;
 
 /** Whether anybody can scrape at all, and whether it is somebody that a person meant. */
-export function scraperFinding({ callers, groups, isPathOpen, granted }: Scrapers): Finding {
+export function scraperFinding({
+  callers,
+  groups,
+  isPathOpen,
+  isDelegated = false,
+  granted,
+}: Scrapers): Finding {
   const reachable = (subjects: readonly Subject[]): readonly Subject[] =>
     subjects.filter(
       (subject) =>
@@ -43,6 +51,15 @@ export function scraperFinding({ callers, groups, isPathOpen, granted }: Scraper
     );
   }
   if (scrapers.length > 0) return finding('ok', 'scrapers', subjectName, `is granted to ${listed(scrapers)}`);
+  if (isDelegated) {
+    const known = others.length === 0 ? 'nobody' : listed(others);
+    return finding(
+      'ok',
+      'scrapers',
+      subjectName,
+      `is granted to ${known} here, and to whom the other server grants it`,
+    );
+  }
   if (others.length === 0) {
     return finding(
       'error',

@@ -7,8 +7,8 @@ export interface Callers {
   readonly authenticated: boolean;
   /** Whether a request without credentials is system:anonymous. */
   readonly anonymous: boolean;
-  /** Whether a front proxy may send anybody, with scopes and warrants. */
-  readonly frontProxy: boolean;
+  /** Whether service accounts may come, and with them scopes: by their tokens, or by a front proxy. */
+  readonly serviceAccounts: boolean;
 }
 
 /** Names as Kubernetes has them: DNS labels and, of an account, subdomains. */
@@ -44,13 +44,13 @@ export function isEverybody({ kind, name }: Subject): boolean {
     : kind === 'Group' && name === 'system:unauthenticated';
 }
 
-function serviceAccountFault({ frontProxy }: Callers): string | undefined {
-  return frontProxy
+function serviceAccountFault({ serviceAccounts }: Callers): string | undefined {
+  return serviceAccounts
     ? undefined
-    : 'is a service account, whom only a front proxy can send: configure --requestheader-client-ca-file, or bind the user of a certificate or token';
+    : 'is a service account, whom nobody here knows: configure --service-account-key-file, --authentication-kubeconfig or --requestheader-client-ca-file, or bind the user of a certificate or token';
 }
 
-/** A caller whose scopes leave the root workspace out is anonymous there, and only front proxies send scopes. */
-function anonymousFault({ anonymous, frontProxy }: Callers): string | undefined {
-  return anonymous || frontProxy ? undefined : 'is nobody with --anonymous-auth=false';
+/** A caller whose scopes leave the root workspace out is anonymous there. */
+function anonymousFault({ anonymous, serviceAccounts }: Callers): string | undefined {
+  return anonymous || serviceAccounts ? undefined : 'is nobody with --anonymous-auth=false';
 }

@@ -67,7 +67,7 @@ describe('bindings without the annotation', () => {
 });
 
 describe('subjects of bindings', () => {
-  const callers = { authenticated: true, anonymous: true, frontProxy: false };
+  const callers = { authenticated: true, anonymous: true, serviceAccounts: false };
 
   it('that nobody is, and that everybody is', () => {
     const subjects = [

@@ -4,8 +4,8 @@ import { scraperFinding, type Scrapers } from '../../src/diagnosis/scraper-check
 import type { Subject } from '../../src/rbac/objects.js';
 import { prometheus } from './policies.js';
 
-const all: Scrapers['callers'] = { authenticated: true, anonymous: true, frontProxy: true };
-const strangersOnly: Scrapers['callers'] = { authenticated: false, anonymous: true, frontProxy: false };
+const all: Scrapers['callers'] = { authenticated: true, anonymous: true, serviceAccounts: true };
+const strangersOnly: Scrapers['callers'] = { authenticated: false, anonymous: true, serviceAccounts: false };
 const masters = ['system:masters'];
 const monitoring: Subject = { kind: 'Group', name: 'system:monitoring' };
 const anonymous: Subject = { kind: 'User', name: 'system:anonymous' };

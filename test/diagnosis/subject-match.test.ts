@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { isEverybody, matchFault, type Callers } from '../../src/diagnosis/subject-match.js';
 import type { Subject } from '../../src/rbac/objects.js';
 
-const everyone: Callers = { authenticated: true, anonymous: true, frontProxy: true };
+const everyone: Callers = { authenticated: true, anonymous: true, serviceAccounts: true };
 const user = (name: string): Subject => ({ kind: 'User', name });
 const group = (name: string): Subject => ({ kind: 'Group', name });
 const account = (name: string, namespace?: string): Subject => ({
@@ -47,9 +47,9 @@ describe('a subject', () => {
     account('prometheus', 'monitoring'),
     user('system:serviceaccount:monitoring:prometheus'),
     user('system:kcp:serviceaccount:root:monitoring:prometheus'),
-  ])('that is a service account needs a front proxy: %j', (subject) => {
-    expect(matchFault(subject, { ...everyone, frontProxy: false })).toMatch(
-      /^is a service account, whom only a front proxy can send: .*--requestheader-client-ca-file/,
+  ])('that is a service account needs somebody who knows it: %j', (subject) => {
+    expect(matchFault(subject, { ...everyone, serviceAccounts: false })).toMatch(
+      /^is a service account, whom nobody here knows: .*--requestheader-client-ca-file/,
     );
   });
 
@@ -58,8 +58,8 @@ describe('a subject', () => {
     [false, false, 'is nobody with --anonymous-auth=false'],
     // Whose scopes leave root out is anonymous there.
     [false, true, undefined],
-  ])('for all without credentials: anonymous %s, front proxy %s', (anonymous, frontProxy, fault) => {
-    const callers = { ...everyone, anonymous, frontProxy };
+  ])('for all without credentials: anonymous %s, front proxy %s', (anonymous, serviceAccounts, fault) => {
+    const callers = { ...everyone, anonymous, serviceAccounts };
     expect(matchFault(user('system:anonymous'), callers)).toBe(fault);
     expect(matchFault(group('system:unauthenticated'), callers)).toBe(fault);
   });
@@ -83,13 +83,13 @@ describe('a subject', () => {
       fc.string().map((rest) => `system:serviceaccount:${rest}`),
     );
     fc.assert(
-      fc.property(kind, name, fc.boolean(), fc.boolean(), (of, text, anonymous, frontProxy) => {
+      fc.property(kind, name, fc.boolean(), fc.boolean(), (of, text, anonymous, serviceAccounts) => {
         const fault = matchFault(
           { kind: of, name: text, namespace: text },
           {
             authenticated: true,
             anonymous,
-            frontProxy,
+            serviceAccounts,
           },
         );
         expect(fault).not.toBe('');

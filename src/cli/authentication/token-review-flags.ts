@@ -3,7 +3,7 @@ import type { Authenticator } from '../../authentication/authenticator.js';
 import { tokenReviewAuthenticator } from '../../authentication/token-review/token-review.js';
 import { parseDuration } from '../flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
-import { openReviewer } from '../reviewer.js';
+import { openReviewer, type ReviewerFlags } from '../reviewer.js';
 import { UsageError } from '../usage-error.js';
 import type { AuthenticationContext } from './authentication-context.js';
 import { audiencesOf } from './service-account-flags.js';
@@ -37,6 +37,12 @@ const unauthenticatedCacheTtl: Flag = {
   description: 'how long it is remembered that a token was not accepted; 0s asks each time',
 };
 
+export const tokenReviewerFlags: ReviewerFlags = {
+  kubeconfig: authenticationKubeconfig,
+  webhook: authenticationWebhook,
+  version: webhookVersion,
+};
+
 export const tokenReviewFlags: readonly Flag[] = [
   authenticationKubeconfig,
   authenticationWebhook,
@@ -50,14 +56,9 @@ export async function tokenReviewOf(
   values: FlagValues,
   { events, opened }: AuthenticationContext,
 ): Promise<Authenticator | undefined> {
-  const flags = {
-    kubeconfig: authenticationKubeconfig,
-    webhook: authenticationWebhook,
-    version: webhookVersion,
-  };
   const ttl = (flag: Flag): number => parseDuration(flag.name, valueOf(values, flag) ?? '');
   const [authenticatedTtlMs, unauthenticatedTtlMs] = [ttl(cacheTtl), ttl(unauthenticatedCacheTtl)];
-  const reviewer = await openReviewer(values, flags, tokenReview, events.review, opened);
+  const reviewer = await openReviewer(values, tokenReviewerFlags, tokenReview, events.review, opened);
   if (reviewer === undefined) {
     const lonely = [cacheTtl, unauthenticatedCacheTtl].find((flag) => isGiven(values, flag));
     if (lonely === undefined) return undefined;

@@ -15,6 +15,14 @@ const methods = [
   '--authentication-token-webhook-config-file',
 ] as const;
 
+const knowsServiceAccounts: ReadonlySet<string> = new Set<(typeof methods)[number]>([
+  '--requestheader-client-ca-file',
+  '--service-account-key-file',
+  '--service-account-jwks-uri',
+  '--authentication-kubeconfig',
+  '--authentication-token-webhook-config-file',
+]);
+
 /** Those of them that are given. */
 export function methodsIn(values: FlagValues): readonly string[] {
   return methods.filter((name) => isGiven(values, flagNamed(name)));
@@ -26,6 +34,6 @@ export function callersOf(values: FlagValues): Callers {
   return {
     authenticated: given.length > 0,
     anonymous: booleanOf(values, flagNamed('--anonymous-auth')) !== 'false',
-    frontProxy: given.includes('--requestheader-client-ca-file'),
+    serviceAccounts: given.some((name) => knowsServiceAccounts.has(name)),
   };
 }

@@ -9,6 +9,7 @@ import { readFlags } from './flag-faults.js';
 import { flagNamed } from './given-flags.js';
 import { lookAtFiles } from './given-files.js';
 import { policyFindings } from './policy-findings.js';
+import { reviewersFindings } from './reviewers.js';
 
 /**
  * Looks at everything that a start with these flags would need, and beyond the first fault. Listens nowhere and
@@ -26,6 +27,7 @@ export async function diagnose(given: FlagValues, now = Date.now()): Promise<rea
     )),
     ...(await guarded('client-ca', '--client-ca-file', () => authorityFindings(values, now))),
     authenticationFinding(methodsIn(given), callersOf(usable)),
+    ...(await guarded('authentication', 'reviews', () => reviewersFindings(usable, now))),
     ...(await guarded('policy-source', 'policy', () => policyFindings(usable, given, now))),
   ];
   return findings.toSorted((one, other) => checks.indexOf(one.check) - checks.indexOf(other.check));

@@ -10,7 +10,8 @@ import { alwaysAllowPaths } from '../../paths/always-allow.js';
 import { bootstrapLayer } from '../../policy-sources/open-policy.js';
 import type { Policy } from '../../rbac/policy.js';
 import { alwaysAllowGroupsFlag, authorizationOrderOf, pathsAllowedToAll } from '../authorization-flags.js';
-import { listOf, type FlagValues } from '../flags.js';
+import { authorizationKubeconfig, authorizationWebhook } from '../authorization-webhook-flags.js';
+import { isGiven, listOf, type FlagValues } from '../flags.js';
 import { namesPolicySource, policySourcesOf, type PolicySources } from '../policy-source-flags.js';
 import { callersOf } from './callers.js';
 import { assumedServerKind } from './flag-faults.js';
@@ -81,6 +82,7 @@ function scrapersOf(usable: FlagValues, given: FlagValues, granted: Scrapers['gr
     groups: order.includes('AlwaysAllowGroups')
       ? listOf(usable, alwaysAllowGroupsFlag).filter((group) => group !== '')
       : [],
+    isDelegated: [authorizationKubeconfig, authorizationWebhook].some((flag) => isGiven(usable, flag)),
     isPathOpen: alwaysAllowPaths(pathsAllowedToAll(usable))('/metrics'),
     ...(granted === undefined ? {} : { granted }),
   });

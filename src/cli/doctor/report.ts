@@ -14,6 +14,7 @@ const titles: Readonly<Record<Check, string>> = {
   'client-ca': 'Authorities of clients',
   'front-proxy-ca': 'Authorities of front proxies',
   authentication: 'Authentication',
+  authorization: 'Authorization',
   'file-permissions': 'Permissions of files',
   'policy-source': "The policy's sources",
   'policy-snapshot': "The policy's snapshot",
