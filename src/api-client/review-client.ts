@@ -9,8 +9,9 @@ import { ReviewOutage, type Admission, type ReviewOutageOptions } from './review
 
 export interface ReviewOptions {
   /**
-   * About somebody who was let in before. A quarter of the questions under way is kept for these, so that
-   * strangers cannot keep them out. Default false.
+   * About somebody who was let in before. A quarter of the questions under way is kept for these, and an outage
+   * that strangers' questions run into does not count for them, so that strangers cannot keep them out. Default
+   * false.
    */
   readonly isKnown?: boolean;
 }
@@ -18,7 +19,7 @@ export interface ReviewOptions {
 /** Whoever answers TokenReviews or SubjectAccessReviews. */
 export interface Reviewer {
   readonly version: ReviewVersion;
-  /** Whether the last question found nobody: the next may fail at once, or find out by waiting. */
+  /** Whether the last question of either kind found nobody: the next may fail at once, or find out by waiting. */
   readonly isFailing: boolean;
   /**
    * The answer's `status`, as it came.
@@ -51,7 +52,8 @@ const maxBytes = 1024 * 1024;
 
 /**
  * Asks one reviewer. A question that finds nobody, or a server that has too much to do, is asked a second time; after
- * that, the next ones fail at once for a while (ReviewOutage).
+ * that, the next ones fail at once for a while (ReviewOutage). Strangers find out apart from those who are known: a
+ * token that was made to bring the reviewer down is theirs.
  */
 export class ReviewClient implements Reviewer {
   readonly version: ReviewVersion;
@@ -60,7 +62,7 @@ export class ReviewClient implements Reviewer {
   readonly #path: string;
   readonly #timeoutMs: number;
   readonly #maxUnderWay: number;
-  readonly #outage: ReviewOutage;
+  readonly #outages: { readonly known: ReviewOutage; readonly strangers: ReviewOutage };
   readonly #underWay = new Set<AbortController>();
   #isClosed = false;
 
@@ -72,11 +74,12 @@ export class ReviewClient implements Reviewer {
     this.#path = target === 'webhook' ? '' : `/apis/${this.#apiVersion}/${kind.resource}`;
     this.#timeoutMs = timeoutMs;
     this.#maxUnderWay = maxUnderWay;
-    this.#outage = new ReviewOutage(options);
+    this.#outages = { known: new ReviewOutage(options), strangers: new ReviewOutage(options) };
   }
 
   get isFailing(): boolean {
-    return this.#outage.reason !== undefined;
+    const { known, strangers } = this.#outages;
+    return (known.reason ?? strangers.reason) !== undefined;
   }
 
   async review(spec: object, { isKnown = false }: ReviewOptions = {}): Promise<unknown> {
@@ -118,10 +121,11 @@ export class ReviewClient implements Reviewer {
       this.#unasked('overload');
       throw new ReviewError('overload', `${this.#server}: not asked, with ${limit} questions under way`);
     }
-    const admission = this.#outage.admit();
+    const outage = isKnown ? this.#outages.known : this.#outages.strangers;
+    const admission = outage.admit();
     if (admission !== undefined) return admission;
     this.#unasked('outage');
-    throw new ReviewError('outage', `${this.#outage.reason ?? this.#server}; not asked again yet`);
+    throw new ReviewError('outage', `${outage.reason ?? this.#server}; not asked again yet`);
   }
 
   async #ask(spec: object, attempts: number, signal: AbortSignal): Promise<unknown> {

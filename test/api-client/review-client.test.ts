@@ -260,6 +260,26 @@ describe('an outage', () => {
     expect(await reviews.review({})).toEqual(status);
   });
 
+  it('that strangers run into is none for those who are known', async () => {
+    const reviews = await open({ now: () => 0 });
+    server.script = ({ spec }) => (spec['token'] === 'poison' ? { code: 500 } : { status });
+    await failure(reviews.review({ token: 'poison' }));
+    expect(await failure(reviews.review({ token: 'b' }))).toMatchObject({ failure: 'outage' });
+    expect(await reviews.review({ token: 'a' }, { isKnown: true })).toEqual(status);
+    // For strangers it is not over yet.
+    expect(await failure(reviews.review({ token: 'b' }))).toMatchObject({ failure: 'outage' });
+    expect(reviews.isFailing).toBe(true);
+  });
+
+  it('that those run into who are known is found out by strangers themselves', async () => {
+    const reviews = await open({ now: () => 0 });
+    answering('hang up', 'hang up');
+    await failure(reviews.review({}, { isKnown: true }));
+    expect(await failure(reviews.review({}, { isKnown: true }))).toMatchObject({ failure: 'outage' });
+    expect(reviews.isFailing).toBe(true);
+    expect(await reviews.review({})).toEqual(status);
+  });
+
   it('is told of a server that is gone', async () => {
     const reviews = await open();
     await server.api.close();

@@ -9,7 +9,10 @@ import {
   createCertificateVerifier,
   type CertificateVerifier,
 } from '../../src/authentication/certificate-verifier.js';
-import { requestHeaderAuthenticator } from '../../src/authentication/request-header.js';
+import {
+  requestHeaderAuthenticator,
+  type RequestHeaderOptions,
+} from '../../src/authentication/request-header.js';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
 import { presenting } from './certificates.js';
 
@@ -33,9 +36,23 @@ const names = {
   extraHeadersPrefixes: ['X-Remote-Extra-', 'X-Other-Extra-'],
 };
 
-async function ask(headers: Headers, peerCertificates?: PeerCertificates, allowedNames = names.allowedNames) {
-  const authenticator = requestHeaderAuthenticator({ verifier, ...names, allowedNames });
+async function ask(
+  headers: Headers,
+  peerCertificates?: PeerCertificates,
+  others: Partial<RequestHeaderOptions> = {},
+) {
+  const authenticator = requestHeaderAuthenticator({ verifier, ...names, ...others });
   return authenticator.authenticate({ headers, ...(peerCertificates && { peerCertificates }) });
+}
+
+/** How often a request counts as spoofed. */
+async function spoofed(headers: Headers, peerCertificates?: PeerCertificates) {
+  let times = 0;
+  const onSpoofed = () => {
+    times += 1;
+  };
+  await ask(headers, peerCertificates, { onSpoofed });
+  return times;
 }
 
 const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
@@ -71,7 +88,161 @@ describe('the front proxy', () => {
   it('may have any name, or none, when all are allowed', async () => {
     const nameless = presenting(await authority.issue({ usage: 'clientAuth' }));
     expect((await ask(remote, nameless)).kind).toBe('refused');
-    expect((await ask(remote, nameless, [])).kind).toBe('authenticated');
+    expect((await ask(remote, nameless, { allowedNames: [] })).kind).toBe('authenticated');
+  });
+});
+
+describe('the headers of somebody who is no front proxy', () => {
+  const impostors: [string, () => Promise<PeerCertificates | undefined>][] = [
+    ['no certificate', () => Promise.resolve(undefined)],
+    [
+      'a certificate of another authority',
+      async () => {
+        const other = await createAuthority({ commonName: 'request-header-ca' });
+        return presenting(await other.issue({ commonName: 'front-proxy', usage: 'clientAuth' }));
+      },
+    ],
+    [
+      'a name that is not allowed',
+      async () => presenting(await authority.issue({ commonName: 'evil-proxy', usage: 'clientAuth' })),
+    ],
+    [
+      'a certificate for servers',
+      async () => presenting(await authority.issue({ commonName: 'front-proxy', usage: 'serverAuth' })),
+    ],
+    ['a certificate that is none', () => Promise.resolve({ chain: [Buffer.from('garbage')] })],
+  ];
+  const claims: [string, Headers][] = [
+    ['a name', { 'x-remote-user': ['alice'] }],
+    ['an empty name', { 'x-remote-user': [''] }],
+    ['a name in the second header', { 'x-other-user': ['alice'] }],
+    ['a uid', { 'x-remote-uid': ['u'] }],
+    ['a group', { 'x-remote-group': ['system:masters'] }],
+    ['a group in the second header', { 'x-other-group': ['system:masters'] }],
+    ['an extra', { 'x-remote-extra-scopes': ['cluster:root'] }],
+    ['an extra of the second prefix', { 'x-other-extra-scopes': ['cluster:root'] }],
+    ['an extra with an odd key', { 'x-remote-extra-%zz': ['v'] }],
+    ['all of them', { 'x-remote-user': ['a', 'b'], 'x-remote-uid': ['u'], 'x-remote-extra-k': ['v'] }],
+    ['what is not UTF-8', { 'x-remote-user': ['al\xffice'] }],
+  ];
+  const nothing: [string, Headers][] = [
+    ['no header', {}],
+    ['a header without a line', { 'x-remote-user': [] }],
+    ['others', { 'x-remote-users': ['a'], 'x-remote-extr': ['b'], 'x-remote': ['c'], authorization: ['d'] }],
+    ['those of an object', Object.create({ 'x-remote-user': ['alice'] }) as Headers],
+  ];
+
+  describe.each(impostors)('with %s', (_, presented) => {
+    it.each(claims)('are told once, and ignored: %s', async (__, headers) => {
+      const peer = await presented();
+      expect(await spoofed(headers, peer)).toBe(1);
+      expect(await ask(headers, peer)).toEqual(await ask({}, peer));
+    });
+
+    it.each(nothing)('are not told where there are none: %s', async (__, headers) => {
+      expect(await spoofed(headers, await presented())).toBe(0);
+    });
+  });
+
+  it.each([...claims, ...nothing])('are not told where the front proxy sends %s', async (_, headers) => {
+    expect(await spoofed(headers, proxy)).toBe(0);
+  });
+
+  it('are ignored without anybody being told', async () => {
+    expect(await ask({ 'x-remote-user': ['alice'] })).toEqual({ kind: 'none' });
+  });
+
+  it('are never believed, whatever they say', async () => {
+    const line = fc.uint8Array({ maxLength: 12 }).map((value) => Buffer.from(value).toString('latin1'));
+    const name = fc.oneof(
+      fc.constantFrom('x-remote-user', 'x-other-user', 'x-remote-uid', 'x-remote-group', 'x-other-group'),
+      fc.string({ maxLength: 6 }).map((key) => `x-remote-extra-${key.toLowerCase()}`),
+    );
+    const lines = fc.array(line, { minLength: 1, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(name, lines, { minKeys: 1 }), async (headers) => {
+        expect(await ask(headers)).toEqual({ kind: 'none' });
+        expect(await spoofed(headers)).toBe(1);
+        expect(await spoofed(headers, proxy)).toBe(0);
+      }),
+    );
+  });
+});
+
+describe('the uid', () => {
+  const uidHeaders = ['X-Remote-Uid', 'X-Other-Uid', 'X-Third-Uid'];
+  it.each<[string, Headers, string | undefined]>([
+    ['of the first header', { 'x-remote-uid': ['1'], 'x-other-uid': ['2'] }, '1'],
+    ['of the second where the first is missing', { 'x-other-uid': ['2'], 'x-third-uid': ['3'] }, '2'],
+    ['of the second where the first is empty', { 'x-remote-uid': [''], 'x-other-uid': ['2'] }, '2'],
+    ['of the second where the first is blank', { 'x-remote-uid': [' \t'], 'x-other-uid': ['2'] }, '2'],
+    ['of the second where the first begins empty', { 'x-remote-uid': ['', '1'], 'x-other-uid': ['2'] }, '2'],
+    ['of the third', { 'x-third-uid': ['3'] }, '3'],
+    ['missing where all are empty', { 'x-remote-uid': [''], 'x-third-uid': ['', '3'] }, undefined],
+    ['missing where no header brings it', {}, undefined],
+  ])('is that %s', async (_, headers, uid) => {
+    const { identity } = (await ask({ 'x-remote-user': ['a'], ...headers }, proxy, { uidHeaders })) as {
+      readonly identity: { readonly uid?: string };
+    };
+    expect(identity.uid).toBe(uid);
+    expect('uid' in identity).toBe(uid !== undefined);
+  });
+
+  it('is never taken where no header may bring it', async () => {
+    const headers = { 'x-remote-user': ['a'], 'x-remote-uid': ['u'] };
+    expect(identityOf(await ask(headers, proxy, { uidHeaders: [] }))).not.toHaveProperty('uid');
+  });
+});
+
+describe('the key of an extra', () => {
+  const keys: [string, string][] = [
+    ['%41%42', 'AB'],
+    ['a%2fb%2Fc'.toLowerCase(), 'a/b/c'],
+    ['%25', '%'],
+    ['%2525', '%25'],
+    ['%', '%'],
+    ['%%', '%%'],
+    ['%4', '%4'],
+    ['a%', 'a%'],
+    ['%4g', '%4g'],
+    ['%41%4', '%41%4'],
+    ['%zz%41', '%zz%41'],
+    ['%00', '\0'],
+    ['%0a', '\n'],
+    ['+', '+'],
+    ['%2b', '+'],
+    ['%c3%a9', 'é'],
+    ['%f0%9f%99%82', '🙂'],
+    ['%5f%5fproto%5f%5f', '__proto__'],
+  ];
+  it.each(keys)('written %j is %j', async (written, key) => {
+    const { extra } = identityOf(
+      await ask({ 'x-remote-user': ['a'], [`x-remote-extra-${written}`]: ['v'] }, proxy),
+    );
+    expect(Object.entries(extra)).toEqual([[key, ['v']]]);
+  });
+
+  it.each(['%c3', '%c3%28', '%80', '%c0%af', '%ed%a0%80', '%f5%80%80%80', '%41%ff'])(
+    'written %j is nobody’s: it is not UTF-8',
+    async (written) => {
+      const name = `x-remote-extra-${written}`;
+      expect(await ask({ 'x-remote-user': ['a'], [name]: ['v'] }, proxy)).toEqual({
+        kind: 'refused',
+        reason: `header "${name}" is not UTF-8`,
+      });
+    },
+  );
+
+  it('comes back as any proxy wrote it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }), async (key) => {
+        const written = [...Buffer.from(key)]
+          .map((byte) => `%${byte.toString(16).padStart(2, '0')}`)
+          .join('');
+        const headers = { 'x-remote-user': ['a'], [`x-remote-extra-${written}`]: ['v'] };
+        expect(Object.entries(identityOf(await ask(headers, proxy)).extra)).toEqual([[key, ['v']]]);
+      }),
+    );
   });
 });
 

@@ -1,5 +1,10 @@
+import { jsonParts } from './json-object.js';
+
 /** Longer than any token of a service account or an OpenID provider that fits into a header. */
 export const maxTokenBytes = 64 * 1024;
+
+/** Members, lists and objects, nested ones included: far above what any issuer writes. */
+const maxParts = 1024;
 
 /** What a token says of itself before anything of it is verified: good to find who is to verify it. */
 export interface UnverifiedClaims {
@@ -17,7 +22,9 @@ export function unverifiedClaims(token: string): UnverifiedClaims {
   const [, payload] = parts;
   if (parts.length !== 3 || payload === undefined) return nothing;
   try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+    const text = Buffer.from(payload, 'base64url').toString('utf8');
+    if (jsonParts(text).parts > maxParts) return nothing;
+    const claims: unknown = JSON.parse(text);
     if (typeof claims !== 'object' || claims === null) return nothing;
     const { iss, exp } = claims as { readonly iss?: unknown; readonly exp?: unknown };
     return {

@@ -31,6 +31,8 @@ type Refused = JwtVerification & { readonly kind: 'refused' };
 
 /** Far above any real one, certificates included (characters). */
 const maxHeaderLength = 16 * 1024;
+/** Members, lists and objects of a header; no signature vouches for it. */
+const maxHeaderParts = 64;
 /** How many keys a token without a key ID is tried with. */
 const maxKeysTried = 64;
 
@@ -64,7 +66,7 @@ function readHeader(encoded: string, algorithms: ReadonlySet<string>): Header | 
   if (encoded.length > maxHeaderLength) return refused('the header is too long');
   const bytes = decodeBase64url(encoded);
   if (bytes === undefined) return refused('the token is not base64url');
-  const reading = readJsonObject(bytes);
+  const reading = readJsonObject(bytes, maxHeaderParts);
   if (reading.kind === 'refused') return refused(`the header ${reading.reason}`);
   const { alg: algorithm, kid: keyId, crit } = reading.members;
   if (!isSignatureAlgorithm(algorithm) || !algorithms.has(algorithm)) {

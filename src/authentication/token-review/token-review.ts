@@ -160,6 +160,8 @@ class TokenReviews {
 
   #remember(key: TokenKey, refusal: Authentication): void {
     const { unauthenticatedTtlMs = 10_000 } = this.#options;
+    // Whoever is refused is a stranger again.
+    this.#accepted.delete(key);
     this.#refused.set(key, refusal, this.#now() + unauthenticatedTtlMs);
   }
 }

@@ -8,12 +8,25 @@ const tokenRun = /[^\s"'`()[\]{}<>,;]{8,}/g;
  */
 export function withoutToken(text: string, token: string): string {
   const withoutWhole = token === '' ? text : text.replaceAll(token, '[token]');
-  return withoutWhole.replace(tokenRun, (run) => (hasPiece(run, token) ? '[token]' : run));
+  const pieces = piecesInBoth(withoutWhole, token);
+  const hasPiece = (run: string): boolean => piecesOf(run).some((piece) => pieces.has(piece));
+  return pieces.size === 0
+    ? withoutWhole
+    : withoutWhole.replace(tokenRun, (run) => (hasPiece(run) ? '[token]' : run));
 }
 
-function hasPiece(run: string, token: string): boolean {
-  for (let start = 0; start + minPieceLength <= run.length; start += 1) {
-    if (token.includes(run.slice(start, start + minPieceLength))) return true;
+/** Each is looked up in the short text: to search the token for them takes long where it was made for that. */
+function piecesInBoth(text: string, token: string): ReadonlySet<string> {
+  const pieces = new Set(piecesOf(text));
+  const found = new Set<string>();
+  for (let start = 0; start + minPieceLength <= token.length; start += 1) {
+    const piece = token.slice(start, start + minPieceLength);
+    if (pieces.has(piece)) found.add(piece);
   }
-  return false;
+  return found;
+}
+
+function piecesOf(text: string): readonly string[] {
+  const count = Math.max(0, text.length - minPieceLength + 1);
+  return Array.from({ length: count }, (_, start) => text.slice(start, start + minPieceLength));
 }

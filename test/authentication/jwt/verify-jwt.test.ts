@@ -232,6 +232,18 @@ describe('the header', () => {
     await expectRefused(signedJwt(text, claims, rsa.privateKey), `the header ${reason}`);
   });
 
+  it('is not parsed with more than 64 parts, each of which takes its time', async () => {
+    const having = (parts: number) => {
+      // alg, kid and the object itself are three more.
+      const others = Array.from({ length: parts - 3 }, (_, at) => [`member${at}`, at] as const);
+      return withHeader(Object.fromEntries(others));
+    };
+    expect(await verify(having(64))).toMatchObject({ kind: 'verified' });
+    await expectRefused(having(65), 'the header has too many parts');
+    const nested = `{"alg":"RS256","list":${'['.repeat(5000)}${']'.repeat(5000)}}`;
+    await expectRefused(signedJwt(nested, claims, rsa.privateKey), 'the header has too many parts');
+  });
+
   it('is not read beyond 16 KiB', async () => {
     await expectRefused(withHeader({ pad: 'x'.repeat(16_384) }), 'the header is too long');
   });

@@ -204,6 +204,17 @@ describe('what is asked about', () => {
     await ask();
     expect(reviewer.asked).toMatchObject([{ isKnown: false }, { isKnown: true }]);
   });
+
+  it('is not known any more once it was refused', async () => {
+    const { ask, reviewer, clock } = setting(alice);
+    await ask();
+    for (const answer of [{}, alice]) {
+      clock.now += 10_000;
+      reviewer.answer = () => answer;
+      await ask();
+    }
+    expect(reviewer.asked.map(({ isKnown }) => isKnown)).toEqual([false, true, false]);
+  });
 });
 
 describe('a remembered answer', () => {
