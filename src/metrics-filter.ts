@@ -7,6 +7,7 @@ import { audit, type AuditSink } from './http/audit.js';
 import { authenticate } from './http/authenticate.js';
 import { authorize } from './http/authorize.js';
 import { classifyPath } from './http/classify-path.js';
+import { inTurn } from './http/in-turn.js';
 import { chain, type Middleware } from './http/middleware.js';
 import { serveExposition } from './http/serve-exposition.js';
 import { requestState } from './http/request-state.js';
@@ -132,14 +133,18 @@ export function guardSteps(
       onRejected: (code) => telemetry?.rejected(code),
     }),
     alwaysAllow: alwaysAllow(alwaysAllowPaths, onDecision),
-    authenticate: authenticate({
-      authenticators,
-      anonymous,
-      onAttempt: (result, seconds) => telemetry?.authenticationAttempt(result, seconds),
-      onRefused: (refusals) => {
-        for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
-      },
-    }),
+    // One connection asks others one question at a time, and nothing is decided without its audit event.
+    authenticate: chain([
+      inTurn,
+      authenticate({
+        authenticators,
+        anonymous,
+        onAttempt: (result, seconds) => telemetry?.authenticationAttempt(result, seconds),
+        onRefused: (refusals) => {
+          for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
+        },
+      }),
+    ]),
     authorize: authorize({
       authorizers,
       ...(denialSuffix === undefined ? {} : { denialSuffix }),

@@ -4,6 +4,7 @@ import type { SubjectAccessReviewObserver } from '../authorization/subject-acces
 import type { Logger } from '../server/logger.js';
 import type { RestClientMetrics } from '../telemetry/rest-client-metrics.js';
 import type { ReviewMetrics, ReviewPurpose } from '../telemetry/review-metrics.js';
+import { OutageLog } from './outage-log.js';
 import type { ReviewerEvents } from './reviewer.js';
 
 export type TokenReviewEvents = ReviewerEvents & TokenReviewObserver;
@@ -20,10 +21,16 @@ export function reviewEvents(
   requests: RestClientMetrics,
 ): ReviewEvents {
   const onReview = (type: ReviewPurpose): ((observation: ReviewObservation) => void) => {
-    const outage = new OutageLog(logger, type);
-    return (observation) => {
-      if (observation.result === 'error') metrics.failure(type);
-      outage.look(observation);
+    const outage = new OutageLog(logger, {
+      failure: 'a review failed',
+      recovery: 'reviews are answered again',
+      fields: { reviewer: type },
+    });
+    return ({ result, message = 'no answer' }) => {
+      if (result === 'error') {
+        metrics.failure(type);
+        outage.failed(message);
+      } else outage.answered();
     };
   };
   const reviewer = (type: ReviewPurpose): ReviewerEvents => ({
@@ -62,29 +69,4 @@ interface ReviewObservation {
   readonly result: string;
   /** Of an error. */
   readonly message?: string;
-}
-
-/** How often the same reviewer's failures are told (ms). */
-const repeatMs = 10_000;
-
-/** Says when a reviewer stops answering and when it answers again, and not a line for each question between. */
-class OutageLog {
-  #toldAt: number | undefined;
-
-  constructor(
-    private readonly logger: Logger,
-    private readonly type: ReviewPurpose,
-  ) {}
-
-  look({ result, message = 'no answer' }: ReviewObservation): void {
-    const now = performance.now();
-    if (result === 'error') {
-      if (this.#toldAt !== undefined && now - this.#toldAt < repeatMs) return;
-      this.#toldAt = now;
-      this.logger.warn({ reviewer: this.type }, `a review failed: ${message}`);
-    } else if (this.#toldAt !== undefined) {
-      this.#toldAt = undefined;
-      this.logger.info({ reviewer: this.type }, 'reviews are answered again');
-    }
-  }
 }

@@ -15,6 +15,7 @@ import { FollowedFlagFiles } from './followed-flag-files.js';
 import { openFollowedPolicy } from './followed-policy.js';
 import type { FlagValues } from './flags.js';
 import type { Opened } from './opened.js';
+import { OutageLog } from './outage-log.js';
 import { checkPolicyFlags } from './policy-flags.js';
 import { namesPolicySource } from './policy-source-flags.js';
 import { reviewEvents } from './review-events.js';
@@ -44,6 +45,7 @@ export async function openServerOptions(
     }),
   );
   const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
+  const upstreamOutage = new OutageLog(logger, { failure: 'the upstream was not scraped' });
   const { exposition, others } = opened.add(
     await expositionOf(
       values,
@@ -55,7 +57,7 @@ export async function openServerOptions(
       }),
       opened.add(new FollowedFlagFiles(onReload)),
       (error) => {
-        logger.warn({ error: error.message }, 'the upstream was not scraped');
+        upstreamOutage.failed(error.message);
       },
     ),
   );

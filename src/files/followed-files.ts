@@ -117,12 +117,13 @@ export class FollowedFiles<Value> {
 
   #failed(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    if (this.#isClosed || message === this.#failure) return;
+    if (message === this.#failure) return;
     this.#failure = message;
     this.#tell({ result: 'failure', message });
   }
 
   #tell(result: ReloadResult): void {
+    if (this.#isClosed) return;
     try {
       this.#options.onReload?.(result);
     } catch (error) {

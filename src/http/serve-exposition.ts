@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Exposition } from '../exposition/exposition.js';
 import { UpstreamError } from '../exposition/upstream-error.js';
-import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
+import { inTurn } from './in-turn.js';
+import { chain, isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { Scrape } from './scrape.js';
 import { sendGatewayError, sendInternalError, sendStatus, writeHead } from './status.js';
@@ -27,7 +28,7 @@ export function serveExposition({
   defaultPath = '/metrics',
   onScrape = () => undefined,
 }: ServeExpositionOptions): Middleware {
-  return waitingStep(async (request, response) => {
+  const serve = waitingStep(async (request, response) => {
     const path = servedPath(request, defaultPath);
     if (path === undefined) return true;
     const exposition = expositions.get(path);
@@ -73,6 +74,8 @@ export function serveExposition({
     }
     return false;
   }, answerFailure);
+  // A rendered body is held until it can be sent, and an upstream's connection with it.
+  return chain([inTurn, serve]);
 }
 
 function answerFailure(request: Request, response: ServerResponse, error: unknown): void {

@@ -16,7 +16,11 @@ export class Connections {
     server.on('connection', (socket: Socket) => {
       const key = keyOf(socket);
       this.#open.set(key, socket);
-      socket.once('close', () => this.#open.delete(key));
+      socket.once('close', () => {
+        this.#open.delete(key);
+        // Node never says that an answer whose turn had not come is closed.
+        this.#busy.delete(key);
+      });
     });
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       const key = keyOf(request.socket);

@@ -373,6 +373,10 @@ describe('doctor of flags', () => {
     '--rbac-dir=/missing/rbac',
     '--root-kubeconfig=/missing/kubeconfig',
     '--policy-snapshot=/missing/snapshot',
+    '--authorization-kubeconfig=/missing/reviewer',
+    '--upstream=ftp://127.0.0.1',
+    '--upstream=https://127.0.0.1 --upstream-ca-file=/missing/upstream.crt',
+    '--upstream=https://127.0.0.1 --upstream-client-key-file=/missing/upstream.key',
   ];
   it.each(alone)('says of %s what a start says', async (flags) => {
     const args = [...(flags.startsWith('--mode') ? [] : ['--mode=shard']), ...flags.split(' ')];
@@ -396,6 +400,34 @@ describe('doctor of flags', () => {
       report.findings.filter(({ level }) => level === 'error').map(({ subject }) => subject.split(' ')[0]),
     );
     for (const flag of flags) expect(blamed).toContain(flag.split('=')[0]);
+  });
+
+  it.each([
+    ['--upstream', '--upstream=ftp://127.0.0.1 --upstream-ca-file=/ca.crt --upstream-server-name=app'],
+    [
+      '--authorization-kubeconfig',
+      '--authorization-kubeconfig=/missing --authorization-webhook-stale-ttl=1m',
+    ],
+  ])('blames %s alone where others need it', async (blamed, flags) => {
+    const { findings } = await doctor(...wellFlags(), root(), ...flags.split(' '));
+    const errors = findings.filter(({ level }) => level === 'error');
+    expect(errors.map(({ subject }) => subject)).toEqual([blamed]);
+  });
+
+  it("warns of an upstream's client key that everybody may read", async () => {
+    const [certificate, key] = [bundleOf(serving), serving.privateKeyPem];
+    const file = directory.write('upstream.key', key);
+    chmodSync(file, 0o644);
+    const report = await doctor(
+      ...wellFlags(),
+      root(),
+      '--upstream=https://127.0.0.1',
+      `--upstream-client-cert-file=${directory.write('upstream.crt', certificate)}`,
+      `--upstream-client-key-file=${file}`,
+    );
+    expect(faultsOf(report)).toEqual([
+      expect.stringMatching(/^warning file-permissions: --upstream-client-key-file .*upstream\.key: holds/),
+    ]);
   });
 
   it('wants a mode, as a start does', async () => {
@@ -449,9 +481,9 @@ describe('doctor of flags', () => {
     const flags = ['--token-auth-file', '--client-ca-file', '--tls-cert-file', '--root-kubeconfig'];
     const report = await doctor(...wellFlags(), ...flags.map((flag) => `${flag}=${pipe}`));
     expect(faultsOf(report)).toEqual([
-      ...['--tls-cert-file', '--client-ca-file', '--token-auth-file'].map((flag): unknown =>
-        expect.stringMatching(`^warning flag: ${flag} ${pipe}: is no regular file`),
-      ),
+      expect.stringMatching(`^warning flag: --tls-cert-file ${pipe}: is no regular file`),
+      expect.stringMatching(`^error client-ca: --client-ca-file: ${pipe} .*no regular file`),
+      expect.stringMatching(`^error authentication: --token-auth-file: ${pipe} .*no regular file`),
       expect.stringMatching(`^error policy-source: --root-kubeconfig ${pipe}: is no regular file`),
     ]);
   });

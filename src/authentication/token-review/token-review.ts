@@ -30,8 +30,13 @@ export interface TokenReviewOptions {
   readonly unauthenticatedTtlMs?: number;
   /** How many tokens are remembered as good, and how many as bad: neither can push out the other. Default 4,096. */
   readonly limit?: number;
-  /** Milliseconds since the epoch; default Date.now. */
+  /** Milliseconds since the epoch, for a token's `exp`; default Date.now. */
   readonly now?: () => number;
+  /**
+   * Milliseconds that only go forward, for what is remembered: nobody is known for longer because a clock is set back.
+   * Default performance.now, or `now` where that is given.
+   */
+  readonly steadyNow?: () => number;
   readonly observer?: TokenReviewObserver;
 }
 
@@ -51,8 +56,10 @@ export function tokenReviewAuthenticator(options: TokenReviewOptions): Authentic
 interface Accepted {
   readonly authentication: Authentication;
   readonly identity: Identity;
-  /** Milliseconds since the epoch, that moment excluded. */
+  /** On the steady clock, that moment excluded. */
   readonly validUntil: number;
+  /** Milliseconds since the epoch, that moment excluded. */
+  readonly expires: number;
 }
 
 const malformed = refused('text behind the bearer token');
@@ -63,18 +70,21 @@ class TokenReviews {
   readonly #options: TokenReviewOptions;
   readonly #audiences: readonly string[];
   readonly #now: () => number;
+  readonly #steadyNow: () => number;
   /** Kept beyond its time for the identity object, which stays the same while the reviewer says the same. */
   readonly #accepted: LRUCache<TokenKey, Accepted>;
   readonly #refused: TokenCache<Authentication>;
   readonly #underWay = new Map<TokenKey, Promise<Authentication>>();
 
   constructor(options: TokenReviewOptions) {
-    const { audiences = [], limit = 4096, now = Date.now } = options;
+    const { audiences = [], limit = 4096, now } = options;
+    const { steadyNow = now ?? (() => performance.now()) } = options;
     this.#options = options;
     this.#audiences = audiences;
-    this.#now = now;
+    this.#now = now ?? Date.now;
+    this.#steadyNow = steadyNow;
     this.#accepted = new LRUCache({ max: limit });
-    this.#refused = new TokenCache({ limit, now });
+    this.#refused = new TokenCache({ limit, now: steadyNow });
   }
 
   authenticate(credentials: Credentials): Authentication | Promise<Authentication> {
@@ -85,10 +95,15 @@ class TokenReviews {
     if (token.length > maxTokenBytes) return tooLong;
     const key = this.#refused.keyOf(token);
     const accepted = this.#accepted.get(key);
-    const isValid = accepted !== undefined && this.#now() < accepted.validUntil;
-    const known = isValid ? accepted.authentication : this.#refused.get(key);
+    const known = this.#isValid(accepted) ? accepted.authentication : this.#refused.get(key);
     tellObserver(() => this.#options.observer?.onCache?.(known === undefined ? 'miss' : 'hit'));
     return known ?? this.#underWay.get(key) ?? this.#begin(key, token, accepted);
+  }
+
+  #isValid(accepted: Accepted | undefined): accepted is Accepted {
+    return (
+      accepted !== undefined && this.#steadyNow() < accepted.validUntil && this.#now() < accepted.expires
+    );
   }
 
   /** One review, however many requests bring the token meanwhile. */
@@ -152,9 +167,9 @@ class TokenReviews {
     const authentication: Authentication = isSame
       ? before.authentication
       : Object.freeze({ kind: 'authenticated', identity: answered });
-    const expiry = (unverifiedClaims(token).expires ?? Infinity) * 1000;
-    const validUntil = Math.min(this.#now() + authenticatedTtlMs, expiry);
-    this.#accepted.set(key, { authentication, identity, validUntil });
+    const expires = (unverifiedClaims(token).expires ?? Infinity) * 1000;
+    const validUntil = this.#steadyNow() + authenticatedTtlMs;
+    this.#accepted.set(key, { authentication, identity, validUntil, expires });
     return authentication;
   }
 
@@ -162,7 +177,7 @@ class TokenReviews {
     const { unauthenticatedTtlMs = 10_000 } = this.#options;
     // Whoever is refused is a stranger again.
     this.#accepted.delete(key);
-    this.#refused.set(key, refusal, this.#now() + unauthenticatedTtlMs);
+    this.#refused.set(key, refusal, this.#steadyNow() + unauthenticatedTtlMs);
   }
 }
 

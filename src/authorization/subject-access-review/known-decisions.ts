@@ -3,7 +3,7 @@ import type { Decision } from '../authorizer.js';
 
 export interface KnownDecision {
   readonly decision: Decision;
-  /** Milliseconds since the epoch, that moment excluded. */
+  /** On the clock of whoever keeps it (ms), that moment excluded. */
   readonly validUntil: number;
 }
 

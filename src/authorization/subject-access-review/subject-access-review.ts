@@ -24,7 +24,7 @@ export interface SubjectAccessReviewOptions {
   readonly staleTtlMs?: number;
   /** How many allows are remembered, and how many other decisions. Default 8,192 each. */
   readonly limit?: number;
-  /** Milliseconds since the epoch; default Date.now. */
+  /** Milliseconds that only go forward; default performance.now: no allow lives longer because a clock is set back. */
   readonly now?: () => number;
   readonly observer?: SubjectAccessReviewObserver;
 }
@@ -42,6 +42,7 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
 }
 
 const tooLong: Decision = Object.freeze(noOpinion('not asked: the verb or the path is too long'));
+const defaultNow = (): number => performance.now();
 const maxVerbLength = 64;
 const maxPathLength = 8 * 1024;
 
@@ -57,7 +58,7 @@ class SubjectAccessReviews {
   readonly #underWay = new Map<string, Promise<Decision>>();
 
   constructor(options: SubjectAccessReviewOptions) {
-    const { staleTtlMs = 0, limit = 8192, now = Date.now } = options;
+    const { staleTtlMs = 0, limit = 8192, now = defaultNow } = options;
     this.#options = options;
     this.#staleTtlMs = staleTtlMs;
     this.#now = now;
@@ -140,8 +141,8 @@ class SubjectAccessReviews {
     if (stale === undefined) return undefined;
     this.#tellCache('stale');
     const { decision, validUntil } = stale;
-    const since = new Date(validUntil).toISOString();
-    const words = `stale since ${since}, the reviewer does not answer`;
+    const seconds = Math.round((this.#now() - validUntil) / 1000);
+    const words = `stale for ${seconds}s, the reviewer does not answer`;
     return allow(decision.reason === '' ? words : `${words}: ${decision.reason}`);
   }
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { authorityBundleFindings, type AuthorityBundle } from '../../diagnosis/authority-bundle-checks.js';
 import { finding, type Finding } from '../../diagnosis/finding.js';
 import { frontProxyFindings } from '../../diagnosis/front-proxy-checks.js';
@@ -82,10 +82,10 @@ function bundleOf(
   return given === undefined || pem === undefined ? undefined : { check, subject: given.subject, pem };
 }
 
-/** What cannot be read has been told of when the flags were read. */
+/** What cannot be read has been told of when the flags were read; a pipe would be waited for without an end. */
 function readAgain(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return statSync(file).isFile() ? readFileSync(file, 'utf8') : undefined;
   } catch {
     return undefined;
   }

@@ -1,15 +1,19 @@
+import { Registry } from 'prom-client';
 import { errorClass } from '../../authentication/error-class.js';
 import { finding, type Check, type Finding } from '../../diagnosis/finding.js';
+import { registriesExposition } from '../../exposition/registries.js';
 import type { ServerKind } from '../../paths/classify.js';
 import { openAuthentication } from '../authentication/authentication.js';
 import { authorizersOf } from '../authorization-flags.js';
 import { openWebhookAuthorizer } from '../authorization-webhook-flags.js';
+import { FollowedFlagFiles } from '../followed-flag-files.js';
 import { Opened } from '../opened.js';
 import { silentAuthenticationEvents, silentReviewEvents } from './silent-events.js';
 import type { FlagValues } from '../flags.js';
 import { checkPolicyFlags } from '../policy-flags.js';
 import { servingOf } from '../serving-flags.js';
 import { logLevelOf, serverKindOf } from '../start.js';
+import { expositionOf } from '../upstream-flags.js';
 import { UsageError } from '../usage-error.js';
 import { partnerOf, withoutFlags } from './given-flags.js';
 
@@ -31,7 +35,7 @@ export async function readFlags(values: FlagValues): Promise<FlagReading> {
     for (;;) {
       const fault = await faultOf(read, usable);
       if (fault === undefined) break;
-      findings.push(fault);
+      if (!isConsequence(fault, findings)) findings.push(fault);
       const rest = withoutFlags(usable, [fault.subject, partnerOf(fault.subject)]);
       if (Object.keys(rest).length === Object.keys(usable).length) break;
       usable = rest;
@@ -42,6 +46,12 @@ export async function readFlags(values: FlagValues): Promise<FlagReading> {
       findings.length > 0 ? findings : [finding('ok', 'flag', 'command line', 'all flags can be read')],
     usable,
   };
+}
+
+/** Of a flag that needs another, which has been told of: it would be well with that one. */
+function isConsequence({ message }: Finding, told: readonly Finding[]): boolean {
+  const words = message.split(' ');
+  return words[0] === 'needs' && told.some(({ subject }) => words.includes(subject));
 }
 
 /** Whose path rules apply; those of a shard where the flag cannot be read. */
@@ -60,6 +70,7 @@ const readers: readonly Reader[] = [
   logLevelOf,
   (values) => servingOf(values, true),
   readAuthenticationFlags,
+  readUpstreamFlags,
   (values) => authorizersOf(values),
   readAuthorizationWebhookFlags,
   checkPolicyFlags,
@@ -68,6 +79,15 @@ const readers: readonly Reader[] = [
 async function readAuthenticationFlags(values: FlagValues): Promise<void> {
   const open = await openAuthentication(values, assumedServerKind(values), silentAuthenticationEvents);
   await open.close();
+}
+
+async function readUpstreamFlags(values: FlagValues): Promise<void> {
+  const files = new FollowedFlagFiles();
+  const own = registriesExposition({ registries: [new Registry()] });
+  const nobodyAsks = (): void => undefined;
+  await expositionOf(values, own, files, nobodyAsks).finally(() => {
+    files.close();
+  });
 }
 
 async function readAuthorizationWebhookFlags(values: FlagValues): Promise<void> {

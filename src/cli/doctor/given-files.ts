@@ -26,6 +26,7 @@ const kubeconfigs = [
 const secretFiles: ReadonlySet<string> = new Set([
   '--tls-private-key-file',
   '--token-auth-file',
+  '--upstream-client-key-file',
   ...kubeconfigs,
 ]);
 
@@ -37,6 +38,9 @@ const regularFiles: ReadonlySet<string> = new Set([
   '--service-account-key-file',
   '--service-account-jwks-ca-file',
   '--oidc-ca-file',
+  '--upstream-ca-file',
+  '--upstream-client-cert-file',
+  '--upstream-client-key-file',
   ...kubeconfigs,
 ]);
 

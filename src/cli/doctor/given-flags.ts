@@ -15,6 +15,10 @@ export function partnerOf(name: string): Flag['name'] | undefined {
       return '--tls-private-key-file';
     case '--tls-private-key-file':
       return '--tls-cert-file';
+    case '--upstream-client-cert-file':
+      return '--upstream-client-key-file';
+    case '--upstream-client-key-file':
+      return '--upstream-client-cert-file';
     default:
       return undefined;
   }

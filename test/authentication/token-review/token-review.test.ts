@@ -243,6 +243,16 @@ describe('a remembered answer', () => {
     expect(reviewer.asked).toHaveLength(2);
   });
 
+  it('is no longer good than before because a clock is set back', async () => {
+    const steady = { now: 5 };
+    const { reviewer, clock, ask } = setting(alice, { steadyNow: () => steady.now });
+    await ask();
+    clock.now -= 3_600_000;
+    steady.now += 10_000;
+    await ask();
+    expect(reviewer.asked).toHaveLength(2);
+  });
+
   it('is never good beyond the token itself', async () => {
     const { ask, reviewer, clock } = setting(alice);
     const token = tokenClaiming({ exp: 1003 });

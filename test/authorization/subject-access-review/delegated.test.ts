@@ -174,7 +174,7 @@ describe('a scrape that another server decides about', () => {
     expect(performance.now() - startedAt).toBeLessThan(1000);
     expect(new Set(answered)).toEqual(new Set(['allow']));
     expect(server.api.requests.length - before).toBe(1);
-    expect(told.at(-1)).toBe('stale since 1970-01-01T00:00:10.000Z, the reviewer does not answer: because');
+    expect(told.at(-1)).toBe('stale for 0s, the reviewer does not answer: because');
     server.script = () => ({ status: { denied: true } });
     clock.now += 5000;
     await vi.waitFor(async () => {

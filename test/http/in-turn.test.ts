@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { AuditEvent } from '../../src/http/audit.js';
+import type { Exposition } from '../../src/exposition/exposition.js';
+import type { MetricsFilterOptions } from '../../src/metrics-filter.js';
+import { listenFilter, type Listening } from '../exposition/upstream-servers.js';
+import { application, guard, running, textFormat } from '../exposition/upstream-setting.js';
+
+const scrapeRequest = (token = 'admin-token'): string =>
+  `GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+
+const clients: Socket[] = [];
+afterEach(() => {
+  for (const client of clients.splice(0)) client.destroy();
+});
+
+/** Sends all at once over one connection. */
+async function pipeline({ port }: Listening, requests: readonly string[]): Promise<Socket> {
+  const client = connect(port, '127.0.0.1');
+  clients.push(client);
+  client.on('error', () => undefined);
+  await once(client, 'connect');
+  client.write(requests.join(''));
+  return client;
+}
+
+/** All that comes until `end` has come so often. */
+async function received(client: Socket, end: string, times: number): Promise<string> {
+  let text = '';
+  for await (const chunk of client as AsyncIterable<Buffer>) {
+    text += chunk.toString();
+    if (text.split(end).length > times) break;
+  }
+  return text;
+}
+
+/** It may be reset. */
+async function closed(connection: Socket | undefined): Promise<void> {
+  if (connection === undefined || connection.closed) return;
+  await new Promise((resolve) => connection.once('close', resolve));
+}
+
+async function serve(
+  render: () => Promise<string>,
+  overrides: Partial<MetricsFilterOptions> = {},
+): Promise<Listening> {
+  const exposition: Exposition = {
+    contentType: () => textFormat,
+    render: async () => ({ contentType: textFormat, body: await render() }),
+  };
+  const listening = await listenFilter(exposition, overrides);
+  running.push(listening);
+  return listening;
+}
+
+describe('scrapes that are sent before the answers to earlier ones are there', () => {
+  it('are rendered one after the other, and answered in their order', async () => {
+    let underWay = 0;
+    let most = 0;
+    let rendered = 0;
+    const server = await serve(async () => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await new Promise(setImmediate);
+      underWay -= 1;
+      rendered += 1;
+      return `scrape ${rendered}.\n`;
+    });
+    const client = await pipeline(
+      server,
+      Array.from({ length: 50 }, () => scrapeRequest()),
+    );
+    const text = await received(client, '.\n', 50);
+    const order = [...text.matchAll(/scrape (\d+)\./g)].map(([, number]) => Number(number));
+    expect(order).toEqual(Array.from({ length: 50 }, (_, at) => at + 1));
+    expect(most).toBe(1);
+  });
+
+  it('ask an upstream one after the other, and leave no connection to it when their client goes away', async () => {
+    const upstream = await application((_request, response) => {
+      response.writeHead(200, { 'Content-Type': textFormat });
+      // More than all buffers on the way hold: it never ends by itself.
+      response.write(Buffer.alloc(1024 * 1024, 'a 1\n'));
+    });
+    const filter = await guard(upstream);
+    const client = await pipeline(
+      filter,
+      Array.from({ length: 50 }, () => scrapeRequest()),
+    );
+    await once(client, 'data');
+    const [connection] = upstream.open;
+    expect(upstream.open.size).toBe(1);
+    client.destroy();
+    await closed(connection);
+    expect([upstream.open.size, upstream.connections()]).toEqual([0, 1]);
+  });
+
+  it('are decided when it is their turn: what was decided is in the audit log', async () => {
+    const events: AuditEvent[] = [];
+    let asked = 0;
+    let begun: () => void = () => undefined;
+    const rendering = new Promise<void>((resolve) => (begun = resolve));
+    const server = await serve(
+      () => {
+        begun();
+        return new Promise(() => undefined);
+      },
+      {
+        onAuditEvent: (event) => events.push(event),
+        authorizers: [
+          {
+            name: 'Counting',
+            authorize: () => {
+              asked += 1;
+              return { decision: 'allow', reason: '' };
+            },
+          },
+        ],
+      },
+    );
+    const client = await pipeline(server, [scrapeRequest(), scrapeRequest(), scrapeRequest('mallory-token')]);
+    await rendering;
+    const [connection] = server.open;
+    client.destroy();
+    await closed(connection);
+    expect([asked, events.map(({ path }) => path)]).toEqual([1, ['/metrics']]);
+  });
+
+  it('wait for those alone that are before them', async () => {
+    const server = await serve(() => Promise.resolve('a 1\n'));
+    const client = await pipeline(server, [
+      'GET /clusters/root/metrics HTTP/1.1\r\nHost: a\r\n\r\n',
+      scrapeRequest('unknown-token'),
+      scrapeRequest(),
+    ]);
+    const text = await received(client, 'a 1\n', 1);
+    expect([...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual([
+      '501',
+      '401',
+      '200',
+    ]);
+  });
+});
