@@ -3,15 +3,27 @@ import { createCertificateVerifier } from '../../dist/authentication/certificate
 import { clientCertificateAuthenticator } from '../../dist/authentication/client-certificate.js';
 import { tokenFileAuthenticator } from '../../dist/authentication/token-file.js';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
+import { boundsRows } from './bounds.mjs';
 import { nanosecondsPerCall, percentile } from './measure.mjs';
-import { duration } from './report.mjs';
+import { goalRow } from './report.mjs';
+import { reviewRows } from './reviews.mjs';
+import { verifiedTokenRows } from './verified-tokens.mjs';
 
 /** Two timings that differ by less than this share of themselves cannot be told apart over a network. */
 const noise = 0.1;
 
 /** Finding out who sends a request, without the network. */
 export async function authenticationSection() {
-  return { title: 'Authentication; p50 / p99', rows: [...(await certificateRows()), ...tokenRows()] };
+  return {
+    title: 'Authentication; p50 / p99',
+    rows: [
+      ...(await certificateRows()),
+      ...tokenRows(),
+      ...(await verifiedTokenRows()),
+      ...(await reviewRows()),
+      ...(await boundsRows()),
+    ],
+  };
 }
 
 async function certificateRows() {
@@ -49,9 +61,9 @@ async function certificateRows() {
     call: authenticate,
   });
   return [
-    row('certificate, first request of a new certificate', first, 1_000_000),
-    row('certificate, first request of a known certificate', reconnected, 20_000),
-    row('certificate, later requests of a connection', later, 2000),
+    goalRow('certificate, first request of a new certificate', first, 1_000_000),
+    goalRow('certificate, first request of a known certificate', reconnected, 20_000),
+    goalRow('certificate, later requests of a connection', later, 2000),
   ];
 }
 
@@ -80,8 +92,8 @@ function tokenRows() {
   const unknown = summary(figures.unknown);
   const difference = Math.abs(known.p50 - unknown.p50) / known.p50;
   return [
-    row('bearer token, known', known, 20_000),
-    row('bearer token, unknown', unknown, 20_000),
+    goalRow('bearer token, known', known, 20_000),
+    goalRow('bearer token, unknown', unknown, 20_000),
     {
       what: 'bearer token, known against unknown',
       figures: `${(100 * difference).toFixed(1)} % apart`,
@@ -93,13 +105,4 @@ function tokenRows() {
 
 function summary(values) {
   return { p50: percentile(values, 0.5), p99: percentile(values, 0.99) };
-}
-
-function row(what, { p50, p99 }, goalNs) {
-  return {
-    what,
-    figures: `${duration(p50)} / ${duration(p99)}`,
-    goal: `p50 < ${duration(goalNs)}`,
-    met: p50 < goalNs,
-  };
 }

@@ -38,6 +38,31 @@ export function nanosecondsPerCall({ batches, warmups = Math.ceil(batches / 4), 
   return { p50: percentile(figures, 0.5), p99: percentile(figures, 0.99) };
 }
 
+/**
+ * Nanoseconds of each call, one after the other, each waited for.
+ *
+ * @template Input
+ * @param {{ inputs: readonly Input[], warmups: number, call: (input: Input) => Promise<unknown> }} options
+ * @returns {Promise<{ p50: number, p99: number }>}
+ */
+export async function nanosecondsEach({ inputs, warmups, call }) {
+  const figures = [];
+  for (const [at, input] of inputs.entries()) {
+    const started = process.hrtime.bigint();
+    await call(input);
+    if (at >= warmups) figures.push(Number(process.hrtime.bigint() - started));
+  }
+  return { p50: percentile(figures, 0.5), p99: percentile(figures, 0.99) };
+}
+
+/** Bytes of the heap that are still needed. */
+export function heapUsed() {
+  if (globalThis.gc === undefined) throw new Error('run node with --expose-gc');
+  globalThis.gc();
+  globalThis.gc();
+  return process.memoryUsage().heapUsed;
+}
+
 /** The last result of a measured call. */
 export function lastResult() {
   return sink;

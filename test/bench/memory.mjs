@@ -1,4 +1,5 @@
 import { Policy } from '../../dist/rbac/policy.js';
+import { heapUsed } from './measure.mjs';
 import { policyShapes } from './policies.mjs';
 
 const bindings = 100_000;
@@ -6,7 +7,6 @@ const goalMb = 100;
 
 /** What a process holds more with 100,000 bindings than without: the objects and the index over them. */
 export function memorySection() {
-  if (globalThis.gc === undefined) throw new Error('run node with --expose-gc');
   const [oneRole, roleEach, oneGroup] = policyShapes;
   const rows = [oneRole, roleEach, oneGroup].map(({ name, objects }) => {
     const policy = new Policy({ layers: ['root'] });
@@ -23,10 +23,4 @@ export function memorySection() {
     };
   });
   return { title: `Heap held by ${bindings} bindings, their objects included`, rows };
-}
-
-function heapUsed() {
-  globalThis.gc();
-  globalThis.gc();
-  return process.memoryUsage().heapUsed;
 }

@@ -22,6 +22,16 @@ export function printSummary(rows) {
   }
 }
 
+/** @param {string} what @param {{ p50: number, p99: number }} figures in ns @returns {Row} */
+export function plainRow(what, { p50, p99 }) {
+  return { what, figures: `${duration(p50)} / ${duration(p99)}` };
+}
+
+/** The same where the median has a goal (ns). @param {string} what @param {{ p50: number, p99: number }} figures @param {number} goalNs @returns {Row} */
+export function goalRow(what, figures, goalNs) {
+  return { ...plainRow(what, figures), goal: `p50 < ${duration(goalNs)}`, met: figures.p50 < goalNs };
+}
+
 /** @param {Row} row */
 function verdict({ met }) {
   if (met === undefined) return '';

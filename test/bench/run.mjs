@@ -4,6 +4,7 @@ import { arch, cpus } from 'node:os';
 import { authenticationSection } from './authentication.mjs';
 import { changesSection } from './changes.mjs';
 import { decisionsSection } from './decisions.mjs';
+import { identitiesSection } from './identities.mjs';
 import { memorySection } from './memory.mjs';
 import { pathsSection } from './paths.mjs';
 import { printSection, printSummary } from './report.mjs';
@@ -17,6 +18,7 @@ const sections = {
   changes: changesSection,
   paths: pathsSection,
   authentication: authenticationSection,
+  identities: identitiesSection,
   sync: syncSection,
   throughput: throughputSection,
 };

@@ -1,4 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { run } from '../../src/cli/program.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { runCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -17,6 +20,16 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     write('tls.crt', pair.certificatePem);
     write('tls.key', pair.privateKeyPem);
     write('other.key', other.privateKeyPem);
+    write('ca.crt', authority.certificatePem);
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const short = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const pkcs8 = { format: 'pem', type: 'pkcs8' } as const;
+    write('account.key', rsa.privateKey.export(pkcs8).toString());
+    write('account.pub', rsa.publicKey.export({ format: 'pem', type: 'spki' }).toString());
+    write('short.key', short.privateKey.export(pkcs8).toString());
+    const locked = { ...pkcs8, cipher: 'aes-128-cbc', passphrase: 'secret-token' };
+    write('locked.key', rsa.privateKey.export(locked).toString());
+    write('text', 'secret-token\n');
     write('garbage.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
     write('empty.pem', '');
     write('short.csv', 'secret-token,alice\n');
@@ -41,6 +54,17 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   afterAll(() => {
     directory.remove();
   });
+  /** With the files' paths in place of their names. */
+  const argumentsOf = (line: string): string[] =>
+    line
+      .split(' ')
+      .filter((flag) => flag !== '')
+      .map((flag) =>
+        flag.replaceAll(
+          /\{([a-z.-]+)\}/g,
+          (_, name: string) => files.get(name) ?? 'no such file in the test',
+        ),
+      );
 
   const rows: readonly (readonly [flags: string, message: RegExp])[] = [
     ['', /^--mode: required: shard or cache-server$/],
@@ -140,12 +164,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   ];
 
   it.each(rows)('start %s', async (flags, message) => {
-    const args = flags
-      .split(' ')
-      .filter((flag) => flag !== '')
-      .map((flag) =>
-        flag.replace(/\{([a-z.-]+)\}/, (_, name: string) => files.get(name) ?? 'no such file in the test'),
-      );
+    const args = argumentsOf(flags);
     const hasPort = flags.includes('--secure-port');
     const { code, stdout, stderr } = await runCli([
       'start',
@@ -156,6 +175,322 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     expect({ code, stdout, lines: lines.length }).toEqual({ code: 2, stdout: '', lines: 1 });
     expect(lines[0]).toMatch(message);
     expect(stderr).not.toContain('secret-token');
+  });
+
+  const account = '--service-account-issuer=issuer --service-account-key-file';
+  const published = '--service-account-issuer=issuer --service-account-jwks-uri';
+  const oidc = '--oidc-issuer-url=https://127.0.0.1:1 --oidc-client-id=id';
+  const tokenReview = '--authentication-kubeconfig={kubeconfig}';
+  const tokenWebhook = '--authentication-token-webhook-config-file={kubeconfig}';
+  const accessReview = '--authorization-kubeconfig={kubeconfig}';
+  const accessWebhook = '--authorization-webhook-config-file={kubeconfig}';
+  const tokenTtl = '--authentication-token-webhook-cache-ttl';
+  const unauthenticatedTtl = '--authentication-token-webhook-cache-unauthenticated-ttl';
+  const authorizedTtl = '--authorization-webhook-cache-authorized-ttl';
+  const unauthorizedTtl = '--authorization-webhook-cache-unauthorized-ttl';
+  const identityRows: readonly (readonly [flags: string, message: RegExp])[] = [
+    // Service accounts' keys in files
+    [`${account}={missing}`, /^--service-account-key-file: .*missing cannot be read: ENOENT$/],
+    [`${account}=`, /^--service-account-key-file: .*cannot be read: ENOENT$/],
+    [`${account}={policy}`, /^--service-account-key-file: .* is no regular file$/],
+    [
+      `${account}={garbage.pem}`,
+      /^--service-account-key-file: .*garbage\.pem: PEM block 1 is no certificate/,
+    ],
+    [`${account}={text}`, /^--service-account-key-file: .*text: there is no key in PEM$/],
+    [`${account}={empty.pem}`, /^--service-account-key-file: .*empty\.pem: there is no key in PEM$/],
+    [`${account}={locked.key}`, /^--service-account-key-file: .*locked\.key: PEM block 1 is encrypted$/],
+    [`${account}={short.key}`, /^--service-account-key-file: .*short\.key: PEM block 1 has 1024 bits/],
+    [`${account}={account.pub},{missing}`, /^--service-account-key-file: .*missing cannot be read: ENOENT$/],
+    [
+      `${account}={account.pub} --service-account-key-file={text}`,
+      /^--service-account-key-file: .*text: there is no key/,
+    ],
+    [
+      '--service-account-key-file={account.key}',
+      /^--service-account-key-file: needs --service-account-issuer$/,
+    ],
+    [
+      '--service-account-key-file={account.key} --service-account-issuer=,',
+      /^--service-account-key-file: needs --service-account-issuer$/,
+    ],
+    // and at a URL
+    [
+      `${account}={account.pub} --service-account-jwks-uri=https://127.0.0.1:1/keys`,
+      /^--service-account-jwks-uri: cannot stand beside --service-account-key-file$/,
+    ],
+    [
+      '--service-account-jwks-uri=https://127.0.0.1:1/keys',
+      /^--service-account-jwks-uri: needs --service-account-issuer$/,
+    ],
+    [`${published}=http://127.0.0.1/keys`, /^--service-account-jwks-uri: must be an https URL/],
+    [
+      `${published}=https://user:secret-token@127.0.0.1:1/keys`,
+      /^--service-account-jwks-uri: must be an https URL/,
+    ],
+    [
+      `${published}=https://127.0.0.1:1/keys#secret-token`,
+      /^--service-account-jwks-uri: must be an https URL/,
+    ],
+    [`${published}={account.pub}`, /^--service-account-jwks-uri: must be an https URL/],
+    [`${published}=`, /^--service-account-jwks-uri: must be an https URL/],
+    [
+      '--service-account-jwks-ca-file={ca.crt}',
+      /^--service-account-jwks-ca-file: needs --service-account-jwks-uri$/,
+    ],
+    [
+      `${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={garbage.pem}`,
+      /^--service-account-jwks-ca-file: .*garbage\.pem: certificate 1 /,
+    ],
+    [
+      `${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={account.key}`,
+      /^--service-account-jwks-ca-file: .*account\.key: /,
+    ],
+    [
+      `${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={missing}`,
+      /^--service-account-jwks-ca-file: .*missing cannot be read: ENOENT$/,
+    ],
+    // OpenID
+    ['--oidc-issuer-url=https://127.0.0.1:1', /^--oidc-issuer-url: needs --oidc-client-id$/],
+    ['--oidc-client-id=id', /^--oidc-client-id: needs --oidc-issuer-url$/],
+    ['--oidc-ca-file={ca.crt}', /^--oidc-ca-file: needs --oidc-issuer-url$/],
+    ['--oidc-username-claim=sub', /^--oidc-username-claim: needs --oidc-issuer-url$/],
+    ['--oidc-username-prefix=-', /^--oidc-username-prefix: needs --oidc-issuer-url$/],
+    ['--oidc-groups-claim=groups', /^--oidc-groups-claim: needs --oidc-issuer-url$/],
+    ['--oidc-groups-prefix=oidc:', /^--oidc-groups-prefix: needs --oidc-issuer-url$/],
+    ['--oidc-signing-algs=RS256', /^--oidc-signing-algs: needs --oidc-issuer-url$/],
+    ['--oidc-required-claim=a=b', /^--oidc-required-claim: needs --oidc-issuer-url$/],
+    ['--oidc-issuer-url=http://host --oidc-client-id=id', /^--oidc-issuer-url: must be an https URL/],
+    [
+      '--oidc-issuer-url=https://user:secret-token@127.0.0.1:1 --oidc-client-id=id',
+      /^--oidc-issuer-url: must be an https URL without user name/,
+    ],
+    [
+      '--oidc-issuer-url=https://127.0.0.1:1?key=secret-token --oidc-client-id=id',
+      /^--oidc-issuer-url: must have no query$/,
+    ],
+    [
+      '--oidc-issuer-url=https://127.0.0.1:1#a --oidc-client-id=id',
+      /^--oidc-issuer-url: must be an https URL/,
+    ],
+    ['--oidc-issuer-url= --oidc-client-id=id', /^--oidc-issuer-url: must be an https URL/],
+    ['--oidc-issuer-url=https://127.0.0.1:1 --oidc-client-id=', /^--oidc-client-id: must not be empty$/],
+    [`${oidc} --oidc-ca-file={missing}`, /^--oidc-ca-file: .*missing cannot be read: ENOENT$/],
+    [`${oidc} --oidc-ca-file={garbage.pem}`, /^--oidc-ca-file: .*garbage\.pem: certificate 1 /],
+    [`${oidc} --oidc-ca-file={text}`, /^--oidc-ca-file: .*text: /],
+    [`${oidc} --oidc-username-claim=`, /^--oidc-username-claim: must not be empty$/],
+    [`${oidc} --oidc-username-prefix=system:`, /^--oidc-username-prefix: must not begin with system:/],
+    [`${oidc} --oidc-groups-claim=`, /^--oidc-groups-claim: must not be empty$/],
+    [
+      `${oidc} --oidc-groups-claim=g --oidc-groups-prefix=system:x`,
+      /^--oidc-groups-prefix: must not begin with system:/,
+    ],
+    [`${oidc} --oidc-signing-algs=HS256`, /^--oidc-signing-algs: "HS256" is none of RS256, /],
+    [`${oidc} --oidc-signing-algs=RS256,none`, /^--oidc-signing-algs: "none" is none of RS256, /],
+    [`${oidc} --oidc-signing-algs=rs256`, /^--oidc-signing-algs: "rs256" is none of RS256, /],
+    [`${oidc} --oidc-signing-algs=`, /^--oidc-signing-algs: must name an algorithm$/],
+    [`${oidc} --oidc-required-claim=claim`, /^--oidc-required-claim: "claim" is not key=value$/],
+    [`${oidc} --oidc-required-claim==value`, /^--oidc-required-claim: "=value" is not key=value$/],
+    [`${oidc} --oidc-required-claim=`, /^--oidc-required-claim: "" is not key=value$/],
+    [`${oidc} --oidc-required-claim=a=b,a=c`, /^--oidc-required-claim: "a" stands there twice$/],
+    [
+      `${oidc} --oidc-required-claim=a=b --oidc-required-claim=a=b`,
+      /^--oidc-required-claim: "a" stands there twice$/,
+    ],
+    // Token reviews
+    ['--authentication-kubeconfig={missing}', /^--authentication-kubeconfig: .*missing: cannot be read: ENO/],
+    ['--authentication-kubeconfig={no-context}', /^--authentication-kubeconfig: .*: current-context /],
+    ['--authentication-kubeconfig={plain-http}', /^--authentication-kubeconfig: .*is plain http, /],
+    ['--authentication-kubeconfig={text}', /^--authentication-kubeconfig: .*text: /],
+    [
+      '--authentication-token-webhook-config-file={missing}',
+      /^--authentication-token-webhook-config-file: .*missing: cannot be read: ENOENT$/,
+    ],
+    [
+      '--authentication-token-webhook-config-file={no-context}',
+      /^--authentication-token-webhook-config-file: .*: current-context /,
+    ],
+    [
+      '--authentication-token-webhook-config-file={plain-http}',
+      /^--authentication-token-webhook-config-file: .*is plain http, /,
+    ],
+    [
+      `${tokenReview} ${tokenWebhook}`,
+      /^--authentication-token-webhook-config-file: cannot stand beside --authentication-kubeconfig$/,
+    ],
+    [
+      '--authentication-token-webhook-version=v1beta1',
+      /^--authentication-token-webhook-version: needs --authentication-token-webhook-config-file$/,
+    ],
+    [
+      `${tokenReview} --authentication-token-webhook-version=v1`,
+      /^--authentication-token-webhook-version: needs --authentication-token-webhook-config-file$/,
+    ],
+    [
+      `${tokenWebhook} --authentication-token-webhook-version=v2`,
+      /^--authentication-token-webhook-version: "v2" is not one of v1, v1beta1$/,
+    ],
+    [
+      `${tokenWebhook} --authentication-token-webhook-version=`,
+      /^--authentication-token-webhook-version: "" is not one of v1, v1beta1$/,
+    ],
+    [`${tokenTtl}=1m`, /^--authentication-token-webhook-cache-ttl: needs --authentication-kubeconfig or /],
+    [
+      `${unauthenticatedTtl}=1m`,
+      /^--authentication-token-webhook-cache-unauthenticated-ttl: needs --authentication-kubeconfig or /,
+    ],
+    [
+      `${tokenReview} ${tokenTtl}=5`,
+      /^--authentication-token-webhook-cache-ttl: "5" is not a duration such as /,
+    ],
+    [
+      `${tokenReview} ${tokenTtl}=-1s`,
+      /^--authentication-token-webhook-cache-ttl: "-1s" is not a duration such as /,
+    ],
+    [
+      `${tokenWebhook} ${unauthenticatedTtl}=soon`,
+      /^--authentication-token-webhook-cache-unauthenticated-ttl: "soon" is not a duration such as /,
+    ],
+    // Access reviews
+    [
+      '--authorization-kubeconfig={missing}',
+      /^--authorization-kubeconfig: .*missing: cannot be read: ENOENT$/,
+    ],
+    ['--authorization-kubeconfig={no-context}', /^--authorization-kubeconfig: .*: current-context /],
+    ['--authorization-kubeconfig={plain-http}', /^--authorization-kubeconfig: .*is plain http, /],
+    ['--authorization-kubeconfig={account.key}', /^--authorization-kubeconfig: .*account\.key: /],
+    [
+      '--authorization-webhook-config-file={missing}',
+      /^--authorization-webhook-config-file: .*missing: cannot be read: ENOENT$/,
+    ],
+    [
+      '--authorization-webhook-config-file={plain-http}',
+      /^--authorization-webhook-config-file: .*is plain http, /,
+    ],
+    [
+      `${accessReview} ${accessWebhook}`,
+      /^--authorization-webhook-config-file: cannot stand beside --authorization-kubeconfig$/,
+    ],
+    [
+      `${accessReview} --authorization-order=AlwaysAllowGroups,RBAC`,
+      /^--authorization-kubeconfig: --authorization-order leaves out Webhook/,
+    ],
+    [
+      `${accessWebhook} --authorization-order=RBAC`,
+      /^--authorization-webhook-config-file: --authorization-order leaves out Webhook/,
+    ],
+    [
+      '--authorization-webhook-version=v1',
+      /^--authorization-webhook-version: needs --authorization-webhook-config-file$/,
+    ],
+    [
+      `${accessReview} --authorization-webhook-version=v1beta1`,
+      /^--authorization-webhook-version: needs --authorization-webhook-config-file$/,
+    ],
+    [
+      `${accessWebhook} --authorization-webhook-version=V1`,
+      /^--authorization-webhook-version: "V1" is not one of v1, v1beta1$/,
+    ],
+    [
+      `${authorizedTtl}=1m`,
+      /^--authorization-webhook-cache-authorized-ttl: needs --authorization-kubeconfig or /,
+    ],
+    [
+      `${unauthorizedTtl}=1m`,
+      /^--authorization-webhook-cache-unauthorized-ttl: needs --authorization-kubeconfig or /,
+    ],
+    [
+      '--authorization-webhook-stale-ttl=1h',
+      /^--authorization-webhook-stale-ttl: needs --authorization-kubeconfig or /,
+    ],
+    [
+      `${accessReview} ${authorizedTtl}=`,
+      /^--authorization-webhook-cache-authorized-ttl: "" is not a duration such as /,
+    ],
+    [
+      `${accessReview} ${unauthorizedTtl}=1`,
+      /^--authorization-webhook-cache-unauthorized-ttl: "1" is not a duration such as /,
+    ],
+    [
+      `${accessWebhook} --authorization-webhook-stale-ttl=forever`,
+      /^--authorization-webhook-stale-ttl: "forever" is not a duration such as /,
+    ],
+    // An upstream
+    ['--upstream=http://user:secret-token@127.0.0.1/metrics', /^--upstream: must not hold credentials$/],
+    ['--upstream=ftp://127.0.0.1/metrics', /^--upstream: must be an http or https URL such as /],
+    ['--upstream=127.0.0.1:8080', /^--upstream: must be an http or https URL such as /],
+    ['--upstream=http://127.0.0.1/metrics#secret-token', /^--upstream: must not have a fragment$/],
+    ['--upstream=', /^--upstream: must be an http or https URL such as /],
+    ['--upstream-ca-file={ca.crt}', /^--upstream-ca-file: needs --upstream$/],
+    ['--upstream-client-cert-file={tls.crt}', /^--upstream-client-cert-file: needs --upstream$/],
+    ['--upstream-client-key-file={tls.key}', /^--upstream-client-key-file: needs --upstream$/],
+    ['--upstream-server-name=app', /^--upstream-server-name: needs --upstream$/],
+    [
+      '--upstream=http://127.0.0.1 --upstream-ca-file={ca.crt}',
+      /^--upstream-ca-file: needs an https --upstream$/,
+    ],
+    [
+      '--upstream=http://127.0.0.1 --upstream-server-name=app',
+      /^--upstream-server-name: needs an https --upstream$/,
+    ],
+    [
+      '--upstream=https://127.0.0.1:1 --upstream-ca-file={missing}',
+      /^--upstream-ca-file: .*missing cannot be read: /,
+    ],
+    [
+      '--upstream=https://127.0.0.1:1 --upstream-ca-file={garbage.pem}',
+      /^--upstream-ca-file: .*garbage\.pem holds a /,
+    ],
+    [
+      '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt}',
+      /^--upstream-client-key-file: missing beside --upstream-client-cert-file$/,
+    ],
+    [
+      '--upstream=https://127.0.0.1:1 --upstream-client-key-file={tls.key}',
+      /^--upstream-client-cert-file: missing beside --upstream-client-key-file$/,
+    ],
+    [
+      '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={text} --upstream-client-key-file={tls.key}',
+      /^--upstream-client-cert-file: .*text holds no PEM certificate$/,
+    ],
+    [
+      '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt} --upstream-client-key-file={other.key}',
+      /^--upstream-client-cert-file: --upstream-client-key-file .*other\.key /,
+    ],
+    [
+      '--upstream=https://127.0.0.1:1 --upstream-server-name=a/b',
+      /^--upstream-server-name: "a\/b" is no host name$/,
+    ],
+  ];
+
+  /** Of what stands in private keys, and of what is called a secret. */
+  const expectNoSecret = (text: string): void => {
+    expect(text).not.toContain('secret-token');
+    const keys = [...files].filter(([name]) => name.endsWith('.key')).map(([, file]) => readFileSync(file));
+    const lines = keys
+      .flatMap((key) => key.toString().split('\n'))
+      .filter((line) => /^[\w+/]{16}/.test(line));
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.filter((line) => text.includes(line))).toEqual([]);
+  };
+
+  // In this process: whatever a failed start left listening would be seen.
+  it.each(identityRows)('start --mode=shard %s', async (flags, message) => {
+    const printed: string[] = [];
+    const lines: string[] = [];
+    const code = await run(
+      ['start', '--mode=shard', '--bind-address=127.0.0.1', '--secure-port=0', ...argumentsOf(flags)],
+      {
+        print: (line) => printed.push(line),
+        printError: (line) => lines.push(line),
+        stopRequested: () => Promise.resolve(),
+      },
+    );
+    expect({ code, printed, lines: lines.length }).toEqual({ code: 2, printed: [], lines: 1 });
+    expect(lines[0]).toMatch(message);
+    expect(lines[0]).not.toContain('\n');
+    expectNoSecret(lines.join('\n'));
+    expect(process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap')).toEqual([]);
   });
 
   it.each([

@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AuditEvent } from '../../src/http/audit.js';
+import { RefusalLog } from '../../src/server/refusal-log.js';
+
+interface Line {
+  readonly level: string;
+  readonly fields: object;
+  readonly message: string;
+}
+
+const refusals = [{ authenticator: 'service-account', reason: 'expired at 2026-01-01T00:00:00.000Z' }];
+const event: AuditEvent = {
+  auditId: 'audit-1',
+  received: new Date(0),
+  completed: new Date(1),
+  verb: 'get',
+  path: '/metrics',
+  refusals,
+  code: 401,
+  annotations: {},
+};
+
+function setting() {
+  const lines: Line[] = [];
+  const clock = { now: 1_000_000 };
+  const at = (level: string) => (fields: object, message: string) => {
+    lines.push({ level, fields, message });
+  };
+  const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const log = new RefusalLog(logger, () => clock.now);
+  return {
+    clock,
+    lines,
+    log,
+    write: (times: number, change: Partial<AuditEvent> = {}) => {
+      for (let time = 0; time < times; time += 1) log.write({ ...event, ...change });
+    },
+  };
+}
+
+describe('the log of refusals', () => {
+  it('says which method had what against the credentials, under the Audit-Id', () => {
+    const { lines, write } = setting();
+    write(1);
+    expect(lines).toEqual([
+      {
+        level: 'info',
+        fields: { auditId: 'audit-1', path: '/metrics', refusals },
+        message: 'unauthenticated',
+      },
+    ]);
+  });
+
+  it('says so where nothing was presented, and nobody may be anonymous', () => {
+    const { lines, write } = setting();
+    write(1, { refusals: [] });
+    expect(lines).toMatchObject([{ fields: { refusals: [] } }]);
+  });
+
+  it.each([200, 301, 400, 403, 404, 405, 500, 501, 503])('says nothing of a %i', (code) => {
+    const { lines, write } = setting();
+    write(20, { code });
+    write(1);
+    expect(lines).toEqual([
+      expect.objectContaining({ fields: { auditId: 'audit-1', path: '/metrics', refusals } }),
+    ]);
+  });
+
+  it('says nothing of a 401 that no step of the guard gave', () => {
+    const { lines, log } = setting();
+    const { refusals: told, ...others } = event;
+    expect(told).toBe(refusals);
+    log.write(others);
+    expect(lines).toEqual([]);
+  });
+
+  it('says at most ten lines a second, and in the next second’s first how many it left out', () => {
+    const { clock, lines, write } = setting();
+    write(1010);
+    expect(lines).toHaveLength(10);
+    clock.now += 999;
+    write(1);
+    expect(lines).toHaveLength(10);
+    clock.now += 1;
+    write(2);
+    expect(lines).toHaveLength(12);
+    expect(lines.map(({ fields }) => ('suppressed' in fields ? fields.suppressed : 0))).toEqual([
+      ...Array.from({ length: 10 }, () => 0),
+      1001,
+      0,
+    ]);
+  });
+
+  it('goes on where the clock is set back', () => {
+    const { clock, lines, write } = setting();
+    write(11);
+    clock.now -= 3_600_000;
+    write(1);
+    expect(lines.at(-1)).toMatchObject({ fields: { suppressed: 1 } });
+  });
+
+  it('leaves no refusal out of lines and counts, whenever they come', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat({ max: 2500 }), fc.nat({ max: 30 })), { maxLength: 20 }),
+        (bursts) => {
+          const { clock, lines, write } = setting();
+          const perSecond = new Map<number, number>();
+          let written = 0;
+          for (const [pause, count] of bursts) {
+            clock.now += pause;
+            const before = lines.length;
+            write(count);
+            written += count;
+            const second = Math.floor(clock.now / 1000);
+            perSecond.set(second, (perSecond.get(second) ?? 0) + lines.length - before);
+          }
+          expect(Math.max(0, ...perSecond.values())).toBeLessThanOrEqual(10);
+          clock.now += 1000;
+          write(1);
+          const suppressed = lines.reduce(
+            (sum, { fields }) => sum + ('suppressed' in fields ? Number(fields.suppressed) : 0),
+            0,
+          );
+          expect(lines.length + suppressed).toBe(written + 1);
+        },
+      ),
+    );
+  });
+});
