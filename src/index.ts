@@ -85,22 +85,22 @@ export {
 } from './files/followed-files.js';
 
 // Other servers that are asked
-export { openApiClient, type OpenApiClientOptions } from './api-client/kubeconfig-client.js';
+export { openApiClient, type OpenApiClientOptions } from './api-client/kubeconfig/kubeconfig-client.js';
 export type { ApiClient } from './api-client/api-client.js';
 export {
   ReviewClient,
   type Reviewer,
   type ReviewClientOptions,
   type ReviewOptions,
-} from './api-client/review-client.js';
-export { ReviewError, type ReviewFailure } from './api-client/review-error.js';
+} from './api-client/reviews/review-client.js';
+export { ReviewError, type ReviewFailure } from './api-client/reviews/review-error.js';
 export {
   subjectAccessReview,
   tokenReview,
   type ReviewKind,
   type ReviewVersion,
-} from './api-client/review-kind.js';
-export type { ReviewObserver } from './api-client/review-observer.js';
+} from './api-client/reviews/review-kind.js';
+export type { ReviewObserver } from './api-client/reviews/review-observer.js';
 
 // Authorization
 export type { Attributes, Authorizer, Decision } from './authorization/authorizer.js';
@@ -140,7 +140,7 @@ export {
 } from './policy-sources/api-server.js';
 export type { ReflectorFault } from './reflector/reflector-sink.js';
 export type { RequestObservation } from './api-client/api-client.js';
-export { KubeconfigError } from './api-client/kubeconfig-error.js';
+export { KubeconfigError } from './api-client/kubeconfig/kubeconfig-error.js';
 export type { PolicySource } from './policy-sources/policy-source.js';
 export {
   directoryPolicySource,

@@ -1,5 +1,5 @@
 import { ApiConnectionError } from './api-error.js';
-import { ExecPluginError } from './exec-credential.js';
+import { ExecPluginError } from './exec-plugin/exec-credential.js';
 
 /**
  * Why no answer came from a server, or it broke off, in words of our own: messages from below quote what was

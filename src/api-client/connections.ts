@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { ExecCredential } from './exec-credential.js';
-import type { Kubeconfig } from './kubeconfig.js';
+import type { ExecCredential } from './exec-plugin/exec-credential.js';
+import type { Kubeconfig } from './kubeconfig/kubeconfig.js';
 import { closeIdleConnections, keepAliveOptions } from './keep-alive.js';
 import { serverOptions, type ServerOptions } from './server-options.js';
 

@@ -3,10 +3,10 @@ import { Agent, type OutgoingHttpHeaders } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import type { ExecCredential } from './exec-credential.js';
-import type { KubeconfigCluster } from './kubeconfig-cluster.js';
-import type { KubeconfigUser } from './kubeconfig-user.js';
-import type { Kubeconfig } from './kubeconfig.js';
+import type { ExecCredential } from './exec-plugin/exec-credential.js';
+import type { KubeconfigCluster } from './kubeconfig/kubeconfig-cluster.js';
+import type { KubeconfigUser } from './kubeconfig/kubeconfig-user.js';
+import type { Kubeconfig } from './kubeconfig/kubeconfig.js';
 import { serverIdentityFault } from './server-identity.js';
 import { defaultPort } from './server-address.js';
 

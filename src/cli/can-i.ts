@@ -3,9 +3,9 @@ import { withAuthenticatedGroup, type Identity } from '../authentication/identit
 import type { Attributes } from '../authorization/authorizer.js';
 import { authorizerUnion, type Verdict } from '../authorization/union.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { authorizationFlags, authorizersOf, sayWhoIsNotAsked } from './authorization-flags.js';
-import { openPolicyOffline } from './policy-flags.js';
-import { policySourceFlags } from './policy-source-flags.js';
+import { authorizationFlags, authorizersOf, sayWhoIsNotAsked } from './authorization/authorization-flags.js';
+import { openPolicyOffline } from './policy/policy-flags.js';
+import { policySourceFlags } from './policy/policy-source-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
 import { UsageError, usageError } from './usage-error.js';
 

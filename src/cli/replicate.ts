@@ -1,5 +1,5 @@
 import type { ApiClient } from '../api-client/api-client.js';
-import { openApiClient } from '../api-client/kubeconfig-client.js';
+import { openApiClient } from '../api-client/kubeconfig/kubeconfig-client.js';
 import { oneLine } from '../api-client/one-line.js';
 import { bootstrapPolicy } from '../policy-sources/bootstrap.js';
 import { replicateAnnotation } from '../policy-sources/kubernetes-object.js';
@@ -12,7 +12,7 @@ import { bootstrapRoleGrants } from '../replication/role-grants.js';
 import type { Output } from './can-i.js';
 import { parseBoolean } from './flag-values.js';
 import { booleanOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { rootKubeconfig } from './policy-source-flags.js';
+import { rootKubeconfig } from './policy/policy-source-flags.js';
 import { UsageError, usageError } from './usage-error.js';
 
 const once: Flag = {

@@ -11,9 +11,9 @@ import {
   authorizersOf,
   sayWhoIsNotAsked,
   type AuthorizerName,
-} from './authorization-flags.js';
-import { openPolicyOffline } from './policy-flags.js';
-import { policySourceFlags } from './policy-source-flags.js';
+} from './authorization/authorization-flags.js';
+import { openPolicyOffline } from './policy/policy-flags.js';
+import { policySourceFlags } from './policy/policy-source-flags.js';
 
 export const whoCanFlags: readonly Flag[] = [...policySourceFlags, ...authorizationFlags];
 

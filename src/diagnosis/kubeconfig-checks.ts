@@ -1,5 +1,5 @@
-import type { Kubeconfig } from '../api-client/kubeconfig.js';
-import type { KubeconfigUser } from '../api-client/kubeconfig-user.js';
+import type { Kubeconfig } from '../api-client/kubeconfig/kubeconfig.js';
+import type { KubeconfigUser } from '../api-client/kubeconfig/kubeconfig-user.js';
 import { validityOf } from './certificate-validity.js';
 import { finding, type Check, type Finding, type Level } from './finding.js';
 import { pemCertificates, type PlacedCertificate } from './pem-certificates.js';

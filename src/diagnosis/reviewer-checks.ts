@@ -1,9 +1,9 @@
-import { openApiClient } from '../api-client/kubeconfig-client.js';
-import { KubeconfigError } from '../api-client/kubeconfig-error.js';
-import { readKubeconfig } from '../api-client/kubeconfig.js';
-import { ReviewClient, type ReviewClientOptions } from '../api-client/review-client.js';
-import { ReviewError } from '../api-client/review-error.js';
-import { tokenReview, type ReviewKind } from '../api-client/review-kind.js';
+import { openApiClient } from '../api-client/kubeconfig/kubeconfig-client.js';
+import { KubeconfigError } from '../api-client/kubeconfig/kubeconfig-error.js';
+import { readKubeconfig } from '../api-client/kubeconfig/kubeconfig.js';
+import { ReviewClient, type ReviewClientOptions } from '../api-client/reviews/review-client.js';
+import { ReviewError } from '../api-client/reviews/review-error.js';
+import { tokenReview, type ReviewKind } from '../api-client/reviews/review-kind.js';
 import { FilesRead } from '../files/files-read.js';
 import { finding, withoutFileName, type Check, type Finding } from './finding.js';
 import { kubeconfigFindings } from './kubeconfig-checks.js';

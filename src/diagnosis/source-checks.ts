@@ -1,7 +1,7 @@
-import { KubeconfigError } from '../api-client/kubeconfig-error.js';
+import { KubeconfigError } from '../api-client/kubeconfig/kubeconfig-error.js';
 import { FilesRead } from '../files/files-read.js';
-import { openApiClient } from '../api-client/kubeconfig-client.js';
-import { readKubeconfig, type Kubeconfig } from '../api-client/kubeconfig.js';
+import { openApiClient } from '../api-client/kubeconfig/kubeconfig-client.js';
+import { readKubeconfig, type Kubeconfig } from '../api-client/kubeconfig/kubeconfig.js';
 import { probeApiServer, type Probe } from './api-server-probe.js';
 import { finding, withoutFileName, type Finding } from './finding.js';
 import { credentialsOf, kubeconfigFindings } from './kubeconfig-checks.js';

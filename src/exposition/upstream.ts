@@ -1,6 +1,6 @@
 import { ApiConnectionError } from '../api-client/api-error.js';
-import type { UpstreamTls } from '../api-client/upstream-agent.js';
-import { UpstreamClient, type UpstreamAnswer } from '../api-client/upstream-client.js';
+import type { UpstreamTls } from '../api-client/upstream/upstream-agent.js';
+import { UpstreamClient, type UpstreamAnswer } from '../api-client/upstream/upstream-client.js';
 import type { Exposition, StreamedExposition } from './exposition.js';
 import { UpstreamError } from './upstream-error.js';
 import { isExpositionType, isKnownCoding, upstreamHeaders } from './upstream-headers.js';

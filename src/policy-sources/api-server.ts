@@ -1,5 +1,5 @@
 import type { ApiClient, RequestObservation } from '../api-client/api-client.js';
-import { openApiClient } from '../api-client/kubeconfig-client.js';
+import { openApiClient } from '../api-client/kubeconfig/kubeconfig-client.js';
 import type { ClusterRole, ClusterRoleBinding, PolicyObject } from '../rbac/objects.js';
 import type { PolicySink } from '../rbac/policy.js';
 import { Reflector } from '../reflector/reflector.js';

@@ -1,4 +1,4 @@
-import { TimeSlice } from '../reflector/time-slice.js';
+import { TimeSlice } from '../time-slice.js';
 
 /** Runs steps to their end, and lets others have the event loop every few milliseconds. */
 export async function runInSlices<Result>(

@@ -1,11 +1,11 @@
 import type { ApiClient } from '../api-client/api-client.js';
+import type { TimeSlice } from '../time-slice.js';
 import { JsonItems } from './json-items.js';
 import { stringMember } from './json-member.js';
 import { MalformedError, parseJson } from './malformed-error.js';
 import { ReflectorFailure } from './reflector-failure.js';
 import type { ReflectorTiming } from './reflector-timing.js';
 import { StreamedAnswer } from './streamed-answer.js';
-import type { TimeSlice } from './time-slice.js';
 
 const pageSize = 500;
 /** More than any server has: one that goes on for ever must end somewhere. */

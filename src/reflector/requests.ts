@@ -1,7 +1,7 @@
 import type { ApiClient } from '../api-client/api-client.js';
+import { TimeSlice } from '../time-slice.js';
 import { listFirst, listPages, type First, type List, type ListOptions } from './list-pages.js';
 import type { ReflectorTiming } from './reflector-timing.js';
-import { TimeSlice } from './time-slice.js';
 import { WatchStream, type WatchListeners } from './watch-stream.js';
 
 export interface RequestsOptions {

@@ -1,8 +1,8 @@
 import type { ApiClient } from '../api-client/api-client.js';
+import type { TimeSlice } from '../time-slice.js';
 import { JsonLines } from './json-lines.js';
 import type { ReflectorTiming } from './reflector-timing.js';
 import { StreamedAnswer } from './streamed-answer.js';
-import type { TimeSlice } from './time-slice.js';
 import { parseWatchEvent, type WatchEvent } from './watch-event.js';
 
 export interface WatchListeners {

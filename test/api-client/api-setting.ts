@@ -1,7 +1,10 @@
 import { expect, vi } from 'vitest';
 import type { ApiClient, ApiResponse } from '../../src/api-client/api-client.js';
 import { ApiConnectionError } from '../../src/api-client/api-error.js';
-import { openApiClient, type OpenApiClientOptions } from '../../src/api-client/kubeconfig-client.js';
+import {
+  openApiClient,
+  type OpenApiClientOptions,
+} from '../../src/api-client/kubeconfig/kubeconfig-client.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { startApiServer, type Answer, type ApiServer } from './api-server.js';

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient } from '../../src/api-client/api-client.js';
-import type { OpenApiClientOptions } from '../../src/api-client/kubeconfig-client.js';
+import type { OpenApiClientOptions } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
 import { ask, createApiSetting, failure, type ApiSetting } from './api-setting.js';
 import type { ApiServer } from './api-server.js';
 

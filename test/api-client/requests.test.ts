@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiClient, ApiRequest, RequestObservation } from '../../src/api-client/api-client.js';
-import { openApiClient, type OpenApiClientOptions } from '../../src/api-client/kubeconfig-client.js';
+import {
+  openApiClient,
+  type OpenApiClientOptions,
+} from '../../src/api-client/kubeconfig/kubeconfig-client.js';
 import { packageVersion } from '../../src/package-version.js';
 import {
   ask,

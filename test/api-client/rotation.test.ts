@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync }
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient } from '../../src/api-client/api-client.js';
-import { openApiClient } from '../../src/api-client/kubeconfig-client.js';
+import { openApiClient } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { ask, createApiSetting, failure, type ApiSetting } from './api-setting.js';
 import type { ApiServer } from './api-server.js';

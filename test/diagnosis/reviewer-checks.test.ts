@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { subjectAccessReview, tokenReview } from '../../src/api-client/review-kind.js';
+import { subjectAccessReview, tokenReview } from '../../src/api-client/reviews/review-kind.js';
 import type { Finding } from '../../src/diagnosis/finding.js';
 import { reviewerFindings } from '../../src/diagnosis/reviewer-checks.js';
 import { ReviewServer, type ReviewAnswer } from '../support/review-server.js';

@@ -1,6 +1,6 @@
-import { openApiClient } from '../../src/api-client/kubeconfig-client.js';
-import { ReviewClient } from '../../src/api-client/review-client.js';
-import { tokenReview } from '../../src/api-client/review-kind.js';
+import { openApiClient } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
+import { ReviewClient } from '../../src/api-client/reviews/review-client.js';
+import { tokenReview } from '../../src/api-client/reviews/review-kind.js';
 import type { Authenticator } from '../../src/authentication/authenticator.js';
 import { tokenReviewAuthenticator } from '../../src/authentication/token-review/token-review.js';
 import { authenticatorUnion } from '../../src/authentication/union.js';

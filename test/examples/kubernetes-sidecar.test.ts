@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { openApiClient } from '../../src/api-client/kubeconfig-client.js';
+import { openApiClient } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
 import { startFlags } from '../../src/cli/start.js';
 import { upstreamFlags } from '../../src/cli/upstream-flags.js';
 import { upstreamExposition } from '../../src/exposition/upstream.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { KubeconfigError } from '../../src/api-client/kubeconfig-error.js';
+import { KubeconfigError } from '../../src/api-client/kubeconfig/kubeconfig-error.js';
 import {
   cachePolicySource,
   rootPolicySource,

@@ -1,5 +1,5 @@
-import { ReviewError } from '../../api-client/review-error.js';
-import { ReviewFields } from '../../api-client/review-fields.js';
+import { ReviewError } from '../../api-client/reviews/review-error.js';
+import { ReviewFields } from '../../api-client/reviews/review-fields.js';
 import type { Identity } from '../identity.js';
 
 /** What a TokenReview's `status` says. */

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { isDeepStrictEqual } from 'node:util';
 import { oneLine } from '../../api-client/one-line.js';
-import type { Reviewer } from '../../api-client/review-client.js';
-import { ReviewError } from '../../api-client/review-error.js';
-import { tellObserver } from '../../api-client/review-observer.js';
+import type { Reviewer } from '../../api-client/reviews/review-client.js';
+import { ReviewError } from '../../api-client/reviews/review-error.js';
+import { tellObserver } from '../../api-client/reviews/review-observer.js';
 import { none, type Authentication, type Authenticator, type Credentials } from '../authenticator.js';
 import { bearerToken } from '../bearer-token.js';
 import { errorClass } from '../error-class.js';

@@ -1,6 +1,6 @@
-import type { Reviewer } from '../../api-client/review-client.js';
-import { ReviewError } from '../../api-client/review-error.js';
-import { tellObserver } from '../../api-client/review-observer.js';
+import type { Reviewer } from '../../api-client/reviews/review-client.js';
+import { ReviewError } from '../../api-client/reviews/review-error.js';
+import { tellObserver } from '../../api-client/reviews/review-observer.js';
 import { errorClass } from '../../authentication/error-class.js';
 import { allow, noOpinion, type Attributes, type Authorizer, type Decision } from '../authorizer.js';
 import { KnownDecisions, type KnownDecision } from './known-decisions.js';

@@ -1,7 +1,7 @@
 import type { ReloadResult } from '../../files/followed-files.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import type { Opened } from '../opened.js';
-import type { TokenReviewEvents } from '../review-events.js';
+import type { TokenReviewEvents } from '../reviews/review-events.js';
 
 /** What happens to authenticators while they run. */
 export interface AuthenticationEvents {

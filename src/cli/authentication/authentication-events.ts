@@ -1,6 +1,6 @@
 import type { Logger } from '../../server/logger.js';
 import type { FilterMetrics } from '../../telemetry/filter-metrics.js';
-import type { ReviewEvents } from '../review-events.js';
+import type { ReviewEvents } from '../reviews/review-events.js';
 import type { AuthenticationEvents } from './authentication-context.js';
 
 /** Logs and counts what happens to authenticators while they run. */

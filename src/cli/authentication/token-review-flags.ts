@@ -1,9 +1,9 @@
-import { tokenReview } from '../../api-client/review-kind.js';
+import { tokenReview } from '../../api-client/reviews/review-kind.js';
 import type { Authenticator } from '../../authentication/authenticator.js';
 import { tokenReviewAuthenticator } from '../../authentication/token-review/token-review.js';
 import { parseDuration } from '../flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
-import { openReviewer, type ReviewerFlags } from '../reviewer.js';
+import { openReviewer, type ReviewerFlags } from '../reviews/reviewer.js';
 import { UsageError } from '../usage-error.js';
 import type { AuthenticationContext } from './authentication-context.js';
 import { audiencesOf } from './service-account-flags.js';

@@ -3,9 +3,12 @@ import { fileFindings } from '../../diagnosis/file-checks.js';
 import { finding, type Finding } from '../../diagnosis/finding.js';
 import type { FlagValues } from '../flags.js';
 import { authenticationKubeconfig, authenticationWebhook } from '../authentication/token-review-flags.js';
-import { authorizationKubeconfig, authorizationWebhook } from '../authorization-webhook-flags.js';
-import { policySnapshot } from '../policy-flags.js';
-import { cacheKubeconfig, rootKubeconfig } from '../policy-source-flags.js';
+import {
+  authorizationKubeconfig,
+  authorizationWebhook,
+} from '../authorization/authorization-webhook-flags.js';
+import { policySnapshot } from '../policy/policy-flags.js';
+import { cacheKubeconfig, rootKubeconfig } from '../policy/policy-source-flags.js';
 import { givenFiles, partnerOf, withoutFlags } from './given-flags.js';
 
 export interface FileReading {

@@ -2,7 +2,7 @@ import { finding, type Finding } from '../../diagnosis/finding.js';
 import { openPolicy } from '../../policy-sources/open-policy.js';
 import type { PolicySource } from '../../policy-sources/policy-source.js';
 import type { Policy } from '../../rbac/policy.js';
-import { sourceFlag, type PolicySources } from '../policy-source-flags.js';
+import { sourceFlag, type PolicySources } from '../policy/policy-source-flags.js';
 import { softened, type SourcesReport } from './policy-sources.js';
 
 export interface LoadedPolicy {

@@ -9,10 +9,17 @@ import { shardLevelBindings, type ShardLevelBinding } from '../../diagnosis/shar
 import { alwaysAllowPaths } from '../../paths/always-allow.js';
 import { bootstrapLayer } from '../../policy-sources/open-policy.js';
 import type { Policy } from '../../rbac/policy.js';
-import { alwaysAllowGroupsFlag, authorizationOrderOf, pathsAllowedToAll } from '../authorization-flags.js';
-import { authorizationKubeconfig, authorizationWebhook } from '../authorization-webhook-flags.js';
+import {
+  alwaysAllowGroupsFlag,
+  authorizationOrderOf,
+  pathsAllowedToAll,
+} from '../authorization/authorization-flags.js';
+import {
+  authorizationKubeconfig,
+  authorizationWebhook,
+} from '../authorization/authorization-webhook-flags.js';
 import { isGiven, listOf, type FlagValues } from '../flags.js';
-import { namesPolicySource, policySourcesOf, type PolicySources } from '../policy-source-flags.js';
+import { namesPolicySource, policySourcesOf, type PolicySources } from '../policy/policy-source-flags.js';
 import { callersOf } from './callers.js';
 import { assumedServerKind } from './flag-faults.js';
 import { loadPolicy } from './loaded-policy.js';

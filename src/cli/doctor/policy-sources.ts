@@ -4,8 +4,8 @@ import { checkApiServerSource, type ServerRole, type SourceReport } from '../../
 import type { PolicySource } from '../../policy-sources/policy-source.js';
 import { parseDuration } from '../flag-values.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
-import { maxPolicyStaleness, policySnapshot } from '../policy-flags.js';
-import { cacheKubeconfig, rootKubeconfig, type PolicySources } from '../policy-source-flags.js';
+import { maxPolicyStaleness, policySnapshot } from '../policy/policy-flags.js';
+import { cacheKubeconfig, rootKubeconfig, type PolicySources } from '../policy/policy-source-flags.js';
 import { givenFile } from './given-flags.js';
 
 /** An API server that a layer of the policy comes from. */

@@ -1,10 +1,10 @@
-import { subjectAccessReview, tokenReview } from '../../api-client/review-kind.js';
+import { subjectAccessReview, tokenReview } from '../../api-client/reviews/review-kind.js';
 import type { Finding } from '../../diagnosis/finding.js';
 import { reviewerFindings } from '../../diagnosis/reviewer-checks.js';
-import { accessReviewerFlags } from '../authorization-webhook-flags.js';
+import { accessReviewerFlags } from '../authorization/authorization-webhook-flags.js';
 import { tokenReviewerFlags } from '../authentication/token-review-flags.js';
 import type { FlagValues } from '../flags.js';
-import { reviewVersionOf, type ReviewerFlags } from '../reviewer.js';
+import { reviewVersionOf, type ReviewerFlags } from '../reviews/reviewer.js';
 import { givenFile } from './given-flags.js';
 
 /** Asks the other servers that a start would ask, all at once. `now` in ms since the epoch. */

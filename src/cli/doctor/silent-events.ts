@@ -1,5 +1,5 @@
 import type { AuthenticationEvents } from '../authentication/authentication-context.js';
-import type { ReviewEvents } from '../review-events.js';
+import type { ReviewEvents } from '../reviews/review-events.js';
 
 const nothing = (): void => undefined;
 

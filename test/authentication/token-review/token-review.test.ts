@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ReviewError } from '../../../src/api-client/review-error.js';
+import { ReviewError } from '../../../src/api-client/reviews/review-error.js';
 import type { Authentication } from '../../../src/authentication/authenticator.js';
 import {
   tokenReviewAuthenticator,

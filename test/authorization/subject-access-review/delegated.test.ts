@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openApiClient } from '../../../src/api-client/kubeconfig-client.js';
-import { ReviewClient } from '../../../src/api-client/review-client.js';
-import { subjectAccessReview, tokenReview } from '../../../src/api-client/review-kind.js';
+import { openApiClient } from '../../../src/api-client/kubeconfig/kubeconfig-client.js';
+import { ReviewClient } from '../../../src/api-client/reviews/review-client.js';
+import { subjectAccessReview, tokenReview } from '../../../src/api-client/reviews/review-kind.js';
 import type { Authenticator } from '../../../src/authentication/authenticator.js';
 import { authenticatorUnion } from '../../../src/authentication/union.js';
 import { tokenReviewAuthenticator } from '../../../src/authentication/token-review/token-review.js';

@@ -1,0 +1,99 @@
+import type { QueryParameters } from './query-parameters.js';
+
+/** Kubernetes' RequestInfo: what a method and a path mean to an API server. */
+export interface RequestInfo {
+  readonly isResourceRequest: boolean;
+  /** Decoded, and without the scope (`/clusters/<logical cluster>`) before it. */
+  readonly path: string;
+  /** `get`, `list`, `watch`, `create` …; of a request that is for no resource the lower-cased method. */
+  readonly verb: string;
+  readonly group: string;
+  readonly version: string;
+  readonly namespace: string;
+  readonly resource: string;
+  readonly subresource: string;
+  readonly name: string;
+}
+
+const scopePrefix = /^(?:\/services\/cache)?(?:\/shards\/[^/]+)?(?:\/clusters\/[^/]+)?(?=\/|$)/;
+const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize']);
+const resourceVerbs: ReadonlyMap<string, string> = new Map([
+  ['POST', 'create'],
+  ['GET', 'get'],
+  ['HEAD', 'get'],
+  ['PUT', 'update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+]);
+
+/**
+ * Reads a request as Kubernetes' RequestInfoFactory does (k8s.io/apiserver, pkg/endpoints/request), with
+ * `/api/<version>` and `/apis/<group>/<version>` as the prefixes of resources. kcp's scopes are taken off
+ * first, as kcp does.
+ */
+export function requestInfo(method: string, scopedPath: string, query: QueryParameters): RequestInfo {
+  const path = scopedPath.replace(scopePrefix, '');
+  const [prefix, ...parts] = segments(path);
+  const isGroupless = prefix === 'api';
+  if ((!isGroupless && prefix !== 'apis') || parts.length < (isGroupless ? 2 : 3)) {
+    return nonResource(method, path);
+  }
+  const [group, version, ...rest] = isGroupless ? ['', ...parts] : parts;
+  const [first] = rest;
+  const verbInPath = first === 'watch' || first === 'proxy' ? first : undefined;
+  const verb = verbInPath ?? resourceVerbs.get(method) ?? '';
+  const { namespace, object } = withoutNamespace(verbInPath === undefined ? rest : rest.slice(1));
+  const [resource = '', named = '', subresource = ''] = object;
+  const name = named === '' && verb === 'get' ? query.selectedName : named;
+  return {
+    isResourceRequest: true,
+    path,
+    verb: named === '' ? collectionVerb(verb, query) : verb,
+    group: group ?? '',
+    version: version ?? '',
+    namespace,
+    resource,
+    subresource: verb === 'proxy' ? '' : subresource,
+    name,
+  };
+}
+
+/** Those that may mean something: the ninth is the subresource of the longest form. */
+function segments(path: string): readonly string[] {
+  let start = 0;
+  let end = path.length;
+  while (path[start] === '/') start += 1;
+  while (end > start && path[end - 1] === '/') end -= 1;
+  return path.slice(start, end).split('/', 9);
+}
+
+function nonResource(method: string, path: string): RequestInfo {
+  return {
+    isResourceRequest: false,
+    path,
+    verb: method.toLowerCase(),
+    group: '',
+    version: '',
+    namespace: '',
+    resource: '',
+    subresource: '',
+    name: '',
+  };
+}
+
+/** `namespaces/x/pods/y` are pods in a namespace; `namespaces/x` and `namespaces/x/status` are the namespace. */
+function withoutNamespace(parts: readonly string[]): {
+  readonly namespace: string;
+  readonly object: readonly string[];
+} {
+  if (parts[0] !== 'namespaces') return { namespace: '', object: parts };
+  const [, namespace = '', kind] = parts;
+  const isNamespaced = kind !== undefined && !namespaceSubresources.has(kind);
+  return { namespace, object: isNamespaced ? parts.slice(2) : parts };
+}
+
+/** What a verb becomes where the path names no single object. */
+function collectionVerb(verb: string, { watches }: QueryParameters): string {
+  if (verb === 'get') return watches ? 'watch' : 'list';
+  return verb === 'delete' ? 'deletecollection' : verb;
+}

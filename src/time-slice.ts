@@ -1,0 +1,39 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+/** All rests of this process end one after another, each in a turn of the event loop of its own. */
+let lastRest: Promise<void> = Promise.resolve();
+
+/** When the slices that began in this turn of the event loop are over; undefined where none has begun. */
+let turnEnd: number | undefined;
+
+/**
+ * Keeps long work from holding the event loop: ask after each step whether to rest. However many works go on at
+ * once, those of one turn of the event loop share one slice.
+ */
+export class TimeSlice {
+  #end = 0;
+
+  /** @param sliceMs of work in one go. */
+  constructor(readonly sliceMs: number) {}
+
+  get isOver(): boolean {
+    return performance.now() >= this.#end;
+  }
+
+  /** Begins without a rest, for work that is mostly over within one slice, with what is left of this turn's. */
+  begin(): void {
+    if (turnEnd === undefined) {
+      turnEnd = performance.now() + this.sliceMs;
+      setImmediate(() => (turnEnd = undefined));
+    }
+    this.#end = turnEnd;
+  }
+
+  /** Lets everything else have its turn; the next slice begins then. */
+  async rest(): Promise<void> {
+    lastRest = lastRest.then(() => nextTurn());
+    await lastRest;
+    turnEnd = undefined;
+    this.begin();
+  }
+}
