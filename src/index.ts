@@ -179,6 +179,19 @@ export { PolicySourceMetrics } from './telemetry/policy-source-metrics.js';
 export { RestClientMetrics, type ObservedRequest } from './telemetry/rest-client-metrics.js';
 export { ReviewMetrics, type ReviewPurpose } from './telemetry/review-metrics.js';
 
+// Instrumentation of an API server
+export { apiserverMetrics, type InstrumentationMiddleware } from './instrumentation/apiserver-metrics.js';
+export {
+  ApiserverMetricsOptionError,
+  type ApiserverMetricsOptions,
+} from './instrumentation/apiserver-metrics-options.js';
+export type { InstrumentedResource } from './instrumentation/bounded-labels.js';
+export {
+  healthcheckMetrics,
+  type HealthcheckObserver,
+  type HealthcheckResult,
+} from './instrumentation/healthcheck-metrics.js';
+
 // The ready server
 export { startServer, type RunningServer, type ServerOptions } from './server/start-server.js';
 export type { Logger } from './server/logger.js';

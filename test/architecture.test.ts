@@ -42,6 +42,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'exposition',
     'files',
     'http',
+    'instrumentation',
     'package-version.ts',
     'paths',
     'pki',

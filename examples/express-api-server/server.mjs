@@ -9,6 +9,7 @@ import express from 'express';
 import { collectDefaultMetrics, Counter, Registry } from 'prom-client';
 import {
   alwaysAllowGroups,
+  apiserverMetrics,
   clientCertificateAuthenticator,
   createCertificateVerifier,
   directoryPolicySource,
@@ -70,7 +71,10 @@ app.disable('x-powered-by');
 app.enable('case sensitive routing');
 app.enable('strict routing');
 
-// First, so that nothing mounted later can answer /metrics or a scoped form of it unguarded.
+// Before everything, so that every request is counted, under Kubernetes' names.
+app.use(apiserverMetrics({ registry }));
+
+// Then, so that nothing mounted later can answer /metrics or a scoped form of it unguarded.
 app.use(metricsFilter(options));
 
 app.get('/api/v1/hello', (_request, response) => {

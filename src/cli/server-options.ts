@@ -4,6 +4,7 @@ import type { ReloadResult } from '../files/followed-files.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { Logger } from '../server/logger.js';
 import type { ServerOptions } from '../server/start-server.js';
+import { healthcheckMetrics } from '../instrumentation/healthcheck-metrics.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics } from '../telemetry/rest-client-metrics.js';
 import { ReviewMetrics } from '../telemetry/review-metrics.js';
@@ -70,6 +71,8 @@ export async function openServerOptions(
   const policy = hasPolicy
     ? opened.add(await openFollowedPolicy(values, { registry, telemetry, requests, logger }))
     : undefined;
+  const slis = new Registry();
+  const onHealthResult = healthcheckMetrics(slis);
   if (isSelfSigned)
     logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
   if (authenticators.length === 0) {
@@ -81,7 +84,12 @@ export async function openServerOptions(
     ...serving,
     serverKind,
     exposition,
-    otherExpositions: others,
+    // A cache server of kcp knows no such path.
+    otherExpositions:
+      serverKind === 'shard'
+        ? new Map([...others, ['/metrics/slis', registriesExposition({ registries: [slis] })]])
+        : others,
+    onHealthResult,
     authenticators,
     anonymous,
     alwaysAllowPaths: pathsAllowedToAll(values),

@@ -1,6 +1,6 @@
 import type { Middleware } from '../http/middleware.js';
 import { requestState } from '../http/request-state.js';
-import { requestTarget } from '../http/middleware.js';
+import { requestTarget, tell } from '../http/middleware.js';
 import { sendText } from '../http/status.js';
 
 /** The state of one check. The remark is shown to everybody who may read health: it names nothing. */
@@ -20,7 +20,16 @@ export interface HealthOptions {
   readonly live: readonly HealthCheck[];
   /** Whether it is to be sent requests: `/readyz`, beside those of `live`. */
   readonly ready: readonly HealthCheck[];
+  /** Told of the result of every check that an endpoint runs; not of one that is asked for alone. Default: nobody. */
+  readonly onResult?: HealthObserver;
 }
+
+export type HealthEndpoint = 'livez' | 'healthz' | 'readyz';
+export type HealthObserver = (result: {
+  readonly name: string;
+  readonly type: HealthEndpoint;
+  readonly ok: boolean;
+}) => void;
 
 /** Says no more than that the process answers. */
 export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }) };
@@ -29,21 +38,25 @@ export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }
  * `/livez`, `/readyz` and `/healthz` with kubernetes' texts: `ok`, every check with `?verbose`, without some
  * with `?exclude=<name>`, one alone as `/readyz/<name>`. Passes every other path on.
  */
-export function health({ live, ready }: HealthOptions): Middleware {
-  const endpoints = new Map([
-    ['livez', live],
-    ['healthz', live],
-    ['readyz', [...live, ...ready]],
+export function health({ live, ready, onResult = () => undefined }: HealthOptions): Middleware {
+  const endpoints = new Map<
+    string,
+    { readonly type: HealthEndpoint; readonly checks: readonly HealthCheck[] }
+  >([
+    ['livez', { type: 'livez', checks: live }],
+    ['healthz', { type: 'healthz', checks: live }],
+    ['readyz', { type: 'readyz', checks: [...live, ...ready] }],
   ]);
   return (request, response, next) => {
     const { classification } = requestState(request);
     const path = classification?.kind === 'other' ? classification.path : '';
     const [, endpoint = '', name, ...deeper] = path.split('/');
-    const checks = endpoints.get(endpoint);
-    if (checks === undefined || deeper.length > 0) {
+    const known = endpoints.get(endpoint);
+    if (known === undefined || deeper.length > 0) {
       next();
       return;
     }
+    const { type, checks } = known;
     if (name !== undefined) {
       const check = checks.find((candidate) => candidate.name === name);
       if (check === undefined) next();
@@ -56,6 +69,11 @@ export function health({ live, ready }: HealthOptions): Middleware {
     const results = checks
       .filter((check) => !excluded.has(check.name))
       .map((check) => ({ name: check.name, ...check.check() }));
+    for (const { name: checked, ok } of results) {
+      tell(() => {
+        onResult({ name: checked, type, ok });
+      });
+    }
     const lines = results.map(describe).join('');
     if (!results.every(({ ok }) => ok)) {
       sendText(request, response, 500, `${lines}${endpoint} check failed\n`);

@@ -11,7 +11,7 @@ import { requestState } from '../http/request-state.js';
 import { sendInternalError, sendStatus } from '../http/status.js';
 import type { OpenPolicy } from '../policy-sources/open-policy.js';
 import { Connections } from './connections.js';
-import { health, pingCheck, type HealthCheck } from './health.js';
+import { health, pingCheck, type HealthCheck, type HealthObserver } from './health.js';
 import type { Logger } from './logger.js';
 import { RefusalLog } from './refusal-log.js';
 import { httpsOptions, type TlsOptions } from './tls.js';
@@ -27,6 +27,8 @@ export interface ServerOptions extends Omit<MetricsFilterOptions, 'onAuditEvent'
   readonly allowPaths?: readonly string[];
   /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
   readonly policy?: OpenPolicy;
+  /** Told of the result of every health check that an endpoint runs. Default: nobody. */
+  readonly onHealthResult?: HealthObserver;
   readonly logger: Logger;
   readonly onAuditEvent?: (event: AuditEvent) => void;
   /** How long a connection may make no progress before it is closed (ms). Default 60,000. */
@@ -106,7 +108,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]): Middleware {
   const { serverKind = 'shard', logger, onAuditEvent } = options;
   const { exposition, authenticators, authorizers, anonymous, scopedEndpoint, telemetry } = options;
-  const { alwaysAllowPaths, otherExpositions } = options;
+  const { alwaysAllowPaths, otherExpositions, onHealthResult } = options;
   const refusalLog = new RefusalLog(logger);
   const steps = guardSteps(
     {
@@ -135,7 +137,11 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
     steps.authenticate,
     steps.authorize,
     steps.serve,
-    health({ live: [pingCheck], ready: readiness }),
+    health({
+      live: [pingCheck],
+      ready: readiness,
+      ...(onHealthResult === undefined ? {} : { onResult: onHealthResult }),
+    }),
     ...(serverKind === 'cache-server' ? [version] : []),
     (request, response) => {
       sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');

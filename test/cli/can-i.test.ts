@@ -78,7 +78,7 @@ describe('offline answers', () => {
     );
     const args = [command, 'get', '/metrics', `--rbac-dir=${doubtful.path}`, '--bootstrap-policy=false'];
     const { stdout, stderr } = await runCli(args);
-    const { stderr: fault } = await runCli([...args, '--authorization-order=Webhook']);
+    const { stderr: fault } = await runCli([...args, '--authorization-order=ABAC']);
     doubtful.remove();
     expect(stdout).toMatch(output);
     expect(stderr.split('\n')).toEqual([
@@ -180,6 +180,6 @@ describe('start without any method to authenticate by', () => {
   ])('and --anonymous-auth=%s logs that %s', async (anonymous, consequence) => {
     const server = await startCli(['--mode=shard', `--anonymous-auth=${anonymous}`]);
     await server.stop();
-    expect(server.log()).toContain(`or --requestheader-client-ca-file: ${consequence}"`);
+    expect(server.log()).toContain(`no flag says who is known: ${consequence}"`);
   });
 });

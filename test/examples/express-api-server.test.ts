@@ -32,7 +32,7 @@ describe('the Express API server of the examples', () => {
 
   it('prints what its README shows', async () => {
     const steps = readme.transcripts.flat();
-    expect(steps).toHaveLength(7);
+    expect(steps).toHaveLength(8);
     for (const { command, output } of steps) {
       const here = command.replace('localhost:8443', `localhost:${server.found}`);
       expect(await outputOf(here, credentials), command).toBe(output);

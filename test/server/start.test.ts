@@ -88,6 +88,22 @@ describe('start', () => {
     policy.remove();
   });
 
+  it('serves the results of its health checks at /metrics/slis, to whoever may read that path', async () => {
+    const server = await startShard();
+    await clientOf(server).request('/readyz');
+    const masters = await clientOf(server, 'masters').request('/metrics/slis');
+    expect(masters.body).toContain('kubernetes_healthcheck{name="shutdown",type="readyz"} 1\n');
+    expect(masters.body).toContain(
+      'kubernetes_healthchecks_total{name="ping",type="readyz",status="success"} 1\n',
+    );
+    expect(masters.body).not.toContain('process_cpu');
+    const others = await Promise.all([
+      clientOf(server, 'prometheus').request('/metrics/slis'),
+      clientOf(server, 'masters').request('/clusters/root/metrics/slis'),
+    ]);
+    expect(others.map(({ status }) => status)).toEqual([403, 501]);
+  });
+
   it('lists the checks of /readyz and /livez as kubernetes does', async () => {
     const client = clientOf(await startShard());
     expect((await client.request('/readyz?verbose')).body).toBe(
