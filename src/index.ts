@@ -159,6 +159,7 @@ export type {
   WholeExposition,
 } from './exposition/exposition.js';
 export {
+  MetricConflictError,
   registriesExposition,
   RegistriesError,
   type CollectorFailure,
@@ -170,6 +171,18 @@ export {
   type UpstreamExposition,
   type UpstreamExpositionOptions,
 } from './exposition/upstream.js';
+export {
+  filteredExposition,
+  type FilteredExpositionOptions,
+  type FilterFailure,
+  type FilterResult,
+} from './exposition/relabelling/filtered-exposition.js';
+export type { DropReason, SeriesCounts } from './exposition/relabelling/exposition-filter.js';
+export { LabelMapping } from './exposition/relabelling/label-mapping.js';
+export { LabelMappingError } from './exposition/relabelling/label-mapping-error.js';
+export { readLabelMapping } from './exposition/relabelling/label-mapping-file.js';
+export { RelabellingOptionError, SeriesLimitError } from './exposition/relabelling/relabelling-error.js';
+export { TextFormatError } from './exposition/text-format/text-format-error.js';
 export { UpstreamError } from './exposition/upstream-error.js';
 
 // Telemetry

@@ -61,7 +61,9 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
       .set(...bearer('scraper-token'));
     expect(answer.status).toBe(200);
     expect(answer.text).toBe('# HELP demo_total A counter.\n# TYPE demo_total counter\ndemo_total 3\n');
-    expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(answer.headers['content-type']).toBe(
+      'text/plain; version=0.0.4; charset=utf-8; escaping=underscores',
+    );
     expect(answer.headers['cache-control']).toBe('no-cache, private');
     expect(Number(answer.headers['process-start-time-unix'])).toBeGreaterThan(1_700_000_000);
     expect(answer.headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/);

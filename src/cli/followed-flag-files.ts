@@ -16,7 +16,7 @@ export class FollowedFlagFiles {
   async open<Value>(
     flag: Flag,
     files: readonly string[],
-    parse: (contents: readonly FileContent[]) => Value,
+    parse: (contents: readonly FileContent[]) => Value | Promise<Value>,
   ): Promise<{ readonly current: Value }> {
     try {
       const followed = await FollowedFiles.open({

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { registriesExposition } from '../exposition/registries.js';
+import type { Exposition } from '../exposition/exposition.js';
 import type { ReloadResult } from '../files/followed-files.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { Logger } from '../server/logger.js';
@@ -16,9 +16,11 @@ import { FollowedFlagFiles } from './followed-flag-files.js';
 import { openFollowedPolicy } from './policy/followed-policy.js';
 import type { FlagValues } from './flags.js';
 import type { Opened } from './opened.js';
-import { OutageLog } from './reviews/outage-log.js';
+import { OutageLog } from './outage-log.js';
 import { checkPolicyFlags } from './policy/policy-flags.js';
 import { namesPolicySource } from './policy/policy-source-flags.js';
+import { registriesOf } from './registries-flags.js';
+import { relabelledOf } from './relabelling-flags.js';
 import { reviewEvents } from './reviews/review-events.js';
 import { servingOf } from './serving-flags.js';
 import { expositionOf } from './upstream-flags.js';
@@ -46,22 +48,30 @@ export async function openServerOptions(
     }),
   );
   const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
+  const own = (registries: readonly Registry[]): Exposition =>
+    registriesOf(values, registries, (failure) => {
+      telemetry.collectorFailure(failure);
+    });
   const upstreamOutage = new OutageLog(logger, { failure: 'the upstream was not scraped' });
-  const { exposition, others } = opened.add(
-    await expositionOf(
-      values,
-      registriesExposition({
-        registries: [registry],
-        onFailure: (failure) => {
-          telemetry.collectorFailure(failure);
-        },
-      }),
-      opened.add(new FollowedFlagFiles(onReload)),
-      (error) => {
-        upstreamOutage.failed(error.message);
-      },
-    ),
+  const files = opened.add(new FollowedFlagFiles(onReload));
+  const source = opened.add(
+    await expositionOf(values, own([registry]), files, (error) => {
+      upstreamOutage.failed(error.message);
+    }),
   );
+  const filterOutage = new OutageLog(logger, {
+    failure: 'a scrape could not be filtered',
+    recovery: 'scrapes are filtered again',
+  });
+  const exposition = await relabelledOf(values, source.exposition, files, {
+    onScrape: (result, { dropped }) => {
+      telemetry.filteredScrape(result, dropped);
+      if (result === 'success') filterOutage.answered();
+    },
+    onFailure: ({ message }) => {
+      filterOutage.failed(message);
+    },
+  });
   // A flag that cannot be read ends the start even where no policy needs it.
   authorizersOf(values);
   const webhook = await openWebhookAuthorizer(values, reviews, opened);
@@ -86,9 +96,7 @@ export async function openServerOptions(
     exposition,
     // A cache server of kcp knows no such path.
     otherExpositions:
-      serverKind === 'shard'
-        ? new Map([...others, ['/metrics/slis', registriesExposition({ registries: [slis] })]])
-        : others,
+      serverKind === 'shard' ? new Map([...source.others, ['/metrics/slis', own([slis])]]) : source.others,
     onHealthResult,
     authenticators,
     anonymous,

@@ -12,6 +12,8 @@ import { Opened } from './opened.js';
 import { policyKeepingFlags } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 import { openServerOptions } from './server-options.js';
+import { registriesFlags } from './registries-flags.js';
+import { relabellingFlags } from './relabelling-flags.js';
 import { servingFlags } from './serving-flags.js';
 import { upstreamFlags } from './upstream-flags.js';
 import { UsageError } from './usage-error.js';
@@ -47,6 +49,8 @@ export const startFlags: readonly Flag[] = [
   mode,
   ...servingFlags,
   ...upstreamFlags,
+  ...relabellingFlags,
+  ...registriesFlags,
   ...authenticationFlags,
   ...authorizationFlags,
   ...authorizationWebhookFlags,

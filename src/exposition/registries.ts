@@ -1,84 +1,151 @@
-import { Registry, type MetricObject, type RegistryContentType } from 'prom-client';
-import type { Exposition } from './exposition.js';
+import { Registry, type RegistryContentType } from 'prom-client';
+import { TimeSlice } from '../time-slice.js';
+import type { Exposition, ScrapeRequest } from './exposition.js';
+import { negotiateFormat, type NegotiatedFormat } from './negotiation.js';
+import { collectRegistries } from './registries/collect-registries.js';
+import { Collectors } from './registries/collectors.js';
+import { joinFamilies, type Family } from './registries/families.js';
+import { MetricConflictError, RegistriesError } from './registries/registries-error.js';
+import { defaultLabelsOf } from './registries/registry-metrics.js';
+import { hasDuplicates } from './registries/series-claims.js';
+import { wholeOrStreamed } from './registries/whole-or-streamed.js';
+import { writeFamilies } from './registries/write-families.js';
 
-/** A wrong set of registries; the message says what to pass instead. */
-export class RegistriesError extends Error {
-  override readonly name = 'RegistriesError';
-  readonly code = 'ERR_REGISTRIES';
-}
+export { MetricConflictError, RegistriesError };
 
-/** One metric that could not be served; the others are. */
+/** One metric that could not be served, or not with all of its series; the others are. */
 export interface CollectorFailure {
   readonly metric: string;
-  readonly cause: 'collect-failed' | 'duplicate-name';
+  readonly cause: 'collect-failed' | 'collect-timeout' | 'duplicate-name' | 'duplicate-series';
   readonly error?: unknown;
 }
 
 export interface RegistriesExpositionOptions {
   /** Passed in, never reached for: prom-client's global `register` is served only when it stands here. */
   readonly registries: readonly Registry<RegistryContentType>[];
-  /** Called for each metric that had to be left out. */
+  /**
+   * Whether scrapers that ask for OpenMetrics get it: a counter whose name does not end in `_total` has other series
+   * there than in the text format. Default: where a registry is set to OpenMetrics.
+   */
+  readonly openMetrics?: boolean;
+  /**
+   * What follows where a name stands for another help or type, or a series stands twice: `leave-out` (default)
+   * serves the first of them, `fail` nothing, as Kubernetes does.
+   */
+  readonly onConflict?: 'leave-out' | 'fail';
+  /** How long a metric's `collect` may take (ms) before the scrape goes on without it. Default 5,000. */
+  readonly collectorTimeoutMs?: number;
+  /** Called for each metric that had to be left out, or some of whose series had to be. */
   readonly onFailure?: (failure: CollectorFailure) => void;
 }
 
-/** Part of prom-client's registry that its types leave out. */
-interface MetricWriter {
-  getMetricsAsString(metric: MetricObject): Promise<string>;
-}
+/** Work in one go (ms). */
+const sliceMs = 4;
+/** What is left of a scraper's timeout for writing and sending (ms), as Prometheus' own exporters leave it. */
+const sendingMs = 500;
+/** Of setTimeout. */
+const maxTimeoutMs = 2_147_483_647;
 
 /**
- * The metrics of several prom-client registries as one exposition, written by prom-client itself in the
- * content type its registries are set to. A collector that fails is left out and reported; of two metrics of
- * one name the first is served, since no scraper takes both.
+ * The metrics of several prom-client registries as one exposition, byte for byte as prom-client writes it, in the
+ * format that the scraper asks for, whatever the registries are set to. It is written in chunks as the scraper takes
+ * them and in time slices: a series is of one moment, all of them together are not.
  *
- * @throws RegistriesError when there is no registry, or when they differ in content type.
+ * Metrics of one name, help and type are joined. A collector that fails or hangs is left out and reported.
+ * `render` rejects with a MetricConflictError where `onConflict` says so.
+ *
+ * @throws RegistriesError when there is no registry, or an option is wrong.
  */
-export function registriesExposition({
-  registries,
-  onFailure = () => undefined,
-}: RegistriesExpositionOptions): Exposition {
-  const [first] = registries;
-  if (first === undefined) throw new RegistriesError('registries: pass at least one prom-client Registry');
-  if (registries.some(({ contentType }) => contentType !== first.contentType)) {
-    throw new RegistriesError('registries: all must have one content type; call setContentType on each');
-  }
+export function registriesExposition(options: RegistriesExpositionOptions): Exposition {
+  check(options);
+  const { registries, onConflict = 'leave-out', collectorTimeoutMs = 5000, onFailure } = options;
+  const collectors = new Collectors();
+  const negotiate = ({ accept }: ScrapeRequest): NegotiatedFormat =>
+    negotiateFormat(accept, options.openMetrics ?? registries.some(isOpenMetrics));
+  const report = (failure: CollectorFailure): void => {
+    tell(failure, onFailure);
+  };
+  const onContradiction = (metric: string, cause: MetricConflictError['conflict']): void => {
+    report({ metric, cause });
+    if (onConflict === 'fail') throw new MetricConflictError(metric, cause);
+  };
   return {
-    contentType: () => first.contentType,
-    async render() {
-      const contentType: string = first.contentType;
-      const isOpenMetrics = contentType === Registry.OPENMETRICS_CONTENT_TYPE;
-      const seen = new Set<string>();
-      const pending: Promise<string | undefined>[] = [];
-      for (const registry of registries) {
-        for (const metric of registry.getMetricsAsArray()) {
-          // prom-client names an OpenMetrics counter without its suffix, and writes it with.
-          if (isOpenMetrics && isCounter(metric)) metric.name = metric.name.replace(/_total$/, '');
-          const { name } = metric;
-          if (seen.has(name)) onFailure({ metric: name, cause: 'duplicate-name' });
-          else pending.push(write(registry as unknown as MetricWriter, metric, onFailure));
-          seen.add(name);
-        }
-      }
-      const written = (await Promise.all(pending)).filter((text) => text !== undefined);
-      const body = isOpenMetrics ? `${written.join('\n')}\n# EOF\n` : `${written.join('\n\n')}\n`;
-      return { contentType, body };
+    contentType: (request) => negotiate(request).contentType,
+    async render(request) {
+      const { format, contentType } = negotiate(request);
+      const slice = new TimeSlice(sliceMs);
+      slice.begin();
+      const members = await collectRegistries(registries, {
+        collectors,
+        format,
+        slice,
+        timeoutMs: Math.min(collectorTimeoutMs, collectingMs(request)),
+        onLeftOut: (metric, { cause, error }) => {
+          report({ metric, cause, error });
+        },
+      });
+      const families = joinFamilies(members, format, (metric) => {
+        onContradiction(metric, 'duplicate-name');
+      });
+      const onDuplicate = (metric: string): void => {
+        onContradiction(metric, 'duplicate-series');
+      };
+      // While nothing is sent yet: a failure later breaks the scraper's transfer off.
+      if (onConflict === 'fail') await findDuplicates(families, format, slice, onDuplicate);
+      const onUnwritable = (metric: string, error: unknown): void => {
+        report({ metric, cause: 'collect-failed', error });
+      };
+      const chunks = writeFamilies(families, format, slice, { onDuplicate, onFailure: onUnwritable });
+      return wholeOrStreamed(contentType, chunks);
     },
   };
 }
 
-function isCounter(metric: MetricObject): boolean {
-  return (metric as { readonly type?: unknown }).type === 'counter';
+async function findDuplicates(
+  families: readonly Family[],
+  format: NegotiatedFormat['format'],
+  slice: TimeSlice,
+  onDuplicate: (metric: string) => void,
+): Promise<void> {
+  for (const family of families) {
+    if (family.members.length === 1) continue;
+    const steps = hasDuplicates(family, format);
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) if (slice.isOver) await slice.rest();
+    if (step.value) onDuplicate(family.name);
+  }
 }
 
-async function write(
-  registry: MetricWriter,
-  metric: MetricObject,
-  onFailure: (failure: CollectorFailure) => void,
-): Promise<string | undefined> {
+/** How long collectors may take, where the scraper does not wait forever. */
+function collectingMs({ timeoutSeconds = Infinity }: ScrapeRequest): number {
+  const timeoutMs = timeoutSeconds * 1000;
+  return Math.max(timeoutMs - sendingMs, timeoutMs / 2);
+}
+
+function isOpenMetrics(registry: Registry<RegistryContentType>): boolean {
+  return registry.contentType === Registry.OPENMETRICS_CONTENT_TYPE;
+}
+
+function check({ registries, onConflict, collectorTimeoutMs: timeoutMs }: RegistriesExpositionOptions): void {
+  if (registries.length === 0)
+    throw new RegistriesError('registries: pass at least one prom-client Registry');
+  if (!registries.every((registry) => defaultLabelsOf(registry) !== undefined)) {
+    throw new RegistriesError('registries: pass registries of prom-client 15');
+  }
+  if (onConflict !== undefined && !['leave-out', 'fail'].includes(onConflict)) {
+    throw new RegistriesError("onConflict: pass 'leave-out' or 'fail'");
+  }
+  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
+    throw new RegistriesError('collectorTimeoutMs: pass a positive number of milliseconds');
+  }
+}
+
+/** Whoever listens cannot make a scrape fail. */
+function tell(failure: CollectorFailure, onFailure: RegistriesExpositionOptions['onFailure']): void {
   try {
-    return await registry.getMetricsAsString(metric);
+    onFailure?.(failure);
   } catch (error) {
-    onFailure({ metric: metric.name, cause: 'collect-failed', error });
-    return undefined;
+    const what = error instanceof Error ? error.name : typeof error;
+    process.emitWarning(`onFailure of registriesExposition failed with ${what}`);
   }
 }

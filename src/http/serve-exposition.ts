@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Exposition } from '../exposition/exposition.js';
+import { MetricConflictError } from '../exposition/registries/registries-error.js';
 import { UpstreamError } from '../exposition/upstream-error.js';
 import { inTurn } from './in-turn.js';
 import { chain, isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { Scrape } from './scrape.js';
-import { sendGatewayError, sendInternalError, sendStatus, writeHead } from './status.js';
+import { sendGatewayError, sendInternalError, sendStatus, sendText, writeHead } from './status.js';
 import { abandonStream, isStreamed, streamExposition } from './stream-exposition.js';
 
 export interface ServeExpositionOptions {
@@ -81,6 +82,9 @@ export function serveExposition({
 function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
   if (error instanceof UpstreamError && !isAnswered(response)) {
     sendGatewayError(request, response, error.status);
+  } else if (error instanceof MetricConflictError && !isAnswered(response)) {
+    // Whoever may read the metrics may know which of them is at fault, as with Kubernetes.
+    sendText(request, response, 500, `An error has occurred while serving metrics: ${error.message}\n`);
   } else sendInternalError(request, response, error);
 }
 

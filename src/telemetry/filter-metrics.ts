@@ -16,6 +16,8 @@ export class FilterMetrics {
   readonly #rejections: Counter<'code'>;
   readonly #scrapeSeconds: Histogram<'result'>;
   readonly #collectorFailures: Counter<'cause'>;
+  readonly #filteredScrapes: Counter<'result'>;
+  readonly #droppedSeries: Counter<'reason'>;
   readonly #reloads: Counter<'source' | 'result'>;
   readonly #fileReloads: Counter<'flag' | 'result'>;
   readonly #keyRefreshes: Counter<'flag' | 'result'>;
@@ -72,6 +74,18 @@ export class FilterMetrics {
       labelNames: ['cause'],
       registers,
     });
+    this.#filteredScrapes = new Counter({
+      name: `${prefix}_filtered_scrapes_total`,
+      help: 'Expositions that were filtered or relabelled, by result; abandoned where the client went away.',
+      labelNames: ['result'],
+      registers,
+    });
+    this.#droppedSeries = new Counter({
+      name: `${prefix}_dropped_series_total`,
+      help: 'Series left out of filtered expositions, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
     this.#reloads = new Counter({
       name: `${prefix}_policy_reloads_total`,
       help: 'Attempts to reload a policy source, by source and result.',
@@ -121,6 +135,15 @@ export class FilterMetrics {
 
   collectorFailure({ cause }: CollectorFailure): void {
     this.#collectorFailures.inc({ cause });
+  }
+
+  filteredScrape(
+    result: 'success' | 'failure' | 'abandoned',
+    dropped: Readonly<Record<string, number>>,
+  ): void {
+    this.#filteredScrapes.inc({ result });
+    for (const [reason, count] of Object.entries(dropped))
+      if (count > 0) this.#droppedSeries.inc({ reason }, count);
   }
 
   policyReload(source: string, result: 'success' | 'failure'): void {

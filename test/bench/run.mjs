@@ -4,9 +4,11 @@ import { arch, cpus } from 'node:os';
 import { authenticationSection } from './authentication.mjs';
 import { changesSection } from './changes.mjs';
 import { decisionsSection } from './decisions.mjs';
+import { expositionSection } from './exposition.mjs';
 import { identitiesSection } from './identities.mjs';
 import { memorySection } from './memory.mjs';
 import { pathsSection } from './paths.mjs';
+import { relabellingSection } from './relabelling.mjs';
 import { printSection, printSummary } from './report.mjs';
 import { syncSection } from './sync.mjs';
 import { throughputSection } from './throughput.mjs';
@@ -20,6 +22,8 @@ const sections = {
   authentication: authenticationSection,
   identities: identitiesSection,
   sync: syncSection,
+  exposition: expositionSection,
+  relabelling: relabellingSection,
   throughput: throughputSection,
 };
 

@@ -461,6 +461,17 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--upstream=https://127.0.0.1:1 --upstream-server-name=a/b',
       /^--upstream-server-name: "a\/b" is no host name$/,
     ],
+    // What is served of it
+    ['--keep-metrics=', /^--keep-metrics: /],
+    ['--drop-metrics=a/b', /^--drop-metrics: "a\/b" has a character/],
+    ['--drop-metrics=*a*b*c*d*', /^--drop-metrics: .* has more than 3 stars$/],
+    ['--drop-labels=le', /^--drop-labels: /],
+    ['--rename-labels=a', /^--rename-labels: "a" is not old=new$/],
+    ['--label-mapping-file={missing}', /^--label-mapping-file: .*missing cannot be read: ENOENT$/],
+    ['--label-mapping-file={broken.yaml}', /^--label-mapping-file: .*broken\.yaml:\d+: /],
+    ['--max-series=many', /^--max-series: "many" is no whole number$/],
+    ['--collector-timeout=0s', /^--collector-timeout: "0s" is not between 1ms and 596h$/],
+    ['--collector-timeout=soon', /^--collector-timeout: "soon" is not a duration such as /],
   ];
 
   /** Of what stands in private keys, and of what is called a secret. */

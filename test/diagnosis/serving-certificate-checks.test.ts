@@ -36,7 +36,9 @@ describe('a serving certificate', () => {
   it('that all is well with is told of by what it is', async () => {
     const findings = look(await root.issue(good));
     expect(saidIn(findings)).toEqual([
-      expect.stringMatching(/^ok: certificate "CN=localhost" is valid for 36[45] days, until \d{4}-\d\d-\d\d$/),
+      expect.stringMatching(
+        /^ok: certificate "CN=localhost" is valid for 36[45] days, until \d{4}-\d\d-\d\d$/,
+      ),
       'ok: the chain stands alone and ends in "CN=localhost": clients have to know its issuer "CN=root"',
     ]);
     expect(new Set(findings.map(({ check, subject: of }) => `${check} ${of}`))).toEqual(

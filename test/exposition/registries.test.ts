@@ -1,81 +1,93 @@
-import { Counter, Gauge, Histogram, Registry, Summary, type RegistryContentType } from 'prom-client';
+import { Counter, Gauge, Registry, type RegistryContentType } from 'prom-client';
 import { describe, expect, it } from 'vitest';
+import { RegistriesError, registriesExposition } from '../../src/exposition/registries.js';
 import {
-  RegistriesError,
-  registriesExposition,
-  type CollectorFailure,
-} from '../../src/exposition/registries.js';
+  acceptOpenMetrics,
+  acceptText,
+  bytesOf,
+  scrapeOnce,
+  type AnyRegistry,
+} from './registries/rendered.js';
 
-const scrape = { accept: '' };
-
-type AnyRegistry = Registry<RegistryContentType>;
+function gaugeOf(name: string, value: number): Registry {
+  const registry = new Registry();
+  new Gauge({ name, help: 'h', registers: [registry] }).set(value);
+  return registry;
+}
 
 function openMetricsRegistry(): AnyRegistry {
-  const registry: AnyRegistry = new Registry<RegistryContentType>();
+  const registry = new Registry<RegistryContentType>();
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
   return registry;
 }
 
-function fill(registry: AnyRegistry): AnyRegistry {
-  const registers = [registry];
-  new Counter({ name: 'requests_total', help: 'Requests.\nAll.', labelNames: ['path'], registers }).inc(
-    { path: '/a"\\' },
-    2,
-  );
-  new Gauge({ name: 'temperature', help: 'Degrees.', registers }).set(-1.5);
-  new Histogram({ name: 'seconds', help: 'Seconds.', buckets: [0.1, 1], registers }).observe(0.5);
-  new Summary({ name: 'sizes', help: 'Bytes.', percentiles: [0.5], registers }).observe(10);
-  return registry;
-}
+const textType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
+const openMetricsType = 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores';
 
 describe('the exposition of registries', () => {
+  it('joins several registries, each format in its own way', async () => {
+    const registries = [gaugeOf('a', 1), gaugeOf('b', 2)];
+    expect((await scrapeOnce({ registries }, acceptText)).text).toBe(
+      '# HELP a h\n# TYPE a gauge\na 1\n\n# HELP b h\n# TYPE b gauge\nb 2\n',
+    );
+    expect((await scrapeOnce({ registries }, acceptOpenMetrics)).text).toBe(
+      '# HELP a h\n# TYPE a gauge\na 1\n# HELP b h\n# TYPE b gauge\nb 2\n# EOF\n',
+    );
+  });
+
+  it('comes whole where it is small', async () => {
+    const { body } = await registriesExposition({ registries: [gaugeOf('a', 1)] }).render({ accept: '' });
+    expect(body).toBeInstanceOf(Uint8Array);
+  });
+
   it.each([
-    ['the text format', () => new Registry<RegistryContentType>()],
-    ['OpenMetrics', openMetricsRegistry],
-  ])('is, for one registry in %s, what prom-client writes', async (_name, make) => {
-    const registry = fill(make());
-    const { body, contentType } = await registriesExposition({ registries: [registry] }).render(scrape);
-    expect(body).toBe(await registry.metrics());
-    expect(contentType).toBe(registry.contentType);
-  });
-
-  it('joins several registries, with one end of file', async () => {
-    const make = (name: string): AnyRegistry => {
-      const registry = openMetricsRegistry();
-      new Gauge({ name, help: 'h', registers: [registry] }).set(1);
-      return registry;
-    };
-    const { body } = await registriesExposition({ registries: [make('a'), make('b')] }).render(scrape);
-    expect(body).toBe('# HELP a h\n# TYPE a gauge\na 1\n# HELP b h\n# TYPE b gauge\nb 1\n# EOF\n');
-  });
-
-  it('leaves out a collector that fails and a name that stands twice, says so, and serves the rest', async () => {
-    const [one, two] = [new Registry(), new Registry()];
-    new Gauge({
-      name: 'broken',
-      help: 'h',
-      registers: [one],
-      collect() {
-        throw new Error('no database');
-      },
-    });
-    new Gauge({ name: 'fine', help: 'h', registers: [one] }).set(1);
-    new Gauge({ name: 'fine', help: 'h', registers: [two] }).set(2);
-    const failures: CollectorFailure[] = [];
+    ['registries set to text', () => new Registry(), undefined, textType],
+    ['registries set to text, when told to', () => new Registry(), true, openMetricsType],
+    ['registries set to OpenMetrics', openMetricsRegistry, undefined, openMetricsType],
+    ['registries set to OpenMetrics, when told not to', openMetricsRegistry, false, textType],
+  ])('offers OpenMetrics of %s', async (_registries, make, openMetrics, contentType) => {
     const exposition = registriesExposition({
-      registries: [one, two],
-      onFailure: (failure) => failures.push(failure),
+      registries: [make()],
+      ...(openMetrics === undefined ? {} : { openMetrics }),
     });
-    expect((await exposition.render(scrape)).body).toBe('# HELP fine h\n# TYPE fine gauge\nfine 1\n');
-    expect(failures.map(({ metric, cause }) => `${metric} ${cause}`)).toEqual([
-      'fine duplicate-name',
-      'broken collect-failed',
-    ]);
+    const request = { accept: acceptOpenMetrics };
+    expect(exposition.contentType(request)).toBe(contentType);
+    expect((await exposition.render(request)).contentType).toBe(contentType);
+    expect(exposition.contentType({ accept: '' })).toBe(textType);
   });
 
-  it('is refused without a registry, or with two content types', () => {
-    expect(() => registriesExposition({ registries: [] })).toThrow(RegistriesError);
-    const mixed = [new Registry(), openMetricsRegistry()];
-    expect(() => registriesExposition({ registries: mixed })).toThrow('one content type');
+  it('leaves the names of counters as they are', async () => {
+    const registry = new Registry();
+    new Counter({ name: 'requests_total', help: 'h', registers: [registry] }).inc(2);
+    const { text } = await scrapeOnce({ registries: [registry] }, acceptOpenMetrics);
+    expect(text).toBe('# HELP requests h\n# TYPE requests counter\nrequests_total 2\n# EOF\n');
+    expect(registry.getMetricsAsArray().map(({ name }) => name)).toEqual(['requests_total']);
+  });
+
+  it('writes what is there when it is scraped, not when it was made', async () => {
+    const registry = gaugeOf('a', 1);
+    const exposition = registriesExposition({ registries: [registry] });
+    new Gauge({ name: 'later', help: 'h', registers: [registry] });
+    const { body } = await exposition.render({ accept: '' });
+    expect((await bytesOf(body)).toString()).toContain('later 0\n');
+  });
+
+  it.each([
+    ['no registry', { registries: [] }, 'registries: pass at least one'],
+    [
+      'what is no registry',
+      { registries: [Object.create(Registry.prototype) as Registry] },
+      'registries: pass registries of prom-client 15',
+    ],
+    ['a timeout of nothing', { registries: [new Registry()], collectorTimeoutMs: 0 }, 'collectorTimeoutMs'],
+    [
+      'an endless timeout',
+      { registries: [new Registry()], collectorTimeoutMs: Infinity },
+      'collectorTimeoutMs',
+    ],
+    ['another word', { registries: [new Registry()], onConflict: 'ignore' as 'fail' }, 'onConflict: pass'],
+  ])('is refused with %s', (_what, options, message) => {
+    expect(() => registriesExposition(options)).toThrow(RegistriesError);
+    expect(() => registriesExposition(options)).toThrow(message);
   });
 });

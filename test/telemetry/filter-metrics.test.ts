@@ -86,6 +86,18 @@ describe('what the filter tells of itself', () => {
         metrics.keyRefresh('--oidc-issuer-url', 'failure');
       },
     ],
+    [
+      'kcp_metrics_filter_filtered_scrapes_total{result="abandoned"} 1',
+      (metrics) => {
+        metrics.filteredScrape('abandoned', {});
+      },
+    ],
+    [
+      'kcp_metrics_filter_dropped_series_total{reason="no-mapping"} 7',
+      (metrics) => {
+        metrics.filteredScrape('success', { 'no-mapping': 7, duplicate: 0 });
+      },
+    ],
   ])('is %s', async (line, tell) => {
     expect(await linesAfter(tell)).toContain(line);
   });
@@ -118,7 +130,9 @@ describe('what the filter tells of itself', () => {
       'apiserver_authorization_decisions_total',
       'authentication_attempts',
       'authentication_duration_seconds',
+      'kcp_metrics_filter_dropped_series_total',
       'kcp_metrics_filter_file_reloads_total',
+      'kcp_metrics_filter_filtered_scrapes_total',
       'kcp_metrics_filter_key_downloads_total',
       'kcp_metrics_filter_left_out_metrics_total',
       'kcp_metrics_filter_policy_reloads_total',

@@ -4,7 +4,7 @@ import type { SubjectAccessReviewObserver } from '../../authorization/subject-ac
 import type { Logger } from '../../server/logger.js';
 import type { RestClientMetrics } from '../../telemetry/rest-client-metrics.js';
 import type { ReviewMetrics, ReviewPurpose } from '../../telemetry/review-metrics.js';
-import { OutageLog } from './outage-log.js';
+import { OutageLog } from '../outage-log.js';
 import type { ReviewerEvents } from './reviewer.js';
 
 export type TokenReviewEvents = ReviewerEvents & TokenReviewObserver;

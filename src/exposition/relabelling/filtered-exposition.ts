@@ -1,0 +1,111 @@
+import type { Exposition, RenderedExposition } from '../exposition.js';
+import { expositionFormat } from '../text-format/exposition-format.js';
+import { TextFormatError } from '../text-format/text-format-error.js';
+import { UpstreamError } from '../upstream-error.js';
+import { abandonBody } from './body-pieces.js';
+import type { ExpositionFilter, SeriesCounts } from './exposition-filter.js';
+import { filterFactory, type SeriesRules } from './filter-factory.js';
+import { filteredBody, withFirstChunk } from './filtered-body.js';
+import { filteredRequest } from './filtered-request.js';
+import { RelabellingOptionError, SeriesLimitError } from './relabelling-error.js';
+
+export interface FilteredExpositionOptions extends SeriesRules {
+  /** The longest line that is read (bytes). Default 1 MiB. */
+  readonly maxLineBytes?: number;
+  /** Told of each scrape that was filtered; `abandoned` where the scraper went away. */
+  readonly onScrape?: (result: FilterResult, counts: SeriesCounts) => void;
+  /** Told why a scrape could not be filtered. The messages name lines, metrics and bounds, and no value. */
+  readonly onFailure?: (error: FilterFailure) => void;
+}
+
+export type FilterResult = 'success' | 'failure' | 'abandoned';
+export type FilterFailure = TextFormatError | SeriesLimitError | UpstreamError;
+
+/**
+ * Another exposition with fewer series or other labels, filtered while it streams. A family of which nothing is left
+ * has no header; comments are left out.
+ *
+ * Nothing is passed on that was not read: what is malformed, cut off, encoded, of another format or beyond
+ * `maxSeries` fails. It fails with a status as long as less than 64 KiB are left of it; after that the transfer breaks
+ * off, since half an exposition must not look like a whole one.
+ *
+ * @throws RelabellingOptionError
+ */
+export function filteredExposition(exposition: Exposition, options: FilteredExpositionOptions): Exposition {
+  const { maxLineBytes, onScrape = () => undefined, onFailure = () => undefined } = options;
+  if (maxLineBytes !== undefined && !(Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0)) {
+    throw new RelabellingOptionError('maxLineBytes: must be a whole number of at least 1');
+  }
+  const newFilter = filterFactory(options);
+  const failed = (error: unknown): unknown => {
+    if (isFilterFailure(error)) {
+      tell(() => {
+        onFailure(error);
+      });
+    }
+    return error;
+  };
+
+  async function* observed(
+    body: AsyncIterable<Uint8Array>,
+    filter: ExpositionFilter,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let result: FilterResult = 'abandoned';
+    try {
+      yield* body;
+      result = 'success';
+    } catch (error) {
+      if (signal?.aborted !== true) result = 'failure';
+      throw failed(error);
+    } finally {
+      tell(() => {
+        onScrape(result, filter.counts);
+      });
+    }
+  }
+
+  return {
+    contentType: (request) => exposition.contentType(filteredRequest(request)),
+    async render(request) {
+      const filter = newFilter();
+      const rendered = await exposition.render(filteredRequest(request));
+      const { contentType } = rendered;
+      const format = expositionFormat(contentType);
+      if (format === undefined || isEncoded(rendered)) {
+        await abandonBody(rendered);
+        const fault = format === undefined ? 'its format is not known' : 'it is encoded';
+        throw failed(new UpstreamError(`the exposition cannot be filtered: ${fault}`));
+      }
+      const body = filteredBody(rendered, { format, maxLineBytes, filter });
+      try {
+        return await withFirstChunk(contentType, observed(body, filter, request.signal));
+      } catch (error) {
+        if (!(error instanceof TextFormatError)) throw error;
+        throw new UpstreamError(`the exposition cannot be filtered: ${error.message}`);
+      }
+    },
+  };
+}
+
+function isEncoded(rendered: RenderedExposition): boolean {
+  const coding = 'contentEncoding' in rendered ? rendered.contentEncoding : undefined;
+  return coding !== undefined && coding.toLowerCase() !== 'identity';
+}
+
+function isFilterFailure(error: unknown): error is FilterFailure {
+  return (
+    error instanceof TextFormatError || error instanceof SeriesLimitError || error instanceof UpstreamError
+  );
+}
+
+/** Whoever listens cannot make a scrape fail. */
+function tell(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    process.emitWarning(
+      `a callback of the filter failed with ${error instanceof Error ? error.name : typeof error}`,
+    );
+  }
+}

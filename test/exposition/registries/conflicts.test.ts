@@ -1,0 +1,109 @@
+import { Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
+import { describe, expect, it } from 'vitest';
+import { MetricConflictError, registriesExposition } from '../../../src/exposition/registries.js';
+import { acceptOpenMetrics, acceptText, scrapeOnce } from './rendered.js';
+
+function gaugeWith(labelSets: readonly Record<string, string>[], help = 'h'): Registry {
+  const registry = new Registry();
+  const labelNames = [...new Set(labelSets.flatMap((labels) => Object.keys(labels)))];
+  const gauge = new Gauge({ name: 'm', help, labelNames, registers: [registry] });
+  for (const [index, labels] of labelSets.entries()) gauge.set(labels, index);
+  return registry;
+}
+
+function histogramWith(path: string): Registry {
+  const registry = new Registry();
+  new Histogram({ name: 'm', help: 'h', labelNames: ['path'], buckets: [1], registers: [registry] }).observe(
+    { path },
+    2,
+  );
+  return registry;
+}
+
+/** The same histogram as a metric of which only the values are known. */
+function foreignHistogramWith(path: string): Registry {
+  const registry = new Registry();
+  const [metric] = histogramWith(path).getMetricsAsArray();
+  registry.registerMetric({
+    name: 'm',
+    get: () => (metric as unknown as Histogram).get(),
+  } as unknown as Metric);
+  return registry;
+}
+
+describe('metrics of one name in several registries', () => {
+  it('stand under one header where help and type agree', async () => {
+    const registries = [gaugeWith([{ a: '1' }]), gaugeWith([{ a: '2' }, { b: '1' }])];
+    expect(await scrapeOnce({ registries })).toEqual({
+      text: '# HELP m h\n# TYPE m gauge\nm{a="1"} 0\nm{a="2"} 0\nm{b="1"} 1\n',
+      failures: [],
+    });
+  });
+
+  it('are told apart by the default labels of their registries', async () => {
+    const registries = ['one', 'two'].map((shard) => {
+      const registry = gaugeWith([{}]);
+      registry.setDefaultLabels({ shard });
+      return registry;
+    });
+    const { text, failures } = await scrapeOnce({ registries, onConflict: 'fail' });
+    expect(text).toContain('m{shard="one"} 0\nm{shard="two"} 0\n');
+    expect(failures).toEqual([]);
+  });
+
+  it.each([
+    ['another help', gaugeWith([{}]), gaugeWith([{}], 'other'), 'm duplicate-name'],
+    ['another type', gaugeWith([{}]), histogramWith('/'), 'm duplicate-name'],
+    ['the same series', gaugeWith([{ a: '1' }]), gaugeWith([{ a: '1' }]), 'm duplicate-series'],
+    [
+      'the same series, its labels in another order',
+      gaugeWith([{ a: '1', b: '2' }]),
+      gaugeWith([{ b: '2', a: '1' }]),
+      'm duplicate-series',
+    ],
+    ['the same series with an empty label', gaugeWith([{}]), gaugeWith([{ a: '' }]), 'm duplicate-series'],
+    ['a histogram of the same series', histogramWith('/'), histogramWith('/'), 'm duplicate-series'],
+    [
+      'the same series from a metric of its own kind',
+      histogramWith('/'),
+      foreignHistogramWith('/'),
+      'm duplicate-series',
+    ],
+  ])('are left out from the second on where it has %s', async (_what, first, second, failure) => {
+    const { text, failures } = await scrapeOnce({ registries: [first, second] });
+    expect(text).toBe(await first.metrics());
+    expect(failures).toEqual([failure]);
+  });
+
+  it('lose the series alone that stand there already', async () => {
+    const registries = [gaugeWith([{ a: '1' }]), gaugeWith([{ a: '1' }, { a: '2' }])];
+    const { text } = await scrapeOnce({ registries });
+    expect(text).toBe('# HELP m h\n# TYPE m gauge\nm{a="1"} 0\nm{a="2"} 1\n');
+  });
+
+  it('conflict in OpenMetrics where a suffix alone tells them apart', async () => {
+    const registry = new Registry();
+    new Counter({ name: 'm_total', help: 'h', registers: [registry] }).inc();
+    new Gauge({ name: 'm', help: 'h', registers: [registry] });
+    const registries = [registry];
+    expect((await scrapeOnce({ registries }, acceptText)).failures).toEqual([]);
+    expect((await scrapeOnce({ registries }, acceptOpenMetrics)).failures).toEqual(['m duplicate-name']);
+  });
+
+  it.each([
+    ['another help', gaugeWith([{}], 'other'), 'metric m is registered twice, with another help or type'],
+    ['the same series', gaugeWith([{ a: '0' }]), 'metric m has a series twice, with the same labels'],
+  ])('fail the scrape by choice where the second has %s', async (_what, second, message) => {
+    const first = gaugeWith(Array.from({ length: 10_000 }, (_, index) => ({ a: String(index) })));
+    const failures: string[] = [];
+    const exposition = registriesExposition({
+      registries: [first, second],
+      onConflict: 'fail',
+      onFailure: ({ cause }) => failures.push(cause),
+    });
+    const error: unknown = await exposition.render({ accept: '' }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(MetricConflictError);
+    expect(error).toMatchObject({ code: 'ERR_METRIC_CONFLICT', metric: 'm', message });
+    expect(failures).toHaveLength(1);
+  });
+});

@@ -1,0 +1,253 @@
+import { spawnSync } from 'node:child_process';
+import { Counter, Histogram, Registry, type RegistryContentType } from 'prom-client';
+import { describe, expect, it } from 'vitest';
+import { registriesExposition } from '../../../src/exposition/registries.js';
+import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
+import {
+  filteredExposition,
+  type FilteredExpositionOptions,
+} from '../../../src/exposition/relabelling/filtered-exposition.js';
+import { recordedShardMetrics } from '../text-format/expositions.js';
+import { contentTypes, filtered, fixedExposition, textOf } from './filtering.js';
+
+const histogram = [
+  '# HELP seconds h',
+  '# TYPE seconds histogram',
+  'seconds_bucket{namespace="host-a",le="1"} 1',
+  'seconds_bucket{namespace="host-a",le="+Inf"} 2',
+  'seconds_sum{namespace="host-a"} 3',
+  'seconds_count{namespace="host-a"} 2',
+  '',
+].join('\n');
+const gauge = '# HELP up h\n# TYPE up gauge\nup 1\n';
+const mapping = { current: LabelMapping.of({ namespace: { 'host-a': 'team-a', 'host-b': 'team-b' } }) };
+
+describe('metrics are kept and dropped by globs', () => {
+  it.each<[what: string, rules: FilteredExpositionOptions, left: string]>([
+    ['all, without a glob', {}, histogram + gauge],
+    ['a family goes with its name', { keepMetrics: ['seconds'] }, histogram],
+    ['a family goes with its name', { dropMetrics: ['s*'] }, gauge],
+    ['dropped is dropped, kept or not', { keepMetrics: ['*'], dropMetrics: ['seconds', 'nothing'] }, gauge],
+    ['one of several', { keepMetrics: ['{up,down}', 'left'] }, gauge],
+    ['nothing', { keepMetrics: ['second'] }, ''],
+    [
+      'samples go with their own name',
+      { keepMetrics: ['seconds_sum'] },
+      '# HELP seconds h\n# TYPE seconds histogram\nseconds_sum{namespace="host-a"} 3\n',
+    ],
+    [
+      'buckets can be left out',
+      { dropMetrics: ['*_bucket', 'up'] },
+      '# HELP seconds h\n# TYPE seconds histogram\nseconds_sum{namespace="host-a"} 3\nseconds_count{namespace="host-a"} 2\n',
+    ],
+  ])('%s: %j', async (_what, rules, left) => {
+    const { text, counts } = await filtered(histogram + gauge, rules);
+    expect(text).toBe(left);
+    const kept = left.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+    expect([counts?.kept, counts?.dropped['metric-name']]).toEqual([kept, 5 - kept]);
+  });
+
+  it('means the same counter in both formats', async () => {
+    const openMetrics = '# TYPE requests counter\nrequests_total 1\n# TYPE up gauge\nup 1\n# EOF\n';
+    const rules = { keepMetrics: ['requests_total'] };
+    expect((await filtered(openMetrics, rules, 'openmetrics')).text).toBe(
+      '# TYPE requests counter\nrequests_total 1\n# EOF\n',
+    );
+    const textFormat = '# TYPE requests_total counter\nrequests_total 1\n# TYPE up gauge\nup 1\n';
+    expect((await filtered(textFormat, rules)).text).toBe(
+      '# TYPE requests_total counter\nrequests_total 1\n',
+    );
+  });
+
+  it('leaves out what is too long for a glob', async () => {
+    const long = 'a'.repeat(257);
+    expect((await filtered(`${long} 1\nb 1\n`, { dropMetrics: ['c'] })).text).toBe('b 1\n');
+    expect((await filtered(`${long} 1\nb 1\n`, { keepMetrics: ['*'] })).text).toBe('b 1\n');
+  });
+
+  it('takes no time with names made to be slow for a glob', async () => {
+    const body = `${'a'.repeat(256)} 1\n`.repeat(20);
+    const started = performance.now();
+    await filtered(body, { keepMetrics: ['*a*a*b'] });
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe('labels', () => {
+  it.each<[what: string, rules: FilteredExpositionOptions, line: string, left: string]>([
+    ['are dropped', { dropLabels: ['b'] }, 'a{b="1",c="2"} 1 5', 'a{c="2"} 1 5'],
+    ['are dropped to the last one', { dropLabels: ['b', 'c'] }, 'a{b="1",c="2"}1', 'a 1'],
+    ['are renamed', { renameLabels: { b: 'd' } }, 'a{b="1",c="2"} 1', 'a{d="1",c="2"} 1'],
+    ['change places', { renameLabels: { b: 'c', c: 'b' } }, 'a{b="1",c="2"} 1', 'a{c="1",b="2"} 1'],
+    ['are mapped', { labelMapping: mapping }, 'a{namespace="host-a"} 1', 'a{namespace="team-a"} 1'],
+    [
+      'are mapped before they are renamed',
+      { labelMapping: mapping, renameLabels: { namespace: 'ns' } },
+      'a{namespace="host-a"} 1',
+      'a{ns="team-a"} 1',
+    ],
+    [
+      'are mapped before they are dropped',
+      { labelMapping: mapping, dropLabels: ['namespace'] },
+      'a{namespace="host-a"} 1',
+      'a 1',
+    ],
+    [
+      'are mapped as escaped',
+      { labelMapping: { current: LabelMapping.of({ b: { 'x"\\\nü': 'y"\\\nö' } }) } },
+      'a{b="x\\"\\\\\\nü"} 1',
+      'a{b="y\\"\\\\\\nö"} 1',
+    ],
+    [
+      'are taken over by a rename where the old one goes',
+      { dropLabels: ['c'], renameLabels: { b: 'c' } },
+      'a{b="1",c="2"} 1',
+      'a{c="1"} 1',
+    ],
+  ])('%s', async (_what, rules, line, left) => {
+    expect((await filtered(`${line}\n`, rules)).text).toBe(`${left}\n`);
+  });
+
+  it.each<[what: string, rules: FilteredExpositionOptions, line: string, reason: string]>([
+    ['without the mapped label', { labelMapping: mapping }, 'a{b="1"} 1', 'no-mapping'],
+    ['without any label', { labelMapping: mapping }, 'a 1', 'no-mapping'],
+    ['with an unknown value', { labelMapping: mapping }, 'a{namespace="host-c"} 1', 'no-mapping'],
+    [
+      'with a value that only begins like it',
+      { labelMapping: mapping },
+      'a{namespace="host-"} 1',
+      'no-mapping',
+    ],
+    ['with a virtual name', { labelMapping: mapping }, 'a{namespace="team-a"} 1', 'no-mapping'],
+    ['of a name every object has', { labelMapping: mapping }, 'a{namespace="constructor"} 1', 'no-mapping'],
+    [
+      'with the mapped label twice',
+      { labelMapping: mapping },
+      'a{namespace="host-a",namespace="host-b"} 1',
+      'label-conflict',
+    ],
+    [
+      'with one label of two',
+      { labelMapping: { current: LabelMapping.of({ namespace: { x: 'y' }, pod: { x: 'y' } }) } },
+      'a{namespace="x"} 1',
+      'no-mapping',
+    ],
+    ['with the new name already', { renameLabels: { b: 'c' } }, 'a{b="1",c="2"} 1', 'label-conflict'],
+    ['with the new name already', { renameLabels: { b: 'c' } }, 'a{c="1",b="2"} 1', 'label-conflict'],
+  ])('a series %s is left out, and its header: %s', async (_what, rules, line, reason) => {
+    const { text, counts } = await filtered(`# TYPE a gauge\n${line}\n`, rules);
+    expect(text).toBe('');
+    expect(counts).toEqual({
+      kept: 0,
+      dropped: { 'metric-name': 0, duplicate: 0, 'no-mapping': 0, 'label-conflict': 0, [reason]: 1 },
+    });
+  });
+
+  it('leave no exemplar and no remark, which may hold the old names', async () => {
+    const body = 'a_total{namespace="host-a"} 1 2 # {namespace="host-b"} 1 2\n# EOF\n';
+    const rules = { labelMapping: mapping };
+    expect((await filtered(body, rules, 'openmetrics')).text).toBe(
+      'a_total{namespace="team-a"} 1 2\n# EOF\n',
+    );
+    const remarks = '# host-b\n# TYPE a gauge\n# host-b\n# HELP a h\na{namespace="host-a"} 1\n# host-b\n';
+    expect((await filtered(remarks, rules)).text).toBe(
+      '# TYPE a gauge\n# HELP a h\na{namespace="team-a"} 1\n',
+    );
+  });
+
+  it('of a mapping that changed are mapped by the new one', async () => {
+    const followed = { current: mapping.current };
+    const exposition = filteredExposition(
+      fixedExposition({ contentType: contentTypes.text, body: 'a{namespace="host-a"} 1\n' }),
+      { labelMapping: followed },
+    );
+    expect(await textOf(await exposition.render({ accept: '' }))).toBe('a{namespace="team-a"} 1\n');
+    followed.current = LabelMapping.of({ namespace: { 'host-b': 'team-b' } });
+    expect(await textOf(await exposition.render({ accept: '' }))).toBe('');
+  });
+});
+
+describe('series that become the same', () => {
+  it.each<[what: string, rules: FilteredExpositionOptions, body: string, left: string]>([
+    [
+      'by a dropped label',
+      { dropLabels: ['b'] },
+      'a{b="1"} 1\na{b="2"} 2\na{b="",c="1"} 3\na 4\n',
+      'a 1\na{c="1"} 3\n',
+    ],
+    [
+      'in another order',
+      { dropLabels: ['x'] },
+      'a{x="1",b="1",c="2"} 1\na{c="2",b="1",x="2"} 2\na{c="1",b="2"} 3\n',
+      'a{b="1",c="2"} 1\na{c="1",b="2"} 3\n',
+    ],
+    [
+      'by a mapping',
+      { labelMapping: { current: LabelMapping.of({ b: { '1': 'x', '2': 'x', '3': 'y' } }) } },
+      'a{b="1"} 1\na{b="2"} 2\na{b="3"} 3\n',
+      'a{b="x"} 1\na{b="y"} 3\n',
+    ],
+    ['by a new name', { renameLabels: { b: 'c' } }, 'a{c="1"} 1\na{b="1"} 2\n', 'a{c="1"} 1\n'],
+    ['not those of other names', { dropLabels: ['b'] }, 'a{b="1"} 1\nc{b="1"} 1\n', 'a 1\nc 1\n'],
+  ])('%s: the first is kept', async (_what, rules, body, left) => {
+    const { text, counts } = await filtered(body, rules);
+    expect(text).toBe(left);
+    expect(counts?.dropped.duplicate).toBe(body.split('\n').length - left.split('\n').length);
+  });
+
+  it('are found among 200,000', async () => {
+    const lines = Array.from({ length: 200_000 }, (_, at) => `a{b="${at % 2}",c="${at >> 1}"} 1\n`);
+    const { text, counts } = await filtered(lines.join(''), { dropLabels: ['b'] });
+    expect([counts?.kept, counts?.dropped.duplicate]).toEqual([100_000, 100_000]);
+    expect(new Set(text.split('\n')).size).toBe(100_001);
+  });
+
+  it('cannot hide in a second place of their metric, which is refused', async () => {
+    const body = '# TYPE a gauge\na{b="1"} 1\n# TYPE c gauge\nc 1\n# HELP a h\na{b="2"} 1\n';
+    await expect(filtered(body, { dropLabels: ['b'] })).rejects.toThrow(
+      'line 6: samples of one metric stand in two places ("a")',
+    );
+    expect((await filtered(body, {})).text).toBe(body);
+  });
+});
+
+describe('what is filtered of real expositions', () => {
+  it('is all of it, byte by byte, where nothing is left out', async () => {
+    const bytes = recordedShardMetrics();
+    const { text, rendered } = await filtered(bytes, { keepMetrics: ['*'], maxSeries: 15_602 });
+    expect(text === bytes.toString()).toBe(true);
+    expect(rendered.body).not.toBeInstanceOf(Uint8Array);
+  });
+
+  it.each([
+    ['text', Registry.PROMETHEUS_CONTENT_TYPE],
+    ['openmetrics', Registry.OPENMETRICS_CONTENT_TYPE],
+  ] as const)('of prom-client is, too: %s', async (_format, contentType) => {
+    const registry = new Registry<RegistryContentType>();
+    registry.setContentType(contentType);
+    new Counter({ name: 'c_total', help: 'h', registers: [registry] }).inc();
+    new Histogram({ name: 'h', help: 'h', registers: [registry] }).observe(1);
+    const rendered = await filteredExposition(registriesExposition({ registries: [registry] }), {
+      dropMetrics: ['nothing'],
+    }).render({ accept: contentType });
+    expect(await textOf(rendered)).toBe(await registry.metrics());
+    expect(rendered.body).toBeInstanceOf(Uint8Array);
+  });
+
+  const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
+  it.skipIf(!hasPromtool)('is no worse to promtool than before', async () => {
+    const lint = (text: string): readonly string[] =>
+      spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
+        .stderr.split('\n')
+        .sort();
+    const bytes = recordedShardMetrics();
+    const before = new Set(lint(bytes.toString()));
+    const { text } = await filtered(bytes, {
+      dropMetrics: ['*_bucket', 'go_*'],
+      dropLabels: ['group', 'version'],
+      renameLabels: { resource: 'kind_of_object' },
+    });
+    expect(text.length).toBeGreaterThan(100_000);
+    expect(lint(text).filter((line) => !before.has(line))).toEqual([]);
+  });
+});

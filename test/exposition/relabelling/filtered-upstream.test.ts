@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it } from 'vitest';
+import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
+import {
+  filteredExposition,
+  type FilteredExpositionOptions,
+} from '../../../src/exposition/relabelling/filtered-exposition.js';
+import { upstreamExposition, type UpstreamExposition } from '../../../src/exposition/upstream.js';
+import { beginScrape, listenFilter, scrape, type Listening } from '../upstream-servers.js';
+import { application, running, send, textFormat } from '../upstream-setting.js';
+
+const upstreams: UpstreamExposition[] = [];
+const results: string[] = [];
+afterEach(() => {
+  for (const upstream of upstreams.splice(0)) upstream.close();
+  results.splice(0);
+});
+
+async function filterBefore(
+  { port }: Listening,
+  options: FilteredExpositionOptions = {},
+): Promise<Listening> {
+  const upstream = upstreamExposition({ url: `http://127.0.0.1:${port}/metrics` });
+  upstreams.push(upstream);
+  const exposition = filteredExposition(upstream, {
+    ...options,
+    onScrape: (result) => results.push(result),
+  });
+  const listening = await listenFilter(exposition);
+  running.push(listening);
+  return listening;
+}
+
+const line = 'a{namespace="host-a",pod="p"} 1\n';
+const mapping = { current: LabelMapping.of({ namespace: { 'host-a': 'team-a' } }) };
+
+describe('an upstream that is filtered', () => {
+  it('is asked for what can be read, and answered in other names', async () => {
+    const asked: unknown[] = [];
+    const upstream = await application((request, response) => {
+      asked.push(request.headers['accept-encoding'], request.headers.accept);
+      send(`${line}a{namespace="host-b",pod="p"} 1\n`)(request, response);
+    });
+    const filter = await filterBefore(upstream, { labelMapping: mapping });
+    const answer = await scrape(filter, { 'Accept-Encoding': 'gzip', Accept: '*/*' });
+    expect([answer.status, answer.body.toString()]).toEqual([200, 'a{namespace="team-a",pod="p"} 1\n']);
+    expect(answer.headers['content-length']).toBe(String(answer.body.length));
+    expect(asked).toEqual(['identity', 'text/plain;version=0.0.4']);
+  });
+
+  it.each([
+    ['encoded all the same', send(gzipSync(line), { 'Content-Encoding': 'gzip' })],
+    ['protobuf', send(line, { 'Content-Type': 'application/vnd.google.protobuf' })],
+    ['malformed', send('a{namespace="host-a} 1\n')],
+    ['cut off', send('a{namespace="host-a"} 1')],
+  ])('is a 502 where it is %s', async (_what, answer) => {
+    const filter = await filterBefore(await application(answer), { labelMapping: mapping });
+    const { status, body } = await scrape(filter);
+    expect([status, body.toString()]).toEqual([502, expect.not.stringContaining('host-a')]);
+  });
+
+  it('breaks the transfer off where it is malformed later on', async () => {
+    const upstream = await application(send(`${line.repeat(10_000)}broken{\n`));
+    const answer = await beginScrape(await filterBefore(upstream));
+    expect(answer.statusCode).toBe(200);
+    await expect(once(answer.resume(), 'end')).rejects.toThrow('aborted');
+    expect(results).toEqual(['failure']);
+  });
+
+  it('is left alone when the scraper goes away', async () => {
+    const upstream = await application((_request, response) => {
+      response.writeHead(200, { 'Content-Type': textFormat });
+      response.write(line.repeat(100_000));
+    });
+    const answer = await beginScrape(await filterBefore(upstream));
+    answer.destroy();
+    await expect.poll(() => [results, upstream.open.size]).toEqual([['abandoned'], 0]);
+  });
+});
