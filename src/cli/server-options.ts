@@ -1,5 +1,4 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { Exposition } from '../exposition/exposition.js';
 import type { ReloadResult } from '../files/followed-files.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { Logger } from '../server/logger.js';
@@ -12,18 +11,15 @@ import { openAuthentication } from './authentication/authentication.js';
 import { authenticationEvents } from './authentication/authentication-events.js';
 import { authorizersOf, pathsAllowedToAll } from './authorization/authorization-flags.js';
 import { openWebhookAuthorizer } from './authorization/authorization-webhook-flags.js';
+import { openExpositions } from './exposition/exposition.js';
 import { FollowedFlagFiles } from './followed-flag-files.js';
 import { openFollowedPolicy } from './policy/followed-policy.js';
 import type { FlagValues } from './flags.js';
 import type { Opened } from './opened.js';
-import { OutageLog } from './outage-log.js';
 import { checkPolicyFlags } from './policy/policy-flags.js';
 import { namesPolicySource } from './policy/policy-source-flags.js';
-import { registriesOf } from './registries-flags.js';
-import { relabelledOf } from './relabelling-flags.js';
 import { reviewEvents } from './reviews/review-events.js';
-import { servingOf } from './serving-flags.js';
-import { expositionOf } from './upstream-flags.js';
+import { servingOf } from './serving/serving-flags.js';
 
 /** Reads all that the flags name, and leaves in `opened` what is followed from then on. @throws UsageError */
 export async function openServerOptions(
@@ -48,30 +44,10 @@ export async function openServerOptions(
     }),
   );
   const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
-  const own = (registries: readonly Registry[]): Exposition =>
-    registriesOf(values, registries, (failure) => {
-      telemetry.collectorFailure(failure);
-    });
-  const upstreamOutage = new OutageLog(logger, { failure: 'the upstream was not scraped' });
+  // A cache server of kcp knows no such path.
+  const slis = serverKind === 'shard' ? new Registry() : undefined;
   const files = opened.add(new FollowedFlagFiles(onReload));
-  const source = opened.add(
-    await expositionOf(values, own([registry]), files, (error) => {
-      upstreamOutage.failed(error.message);
-    }),
-  );
-  const filterOutage = new OutageLog(logger, {
-    failure: 'a scrape could not be filtered',
-    recovery: 'scrapes are filtered again',
-  });
-  const exposition = await relabelledOf(values, source.exposition, files, {
-    onScrape: (result, { dropped }) => {
-      telemetry.filteredScrape(result, dropped);
-      if (result === 'success') filterOutage.answered();
-    },
-    onFailure: ({ message }) => {
-      filterOutage.failed(message);
-    },
-  });
+  const expositions = await openExpositions(values, { registry, slis, telemetry, logger, files, opened });
   // A flag that cannot be read ends the start even where no policy needs it.
   authorizersOf(values);
   const webhook = await openWebhookAuthorizer(values, reviews, opened);
@@ -81,8 +57,6 @@ export async function openServerOptions(
   const policy = hasPolicy
     ? opened.add(await openFollowedPolicy(values, { registry, telemetry, requests, logger }))
     : undefined;
-  const slis = new Registry();
-  const onHealthResult = healthcheckMetrics(slis);
   if (isSelfSigned)
     logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
   if (authenticators.length === 0) {
@@ -93,11 +67,8 @@ export async function openServerOptions(
   return {
     ...serving,
     serverKind,
-    exposition,
-    // A cache server of kcp knows no such path.
-    otherExpositions:
-      serverKind === 'shard' ? new Map([...source.others, ['/metrics/slis', own([slis])]]) : source.others,
-    onHealthResult,
+    ...expositions,
+    ...(slis === undefined ? {} : { onHealthResult: healthcheckMetrics(slis) }),
     authenticators,
     anonymous,
     alwaysAllowPaths: pathsAllowedToAll(values),

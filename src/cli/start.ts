@@ -7,15 +7,13 @@ import { authorizationFlags } from './authorization/authorization-flags.js';
 import { authorizationWebhookFlags } from './authorization/authorization-webhook-flags.js';
 import { parseChoice } from './flag-values.js';
 import { valueOf, type Flag, type FlagValues } from './flags.js';
+import { expositionFlags } from './exposition/exposition.js';
 import { HeldBackLogger } from './held-back-logger.js';
 import { Opened } from './opened.js';
 import { policyKeepingFlags } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 import { openServerOptions } from './server-options.js';
-import { registriesFlags } from './registries-flags.js';
-import { relabellingFlags } from './relabelling-flags.js';
-import { servingFlags } from './serving-flags.js';
-import { upstreamFlags } from './upstream-flags.js';
+import { servingFlags } from './serving/serving-flags.js';
 import { UsageError } from './usage-error.js';
 
 const modes: readonly ServerKind[] = ['shard', 'cache-server'];
@@ -48,9 +46,7 @@ export function logLevelOf(values: FlagValues): (typeof logLevels)[number] {
 export const startFlags: readonly Flag[] = [
   mode,
   ...servingFlags,
-  ...upstreamFlags,
-  ...relabellingFlags,
-  ...registriesFlags,
+  ...expositionFlags,
   ...authenticationFlags,
   ...authorizationFlags,
   ...authorizationWebhookFlags,

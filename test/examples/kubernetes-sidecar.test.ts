@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { openApiClient } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
 import { startFlags } from '../../src/cli/start.js';
-import { upstreamFlags } from '../../src/cli/upstream-flags.js';
+import { upstreamFlags } from '../../src/cli/exposition/upstream-flags.js';
 import { upstreamExposition } from '../../src/exposition/upstream.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { listenFilter, scrape, type Listening } from '../exposition/upstream-servers.js';

@@ -1,19 +1,19 @@
 import { Registry } from 'prom-client';
 import { errorClass } from '../../authentication/error-class.js';
 import { finding, type Check, type Finding } from '../../diagnosis/finding.js';
-import { registriesExposition } from '../../exposition/registries.js';
 import type { ServerKind } from '../../paths/classify.js';
+import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { openAuthentication } from '../authentication/authentication.js';
 import { authorizersOf } from '../authorization/authorization-flags.js';
 import { openWebhookAuthorizer } from '../authorization/authorization-webhook-flags.js';
+import { openExpositions } from '../exposition/exposition.js';
 import { FollowedFlagFiles } from '../followed-flag-files.js';
 import { Opened } from '../opened.js';
-import { silentAuthenticationEvents, silentReviewEvents } from './silent-events.js';
+import { silentAuthenticationEvents, silentLogger, silentReviewEvents } from './silent-events.js';
 import type { FlagValues } from '../flags.js';
 import { checkPolicyFlags } from '../policy/policy-flags.js';
-import { servingOf } from '../serving-flags.js';
+import { servingOf } from '../serving/serving-flags.js';
 import { logLevelOf, serverKindOf } from '../start.js';
-import { expositionOf } from '../upstream-flags.js';
 import { UsageError } from '../usage-error.js';
 import { partnerOf, withoutFlags } from './given-flags.js';
 
@@ -70,7 +70,7 @@ const readers: readonly Reader[] = [
   logLevelOf,
   (values) => servingOf(values, true),
   readAuthenticationFlags,
-  readUpstreamFlags,
+  readExpositionFlags,
   (values) => authorizersOf(values),
   readAuthorizationWebhookFlags,
   checkPolicyFlags,
@@ -81,11 +81,14 @@ async function readAuthenticationFlags(values: FlagValues): Promise<void> {
   await open.close();
 }
 
-async function readUpstreamFlags(values: FlagValues): Promise<void> {
+async function readExpositionFlags(values: FlagValues): Promise<void> {
   const files = new FollowedFlagFiles();
-  const own = registriesExposition({ registries: [new Registry()] });
-  const nobodyAsks = (): void => undefined;
-  await expositionOf(values, own, files, nobodyAsks).finally(() => {
+  const opened = new Opened();
+  const registry = new Registry();
+  const telemetry = new FilterMetrics(registry);
+  const context = { registry, slis: undefined, telemetry, logger: silentLogger, files, opened };
+  await openExpositions(values, context).finally(async () => {
+    await opened.close();
     files.close();
   });
 }

@@ -1,3 +1,4 @@
+import type { Logger } from '../../server/logger.js';
 import type { AuthenticationEvents } from '../authentication/authentication-context.js';
 import type { ReviewEvents } from '../reviews/review-events.js';
 
@@ -15,3 +16,5 @@ export const silentAuthenticationEvents: AuthenticationEvents = {
   onKeyRefresh: nothing,
   review: silentReviewEvents.tokens,
 };
+
+export const silentLogger: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };

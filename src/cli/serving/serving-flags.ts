@@ -1,11 +1,11 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { SecureVersion } from 'node:tls';
-import { allowPaths } from '../http/allow-paths.js';
-import { httpsOptions, tlsCipherSuites, tlsVersions, type TlsOptions } from '../server/tls.js';
-import { parseChoice, parsePort, readFlagFile } from './flag-values.js';
-import { listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { UsageError, usageError } from './usage-error.js';
+import { allowPaths } from '../../http/allow-paths.js';
+import { httpsOptions, tlsCipherSuites, tlsVersions, type TlsOptions } from '../../server/tls.js';
+import { parseChoice, parsePort, readFlagFile } from '../flag-values.js';
+import { listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
+import { UsageError, usageError } from '../usage-error.js';
 
 const bindAddress: Flag = {
   name: '--bind-address',
@@ -168,7 +168,7 @@ function attempt<Value>(what: string, make: () => Value): Value {
 
 /** As Kubernetes' servers do where none is given; loaded here, since few need it. */
 async function selfSignedPair(): Promise<ServingPair> {
-  const { createSelfSignedCertificate } = await import('../pki/throwaway-pki.js');
+  const { createSelfSignedCertificate } = await import('../../pki/throwaway-pki.js');
   const { certificatePem, privateKeyPem } = await createSelfSignedCertificate({
     commonName: 'localhost',
     usage: 'serverAuth',

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { FollowedFlagFiles } from '../../src/cli/followed-flag-files.js';
-import { relabelledOf } from '../../src/cli/relabelling-flags.js';
-import { UsageError } from '../../src/cli/usage-error.js';
-import type { Exposition } from '../../src/exposition/exposition.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { FollowedFlagFiles } from '../../../src/cli/followed-flag-files.js';
+import { relabelledOf } from '../../../src/cli/exposition/relabelling-flags.js';
+import { UsageError } from '../../../src/cli/usage-error.js';
+import type { Exposition } from '../../../src/exposition/exposition.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 const text = `# HELP pods Pods.

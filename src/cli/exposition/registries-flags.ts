@@ -1,9 +1,9 @@
 import type { Registry } from 'prom-client';
-import type { Exposition } from '../exposition/exposition.js';
-import { registriesExposition, type CollectorFailure } from '../exposition/registries.js';
-import { parseDuration } from './flag-values.js';
-import { valueOf, type Flag, type FlagValues } from './flags.js';
-import { UsageError } from './usage-error.js';
+import type { Exposition } from '../../exposition/exposition.js';
+import { registriesExposition, type CollectorFailure } from '../../exposition/registries.js';
+import { parseDuration } from '../flag-values.js';
+import { valueOf, type Flag, type FlagValues } from '../flags.js';
+import { UsageError } from '../usage-error.js';
 
 const collectorTimeout: Flag = {
   name: '--collector-timeout',

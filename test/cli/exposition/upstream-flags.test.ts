@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { FollowedFlagFiles } from '../../src/cli/followed-flag-files.js';
-import { expositionOf, ownMetricsPath } from '../../src/cli/upstream-flags.js';
-import { UsageError } from '../../src/cli/usage-error.js';
-import type { Exposition } from '../../src/exposition/exposition.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { FollowedFlagFiles } from '../../../src/cli/followed-flag-files.js';
+import { expositionOf, ownMetricsPath } from '../../../src/cli/exposition/upstream-flags.js';
+import { UsageError } from '../../../src/cli/usage-error.js';
+import type { Exposition } from '../../../src/exposition/exposition.js';
+import { createAuthority } from '../../../src/pki/throwaway-pki.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 
 const own: Exposition = {
   contentType: () => 'text/plain',

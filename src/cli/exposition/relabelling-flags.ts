@@ -1,14 +1,14 @@
-import type { Exposition } from '../exposition/exposition.js';
-import { readLabelMapping } from '../exposition/relabelling/label-mapping-file.js';
-import type { LabelMapping } from '../exposition/relabelling/label-mapping.js';
+import type { Exposition } from '../../exposition/exposition.js';
+import { readLabelMapping } from '../../exposition/relabelling/label-mapping-file.js';
+import type { LabelMapping } from '../../exposition/relabelling/label-mapping.js';
 import {
   filteredExposition,
   type FilteredExpositionOptions,
-} from '../exposition/relabelling/filtered-exposition.js';
-import { RelabellingOptionError } from '../exposition/relabelling/relabelling-error.js';
-import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import type { FollowedFlagFiles } from './followed-flag-files.js';
-import { UsageError } from './usage-error.js';
+} from '../../exposition/relabelling/filtered-exposition.js';
+import { RelabellingOptionError } from '../../exposition/relabelling/relabelling-error.js';
+import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
+import type { FollowedFlagFiles } from '../followed-flag-files.js';
+import { UsageError } from '../usage-error.js';
 
 const keepMetrics: Flag = {
   name: '--keep-metrics',

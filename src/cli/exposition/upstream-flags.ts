@@ -1,14 +1,14 @@
 import { isIP } from 'node:net';
-import { authoritiesFault, certificateFault, privateKeyFault } from '../api-client/tls-material.js';
-import type { ClientCertificate } from '../api-client/tls-material.js';
-import type { Exposition } from '../exposition/exposition.js';
-import type { UpstreamError } from '../exposition/upstream-error.js';
-import { parseUpstreamUrl } from '../exposition/upstream-url.js';
-import { upstreamExposition } from '../exposition/upstream.js';
-import type { FileContent } from '../files/followed-files.js';
-import { valueOf, type Flag, type FlagValues } from './flags.js';
-import { ofOneFile, type FollowedFlagFiles } from './followed-flag-files.js';
-import { UsageError, usageError } from './usage-error.js';
+import { authoritiesFault, certificateFault, privateKeyFault } from '../../api-client/tls-material.js';
+import type { ClientCertificate } from '../../api-client/tls-material.js';
+import type { Exposition } from '../../exposition/exposition.js';
+import type { UpstreamError } from '../../exposition/upstream-error.js';
+import { parseUpstreamUrl } from '../../exposition/upstream-url.js';
+import { upstreamExposition } from '../../exposition/upstream.js';
+import type { FileContent } from '../../files/followed-files.js';
+import { valueOf, type Flag, type FlagValues } from '../flags.js';
+import { ofOneFile, type FollowedFlagFiles } from '../followed-flag-files.js';
+import { UsageError, usageError } from '../usage-error.js';
 
 const upstream: Flag = {
   name: '--upstream',
