@@ -12,6 +12,7 @@ import { authenticationEvents } from './authentication/authentication-events.js'
 import { authorizersOf, pathsAllowedToAll } from './authorization/authorization-flags.js';
 import { openWebhookAuthorizer } from './authorization/authorization-webhook-flags.js';
 import { openExpositions } from './exposition/exposition.js';
+import { servesSlis } from './exposition/slis-flags.js';
 import { FollowedFlagFiles } from './followed-flag-files.js';
 import { openFollowedPolicy } from './policy/followed-policy.js';
 import type { FlagValues } from './flags.js';
@@ -44,8 +45,7 @@ export async function openServerOptions(
     }),
   );
   const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
-  // A cache server of kcp knows no such path.
-  const slis = serverKind === 'shard' ? new Registry() : undefined;
+  const slis = servesSlis(values) ? new Registry() : undefined;
   const files = opened.add(new FollowedFlagFiles(onReload));
   const expositions = await openExpositions(values, { registry, slis, telemetry, logger, files, opened });
   // A flag that cannot be read ends the start even where no policy needs it.

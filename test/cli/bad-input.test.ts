@@ -471,6 +471,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--label-mapping-file={broken.yaml}', /^--label-mapping-file: .*broken\.yaml:\d+: /],
     ['--max-series=many', /^--max-series: "many" is no whole number$/],
     ['--collector-timeout=0s', /^--collector-timeout: "0s" is not between 1ms and 596h$/],
+    ['--component-slis=maybe', /^--component-slis: /],
     ['--collector-timeout=soon', /^--collector-timeout: "soon" is not a duration such as /],
   ];
 

@@ -88,8 +88,8 @@ describe('start', () => {
     policy.remove();
   });
 
-  it('serves the results of its health checks at /metrics/slis, to whoever may read that path', async () => {
-    const server = await startShard();
+  it('serves the results of its health checks at /metrics/slis where it is told to, to whoever may read that path', async () => {
+    const server = await startShard('--component-slis');
     await clientOf(server).request('/readyz');
     const masters = await clientOf(server, 'masters').request('/metrics/slis');
     expect(masters.body).toContain('kubernetes_healthcheck{name="shutdown",type="readyz"} 1\n');

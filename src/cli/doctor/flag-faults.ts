@@ -7,6 +7,7 @@ import { openAuthentication } from '../authentication/authentication.js';
 import { authorizersOf } from '../authorization/authorization-flags.js';
 import { openWebhookAuthorizer } from '../authorization/authorization-webhook-flags.js';
 import { openExpositions } from '../exposition/exposition.js';
+import { servesSlis } from '../exposition/slis-flags.js';
 import { FollowedFlagFiles } from '../followed-flag-files.js';
 import { Opened } from '../opened.js';
 import { silentAuthenticationEvents, silentLogger, silentReviewEvents } from './silent-events.js';
@@ -82,6 +83,7 @@ async function readAuthenticationFlags(values: FlagValues): Promise<void> {
 }
 
 async function readExpositionFlags(values: FlagValues): Promise<void> {
+  servesSlis(values);
   const files = new FollowedFlagFiles();
   const opened = new Opened();
   const registry = new Registry();

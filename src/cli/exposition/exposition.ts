@@ -8,10 +8,16 @@ import type { Opened } from '../opened.js';
 import { OutageLog } from '../outage-log.js';
 import { registriesFlags, registriesOf } from './registries-flags.js';
 import { relabelledOf, relabellingFlags } from './relabelling-flags.js';
+import { slisFlags } from './slis-flags.js';
 import { expositionOf, upstreamFlags } from './upstream-flags.js';
 
 /** What a scrape gets, and how. */
-export const expositionFlags: readonly Flag[] = [...upstreamFlags, ...relabellingFlags, ...registriesFlags];
+export const expositionFlags: readonly Flag[] = [
+  ...upstreamFlags,
+  ...relabellingFlags,
+  ...registriesFlags,
+  ...slisFlags,
+];
 
 export interface ExpositionContext {
   /** The metrics of this process. */
