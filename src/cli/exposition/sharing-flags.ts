@@ -1,0 +1,77 @@
+import type { Exposition } from '../../exposition/exposition.js';
+import { limitedExposition } from '../../exposition/sharing/limited-exposition.js';
+import { RenderingLimit, type RenderingPlaces } from '../../exposition/sharing/rendering-limit.js';
+import { sharedExposition, type ScrapeOrigin } from '../../exposition/sharing/shared-exposition.js';
+import { parseDuration } from '../flag-values.js';
+import { valueOf, type Flag, type FlagValues } from '../flags.js';
+import { UsageError } from '../usage-error.js';
+
+const maxScrapesInFlight: Flag = {
+  name: '--max-scrapes-in-flight',
+  value: 'count',
+  default: '3',
+  description:
+    'expositions that are rendered at once; scrapes that share one count as one, any beyond it are answered 503; 0: no bound',
+};
+const scrapeFreshness: Flag = {
+  name: '--scrape-freshness',
+  value: 'duration',
+  default: '0s',
+  description:
+    'for how long a finished exposition is served again to whoever asks for the same; 0s: scrapes share one only while it is rendered',
+};
+const scrapeWriteTimeout: Flag = {
+  name: '--scrape-write-timeout',
+  value: 'duration',
+  default: '30s',
+  description: 'how long a client may take nothing of an exposition that is being sent before it is cut',
+};
+
+/** What concurrent scrapes may cost. */
+export const sharingFlags: readonly Flag[] = [maxScrapesInFlight, scrapeFreshness, scrapeWriteTimeout];
+
+/** Of setTimeout. */
+const maxTimeoutMs = 2_147_483_647;
+
+export interface SharingEvents {
+  readonly onScrape: (origin: ScrapeOrigin) => void;
+  readonly onRefused: () => void;
+  /** Told how many renderings are under way. */
+  readonly onChange: (underWay: number) => void;
+}
+
+/**
+ * What is done to each exposition that is served: one bound for all of them together. `perUser`: whether an answer
+ * may depend on who scrapes; `places`: where they are granted, if not in this process.
+ *
+ * @throws UsageError naming the flag.
+ */
+export function sharingOf(
+  values: FlagValues,
+  { onScrape, onRefused, onChange }: SharingEvents,
+  perUser: boolean,
+  places: RenderingPlaces = new RenderingLimit({ max: maxScrapesInFlightOf(values), onRefused, onChange }),
+): (exposition: Exposition) => Exposition {
+  const freshnessMs = durationOf(values, scrapeFreshness, 0);
+  return (exposition) =>
+    sharedExposition(limitedExposition(exposition, places), { perUser, freshnessMs, onScrape });
+}
+
+/** 0: no bound. @throws UsageError naming the flag. */
+export function maxScrapesInFlightOf(values: FlagValues): number {
+  const text = valueOf(values, maxScrapesInFlight) ?? '';
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`${maxScrapesInFlight.name}: ${JSON.stringify(text)} is no whole number`);
+}
+
+/** @throws UsageError naming the flag. */
+export function scrapeWriteTimeoutOf(values: FlagValues): number {
+  return durationOf(values, scrapeWriteTimeout, 1);
+}
+
+function durationOf(values: FlagValues, flag: Flag, leastMs: 0 | 1): number {
+  const text = valueOf(values, flag) ?? '';
+  const milliseconds = parseDuration(flag.name, text);
+  if (milliseconds >= leastMs && milliseconds <= maxTimeoutMs) return milliseconds;
+  throw new UsageError(`${flag.name}: ${JSON.stringify(text)} is not between ${leastMs}ms and 596h`);
+}

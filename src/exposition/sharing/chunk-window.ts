@@ -1,0 +1,91 @@
+/** What a chunk costs beside its bytes: a body in very small ones must not cost more than it seems. */
+const chunkOverheadBytes = 128;
+
+/**
+ * Chunks that somebody may still need, and how many stand before each. A position is the number of the chunk that
+ * whoever stands there reads next.
+ */
+export class ChunkWindow {
+  readonly #chunks: Uint8Array[] = [];
+  /** By position, from the first that is kept to the one behind the last chunk. */
+  readonly #standing = [0];
+  #first = 0;
+  #heldBytes = 0;
+  #isWhole = true;
+
+  /** All that is kept, with what it costs beside its bytes. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Whether all chunks from the very first are kept. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** The position of the first chunk that is kept. */
+  get first(): number {
+    return this.#first;
+  }
+
+  get chunks(): readonly Uint8Array[] {
+    return this.#chunks;
+  }
+
+  append(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#standing.push(0);
+    this.#heldBytes += costOf(chunk);
+  }
+
+  /** Undefined behind the last. */
+  at(position: number): Uint8Array | undefined {
+    return this.#chunks[position - this.#first];
+  }
+
+  /** Somebody comes to stand at the very beginning. */
+  enter(): void {
+    this.#change(0, 1);
+  }
+
+  advance(from: number): void {
+    this.#change(from + 1, 1);
+    this.leave(from);
+  }
+
+  leave(position: number): void {
+    this.#change(position, -1);
+    this.#drop();
+  }
+
+  /** From now on chunks are dropped that all have read; nobody enters any more. */
+  dropRead(): void {
+    this.#isWhole = false;
+    this.#drop();
+  }
+
+  clear(): void {
+    this.#isWhole = false;
+    this.#chunks.length = 0;
+    this.#heldBytes = 0;
+  }
+
+  #change(position: number, by: number): void {
+    const at = position - this.#first;
+    this.#standing[at] = (this.#standing[at] ?? 0) + by;
+  }
+
+  #drop(): void {
+    if (this.#isWhole) return;
+    while (this.#standing[0] === 0 && this.#chunks.length > 0) {
+      const chunk = this.#chunks.shift();
+      this.#standing.shift();
+      this.#first += 1;
+      if (chunk !== undefined) this.#heldBytes -= costOf(chunk);
+    }
+  }
+}
+
+function costOf(chunk: Uint8Array): number {
+  return chunk.byteLength + chunkOverheadBytes;
+}

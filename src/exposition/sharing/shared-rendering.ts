@@ -1,0 +1,135 @@
+import type { RenderedExposition, StreamedExposition } from '../exposition.js';
+import { abandonRendered } from './body-source.js';
+import { isStreamed } from './rendered-body.js';
+import { SharedBody } from './shared-body.js';
+
+export interface SharedRenderingOptions {
+  readonly windowBytes: number;
+  readonly laggardTimeoutMs: number;
+  /** Told once that nobody can join any more, since it has ended, failed or was left by all. */
+  readonly onOver: () => void;
+  /** Told of what can be served again as a whole. */
+  readonly onFinished: (rendered: RenderedExposition, chunks: readonly Uint8Array[]) => void;
+}
+
+interface Member {
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (rendered: RenderedExposition) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** While its readers set its pace, a rendering is not joined for longer than this (ms): it would be too old. */
+const maxReadingAgeMs = 10_000;
+
+/** One rendering for all who join while it is under way. It is aborted when the last of them is gone. */
+export class SharedRendering {
+  readonly #options: SharedRenderingOptions;
+  readonly #abort = new AbortController();
+  /** Those who wait for it to begin. */
+  readonly #members = new Set<Member>();
+  #streaming:
+    { readonly rendered: StreamedExposition; readonly body: SharedBody; readonly since: number } | undefined;
+  #isOver = false;
+
+  /** Begins; `render` must not throw. Join at once: nobody else keeps it going. */
+  constructor(render: (signal: AbortSignal) => Promise<RenderedExposition>, options: SharedRenderingOptions) {
+    this.#options = options;
+    render(this.#abort.signal).then(
+      (rendered) => {
+        this.#begun(rendered);
+      },
+      (error: unknown) => {
+        if (this.#isOver) return;
+        this.#over();
+        for (const { reject } of this.#membersLeaving()) reject(error);
+      },
+    );
+  }
+
+  get isJoinable(): boolean {
+    if (this.#isOver) return false;
+    if (this.#streaming === undefined) return true;
+    const { body, since } = this.#streaming;
+    return body.isJoinable && performance.now() - since < maxReadingAgeMs;
+  }
+
+  /** Only while it is joinable. Rejects with the signal's reason where that fires before the rendering begins. */
+  join(signal: AbortSignal | undefined): Promise<RenderedExposition> {
+    if (this.#streaming !== undefined) {
+      const { rendered, body } = this.#streaming;
+      return Promise.resolve({ ...rendered, body: body.enter(signal) });
+    }
+    return new Promise((resolve, reject) => {
+      let isListening = false;
+      const leave = (): void => {
+        this.#members.delete(member);
+        reject(signal?.reason as Error);
+        if (this.#members.size === 0) this.#abandon();
+      };
+      const settled = <Result>(settle: (result: Result) => void) => {
+        return (result: Result): void => {
+          if (isListening) signal?.removeEventListener('abort', leave);
+          settle(result);
+        };
+      };
+      const member: Member = { signal, resolve: settled(resolve), reject: settled(reject) };
+      this.#members.add(member);
+      if (signal === undefined) return;
+      // Most renderings are there within this turn, and cost less than to listen.
+      setImmediate(() => {
+        if (!this.#members.has(member)) return;
+        if (signal.aborted) leave();
+        else signal.addEventListener('abort', leave);
+        isListening = true;
+      });
+    });
+  }
+
+  #begun(rendered: RenderedExposition): void {
+    if (this.#isOver) {
+      if (isStreamed(rendered)) abandonRendered(rendered);
+      return;
+    }
+    if (!isStreamed(rendered)) {
+      const bytes = typeof rendered.body === 'string' ? Buffer.from(rendered.body) : rendered.body;
+      const whole = { ...rendered, body: bytes };
+      this.#over();
+      this.#options.onFinished(whole, [bytes]);
+      for (const { resolve } of this.#membersLeaving()) resolve(whole);
+      return;
+    }
+    const { windowBytes, laggardTimeoutMs, onFinished } = this.#options;
+    const body = new SharedBody(rendered.body, {
+      windowBytes,
+      laggardTimeoutMs,
+      onOver: (result, chunks) => {
+        this.#over();
+        if (result === 'left') this.#abort.abort();
+        else if (chunks !== undefined) onFinished(rendered, chunks);
+      },
+    });
+    this.#streaming = { rendered, body, since: performance.now() };
+    // All enter before any of them reads.
+    for (const { signal, resolve } of this.#membersLeaving()) {
+      resolve({ ...rendered, body: body.enter(signal) });
+    }
+    if ((rendered.contentLength ?? 0) > windowBytes) body.closeToOthers();
+  }
+
+  #membersLeaving(): readonly Member[] {
+    const members = [...this.#members];
+    this.#members.clear();
+    return members;
+  }
+
+  #abandon(): void {
+    if (this.#isOver) return;
+    this.#over();
+    this.#abort.abort();
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.#options.onOver();
+  }
+}

@@ -1,0 +1,145 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import type { Exposition } from '../../../src/exposition/exposition.js';
+import { limitedExposition } from '../../../src/exposition/sharing/limited-exposition.js';
+import { RenderingLimit, type RenderingPlaces } from '../../../src/exposition/sharing/rendering-limit.js';
+import { sharedExposition } from '../../../src/exposition/sharing/shared-exposition.js';
+import { contentType, renderingOf, scriptedExposition, settled } from './scripted-source.js';
+
+const request = { accept: '' };
+const refusal = {
+  code: 'ERR_TOO_MANY_SCRAPES',
+  message: 'limit of concurrent scrapes reached (1), try again later',
+  retryAfterSeconds: 1,
+};
+
+function setting() {
+  const source = scriptedExposition();
+  const told: (number | 'refused')[] = [];
+  const limit = new RenderingLimit({
+    max: 1,
+    onChange: (underWay) => told.push(underWay),
+    onRefused: () => told.push('refused'),
+  });
+  return { source, told, limit, exposition: limitedExposition(source, limit) };
+}
+
+describe('a bound of renderings', () => {
+  it('refuses what is beyond it, and counts', async () => {
+    const { source, told, exposition } = setting();
+    const first = exposition.render(request);
+    await expect(exposition.render(request)).rejects.toMatchObject(refusal);
+    renderingOf(source).whole('a 1\n');
+    expect((await first).body).toBe('a 1\n');
+    void exposition.render(request);
+    expect([source.renderings.length, told]).toEqual([2, [1, 'refused', 0, 1]]);
+  });
+
+  it.each<[string, (body: AsyncIterator<Uint8Array>) => Promise<unknown>]>([
+    ['is read to the end', (body) => body.next().then(() => body.next())],
+    [
+      'fails',
+      async (body) => {
+        await body.next();
+        await expect(body.next()).rejects.toThrow('no');
+      },
+    ],
+    ['is abandoned before it is read', async (body) => body.return?.()],
+    ['is abandoned twice', async (body) => [await body.return?.(), await body.return?.()]],
+    ['is abandoned while it is read', (body) => body.next().then(() => body.return?.())],
+  ])('counts a rendering until its body %s', async (how, end) => {
+    const { source, limit, told, exposition } = setting();
+    const scrape = exposition.render(request);
+    const { begin, body } = renderingOf(source);
+    begin();
+    body.script(Buffer.from('a 1\n'), how === 'fails' ? new Error('no') : 'end');
+    const rendered = await scrape;
+    expect(limit.underWay).toBe(1);
+    await end((rendered.body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]());
+    expect([limit.underWay, told]).toEqual([0, [1, 0]]);
+  });
+
+  it.each(['rejects', 'throws'])('counts no rendering that %s', async (how) => {
+    const limit = new RenderingLimit({ max: 1 });
+    const render = (): Promise<never> => {
+      if (how === 'throws') throw new RangeError('no');
+      return Promise.reject(new RangeError('no'));
+    };
+    const exposition = limitedExposition({ contentType: () => contentType, render }, limit);
+    await expect(exposition.render(request)).rejects.toThrow('no');
+    expect(limit.underWay).toBe(0);
+  });
+
+  it('counts a Node stream until it is destroyed, read or not', async () => {
+    const limit = new RenderingLimit({ max: 1 });
+    const body = new Readable({ read: () => undefined });
+    const source: Exposition = {
+      contentType: () => contentType,
+      render: () => Promise.resolve({ contentType, body: body as AsyncIterable<Uint8Array> }),
+    };
+    const rendered = await limitedExposition(source, limit).render(request);
+    await (rendered.body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]().return?.();
+    expect([limit.underWay, body.destroyed]).toEqual([0, true]);
+  });
+
+  it('counts scrapes that share a rendering as one', async () => {
+    const { source, limit, exposition } = setting();
+    const shared = sharedExposition(exposition);
+    const scrapes = [shared.render(request), shared.render(request)];
+    await settled();
+    expect([limit.underWay, source.renderings.length]).toEqual([1, 1]);
+    await expect(shared.render({ accept: 'another' })).rejects.toMatchObject(refusal);
+    renderingOf(source).whole('a 1\n');
+    await Promise.all(scrapes);
+    expect(limit.underWay).toBe(0);
+  });
+
+  it('counts a rendering that goes on although its scraper is gone', async () => {
+    const { source, limit, exposition } = setting();
+    const leaving = new AbortController();
+    const shared = sharedExposition(exposition);
+    const scrape = shared.render({ ...request, signal: leaving.signal });
+    leaving.abort();
+    await expect(scrape).rejects.toThrow('aborted');
+    await expect(shared.render(request)).rejects.toMatchObject(refusal);
+    renderingOf(source).begin();
+    await settled();
+    expect(limit.underWay).toBe(0);
+  });
+
+  it('is none where it is 0', async () => {
+    const source = scriptedExposition();
+    const exposition = limitedExposition(source, new RenderingLimit({ max: 0 }));
+    for (let scrape = 0; scrape < 50; scrape += 1) void exposition.render(request);
+    await settled();
+    expect(source.renderings).toHaveLength(50);
+  });
+
+  it('is 3 unless said otherwise', () => {
+    expect(new RenderingLimit().max).toBe(3);
+  });
+
+  it.each([-1, 1.5, NaN, Infinity])('cannot be %j', (max) => {
+    expect(() => new RenderingLimit({ max })).toThrow(
+      expect.objectContaining({ code: 'ERR_SHARING_OPTION' }),
+    );
+  });
+
+  it('may be kept by somebody who has to be asked; a place that comes too late is given back', async () => {
+    let places = 0;
+    const leaving = new AbortController();
+    const asked: RenderingPlaces = {
+      max: 1,
+      enter: () => {
+        places += 1;
+        return Promise.resolve(() => (places -= 1));
+      },
+    };
+    const source = scriptedExposition();
+    const exposition = limitedExposition(source, asked);
+    const scrape = exposition.render({ ...request, signal: leaving.signal });
+    leaving.abort();
+    await expect(scrape).rejects.toThrow('aborted');
+    expect([places, source.renderings.length]).toEqual([0, 0]);
+  });
+});
