@@ -1,68 +1,65 @@
-import { isIP } from 'node:net';
-import { authoritiesFault, certificateFault, privateKeyFault } from '../../api-client/tls-material.js';
-import type { ClientCertificate } from '../../api-client/tls-material.js';
 import type { Exposition } from '../../exposition/exposition.js';
+import type { LeftOut, MemberFailure } from '../../exposition/merging/member.js';
+import { mergedExposition } from '../../exposition/merging/merged-exposition.js';
+import { labelNameFault } from '../../exposition/relabelling/label-name.js';
 import type { UpstreamError } from '../../exposition/upstream-error.js';
-import { parseUpstreamUrl } from '../../exposition/upstream-url.js';
-import { upstreamExposition } from '../../exposition/upstream.js';
-import type { FileContent } from '../../files/followed-files.js';
-import { valueOf, type Flag, type FlagValues } from '../flags.js';
-import { ofOneFile, type FollowedFlagFiles } from '../followed-flag-files.js';
-import { UsageError, usageError } from '../usage-error.js';
+import { upstreamExposition, type UpstreamExposition } from '../../exposition/upstream.js';
+import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
+import type { FollowedFlagFiles } from '../followed-flag-files.js';
+import { UsageError } from '../usage-error.js';
+import { identityHeadersOf } from './identity-header-flags.js';
+import { isHttps, upstreamPathsOf, upstreamsOf, type Upstreams } from './upstream-targets.js';
+import { upstreamTlsFlags, upstreamTlsOf } from './upstream-tls-flags.js';
 
 const upstream: Flag = {
   name: '--upstream',
   value: 'URL',
+  isList: true,
   description:
-    "http or https URL of the exposition that /metrics serves in place of this process' own, which is then at /metrics/filter; without a path, /metrics of it",
+    "http or https URL of the exposition that /metrics serves in place of this process' own, which is then at /metrics/filter; without a path, /metrics of it; name=URL, of which there may be several: their expositions are merged",
 };
-const upstreamCaFile: Flag = {
-  name: '--upstream-ca-file',
-  value: 'file',
+const upstreamLabel: Flag = {
+  name: '--upstream-label',
+  value: 'label',
+  default: 'upstream',
+  description: 'label of merged series that holds the name of their upstream; empty: none is added',
+};
+const upstreamPath: Flag = {
+  name: '--upstream-path',
+  value: 'path=URL',
+  isList: true,
   description:
-    'PEM bundle of the authorities of the https upstream; without it, those that Node.js trusts; reloaded on change',
-};
-const upstreamClientCertFile: Flag = {
-  name: '--upstream-client-cert-file',
-  value: 'file',
-  description: 'PEM client certificate for the https upstream, intermediates behind it; reloaded on change',
-};
-const upstreamClientKeyFile: Flag = {
-  name: '--upstream-client-key-file',
-  value: 'file',
-  description: 'PEM private key of --upstream-client-cert-file; reloaded on change',
-};
-const upstreamServerName: Flag = {
-  name: '--upstream-server-name',
-  value: 'name',
-  description:
-    "DNS name or IP address that the https upstream's certificate must be for; without it, the URL's host",
+    'paths below /metrics/ that serve an exposition each, as http or https URLs: /metrics/app=http://127.0.0.1:8080; RBAC grants each by its own path',
 };
 
 /** Whose metrics are guarded, where they are not this process' own. */
-export const upstreamFlags: readonly Flag[] = [
-  upstream,
-  upstreamCaFile,
-  upstreamClientCertFile,
-  upstreamClientKeyFile,
-  upstreamServerName,
-];
+export const upstreamFlags: readonly Flag[] = [upstream, upstreamLabel, upstreamPath, ...upstreamTlsFlags];
 
 /** Where the filter's own metrics are while `/metrics` serves an upstream's. */
 export const ownMetricsPath = '/metrics/filter';
+/** Served by this process itself, now or with other flags. */
+const takenPaths: ReadonlySet<string> = new Set([ownMetricsPath, '/metrics/slis']);
 
 export interface ServedExpositions {
   /** What `/metrics` serves. */
   readonly exposition: Exposition;
   /** By the path below `/metrics`; RBAC grants each by its own path. */
   readonly others: ReadonlyMap<string, Exposition>;
-  /** Closes the connections to the upstream. */
+  /** Closes the connections to the upstreams. */
   readonly close: () => void;
 }
 
+export interface UpstreamEvents {
+  /** `upstream` is the path that serves it. */
+  readonly onFailure: (upstream: string, error: UpstreamError) => void;
+  /** Of one upstream of several. */
+  readonly onMemberFailure: (failure: MemberFailure) => void;
+  readonly onLeftOut: (leftOut: LeftOut) => void;
+}
+
 /**
- * What is served where: `own` at `/metrics`, or beside an upstream's. Nothing is asked of the upstream yet: it may
- * start later than its guard.
+ * What is served where: `own` at `/metrics`, or beside upstreams'. Nothing is asked of the upstreams yet: they may
+ * start later than their guard.
  *
  * @throws UsageError naming the flag.
  */
@@ -70,100 +67,85 @@ export async function expositionOf(
   values: FlagValues,
   own: Exposition,
   files: FollowedFlagFiles,
-  onFailure: (error: UpstreamError) => void,
+  events: UpstreamEvents,
 ): Promise<ServedExpositions> {
-  const url = upstreamUrlOf(values);
-  if (url === undefined) return { exposition: own, others: new Map(), close: () => undefined };
-  const authorities = await authoritiesOf(values, files);
-  const clientCertificate = await clientCertificateOf(values, files);
-  const exposition = upstreamExposition({
-    url,
-    get ca() {
-      return authorities?.current;
-    },
-    get clientCertificate() {
-      return clientCertificate?.current;
-    },
-    serverName: serverNameOf(values),
-    onFailure,
-  });
-  return {
-    exposition,
-    others: new Map([[ownMetricsPath, own]]),
-    close: () => {
-      exposition.close();
-    },
+  const upstreams = upstreamsOf(values, upstream);
+  const paths = upstreamPathsOf(values, upstreamPath, takenPaths);
+  const label = labelOf(values, upstreams);
+  const urls = [...urlsOf(upstreams), ...paths.values()];
+  refuseUselessTlsFlags(values, urls);
+  const tls = await upstreamTlsOf(values, files);
+  const identityHeaders = identityHeadersOf(values, urls, tls.clientCertificate !== undefined);
+  const opened: UpstreamExposition[] = [];
+  const open = (url: string, onFailure: (error: UpstreamError) => void): Exposition => {
+    const exposition = upstreamExposition({
+      url,
+      get ca() {
+        return tls.ca;
+      },
+      get clientCertificate() {
+        return tls.clientCertificate;
+      },
+      serverName: tls.serverName,
+      ...(identityHeaders === undefined ? {} : { identityHeaders }),
+      onFailure,
+    });
+    opened.push(exposition);
+    return exposition;
   };
-}
-
-/** Undefined without an upstream; then the flags that say more of it have nothing to say either. */
-function upstreamUrlOf(values: FlagValues): string | undefined {
-  const url = valueOf(values, upstream);
-  const [first] = upstreamFlags.slice(1).filter((flag) => valueOf(values, flag) !== undefined);
-  if (url === undefined) {
-    if (first !== undefined) throw new UsageError(`${first.name}: needs ${upstream.name}`);
-    return undefined;
-  }
-  let protocol: string;
-  try {
-    ({ protocol } = parseUpstreamUrl(url));
-  } catch (error) {
-    throw usageError(upstream.name, error);
-  }
-  if (protocol === 'http:' && first !== undefined) {
-    throw new UsageError(`${first.name}: needs an https ${upstream.name}`);
-  }
-  return url;
-}
-
-async function authoritiesOf(
-  values: FlagValues,
-  files: FollowedFlagFiles,
-): Promise<{ readonly current: string } | undefined> {
-  const file = valueOf(values, upstreamCaFile);
-  if (file === undefined) return undefined;
-  return files.open(
-    upstreamCaFile,
-    [file],
-    ofOneFile((text, name) => usable(text, name, authoritiesFault(text))),
-  );
-}
-
-async function clientCertificateOf(
-  values: FlagValues,
-  files: FollowedFlagFiles,
-): Promise<{ readonly current: ClientCertificate } | undefined> {
-  const certificateFile = valueOf(values, upstreamClientCertFile);
-  const keyFile = valueOf(values, upstreamClientKeyFile);
-  if (certificateFile === undefined && keyFile === undefined) return undefined;
-  if (certificateFile === undefined) {
-    throw new UsageError(`${upstreamClientCertFile.name}: missing beside ${upstreamClientKeyFile.name}`);
-  }
-  if (keyFile === undefined) {
-    throw new UsageError(`${upstreamClientKeyFile.name}: missing beside ${upstreamClientCertFile.name}`);
-  }
-  // Together: a certificate without its own key is of no use.
-  return files.open(upstreamClientCertFile, [certificateFile, keyFile], clientCertificateIn);
-}
-
-function clientCertificateIn([certificate, key]: readonly FileContent[]): ClientCertificate {
-  if (certificate === undefined || key === undefined) throw new RangeError('two files are needed');
-  const pem = certificate.bytes.toString('utf8');
-  const keyPem = key.bytes.toString('utf8');
-  usable(pem, certificate.file, certificateFault(pem));
-  return {
-    certificate: pem,
-    privateKey: usable(keyPem, `${upstreamClientKeyFile.name} ${key.file}`, privateKeyFault(pem, keyPem)),
+  const passedOn = (path: string, url: string): Exposition =>
+    open(url, (error) => {
+      events.onFailure(path, error);
+    });
+  const others = new Map([...paths].map(([path, url]) => [path, passedOn(path, url)]));
+  if (upstreams.kind !== 'none') others.set(ownMetricsPath, own);
+  const close = (): void => {
+    for (const exposition of opened) exposition.close();
   };
+  switch (upstreams.kind) {
+    case 'none':
+      return { exposition: own, others, close };
+    case 'passed-on':
+      return { exposition: passedOn('/metrics', upstreams.url), others, close };
+    case 'merged': {
+      const members = [...upstreams.urls].map(([name, url]) => ({
+        name,
+        // The merging exposition tells of it.
+        exposition: open(url, () => undefined),
+        ...(label === '' ? {} : { labels: { [label]: name } }),
+      }));
+      const { onMemberFailure: onFailure, onLeftOut } = events;
+      return { exposition: mergedExposition({ members, onFailure, onLeftOut }), others, close };
+    }
+  }
 }
 
-function usable(pem: string, name: string, fault: string | undefined): string {
-  if (fault !== undefined) throw new Error(`${name} ${fault}`);
-  return pem;
+function urlsOf(upstreams: Upstreams): Iterable<string> {
+  switch (upstreams.kind) {
+    case 'none':
+      return [];
+    case 'passed-on':
+      return [upstreams.url];
+    case 'merged':
+      return upstreams.urls.values();
+  }
 }
 
-function serverNameOf(values: FlagValues): string | undefined {
-  const name = valueOf(values, upstreamServerName);
-  if (name === undefined || isIP(name) !== 0 || /^[A-Za-z0-9_.-]+$/.test(name)) return name;
-  throw new UsageError(`${upstreamServerName.name}: ${JSON.stringify(name)} is no host name`);
+/** Empty where none is added. */
+function labelOf(values: FlagValues, { kind }: Upstreams): string {
+  if (isGiven(values, upstreamLabel) && kind !== 'merged') {
+    throw new UsageError(`${upstreamLabel.name}: needs an ${upstream.name} with a name: name=URL`);
+  }
+  const label = valueOf(values, upstreamLabel) ?? '';
+  const fault = label === '' ? undefined : labelNameFault(label);
+  if (fault !== undefined) throw new UsageError(`${upstreamLabel.name}: ${fault}`);
+  return label;
+}
+
+/** Without an https upstream they have nothing to say. */
+function refuseUselessTlsFlags(values: FlagValues, urls: readonly string[]): void {
+  const given = upstreamTlsFlags.find((flag) => isGiven(values, flag));
+  if (given === undefined || urls.some(isHttps)) return;
+  const what = urls.length === 0 ? upstream.name : `an https ${upstream.name}`;
+  throw new UsageError(`${given.name}: needs ${what}`);
 }

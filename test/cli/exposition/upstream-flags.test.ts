@@ -1,6 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FollowedFlagFiles } from '../../../src/cli/followed-flag-files.js';
-import { expositionOf, ownMetricsPath } from '../../../src/cli/exposition/upstream-flags.js';
+import {
+  expositionOf,
+  ownMetricsPath,
+  type UpstreamEvents,
+} from '../../../src/cli/exposition/upstream-flags.js';
 import { UsageError } from '../../../src/cli/usage-error.js';
 import type { Exposition } from '../../../src/exposition/exposition.js';
 import { createAuthority } from '../../../src/pki/throwaway-pki.js';
@@ -36,14 +40,25 @@ afterAll(() => {
   directory.remove();
 });
 
+const events: UpstreamEvents = {
+  onFailure: () => undefined,
+  onMemberFailure: () => undefined,
+  onLeftOut: () => undefined,
+};
+/** Flags with lists, whose values the command line separates at every comma. */
+const lists: readonly string[] = ['upstream', 'upstreamPath'];
+
 /** As the command line has them; capitals stand for files. */
 function expositionFor(flags: Readonly<Record<string, string>>) {
   const followed = new FollowedFlagFiles();
   files.push(followed);
   const values = Object.fromEntries(
-    Object.entries(flags).map(([name, value]) => [name, paths[value] ?? value]),
+    Object.entries(flags).map(([name, value]) => [
+      name,
+      lists.includes(name) ? value.split(',') : (paths[value] ?? value),
+    ]),
   );
-  return expositionOf(values, own, followed, () => undefined);
+  return expositionOf(values, own, followed, events);
 }
 
 const https = { upstream: 'https://127.0.0.1:8443/metrics' };
@@ -65,6 +80,20 @@ describe('the exposition of the flags', () => {
     const { exposition, others, close } = await expositionFor(flags);
     expect(exposition).not.toBe(own);
     expect([...others]).toEqual([[ownMetricsPath, own]]);
+    close();
+  });
+
+  it.each([
+    [{ upstreamPath: '/metrics/app=http://127.0.0.1:8080' }, ['/metrics/app']],
+    [{ upstreamPath: '/metrics/app/v1=https://h/?a=b,c', upstreamCaFile: 'CA' }, ['/metrics/app/v1']],
+    [
+      { upstream: 'a=http://h', upstreamPath: '/metrics/a=http://h,/metrics/b=http://h' },
+      ['/metrics/a', '/metrics/b', ownMetricsPath],
+    ],
+  ])('%j: has paths of their own', async (flags, served) => {
+    const { exposition, others, close } = await expositionFor(flags);
+    expect([...others.keys()]).toEqual(served);
+    expect(exposition === own).toBe(!('upstream' in flags));
     close();
   });
 
@@ -95,6 +124,37 @@ describe('the exposition of the flags', () => {
     [
       { ...https, upstreamClientCertFile: 'CERT', upstreamClientKeyFile: 'TEXT' },
       /--upstream-client-key-file .*text holds no PEM private key/,
+    ],
+    [{ upstream: 'http://a,http://b' }, /^--upstream: several need a name each, such as app=http/],
+    [{ upstream: 'a=http://a,http://b' }, /^--upstream: several need a name each/],
+    [{ upstream: 'a=http://a,a=http://b' }, /^--upstream: the name "a" stands there twice$/],
+    [{ upstream: 'a=http://a,b=ftp://secret' }, /^--upstream: must be an http or https URL/],
+    [{ upstream: 'a=http://a,b=127.0.0.1:80' }, /^--upstream: a comma in a URL's host or path/],
+    [{ upstream: 'a=http://a/metrics,b=secret' }, /^--upstream: a comma in a URL's host or path/],
+    [{ upstream: 'a=' }, /^--upstream: must be an http or https URL/],
+    [{ upstream: '=http://a' }, /^--upstream: a name must be 1 to 63 of A-Z/],
+    [{ upstream: 'se cret=http://a' }, /^--upstream: a name must be 1 to 63 of A-Z/],
+    [{ upstream: 'a=http://user:secret@b' }, /^--upstream: must not hold credentials$/],
+    [{ upstream: 'a=http://a', upstreamCaFile: 'CA' }, /^--upstream-ca-file: needs an https --upstream$/],
+    [{ upstreamLabel: 'shard' }, /^--upstream-label: needs an --upstream with a name: name=URL$/],
+    [{ upstream: 'http://a', upstreamLabel: '' }, /^--upstream-label: needs an --upstream with a name/],
+    [{ upstream: 'a=http://a', upstreamLabel: 'a-b' }, /^--upstream-label: "a-b" is no label name$/],
+    [{ upstream: 'a=http://a', upstreamLabel: 'le' }, /^--upstream-label: "le" belongs to histograms/],
+    [{ upstreamPath: 'http://a' }, /^--upstream-path: must be a path below \/metrics\/ and a URL/],
+    [{ upstreamPath: '/metrics=http://a' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '/metrics/=http://a' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '/metrics/../x=http://a' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '/metrics/a%2fb=http://a' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '/metrics/a/=http://a' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '/metrics/a?x=http://a' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '/metrics/a' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '' }, /^--upstream-path: must be a path below/],
+    [{ upstreamPath: '/metrics/a=secret' }, /^--upstream-path: must be an http or https URL/],
+    [{ upstreamPath: '/metrics/slis=http://a' }, /^--upstream-path: \/metrics\/slis is served by this/],
+    [{ upstreamPath: '/metrics/filter=http://a' }, /^--upstream-path: \/metrics\/filter is served by this/],
+    [
+      { upstreamPath: '/metrics/a=http://a,/metrics/a=http://b' },
+      /^--upstream-path: \/metrics\/a stands there twice$/,
     ],
     [{ ...https, upstreamServerName: 'a b' }, /^--upstream-server-name: "a b" is no host name$/],
   ])('%j is a usage error that names the flag', async (flags, message) => {
