@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto';
-import { createSecureContext, type SecureVersion } from 'node:tls';
+import { createSecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls';
 import type { ServerOptions as HttpsOptions } from 'node:https';
+import type { CurrentKeyPair, KeyPair, NamedKeyPair } from './serving-certificates.js';
 
 /** Kubernetes' names of `--tls-min-version`; older versions are not served. */
 export const tlsVersions: Readonly<Record<string, SecureVersion>> = {
@@ -21,11 +22,14 @@ export const tlsCipherSuites: Readonly<Record<string, string>> = {
   TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
 };
 
-export interface TlsOptions {
-  /** PEM, with intermediates. */
-  readonly certificate: string;
-  /** PEM. */
-  readonly privateKey: string;
+export interface TlsOptions extends KeyPair {
+  /** Served in place of the pair above, for one that changes while the server runs. */
+  readonly followed?: CurrentKeyPair;
+  /**
+   * Further pairs, for clients that ask for their names. Their keys must be of the same type as that of the default
+   * pair: Node keeps one certificate of each type, and a client would choose among them.
+   */
+  readonly named?: readonly NamedKeyPair[];
   /** Default `TLSv1.2`. */
   readonly minVersion?: SecureVersion;
   /** OpenSSL's names. Default: every one of `tlsCipherSuites`. */
@@ -41,26 +45,28 @@ export interface TlsOptions {
  *
  * @throws Error of OpenSSL when certificate, key or cipher list cannot be used.
  */
-export function httpsOptions({
-  certificate,
-  privateKey,
-  minVersion = 'TLSv1.2',
-  ciphers = Object.values(tlsCipherSuites),
-  requestCertificates = false,
-}: TlsOptions): HttpsOptions {
-  const context: HttpsOptions = {
+export function httpsOptions(options: TlsOptions): HttpsOptions {
+  const context = contextOptions(options, options);
+  createSecureContext(context);
+  return {
+    ...context,
+    requestCert: options.requestCertificates ?? false,
+    rejectUnauthorized: false,
+    handshakeTimeout: 10_000,
+  };
+}
+
+/** The same with another pair: all that a handshake is held to. */
+export function contextOptions(
+  { minVersion = 'TLSv1.2', ciphers = Object.values(tlsCipherSuites) }: TlsOptions,
+  { certificate, privateKey }: KeyPair,
+): SecureContextOptions {
+  return {
     cert: certificate,
     key: privateKey,
     minVersion,
     ciphers: ciphers.join(':'),
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-  };
-  createSecureContext(context);
-  return {
-    ...context,
     honorCipherOrder: true,
-    requestCert: requestCertificates,
-    rejectUnauthorized: false,
-    handshakeTimeout: 10_000,
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
 }

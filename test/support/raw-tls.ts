@@ -24,6 +24,11 @@ export class RawClient {
 
   constructor(private readonly options: ConnectionOptions) {}
 
+  /** The open one: another after the server has closed it. */
+  get connection(): TLSSocket | undefined {
+    return this.#socket;
+  }
+
   async request(
     target: string,
     { method = 'GET', headers = {} }: { readonly method?: string; readonly headers?: RawHeaders } = {},
