@@ -1,70 +1,76 @@
+import type { ServerResponse } from 'node:http';
+import type { AuditEvent, AuditSink } from '../audit/audit-event.js';
+import { auditedRequestUri } from '../audit/audited-request-uri.js';
+import { cutTo } from '../audit/audited-text.js';
 import { parseRequestTarget } from '../paths/request-target.js';
+import { isBehindFrontProxy, type FrontProxyCheck } from './front-proxy.js';
+import { givenUpWith } from './given-up.js';
 import { requestTarget, tell, type Middleware, type Request } from './middleware.js';
+import { headerLine } from './raw-header.js';
 import { requestState } from './request-state.js';
-import type { Identity } from '../authentication/identity.js';
-import type { Refusal } from '../authentication/union.js';
+import { sourceIpsOf } from './source-ips.js';
 
-/** One decided or rejected request; written when its answer is out. Holds no header and no credential. */
-export interface AuditEvent {
-  readonly auditId: string;
-  readonly received: Date;
-  readonly completed: Date;
-  /** The lower-cased method. */
-  readonly verb: string;
-  /** Decoded; without its query, which may carry secrets, and cut at 1,024 characters. */
-  readonly path: string;
-  /** Absent where nobody was asked, or nobody could be told. */
-  readonly identity?: Identity;
-  /** Which method established the identity. */
-  readonly authenticator?: string;
-  /** What methods had against the credentials presented. */
-  readonly refusals?: readonly Refusal[];
-  readonly code: number;
-  /** Kubernetes' keys: `authorization.k8s.io/decision` and `/reason`, kcp's `shardpaths.kcp.io/rejected`. */
-  readonly annotations: Readonly<Record<string, string>>;
-}
+export type { AuditEvent, AuditSink } from '../audit/audit-event.js';
 
-/** Receives every event; must not throw and must not block. */
-export type AuditSink = (event: AuditEvent) => void;
+const maxUserAgentBytes = 1024;
 
-/** Stands around all steps, so that an answer of any of them leaves its event. */
-export function audit(sink: AuditSink): Middleware {
+/**
+ * Stands around all steps, so that an answer of any of them leaves its event. `isFrontProxy` says whose
+ * `X-Forwarded-For` is believed; default: nobody's.
+ */
+export function audit(sink: AuditSink, isFrontProxy: FrontProxyCheck = () => false): Middleware {
   return (request, response, next) => {
     let written = false;
-    // `close` follows every answer, also one whose client went away before its end.
-    response.once('close', () => {
+    // The socket knows neither its peer nor its certificates when it is closed.
+    const sourceIps = sourceIpsOf(request, () => isBehindFrontProxy(request, isFrontProxy));
+    const write = (): void => {
       if (written) return;
       written = true;
-      const event = eventOf(request, response.statusCode);
+      const event = eventOf(request, response, sourceIps);
       if (event === undefined) return;
       tell(() => {
         sink(event);
       });
-    });
+    };
+    // `close` follows every answer, also one whose client went away before its end.
+    response.once('close', write);
+    givenUpWith(request, response, write);
     next();
   };
 }
 
 /** Undefined where no step took a decision: the request was none of the guard's business. */
-function eventOf(request: Request, code: number): AuditEvent | undefined {
-  const { auditId, received, identity, authenticator, refusals, verdict, rejected } = requestState(request);
+function eventOf(
+  request: Request,
+  response: ServerResponse,
+  sourceIps: readonly string[],
+): AuditEvent | undefined {
+  const state = requestState(request);
+  const { auditId, received, identity, authenticator, refusals, verdict, rejected, failure } = state;
   if (verdict === undefined && rejected === undefined && refusals === undefined) return undefined;
   const annotations: Record<string, string> = {};
-  if (rejected !== undefined) annotations['shardpaths.kcp.io/rejected'] = rejected;
   if (verdict !== undefined) {
     annotations['authorization.k8s.io/decision'] = verdict.decision === 'allow' ? 'allow' : 'forbid';
     annotations['authorization.k8s.io/reason'] = verdict.reason;
   }
+  if (rejected !== undefined) annotations['shardpaths.kcp.io/rejected'] = rejected;
+  const target = requestTarget(request);
+  const userAgent = userAgentOf(request);
   return {
     auditId,
     received: new Date(received),
     completed: new Date(),
     verb: (request.method ?? '').toLowerCase(),
-    path: auditedPath(requestTarget(request)),
+    path: auditedPath(target),
+    requestUri: auditedRequestUri(target),
     ...(identity === undefined ? {} : { identity }),
     ...(authenticator === undefined ? {} : { authenticator }),
     ...(refusals === undefined ? {} : { refusals }),
-    code,
+    sourceIps,
+    ...(userAgent === undefined ? {} : { userAgent }),
+    code: response.statusCode,
+    ...(failure === undefined ? {} : { failure }),
+    isClosedEarly: !response.headersSent,
     annotations,
   };
 }
@@ -73,4 +79,12 @@ function auditedPath(target: string): string {
   // Cut once more after decoding: an encoded `?` may hide a query.
   const path = parseRequestTarget(target)?.path ?? target;
   return path.replace(/[?#].*$/s, '').slice(0, 1024);
+}
+
+function userAgentOf({ rawHeaders }: Request): string | undefined {
+  const line = headerLine(rawHeaders, 'user-agent');
+  if (line === undefined || line === '') return undefined;
+  const cut = cutTo(line, maxUserAgentBytes);
+  // Node hands over bytes as Latin-1; what is not UTF-8 becomes U+FFFD, as with Go.
+  return /[^\0-\x7f]/.test(cut) ? Buffer.from(cut, 'latin1').toString('utf8') : cut;
 }

@@ -1,0 +1,272 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { BatchWriter, type BatchWriterOptions } from '../../src/audit/batch-writer.js';
+import { BlockingWriter } from '../../src/audit/blocking-writer.js';
+import type { LineWriter } from '../../src/audit/line-writer.js';
+import { LogFile, type LogFileOptions } from '../../src/audit/log-file.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { LinesObserved } from './lines-observed.js';
+
+let directory: TemporaryDirectory;
+let path: string;
+const closers: (() => Promise<void> | void)[] = [];
+beforeEach(() => {
+  directory = temporaryDirectory();
+  path = join(directory.path, 'audit.log');
+});
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+  directory.remove();
+});
+
+function fileOf(options: Partial<LogFileOptions> = {}): LogFile {
+  return new LogFile({ path, maxAgeDays: 0, maxBackups: 0, maxBytes: 0, ...options });
+}
+
+interface Opened {
+  readonly writer: LineWriter;
+  readonly observed: LinesObserved;
+}
+
+function open(
+  mode: 'batch' | 'blocking',
+  options: Partial<LogFileOptions & BatchWriterOptions> = {},
+): Opened {
+  const observed = new LinesObserved();
+  const file = fileOf(options);
+  const quick = { maxLines: 1000, gatherMs: 1, retryMs: 5, closeTimeoutMs: 200, ...options };
+  const writer =
+    mode === 'batch' ? new BatchWriter(file, observed, quick) : new BlockingWriter(file, observed);
+  closers.push(() => writer.close());
+  return { writer, observed };
+}
+
+const numbered = (count: number): readonly string[] =>
+  Array.from({ length: count }, (_, at) => `line ${at}\n`);
+const textOf = (file: string): string => readFileSync(file, 'utf8');
+const rotatedFiles = (): readonly string[] =>
+  readdirSync(directory.path)
+    .filter((name) => name !== 'audit.log')
+    .sort();
+const soon = { timeout: 5000, interval: 5 };
+
+function pipe(): number {
+  execFileSync('mkfifo', [path]);
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  closers.push(() => {
+    closeSync(descriptor);
+  });
+  return descriptor;
+}
+
+describe.each(['batch', 'blocking'] as const)('in %s mode', (mode) => {
+  it('every line is in the file, in order, and nobody else may read it', async () => {
+    const { writer, observed } = open(mode);
+    for (const line of numbered(1000)) writer.write(line);
+    await writer.close();
+    expect(textOf(path)).toBe(numbered(1000).join(''));
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(observed).toMatchObject({ outages: [], lost: { log: 0, buffered: 0 } });
+  });
+
+  it('makes the directories that are missing, and adds to a file that is there', async () => {
+    path = join(directory.path, 'a/b/audit.log');
+    const first = open(mode);
+    first.writer.write('first\n');
+    await first.writer.close();
+    expect(statSync(join(directory.path, 'a')).mode & 0o777).toBe(0o700);
+    const second = open(mode);
+    second.writer.write('second\n');
+    await second.writer.close();
+    expect(textOf(path)).toBe('first\nsecond\n');
+  });
+
+  it('ends the line that a killed process has left', async () => {
+    writeFileSync(path, 'whole\nhal');
+    const { writer } = open(mode);
+    writer.write('next\n');
+    await writer.close();
+    expect(textOf(path)).toBe('whole\nhal\nnext\n');
+  });
+
+  it('rotates by size, and keeps as many as it should', async () => {
+    let now = Date.parse('2026-11-21T10:00:00Z');
+    const { writer } = open(mode, { maxBytes: 16, maxBackups: 2, now: () => now });
+    for (const line of numbered(10)) {
+      writer.write(line);
+      await vi.waitUntil(() => textOf(path).endsWith(line), soon);
+      now += 1000;
+    }
+    await vi.waitUntil(() => rotatedFiles().length === 2, soon);
+    expect(rotatedFiles()).toEqual([
+      'audit-2026-11-21T10-00-06.000.log',
+      'audit-2026-11-21T10-00-08.000.log',
+    ]);
+    for (const name of rotatedFiles())
+      expect(statSync(join(directory.path, name)).size).toBeLessThanOrEqual(16);
+    expect(textOf(path)).toMatch(/line 9\n$/);
+  });
+
+  it('removes by age what was rotated before, at the start', async () => {
+    const old = 'audit-2026-11-01T10-00-00.000.log';
+    const young = 'audit-2026-11-20T10-00-00.000.log';
+    for (const name of [old, young, 'audit-notes.log']) directory.write(name, '');
+    open(mode, { maxAgeDays: 7, now: () => Date.parse('2026-11-21T10:00:00Z') });
+    await vi.waitUntil(() => !existsSync(join(directory.path, old)), soon);
+    expect(rotatedFiles()).toEqual([young, 'audit-notes.log']);
+  });
+
+  it('never takes the place of a file that was rotated in the same millisecond', async () => {
+    const { writer } = open(mode, { maxBytes: 8, now: () => 0 });
+    for (const line of numbered(5)) {
+      writer.write(line);
+      await vi.waitUntil(() => textOf(path) === line, soon);
+    }
+    expect(rotatedFiles()).toHaveLength(4);
+  });
+
+  it.each([
+    [
+      'renamed, as logrotate does it',
+      () => {
+        renameSync(path, `${path}.1`);
+      },
+    ],
+    [
+      'removed with its directory',
+      () => {
+        rmSync(directory.path, { recursive: true });
+      },
+    ],
+  ])('goes on in a new file where the old one was %s', async (_, takeAway) => {
+    let now = 0;
+    const { writer, observed } = open(mode, { now: () => now });
+    writer.write('before\n');
+    await vi.waitUntil(() => textOf(path) === 'before\n', soon);
+    takeAway();
+    now += 2000;
+    writer.write('after\n');
+    await vi.waitUntil(() => existsSync(path) && textOf(path) === 'after\n', soon);
+    expect(observed.outages).toEqual([]);
+  });
+
+  it('is told once that a disk is full, and of what is lost; nothing is thrown', async () => {
+    path = '/dev/full';
+    const { writer, observed } = open(mode, { maxLines: 10 });
+    for (const line of numbered(5)) writer.write(line);
+    await vi.waitUntil(() => observed.outages.length > 0, soon);
+    for (const line of numbered(20)) writer.write(line);
+    await writer.close();
+    expect(observed.outages).toEqual(['ENOSPC']);
+    expect(observed.lost).toEqual(mode === 'batch' ? { log: 10, buffered: 15 } : { log: 25, buffered: 0 });
+    writer.write('after the end\n');
+    expect(observed.lost.log + observed.lost.buffered).toBe(26);
+  });
+
+  it('does not wait for a pipe that nobody reads', async () => {
+    pipe();
+    const { writer, observed } = open(mode, { maxLines: 100 });
+    const line = `${'x'.repeat(4000)}\n`;
+    const started = performance.now();
+    for (let count = 0; count < 200; count += 1) writer.write(line);
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(observed.outages).toHaveLength(1);
+    await writer.close();
+    expect(observed.lost.log + observed.lost.buffered).toBeGreaterThan(100);
+    expect(performance.now() - started).toBeLessThan(3000);
+  });
+});
+
+describe('in batch mode', () => {
+  it('a short outage loses nothing, and is told to be over', async () => {
+    path = join(directory.path, 'logs', 'audit.log');
+    const { writer, observed } = open('batch', { now: () => Date.now() * 10_000 });
+    writer.write('before\n');
+    await vi.waitUntil(() => textOf(path) === 'before\n', soon);
+    // A file in the directory's place: nothing can be written, and nothing be made.
+    rmSync(join(directory.path, 'logs'), { recursive: true });
+    writeFileSync(join(directory.path, 'logs'), '');
+    writer.write('meanwhile\n');
+    await observed.next('outage');
+    const recovered = observed.next('recovery');
+    rmSync(join(directory.path, 'logs'));
+    mkdirSync(join(directory.path, 'logs'));
+    await recovered;
+    expect(textOf(path)).toBe('meanwhile\n');
+    expect(observed).toMatchObject({ lost: { log: 0, buffered: 0 }, recoveries: 1 });
+  });
+
+  it('gives a pipe every line whole, as fast as it is read', async () => {
+    const descriptor = pipe();
+    const { writer, observed } = open('batch', { maxLines: 10_000, closeTimeoutMs: 10_000 });
+    const lines = Array.from({ length: 500 }, (_, at) => `${at} ${'x'.repeat(at * 20)}\n`);
+    for (const line of lines) writer.write(line);
+    const closed = writer.close();
+    let received = '';
+    const buffer = Buffer.alloc(64 * 1024);
+    const expected = lines.join('');
+    await vi.waitUntil(
+      () => {
+        try {
+          received += buffer.toString('latin1', 0, readSync(descriptor, buffer));
+        } catch {
+          // Nothing in it for now.
+        }
+        return received.length >= expected.length;
+      },
+      { timeout: 20_000, interval: 1 },
+    );
+    await closed;
+    expect(received === expected).toBe(true);
+    expect(observed.lost).toEqual({ log: 0, buffered: 0 });
+  });
+
+  it('does not write before it has gathered, and loses what comes after the end', async () => {
+    const { writer, observed } = open('batch', { gatherMs: 60_000 });
+    writer.write('a\n');
+    expect(textOf(path)).toBe('');
+    await writer.close();
+    await writer.close();
+    expect(textOf(path)).toBe('a\n');
+    writer.write('b\n');
+    expect(observed.lost).toEqual({ log: 0, buffered: 1 });
+  });
+
+  it('holds so many bytes at most, however few lines they are', () => {
+    const { writer, observed } = open('batch', { gatherMs: 60_000 });
+    const line = `${'x'.repeat(1024 * 1024)}\n`;
+    for (let count = 0; count < 20; count += 1) writer.write(line);
+    expect(observed).toMatchObject({ lost: { buffered: 5 }, outages: ['too many events wait'] });
+  });
+});
+
+describe('in blocking mode', () => {
+  it('a line is in the file when the call returns', () => {
+    const { writer } = open('blocking');
+    writer.write('a\n');
+    expect(textOf(path)).toBe('a\n');
+  });
+});
+
+it.skipIf(process.getuid?.() === 0)('a file that may not be written to is refused', () => {
+  appendFileSync(path, '');
+  chmodSync(path, 0o400);
+  expect(() => fileOf()).toThrow(/EACCES/);
+});
