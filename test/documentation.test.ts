@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { startFlags } from '../src/cli/start.js';
+import { commands } from '../src/cli/commands.js';
+import { startFlags, startTopics } from '../src/cli/start.js';
+import { flagRows, tableHead } from './documentation/flag-table.mjs';
 
 const read = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
 const readme = read('README.md');
@@ -9,27 +11,29 @@ const rowsOf = (text: string): readonly string[] =>
   text.split('\n').map((line) => line.replace(/ +/g, ' ').trim());
 
 describe('the README', () => {
-  it.each(startFlags)('has $name with its default and meaning', ({ name, default: preset, description }) => {
-    const shown = preset === undefined ? '' : preset === '' ? 'empty' : `\`${preset}\``;
-    const row = `| \`${name}\` | ${shown} | ${description.replaceAll('*', '\\*')} |`.replace(/ +/g, ' ');
-    expect(rowsOf(readme)).toContain(row);
+  it.each(startTopics)('has the flags under "$heading" with their defaults and meanings', (topic) => {
+    const rows = rowsOf(readme);
+    for (const row of rowsOf(flagRows([topic]).join('\n'))) expect(rows).toContain(row);
+  });
+
+  it('has the table of flags as `npm run docs` writes it', () => {
+    const place = readme.search(tableHead);
+    const table = rowsOf(readme.slice(place, readme.indexOf('\n\n', place)));
+    expect(table.slice(2)).toEqual(rowsOf(flagRows(startTopics).join('\n')));
   });
 
   it('names no flag that is not there', () => {
     const known = new Set<string>([
-      ...startFlags.map(({ name }) => name),
-      '--mode',
-      '--user',
-      '--check',
-      '--once',
-      '--dry-run',
+      ...commands.flatMap(({ flags }) => flags.map(({ name }) => name)),
+      // Of kcp's own and of Prometheus' command lines.
       '--bump-revision',
       '--mark-compacted',
       '--config.file',
+      '--storage.tsdb.path',
     ]);
     const named = [...readme.matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z]/g)].map(([flag]) => flag);
     expect(named.length).toBeGreaterThan(startFlags.length);
-    expect(named.filter((flag) => !known.has(flag) && flag !== '--storage.tsdb.path')).toEqual([]);
+    expect(named.filter((flag) => !known.has(flag))).toEqual([]);
   });
 
   it('has a line for every difference from kcp that the recorded paths hold', () => {

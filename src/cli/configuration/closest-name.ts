@@ -1,0 +1,39 @@
+/** How far apart two names may be, in letters changed, for one to be a slip of the other. */
+const maxDistance = 3;
+/** Longer than any name that is looked for. */
+const maxLength = 100;
+
+/** The one of `names` that was likely meant; undefined where none is like it. */
+export function closestName(name: string, names: Iterable<string>): string | undefined {
+  if (name.length > maxLength) return undefined;
+  let closest: string | undefined;
+  let least = Math.min(maxDistance, Math.floor(name.length / 3)) + 1;
+  for (const candidate of names) {
+    const distance = distanceOf(lettersOf(name), lettersOf(candidate));
+    if (distance < least) {
+      least = distance;
+      closest = candidate;
+    }
+  }
+  return closest;
+}
+
+/** The same for `clientCAFile`, `client-ca-file` and `clientCaFile`. */
+function lettersOf(name: string): string {
+  return name.toLowerCase().replaceAll(/[-_]/g, '');
+}
+
+/** Letters put in, left out or replaced (Levenshtein). */
+function distanceOf(one: string, other: string): number {
+  const letters = Array.from(other);
+  let row = Array.from({ length: letters.length + 1 }, (_, at) => at);
+  for (const [at, letter] of Array.from(one).entries()) {
+    const next = [at + 1];
+    for (const [column, otherLetter] of letters.entries()) {
+      const replaced = (row[column] ?? 0) + (letter === otherLetter ? 0 : 1);
+      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

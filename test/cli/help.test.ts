@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { commands } from '../../src/cli/commands.js';
+import { run } from '../../src/cli/program.js';
+import { startTopics } from '../../src/cli/start.js';
+import { packageVersion } from '../../src/package-version.js';
+
+async function printedBy(...args: readonly string[]): Promise<string> {
+  const printed: string[] = [];
+  const code = await run(args, {
+    print: (line) => printed.push(line),
+    printError: (line) => printed.push(`error: ${line}`),
+    stopRequested: () => Promise.resolve(),
+  });
+  expect(code).toBe(0);
+  return printed.join('\n');
+}
+
+const withHelp = [['--help'], ...commands.map(({ name }) => [name, '--help']), ['help', 'start']];
+
+describe('--help', () => {
+  it.each(withHelp.map((args) => ({ args })))('fits 80 columns: $args', async ({ args }) => {
+    const lines = (await printedBy(...args)).split('\n');
+    expect(lines.length).toBeGreaterThan(5);
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    expect(lines.filter((line) => line !== line.trimEnd())).toEqual([]);
+  });
+
+  it.each(commands)('of $name has each flag with its meaning and default', async ({ name, flags }) => {
+    const text = (await printedBy(name, '--help')).replaceAll(/\s+/g, ' ');
+    for (const { name: flag, description, default: preset } of flags) {
+      const end = preset === undefined ? '' : ` (default ${preset === '' ? 'empty' : preset})`;
+      expect(text).toContain(`${flag} `);
+      expect(text, flag).toContain(`${description}${end}`);
+    }
+  });
+
+  it('of start has the flags under their headings, in order', async () => {
+    const lines = (await printedBy('start', '--help')).split('\n');
+    const shown = lines.flatMap(
+      (line) => /^(?:(\S.*):$| {2}(?:-\w, )?(--[a-z0-9-]+))/.exec(line)?.slice(1) ?? [],
+    );
+    const expected = startTopics.flatMap(({ heading, flags }) => [heading, ...flags.map(({ name }) => name)]);
+    expect(shown.filter((word) => typeof word === 'string')).toEqual([...expected, 'Options', '--help']);
+  });
+
+  it('names no flag twice', () => {
+    for (const { name, flags } of commands) {
+      const names = flags.map((flag) => flag.name);
+      expect(new Set(names).size, name).toBe(names.length);
+    }
+  });
+
+  it('lists the commands', async () => {
+    const text = await printedBy('--help');
+    for (const { name } of commands) expect(text).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+  });
+});
+
+describe('--version', () => {
+  it('is the version alone', async () => {
+    expect(await printedBy('--version')).toBe(packageVersion);
+  });
+});
