@@ -8,11 +8,16 @@ export {
 } from './metrics-filter.js';
 
 // Its steps, each a middleware of its own
-export { audit, type AuditEvent, type AuditSink } from './http/audit.js';
+export type { AuditedFailure, AuditEvent, AuditSink } from './audit/audit-event.js';
+export { auditLine } from './audit/audit-line.js';
+export { AuditLog, type AuditLogObserver, type AuditLogOptions } from './audit/audit-log.js';
+export { AuditLogError } from './audit/audit-log-error.js';
+export { audit } from './http/audit.js';
 export { authenticate, type AuthenticateOptions } from './http/authenticate.js';
 export { authorize, type AuthorizeOptions } from './http/authorize.js';
 export { classifyPath, type ClassifyPathOptions } from './http/classify-path.js';
 export { allowPaths, AllowPathsError } from './http/allow-paths.js';
+export { ignorePaths, IgnorePathsError } from './http/ignore-paths.js';
 export { alwaysAllow } from './http/always-allow.js';
 export { chain, type Middleware, type Next, type Request } from './http/middleware.js';
 export { requestState, type RequestState } from './http/request-state.js';
@@ -155,6 +160,7 @@ export type {
   Exposition,
   RenderedExposition,
   ScrapeRequest,
+  ScrapingUser,
   StreamedExposition,
   WholeExposition,
 } from './exposition/exposition.js';
@@ -163,20 +169,54 @@ export {
   registriesExposition,
   RegistriesError,
   type CollectorFailure,
+  type MetricConflictPolicy,
   type RegistriesExpositionOptions,
 } from './exposition/registries.js';
+export { reportMetrics, type ReportMetricsOptions } from './exposition/workers/report-metrics.js';
+export type { ProcessChannel, ThreadChannel, WorkerChannel } from './exposition/workers/worker-channel.js';
+export {
+  workersExposition,
+  type ClusterOfWorkers,
+  type WorkersExposition,
+  type WorkersExpositionOptions,
+  type WorkersFailure,
+} from './exposition/workers/workers-exposition.js';
+export { WorkersError } from './exposition/workers/workers-error.js';
 
 export {
   upstreamExposition,
   type UpstreamExposition,
   type UpstreamExpositionOptions,
 } from './exposition/upstream.js';
+export { IdentityHeadersError, type IdentityHeaders } from './exposition/upstream-identity.js';
+export { mergedExposition } from './exposition/merging/merged-exposition.js';
+export type { MergedExpositionOptions } from './exposition/merging/merging-options.js';
+export type { LeftOut, MemberFailure, MemberFault, MergedMember } from './exposition/merging/member.js';
+export { MergingOptionError } from './exposition/merging/merging-option-error.js';
 export {
   filteredExposition,
   type FilteredExpositionOptions,
   type FilterFailure,
   type FilterResult,
 } from './exposition/relabelling/filtered-exposition.js';
+export { encodedExposition } from './exposition/encoding/encoded-exposition.js';
+export {
+  sharedExposition,
+  type ScrapeOrigin,
+  type SharedExpositionOptions,
+} from './exposition/sharing/shared-exposition.js';
+export { limitedExposition } from './exposition/sharing/limited-exposition.js';
+export {
+  RenderingLimit,
+  type LeavePlace,
+  type RenderingLimitOptions,
+  type RenderingPlaces,
+} from './exposition/sharing/rendering-limit.js';
+export {
+  LaggingScraperError,
+  SharingOptionError,
+  TooManyScrapesError,
+} from './exposition/sharing/sharing-error.js';
 export type { DropReason, SeriesCounts } from './exposition/relabelling/exposition-filter.js';
 export { LabelMapping } from './exposition/relabelling/label-mapping.js';
 export { LabelMappingError } from './exposition/relabelling/label-mapping-error.js';
@@ -191,6 +231,7 @@ export { registerPolicyMetrics } from './telemetry/policy-metrics.js';
 export { PolicySourceMetrics } from './telemetry/policy-source-metrics.js';
 export { RestClientMetrics, type ObservedRequest } from './telemetry/rest-client-metrics.js';
 export { ReviewMetrics, type ReviewPurpose } from './telemetry/review-metrics.js';
+export { UpstreamMetrics } from './telemetry/upstream-metrics.js';
 
 // Instrumentation of an API server
 export { apiserverMetrics, type InstrumentationMiddleware } from './instrumentation/apiserver-metrics.js';
@@ -208,4 +249,5 @@ export {
 // The ready server
 export { startServer, type RunningServer, type ServerOptions } from './server/start-server.js';
 export type { Logger } from './server/logger.js';
+export type { CurrentKeyPair, KeyPair, NamedKeyPair } from './server/serving-certificates.js';
 export type { TlsOptions } from './server/tls.js';

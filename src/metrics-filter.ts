@@ -3,10 +3,12 @@ import type { Authorizer } from './authorization/authorizer.js';
 import type { Exposition } from './exposition/exposition.js';
 import type { DecisionObserver } from './authorization/union.js';
 import { alwaysAllow } from './http/always-allow.js';
+import { adoptAuditId } from './http/audit-id.js';
 import { audit, type AuditSink } from './http/audit.js';
 import { authenticate } from './http/authenticate.js';
 import { authorize } from './http/authorize.js';
 import { classifyPath } from './http/classify-path.js';
+import { frontProxyCheckOf } from './http/front-proxy.js';
 import { inTurn } from './http/in-turn.js';
 import { chain, type Middleware } from './http/middleware.js';
 import { serveExposition } from './http/serve-exposition.js';
@@ -51,6 +53,8 @@ export interface MetricsFilterOptions {
   readonly scopedEndpoint?: Middleware;
   /** Told of every decided or rejected request, when its answer is out. */
   readonly onAuditEvent?: AuditSink;
+  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 30,000. */
+  readonly scrapeWriteTimeoutMs?: number;
   /** Where the filter counts what it does: `new FilterMetrics(registry)`. Default: nowhere. */
   readonly telemetry?: FilterMetrics;
 }
@@ -65,8 +69,12 @@ const known: ReadonlySet<string> = new Set<keyof MetricsFilterOptions>([
   'serverKind',
   'scopedEndpoint',
   'onAuditEvent',
+  'scrapeWriteTimeoutMs',
   'telemetry',
 ]);
+
+/** Of setTimeout. */
+const maxTimeoutMs = 2_147_483_647;
 
 /** kcp's shards append this to a 403; its cache server does not. */
 const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
@@ -96,7 +104,7 @@ export function metricsFilter(options: MetricsFilterOptions): Middleware {
 
 /** The steps of the filter, each usable alone, sharing one set of options. */
 export interface GuardSteps {
-  /** Passes on untouched where nobody listens. */
+  /** Stands first: takes over the Audit-Id of a front proxy, and leaves an event where somebody listens. */
   readonly audit: Middleware;
   readonly classify: Middleware;
   readonly alwaysAllow: Middleware;
@@ -117,11 +125,16 @@ export function guardSteps(
   validate(options);
   const { exposition, authenticators, authorizers, anonymous = false, serverKind = 'shard' } = options;
   const { alwaysAllowPaths = [], scopedEndpoint, onAuditEvent, telemetry, otherExpositions = [] } = options;
+  const { scrapeWriteTimeoutMs } = options;
   const expositions = new Map([...otherExpositions, ['/metrics', exposition]]);
   const denialSuffix = denialSuffixes[serverKind];
   const onDecision: DecisionObserver = (authorizer, decision) => telemetry?.decision(authorizer, decision);
+  const isFrontProxy = frontProxyCheckOf(authenticators);
   return {
-    audit: onAuditEvent === undefined ? chain([]) : audit(onAuditEvent),
+    audit: chain([
+      ...(isFrontProxy === undefined ? [] : [adoptAuditId(isFrontProxy)]),
+      ...(onAuditEvent === undefined ? [] : [audit(onAuditEvent, isFrontProxy)]),
+    ]),
     classify: classifyPath({
       classifier: createPathClassifier({
         serverKind,
@@ -153,6 +166,8 @@ export function guardSteps(
     serve: serveExposition({
       expositions,
       onScrape: (result, seconds) => telemetry?.scrape(result, seconds),
+      onStalledClient: () => telemetry?.stalledClient(),
+      ...(scrapeWriteTimeoutMs === undefined ? {} : { writeTimeoutMs: scrapeWriteTimeoutMs }),
     }),
   };
 }
@@ -186,7 +201,10 @@ function validate(options: MetricsFilterOptions): void {
       throw new MetricsFilterOptionError(option, 'pass a function');
     }
   }
-  const { telemetry } = given;
+  const { telemetry, scrapeWriteTimeoutMs: writeMs = 1 } = given;
+  if (!(typeof writeMs === 'number' && writeMs > 0 && writeMs <= maxTimeoutMs)) {
+    throw new MetricsFilterOptionError('scrapeWriteTimeoutMs', 'pass a positive number of milliseconds');
+  }
   if (telemetry !== undefined && !(telemetry instanceof FilterMetrics)) {
     throw new MetricsFilterOptionError('telemetry', 'pass new FilterMetrics(registry)');
   }

@@ -19,11 +19,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   replication: ['api-client', 'authorization', 'policy-sources', 'rbac', 'reflector'],
   diagnosis: ['api-client', 'authentication', 'authorization', 'files', 'paths', 'policy-sources', 'rbac'],
   authentication: ['api-client', 'files'],
+  audit: ['authentication', 'paths'],
   authorization: ['api-client', 'authentication', 'paths', 'rbac'],
   exposition: ['api-client', 'files', 'time-slice.ts'],
   telemetry: ['exposition', 'policy-sources', 'rbac'],
   instrumentation: ['paths'],
-  http: ['authentication', 'authorization', 'exposition', 'paths'],
+  http: ['audit', 'authentication', 'authorization', 'exposition', 'paths'],
   'metrics-filter.ts': ['authentication', 'authorization', 'exposition', 'http', 'paths', 'telemetry'],
   server: [
     'authentication',
@@ -36,6 +37,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     'api-client',
+    'audit',
     'authentication',
     'authorization',
     'diagnosis',

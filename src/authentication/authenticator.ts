@@ -29,6 +29,11 @@ export interface Authenticator {
   /** Short and fixed (`client-certificate`): it becomes a metric's label. */
   readonly name: string;
   authenticate(credentials: Credentials): Authentication | Promise<Authentication>;
+  /**
+   * Whether the peer itself is a front proxy: then its `Audit-Id` and `X-Forwarded-For` are believed, whoever it
+   * speaks for. Default: nobody is.
+   */
+  isFrontProxy?(credentials: Credentials): boolean;
 }
 
 export const none: Authentication = Object.freeze({ kind: 'none' });

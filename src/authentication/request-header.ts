@@ -54,13 +54,20 @@ export function requestHeaderAuthenticator({
     return result;
   };
 
+  const isAllowed = (commonName: string): boolean => allowed.size === 0 || allowed.has(commonName);
+
   return {
     name: 'request-header',
+    isFrontProxy({ peerCertificates }) {
+      if (peerCertificates === undefined) return false;
+      const verification = verifier.verify(peerCertificates);
+      return verification.kind === 'verified' && isAllowed(verification.commonName);
+    },
     authenticate({ peerCertificates, headers }) {
       if (peerCertificates === undefined) return notBelieved(headers, none);
       const verification = verifier.verify(peerCertificates);
       if (verification.kind === 'refused') return notBelieved(headers, verification);
-      if (allowed.size > 0 && !allowed.has(verification.commonName)) {
+      if (!isAllowed(verification.commonName)) {
         const name = JSON.stringify(verification.commonName);
         return notBelieved(headers, refused(`front proxy ${name} is not an allowed name`));
       }

@@ -4,6 +4,7 @@ import type { Attributes } from '../authorization/authorizer.js';
 import { authorizerUnion, type Verdict } from '../authorization/union.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
 import { authorizationFlags, authorizersOf, sayWhoIsNotAsked } from './authorization/authorization-flags.js';
+import { configFlag } from './configuration/config-flag.js';
 import { openPolicyOffline } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
@@ -21,14 +22,30 @@ const group: Flag = {
   default: '',
   description: 'groups of the user; system:authenticated is added as at a real request',
 };
+export const filenameFlag: Flag = {
+  name: '--filename',
+  short: '-f',
+  value: 'file',
+  description: 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin',
+};
 export const extraFlag: Flag = {
   name: '--extra',
   value: 'key=value',
+  isList: true,
+  keepsCommas: true,
   description:
     'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
 };
 
-export const canIFlags: readonly Flag[] = [user, group, ...policySourceFlags, ...authorizationFlags];
+export const canIFlags: readonly Flag[] = [
+  filenameFlag,
+  user,
+  group,
+  extraFlag,
+  configFlag,
+  ...policySourceFlags,
+  ...authorizationFlags,
+];
 
 /** Where answers go, and what is to be said beside them. */
 export interface Output {

@@ -7,7 +7,14 @@ import { isAsExpected, play, type Outcome, type Stage } from './demo/outcome.js'
 import { writePolicy } from './demo/policy.js';
 import { prometheusConfig } from './demo/prometheus-config.js';
 import { serverNames, startServers, type ServerRole } from './demo/servers.js';
+import type { Flag } from './flags.js';
 import { renderGroup, renderHeader, widthsOf } from './demo/table.js';
+
+export const checkFlag: Flag = {
+  name: '--check',
+  default: 'false',
+  description: 'end after the table; exit code 0 when every answer is as expected, otherwise 1',
+};
 
 export interface DemoOptions {
   /** End after the table: 0 when every answer was as expected, otherwise 1. */

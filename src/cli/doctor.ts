@@ -1,9 +1,11 @@
-import { resultOf, type Result } from '../diagnosis/finding.js';
+import { finding, resultOf, type Finding, type Result } from '../diagnosis/finding.js';
 import { diagnose } from './doctor/diagnose.js';
 import { renderJson, renderTable } from './doctor/report.js';
+import { configFlag } from './configuration/config-flag.js';
 import { parseChoice } from './flag-values.js';
 import { valueOf, type Flag, type FlagValues } from './flags.js';
 import { startFlags } from './start.js';
+import type { UsageError } from './usage-error.js';
 
 const formats = ['table', 'json'] as const;
 
@@ -11,6 +13,7 @@ const outputFlag: Flag = {
   name: '--output',
   short: '-o',
   value: 'format',
+  choices: formats,
   default: 'table',
   description: 'table for people, or json for programs',
 };
@@ -22,15 +25,46 @@ const exitCodes: Readonly<Record<Result, number>> = { ok: 0, warnings: 1, errors
 
 /**
  * Checks a configuration before it goes live. Resolves to the exit code: 0 where all is well, 1 with warnings, 2
- * where a start would fail or nobody could be served.
+ * where a start would fail or nobody could be served. `inOwnWords` names what a configuration file says by its field.
  */
 export async function doctor(
   values: FlagValues,
   { print }: { readonly print: (line: string) => void },
+  inOwnWords = (message: string): string => message,
 ): Promise<number> {
   const format = parseChoice(outputFlag.name, valueOf(values, outputFlag) ?? '', formats);
-  const findings = await diagnose(values);
+  const findings = (await diagnose(values)).map((found) => ({ ...found, ...wordsOf(found, inOwnWords) }));
+  return report(findings, format, print);
+}
+
+/** Of a configuration file that cannot be read, and of nothing beside it: half a configuration says little. */
+export function reportMisconfiguration(
+  fault: UsageError,
+  values: FlagValues,
+  { print }: { readonly print: (line: string) => void },
+): number {
+  const format = parseChoice(outputFlag.name, valueOf(values, outputFlag) ?? '', formats);
+  const message = fault.message.replace(`${configFlag.name}: `, '');
+  return report([finding('error', 'flag', configFlag.name, message)], format, print);
+}
+
+function report(
+  findings: readonly Finding[],
+  format: (typeof formats)[number],
+  print: (line: string) => void,
+): number {
   if (format === 'json') print(renderJson(findings));
   else renderTable(findings).forEach(print);
   return exitCodes[resultOf(findings)];
+}
+
+/** The words of a finding begin with its subject. */
+function wordsOf(
+  { subject, message }: Finding,
+  inOwnWords: (message: string) => string,
+): Pick<Finding, 'subject' | 'message'> {
+  const blamed = inOwnWords(subject);
+  if (blamed === subject) return { subject, message: inOwnWords(message) };
+  const words = inOwnWords(`${subject}: ${message}`);
+  return { subject: blamed, message: words.slice(blamed.length + 2) };
 }

@@ -1,11 +1,14 @@
 import { FollowedFiles, type FileContent, type ReloadResult } from '../files/followed-files.js';
+import type { ExpiringCertificate } from '../telemetry/certificate-metrics.js';
+import { expiryOf } from './certificate-expiry.js';
 import type { Flag } from './flags.js';
-import { usageError } from './usage-error.js';
+import { UsageError, usageError } from './usage-error.js';
 
 /** What a running server's files say, each named by its flag. */
 export class FollowedFlagFiles {
   readonly #onReload: (flag: string, result: ReloadResult) => void;
   readonly #opened: FollowedFiles<unknown>[] = [];
+  readonly #certificates: ExpiringCertificate[] = [];
 
   /** `onReload` is told of each change, and once of each that cannot be used. */
   constructor(onReload: (flag: string, result: ReloadResult) => void = () => undefined) {
@@ -29,8 +32,19 @@ export class FollowedFlagFiles {
       this.#opened.push(followed);
       return followed;
     } catch (error) {
-      throw usageError(flag.name, error);
+      // One that names another flag knows better.
+      throw error instanceof UsageError ? error : usageError(flag.name, error);
     }
+  }
+
+  /** Has the certificates in a PEM text that is followed, and may change, shown with when they expire. */
+  addCertificates(flag: Flag, file: string, pemNow: () => string): void {
+    this.#certificates.push({ flag: flag.name, file, expiresAt: expiryOf(pemNow) });
+  }
+
+  /** All that were added. */
+  get certificates(): readonly ExpiringCertificate[] {
+    return this.#certificates;
   }
 
   close(): void {

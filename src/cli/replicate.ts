@@ -10,6 +10,7 @@ import type { ReplicationEvent } from '../replication/replication-event.js';
 import { Replicator } from '../replication/replicator.js';
 import { bootstrapRoleGrants } from '../replication/role-grants.js';
 import type { Output } from './can-i.js';
+import { configFlag } from './configuration/config-flag.js';
 import { parseBoolean } from './flag-values.js';
 import { booleanOf, valueOf, type Flag, type FlagValues } from './flags.js';
 import { rootKubeconfig } from './policy/policy-source-flags.js';
@@ -26,7 +27,7 @@ const dryRun: Flag = {
   description: 'print what would be changed, and change nothing',
 };
 
-export const replicateFlags: readonly Flag[] = [rootKubeconfig, once, dryRun];
+export const replicateFlags: readonly Flag[] = [configFlag, rootKubeconfig, once, dryRun];
 
 /** Of what roles of many paths have to say. */
 const maxLineLength = 1024;

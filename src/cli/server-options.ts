@@ -1,12 +1,15 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { ReloadResult } from '../files/followed-files.js';
 import type { ServerKind } from '../paths/classify.js';
+import type { OpenPolicy } from '../policy-sources/open-policy.js';
 import type { Logger } from '../server/logger.js';
 import type { ServerOptions } from '../server/start-server.js';
 import { healthcheckMetrics } from '../instrumentation/healthcheck-metrics.js';
+import { registerCertificateMetrics } from '../telemetry/certificate-metrics.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics } from '../telemetry/rest-client-metrics.js';
 import { ReviewMetrics } from '../telemetry/review-metrics.js';
+import { openAuditLog } from './audit/audit-log.js';
 import { openAuthentication } from './authentication/authentication.js';
 import { authenticationEvents } from './authentication/authentication-events.js';
 import { authorizersOf, pathsAllowedToAll } from './authorization/authorization-flags.js';
@@ -21,6 +24,7 @@ import { checkPolicyFlags } from './policy/policy-flags.js';
 import { namesPolicySource } from './policy/policy-source-flags.js';
 import { reviewEvents } from './reviews/review-events.js';
 import { servingOf } from './serving/serving-flags.js';
+import type { SharedByWorkers } from './workers/shared-by-workers.js';
 
 /** Reads all that the flags name, and leaves in `opened` what is followed from then on. @throws UsageError */
 export async function openServerOptions(
@@ -28,6 +32,7 @@ export async function openServerOptions(
   serverKind: ServerKind,
   logger: Logger,
   opened: Opened,
+  shared?: SharedByWorkers,
 ): Promise<ServerOptions> {
   const registry = new Registry();
   const telemetry = new FilterMetrics(registry);
@@ -38,34 +43,42 @@ export async function openServerOptions(
     if (result.result === 'success') logger.info({ flag }, 'file reloaded');
     else logger.error({ flag }, `${result.message}; the file before stays in force`);
   };
-  const { authenticators, anonymous, requestCertificates } = opened.add(
+  const { authenticators, anonymous, requestCertificates, certificates } = opened.add(
     await openAuthentication(values, serverKind, {
       ...authenticationEvents(logger, telemetry, reviews),
       onReload,
     }),
   );
-  const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates);
-  const slis = servesSlis(values) ? new Registry() : undefined;
   const files = opened.add(new FollowedFlagFiles(onReload));
-  const expositions = await openExpositions(values, { registry, slis, telemetry, logger, files, opened });
+  const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates, files);
+  const slis = servesSlis(values) ? new Registry() : undefined;
+  const exposed = { registry, slis, telemetry, logger, files, opened, shared };
+  const expositions = await openExpositions(values, exposed);
   // A flag that cannot be read ends the start even where no policy needs it.
   authorizersOf(values);
   const webhook = await openWebhookAuthorizer(values, reviews, opened);
   checkPolicyFlags(values);
+  const auditLog = openAuditLog(values, { registry, logger });
+  if (auditLog !== undefined) opened.add(auditLog);
   // A cache server knows no RBAC unless it is told where to find some.
   const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
-  const policy = hasPolicy
-    ? opened.add(await openFollowedPolicy(values, { registry, telemetry, requests, logger }))
-    : undefined;
+  const open = (): Promise<OpenPolicy | undefined> =>
+    shared?.openPolicy(values) ?? openFollowedPolicy(values, { registry, telemetry, requests, logger });
+  const policy = hasPolicy ? await open() : undefined;
+  if (policy !== undefined) opened.add(policy);
   if (isSelfSigned)
     logger.warn({}, 'no --tls-cert-file: serving with a self-signed certificate for localhost');
   if (authenticators.length === 0) {
     const who = anonymous ? 'everybody is anonymous' : 'nothing but always-allow paths is answered';
     logger.warn({}, `no flag says who is known: ${who}`);
   }
+  registerCertificateMetrics(registry, [...files.certificates, ...certificates]);
   collectDefaultMetrics({ register: registry });
   return {
     ...serving,
+    ...(isSelfSigned && shared !== undefined
+      ? { tls: { ...serving.tls, ...shared.selfSigned(serving.tls) } }
+      : {}),
     serverKind,
     ...expositions,
     ...(slis === undefined ? {} : { onHealthResult: healthcheckMetrics(slis) }),
@@ -75,6 +88,7 @@ export async function openServerOptions(
     authorizers: authorizersOf(values, { policy: policy?.policy, webhook }),
     telemetry,
     logger,
+    ...(auditLog === undefined ? {} : { onAuditEvent: auditLog.write }),
     ...(policy === undefined ? {} : { policy }),
   };
 }

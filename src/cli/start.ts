@@ -2,11 +2,13 @@ import { pino } from 'pino';
 import type { AuditSink } from '../http/audit.js';
 import type { ServerKind } from '../paths/classify.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
-import { authenticationFlags } from './authentication/authentication.js';
+import { auditFlags } from './audit/audit-flags.js';
+import { authenticationTopics } from './authentication/authentication.js';
 import { authorizationFlags } from './authorization/authorization-flags.js';
 import { authorizationWebhookFlags } from './authorization/authorization-webhook-flags.js';
+import { configFlag } from './configuration/config-flag.js';
 import { parseChoice } from './flag-values.js';
-import { valueOf, type Flag, type FlagValues } from './flags.js';
+import { valueOf, type Flag, type FlagTopic, type FlagValues } from './flags.js';
 import { expositionFlags } from './exposition/exposition.js';
 import { HeldBackLogger } from './held-back-logger.js';
 import { Opened } from './opened.js';
@@ -15,6 +17,8 @@ import { policySourceFlags } from './policy/policy-source-flags.js';
 import { openServerOptions } from './server-options.js';
 import { servingFlags } from './serving/serving-flags.js';
 import { UsageError } from './usage-error.js';
+import type { SharedByWorkers } from './workers/shared-by-workers.js';
+import { workersFlags } from './workers/workers-flags.js';
 
 const modes: readonly ServerKind[] = ['shard', 'cache-server'];
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -22,11 +26,13 @@ const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 const mode: Flag = {
   name: '--mode',
   value: 'mode',
+  choices: modes,
   description: `whose path rules apply: ${modes.join(' or ')}; required`,
 };
 const logLevel: Flag = {
   name: '--log-level',
   value: 'level',
+  choices: logLevels,
   default: 'info',
   description: `${logLevels.join(', ')}; debug writes one line a request`,
 };
@@ -43,17 +49,26 @@ export function logLevelOf(values: FlagValues): (typeof logLevels)[number] {
   return parseChoice(logLevel.name, valueOf(values, logLevel) ?? '', logLevels);
 }
 
-export const startFlags: readonly Flag[] = [
-  mode,
-  ...servingFlags,
-  ...expositionFlags,
-  ...authenticationFlags,
-  ...authorizationFlags,
-  ...authorizationWebhookFlags,
-  ...policySourceFlags,
-  ...policyKeepingFlags,
-  logLevel,
+/** The flags by what they configure, as `--help` and the README show them. */
+export const startTopics: readonly FlagTopic[] = [
+  { heading: 'Configuration', flags: [configFlag, mode] },
+  { heading: 'Serving', flags: [...servingFlags, ...workersFlags] },
+  { heading: 'What is served', flags: expositionFlags },
+  ...authenticationTopics,
+  { heading: 'Authorization', flags: authorizationFlags },
+  { heading: 'Authorization: another server is asked', flags: authorizationWebhookFlags },
+  { heading: 'Policy', flags: [...policySourceFlags, ...policyKeepingFlags] },
+  { heading: 'Audit', flags: auditFlags },
+  { heading: 'Logging', flags: [logLevel] },
 ];
+
+export const startFlags: readonly Flag[] = startTopics.flatMap(({ flags }) => flags);
+
+export interface StartContext {
+  readonly onAuditEvent?: AuditSink;
+  /** Where this is one of several workers. */
+  readonly shared?: SharedByWorkers;
+}
 
 /**
  * Starts the server the flags describe. Everything is read and checked before it listens.
@@ -62,7 +77,7 @@ export const startFlags: readonly Flag[] = [
  */
 export async function start(
   values: FlagValues,
-  { onAuditEvent }: { readonly onAuditEvent?: AuditSink } = {},
+  { onAuditEvent, shared }: StartContext = {},
 ): Promise<RunningServer> {
   const serverKind = serverKindOf(values);
   const logger = new HeldBackLogger(
@@ -70,12 +85,18 @@ export async function start(
   );
   const opened = new Opened();
   try {
+    const options = await openServerOptions(values, serverKind, logger, opened, shared);
     const server = await startServer({
-      ...(await openServerOptions(values, serverKind, logger, opened)),
-      ...(onAuditEvent === undefined ? {} : { onAuditEvent }),
+      ...options,
+      ...(shared === undefined ? {} : { port: shared.port(options.port ?? 0) }),
+      onAuditEvent: (event) => {
+        options.onAuditEvent?.(event);
+        onAuditEvent?.(event);
+      },
     });
     logger.release();
-    logger.info({ url: server.url, mode: serverKind }, 'listening');
+    // Of several workers, the primary says it once.
+    logger[shared === undefined ? 'info' : 'debug']({ url: server.url, mode: serverKind }, 'listening');
     return {
       ...server,
       close: async () => {

@@ -12,10 +12,11 @@ import {
   sayWhoIsNotAsked,
   type AuthorizerName,
 } from './authorization/authorization-flags.js';
+import { configFlag } from './configuration/config-flag.js';
 import { openPolicyOffline } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 
-export const whoCanFlags: readonly Flag[] = [...policySourceFlags, ...authorizationFlags];
+export const whoCanFlags: readonly Flag[] = [configFlag, ...policySourceFlags, ...authorizationFlags];
 
 export interface WhoCanRequest {
   readonly verb: string;

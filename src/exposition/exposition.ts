@@ -6,8 +6,15 @@ export interface ScrapeRequest {
   readonly acceptEncoding?: string;
   /** How long the scraper waits (s), at most an hour; undefined where it does not say. */
   readonly timeoutSeconds?: number | undefined;
+  /** Who scrapes, as he was found out to be; undefined where nobody was asked, as on an always-allow path. */
+  readonly user?: ScrapingUser | undefined;
   /** Fires when the scraper goes away before it has everything. */
   readonly signal?: AbortSignal;
+}
+
+export interface ScrapingUser {
+  readonly name: string;
+  readonly groups: readonly string[];
 }
 
 export type RenderedExposition = WholeExposition | StreamedExposition;
@@ -15,6 +22,8 @@ export type RenderedExposition = WholeExposition | StreamedExposition;
 export interface WholeExposition {
   readonly contentType: string;
   readonly body: string | Uint8Array;
+  /** Of the Content-Encoding header, for bytes that are already encoded. */
+  readonly contentEncoding?: string;
 }
 
 /** Sent as it comes, no faster than the scraper reads. Where it fails, the scraper's transfer breaks off. */

@@ -4,7 +4,7 @@ import type { Exposition, ScrapeRequest } from './exposition.js';
 import { negotiateFormat, type NegotiatedFormat } from './negotiation.js';
 import { collectRegistries } from './registries/collect-registries.js';
 import { Collectors } from './registries/collectors.js';
-import { joinFamilies, type Family } from './registries/families.js';
+import { JoinedFamilies, type Family } from './registries/families.js';
 import { MetricConflictError, RegistriesError } from './registries/registries-error.js';
 import { defaultLabelsOf } from './registries/registry-metrics.js';
 import { hasDuplicates } from './registries/series-claims.js';
@@ -20,6 +20,8 @@ export interface CollectorFailure {
   readonly error?: unknown;
 }
 
+export type MetricConflictPolicy = 'fail' | 'leave-out';
+
 export interface RegistriesExpositionOptions {
   /** Passed in, never reached for: prom-client's global `register` is served only when it stands here. */
   readonly registries: readonly Registry<RegistryContentType>[];
@@ -29,10 +31,10 @@ export interface RegistriesExpositionOptions {
    */
   readonly openMetrics?: boolean;
   /**
-   * What follows where a name stands for another help or type, or a series stands twice: `leave-out` (default)
-   * serves the first of them, `fail` nothing, as Kubernetes does.
+   * What follows where a name stands for another help or type, or a series stands twice: `fail` (default) serves
+   * nothing, as Kubernetes does, `leave-out` the first of them.
    */
-  readonly onConflict?: 'leave-out' | 'fail';
+  readonly onConflict?: MetricConflictPolicy;
   /** How long a metric's `collect` may take (ms) before the scrape goes on without it. Default 5,000. */
   readonly collectorTimeoutMs?: number;
   /** Called for each metric that had to be left out, or some of whose series had to be. */
@@ -52,13 +54,13 @@ const maxTimeoutMs = 2_147_483_647;
  * them and in time slices: a series is of one moment, all of them together are not.
  *
  * Metrics of one name, help and type are joined. A collector that fails or hangs is left out and reported.
- * `render` rejects with a MetricConflictError where `onConflict` says so.
+ * Where metrics contradict each other, `render` rejects with a MetricConflictError, unless `onConflict` says otherwise.
  *
  * @throws RegistriesError when there is no registry, or an option is wrong.
  */
 export function registriesExposition(options: RegistriesExpositionOptions): Exposition {
   check(options);
-  const { registries, onConflict = 'leave-out', collectorTimeoutMs = 5000, onFailure } = options;
+  const { registries, onConflict = 'fail', collectorTimeoutMs = 5000, onFailure } = options;
   const collectors = new Collectors();
   const negotiate = ({ accept }: ScrapeRequest): NegotiatedFormat =>
     negotiateFormat(accept, options.openMetrics ?? registries.some(isOpenMetrics));
@@ -84,9 +86,14 @@ export function registriesExposition(options: RegistriesExpositionOptions): Expo
           report({ metric, cause, error });
         },
       });
-      const families = joinFamilies(members, format, (metric) => {
+      const joined = new JoinedFamilies(format, (metric) => {
         onContradiction(metric, 'duplicate-name');
       });
+      for (const member of members) {
+        joined.add(member);
+        if (slice.isOver) await slice.rest();
+      }
+      const families = joined.all;
       const onDuplicate = (metric: string): void => {
         onContradiction(metric, 'duplicate-series');
       };
@@ -132,8 +139,8 @@ function check({ registries, onConflict, collectorTimeoutMs: timeoutMs }: Regist
   if (!registries.every((registry) => defaultLabelsOf(registry) !== undefined)) {
     throw new RegistriesError('registries: pass registries of prom-client 15');
   }
-  if (onConflict !== undefined && !['leave-out', 'fail'].includes(onConflict)) {
-    throw new RegistriesError("onConflict: pass 'leave-out' or 'fail'");
+  if (onConflict !== undefined && !['fail', 'leave-out'].includes(onConflict)) {
+    throw new RegistriesError("onConflict: pass 'fail' or 'leave-out'");
   }
   if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
     throw new RegistriesError('collectorTimeoutMs: pass a positive number of milliseconds');

@@ -1,9 +1,11 @@
 import { ApiConnectionError } from '../api-client/api-error.js';
 import type { UpstreamTls } from '../api-client/upstream/upstream-agent.js';
 import { UpstreamClient, type UpstreamAnswer } from '../api-client/upstream/upstream-client.js';
-import type { Exposition, StreamedExposition } from './exposition.js';
+import type { Exposition, RenderedExposition } from './exposition.js';
+import { faultOf, passedOn } from './upstream-answer.js';
 import { UpstreamError } from './upstream-error.js';
-import { isExpositionType, isKnownCoding, upstreamHeaders } from './upstream-headers.js';
+import { upstreamHeaders } from './upstream-headers.js';
+import { identityWriter, type IdentityHeaders } from './upstream-identity.js';
 import { parseUpstreamUrl } from './upstream-url.js';
 
 /** The members about TLS are read at each scrape: a getter may follow a file. */
@@ -14,6 +16,12 @@ export interface UpstreamExpositionOptions extends UpstreamTls {
   readonly timeoutMs?: number;
   /** How long the upstream may send nothing in the middle of the answer's body (ms). Default 30,000. */
   readonly stallTimeoutMs?: number;
+  /**
+   * How the upstream is told who scrapes; `{}` for kube-rbac-proxy's names. Where he cannot be said unmistakably in a
+   * header, his scrape fails. Only a loopback address, or an upstream that knows this process by its certificate, can
+   * tell these headers from somebody else's. Default: it is not told.
+   */
+  readonly identityHeaders?: IdentityHeaders;
   /** Told why a scrape got nothing, or not all of it; not of scrapers that went away. */
   readonly onFailure?: (error: UpstreamError) => void;
 }
@@ -29,11 +37,12 @@ const textFormat = 'text/plain; version=0.0.4; charset=utf-8';
  * The exposition of another process, such as the application beside this one, passed on byte by byte in the
  * format and coding that the scraper asked for.
  *
- * @throws UpstreamUrlError
+ * @throws UpstreamUrlError, IdentityHeadersError
  */
 export function upstreamExposition(options: UpstreamExpositionOptions): UpstreamExposition {
   const { timeoutMs = 10_000, stallTimeoutMs = 30_000, onFailure = () => undefined } = options;
   const url = parseUpstreamUrl(options.url);
+  const identityFields = options.identityHeaders && identityWriter(options.identityHeaders);
   const client = new UpstreamClient(url, options);
   let lastContentType = textFormat;
   const failure = (error: UpstreamError): UpstreamError => {
@@ -47,10 +56,14 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
     contentType: () => lastContentType,
     async render(request) {
       const { timeoutSeconds = Infinity, signal } = request;
+      const identity = identityFields?.(request.user);
+      if (identity?.kind === 'unspeakable') {
+        throw failure(new UpstreamError(`${client.address}: ${identity.fault}`));
+      }
       let answer: UpstreamAnswer;
       try {
         answer = await client.get({
-          headers: upstreamHeaders(request),
+          headers: { ...upstreamHeaders(request), ...identity?.fields },
           timeoutMs: Math.min(timeoutMs, timeoutSeconds * 1000),
           stallTimeoutMs,
           ...(signal === undefined ? {} : { signal }),
@@ -64,7 +77,13 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
         await answer.body.return();
         throw failure(new UpstreamError(`${client.address}: ${fault}`));
       }
-      const rendered = passedOn(answer);
+      let rendered: RenderedExposition;
+      try {
+        rendered = await passedOn(answer);
+      } catch (error) {
+        // `onBreakOff` has told of it.
+        throw signal?.aborted === true ? error : upstreamError(error);
+      }
       lastContentType = rendered.contentType;
       return rendered;
     },
@@ -74,33 +93,9 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
   };
 }
 
-/** Why an answer is not passed on. */
-function faultOf({ status, contentType, contentEncoding }: UpstreamAnswer): string | undefined {
-  if (status !== 200) return `answered ${status}`;
-  if (!isExpositionType(contentType)) return `content type ${quoted(contentType)} is no exposition's`;
-  if (contentEncoding !== undefined && !isKnownCoding(contentEncoding)) {
-    return `content encoding ${quoted(contentEncoding)} is not known`;
-  }
-  return undefined;
-}
-
-function passedOn(answer: UpstreamAnswer): StreamedExposition {
-  const { contentType, contentLength, contentEncoding, body } = answer;
-  return {
-    contentType,
-    body,
-    ...(contentLength === undefined ? {} : { contentLength }),
-    ...(contentEncoding === undefined ? {} : { contentEncoding }),
-  };
-}
-
 function upstreamError(error: unknown): UpstreamError {
   if (!(error instanceof ApiConnectionError)) return new UpstreamError('the upstream failed');
   return new UpstreamError(error.message, error.causeCode === 'ETIMEDOUT' ? 504 : 502);
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, 64));
 }
 
 /** Whoever listens cannot make a scrape fail. */

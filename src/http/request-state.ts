@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { AuditedFailure } from '../audit/audit-event.js';
 import type { Refusal } from '../authentication/union.js';
 import type { Identity } from '../authentication/identity.js';
 import type { Verdict } from '../authorization/union.js';
@@ -8,7 +9,7 @@ import type { Request } from './middleware.js';
 /** What the steps have found out about a request so far. */
 export interface RequestState {
   /** Kubernetes' Audit-Id: ties an answer to the operator's log. */
-  readonly auditId: string;
+  auditId: string;
   /** When it was first looked at, in ms since the epoch. */
   readonly received: number;
   classification?: PathClassification;
@@ -20,6 +21,8 @@ export interface RequestState {
   verdict?: Verdict;
   /** Why the request was turned away before anyone was asked who sends it. */
   rejected?: string;
+  /** What its answer says, where that is a Kubernetes Status. */
+  failure?: AuditedFailure;
 }
 
 // A symbol of this module alone: no client and no middleware can name it. (A WeakMap would say the same, but

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import type { ScrapeRequest } from '../exposition/exposition.js';
+import type { ScrapeRequest, ScrapingUser } from '../exposition/exposition.js';
 import type { Request } from './middleware.js';
+import { requestState } from './request-state.js';
 
 const maxTimeoutSeconds = 3600;
 
@@ -27,6 +28,11 @@ export class Scrape implements ScrapeRequest {
     const header = String(this.#request.headers['x-prometheus-scrape-timeout-seconds'] ?? '');
     const seconds = /^\d{1,9}(?:\.\d{1,9})?$/.test(header) ? Number(header) : 0;
     return seconds > 0 ? Math.min(seconds, maxTimeoutSeconds) : undefined;
+  }
+
+  get user(): ScrapingUser | undefined {
+    const { identity } = requestState(this.#request);
+    return identity === undefined ? undefined : { name: identity.name, groups: identity.groups };
   }
 
   get signal(): AbortSignal {

@@ -1,13 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import type { Exposition } from '../exposition/exposition.js';
 import { MetricConflictError } from '../exposition/registries/registries-error.js';
+import { TooManyScrapesError } from '../exposition/sharing/sharing-error.js';
 import { UpstreamError } from '../exposition/upstream-error.js';
+import { endInPieces, isLong } from './body-pieces.js';
 import { inTurn } from './in-turn.js';
 import { chain, isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { Scrape } from './scrape.js';
 import { sendGatewayError, sendInternalError, sendStatus, sendText, writeHead } from './status.js';
-import { abandonStream, isStreamed, streamExposition } from './stream-exposition.js';
+import { abandonStream, isStreamed, streamExposition, variesBy } from './stream-exposition.js';
+import { WriteDeadline } from './write-deadline.js';
 
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
@@ -16,6 +19,10 @@ export interface ServeExpositionOptions {
   readonly defaultPath?: string;
   /** Told of every scrape served or failed, with the seconds it took. */
   readonly onScrape?: (result: 'success' | 'failure', seconds: number) => void;
+  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 30,000. */
+  readonly writeTimeoutMs?: number;
+  /** Told of each client that was cut since it took nothing. */
+  readonly onStalledClient?: () => void;
 }
 
 const processStart = String(Math.floor((Date.now() - process.uptime() * 1000) / 1000));
@@ -28,7 +35,12 @@ export function serveExposition({
   expositions,
   defaultPath = '/metrics',
   onScrape = () => undefined,
+  writeTimeoutMs = 30_000,
+  onStalledClient = () => undefined,
 }: ServeExpositionOptions): Middleware {
+  const deadline = new WriteDeadline(writeTimeoutMs, () => {
+    tell(onStalledClient);
+  });
   const serve = waitingStep(async (request, response) => {
     const path = servedPath(request, defaultPath);
     if (path === undefined) return true;
@@ -54,17 +66,24 @@ export function serveExposition({
       const rendered = await exposition.render(scrape);
       if (isStreamed(rendered)) {
         if (isAnswered(response)) return await abandonStream(rendered);
-        await streamExposition(request, response, rendered);
+        await streamExposition(request, response, rendered, deadline);
       } else {
         if (isAnswered(response)) return false;
-        const { contentType, body } = rendered;
+        const { contentType, contentEncoding, body } = rendered;
         // Bytes, since Node would join a string to the head and so copy it once more.
         const bytes = typeof body === 'string' ? Buffer.from(body) : body;
         writeHead(request, response, 200, {
           ...expositionHeaders(contentType),
+          ...(contentEncoding === undefined ? {} : { 'Content-Encoding': contentEncoding }),
           'Content-Length': bytes.byteLength,
         });
-        response.end(bytes);
+        if (isLong(bytes)) {
+          deadline.watch(response);
+          await endInPieces(response, bytes);
+        } else {
+          response.end(bytes);
+          deadline.watch(response);
+        }
       }
       result = 'success';
     } finally {
@@ -80,7 +99,10 @@ export function serveExposition({
 }
 
 function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
-  if (error instanceof UpstreamError && !isAnswered(response)) {
+  if (error instanceof TooManyScrapesError) {
+    const headers = { 'Retry-After': String(error.retryAfterSeconds) };
+    sendStatus(request, response, 'ServiceUnavailable', error.message, headers);
+  } else if (error instanceof UpstreamError && !isAnswered(response)) {
     sendGatewayError(request, response, error.status);
   } else if (error instanceof MetricConflictError && !isAnswered(response)) {
     // Whoever may read the metrics may know which of them is at fault, as with Kubernetes.
@@ -89,7 +111,7 @@ function answerFailure(request: Request, response: ServerResponse, error: unknow
 }
 
 function expositionHeaders(contentType: string): Readonly<Record<string, string>> {
-  return { 'Content-Type': contentType, 'Process-Start-Time-Unix': processStart };
+  return { 'Content-Type': contentType, ...variesBy, 'Process-Start-Time-Unix': processStart };
 }
 
 function servedPath(request: Request, defaultPath: string): string | undefined {

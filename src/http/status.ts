@@ -33,7 +33,9 @@ export function sendStatus(
   message: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  if (isAnswered(response)) return;
   const code = codes[reason];
+  const hasDetails = detailed.has(reason);
   const status = {
     kind: 'Status',
     apiVersion: 'v1',
@@ -41,9 +43,10 @@ export function sendStatus(
     status: 'Failure',
     message,
     reason,
-    ...(detailed.has(reason) ? { details: {} } : {}),
+    ...(hasDetails ? { details: {} } : {}),
     code,
   };
+  requestState(request).failure = { message, reason, hasDetails };
   const indent = peopleLook.test(request.headers['user-agent'] ?? '') ? 2 : undefined;
   const body = `${JSON.stringify(status, null, indent).replace(unsafeInHtml, escapeAsGo)}\n`;
   send(request, response, code, body, { ...headers, 'Content-Type': 'application/json' });

@@ -27,6 +27,8 @@ export function healthcheckMetrics(registry: Registry): HealthcheckObserver {
   const healthcheck = new Gauge({
     name: 'kubernetes_healthcheck',
     help: 'This metric records the result of a single healthcheck.',
+    // Of several workers: well only where all are.
+    aggregator: 'min',
     labelNames: ['name', 'type'],
     registers,
   });

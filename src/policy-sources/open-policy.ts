@@ -1,4 +1,4 @@
-import { Policy, type PolicyLayerStatus } from '../rbac/policy.js';
+import { Policy, type PolicyLayerStatus, type PolicySink } from '../rbac/policy.js';
 import { Callbacks } from '../reflector/callbacks.js';
 import { bootstrapPolicy } from './bootstrap.js';
 import { builtInUntilSynced } from './built-in-until-synced.js';
@@ -23,6 +23,8 @@ export interface OpenPolicyOptions {
   readonly onSnapshot?: (result: SnapshotResult) => void;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
+  /** Puts something between each source and its layer, that sees what is written. Default: nothing. */
+  readonly through?: (layer: string, sink: PolicySink) => PolicySink;
 }
 
 export interface OpenPolicy {
@@ -49,6 +51,7 @@ export async function openPolicy({
   snapshotFile,
   onSnapshot,
   onChange,
+  through = (_layer, sink) => sink,
 }: OpenPolicyOptions): Promise<OpenPolicy> {
   const followed =
     typeof bootstrap === 'boolean' ? sources : [...sources, builtInUntilSynced(bootstrap, bootstrapPolicy())];
@@ -90,7 +93,7 @@ export async function openPolicy({
       const { changed } = snapshot;
       listeners.add(changed);
     }
-    await Promise.all(followed.map((source) => source.start(policy.sink(source.name))));
+    await Promise.all(followed.map((source) => source.start(through(source.name, policy.sink(source.name)))));
   } catch (error) {
     await close();
     throw error;

@@ -6,6 +6,7 @@ import type { MetricsFilterOptions } from '../metrics-filter.js';
 import { guardSteps } from '../metrics-filter.js';
 import { allowPaths } from '../http/allow-paths.js';
 import type { AuditEvent } from '../http/audit.js';
+import { ignorePaths } from '../http/ignore-paths.js';
 import { chain, type Middleware } from '../http/middleware.js';
 import { requestState } from '../http/request-state.js';
 import { sendInternalError, sendStatus } from '../http/status.js';
@@ -14,6 +15,7 @@ import { Connections } from './connections.js';
 import { health, pingCheck, type HealthCheck, type HealthObserver } from './health.js';
 import type { Logger } from './logger.js';
 import { RefusalLog } from './refusal-log.js';
+import { CertificateChoice } from './tls-certificate-choice.js';
 import { httpsOptions, type TlsOptions } from './tls.js';
 import { version } from './version.js';
 
@@ -25,6 +27,8 @@ export interface ServerOptions extends Omit<MetricsFilterOptions, 'onAuditEvent'
   readonly tls: TlsOptions;
   /** Globs (micromatch) of the paths that are served at all; others are 404. Default: every path. */
   readonly allowPaths?: readonly string[];
+  /** Globs of the shard-level paths that are served to everybody, as `ignorePaths` takes them. Default: none. */
+  readonly ignorePaths?: readonly string[];
   /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
   readonly policy?: OpenPolicy;
   /** Told of the result of every health check that an endpoint runs. Default: nobody. */
@@ -78,10 +82,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   app.use(reportError(logger));
 
+  const certificates = new CertificateChoice(tls);
   const server = createServer(
-    { ...httpsOptions(tls), maxHeaderSize: maxHeaderBytes, headersTimeout: 10_000, requestTimeout: 30_000 },
+    {
+      ...httpsOptions(tls),
+      ...certificates.serverOptions,
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+    },
     app,
   );
+  certificates.follow(server);
   // Bounded by their size already; Node would drop those beyond its limit of 2,000, and with them scopes.
   server.maxHeadersCount = 0;
   server.on('tlsClientError', (error) => {
@@ -108,7 +120,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]): Middleware {
   const { serverKind = 'shard', logger, onAuditEvent } = options;
   const { exposition, authenticators, authorizers, anonymous, scopedEndpoint, telemetry } = options;
-  const { alwaysAllowPaths, otherExpositions, onHealthResult } = options;
+  const { alwaysAllowPaths, otherExpositions, onHealthResult, scrapeWriteTimeoutMs } = options;
   const refusalLog = new RefusalLog(logger);
   const steps = guardSteps(
     {
@@ -120,6 +132,7 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
       ...(anonymous === undefined ? {} : { anonymous }),
       ...(alwaysAllowPaths === undefined ? {} : { alwaysAllowPaths }),
       ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
+      ...(scrapeWriteTimeoutMs === undefined ? {} : { scrapeWriteTimeoutMs }),
       ...(telemetry === undefined ? {} : { telemetry }),
       onAuditEvent: (event) => {
         logger.debug({ audit: event }, 'request');
@@ -134,6 +147,9 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
     steps.classify,
     ...(options.allowPaths === undefined ? [] : [allowPaths(options.allowPaths)]),
     steps.alwaysAllow,
+    ...(options.ignorePaths === undefined
+      ? []
+      : [ignorePaths(options.ignorePaths, (...decision) => telemetry?.decision(...decision))]),
     steps.authenticate,
     steps.authorize,
     steps.serve,

@@ -1,5 +1,6 @@
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { CollectorFailure } from '../exposition/registries.js';
+import type { ScrapeOrigin } from '../exposition/sharing/shared-exposition.js';
 
 const prefix = 'kcp_metrics_filter';
 
@@ -15,6 +16,10 @@ export class FilterMetrics {
   readonly #decisions: Counter<'type' | 'decision'>;
   readonly #rejections: Counter<'code'>;
   readonly #scrapeSeconds: Histogram<'result'>;
+  readonly #scrapeOrigins: Counter<'origin'>;
+  readonly #refusedScrapes: Counter;
+  readonly #stalledClients: Counter;
+  readonly #renderings: Gauge;
   readonly #collectorFailures: Counter<'cause'>;
   readonly #filteredScrapes: Counter<'result'>;
   readonly #droppedSeries: Counter<'reason'>;
@@ -66,6 +71,27 @@ export class FilterMetrics {
       help: 'Time to render an exposition, in seconds, by result.',
       labelNames: ['result'],
       buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+      registers,
+    });
+    this.#scrapeOrigins = new Counter({
+      name: `${prefix}_scrapes_total`,
+      help: 'Scrapes by where their bytes come from: rendered for them, joined while it was, or kept from before.',
+      labelNames: ['origin'],
+      registers,
+    });
+    this.#refusedScrapes = new Counter({
+      name: `${prefix}_refused_scrapes_total`,
+      help: 'Scrapes answered 503, since as many expositions were being rendered as may be.',
+      registers,
+    });
+    this.#stalledClients = new Counter({
+      name: `${prefix}_stalled_clients_total`,
+      help: 'Clients that were cut, since they took nothing of an exposition that was being sent.',
+      registers,
+    });
+    this.#renderings = new Gauge({
+      name: `${prefix}_renderings_in_flight`,
+      help: 'Expositions that are being rendered, or sent while they are.',
       registers,
     });
     this.#collectorFailures = new Counter({
@@ -131,6 +157,22 @@ export class FilterMetrics {
 
   scrape(result: 'success' | 'failure', seconds: number): void {
     this.#scrapeSeconds.observe({ result }, seconds);
+  }
+
+  scrapeFrom(origin: ScrapeOrigin): void {
+    this.#scrapeOrigins.inc({ origin });
+  }
+
+  refusedScrape(): void {
+    this.#refusedScrapes.inc();
+  }
+
+  stalledClient(): void {
+    this.#stalledClients.inc();
+  }
+
+  renderingsInFlight(count: number): void {
+    this.#renderings.set(count);
   }
 
   collectorFailure({ cause }: CollectorFailure): void {

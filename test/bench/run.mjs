@@ -1,17 +1,20 @@
 // Figures beside goals, never a test: machines differ, and so does what else they do meanwhile.
 // `npm run bench`, or `npm run bench -- decisions throughput` for some sections alone.
 import { arch, cpus } from 'node:os';
+import { auditSection } from './audit.mjs';
 import { authenticationSection } from './authentication.mjs';
 import { changesSection } from './changes.mjs';
 import { decisionsSection } from './decisions.mjs';
 import { expositionSection } from './exposition.mjs';
 import { identitiesSection } from './identities.mjs';
 import { memorySection } from './memory.mjs';
+import { mergingSection } from './merging.mjs';
 import { pathsSection } from './paths.mjs';
 import { relabellingSection } from './relabelling.mjs';
 import { printSection, printSummary } from './report.mjs';
 import { syncSection } from './sync.mjs';
 import { throughputSection } from './throughput.mjs';
+import { upstreamSection } from './upstream.mjs';
 
 // Memory first: what comes later leaves garbage of its own.
 const sections = {
@@ -24,7 +27,10 @@ const sections = {
   sync: syncSection,
   exposition: expositionSection,
   relabelling: relabellingSection,
+  merging: mergingSection,
   throughput: throughputSection,
+  upstream: upstreamSection,
+  audit: auditSection,
 };
 
 const chosen = process.argv.slice(2);

@@ -1,9 +1,9 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median } from './measure.mjs';
+import { openConnections } from './scraping-connections.mjs';
 
 const connections = 16;
 const rounds = 9;
@@ -63,8 +63,8 @@ export async function throughputSection() {
 
 async function compare(child, what, credentials, ports) {
   const clients = {
-    A: await openConnections(ports.A, credentials),
-    B: await openConnections(ports.B, credentials),
+    A: await openConnections(connections, ports.A, credentials),
+    B: await openConnections(connections, ports.B, credentials),
   };
   await measure(child, clients.A, warmupMs);
   await measure(child, clients.B, warmupMs);
@@ -107,64 +107,4 @@ async function serverCpu(child) {
   child.send('cpu');
   const [{ cpuMicros }] = await answer;
   return cpuMicros;
-}
-
-function openConnections(port, credentials) {
-  return Promise.all(Array.from({ length: connections }, () => openConnection(port, credentials)));
-}
-
-/** A client that costs little: it knows the length of an answer from the first and then counts bytes. */
-async function openConnection(port, { headers, ...pair }) {
-  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...pair });
-  await once(socket, 'secureConnect');
-  const request = Buffer.from(`GET /metrics HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
-  const answerBytes = await firstAnswer(socket, request);
-  let onAnswer = () => undefined;
-  let onClose = () => undefined;
-  let received = 0;
-  socket.once('close', () => {
-    onClose(new Error('the server closed the connection'));
-  });
-  socket.on('data', (data) => {
-    received += data.length;
-    if (received < answerBytes) return;
-    received -= answerBytes;
-    onAnswer();
-  });
-  return {
-    run: (deadline) =>
-      new Promise((resolve, reject) => {
-        let count = 0;
-        onAnswer = () => {
-          count += 1;
-          if (performance.now() < deadline) socket.write(request);
-          else resolve(count);
-        };
-        onClose = reject;
-        socket.write(request);
-      }),
-    close() {
-      onClose = () => undefined;
-      socket.destroy();
-    },
-  };
-}
-
-function firstAnswer(socket, request) {
-  return new Promise((resolve, reject) => {
-    let received = Buffer.alloc(0);
-    const onData = (data) => {
-      received = Buffer.concat([received, data]);
-      const head = received.indexOf('\r\n\r\n');
-      if (head < 0) return;
-      const text = received.subarray(0, head).toString('latin1');
-      const length = Number(/content-length: (\d+)/i.exec(text)?.[1]);
-      if (!text.startsWith('HTTP/1.1 200 ')) reject(new Error(text.split('\r\n', 1)[0]));
-      if (received.length < head + 4 + length) return;
-      socket.off('data', onData);
-      resolve(received.length);
-    };
-    socket.on('data', onData);
-    socket.write(request);
-  });
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { rsaPair } from '../support/rsa-pair.js';
 import { runCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
@@ -29,6 +30,9 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     write('short.key', short.privateKey.export(pkcs8).toString());
     const locked = { ...pkcs8, cipher: 'aes-128-cbc', passphrase: 'secret-token' };
     write('locked.key', rsa.privateKey.export(locked).toString());
+    const rsaServing = await rsaPair('localhost');
+    write('rsa.crt', rsaServing.certificatePem);
+    write('rsa.key', rsaServing.privateKeyPem);
     write('text', 'secret-token\n');
     write('garbage.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
     write('empty.pem', '');
@@ -84,7 +88,10 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --tls-cipher-suites=__proto__', /^--tls-cipher-suites: "__proto__" is unknown/],
     ['--mode=shard --tls-cert-file={tls.crt}', /^--tls-private-key-file: missing beside --tls-cert-file$/],
     ['--mode=shard --tls-private-key-file={tls.key}', /^--tls-cert-file: missing beside/],
-    ['--mode=shard --tls-cert-file={missing} --tls-private-key-file={tls.key}', /^--tls-cert-file: ENOENT/],
+    [
+      '--mode=shard --tls-cert-file={missing} --tls-private-key-file={tls.key}',
+      /^--tls-cert-file: .*missing cannot be read: ENOENT$/,
+    ],
     [
       '--mode=shard --tls-cert-file={garbage.pem} --tls-private-key-file={tls.key}',
       /^--tls-cert-file: .*garbage\.pem: /,
@@ -97,8 +104,56 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={other.key}',
       /^--tls-private-key-file: .* is not the key of/,
     ],
+    ['--mode=shard --tls-sni-cert-key=', /^--tls-sni-cert-key: "" does not begin with a certificate's and/],
+    ['--mode=shard --tls-sni-cert-key={tls.crt}', /^--tls-sni-cert-key: ".*tls\.crt" does not begin with/],
+    ['--mode=shard --tls-sni-cert-key={tls.crt},{tls.key}:', /^--tls-sni-cert-key: "" is no domain name/],
+    [
+      '--mode=shard --tls-sni-cert-key={tls.crt},{tls.key}:a.example,a.*.example',
+      /^--tls-sni-cert-key: "a\.\*\.example" is no domain name, \*\.domain or IP address$/,
+    ],
+    [
+      '--mode=shard --tls-sni-cert-key={tls.crt},{missing}:a.example',
+      /^--tls-sni-cert-key: .*missing cannot be read: ENOENT$/,
+    ],
+    [
+      '--mode=shard --tls-sni-cert-key={tls.crt},{tls.key} --tls-sni-cert-key={tls.crt},{other.key}',
+      /^--tls-sni-cert-key: .*other\.key is not the key of .*tls\.crt$/,
+    ],
+    ['--mode=shard --tls-sni-cert-key={garbage.pem},{tls.key}', /^--tls-sni-cert-key: .*garbage\.pem: /],
+    [
+      '--mode=shard --tls-sni-cert-key={rsa.crt},{rsa.key}',
+      /^--tls-sni-cert-key: needs a key of type ec, as the pair of .*rsa\.key has rsa$/,
+    ],
     ['--mode=shard --allow-paths=metrics', /^--allow-paths: "metrics" is no glob of an absolute path$/],
     ['--mode=shard --allow-paths=/{1..9999999}', /^--allow-paths: .* is no glob/],
+    ['--mode=shard --ignore-paths=metrics', /^--ignore-paths: "metrics" is no absolute path with nothing/],
+    ['--mode=shard --ignore-paths=/metrics/**', /^--ignore-paths: "\/metrics\/\*\*" is no absolute path/],
+    [
+      '--mode=shard --ignore-paths=/metrics --allow-paths=/metrics',
+      /^--ignore-paths: cannot be used beside --allow-paths$/,
+    ],
+    ['--mode=shard --auth-header-fields-enabled=maybe', /^--auth-header-fields-enabled: "maybe" is not true/],
+    ['--mode=shard --auth-header-fields-enabled', /^--auth-header-fields-enabled: needs --upstream$/],
+    [
+      '--mode=shard --auth-header-fields-enabled --upstream=http://app.example.org',
+      /^--auth-header-fields-enabled: needs an --upstream on a loopback address, or an https one/,
+    ],
+    [
+      '--mode=shard --auth-header-user-field-name=x-user',
+      /^--auth-header-user-field-name: needs --auth-header-fields-enabled$/,
+    ],
+    [
+      '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-user-field-name=Host',
+      /^--auth-header-user-field-name: "Host" has another meaning$/,
+    ],
+    [
+      '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-name=a:b',
+      /^--auth-header-groups-field-name: "a:b" is no field name$/,
+    ],
+    [
+      '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-separator=',
+      /^--auth-header-groups-field-separator: must be 1 to 8 characters of printable ASCII$/,
+    ],
     ['--mode=shard --client-ca-file={missing}', /^--client-ca-file: .*missing cannot be read: ENOENT$/],
     ['--mode=shard --client-ca-file={empty.pem}', /^--client-ca-file: .*empty\.pem: /],
     ['--mode=shard --client-ca-file={garbage.pem}', /^--client-ca-file: .*garbage\.pem: /],
@@ -129,6 +184,24 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --authorization-order=', /^--authorization-order: names no authorizer$/],
     ['--mode=shard --allow-paths=', /^--allow-paths: "" is no glob/],
     ['--mode=shard --tls-cipher-suites=', /^--tls-cipher-suites: "" is unknown/],
+    ['--mode=shard --audit-log-path=', /^--audit-log-path: names no file$/],
+    ['--mode=shard --audit-log-path={policy}', /^--audit-log-path: .* cannot be written to: EISDIR$/],
+    ['--mode=shard --audit-log-path={text}/audit.log', /^--audit-log-path: .* cannot be written to: E/],
+    ['--mode=shard --audit-log-maxage=1', /^--audit-log-maxage: needs --audit-log-path$/],
+    ['--mode=shard --audit-log-path=- --audit-log-maxage=-1', /^--audit-log-maxage: "-1" is not a number/],
+    ['--mode=shard --audit-log-path=- --audit-log-maxbackup=many', /^--audit-log-maxbackup: "many" is not/],
+    ['--mode=shard --audit-log-path=- --audit-log-maxsize=1.5', /^--audit-log-maxsize: "1.5" is not/],
+    ['--mode=shard --audit-log-path=- --audit-log-maxsize=1', /^--audit-log-maxsize: standard output is not/],
+    ['--mode=shard --audit-log-path=- --audit-log-mode=blocking-strict', /^--audit-log-mode: "blocking-s/],
+    ['--mode=shard --audit-log-path=- --audit-log-format=legacy', /^--audit-log-format: "legacy" is not/],
+    [
+      '--mode=shard --audit-log-path=- --audit-log-batch-buffer-size=0',
+      /^--audit-log-batch-buffer-size: "0" is not a number from 1 to 1000000$/,
+    ],
+    [
+      '--mode=shard --audit-log-path=- --audit-log-mode=blocking --audit-log-batch-buffer-size=5',
+      /^--audit-log-batch-buffer-size: nothing waits with --audit-log-mode=blocking$/,
+    ],
     ['--mode=shard --max-policy-staleness=5', /^--max-policy-staleness: "5" is not a duration/],
     ['--mode=cache-server --max-policy-staleness=banana', /^--max-policy-staleness: "banana" is not a dura/],
     [
@@ -161,6 +234,23 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       /^--policy-snapshot: .*tls\.key: /,
     ],
     ['--mode=shard --log-level=trace', /^--log-level: "trace" is not one of/],
+    ['--mode=shard --workers=0', /^--workers: "0" is not between 1 and 64$/],
+    ['--mode=shard --workers=65', /^--workers: "65" is not between 1 and 64$/],
+    ['--mode=shard --workers=two', /^--workers: "two" is not between 1 and 64$/],
+    ['--mode=shard --workers=', /^--workers: "" is not between 1 and 64$/],
+    [
+      '--mode=shard --workers=2 --audit-log-path={missing}',
+      /^--workers: more than 1 cannot share a file of --audit-log-path; - can be$/,
+    ],
+    ['--workers=2', /^--mode: required: shard or cache-server$/],
+    ['--mode=shard --workers=2 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
+    ['--mode=shard --workers=2 --client-ca-file={empty.pem}', /^--client-ca-file: .*empty\.pem: /],
+    ['--mode=shard --workers=2 --bind-address=192.0.2.1', /^--bind-address, --secure-port: bind E/],
+    ['--config={missing}', /^--config: .*missing cannot be read: ENOENT$/],
+    ['--config={policy}', /^--config: .* is no regular file$/],
+    ['--config={text}', /^\S*text:1: must be a mapping of fields$/],
+    ['--config={kubeconfig}', /^\S*kubeconfig:1: apiVersion: required: kcp-metrics-filter\/v1alpha1$/],
+    ['--config={tls.key}', /^\S*tls\.key:\d+: /],
   ];
 
   it.each(rows)('start %s', async (flags, message) => {
@@ -461,6 +551,28 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--upstream=https://127.0.0.1:1 --upstream-server-name=a/b',
       /^--upstream-server-name: "a\/b" is no host name$/,
     ],
+    // Several upstreams
+    ['--upstream=http://127.0.0.1:1,http://127.0.0.1:2', /^--upstream: several need a name each, such as /],
+    ['--upstream=http://127.0.0.1:1 --upstream=a=http://127.0.0.1:2', /^--upstream: several need a name /],
+    ['--upstream=a=http://127.0.0.1:1,a=http://127.0.0.1:2', /^--upstream: the name "a" stands there twice$/],
+    ['--upstream=a=http://127.0.0.1:1,b=127.0.0.1:2', /^--upstream: a comma in a URL's host or path: /],
+    ['--upstream=a=secret-token', /^--upstream: must be an http or https URL such as /],
+    ['--upstream=a"b=http://127.0.0.1', /^--upstream: a name must be 1 to 63 of /],
+    ['--upstream-label=shard', /^--upstream-label: needs an --upstream with a name: name=URL$/],
+    ['--upstream=http://127.0.0.1 --upstream-label=shard', /^--upstream-label: needs an --upstream with a /],
+    ['--upstream=a=http://127.0.0.1 --upstream-label=a-b', /^--upstream-label: "a-b" is no label name$/],
+    ['--upstream=a=http://127.0.0.1 --upstream-label=__name__', /^--upstream-label: "__name__" is reserved /],
+    ['--upstream-path=', /^--upstream-path: must be a path below \/metrics\/ and a URL: /],
+    ['--upstream-path=http://127.0.0.1', /^--upstream-path: must be a path below \/metrics\/ and a URL: /],
+    ['--upstream-path=/healthz=http://127.0.0.1', /^--upstream-path: must be a path below \/metrics\//],
+    ['--upstream-path=/metrics/../a=http://127.0.0.1', /^--upstream-path: must be a path below \/metrics\//],
+    ['--upstream-path=/metrics/a=secret-token', /^--upstream-path: must be an http or https URL such as /],
+    ['--upstream-path=/metrics/slis=http://127.0.0.1', /^--upstream-path: \/metrics\/slis is served by /],
+    ['--upstream-path=/metrics/filter=http://127.0.0.1', /^--upstream-path: \/metrics\/filter is served by /],
+    [
+      '--upstream-path=/metrics/a=http://127.0.0.1 --upstream-path=/metrics/a=http://127.0.0.1',
+      /^--upstream-path: \/metrics\/a stands there twice$/,
+    ],
     // What is served of it
     ['--keep-metrics=', /^--keep-metrics: /],
     ['--drop-metrics=a/b', /^--drop-metrics: "a\/b" has a character/],
@@ -469,9 +581,18 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--rename-labels=a', /^--rename-labels: "a" is not old=new$/],
     ['--label-mapping-file={missing}', /^--label-mapping-file: .*missing cannot be read: ENOENT$/],
     ['--label-mapping-file={broken.yaml}', /^--label-mapping-file: .*broken\.yaml:\d+: /],
+    ['--on-metric-conflict=ignore', /^--on-metric-conflict: "ignore" is not one of fail, leave-out$/],
+    ['--enable-open-metrics=1', /^--enable-open-metrics: "1" is not true or false$/],
+    ['--disable-compression=gzip', /^--disable-compression: "gzip" is not true or false$/],
     ['--max-series=many', /^--max-series: "many" is no whole number$/],
     ['--collector-timeout=0s', /^--collector-timeout: "0s" is not between 1ms and 596h$/],
     ['--component-slis=maybe', /^--component-slis: /],
+    ['--max-scrapes-in-flight=few', /^--max-scrapes-in-flight: "few" is no whole number$/],
+    ['--max-scrapes-in-flight=-1', /^--max-scrapes-in-flight: "-1" is no whole number$/],
+    ['--scrape-freshness=1', /^--scrape-freshness: "1" is not a duration such as /],
+    ['--scrape-freshness=600h', /^--scrape-freshness: "600h" is not between 0ms and 596h$/],
+    ['--scrape-write-timeout=0s', /^--scrape-write-timeout: "0s" is not between 1ms and 596h$/],
+    ['--scrape-write-timeout=soon', /^--scrape-write-timeout: "soon" is not a duration such as /],
     ['--collector-timeout=soon', /^--collector-timeout: "soon" is not a duration such as /],
   ];
 
@@ -527,6 +648,12 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['replicate --root-kubeconfig={org}', /^--root-kubeconfig: .*root:org is not the root workspace/],
     ['replicate --root-kubeconfig={kubeconfig} --once=maybe', /^--once: "maybe" is not true or false$/],
     ['who-can get', /^error: missing required argument 'path'$/],
+    ['can-i get /metrics --config={text}', /^\S*text:1: must be a mapping of fields$/],
+    ['who-can get /metrics --config={missing}', /^--config: .*ENOENT$/],
+    ['demo --check=maybe', /^--check: "maybe" is not true or false$/],
+    ['completion', /^error: missing required argument 'shell'$/],
+    ['completion csh', /^completion: "csh" is not one of bash, zsh, fish$/],
+    ['schema stray', /too many arguments/],
     ['no-such-command', /^error: unknown command 'no-such-command'$/],
   ])('%s', async (line, message) => {
     const args = line

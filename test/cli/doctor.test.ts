@@ -475,13 +475,30 @@ describe('doctor of flags', () => {
     ]);
   });
 
+  it('looks at every pair of --tls-sni-cert-key and at who may read its key', async () => {
+    const lapsed = await authority.issue({
+      dnsNames: ['a.example'],
+      usage: 'serverAuth',
+      notBefore: new Date(Date.now() - 7_200_000),
+      notAfter: new Date(Date.now() - 3_600_000),
+    });
+    const certificate = directory.write('sni.crt', lapsed.certificatePem);
+    const key = directory.write('sni.key', lapsed.privateKeyPem);
+    chmodSync(key, 0o644);
+    const faults = faultsOf(await doctor(...wellFlags(), root(), `--tls-sni-cert-key=${certificate},${key}`));
+    expect(faults).toEqual([
+      expect.stringMatching(`^error serving-certificate: --tls-sni-cert-key ${certificate}: .* expired less`),
+      expect.stringMatching(`^(warning|error) file-permissions: --tls-sni-cert-key ${key}: `),
+    ]);
+  });
+
   it('does not wait for a pipe', async () => {
     const pipe = `${directory.path}/pipe`;
     execFileSync('mkfifo', [pipe]);
     const flags = ['--token-auth-file', '--client-ca-file', '--tls-cert-file', '--root-kubeconfig'];
     const report = await doctor(...wellFlags(), ...flags.map((flag) => `${flag}=${pipe}`));
     expect(faultsOf(report)).toEqual([
-      expect.stringMatching(`^warning flag: --tls-cert-file ${pipe}: is no regular file`),
+      expect.stringMatching(`^error serving-certificate: --tls-cert-file: ${pipe} .*no regular file`),
       expect.stringMatching(`^error client-ca: --client-ca-file: ${pipe} .*no regular file`),
       expect.stringMatching(`^error authentication: --token-auth-file: ${pipe} .*no regular file`),
       expect.stringMatching(`^error policy-source: --root-kubeconfig ${pipe}: is no regular file`),

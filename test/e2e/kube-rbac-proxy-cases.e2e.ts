@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ConnectionOptions, SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -17,7 +17,7 @@ const application = 'application_requests_total 3\n';
 /**
  * The cases of kube-rbac-proxy's own test/e2e, by their names there. Its pods are processes here, and its Prometheus
  * example application is a server that counts. Not here: what has no meaning for one path of metrics (rewrites, resource
- * attributes, identity headers), HTTP/2, and paths beside /metrics.
+ * attributes), HTTP/2, and paths beside /metrics.
  */
 onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
   let delegating: DelegatingControlPlane;
@@ -128,15 +128,17 @@ onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
       expect(await allowing.statusForToken(token, '/api/v1/label/name')).toBe(404);
       expect(await allowing.statusForToken(token, '/metrics')).toBe(200);
     });
+
+    it('leaves who is allowed to others', async () => {
+      const allowing = await startFilter('--allow-paths=/met*,/nothing');
+      expect(await allowing.statusForToken(strangerToken, '/metrics')).toBe(403);
+      expect(await allowing.statusForToken(token, '/metrics/filter')).toBe(404);
+    });
   });
 
   describe('IgnorePath', () => {
     it('WithIgnorePathMatch, WithIgnorePathNoMatch', async () => {
-      // Its --ignore-paths.
-      const ignoring = await startFilter(
-        '--authorization-always-allow-paths=/healthz,/metrics',
-        '--anonymous-auth=false',
-      );
+      const ignoring = await startFilter('--ignore-paths=/metrics,/api/v1/labels', '--anonymous-auth=false');
       const client = new RawClient({ port: ignoring.port });
       onTestFinished(() => {
         client.close();
@@ -146,7 +148,103 @@ onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
       expect(await statusOf('/healthz')).toBe(200);
       expect(await statusOf('/')).toBe(401);
       expect(await statusOf('/metrics/filter')).toBe(401);
+      expect(await statusOf('/api/v1/label/job/values')).toBe(401);
+      // Its upstream serves this one; nothing does here, so nobody learns of it.
+      expect(await statusOf('/api/v1/labels')).toBe(401);
+      expect(await statusOf('/clusters/root/metrics')).toBe(501);
+      expect(await statusOf('//metrics')).toBe(307);
     });
+
+    it.each([
+      ['/metrics/*', '/metrics/filter', 200],
+      ['/metrics/*', '/metrics', 401],
+      ['/*', '/metrics', 200],
+      ['/*', '/metrics/filter', 401],
+    ])('%s: %s is answered %i', async (glob, path, status) => {
+      const ignoring = await startFilter(`--ignore-paths=${glob}`, '--anonymous-auth=false');
+      const client = new RawClient({ port: ignoring.port });
+      onTestFinished(() => {
+        client.close();
+      });
+      expect((await client.request(path)).status).toBe(status);
+    });
+  });
+
+  describe('IdentityHeaders', () => {
+    const spoofed = { 'X-Remote-User': 'system:admin', 'X-Remote-Groups': 'system:masters' };
+    const scrapeAs = async (asked: FilterUnderTest, headers: Readonly<Record<string, string>>) => {
+      const client = new RawClient({ port: asked.port });
+      onTestFinished(() => {
+        client.close();
+      });
+      const { status } = await client.request('/metrics', { headers: { ...spoofed, ...headers } });
+      return { status, ...(status === 200 ? { told: received.at(-1) } : {}) };
+    };
+
+    it('With x-remote-user', async () => {
+      const telling = await startFilter('--auth-header-fields-enabled');
+      expect(await scrapeAs(telling, { Authorization: `Bearer ${token}` })).toMatchObject({
+        status: 200,
+        told: {
+          'x-remote-user': 'system:serviceaccount:monitoring:prometheus',
+          'x-remote-groups': 'system:serviceaccounts|system:serviceaccounts:monitoring|system:authenticated',
+        },
+      });
+    });
+
+    it('under other names', async () => {
+      const telling = await startFilter(
+        '--auth-header-fields-enabled',
+        '--auth-header-user-field-name=x-user',
+        '--auth-header-groups-field-name=x-groups',
+        '--auth-header-groups-field-separator=;',
+      );
+      const { told } = await scrapeAs(telling, { Authorization: `Bearer ${token}` });
+      expect(told).toMatchObject({
+        'x-user': 'system:serviceaccount:monitoring:prometheus',
+        'x-groups': 'system:serviceaccounts;system:serviceaccounts:monitoring;system:authenticated',
+      });
+      expect(told).not.toHaveProperty('x-remote-user');
+    });
+
+    it('without the flag, nothing of it: neither who he is, nor what he says', async () => {
+      const { told } = await scrapeAs(filter, { Authorization: `Bearer ${token}` });
+      expect(told).toBeDefined();
+      expect(Object.keys(told ?? {}).filter((name) => name.startsWith('x-remote'))).toEqual([]);
+    });
+
+    it('and an ignored path: nobody was asked who he is, so nobody is named', async () => {
+      const telling = await startFilter('--auth-header-fields-enabled', '--ignore-paths=/metrics');
+      const { status, told } = await scrapeAs(telling, {});
+      expect(status).toBe(200);
+      expect(Object.keys(told ?? {}).filter((name) => name.startsWith('x-remote'))).toEqual([]);
+    });
+
+    it('With http on no loopback', async () => {
+      await expect(
+        FilterUnderTest.start(undefined, [
+          '--upstream=http://app.example.org/metrics',
+          `--authentication-kubeconfig=${delegating.kubeconfig}`,
+          `--authorization-kubeconfig=${delegating.kubeconfig}`,
+          '--auth-header-fields-enabled',
+        ]),
+      ).rejects.toThrow(/--auth-header-fields-enabled: needs an --upstream on a loopback address/);
+    });
+  });
+
+  it('H1Upstream: one connection carries one scrape after the other, in HTTP/1.1', async () => {
+    const versions: string[] = [];
+    const connections = new Set<unknown>();
+    const note = (request: IncomingMessage): void => {
+      versions.push(request.httpVersion);
+      connections.add(request.socket);
+    };
+    upstream.on('request', note);
+    const h1 = await startFilter();
+    for (let count = 0; count < 5; count += 1) expect(await h1.statusForToken(token)).toBe(200);
+    upstream.off('request', note);
+    expect(versions).toEqual(['1.1', '1.1', '1.1', '1.1', '1.1']);
+    expect(connections.size).toBe(1);
   });
 
   describe('TLS', () => {

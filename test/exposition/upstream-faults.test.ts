@@ -78,7 +78,7 @@ describe('an upstream that gives no exposition', () => {
 
 describe('an upstream that breaks off in the middle', () => {
   it.each([
-    ['with a length', { 'Content-Length': '1000' }],
+    ['with a length', { 'Content-Length': '1000000' }],
     ['without one', {}],
   ])('%s: the transfer breaks off too', async (_which, headers) => {
     const upstream = await application((_request, response) => {
@@ -88,6 +88,29 @@ describe('an upstream that breaks off in the middle', () => {
     const filter = await guard(upstream);
     await expect(scrape(filter)).rejects.toThrow();
     expect(failures[0]?.message).toMatch(/: connection closed by the server \(ECONNRESET\)$/);
+  });
+
+  it('of a short answer: 502, since none of it was passed on', async () => {
+    const upstream = await application((_request, response) => {
+      response.writeHead(200, { 'Content-Type': textFormat, 'Content-Length': '1000' });
+      response.write('a 1\n', () => response.socket?.destroy());
+    });
+    expect((await scrape(await guard(upstream))).status).toBe(502);
+    expect(failures.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/: connection closed by the server \(ECONNRESET\)$/),
+    ]);
+  });
+
+  it('or falls silent: 504 for a short answer', async () => {
+    const upstream = await application((_request, response) => {
+      response.writeHead(200, { 'Content-Type': textFormat, 'Content-Length': '1000' });
+      response.write('a 1\n');
+    });
+    expect((await scrape(await guard(upstream, { stallTimeoutMs: 100 }))).status).toBe(504);
+    expect(failures.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/: sent nothing for 100 ms \(ETIMEDOUT\)$/),
+    ]);
+    await expect.poll(() => upstream.open.size).toBe(0);
   });
 
   it('or falls silent: the same, after its time', async () => {

@@ -16,8 +16,11 @@ const event: AuditEvent = {
   completed: new Date(1),
   verb: 'get',
   path: '/metrics',
+  requestUri: '/metrics',
+  sourceIps: ['127.0.0.1'],
   refusals,
   code: 401,
+  isClosedEarly: false,
   annotations: {},
 };
 

@@ -57,6 +57,30 @@ describe('what the filter tells of itself', () => {
       },
     ],
     [
+      'kcp_metrics_filter_scrapes_total{origin="joined"} 1',
+      (metrics) => {
+        metrics.scrapeFrom('joined');
+      },
+    ],
+    [
+      'kcp_metrics_filter_refused_scrapes_total 1',
+      (metrics) => {
+        metrics.refusedScrape();
+      },
+    ],
+    [
+      'kcp_metrics_filter_stalled_clients_total 1',
+      (metrics) => {
+        metrics.stalledClient();
+      },
+    ],
+    [
+      'kcp_metrics_filter_renderings_in_flight 2',
+      (metrics) => {
+        metrics.renderingsInFlight(2);
+      },
+    ],
+    [
       'kcp_metrics_filter_rejected_requests_total{code="501"} 1',
       (metrics) => {
         metrics.rejected(501);
@@ -118,8 +142,13 @@ describe('what the filter tells of itself', () => {
     expect(lines.filter((line) => line.includes('decisions_total'))).toEqual([]);
   });
 
-  it('shows at first nothing but that no headers were spoofed: labels are words that have happened', async () => {
-    expect(await linesAfter()).toEqual(['kcp_metrics_filter_spoofed_headers_total 0']);
+  it('shows at first nothing but what has no labels: those are words that have happened', async () => {
+    expect((await linesAfter()).toSorted()).toEqual([
+      'kcp_metrics_filter_refused_scrapes_total 0',
+      'kcp_metrics_filter_renderings_in_flight 0',
+      'kcp_metrics_filter_spoofed_headers_total 0',
+      'kcp_metrics_filter_stalled_clients_total 0',
+    ]);
   });
 
   it('has names that say what they count, each with a help and with labels of its own', async () => {
@@ -137,12 +166,16 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_left_out_metrics_total',
       'kcp_metrics_filter_policy_reloads_total',
       'kcp_metrics_filter_refused_credentials_total',
+      'kcp_metrics_filter_refused_scrapes_total',
       'kcp_metrics_filter_rejected_requests_total',
+      'kcp_metrics_filter_renderings_in_flight',
       'kcp_metrics_filter_scrape_duration_seconds',
+      'kcp_metrics_filter_scrapes_total',
       'kcp_metrics_filter_spoofed_headers_total',
+      'kcp_metrics_filter_stalled_clients_total',
     ]);
     expect(metrics.filter(({ help }) => help === '')).toEqual([]);
-    expect(await seriesOf(registry)).toHaveLength(1);
+    expect(await seriesOf(registry)).toHaveLength(4);
   });
 
   it('stands in a registry once', () => {

@@ -67,8 +67,14 @@ export class UpstreamClient {
         signal: end.signal,
       });
       end.headersCame();
-      const body = new UpstreamBody(answer, end, { address: this.address, stallTimeoutMs, onBreakOff });
-      return { ...describe(answer), body };
+      const described = describe(answer);
+      const body = new UpstreamBody(answer, end, {
+        address: this.address,
+        stallTimeoutMs,
+        onBreakOff,
+        contentLength: described.contentLength,
+      });
+      return { ...described, body };
     } catch (error) {
       end.release();
       throw end.reason ?? connectionError(this.address, error);

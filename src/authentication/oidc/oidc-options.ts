@@ -63,7 +63,7 @@ export interface OidcConfiguration {
 }
 
 /** All that may be asked for; none with a secret that both sides know. */
-const allowedAlgorithms: ReadonlySet<string> = new Set(
+export const oidcSigningAlgorithms: ReadonlySet<string> = new Set(
   ['RS', 'ES', 'PS'].flatMap((family) => ['256', '384', '512'].map((bits) => `${family}${bits}`)),
 );
 
@@ -85,10 +85,10 @@ export function oidcConfiguration(options: OidcOptions): OidcConfiguration {
   if (signingAlgorithms.length === 0)
     throw new OidcOptionError('signingAlgorithms', 'must name an algorithm');
   for (const name of signingAlgorithms) {
-    if (allowedAlgorithms.has(name)) continue;
+    if (oidcSigningAlgorithms.has(name)) continue;
     throw new OidcOptionError(
       'signingAlgorithms',
-      `${JSON.stringify(name)} is none of ${[...allowedAlgorithms].join(', ')}`,
+      `${JSON.stringify(name)} is none of ${[...oidcSigningAlgorithms].join(', ')}`,
     );
   }
   return Object.freeze({

@@ -1,7 +1,8 @@
 import type { Authenticator } from '../../authentication/authenticator.js';
 import type { ServerKind } from '../../paths/classify.js';
+import type { ExpiringCertificate } from '../../telemetry/certificate-metrics.js';
 import { parseBoolean } from '../flag-values.js';
-import { booleanOf, type Flag, type FlagValues } from '../flags.js';
+import { booleanOf, type Flag, type FlagTopic, type FlagValues } from '../flags.js';
 import { FollowedFlagFiles } from '../followed-flag-files.js';
 import { Opened } from '../opened.js';
 import type { AuthenticationContext, AuthenticationEvents } from './authentication-context.js';
@@ -18,13 +19,12 @@ const anonymousAuth: Flag = {
 };
 
 /** Who is known, and how. */
-export const authenticationFlags: readonly Flag[] = [
-  ...certificateFlags,
-  tokenAuthFile,
-  ...serviceAccountFlags,
-  ...oidcFlags,
-  ...tokenReviewFlags,
-  anonymousAuth,
+export const authenticationTopics: readonly FlagTopic[] = [
+  { heading: 'Authentication: certificates and front proxies', flags: certificateFlags },
+  { heading: 'Authentication: tokens in a file, and nobody', flags: [tokenAuthFile, anonymousAuth] },
+  { heading: 'Authentication: service accounts', flags: serviceAccountFlags },
+  { heading: 'Authentication: OpenID', flags: oidcFlags },
+  { heading: 'Authentication: another server is asked', flags: tokenReviewFlags },
 ];
 
 export interface OpenAuthentication {
@@ -33,6 +33,8 @@ export interface OpenAuthentication {
   readonly anonymous: boolean;
   /** Whether some method looks at client certificates. */
   readonly requestCertificates: boolean;
+  /** The authorities that expire. */
+  readonly certificates: readonly ExpiringCertificate[];
   /** Ends what is followed and asked in the background. */
   close(): Promise<void>;
 }
@@ -62,6 +64,7 @@ export async function openAuthentication(
       authenticators: authenticators.filter((one) => one !== undefined),
       anonymous,
       requestCertificates: requestHeader !== undefined || clientCertificate !== undefined,
+      certificates: files.certificates,
       close: () => opened.close(),
     };
   } catch (error) {

@@ -111,7 +111,11 @@ async function verifierOf(
   const authorities = await files.open(
     flag,
     [file],
-    ofOneFile((text, name) => blamingFile(name, () => createCertificateVerifier({ authorities: text }))),
+    ofOneFile((pem, name) => ({
+      pem,
+      verifier: blamingFile(name, () => createCertificateVerifier({ authorities: pem })),
+    })),
   );
-  return { verify: (peer) => authorities.current.verify(peer) };
+  files.addCertificates(flag, file, () => authorities.current.pem);
+  return { verify: (peer) => authorities.current.verifier.verify(peer) };
 }

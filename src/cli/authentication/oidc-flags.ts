@@ -1,6 +1,10 @@
 import type { Authenticator } from '../../authentication/authenticator.js';
 import { oidcAuthenticator } from '../../authentication/oidc/oidc.js';
-import { OidcOptionError, type OidcOptions } from '../../authentication/oidc/oidc-options.js';
+import {
+  OidcOptionError,
+  oidcSigningAlgorithms,
+  type OidcOptions,
+} from '../../authentication/oidc/oidc-options.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';
 import type { AuthenticationContext } from './authentication-context.js';
@@ -48,6 +52,7 @@ const signingAlgorithms: Flag = {
   name: '--oidc-signing-algs',
   value: 'algorithms',
   isList: true,
+  choices: [...oidcSigningAlgorithms],
   default: 'RS256',
   description: 'algorithms ID tokens may be signed with: RS, ES or PS with 256, 384 or 512',
 };

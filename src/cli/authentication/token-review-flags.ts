@@ -3,7 +3,7 @@ import type { Authenticator } from '../../authentication/authenticator.js';
 import { tokenReviewAuthenticator } from '../../authentication/token-review/token-review.js';
 import { parseDuration } from '../flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
-import { openReviewer, type ReviewerFlags } from '../reviews/reviewer.js';
+import { openReviewer, reviewVersions, type ReviewerFlags } from '../reviews/reviewer.js';
 import { UsageError } from '../usage-error.js';
 import type { AuthenticationContext } from './authentication-context.js';
 import { audiencesOf } from './service-account-flags.js';
@@ -21,6 +21,7 @@ export const authenticationWebhook: Flag = {
 const webhookVersion: Flag = {
   name: '--authentication-token-webhook-version',
   value: 'version',
+  choices: reviewVersions,
   default: 'v1',
   description: 'version of the TokenReview that the webhook speaks: v1 or v1beta1',
 };

@@ -28,6 +28,7 @@ export const authorizationOrder: Flag = {
   name: '--authorization-order',
   value: 'authorizers',
   isList: true,
+  choices: authorizerNames,
   default: authorizerNames.join(','),
   description:
     'authorizers in the order they are asked, the first opinion wins; one that is left out is not asked',

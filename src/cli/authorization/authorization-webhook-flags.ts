@@ -6,7 +6,7 @@ import { parseDuration } from '../flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
 import type { Opened } from '../opened.js';
 import type { ReviewEvents } from '../reviews/review-events.js';
-import { openReviewer, reviewerFlagOf, type ReviewerFlags } from '../reviews/reviewer.js';
+import { openReviewer, reviewVersions, reviewerFlagOf, type ReviewerFlags } from '../reviews/reviewer.js';
 import { UsageError } from '../usage-error.js';
 
 export const authorizationKubeconfig: Flag = {
@@ -23,6 +23,7 @@ export const authorizationWebhook: Flag = {
 const webhookVersion: Flag = {
   name: '--authorization-webhook-version',
   value: 'version',
+  choices: reviewVersions,
   default: 'v1',
   description: 'version of the SubjectAccessReview that the webhook speaks: v1 or v1beta1',
 };

@@ -5,7 +5,7 @@ import { finding, type Finding } from '../../diagnosis/finding.js';
 import { frontProxyFindings } from '../../diagnosis/front-proxy-checks.js';
 import { servingCertificateFindings } from '../../diagnosis/serving-certificate-checks.js';
 import { listOf, type Flag, type FlagValues } from '../flags.js';
-import { flagNamed, givenFile } from './given-flags.js';
+import { flagNamed, givenFile, givenSniPairs } from './given-flags.js';
 
 /**
  * Whether clients will accept the certificate that is served. `now` in ms since the epoch; of the flags in `told` it
@@ -51,6 +51,14 @@ function isCertificate(pem: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The same of the pairs for clients that ask for a name. `now` in ms since the epoch. */
+export function sniFindings(values: FlagValues, now: number): readonly Finding[] {
+  return givenSniPairs(values).flatMap(([{ file, subject }]) => {
+    const pem = readAgain(file);
+    return pem === undefined ? [] : servingCertificateFindings({ subject, pem }, now);
+  });
 }
 
 /** Whether the bundles can vouch for clients and front proxies, and for each of them only. */

@@ -4,7 +4,7 @@ import { addressFindings } from '../../diagnosis/address-checks.js';
 import { checks, finding, type Check, type Finding } from '../../diagnosis/finding.js';
 import { valueOf, type FlagValues } from '../flags.js';
 import { callersOf, methodsIn } from './callers.js';
-import { authorityFindings, servingFindings } from './certificates.js';
+import { authorityFindings, servingFindings, sniFindings } from './certificates.js';
 import { readFlags } from './flag-faults.js';
 import { flagNamed } from './given-flags.js';
 import { lookAtFiles } from './given-files.js';
@@ -23,8 +23,9 @@ export async function diagnose(given: FlagValues, now = Date.now()): Promise<rea
     ...flags,
     ...(await guarded('flag', '--bind-address', () => addressesIn(usable))),
     ...(await guarded('serving-certificate', '--tls-cert-file', () =>
-      servingOf(given, values, now, toldOf(flags)),
+      servingFindings(values, now, toldOf(flags)),
     )),
+    ...(await guarded('serving-certificate', '--tls-sni-cert-key', () => sniFindings(values, now))),
     ...(await guarded('client-ca', '--client-ca-file', () => authorityFindings(values, now))),
     authenticationFinding(methodsIn(given), callersOf(usable)),
     ...(await guarded('authentication', 'reviews', () => reviewersFindings(usable, now))),
@@ -49,18 +50,6 @@ async function guarded(
 function addressesIn(usable: FlagValues): readonly Finding[] {
   const flag = flagNamed('--bind-address');
   return addressFindings(flag.name, valueOf(usable, flag) ?? '0.0.0.0');
-}
-
-/** Of a pipe nothing can be said, but it was given. */
-function servingOf(
-  given: FlagValues,
-  values: FlagValues,
-  now: number,
-  told: ReadonlySet<string>,
-): readonly Finding[] {
-  const flag = flagNamed('--tls-cert-file');
-  const isLeftOut = valueOf(given, flag) !== undefined && valueOf(values, flag) === undefined;
-  return isLeftOut ? [] : servingFindings(values, now, told);
 }
 
 /** The flags that are at fault. */

@@ -3,6 +3,7 @@ import { errorClass } from '../../authentication/error-class.js';
 import { finding, type Check, type Finding } from '../../diagnosis/finding.js';
 import type { ServerKind } from '../../paths/classify.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
+import { checkAuditLog } from '../audit/audit-log.js';
 import { openAuthentication } from '../authentication/authentication.js';
 import { authorizersOf } from '../authorization/authorization-flags.js';
 import { openWebhookAuthorizer } from '../authorization/authorization-webhook-flags.js';
@@ -15,6 +16,7 @@ import type { FlagValues } from '../flags.js';
 import { checkPolicyFlags } from '../policy/policy-flags.js';
 import { servingOf } from '../serving/serving-flags.js';
 import { logLevelOf, serverKindOf } from '../start.js';
+import { workersOf } from '../workers/workers-flags.js';
 import { UsageError } from '../usage-error.js';
 import { partnerOf, withoutFlags } from './given-flags.js';
 
@@ -69,13 +71,22 @@ type Reader = (values: FlagValues) => unknown;
 const readers: readonly Reader[] = [
   serverKindOf,
   logLevelOf,
-  (values) => servingOf(values, true),
+  workersOf,
+  readServingFlags,
   readAuthenticationFlags,
   readExpositionFlags,
   (values) => authorizersOf(values),
   readAuthorizationWebhookFlags,
   checkPolicyFlags,
+  checkAuditLog,
 ];
+
+async function readServingFlags(values: FlagValues): Promise<void> {
+  const files = new FollowedFlagFiles();
+  await servingOf(values, true, files).finally(() => {
+    files.close();
+  });
+}
 
 async function readAuthenticationFlags(values: FlagValues): Promise<void> {
   const open = await openAuthentication(values, assumedServerKind(values), silentAuthenticationEvents);
@@ -118,6 +129,7 @@ async function faultOf(read: Reader, values: FlagValues): Promise<Finding | unde
 const checksOfFlags: Readonly<Record<string, Check>> = {
   '--tls-cert-file': 'serving-certificate',
   '--tls-private-key-file': 'serving-certificate',
+  '--tls-sni-cert-key': 'serving-certificate',
   '--client-ca-file': 'client-ca',
   '--requestheader-client-ca-file': 'front-proxy-ca',
   '--token-auth-file': 'authentication',

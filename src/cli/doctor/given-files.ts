@@ -35,6 +35,9 @@ const secretFiles: ReadonlySet<string> = new Set([
 
 /** Refused by their readers where they are no regular files: they are followed as they change. */
 const regularFiles: ReadonlySet<string> = new Set([
+  '--tls-cert-file',
+  '--tls-private-key-file',
+  '--tls-sni-cert-key',
   '--client-ca-file',
   '--requestheader-client-ca-file',
   '--token-auth-file',
@@ -58,7 +61,7 @@ export async function lookAtFiles(given: FlagValues): Promise<FileReading> {
       const message = 'is no regular file: a start may read it, but it cannot be looked at before';
       findings.push(finding('warning', 'flag', each.subject, message));
       values = withoutFlags(values, [each.flag.name, partnerOf(each.flag.name)]);
-    } else findings.push(...(await fileFindings({ ...each, isSecret: secretFiles.has(each.flag.name) })));
+    } else findings.push(...(await fileFindings({ ...each, isSecret: each.isSecret ?? secretFiles.has(each.flag.name) })));
   }
   return { findings, values };
 }

@@ -1,4 +1,5 @@
 import { keyOf, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
+import { sniPairsOf, tlsSniCertKey } from '../serving/sni-flags.js';
 import { startFlags } from '../start.js';
 
 /** A flag of `start`. Throws RangeError for a name that it does not have. */
@@ -36,6 +37,8 @@ export interface GivenFile {
   readonly file: string;
   /** What findings name. */
   readonly subject: string;
+  /** Where the flag names secret files and others. */
+  readonly isSecret?: boolean;
 }
 
 export function givenFile(values: FlagValues, name: Flag['name']): GivenFile | undefined {
@@ -52,9 +55,30 @@ function filesOf(values: FlagValues, flag: Flag): readonly string[] {
 
 /** All that are given. */
 export function givenFiles(values: FlagValues): readonly GivenFile[] {
-  return startFlags
-    .filter(({ value }) => value === 'file' || value === 'files')
-    .flatMap((flag) =>
-      filesOf(values, flag).map((file) => ({ flag, file, subject: `${flag.name} ${file}` })),
-    );
+  return [
+    ...startFlags
+      .filter(({ value }) => value === 'file' || value === 'files')
+      .flatMap((flag) =>
+        filesOf(values, flag).map((file) => ({ flag, file, subject: `${flag.name} ${file}` })),
+      ),
+    ...givenSniPairs(values).flat(),
+  ];
+}
+
+/** Certificate and key of each pair; none where one cannot be read, which is told of already. */
+export function givenSniPairs(values: FlagValues): readonly (readonly [GivenFile, GivenFile])[] {
+  const given = (file: string, isSecret: boolean): GivenFile => ({
+    flag: tlsSniCertKey,
+    file,
+    subject: `${tlsSniCertKey.name} ${file}`,
+    isSecret,
+  });
+  try {
+    return sniPairsOf(values).map(({ certificateFile, keyFile }) => [
+      given(certificateFile, false),
+      given(keyFile, true),
+    ]);
+  } catch {
+    return [];
+  }
 }

@@ -6,16 +6,30 @@ import type { Flag, FlagValues } from '../flags.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import type { Opened } from '../opened.js';
 import { OutageLog } from '../outage-log.js';
+import type { SharedByWorkers } from '../workers/shared-by-workers.js';
+import { identityHeaderFlags, tellsWhoScrapes } from './identity-header-flags.js';
+import { encodingFlags, encodingOf } from './encoding-flags.js';
 import { registriesFlags, registriesOf } from './registries-flags.js';
 import { relabelledOf, relabellingFlags } from './relabelling-flags.js';
+import {
+  maxScrapesInFlightOf,
+  scrapeWriteTimeoutOf,
+  sharingFlags,
+  sharingOf,
+  type SharingEvents,
+} from './sharing-flags.js';
 import { slisFlags } from './slis-flags.js';
+import { upstreamEvents } from './upstream-events.js';
 import { expositionOf, upstreamFlags } from './upstream-flags.js';
 
 /** What a scrape gets, and how. */
 export const expositionFlags: readonly Flag[] = [
   ...upstreamFlags,
+  ...identityHeaderFlags,
   ...relabellingFlags,
   ...registriesFlags,
+  ...encodingFlags,
+  ...sharingFlags,
   ...slisFlags,
 ];
 
@@ -28,6 +42,8 @@ export interface ExpositionContext {
   readonly logger: Logger;
   readonly files: FollowedFlagFiles;
   readonly opened: Opened;
+  /** Where there are several workers: what is served then is the metrics of all. */
+  readonly shared?: SharedByWorkers | undefined;
 }
 
 export interface ServedPaths {
@@ -35,23 +51,47 @@ export interface ServedPaths {
   readonly exposition: Exposition;
   /** By the path below `/metrics`; RBAC grants each by its own path. */
   readonly otherExpositions: ReadonlyMap<string, Exposition>;
+  /** How long a client may take nothing (ms) before it is cut. */
+  readonly scrapeWriteTimeoutMs: number;
 }
 
 /** Reads what is served at which path. @throws UsageError naming the flag. */
 export async function openExpositions(values: FlagValues, context: ExpositionContext): Promise<ServedPaths> {
-  const { registry, slis, telemetry, logger, files, opened } = context;
-  const own = (registries: readonly Registry[]): Exposition =>
-    registriesOf(values, registries, (failure) => {
+  const { registry, slis, telemetry, logger, files, opened, shared: workers } = context;
+  const own = (path: string, served: Registry): Exposition => {
+    const exposition = registriesOf(values, [served], (failure) => {
       telemetry.collectorFailure(failure);
     });
-  const outage = new OutageLog(logger, { failure: 'the upstream was not scraped' });
-  const { exposition, others, close } = await expositionOf(values, own([registry]), files, (error) => {
-    outage.failed(error.message);
-  });
+    return workers === undefined ? exposition : workers.expositionOf(path, served, exposition);
+  };
+  const events = upstreamEvents(registry, logger);
+  const { exposition, others, close } = await expositionOf(values, own('/metrics', registry), files, events);
   opened.add({ close });
+  const relabelled = await relabelledOf(values, exposition, files, relabellingEvents(telemetry, logger));
+  const otherSources =
+    slis === undefined ? others : new Map([...others, ['/metrics/slis', own('/metrics/slis', slis)]]);
+  const places = workers?.places(maxScrapesInFlightOf(values));
+  const encoded = encodingOf(values);
+  const shared = sharingOf(values, sharingEvents(telemetry), tellsWhoScrapes(values), places);
+  const served = (source: Exposition): Exposition => shared(encoded(source));
   return {
-    exposition: await relabelledOf(values, exposition, files, relabellingEvents(telemetry, logger)),
-    otherExpositions: slis === undefined ? others : new Map([...others, ['/metrics/slis', own([slis])]]),
+    exposition: served(relabelled),
+    otherExpositions: new Map([...otherSources].map(([path, source]) => [path, served(source)])),
+    scrapeWriteTimeoutMs: scrapeWriteTimeoutOf(values),
+  };
+}
+
+function sharingEvents(telemetry: FilterMetrics): SharingEvents {
+  return {
+    onScrape: (origin) => {
+      telemetry.scrapeFrom(origin);
+    },
+    onRefused: () => {
+      telemetry.refusedScrape();
+    },
+    onChange: (underWay) => {
+      telemetry.renderingsInFlight(underWay);
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { OpenPolicy } from '../../policy-sources/open-policy.js';
+import type { OpenPolicy, OpenPolicyOptions } from '../../policy-sources/open-policy.js';
 import type { SnapshotResult } from '../../policy-sources/policy-snapshot.js';
 import type { Logger } from '../../server/logger.js';
 import type { FilterMetrics } from '../../telemetry/filter-metrics.js';
@@ -15,12 +15,14 @@ export interface PolicyObservers {
   /** Shared with whatever else asks API servers. */
   readonly requests: RestClientMetrics;
   readonly logger: Logger;
+  /** As `openPolicy` takes it. */
+  readonly through?: OpenPolicyOptions['through'];
 }
 
 /** The policy that the flags describe, with all that happens to it logged and counted. @throws UsageError */
 export async function openFollowedPolicy(
   values: FlagValues,
-  { registry, telemetry, requests, logger }: PolicyObservers,
+  { registry, telemetry, requests, logger, through }: PolicyObservers,
 ): Promise<OpenPolicy> {
   const metrics = new PolicySourceMetrics(registry, requests);
   const open = await openPolicyOf(values, {
@@ -45,6 +47,7 @@ export async function openFollowedPolicy(
       metrics.snapshot(result);
       logSnapshot(logger, result);
     },
+    ...(through === undefined ? {} : { through }),
   });
   registerPolicyMetrics(registry, () => open.policy.status());
   return open;

@@ -1,4 +1,4 @@
-import { openPolicy, type OpenPolicy } from '../../policy-sources/open-policy.js';
+import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../../policy-sources/open-policy.js';
 import type { SnapshotResult } from '../../policy-sources/policy-snapshot.js';
 import { DanglingBindingWarnings } from './dangling-binding-warnings.js';
 import { parseDuration } from '../flag-values.js';
@@ -28,6 +28,8 @@ export const policyKeepingFlags: readonly Flag[] = [maxPolicyStaleness, policySn
 
 export interface PolicyEvents extends PolicySourceEvents {
   readonly onSnapshot?: (result: SnapshotResult) => void;
+  /** As `openPolicy` takes it. */
+  readonly through?: OpenPolicyOptions['through'];
 }
 
 /**
@@ -40,7 +42,7 @@ export async function openPolicyOf(
   events: PolicyEvents,
   waitMs = 0,
 ): Promise<OpenPolicy> {
-  const { onWarning, onSnapshot } = events;
+  const { onWarning, onSnapshot, through } = events;
   const snapshotFile = snapshotFileOf(values);
   const warnings = new DanglingBindingWarnings(onWarning);
   const open = await openPolicy({
@@ -48,6 +50,7 @@ export async function openPolicyOf(
     ...maxStalenessOf(values),
     ...(snapshotFile === undefined ? {} : { snapshotFile }),
     ...(onSnapshot === undefined ? {} : { onSnapshot }),
+    ...(through === undefined ? {} : { through }),
     onChange: warnings.changed,
   }).catch((error: unknown) => {
     // A source's fault names its flag already.
@@ -102,7 +105,8 @@ function snapshotFileOf(values: FlagValues): string | undefined {
   throw new UsageError(`${policySnapshot.name}: needs --root-kubeconfig or --cache-kubeconfig`);
 }
 
-function maxStalenessOf(values: FlagValues): { readonly maxStalenessMs?: number } {
+/** @throws UsageError naming the flag. */
+export function maxStalenessOf(values: FlagValues): { readonly maxStalenessMs?: number } {
   const staleness = valueOf(values, maxPolicyStaleness);
   return staleness === undefined ? {} : { maxStalenessMs: parseDuration(maxPolicyStaleness.name, staleness) };
 }

@@ -29,6 +29,7 @@ export const cacheKubeconfig: Flag = {
 };
 export const bootstrapPolicyFlag: Flag = {
   name: '--bootstrap-policy',
+  choices: ['true', 'false', 'live'],
   default: 'true',
   description:
     "whether kcp's own roles and bindings stand behind those of the root workspace: true, false, or live to follow /clusters/system:admin of --root-kubeconfig",

@@ -23,7 +23,8 @@ export interface ReviewerEvents extends ReviewObserver {
   readonly onApiRequest: (observation: RequestObservation) => void;
 }
 
-const reviewVersions: readonly ReviewVersion[] = ['v1', 'v1beta1'];
+/** What a webhook may speak. */
+export const reviewVersions: readonly ReviewVersion[] = ['v1', 'v1beta1'];
 
 /** Which flag names the reviewer, if one does. @throws UsageError where both do. */
 export function reviewerFlagOf(values: FlagValues, { kubeconfig, webhook }: ReviewerFlags): Flag | undefined {

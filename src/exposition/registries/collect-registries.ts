@@ -35,6 +35,7 @@ export async function collectRegistries(
         defaultLabels: defaultLabelsOf(registry) ?? {},
       });
     }
+    if (slice.isOver) await slice.rest();
   }
   return members;
 }

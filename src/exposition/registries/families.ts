@@ -17,26 +17,39 @@ export interface Family {
   readonly members: readonly FamilyMember[];
 }
 
-/**
- * Joins metrics into families, in the order in which names appear.
- *
- * @param onMismatch told of a metric whose name stands already for another help or type; it is left out.
- */
+/** Metrics that are joined into families, in the order in which names appear. */
+export class JoinedFamilies {
+  readonly #families = new Map<string, Family & { readonly members: FamilyMember[] }>();
+
+  /** @param onMismatch told of a metric whose name stands already for another help or type; it is left out. */
+  constructor(
+    readonly format: ExpositionFormat,
+    readonly onMismatch: (name: string) => void,
+  ) {}
+
+  add(member: FamilyMember): void {
+    const { help, type } = member.metric;
+    const name = familyName(member.metric, this.format);
+    const family = this.#families.get(name);
+    if (family === undefined) this.#families.set(name, { name, help, type, members: [member] });
+    else if (family.help === help && family.type === type) family.members.push(member);
+    else this.onMismatch(member.metric.name);
+  }
+
+  get all(): readonly Family[] {
+    return [...this.#families.values()];
+  }
+}
+
+/** All members at once. */
 export function joinFamilies(
   members: Iterable<FamilyMember>,
   format: ExpositionFormat,
   onMismatch: (name: string) => void,
 ): readonly Family[] {
-  const families = new Map<string, Family & { readonly members: FamilyMember[] }>();
-  for (const member of members) {
-    const { help, type } = member.metric;
-    const name = familyName(member.metric, format);
-    const family = families.get(name);
-    if (family === undefined) families.set(name, { name, help, type, members: [member] });
-    else if (family.help === help && family.type === type) family.members.push(member);
-    else onMismatch(member.metric.name);
-  }
-  return [...families.values()];
+  const joined = new JoinedFamilies(format, onMismatch);
+  for (const member of members) joined.add(member);
+  return joined.all;
 }
 
 /** The series of one member of the family. */

@@ -1,16 +1,29 @@
 import type { ExpositionFormat } from '../text-format/exposition-format.js';
 import { openMember, type Family, type FamilyMember } from './families.js';
 
+/** So many that none of them takes long to grow. */
+const shards = 64;
+
 /** Which member of a family a series belongs to: to the first that has it. */
 export class SeriesClaims {
-  readonly #owners = new Map<string, FamilyMember>();
+  readonly #owners = Array.from({ length: shards }, () => new Map<string, FamilyMember>());
 
   /** Whether the series is this member's. */
   claim(identity: string, member: FamilyMember): boolean {
-    const owner = this.#owners.get(identity);
-    if (owner === undefined) this.#owners.set(identity, member);
+    const owners = this.#owners[shardOf(identity)] ?? new Map<string, FamilyMember>();
+    const owner = owners.get(identity);
+    if (owner === undefined) owners.set(identity, member);
     return owner === undefined || owner === member;
   }
+}
+
+/** By its end, where the series of a metric differ. */
+function shardOf(identity: string): number {
+  let hash = 0;
+  for (let at = Math.max(0, identity.length - 12); at < identity.length; at += 1) {
+    hash = Math.imul(hash ^ identity.charCodeAt(at), 0x01000193);
+  }
+  return (hash >>> 8) % shards;
 }
 
 /** Steps through a family that several metrics share, to find out whether two of them have the same series. */

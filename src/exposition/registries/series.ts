@@ -50,9 +50,14 @@ export function allLabelPairs(labels: Labels, defaultLabels: Labels): string {
 
 /** Labels in any order, those without a value left out: that is how scrapers tell series apart. */
 export function seriesIdentity(labels: Labels, defaultLabels: Labels): string {
-  const pairs = Object.entries({ ...defaultLabels, ...labels })
-    .map(([name, value]) => [name, String(value)] as const)
-    .filter(([, value]) => value !== '')
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify(pairs);
+  const names = Object.keys(labels);
+  for (const name of Object.keys(defaultLabels)) if (!Object.hasOwn(labels, name)) names.push(name);
+  if (names.length > 1) names.sort();
+  // Put together by hand: it is asked for with each series of a family that several metrics share.
+  let identity = '';
+  for (const name of names) {
+    const value = String(Object.hasOwn(labels, name) ? labels[name] : defaultLabels[name]);
+    if (value !== '') identity += `${name}=${value.length}:${value},`;
+  }
+  return identity;
 }

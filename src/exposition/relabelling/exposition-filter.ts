@@ -1,5 +1,6 @@
 import type { ExpositionPart, MetricFamily, SampleBatch } from '../text-format/exposition-part.js';
 import { TextFormatError } from '../text-format/text-format-error.js';
+import { KnownFamilies } from './known-families.js';
 import type { LabelRule } from './label-rules.js';
 import type { MetricNameRule } from './metric-name-rules.js';
 import { OutputChunks } from './output-chunks.js';
@@ -41,6 +42,7 @@ export class ExpositionFilter {
   #decisions = new Map<string, boolean>();
   /** Of all families so far. */
   readonly #sampleNames = new Set<string>();
+  readonly #knownFamilies = new KnownFamilies();
   #kept = 0;
   readonly #dropped = { 'metric-name': 0, duplicate: 0, 'no-mapping': 0, 'label-conflict': 0 };
 
@@ -62,6 +64,7 @@ export class ExpositionFilter {
         this.#isFamilyWritten = false;
         this.#decisions = new Map();
         this.#digests.clear();
+        if (this.#options.metricNames !== undefined) this.#knownFamilies.add(part);
         return;
       case 'samples':
         this.#writeSamples(part);
@@ -79,7 +82,7 @@ export class ExpositionFilter {
     const { sampleName, lineEnds, bytes } = batch;
     let isKept = this.#decisions.get(sampleName);
     if (isKept === undefined) {
-      isKept = this.#options.metricNames?.(this.#family?.name ?? sampleName, sampleName) ?? true;
+      isKept = this.#options.metricNames?.(this.#familyOf(sampleName), sampleName) ?? true;
       this.#decisions.set(sampleName, isKept);
       if (this.#digest !== undefined) this.#refuseSecondPlace(batch);
     }
@@ -89,6 +92,11 @@ export class ExpositionFilter {
       this.#keep(lineEnds.length);
       this.output.appendWhole(bytes);
     }
+  }
+
+  #familyOf(sampleName: string): string {
+    const { name = sampleName, header } = this.#family ?? {};
+    return (header?.length === 0 ? this.#knownFamilies.familyOf(sampleName) : undefined) ?? name;
   }
 
   #writeSeries({ bytes, nameEnds, lineEnds }: SampleBatch, series: RelabelledSeries): void {

@@ -1,4 +1,5 @@
-import type { Exposition, RenderedExposition } from '../exposition.js';
+import type { Exposition } from '../exposition.js';
+import { isEncoded } from '../rendered-exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import { TextFormatError } from '../text-format/text-format-error.js';
 import { UpstreamError } from '../upstream-error.js';
@@ -10,7 +11,7 @@ import { filteredRequest } from './filtered-request.js';
 import { RelabellingOptionError, SeriesLimitError } from './relabelling-error.js';
 
 export interface FilteredExpositionOptions extends SeriesRules {
-  /** The longest line that is read (bytes). Default 1 MiB. */
+  /** The longest line that is read (bytes), in one go. Default 128 KiB. */
   readonly maxLineBytes?: number;
   /** Told of each scrape that was filtered; `abandoned` where the scraper went away. */
   readonly onScrape?: (result: FilterResult, counts: SeriesCounts) => void;
@@ -86,11 +87,6 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
       }
     },
   };
-}
-
-function isEncoded(rendered: RenderedExposition): boolean {
-  const coding = 'contentEncoding' in rendered ? rendered.contentEncoding : undefined;
-  return coding !== undefined && coding.toLowerCase() !== 'identity';
 }
 
 function isFilterFailure(error: unknown): error is FilterFailure {

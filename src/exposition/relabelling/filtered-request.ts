@@ -12,6 +12,7 @@ export function filteredRequest(request: ScrapeRequest): ScrapeRequest {
     accept: readableTypes(request.accept),
     acceptEncoding: 'identity',
     timeoutSeconds: request.timeoutSeconds,
+    user: request.user,
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   };
 }

@@ -19,6 +19,9 @@ import { LineFault } from './line-fault.js';
  */
 export type LabelSpans = number[];
 
+/** More than any metric has; rules for labels look at each of a line. */
+const maxLabels = 1000;
+
 const metricNameLabel = Buffer.from('__name__');
 
 /**
@@ -33,9 +36,10 @@ const metricNameLabel = Buffer.from('__name__');
 export function readLabels(bytes: Uint8Array, start: number, spans?: LabelSpans): number {
   if (spans !== undefined) spans.length = 0;
   let at = start;
-  for (;;) {
+  for (let labels = 0; ; labels += 1) {
     at = skipBlanks(bytes, at);
     if (bytes[at] === closingBrace) return at + 1;
+    if (labels === maxLabels) throw new LineFault(`more than ${maxLabels} labels`);
     const nameStart = at;
     if (startsLabelName[bytes[at] ?? 0] === 0) throw new LineFault('a label has no valid name');
     while (continuesLabelName[bytes[at] ?? 0] === 1) at += 1;

@@ -2,8 +2,8 @@ import { TimeSlice } from '../../time-slice.js';
 import type { ExpositionPart } from './exposition-part.js';
 import { TextFormatReader, type TextFormatReaderOptions } from './text-format-reader.js';
 
-/** What is read in one go takes well under a millisecond. */
-const maxPieceBytes = 64 * 1024;
+/** As little as costs no time in all: made of nothing but short lines, it takes some milliseconds. */
+const maxPieceBytes = 8 * 1024;
 const sliceMs = 4;
 
 /**

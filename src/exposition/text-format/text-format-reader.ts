@@ -14,11 +14,11 @@ import { WholeLines } from './whole-lines.js';
 
 export interface TextFormatReaderOptions {
   readonly format: ExpositionFormat;
-  /** The longest line, and the longest header of a family (bytes). Default 1 MiB. */
+  /** The longest line, and the longest header of a family (bytes). Default 128 KiB: a line is read in one go. */
   readonly maxLineBytes?: number;
 }
 
-const defaultMaxLineBytes = 1024 * 1024;
+const defaultMaxLineBytes = 128 * 1024;
 
 /**
  * Reads an exposition in pieces, cut anywhere, and says of each what it holds. Every line is checked, nothing is

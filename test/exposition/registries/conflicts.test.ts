@@ -46,7 +46,7 @@ describe('metrics of one name in several registries', () => {
       registry.setDefaultLabels({ shard });
       return registry;
     });
-    const { text, failures } = await scrapeOnce({ registries, onConflict: 'fail' });
+    const { text, failures } = await scrapeOnce({ registries });
     expect(text).toContain('m{shard="one"} 0\nm{shard="two"} 0\n');
     expect(failures).toEqual([]);
   });
@@ -69,15 +69,15 @@ describe('metrics of one name in several registries', () => {
       foreignHistogramWith('/'),
       'm duplicate-series',
     ],
-  ])('are left out from the second on where it has %s', async (_what, first, second, failure) => {
-    const { text, failures } = await scrapeOnce({ registries: [first, second] });
+  ])('are left out by choice from the second on where it has %s', async (_what, first, second, failure) => {
+    const { text, failures } = await scrapeOnce({ registries: [first, second], onConflict: 'leave-out' });
     expect(text).toBe(await first.metrics());
     expect(failures).toEqual([failure]);
   });
 
   it('lose the series alone that stand there already', async () => {
     const registries = [gaugeWith([{ a: '1' }]), gaugeWith([{ a: '1' }, { a: '2' }])];
-    const { text } = await scrapeOnce({ registries });
+    const { text } = await scrapeOnce({ registries, onConflict: 'leave-out' });
     expect(text).toBe('# HELP m h\n# TYPE m gauge\nm{a="1"} 0\nm{a="2"} 1\n');
   });
 
@@ -85,20 +85,19 @@ describe('metrics of one name in several registries', () => {
     const registry = new Registry();
     new Counter({ name: 'm_total', help: 'h', registers: [registry] }).inc();
     new Gauge({ name: 'm', help: 'h', registers: [registry] });
-    const registries = [registry];
-    expect((await scrapeOnce({ registries }, acceptText)).failures).toEqual([]);
-    expect((await scrapeOnce({ registries }, acceptOpenMetrics)).failures).toEqual(['m duplicate-name']);
+    const options = { registries: [registry], onConflict: 'leave-out' } as const;
+    expect((await scrapeOnce(options, acceptText)).failures).toEqual([]);
+    expect((await scrapeOnce(options, acceptOpenMetrics)).failures).toEqual(['m duplicate-name']);
   });
 
   it.each([
     ['another help', gaugeWith([{}], 'other'), 'metric m is registered twice, with another help or type'],
     ['the same series', gaugeWith([{ a: '0' }]), 'metric m has a series twice, with the same labels'],
-  ])('fail the scrape by choice where the second has %s', async (_what, second, message) => {
+  ])('fail the scrape where the second has %s', async (_what, second, message) => {
     const first = gaugeWith(Array.from({ length: 10_000 }, (_, index) => ({ a: String(index) })));
     const failures: string[] = [];
     const exposition = registriesExposition({
       registries: [first, second],
-      onConflict: 'fail',
       onFailure: ({ cause }) => failures.push(cause),
     });
     const error: unknown = await exposition.render({ accept: '' }).catch((thrown: unknown) => thrown);

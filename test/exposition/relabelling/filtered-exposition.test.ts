@@ -59,6 +59,22 @@ describe('metrics are kept and dropped by globs', () => {
     );
   });
 
+  it.each(['secret_bucket{le="+Inf"} 2', 'secret_sum 2', 'secret_count 2', 'secret 2'])(
+    'finds samples that strayed from their family: %s',
+    async (stray) => {
+      const body = `# TYPE secret histogram\nsecret_bucket{le="+Inf"} 1\n${gauge}${stray}\n`;
+      expect((await filtered(body, { dropMetrics: ['secret'] })).text).toBe(gauge);
+      expect((await filtered(body, { keepMetrics: ['up'] })).text).toBe(gauge);
+      expect((await filtered(body, { keepMetrics: ['secret'] })).text).toContain(stray);
+    },
+  );
+
+  it('leaves a metric alone that has the name of a sample, and a header', async () => {
+    const other = '# TYPE secret_sum gauge\nsecret_sum 1\n';
+    const body = `# TYPE secret histogram\nsecret_bucket{le="+Inf"} 1\n${other}`;
+    expect((await filtered(body, { dropMetrics: ['secret'] })).text).toBe(other);
+  });
+
   it('leaves out what is too long for a glob', async () => {
     const long = 'a'.repeat(257);
     expect((await filtered(`${long} 1\nb 1\n`, { dropMetrics: ['c'] })).text).toBe('b 1\n');

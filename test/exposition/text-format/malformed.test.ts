@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExpositionFormat } from '../../../src/exposition/text-format/exposition-format.js';
+import { readTextFormat } from '../../../src/exposition/text-format/read-text-format.js';
 import { TextFormatError } from '../../../src/exposition/text-format/text-format-error.js';
 import { bytesOf, expositionText, families, inPieces, partsOf, pieceLengths } from './expositions.js';
 
@@ -111,7 +112,7 @@ describe('bounds', () => {
     }
   });
 
-  it('hold at 1 MiB a line, long before an endless one is in memory', async () => {
+  it('hold at 128 KiB a line, long before an endless one is in memory', async () => {
     const piece = Buffer.alloc(64 * 1024, 'x');
     let pieces = 0;
     function* endless(): Generator<Uint8Array> {
@@ -120,8 +121,23 @@ describe('bounds', () => {
         yield piece;
       }
     }
-    await expect(partsOf(endless())).rejects.toThrow('line 1: longer than 1048576 bytes');
-    expect(pieces).toBe(17);
+    await expect(partsOf(endless())).rejects.toThrow('line 1: longer than 131072 bytes');
+    expect(pieces).toBe(3);
+  });
+
+  it('hold at 1000 labels a line', async () => {
+    const line = (labels: number): Buffer =>
+      Buffer.from(`a{${Array.from({ length: labels }, (_, index) => `l${index}=""`).join(',')}} 1\n`);
+    expect(bytesOf(await partsOf([line(1000)])).equals(line(1000))).toBe(true);
+    expect((await refusalOf(line(1001), 'text', [4096])).message).toBe('line 1: more than 1000 labels ("a")');
+  });
+
+  // Thousands of lines may stand in a few kilobytes, and nothing else has its turn until they are read.
+  it('hold for what is read in one go', async () => {
+    const body = Buffer.from('a 1\n'.repeat(50_000));
+    for await (const parts of readTextFormat([body], { format: 'text' })) {
+      expect(bytesOf(parts).length).toBeLessThanOrEqual(8 * 1024);
+    }
   });
 
   it('let a line through that is just as long', async () => {

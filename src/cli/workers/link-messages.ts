@@ -1,0 +1,86 @@
+import type { PolicyObject } from '../../rbac/objects.js';
+import type { PolicyChange } from '../../rbac/policy-index.js';
+import type { KeyPair } from '../../server/serving-certificates.js';
+
+/** On every message between the primary and its workers. */
+const protocol = 'kcp-metrics-filter/workers/1';
+
+/** One step of a layer's policy, as a PolicySink takes it. Ages are milliseconds, since clocks differ. */
+export type PolicyOperation =
+  /** More objects for the next operation that replaces some. */
+  | { readonly kind: 'objects'; readonly layer: string; readonly objects: readonly PolicyObject[] }
+  | { readonly kind: 'replace'; readonly layer: string }
+  | { readonly kind: 'replace-kind'; readonly layer: string; readonly of: PolicyObject['kind'] }
+  | { readonly kind: 'restore'; readonly layer: string; readonly reason: string; readonly ageMs: number }
+  | { readonly kind: 'apply'; readonly layer: string; readonly change: PolicyChange }
+  | { readonly kind: 'synced'; readonly layer: string }
+  | { readonly kind: 'stale'; readonly layer: string; readonly reason: string; readonly ageMs: number }
+  /** A worker that has just begun knows everything now. */
+  | { readonly kind: 'whole' };
+
+export type PrimaryMessage =
+  | {
+      readonly kind: 'begin';
+      /** Of the policy; undefined where there is none. */
+      readonly layers: readonly string[] | undefined;
+      /** Served by every worker alike, where no flag names one. */
+      readonly selfSigned: KeyPair | undefined;
+      /** In the place of port 0, once one is known. */
+      readonly port: number | undefined;
+    }
+  | { readonly kind: 'policy'; readonly operations: readonly PolicyOperation[] }
+  /** That the primary is there. */
+  | { readonly kind: 'pulse' }
+  | { readonly kind: 'drain' }
+  | {
+      readonly kind: 'scrape-head';
+      readonly scrape: number;
+      readonly contentType: string;
+      readonly contentLength?: number;
+    }
+  | { readonly kind: 'scrape-chunk'; readonly scrape: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'scrape-end'; readonly scrape: number }
+  | { readonly kind: 'scrape-failed'; readonly scrape: number }
+  | { readonly kind: 'place'; readonly place: number; readonly isGranted: boolean };
+
+export type WorkerMessage =
+  /** It listens to the primary from now on. */
+  | { readonly kind: 'started' }
+  /** The operations of one message are in force. */
+  | { readonly kind: 'applied' }
+  | {
+      readonly kind: 'listening';
+      readonly url: string;
+      readonly port: number;
+      readonly selfSigned: KeyPair | undefined;
+    }
+  | {
+      readonly kind: 'scrape';
+      readonly scrape: number;
+      readonly group: string;
+      readonly accept: string;
+      readonly timeoutSeconds: number | undefined;
+    }
+  | { readonly kind: 'scrape-taken'; readonly scrape: number }
+  | { readonly kind: 'scrape-abandoned'; readonly scrape: number }
+  | { readonly kind: 'enter'; readonly place: number }
+  | { readonly kind: 'leave'; readonly place: number };
+
+export function sealed(message: PrimaryMessage | WorkerMessage): object {
+  return { protocol, message };
+}
+
+/** What the primary says; undefined for anything else that comes over the channel. Both ends are one program. */
+export function fromPrimary(received: unknown): PrimaryMessage | undefined {
+  return isSealed(received) ? (received.message as PrimaryMessage) : undefined;
+}
+
+/** What a worker says; undefined for anything else that comes over the channel. */
+export function fromWorker(received: unknown): WorkerMessage | undefined {
+  return isSealed(received) ? (received.message as WorkerMessage) : undefined;
+}
+
+function isSealed(received: unknown): received is { readonly message: unknown } {
+  if (typeof received !== 'object' || received === null) return false;
+  return 'protocol' in received && received.protocol === protocol && 'message' in received;
+}

@@ -1,0 +1,119 @@
+import cluster from 'node:cluster';
+import { pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Exposition } from '../../exposition/exposition.js';
+import { RenderingLimit } from '../../exposition/sharing/rendering-limit.js';
+import { workersExposition, type WorkersExposition } from '../../exposition/workers/workers-exposition.js';
+import { FilterMetrics } from '../../telemetry/filter-metrics.js';
+import { RestClientMetrics } from '../../telemetry/rest-client-metrics.js';
+import { WorkerMetrics } from '../../telemetry/worker-metrics.js';
+import type { Terminal } from '../command.js';
+import { readFlags } from '../doctor/flag-faults.js';
+import { registriesOf } from '../exposition/registries-flags.js';
+import { maxScrapesInFlightOf } from '../exposition/sharing-flags.js';
+import { servesSlis } from '../exposition/slis-flags.js';
+import type { FlagValues } from '../flags.js';
+import { HeldBackLogger } from '../held-back-logger.js';
+import { openFollowedPolicy } from '../policy/followed-policy.js';
+import { namesPolicySource } from '../policy/policy-source-flags.js';
+import { logLevelOf, serverKindOf } from '../start.js';
+import { UsageError } from '../usage-error.js';
+import { PolicyBroadcast } from './policy-broadcast.js';
+import { WorkerStartError, Workforce } from './workforce.js';
+
+/**
+ * Serves with several workers until it is asked to stop; resolves to the exit code. This process serves nothing: it
+ * holds what there is once, however many workers there are.
+ *
+ * @throws UsageError naming the flag; then nothing listens.
+ */
+export async function serveWithWorkers(
+  values: FlagValues,
+  count: number,
+  { stopRequested }: Pick<Terminal, 'stopRequested'>,
+): Promise<number> {
+  await checkFlags(values);
+  const serverKind = serverKindOf(values);
+  const logger = new HeldBackLogger(
+    pino({ name: 'kcp-metrics-filter', level: logLevelOf(values) }, pino.destination({ fd: 2, sync: true })),
+  );
+  const registry = new Registry();
+  const telemetry = new FilterMetrics(registry);
+  const requests = new RestClientMetrics(registry);
+  const metrics = new WorkerMetrics(registry);
+  const broadcast = new PolicyBroadcast();
+  const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
+  const policy = hasPolicy
+    ? await openFollowedPolicy(values, {
+        registry,
+        telemetry,
+        requests,
+        logger,
+        through: (layer, sink) => broadcast.through(layer, sink),
+      })
+    : undefined;
+  collectDefaultMetrics({ register: registry });
+  const limit = new RenderingLimit({
+    max: maxScrapesInFlightOf(values),
+    onRefused: () => {
+      telemetry.refusedScrape();
+    },
+    onChange: (underWay) => {
+      telemetry.renderingsInFlight(underWay);
+    },
+  });
+  const expositions = expositionsOf(values, registry, metrics);
+  cluster.setupPrimary({ serialization: 'advanced' });
+  const workforce = new Workforce({ policy, broadcast, limit, expositions }, logger, metrics);
+  try {
+    const stop = stopRequested();
+    const listening = await Promise.race([workforce.start(count), stop]);
+    logger.release();
+    if (listening !== undefined) {
+      logger.info({ url: listening.url, mode: serverKind, workers: count }, 'listening');
+      await stop;
+    }
+    return 0;
+  } catch (error) {
+    // The worker has said why, in one line.
+    if (error instanceof WorkerStartError && error.ended.code === 2) return 2;
+    throw error;
+  } finally {
+    await workforce.drain();
+    for (const exposition of expositions.values()) exposition.close();
+    await policy?.close();
+  }
+}
+
+/** As a start reads them, before there is any other process. */
+async function checkFlags(values: FlagValues): Promise<void> {
+  const { findings } = await readFlags(values);
+  const fault = findings.find(({ level }) => level === 'error');
+  if (fault !== undefined) throw new UsageError(`${fault.subject}: ${fault.message}`);
+}
+
+function expositionsOf(
+  values: FlagValues,
+  registry: Registry,
+  metrics: WorkerMetrics,
+): ReadonlyMap<string, WorkersExposition> {
+  const openMetrics = offersOpenMetrics(registriesOf(values, [registry], () => undefined));
+  const exposition = (group: string, registries: readonly Registry[]): WorkersExposition =>
+    workersExposition({
+      group,
+      registries,
+      openMetrics,
+      onFailure: (failure) => {
+        if (failure.kind === 'worker') metrics.missingReport(failure);
+      },
+    });
+  return new Map([
+    ['/metrics', exposition('/metrics', [registry])],
+    ...(servesSlis(values) ? ([['/metrics/slis', exposition('/metrics/slis', [])]] as const) : []),
+  ]);
+}
+
+function offersOpenMetrics(exposition: Exposition): boolean {
+  const type = 'application/openmetrics-text';
+  return exposition.contentType({ accept: type }).startsWith(type);
+}

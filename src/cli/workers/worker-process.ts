@@ -1,0 +1,34 @@
+import cluster from 'node:cluster';
+import type { FlagValues } from '../flags.js';
+import type { Terminal } from '../command.js';
+import { start } from '../start.js';
+import { WorkerLink } from './worker-link.js';
+
+/** Says to a process that it is a worker of this program, and no other cluster's. */
+export const workerVariable = 'KCP_METRICS_FILTER_WORKER';
+
+export function isWorkerProcess(): boolean {
+  return cluster.isWorker && process.env[workerVariable] === 'true';
+}
+
+/**
+ * Serves as one of several workers until the primary or somebody else ends it; resolves to the exit code. Where the
+ * primary is gone, Node ends the process.
+ *
+ * @throws UsageError naming the flag.
+ */
+export async function serveAsWorker(
+  values: FlagValues,
+  { stopRequested }: Pick<Terminal, 'stopRequested'>,
+): Promise<number> {
+  const link = await WorkerLink.open();
+  try {
+    const server = await start(values, { shared: link });
+    link.listening(server);
+    await Promise.race([stopRequested(), link.drainRequested]);
+    await server.close();
+    return 0;
+  } finally {
+    link.close();
+  }
+}

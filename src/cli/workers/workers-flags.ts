@@ -1,0 +1,28 @@
+import { valueOf, type Flag, type FlagValues } from '../flags.js';
+import { UsageError } from '../usage-error.js';
+
+const workers: Flag = {
+  name: '--workers',
+  value: 'count',
+  default: '1',
+  description:
+    'processes that serve the port together; with more than 1, one more holds the policy, the limits and the metrics for all of them',
+};
+
+export const workersFlags: readonly Flag[] = [workers];
+
+const maxWorkers = 64;
+
+/** @throws UsageError naming the flag. */
+export function workersOf(values: FlagValues): number {
+  const text = valueOf(values, workers) ?? '';
+  const count = Number(text);
+  if (!/^\d{1,9}$/.test(text) || count < 1 || count > maxWorkers) {
+    throw new UsageError(`${workers.name}: ${JSON.stringify(text)} is not between 1 and ${maxWorkers}`);
+  }
+  const auditLog = values['auditLogPath'];
+  if (count > 1 && auditLog !== undefined && auditLog !== '-') {
+    throw new UsageError(`${workers.name}: more than 1 cannot share a file of --audit-log-path; - can be`);
+  }
+  return count;
+}

@@ -1,0 +1,48 @@
+import type { Aggregator } from './aggregators.js';
+
+/** One metric of one worker, or a part of it. */
+export interface ReportedFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly aggregator: Aggregator;
+  /** What stands before each value: name and labels as in the text format. */
+  readonly samples: readonly string[];
+  /** As long as `samples`. */
+  readonly values: readonly number[];
+}
+
+/** All metrics of one worker as of one scrape, by name. */
+export type Report = ReadonlyMap<string, ReportedFamily>;
+
+interface OpenFamily extends ReportedFamily {
+  readonly samples: string[];
+  readonly values: number[];
+}
+
+/** Puts the parts of a report together. */
+export class ReportBuilder {
+  readonly #families = new Map<string, OpenFamily>();
+  #samples = 0;
+
+  /** Samples so far. */
+  get size(): number {
+    return this.#samples;
+  }
+
+  add({ samples, values, ...description }: ReportedFamily): void {
+    let family = this.#families.get(description.name);
+    if (family === undefined) {
+      family = { ...description, samples: [], values: [] };
+      this.#families.set(description.name, family);
+    }
+    for (const sample of samples) family.samples.push(sample);
+    for (const value of values) family.values.push(value);
+    this.#samples += samples.length;
+  }
+
+  /** All that was added. */
+  report(): Report {
+    return this.#families;
+  }
+}

@@ -1,0 +1,183 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { getMetrics, sentBinding, sentRole } from '../replication/root-objects.js';
+import { RootServer } from '../support/root-server.js';
+import { RawClient } from '../support/raw-tls.js';
+import { startCli, type StartedServer } from '../support/started-server.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+
+const soon = { timeout: 15_000, interval: 20 };
+const admin = { authorization: 'Bearer token-of-admin' };
+const scraper = { authorization: 'Bearer token-of-scraper' };
+
+let directory: TemporaryDirectory;
+let tokens: string;
+beforeAll(() => {
+  directory = temporaryDirectory();
+  tokens = directory.write(
+    'tokens.csv',
+    'token-of-admin,admin,1,system:masters\ntoken-of-scraper,prometheus,2\n',
+  );
+});
+afterAll(() => {
+  directory.remove();
+});
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean();
+});
+
+async function started(...flags: readonly string[]): Promise<StartedServer> {
+  const server = await startCli([
+    '--mode=shard',
+    '--workers=2',
+    `--token-auth-file=${tokens}`,
+    '--max-scrapes-in-flight=0',
+    ...flags,
+  ]);
+  cleanups.push(() => server.stop());
+  return server;
+}
+
+/** Clients whose connections are with different workers: they get connections in turn. */
+async function clientsOfBoth({ port }: StartedServer): Promise<readonly [RawClient, RawClient]> {
+  const clients = [new RawClient({ port }), new RawClient({ port })] as const;
+  for (const client of clients) {
+    cleanups.push(() => {
+      client.close();
+    });
+    await client.request('/livez');
+  }
+  return clients;
+}
+
+function workersOf({ pid }: Pick<StartedServer, 'pid'>): readonly number[] {
+  try {
+    const pids = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
+    return pids.trim().split(/\s+/).map(Number).filter(isRunning);
+  } catch {
+    return [];
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** How many requests were authenticated, in all workers together. */
+async function attempts(client: RawClient): Promise<number> {
+  const { status, body } = await client.request('/metrics', { headers: admin });
+  if (status !== 200) throw new Error(`the metrics are ${status}`);
+  return Number(/^authentication_attempts\{result="success"\} (\d+)$/m.exec(body)?.[1]);
+}
+
+describe('start --workers', () => {
+  it('counts in all workers what root grants and revokes, with one watch of each kind', async () => {
+    const root = await RootServer.start();
+    cleanups.push(() => root.stop());
+    const reads: string[] = [];
+    root.script.onRead = (resource, verb) => {
+      reads.push(`${verb} ${resource}`);
+      return undefined;
+    };
+    root.put('clusterroles', sentRole('reader', [getMetrics]));
+    const server = await started(`--root-kubeconfig=${root.kubeconfig}`);
+    const clients = await clientsOfBoth(server);
+    const statuses = (): Promise<readonly number[]> =>
+      Promise.all(
+        clients.map(async (client) => (await client.request('/metrics', { headers: scraper })).status),
+      );
+    await expect
+      .poll(() => Promise.all(clients.map(async (client) => (await client.request('/readyz')).status)), soon)
+      .toEqual([200, 200]);
+    expect(await statuses()).toEqual([403, 403]);
+    root.put('clusterrolebindings', sentBinding('scrapers', 'reader'));
+    await expect.poll(statuses, soon).toEqual([200, 200]);
+    root.delete('clusterrolebindings', 'scrapers');
+    await expect.poll(statuses, soon).toEqual([403, 403]);
+    for (const resource of ['clusterroles', 'clusterrolebindings']) {
+      expect(
+        reads.filter((read) => read === `watch ${resource}` || read === `watch-list ${resource}`),
+      ).toHaveLength(1);
+    }
+  });
+
+  it('shows the sum over all workers, whichever is asked, and goes on from there when one is killed', async () => {
+    const server = await started();
+    const [first, second] = await clientsOfBoth(server);
+    for (const client of [first, second, second]) {
+      await client.request('/metrics', { headers: admin });
+    }
+    const counted = await attempts(first);
+    expect(await attempts(second)).toBe(counted + 1);
+    const before = workersOf(server);
+    expect(before).toHaveLength(2);
+    const [victim = 0] = before;
+    process.kill(victim, 'SIGKILL');
+    // The connections of the other worker are none of its business: one of these clients has one.
+    const answers = await Promise.allSettled([first, second].map((client) => client.request('/livez')));
+    const survivors = [first, second].filter((_, index) => answers[index]?.status === 'fulfilled');
+    expect(survivors.length).toBeGreaterThanOrEqual(1);
+    await expect.poll(() => workersOf(server).filter((pid) => !before.includes(pid)), soon).toHaveLength(1);
+    const [survivor = first] = survivors;
+    const now = await attempts(survivor);
+    expect(now).toBeGreaterThanOrEqual(counted + 1);
+    await expect
+      .poll(async () => (await survivor.request('/metrics', { headers: admin })).body, soon)
+      .toContain('\nkcp_metrics_filter_worker_restarts_total 1\n');
+    expect(server.log()).toContain('a worker ended, by SIGKILL; it is replaced');
+  });
+
+  it('refuses no scrape on a new connection while a worker is replaced', async () => {
+    const server = await started();
+    const before = workersOf(server);
+    const [victim = 0] = before;
+    process.kill(victim, 'SIGKILL');
+    await expect.poll(() => workersOf(server).includes(victim), soon).toBe(false);
+    const statuses: number[] = [];
+    while (workersOf(server).length < 2 || statuses.length < 20) {
+      const client = new RawClient({ port: server.port });
+      statuses.push((await client.request('/metrics', { headers: admin })).status);
+      client.close();
+    }
+    expect(new Set(statuses)).toEqual(new Set([200]));
+  });
+
+  it('has one bound of renderings for all workers', async () => {
+    const server = await started('--max-scrapes-in-flight=3');
+    const [client] = await clientsOfBoth(server);
+    const { body } = await client.request('/metrics', { headers: admin });
+    expect(body).toContain('\nkcp_metrics_filter_renderings_in_flight 1\n');
+  });
+
+  it('ends with 0 where it is asked to, and leaves nobody behind', async () => {
+    const server = await started();
+    const workers = workersOf(server);
+    expect(workers).toHaveLength(2);
+    expect(await server.stop()).toBe(0);
+    expect(workers.filter(isRunning)).toEqual([]);
+  });
+
+  it('leaves nobody behind where the process that started the workers is killed', async () => {
+    const server = await started();
+    const workers = workersOf(server);
+    expect(workers).toHaveLength(2);
+    process.kill(server.pid, 'SIGKILL');
+    await expect.poll(() => workers.filter(isRunning), soon).toEqual([]);
+  });
+
+  it('serves one certificate of its own making', async () => {
+    const server = await started();
+    const fingerprints = (await clientsOfBoth(server)).map(
+      ({ connection }) => connection?.getPeerCertificate().fingerprint256,
+    );
+    expect(fingerprints[0]).toBeDefined();
+    expect(fingerprints[1]).toBe(fingerprints[0]);
+  });
+});
