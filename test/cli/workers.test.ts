@@ -77,7 +77,8 @@ async function attempts(client: RawClient): Promise<number> {
   return Number(/^authentication_attempts\{result="success"\} (\d+)$/m.exec(body)?.[1]);
 }
 
-describe('start --workers', () => {
+// Three processes have to start for each, which takes its time where others start, too.
+describe('start --workers', { timeout: 60_000 }, () => {
   it('counts in all workers what root grants and revokes, with one watch of each kind', async () => {
     const root = await RootServer.start();
     cleanups.push(() => root.stop());

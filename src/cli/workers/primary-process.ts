@@ -16,6 +16,7 @@ import type { FlagValues } from '../flags.js';
 import { HeldBackLogger } from '../held-back-logger.js';
 import { openFollowedPolicy } from '../policy/followed-policy.js';
 import { namesPolicySource } from '../policy/policy-source-flags.js';
+import { shutdownOf } from '../serving/shutdown-flags.js';
 import { logLevelOf, serverKindOf } from '../start.js';
 import { UsageError } from '../usage-error.js';
 import { PolicyBroadcast } from './policy-broadcast.js';
@@ -34,6 +35,7 @@ export async function serveWithWorkers(
 ): Promise<number> {
   await checkFlags(values);
   const serverKind = serverKindOf(values);
+  const { shutdownDelayMs, shutdownTimeoutMs } = shutdownOf(values);
   const logger = new HeldBackLogger(
     pino({ name: 'kcp-metrics-filter', level: logLevelOf(values) }, pino.destination({ fd: 2, sync: true })),
   );
@@ -75,11 +77,14 @@ export async function serveWithWorkers(
     }
     return 0;
   } catch (error) {
+    if (!(error instanceof WorkerStartError)) throw error;
     // The worker has said why, in one line.
-    if (error instanceof WorkerStartError && error.ended.code === 2) return 2;
-    throw error;
+    if (error.ended.code === 2) return 2;
+    logger.release();
+    logger.error({}, error.message);
+    return 1;
   } finally {
-    await workforce.drain();
+    await workforce.drain(shutdownDelayMs + shutdownTimeoutMs);
     for (const exposition of expositions.values()) exposition.close();
     await policy?.close();
   }

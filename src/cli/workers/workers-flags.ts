@@ -1,3 +1,4 @@
+import { auditLogOptionsOf, auditLogPathFlag } from '../audit/audit-flags.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';
 
@@ -20,9 +21,9 @@ export function workersOf(values: FlagValues): number {
   if (!/^\d{1,9}$/.test(text) || count < 1 || count > maxWorkers) {
     throw new UsageError(`${workers.name}: ${JSON.stringify(text)} is not between 1 and ${maxWorkers}`);
   }
-  const auditLog = values['auditLogPath'];
-  if (count > 1 && auditLog !== undefined && auditLog !== '-') {
-    throw new UsageError(`${workers.name}: more than 1 cannot share a file of --audit-log-path; - can be`);
+  // Each would rotate it under the others.
+  if (count > 1 && (auditLogOptionsOf(values)?.path ?? '-') !== '-') {
+    throw new UsageError(`${workers.name}: more than 1 cannot share a file of ${auditLogPathFlag}; - can be`);
   }
   return count;
 }

@@ -10,8 +10,10 @@ const maxPauseMs = 10_000;
 const settledMs = 60_000;
 /** How often workers are told that the primary is there (ms). */
 const pulseMs = 1000;
-/** How long workers may drain (ms), above what their servers allow themselves. */
-const drainMs = 40_000;
+/** How long workers may take to end (ms), above what their servers allow themselves. */
+const graceMs = 10_000;
+/** Of setTimeout. */
+const maxTimeoutMs = 2_147_483_647;
 
 /** A worker that could not be started. */
 export class WorkerStartError extends Error {
@@ -58,13 +60,13 @@ export class Workforce {
     return first;
   }
 
-  /** Lets all finish what is under way; resolves when the last is gone. */
-  async drain(): Promise<void> {
+  /** Lets all finish what is under way, for as long as their servers may take (ms); resolves when the last is gone. */
+  async drain(shutdownMs: number): Promise<void> {
     this.#stop.abort();
     for (const worker of this.#workers) worker.drain();
     const deadline = setTimeout(() => {
       for (const worker of this.#workers) worker.kill();
-    }, drainMs);
+    }, Math.min(maxTimeoutMs, shutdownMs + graceMs));
     await Promise.all([...this.#workers].map(({ ended }) => ended));
     await Promise.all(this.#places);
     clearTimeout(deadline);

@@ -91,7 +91,7 @@ function requests(text: string, verb = 'get'): number {
   return Number(new RegExp(`^requests_total\\{verb="${verb}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
-describe.each(Object.keys(starts))('workers of %s', (kind) => {
+describe.each(Object.keys(starts))('workers of %s', { timeout: 60_000 }, (kind) => {
   it('are scraped as one, with the process that is scraped', async () => {
     const registry = new Registry();
     const labelNames = ['verb'];
@@ -179,7 +179,7 @@ seconds_count 2
       longest.push(Math.max(delay.max / 1e6, ...theirs.map(Number)));
     } while (Math.min(...longest) >= 60 && longest.length < 6);
     expect(Math.min(...longest)).toBeLessThan(60);
-  }, 60_000);
+  });
 });
 
 describe('workers of node:cluster', () => {
