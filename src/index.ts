@@ -19,9 +19,26 @@ export { classifyPath, type ClassifyPathOptions } from './http/classify-path.js'
 export { allowPaths, AllowPathsError } from './http/allow-paths.js';
 export { ignorePaths, IgnorePathsError } from './http/ignore-paths.js';
 export { alwaysAllow } from './http/always-allow.js';
+export { limitRequests, type LimitedBy, type LimitRequestsOptions } from './http/limit-requests.js';
+export { RequestLimitError, type RequestBucketsOptions } from './limits/request-buckets.js';
+export {
+  refuseInMaintenance,
+  type Maintenance,
+  type RefuseInMaintenanceOptions,
+} from './http/refuse-in-maintenance.js';
 export { chain, type Middleware, type Next, type Request } from './http/middleware.js';
 export { requestState, type RequestState } from './http/request-state.js';
 export { serveExposition, type ServeExpositionOptions } from './http/serve-exposition.js';
+export { zPages, ZPagesOptionError, type ZPagesOptions } from './http/z-pages.js';
+export type {
+  CertificateStatus,
+  FlagInForce,
+  PolicySourceStatus,
+  ServerStatus,
+  UpstreamAddress,
+} from './z-pages/server-status.js';
+export { RefusalTally, type CountedRefusal } from './z-pages/refusal-tally.js';
+export type { RefusedRequest } from './z-pages/refusal-reason.js';
 
 // Paths
 export {
@@ -88,6 +105,8 @@ export {
   type FileContent,
   type FollowedFilesOptions,
 } from './files/followed-files.js';
+
+export { OptionalFile, type OptionalFileOptions, type OptionalValue } from './files/optional-file.js';
 
 // Other servers that are asked
 export { openApiClient, type OpenApiClientOptions } from './api-client/kubeconfig/kubeconfig-client.js';
@@ -189,6 +208,8 @@ export {
   type UpstreamExpositionOptions,
 } from './exposition/upstream.js';
 export { IdentityHeadersError, type IdentityHeaders } from './exposition/upstream-identity.js';
+export type { TenantHeader, TenantSource } from './exposition/upstream-tenant.js';
+export { NoTenantError, TenantHeadersError, type TenantFault } from './exposition/tenant-error.js';
 export { mergedExposition } from './exposition/merging/merged-exposition.js';
 export type { MergedExpositionOptions } from './exposition/merging/merging-options.js';
 export type { LeftOut, MemberFailure, MemberFault, MergedMember } from './exposition/merging/member.js';
@@ -248,6 +269,9 @@ export {
 
 // The ready server
 export { startServer, type RunningServer, type ServerOptions } from './server/start-server.js';
+export type { ServedZPagesOptions } from './server/served-z-pages.js';
+export type { ConnectionLimits } from './server/connection-limits.js';
+export type { RequestLimits } from './server/request-limits.js';
 export type { Logger } from './server/logger.js';
 export type { CurrentKeyPair, KeyPair, NamedKeyPair } from './server/serving-certificates.js';
 export type { TlsOptions } from './server/tls.js';

@@ -115,12 +115,14 @@ export interface GuardSteps {
 
 /**
  * What `metricsFilter` is made of; for a server that guards more than `/metrics` with the same options.
+ * `unscopedPaths` are those of it that do without a shard on a cache server.
  *
  * @throws MetricsFilterOptionError when an option is missing, unknown or of the wrong type.
  */
 export function guardSteps(
   options: MetricsFilterOptions,
   extent: 'shard-level' | 'all' = 'shard-level',
+  unscopedPaths: readonly string[] = [],
 ): GuardSteps {
   validate(options);
   const { exposition, authenticators, authorizers, anonymous = false, serverKind = 'shard' } = options;
@@ -139,6 +141,7 @@ export function guardSteps(
       classifier: createPathClassifier({
         serverKind,
         endpoints: [...expositions.keys()],
+        unscopedPaths,
       }),
       serverKind,
       extent,

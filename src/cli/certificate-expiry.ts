@@ -16,7 +16,9 @@ export function expiryOf(pemNow: () => string): () => number | undefined {
 }
 
 function earliestExpiryIn(pem: string): number | undefined {
-  const expiries = (pem.match(certificateBlock) ?? []).map(expiryOfBlock).filter((time) => !Number.isNaN(time));
+  const expiries = (pem.match(certificateBlock) ?? [])
+    .map(expiryOfBlock)
+    .filter((time) => !Number.isNaN(time));
   return expiries.length === 0 ? undefined : Math.min(...expiries);
 }
 

@@ -6,6 +6,7 @@ import { checkFlag, demo } from './demo.js';
 import { doctor, doctorFlags, reportMisconfiguration } from './doctor.js';
 import { parseBoolean } from './flag-values.js';
 import { booleanOf, listOf, valueOf } from './flags.js';
+import { manifestsCommand } from './manifests/manifests-command.js';
 import { replicate, replicateFlags } from './replicate.js';
 import { start, startFlags } from './start.js';
 import { whoCan, whoCanFlags } from './who-can.js';
@@ -21,8 +22,10 @@ const startCommand: CommandDescription = {
     if (isWorkerProcess()) return serveAsWorker(values, terminal);
     const workers = workersOf(values);
     if (workers > 1) return serveWithWorkers(values, workers, terminal);
+    // Listened for before the port is: whoever sees it may send the signal.
+    const stop = terminal.stopRequested();
     const server = await start(values);
-    await terminal.stopRequested();
+    await stop;
     await server.close();
     return 0;
   },
@@ -92,6 +95,7 @@ export const commands: readonly CommandDescription[] = [
   canICommand,
   whoCanCommand,
   replicateCommand,
+  manifestsCommand,
   schemaCommand,
   completionCommand(() => commands),
 ];

@@ -23,7 +23,9 @@ import type { Opened } from './opened.js';
 import { checkPolicyFlags } from './policy/policy-flags.js';
 import { namesPolicySource } from './policy/policy-source-flags.js';
 import { reviewEvents } from './reviews/review-events.js';
+import { openMaintenance } from './serving/maintenance-flags.js';
 import { servingOf } from './serving/serving-flags.js';
+import { servedPagesOf } from './serving/served-pages.js';
 import type { SharedByWorkers } from './workers/shared-by-workers.js';
 
 /** Reads all that the flags name, and leaves in `opened` what is followed from then on. @throws UsageError */
@@ -51,6 +53,13 @@ export async function openServerOptions(
   );
   const files = opened.add(new FollowedFlagFiles(onReload));
   const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates, files);
+  const maintenance = await openMaintenance(values, {
+    logger,
+    onChange: (isOn) => {
+      telemetry.maintenance(isOn);
+    },
+  });
+  if (maintenance !== undefined) opened.add(maintenance);
   const slis = servesSlis(values) ? new Registry() : undefined;
   const exposed = { registry, slis, telemetry, logger, files, opened, shared };
   const expositions = await openExpositions(values, exposed);
@@ -72,7 +81,9 @@ export async function openServerOptions(
     const who = anonymous ? 'everybody is anonymous' : 'nothing but always-allow paths is answered';
     logger.warn({}, `no flag says who is known: ${who}`);
   }
-  registerCertificateMetrics(registry, [...files.certificates, ...certificates]);
+  const inForce = [...files.certificates, ...certificates];
+  registerCertificateMetrics(registry, inForce);
+  const zPages = servedPagesOf(values, inForce, shared !== undefined);
   collectDefaultMetrics({ register: registry });
   return {
     ...serving,
@@ -82,6 +93,7 @@ export async function openServerOptions(
     serverKind,
     ...expositions,
     ...(slis === undefined ? {} : { onHealthResult: healthcheckMetrics(slis) }),
+    ...(maintenance === undefined ? {} : { maintenance }),
     authenticators,
     anonymous,
     alwaysAllowPaths: pathsAllowedToAll(values),
@@ -90,5 +102,6 @@ export async function openServerOptions(
     logger,
     ...(auditLog === undefined ? {} : { onAuditEvent: auditLog.write }),
     ...(policy === undefined ? {} : { policy }),
+    ...(zPages === undefined ? {} : { zPages }),
   };
 }

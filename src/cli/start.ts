@@ -15,10 +15,15 @@ import { Opened } from './opened.js';
 import { policyKeepingFlags } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 import { openServerOptions } from './server-options.js';
+import { limitsFlags } from './serving/limits-flags.js';
+import { maintenanceFlags } from './serving/maintenance-flags.js';
 import { servingFlags } from './serving/serving-flags.js';
+import { shutdownFlags } from './serving/shutdown-flags.js';
 import { UsageError } from './usage-error.js';
 import type { SharedByWorkers } from './workers/shared-by-workers.js';
 import { workersFlags } from './workers/workers-flags.js';
+import { flagsInForce } from './serving/flags-in-force.js';
+import { zPagesFlags } from './serving/z-pages-flags.js';
 
 const modes: readonly ServerKind[] = ['shard', 'cache-server'];
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -53,7 +58,9 @@ export function logLevelOf(values: FlagValues): (typeof logLevels)[number] {
 export const startTopics: readonly FlagTopic[] = [
   { heading: 'Configuration', flags: [configFlag, mode] },
   { heading: 'Serving', flags: [...servingFlags, ...workersFlags] },
-  { heading: 'What is served', flags: expositionFlags },
+  { heading: 'Limits', flags: limitsFlags },
+  { heading: 'Maintenance and shutdown', flags: [...maintenanceFlags, ...shutdownFlags] },
+  { heading: 'What is served', flags: [...expositionFlags, ...zPagesFlags] },
   ...authenticationTopics,
   { heading: 'Authorization', flags: authorizationFlags },
   { heading: 'Authorization: another server is asked', flags: authorizationWebhookFlags },
@@ -89,6 +96,9 @@ export async function start(
     const server = await startServer({
       ...options,
       ...(shared === undefined ? {} : { port: shared.port(options.port ?? 0) }),
+      ...(options.zPages === undefined
+        ? {}
+        : { zPages: { ...options.zPages, flags: flagsInForce(values, startFlags) } }),
       onAuditEvent: (event) => {
         options.onAuditEvent?.(event);
         onAuditEvent?.(event);

@@ -15,6 +15,8 @@ export interface ScrapeRequest {
 export interface ScrapingUser {
   readonly name: string;
   readonly groups: readonly string[];
+  /** What else was verified about him. The id of his credential is left out: it is for audit logs. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 export type RenderedExposition = WholeExposition | StreamedExposition;
@@ -40,6 +42,9 @@ export interface StreamedExposition {
 export interface Exposition {
   /** The content type a scrape would get, without rendering anything; for HEAD. */
   contentType(request: ScrapeRequest): string;
-  /** Rejects only when nothing can be served: with an UpstreamError where that is another server's fault. */
+  /**
+   * Rejects only when nothing can be served: with an UpstreamError where that is another server's fault, with a
+   * NoTenantError where the scraper is of no tenant.
+   */
   render(request: ScrapeRequest): Promise<RenderedExposition>;
 }

@@ -1,4 +1,5 @@
 import type { ScrapeRequest } from './exposition.js';
+import { fieldNameFault } from './upstream-field.js';
 
 /** In which header fields an upstream is told who scrapes, as kube-rbac-proxy names them. */
 export interface IdentityHeaders {
@@ -31,31 +32,6 @@ export type IdentityFields =
 /** What an upstream is told of who scrapes: nothing where nobody was asked who he is. */
 export type IdentityWriter = (user: ScrapeRequest['user']) => IdentityFields;
 
-/** RFC 9110, 5.6.2. */
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
-
-/** Fields that mean something else to whoever reads them, or to those between. */
-const takenFields: ReadonlySet<string> = new Set([
-  'accept',
-  'accept-encoding',
-  'authorization',
-  'connection',
-  'content-length',
-  'cookie',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'user-agent',
-  'x-prometheus-scrape-timeout-seconds',
-]);
-
 /** More than servers take of a field. */
 const maxFieldBytes = 32 * 1024;
 
@@ -64,6 +40,13 @@ const maxFieldBytes = 32 * 1024;
  * are cut off on the way (RFC 9110, 5.5).
  */
 const speakable = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+
+/** Of the header fields, where there are some. */
+export function identityFieldNames(options: IdentityHeaders | undefined): readonly string[] {
+  if (options === undefined) return [];
+  const { userField = 'x-remote-user', groupsField = 'x-remote-groups' } = options;
+  return [userField, groupsField];
+}
 
 /** @throws IdentityHeadersError */
 export function identityWriter(options: IdentityHeaders = {}): IdentityWriter {
@@ -95,10 +78,8 @@ export function identityWriter(options: IdentityHeaders = {}): IdentityWriter {
 }
 
 function requireField(option: 'userField' | 'groupsField', name: string): void {
-  if (!token.test(name)) throw new IdentityHeadersError(option, `${JSON.stringify(name)} is no field name`);
-  if (takenFields.has(name.toLowerCase())) {
-    throw new IdentityHeadersError(option, `${JSON.stringify(name)} has another meaning`);
-  }
+  const fault = fieldNameFault(name);
+  if (fault !== undefined) throw new IdentityHeadersError(option, fault);
 }
 
 function unspeakable(fault: string): IdentityFields {

@@ -5,7 +5,8 @@ import type { Exposition, RenderedExposition } from './exposition.js';
 import { faultOf, passedOn } from './upstream-answer.js';
 import { UpstreamError } from './upstream-error.js';
 import { upstreamHeaders } from './upstream-headers.js';
-import { identityWriter, type IdentityHeaders } from './upstream-identity.js';
+import { identityFieldNames, identityWriter, type IdentityHeaders } from './upstream-identity.js';
+import { tenantWriter, type TenantHeader } from './upstream-tenant.js';
 import { parseUpstreamUrl } from './upstream-url.js';
 
 /** The members about TLS are read at each scrape: a getter may follow a file. */
@@ -22,6 +23,11 @@ export interface UpstreamExpositionOptions extends UpstreamTls {
    * tell these headers from somebody else's. Default: it is not told.
    */
   readonly identityHeaders?: IdentityHeaders;
+  /**
+   * How the upstream is told of which tenant the scraper is; where that is not sure, his scrape fails with a
+   * NoTenantError. Only an upstream as above can believe them. Default: it is not told.
+   */
+  readonly tenantHeaders?: readonly TenantHeader[];
   /** Told why a scrape got nothing, or not all of it; not of scrapers that went away. */
   readonly onFailure?: (error: UpstreamError) => void;
 }
@@ -34,15 +40,23 @@ export interface UpstreamExposition extends Exposition {
 const textFormat = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
+ * What is left of a scraper's timeout for a 504 to reach it (ms). Exporters leave more of it, so one that answers at its
+ * last moment is still passed on.
+ */
+const answeringMs = 200;
+
+/**
  * The exposition of another process, such as the application beside this one, passed on byte by byte in the
  * format and coding that the scraper asked for.
  *
- * @throws UpstreamUrlError, IdentityHeadersError
+ * @throws UpstreamUrlError, IdentityHeadersError, TenantHeadersError
  */
 export function upstreamExposition(options: UpstreamExpositionOptions): UpstreamExposition {
   const { timeoutMs = 10_000, stallTimeoutMs = 30_000, onFailure = () => undefined } = options;
   const url = parseUpstreamUrl(options.url);
   const identityFields = options.identityHeaders && identityWriter(options.identityHeaders);
+  const tenantFields =
+    options.tenantHeaders && tenantWriter(options.tenantHeaders, identityFieldNames(options.identityHeaders));
   const client = new UpstreamClient(url, options);
   let lastContentType = textFormat;
   const failure = (error: UpstreamError): UpstreamError => {
@@ -56,6 +70,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
     contentType: () => lastContentType,
     async render(request) {
       const { timeoutSeconds = Infinity, signal } = request;
+      const tenant = tenantFields?.(request.user);
       const identity = identityFields?.(request.user);
       if (identity?.kind === 'unspeakable') {
         throw failure(new UpstreamError(`${client.address}: ${identity.fault}`));
@@ -63,8 +78,8 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
       let answer: UpstreamAnswer;
       try {
         answer = await client.get({
-          headers: { ...upstreamHeaders(request), ...identity?.fields },
-          timeoutMs: Math.min(timeoutMs, timeoutSeconds * 1000),
+          headers: { ...upstreamHeaders(request), ...identity?.fields, ...tenant },
+          timeoutMs: Math.min(timeoutMs, waitingMs(timeoutSeconds)),
           stallTimeoutMs,
           ...(signal === undefined ? {} : { signal }),
           onBreakOff: (error) => failure(upstreamError(error)),
@@ -91,6 +106,12 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
       client.close();
     },
   };
+}
+
+/** How long an answer may be waited for, where the scraper does not wait forever (ms). */
+function waitingMs(timeoutSeconds: number): number {
+  const scraperMs = timeoutSeconds * 1000;
+  return Math.max(scraperMs - answeringMs, scraperMs / 2);
 }
 
 function upstreamError(error: unknown): UpstreamError {

@@ -64,6 +64,11 @@ function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
+/** Whether there was no such file, rather than one that cannot be read. */
+export function isMissing(reading: FileReading): boolean {
+  return reading.kind === 'fault' && reading.fault === 'cannot be read: ENOENT';
+}
+
 function fault(text: string): FileReading {
   return { kind: 'fault', fault: text };
 }

@@ -11,8 +11,8 @@ class ClosedEarlyError extends Error {
 }
 
 /**
- * Writes a body's chunks as the response takes them; resolves when all is out. Node's own `pipeline` does the same at
- * several times the cost a chunk.
+ * Writes a body's chunks as the response takes them; resolves when all is out. Node's own `pipeline` makes
+ * more of it: an abort signal a body, and an error where it ends well.
  *
  * Rejects where the body fails or the response closes before its end. The body is closed then, and the response
  * destroyed.

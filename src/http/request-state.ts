@@ -19,7 +19,7 @@ export interface RequestState {
   /** What methods had against the credentials presented. */
   refusals?: readonly Refusal[];
   verdict?: Verdict;
-  /** Why the request was turned away before anyone was asked who sends it. */
+  /** Why the request was turned away for another reason than who sends it: its path, too many of them, maintenance. */
   rejected?: string;
   /** What its answer says, where that is a Kubernetes Status. */
   failure?: AuditedFailure;

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { credentialIdKey, type Identity } from '../authentication/identity.js';
 import type { ScrapeRequest, ScrapingUser } from '../exposition/exposition.js';
 import type { Request } from './middleware.js';
 import { requestState } from './request-state.js';
@@ -32,13 +33,18 @@ export class Scrape implements ScrapeRequest {
 
   get user(): ScrapingUser | undefined {
     const { identity } = requestState(this.#request);
-    return identity === undefined ? undefined : { name: identity.name, groups: identity.groups };
+    return identity === undefined ? undefined : scrapingUser(identity);
   }
 
   get signal(): AbortSignal {
     this.#signal ??= departure(this.#response);
     return this.#signal;
   }
+}
+
+function scrapingUser({ name, groups, extra }: Identity): ScrapingUser {
+  const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
+  return entries.length === 0 ? { name, groups } : { name, groups, extra: Object.fromEntries(entries) };
 }
 
 /** Fires when the answer's connection closes before all of the answer is out. */

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Exposition } from '../exposition/exposition.js';
 import { MetricConflictError } from '../exposition/registries/registries-error.js';
 import { TooManyScrapesError } from '../exposition/sharing/sharing-error.js';
+import { NoTenantError } from '../exposition/tenant-error.js';
 import { UpstreamError } from '../exposition/upstream-error.js';
 import { endInPieces, isLong } from './body-pieces.js';
 import { inTurn } from './in-turn.js';
@@ -102,6 +103,8 @@ function answerFailure(request: Request, response: ServerResponse, error: unknow
   if (error instanceof TooManyScrapesError) {
     const headers = { 'Retry-After': String(error.retryAfterSeconds) };
     sendStatus(request, response, 'ServiceUnavailable', error.message, headers);
+  } else if (error instanceof NoTenantError) {
+    sendStatus(request, response, 'Forbidden', error.message);
   } else if (error instanceof UpstreamError && !isAnswered(response)) {
     sendGatewayError(request, response, error.status);
   } else if (error instanceof MetricConflictError && !isAnswered(response)) {

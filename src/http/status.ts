@@ -11,6 +11,7 @@ const codes = {
   Forbidden: 403,
   NotFound: 404,
   MethodNotAllowed: 405,
+  TooManyRequests: 429,
   RequestHeaderFieldsTooLarge: 431,
   ServiceUnavailable: 503,
 } as const;

@@ -31,6 +31,8 @@ export interface PathClassifierOptions {
   readonly serverKind?: ServerKind;
   /** The shard-level paths that are served; on a cache server only these do without a shard. */
   readonly endpoints: readonly string[];
+  /** Other paths that do without a shard on a cache server, beside health. Default: none. */
+  readonly unscopedPaths?: readonly string[];
 }
 
 const unscoped: Scope = {};
@@ -47,8 +49,10 @@ export function isShardLevelPath(path: string): boolean {
 export function createPathClassifier({
   serverKind = 'shard',
   endpoints,
+  unscopedPaths = [],
 }: PathClassifierOptions): PathClassifier {
-  const rules = serverKind === 'shard' ? shardRules : cacheServerRules([...healthPaths, ...endpoints]);
+  const rules =
+    serverKind === 'shard' ? shardRules : cacheServerRules([...healthPaths, ...endpoints, ...unscopedPaths]);
   return (target) => {
     if (endpoints.includes(target)) return { kind: 'shard-level', path: target };
     const parsed = parseRequestTarget(target);

@@ -1,20 +1,28 @@
 import { errorClass } from '../authentication/error-class.js';
 import { createServer, type Server } from 'node:https';
 import { Server as NetServer, type AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import express from 'express';
 import type { MetricsFilterOptions } from '../metrics-filter.js';
 import { guardSteps } from '../metrics-filter.js';
 import { allowPaths } from '../http/allow-paths.js';
 import type { AuditEvent } from '../http/audit.js';
+import { frontProxyCheckOf } from '../http/front-proxy.js';
 import { ignorePaths } from '../http/ignore-paths.js';
 import { chain, type Middleware } from '../http/middleware.js';
+import { refuseInMaintenance, type Maintenance } from '../http/refuse-in-maintenance.js';
 import { requestState } from '../http/request-state.js';
 import { sendInternalError, sendStatus } from '../http/status.js';
 import type { OpenPolicy } from '../policy-sources/open-policy.js';
+import { connectionOptions, limitConnections, type ConnectionLimits } from './connection-limits.js';
 import { Connections } from './connections.js';
 import { health, pingCheck, type HealthCheck, type HealthObserver } from './health.js';
 import type { Logger } from './logger.js';
+import { zPagePaths } from '../z-pages/z-page.js';
+import { RefusalTally } from '../z-pages/refusal-tally.js';
 import { RefusalLog } from './refusal-log.js';
+import { requestLimits, type RequestLimits } from './request-limits.js';
+import { pathsOf, servedZPages, type ServedZPagesOptions } from './served-z-pages.js';
 import { CertificateChoice } from './tls-certificate-choice.js';
 import { httpsOptions, type TlsOptions } from './tls.js';
 import { version } from './version.js';
@@ -35,9 +43,17 @@ export interface ServerOptions extends Omit<MetricsFilterOptions, 'onAuditEvent'
   readonly onHealthResult?: HealthObserver;
   readonly logger: Logger;
   readonly onAuditEvent?: (event: AuditEvent) => void;
+  readonly requestLimits?: RequestLimits;
+  readonly connectionLimits?: ConnectionLimits;
+  /** Serves `/statusz`, `/flagz` and `/`, each to whoever may read that path. Default: they are 404. */
+  readonly zPages?: ServedZPagesOptions;
+  /** Whose scrapes are refused for now. Default: nobody's. */
+  readonly maintenance?: { readonly current: Maintenance };
   /** How long a connection may make no progress before it is closed (ms). Default 60,000. */
   readonly stallTimeoutMs?: number;
-  /** How long requests under way may take after `close` (ms). Default 30,000. */
+  /** How long everything is served on after `close`, but for `/readyz`, which fails (ms). Default 0. */
+  readonly shutdownDelayMs?: number;
+  /** How long requests under way may take after that (ms). Default 30,000. */
   readonly shutdownTimeoutMs?: number;
 }
 
@@ -45,12 +61,9 @@ export interface RunningServer {
   /** `https://<address>:<port>` */
   readonly url: string;
   readonly port: number;
-  /** Stops listening, lets requests under way finish, then resolves; idempotent. */
+  /** Waits for the shutdown delay, stops listening, lets requests under way finish, then resolves; idempotent. */
   close(): Promise<void>;
 }
-
-/** Twice Node's default: warrants of a front proxy are long. */
-const maxHeaderBytes = 32 * 1024;
 
 /**
  * A TLS server that guards everything it has, `/metrics` and health, by the same steps.
@@ -64,9 +77,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tls,
     policy,
     logger,
+    telemetry,
+    connectionLimits = {},
     stallTimeoutMs = 60_000,
+    shutdownDelayMs = 0,
     shutdownTimeoutMs = 30_000,
   } = options;
+  let stopping = false;
   let draining = false;
   const app = express();
   app.disable('x-powered-by');
@@ -77,7 +94,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   app.use(
     guardedRoutes(
       options,
-      readinessChecks(policy, () => draining),
+      readinessChecks(policy, () => stopping),
     ),
   );
   app.use(reportError(logger));
@@ -87,31 +104,35 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     {
       ...httpsOptions(tls),
       ...certificates.serverOptions,
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
+      ...connectionOptions(connectionLimits),
     },
     app,
   );
   certificates.follow(server);
-  // Bounded by their size already; Node would drop those beyond its limit of 2,000, and with them scopes.
-  server.maxHeadersCount = 0;
+  limitConnections(server, connectionLimits, () => telemetry?.refusedConnection());
   server.on('tlsClientError', (error) => {
     logger.debug({ error: errorClass(error) }, 'TLS handshake failed');
   });
   server.setTimeout(stallTimeoutMs);
-  // Longer than scrape intervals usually are: a handshake costs more than a scrape.
-  server.keepAliveTimeout = 75_000;
   const connections = new Connections(server);
   const address = await listen(server, port, bindAddress);
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    if (shutdownDelayMs > 0) {
+      logger.info({ delayMs: shutdownDelayMs }, 'shutting down: not ready any more');
+      await pause(shutdownDelayMs);
+    }
+    draining = true;
+    await drain(server, connections, shutdownTimeoutMs);
+    await policy?.close();
+  };
   let closing: Promise<void> | undefined;
   return {
     url: `https://${host}:${address.port}`,
     port: address.port,
     close() {
-      draining = true;
-      closing ??= drain(server, connections, shutdownTimeoutMs).then(() => policy?.close());
+      closing ??= stop();
       return closing;
     },
   };
@@ -121,7 +142,9 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
   const { serverKind = 'shard', logger, onAuditEvent } = options;
   const { exposition, authenticators, authorizers, anonymous, scopedEndpoint, telemetry } = options;
   const { alwaysAllowPaths, otherExpositions, onHealthResult, scrapeWriteTimeoutMs } = options;
+  const { maintenance } = options;
   const refusalLog = new RefusalLog(logger);
+  const refusals = new RefusalTally();
   const steps = guardSteps(
     {
       exposition,
@@ -137,10 +160,18 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
       onAuditEvent: (event) => {
         logger.debug({ audit: event }, 'request');
         refusalLog.write(event);
+        refusals.count(event);
         onAuditEvent?.(event);
       },
     },
     'all',
+    options.zPages === undefined ? [] : zPagePaths,
+  );
+  const checks = { live: [pingCheck], ready: readiness };
+  const limits = requestLimits(
+    options.requestLimits ?? {},
+    (by) => telemetry?.limitedRequest(by),
+    frontProxyCheckOf(authenticators),
   );
   return chain([
     steps.audit,
@@ -150,12 +181,28 @@ function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]
     ...(options.ignorePaths === undefined
       ? []
       : [ignorePaths(options.ignorePaths, (...decision) => telemetry?.decision(...decision))]),
+    ...limits.beforeAuthentication,
     steps.authenticate,
+    ...limits.afterAuthentication,
     steps.authorize,
+    ...(maintenance === undefined
+      ? []
+      : [refuseInMaintenance({ maintenance, onRefused: () => telemetry?.refusedInMaintenance() })]),
     steps.serve,
+    ...(options.zPages === undefined
+      ? []
+      : [
+          servedZPages(options.zPages, {
+            mode: serverKind,
+            policy: options.policy,
+            authenticators,
+            authorizers,
+            refusals,
+            paths: pathsOf(options, checks),
+          }),
+        ]),
     health({
-      live: [pingCheck],
-      ready: readiness,
+      ...checks,
       ...(onHealthResult === undefined ? {} : { onResult: onHealthResult }),
     }),
     ...(serverKind === 'cache-server' ? [version] : []),

@@ -22,6 +22,8 @@ export function registerCertificateMetrics(
   new Gauge({
     name: 'kcp_metrics_filter_certificate_expiration_timestamp_seconds',
     help: 'When the first certificate of a file in force expires, in seconds since the epoch, by flag and file.',
+    // Of several workers, each reads the files.
+    aggregator: 'min',
     labelNames: ['flag', 'file'],
     registers: [registry],
     collect() {

@@ -19,6 +19,10 @@ export class FilterMetrics {
   readonly #scrapeOrigins: Counter<'origin'>;
   readonly #refusedScrapes: Counter;
   readonly #stalledClients: Counter;
+  readonly #limitedRequests: Counter<'by'>;
+  readonly #refusedConnections: Counter;
+  readonly #maintenance: Gauge;
+  readonly #refusedInMaintenance: Counter;
   readonly #renderings: Gauge;
   readonly #collectorFailures: Counter<'cause'>;
   readonly #filteredScrapes: Counter<'result'>;
@@ -87,6 +91,28 @@ export class FilterMetrics {
     this.#stalledClients = new Counter({
       name: `${prefix}_stalled_clients_total`,
       help: 'Clients that were cut, since they took nothing of an exposition that was being sent.',
+      registers,
+    });
+    this.#limitedRequests = new Counter({
+      name: `${prefix}_limited_requests_total`,
+      help: 'Requests answered 429, by what sent more than its share: an identity or an address.',
+      labelNames: ['by'],
+      registers,
+    });
+    this.#refusedConnections = new Counter({
+      name: `${prefix}_refused_connections_total`,
+      help: 'Connections closed at once, since as many were open as may be, altogether or from one address.',
+      registers,
+    });
+    this.#maintenance = new Gauge({
+      name: `${prefix}_maintenance`,
+      help: 'Whether scrapes are refused for maintenance, of everybody or of some: 1 or 0.',
+      aggregator: 'max',
+      registers,
+    });
+    this.#refusedInMaintenance = new Counter({
+      name: `${prefix}_maintenance_refused_scrapes_total`,
+      help: 'Scrapes answered 503 for maintenance.',
       registers,
     });
     this.#renderings = new Gauge({
@@ -169,6 +195,22 @@ export class FilterMetrics {
 
   stalledClient(): void {
     this.#stalledClients.inc();
+  }
+
+  limitedRequest(by: 'identity' | 'address'): void {
+    this.#limitedRequests.inc({ by });
+  }
+
+  refusedConnection(): void {
+    this.#refusedConnections.inc();
+  }
+
+  maintenance(isOn: boolean): void {
+    this.#maintenance.set(isOn ? 1 : 0);
+  }
+
+  refusedInMaintenance(): void {
+    this.#refusedInMaintenance.inc();
   }
 
   renderingsInFlight(count: number): void {

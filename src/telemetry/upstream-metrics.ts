@@ -1,5 +1,6 @@
 import { Counter, type Registry } from 'prom-client';
 import type { LeftOut, MemberFault } from '../exposition/merging/member.js';
+import type { TenantFault } from '../exposition/tenant-error.js';
 
 const prefix = 'kcp_metrics_filter';
 
@@ -10,6 +11,7 @@ const prefix = 'kcp_metrics_filter';
 export class UpstreamMetrics {
   readonly #failures: Counter<'upstream' | 'reason'>;
   readonly #unmergedSeries: Counter<'upstream' | 'reason'>;
+  readonly #withoutTenant: Counter<'reason'>;
 
   /** @throws Error where the registry already holds one of the names. */
   constructor(registry: Registry) {
@@ -26,10 +28,20 @@ export class UpstreamMetrics {
       labelNames: ['upstream', 'reason'],
       registers,
     });
+    this.#withoutTenant = new Counter({
+      name: `${prefix}_scrapes_without_tenant_total`,
+      help: 'Scrapes that were refused since their tenant was not sure, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
   }
 
   failure(upstream: string, reason: MemberFault): void {
     this.#failures.inc({ upstream, reason });
+  }
+
+  withoutTenant(fault: TenantFault): void {
+    this.#withoutTenant.inc({ reason: fault });
   }
 
   leftOut({ member, cause, series }: LeftOut): void {

@@ -4,6 +4,7 @@ import { arch, cpus } from 'node:os';
 import { auditSection } from './audit.mjs';
 import { authenticationSection } from './authentication.mjs';
 import { changesSection } from './changes.mjs';
+import { connectionsSection } from './connections.mjs';
 import { decisionsSection } from './decisions.mjs';
 import { expositionSection } from './exposition.mjs';
 import { identitiesSection } from './identities.mjs';
@@ -31,6 +32,7 @@ const sections = {
   throughput: throughputSection,
   upstream: upstreamSection,
   audit: auditSection,
+  connections: connectionsSection,
 };
 
 const chosen = process.argv.slice(2);

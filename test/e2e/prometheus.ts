@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
 import { ServerProcess } from './server-process.js';
@@ -24,13 +25,21 @@ export interface PrometheusOptions {
   readonly caFile: string;
   /** With the bearer token. */
   readonly credentialsFile: string;
+  /** Between two scrapes, and for each of them (ms). Default 250. */
+  readonly intervalMs?: number;
 }
 
-/** Debian's, which scrapes one target four times a second, with a bearer token. */
+/** Debian's, which scrapes one target with a bearer token, and writes down whatever it takes offence at. */
 export class Prometheus {
-  static async start({ directory, port, caFile, credentialsFile }: PrometheusOptions): Promise<Prometheus> {
+  static async start({
+    directory,
+    port,
+    caFile,
+    credentialsFile,
+    intervalMs = 250,
+  }: PrometheusOptions): Promise<Prometheus> {
     const config = {
-      global: { scrape_interval: '250ms', scrape_timeout: '250ms' },
+      global: { scrape_interval: `${intervalMs}ms`, scrape_timeout: `${intervalMs}ms` },
       scrape_configs: [
         {
           job_name: 'filter',
@@ -42,6 +51,7 @@ export class Prometheus {
       ],
     };
     const address = `127.0.0.1:${await freePort()}`;
+    const logFile = join(directory.path, 'prometheus.log');
     const server = await ServerProcess.start({
       name: program,
       binary: program,
@@ -50,26 +60,48 @@ export class Prometheus {
         `--config.file=${directory.write('prometheus.yml', JSON.stringify(config))}`,
         `--storage.tsdb.path=${join(directory.path, 'data')}`,
         `--web.listen-address=${address}`,
+        // What it says of scrapes that fail, and of samples that it refuses.
+        '--log.level=debug',
       ],
-      logFile: join(directory.path, 'prometheus.log'),
+      logFile,
       isReady: async () => (await fetch(`http://${address}/-/ready`)).ok,
     });
-    return new Prometheus(server, `http://${address}/api/v1`);
+    return new Prometheus(server, `http://${address}`, logFile);
   }
 
   private constructor(
     readonly server: ServerProcess,
-    readonly api: string,
+    readonly origin: string,
+    readonly logFile: string,
   ) {}
+
+  get api(): string {
+    return `${this.origin}/api/v1`;
+  }
 
   /** The value of an expression that has one series; undefined where there is none yet. */
   async valueOf(expression: string): Promise<number | undefined> {
-    const response = await fetch(`${this.api}/query?query=${encodeURIComponent(expression)}`);
-    const { data } = (await response.json()) as {
-      readonly data: { readonly result: readonly { readonly value: readonly [number, string] }[] };
-    };
-    const [series] = data.result;
-    return series === undefined ? undefined : Number(series.value[1]);
+    const [series] = await this.#query(expression);
+    return series === undefined ? undefined : valueIn(series);
+  }
+
+  /** The values of an expression by one of its labels. */
+  async valuesOf(expression: string, label: string): Promise<ReadonlyMap<string, number>> {
+    const series = await this.#query(expression);
+    return new Map(series.map((one) => [one.metric[label] ?? '', valueIn(one)]));
+  }
+
+  /**
+   * What it took offence at in scrapes so far: what its log says of them, and samples that it counted as out of
+   * order, doubled or out of bounds.
+   */
+  async complaints(): Promise<readonly string[]> {
+    const log = readFileSync(this.logFile, 'utf8').split('\n');
+    const own = await (await fetch(`${this.origin}/metrics`)).text();
+    return [
+      ...log.filter((line) => /level=(?:warn|error)|(?:Append|Scrape) failed|sample|series/.test(line)),
+      ...own.split('\n').filter((line) => /^prometheus_target_scrapes_\w+_total(?:\{.*\})? [^0]/.test(line)),
+    ];
   }
 
   /** Why the last scrape failed; empty where it did not. */
@@ -84,4 +116,23 @@ export class Prometheus {
   async stop(): Promise<void> {
     await this.server.end();
   }
+
+  async #query(expression: string): Promise<readonly QueriedSeries[]> {
+    const response = await fetch(`${this.api}/query?query=${encodeURIComponent(expression)}`);
+    const answer = (await response.json()) as {
+      readonly data?: { readonly result: readonly QueriedSeries[] };
+      readonly error?: string;
+    };
+    if (answer.data === undefined) throw new Error(`${expression}: ${answer.error ?? response.statusText}`);
+    return answer.data.result;
+  }
+}
+
+interface QueriedSeries {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value: readonly [seconds: number, value: string];
+}
+
+function valueIn({ value: [, text] }: QueriedSeries): number {
+  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text);
 }

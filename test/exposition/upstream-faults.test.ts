@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { beginScrape, listen, scrape } from './upstream-servers.js';
 import { application, failures, guard, running, send, textFormat } from './upstream-setting.js';
 
+const timeoutHeader = 'X-Prometheus-Scrape-Timeout-Seconds';
+
 describe('an upstream that gives no exposition', () => {
   const cases: readonly (readonly [string, RequestListener, RegExp])[] = [
     ['answers 500', send('secret', {}, 500), /: answered 500$/],
@@ -48,13 +50,14 @@ describe('an upstream that gives no exposition', () => {
   });
 
   it.each([
-    ['never answers', {}, { timeoutMs: 100 }],
-    ['does not answer as soon as the scraper wants it', { 'X-Prometheus-Scrape-Timeout-Seconds': '0.1' }, {}],
-  ])('%s: 504', async (_which, headers, options) => {
+    ['never answers', {}, { timeoutMs: 100 }, 100],
+    ['does not answer before half of what the scraper waits', { [timeoutHeader]: '0.1' }, {}, 50],
+    ['does not answer 200 ms before the scraper goes', { [timeoutHeader]: '0.5' }, {}, 300],
+  ])('%s: 504', async (_which, headers, options, afterMs) => {
     const filter = await guard(await application(() => undefined), options);
     const { status, body } = await scrape(filter, headers);
     expect([status, body.toString()]).toEqual([504, 'Gateway Timeout\n']);
-    expect(failures[0]?.message).toMatch(/: no answer within 100 ms \(ETIMEDOUT\)$/);
+    expect(failures[0]?.message).toMatch(new RegExp(`: no answer within ${afterMs} ms \\(ETIMEDOUT\\)$`));
   });
 
   it('is served again as soon as it does', async () => {

@@ -70,6 +70,46 @@ describe('the log of refusals', () => {
     ]);
   });
 
+  const limited: Partial<AuditEvent> = {
+    code: 429,
+    failure: { message: 'Too many requests', reason: 'TooManyRequests', hasDetails: false },
+    annotations: { 'shardpaths.kcp.io/rejected': 'too many requests by this identity' },
+    identity: { name: 'prometheus', groups: ['monitoring'], extra: {} },
+  };
+
+  it('says whose share of requests is used up', () => {
+    const { lines, write } = setting();
+    write(1, limited);
+    const reason = 'too many requests by this identity';
+    expect(lines).toEqual([
+      {
+        level: 'info',
+        fields: {
+          auditId: 'audit-1',
+          path: '/metrics',
+          reason,
+          sourceIps: ['127.0.0.1'],
+          user: 'prometheus',
+        },
+        message: 'too many requests',
+      },
+    ]);
+  });
+
+  it('says nothing of a 429 that no limit gave', () => {
+    const { lines, write } = setting();
+    write(1, { code: 429 });
+    expect(lines).toEqual([]);
+  });
+
+  it('lets no flood of one kind hide the other', () => {
+    const { lines, write } = setting();
+    write(100, limited);
+    write(100);
+    expect(lines.filter(({ message }) => message === 'unauthenticated')).toHaveLength(10);
+    expect(lines).toHaveLength(20);
+  });
+
   it('says nothing of a 401 that no step of the guard gave', () => {
     const { lines, log } = setting();
     const { refusals: told, ...others } = event;

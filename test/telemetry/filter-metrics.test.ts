@@ -122,6 +122,30 @@ describe('what the filter tells of itself', () => {
         metrics.filteredScrape('success', { 'no-mapping': 7, duplicate: 0 });
       },
     ],
+    [
+      'kcp_metrics_filter_limited_requests_total{by="identity"} 1',
+      (metrics) => {
+        metrics.limitedRequest('identity');
+      },
+    ],
+    [
+      'kcp_metrics_filter_refused_connections_total 1',
+      (metrics) => {
+        metrics.refusedConnection();
+      },
+    ],
+    [
+      'kcp_metrics_filter_maintenance 1',
+      (metrics) => {
+        metrics.maintenance(true);
+      },
+    ],
+    [
+      'kcp_metrics_filter_maintenance_refused_scrapes_total 1',
+      (metrics) => {
+        metrics.refusedInMaintenance();
+      },
+    ],
   ])('is %s', async (line, tell) => {
     expect(await linesAfter(tell)).toContain(line);
   });
@@ -144,6 +168,9 @@ describe('what the filter tells of itself', () => {
 
   it('shows at first nothing but what has no labels: those are words that have happened', async () => {
     expect((await linesAfter()).toSorted()).toEqual([
+      'kcp_metrics_filter_maintenance 0',
+      'kcp_metrics_filter_maintenance_refused_scrapes_total 0',
+      'kcp_metrics_filter_refused_connections_total 0',
       'kcp_metrics_filter_refused_scrapes_total 0',
       'kcp_metrics_filter_renderings_in_flight 0',
       'kcp_metrics_filter_spoofed_headers_total 0',
@@ -164,7 +191,11 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_filtered_scrapes_total',
       'kcp_metrics_filter_key_downloads_total',
       'kcp_metrics_filter_left_out_metrics_total',
+      'kcp_metrics_filter_limited_requests_total',
+      'kcp_metrics_filter_maintenance',
+      'kcp_metrics_filter_maintenance_refused_scrapes_total',
       'kcp_metrics_filter_policy_reloads_total',
+      'kcp_metrics_filter_refused_connections_total',
       'kcp_metrics_filter_refused_credentials_total',
       'kcp_metrics_filter_refused_scrapes_total',
       'kcp_metrics_filter_rejected_requests_total',
@@ -175,7 +206,7 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_stalled_clients_total',
     ]);
     expect(metrics.filter(({ help }) => help === '')).toEqual([]);
-    expect(await seriesOf(registry)).toHaveLength(4);
+    expect(await seriesOf(registry)).toHaveLength(7);
   });
 
   it('stands in a registry once', () => {

@@ -12,11 +12,13 @@ describe('what is told of upstreams', () => {
     metrics.failure('shop', 'timeout');
     metrics.leftOut({ member: 'shop', family: 'up', cause: 'conflict', series: 3 });
     metrics.leftOut({ member: 'shop', family: 'down', cause: 'duplicate', series: 2 });
+    metrics.withoutTenant('several');
     expect(await linesOf(registry)).toEqual([
       'kcp_metrics_filter_upstream_failures_total{upstream="/metrics",reason="unavailable"} 1',
       'kcp_metrics_filter_upstream_failures_total{upstream="shop",reason="timeout"} 2',
       'kcp_metrics_filter_unmerged_series_total{upstream="shop",reason="conflict"} 3',
       'kcp_metrics_filter_unmerged_series_total{upstream="shop",reason="duplicate"} 2',
+      'kcp_metrics_filter_scrapes_without_tenant_total{reason="several"} 1',
     ]);
   });
 });

@@ -28,8 +28,8 @@ const over: Result = { done: true, value: undefined };
 
 /**
  * An answer's body, read no further ahead than one chunk. Read to the end, its connection is left for the next request.
- * No generator: one that was never begun would not close the connection. And not Node's own iterator of streams, which
- * costs as much as all the rest of a small answer.
+ * No generator: one that was never begun would not close the connection. Not Node's own
+ * iterator of streams either, which hands on what each read from the socket brought.
  */
 export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   readonly #answer: IncomingMessage;

@@ -14,7 +14,9 @@ import { Opened } from '../opened.js';
 import { silentAuthenticationEvents, silentLogger, silentReviewEvents } from './silent-events.js';
 import type { FlagValues } from '../flags.js';
 import { checkPolicyFlags } from '../policy/policy-flags.js';
+import { openMaintenance } from '../serving/maintenance-flags.js';
 import { servingOf } from '../serving/serving-flags.js';
+import { servesZPages } from '../serving/z-pages-flags.js';
 import { logLevelOf, serverKindOf } from '../start.js';
 import { workersOf } from '../workers/workers-flags.js';
 import { UsageError } from '../usage-error.js';
@@ -73,12 +75,14 @@ const readers: readonly Reader[] = [
   logLevelOf,
   workersOf,
   readServingFlags,
+  readMaintenanceFlags,
   readAuthenticationFlags,
   readExpositionFlags,
   (values) => authorizersOf(values),
   readAuthorizationWebhookFlags,
   checkPolicyFlags,
   checkAuditLog,
+  servesZPages,
 ];
 
 async function readServingFlags(values: FlagValues): Promise<void> {
@@ -86,6 +90,11 @@ async function readServingFlags(values: FlagValues): Promise<void> {
   await servingOf(values, true, files).finally(() => {
     files.close();
   });
+}
+
+async function readMaintenanceFlags(values: FlagValues): Promise<void> {
+  const opened = await openMaintenance(values, { logger: silentLogger, onChange: () => undefined });
+  opened?.close();
 }
 
 async function readAuthenticationFlags(values: FlagValues): Promise<void> {

@@ -38,6 +38,7 @@ const regularFiles: ReadonlySet<string> = new Set([
   '--tls-cert-file',
   '--tls-private-key-file',
   '--tls-sni-cert-key',
+  '--maintenance-file',
   '--client-ca-file',
   '--requestheader-client-ca-file',
   '--token-auth-file',
@@ -61,7 +62,10 @@ export async function lookAtFiles(given: FlagValues): Promise<FileReading> {
       const message = 'is no regular file: a start may read it, but it cannot be looked at before';
       findings.push(finding('warning', 'flag', each.subject, message));
       values = withoutFlags(values, [each.flag.name, partnerOf(each.flag.name)]);
-    } else findings.push(...(await fileFindings({ ...each, isSecret: each.isSecret ?? secretFiles.has(each.flag.name) })));
+    } else
+      findings.push(
+        ...(await fileFindings({ ...each, isSecret: each.isSecret ?? secretFiles.has(each.flag.name) })),
+      );
   }
   return { findings, values };
 }

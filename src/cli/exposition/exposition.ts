@@ -19,6 +19,7 @@ import {
   type SharingEvents,
 } from './sharing-flags.js';
 import { slisFlags } from './slis-flags.js';
+import { tellsTenant, tenantHeaderFlags } from './tenant-header-flags.js';
 import { upstreamEvents } from './upstream-events.js';
 import { expositionOf, upstreamFlags } from './upstream-flags.js';
 
@@ -26,6 +27,7 @@ import { expositionOf, upstreamFlags } from './upstream-flags.js';
 export const expositionFlags: readonly Flag[] = [
   ...upstreamFlags,
   ...identityHeaderFlags,
+  ...tenantHeaderFlags,
   ...relabellingFlags,
   ...registriesFlags,
   ...encodingFlags,
@@ -72,7 +74,8 @@ export async function openExpositions(values: FlagValues, context: ExpositionCon
     slis === undefined ? others : new Map([...others, ['/metrics/slis', own('/metrics/slis', slis)]]);
   const places = workers?.places(maxScrapesInFlightOf(values));
   const encoded = encodingOf(values);
-  const shared = sharingOf(values, sharingEvents(telemetry), tellsWhoScrapes(values), places);
+  const perUser = tellsWhoScrapes(values) || tellsTenant(values);
+  const shared = sharingOf(values, sharingEvents(telemetry), perUser, places);
   const served = (source: Exposition): Exposition => shared(encoded(source));
   return {
     exposition: served(relabelled),

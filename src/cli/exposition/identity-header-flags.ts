@@ -84,7 +84,7 @@ export function identityHeadersOf(
 }
 
 /** Whether the upstream can tell our headers from those of somebody else in the network. */
-function canBelieve(url: string, showsCertificate: boolean): boolean {
+export function canBelieve(url: string, showsCertificate: boolean): boolean {
   const { protocol, hostname } = new URL(url);
   return isLoopback(hostname) || (protocol === 'https:' && showsCertificate);
 }

@@ -23,6 +23,10 @@ export function upstreamEvents(registry: Registry, logger: Logger): UpstreamEven
       metrics.failure(member, reason);
       outageOf(member, 'the upstream was not scraped').failed(error.message);
     },
+    onNoTenant: ({ fault, detail }) => {
+      metrics.withoutTenant(fault);
+      outageOf('', 'a scrape was refused, without a tenant').failed(detail);
+    },
     onLeftOut: (leftOut) => {
       metrics.leftOut(leftOut);
       const { member, family, cause } = leftOut;

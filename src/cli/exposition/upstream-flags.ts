@@ -2,12 +2,14 @@ import type { Exposition } from '../../exposition/exposition.js';
 import type { LeftOut, MemberFailure } from '../../exposition/merging/member.js';
 import { mergedExposition } from '../../exposition/merging/merged-exposition.js';
 import { labelNameFault } from '../../exposition/relabelling/label-name.js';
+import type { NoTenantError } from '../../exposition/tenant-error.js';
 import type { UpstreamError } from '../../exposition/upstream-error.js';
 import { upstreamExposition, type UpstreamExposition } from '../../exposition/upstream.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import { UsageError } from '../usage-error.js';
 import { identityHeadersOf } from './identity-header-flags.js';
+import { refusalsTold, tenantHeadersOf } from './tenant-header-flags.js';
 import { isHttps, upstreamPathsOf, upstreamsOf, type Upstreams } from './upstream-targets.js';
 import { upstreamTlsFlags, upstreamTlsOf } from './upstream-tls-flags.js';
 
@@ -55,6 +57,8 @@ export interface UpstreamEvents {
   /** Of one upstream of several. */
   readonly onMemberFailure: (failure: MemberFailure) => void;
   readonly onLeftOut: (leftOut: LeftOut) => void;
+  /** Told of each scrape that was refused. */
+  readonly onNoTenant: (error: NoTenantError) => void;
 }
 
 /**
@@ -75,7 +79,9 @@ export async function expositionOf(
   const urls = [...urlsOf(upstreams), ...paths.values()];
   refuseUselessTlsFlags(values, urls);
   const tls = await upstreamTlsOf(values, files);
-  const identityHeaders = identityHeadersOf(values, urls, tls.clientCertificate !== undefined);
+  const showsCertificate = tls.clientCertificate !== undefined;
+  const identityHeaders = identityHeadersOf(values, urls, showsCertificate);
+  const tenantHeaders = tenantHeadersOf(values, { urls, identityHeaders, showsCertificate });
   const opened: UpstreamExposition[] = [];
   const open = (url: string, onFailure: (error: UpstreamError) => void): Exposition => {
     const exposition = upstreamExposition({
@@ -88,15 +94,20 @@ export async function expositionOf(
       },
       serverName: tls.serverName,
       ...(identityHeaders === undefined ? {} : { identityHeaders }),
+      ...(tenantHeaders === undefined ? {} : { tenantHeaders }),
       onFailure,
     });
     opened.push(exposition);
     return exposition;
   };
+  const told = (exposition: Exposition): Exposition =>
+    tenantHeaders === undefined ? exposition : refusalsTold(exposition, events.onNoTenant);
   const passedOn = (path: string, url: string): Exposition =>
-    open(url, (error) => {
-      events.onFailure(path, error);
-    });
+    told(
+      open(url, (error) => {
+        events.onFailure(path, error);
+      }),
+    );
   const others = new Map([...paths].map(([path, url]) => [path, passedOn(path, url)]));
   if (upstreams.kind !== 'none') others.set(ownMetricsPath, own);
   const close = (): void => {
@@ -115,9 +126,20 @@ export async function expositionOf(
         ...(label === '' ? {} : { labels: { [label]: name } }),
       }));
       const { onMemberFailure: onFailure, onLeftOut } = events;
-      return { exposition: mergedExposition({ members, onFailure, onLeftOut }), others, close };
+      return { exposition: told(mergedExposition({ members, onFailure, onLeftOut })), others, close };
     }
   }
+}
+
+/** Where metrics are passed on from, each with the path that serves it or its name among several. @throws UsageError */
+export function upstreamAddressesOf(
+  values: FlagValues,
+): readonly { readonly name: string; readonly url: string }[] {
+  const upstreams = upstreamsOf(values, upstream);
+  const named = upstreams.kind === 'merged' ? upstreams.urls : [];
+  const passedOn = upstreams.kind === 'passed-on' ? [['/metrics', upstreams.url] as const] : [];
+  const paths = upstreamPathsOf(values, upstreamPath, takenPaths);
+  return [...passedOn, ...named, ...paths].map(([name, url]) => ({ name, url }));
 }
 
 function urlsOf(upstreams: Upstreams): Iterable<string> {

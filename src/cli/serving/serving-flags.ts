@@ -4,7 +4,9 @@ import { parsePort } from '../flag-values.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import { UsageError } from '../usage-error.js';
+import { limitsOf, type LimitsConfiguration } from './limits-flags.js';
 import { servedPathsFlags, pathGlobsOf, type PathGlobs } from './served-paths-flags.js';
+import { shutdownOf, type ShutdownConfiguration } from './shutdown-flags.js';
 import { tlsFlags, tlsOf } from './tls-flags.js';
 
 const bindAddress: Flag = {
@@ -22,7 +24,7 @@ const securePort: Flag = {
 
 export const servingFlags: readonly Flag[] = [bindAddress, securePort, ...tlsFlags, ...servedPathsFlags];
 
-export interface ServingConfiguration extends PathGlobs {
+export interface ServingConfiguration extends PathGlobs, LimitsConfiguration, ShutdownConfiguration {
   readonly bindAddress: string;
   readonly port: number;
   readonly tls: TlsOptions;
@@ -41,6 +43,6 @@ export async function servingOf(
     throw new UsageError(`${bindAddress.name}: ${JSON.stringify(address)} is not an IP address`);
   }
   const port = parsePort(securePort.name, valueOf(values, securePort) ?? '');
-  const pathGlobs = pathGlobsOf(values);
-  return { bindAddress: address, port, ...(await tlsOf(values, requestCertificates, files)), ...pathGlobs };
+  const others = { ...pathGlobsOf(values), ...limitsOf(values), ...shutdownOf(values) };
+  return { bindAddress: address, port, ...(await tlsOf(values, requestCertificates, files)), ...others };
 }

@@ -73,9 +73,7 @@ export function parseSniPair(text: string): SniPair {
   const names = patterns.split(',').map((name) => name.trim().toLowerCase());
   const wrong = names.find((name) => isIP(name) === 0 && !isDomainPattern(name));
   if (wrong !== undefined) {
-    throw new UsageError(
-      `${tlsSniCertKey.name}: ${quoted(wrong)} is no domain name, *.domain or IP address`,
-    );
+    throw new UsageError(`${tlsSniCertKey.name}: ${quoted(wrong)} is no domain name, *.domain or IP address`);
   }
   return { certificateFile, keyFile, patterns: names };
 }

@@ -23,9 +23,10 @@ export async function serveAsWorker(
 ): Promise<number> {
   const link = await WorkerLink.open();
   try {
+    const stop = stopRequested();
     const server = await start(values, { shared: link });
     link.listening(server);
-    await Promise.race([stopRequested(), link.drainRequested]);
+    await Promise.race([stop, link.drainRequested]);
     await server.close();
     return 0;
   } finally {

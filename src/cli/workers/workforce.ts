@@ -12,8 +12,6 @@ const settledMs = 60_000;
 const pulseMs = 1000;
 /** How long workers may take to end (ms), above what their servers allow themselves. */
 const graceMs = 10_000;
-/** Of setTimeout. */
-const maxTimeoutMs = 2_147_483_647;
 
 /** A worker that could not be started. */
 export class WorkerStartError extends Error {
@@ -66,7 +64,7 @@ export class Workforce {
     for (const worker of this.#workers) worker.drain();
     const deadline = setTimeout(() => {
       for (const worker of this.#workers) worker.kill();
-    }, Math.min(maxTimeoutMs, shutdownMs + graceMs));
+    }, shutdownMs + graceMs);
     await Promise.all([...this.#workers].map(({ ended }) => ended));
     await Promise.all(this.#places);
     clearTimeout(deadline);

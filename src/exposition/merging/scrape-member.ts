@@ -5,6 +5,7 @@ import { isEncoded } from '../rendered-exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/read-text-format.js';
 import { TextFormatError } from '../text-format/text-format-error.js';
+import { NoTenantError } from '../tenant-error.js';
 import { UpstreamError } from '../upstream-error.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition, HoldingLimitError } from './held-exposition.js';
@@ -24,7 +25,7 @@ export interface MemberBounds {
   readonly maxHeldBytes: number;
 }
 
-/** Reads one member's exposition whole. Rejects only where the scraper went away. */
+/** Reads one member's exposition whole. Rejects only where the scraper went away, or is refused. */
 export async function scrapeMember(
   member: MergedMember,
   request: ScrapeRequest,
@@ -40,7 +41,7 @@ export async function scrapeMember(
   try {
     return scraped(await readMember(member, request, bounds, deadline));
   } catch (error) {
-    if (request.signal?.aborted === true) throw error;
+    if (request.signal?.aborted === true || error instanceof NoTenantError) throw error;
     return scraped(failureOf(member.name, error, deadline.signal.aborted ? bounds.timeoutMs : undefined));
   } finally {
     deadline.release();

@@ -1,3 +1,4 @@
+import { ApiConnectionError } from '../../api-client/api-error.js';
 import type { Exposition } from '../exposition.js';
 import { isEncoded } from '../rendered-exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
@@ -82,11 +83,22 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
       try {
         return await withFirstChunk(contentType, observed(body, filter, request.signal));
       } catch (error) {
-        if (!(error instanceof TextFormatError)) throw error;
-        throw new UpstreamError(`the exposition cannot be filtered: ${error.message}`);
+        throw beforeItIsSent(error);
       }
     },
   };
+}
+
+/** Nothing is sent yet, so whose fault it is can be answered with a status. */
+function beforeItIsSent(error: unknown): unknown {
+  if (error instanceof TextFormatError) {
+    return new UpstreamError(`the exposition cannot be filtered: ${error.message}`);
+  }
+  // The body of an upstream broke off, or stood still.
+  if (error instanceof ApiConnectionError) {
+    return new UpstreamError(error.message, error.causeCode === 'ETIMEDOUT' ? 504 : 502);
+  }
+  return error;
 }
 
 function isFilterFailure(error: unknown): error is FilterFailure {

@@ -27,7 +27,7 @@ export function scrapeKey({
 }: SharedRequest): string | undefined {
   if (accept.length + (acceptEncoding?.length ?? 0) > maxKeyLength) return undefined;
   const parts = [accept, acceptEncoding, timeoutSeconds];
-  const key = JSON.stringify(user === undefined ? parts : [...parts, user.name, user.groups]);
+  const key = JSON.stringify(user === undefined ? parts : [...parts, user.name, user.groups, user.extra]);
   return key.length > maxKeyLength ? undefined : key;
 }
 

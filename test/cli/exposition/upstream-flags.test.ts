@@ -44,6 +44,7 @@ const events: UpstreamEvents = {
   onFailure: () => undefined,
   onMemberFailure: () => undefined,
   onLeftOut: () => undefined,
+  onNoTenant: () => undefined,
 };
 /** Flags with lists, whose values the command line separates at every comma. */
 const lists: readonly string[] = ['upstream', 'upstreamPath'];

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
@@ -21,7 +22,7 @@ async function filterBefore(
   { port }: Listening,
   options: FilteredExpositionOptions = {},
 ): Promise<Listening> {
-  const upstream = upstreamExposition({ url: `http://127.0.0.1:${port}/metrics` });
+  const upstream = upstreamExposition({ url: `http://127.0.0.1:${port}/metrics`, stallTimeoutMs: 100 });
   upstreams.push(upstream);
   const exposition = filteredExposition(upstream, {
     ...options,
@@ -58,6 +59,19 @@ describe('an upstream that is filtered', () => {
     const filter = await filterBefore(await application(answer), { labelMapping: mapping });
     const { status, body } = await scrape(filter);
     expect([status, body.toString()]).toEqual([502, expect.not.stringContaining('host-a')]);
+  });
+
+  it.each([
+    ['breaks off', 502, (response: ServerResponse) => response.socket?.destroy()],
+    ['stands still', 504, () => undefined],
+  ])('that %s before much of it has come is a %d', async (_what, status, fail) => {
+    const upstream = await application((_request, response) => {
+      response.writeHead(200, { 'Content-Type': textFormat });
+      response.write(line.repeat(1_000), () => fail(response));
+    });
+    expect((await scrape(await filterBefore(upstream))).status).toBe(status);
+    expect(results).toEqual(['failure']);
+    await expect.poll(() => upstream.open.size).toBe(0);
   });
 
   it('breaks the transfer off where it is malformed later on', async () => {

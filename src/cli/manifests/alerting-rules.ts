@@ -1,0 +1,179 @@
+import type { Manifest } from './manifest.js';
+
+/** How soon somebody has to look: now, or on a working day. */
+type Severity = 'critical' | 'warning';
+
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  /** How long it has to be so. Default: no time. */
+  readonly for?: string;
+  readonly severity: Severity;
+  readonly summary: string;
+  /** What it means, and what to look at. */
+  readonly description: string;
+}
+
+const prefix = 'kcp_metrics_filter';
+const at = '{{ $labels.instance }}';
+
+/** What operators are told of. `jobs` is the selector of the filter's scrape jobs, for names that others have, too. */
+export function alertingRules(jobs: string): readonly Manifest[] {
+  return alertsOf(jobs).map(({ alert, expr, for: time, severity, summary, description }) => ({
+    alert,
+    expr,
+    ...(time === undefined ? {} : { for: time }),
+    labels: { severity },
+    annotations: { summary, description },
+  }));
+}
+
+function alertsOf(jobs: string): readonly Alert[] {
+  return [...scrapeAlerts(jobs), ...callerAlerts(jobs), ...dependencyAlerts(jobs)];
+}
+
+function scrapeAlerts(jobs: string): readonly Alert[] {
+  return [
+    {
+      alert: 'KcpMetricsFilterDown',
+      expr: `up{${jobs}} == 0`,
+      for: '5m',
+      severity: 'critical',
+      summary: `The metrics of ${at} cannot be scraped.`,
+      description:
+        'The page of targets says why: 401 and 403 are for the scraper (his credentials, his ClusterRoleBinding), 502 and 504 for the upstream, 503 for the policy or for too many scrapes at once.',
+    },
+    {
+      alert: 'KcpMetricsFilterMissing',
+      expr: `absent(up{${jobs}})`,
+      for: '10m',
+      severity: 'critical',
+      summary: 'There is no target of kcp-metrics-filter.',
+      description: 'Its scrape job finds nobody: look at the labels that select it.',
+    },
+    {
+      alert: 'KcpMetricsFilterScrapesRefused',
+      expr: `increase(${prefix}_refused_scrapes_total[10m]) > 0`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} has refused {{ $value | humanize }} scrapes in ten minutes.`,
+      description:
+        'As many expositions are being rendered as --max-scrapes-in-flight allows: there are more scrapers than were planned for, or rendering has become slow.',
+    },
+    {
+      alert: 'KcpMetricsFilterScrapesFail',
+      expr: `sum by (job, instance) (increase(${prefix}_scrape_duration_seconds_count{result="failure"}[10m])) > 0`,
+      for: '10m',
+      severity: 'warning',
+      summary: `Scrapes of ${at} fail.`,
+      description:
+        'An exposition could not be rendered or passed on; the log says why, under the Audit-Id of the answer.',
+    },
+  ];
+}
+
+function callerAlerts(jobs: string): readonly Alert[] {
+  return [
+    {
+      alert: 'KcpMetricsFilterCredentialsRefused',
+      expr: `sum by (job, instance) (increase(authentication_attempts{${jobs}, result="failure"}[10m])) > 10`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} has answered {{ $value | humanize }} requests with 401 in ten minutes.`,
+      description:
+        'A scraper has the wrong credentials, or expired ones, or somebody tries some out; the log says which method had what against them.',
+    },
+    {
+      alert: 'KcpMetricsFilterHeadersSpoofed',
+      expr: `increase(${prefix}_spoofed_headers_total[10m]) > 0`,
+      severity: 'warning',
+      summary: `Somebody sends ${at} the headers of a front proxy.`,
+      description:
+        'He is no front proxy, and was not believed. A front proxy whose certificate has expired looks the same.',
+    },
+    {
+      alert: 'KcpMetricsFilterAuditEventsLost',
+      expr: `sum by (job, instance, plugin) (increase(apiserver_audit_error_total{${jobs}}[10m])) > 0`,
+      severity: 'critical',
+      summary: `${at} has lost {{ $value | humanize }} audit events in ten minutes.`,
+      description:
+        'The plugin buffered has dropped them, since too many waited; log could not write them: look at the disk of --audit-log-path.',
+    },
+  ];
+}
+
+function dependencyAlerts(jobs: string): readonly Alert[] {
+  return [
+    {
+      alert: 'KcpMetricsFilterCertificateExpiresSoon',
+      expr: `0 < ${prefix}_certificate_expiration_timestamp_seconds - time() < 14 * 86400`,
+      severity: 'warning',
+      summary: `The certificate of {{ $labels.flag }} at ${at} expires in {{ $value | humanizeDuration }}.`,
+      description: 'It is in {{ $labels.file }}. The file is followed: a new one counts without a restart.',
+    },
+    {
+      alert: 'KcpMetricsFilterCertificateExpired',
+      expr: `${prefix}_certificate_expiration_timestamp_seconds - time() <= 0`,
+      severity: 'critical',
+      summary: `The certificate of {{ $labels.flag }} at ${at} has expired.`,
+      description: 'It is in {{ $labels.file }}. The file is followed: a new one counts without a restart.',
+    },
+    {
+      alert: 'KcpMetricsFilterFileRefused',
+      expr: `increase(${prefix}_file_reloads_total{result="failure"}[15m]) > 0`,
+      severity: 'warning',
+      summary: `${at} could not use a new file of {{ $labels.flag }}.`,
+      description: 'The one before stays in force; the log says what is wrong with the new one.',
+    },
+    {
+      alert: 'KcpMetricsFilterPolicyStale',
+      expr: `${prefix}_policy_state{state="stale"} == 1 and ignoring (state) ${prefix}_policy_in_force == 1`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} decides on a policy of {{ $labels.layer }} that may be old.`,
+      description:
+        'Its source cannot be reached: who was revoked since then still gets in, who was granted does not. With --max-policy-staleness, scrapes end in 503 when the time is over.',
+    },
+    {
+      alert: 'KcpMetricsFilterApiServerUnreachable',
+      expr: `sum by (job, instance, host) (rate(rest_client_requests_total{${jobs}, code="<error>"}[5m])) > 0`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} gets no answer from {{ $labels.host }}.`,
+      description:
+        'Requests to the API server end without a status. Scrapes go on with the policy as it was last seen.',
+    },
+    {
+      alert: 'KcpMetricsFilterReviewsUnanswered',
+      expr: `sum by (job, instance, type) (increase(${prefix}_review_failures_total[10m])) > 0`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} gets no answer to its {{ $labels.type }} reviews.`,
+      description:
+        'Those who need one are not served: tokens get 401, and what only another server may decide gets 500.',
+    },
+    {
+      alert: 'KcpMetricsFilterUpstreamDown',
+      expr: `${prefix}_upstream_up == 0`,
+      for: '5m',
+      severity: 'warning',
+      summary: `The upstream {{ $labels.upstream }} of ${at} is not part of the scrape.`,
+      description: 'The metrics of the others are served without it; the log says why.',
+    },
+    {
+      alert: 'KcpMetricsFilterUpstreamFails',
+      expr: `sum by (job, instance, upstream, reason) (increase(${prefix}_upstream_failures_total[10m])) > 0`,
+      for: '10m',
+      severity: 'warning',
+      summary: `Scrapes of the upstream {{ $labels.upstream }} of ${at} fail: {{ $labels.reason }}.`,
+      description: 'The log says more. Where it is the only upstream, the scrape is answered 502 or 504.',
+    },
+    {
+      alert: 'KcpMetricsFilterWorkersRestart',
+      expr: `increase(${prefix}_worker_restarts_total[30m]) > 2`,
+      severity: 'warning',
+      summary: `Workers of ${at} end again and again.`,
+      description: 'The log has the exit code of each. Out of memory is the usual cause.',
+    },
+  ];
+}

@@ -1,0 +1,53 @@
+import type { CommandDescription } from '../command.js';
+import { parseChoice } from '../flag-values.js';
+import type { FlagValues } from '../flags.js';
+import { startFlags } from '../start.js';
+import { clusterRoleBinding } from './cluster-role-binding.js';
+import { configuredServerOf, type ConfiguredServer } from './configured-server.js';
+import { renderManifests, type ManifestFile } from './manifest.js';
+import { manifestFlags, manifestNamesOf, type ManifestNames } from './manifest-flags.js';
+import { podMonitor, scrapeConfig, serviceMonitor } from './monitors.js';
+import { prometheusRules } from './prometheus-rules.js';
+import { scrapeJob } from './scrape-job.js';
+import { service } from './service.js';
+
+export const manifestKinds = [
+  'clusterrolebinding',
+  'service',
+  'servicemonitor',
+  'podmonitor',
+  'scrapeconfig',
+  'scrape-job',
+  'prometheus-rules',
+] as const;
+export type ManifestKind = (typeof manifestKinds)[number];
+
+type Maker = (server: ConfiguredServer, names: ManifestNames) => ManifestFile;
+
+const makers: Readonly<Record<Exclude<ManifestKind, 'prometheus-rules'>, Maker>> = {
+  clusterrolebinding: clusterRoleBinding,
+  service,
+  servicemonitor: serviceMonitor,
+  podmonitor: podMonitor,
+  scrapeconfig: scrapeConfig,
+  'scrape-job': scrapeJob,
+};
+
+export const manifestsCommand: CommandDescription = {
+  name: 'manifests',
+  description: 'print what Kubernetes and Prometheus have to know of a server with these flags, as YAML',
+  args: [{ name: 'kind', description: manifestKinds.join(', '), choices: manifestKinds }],
+  flags: [...manifestFlags, ...startFlags],
+  run: ({ args: [kind = ''], values, terminal }) => {
+    terminal.print(manifestOf(parseChoice('manifests', kind, manifestKinds), values));
+    return Promise.resolve(0);
+  },
+};
+
+/** Reads no file, so that it can be asked anywhere. @throws UsageError naming the flag. */
+function manifestOf(kind: ManifestKind, values: FlagValues): string {
+  const names = manifestNamesOf(values);
+  // Rules go by what is scraped, however that is.
+  if (kind === 'prometheus-rules') return renderManifests(prometheusRules(names));
+  return renderManifests(makers[kind](configuredServerOf(values, names), names));
+}

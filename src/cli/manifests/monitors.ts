@@ -1,0 +1,142 @@
+import type { ConfiguredServer } from './configured-server.js';
+import { labelsOf, metadataOf, nameLabel, type Manifest, type ManifestFile } from './manifest.js';
+import type { ManifestNames } from './manifest-flags.js';
+import { portName } from './service.js';
+
+const apiVersion = 'monitoring.coreos.com/v1';
+
+/** For the Prometheus operator: the Service's endpoints. */
+export function serviceMonitor(server: ConfiguredServer, names: ManifestNames): ManifestFile {
+  const spec = { endpoints: endpointsOf(server, names) };
+  return monitor('ServiceMonitor', spec, server, names);
+}
+
+/** For the Prometheus operator: the pods, where there is no Service. */
+export function podMonitor(server: ConfiguredServer, names: ManifestNames): ManifestFile {
+  const spec = { podMetricsEndpoints: endpointsOf(server, names) };
+  return monitor('PodMonitor', spec, server, names);
+}
+
+/** For the Prometheus operator: an address, wherever the server runs; an object for each path. */
+export function scrapeConfig(server: ConfiguredServer, names: ManifestNames): ManifestFile {
+  const target = addressOf(server, names);
+  const documents = suffixesOf(server.paths).map(({ path, suffix }): Manifest => ({
+    apiVersion: 'monitoring.coreos.com/v1alpha1',
+    kind: 'ScrapeConfig',
+    metadata: metadataOf(names, suffix),
+    spec: {
+      jobName: `${names.name}${suffix}`,
+      ...classOf(server, names),
+      scheme: 'HTTPS',
+      metricsPath: path,
+      tlsConfig: tlsConfigOf(server, names),
+      staticConfigs: [{ targets: [target] }],
+    },
+  }));
+  return { comment: commentOf(server, names), documents };
+}
+
+/** `host:port`, as a target is written. */
+export function addressOf(
+  { port }: Pick<ConfiguredServer, 'port'>,
+  { serverName }: Pick<ManifestNames, 'serverName'>,
+): string {
+  return serverName.includes(':') ? `[${serverName}]:${port}` : `${serverName}:${port}`;
+}
+
+/** What tells apart the names of what stands once for each path: `-filter` for `/metrics/filter`. */
+export function suffixesOf(
+  paths: readonly string[],
+): readonly { readonly path: string; readonly suffix: string }[] {
+  const taken = new Set<string>();
+  return paths.map((path) => {
+    const words = path.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+    const plain = words
+      .slice(1)
+      .map((word) => `-${word}`)
+      .join('');
+    let suffix = plain;
+    for (let count = 2; taken.has(suffix); count += 1) suffix = `${plain}-${count}`;
+    taken.add(suffix);
+    return { path, suffix };
+  });
+}
+
+function monitor(
+  kind: 'ServiceMonitor' | 'PodMonitor',
+  endpoints: Manifest,
+  server: ConfiguredServer,
+  names: ManifestNames,
+): ManifestFile {
+  const spec: Manifest = {
+    jobLabel: nameLabel,
+    selector: { matchLabels: labelsOf(names.name) },
+    ...classOf(server, names),
+    ...endpoints,
+  };
+  const documents = [{ apiVersion, kind, metadata: metadataOf(names), spec }];
+  return { comment: commentOf(server, names), documents };
+}
+
+function endpointsOf(server: ConfiguredServer, names: ManifestNames): readonly Manifest[] {
+  return server.paths.map((path) => ({
+    port: portName,
+    scheme: 'https',
+    path,
+    tlsConfig: tlsConfigOf(server, names),
+    ...(server.paths.length === 1 ? {} : { relabelings: [pathLabel] }),
+  }));
+}
+
+/** Without it, two paths of a server would be targets with the same labels, whose series contradict each other. */
+const pathLabel: Manifest = {
+  action: 'replace',
+  sourceLabels: ['__metrics_path__'],
+  targetLabel: 'metrics_path',
+};
+
+/** The operator lets monitors name no file of a token, so that none of them can send away Prometheus' own. */
+function classOf({ credentials }: ConfiguredServer, { name }: ManifestNames): Manifest {
+  return credentials.kind === 'token' ? { scrapeClass: name } : {};
+}
+
+function tlsConfigOf({ credentials }: ConfiguredServer, { name, serverName }: ManifestNames): Manifest {
+  const ca = { secret: { name: `${name}-tls`, key: 'ca.crt' } };
+  if (credentials.kind === 'token') return { serverName, ca };
+  const secret = `${name}-scraper-tls`;
+  return {
+    serverName,
+    ca,
+    cert: { secret: { name: secret, key: 'tls.crt' } },
+    keySecret: { name: secret, key: 'tls.key' },
+  };
+}
+
+function commentOf({ credentials }: ConfiguredServer, { name, namespace }: ManifestNames): readonly string[] {
+  const authority = `Of the Secret ${name}-tls in ${namespace}, ca.crt is the authority of the serving certificate.`;
+  if (credentials.kind === 'certificate') {
+    return [authority, `The Secret ${name}-scraper-tls there holds the scraper's certificate and its key.`];
+  }
+  const { audience } = credentials;
+  return [
+    authority,
+    `The token is of the scrape class ${name}, which the Prometheus object has to have:`,
+    '',
+    '  spec:',
+    '    scrapeClasses:',
+    `      - name: ${name}`,
+    '        authorization:',
+    `          credentialsFile: /var/run/secrets/${name}/token`,
+    '    volumes:',
+    `      - name: ${name}-token`,
+    '        projected:',
+    '          sources:',
+    '            - serviceAccountToken:',
+    '                path: token',
+    ...(audience === undefined ? [] : [`                audience: ${JSON.stringify(audience)}`]),
+    '    volumeMounts:',
+    `      - name: ${name}-token`,
+    `        mountPath: /var/run/secrets/${name}`,
+    '        readOnly: true',
+  ];
+}

@@ -1,0 +1,78 @@
+import type { Server, ServerOptions as HttpsOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import { addressKey } from '../limits/address-key.js';
+
+/** What connections may cost before anyone is known by them. Durations in ms, from 1 to 2,147,483,647. */
+export interface ConnectionLimits {
+  /** How many there may be at once; any beyond are closed. 0: no bound. Default 0. */
+  readonly maxConnections?: number;
+  /** The same for each address, or each /64 of IPv6. Default 0. */
+  readonly maxConnectionsByAddress?: number;
+  /** Of a request line with its header. Default 32 KiB. */
+  readonly maxHeaderBytes?: number;
+  /** How long a request line with its header may take, and a new connection until one has come. Default 10,000. */
+  readonly headerTimeoutMs?: number;
+  /** How long a connection is kept without a request. Default 75,000. */
+  readonly idleTimeoutMs?: number;
+  /** Default 10,000. */
+  readonly tlsHandshakeTimeoutMs?: number;
+}
+
+/** Twice Node's default: warrants of a front proxy are long. */
+const defaultMaxHeaderBytes = 32 * 1024;
+const defaultTimeoutMs = 10_000;
+/** Longer than scrape intervals usually are: a handshake costs more than a scrape. */
+const defaultIdleTimeoutMs = 75_000;
+const minRequestTimeoutMs = 30_000;
+/** How often Node looks for requests that take too long (ms); left to itself, each half minute. */
+const maxCheckingIntervalMs = 1000;
+
+/** Those that Node has to be told when a server is made. */
+export function connectionOptions({
+  maxHeaderBytes = defaultMaxHeaderBytes,
+  headerTimeoutMs = defaultTimeoutMs,
+  tlsHandshakeTimeoutMs = defaultTimeoutMs,
+}: ConnectionLimits): HttpsOptions {
+  return {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headerTimeoutMs,
+    requestTimeout: Math.max(minRequestTimeoutMs, headerTimeoutMs),
+    connectionsCheckingInterval: Math.min(maxCheckingIntervalMs, headerTimeoutMs),
+    handshakeTimeout: tlsHandshakeTimeoutMs,
+  };
+}
+
+/** Holds a server to the others, before it listens. `onRefused` is told of each connection that is closed for them. */
+export function limitConnections(
+  server: Server,
+  { maxConnections = 0, maxConnectionsByAddress = 0, idleTimeoutMs = defaultIdleTimeoutMs }: ConnectionLimits,
+  onRefused: () => void = () => undefined,
+): void {
+  // Bounded by their size already; Node would drop those beyond its limit of 2,000, and with them scopes.
+  server.maxHeadersCount = 0;
+  server.keepAliveTimeout = idleTimeoutMs;
+  if (maxConnections > 0) {
+    server.maxConnections = maxConnections;
+    server.on('drop', onRefused);
+  }
+  if (maxConnectionsByAddress > 0) limitByAddress(server, maxConnectionsByAddress, onRefused);
+}
+
+function limitByAddress(server: Server, max: number, onRefused: () => void): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const key = addressKey(socket.remoteAddress ?? '');
+    const others = open.get(key) ?? 0;
+    if (others >= max) {
+      onRefused();
+      socket.destroy();
+      return;
+    }
+    open.set(key, others + 1);
+    socket.once('close', () => {
+      const left = (open.get(key) ?? 1) - 1;
+      if (left > 0) open.set(key, left);
+      else open.delete(key);
+    });
+  });
+}

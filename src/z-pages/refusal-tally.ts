@@ -1,0 +1,44 @@
+import { refusalReason, type RefusedRequest } from './refusal-reason.js';
+
+/** Requests refused for one reason. */
+export interface CountedRefusal {
+  readonly reason: string;
+  readonly code: number;
+  /** Since this process began to count them. */
+  readonly count: number;
+  /** Milliseconds since the epoch. */
+  readonly lastAt: number;
+}
+
+/** More reasons than there are; an application's own authenticators may have names without end. */
+const maxReasons = 32;
+
+/** Counts refused requests by reason; of more than 32 reasons, those that were not heard for longest are forgotten. */
+export class RefusalTally {
+  /** The reason heard last stands last. */
+  readonly #counted = new Map<string, CountedRefusal>();
+  readonly #now: () => number;
+
+  /** `now` in ms since the epoch; default Date.now. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** Looks at every request's end. */
+  count(request: RefusedRequest): void {
+    const reason = refusalReason(request);
+    if (reason === undefined) return;
+    const { code } = request;
+    const key = `${code} ${reason}`;
+    const count = (this.#counted.get(key)?.count ?? 0) + 1;
+    this.#counted.delete(key);
+    this.#counted.set(key, { reason, code, count, lastAt: this.#now() });
+    const [oldest] = this.#counted.keys();
+    if (this.#counted.size > maxReasons && oldest !== undefined) this.#counted.delete(oldest);
+  }
+
+  /** The reason heard last first. */
+  get refusals(): readonly CountedRefusal[] {
+    return [...this.#counted.values()].reverse();
+  }
+}

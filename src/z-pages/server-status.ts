@@ -1,0 +1,57 @@
+import type { CountedRefusal } from './refusal-tally.js';
+
+/** What `/statusz` tells of a server; times in ms since the epoch. */
+export interface ServerStatus {
+  readonly version: string;
+  /** Whose path rules apply. */
+  readonly mode: string;
+  readonly startedAt: number;
+  /** Whether other processes answer on the same port, each with a status of its own. Default false. */
+  readonly isOneOfWorkers?: boolean;
+  /** As `Policy.status()` tells it. Default: none. */
+  readonly policy?: readonly PolicySourceStatus[];
+  /** Default: none. */
+  readonly certificates?: readonly CertificateStatus[];
+  /** Their names in the order they are asked. */
+  readonly authenticators: readonly string[];
+  /** Their names in the order they are asked. */
+  readonly authorizers: readonly string[];
+  /** As a `RefusalTally` counts them. Default: none. */
+  readonly refusals?: readonly CountedRefusal[];
+  /** Whose metrics are passed on. Default: none. */
+  readonly upstreams?: readonly UpstreamAddress[];
+}
+
+export interface PolicySourceStatus {
+  readonly layer: string;
+  readonly state: 'syncing' | 'synced' | 'stale';
+  /** Why it is stale, or not loaded yet. */
+  readonly reason?: string;
+  /** How long ago it was last in step (ms); 0 while it is. */
+  readonly ageMs: number;
+  readonly inForce: boolean;
+  readonly clusterRoles: number;
+  readonly clusterRoleBindings: number;
+}
+
+export interface CertificateStatus {
+  readonly flag: string;
+  /** Empty for one that is held in memory alone. */
+  readonly file: string;
+  /** Undefined where it cannot be told. */
+  readonly expiresAt: number | undefined;
+}
+
+export interface UpstreamAddress {
+  /** Where it is served, or its name among several. */
+  readonly name: string;
+  /** Credentials and queries are not shown. */
+  readonly url: string;
+}
+
+/** A flag and the value it has, given or by default. */
+export interface FlagInForce {
+  /** Without its dashes. */
+  readonly name: string;
+  readonly value: string;
+}

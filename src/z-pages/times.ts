@@ -1,0 +1,42 @@
+const dayMs = 86_400_000;
+/** The last moment that a Date can hold, on both sides of the epoch. */
+const lastMs = 8.64e15;
+
+const unknown = 'unknown';
+
+/** In UTC, to the second. `time` in ms since the epoch. */
+export function dateText(time: number | undefined): string {
+  if (time === undefined || !(Math.abs(time) <= lastMs)) return unknown;
+  return new Date(time).toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+/** As Kubernetes' statusz says how long a process is up. */
+export function uptimeText(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
+  const twoDigits = (count: number): string => String(count % 60).padStart(2, '0');
+  return `${Math.floor(seconds / 3600)} hr ${twoDigits(Math.floor(seconds / 60))} min ${twoDigits(seconds)} sec`;
+}
+
+/** The two largest units: `3d 4h`, `5m 6s`, `0s`. */
+export function durationText(ms: number): string {
+  if (!Number.isFinite(ms)) return unknown;
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return '0s';
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join(' ');
+}
+
+/** Whole days until `time`, rounded down: on the last day 0, behind it negative. */
+export function daysLeft(time: number | undefined, now: number): string {
+  return time === undefined || !Number.isFinite(time) ? unknown : String(Math.floor((time - now) / dayMs));
+}

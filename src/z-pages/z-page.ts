@@ -1,0 +1,85 @@
+import { flagsDocument } from './flags-document.js';
+import { htmlPage } from './html-page.js';
+import { indexDocument, pathsJson } from './index-document.js';
+import { prefersHtml } from './negotiate-page.js';
+import type { PageDocument, PageLink } from './page-document.js';
+import type { FlagInForce, ServerStatus } from './server-status.js';
+import { statusDocument } from './status-document.js';
+import { textPage } from './text-page.js';
+
+/** Where they are: each is authorized by its own path. */
+export const zPagePaths = ['/', '/flagz', '/statusz'] as const;
+
+export type ZPagePath = (typeof zPagePaths)[number];
+
+export interface ZPageSources {
+  /** Stands in each title. */
+  readonly component: string;
+  /** Asked at each request for `/statusz`. */
+  readonly status: () => ServerStatus;
+  /** Asked at each request for `/flagz`; without it, none are told of. */
+  readonly flags?: (() => readonly FlagInForce[]) | undefined;
+  /** Every path that the server answers, beside those of the z-pages. */
+  readonly paths: readonly string[];
+}
+
+export interface ZPage {
+  readonly contentType: string;
+  readonly isHtml: boolean;
+  readonly body: string;
+}
+
+const abouts: ReadonlyMap<string, string> = new Map([
+  ['/', 'the paths of this server'],
+  ['/statusz', 'the status of this process'],
+  ['/flagz', 'its flags, with the values in force'],
+  ['/metrics', 'the metrics'],
+  ['/livez?verbose', 'whether the process is to be left running'],
+  ['/readyz?verbose', 'whether it is to be sent requests'],
+]);
+
+/** The page as the Accept header asks for it. `now` in ms since the epoch. */
+export function zPage(
+  path: ZPagePath,
+  { component, status, flags, paths }: ZPageSources,
+  accept: string,
+  now: number,
+): ZPage {
+  const links = linksOf(paths, flags !== undefined);
+  switch (path) {
+    case '/':
+      if (prefersHtml(accept, 'application/json')) return asHtml(indexDocument(component, links));
+      return {
+        contentType: 'application/json',
+        isHtml: false,
+        body: pathsJson([...paths, ...zPagePaths.filter((each) => each !== '/flagz' || flags !== undefined)]),
+      };
+    case '/statusz':
+      return asAsked(statusDocument(component, status(), links, now), accept, 'with links');
+    case '/flagz':
+      return asAsked(flagsDocument(component, flags?.() ?? [], links), accept, 'page alone');
+  }
+}
+
+/** In text, Kubernetes' `/flagz` has nothing but flags below its warning. */
+function asAsked(page: PageDocument, accept: string, extent: 'with links' | 'page alone'): ZPage {
+  if (prefersHtml(accept, 'text/plain')) return asHtml(page);
+  const body = textPage(extent === 'page alone' ? { ...page, links: [] } : page);
+  return { contentType: 'text/plain; charset=utf-8', isHtml: false, body };
+}
+
+function asHtml(page: PageDocument): ZPage {
+  return { contentType: 'text/html; charset=utf-8', isHtml: true, body: htmlPage(page) };
+}
+
+/** Those worth a look, and the metrics. */
+function linksOf(paths: readonly string[], hasFlags: boolean): readonly PageLink[] {
+  const served = new Set([...paths, '/', '/statusz', ...(hasFlags ? ['/flagz'] : [])]);
+  const metrics = paths.filter((path) => path.startsWith('/metrics/'));
+  return [...abouts]
+    .filter(([target]) => served.has(target.replace(/\?.*$/, '')))
+    .flatMap(([target, about]) => [
+      { target, about },
+      ...(target === '/metrics' ? metrics.map((path) => ({ target: path, about: 'other metrics' })) : []),
+    ]);
+}

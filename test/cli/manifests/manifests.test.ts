@@ -1,0 +1,231 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { manifestKinds } from '../../../src/cli/manifests/manifests-command.js';
+import { run } from '../../../src/cli/program.js';
+import { faultsOf, objectsIn } from '../../examples/manifest-schemas.js';
+
+interface Printed {
+  readonly code: number;
+  readonly text: string;
+  readonly errors: readonly string[];
+}
+
+async function manifests(...args: readonly string[]): Promise<Printed> {
+  const lines: string[] = [];
+  const errors: string[] = [];
+  const code = await run(['manifests', ...args], {
+    print: (line) => lines.push(line),
+    printError: (line) => errors.push(line),
+    stopRequested: () => Promise.resolve(),
+  });
+  return { code, text: lines.join('\n'), errors };
+}
+
+const serving = ['--mode=shard', '--tls-cert-file=tls.crt', '--tls-private-key-file=tls.key'];
+const byToken = [
+  ...serving,
+  '--service-account-issuer=https://kubernetes.default.svc',
+  '--api-audiences=filter',
+];
+const byCertificate = [...serving, '--client-ca-file=ca.crt', '--scraper=user:prometheus'];
+const withManyPaths = [
+  '--upstream=http://127.0.0.1:8080',
+  '--upstream-path=/metrics/app.v1=http://127.0.0.1:8081',
+  '--upstream-path=/metrics/app-v1=http://127.0.0.1:8082',
+  '--component-slis',
+];
+const configurations: readonly (readonly string[])[] = [
+  byToken,
+  byCertificate,
+  [...byToken, '--bootstrap-policy=false', '--scraper=serviceaccount:a:b'],
+  [...byCertificate, ...withManyPaths, '--name=shop', '--namespace=shop'],
+  [...byCertificate, '--server-name=2001:db8::1', '--secure-port=8443'],
+  [...serving, '--token-auth-file=tokens.csv', '--scraper=group:on/call:1'],
+  ['--mode=cache-server', ...byCertificate.slice(1), '--rbac-dir=rbac'],
+];
+const objectKinds = manifestKinds.filter((kind) => kind !== 'scrape-job');
+
+describe('manifests KIND', () => {
+  it('is valid for every configuration, whatever the kind', async () => {
+    const calls = configurations.flatMap((flags) => objectKinds.map((kind) => manifests(kind, ...flags)));
+    const printed = await Promise.all(calls);
+    expect(printed.map(({ code, errors }) => ({ code, errors }))).toEqual(
+      printed.map(() => ({ code: 0, errors: [] })),
+    );
+    expect(faultsOf(printed.flatMap(({ text }) => objectsIn(text)))).toEqual([]);
+  });
+
+  it('grants the scraper what is served, with the role that kcp has for it', async () => {
+    const { text } = await manifests('clusterrolebinding', ...byToken);
+    expect(objectsIn(text)).toEqual([
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRoleBinding',
+        metadata: {
+          name: 'kcp-metrics-filter:metrics-reader:prometheus',
+          annotations: { 'internal.kcp.io/replicate': 'true' },
+        },
+        roleRef: {
+          apiGroup: 'rbac.authorization.k8s.io',
+          kind: 'ClusterRole',
+          name: 'system:kcp:metrics-reader',
+        },
+        subjects: [{ kind: 'ServiceAccount', namespace: 'monitoring', name: 'prometheus' }],
+      },
+    ]);
+  });
+
+  it('grants every path that is served with a role of its own', async () => {
+    const { text } = await manifests('clusterrolebinding', ...byCertificate, ...withManyPaths);
+    const [role, binding] = objectsIn(text);
+    expect(role).toMatchObject({
+      metadata: { name: 'kcp-metrics-filter:metrics-reader' },
+      rules: [
+        {
+          verbs: ['get'],
+          nonResourceURLs: [
+            '/metrics',
+            '/metrics/filter',
+            '/metrics/slis',
+            '/metrics/app.v1',
+            '/metrics/app-v1',
+          ],
+        },
+      ],
+    });
+    expect(binding).toMatchObject({ roleRef: { name: 'kcp-metrics-filter:metrics-reader' } });
+  });
+
+  it('names what stands once for each path by the path, and nothing twice', async () => {
+    const { text } = await manifests('scrape-job', ...byCertificate, ...withManyPaths);
+    const { scrape_configs: jobs } = parse(text) as {
+      readonly scrape_configs: readonly { readonly job_name: string; readonly metrics_path: string }[];
+    };
+    expect(jobs.map(({ job_name, metrics_path }) => [metrics_path, job_name])).toEqual([
+      ['/metrics', 'kcp-metrics-filter'],
+      ['/metrics/filter', 'kcp-metrics-filter-filter'],
+      ['/metrics/slis', 'kcp-metrics-filter-slis'],
+      ['/metrics/app.v1', 'kcp-metrics-filter-app-v1'],
+      ['/metrics/app-v1', 'kcp-metrics-filter-app-v1-2'],
+    ]);
+  });
+
+  it('has a comment with a Prometheus object that mounts the token for its audience', async () => {
+    const { text } = await manifests('servicemonitor', ...byToken);
+    const commented = text.match(/^#( {3}.*)$/gm)?.map((line) => line.slice(3)) ?? [];
+    expect(parse(commented.join('\n'))).toMatchObject({
+      spec: {
+        scrapeClasses: [
+          {
+            name: 'kcp-metrics-filter',
+            authorization: { credentialsFile: '/var/run/secrets/kcp-metrics-filter/token' },
+          },
+        ],
+        volumes: [
+          { projected: { sources: [{ serviceAccountToken: { path: 'token', audience: 'filter' } }] } },
+        ],
+      },
+    });
+  });
+
+  it.each<readonly [string, readonly string[], RegExp]>([
+    ['an unknown kind', ['deployment', ...byToken], /^manifests: "deployment" is not one of clusterrolebind/],
+    ['no kind', [], /^error: missing required argument 'kind'$/],
+    ['no mode', ['service'], /^--mode: required/],
+    ['a free port', ['service', ...byToken, '--secure-port=0'], /^--secure-port: 0 is another port at each/],
+    ['no port', ['service', ...byToken, '--secure-port=x'], /^--secure-port: "x" is not a port/],
+    ['a self-signed certificate', ['service', '--mode=shard'], /^--tls-cert-file: needed: a scraper cannot/],
+    ['nobody known', ['service', ...serving], /^--scraper: nobody would know him: needs --service-account-i/],
+    [
+      'a user whom nobody knows',
+      ['service', ...serving, '--scraper=user:a'],
+      /^--scraper: nobody would know him: needs --client-ca-file or --token-auth-file or/,
+    ],
+    [
+      'a cache server without a policy',
+      ['service', '--mode=cache-server', ...byCertificate.slice(1)],
+      /^--rbac-dir: needed: without a policy, a cache server grants nothing/,
+    ],
+    ['a bad name', ['service', ...byToken, '--name=A'], /^--name: "A" is not 1 to 63 lower-case letters/],
+    ['a bad namespace', ['service', ...byToken, '--namespace=a.b'], /^--namespace: "a\.b" is not 1 to 63/],
+    ['no subject', ['service', ...byToken, '--scraper=prometheus'], /^--scraper: "prometheus" is not servic/],
+    ['no user', ['service', ...byToken, '--scraper=user:'], /^--scraper: "user:" is not serviceaccount:/],
+    [
+      'an account without a namespace',
+      ['service', ...byToken, '--scraper=serviceaccount:prometheus'],
+      /^--scraper: "serviceaccount:prometheus" is not/,
+    ],
+    [
+      'a bad server name',
+      ['service', ...byToken, '--server-name=a_b'],
+      /^--server-name: "a_b" is no DNS name/,
+    ],
+    ['a bad upstream', ['service', ...byToken, '--upstream=ftp://a'], /^--upstream: /],
+    ['a missing file', ['service', '--config=/nowhere/config.yaml'], /^--config: .*ENOENT$/],
+  ])('refuses %s', async (_which, args, message) => {
+    const { code, text, errors } = await manifests(...args);
+    expect({ code, text, lines: errors.length }).toEqual({ code: 2, text: '', lines: 1 });
+    expect(errors[0]).toMatch(message);
+  });
+
+  it('prints names as they are, or refuses them', async () => {
+    const kind = fc.constantFrom(...manifestKinds);
+    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.stringMatching(/^[a-z0-9-]{1,70}$/));
+    await fc.assert(
+      fc.asyncProperty(kind, text, text, text, async (which, name, namespace, user) => {
+        const {
+          code,
+          text: printed,
+          errors,
+        } = await manifests(
+          which,
+          ...byCertificate.slice(0, -1),
+          `--name=${name}`,
+          `--namespace=${namespace}`,
+          `--scraper=user:${user}`,
+        );
+        if (code === 2) {
+          expect(errors).toHaveLength(1);
+          return;
+        }
+        const documents = parseAllDocuments(printed);
+        expect(documents.flatMap(({ errors: faults }) => faults)).toEqual([]);
+        if (which === 'clusterrolebinding') {
+          expect(documents.at(-1)?.toJS()).toMatchObject({ subjects: [{ kind: 'User', name: user }] });
+        }
+      }),
+    );
+  });
+});
+
+describe('the check of manifests itself', () => {
+  const good = {
+    apiVersion: 'monitoring.coreos.com/v1',
+    kind: 'ServiceMonitor',
+    metadata: { name: 'a' },
+    spec: { selector: {}, endpoints: [{ port: 'metrics' }] },
+  };
+
+  it.each<readonly [string, object, RegExp]>([
+    [
+      'has a field that does not exist',
+      { spec: { ...good.spec, endpoint: [] } },
+      /endpoint"' does not exist/,
+    ],
+    [
+      'has a field deep inside that does not exist',
+      { spec: { selector: { matchlabels: {} }, endpoints: [] } },
+      /matchlabels/,
+    ],
+    ['has a field of a wrong type', { spec: { ...good.spec, endpoints: { port: 'metrics' } } }, /endpoints/],
+    ['has a bad value', { spec: { selector: {}, endpoints: [{ interval: 'soon' }] } }, /interval/],
+    ['has no selector', { spec: { endpoints: [] } }, /selector/],
+    ['is of a kind that nobody knows', { kind: 'ServiceMonitors' }, /no schema of/],
+  ])('refuses one that %s', (_which, change, fault) => {
+    const wrong = { ...good, metadata: { name: 'wrong' }, ...change };
+    const faults = faultsOf([good, wrong]);
+    expect(faults.filter((line) => !line.includes(' wrong: '))).toEqual([]);
+    expect(faults.join('\n')).toMatch(fault);
+  });
+});

@@ -1,0 +1,78 @@
+import { createServer } from 'node:https';
+import { onTestFinished } from 'vitest';
+import type { Exposition } from '../../src/exposition/exposition.js';
+import { metricsFilter } from '../../src/metrics-filter.js';
+import { listen, listenHttp } from '../exposition/upstream-servers.js';
+import { filterOptions } from '../support/filter.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import { FilterUnderTest } from './filter-under-test.js';
+import { Prometheus } from './prometheus.js';
+import { servingPlace, type ServingPlace } from './serving-place.js';
+
+/** Between two scrapes (ms): enough to write, send and ingest 100,000 series while other tests run. */
+const intervalMs = 4_000;
+
+export async function placeOfTest(): Promise<ServingPlace> {
+  const place = await servingPlace();
+  onTestFinished(() => {
+    place.directory.remove();
+  });
+  return place;
+}
+
+/** The program, with these flags besides those of the place. */
+export async function filterOfTest(place: ServingPlace, flags: readonly string[]): Promise<FilterUnderTest> {
+  const filter = await FilterUnderTest.start(undefined, [...place.flags, ...flags]);
+  onTestFinished(() => filter.stop());
+  return filter;
+}
+
+/** The library in this process, as an application has it. */
+export async function applicationOfTest(
+  place: ServingPlace,
+  exposition: Exposition,
+): Promise<{ readonly port: number }> {
+  const { certificatePem: cert, privateKeyPem: key } = place.serving;
+  const filter = metricsFilter(filterOptions({ exposition }));
+  const listening = await listen(
+    createServer({ cert, key }, (incoming, response) => {
+      filter(incoming, response, () => response.writeHead(404).end());
+    }),
+  );
+  onTestFinished(() => listening.close());
+  return listening;
+}
+
+/** An http server that answers everything with the same exposition; resolves to its URL. */
+export async function upstreamOfTest(
+  body: string | Uint8Array,
+  contentType = 'text/plain; version=0.0.4; charset=utf-8',
+): Promise<string> {
+  const listening = await listenHttp((_, response) => {
+    response.writeHead(200, { 'Content-Type': contentType }).end(body);
+  });
+  onTestFinished(() => listening.close());
+  return `http://127.0.0.1:${listening.port}/metrics`;
+}
+
+export async function prometheusOfTest(
+  place: ServingPlace,
+  port: number,
+  everyMs = intervalMs,
+): Promise<Prometheus> {
+  const { caFile, credentialsFile } = place;
+  // Its data are its own: a test may start several.
+  const directory = temporaryDirectory();
+  onTestFinished(() => {
+    directory.remove();
+  });
+  const prometheus = await Prometheus.start({
+    directory,
+    port,
+    caFile,
+    credentialsFile,
+    intervalMs: everyMs,
+  });
+  onTestFinished(() => prometheus.stop());
+  return prometheus;
+}

@@ -1,0 +1,173 @@
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { createCredentials, repository, startCommand, statusOf, type Started } from './commands.js';
+import { isSkippedWithout } from './prometheus-programs.js';
+import { RunningPrometheus } from './running-prometheus.js';
+
+interface Panel {
+  readonly title: string;
+  readonly type: string;
+  readonly gridPos: { readonly h: number; readonly w: number; readonly x: number; readonly y: number };
+  readonly datasource?: { readonly uid: string };
+  readonly targets?: readonly { readonly expr: string; readonly datasource: { readonly uid: string } }[];
+}
+
+interface Dashboard {
+  readonly title: string;
+  readonly schemaVersion: number;
+  readonly panels: readonly (Panel & { readonly id: number })[];
+  readonly templating: {
+    readonly list: readonly { readonly name: string; readonly type: string; readonly definition?: string }[];
+  };
+}
+
+const file = join(repository, 'examples/grafana/dashboard.json');
+const { panels, templating, title, schemaVersion } = JSON.parse(readFileSync(file, 'utf8')) as Dashboard;
+const shown = panels.filter(({ type }) => type !== 'row');
+const queries = shown.flatMap(({ title: panel, targets = [] }) =>
+  targets.map(({ expr }, at): [string, string] => [`${panel} ${at + 1}`, expr]),
+);
+/** What a filter has that was scraped and asked a little. */
+const withData = new Set([
+  'Targets up 1',
+  'Authentication attempts 1',
+  'Decisions 1',
+  'Refused credentials 1',
+  'Rejected by their path 1',
+  'Spoofed headers 1',
+  'Time to render 1',
+  'Time to render 2',
+  'Time to render 3',
+  'Scrapes by origin 1',
+  'Scrapes by origin 2',
+  'Size 1',
+  'In flight 1',
+  'Clients cut 1',
+  'State 1',
+  'Age 1',
+  'Objects 1',
+  'Days left 1',
+  'Audit events 1',
+  'Audit events 2',
+  'Event loop lag (p99) 1',
+  'Processor 1',
+  'Memory 1',
+]);
+
+describe('the dashboard', () => {
+  it('can be imported: whatever it asks, it asks of the data source that is chosen', () => {
+    expect({ title, schemaVersion }).toEqual({ title: 'kcp-metrics-filter', schemaVersion: 39 });
+    expect(templating.list.map(({ name, type }) => [name, type])).toEqual([
+      ['datasource', 'datasource'],
+      ['job', 'query'],
+      ['instance', 'query'],
+    ]);
+    const uids = shown.flatMap(({ datasource, targets = [] }) => [
+      datasource?.uid,
+      ...targets.map((target) => target.datasource.uid),
+    ]);
+    expect(new Set(uids)).toEqual(new Set(['${datasource}']));
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+  });
+
+  it('has no panel over another or beyond the edge', () => {
+    const taken = new Set<string>();
+    for (const { gridPos, title: panel } of panels) {
+      expect(gridPos.x + gridPos.w, panel).toBeLessThanOrEqual(24);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x += 1) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y += 1) {
+          expect(taken.has(`${x} ${y}`), panel).toBe(false);
+          taken.add(`${x} ${y}`);
+        }
+      }
+    }
+  });
+
+  it('has data in panels that exist', () => {
+    const names = queries.map(([name]) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect([...withData].filter((name) => !names.includes(name))).toEqual([]);
+  });
+});
+
+describe.skipIf(isSkippedWithout('examples/grafana', 'prometheus'))('Prometheus, with a real filter', () => {
+  let directory: TemporaryDirectory;
+  let filter: Started | undefined;
+  let prometheus: RunningPrometheus | undefined;
+
+  beforeAll(async () => {
+    directory = temporaryDirectory();
+    const credentials = join(directory.path, 'credentials');
+    await createCredentials(credentials);
+    mkdirSync(join(directory.path, 'rbac'));
+    const binding = 'rbac/prometheus-user.yaml';
+    cpSync(join(repository, binding), join(directory.path, binding));
+    const flags = [
+      '--mode=shard --bind-address=127.0.0.1 --secure-port=0 --anonymous-auth=false',
+      `--tls-cert-file=${credentials}/server.crt --tls-private-key-file=${credentials}/server.key`,
+      `--client-ca-file=${credentials}/ca.crt --token-auth-file=${credentials}/tokens.csv`,
+      `--rbac-dir=${directory.path}/rbac --audit-log-path=${directory.path}/audit.log`,
+    ];
+    filter = await startCommand(
+      `node dist/cli/main.js start ${flags.join(' ')}`,
+      /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
+    );
+    const config = {
+      global: { scrape_interval: '300ms', scrape_timeout: '300ms' },
+      scrape_configs: [
+        {
+          job_name: 'kcp-metrics-filter',
+          scheme: 'https',
+          tls_config: {
+            ca_file: 'credentials/ca.crt',
+            cert_file: 'credentials/prometheus.crt',
+            key_file: 'credentials/prometheus.key',
+          },
+          static_configs: [{ targets: [`localhost:${filter.found}`] }],
+        },
+      ],
+    };
+    const configFile = directory.write('prometheus.yml', JSON.stringify(config));
+    prometheus = await RunningPrometheus.start(configFile, directory.path);
+    const url = `https://localhost:${filter.found}`;
+    const token = "-H 'Authorization: Bearer nobodys'";
+    expect(await statusOf(`${token} ${url}/metrics`, credentials)).toBe(401);
+    expect(await statusOf(`${url}/clusters/root/metrics`, credentials, 'mallory')).toBe(501);
+    expect(await statusOf(`${url}/metrics`, credentials, 'mallory')).toBe(403);
+  });
+  afterAll(async () => {
+    expect(await prometheus?.stop()).toBe(0);
+    expect(await filter?.stop()).toBe(0);
+    directory.remove();
+  });
+
+  const ask = async (expression: string): Promise<number> => {
+    const here = expression
+      .replaceAll('$__rate_interval', '1m')
+      .replaceAll('$job', 'kcp-metrics-filter')
+      .replaceAll('$instance', '.*');
+    return (await prometheus?.query(here))?.length ?? 0;
+  };
+
+  it.each(queries)('answers %s', async (name, expression) => {
+    expect(expression).toContain('{job=~"$job", instance=~"$instance"');
+    expect(await ask(expression)).toBeGreaterThanOrEqual(0);
+    if (withData.has(name)) {
+      await expect.poll(() => ask(expression), { timeout: 15_000, interval: 100 }).toBeGreaterThan(0);
+    }
+  });
+
+  it('would notice a query that cannot be parsed', async () => {
+    await expect(ask('sum by (rate(up))')).rejects.toThrow(/parse error/);
+  });
+
+  it.each(templating.list.flatMap(({ definition }) => definition ?? []))(
+    'finds values for %s',
+    async (definition) => {
+      const metric = /^label_values\((.*), \w+\)$/.exec(definition)?.[1] ?? '';
+      await expect.poll(() => ask(metric), { timeout: 15_000, interval: 100 }).toBeGreaterThan(0);
+    },
+  );
+});

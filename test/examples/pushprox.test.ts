@@ -1,0 +1,110 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listen, type Listening } from '../exposition/upstream-servers.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { createCredentials, repository, startCommand, type Started } from './commands.js';
+import { isSkippedWithout } from './prometheus-programs.js';
+import { RunningPrometheus } from './running-prometheus.js';
+
+const example = readFileSync(join(repository, 'examples/pushprox/prometheus.yml'), 'utf8');
+
+/** As PushProx' proxy and client do: the parameter is taken away, and the request sent on over TLS with its headers. */
+function sendOn(asked: IncomingMessage, answer: ServerResponse, credentials: string, port: string): void {
+  const url = new URL(asked.url ?? '');
+  const isHttps = url.searchParams.get('_scheme') === 'https';
+  url.searchParams.delete('_scheme');
+  if (!isHttps) {
+    answer.writeHead(500).end();
+    return;
+  }
+  const read = (file: string): Buffer => readFileSync(join(credentials, file));
+  const sent = request(
+    {
+      host: '127.0.0.1',
+      servername: 'localhost',
+      port,
+      path: `${url.pathname}${url.search}`,
+      agent: false,
+      headers: { ...asked.headers, id: 'd9bb8c0a-5b70-4b0f-a5d9-6d0a3a2a8c11' },
+      ca: read('ca.crt'),
+      cert: read('prometheus.crt'),
+      key: read('prometheus.key'),
+    },
+    (scraped) => {
+      answer.writeHead(scraped.statusCode ?? 500, scraped.headers);
+      scraped.pipe(answer);
+    },
+  );
+  sent.on('error', () => answer.destroy());
+  sent.end();
+}
+
+describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool'))('through PushProx', () => {
+  let directory: TemporaryDirectory;
+  let shard: Started | undefined;
+  let pushprox: Listening;
+  let prometheus: RunningPrometheus | undefined;
+
+  beforeAll(async () => {
+    directory = temporaryDirectory();
+    const credentials = join(directory.path, 'credentials');
+    await createCredentials(credentials);
+    mkdirSync(join(directory.path, 'rbac'));
+    const binding = 'rbac/prometheus-user.yaml';
+    cpSync(join(repository, binding), join(directory.path, binding));
+    shard = await startCommand(
+      `DIRECTORY=${directory.path} examples/prometheus/start-server.sh shard 0`,
+      /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
+    );
+    const port = shard.found;
+    pushprox = await listen(
+      createServer((asked, answer) => {
+        sendOn(asked, answer, credentials, port);
+      }),
+    );
+    const job = example
+      .replace('scrape_interval: 30s', 'scrape_interval: 500ms')
+      .replace('pushprox.example.org:8080', `127.0.0.1:${pushprox.port}`);
+    const wrongPath = `
+  - job_name: other-path
+    proxy_url: http://127.0.0.1:${pushprox.port}/
+    metrics_path: /metrics/filter
+    params: { _scheme: [https] }
+    static_configs: [{ targets: ['shard-1.example.org:6443'] }]
+`;
+    const file = directory.write('prometheus.yml', job + wrongPath);
+    prometheus = await RunningPrometheus.start(file, directory.path);
+  });
+  afterAll(async () => {
+    expect(await prometheus?.stop()).toBe(0);
+    await pushprox.close();
+    expect(await shard?.stop()).toBe(0);
+    directory.remove();
+  });
+
+  it('a shard is scraped under its own name, and nothing else of it is to be had', async () => {
+    const found = async (): Promise<object> =>
+      Object.fromEntries(
+        ((await prometheus?.targets()) ?? []).map(({ labels, health, lastError }) => [
+          `${labels['job'] ?? ''} ${labels['instance'] ?? ''}`,
+          `${health} ${lastError}`.trim(),
+        ]),
+      );
+    await expect.poll(found, { timeout: 20_000, interval: 100 }).toEqual({
+      'kcp-metrics-filter shard-1.example.org:6443': 'up',
+      'other-path shard-1.example.org:6443': 'down server returned HTTP status 403 Forbidden',
+    });
+    expect(await prometheus?.query('kcp_metrics_filter_scrapes_total')).not.toEqual([]);
+  });
+
+  it('is configured without a fault', () => {
+    const args = ['check', 'config', directory.write('as-shown.yml', example)];
+    const { status, stdout, stderr } = spawnSync('promtool', args, { encoding: 'utf8' });
+    expect(stdout + stderr).toContain('SUCCESS');
+    expect(status).toBe(0);
+  });
+});

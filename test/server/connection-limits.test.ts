@@ -1,0 +1,138 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ConnectionLimits } from '../../src/index.js';
+import { startLimited, type LimitedServer } from './limited-server.js';
+
+const running: LimitedServer[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((server) => server.stop()));
+});
+
+async function limited(connectionLimits: ConnectionLimits): Promise<LimitedServer> {
+  const server = await startLimited({ connectionLimits });
+  running.push(server);
+  return server;
+}
+
+/** What has come is read: a connection is not closed before. */
+function closed(socket: Socket): Promise<unknown> {
+  socket.resume();
+  return socket.destroyed ? Promise.resolve() : once(socket, 'close');
+}
+
+/** All that comes until the connection is closed. */
+async function received(socket: TLSSocket): Promise<string> {
+  let text = '';
+  socket.on('data', (data: Buffer) => {
+    text += data.toString();
+  });
+  await closed(socket);
+  return text;
+}
+
+describe('limits of connections', () => {
+  it('serve an honest scraper beside 2,000 connections that say nothing, of which half are open', async () => {
+    const server = await limited({
+      maxConnections: 10_000,
+      maxConnectionsByAddress: 1000,
+      headerTimeoutMs: 60_000,
+      tlsHandshakeTimeoutMs: 60_000,
+    });
+    const idle: Socket[] = await Promise.all(Array.from({ length: 50 }, () => server.connected()));
+    while (idle.length < 2000) {
+      const socket = connectTcp(server.server.port, '127.0.0.1').on('error', () => undefined);
+      await once(socket, 'connect');
+      idle.push(socket);
+    }
+    await Promise.all(idle.slice(1000).map(closed));
+    expect(idle.filter(({ destroyed }) => destroyed)).toHaveLength(1000);
+    expect((await server.scrape('scraper-token', '127.0.0.2')).status).toBe(200);
+    expect(await server.metric('kcp_metrics_filter_refused_connections_total')).toBe(1000);
+    for (const socket of idle) socket.destroy();
+  });
+
+  it('serve an honest scraper from the same address beside 2,000, where none is told apart', async () => {
+    const server = await limited({ maxConnections: 10_000, tlsHandshakeTimeoutMs: 60_000 });
+    const idle: Socket[] = [];
+    while (idle.length < 2000) {
+      const socket = connectTcp(server.server.port, '127.0.0.1').on('error', () => undefined);
+      await once(socket, 'connect');
+      idle.push(socket);
+    }
+    expect((await server.scrape('scraper-token')).status).toBe(200);
+    expect(idle.filter(({ destroyed }) => destroyed)).toEqual([]);
+    for (const socket of idle) socket.destroy();
+  });
+
+  it('count a connection no more when it is closed', async () => {
+    const server = await limited({ maxConnectionsByAddress: 1 });
+    const first = await server.connected();
+    await closed(await server.connected());
+    first.destroy();
+    const scraped = async (): Promise<number | undefined> =>
+      (await server.scrape('scraper-token').catch(() => undefined))?.status;
+    for (let round = 0; round < 3; round += 1) await expect.poll(scraped).toBe(200);
+  });
+
+  it('hold all addresses to one bound together', async () => {
+    const server = await limited({ maxConnections: 2 });
+    await server.connected();
+    await server.connected('127.0.0.2');
+    await closed(await server.connected('127.0.0.3'));
+    expect(await server.metric('kcp_metrics_filter_refused_connections_total')).toBe(1);
+  });
+
+  it('close a connection whose header comes byte by byte', async () => {
+    const server = await limited({ headerTimeoutMs: 300 });
+    const socket = await server.connected();
+    const answer = received(socket);
+    const line = 'GET /metrics HTTP/1.1\r\nHost: x\r\n';
+    let sent = 0;
+    const dripping = setInterval(() => {
+      socket.write(line[sent] ?? 'a: b\r\n');
+      sent += 1;
+    }, 20);
+    expect(await answer).toMatch(/^HTTP\/1\.1 408 /);
+    clearInterval(dripping);
+    expect((await server.scrape('scraper-token')).status).toBe(200);
+  });
+
+  it('close a connection that never asks for anything', async () => {
+    const server = await limited({ headerTimeoutMs: 300 });
+    await closed(await server.connected());
+    expect((await server.scrape('scraper-token')).status).toBe(200);
+  });
+
+  it('close a connection that has asked and asks no more', async () => {
+    const server = await limited({ idleTimeoutMs: 200 });
+    const socket = await server.connected();
+    const answer = received(socket);
+    socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('close a connection whose TLS handshake does not come', async () => {
+    const server = await limited({ tlsHandshakeTimeoutMs: 200 });
+    const socket = connectTcp(server.server.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    await closed(socket);
+    expect((await server.scrape('scraper-token')).status).toBe(200);
+  });
+
+  it.each([
+    [4096, 4000, 200],
+    [4096, 4200, 431],
+    [undefined, 32_000, 200],
+    [undefined, 33_000, 431],
+  ])('with a bound of %s bytes answer a header of about %i bytes with %i', async (bound, bytes, status) => {
+    const server = await limited(bound === undefined ? {} : { maxHeaderBytes: bound });
+    const socket = await server.connected();
+    const answer = received(socket);
+    socket.write(
+      `GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\na: ${'b'.repeat(bytes - 60)}\r\n\r\n`,
+    );
+    expect(await answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  });
+});

@@ -1,0 +1,74 @@
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { Registry } from 'prom-client';
+import { FilterMetrics, startServer, type RunningServer, type ServerOptions } from '../../src/index.js';
+import type { AuditEvent } from '../../src/http/audit.js';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { filterOptions } from '../support/filter.js';
+import { RawClient, type RawAnswer } from '../support/raw-tls.js';
+
+const silent = () => undefined;
+
+export interface LimitedServer {
+  readonly server: RunningServer;
+  readonly events: readonly AuditEvent[];
+  /** Over a connection of its own, from another address of the loopback where one is named. */
+  scrape(token: string, from?: string, target?: string): Promise<RawAnswer>;
+  /** A TLS connection that says nothing. */
+  connected(from?: string): Promise<TLSSocket>;
+  metric(name: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** What Node takes for a connection's own end, which its types do not know. */
+function placed(port: number, localAddress: string): ConnectionOptions & { readonly localAddress: string } {
+  return { port, host: '127.0.0.1', localAddress, rejectUnauthorized: false };
+}
+
+/** A real one, on a free port; `scraper-token` may scrape, `mallory-token` may not. */
+export async function startLimited(options: Partial<ServerOptions>): Promise<LimitedServer> {
+  const authority = await createAuthority({ commonName: 'ca' });
+  const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+  const registry = new Registry();
+  const events: AuditEvent[] = [];
+  const sockets: TLSSocket[] = [];
+  const clients: RawClient[] = [];
+  const server = await startServer({
+    ...filterOptions({ alwaysAllowPaths: ['/livez', '/readyz', '/healthz'] }),
+    tls: { certificate: serving.certificatePem, privateKey: serving.privateKeyPem },
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    telemetry: new FilterMetrics(registry),
+    onAuditEvent: (event) => {
+      events.push(event);
+    },
+    ...options,
+  });
+  return {
+    server,
+    events,
+    async scrape(token, from = '127.0.0.1', target = '/metrics') {
+      const client = new RawClient(placed(server.port, from));
+      clients.push(client);
+      const headers = { Authorization: `Bearer ${token}` };
+      const answer = await client.request(target, token === '' ? {} : { headers });
+      client.close();
+      return answer;
+    },
+    async connected(from = '127.0.0.1') {
+      const socket = connect(placed(server.port, from));
+      sockets.push(socket);
+      socket.on('error', silent);
+      await new Promise((resolve) => socket.once('secureConnect', resolve).once('close', resolve));
+      return socket;
+    },
+    async metric(name) {
+      const metrics = await registry.getMetricsAsJSON();
+      const values = metrics.find((metric) => metric.name === name)?.values ?? [];
+      return values.reduce((sum, { value }) => sum + value, 0);
+    },
+    async stop() {
+      for (const client of clients) client.close();
+      for (const socket of sockets) socket.destroy();
+      await server.close();
+    },
+  };
+}
