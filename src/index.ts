@@ -268,7 +268,8 @@ export {
 } from './instrumentation/healthcheck-metrics.js';
 
 // The ready server
-export { startServer, type RunningServer, type ServerOptions } from './server/start-server.js';
+export type { ServerOptions } from './server/server-options.js';
+export { startServer, type RunningServer } from './server/start-server.js';
 export type { ServedZPagesOptions } from './server/served-z-pages.js';
 export type { ConnectionLimits } from './server/connection-limits.js';
 export type { RequestLimits } from './server/request-limits.js';

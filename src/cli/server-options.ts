@@ -3,7 +3,7 @@ import type { ReloadResult } from '../files/followed-files.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy-sources/open-policy.js';
 import type { Logger } from '../server/logger.js';
-import type { ServerOptions } from '../server/start-server.js';
+import type { ServerOptions } from '../server/server-options.js';
 import { healthcheckMetrics } from '../instrumentation/healthcheck-metrics.js';
 import { registerCertificateMetrics } from '../telemetry/certificate-metrics.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
