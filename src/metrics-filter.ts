@@ -165,6 +165,7 @@ export function guardSteps(
       authorizers,
       ...(denialSuffix === undefined ? {} : { denialSuffix }),
       onDecision,
+      onForbidden: () => telemetry?.forbidden(),
     }),
     serve: serveExposition({
       expositions,

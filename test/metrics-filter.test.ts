@@ -309,13 +309,17 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     await request(app)
       .get('/metrics')
       .set(...bearer('nope'));
+    await request(app)
+      .get('/metrics')
+      .set(...bearer('mallory-token'));
     await request(app).get('/clusters/root/metrics');
     const text = await registry.metrics();
-    expect(text).toContain('authentication_attempts{result="success"} 1');
+    expect(text).toContain('authentication_attempts{result="success"} 2');
     expect(text).toContain('authentication_attempts{result="failure"} 1');
     expect(text).toContain('apiserver_authorization_decisions_total{type="RBAC",decision="allowed"} 1');
     expect(text).toContain('kcp_metrics_filter_rejected_requests_total{code="501"} 1');
-    expect(text).not.toMatch(/scraper|nope/);
+    expect(text).toContain('kcp_metrics_filter_forbidden_requests_total 1');
+    expect(text).not.toMatch(/scraper|nope|mallory/);
   });
 
   describe('with a route on /metrics beside it, over raw TLS', () => {

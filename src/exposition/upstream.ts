@@ -15,6 +15,12 @@ export interface UpstreamExpositionOptions extends UpstreamTls {
   readonly url: string;
   /** How long the answer's headers may take (ms), where the scraper does not wait shorter. Default 10,000. */
   readonly timeoutMs?: number;
+  /**
+   * What is left of the scraper's timeout, though at most half of it, for a 504 to reach him (ms); 0 for a member of a
+   * merged exposition, which has left its own. Default 200: exporters leave 500, so one that answers at its last moment
+   * is still passed on.
+   */
+  readonly answeringMs?: number;
   /** How long the upstream may send nothing in the middle of the answer's body (ms). Default 30,000. */
   readonly stallTimeoutMs?: number;
   /**
@@ -40,19 +46,14 @@ export interface UpstreamExposition extends Exposition {
 const textFormat = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
- * What is left of a scraper's timeout for a 504 to reach it (ms). Exporters leave more of it, so one that answers at its
- * last moment is still passed on.
- */
-const answeringMs = 200;
-
-/**
  * The exposition of another process, such as the application beside this one, passed on byte by byte in the
  * format and coding that the scraper asked for.
  *
  * @throws UpstreamUrlError, IdentityHeadersError, TenantHeadersError
  */
 export function upstreamExposition(options: UpstreamExpositionOptions): UpstreamExposition {
-  const { timeoutMs = 10_000, stallTimeoutMs = 30_000, onFailure = () => undefined } = options;
+  const { timeoutMs = 10_000, answeringMs = 200, stallTimeoutMs = 30_000 } = options;
+  const { onFailure = () => undefined } = options;
   const url = parseUpstreamUrl(options.url);
   const identityFields = options.identityHeaders && identityWriter(options.identityHeaders);
   const tenantFields =
@@ -79,7 +80,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
       try {
         answer = await client.get({
           headers: { ...upstreamHeaders(request), ...identity?.fields, ...tenant },
-          timeoutMs: Math.min(timeoutMs, waitingMs(timeoutSeconds)),
+          timeoutMs: Math.min(timeoutMs, waitingMs(timeoutSeconds * 1000, answeringMs)),
           stallTimeoutMs,
           ...(signal === undefined ? {} : { signal }),
           onBreakOff: (error) => failure(upstreamError(error)),
@@ -108,9 +109,8 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
   };
 }
 
-/** How long an answer may be waited for, where the scraper does not wait forever (ms). */
-function waitingMs(timeoutSeconds: number): number {
-  const scraperMs = timeoutSeconds * 1000;
+/** How long an answer may be waited for (ms), where the scraper does not wait forever. */
+function waitingMs(scraperMs: number, answeringMs: number): number {
   return Math.max(scraperMs - answeringMs, scraperMs / 2);
 }
 

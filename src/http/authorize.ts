@@ -16,6 +16,8 @@ export interface AuthorizeOptions {
   readonly denialSuffix?: string;
   /** Told what each authorizer said. */
   readonly onDecision?: DecisionObserver;
+  /** Told of each request that nobody allowed: without an opinion there is no decision to be told of. */
+  readonly onForbidden?: () => void;
 }
 
 const retryAfterSeconds = '1';
@@ -25,6 +27,7 @@ export function authorize({
   authorizers,
   denialSuffix,
   onDecision = () => undefined,
+  onForbidden = () => undefined,
 }: AuthorizeOptions): Middleware {
   const union = authorizerUnion(authorizers, (authorizer, decision) => {
     tell(() => {
@@ -49,6 +52,7 @@ export function authorize({
       return false;
     }
     if (state.verdict.decision === 'allow') return true;
+    tell(onForbidden);
     const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
     const message = `forbidden: User ${goQuote(identity.name)} cannot ${verb} path ${goQuote(path)}${suffix}`;
     sendStatus(request, response, 'Forbidden', message);

@@ -14,6 +14,7 @@ export class FilterMetrics {
   readonly #refusedCredentials: Counter<'authenticator'>;
   readonly #spoofedHeaders: Counter;
   readonly #decisions: Counter<'type' | 'decision'>;
+  readonly #forbidden: Counter;
   readonly #rejections: Counter<'code'>;
   readonly #scrapeSeconds: Histogram<'result'>;
   readonly #scrapeOrigins: Counter<'origin'>;
@@ -62,6 +63,11 @@ export class FilterMetrics {
       name: 'apiserver_authorization_decisions_total',
       help: 'Total number of terminal decisions made by an authorizer split by authorizer type and decision.',
       labelNames: ['type', 'decision'],
+      registers,
+    });
+    this.#forbidden = new Counter({
+      name: `${prefix}_forbidden_requests_total`,
+      help: 'Requests answered 403, since no authorizer allowed them; the log and the audit log say whose.',
       registers,
     });
     this.#rejections = new Counter({
@@ -175,6 +181,10 @@ export class FilterMetrics {
   decision(type: string, decision: 'allow' | 'deny' | 'no-opinion' | 'error'): void {
     if (decision === 'allow') this.#decisions.inc({ type, decision: 'allowed' });
     else if (decision === 'deny') this.#decisions.inc({ type, decision: 'denied' });
+  }
+
+  forbidden(): void {
+    this.#forbidden.inc();
   }
 
   rejected(code: number): void {

@@ -712,6 +712,12 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['demo --check=maybe', /^--check: "maybe" is not true or false$/],
     ['completion', /^error: missing required argument 'shell'$/],
     ['completion csh', /^completion: "csh" is not one of bash, zsh, fish$/],
+    ['manifests', /^error: missing required argument 'kind'$/],
+    ['manifests deployment', /^manifests: "deployment" is not one of clusterrolebinding, service, /],
+    [
+      'manifests service --mode=shard --tls-cert-file=a --scraper=b',
+      /^--scraper: "b" is not serviceaccount:/,
+    ],
     ['schema stray', /too many arguments/],
     ['no-such-command', /^error: unknown command 'no-such-command'$/],
   ])('%s', async (line, message) => {

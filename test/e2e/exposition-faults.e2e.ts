@@ -14,6 +14,12 @@ import type { ServingPlace } from './serving-place.js';
 const settles = { timeout: 20_000, interval: 100 };
 const mebibyte = 1024 * 1024;
 
+/**
+ * Who asks is in this process, beside the upstream and the scraper: what it measures is theirs, too. A filter that did
+ * nothing else meanwhile would not answer for seconds.
+ */
+const livezBoundMs = 1_000;
+
 /** Lines of the text format, about so many bytes together. */
 function exposition(bytes: number): Buffer {
   const lines = ['# HELP sold_total Sold.\n# TYPE sold_total counter\n'];
@@ -51,25 +57,31 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
       const { port } = await filterOfTest(place, flagsOf(upstream.url));
       const headers = { ...accepted, 'Accept-Encoding': coding };
       upstream.set(damage);
-      await expect(scrapeOnce(place, port, { headers })).rejects.toThrow();
+      // Relabelled, so little may have come of it that it can be answered with a status.
+      const answer = await scrapeOnce(place, port, { headers }).catch(() => 'broken off');
+      if (answer !== 'broken off') expect(answer).toMatchObject({ status: 502 });
       upstream.set('none');
       expect((await scrapeOnce(place, port, { headers })).status).toBe(200);
     },
   );
 
-  it.each(['closed', 'reset'] as const)('is left out where others are merged: %s', async (damage) => {
-    const place = await placeOfTest();
-    const upstream = await damagedUpstream({ body: exposition(2 * mebibyte), saysLength: false });
-    const other = await upstreamOfTest('# TYPE other gauge\nother 1\n');
-    const { port } = await filterOfTest(place, [`--upstream=broken=${upstream.url},other=${other}`]);
-    upstream.set(damage);
-    const { status, body } = await scrapeOnce(place, port);
-    expect(status).toBe(200);
-    expect(body.toString()).not.toContain('sold_total');
-    const metrics = metricsOf(body.toString());
-    expect(metrics.sum('other', { upstream: 'other' })).toBe(1);
-    expect(metrics.sum('kcp_metrics_filter_upstream_up', { upstream: 'broken' })).toBe(0);
-  });
+  it.each(['closed', 'reset', 'stalled'] as const)(
+    'is left out where others are merged: %s',
+    async (damage) => {
+      const place = await placeOfTest();
+      const upstream = await damagedUpstream({ body: exposition(2 * mebibyte), saysLength: false });
+      const other = await upstreamOfTest('# TYPE other gauge\nother 1\n');
+      const { port } = await filterOfTest(place, [`--upstream=broken=${upstream.url},other=${other}`]);
+      upstream.set(damage);
+      const headers = { 'X-Prometheus-Scrape-Timeout-Seconds': '2' };
+      const { status, body } = await scrapeOnce(place, port, { headers });
+      expect(status).toBe(200);
+      expect(body.toString()).not.toContain('sold_total');
+      const metrics = metricsOf(body.toString());
+      expect(metrics.sum('other', { upstream: 'other' })).toBe(1);
+      expect(metrics.sum('kcp_metrics_filter_upstream_up', { upstream: 'broken' })).toBe(0);
+    },
+  );
 
   describe.skipIf(isPrometheusSkipped)('for Prometheus', () => {
     it.each(Object.entries(ways))('is down, and none of it is ingested: %s', async (_way, flagsOf) => {
@@ -82,7 +94,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
       for (const damage of ['closed', 'reset'] as const) {
         upstream.set(damage);
         await expect.poll(isUp, settles).toBe(0);
-        expect(await prometheus.lastError()).toMatch(/EOF|INTERNAL_ERROR|reset/i);
+        expect(await prometheus.lastError()).toMatch(/EOF|reset|502 Bad Gateway/);
         expect(await prometheus.valueOf('scrape_samples_scraped')).toBe(0);
         expect(await prometheus.valueOf('count(sold_total)')).toBeUndefined();
         upstream.set('none');
@@ -153,7 +165,7 @@ describe('an upstream of 50 MB', () => {
         `50 MB ${way}, ${coding}: +${Math.round(mostMebibytes - before)} MiB, livez ${inWords(livez)}`,
       );
       expect(mostMebibytes - before).toBeLessThan(100);
-      expect(livez.p99).toBeLessThan(250);
+      expect(livez.p99).toBeLessThan(livezBoundMs);
     },
   );
 
@@ -168,7 +180,7 @@ describe('an upstream of 50 MB', () => {
       `50 MB merged: ${status}, +${Math.round(mostMebibytes - before)} MiB, livez ${inWords(livez)}`,
     );
     expect(mostMebibytes - before).toBeLessThan(200);
-    expect(livez.p99).toBeLessThan(250);
+    expect(livez.p99).toBeLessThan(livezBoundMs);
   });
 });
 
@@ -181,26 +193,25 @@ describe('an upstream that sends what was not asked for', () => {
     ['a line without an end', line, {}],
   ] as const;
   const filters = [
-    ['relabelling', (url: string) => ways.relabelled(url)],
-    ['merging', (url: string) => [`--upstream=a=${url}`]],
+    ['relabelled', ways.relabelled],
+    ['merged', (url: string) => [`--upstream=a=${url}`]],
   ] as const;
-  const cases = answers.flatMap((answer) => filters.map((filter) => [...answer, ...filter] as const));
-  it.each(cases)(
-    '%s: 502 of a %4$s filter, and little memory',
-    async (_what, body, headers, _which, flagsOf) => {
-      const place = await placeOfTest();
-      const upstream = await damagedUpstream({ body, saysLength: true, headers });
-      const filter = await filterOfTest(place, flagsOf(upstream.url));
-      const before = await residentMebibytes(place, filter);
-      const watched = watch(place, filter);
-      for (let scrape = 0; scrape < 3; scrape += 1) {
-        expect((await scrapeOnce(place, filter.port, { headers: accepted })).status).toBe(502);
-      }
-      const { mostMebibytes, livez } = await watched.end();
-      expect(mostMebibytes - before).toBeLessThan(60);
-      expect(livez.max).toBeLessThan(500);
-    },
+  const cases = answers.flatMap(([what, body, headers]) =>
+    filters.map(([how, flagsOf]) => ({ what, body, headers, how, flagsOf })),
   );
+  it.each(cases)('is a 502 for little memory: $what, $how', async ({ body, headers, flagsOf }) => {
+    const place = await placeOfTest();
+    const upstream = await damagedUpstream({ body, saysLength: true, headers });
+    const filter = await filterOfTest(place, flagsOf(upstream.url));
+    const before = await residentMebibytes(place, filter);
+    const watched = watch(place, filter);
+    for (let scrape = 0; scrape < 3; scrape += 1) {
+      expect((await scrapeOnce(place, filter.port, { headers: accepted })).status).toBe(502);
+    }
+    const { mostMebibytes, livez } = await watched.end();
+    expect(mostMebibytes - before).toBeLessThan(60);
+    expect(livez.p99).toBeLessThan(livezBoundMs);
+  });
 });
 
 /** As the filter itself says it, where its own metrics are served beside others'. */
@@ -215,25 +226,25 @@ interface Watch {
 
 /** Asks how it is, over and over. */
 function watch(place: ServingPlace, filter: FilterUnderTest): Watch {
-  let isOver = false;
+  const over = new AbortController();
   const times: number[] = [];
   const client = new RawClient({ port: filter.port });
   const asking = (async () => {
     let mostMebibytes = 0;
-    while (!isOver) {
+    do {
       for (let ask = 0; ask < 10; ask += 1) {
         const sentAt = performance.now();
         expect((await client.request('/livez')).status).toBe(200);
         times.push(performance.now() - sentAt);
       }
       mostMebibytes = Math.max(mostMebibytes, await residentMebibytes(place, filter));
-    }
+    } while (!over.signal.aborted);
     client.close();
     return mostMebibytes;
   })();
   return {
     async end() {
-      isOver = true;
+      over.abort();
       return { mostMebibytes: await asking, livez: percentiles(times) };
     },
   };

@@ -20,11 +20,18 @@ export interface FilterProcess {
   stop(): Promise<number | null>;
 }
 
-/** @param directory Where it writes. Its audit log is there as `audit.log`. */
+/** @param directory Where it writes. Its audit log is there as `audit.log`, unless the flags say otherwise. */
 export async function startFilter(directory: string, flags: readonly string[]): Promise<FilterProcess> {
   const files = { stdout: join(directory, 'filter.stdout'), stderr: join(directory, 'filter.stderr') };
   const [stdout, stderr] = [openSync(files.stdout, 'a'), openSync(files.stderr, 'a')];
-  const args = [bin, 'start', '--bind-address=127.0.0.1', '--secure-port=0', ...flags];
+  const args = [
+    bin,
+    'start',
+    '--bind-address=127.0.0.1',
+    '--secure-port=0',
+    ...auditFlags(directory, flags),
+    ...flags,
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', stdout, stderr] });
   closeSync(stdout);
   closeSync(stderr);
@@ -61,4 +68,11 @@ export async function startFilter(directory: string, flags: readonly string[]): 
       return code;
     },
   };
+}
+
+/** Rotated often, and everything is kept. */
+function auditFlags(directory: string, flags: readonly string[]): readonly string[] {
+  if (flags.some((flag) => flag.startsWith('--audit-log-path'))) return [];
+  const file = join(directory, 'audit.log');
+  return [`--audit-log-path=${file}`, '--audit-log-maxsize=5', '--audit-log-maxbackup=0'];
 }

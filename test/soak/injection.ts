@@ -45,14 +45,14 @@ const injections: Readonly<Record<string, Injection>> = {
       };
     },
   },
-  /** The filter stands still for a fifth of each second. */
+  /** The filter stands still for more than half of each second. */
   latency: {
     ...nothing,
     start({ pid }) {
       let resumed: NodeJS.Timeout | undefined;
       const timer = setInterval(() => {
         process.kill(pid, 'SIGSTOP');
-        resumed = setTimeout(() => process.kill(pid, 'SIGCONT'), 200);
+        resumed = setTimeout(() => process.kill(pid, 'SIGCONT'), 600);
       }, 1_000);
       return () => {
         clearInterval(timer);

@@ -131,9 +131,6 @@ export async function startSetting(secrets: Secrets): Promise<Setting> {
       '--component-slis',
       // Four kinds of renderings are asked for at the same time, and slow readers keep theirs for seconds.
       '--max-scrapes-in-flight=12',
-      `--audit-log-path=${join(directory.path, 'audit.log')}`,
-      '--audit-log-maxsize=5',
-      '--audit-log-maxbackup=0',
       '--log-level=debug',
     ],
     async stop() {

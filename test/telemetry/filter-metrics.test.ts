@@ -123,6 +123,12 @@ describe('what the filter tells of itself', () => {
       },
     ],
     [
+      'kcp_metrics_filter_forbidden_requests_total 1',
+      (metrics) => {
+        metrics.forbidden();
+      },
+    ],
+    [
       'kcp_metrics_filter_limited_requests_total{by="identity"} 1',
       (metrics) => {
         metrics.limitedRequest('identity');
@@ -168,6 +174,7 @@ describe('what the filter tells of itself', () => {
 
   it('shows at first nothing but what has no labels: those are words that have happened', async () => {
     expect((await linesAfter()).toSorted()).toEqual([
+      'kcp_metrics_filter_forbidden_requests_total 0',
       'kcp_metrics_filter_maintenance 0',
       'kcp_metrics_filter_maintenance_refused_scrapes_total 0',
       'kcp_metrics_filter_refused_connections_total 0',
@@ -189,6 +196,7 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_dropped_series_total',
       'kcp_metrics_filter_file_reloads_total',
       'kcp_metrics_filter_filtered_scrapes_total',
+      'kcp_metrics_filter_forbidden_requests_total',
       'kcp_metrics_filter_key_downloads_total',
       'kcp_metrics_filter_left_out_metrics_total',
       'kcp_metrics_filter_limited_requests_total',
@@ -206,7 +214,7 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_stalled_clients_total',
     ]);
     expect(metrics.filter(({ help }) => help === '')).toEqual([]);
-    expect(await seriesOf(registry)).toHaveLength(7);
+    expect(await seriesOf(registry)).toHaveLength(8);
   });
 
   it('stands in a registry once', () => {

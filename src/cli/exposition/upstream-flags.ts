@@ -4,7 +4,11 @@ import { mergedExposition } from '../../exposition/merging/merged-exposition.js'
 import { labelNameFault } from '../../exposition/relabelling/label-name.js';
 import type { NoTenantError } from '../../exposition/tenant-error.js';
 import type { UpstreamError } from '../../exposition/upstream-error.js';
-import { upstreamExposition, type UpstreamExposition } from '../../exposition/upstream.js';
+import {
+  upstreamExposition,
+  type UpstreamExposition,
+  type UpstreamExpositionOptions,
+} from '../../exposition/upstream.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import { UsageError } from '../usage-error.js';
@@ -83,7 +87,10 @@ export async function expositionOf(
   const identityHeaders = identityHeadersOf(values, urls, showsCertificate);
   const tenantHeaders = tenantHeadersOf(values, { urls, identityHeaders, showsCertificate });
   const opened: UpstreamExposition[] = [];
-  const open = (url: string, onFailure: (error: UpstreamError) => void): Exposition => {
+  const open = (
+    url: string,
+    { onFailure, answeringMs }: Pick<UpstreamExpositionOptions, 'onFailure' | 'answeringMs'>,
+  ): Exposition => {
     const exposition = upstreamExposition({
       url,
       get ca() {
@@ -95,7 +102,8 @@ export async function expositionOf(
       serverName: tls.serverName,
       ...(identityHeaders === undefined ? {} : { identityHeaders }),
       ...(tenantHeaders === undefined ? {} : { tenantHeaders }),
-      onFailure,
+      ...(answeringMs === undefined ? {} : { answeringMs }),
+      ...(onFailure === undefined ? {} : { onFailure }),
     });
     opened.push(exposition);
     return exposition;
@@ -104,8 +112,10 @@ export async function expositionOf(
     tenantHeaders === undefined ? exposition : refusalsTold(exposition, events.onNoTenant);
   const passedOn = (path: string, url: string): Exposition =>
     told(
-      open(url, (error) => {
-        events.onFailure(path, error);
+      open(url, {
+        onFailure: (error) => {
+          events.onFailure(path, error);
+        },
       }),
     );
   const others = new Map([...paths].map(([path, url]) => [path, passedOn(path, url)]));
@@ -121,8 +131,8 @@ export async function expositionOf(
     case 'merged': {
       const members = [...upstreams.urls].map(([name, url]) => ({
         name,
-        // The merging exposition tells of it.
-        exposition: open(url, () => undefined),
+        // The merging exposition tells of failures, and leaves of the timeout what it needs.
+        exposition: open(url, { answeringMs: 0 }),
         ...(label === '' ? {} : { labels: { [label]: name } }),
       }));
       const { onMemberFailure: onFailure, onLeftOut } = events;

@@ -84,6 +84,15 @@ function callerAlerts(jobs: string): readonly Alert[] {
         'A scraper has the wrong credentials, or expired ones, or somebody tries some out; the log says which method had what against them.',
     },
     {
+      alert: 'KcpMetricsFilterRequestsForbidden',
+      expr: `increase(${prefix}_forbidden_requests_total[10m]) > 10`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} has answered {{ $value | humanize }} requests with 403 in ten minutes.`,
+      description:
+        'Somebody known asks for what nobody granted him: a scraper whose ClusterRoleBinding is missing, or lacks the annotation internal.kcp.io/replicate. The audit log says who.',
+    },
+    {
       alert: 'KcpMetricsFilterHeadersSpoofed',
       expr: `increase(${prefix}_spoofed_headers_total[10m]) > 0`,
       severity: 'warning',

@@ -8,7 +8,10 @@ interface Kept {
   readonly timer: NodeJS.Timeout;
 }
 
-/** Finished renderings, to be served again for a while; the oldest go first where there are too many bytes. */
+/** A scraper may ask in as many ways as he likes; keys cost memory, too, and so do bodies without a byte. */
+const maxRenderings = 1024;
+
+/** Finished renderings, to be served again for a while; the oldest go first where there are too many, or too many bytes. */
 export class KeptRenderings {
   readonly #freshnessMs: number;
   readonly #maxBytes: number;
@@ -24,6 +27,10 @@ export class KeptRenderings {
     return this.#bytes;
   }
 
+  get count(): number {
+    return this.#kept.size;
+  }
+
   /** With a body of its own. */
   get(key: string): RenderedExposition | undefined {
     const kept = this.#kept.get(key);
@@ -37,14 +44,14 @@ export class KeptRenderings {
     const bytes = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (bytes > this.#maxBytes || this.#freshnessMs === 0) return;
     for (const [oldest] of this.#kept) {
-      if (this.#bytes + bytes <= this.#maxBytes) break;
+      if (this.#bytes + bytes <= this.#maxBytes && this.#kept.size < maxRenderings) break;
       this.#forget(oldest);
     }
     const timer = setTimeout(() => {
       this.#forget(key);
     }, this.#freshnessMs);
     timer.unref();
-    this.#kept.set(key, { rendered, chunks, bytes, timer });
+    this.#kept.set(key, { ...keepable(rendered, chunks), bytes, timer });
     this.#bytes += bytes;
   }
 
@@ -55,6 +62,21 @@ export class KeptRenderings {
     this.#kept.delete(key);
     this.#bytes -= kept.bytes;
   }
+}
+
+/** With bytes that hold no more memory than they are: a compressor hands out short pieces of long buffers. */
+function keepable(
+  rendered: RenderedExposition,
+  chunks: readonly Uint8Array[],
+): Pick<Kept, 'rendered' | 'chunks'> {
+  const alone = chunks.map((chunk) =>
+    2 * chunk.byteLength < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk,
+  );
+  const [body] = alone;
+  return {
+    rendered: isStreamed(rendered) || body === undefined ? rendered : { ...rendered, body },
+    chunks: alone,
+  };
 }
 
 async function* bodyOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, undefined> {

@@ -1,4 +1,4 @@
-import type { Exposition, RenderedExposition, StreamedExposition } from '../exposition.js';
+import type { Exposition, StreamedExposition } from '../exposition.js';
 import { BodySource } from './body-source.js';
 import { isStreamed } from './rendered-body.js';
 import type { LeavePlace, RenderingPlaces } from './rendering-limit.js';
@@ -18,17 +18,16 @@ export function limitedExposition(exposition: Exposition, places: RenderingPlace
       const entering = places.enter();
       const leave = entering instanceof Promise ? await entering : entering;
       if (leave === undefined) throw new TooManyScrapesError(places.max);
-      let rendered: RenderedExposition;
       try {
         request.signal?.throwIfAborted();
-        rendered = await exposition.render(request);
+        const rendered = await exposition.render(request);
+        if (isStreamed(rendered)) return { ...rendered, body: untilRead(rendered.body, leave) };
+        leave();
+        return rendered;
       } catch (error) {
         leave();
         throw error;
       }
-      if (isStreamed(rendered)) return { ...rendered, body: untilRead(rendered.body, leave) };
-      leave();
-      return rendered;
     },
   };
 }

@@ -34,16 +34,16 @@ export class SharedRendering {
   /** Begins; `render` must not throw. Join at once: nobody else keeps it going. */
   constructor(render: (signal: AbortSignal) => Promise<RenderedExposition>, options: SharedRenderingOptions) {
     this.#options = options;
-    render(this.#abort.signal).then(
-      (rendered) => {
+    render(this.#abort.signal)
+      .then((rendered) => {
         this.#begun(rendered);
-      },
-      (error: unknown) => {
+      })
+      // Also where what was rendered is no exposition.
+      .catch((error: unknown) => {
         if (this.#isOver) return;
         this.#over();
         for (const { reject } of this.#membersLeaving()) reject(error);
-      },
-    );
+      });
   }
 
   get isJoinable(): boolean {

@@ -47,6 +47,7 @@ async function guard(
     const exposition = upstreamExposition({
       url: `https://127.0.0.1:${port}/metrics`,
       ca: authority.certificatePem,
+      answeringMs: 0,
     });
     opened.push(exposition);
     return { name, exposition, labels: { upstream: name } };
