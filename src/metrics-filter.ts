@@ -53,7 +53,7 @@ export interface MetricsFilterOptions {
   readonly scopedEndpoint?: Middleware;
   /** Told of every decided or rejected request, when its answer is out. */
   readonly onAuditEvent?: AuditSink;
-  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 30,000. */
+  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 10,000. */
   readonly scrapeWriteTimeoutMs?: number;
   /** Where the filter counts what it does: `new FilterMetrics(registry)`. Default: nowhere. */
   readonly telemetry?: FilterMetrics;

@@ -28,10 +28,13 @@ export function pumpBody(body: AsyncIterable<Uint8Array>, response: ServerRespon
       response.destroy();
       reject(error instanceof Error ? error : new Error('the body failed'));
       // One that waits for its source ends when that does: the scrape's signal has fired.
-      if (!isRead) Promise.resolve(chunks.return?.()).catch(() => undefined);
+      if (!isRead) close().catch(() => undefined);
     };
+    // What throws where it should reject must not throw into an event of the response: nobody would catch it.
+    const next = async (): Promise<IteratorResult<Uint8Array, unknown>> => await chunks.next();
+    const close = async (): Promise<unknown> => await chunks.return?.();
     const take = (): void => {
-      chunks.next().then(write, (error: unknown) => {
+      next().then(write, (error: unknown) => {
         isRead = true;
         fail(error);
       });

@@ -20,7 +20,7 @@ export interface ServeExpositionOptions {
   readonly defaultPath?: string;
   /** Told of every scrape served or failed, with the seconds it took. */
   readonly onScrape?: (result: 'success' | 'failure', seconds: number) => void;
-  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 30,000. */
+  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 10,000. */
   readonly writeTimeoutMs?: number;
   /** Told of each client that was cut since it took nothing. */
   readonly onStalledClient?: () => void;
@@ -36,7 +36,7 @@ export function serveExposition({
   expositions,
   defaultPath = '/metrics',
   onScrape = () => undefined,
-  writeTimeoutMs = 30_000,
+  writeTimeoutMs = 10_000,
   onStalledClient = () => undefined,
 }: ServeExpositionOptions): Middleware {
   const deadline = new WriteDeadline(writeTimeoutMs, () => {

@@ -55,6 +55,8 @@ async function bare(registry, { certificate, privateKey }) {
     response.setHeader('Content-Type', registry.contentType);
     response.end(await registry.metrics());
   });
+  // As the filter has it: Node's 5 s may be shorter than this server stands still.
+  server.keepAliveTimeout = 75_000;
   await new Promise((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });

@@ -8,6 +8,7 @@ import { connectionsSection } from './connections.mjs';
 import { decisionsSection } from './decisions.mjs';
 import { expositionSection } from './exposition.mjs';
 import { identitiesSection } from './identities.mjs';
+import { livezSection } from './livez.mjs';
 import { memorySection } from './memory.mjs';
 import { mergingSection } from './merging.mjs';
 import { pathsSection } from './paths.mjs';
@@ -16,6 +17,7 @@ import { printSection, printSummary } from './report.mjs';
 import { syncSection } from './sync.mjs';
 import { throughputSection } from './throughput.mjs';
 import { upstreamSection } from './upstream.mjs';
+import { workersSection } from './workers.mjs';
 
 // Memory first: what comes later leaves garbage of its own.
 const sections = {
@@ -27,10 +29,12 @@ const sections = {
   identities: identitiesSection,
   sync: syncSection,
   exposition: expositionSection,
+  livez: livezSection,
   relabelling: relabellingSection,
   merging: mergingSection,
   throughput: throughputSection,
   upstream: upstreamSection,
+  workers: workersSection,
   audit: auditSection,
   connections: connectionsSection,
 };

@@ -29,7 +29,9 @@ export async function workersSection() {
     const [{ port }] = await once(application, 'message');
     const { flags, credentials } = await preparedGuard(directory, `http://127.0.0.1:${port}/metrics`);
     for (const count of counts) {
-      servers[count] = spawn(process.execPath, [bin, 'start', `--workers=${count}`, ...flags]);
+      servers[count] = spawn(process.execPath, [bin, 'start', `--workers=${count}`, ...flags], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
     }
     const clients = {};
     for (const count of counts) {
@@ -120,9 +122,9 @@ function portOf(server) {
 
 async function stopped(server) {
   if (server.exitCode !== null || server.signalCode !== null) return;
-  const closed = once(server, 'close');
+  const exited = once(server, 'exit');
   server.kill();
-  await closed;
+  await exited;
 }
 
 function place(path) {

@@ -158,7 +158,8 @@ const variants: readonly Variant[] = [
 ];
 
 describe.skipIf(isPrometheusSkipped)('Prometheus ingests without a complaint', () => {
-  it.each(variants)('$served', { timeout: 120_000 }, async ({ format, coding = 'gzip', serve }) => {
+  const cases = variants.map((variant) => [variant.served, variant] as const);
+  it.each(cases)('%s', { timeout: 120_000 }, async (_served, { format, coding = 'gzip', serve }) => {
     const place = await placeOfTest();
     const { port, sums, mayHave = () => false, remarks } = await serve(place);
     const headers = { Accept: accept, 'Accept-Encoding': 'gzip' };

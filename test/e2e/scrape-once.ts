@@ -16,7 +16,7 @@ export interface ScrapeOnceOptions {
   readonly path?: string;
 }
 
-/** One scrape on a connection of its own. Rejects where the transfer breaks off. */
+/** One scrape on a connection of its own. Rejects where the transfer breaks off, or takes over 30 s. */
 export async function scrapeOnce(
   { token, certificateAuthority }: ServingPlace,
   port: number,
@@ -28,6 +28,7 @@ export async function scrapeOnce(
     path,
     ca: certificateAuthority,
     agent: false,
+    signal: AbortSignal.timeout(30_000),
     headers: { Authorization: `Bearer ${token}`, ...headers },
   });
   asked.end();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Exposition, ScrapeRequest, StreamedExposition } from '../../src/exposition/exposition.js';
 import type { MetricsFilterOptions } from '../../src/metrics-filter.js';
 import {
@@ -230,4 +230,36 @@ describe('what an exposition is told of a scrape', () => {
     await scrape(server);
     expect(told).toEqual({ accept: '', acceptEncoding: '', timeoutSeconds: undefined });
   });
+
+  it.each(['next', 'return'] as const)(
+    'breaks off alone where its %s throws in an event of the response',
+    async (method) => {
+      let count = 0;
+      const thrown = vi.fn(() => {
+        throw new Error('thrown and not rejected');
+      });
+      const body: AsyncIterableIterator<Uint8Array> = {
+        [Symbol.asyncIterator]: () => body,
+        next: () => {
+          count += 1;
+          return method === 'next' && count > 2
+            ? thrown()
+            : Promise.resolve({ done: false, value: Buffer.alloc(4 * 1024 * 1024) });
+        },
+        return: () => (method === 'return' ? thrown() : Promise.resolve({ done: true, value: undefined })),
+      };
+      const server = await serve(() => ({ contentType, body }));
+      const answer = await beginScrape(server);
+      if (method === 'return') answer.destroy();
+      else answer.resume();
+      await vi.waitFor(() => {
+        expect(thrown).toHaveBeenCalled();
+      });
+      await expect.poll(() => answer.closed).toBe(true);
+      count = 0;
+      const another = await beginScrape(server);
+      expect(another.statusCode).toBe(200);
+      another.destroy();
+    },
+  );
 });

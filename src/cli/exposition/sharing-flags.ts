@@ -11,7 +11,7 @@ const maxScrapesInFlight: Flag = {
   value: 'count',
   default: '3',
   description:
-    'expositions that are rendered at once; scrapes that share one count as one, any beyond it are answered 503; 0: no bound',
+    'expositions that are rendered at once; scrapes that share one count as one, any beyond it wait for a second and are answered 503 then; 0: no bound',
 };
 const scrapeFreshness: Flag = {
   name: '--scrape-freshness',
@@ -23,9 +23,12 @@ const scrapeFreshness: Flag = {
 const scrapeWriteTimeout: Flag = {
   name: '--scrape-write-timeout',
   value: 'duration',
-  default: '30s',
+  default: '10s',
   description: 'how long a client may take nothing of an exposition that is being sent before it is cut',
 };
+
+/** How long a scrape waits for its place among the renderings: those of other paths or formats are soon over (ms). */
+export const placeWaitMs = 1000;
 
 /** What concurrent scrapes may cost. */
 export const sharingFlags: readonly Flag[] = [maxScrapesInFlight, scrapeFreshness, scrapeWriteTimeout];
@@ -50,7 +53,12 @@ export function sharingOf(
   values: FlagValues,
   { onScrape, onRefused, onChange }: SharingEvents,
   perUser: boolean,
-  places: RenderingPlaces = new RenderingLimit({ max: maxScrapesInFlightOf(values), onRefused, onChange }),
+  places: RenderingPlaces = new RenderingLimit({
+    max: maxScrapesInFlightOf(values),
+    waitMs: placeWaitMs,
+    onRefused,
+    onChange,
+  }),
 ): (exposition: Exposition) => Exposition {
   const freshnessMs = durationOf(values, scrapeFreshness, 0);
   return (exposition) =>

@@ -10,7 +10,7 @@ import { WorkerMetrics } from '../../telemetry/worker-metrics.js';
 import type { Terminal } from '../command.js';
 import { readFlags } from '../doctor/flag-faults.js';
 import { registriesOf } from '../exposition/registries-flags.js';
-import { maxScrapesInFlightOf } from '../exposition/sharing-flags.js';
+import { maxScrapesInFlightOf, placeWaitMs } from '../exposition/sharing-flags.js';
 import { servesSlis } from '../exposition/slis-flags.js';
 import type { FlagValues } from '../flags.js';
 import { HeldBackLogger } from '../held-back-logger.js';
@@ -57,6 +57,7 @@ export async function serveWithWorkers(
   collectDefaultMetrics({ register: registry });
   const limit = new RenderingLimit({
     max: maxScrapesInFlightOf(values),
+    waitMs: placeWaitMs,
     onRefused: () => {
       telemetry.refusedScrape();
     },

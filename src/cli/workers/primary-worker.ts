@@ -20,6 +20,7 @@ export interface PrimaryState {
 export type Listening = WorkerMessage & { readonly kind: 'listening' };
 export type BeginWith = Pick<PrimaryMessage & { readonly kind: 'begin' }, 'selfSigned' | 'port'>;
 
+/** Neither code nor signal: there was no process. */
 export interface Ended {
   readonly code: number | null;
   readonly signal: string | null;
@@ -64,9 +65,16 @@ export class PrimaryWorker {
       });
     });
     this.ended = new Promise((resolve) => {
-      this.#worker.once('exit', (code: number | null, signal: string | null) => {
+      const end = (ended: Ended): void => {
         this.#close();
-        resolve({ code, signal });
+        resolve(ended);
+      };
+      this.#worker.once('exit', (code: number | null, signal: string | null) => {
+        end({ code, signal });
+      });
+      // One that is there has an exit, too, such as when it ends while a connection is handed to it.
+      this.#worker.on('error', () => {
+        if (this.pid === undefined) end({ code: null, signal: null });
       });
     });
   }
@@ -94,7 +102,9 @@ export class PrimaryWorker {
   }
 
   #receive(message: WorkerMessage, beginWith: BeginWith): void {
-    const { policy, broadcast, limit } = this.#state;
+    // It has ended, or is about to: what it takes now nobody would give back.
+    if (this.#outbox.isClosed) return;
+    const { policy, broadcast } = this.#state;
     switch (message.kind) {
       case 'started':
         this.send({
@@ -118,12 +128,9 @@ export class PrimaryWorker {
       case 'scrape-abandoned':
         this.#scrapes.abandon(message.scrape);
         break;
-      case 'enter': {
-        const leave = this.#places.size < maxPlaces ? limit.enter() : undefined;
-        if (leave !== undefined) this.#places.set(message.place, leave);
-        this.send({ kind: 'place', place: message.place, isGranted: leave !== undefined });
+      case 'enter':
+        void this.#enter(message.place);
         break;
-      }
       case 'leave':
         this.#places.get(message.place)?.();
         this.#places.delete(message.place);
@@ -131,6 +138,16 @@ export class PrimaryWorker {
       case 'listening':
         break;
     }
+  }
+
+  async #enter(place: number): Promise<void> {
+    const leave = this.#places.size < maxPlaces ? await this.#state.limit.enter() : undefined;
+    if (this.#outbox.isClosed) {
+      leave?.();
+      return;
+    }
+    if (leave !== undefined) this.#places.set(place, leave);
+    this.send({ kind: 'place', place, isGranted: leave !== undefined });
   }
 
   #close(): void {

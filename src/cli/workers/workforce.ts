@@ -51,6 +51,8 @@ export class Workforce {
     const first = await Promise.race([worker.listening, worker.ended]);
     if (!('url' in first)) throw new WorkerStartError(first);
     this.#first = first;
+    // Stopped meanwhile: nobody would ask others to end.
+    if (this.#stop.signal.aborted) return first;
     this.#places.push(this.#keep(worker));
     const others = Array.from({ length: count - 1 }, () => this.#fork());
     this.#places.push(...others.map((other) => this.#keep(other)));
@@ -86,27 +88,38 @@ export class Workforce {
   /** Starts another in the place of each that ends. */
   async #keep(first: PrimaryWorker): Promise<void> {
     const { signal } = this.#stop;
-    let worker = first;
+    let worker: PrimaryWorker | undefined = first;
     let pauseMs = firstPauseMs;
     for (;;) {
       const startedAt = performance.now();
-      const ended = await worker.ended;
+      const ended = (await worker?.ended) ?? { code: null, signal: null };
       if (signal.aborted) return;
       if (performance.now() - startedAt > settledMs) pauseMs = firstPauseMs;
       this.#logger.error(
-        { worker: worker.pid, pauseMs },
+        { worker: worker?.pid, pauseMs },
         `a worker ended, ${describe(ended)}; it is replaced`,
       );
       await pause(pauseMs, undefined, { signal }).catch(() => undefined);
       // Stopped meanwhile, which the compiler takes for impossible.
       if (this.#stop.signal.aborted) return;
       pauseMs = Math.min(maxPauseMs, 2 * pauseMs);
-      worker = this.#fork();
+      worker = this.#forkAgain();
+    }
+  }
+
+  /** Undefined where the system has no process to give now. */
+  #forkAgain(): PrimaryWorker | undefined {
+    try {
+      const worker = this.#fork();
       this.#metrics.restarted();
+      return worker;
+    } catch {
+      return undefined;
     }
   }
 }
 
 function describe({ code, signal }: Ended): string {
+  if (code === null && signal === null) return 'since its process could not be started';
   return signal === null ? `with exit code ${code ?? 'unknown'}` : `by ${signal}`;
 }

@@ -1,19 +1,20 @@
 import { once } from 'node:events';
 import type { Transform } from 'node:stream';
+import { BodySource } from '../sharing/body-source.js';
 
 /**
  * A body as it comes out of a compressor, made no faster than it is taken. Where the body fails, this one does; where
  * this one is abandoned, the compressor's memory is freed and the body is closed at once, even while it is waited for.
  */
 export class CompressedBody implements AsyncIterableIterator<Uint8Array> {
-  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #source: BodySource;
   readonly #open: () => Transform;
   #opened: { readonly compressor: Transform; readonly chunks: AsyncIterator<Buffer> } | undefined;
   #isClosed = false;
 
   /** @param open makes the compressor, at the first read: nothing is held for a body that nobody reads. */
   constructor(body: AsyncIterable<Uint8Array>, open: () => Transform) {
-    this.#source = body[Symbol.asyncIterator]();
+    this.#source = new BodySource(body);
     this.#open = open;
   }
 
@@ -41,7 +42,7 @@ export class CompressedBody implements AsyncIterableIterator<Uint8Array> {
     if (!this.#isClosed) {
       this.#isClosed = true;
       this.#opened?.compressor.destroy();
-      await this.#source.return?.();
+      await this.#source.close();
     }
     return { done: true, value: undefined };
   }

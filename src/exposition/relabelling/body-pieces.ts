@@ -1,4 +1,5 @@
 import type { RenderedExposition } from '../exposition.js';
+import { BodySource } from '../sharing/body-source.js';
 
 const maxTextLength = 64 * 1024;
 
@@ -21,7 +22,5 @@ function* utf8Pieces(text: string): Generator<Uint8Array, void, undefined> {
 
 /** Ends a body that nobody will read. */
 export async function abandonBody({ body }: RenderedExposition): Promise<void> {
-  if (typeof body === 'object' && Symbol.asyncIterator in body) {
-    await body[Symbol.asyncIterator]().return?.();
-  }
+  if (typeof body === 'object' && Symbol.asyncIterator in body) await new BodySource(body).close();
 }

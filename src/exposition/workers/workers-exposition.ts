@@ -109,7 +109,8 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
     const asked = [...followed].filter(([worker]) => worker.isHere);
     await Promise.all(
       asked.map(async ([worker, channel]) => {
-        const cause = await inTime(worker.ask(waitMs), waitMs);
+        // As long for everybody: a scraper in a hurry must not leave gaps in what others get of the same question.
+        const cause = await inTime(worker.ask(timeoutMs), waitMs);
         if (cause === 'reported') return;
         const served = worker.report === undefined ? 'left-out' : 'last-known';
         report({ kind: 'worker', worker: channel, cause, served });

@@ -54,7 +54,7 @@ describe('the flags that bound what concurrent scrapes cost', () => {
     expect(sources[0].renderings).toHaveLength(renderings);
   });
 
-  it('give a client half a minute to take something', () => {
-    expect(scrapeWriteTimeoutOf({})).toBe(30_000);
+  it('give a client ten seconds to take something', () => {
+    expect(scrapeWriteTimeoutOf({})).toBe(10_000);
   });
 });

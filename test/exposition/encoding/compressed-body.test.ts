@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Transform } from 'node:stream';
+import { Readable, type Transform } from 'node:stream';
 import { createGzip, gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -160,5 +160,17 @@ describe('a compressed body', () => {
     });
     await expect(body.next()).rejects.toThrow('out of memory');
     expect(noise.closed).toBe(1);
+  });
+
+  it.each([
+    ['before it is read', 0],
+    ['while its stream is waited for', 1],
+  ])('closes a stream at once where it is abandoned %s', async (_when, reads) => {
+    const stream = new Readable({ read: () => undefined });
+    const body = new CompressedBody(stream, compressors().open);
+    const reading = Array.from({ length: reads }, () => body.next());
+    await body.return();
+    expect(stream.destroyed).toBe(true);
+    await expect(Promise.all(reading)).resolves.toMatchObject(reading.map(() => ({ done: true })));
   });
 });

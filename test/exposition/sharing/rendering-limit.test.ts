@@ -125,6 +125,38 @@ describe('a bound of renderings', () => {
     );
   });
 
+  it('may be waited at: who came first is next, and who waits too long is refused', async () => {
+    const told: (number | 'refused')[] = [];
+    const limit = new RenderingLimit({
+      max: 1,
+      waitMs: 20,
+      onChange: (underWay) => told.push(underWay),
+      onRefused: () => told.push('refused'),
+    });
+    const first = await limit.enter();
+    const [second, third] = [limit.enter(), limit.enter()];
+    first?.();
+    first?.();
+    expect(limit.underWay).toBe(1);
+    const leaveSecond = await second;
+    await expect(third).resolves.toBeUndefined();
+    leaveSecond?.();
+    expect([limit.underWay, told]).toEqual([0, [1, 0, 1, 'refused', 0]]);
+  });
+
+  it('is waited at by a hundred at most', async () => {
+    const limit = new RenderingLimit({ max: 1, waitMs: 10 });
+    const places = Array.from({ length: 103 }, () => limit.enter());
+    expect(places.filter((place) => place === undefined)).toHaveLength(2);
+    expect((await Promise.all(places)).filter((place) => place !== undefined)).toHaveLength(1);
+  });
+
+  it.each([-1, NaN, 60_001])('is not waited at for %j ms', (waitMs) => {
+    expect(() => new RenderingLimit({ waitMs })).toThrow(
+      expect.objectContaining({ code: 'ERR_SHARING_OPTION' }),
+    );
+  });
+
   it('may be kept by somebody who has to be asked; a place that comes too late is given back', async () => {
     let places = 0;
     const leaving = new AbortController();

@@ -227,6 +227,19 @@ describe('a worker that does not answer', () => {
     expect(causes).toEqual(['timeout, left-out']);
   });
 
+  it('leaves no gaps in what others get who ask at the same time and wait longer', async () => {
+    const registry = new Registry();
+    let collect: () => void = () => undefined;
+    const collected = new Promise<void>((resolve) => (collect = resolve));
+    new Counter({ name: 'slow', help: 'h', registers: [registry], collect: () => collected }).inc(7);
+    const exposition = await openExposition({ workers: [workers.worker([registry])] });
+    const hurried = exposition.render({ accept: '', timeoutSeconds: 0.01 });
+    const patient = textOf(exposition);
+    await hurried;
+    collect();
+    expect(await patient).toContain('\nslow 7\n');
+  });
+
   it('and has never said that it reports is not waited for', async () => {
     const { port1 } = workers.pair();
     const exposition = workersExposition({
