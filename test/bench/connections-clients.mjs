@@ -1,5 +1,6 @@
 // Forked by connections.mjs: thousands of connections, from many addresses, that want little or nothing.
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from 'node:tls';
 
 const openedAtOnce = 50;
@@ -7,6 +8,9 @@ const addresses = 50;
 const byteEveryMs = 1000;
 /** The server cuts them after 10 s; they go before, each at a time of its own, and come back (ms). */
 const slowLife = { least: 3000, most: 9000 };
+
+/** One that was cut comes back after this (ms). */
+const returnMs = 1000;
 
 const open = { idle: 0, slow: 0 };
 let session;

@@ -4,6 +4,9 @@ import { Agent, get } from 'node:https';
 
 const figures = { scrapes: 0, refused: 0, bytes: 0 };
 
+// Also where whoever forked it was killed.
+process.once('disconnect', () => process.exit());
+
 /** `headers`: of each scraper his own. */
 process.once('message', async ({ port, headers }) => {
   const scrapers = headers.map((own) => scraper(port, own));

@@ -19,6 +19,9 @@ const ways = {
   'prom-client': bare,
 };
 
+// Also where whoever forked it was killed.
+process.once('disconnect', () => process.exit());
+
 process.once('message', async ({ way, ...setup }) => {
   process.send({ port: await ways[way](largeRegistry(), setup) });
 });
