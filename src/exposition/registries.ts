@@ -10,6 +10,7 @@ import { defaultLabelsOf } from './registries/registry-metrics.js';
 import { hasDuplicates } from './registries/series-claims.js';
 import { wholeOrStreamed } from './registries/whole-or-streamed.js';
 import { writeFamilies } from './registries/write-families.js';
+import { tell } from './tell.js';
 
 export { MetricConflictError, RegistriesError };
 
@@ -65,7 +66,7 @@ export function registriesExposition(options: RegistriesExpositionOptions): Expo
   const negotiate = ({ accept }: ScrapeRequest): NegotiatedFormat =>
     negotiateFormat(accept, options.openMetrics ?? registries.some(isOpenMetrics));
   const report = (failure: CollectorFailure): void => {
-    tell(failure, onFailure);
+    tell('registriesExposition', () => onFailure?.(failure));
   };
   const onContradiction = (metric: string, cause: MetricConflictError['conflict']): void => {
     report({ metric, cause });
@@ -144,15 +145,5 @@ function check({ registries, onConflict, collectorTimeoutMs: timeoutMs }: Regist
   }
   if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
     throw new RegistriesError('collectorTimeoutMs: pass a positive number of milliseconds');
-  }
-}
-
-/** Whoever listens cannot make a scrape fail. */
-function tell(failure: CollectorFailure, onFailure: RegistriesExpositionOptions['onFailure']): void {
-  try {
-    onFailure?.(failure);
-  } catch (error) {
-    const what = error instanceof Error ? error.name : typeof error;
-    process.emitWarning(`onFailure of registriesExposition failed with ${what}`);
   }
 }

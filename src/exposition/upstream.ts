@@ -8,6 +8,7 @@ import { upstreamHeaders } from './upstream-headers.js';
 import { identityFieldNames, identityWriter, type IdentityHeaders } from './upstream-identity.js';
 import { tenantWriter, type TenantHeader } from './upstream-tenant.js';
 import { parseUpstreamUrl } from './upstream-url.js';
+import { tell } from './tell.js';
 
 /** The members about TLS are read at each scrape: a getter may follow a file. */
 export interface UpstreamExpositionOptions extends UpstreamTls {
@@ -61,7 +62,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
   const client = new UpstreamClient(url, options);
   let lastContentType = textFormat;
   const failure = (error: UpstreamError): UpstreamError => {
-    tell(() => {
+    tell('upstreamExposition', () => {
       onFailure(error);
     });
     return error;
@@ -117,15 +118,4 @@ function waitingMs(scraperMs: number, answeringMs: number): number {
 function upstreamError(error: unknown): UpstreamError {
   if (!(error instanceof ApiConnectionError)) return new UpstreamError('the upstream failed');
   return new UpstreamError(error.message, error.causeCode === 'ETIMEDOUT' ? 504 : 502);
-}
-
-/** Whoever listens cannot make a scrape fail. */
-function tell(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    process.emitWarning(
-      `a callback of the upstream failed with ${error instanceof Error ? error.name : typeof error}`,
-    );
-  }
 }

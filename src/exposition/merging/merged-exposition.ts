@@ -9,6 +9,7 @@ import { mergedBody } from './merged-body.js';
 import { MergedFamilies } from './merged-families.js';
 import { checkMergingOptions, type MergedExpositionOptions } from './merging-options.js';
 import { scrapeMember, type MemberScrape } from './scrape-member.js';
+import { tell } from '../tell.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 /** Work in one go (ms). */
@@ -31,7 +32,7 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
   const { members, timeoutMs = 10_000, maxHeldBytes = 64 * 1024 * 1024 } = options;
   const { onFailure = () => undefined, onLeftOut = () => undefined } = options;
   const leftOut = (what: LeftOut): void => {
-    tell(() => {
+    tell('mergedExposition', () => {
       onLeftOut(what);
     });
   };
@@ -42,7 +43,7 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
       const scrapes = await Promise.all(members.map((member) => scrapeMember(member, request, bounds)));
       for (const { result } of scrapes) {
         if (result instanceof HeldExposition) continue;
-        tell(() => {
+        tell('mergedExposition', () => {
           onFailure(result);
         });
       }
@@ -87,15 +88,4 @@ function requireOne(scrapes: readonly MemberScrape[]): void {
 function readingMs({ timeoutSeconds = Infinity }: ScrapeRequest): number {
   const scraperMs = timeoutSeconds * 1000;
   return Math.max(scraperMs - sendingMs, scraperMs / 2);
-}
-
-/** Whoever listens cannot make a scrape fail. */
-function tell(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    process.emitWarning(
-      `a callback of mergedExposition failed with ${error instanceof Error ? error.name : typeof error}`,
-    );
-  }
 }

@@ -10,6 +10,7 @@ import { filterFactory, type SeriesRules } from './filter-factory.js';
 import { filteredBody, withFirstChunk } from './filtered-body.js';
 import { filteredRequest } from './filtered-request.js';
 import { RelabellingOptionError, SeriesLimitError } from './relabelling-error.js';
+import { tell } from '../tell.js';
 
 export interface FilteredExpositionOptions extends SeriesRules {
   /** The longest line that is read (bytes), in one go. Default 128 KiB. */
@@ -41,7 +42,7 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
   const newFilter = filterFactory(options);
   const failed = (error: unknown): unknown => {
     if (isFilterFailure(error)) {
-      tell(() => {
+      tell('filteredExposition', () => {
         onFailure(error);
       });
     }
@@ -61,7 +62,7 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
       if (signal?.aborted !== true) result = 'failure';
       throw failed(error);
     } finally {
-      tell(() => {
+      tell('filteredExposition', () => {
         onScrape(result, filter.counts);
       });
     }
@@ -105,15 +106,4 @@ function isFilterFailure(error: unknown): error is FilterFailure {
   return (
     error instanceof TextFormatError || error instanceof SeriesLimitError || error instanceof UpstreamError
   );
-}
-
-/** Whoever listens cannot make a scrape fail. */
-function tell(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    process.emitWarning(
-      `a callback of the filter failed with ${error instanceof Error ? error.name : typeof error}`,
-    );
-  }
 }

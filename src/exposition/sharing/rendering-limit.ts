@@ -1,4 +1,5 @@
 import { SharingOptionError } from './sharing-error.js';
+import { tell } from '../tell.js';
 
 /** Gives a rendering's place back; called once. */
 export type LeavePlace = () => void;
@@ -95,21 +96,10 @@ export class RenderingLimit implements RenderingPlaces {
 
   #change(by: number): void {
     this.#underWay += by;
-    tell(() => this.#options.onChange?.(this.#underWay));
+    tell('RenderingLimit', () => this.#options.onChange?.(this.#underWay));
   }
 
   #refuse(): void {
-    tell(() => this.#options.onRefused?.());
-  }
-}
-
-/** Whoever listens cannot make a scrape fail. */
-function tell(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    process.emitWarning(
-      `a callback of the limit failed with ${error instanceof Error ? error.name : typeof error}`,
-    );
+    tell('RenderingLimit', () => this.#options.onRefused?.());
   }
 }

@@ -3,6 +3,7 @@ import { KeptRenderings } from './kept-renderings.js';
 import { scrapeKey, sharedRequest, type SharedRequest } from './scrape-key.js';
 import { SharedRendering } from './shared-rendering.js';
 import { SharingOptionError } from './sharing-error.js';
+import { tell } from '../tell.js';
 
 /** Where a scrape's bytes come from: a rendering of its own, one that was under way, or a finished one. */
 export type ScrapeOrigin = 'rendered' | 'joined' | 'kept';
@@ -76,17 +77,17 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
       const shared = sharedRequest(request, perUser);
       const key = scrapeKey(shared);
       if (key === undefined) {
-        tell('rendered', onScrape);
+        tell('sharedExposition', () => onScrape?.('rendered'));
         return exposition.render({ ...shared, ...(signal === undefined ? {} : { signal }) });
       }
       const finished = kept.get(key);
       if (finished !== undefined) {
-        tell('kept', onScrape);
+        tell('sharedExposition', () => onScrape?.('kept'));
         return finished;
       }
       const current = underWay.get(key);
       const isJoined = current?.isJoinable === true;
-      tell(isJoined ? 'joined' : 'rendered', onScrape);
+      tell('sharedExposition', () => onScrape?.(isJoined ? 'joined' : 'rendered'));
       return (isJoined ? current : begin(key, shared)).join(signal);
     },
   };
@@ -104,15 +105,5 @@ function check(options: SharedExpositionOptions): void {
     if (!(value >= least && value <= most)) {
       throw new SharingOptionError(`${option}: must be a number between ${least} and ${most}`);
     }
-  }
-}
-
-/** Whoever listens cannot make a scrape fail. */
-function tell(origin: ScrapeOrigin, onScrape: SharedExpositionOptions['onScrape']): void {
-  try {
-    onScrape?.(origin);
-  } catch (error) {
-    const what = error instanceof Error ? error.name : typeof error;
-    process.emitWarning(`onScrape of sharedExposition failed with ${what}`);
   }
 }

@@ -7,7 +7,7 @@ import { defaultLabelsOf, type AnyRegistry } from '../registries/registry-metric
 import { collectParts } from './collect-parts.js';
 import { demandIn, isGroup, sealed, windowParts, type Answer } from './messages.js';
 import type { ReportedFamily } from './report.js';
-import { tellFailure } from './tell-failure.js';
+import { tell } from '../tell.js';
 import { openLine, type WorkerChannel } from './worker-channel.js';
 import { WorkersError } from './workers-error.js';
 
@@ -58,7 +58,7 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
       slice,
       timeoutMs: Math.min(collectorTimeoutMs, Math.max(timeoutMs - answeringMs, timeoutMs / 2)),
       onFailure: (failure) => {
-        tellFailure('reportMetrics', onFailure, failure);
+        tell('reportMetrics', () => onFailure?.(failure));
       },
     });
     const { request } = run;

@@ -15,7 +15,7 @@ import { isGroup } from './messages.js';
 import { ReportBuilder } from './report.js';
 import { RetainedReports } from './retained-reports.js';
 import { runStepsInSlices } from './steps-in-slices.js';
-import { tellFailure } from './tell-failure.js';
+import { tell } from '../tell.js';
 import type { WorkerChannel } from './worker-channel.js';
 import { WorkersError } from './workers-error.js';
 
@@ -89,7 +89,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
   const retained = new RetainedReports();
   const collectors = new Collectors();
   const report = (failure: WorkersFailure): void => {
-    tellFailure('workersExposition', onFailure, failure);
+    tell('workersExposition', () => onFailure?.(failure));
   };
   const onGone = (gone: FollowedWorker): void => {
     followed.delete(gone);

@@ -140,6 +140,6 @@ describe('a collector', () => {
     const registries = [registryWith(() => Promise.reject(new Error('no database')))];
     const { body } = await registriesExposition({ registries, onFailure }).render({ accept: '' });
     expect((await bytesOf(body)).toString()).toBe(fine);
-    expect(String((await warned)[0])).toContain('onFailure of registriesExposition failed with RangeError');
+    expect(String((await warned)[0])).toContain('a listener of registriesExposition failed with RangeError');
   });
 });

@@ -197,7 +197,7 @@ describe('a filtered transfer', () => {
       },
     );
     expect(await textOf(await exposition.render({ accept: '' }))).toBe('a 1\n');
-    await expect.poll(() => warnings).toEqual(['a callback of the filter failed with TypeError']);
+    await expect.poll(() => warnings).toEqual(['a listener of filteredExposition failed with TypeError']);
     process.off('warning', onWarning);
   });
 });

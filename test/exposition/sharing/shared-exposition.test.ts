@@ -391,6 +391,6 @@ describe('a shared exposition', () => {
     const scrape = exposition.render(prometheus);
     renderingOf(source).whole('a 1\n');
     expect(await textOf(await scrape)).toBe('a 1\n');
-    expect(String(await warned)).toBe('Warning: onScrape of sharedExposition failed with RangeError');
+    expect(String(await warned)).toBe('Warning: a listener of sharedExposition failed with RangeError');
   });
 });
