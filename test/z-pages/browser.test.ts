@@ -96,53 +96,56 @@ const wide: ZPageSources = {
   }),
 };
 
-describe.skipIf(chromium === undefined && !isRequired)('in a browser (skipped where there is no chromium)', () => {
-  let directory: TemporaryDirectory;
-  beforeAll(() => {
-    directory = temporaryDirectory();
-  });
-  afterAll(() => {
-    directory.remove();
-  });
+describe.skipIf(chromium === undefined && !isRequired)(
+  'in a browser (skipped where there is no chromium)',
+  () => {
+    let directory: TemporaryDirectory;
+    beforeAll(() => {
+      directory = temporaryDirectory();
+    });
+    afterAll(() => {
+      directory.remove();
+    });
 
-  /** Under the page's own Content-Security-Policy, in a frame as wide as the screen. */
-  async function look(path: ZPagePath, width: number, scheme: 'light' | 'dark'): Promise<Look> {
-    const policy = `<meta http-equiv="Content-Security-Policy" content="${pageSecurityPolicy}">`;
-    const page = zPage(path, wide, 'text/html', now).body.replace('<head>', `<head>${policy}`);
-    const file = directory.write(
-      'frame.html',
-      `<!doctype html><iframe data-page="${Buffer.from(page, 'latin1').toString('base64')}" style="border:0;width:${width}px;height:800px"></iframe><pre></pre><script>${measure}</script>`,
-    );
-    const { stdout } = await run(
-      chromium ?? 'chromium',
-      [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--hide-scrollbars',
-        `--user-data-dir=${directory.path}/profile`,
-        `--blink-settings=preferredColorScheme=${scheme === 'dark' ? 0 : 1}`,
-        '--virtual-time-budget=5000',
-        '--window-size=1400,900',
-        '--dump-dom',
-        `file://${file}`,
-      ],
-      { timeout: 45_000 },
-    );
-    const [, result = ''] = /<pre>([^<]+)<\/pre>/.exec(stdout) ?? [];
-    return JSON.parse(Buffer.from(result, 'base64').toString()) as Look;
-  }
+    /** Under the page's own Content-Security-Policy, in a frame as wide as the screen. */
+    async function look(path: ZPagePath, width: number, scheme: 'light' | 'dark'): Promise<Look> {
+      const policy = `<meta http-equiv="Content-Security-Policy" content="${pageSecurityPolicy}">`;
+      const page = zPage(path, wide, 'text/html', now).body.replace('<head>', `<head>${policy}`);
+      const file = directory.write(
+        'frame.html',
+        `<!doctype html><iframe data-page="${Buffer.from(page, 'latin1').toString('base64')}" style="border:0;width:${width}px;height:800px"></iframe><pre></pre><script>${measure}</script>`,
+      );
+      const { stdout } = await run(
+        chromium ?? 'chromium',
+        [
+          '--headless',
+          '--no-sandbox',
+          '--disable-gpu',
+          '--hide-scrollbars',
+          `--user-data-dir=${directory.path}/profile`,
+          `--blink-settings=preferredColorScheme=${scheme === 'dark' ? 0 : 1}`,
+          '--virtual-time-budget=5000',
+          '--window-size=1400,900',
+          '--dump-dom',
+          `file://${file}`,
+        ],
+        { timeout: 45_000 },
+      );
+      const [, result = ''] = /<pre>([^<]+)<\/pre>/.exec(stdout) ?? [];
+      return JSON.parse(Buffer.from(result, 'base64').toString()) as Look;
+    }
 
-  it.each(zPagePaths.flatMap((path) => [[path, 360, 'light'] as const, [path, 1280, 'dark'] as const]))(
-    '%s is as wide as a screen of %d px, legible in %s colours, and can be walked through by keyboard',
-    { timeout: 60_000 },
-    async (path, width, scheme) => {
-      const seen = await look(path, width, scheme);
-      expect(seen.contentWidth).toBe(width);
-      expect(seen.contrast).toBeGreaterThan(4.5);
-      expect(seen.background).toBe(scheme === 'dark' ? 'rgb(13, 17, 23)' : 'rgb(255, 255, 255)');
-      expect(seen.stops.slice(0, 3)).toEqual(['#content', '/', '/statusz']);
-      expect(seen).toMatchObject({ hasVisibleFocus: true, hasSkipLink: true, unlabelledTables: 0 });
-    },
-  );
-});
+    it.each(zPagePaths.flatMap((path) => [[path, 360, 'light'] as const, [path, 1280, 'dark'] as const]))(
+      '%s is as wide as a screen of %d px, legible in %s colours, and can be walked through by keyboard',
+      { timeout: 60_000 },
+      async (path, width, scheme) => {
+        const seen = await look(path, width, scheme);
+        expect(seen.contentWidth).toBe(width);
+        expect(seen.contrast).toBeGreaterThan(4.5);
+        expect(seen.background).toBe(scheme === 'dark' ? 'rgb(13, 17, 23)' : 'rgb(255, 255, 255)');
+        expect(seen.stops.slice(0, 3)).toEqual(['#content', '/', '/statusz']);
+        expect(seen).toMatchObject({ hasVisibleFocus: true, hasSkipLink: true, unlabelledTables: 0 });
+      },
+    );
+  },
+);
