@@ -51,6 +51,8 @@ const withData = new Set([
   'Days left 1',
   'Audit events 1',
   'Audit events 2',
+  'Limits and maintenance 2',
+  'Limits and maintenance 3',
   'Event loop lag (p99) 1',
   'Processor 1',
   'Memory 1',

@@ -69,6 +69,14 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       description:
         'An exposition could not be rendered or passed on; the log says why, under the Audit-Id of the answer.',
     },
+    {
+      alert: 'KcpMetricsFilterMaintenanceForgotten',
+      expr: `${prefix}_maintenance == 1`,
+      for: '2h',
+      severity: 'warning',
+      summary: `Scrapes of ${at} have been stopped for maintenance for two hours.`,
+      description: 'The file of --maintenance-file is still there: they go on as soon as it is removed.',
+    },
   ];
 }
 
@@ -91,6 +99,24 @@ function callerAlerts(jobs: string): readonly Alert[] {
       summary: `${at} has answered {{ $value | humanize }} requests with 403 in ten minutes.`,
       description:
         'Somebody known asks for what nobody granted him: a scraper whose ClusterRoleBinding is missing, or lacks the annotation internal.kcp.io/replicate. The audit log says who.',
+    },
+    {
+      alert: 'KcpMetricsFilterRequestsLimited',
+      expr: `sum by (job, instance, by) (increase(${prefix}_limited_requests_total[10m])) > 10`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} has answered {{ $value | humanize }} requests with 429 in ten minutes.`,
+      description:
+        'An {{ $labels.by }} sends more than --max-requests-per-second-by-{{ $labels.by }} allows; the log says which.',
+    },
+    {
+      alert: 'KcpMetricsFilterConnectionsRefused',
+      expr: `increase(${prefix}_refused_connections_total[10m]) > 0`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${at} has closed {{ $value | humanize }} connections in ten minutes before they were served.`,
+      description:
+        'As many are open as --max-connections or --max-connections-by-address allows: somebody opens them and does not close them, or there are more scrapers than were planned for.',
     },
     {
       alert: 'KcpMetricsFilterHeadersSpoofed',
