@@ -312,7 +312,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--config={tls.key}', /^\S*tls\.key:\d+: /],
   ];
 
-  it.each(rows)('start %s', async (flags, message) => {
+  // Each is a process of its own.
+  it.concurrent.each(rows)('start %s', async (flags, message) => {
     const args = argumentsOf(flags);
     const hasPort = flags.includes('--secure-port');
     const { code, stdout, stderr } = await runCli([
@@ -685,7 +686,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     expect(process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap')).toEqual([]);
   });
 
-  it.each([
+  it.concurrent.each([
     ['can-i', /^can-i: pass VERB and PATH, or --filename$/],
     ['can-i get', /^can-i: pass VERB and PATH/],
     ['can-i get /metrics --extra=novalue', /^--extra: "novalue" is not key=value$/],

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { tellGuard } from '../e2e/orphans.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../support/secrets.js';
 
 /** How many bad clients there were, and which of them were given what they must not have. */
 export interface BadClientsResult {

@@ -1,7 +1,7 @@
 import { Expected } from './expected.js';
 import type { LivePolicy } from './live-policy.js';
 import type { Answer, Scraper } from './scrapers.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../support/secrets.js';
 import { seriesOf, type Setting } from './setting.js';
 import { holdsLastSeries } from './upstreams.js';
 

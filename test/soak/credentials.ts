@@ -1,7 +1,7 @@
 import { createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { newSigningKey, signToken, type SigningKey } from '../e2e/signed-tokens.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../support/secrets.js';
 
 /** An authority of client certificates, and those whom it knows. */
 export interface ClientAuthority {

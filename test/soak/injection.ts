@@ -2,7 +2,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { Expected } from './expected.js';
 import type { FilterProcess } from './filter-process.js';
 import type { Scraper } from './scrapers.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../support/secrets.js';
 
 /** What `SOAK_INJECT` asks for: a fault that the soak has to find, so that it is known to find them. */
 export interface Injection {

@@ -3,7 +3,7 @@ import { isSkipped, missing } from '../e2e/binaries.js';
 import { startControlPlane, type ControlPlane } from '../e2e/control-plane.js';
 import { grantPolicyReader } from '../e2e/policy-reader.js';
 import { Expected } from './expected.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../support/secrets.js';
 
 /** The part of the policy that a real kube-apiserver has. */
 export interface LivePolicy {

@@ -4,7 +4,7 @@ import type { TemporaryDirectory } from '../support/temporary-directory.js';
 import { fingerprintOf } from './credentials.js';
 import { Expected } from './expected.js';
 import { publish } from './files.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../support/secrets.js';
 
 /** What the filter serves TLS with. */
 export interface ServingPairs {

@@ -16,7 +16,7 @@ import { publish } from './files.js';
 import { policyOf } from './policy.js';
 import { idTokens, servingPairs, type IdTokens, type ServingPairs } from './renewals.js';
 import { RotatingTrust } from './rotating-trust.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../support/secrets.js';
 import { startApplication, type Application } from './upstreams.js';
 
 export const seriesOf = { web: 2_500, queue: 500 } as const;

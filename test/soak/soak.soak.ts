@@ -11,7 +11,7 @@ import { injection } from './injection.js';
 import { startLivePolicy } from './live-policy.js';
 import { load, Samples } from './process-figures.js';
 import { Scrapers, type Served } from './scrapers.js';
-import { Secrets } from './secrets.js';
+import { Secrets } from '../support/secrets.js';
 import { startSetting } from './setting.js';
 import { Storm } from './storm.js';
 import { table, verdictsOf } from './verdicts.js';

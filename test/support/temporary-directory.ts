@@ -15,6 +15,13 @@ process.once('exit', () => {
   for (const directory of left) directory.remove();
 });
 
+const listeners: ((text: string) => void)[] = [];
+
+/** Calls `listener` with what is written into any of them from now on. */
+export function onFileWritten(listener: (text: string) => void): void {
+  listeners.push(listener);
+}
+
 export function temporaryDirectory(): TemporaryDirectory {
   const path = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-test-'));
   const directory: TemporaryDirectory = {
@@ -22,6 +29,7 @@ export function temporaryDirectory(): TemporaryDirectory {
     write(name, text) {
       const file = join(path, name);
       writeFileSync(file, text);
+      for (const listener of listeners) listener(text);
       return file;
     },
     remove() {
