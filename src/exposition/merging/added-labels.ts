@@ -1,79 +1,79 @@
-import { closingBrace, comma, openingBrace, skipBlanks } from '../text-format/characters.js';
+import { closingBrace, openingBrace, space, tab } from '../text-format/characters.js';
 import type { SampleBatch } from '../text-format/exposition-part.js';
 import { readLabels, type LabelSpans } from '../text-format/labels.js';
 import { exportedNames } from './exported-labels.js';
 import type { HeldBytes } from './held-bytes.js';
 
+/** What is written in the place of a piece of a line, and where the line goes on. */
+interface Rewritten {
+  readonly text: string;
+  readonly end: number;
+}
+
 /** The same labels for every series of a member, written in front of its own. */
 export class AddedLabels {
   readonly #names: ReadonlySet<string>;
-  readonly #nameBytes: readonly Buffer[];
-  /** `{name="value",…`, without a closing brace. */
-  readonly #text: Buffer;
+  /** `{name="value",…`, without a closing brace; UTF-8 as Latin-1, as the lines are. */
+  readonly #opening: string;
   readonly #spans: LabelSpans = [];
 
   /** `labels` has at least one, and was checked. */
   constructor(labels: Readonly<Record<string, string>>) {
     this.#names = new Set(Object.keys(labels));
-    this.#nameBytes = Object.keys(labels).map((name) => Buffer.from(name));
     const texts = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
-    this.#text = Buffer.from(`{${texts.join(',')}`);
+    this.#opening = Buffer.from(`{${texts.join(',')}`).toString('latin1');
   }
 
   /** Returns whether a label got another name: then two series may have become the same. */
-  write({ bytes, nameEnds, lineEnds }: SampleBatch, held: HeldBytes): boolean {
+  write(batch: SampleBatch, held: HeldBytes): boolean {
+    const { text } = batch;
     // Most often the names stand nowhere, and no line has to be taken apart.
-    const mayConflict = this.#nameBytes.some((name) => bytes.includes(name));
+    const mayConflict = [...this.#names].some((name) => text.includes(name));
     let hasConflicts = false;
-    let start = 0;
-    for (let at = 0; at < lineEnds.length; at += 1) {
-      const [nameEnd = 0, end = 0] = [nameEnds[at], lineEnds[at]];
-      if (mayConflict && this.#writeRenamed(bytes, start, nameEnd, end, held)) hasConflicts = true;
-      else this.#writeLine(bytes, start, nameEnd, end, held);
-      start = end;
+    let written = '';
+    let from = 0;
+    for (const nameEnd of batch.nameEnds) {
+      written += text.slice(from, nameEnd) + this.#opening;
+      from = skipBlanks(text, nameEnd);
+      if (text.charCodeAt(from) !== openingBrace) {
+        written += '}';
+        from = nameEnd;
+        continue;
+      }
+      const renamed = mayConflict ? this.#renamed(batch, from) : undefined;
+      if (renamed !== undefined) {
+        hasConflicts = true;
+        written += renamed.text;
+        from = renamed.end;
+        continue;
+      }
+      from = skipBlanks(text, from + 1);
+      if (text.charCodeAt(from) !== closingBrace) written += ',';
     }
+    held.appendLatin1(written + text.slice(from));
     return hasConflicts;
   }
 
-  #writeLine(bytes: Buffer, start: number, nameEnd: number, end: number, held: HeldBytes): void {
-    const text = this.#text;
-    held.reserve(end - start + text.length + 1);
-    held.append(bytes, start, nameEnd);
-    held.append(text, 0, text.length);
-    const brace = skipBlanks(bytes, nameEnd);
-    if (bytes[brace] !== openingBrace) {
-      held.appendByte(closingBrace);
-      held.append(bytes, nameEnd, end);
-      return;
-    }
-    const labels = skipBlanks(bytes, brace + 1);
-    if (bytes[labels] !== closingBrace) held.appendByte(comma);
-    held.append(bytes, labels, end);
-  }
-
-  /** Returns false, and writes nothing, where the line has no label of such a name. */
-  #writeRenamed(bytes: Buffer, start: number, nameEnd: number, end: number, held: HeldBytes): boolean {
-    const [text, spans] = [this.#text, this.#spans];
-    const brace = skipBlanks(bytes, nameEnd);
-    if (bytes[brace] !== openingBrace) return false;
+  /** The labels behind a brace, up to the closing one; undefined where none has to have another name. */
+  #renamed({ bytes, text }: SampleBatch, brace: number): Rewritten | undefined {
+    const spans = this.#spans;
     const labelsEnd = readLabels(bytes, brace + 1, spans);
     const exported = exportedNames(bytes, spans, this.#names);
-    if (exported === undefined) return false;
-    const growth = [...exported.values()].reduce((sum, name) => sum + name.length, text.length + 1);
-    held.reserve(end - start + growth);
-    held.append(bytes, start, nameEnd);
-    held.append(text, 0, text.length);
+    if (exported === undefined) return undefined;
+    let labels = '';
     for (let at = 0; at < spans.length; at += 4) {
-      const newName = exported.get(at / 4);
-      held.appendByte(comma);
-      if (newName === undefined) held.append(bytes, spans[at] ?? 0, spans[at + 1] ?? 0);
-      else held.append(Buffer.from(newName), 0, newName.length);
+      const [start, end, , valueEnd = 0] = spans.slice(at, at + 4);
       // From the equals sign to the closing quotation mark.
-      held.append(bytes, spans[at + 1] ?? 0, (spans[at + 3] ?? 0) + 1);
+      labels += `,${exported.get(at / 4) ?? text.slice(start, end)}${text.slice(end, valueEnd + 1)}`;
     }
-    held.append(bytes, labelsEnd - 1, end);
-    return true;
+    return { text: labels, end: labelsEnd - 1 };
   }
+}
+
+function skipBlanks(text: string, at: number): number {
+  let end = at;
+  while (text.charCodeAt(end) === space || text.charCodeAt(end) === tab) end += 1;
+  return end;
 }
 
 function escaped(value: string): string {

@@ -15,31 +15,16 @@ export class HeldBytes {
     return this.#start + this.#length;
   }
 
-  /** Makes room for as many bytes in one chunk. */
-  reserve(count: number): void {
-    if (this.#length + count <= this.#filling.length) return;
-    this.#start += this.#length;
-    this.#length = 0;
-    this.#filling = Buffer.allocUnsafeSlow(Math.max(count, chunkBytes));
-    this.#chunks.push(this.#filling);
-    this.#starts.push(this.#start);
+  append(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#filling.set(bytes, this.#length);
+    this.#length += bytes.length;
   }
 
-  /** Into what was reserved. */
-  append(source: Uint8Array, start: number, end: number): void {
-    const target = this.#filling;
-    let to = this.#length;
-    // A call out of JavaScript costs more than a few bytes do.
-    if (end - start < 48) for (let from = start; from < end; from += 1) target[to++] = source[from] ?? 0;
-    else {
-      target.set(source.subarray(start, end), to);
-      to += end - start;
-    }
-    this.#length = to;
-  }
-
-  appendByte(byte: number): void {
-    this.#filling[this.#length++] = byte;
+  /** Text that is UTF-8 read as Latin-1. */
+  appendLatin1(text: string): void {
+    this.#reserve(text.length);
+    this.#length += this.#filling.write(text, this.#length, 'latin1');
   }
 
   /** What was written from one place to another, in pieces as it was reserved. */
@@ -52,6 +37,16 @@ export class HeldBytes {
       yield chunk.subarray(at - chunkStart, next - chunkStart);
       at = next;
     }
+  }
+
+  /** Makes room for as many bytes in one chunk. */
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#filling.length) return;
+    this.#start += this.#length;
+    this.#length = 0;
+    this.#filling = Buffer.allocUnsafeSlow(Math.max(count, chunkBytes));
+    this.#chunks.push(this.#filling);
+    this.#starts.push(this.#start);
   }
 
   /** Which chunk holds a place. */

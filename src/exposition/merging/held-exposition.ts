@@ -61,10 +61,8 @@ export class HeldExposition {
         this.#sampleNames.add(part.sampleName);
         this.#familySeries += part.lineEnds.length;
         this.#series += part.lineEnds.length;
-        if (this.#labels === undefined) {
-          this.bytes.reserve(part.bytes.length);
-          this.bytes.append(part.bytes, 0, part.bytes.length);
-        } else if (this.#labels.write(part, this.bytes)) this.#hasRenamedLabels = true;
+        if (this.#labels === undefined) this.bytes.append(part.bytes);
+        else if (this.#labels.write(part, this.bytes)) this.#hasRenamedLabels = true;
         break;
       case 'comment':
       case 'end':

@@ -27,6 +27,8 @@ export interface SampleBatch {
   /** The first line of the batch, counted from 1. */
   readonly line: number;
   readonly bytes: Buffer;
+  /** `bytes` as Latin-1: each character is one of them. */
+  readonly text: string;
   /** For each line, where its name ends. */
   readonly nameEnds: readonly number[];
   /** For each line, where the next one begins. */

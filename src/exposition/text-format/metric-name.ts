@@ -27,21 +27,3 @@ export function readMetricName(bytes: Buffer, start: number): string {
   }
   return bytes.toString('latin1', start, end);
 }
-
-/** A name that is looked for in many lines. */
-export class KnownName {
-  readonly #bytes: Buffer;
-
-  constructor(readonly text: string) {
-    this.#bytes = Buffer.from(text, 'latin1');
-  }
-
-  /** Whether just this name stands at `start`. */
-  standsAt(bytes: Buffer, start: number): boolean {
-    const name = this.#bytes;
-    for (let at = 0; at < name.length; at += 1) {
-      if (bytes[start + at] !== name[at]) return false;
-    }
-    return continuesMetricName[bytes[start + name.length] ?? 0] === 0;
-  }
-}

@@ -1,5 +1,11 @@
 import type { SampleBatch } from './exposition-part.js';
 
+/** Whole lines, as bytes and as Latin-1. */
+export interface Lines {
+  readonly bytes: Buffer;
+  readonly text: string;
+}
+
 /** Sample lines of one name, as they come. */
 export class OpenBatch {
   readonly #nameEnds: number[] = [];
@@ -8,7 +14,7 @@ export class OpenBatch {
 
   constructor(
     readonly sampleName: string,
-    private readonly lines: Buffer,
+    private readonly lines: Lines,
     private readonly start: number,
     private readonly line: number,
   ) {
@@ -22,12 +28,13 @@ export class OpenBatch {
   }
 
   toSamples(): SampleBatch {
-    const { sampleName, line } = this;
+    const { sampleName, lines, start, line } = this;
     return {
       kind: 'samples',
       sampleName,
       line,
-      bytes: this.lines.subarray(this.start, this.#end),
+      bytes: lines.bytes.subarray(start, this.#end),
+      text: lines.text.slice(start, this.#end),
       nameEnds: this.#nameEnds,
       lineEnds: this.#lineEnds,
     };

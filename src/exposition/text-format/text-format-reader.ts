@@ -5,9 +5,10 @@ import type { ExpositionPart, MetricFamily } from './exposition-part.js';
 import { FamilyHeader } from './family-header.js';
 import { LineFault } from './line-fault.js';
 import { readMetadataLine, type FamilyMetadata } from './metadata-line.js';
-import { KnownName, readMetricName } from './metric-name.js';
+import { readMetricName } from './metric-name.js';
 import { isSampleNameOf } from './metric-type.js';
-import { OpenBatch } from './open-batch.js';
+import { OpenBatch, type Lines } from './open-batch.js';
+import { plainSamplesAt } from './plain-samples.js';
 import { readSample } from './sample-line.js';
 import { TextFormatError } from './text-format-error.js';
 import { WholeLines } from './whole-lines.js';
@@ -34,8 +35,8 @@ export class TextFormatReader {
   #header: FamilyHeader | undefined;
   #family: Pick<MetricFamily, 'name' | 'type'> | undefined;
   #batch: OpenBatch | undefined;
-  /** What samples of the family have been called, the last one first. */
-  #names: readonly KnownName[] = [];
+  /** What samples of the family have been called. */
+  readonly #sampleNames: string[] = [];
   #isAtEnd = false;
 
   constructor({ format, maxLineBytes = defaultMaxLineBytes }: TextFormatReaderOptions) {
@@ -75,33 +76,54 @@ export class TextFormatReader {
     return parts;
   }
 
-  #readLines(lines: Buffer): void {
-    if (!isUtf8(lines)) throw this.#notUtf8(lines);
-    for (let at = 0; at < lines.length; this.#line += 1) {
+  #readLines(bytes: Buffer): void {
+    if (!isUtf8(bytes)) throw this.#notUtf8(bytes);
+    const lines = { bytes, text: bytes.toString('latin1') };
+    for (let at = 0; at < bytes.length;) {
       if (this.#isAtEnd) throw new TextFormatError(this.#line, 'more lines behind "# EOF"');
-      const start = this.#format === 'text' ? skipBlanks(lines, at) : at;
-      const first = lines[start];
-      let next: number;
-      if (first === numberSign || first === lineFeed) {
-        next = lines.indexOf(lineFeed, start) + 1;
-        if (next - at > this.#maxLineBytes) throw this.#tooLong();
-        this.#readOther(lines.subarray(at, next), lines.toString('utf8', start, next - 1));
-      } else {
-        next = this.#readSample(lines, at, start);
-        if (next - at > this.#maxLineBytes) throw this.#tooLong();
-      }
-      at = next;
+      at = this.#readPlainSamples(lines, at) ?? this.#readLine(lines, at);
     }
     this.#closeBatch();
   }
 
+  /** Where the next line begins; undefined where the samples are not plain, or there are none. */
+  #readPlainSamples(lines: Lines, start: number): number | undefined {
+    const plain = plainSamplesAt(lines.text, start, this.#maxLineBytes);
+    if (plain === undefined) return undefined;
+    const { name, lineEnds } = plain;
+    this.#beginSample(name);
+    this.#closeBatch();
+    const batch = new OpenBatch(name, lines, start, this.#line);
+    let at = start;
+    for (const lineEnd of lineEnds) {
+      batch.add(at + name.length, lineEnd);
+      at = lineEnd;
+    }
+    this.#parts.push(batch.toSamples());
+    this.#line += lineEnds.length;
+    return at;
+  }
+
   /** Where the next line begins. */
-  #readSample(lines: Buffer, at: number, start: number): number {
+  #readLine(lines: Lines, at: number): number {
+    const { bytes } = lines;
+    const start = this.#format === 'text' ? skipBlanks(bytes, at) : at;
+    const isSample = bytes[start] !== numberSign && bytes[start] !== lineFeed;
+    const next = isSample ? this.#readSample(lines, at, start) : bytes.indexOf(lineFeed, start) + 1;
+    if (next - at > this.#maxLineBytes) throw this.#tooLong();
+    if (!isSample) this.#readOther(bytes.subarray(at, next), bytes.toString('utf8', start, next - 1));
+    this.#line += 1;
+    return next;
+  }
+
+  /** Where the next line begins. */
+  #readSample(lines: Lines, at: number, start: number): number {
     let name: string | undefined;
     try {
-      name = this.#sampleNameAt(lines, start);
+      name = readMetricName(lines.bytes, start);
+      this.#beginSample(name);
       const nameEnd = start + name.length;
-      const next = readSample(lines, nameEnd, this.#format);
+      const next = readSample(lines.bytes, nameEnd, this.#format);
       if (this.#batch?.sampleName !== name) {
         this.#closeBatch();
         this.#batch = new OpenBatch(name, lines, at, this.#line);
@@ -113,26 +135,21 @@ export class TextFormatReader {
     }
   }
 
-  /** The name of the sample; it begins a family where it does not belong to the one before. */
-  #sampleNameAt(lines: Buffer, start: number): string {
+  /** It begins a family where it does not belong to the one before. */
+  #beginSample(name: string): void {
     this.#closeHeader();
-    if (this.#names[0]?.standsAt(lines, start) === true) return this.#names[0].text;
-    let known = this.#names.find((name) => name.standsAt(lines, start));
-    if (known === undefined) {
-      known = new KnownName(readMetricName(lines, start));
-      if (this.#family === undefined || !isSampleNameOf(known.text, this.#family.name, this.#family.type)) {
-        this.#beginFamily({
-          kind: 'family',
-          name: known.text,
-          type: 'unknown',
-          line: this.#line,
-          bytes: Buffer.alloc(0),
-          header: Buffer.alloc(0),
-        });
-      }
+    if (this.#sampleNames.includes(name)) return;
+    if (this.#family === undefined || !isSampleNameOf(name, this.#family.name, this.#family.type)) {
+      this.#beginFamily({
+        kind: 'family',
+        name,
+        type: 'unknown',
+        line: this.#line,
+        bytes: Buffer.alloc(0),
+        header: Buffer.alloc(0),
+      });
     }
-    this.#names = [known, ...this.#names.filter((name) => name !== known)];
-    return known.text;
+    this.#sampleNames.push(name);
   }
 
   /** A line of metadata, a comment or a blank line, without its blanks and its line feed. */
@@ -179,7 +196,7 @@ export class TextFormatReader {
   #beginFamily(family: MetricFamily): void {
     this.#closeBatch();
     this.#family = family;
-    this.#names = [];
+    this.#sampleNames.length = 0;
     this.#parts.push(family);
   }
 

@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readMetricName } from '../../../src/exposition/text-format/metric-name.js';
+import { plainSamplesAt } from '../../../src/exposition/text-format/plain-samples.js';
+import { readSample } from '../../../src/exposition/text-format/sample-line.js';
+
+const anyLength = Infinity;
+
+/** Where each line ends, read byte by byte. @throws LineFault */
+function endsByBytes(lines: string, count: number): readonly number[] {
+  const bytes = Buffer.from(lines, 'latin1');
+  const ends: number[] = [];
+  for (let at = 0; ends.length < count;) {
+    at = readSample(bytes, at + readMetricName(bytes, at).length, 'text');
+    ends.push(at);
+  }
+  return ends;
+}
+
+const name = fc.constantFrom('up', 'up_total', 'a:b', '_', 'Ab9');
+const value = fc.constantFrom(
+  '1',
+  '-1.5',
+  '+3e+10',
+  '0.1E-7',
+  'NaN',
+  '+Inf',
+  '-Inf',
+  '0x1p4',
+  '1_0',
+  '.5',
+  '1.',
+  '',
+);
+const labelValue = fc.oneof(
+  fc.constantFrom('', 'a', '{', '}', ',', '=', ' ', 'ü', '\\\\', '\\"', '\\n', '\\t', '"', '\\'),
+  fc.string({ maxLength: 4 }),
+);
+const label = fc
+  .tuple(fc.constantFrom('a', 'le', '_', '__name__', '__name__x', '9', ''), labelValue)
+  .map(([key, text]) => `${key}="${text}"`);
+const line = fc
+  .record({
+    name,
+    labels: fc.option(fc.array(label, { maxLength: 3 })),
+    separator: fc.constantFrom(',', ',', ',', '', ',,'),
+    trailing: fc.constantFrom('', '', ','),
+    value,
+    behind: fc.constantFrom('', '', '', ' 1700000000000', ' -1', ' 1.5', '  ', ' # {} 1', ' x'),
+  })
+  .map(({ name: sample, labels, separator, trailing, value: number, behind }) => {
+    const braced = labels === null ? '' : `{${labels.join(separator)}${trailing}}`;
+    return Buffer.from(`${sample}${braced} ${number}${behind}\n`).toString('latin1');
+  });
+
+describe('samples that are read as plain', () => {
+  it('are found byte by byte, too, and end there', () => {
+    let plainLines = 0;
+    fc.assert(
+      fc.property(fc.array(line, { minLength: 1, maxLength: 4 }), (lines) => {
+        const text = lines.join('');
+        const plain = plainSamplesAt(text, 0, anyLength);
+        if (plain === undefined) return;
+        plainLines += plain.lineEnds.length;
+        expect(endsByBytes(text, plain.lineEnds.length)).toEqual(plain.lineEnds);
+        let start = 0;
+        for (const end of plain.lineEnds) {
+          expect(/^[a-zA-Z0-9_:]+/.exec(text.slice(start, end))?.[0]).toBe(plain.name);
+          start = end;
+        }
+      }),
+      { numRuns: 5000 },
+    );
+    expect(plainLines).toBeGreaterThan(500);
+  });
+
+  it.each([
+    ['no labels', 'up 1\n', 1],
+    ['no label in the braces', 'up{} 1\n', 1],
+    ['labels', 'up{a="b",c="d"} 1\n', 1],
+    ['a comma behind the last label', 'up{a="b",} 1\n', 1],
+    ['what is escaped', String.raw`up{a="\\\"\n"} 1` + '\n', 1],
+    ['braces and commas in a value', 'up{a="},{b=\'"} 1\n', 1],
+    ['a timestamp', 'up 1 1700000000000\n', 1],
+    ['several lines', 'up{a="1"} 1\nup{a="2"} NaN\nup +Inf\n', 3],
+    ['another name behind it', 'up 1\nup_total 1\n', 1],
+    ['a comment behind it', 'up 1\n# up\n', 1],
+    ['something else behind it', 'up 1\nup  1\n', 1],
+  ])('may have %s', (_what, text, count) => {
+    expect(plainSamplesAt(text, 0, anyLength)).toMatchObject({ name: 'up' });
+    expect(plainSamplesAt(text, 0, anyLength)?.lineEnds).toHaveLength(count);
+  });
+
+  it.each([
+    ['a label __name__', 'up{__name__="a"} 1\n'],
+    ['a label __name__ behind another', 'up{a="b",__name__="a"} 1\n'],
+    ['no comma between labels', 'up{a="b"c="d"} 1\n'],
+    ['two commas', 'up{a="b",,c="d"} 1\n'],
+    ['nothing but a comma', 'up{,} 1\n'],
+    ['an unknown escape', 'up{a="\\t"} 1\n'],
+    ['no end', 'up 1'],
+    ['a line feed in a value', 'up{a="\n"} 1\n'],
+    ['a name that is too long', `${'u'.repeat(1025)} 1\n`],
+    ['more than 4 KiB', `up{a="${'b'.repeat(4096)}"} 1\n`],
+  ])('never have %s', (_what, text) => {
+    expect(plainSamplesAt(text, 0, anyLength)).toBeUndefined();
+  });
+
+  it('end before the first line that is too long', () => {
+    expect(plainSamplesAt('up 1\nup 10\nup 1\n', 0, 5)?.lineEnds).toEqual([5]);
+    expect(plainSamplesAt('up 10\nup 1\n', 0, 5)).toBeUndefined();
+  });
+
+  it.each([
+    ['labels without an end', `up{${'a="1",'.repeat(20_000)}\n`],
+    ['a value without an end', `up{a="${'b'.repeat(120_000)}\n`],
+    ['escapes without an end', `up{a="${'\\n'.repeat(60_000)}\n`],
+    ['digits without an end', `up ${'1'.repeat(60_000)} ${'1'.repeat(60_000)}x\n`],
+    ['many lines before one that does not fit', `${'up{a="b"} 1\n'.repeat(10_000)}up{a="b"\n`],
+  ])('are told from %s without a second way of reading it', (_what, text) => {
+    plainSamplesAt(text, 0, anyLength);
+    const { system, user } = process.cpuUsage();
+    plainSamplesAt(text, 0, anyLength);
+    const spent = process.cpuUsage({ system, user });
+    // Two ways for each of them would take longer than anybody waits.
+    expect(spent.user + spent.system).toBeLessThan(250_000);
+  });
+});
