@@ -1,3 +1,4 @@
+import { errorClass } from '../authentication/error-class.js';
 import { auditLine } from './audit-line.js';
 import type { AuditSink } from './audit-event.js';
 import { AuditLogError, faultOf } from './audit-log-error.js';
@@ -23,7 +24,7 @@ export interface AuditLogOptions extends Partial<Retention> {
   readonly observer?: AuditLogObserver;
 }
 
-/** Told of what becomes of events. */
+/** Told of what becomes of events; where it throws, a warning says so, and the log goes on. */
 export interface AuditLogObserver extends Partial<LineWriterObserver> {
   /** An event has come. */
   readonly onEvent?: () => void;
@@ -41,12 +42,20 @@ export class AuditLog {
     const { mode = 'batch', bufferSize = 10_000, observer = {} } = options;
     const { onEvent, onLost, onOutage, onRecovery } = observer;
     const told: LineWriterObserver = {
-      onLost: (count, plugin) => onLost?.(count, plugin),
-      onOutage: (why) => onOutage?.(why),
-      onRecovery: () => onRecovery?.(),
+      onLost: (count, plugin) => {
+        tell(() => onLost?.(count, plugin));
+      },
+      onOutage: (why) => {
+        tell(() => onOutage?.(why));
+      },
+      onRecovery: () => {
+        tell(() => onRecovery?.());
+      },
     };
     const destination = destinationOf(options);
-    this.#onEvent = () => onEvent?.();
+    this.#onEvent = () => {
+      tell(() => onEvent?.());
+    };
     this.#writer =
       mode === 'batch'
         ? new BatchWriter(destination, told, { maxLines: bufferSize })
@@ -61,6 +70,14 @@ export class AuditLog {
   /** Writes out what waits, for two seconds at most; later events are lost. */
   close(): Promise<void> {
     return this.#writer.close();
+  }
+}
+
+function tell(observer: () => void): void {
+  try {
+    observer();
+  } catch (error) {
+    process.emitWarning(`audit log: an observer failed: ${errorClass(error)}`);
   }
 }
 

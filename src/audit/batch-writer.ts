@@ -52,6 +52,8 @@ export class BatchWriter implements LineWriter {
   /** `undefined` until it is to be closed; then what ends the wait. */
   #onEmpty: (() => void) | undefined;
   #closed: Promise<void> | undefined;
+  /** What has not been written by now is lost. */
+  #isOver = false;
 
   constructor(destination: LogDestination, observer: LineWriterObserver, options: BatchWriterOptions) {
     this.#destination = destination;
@@ -87,6 +89,7 @@ export class BatchWriter implements LineWriter {
         if (!this.#isWriting) this.#writeIn(0);
       });
     }
+    this.#isOver = true;
     clearTimeout(this.#timer);
     if (this.#lines > 0) this.#lost(this.#lines, 'log');
     // A write that hangs still needs it.
@@ -103,22 +106,24 @@ export class BatchWriter implements LineWriter {
     if (this.#closed === undefined && this.#onEmpty === undefined) this.#timer.unref();
   }
 
-  /** Until nothing waits, or something fails. */
+  /** Until nothing waits, something fails, or it is over. */
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
     try {
-      for (;;) {
+      while (!this.#isOver) {
         this.#batch ??= this.#nextBatch();
         if (this.#batch === undefined) break;
         await this.#writeSome(this.#batch);
         if (this.#batch.written === this.#batch.bytes.length) this.#finished(this.#batch);
       }
     } catch (error) {
-      this.#failed(error);
+      if (!this.#isOver) this.#failed(error);
       return;
     } finally {
       this.#isWriting = false;
+      if (this.#isOver) this.#destination.close();
     }
+    if (this.#isOver) return;
     this.#recovered();
     this.#onEmpty?.();
   }

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   openSync,
   readSync,
+  realpathSync,
   renameSync,
   statSync,
   writeSync,
@@ -32,8 +33,9 @@ export interface LogDestination {
   ready(bytes: number): { readonly descriptor: number; readonly isAnother: boolean };
   /** So many bytes were written to it. */
   wrote(bytes: number): void;
-  /** A write failed: next time it is opened anew. `isMidLine`: the last line was not written whole. */
+  /** A write failed: next time it is opened anew. `isMidLine`: the last line was not written whole. Never throws. */
   abandon(isMidLine: boolean): void;
+  /** Never throws. */
   close(): void;
 }
 
@@ -53,8 +55,8 @@ const lineEnd = 0x0a;
 
 /**
  * The file that an audit log is written to, mode 0600, its directory made where it is missing. A full one is
- * renamed as lumberjack renames it; one that somebody else has renamed or removed is left, and opened anew.
- * Devices and pipes are written to as they are.
+ * renamed as lumberjack renames it, and a symbolic link to it is left; one that somebody else has renamed or removed is
+ * left too, and opened anew. Devices and pipes are written to as they are.
  */
 export class LogFile implements LogDestination {
   readonly #options: LogFileOptions;
@@ -94,7 +96,12 @@ export class LogFile implements LogDestination {
   close(): void {
     const open = this.#open;
     this.#open = undefined;
-    if (open !== undefined) closeSync(open.descriptor);
+    if (open === undefined) return;
+    try {
+      closeSync(open.descriptor);
+    } catch {
+      // A full file server may say so now alone. Nothing can be mended, and the descriptor is gone all the same.
+    }
   }
 
   #isFull(bytes: number): boolean {
@@ -111,7 +118,7 @@ export class LogFile implements LogDestination {
   }
 
   #rotate(): OpenFile {
-    const { path } = this.#options;
+    const path = realpathSync(this.#options.path);
     let time = this.#now();
     while (existsSync(rotatedName(path, time))) time += 1;
     renameSync(path, rotatedName(path, time));

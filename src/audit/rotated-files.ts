@@ -1,4 +1,4 @@
-import { readdir, unlink } from 'node:fs/promises';
+import { readdir, realpath, unlink } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 
 export interface Retention {
@@ -52,9 +52,11 @@ export function outdated(
 /** Removes what is outdated. What cannot be removed now may be the next time; nothing is lost by it. */
 export async function removeOutdated(path: string, retention: Retention, now: number): Promise<void> {
   if (retention.maxAgeDays === 0 && retention.maxBackups === 0) return;
-  const directory = dirname(path);
+  // Beside the file itself, wherever a symbolic link is that leads to it.
+  const file = await realpath(path).catch(() => path);
+  const directory = dirname(file);
   const names = await readdir(directory).catch(() => []);
-  for (const name of outdated(path, names, retention, now)) {
+  for (const name of outdated(file, names, retention, now)) {
     await unlink(join(directory, name)).catch(() => undefined);
   }
 }

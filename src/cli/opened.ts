@@ -11,7 +11,14 @@ export class Opened {
     return resource;
   }
 
+  /** The others, too, where one cannot be closed. */
   async close(): Promise<void> {
-    for (let last = this.#opened.pop(); last !== undefined; last = this.#opened.pop()) await last.close();
+    const last = this.#opened.pop();
+    if (last === undefined) return;
+    try {
+      await last.close();
+    } finally {
+      await this.close();
+    }
   }
 }

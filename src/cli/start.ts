@@ -110,8 +110,11 @@ export async function start(
     return {
       ...server,
       close: async () => {
-        await server.close();
-        await opened.close();
+        try {
+          await server.close();
+        } finally {
+          await opened.close();
+        }
       },
     };
   } catch (error) {

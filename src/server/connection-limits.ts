@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { Server, ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { addressKey } from '../limits/address-key.js';
@@ -42,26 +43,44 @@ export function connectionOptions({
   };
 }
 
-/** Holds a server to the others, before it listens. `onRefused` is told of each connection that is closed for them. */
+/**
+ * Holds a server to the others, before it listens. `onRefused` is told of each connection that is closed for them.
+ * `isWorker`: the connections come from a primary of node:cluster.
+ */
 export function limitConnections(
   server: Server,
   { maxConnections = 0, maxConnectionsByAddress = 0, idleTimeoutMs = defaultIdleTimeoutMs }: ConnectionLimits,
   onRefused: () => void = () => undefined,
+  isWorker = cluster.isWorker,
 ): void {
   // Bounded by their size already; Node would drop those beyond its limit of 2,000, and with them scopes.
   server.maxHeadersCount = 0;
   server.keepAliveTimeout = idleTimeoutMs;
-  if (maxConnections > 0) {
+  if (maxConnections > 0 && isWorker) {
+    // By Node's own bound a worker hands back what it does not take; where all are full, that goes round without end.
+    limitEach(server, () => '', maxConnections, onRefused);
+  } else if (maxConnections > 0) {
     server.maxConnections = maxConnections;
     server.on('drop', onRefused);
   }
-  if (maxConnectionsByAddress > 0) limitByAddress(server, maxConnectionsByAddress, onRefused);
+  if (maxConnectionsByAddress > 0) limitEach(server, addressOf, maxConnectionsByAddress, onRefused);
 }
 
-function limitByAddress(server: Server, max: number, onRefused: () => void): void {
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return addressKey(remoteAddress);
+}
+
+function limitEach(
+  server: Server,
+  keyOf: (socket: Socket) => string,
+  max: number,
+  onRefused: () => void,
+): void {
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
-    const key = addressKey(socket.remoteAddress ?? '');
+    // By another bound.
+    if (socket.destroyed) return;
+    const key = keyOf(socket);
     const others = open.get(key) ?? 0;
     if (others >= max) {
       onRefused();

@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 
 /**
  * Knows which connections have a request under way. Node's own account of idle connections leaves out those
  * that never sent one, and takes an answer for given before the last of it is out.
  */
 export class Connections {
-  readonly #open = new Map<string, Socket>();
+  readonly #open = new Map<Socket, string>();
+  readonly #secured = new Set<TLSSocket>();
   readonly #busy = new Map<string, number>();
   #isDraining = false;
 
@@ -15,12 +17,16 @@ export class Connections {
     // The bare TCP connections: one that never finishes its TLS handshake is among them.
     server.on('connection', (socket: Socket) => {
       const key = keyOf(socket);
-      this.#open.set(key, socket);
+      this.#open.set(socket, key);
       socket.once('close', () => {
-        this.#open.delete(key);
+        this.#open.delete(socket);
         // Node never says that an answer whose turn had not come is closed.
         this.#busy.delete(key);
       });
+    });
+    server.on('secureConnection', (socket: TLSSocket) => {
+      this.#secured.add(socket);
+      socket.once('close', () => this.#secured.delete(socket));
     });
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       const key = keyOf(request.socket);
@@ -34,11 +40,21 @@ export class Connections {
   /** Closes every connection as soon as it has no request under way. */
   drain(): void {
     this.#isDraining = true;
-    for (const [key, socket] of this.#open) if (!this.#busy.has(key)) socket.destroy();
+    for (const [socket, key] of this.#open) if (!this.#busy.has(key)) socket.destroy();
   }
 
   destroyAll(): void {
-    for (const socket of this.#open.values()) socket.destroy();
+    for (const socket of this.#open.keys()) socket.destroy();
+  }
+
+  /**
+   * Resolves when each that is still told of is closed. A TLS connection learns that of the TCP connection below it,
+   * and only then do answers that were cut: their audit events come before a stop is over.
+   */
+  async closed(): Promise<void> {
+    await Promise.all(
+      [...this.#secured].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+    );
   }
 
   #finished(key: string): void {
@@ -48,11 +64,12 @@ export class Connections {
       return;
     }
     this.#busy.delete(key);
-    if (this.#isDraining) this.#open.get(key)?.destroySoon();
+    if (!this.#isDraining) return;
+    for (const [socket, other] of this.#open) if (other === key) socket.destroySoon();
   }
 }
 
-/** A TLS connection and the TCP connection below it have the same peer. */
-function keyOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+/** A TLS connection and the TCP connection below it have the same ends; two connections differ in one of them. */
+function keyOf({ remoteAddress = '', remotePort = 0, localAddress = '' }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

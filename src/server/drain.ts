@@ -2,7 +2,7 @@ import type { Server } from 'node:https';
 import { Server as NetServer } from 'node:net';
 import type { Connections } from './connections.js';
 
-/** Resolves when the last connection is closed: by itself, or at the deadline. */
+/** Resolves when the last connection is closed, by itself or at the deadline, and its answers know. */
 export function drain(server: Server, connections: Connections, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const deadline = setTimeout(() => {
@@ -12,7 +12,7 @@ export function drain(server: Server, connections: Connections, timeoutMs: numbe
     NetServer.prototype.close.call(server, () => {
       clearTimeout(deadline);
       server.close();
-      resolve();
+      resolve(connections.closed());
     });
     connections.drain();
   });

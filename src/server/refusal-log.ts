@@ -1,8 +1,6 @@
 import type { AuditEvent } from '../http/audit.js';
+import { LineBudget } from './line-budget.js';
 import type { Logger } from './logger.js';
-
-/** A flood of bad tokens, or of requests, must not become a flood of lines. */
-const linesPerSecond = 10;
 
 /**
  * Says why somebody was not let in, which his client is not told: which method had what against his credentials,
@@ -34,34 +32,5 @@ export class RefusalLog {
         this.#logger.info({ auditId, path, reason, sourceIps, ...user, ...suppressed }, 'too many requests');
       });
     }
-  }
-}
-
-/** So many lines in each second of the clock. */
-class LineBudget {
-  readonly #now: () => number;
-  #second = 0;
-  #lines = 0;
-  #suppressed = 0;
-
-  constructor(now: () => number) {
-    this.#now = now;
-  }
-
-  /** `write` is given the count of lines left out before, if there are any. */
-  spend(write: (suppressed: { readonly suppressed?: number }) => void): void {
-    const second = Math.floor(this.#now() / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#lines = 0;
-    }
-    if (this.#lines >= linesPerSecond) {
-      this.#suppressed += 1;
-      return;
-    }
-    this.#lines += 1;
-    const suppressed = this.#suppressed === 0 ? {} : { suppressed: this.#suppressed };
-    this.#suppressed = 0;
-    write(suppressed);
   }
 }

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -5,10 +6,12 @@ import express from 'express';
 import { errorClass } from '../authentication/error-class.js';
 import { requestState } from '../http/request-state.js';
 import { sendInternalError } from '../http/status.js';
+import { originForm } from '../paths/request-target.js';
 import { connectionOptions, limitConnections } from './connection-limits.js';
 import { Connections } from './connections.js';
 import { drain } from './drain.js';
 import { guardedRoutes } from './guarded-routes.js';
+import { LineBudget } from './line-budget.js';
 import type { Logger } from './logger.js';
 import { readinessChecks } from './readiness.js';
 import type { ServerOptions } from './server-options.js';
@@ -64,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ...certificates.serverOptions,
       ...connectionOptions(connectionLimits),
     },
-    app,
+    readableBy(app),
   );
   certificates.follow(server);
   limitConnections(server, connectionLimits, () => telemetry?.refusedConnection());
@@ -74,6 +77,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   server.setTimeout(stallTimeoutMs);
   const connections = new Connections(server);
   const address = await listen(server, port, bindAddress);
+  const acceptFaults = new LineBudget();
+  // A connection that the system fails to hand over is no reason to end, as an error that nobody hears would be.
+  server.on('error', (error) => {
+    acceptFaults.spend((suppressed) => {
+      logger.error({ error: errorClass(error), ...suppressed }, 'a connection cannot be accepted');
+    });
+  });
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   const stop = async (): Promise<void> => {
     stopping = true;
@@ -93,6 +103,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       closing ??= stop();
       return closing;
     },
+  };
+}
+
+/**
+ * Express takes an absolute target apart by rules of its own, and answers what it cannot read: no step would see the
+ * request, and nobody write it down.
+ */
+function readableBy(app: RequestListener): RequestListener {
+  return (request, response) => {
+    const target = request.url ?? '/';
+    // As Express remembers a target that it changes.
+    if (!target.startsWith('/')) Object.assign(request, { originalUrl: target, url: originForm(target) });
+    app(request, response);
   };
 }
 

@@ -9,10 +9,12 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -124,6 +126,20 @@ describe.each(['batch', 'blocking'] as const)('in %s mode', (mode) => {
     expect(textOf(path)).toMatch(/line 9\n$/);
   });
 
+  it('rotates the file that a symbolic link leads to, and never the link', async () => {
+    const target = join(directory.path, 'elsewhere');
+    mkdirSync(target);
+    symlinkSync(join(target, 'real.log'), path);
+    const { writer } = open(mode, { maxBytes: 8, maxBackups: 1, now: () => 0 });
+    for (const line of numbered(3)) {
+      writer.write(line);
+      await vi.waitUntil(() => textOf(path) === line, soon);
+    }
+    expect(readlinkSync(path)).toBe(join(target, 'real.log'));
+    await vi.waitUntil(() => readdirSync(target).length === 2, soon);
+    expect(readdirSync(directory.path).sort()).toEqual(['audit.log', 'elsewhere']);
+  });
+
   it('removes by age what was rotated before, at the start', async () => {
     const old = 'audit-2026-11-01T10-00-00.000.log';
     const young = 'audit-2026-11-20T10-00-00.000.log';
@@ -178,6 +194,23 @@ describe.each(['batch', 'blocking'] as const)('in %s mode', (mode) => {
     expect(observed.lost).toEqual(mode === 'batch' ? { log: 10, buffered: 15 } : { log: 25, buffered: 0 });
     writer.write('after the end\n');
     expect(observed.lost.log + observed.lost.buffered).toBe(26);
+  });
+
+  it('neither throws nor rejects where closing the file fails too', async () => {
+    path = '/dev/full';
+    const observed = new LinesObserved();
+    const file = fileOf();
+    // As a file server may answer a close; the descriptor is not to be had otherwise.
+    const { descriptor } = file.ready(0);
+    closeSync(descriptor);
+    const writer =
+      mode === 'batch'
+        ? new BatchWriter(file, observed, { maxLines: 10, gatherMs: 1, retryMs: 5, closeTimeoutMs: 50 })
+        : new BlockingWriter(file, observed);
+    writer.write('a\n');
+    await vi.waitUntil(() => observed.outages.length > 0, soon);
+    await writer.close();
+    expect(observed).toMatchObject({ outages: ['EBADF'], lost: { log: 1, buffered: 0 } });
   });
 
   it('does not wait for a pipe that nobody reads', async () => {
@@ -236,6 +269,34 @@ describe('in batch mode', () => {
     await closed;
     expect(received === expected).toBe(true);
     expect(observed.lost).toEqual({ log: 0, buffered: 0 });
+  });
+
+  it('is over where a write outlasts its end: it is not tried again for ever', async () => {
+    execFileSync('mkfifo', [path]);
+    // Without O_NONBLOCK: a write waits for a reader.
+    const descriptor = openSync(path, constants.O_RDWR);
+    const calls: string[] = [];
+    const destination = {
+      ready: () => {
+        calls.push('ready');
+        if (calls.length > 1) throw new Error('a second write');
+        return { descriptor, isAnother: true };
+      },
+      wrote: () => undefined,
+      abandon: () => calls.push('abandon'),
+      close: () => calls.push('close'),
+    };
+    const observed = new LinesObserved();
+    const writer = new BatchWriter(destination, observed, { maxLines: 10, gatherMs: 1, closeTimeoutMs: 50 });
+    writer.write(`${'x'.repeat(70_000)}\n`);
+    writer.write(`${'x'.repeat(250_000)}\n`);
+    await writer.close();
+    expect([observed.lost.log, calls]).toEqual([2, ['ready']]);
+    const buffer = Buffer.alloc(64 * 1024);
+    for (let left = 70_001; left > 0; left -= readSync(descriptor, buffer));
+    await vi.waitUntil(() => calls.includes('close'), soon);
+    closeSync(descriptor);
+    expect(calls).toEqual(['ready', 'close']);
   });
 
   it('does not write before it has gathered, and loses what comes after the end', async () => {

@@ -127,6 +127,30 @@ describe('scrapes that are sent before the answers to earlier ones are there', (
     expect([asked, events.map(({ path }) => path)]).toEqual([1, ['/metrics']]);
   });
 
+  it('are not held without end: a connection on which more wait than anybody needs is closed', async () => {
+    let asked = 0;
+    const server = await serve(() => Promise.resolve('a 1\n'), {
+      authenticators: [
+        {
+          name: 'Silent',
+          authenticate: () => {
+            asked += 1;
+            return new Promise(() => undefined);
+          },
+        },
+      ],
+    });
+    const client = await pipeline(server, [scrapeRequest()]);
+    await expect.poll(() => asked).toBe(1);
+    const [connection] = server.open;
+    client.write(scrapeRequest().repeat(200));
+    await expect.poll(() => connection?.bytesRead).toBe(201 * scrapeRequest().length);
+    expect(connection?.destroyed).toBe(false);
+    client.write(scrapeRequest().repeat(1000));
+    await closed(connection);
+    expect(asked).toBe(1);
+  });
+
   it('wait for those alone that are before them', async () => {
     const server = await serve(() => Promise.resolve('a 1\n'));
     const client = await pipeline(server, [

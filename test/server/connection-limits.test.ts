@@ -1,8 +1,10 @@
 import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { createServer } from 'node:https';
+import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ConnectionLimits } from '../../src/index.js';
+import { limitConnections } from '../../src/server/connection-limits.js';
 import { startLimited, type LimitedServer } from './limited-server.js';
 
 const running: LimitedServer[] = [];
@@ -82,6 +84,34 @@ describe('limits of connections', () => {
     await server.connected('127.0.0.2');
     await closed(await server.connected('127.0.0.3'));
     expect(await server.metric('kcp_metrics_filter_refused_connections_total')).toBe(1);
+  });
+
+  it('close what is beyond in a worker too, rather than hand it back to the primary', async () => {
+    const server = createServer();
+    let refused = 0;
+    const limits = { maxConnections: 2, maxConnectionsByAddress: 1 };
+    limitConnections(server, limits, () => (refused += 1), true);
+    expect(server.maxConnections).toBeUndefined();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const accepted: Socket[] = [];
+    server.on('connection', (socket: Socket) => accepted.push(socket));
+    const open = (localAddress: string): Socket =>
+      connectTcp({ port, host: '127.0.0.1', localAddress }).on('error', () => undefined);
+    const first = open('127.0.0.1');
+    await closed(open('127.0.0.1'));
+    const second = open('127.0.0.2');
+    await closed(open('127.0.0.3'));
+    expect([refused, first.destroyed, second.destroyed]).toEqual([2, false, false]);
+    first.destroy();
+    await closed(accepted[0] ?? first);
+    const third = open('127.0.0.3');
+    await once(server, 'connection');
+    expect(accepted.at(-1)?.destroyed).toBe(false);
+    for (const socket of [second, third]) socket.destroy();
+    server.close();
+    await once(server, 'close');
   });
 
   it('close a connection whose header comes byte by byte', async () => {

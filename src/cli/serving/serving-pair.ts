@@ -13,6 +13,8 @@ export interface PairFiles {
   readonly certificateFile: string;
   readonly keyFlag: Flag;
   readonly keyFile: string;
+  /** Whether another key must be of the same type, since pairs are served beside each other. Default false. */
+  readonly keepsKeyType?: boolean;
 }
 
 export interface ServingPair extends KeyPair {
@@ -37,17 +39,22 @@ export async function followServingPair(
   files: FollowedFlagFiles,
   now: () => number = Date.now,
 ): Promise<{ readonly first: ServingPair; readonly followed: CurrentKeyPair }> {
-  const { certificateFlag, certificateFile, keyFlag, keyFile } = pair;
+  const { certificateFlag, certificateFile, keyFlag, keyFile, keepsKeyType = false } = pair;
   await checkReadable(certificateFlag, certificateFile);
   await checkReadable(keyFlag, keyFile);
-  let isFirst = true;
+  let firstKeyType: string | undefined;
   const opened = await files.open(certificateFlag, [certificateFile, keyFile], (contents) => {
     const read = readPair(pair, contents);
-    if (!isFirst && read.notAfter < now()) {
+    if (firstKeyType !== undefined && read.notAfter < now()) {
       const expired = new Date(read.notAfter).toISOString();
       throw new UsageError(`${certificateFlag.name}: ${certificateFile} has expired on ${expired}`);
     }
-    isFirst = false;
+    if (keepsKeyType && firstKeyType !== undefined && read.keyType !== firstKeyType) {
+      throw new UsageError(
+        `${keyFlag.name}: ${keyFile} has a key of type ${read.keyType}: pairs beside each other need ${firstKeyType}`,
+      );
+    }
+    firstKeyType ??= read.keyType;
     return read;
   });
   const first = opened.current;

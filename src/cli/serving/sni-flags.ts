@@ -41,7 +41,7 @@ export async function openSniPairs(
   const opened: NamedKeyPair[] = [];
   for (const pair of sniPairsOf(values)) {
     const flags = { certificateFlag: tlsSniCertKey, keyFlag: tlsSniCertKey };
-    const { first, followed } = await followServingPair({ ...pair, ...flags }, files);
+    const { first, followed } = await followServingPair({ ...pair, ...flags, keepsKeyType: true }, files);
     checkKeyType(pair, first, keyType);
     opened.push({
       get current() {

@@ -6,7 +6,7 @@ import { listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import { UsageError, usageError } from '../usage-error.js';
 import { followServingPair } from './serving-pair.js';
-import { openSniPairs, tlsSniCertKey } from './sni-flags.js';
+import { openSniPairs, sniPairsOf, tlsSniCertKey } from './sni-flags.js';
 
 const tlsCertFile: Flag = {
   name: '--tls-cert-file',
@@ -114,7 +114,13 @@ async function defaultPairOf(values: FlagValues, files: FollowedFlagFiles): Prom
   if (keyFile === undefined)
     throw new UsageError(`${tlsPrivateKeyFile.name}: missing beside ${tlsCertFile.name}`);
   const { first, followed } = await followServingPair(
-    { certificateFlag: tlsCertFile, certificateFile, keyFlag: tlsPrivateKeyFile, keyFile },
+    {
+      certificateFlag: tlsCertFile,
+      certificateFile,
+      keyFlag: tlsPrivateKeyFile,
+      keyFile,
+      keepsKeyType: sniPairsOf(values).length > 0,
+    },
     files,
   );
   return { first, keyType: first.keyType, followed };

@@ -12,6 +12,7 @@ import {
   type IssuedCertificate,
   type LeafOptions,
 } from '../../../src/pki/throwaway-pki.js';
+import { rsaPair } from '../../support/rsa-pair.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 
 const certificateFlag: Flag = { name: '--tls-cert-file', value: 'file', description: 'a certificate' };
@@ -60,6 +61,18 @@ describe('a pair that is served', () => {
     await expect.poll(() => nameOf(followed.current), soon).toBe('CN=second');
     expect(followed.current.privateKey).toBe(next.privateKeyPem);
     expect(told.at(-1)).toBe('--tls-cert-file: success');
+  });
+
+  it.each([
+    [false, 'CN=second', '--tls-cert-file: success'],
+    [true, 'CN=first', 'has a key of type rsa: pairs beside each other need ec'],
+  ])('with a key of another type, where it must keep its type: %s, is then %s', async (...row) => {
+    const [keepsKeyType, name, message] = row;
+    const pair = { ...write(await issue('first')), keepsKeyType };
+    const { followed } = await followServingPair(pair, files);
+    write(await rsaPair('second'));
+    await expect.poll(() => told.at(-1), soon).toContain(message);
+    expect(nameOf(followed.current)).toBe(name);
   });
 
   it("is replaced by a Secret's mount, which changes by a symbolic link", async () => {
