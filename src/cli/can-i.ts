@@ -5,6 +5,7 @@ import { authorizerUnion, type Verdict } from '../authorization/union.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
 import { authorizationFlags, authorizersOf, sayWhoIsNotAsked } from './authorization/authorization-flags.js';
 import { configFlag } from './configuration/config-flag.js';
+import { hasPolicy, offlineMode } from './policy/offline-mode.js';
 import { openPolicyOffline } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
@@ -43,6 +44,7 @@ export const canIFlags: readonly Flag[] = [
   group,
   extraFlag,
   configFlag,
+  offlineMode,
   ...policySourceFlags,
   ...authorizationFlags,
 ];
@@ -70,9 +72,9 @@ export async function canI(
   // Reads the flags, and with them their faults, before the policy.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
-  const open = await openPolicyOffline(values, printError);
+  const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {
-    const decide = authorizerUnion(authorizersOf(values, { policy: open.policy }));
+    const decide = authorizerUnion(authorizersOf(values, { policy: open?.policy }));
     if ('reviews' in asked) {
       for (const review of asked.reviews) print(JSON.stringify(await answer(review, decide)));
       return 0;
@@ -82,7 +84,7 @@ export async function canI(
     print(`${isAllowed ? 'yes' : 'no'}${reason === '' ? '' : ` - ${reason}`}`);
     return isAllowed ? 0 : 1;
   } finally {
-    await open.close();
+    await open?.close();
   }
 }
 

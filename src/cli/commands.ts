@@ -19,7 +19,7 @@ const startCommand: CommandDescription = {
   description: 'serve /metrics and health over TLS',
   flags: startFlags,
   run: async ({ values, terminal }) => {
-    if (isWorkerProcess()) return serveAsWorker(values, terminal);
+    if (isWorkerProcess()) return serveAsWorker(terminal);
     const workers = workersOf(values);
     if (workers > 1) return serveWithWorkers(values, workers, terminal);
     // Listened for before the port is: whoever sees it may send the signal.

@@ -7,12 +7,20 @@ import { UsageError, usageError } from './usage-error.js';
 /** What a running server's files say, each named by its flag. */
 export class FollowedFlagFiles {
   readonly #onReload: (flag: string, result: ReloadResult) => void;
+  readonly #onFollowed: (flag: string) => void;
   readonly #opened: FollowedFiles<unknown>[] = [];
   readonly #certificates: ExpiringCertificate[] = [];
 
-  /** `onReload` is told of each change, and once of each that cannot be used. */
-  constructor(onReload: (flag: string, result: ReloadResult) => void = () => undefined) {
+  /**
+   * `onReload` is told of each change, and once of each that cannot be used; `onFollowed` of the flag, before there is
+   * any.
+   */
+  constructor(
+    onReload: (flag: string, result: ReloadResult) => void = () => undefined,
+    onFollowed: (flag: string) => void = () => undefined,
+  ) {
     this.#onReload = onReload;
+    this.#onFollowed = onFollowed;
   }
 
   /** `parse` throws for what cannot be used, and names the file. @throws UsageError naming the flag. */
@@ -30,6 +38,7 @@ export class FollowedFlagFiles {
         },
       });
       this.#opened.push(followed);
+      this.#onFollowed(flag.name);
       return followed;
     } catch (error) {
       // One that names another flag knows better.

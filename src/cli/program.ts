@@ -7,6 +7,7 @@ import { addFlags, type Flag, type FlagValues } from './flags.js';
 import { formatHelpItem, helpWidth } from './help.js';
 import { startTopics } from './start.js';
 import { UsageError } from './usage-error.js';
+import { isWorkerProcess } from './workers/worker-process.js';
 
 /** Runs a command line (without node and script); resolves to the exit code. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -70,7 +71,8 @@ async function runConfigured(
 ): Promise<number> {
   let configured: ConfiguredValues;
   try {
-    configured = await configuredValues(given, flags);
+    // The primary has read the file once, and tells its workers.
+    configured = isWorkerProcess() ? asGiven(given) : await configuredValues(given, flags);
   } catch (error) {
     if (!(error instanceof UsageError) || runMisconfigured === undefined) throw error;
     return await runMisconfigured(error, { values: given, terminal });
@@ -81,6 +83,10 @@ async function runConfigured(
   } catch (error) {
     throw error instanceof UsageError ? new UsageError(inOwnWords(error.message)) : error;
   }
+}
+
+function asGiven(values: FlagValues): ConfiguredValues {
+  return { values, inOwnWords: (message) => message };
 }
 
 /** One line a fault, and no exit from within. */

@@ -40,6 +40,9 @@ export async function openServerOptions(
   const telemetry = new FilterMetrics(registry);
   const requests = new RestClientMetrics(registry);
   const reviews = reviewEvents(logger, new ReviewMetrics(registry), requests);
+  const onFollowed = (flag: string): void => {
+    telemetry.fileFollowed(flag);
+  };
   const onReload = (flag: string, result: ReloadResult): void => {
     telemetry.fileReload(flag, result.result);
     if (result.result === 'success') logger.info({ flag }, 'file reloaded');
@@ -48,10 +51,11 @@ export async function openServerOptions(
   const { authenticators, anonymous, requestCertificates, certificates } = opened.add(
     await openAuthentication(values, serverKind, {
       ...authenticationEvents(logger, telemetry, reviews),
+      onFollowed,
       onReload,
     }),
   );
-  const files = opened.add(new FollowedFlagFiles(onReload));
+  const files = opened.add(new FollowedFlagFiles(onReload, onFollowed));
   const { isSelfSigned, ...serving } = await servingOf(values, requestCertificates, files);
   const maintenance = await openMaintenance(values, {
     logger,

@@ -13,10 +13,16 @@ import {
   type AuthorizerName,
 } from './authorization/authorization-flags.js';
 import { configFlag } from './configuration/config-flag.js';
+import { hasPolicy, offlineMode } from './policy/offline-mode.js';
 import { openPolicyOffline } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 
-export const whoCanFlags: readonly Flag[] = [configFlag, ...policySourceFlags, ...authorizationFlags];
+export const whoCanFlags: readonly Flag[] = [
+  configFlag,
+  offlineMode,
+  ...policySourceFlags,
+  ...authorizationFlags,
+];
 
 export interface WhoCanRequest {
   readonly verb: string;
@@ -37,16 +43,16 @@ export async function whoCan(
   // Reads the patterns, and with them their faults, as a start would.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
-  const open = await openPolicyOffline(values, printError);
+  const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {
     const rows = authorizationOrderOf(values).flatMap((name) =>
-      grantedBy(name, request, values, open.policy),
+      grantedBy(name, request, values, open?.policy),
     );
     const width = rows.reduce((longest, [who]) => Math.max(longest, who.length), 0);
     for (const [who, by] of rows) print(`${who.padEnd(width)}  ${by}`);
     return 0;
   } finally {
-    await open.close();
+    await open?.close();
   }
 }
 
@@ -54,7 +60,7 @@ function grantedBy(
   authorizer: AuthorizerName,
   { verb, path }: WhoCanRequest,
   values: FlagValues,
-  policy: Policy,
+  policy: Policy | undefined,
 ): readonly Row[] {
   switch (authorizer) {
     case 'AlwaysAllowGroups':
@@ -66,7 +72,7 @@ function grantedBy(
         ? [['everybody', alwaysAllowPathsFlag.name]]
         : [];
     case 'RBAC':
-      return [...policy.grantsOf(verb, path)].flatMap(({ layer, binding }) => {
+      return [...(policy?.grantsOf(verb, path) ?? [])].flatMap(({ layer, binding }) => {
         const by = `ClusterRoleBinding ${JSON.stringify(binding.name)} of ClusterRole ${JSON.stringify(binding.role)} (${layer})`;
         return binding.subjects
           .filter((subject) => subjectKey(subject) !== undefined)

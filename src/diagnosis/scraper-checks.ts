@@ -8,8 +8,8 @@ export interface Scrapers {
   readonly callers: Callers;
   /** Always-allow groups that are asked for. */
   readonly groups: readonly string[];
-  /** Whether `/metrics` is among the always-allow paths that are asked for. */
-  readonly isPathOpen: boolean;
+  /** The flag that lets everybody read `/metrics`, if one does. */
+  readonly openedBy?: string | undefined;
   /** Whether another server is asked what RBAC does not grant. */
   readonly isDelegated?: boolean;
   /** Subjects that RBAC grants it to; undefined where nobody asks RBAC, or there is no policy. */
@@ -28,7 +28,7 @@ const maxNamed = 5;
 export function scraperFinding({
   callers,
   groups,
-  isPathOpen,
+  openedBy,
   isDelegated = false,
   granted,
 }: Scrapers): Finding {
@@ -42,12 +42,12 @@ export function scraperFinding({
     ...(callers.authenticated ? groups.map((name): Subject => ({ kind: 'Group', name })) : []),
     ...reachable(granted?.administrators ?? []),
   ];
-  if (isPathOpen) {
+  if (openedBy !== undefined) {
     return finding(
       'warning',
       'scrapers',
       subjectName,
-      'is among --authorization-always-allow-paths: everybody who reaches the server may scrape; take it out unless that is meant',
+      `is among ${openedBy}: everybody who reaches the server may scrape; take it out unless that is meant`,
     );
   }
   if (scrapers.length > 0) return finding('ok', 'scrapers', subjectName, `is granted to ${listed(scrapers)}`);

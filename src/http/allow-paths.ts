@@ -20,23 +20,26 @@ const maxGlobLength = 1024;
  * @throws AllowPathsError for a glob that is no absolute path, is too long or expands without end.
  */
 export function allowPaths(globs: readonly string[]): Middleware {
-  const matchers = globs.map((glob) => {
-    if (!glob.startsWith('/') || glob.length > maxGlobLength || /\{[^}]*\.\./.test(glob)) {
-      throw new AllowPathsError(`${JSON.stringify(glob)} is no glob of an absolute path`);
-    }
-    return micromatch.matcher(glob, { dot: true, noextglob: true, nonegate: true });
-  });
+  const isAllowed = allowedPaths(globs);
   return (request, response, next) => {
     const { classification } = requestState(request);
     const hasPath = classification?.kind === 'shard-level' || classification?.kind === 'other';
-    if (
-      hasPath &&
-      (isHealthPath(classification.path) || matchers.some((matches) => matches(classification.path)))
-    ) {
+    if (hasPath && isAllowed(classification.path)) {
       next();
       return;
     }
     requestState(request).rejected = 'not among the allowed paths';
     sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
   };
+}
+
+/** Which paths `allowPaths` leaves. @throws AllowPathsError */
+export function allowedPaths(globs: readonly string[]): (path: string) => boolean {
+  const matchers = globs.map((glob) => {
+    if (!glob.startsWith('/') || glob.length > maxGlobLength || /\{[^}]*\.\./.test(glob)) {
+      throw new AllowPathsError(`${JSON.stringify(glob)} is no glob of an absolute path`);
+    }
+    return micromatch.matcher(glob, { dot: true, noextglob: true, nonegate: true });
+  });
+  return (path) => isHealthPath(path) || matchers.some((matches) => matches(path));
 }

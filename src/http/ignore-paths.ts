@@ -31,6 +31,26 @@ export function ignorePaths(
   globs: readonly string[],
   onDecision: DecisionObserver = () => undefined,
 ): Middleware {
+  const isIgnored = ignoredPaths(globs);
+  return (request, _response, next) => {
+    const state = requestState(request);
+    const { classification } = state;
+    if (state.verdict !== undefined || classification?.kind !== 'shard-level') {
+      next();
+      return;
+    }
+    if (isIgnored(classification.path)) {
+      state.verdict = { decision: 'allow', reason: 'ignored path', authorizer };
+      tell(() => {
+        onDecision(authorizer, 'allow');
+      });
+    }
+    next();
+  };
+}
+
+/** Which shard-level paths `ignorePaths` lets everybody read. @throws IgnorePathsError */
+export function ignoredPaths(globs: readonly string[]): (path: string) => boolean {
   const matchers = globs.map((glob) => {
     if (glob.length > maxGlobLength || !plainGlob.test(glob)) {
       throw new IgnorePathsError(
@@ -45,19 +65,5 @@ export function ignorePaths(
       nonegate: true,
     });
   });
-  return (request, _response, next) => {
-    const state = requestState(request);
-    const { classification } = state;
-    if (state.verdict !== undefined || classification?.kind !== 'shard-level') {
-      next();
-      return;
-    }
-    if (matchers.some((matches) => matches(classification.path))) {
-      state.verdict = { decision: 'allow', reason: 'ignored path', authorizer };
-      tell(() => {
-        onDecision(authorizer, 'allow');
-      });
-    }
-    next();
-  };
+  return (path) => matchers.some((matches) => matches(path));
 }

@@ -244,6 +244,11 @@ export class FilterMetrics {
     this.#reloads.inc({ source, result });
   }
 
+  /** An alert on an increase needs the series before the first change: a bad file is counted once. */
+  fileFollowed(flag: string): void {
+    for (const result of ['success', 'failure']) this.#fileReloads.inc({ flag, result }, 0);
+  }
+
   fileReload(flag: string, result: 'success' | 'failure'): void {
     this.#fileReloads.inc({ flag, result });
   }

@@ -689,6 +689,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   it.concurrent.each([
     ['can-i', /^can-i: pass VERB and PATH, or --filename$/],
     ['can-i get', /^can-i: pass VERB and PATH/],
+    ['can-i get /metrics --mode=root', /^--mode: "root" is not one of shard, cache-server$/],
     ['can-i get /metrics --extra=novalue', /^--extra: "novalue" is not key=value$/],
     ['can-i -f {missing}', /^--filename: .*ENOENT/],
     ['can-i get -f {missing}', /^--filename: .*: leave out VERB$/],

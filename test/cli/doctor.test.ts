@@ -343,6 +343,16 @@ subjects:
       1,
       /^warning scrapers: .* everybody who reaches the server/,
     ],
+    [
+      '--ignore-paths=/metr*',
+      1,
+      /^warning scrapers: GET \/metrics: is among --ignore-paths: everybody who reaches the server/,
+    ],
+    [
+      '--allow-paths=/metrics/*',
+      1,
+      /^warning scrapers: --allow-paths: leaves \/metrics out: every scrape of/,
+    ],
   ])('that is asked otherwise: %s', async (flag, code, fault) => {
     const report = await doctor(...wellFlags(), root(), flag);
     expect([report.code, faultsOf(report)]).toEqual([code, [expect.stringMatching(fault)]]);
@@ -495,9 +505,16 @@ describe('doctor of flags', () => {
   it('does not wait for a pipe', async () => {
     const pipe = `${directory.path}/pipe`;
     execFileSync('mkfifo', [pipe]);
-    const flags = ['--token-auth-file', '--client-ca-file', '--tls-cert-file', '--root-kubeconfig'];
+    const flags = [
+      '--token-auth-file',
+      '--client-ca-file',
+      '--tls-cert-file',
+      '--root-kubeconfig',
+      '--label-mapping-file',
+    ];
     const report = await doctor(...wellFlags(), ...flags.map((flag) => `${flag}=${pipe}`));
     expect(faultsOf(report)).toEqual([
+      expect.stringMatching(`^error flag: --label-mapping-file: ${pipe} .*no regular file`),
       expect.stringMatching(`^error serving-certificate: --tls-cert-file: ${pipe} .*no regular file`),
       expect.stringMatching(`^error client-ca: --client-ca-file: ${pipe} .*no regular file`),
       expect.stringMatching(`^error authentication: --token-auth-file: ${pipe} .*no regular file`),

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { getMetrics, sentBinding, sentRole } from '../replication/root-objects.js';
 import { RootServer } from '../support/root-server.js';
@@ -150,11 +152,45 @@ describe('start --workers', { timeout: 60_000 }, () => {
     expect(new Set(statuses)).toEqual(new Set([200]));
   });
 
+  it('goes by the configuration file as it was at the start, also in a worker that starts later', async () => {
+    const head = 'apiVersion: kcp-metrics-filter/v1alpha1\nkind: MetricsFilterConfiguration\nmode: shard\n';
+    const file = directory.write(
+      'config.yaml',
+      `${head}workers: 2\ntokenAuthFile: ${tokens}\nlogLevel: debug\n`,
+    );
+    const server = await startCli([`--config=${file}`]);
+    cleanups.push(() => server.stop());
+    const listening = (): number => server.log().match(/"msg":"listening"/g)?.length ?? 0;
+    await expect.poll(listening, soon).toBe(3);
+    directory.write('config.yaml', `${head}ignorePaths: [/metrics]\n`);
+    const [victim = 0] = workersOf(server);
+    process.kill(victim, 'SIGKILL');
+    await expect.poll(listening, soon).toBe(4);
+    for (const client of await clientsOfBoth(server)) {
+      expect((await client.request('/metrics')).status).toBe(403);
+      expect((await client.request('/metrics', { headers: admin })).status).toBe(200);
+    }
+  });
+
   it('has one bound of renderings for all workers', async () => {
     const server = await started('--max-scrapes-in-flight=3');
     const [client] = await clientsOfBoth(server);
     const { body } = await client.request('/metrics', { headers: admin });
     expect(body).toContain('\nkcp_metrics_filter_renderings_in_flight 1\n');
+  });
+
+  it('closes connections beyond the bound of all workers, rather than pass them round', async () => {
+    const server = await started('--max-connections=2');
+    const sockets: Socket[] = [];
+    cleanups.push(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    while (sockets.length < 10) {
+      const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+      sockets.push(socket.resume());
+      await once(socket, 'connect');
+    }
+    await expect.poll(() => sockets.filter(({ destroyed }) => destroyed).length, soon).toBe(6);
   });
 
   it('ends with 0 where it is asked to, and leaves nobody behind', async () => {

@@ -13,7 +13,7 @@ const unmatched: Subject = { kind: 'ServiceAccount', name: 'prometheus' };
 const nobody = { scrapers: [], administrators: [] };
 
 describe('who may scrape', () => {
-  const base: Scrapers = { callers: all, groups: masters, isPathOpen: false };
+  const base: Scrapers = { callers: all, groups: masters };
   const rows: readonly (readonly [what: string, scrapers: Scrapers, level: string, message: RegExp])[] = [
     [
       'a user that was bound',
@@ -48,9 +48,9 @@ describe('who may scrape', () => {
     ],
     [
       'everybody',
-      { ...base, isPathOpen: true, granted: nobody },
+      { ...base, openedBy: '--ignore-paths', granted: nobody },
       'warning',
-      /^is among --authorization-always/,
+      /^is among --ignore-paths: everybody/,
     ],
     ['a cache server', base, 'ok', /^is granted to Group "system:masters", because no policy is asked$/],
     [

@@ -49,7 +49,11 @@ describe('the manifests for the Prometheus operator', () => {
       ...wanted,
       spec: {
         serviceAccountName: 'prometheus',
+        // Whichever of the three is taken: without a selector, none of its kind would be.
         serviceMonitorSelector: { matchLabels: monitor.metadata.labels },
+        podMonitorSelector: { matchLabels: monitor.metadata.labels },
+        scrapeConfigSelector: { matchLabels: monitor.metadata.labels },
+        ruleSelector: { matchLabels: monitor.metadata.labels },
         scrapeClasses: [{ name: monitor.spec.scrapeClass }],
       },
     });

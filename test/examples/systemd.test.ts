@@ -46,6 +46,7 @@ describe('the systemd unit of the examples', () => {
     ['RestrictAddressFamilies', 'AF_INET AF_INET6 AF_UNIX'],
     ['Restart', 'on-failure'],
     ['RestartPreventExitStatus', '2'],
+    ['StartLimitIntervalSec', '0'],
     // V8 could not run.
     ['MemoryDenyWriteExecute', 'no'],
   ])('has %s=%s', (key, value) => {

@@ -36,8 +36,9 @@ subscribe('child_process', (message) => {
 
 onFileWritten((text) => {
   for (const key of text.match(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+/g) ?? []) secrets.addKey(key);
-  const fields = /(?<=\b(?:token|password|client-key-data)["']?:\s*["']?)[\w.+/=-]{16,}/g;
-  for (const value of text.match(fields) ?? []) secrets.add(value);
+  // No look-behind with a star: it is tried anew at each character of a long run of blanks.
+  const fields = /\b(?:token|password|client-key-data)["']?:\s*["']?([\w.+/=-]{16,})/g;
+  for (const [, value = ''] of text.matchAll(fields)) secrets.add(value);
 });
 
 /** What each process has written, its command first, where any secret stands in it that was used so far; and forgets it. */

@@ -105,6 +105,12 @@ describe('what the filter tells of itself', () => {
       },
     ],
     [
+      'kcp_metrics_filter_file_reloads_total{flag="--client-ca-file",result="failure"} 0',
+      (metrics) => {
+        metrics.fileFollowed('--client-ca-file');
+      },
+    ],
+    [
       'kcp_metrics_filter_key_downloads_total{flag="--oidc-issuer-url",result="failure"} 1',
       (metrics) => {
         metrics.keyRefresh('--oidc-issuer-url', 'failure');

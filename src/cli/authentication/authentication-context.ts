@@ -5,6 +5,8 @@ import type { TokenReviewEvents } from '../reviews/review-events.js';
 
 /** What happens to authenticators while they run. */
 export interface AuthenticationEvents {
+  /** A file that a flag names is looked at from now on. */
+  readonly onFollowed: (flag: string) => void;
   /** A file that a flag names has changed; where it cannot be used, the one before stays in force. */
   readonly onReload: (flag: string, result: ReloadResult) => void;
   /** A request says in a front proxy's headers who sends it, and comes from none. */

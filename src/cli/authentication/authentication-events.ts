@@ -8,7 +8,7 @@ export function authenticationEvents(
   logger: Logger,
   telemetry: FilterMetrics,
   review: ReviewEvents,
-): Omit<AuthenticationEvents, 'onReload'> {
+): Omit<AuthenticationEvents, 'onFollowed' | 'onReload'> {
   const failures = new Map<string, string>();
   return {
     onSpoofedHeaders: () => {

@@ -46,7 +46,7 @@ export async function openAuthentication(
   events: AuthenticationEvents,
 ): Promise<OpenAuthentication> {
   const opened = new Opened();
-  const files = opened.add(new FollowedFlagFiles(events.onReload));
+  const files = opened.add(new FollowedFlagFiles(events.onReload, events.onFollowed));
   const context: AuthenticationContext = { files, events, opened };
   try {
     const anonymous = parseBoolean(anonymousAuth.name, booleanOf(values, anonymousAuth));

@@ -10,6 +10,7 @@ import { flagNamed } from './given-flags.js';
 import { lookAtFiles } from './given-files.js';
 import { policyFindings } from './policy-findings.js';
 import { reviewersFindings } from './reviewers.js';
+import { servedPathFindings } from './served-paths.js';
 
 /**
  * Looks at everything that a start with these flags would need, and beyond the first fault. Listens nowhere and
@@ -30,6 +31,7 @@ export async function diagnose(given: FlagValues, now = Date.now()): Promise<rea
     authenticationFinding(methodsIn(given), callersOf(usable)),
     ...(await guarded('authentication', 'reviews', () => reviewersFindings(usable, now))),
     ...(await guarded('policy-source', 'policy', () => policyFindings(usable, given, now))),
+    ...(await guarded('scrapers', '--allow-paths', () => servedPathFindings(usable))),
   ];
   return findings.toSorted((one, other) => checks.indexOf(one.check) - checks.indexOf(other.check));
 }

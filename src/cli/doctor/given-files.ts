@@ -45,6 +45,7 @@ const regularFiles: ReadonlySet<string> = new Set([
   '--service-account-key-file',
   '--service-account-jwks-ca-file',
   '--oidc-ca-file',
+  '--label-mapping-file',
   '--upstream-ca-file',
   '--upstream-client-cert-file',
   '--upstream-client-key-file',

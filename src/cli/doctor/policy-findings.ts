@@ -6,14 +6,9 @@ import {
 import { finding, type Finding } from '../../diagnosis/finding.js';
 import { scraperFinding, type Scrapers } from '../../diagnosis/scraper-checks.js';
 import { shardLevelBindings, type ShardLevelBinding } from '../../diagnosis/shard-level-bindings.js';
-import { alwaysAllowPaths } from '../../paths/always-allow.js';
 import { bootstrapLayer } from '../../policy-sources/open-policy.js';
 import type { Policy } from '../../rbac/policy.js';
-import {
-  alwaysAllowGroupsFlag,
-  authorizationOrderOf,
-  pathsAllowedToAll,
-} from '../authorization/authorization-flags.js';
+import { alwaysAllowGroupsFlag, authorizationOrderOf } from '../authorization/authorization-flags.js';
 import {
   authorizationKubeconfig,
   authorizationWebhook,
@@ -24,6 +19,7 @@ import { callersOf } from './callers.js';
 import { assumedServerKind } from './flag-faults.js';
 import { loadPolicy } from './loaded-policy.js';
 import { checkSources } from './policy-sources.js';
+import { openingFlagOf } from './served-paths.js';
 
 /** The policy and where it comes from, and who may scrape by it. `given` are the flags with those that are at fault. */
 export async function policyFindings(
@@ -90,7 +86,7 @@ function scrapersOf(usable: FlagValues, given: FlagValues, granted: Scrapers['gr
       ? listOf(usable, alwaysAllowGroupsFlag).filter((group) => group !== '')
       : [],
     isDelegated: [authorizationKubeconfig, authorizationWebhook].some((flag) => isGiven(usable, flag)),
-    isPathOpen: alwaysAllowPaths(pathsAllowedToAll(usable))('/metrics'),
+    openedBy: openingFlagOf(usable),
     ...(granted === undefined ? {} : { granted }),
   });
 }

@@ -11,6 +11,7 @@ export const silentReviewEvents: ReviewEvents = {
 };
 
 export const silentAuthenticationEvents: AuthenticationEvents = {
+  onFollowed: nothing,
   onReload: nothing,
   onSpoofedHeaders: nothing,
   onKeyRefresh: nothing,

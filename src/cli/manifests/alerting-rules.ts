@@ -41,7 +41,7 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       severity: 'critical',
       summary: `The metrics of ${at} cannot be scraped.`,
       description:
-        'The page of targets says why: 401 and 403 are for the scraper (his credentials, his ClusterRoleBinding), 502 and 504 for the upstream, 503 for the policy or for too many scrapes at once.',
+        'The page of targets says why: 401 and 403 are for the scraper (his credentials, his ClusterRoleBinding), 429 for a limit, 502 and 504 for the upstream, 503 for the policy, for maintenance or for too many scrapes at once.',
     },
     {
       alert: 'KcpMetricsFilterMissing',
@@ -74,8 +74,9 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       expr: `${prefix}_maintenance == 1`,
       for: '2h',
       severity: 'warning',
-      summary: `Scrapes of ${at} have been stopped for maintenance for two hours.`,
-      description: 'The file of --maintenance-file is still there: they go on as soon as it is removed.',
+      summary: `Some scrapes of ${at} have been stopped for maintenance for two hours.`,
+      description:
+        'The file of --maintenance-file is still there: they go on as soon as it is removed. Where this Prometheus is stopped, too, it is KcpMetricsFilterDown that says so.',
     },
   ];
 }
@@ -167,7 +168,7 @@ function dependencyAlerts(jobs: string): readonly Alert[] {
       severity: 'warning',
       summary: `${at} decides on a policy of {{ $labels.layer }} that may be old.`,
       description:
-        'Its source cannot be reached: who was revoked since then still gets in, who was granted does not. With --max-policy-staleness, scrapes end in 503 when the time is over.',
+        'Its source cannot be reached, or a manifest of it cannot be used: who was revoked since then still gets in, who was granted does not. With --max-policy-staleness, scrapes end in 503 when the time is over.',
     },
     {
       alert: 'KcpMetricsFilterApiServerUnreachable',

@@ -14,7 +14,7 @@ export function clusterRoleBinding(
   { paths, isKcp }: ConfiguredServer,
   { name, scraper }: ManifestNames,
 ): ManifestFile {
-  const isBuiltIn = isKcp && paths.length === 1;
+  const isBuiltIn = isKcp && paths.every((path) => path === '/metrics');
   const role = isBuiltIn ? kcpRole : `${name}:metrics-reader`;
   const copied = isKcp ? replicated : {};
   const roles: readonly Manifest[] = isBuiltIn

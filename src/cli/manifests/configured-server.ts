@@ -1,3 +1,4 @@
+import { allowedPaths } from '../../http/allow-paths.js';
 import { audiencesOf } from '../authentication/service-account-flags.js';
 import { servesSlis } from '../exposition/slis-flags.js';
 import { ownMetricsPath } from '../exposition/upstream-flags.js';
@@ -5,6 +6,7 @@ import { upstreamPathsOf, upstreamsOf } from '../exposition/upstream-targets.js'
 import { parsePort } from '../flag-values.js';
 import { booleanOf, isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { bootstrapPolicyFlag, namesPolicySource } from '../policy/policy-source-flags.js';
+import { pathGlobsOf } from '../serving/served-paths-flags.js';
 import { serverKindOf, startFlags } from '../start.js';
 import { UsageError } from '../usage-error.js';
 import type { ManifestNames, Scraper } from './manifest-flags.js';
@@ -12,7 +14,7 @@ import type { ManifestNames, Scraper } from './manifest-flags.js';
 /** What a configuration of `start` says to those who scrape the server. */
 export interface ConfiguredServer {
   readonly port: number;
-  /** Every path with metrics, `/metrics` first. */
+  /** Every path with metrics that is served, one at least; `/metrics` first. */
   readonly paths: readonly string[];
   readonly credentials: Credentials;
   /** Whether the policy is kcp's, with its roles and its copies for other shards. */
@@ -25,7 +27,8 @@ export type Credentials =
 
 const flagsByName = new Map(startFlags.map((flag) => [flag.name, flag]));
 const accountFlags = [
-  '--service-account-issuer',
+  '--service-account-key-file',
+  '--service-account-jwks-uri',
   '--authentication-kubeconfig',
   '--authentication-token-webhook-config-file',
 ] as const;
@@ -55,7 +58,12 @@ function pathsOf(values: FlagValues): readonly string[] {
   const slis = servesSlis(values) ? ['/metrics/slis'] : [];
   const own = upstreamsOf(values, flag('--upstream')).kind === 'none' ? [] : [ownMetricsPath];
   const taken = new Set([ownMetricsPath, '/metrics/slis']);
-  return ['/metrics', ...own, ...slis, ...upstreamPathsOf(values, flag('--upstream-path'), taken).keys()];
+  const others = upstreamPathsOf(values, flag('--upstream-path'), taken).keys();
+  const { allowPaths } = pathGlobsOf(values);
+  const isAllowed = allowPaths === undefined ? () => true : allowedPaths(allowPaths);
+  const paths = ['/metrics', ...own, ...slis, ...others].filter((path) => isAllowed(path));
+  if (paths.length === 0) throw new UsageError('--allow-paths: leaves no path with metrics to scrape');
+  return paths;
 }
 
 function credentialsOf(values: FlagValues, { kind }: Scraper): Credentials {

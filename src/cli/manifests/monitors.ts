@@ -112,7 +112,10 @@ function tlsConfigOf({ credentials }: ConfiguredServer, { name, serverName }: Ma
   };
 }
 
-function commentOf({ credentials }: ConfiguredServer, { name, namespace }: ManifestNames): readonly string[] {
+function commentOf(
+  { credentials }: ConfiguredServer,
+  { name, namespace, scraper }: ManifestNames,
+): readonly string[] {
   const authority = `Of the Secret ${name}-tls in ${namespace}, ca.crt is the authority of the serving certificate.`;
   if (credentials.kind === 'certificate') {
     return [authority, `The Secret ${name}-scraper-tls there holds the scraper's certificate and its key.`];
@@ -129,14 +132,26 @@ function commentOf({ credentials }: ConfiguredServer, { name, namespace }: Manif
     `          credentialsFile: /var/run/secrets/${name}/token`,
     '    volumes:',
     `      - name: ${name}-token`,
-    '        projected:',
-    '          sources:',
-    '            - serviceAccountToken:',
-    '                path: token',
-    ...(audience === undefined ? [] : [`                audience: ${JSON.stringify(audience)}`]),
+    ...(scraper.kind === 'ServiceAccount' ? projectedToken(audience) : secretToken(name)),
     '    volumeMounts:',
     `      - name: ${name}-token`,
     `        mountPath: /var/run/secrets/${name}`,
     '        readOnly: true',
   ];
+}
+
+/** Of the service account that Prometheus runs as. */
+function projectedToken(audience: string | undefined): readonly string[] {
+  return [
+    '        projected:',
+    '          sources:',
+    '            - serviceAccountToken:',
+    '                path: token',
+    ...(audience === undefined ? [] : [`                audience: ${JSON.stringify(audience)}`]),
+  ];
+}
+
+/** Of a user, whose token the cluster does not make: in a Secret beside Prometheus, under the key `token`. */
+function secretToken(name: string): readonly string[] {
+  return ['        secret:', `          secretName: ${name}-token`];
 }

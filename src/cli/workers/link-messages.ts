@@ -1,6 +1,7 @@
 import type { PolicyObject } from '../../rbac/objects.js';
 import type { PolicyChange } from '../../rbac/policy-index.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
+import type { FlagValues } from '../flags.js';
 
 /** On every message between the primary and its workers. */
 const protocol = 'kcp-metrics-filter/workers/1';
@@ -21,6 +22,8 @@ export type PolicyOperation =
 export type PrimaryMessage =
   | {
       readonly kind: 'begin';
+      /** As the primary has read them: its configuration file may be another by now. */
+      readonly values: FlagValues;
       /** Of the policy; undefined where there is none. */
       readonly layers: readonly string[] | undefined;
       /** Served by every worker alike, where no flag names one. */

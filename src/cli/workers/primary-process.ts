@@ -67,7 +67,7 @@ export async function serveWithWorkers(
   });
   const expositions = expositionsOf(values, registry, metrics);
   cluster.setupPrimary({ serialization: 'advanced' });
-  const workforce = new Workforce({ policy, broadcast, limit, expositions }, logger, metrics);
+  const workforce = new Workforce({ values, policy, broadcast, limit, expositions }, logger, metrics);
   try {
     const stop = stopRequested();
     const listening = await Promise.race([workforce.start(count), stop]);

@@ -3,6 +3,7 @@ import type { Exposition } from '../../exposition/exposition.js';
 import type { LeavePlace, RenderingLimit } from '../../exposition/sharing/rendering-limit.js';
 import type { WorkersExposition } from '../../exposition/workers/workers-exposition.js';
 import type { OpenPolicy } from '../../policy-sources/open-policy.js';
+import type { FlagValues } from '../flags.js';
 import { fromWorker, sealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
 import type { PolicyBroadcast } from './policy-broadcast.js';
 import { PolicyOutbox } from './policy-outbox.js';
@@ -11,6 +12,8 @@ import { workerVariable } from './worker-process.js';
 
 /** What the primary holds for all workers. */
 export interface PrimaryState {
+  /** Those of the configuration file among them. */
+  readonly values: FlagValues;
   readonly policy: OpenPolicy | undefined;
   readonly broadcast: PolicyBroadcast;
   readonly limit: RenderingLimit;
@@ -104,11 +107,12 @@ export class PrimaryWorker {
   #receive(message: WorkerMessage, beginWith: BeginWith): void {
     // It has ended, or is about to: what it takes now nobody would give back.
     if (this.#outbox.isClosed) return;
-    const { policy, broadcast } = this.#state;
+    const { values, policy, broadcast } = this.#state;
     switch (message.kind) {
       case 'started':
         this.send({
           kind: 'begin',
+          values,
           layers: policy?.policy.status().map(({ layer }) => layer),
           ...beginWith,
         });

@@ -50,11 +50,12 @@ export class WorkerLink implements SharedByWorkers {
     this.#send({ kind: 'started' });
   }
 
-  /** Resolves when the primary has said what is served. */
-  static async open(): Promise<WorkerLink> {
+  /** Resolves when the primary has said what is served, by which flags. */
+  static async open(): Promise<{ readonly link: WorkerLink; readonly values: FlagValues }> {
     const link = new WorkerLink();
-    link.#begin = await link.#begun;
-    return link;
+    const begin = await link.#begun;
+    link.#begin = begin;
+    return { link, values: begin.values };
   }
 
   /** Resolves when the primary wants this worker to end. */

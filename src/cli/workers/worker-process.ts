@@ -1,5 +1,4 @@
 import cluster from 'node:cluster';
-import type { FlagValues } from '../flags.js';
 import type { Terminal } from '../command.js';
 import { start } from '../start.js';
 import { WorkerLink } from './worker-link.js';
@@ -12,16 +11,14 @@ export function isWorkerProcess(): boolean {
 }
 
 /**
- * Serves as one of several workers until the primary or somebody else ends it; resolves to the exit code. Where the
- * primary is gone, Node ends the process.
+ * Serves as one of several workers until the primary or somebody else ends it; resolves to the exit code. Flags are
+ * those that the primary has read, so that all workers serve alike however late they start. Where the primary is gone,
+ * Node ends the process.
  *
  * @throws UsageError naming the flag.
  */
-export async function serveAsWorker(
-  values: FlagValues,
-  { stopRequested }: Pick<Terminal, 'stopRequested'>,
-): Promise<number> {
-  const link = await WorkerLink.open();
+export async function serveAsWorker({ stopRequested }: Pick<Terminal, 'stopRequested'>): Promise<number> {
+  const { link, values } = await WorkerLink.open();
   try {
     const stop = stopRequested();
     const server = await start(values, { shared: link });

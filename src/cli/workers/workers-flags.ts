@@ -7,7 +7,7 @@ const workers: Flag = {
   value: 'count',
   default: '1',
   description:
-    'processes that serve the port together; with more than 1, one more holds the policy, the limits and the metrics for all of them',
+    'processes that serve the port together; with more than 1, one more holds the policy, the limit of renderings and the metrics for all of them',
 };
 
 export const workersFlags: readonly Flag[] = [workers];

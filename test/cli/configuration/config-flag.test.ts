@@ -209,6 +209,20 @@ describe('--config', () => {
     expect(errors[0]).toMatch(/config\.yaml:4: rbacDir: /);
   });
 
+  it('gives can-i and who-can no policy where its cache server would have none', async () => {
+    const asked = ['get', '/metrics', '--config', file] as const;
+    const monitoring = ['can-i', ...asked, '--user=a', '--group=system:monitoring'] as const;
+    write('mode: shard\n');
+    expect((await runHere(...monitoring)).code).toBe(0);
+    write('mode: cache-server\n');
+    expect((await runHere(...monitoring)).code).toBe(1);
+    expect((await runHere('who-can', ...asked)).printed).toEqual([
+      'Group "system:masters"  --authorization-always-allow-groups',
+    ]);
+    write('mode: cache-server\nrbacDir: rbac\n');
+    expect((await runHere('can-i', ...asked, '--user=prometheus')).code).toBe(0);
+  });
+
   it('gives replicate its kubeconfig', async () => {
     write('rootKubeconfig: missing\n');
     const { code, errors } = await runHere('replicate', '--config', file);

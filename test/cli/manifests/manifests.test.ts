@@ -25,6 +25,7 @@ async function manifests(...args: readonly string[]): Promise<Printed> {
 const serving = ['--mode=shard', '--tls-cert-file=tls.crt', '--tls-private-key-file=tls.key'];
 const byToken = [
   ...serving,
+  '--service-account-key-file=sa.pub',
   '--service-account-issuer=https://kubernetes.default.svc',
   '--api-audiences=filter',
 ];
@@ -44,6 +45,9 @@ const configurations: readonly (readonly string[])[] = [
   [...serving, '--token-auth-file=tokens.csv', '--scraper=group:on/call:1'],
   ['--mode=cache-server', ...byCertificate.slice(1), '--rbac-dir=rbac'],
 ];
+/** What stands in a comment to be copied. */
+const commentedIn = (text: string): string =>
+  (text.match(/^#( {3}.*)$/gm) ?? []).map((line) => line.slice(3)).join('\n');
 const objectKinds = manifestKinds.filter((kind) => kind !== 'scrape-job');
 
 describe('manifests KIND', () => {
@@ -111,10 +115,45 @@ describe('manifests KIND', () => {
     ]);
   });
 
+  it('leaves out what --allow-paths does, and has a role of its own for anything but /metrics', async () => {
+    const filterAlone = [...byCertificate, ...withManyPaths, '--allow-paths=/metrics/filter'];
+    const { text } = await manifests('scrape-job', ...filterAlone);
+    expect(parse(text)).toMatchObject({ scrape_configs: [{ metrics_path: '/metrics/filter' }] });
+    const [role, binding] = objectsIn((await manifests('clusterrolebinding', ...filterAlone)).text);
+    expect(role).toMatchObject({ rules: [{ nonResourceURLs: ['/metrics/filter'] }] });
+    expect(binding).toMatchObject({ roleRef: { name: 'kcp-metrics-filter:metrics-reader' } });
+    const metricsAlone = [...byCertificate, ...withManyPaths, '--allow-paths=/metrics'];
+    const [only, ...others] = objectsIn((await manifests('clusterrolebinding', ...metricsAlone)).text);
+    expect(only).toMatchObject({ roleRef: { name: 'system:kcp:metrics-reader' } });
+    expect(others).toEqual([]);
+  });
+
+  it('mounts the token of a user from a Secret, since the cluster makes none for him', async () => {
+    const flags = [...serving, '--token-auth-file=tokens.csv', '--scraper=user:prometheus'];
+    const { text } = await manifests('servicemonitor', ...flags);
+    expect(parse(commentedIn(text))).toMatchObject({
+      spec: { volumes: [{ secret: { secretName: 'kcp-metrics-filter-token' } }] },
+    });
+    expect(text).not.toContain('serviceAccountToken');
+  });
+
+  it.each(['yes', 'no', 'on', 'y', '2001-01-01', '0b1', '1_000', '12:30:45'])(
+    'quotes a name that kubectl would read as something else: %s',
+    async (name) => {
+      const { text } = await manifests(
+        'clusterrolebinding',
+        ...byCertificate.slice(0, -1),
+        `--scraper=user:${name}`,
+      );
+      for (const version of ['1.1', '1.2'] as const) {
+        expect(parse(text, { version })).toMatchObject({ subjects: [{ name }] });
+      }
+    },
+  );
+
   it('has a comment with a Prometheus object that mounts the token for its audience', async () => {
     const { text } = await manifests('servicemonitor', ...byToken);
-    const commented = text.match(/^#( {3}.*)$/gm)?.map((line) => line.slice(3)) ?? [];
-    expect(parse(commented.join('\n'))).toMatchObject({
+    expect(parse(commentedIn(text))).toMatchObject({
       spec: {
         scrapeClasses: [
           {
@@ -136,7 +175,17 @@ describe('manifests KIND', () => {
     ['a free port', ['service', ...byToken, '--secure-port=0'], /^--secure-port: 0 is another port at each/],
     ['no port', ['service', ...byToken, '--secure-port=x'], /^--secure-port: "x" is not a port/],
     ['a self-signed certificate', ['service', '--mode=shard'], /^--tls-cert-file: needed: a scraper cannot/],
-    ['nobody known', ['service', ...serving], /^--scraper: nobody would know him: needs --service-account-i/],
+    ['nobody known', ['service', ...serving], /^--scraper: nobody would know him: needs --service-account-k/],
+    [
+      'an issuer without its keys',
+      ['service', ...serving, '--service-account-issuer=https://kubernetes.default.svc'],
+      /^--scraper: nobody would know him: needs --service-account-key-file or /,
+    ],
+    [
+      'a server whose metrics nobody may ask for',
+      ['service', ...byToken, '--allow-paths=/readyz'],
+      /^--allow-paths: leaves no path with metrics to scrape$/,
+    ],
     [
       'a user whom nobody knows',
       ['service', ...serving, '--scraper=user:a'],

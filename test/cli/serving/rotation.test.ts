@@ -96,6 +96,8 @@ describe('start with pairs that are replaced while it runs', () => {
       ['--client-ca-file', clientCa, 100],
     ] as const) {
       expect(daysLeft(before, flag, file)).toBe(days);
+      // The alert on a file that is refused goes by an increase, and the first one counts.
+      expect(before).toContain(`file_reloads_total{flag="${flag}",result="failure"} 0\n`);
     }
 
     directory.write('tls.key', (await issue('other.example', 1)).privateKeyPem);

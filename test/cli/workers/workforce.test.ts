@@ -22,6 +22,7 @@ beforeEach(() => {
     policy: undefined,
     broadcast: new PolicyBroadcast(),
     limit: new RenderingLimit(),
+    values: {},
     expositions: new Map(),
   };
   workforce = new Workforce(
