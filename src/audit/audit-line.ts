@@ -23,25 +23,36 @@ export function auditLine(event: AuditEvent): string {
   return Buffer.byteLength(line) <= maxAuditLineBytes ? line : written(truncated(event));
 }
 
+/** Piece by piece: to gather an object first would take twice as long. */
 function written(event: AuditEvent): string {
-  const { identity, sourceIps, userAgent, annotations } = event;
-  const text = JSON.stringify({
-    kind: 'Event',
-    apiVersion: 'audit.k8s.io/v1',
-    level: 'Metadata',
-    auditID: event.auditId,
-    stage: 'ResponseComplete',
-    requestURI: event.requestUri,
-    verb: event.verb,
-    user: identity === undefined ? {} : userOf(identity),
-    sourceIPs: sourceIps.length === 0 ? undefined : sourceIps,
-    userAgent: userAgent === '' ? undefined : userAgent,
-    responseStatus: statusOf(event),
-    requestReceivedTimestamp: microTime(event.received),
-    stageTimestamp: microTime(event.completed),
-    annotations: isEmpty(annotations) ? undefined : annotations,
-  });
-  return `${text.replace(escaped, escape)}\n`;
+  const { identity, sourceIps, userAgent = '', annotations } = event;
+  return (
+    `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":${json(event.auditId)}` +
+    `,"stage":"ResponseComplete","requestURI":${json(event.requestUri)},"verb":${json(event.verb)}` +
+    `,"user":${identity === undefined ? '{}' : jsonOf(identity)}` +
+    (sourceIps.length === 0 ? '' : `,"sourceIPs":${json(sourceIps)}`) +
+    (userAgent === '' ? '' : `,"userAgent":${json(userAgent)}`) +
+    `,"responseStatus":${json(statusOf(event))}` +
+    `,"requestReceivedTimestamp":"${microTime(event.received)}","stageTimestamp":"${microTime(event.completed)}"` +
+    (isEmpty(annotations) ? '' : `,"annotations":${json(annotations)}`) +
+    '}\n'
+  );
+}
+
+function json(value: unknown): string {
+  return JSON.stringify(value).replace(escaped, escape);
+}
+
+/** Of an identity that was remembered: the same scraper comes again and again. */
+const known = new WeakMap<Identity, string>();
+
+function jsonOf(identity: Identity): string {
+  let text = known.get(identity);
+  if (text === undefined) {
+    text = json(userOf(identity));
+    known.set(identity, text);
+  }
+  return text;
 }
 
 function userOf({ name, uid, groups, extra }: Identity): object {

@@ -26,7 +26,7 @@ async function serve({ certificate, privateKey, clientCa, group, directory }) {
         clientCertificateAuthenticator({ verifier: createCertificateVerifier({ authorities: clientCa }) }),
       ],
       authorizers: [alwaysAllowGroups([group])],
-      ...(onAuditEvent === undefined ? {} : { onAuditEvent }),
+      onAuditEvent,
     });
   let lost = 0;
   const observer = {
@@ -35,7 +35,8 @@ async function serve({ certificate, privateKey, clientCa, group, directory }) {
     },
   };
   const log = (mode) => new AuditLog({ path: join(directory, `${mode}.log`), mode, observer }).write;
-  const sinks = { none: undefined, batch: log('batch'), blocking: log('blocking') };
+  // The ready server is told of each event anyway, for its log of refusals.
+  const sinks = { none: () => undefined, batch: log('batch'), blocking: log('blocking') };
   const ports = {};
   for (const [name, sink] of Object.entries(sinks)) {
     const server = createServer(
