@@ -36,14 +36,14 @@ async function streamOf(registry: Registry): Promise<AsyncIterableIterator<Uint8
   return Readable.from(body, { highWaterMark: 1 })[Symbol.asyncIterator]();
 }
 
-/** The longest time between two turns of the event loop while `work` goes on (ms of the process' own time). */
-async function longestBlock(work: () => Promise<unknown>): Promise<number> {
-  let longest = 0;
+/** The times between two turns of the event loop while `work` goes on (ms of the process' own time), rising. */
+async function blocksOf(work: () => Promise<unknown>): Promise<readonly number[]> {
+  const blocks: number[] = [];
   let isWorking = true;
   let before = process.cpuUsage();
   const turn = (): void => {
     const { user, system } = process.cpuUsage(before);
-    longest = Math.max(longest, (user + system) / 1000);
+    blocks.push((user + system) / 1000);
     before = process.cpuUsage();
     if (isWorking) setImmediate(turn);
   };
@@ -51,15 +51,17 @@ async function longestBlock(work: () => Promise<unknown>): Promise<number> {
   await work();
   isWorking = false;
   turn();
-  return longest;
+  return blocks.sort((a, b) => a - b);
 }
 
-/** One run of several is enough: the process' own time includes what compiles and collects garbage beside it. */
+/**
+ * Nine of ten are; the process' own time includes what compiles and collects garbage beside it. A rendering in one go
+ * takes hundreds of milliseconds, ten slices in one turn take forty.
+ */
 async function expectShortBlocks(work: () => Promise<unknown>): Promise<void> {
-  const blocks: number[] = [];
-  do blocks.push(await longestBlock(work));
-  while (Math.min(...blocks) >= 20 && blocks.length < 6);
-  expect(Math.min(...blocks)).toBeLessThan(20);
+  const blocks = await blocksOf(work);
+  expect(blocks[Math.floor(0.9 * blocks.length)]).toBeLessThan(20);
+  expect(blocks.at(-1)).toBeLessThan(100);
 }
 
 describe('a large exposition', () => {
