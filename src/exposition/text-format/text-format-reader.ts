@@ -90,8 +90,8 @@ export class TextFormatReader {
   #readPlainSamples(lines: Lines, start: number): number | undefined {
     const plain = plainSamplesAt(lines.text, start, this.#maxLineBytes);
     if (plain === undefined) return undefined;
-    const { name, lineEnds } = plain;
-    this.#beginSample(name);
+    const { lineEnds } = plain;
+    const name = this.#beginSample(plain.name);
     this.#closeBatch();
     const batch = new OpenBatch(name, lines, start, this.#line);
     let at = start;
@@ -120,8 +120,7 @@ export class TextFormatReader {
   #readSample(lines: Lines, at: number, start: number): number {
     let name: string | undefined;
     try {
-      name = readMetricName(lines.bytes, start);
-      this.#beginSample(name);
+      name = this.#beginSample(readMetricName(lines.bytes, start));
       const nameEnd = start + name.length;
       const next = readSample(lines.bytes, nameEnd, this.#format);
       if (this.#batch?.sampleName !== name) {
@@ -135,10 +134,13 @@ export class TextFormatReader {
     }
   }
 
-  /** It begins a family where it does not belong to the one before. */
-  #beginSample(name: string): void {
+  /** Begins a family where the name does not belong to the one before. Returns the name, to be kept. */
+  #beginSample(found: string): string {
     this.#closeHeader();
-    if (this.#sampleNames.includes(name)) return;
+    const known = this.#sampleNames.find((name) => name === found);
+    if (known !== undefined) return known;
+    // A copy: a part of a text keeps all of it in memory, and names are kept for long.
+    const name = Buffer.from(found, 'latin1').toString('latin1');
     if (this.#family === undefined || !isSampleNameOf(name, this.#family.name, this.#family.type)) {
       this.#beginFamily({
         kind: 'family',
@@ -150,6 +152,7 @@ export class TextFormatReader {
       });
     }
     this.#sampleNames.push(name);
+    return name;
   }
 
   /** A line of metadata, a comment or a blank line, without its blanks and its line feed. */
