@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isRequired } from '../support/required.js';
 
 const inBin = (name: string): string => fileURLToPath(new URL(`.bin/${name}`, import.meta.url));
 
@@ -12,8 +13,6 @@ export const kcpBinary = process.env['KCP_BIN'];
 export const cacheServerBinary = process.env['CACHE_SERVER_BIN'];
 
 const isBuilt = existsSync(etcdBinary) && existsSync(kubeApiserverBinary);
-// A check that CI leaves out unseen is no check.
-const isRequired = process.env['CI'] !== undefined && process.env['CI'] !== '';
 
 /** What is missing for any of the tests; undefined where nothing is. */
 export const missing = isBuilt

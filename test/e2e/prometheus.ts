@@ -3,12 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
 import { ServerProcess } from './server-process.js';
+import { isRequired } from '../support/required.js';
 import type { TemporaryDirectory } from '../support/temporary-directory.js';
 
 const program = 'prometheus';
 const isInstalled = spawnSync(program, ['--version']).status === 0;
-// A check that CI leaves out unseen is no check.
-const isRequired = process.env['CI'] !== undefined && process.env['CI'] !== '';
 
 /** For `describe.skipIf`. */
 export const isPrometheusSkipped = !isInstalled && !isRequired;

@@ -4,7 +4,11 @@ const group = 'rbac.authorization.k8s.io';
 
 /** A manifest for --rbac-dir, in JSON: lets the subjects get /metrics, and nobody anything else. */
 export function scrapePolicy(subjects: readonly Subject[]): string {
-  const name = 'scrapers';
+  return grantingPolicy('scrapers', '/metrics', subjects);
+}
+
+/** The same for another path, by a role and a binding of this name. */
+export function grantingPolicy(name: string, path: string, subjects: readonly Subject[]): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'List',
@@ -13,7 +17,7 @@ export function scrapePolicy(subjects: readonly Subject[]): string {
         apiVersion: `${group}/v1`,
         kind: 'ClusterRole',
         metadata: { name },
-        rules: [{ verbs: ['get'], nonResourceURLs: ['/metrics'] }],
+        rules: [{ verbs: ['get'], nonResourceURLs: [path] }],
       },
       {
         apiVersion: `${group}/v1`,

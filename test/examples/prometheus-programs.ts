@@ -1,7 +1,5 @@
 import { spawnSync } from 'node:child_process';
-
-// A check that CI leaves out unseen is no check.
-const isRequired = process.env['CI'] !== undefined && process.env['CI'] !== '';
+import { isRequired } from '../support/required.js';
 
 /** For `describe.skipIf`; says so where one of the programs is missing. */
 export function isSkippedWithout(what: string, ...programs: readonly string[]): boolean {

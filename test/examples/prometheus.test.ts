@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isRequired } from '../support/required.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
@@ -51,8 +52,6 @@ function deniedJob(port: string): string {
 const isInstalled = ['prometheus', 'promtool'].every(
   (program) => spawnSync(program, ['--version']).status === 0,
 );
-// A check that CI leaves out unseen is no check.
-const isRequired = process.env['CI'] !== undefined && process.env['CI'] !== '';
 const missing = 'prometheus and promtool are not installed (apt-get install prometheus)';
 if (!isInstalled && !isRequired) process.stderr.write(`examples/prometheus is NOT tested: ${missing}\n`);
 

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -9,16 +8,7 @@ import {
 import { upstreamExposition } from '../../src/exposition/upstream.js';
 import { filteredExposition } from '../../src/exposition/relabelling/filtered-exposition.js';
 import { listenFilter, scrape } from './upstream-servers.js';
-import { application, failures, guard, running, send } from './upstream-setting.js';
-
-async function recorder() {
-  const received: IncomingHttpHeaders[] = [];
-  const upstream = await application((request, response) => {
-    received.push(request.headers);
-    send('a 1\n')(request, response);
-  });
-  return { upstream, received };
-}
+import { failures, guard, recorder, running } from './upstream-setting.js';
 
 describe('an upstream that is told who scrapes', () => {
   it('hears name and groups, under kube-rbac-proxy’s names', async () => {

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { afterEach } from 'vitest';
 import type { UpstreamError } from '../../src/exposition/upstream-error.js';
 import {
@@ -53,3 +53,13 @@ export const send =
     response.writeHead(status, { 'Content-Type': textFormat, ...headers });
     response.end(body);
   };
+
+/** An upstream, and the headers of each request that it got. */
+export async function recorder(): Promise<{ upstream: Listening; received: IncomingHttpHeaders[] }> {
+  const received: IncomingHttpHeaders[] = [];
+  const upstream = await application((request, response) => {
+    received.push(request.headers);
+    send('a 1\n')(request, response);
+  });
+  return { upstream, received };
+}

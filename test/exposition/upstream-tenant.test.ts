@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ScrapingUser } from '../../src/exposition/exposition.js';
@@ -9,21 +8,12 @@ import { tenantWriter, type TenantHeader, type TenantSource } from '../../src/ex
 import { upstreamExposition, type UpstreamExpositionOptions } from '../../src/exposition/upstream.js';
 import type { MetricsFilterOptions } from '../../src/metrics-filter.js';
 import { listenFilter, scrape, type Listening } from './upstream-servers.js';
-import { application, failures, guard, running, send } from './upstream-setting.js';
+import { failures, guard, recorder, running } from './upstream-setting.js';
 
 const field = 'X-Scope-OrgID';
 const byName: TenantHeader = { field, source: { kind: 'name' } };
 const byGroup: TenantHeader = { field, source: { kind: 'group', prefix: 'tenant:' } };
 const byExtra: TenantHeader = { field, source: { kind: 'extra', key: 'example.org/tenant' } };
-
-async function recorder() {
-  const received: IncomingHttpHeaders[] = [];
-  const upstream = await application((request, response) => {
-    received.push(request.headers);
-    send('a 1\n')(request, response);
-  });
-  return { upstream, received };
-}
 
 function exposed(upstream: Listening, tenantHeaders: readonly TenantHeader[]) {
   const options: UpstreamExpositionOptions = {

@@ -2,12 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { healthcheckMetrics } from '../../src/instrumentation/healthcheck-metrics.js';
+import { isRequired } from '../support/required.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { listeners, MeasuredServer } from './measured-server.js';
 
 const isInstalled = spawnSync('promtool', ['--version']).status === 0;
-// A check that CI leaves out unseen is no check.
-const isRequired = process.env['CI'] !== undefined && process.env['CI'] !== '';
 if (!isInstalled && !isRequired) {
   process.stderr.write('dashboards are NOT tested: promtool is not installed (apt-get install prometheus)\n');
 }

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pageSecurityPolicy } from '../../src/z-pages/page-style.js';
 import { zPage, zPagePaths, type ZPagePath, type ZPageSources } from '../../src/z-pages/z-page.js';
+import { isRequired } from '../support/required.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { now, sources, status } from './page-sources.js';
 
@@ -79,9 +80,6 @@ frame.addEventListener('load', () => {
 });
 frame.srcdoc = atob(frame.dataset.page);
 `;
-
-// A check that CI leaves out unseen is no check.
-const isRequired = Boolean(process.env['CI']);
 
 const long = '/etc/kubernetes/pki/'.repeat(10);
 const wide: ZPageSources = {
