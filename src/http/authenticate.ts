@@ -11,8 +11,11 @@ export interface AuthenticateOptions {
   readonly authenticators: readonly Authenticator[];
   /** Whether a request without credentials goes on as `system:anonymous`. Default false. */
   readonly anonymous?: boolean;
-  /** Told of every attempt. */
-  readonly onAttempt?: (result: 'success' | 'failure', seconds: number) => void;
+  /**
+   * Told of every attempt, as Kubernetes counts them: without credentials it is a failure, with bad ones an error.
+   * `username`: of a success.
+   */
+  readonly onAttempt?: (result: 'success' | 'failure' | 'error', seconds: number, username?: string) => void;
   /** Told what methods had against the credentials of a request that is answered 401. */
   readonly onRefused?: (refusals: readonly Refusal[]) => void;
 }
@@ -32,7 +35,8 @@ export function authenticate({
     const result = await union(credentialsOf(request));
     const seconds = (performance.now() - started) / 1000;
     tell(() => {
-      onAttempt(result.kind === 'authenticated' ? 'success' : 'failure', seconds);
+      if (result.kind === 'authenticated') onAttempt('success', seconds, result.identity.name);
+      else onAttempt(result.refusals.length > 0 ? 'error' : 'failure', seconds);
     });
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;

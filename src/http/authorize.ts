@@ -1,6 +1,6 @@
 import { errorClass } from '../authentication/error-class.js';
 import type { ServerResponse } from 'node:http';
-import type { Authorizer } from '../authorization/authorizer.js';
+import type { Authorizer, Decision } from '../authorization/authorizer.js';
 import { PolicyUnavailableError } from '../authorization/rbac.js';
 import { authorizerUnion, type DecisionObserver } from '../authorization/union.js';
 import { goQuote } from '../paths/go-quote.js';
@@ -16,6 +16,8 @@ export interface AuthorizeOptions {
   readonly denialSuffix?: string;
   /** Told what each authorizer said. */
   readonly onDecision?: DecisionObserver;
+  /** Told what came of asking them all. */
+  readonly onAttempt?: (result: Decision['decision'] | 'error', seconds: number) => void;
   /** Told of each request that nobody allowed: without an opinion there is no decision to be told of. */
   readonly onForbidden?: () => void;
 }
@@ -27,6 +29,7 @@ export function authorize({
   authorizers,
   denialSuffix,
   onDecision = () => undefined,
+  onAttempt = () => undefined,
   onForbidden = () => undefined,
 }: AuthorizeOptions): Middleware {
   const union = authorizerUnion(authorizers, (authorizer, decision) => {
@@ -45,9 +48,17 @@ export function authorize({
       return false;
     }
     const verb = (request.method ?? '').toLowerCase();
+    const started = performance.now();
+    const attempted = (result: Decision['decision'] | 'error'): void => {
+      tell(() => {
+        onAttempt(result, (performance.now() - started) / 1000);
+      });
+    };
     try {
       state.verdict = await union({ identity, verb, path });
+      attempted(state.verdict.decision);
     } catch (error) {
+      attempted('error');
       refuseUndecided(request, response, error);
       return false;
     }
