@@ -1,10 +1,9 @@
 import type { Authenticator } from '../authentication/authenticator.js';
 import { authenticatorUnion, type Refusal } from '../authentication/union.js';
-import { goQuote } from '../paths/go-quote.js';
 import { credentialsOf } from './credentials.js';
-import { tell, waitingStep, type Middleware, type Request } from './middleware.js';
+import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { sendInternalError, sendStatus } from './status.js';
+import { sendForbidden, sendInternalError, sendStatus } from './status.js';
 
 export interface AuthenticateOptions {
   /** Asked in this order; the first that accepts wins. */
@@ -19,6 +18,10 @@ export interface AuthenticateOptions {
   /** Told what methods had against the credentials of a request that is answered 401. */
   readonly onRefused?: (refusals: readonly Refusal[]) => void;
 }
+
+/** Kubernetes' words (RFC 7234, 5.5). */
+const extraSpaceWarning =
+  '299 - "the provided Authorization header contains extra space before the bearer token, and is ignored"';
 
 /** Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. */
 export function authenticate({
@@ -38,6 +41,8 @@ export function authenticate({
       if (result.kind === 'authenticated') onAttempt('success', seconds, result.identity.name);
       else onAttempt(result.refusals.length > 0 ? 'error' : 'failure', seconds);
     });
+    if (result.hasExtraSpace === true && !isAnswered(response))
+      response.setHeader('Warning', extraSpaceWarning);
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
       state.refusals = refusals;
@@ -51,9 +56,8 @@ export function authenticate({
     state.authenticator = result.authenticator;
     if (!isImpersonating(request)) return true;
     state.verdict = { decision: 'deny', reason: 'impersonation is not served' };
-    const user = goQuote(result.identity.name);
-    const message = `forbidden: User ${user} cannot impersonate here: impersonation is not served`;
-    sendStatus(request, response, 'Forbidden', message);
+    const { reason } = state.verdict;
+    sendForbidden(request, response, result.identity.name, 'impersonate here', reason);
     return false;
   }, sendInternalError);
 }

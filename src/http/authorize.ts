@@ -7,7 +7,7 @@ import { goQuote } from '../paths/go-quote.js';
 import { parseRequestTarget } from '../paths/request-target.js';
 import { requestTarget, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { sendInternalError, sendStatus } from './status.js';
+import { sendForbidden, sendInternalError, sendStatus } from './status.js';
 
 export interface AuthorizeOptions {
   /** Asked in this order; the first opinion wins, and without one nothing is allowed. */
@@ -64,9 +64,7 @@ export function authorize({
     }
     if (state.verdict.decision === 'allow') return true;
     tell(onForbidden);
-    const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
-    const message = `forbidden: User ${goQuote(identity.name)} cannot ${verb} path ${goQuote(path)}${suffix}`;
-    sendStatus(request, response, 'Forbidden', message);
+    sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
     return false;
   }, sendInternalError);
 }
