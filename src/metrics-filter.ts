@@ -148,14 +148,16 @@ export function guardSteps(
       ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
       onRejected: (code) => telemetry?.rejected(code),
     }),
-    alwaysAllow: alwaysAllow(alwaysAllowPaths, onDecision),
+    alwaysAllow: alwaysAllow(alwaysAllowPaths, (_, decision) => {
+      telemetry?.authorizationAttempt(decision, 0);
+    }),
     // One connection asks others one question at a time, and nothing is decided without its audit event.
     authenticate: chain([
       inTurn,
       authenticate({
         authenticators,
         anonymous,
-        onAttempt: (result, seconds) => telemetry?.authenticationAttempt(result, seconds),
+        onAttempt: (result, seconds, username) => telemetry?.authenticationAttempt(result, seconds, username),
         onRefused: (refusals) => {
           for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
         },
@@ -165,6 +167,7 @@ export function guardSteps(
       authorizers,
       ...(denialSuffix === undefined ? {} : { denialSuffix }),
       onDecision,
+      onAttempt: (result, seconds) => telemetry?.authorizationAttempt(result, seconds),
       onForbidden: () => telemetry?.forbidden(),
     }),
     serve: serveExposition({

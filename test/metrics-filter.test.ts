@@ -315,11 +315,79 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     await request(app).get('/clusters/root/metrics');
     const text = await registry.metrics();
     expect(text).toContain('authentication_attempts{result="success"} 2');
-    expect(text).toContain('authentication_attempts{result="failure"} 1');
-    expect(text).toContain('apiserver_authorization_decisions_total{type="RBAC",decision="allowed"} 1');
+    expect(text).toContain('authentication_attempts{result="error"} 1');
+    expect(text).toContain(
+      'apiserver_authorization_decisions_total{type="RBAC",name="rbac",decision="allowed"} 1',
+    );
     expect(text).toContain('kcp_metrics_filter_rejected_requests_total{code="501"} 1');
     expect(text).toContain('kcp_metrics_filter_forbidden_requests_total 1');
     expect(text).not.toMatch(/scraper|nope|mallory/);
+  });
+
+  const failing = {
+    name: 'Failing',
+    authorize: () => {
+      throw new Error('down');
+    },
+  };
+  const ofRbac = 'apiserver_authorization_decisions_total{type="RBAC",name="rbac",decision="allowed"} 1';
+  it.each<[who: string, token: string, overrides: Partial<MetricsFilterOptions>, told: readonly string[]]>([
+    [
+      'a grant',
+      'Bearer scraper-token',
+      {},
+      [
+        'authentication_attempts{result="success"} 1',
+        'authenticated_user_requests{username="other"} 1',
+        'authorization_attempts_total{result="allowed"} 1',
+        ofRbac,
+      ],
+    ],
+    [
+      'system:masters, which no authorizer decides on',
+      'Bearer admin-token',
+      {},
+      [
+        'authentication_attempts{result="success"} 1',
+        'authenticated_user_requests{username="other"} 1',
+        'authorization_attempts_total{result="allowed"} 1',
+      ],
+    ],
+    [
+      'no grant',
+      'Bearer mallory-token',
+      {},
+      [
+        'authentication_attempts{result="success"} 1',
+        'authenticated_user_requests{username="other"} 1',
+        'authorization_attempts_total{result="no-opinion"} 1',
+      ],
+    ],
+    [
+      'an authorizer that fails',
+      'Bearer mallory-token',
+      { authorizers: [failing] },
+      [
+        'authentication_attempts{result="success"} 1',
+        'authenticated_user_requests{username="other"} 1',
+        'authorization_attempts_total{result="error"} 1',
+      ],
+    ],
+    ['no credentials', '', { anonymous: false }, ['authentication_attempts{result="failure"} 1']],
+    ['another scheme', 'Basic YTpi', { anonymous: false }, ['authentication_attempts{result="failure"} 1']],
+    ['a bad token', 'Bearer nope', {}, ['authentication_attempts{result="error"} 1']],
+    [
+      'a path that is always allowed, whoever asks',
+      'Bearer nope',
+      { alwaysAllowPaths: ['/metrics'] },
+      ['authorization_attempts_total{result="allowed"} 1'],
+    ],
+  ])('counts a request with %s as Kubernetes does', async (_who, authorization, overrides, told) => {
+    const registry = new Registry();
+    const app = application({ ...overrides, telemetry: new FilterMetrics(registry) });
+    await request(app).get('/metrics').set('Authorization', authorization);
+    const kubernetes = /^(?:authenticat|authoriz|apiserver_)\w+(?<!_bucket|_sum|_seconds_count)\{.*$/gm;
+    expect((await registry.metrics()).match(kubernetes)?.toSorted()).toEqual(told.toSorted());
   });
 
   describe('with a route on /metrics beside it, over raw TLS', () => {

@@ -40,6 +40,6 @@ export interface RequestObservation {
   readonly host: string;
   /** The status, or `<error>` where none came. */
   readonly code: string;
-  /** Until the answer's headers. */
-  readonly seconds: number;
+  /** Until the answer's headers; undefined for a watch, which Kubernetes' clients do not time either. */
+  readonly seconds: number | undefined;
 }

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { parse } from 'csv-parse/sync';
-import { none, type Authentication, type Authenticator } from './authenticator.js';
+import type { Authentication, Authenticator } from './authenticator.js';
 import { bearerToken } from './bearer-token.js';
 import type { Identity } from './identity.js';
 import { TokenDigest } from './token-digest.js';
@@ -45,7 +45,7 @@ export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authen
     name: 'token-file',
     authenticate(credentials) {
       const bearer = bearerToken(credentials);
-      if (bearer.kind === 'none') return none;
+      if (bearer.kind === 'none') return bearer.authentication;
       if (bearer.kind === 'malformed') return malformed;
       const digest = digests.of(bearer.token);
       const entry = known.get(digest) ?? nobody;

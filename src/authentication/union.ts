@@ -1,4 +1,5 @@
 import type { Authenticator, Credentials } from './authenticator.js';
+import { afterExtraSpace } from './bearer-token.js';
 import { errorClass } from './error-class.js';
 import { anonymousIdentity, withAuthenticatedGroup, type Identity } from './identity.js';
 
@@ -8,9 +9,13 @@ export interface Refusal {
   readonly reason: string;
 }
 
-export type UnionAuthentication =
+export type UnionAuthentication = (
   | { readonly kind: 'authenticated'; readonly identity: Identity; readonly authenticator: string }
-  | { readonly kind: 'unauthenticated'; readonly refusals: readonly Refusal[] };
+  | { readonly kind: 'unauthenticated'; readonly refusals: readonly Refusal[] }
+) & {
+  /** Whether a bearer token was ignored for the extra space before it. */
+  readonly hasExtraSpace?: boolean;
+};
 
 export interface AuthenticatorUnionOptions {
   /** Asked in this order; the first that accepts wins. */
@@ -39,17 +44,24 @@ export function authenticatorUnion({
   };
   return async (credentials) => {
     const refusals: Refusal[] = [];
+    let warned: { readonly hasExtraSpace: true } | undefined;
     for (const authenticator of authenticators) {
       const { name } = authenticator;
       try {
         const result = await authenticator.authenticate(credentials);
         switch (result.kind) {
           case 'authenticated':
-            return { kind: 'authenticated', identity: complete(result.identity), authenticator: name };
+            return {
+              kind: 'authenticated',
+              identity: complete(result.identity),
+              authenticator: name,
+              ...warned,
+            };
           case 'refused':
             refusals.push({ authenticator: name, reason: result.reason });
             break;
           case 'none':
+            if (result === afterExtraSpace) warned = { hasExtraSpace: true };
             break;
           default:
             // An application's own may say what the types do not allow: never for better.
@@ -60,7 +72,7 @@ export function authenticatorUnion({
       }
     }
     return refusals.length === 0 && anonymous
-      ? { kind: 'authenticated', identity: anonymousIdentity, authenticator: 'anonymous' }
-      : { kind: 'unauthenticated', refusals };
+      ? { kind: 'authenticated', identity: anonymousIdentity, authenticator: 'anonymous', ...warned }
+      : { kind: 'unauthenticated', refusals, ...warned };
   };
 }

@@ -1,21 +1,27 @@
 import type { Authenticator } from '../authentication/authenticator.js';
 import { authenticatorUnion, type Refusal } from '../authentication/union.js';
-import { goQuote } from '../paths/go-quote.js';
 import { credentialsOf } from './credentials.js';
-import { tell, waitingStep, type Middleware, type Request } from './middleware.js';
+import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { sendInternalError, sendStatus } from './status.js';
+import { sendForbidden, sendInternalError, sendStatus } from './status.js';
 
 export interface AuthenticateOptions {
   /** Asked in this order; the first that accepts wins. */
   readonly authenticators: readonly Authenticator[];
   /** Whether a request without credentials goes on as `system:anonymous`. Default false. */
   readonly anonymous?: boolean;
-  /** Told of every attempt. */
-  readonly onAttempt?: (result: 'success' | 'failure', seconds: number) => void;
+  /**
+   * Told of every attempt, as Kubernetes counts them: without credentials it is a failure, with bad ones an error.
+   * `username`: of a success.
+   */
+  readonly onAttempt?: (result: 'success' | 'failure' | 'error', seconds: number, username?: string) => void;
   /** Told what methods had against the credentials of a request that is answered 401. */
   readonly onRefused?: (refusals: readonly Refusal[]) => void;
 }
+
+/** Kubernetes' words (RFC 7234, 5.5). */
+const extraSpaceWarning =
+  '299 - "the provided Authorization header contains extra space before the bearer token, and is ignored"';
 
 /** Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. */
 export function authenticate({
@@ -32,8 +38,11 @@ export function authenticate({
     const result = await union(credentialsOf(request));
     const seconds = (performance.now() - started) / 1000;
     tell(() => {
-      onAttempt(result.kind === 'authenticated' ? 'success' : 'failure', seconds);
+      if (result.kind === 'authenticated') onAttempt('success', seconds, result.identity.name);
+      else onAttempt(result.refusals.length > 0 ? 'error' : 'failure', seconds);
     });
+    if (result.hasExtraSpace === true && !isAnswered(response))
+      response.setHeader('Warning', extraSpaceWarning);
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
       state.refusals = refusals;
@@ -47,9 +56,8 @@ export function authenticate({
     state.authenticator = result.authenticator;
     if (!isImpersonating(request)) return true;
     state.verdict = { decision: 'deny', reason: 'impersonation is not served' };
-    const user = goQuote(result.identity.name);
-    const message = `forbidden: User ${user} cannot impersonate here: impersonation is not served`;
-    sendStatus(request, response, 'Forbidden', message);
+    const { reason } = state.verdict;
+    sendForbidden(request, response, result.identity.name, 'impersonate here', reason);
     return false;
   }, sendInternalError);
 }

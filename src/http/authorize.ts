@@ -1,13 +1,13 @@
 import { errorClass } from '../authentication/error-class.js';
 import type { ServerResponse } from 'node:http';
-import type { Authorizer } from '../authorization/authorizer.js';
+import type { Authorizer, Decision } from '../authorization/authorizer.js';
 import { PolicyUnavailableError } from '../authorization/rbac.js';
 import { authorizerUnion, type DecisionObserver } from '../authorization/union.js';
 import { goQuote } from '../paths/go-quote.js';
 import { parseRequestTarget } from '../paths/request-target.js';
 import { requestTarget, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
-import { sendInternalError, sendStatus } from './status.js';
+import { sendForbidden, sendInternalError, sendStatus } from './status.js';
 
 export interface AuthorizeOptions {
   /** Asked in this order; the first opinion wins, and without one nothing is allowed. */
@@ -16,6 +16,8 @@ export interface AuthorizeOptions {
   readonly denialSuffix?: string;
   /** Told what each authorizer said. */
   readonly onDecision?: DecisionObserver;
+  /** Told what came of asking them all. */
+  readonly onAttempt?: (result: Decision['decision'] | 'error', seconds: number) => void;
   /** Told of each request that nobody allowed: without an opinion there is no decision to be told of. */
   readonly onForbidden?: () => void;
 }
@@ -27,6 +29,7 @@ export function authorize({
   authorizers,
   denialSuffix,
   onDecision = () => undefined,
+  onAttempt = () => undefined,
   onForbidden = () => undefined,
 }: AuthorizeOptions): Middleware {
   const union = authorizerUnion(authorizers, (authorizer, decision) => {
@@ -45,17 +48,23 @@ export function authorize({
       return false;
     }
     const verb = (request.method ?? '').toLowerCase();
+    const started = performance.now();
+    const attempted = (result: Decision['decision'] | 'error'): void => {
+      tell(() => {
+        onAttempt(result, (performance.now() - started) / 1000);
+      });
+    };
     try {
       state.verdict = await union({ identity, verb, path });
+      attempted(state.verdict.decision);
     } catch (error) {
+      attempted('error');
       refuseUndecided(request, response, error);
       return false;
     }
     if (state.verdict.decision === 'allow') return true;
     tell(onForbidden);
-    const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
-    const message = `forbidden: User ${goQuote(identity.name)} cannot ${verb} path ${goQuote(path)}${suffix}`;
-    sendStatus(request, response, 'Forbidden', message);
+    sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
     return false;
   }, sendInternalError);
 }

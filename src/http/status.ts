@@ -1,7 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { errorClass } from '../authentication/error-class.js';
 import { goQuote } from '../paths/go-quote.js';
+import { negotiate, type MediaTypeParameters } from './accept.js';
 import { isAnswered, requestTarget, type Request } from './middleware.js';
+import { objectBody, type ObjectMediaType } from './object-body.js';
+import { headerLine } from './raw-header.js';
 import { requestState } from './request-state.js';
 
 /** Kubernetes' `metav1.StatusReason`, as far as it is used here, with its code. */
@@ -11,6 +14,7 @@ const codes = {
   Forbidden: 403,
   NotFound: 404,
   MethodNotAllowed: 405,
+  NotAcceptable: 406,
   TooManyRequests: 429,
   RequestHeaderFieldsTooLarge: 431,
   ServiceUnavailable: 503,
@@ -21,12 +25,19 @@ export type StatusReason = keyof typeof codes;
 /** Reasons for which Kubernetes fills `details`, with nothing in it for a path that is no resource. */
 const detailed: ReadonlySet<StatusReason> = new Set(['Forbidden', 'NotFound', 'MethodNotAllowed']);
 
-/** Programs that people look at; Kubernetes indents for them. */
-const peopleLook = /^(?:curl|Wget|Mozilla\/5\.0)/;
+/** kube-apiserver serves protobuf as well; to who wants nothing else it is as if nothing were accepted. */
+const mediaTypes: readonly ObjectMediaType[] = ['application/json', 'application/yaml'];
+/** They ask for another object than a Status. */
+const conversions = ['as', 'g', 'v', 'sv'] as const;
 
-const unsafeInHtml = /[<>&\u2028\u2029]/g;
+/** What Kubernetes writes for characters of names in a message, should a browser take it for HTML. */
+const entities: ReadonlyMap<string, string> = new Map([
+  ['&', '&amp;'],
+  ['<', '&lt;'],
+  ['>', '&gt;'],
+]);
 
-/** Answers with a Kubernetes Status, in kube-apiserver's spelling to the byte. */
+/** Answers with a Kubernetes Status as kube-apiserver negotiates it, in its spelling to the byte. */
 export function sendStatus(
   request: Request,
   response: ServerResponse,
@@ -48,9 +59,26 @@ export function sendStatus(
     code,
   };
   requestState(request).failure = { message, reason, hasDetails };
-  const indent = peopleLook.test(request.headers['user-agent'] ?? '') ? 2 : undefined;
-  const body = `${JSON.stringify(status, null, indent).replace(unsafeInHtml, escapeAsGo)}\n`;
-  send(request, response, code, body, { ...headers, 'Content-Type': 'application/json' });
+  const accepted = negotiate(headerLine(request.rawHeaders, 'accept') ?? '', mediaTypes, allowsStatus);
+  const { body, mediaType } = objectBody(request, status, accepted);
+  send(request, response, code, body, { ...headers, 'Content-Type': mediaType });
+}
+
+/** Answers 403. `act`: what the user cannot do. `suffix`: why, if the client is told. */
+export function sendForbidden(
+  request: Request,
+  response: ServerResponse,
+  user: string,
+  act: string,
+  suffix?: string,
+): void {
+  const told = withEntities(`User ${goQuote(user)} cannot ${act}`);
+  sendStatus(
+    request,
+    response,
+    'Forbidden',
+    `forbidden: ${told}${suffix === undefined ? '' : `: ${suffix}`}`,
+  );
 }
 
 /** Answers in plain text, as Go's `http.Error` does. */
@@ -79,7 +107,7 @@ export function sendInternalError(request: Request, response: ServerResponse, er
     return;
   }
   const target = goQuote(requestTarget(request).slice(0, 256));
-  sendText(request, response, 500, `Internal Server Error: ${target}: ${errorClass(error)}\n`);
+  sendText(request, response, 500, withEntities(`Internal Server Error: ${target}: ${errorClass(error)}\n`));
 }
 
 /** Begins an answer with what every answer carries; a proxy must never keep one of them. */
@@ -109,6 +137,14 @@ function send(
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-function escapeAsGo(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/** A watch may be asked for, in JSON. */
+function allowsStatus(mediaType: ObjectMediaType, parameters: MediaTypeParameters): boolean {
+  if (parameters.size === 0) return true;
+  const stream = parameters.get('stream') ?? '';
+  const isKnownStream = stream === '' || (stream === 'watch' && mediaType === 'application/json');
+  return isKnownStream && conversions.every((parameter) => !parameters.has(parameter));
+}
+
+function withEntities(text: string): string {
+  return text.replace(/[&<>]/g, (character) => entities.get(character) ?? '');
 }

@@ -1,7 +1,12 @@
 import type { ServerResponse } from 'node:http';
+import { prefersHtml } from '../z-pages/negotiate-page.js';
 import { pageSecurityPolicy } from '../z-pages/page-style.js';
-import { zPage, zPagePaths, type ZPagePath, type ZPageSources } from '../z-pages/z-page.js';
+import { structuredKinds, type StructuredKind } from '../z-pages/structured-page.js';
+import { zPage, zPageObject, zPagePaths, type ZPagePath, type ZPageSources } from '../z-pages/z-page.js';
+import { negotiate, type MediaTypeParameters } from './accept.js';
 import type { Middleware, Request } from './middleware.js';
+import { objectBody } from './object-body.js';
+import { headerLine } from './raw-header.js';
 import { requestState } from './request-state.js';
 import { sendInternalError, sendStatus, sendText } from './status.js';
 
@@ -16,12 +21,16 @@ export class ZPagesOptionError extends TypeError {
   readonly code = 'ERR_Z_PAGES_OPTION';
 }
 
+/** What Kubernetes serves; HTML is ours. */
+const mediaTypes = ['application/json', 'application/yaml', 'text/plain'] as const;
+const conversions = ['as', 'g', 'v'] as const;
+
 const known: ReadonlySet<string> = new Set<keyof ZPagesOptions>(['component', 'status', 'flags', 'paths']);
 
 /**
- * Kubernetes' `/statusz` and `/flagz`, and `/`, the list of paths: text for programs, HTML for browsers. Stands
- * behind `authorize`, and serves what that has allowed, by the page's own path and never below a scope; passes every
- * other path on.
+ * Kubernetes' `/statusz` and `/flagz`, and `/`, the list of paths: text for programs, HTML for browsers, and an object
+ * for who asks for its kind (k8s.io/apiserver, pkg/server/statusz and flagz). Stands behind `authorize`, and serves
+ * what that has allowed, by the page's own path and never below a scope; passes every other path on.
  *
  * @throws ZPagesOptionError when an option is missing, unknown or of the wrong type.
  */
@@ -44,17 +53,46 @@ export function zPages(options: ZPagesOptions): Middleware {
 
 /** What cannot be told, since an application's `status` throws, is a 500. */
 function sendPage(request: Request, response: ServerResponse, path: ZPagePath, sources: ZPageSources): void {
-  try {
-    const page = zPage(path, sources, request.headers.accept ?? '', Date.now());
-    sendText(request, response, 200, page.body, {
-      'Content-Type': page.contentType,
+  const accept = headerLine(request.rawHeaders, 'accept') ?? '';
+  const send = (contentType: string, body: string, headers: Readonly<Record<string, string>> = {}): void => {
+    sendText(request, response, 200, body, {
+      'Content-Type': contentType,
       Vary: 'Accept',
       'Referrer-Policy': 'no-referrer',
-      ...(page.isHtml ? { 'Content-Security-Policy': pageSecurityPolicy } : {}),
+      ...headers,
     });
+  };
+  try {
+    if (path !== '/' && accept.trim() !== '') {
+      const kind = structuredKinds[path];
+      const accepted = negotiate(accept, mediaTypes, allowsPage(kind));
+      if (accepted === undefined && !prefersHtml(accept, 'text/plain')) {
+        const message = `only the following media types are accepted: ${mediaTypes.join(', ')}`;
+        sendStatus(request, response, 'NotAcceptable', message);
+        return;
+      }
+      const { mediaType = 'text/plain', isPretty = false } = accepted ?? {};
+      if (mediaType !== 'text/plain') {
+        const object = zPageObject(path, sources, Date.now());
+        const { body } = objectBody(request, object, { mediaType, isPretty });
+        send(`${mediaType};g=${kind.g};v=${kind.v};as=${kind.as}`, body);
+        return;
+      }
+    }
+    const { contentType, isHtml, body } = zPage(path, sources, accept, Date.now());
+    send(contentType, body, isHtml ? { 'Content-Security-Policy': pageSecurityPolicy } : {});
   } catch (error) {
     sendInternalError(request, response, error);
   }
+}
+
+/** Objects of the page's own kind alone, and text of none. */
+function allowsPage(kind: StructuredKind) {
+  return (mediaType: (typeof mediaTypes)[number], parameters: MediaTypeParameters): boolean => {
+    if (parameters.has('stream') || parameters.has('sv')) return false;
+    const isText = mediaType === 'text/plain';
+    return conversions.every((name) => parameters.get(name) === (isText ? undefined : kind[name]));
+  };
 }
 
 function pagePathOf(request: Request): ZPagePath | undefined {

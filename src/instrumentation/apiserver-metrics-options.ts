@@ -14,11 +14,11 @@ export interface ApiserverMetricsOptions {
   readonly resources?: readonly InstrumentedResource[];
   /** How many resources and subresources may be learned. Default 500. */
   readonly maxResources?: number;
-  /** Exact paths that are told apart although they are no resources. Default: `/livez`, `/readyz`, `/healthz`. */
+  /** Exact paths that are counted although they are no resources. Default: `/livez`, `/readyz`, `/healthz`. */
   readonly nonResourcePaths?: readonly string[];
   /**
-   * Paths that are not counted: exact, or a prefix that ends in a single `*`. Default: `/metrics` and what lies
-   * below it, which Kubernetes does not count either.
+   * Paths that are not even in flight: exact, or a prefix that ends in a single `*`. Default: `/metrics` and what
+   * lies below it, so that a scrape does not see itself.
    */
   readonly ignorePaths?: readonly string[];
 }

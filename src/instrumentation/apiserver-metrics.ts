@@ -4,7 +4,7 @@ import { validOptions, type ApiserverMetricsOptions } from './apiserver-metrics-
 import { BoundedLabels } from './bounded-labels.js';
 import { queryParameters } from './query-parameters.js';
 import { requestInfo } from './request-info.js';
-import { isLongRunning, isRead, requestKind, requestLabels } from './request-labels.js';
+import { isLongRunning, isSized, other, requestKind, requestLabels } from './request-labels.js';
 import { RequestMetrics } from './request-metrics.js';
 import { countBodyBytes, onClose, onHeaders } from './response-observation.js';
 
@@ -17,8 +17,8 @@ export type InstrumentationMiddleware = (
 
 /**
  * Counts and times the requests of an HTTP server as Kubernetes' API servers count theirs: `apiserver_request_total`
- * and what belongs to it, with the labels that their dashboards and rules ask for. Mount it before everything else;
- * what a guard in front of it answers is not seen.
+ * and what belongs to it, with the labels that their dashboards and rules ask for. Mounted behind the guards it counts
+ * what Kubernetes counts, whose filters answer 401 and 403 uncounted; before them, what they answer as well.
  *
  * @throws ApiserverMetricsOptionError for a wrong option, Error where the registry already holds one of the names.
  */
@@ -37,29 +37,47 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
       next();
       return;
     }
-    const asked = requestLabels({ method, contentType: headers['content-type'], query, info }, namedPaths);
-    const labels = () => bounded.of(asked, info.isResourceRequest, isServed(response));
-    const bodyBytes = isRead(info) && method !== 'HEAD' ? countBodyBytes(response) : () => undefined;
-
     const lasts = isLongRunning(info);
     const inflight = lasts ? undefined : metrics.inflight[requestKind(info)];
+    inflight?.rise(started);
+    if (!info.isResourceRequest && !namedPaths.has(info.path)) {
+      // Kubernetes reports what it routes as a resource or a health check, and nothing else.
+      if (inflight !== undefined)
+        onClose(request.socket, response, () => {
+          inflight.fall(performance.now());
+        });
+      next();
+      return;
+    }
+    const asked = requestLabels({ method, contentType: headers['content-type'], query, info }, namedPaths);
+    const labels = () => bounded.of(asked, info.isResourceRequest, isServed(response));
+    const bodyBytes = isSized(method, asked) ? countBodyBytes(response) : () => undefined;
+
     let longRunningEnds = (): void => undefined;
     if (lasts) {
       onHeaders(response, () => {
         if (isServed(response)) longRunningEnds = metrics.longRunning(labels());
       });
     }
-    inflight?.rise(started);
     onClose(request.socket, response, () => {
       const ended = performance.now();
       inflight?.fall(ended);
       longRunningEnds();
-      // Who watches goes away when he has seen enough.
+      const reported = labels();
+      const { statusCode: code } = response;
+      // Clients end a watch when they have seen enough.
       const isWhole = response.writableFinished || (lasts && response.headersSent);
-      if (!isWhole) metrics.aborted(labels());
-      else {
+      if (!isWhole) metrics.aborted(reported);
+      // No such object or no such resource: where the resource was never served, nobody can tell.
+      else if (code !== 404 || reported.resource !== other) {
         const seconds = (ended - started) / 1000;
-        metrics.answered({ labels: labels(), code: response.statusCode, seconds, bodyBytes: bodyBytes() });
+        metrics.answered({
+          labels: reported,
+          isWatch: info.verb === 'watch',
+          code,
+          seconds,
+          bodyBytes: bodyBytes(),
+        });
       }
     });
     next();

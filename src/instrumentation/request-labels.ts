@@ -32,11 +32,8 @@ const verbs: ReadonlySet<string> = new Set([
   'WATCH',
 ]);
 const connections: ReadonlySet<string> = new Set(['attach', 'exec', 'log', 'portforward', 'proxy']);
-/** Kubernetes labels discovery so. */
-const discovery: ReadonlyMap<string, string> = new Map([
-  ['/api', 'api'],
-  ['/apis', 'apis'],
-]);
+/** The sizes of their answers are observed; a stream of a connection has none. */
+const sizedVerbs: ReadonlySet<string> = new Set(['GET', 'LIST', 'WATCH']);
 
 export interface LabelledRequest {
   readonly method: string;
@@ -47,8 +44,8 @@ export interface LabelledRequest {
 
 /**
  * The labels that Kubernetes' MonitorRequest reports (k8s.io/apiserver, pkg/endpoints/metrics). Those of a
- * resource request hold what the client sent; `BoundedLabels` stands behind. Of other requests nothing but the
- * named paths is told apart.
+ * resource request hold what the client sent; `BoundedLabels` stands behind. Of other requests Kubernetes reports
+ * those for the named paths alone.
  */
 export function requestLabels(request: LabelledRequest, namedPaths: ReadonlySet<string>): RequestLabels {
   const { info, query } = request;
@@ -61,7 +58,7 @@ export function requestLabels(request: LabelledRequest, namedPaths: ReadonlySet<
     group: info.group,
     version: info.version,
     resource: info.resource,
-    subresource: isNamed ? info.path : (discovery.get(info.path) ?? info.subresource),
+    subresource: isNamed ? info.path : info.subresource,
     scope,
     component: isNamed ? '' : 'apiserver',
   };
@@ -93,7 +90,7 @@ export function requestKind({ verb }: RequestInfo): 'mutating' | 'readOnly' {
   return ['get', 'list', 'watch', 'head'].includes(verb) ? 'readOnly' : 'mutating';
 }
 
-/** Kubernetes observes the sizes of what is read, and of nothing else. */
-export function isRead({ verb }: RequestInfo): boolean {
-  return verb === 'get' || verb === 'list';
+/** Whether Kubernetes observes the size of the answer. A HEAD has no body to measure. */
+export function isSized(method: string, { verb }: RequestLabels): boolean {
+  return method !== 'HEAD' && sizedVerbs.has(verb);
 }

@@ -24,6 +24,7 @@ interface Tally {
 export interface AnsweredRequest {
   /** The same object for the same labels. */
   readonly labels: RequestLabels;
+  readonly isWatch: boolean;
   readonly code: number;
   readonly seconds: number;
   /** The bytes of its answer's body; undefined where Kubernetes does not observe them. */
@@ -105,12 +106,12 @@ export class RequestMetrics {
     });
   }
 
-  answered({ labels, code, seconds, bodyBytes }: AnsweredRequest): void {
+  answered({ labels, isWatch, code, seconds, bodyBytes }: AnsweredRequest): void {
     const tally = this.#tallies.get(labels) ?? this.#tallyOf(labels);
     tally.codes.set(code, (tally.codes.get(code) ?? 0) + 1);
     this.#seconds.observe(labels, seconds);
-    // Kubernetes' service level does not count dry runs.
-    if (labels.dry_run === '') this.#sliSeconds.observe(tally.withoutDryRun, seconds);
+    // Kubernetes' service level counts neither dry runs nor watches, which last as long as the client likes.
+    if (labels.dry_run === '' && !isWatch) this.#sliSeconds.observe(tally.withoutDryRun, seconds);
     if (bodyBytes !== undefined) this.#sizes.observe(tally.withoutDryRun, bodyBytes);
   }
 

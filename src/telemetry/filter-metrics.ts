@@ -3,17 +3,44 @@ import type { CollectorFailure } from '../exposition/registries.js';
 import type { ScrapeOrigin } from '../exposition/sharing/shared-exposition.js';
 
 const prefix = 'kcp_metrics_filter';
+/** Kubernetes' own, for authentication and authorization alike: 1 ms and its doubles up to 16.384 s. */
+const decisionBuckets = Array.from({ length: 15 }, (_, power) => 2 ** power / 1000);
+/** Those that Kubernetes itself tells apart; the names of others are whatever their issuers choose. */
+const toldUsernames: ReadonlySet<string> = new Set([
+  'admin',
+  'client',
+  'kube_proxy',
+  'kubelet',
+  'system:serviceaccount:kube-system:default',
+]);
+/** As Kubernetes' own counterparts of them, they stand before the authorizers whose decisions are counted. */
+const uncounted: ReadonlySet<string> = new Set(['AlwaysAllowGroups', 'AlwaysAllowPaths']);
+
+type DecisionOrError = 'allow' | 'deny' | 'no-opinion' | 'error';
+
+const results: Readonly<Record<DecisionOrError, string>> = {
+  allow: 'allowed',
+  deny: 'denied',
+  'no-opinion': 'no-opinion',
+  error: 'error',
+};
+
+/** No credentials are a failure, bad ones an error; anonymous is a success. */
+export type AuthenticationResult = 'success' | 'failure' | 'error';
 
 /**
- * What the filter tells of itself, under Kubernetes' names where it has one. Labels hold fixed words only:
- * no name, path or token that a client can choose.
+ * What the filter tells of itself, under Kubernetes' names where it has one that means the same. Labels hold fixed
+ * words only: no name, path or token that a client can choose.
  */
 export class FilterMetrics {
+  readonly #users: Counter<'username'>;
   readonly #attempts: Counter<'result'>;
   readonly #authenticationSeconds: Histogram<'result'>;
+  readonly #authorizations: Counter<'result'>;
+  readonly #authorizationSeconds: Histogram<'result'>;
   readonly #refusedCredentials: Counter<'authenticator'>;
   readonly #spoofedHeaders: Counter;
-  readonly #decisions: Counter<'type' | 'decision'>;
+  readonly #decisions: Counter<'type' | 'name' | 'decision'>;
   readonly #forbidden: Counter;
   readonly #rejections: Counter<'code'>;
   readonly #scrapeSeconds: Histogram<'result'>;
@@ -35,6 +62,12 @@ export class FilterMetrics {
   /** @throws Error where the registry already holds one of the names. */
   constructor(registry: Registry) {
     const registers = [registry];
+    this.#users = new Counter({
+      name: 'authenticated_user_requests',
+      help: 'Counter of authenticated requests broken out by username.',
+      labelNames: ['username'],
+      registers,
+    });
     this.#attempts = new Counter({
       name: 'authentication_attempts',
       help: 'Counter of authenticated attempts.',
@@ -45,7 +78,20 @@ export class FilterMetrics {
       name: 'authentication_duration_seconds',
       help: 'Authentication duration in seconds broken out by result.',
       labelNames: ['result'],
-      buckets: [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5],
+      buckets: decisionBuckets,
+      registers,
+    });
+    this.#authorizations = new Counter({
+      name: 'authorization_attempts_total',
+      help: "Counter of authorization attempts broken down by result. It can be either 'allowed', 'denied', 'no-opinion' or 'error'.",
+      labelNames: ['result'],
+      registers,
+    });
+    this.#authorizationSeconds = new Histogram({
+      name: 'authorization_duration_seconds',
+      help: 'Authorization duration in seconds broken out by result.',
+      labelNames: ['result'],
+      buckets: decisionBuckets,
       registers,
     });
     this.#refusedCredentials = new Counter({
@@ -61,8 +107,8 @@ export class FilterMetrics {
     });
     this.#decisions = new Counter({
       name: 'apiserver_authorization_decisions_total',
-      help: 'Total number of terminal decisions made by an authorizer split by authorizer type and decision.',
-      labelNames: ['type', 'decision'],
+      help: 'Total number of terminal decisions made by an authorizer split by authorizer type, name, and decision.',
+      labelNames: ['type', 'name', 'decision'],
       registers,
     });
     this.#forbidden = new Counter({
@@ -164,9 +210,17 @@ export class FilterMetrics {
     });
   }
 
-  authenticationAttempt(result: 'success' | 'failure', seconds: number): void {
+  /** `username`: of a success. */
+  authenticationAttempt(result: AuthenticationResult, seconds: number, username = ''): void {
+    if (result === 'success') this.#users.inc({ username: toldUsername(username) });
     this.#attempts.inc({ result });
     this.#authenticationSeconds.observe({ result }, seconds);
+  }
+
+  authorizationAttempt(decision: DecisionOrError, seconds: number): void {
+    const result = results[decision];
+    this.#authorizations.inc({ result });
+    this.#authorizationSeconds.observe({ result }, seconds);
   }
 
   refusedCredentials(authenticator: string): void {
@@ -178,9 +232,9 @@ export class FilterMetrics {
   }
 
   /** Only opinions count as decisions; an authorizer without one leaves the word to the next. */
-  decision(type: string, decision: 'allow' | 'deny' | 'no-opinion' | 'error'): void {
-    if (decision === 'allow') this.#decisions.inc({ type, decision: 'allowed' });
-    else if (decision === 'deny') this.#decisions.inc({ type, decision: 'denied' });
+  decision(type: string, decision: DecisionOrError): void {
+    if ((decision !== 'allow' && decision !== 'deny') || uncounted.has(type)) return;
+    this.#decisions.inc({ type, name: type.toLowerCase(), decision: results[decision] });
   }
 
   forbidden(): void {
@@ -256,4 +310,10 @@ export class FilterMetrics {
   keyRefresh(flag: string, result: 'success' | 'failure'): void {
     this.#keyRefreshes.inc({ flag, result });
   }
+}
+
+/** One of a few words, as Kubernetes does it. */
+function toldUsername(username: string): string {
+  if (toldUsernames.has(username)) return username;
+  return username.includes('@') ? 'email_id' : 'other';
 }

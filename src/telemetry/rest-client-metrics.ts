@@ -1,11 +1,11 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-/** One request to an API server; `code` is the status, or `<error>` where none came. */
+/** One request to an API server; `code` is the status, or `<error>` where none came. A watch has no duration. */
 export interface ObservedRequest {
   readonly code: string;
   readonly method: string;
   readonly host: string;
-  readonly seconds: number;
+  readonly seconds: number | undefined;
 }
 
 /** Requests to API servers, under the names and buckets of Kubernetes' client. */
@@ -33,6 +33,6 @@ export class RestClientMetrics {
 
   request({ code, method, host, seconds }: ObservedRequest): void {
     this.#requests.inc({ code, method, host });
-    this.#requestSeconds.observe({ verb: method, host }, seconds);
+    if (seconds !== undefined) this.#requestSeconds.observe({ verb: method, host }, seconds);
   }
 }

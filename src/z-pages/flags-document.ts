@@ -11,7 +11,7 @@ export function flagsDocument(
 ): PageDocument {
   const sorted = [...flags].sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
   return {
-    title: `${component} flags`,
+    title: `${component} flagz`,
     notice: warning,
     sections: [
       {

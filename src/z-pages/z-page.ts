@@ -5,6 +5,7 @@ import { prefersHtml } from './negotiate-page.js';
 import type { PageDocument, PageLink } from './page-document.js';
 import type { FlagInForce, ServerStatus } from './server-status.js';
 import { statusDocument } from './status-document.js';
+import { flagzObject, statuszObject } from './structured-page.js';
 import { textPage } from './text-page.js';
 
 /** Where they are: each is authorized by its own path. */
@@ -52,13 +53,28 @@ export function zPage(
       return {
         contentType: 'application/json',
         isHtml: false,
-        body: pathsJson([...paths, ...zPagePaths.filter((each) => each !== '/flagz' || flags !== undefined)]),
+        body: pathsJson(allPaths(paths, flags !== undefined)),
       };
     case '/statusz':
       return asAsked(statusDocument(component, status(), links, now), accept, 'with links');
     case '/flagz':
       return asAsked(flagsDocument(component, flags?.() ?? [], links), accept, 'page alone');
   }
+}
+
+/** The page as Kubernetes' object of its kind. `now` in ms since the epoch. */
+export function zPageObject(
+  path: Exclude<ZPagePath, '/'>,
+  { component, status, flags, paths }: ZPageSources,
+  now: number,
+) {
+  return path === '/statusz'
+    ? statuszObject(component, status(), allPaths(paths, flags !== undefined), now)
+    : flagzObject(component, flags?.() ?? []);
+}
+
+function allPaths(paths: readonly string[], hasFlags: boolean): readonly string[] {
+  return [...paths, ...zPagePaths.filter((each) => each !== '/flagz' || hasFlags)];
 }
 
 /** In text, Kubernetes' `/flagz` has nothing but flags below its warning. */

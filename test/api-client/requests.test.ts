@@ -126,19 +126,21 @@ describe('a request', () => {
     await readText(response);
   });
 
-  it('is observed: its status, or that none came', async () => {
+  it('is observed: its status, or that none came, and how long it took unless it is a watch', async () => {
     const seen: RequestObservation[] = [];
     const observed = await open('', { onRequest: (observation) => seen.push(observation) });
     answer = (_, response) => response.writeHead(403).end();
     await ask(observed);
+    await readText(await observed.send({ ...get, query: { watch: 'true' } }));
     await server.close();
     await failure(observed);
     const host = `127.0.0.1:${server.port}`;
     expect(seen).toEqual([
       { method: 'GET', host, code: '403', seconds: expect.any(Number) as number },
+      { method: 'GET', host, code: '403', seconds: undefined },
       { method: 'GET', host, code: '<error>', seconds: expect.any(Number) as number },
     ]);
-    expect(seen.every(({ seconds }) => seconds > 0 && seconds < 10)).toBe(true);
+    expect(seen.every(({ seconds = 1 }) => seconds > 0 && seconds < 10)).toBe(true);
   });
 
   it('is not disturbed by who observes it', async () => {

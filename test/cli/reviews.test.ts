@@ -196,8 +196,8 @@ describe('a reviewer of access', () => {
     expect(await setting.metrics(server)).toEqual(
       expect.arrayContaining([
         'apiserver_delegated_authz_request_total{code="201"} 2',
-        'apiserver_authorization_decisions_total{type="Webhook",decision="allowed"} 1',
-        'apiserver_authorization_decisions_total{type="Webhook",decision="denied"} 1',
+        'apiserver_authorization_decisions_total{type="Webhook",name="webhook",decision="allowed"} 1',
+        'apiserver_authorization_decisions_total{type="Webhook",name="webhook",decision="denied"} 1',
       ]),
     );
   });

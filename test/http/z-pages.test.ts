@@ -3,6 +3,7 @@ import express5 from 'express';
 import express4 from 'express4';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import {
   alwaysAllowGroups,
   chain,
@@ -66,6 +67,11 @@ const apps: readonly (readonly [string, RequestListener])[] = [
 const ask = (app: RequestListener, path: string, token = 'admin-token', accept = '*/*') =>
   request(app).get(path).set('Authorization', `Bearer ${token}`).set('Accept', accept);
 const app = express5().use(served());
+/** The answer's body as it came. */
+const bodyOf = async (path: string, accept: string, agent = 'x') => {
+  const answer = await ask(app, path, 'admin-token', accept).set('User-Agent', agent).buffer(true);
+  return { status: answer.status, contentType: answer.headers['content-type'], body: answer.text };
+};
 
 describe.each(apps)('in %s', (_name, listener) => {
   it('each page is served to whoever may read its path', async () => {
@@ -104,7 +110,12 @@ describe('a page', () => {
   it.each([
     ['/statusz', '*/*', 'text/plain; charset=utf-8'],
     ['/statusz', 'text/html,*/*;q=0.8', 'text/html; charset=utf-8'],
-    ['/flagz', 'application/json', 'text/plain; charset=utf-8'],
+    ['/flagz', 'text/plain', 'text/plain; charset=utf-8'],
+    ['/flagz', 'text/plain, application/json;q=0.5', 'text/plain; charset=utf-8'],
+    ['/flagz', 'application/json, */*;q=0.1', 'text/plain; charset=utf-8'],
+    ['/flagz', ' ', 'text/plain; charset=utf-8'],
+    ['/statusz', 'text/html, application/json', 'text/html; charset=utf-8'],
+    ['/', 'application/json;as=Statusz', 'application/json'],
     ['/flagz', 'text/html', 'text/html; charset=utf-8'],
     ['/', '*/*', 'application/json'],
     ['/', 'text/html', 'text/html; charset=utf-8'],
@@ -121,6 +132,81 @@ describe('a page', () => {
     expect(headers['content-security-policy'] ?? '').toMatch(
       contentType.startsWith('text/html') ? /^default-src 'none'; style-src 'sha256-/ : /^$/,
     );
+  });
+
+  const statusz = 'v=v1beta1;g=config.k8s.io;as=Statusz';
+  const flagz = 'v=v1beta1;g=config.k8s.io;as=Flagz';
+  it.each<[path: string, accept: string, agent: string, contentType: string, body: RegExp]>([
+    [
+      '/statusz',
+      `application/json;${statusz}`,
+      'x',
+      'application/json;g=config.k8s.io;v=v1beta1;as=Statusz',
+      /^\{"kind":"Statusz","apiVersion":"config\.k8s\.io\/v1beta1","metadata":\{"name":"app"\},"startTime":"1970-01-01T00:00:00Z","uptimeSeconds":\d+,"binaryVersion":"1\.0\.0","paths":\["\/flagz","\/metrics","\/statusz"\]\}\n$/,
+    ],
+    [
+      '/statusz',
+      `application/yaml; as=Statusz; g=config.k8s.io; v=v1beta1`,
+      'curl/8',
+      'application/yaml;g=config.k8s.io;v=v1beta1;as=Statusz',
+      /^apiVersion: config\.k8s\.io\/v1beta1\nbinaryVersion: 1\.0\.0\nkind: Statusz\nmetadata:\n {2}name: app\npaths:\n- \/flagz\n- \/metrics\n- \/statusz\nstartTime: "1970-01-01T00:00:00Z"\nuptimeSeconds: \d+\n$/,
+    ],
+    [
+      '/flagz',
+      `application/json;${flagz}`,
+      'x',
+      'application/json;g=config.k8s.io;v=v1beta1;as=Flagz',
+      /^\{"kind":"Flagz","apiVersion":"config\.k8s\.io\/v1beta1","metadata":\{"name":"app"\},"flags":\{"port":"80"\}\}\n$/,
+    ],
+    [
+      '/flagz',
+      `application/json;${flagz}`,
+      'curl/8',
+      'application/json;g=config.k8s.io;v=v1beta1;as=Flagz',
+      /^\{\n {2}"kind": "Flagz",[^]*\n {2}"flags": \{\n {4}"port": "80"\n {2}\}\n\}$/,
+    ],
+    [
+      '/flagz',
+      `text/html, application/yaml;${flagz}, */*;q=0.1`,
+      'x',
+      'application/yaml;g=config.k8s.io;v=v1beta1;as=Flagz',
+      /^apiVersion: config\.k8s\.io\/v1beta1\nflags:\n {2}port: "80"\nkind: Flagz\nmetadata:\n {2}name: app\n$/,
+    ],
+  ])('%s for %s and %s is the object of its kind', async (path, accept, agent, contentType, body) => {
+    const answer = await bodyOf(path, accept, agent);
+    expect([answer.status, answer.contentType]).toEqual([200, contentType]);
+    expect(answer.body).toMatch(body);
+  });
+
+  const message =
+    'only the following media types are accepted: application/json, application/yaml, text/plain';
+  it.each([
+    ['/statusz', 'application/json'],
+    ['/statusz', 'application/yaml'],
+    ['/statusz', `application/json;${flagz}`],
+    ['/flagz', `application/json;${statusz}`],
+    ['/statusz', 'application/json;v=v1alpha1;g=config.k8s.io;as=Statusz'],
+    ['/statusz', 'application/json;v=v1;g=config.k8s.io;as=Statusz'],
+    ['/statusz', 'application/json;g=config.k8s.io;as=Statusz'],
+    ['/statusz', 'application/json;as=Statusz'],
+    ['/statusz', `application/json;stream=watch;${statusz}`],
+    ['/statusz', `application/vnd.kubernetes.protobuf;${statusz}`],
+    ['/flagz', `text/plain;${flagz}`],
+    ['/flagz', 'image/png'],
+    ['/flagz', 'text/html;q=0'],
+    ['/flagz', ','],
+  ])('%s for %s is 406', async (path, accept) => {
+    const answer = await bodyOf(path, accept);
+    expect(answer.status).toBe(406);
+    expect(parse(answer.body)).toEqual({
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message,
+      reason: 'NotAcceptable',
+      code: 406,
+    });
   });
 
   it('has the same head and no body for HEAD', async () => {

@@ -177,14 +177,65 @@ describe.each(listeners)('requests to %s', (_, listener) => {
     expect(await server.lines('apiserver_request_aborts_total')).toEqual([expect.stringMatching(/ 38$/)]);
   });
 
-  it('for metrics are not counted, as Kubernetes does not count them', async () => {
+  it.each([
+    ['/metrics', 200],
+    ['/metrics/slis', 200],
+    ['/version', 200],
+    ['/version?watch=true', 200],
+    ['/api', 200],
+    ['/apis', 200],
+    ['/api/v1', 200],
+    ['/apis/apps', 200],
+    ['/clusters/root:org/apis', 200],
+    ['/openapi/v3', 200],
+    ['/readyz/ping', 200],
+    ['/debug/pprof/profile', 200],
+    ['/nothing', 404],
+    ['/apis/nosuch.example.com/v1/things', 404],
+    ['/api/v1/nosuch/x', 404],
+  ])('for what Kubernetes does not report are not reported: %s', async (path, code) => {
     server = await MeasuredServer.start(listener, answer);
-    for (const path of ['/metrics', '/metrics/slis', '/metricsx']) {
-      const handled = server.handled();
-      await (await fetch(`${server.url}${path}`)).arrayBuffer();
-      await closed(await handled);
-    }
-    expect(await server.lines('apiserver_request_total')).toEqual([expect.stringMatching(/ 1$/)]);
+    const handled = server.handled();
+    const search = `${path.includes('?') ? '&' : '?'}code=${code}`;
+    const { body } = await fetch(`${server.url}${path}${search}`);
+    await body?.cancel();
+    await closed(await handled);
+    const lines = (await linesOf(server.registry)).filter((line) => !line.includes('current_inflight'));
+    expect(lines).toEqual([]);
+  });
+
+  it('for no object of a resource that is known are reported', async () => {
+    server = await MeasuredServer.start(listener, answer, {
+      resources: [{ group: '', version: 'v1', resource: 'pods' }],
+    });
+    const handled = server.handled();
+    await (await fetch(`${server.url}${namespaced}/nope?code=404`)).arrayBuffer();
+    await closed(await handled);
+    expect(await server.lines('apiserver_request_total')).toEqual([
+      `apiserver_request_total{verb="GET",dry_run="",${ofPods},scope="resource",component="apiserver",code="404"} 1`,
+    ]);
+  });
+
+  it.each([
+    ['', 'LIST', 1, 1],
+    ['/y', 'GET', 1, 1],
+    ['?watch=true', 'WATCH', 0, 1],
+    ['/y/log', 'CONNECT', 1, 0],
+    ['/y/proxy/metrics', 'CONNECT', 1, 0],
+    ['?dryRun=All', 'LIST', 0, 1],
+  ])('%s are a %s: in the service level %d, sized %d', async (path, verb, inServiceLevel, sized) => {
+    server = await MeasuredServer.start(listener, answer);
+    const handled = server.handled();
+    const { body } = await fetch(`${server.url}${namespaced}${path}`);
+    await body?.cancel();
+    await closed(await handled);
+    expect(await server.lines('apiserver_request_total')).toEqual([
+      expect.stringContaining(`{verb="${verb}",`) as string,
+    ]);
+    const { length: level } = await server.lines('apiserver_request_sli_duration_seconds_count');
+    const { length: sizes } = await server.lines('apiserver_response_sizes_count');
+    expect([level, sizes]).toEqual([inServiceLevel, sized]);
+    expect(await server.lines('apiserver_request_duration_seconds_count')).toHaveLength(1);
   });
 
   it('whose client had gone before they came here are aborts, and in flight no more', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isLongRunning, isRead, requestKind } from '../../src/instrumentation/request-labels.js';
+import { isLongRunning, isSized, requestKind } from '../../src/instrumentation/request-labels.js';
 import { labelled } from './labelled.js';
 
 /** What k8s.io/apiserver v0.36.3 itself says: its RequestInfoFactory, MonitorRequest and long-running check. */
@@ -12,7 +12,6 @@ interface Recorded {
   readonly labels: Readonly<Record<string, string>>;
   readonly kind: string;
   readonly isLongRunning: boolean;
-  readonly isRead: boolean;
 }
 
 const recorded = readFileSync(new URL('data/request-labels.jsonl', import.meta.url), 'utf8')
@@ -29,7 +28,6 @@ describe('the labels of a request', () => {
       expect(labels).toEqual({ ...row.labels, component: 'apiserver' });
       expect(requestKind(info)).toBe(row.kind);
       expect(isLongRunning(info)).toBe(row.isLongRunning);
-      expect(isRead(info)).toBe(row.isRead);
     },
   );
 
@@ -46,8 +44,8 @@ describe('the labels of a request', () => {
     ['/healthz', '/healthz', ''],
     ['/clusters/root/livez', '/livez', ''],
     ['/readyz?verbose', '/readyz', ''],
-    ['/api', 'api', 'apiserver'],
-    ['/clusters/root/apis', 'apis', 'apiserver'],
+    ['/api', '', 'apiserver'],
+    ['/clusters/root/apis', '', 'apiserver'],
     ['/readyz/ping', '', 'apiserver'],
     ['/clustersx/healthz', '', 'apiserver'],
     ['*', '', 'apiserver'],
@@ -58,6 +56,27 @@ describe('the labels of a request', () => {
       ...{ verb: 'GET', dry_run: '', group: '', version: '', resource: '', scope: '' },
       ...{ subresource, component },
     });
+  });
+
+  it.each([
+    ['GET', '/api/v1/pods', true],
+    ['GET', '/api/v1/namespaces/x/pods/y', true],
+    ['GET', '/api/v1/pods?watch=true', true],
+    ['GET', '/apis/apps/v1/namespaces/x/deployments/y/status', true],
+    ['GET', '/healthz', true],
+    ['HEAD', '/api/v1/namespaces/x/pods/y', false],
+    ['GET', '/api/v1/namespaces/x/pods/y/log', false],
+    ['GET', '/api/v1/namespaces/x/pods/y/log?follow=true', false],
+    ['GET', '/api/v1/nodes/n/proxy/metrics', false],
+    ['GET', '/api/v1/namespaces/x/pods/y/exec?watch=true', false],
+    ['POST', '/api/v1/namespaces/x/pods', false],
+    ['POST', '/api/v1/namespaces/x/pods?watch=true', false],
+    ['PUT', '/api/v1/namespaces/x/pods/y', false],
+    ['PATCH', '/api/v1/namespaces/x/pods/y', false],
+    ['DELETE', '/api/v1/namespaces/x/pods', false],
+    ['OPTIONS', '/api/v1/namespaces/x/pods', false],
+  ])('say whether the size of an answer is observed: %s %s %s', (method, target, expected) => {
+    expect(isSized(method, labelled(method, target).labels)).toBe(expected);
   });
 
   it('call a HEAD what it is: nothing changes by it, even of what is no resource', () => {
@@ -101,7 +120,7 @@ describe('the labels of a request', () => {
           expect(['', 'apiserver']).toContain(labels.component);
           if (!info.isResourceRequest) {
             expect([labels.group, labels.version, labels.resource]).toEqual(['', '', '']);
-            expect(['', 'api', 'apis', '/livez', '/readyz', '/healthz']).toContain(labels.subresource);
+            expect(['', '/livez', '/readyz', '/healthz']).toContain(labels.subresource);
           }
         },
       ),

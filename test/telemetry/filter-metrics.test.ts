@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { FilterMetrics } from '../../src/telemetry/filter-metrics.js';
@@ -17,7 +18,13 @@ describe('what the filter tells of itself', () => {
     [
       'authentication_attempts{result="success"} 1',
       (metrics) => {
-        metrics.authenticationAttempt('success', 0.001);
+        metrics.authenticationAttempt('success', 0.001, 'mallory');
+      },
+    ],
+    [
+      'authentication_attempts{result="error"} 1',
+      (metrics) => {
+        metrics.authenticationAttempt('error', 0.001);
       },
     ],
     [
@@ -33,6 +40,36 @@ describe('what the filter tells of itself', () => {
       },
     ],
     [
+      'authorization_attempts_total{result="allowed"} 1',
+      (metrics) => {
+        metrics.authorizationAttempt('allow', 0.001);
+      },
+    ],
+    [
+      'authorization_attempts_total{result="denied"} 1',
+      (metrics) => {
+        metrics.authorizationAttempt('deny', 0.001);
+      },
+    ],
+    [
+      'authorization_attempts_total{result="no-opinion"} 1',
+      (metrics) => {
+        metrics.authorizationAttempt('no-opinion', 0.001);
+      },
+    ],
+    [
+      'authorization_attempts_total{result="error"} 1',
+      (metrics) => {
+        metrics.authorizationAttempt('error', 0.001);
+      },
+    ],
+    [
+      'authorization_duration_seconds_sum{result="allowed"} 0.5',
+      (metrics) => {
+        metrics.authorizationAttempt('allow', 0.5);
+      },
+    ],
+    [
       'kcp_metrics_filter_refused_credentials_total{authenticator="service-account"} 1',
       (metrics) => {
         metrics.refusedCredentials('service-account');
@@ -45,13 +82,13 @@ describe('what the filter tells of itself', () => {
       },
     ],
     [
-      'apiserver_authorization_decisions_total{type="Webhook",decision="allowed"} 1',
+      'apiserver_authorization_decisions_total{type="Webhook",name="webhook",decision="allowed"} 1',
       (metrics) => {
         metrics.decision('Webhook', 'allow');
       },
     ],
     [
-      'apiserver_authorization_decisions_total{type="RBAC",decision="denied"} 1',
+      'apiserver_authorization_decisions_total{type="RBAC",name="rbac",decision="denied"} 1',
       (metrics) => {
         metrics.decision('RBAC', 'deny');
       },
@@ -178,6 +215,68 @@ describe('what the filter tells of itself', () => {
     expect(lines.filter((line) => line.includes('decisions_total'))).toEqual([]);
   });
 
+  it.each(['AlwaysAllowGroups', 'AlwaysAllowPaths'])(
+    'counts no decision of %s, which Kubernetes does not count either',
+    async (type) => {
+      const lines = await linesAfter((metrics) => {
+        metrics.decision(type, 'allow');
+        metrics.decision(type, 'deny');
+      });
+      expect(lines.filter((line) => line.includes('decisions_total'))).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['admin', 'admin'],
+    ['kubelet', 'kubelet'],
+    ['system:serviceaccount:kube-system:default', 'system:serviceaccount:kube-system:default'],
+    ['system:serviceaccount:kube-system:other', 'other'],
+    ['jane@example.com', 'email_id'],
+    ['system:anonymous', 'other'],
+    ['Admin', 'other'],
+    ['__proto__', 'other'],
+    ['', 'other'],
+  ])('counts a request of %j as one of %j', async (username, told) => {
+    const lines = await linesAfter((metrics) => {
+      metrics.authenticationAttempt('success', 0, username);
+    });
+    expect(lines).toContain(`authenticated_user_requests{username="${told}"} 1`);
+  });
+
+  it('counts users of successes alone, and by seven words whatever they are called', async () => {
+    const registry = new Registry();
+    const metrics = new FilterMetrics(registry);
+    metrics.authenticationAttempt('failure', 0, 'admin');
+    metrics.authenticationAttempt('error', 0, 'admin');
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (name) => {
+        metrics.authenticationAttempt('success', 0, name);
+      }),
+    );
+    const names = (await seriesOf(registry))
+      .filter(({ name }) => name === 'authenticated_user_requests')
+      .map(({ labels }) => String(labels['username']));
+    const known = ['admin', 'client', 'kube_proxy', 'kubelet', 'system:serviceaccount:kube-system:default'];
+    expect([...known, 'email_id', 'other']).toEqual(expect.arrayContaining(names));
+  });
+
+  it.each(['authentication_duration_seconds', 'authorization_duration_seconds'])(
+    "has Kubernetes' buckets in %s",
+    async (name) => {
+      const registry = new Registry();
+      const metrics = new FilterMetrics(registry);
+      metrics.authenticationAttempt('success', 0.003);
+      metrics.authorizationAttempt('allow', 0.003);
+      const bounds = [
+        ...(await registry.metrics()).matchAll(new RegExp(`^${name}_bucket\\{le="([^"]+)"`, 'gm')),
+      ];
+      expect(bounds.map(([, bound]) => bound)).toEqual([
+        ...['0.001', '0.002', '0.004', '0.008', '0.016', '0.032', '0.064', '0.128', '0.256', '0.512'],
+        ...['1.024', '2.048', '4.096', '8.192', '16.384', '+Inf'],
+      ]);
+    },
+  );
+
   it('shows at first nothing but what has no labels: those are words that have happened', async () => {
     expect((await linesAfter()).toSorted()).toEqual([
       'kcp_metrics_filter_forbidden_requests_total 0',
@@ -197,8 +296,11 @@ describe('what the filter tells of itself', () => {
     const metrics = await registry.getMetricsAsJSON();
     expect(metrics.map(({ name }) => name).toSorted()).toEqual([
       'apiserver_authorization_decisions_total',
+      'authenticated_user_requests',
       'authentication_attempts',
       'authentication_duration_seconds',
+      'authorization_attempts_total',
+      'authorization_duration_seconds',
       'kcp_metrics_filter_dropped_series_total',
       'kcp_metrics_filter_file_reloads_total',
       'kcp_metrics_filter_filtered_scrapes_total',

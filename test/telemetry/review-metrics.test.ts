@@ -83,9 +83,11 @@ describe('what is told of requests to API servers', () => {
     const labels = { method: 'POST', host: '127.0.0.1:6443' };
     metrics.request({ ...labels, code: '201', seconds: 0.25 });
     metrics.request({ ...labels, code: '<error>', seconds: 0.25 });
+    metrics.request({ ...labels, code: '200', method: 'GET', seconds: undefined });
     expect(await linesOf(registry)).toEqual([
       'rest_client_requests_total{code="201",method="POST",host="127.0.0.1:6443"} 1',
       'rest_client_requests_total{code="<error>",method="POST",host="127.0.0.1:6443"} 1',
+      'rest_client_requests_total{code="200",method="GET",host="127.0.0.1:6443"} 1',
       'rest_client_request_duration_seconds_sum{verb="POST",host="127.0.0.1:6443"} 0.5',
       'rest_client_request_duration_seconds_count{verb="POST",host="127.0.0.1:6443"} 2',
     ]);

@@ -74,7 +74,7 @@ Paths
 describe('/flagz', () => {
   it('lists name=value by name as Kubernetes does, and nothing that may be a secret', () => {
     expect(textOf('/flagz')).toBe(
-      `\nkcp-metrics-filter flags\n${warning}\n\nbearer-token=CLASSIFIED\nconfig=\nmode=shard\nupstream=http://CLASSIFIED@127.0.0.1:8080\n`,
+      `\nkcp-metrics-filter flagz\n${warning}\n\nbearer-token=CLASSIFIED\nconfig=\nmode=shard\nupstream=http://CLASSIFIED@127.0.0.1:8080\n`,
     );
   });
 });

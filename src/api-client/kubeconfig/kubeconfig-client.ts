@@ -68,7 +68,8 @@ class KubeconfigClient implements ApiClient {
   async send(request: ApiRequest): Promise<ApiResponse> {
     const startedAt = performance.now();
     const observe = (code: string): void => {
-      const seconds = (performance.now() - startedAt) / 1000;
+      const isWatch = request.query?.['watch'] === 'true';
+      const seconds = isWatch ? undefined : (performance.now() - startedAt) / 1000;
       tell(() => this.#options.onRequest?.({ method: request.method, host: this.host, code, seconds }));
     };
     try {

@@ -1,4 +1,4 @@
-import { none, type Authentication, type Authenticator } from '../authenticator.js';
+import type { Authentication, Authenticator } from '../authenticator.js';
 import { bearerToken } from '../bearer-token.js';
 import type { Identity } from '../identity.js';
 import { TokenCache, type TokenKey } from '../token-cache.js';
@@ -60,7 +60,7 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
     name,
     authenticate(credentials) {
       const bearer = bearerToken(credentials);
-      if (bearer.kind === 'none') return none;
+      if (bearer.kind === 'none') return bearer.authentication;
       if (bearer.kind === 'malformed') return malformed;
       const { token } = bearer;
       if (token.length > maxTokenBytes) return tooLong;

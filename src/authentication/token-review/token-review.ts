@@ -4,7 +4,7 @@ import { oneLine } from '../../api-client/one-line.js';
 import type { Reviewer } from '../../api-client/reviews/review-client.js';
 import { ReviewError } from '../../api-client/reviews/review-error.js';
 import { tellObserver } from '../../api-client/reviews/review-observer.js';
-import { none, type Authentication, type Authenticator, type Credentials } from '../authenticator.js';
+import type { Authentication, Authenticator, Credentials } from '../authenticator.js';
 import { bearerToken } from '../bearer-token.js';
 import { errorClass } from '../error-class.js';
 import type { Identity } from '../identity.js';
@@ -89,7 +89,7 @@ class TokenReviews {
 
   authenticate(credentials: Credentials): Authentication | Promise<Authentication> {
     const bearer = bearerToken(credentials);
-    if (bearer.kind === 'none') return none;
+    if (bearer.kind === 'none') return bearer.authentication;
     if (bearer.kind === 'malformed') return malformed;
     const { token } = bearer;
     if (token.length > maxTokenBytes) return tooLong;

@@ -85,7 +85,7 @@ function callerAlerts(jobs: string): readonly Alert[] {
   return [
     {
       alert: 'KcpMetricsFilterCredentialsRefused',
-      expr: `sum by (job, instance) (increase(authentication_attempts{${jobs}, result="failure"}[10m])) > 10`,
+      expr: `sum by (job, instance) (increase(authentication_attempts{${jobs}, result=~"failure|error"}[10m])) > 10`,
       for: '10m',
       severity: 'warning',
       summary: `${at} has answered {{ $value | humanize }} requests with 401 in ten minutes.`,

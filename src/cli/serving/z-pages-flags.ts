@@ -5,7 +5,7 @@ const enableZPages: Flag = {
   name: '--enable-z-pages',
   default: 'false',
   description:
-    "whether /statusz, /flagz and / serve this process' status, its flags and its paths, each to whoever may read that path; as text, or as HTML for browsers",
+    "whether /statusz, /flagz and / serve this process' status, its flags and its paths, each to whoever may read that path; as text, as HTML for browsers, or as Kubernetes' objects",
 };
 
 export const zPagesFlags: readonly Flag[] = [enableZPages];
