@@ -1,7 +1,7 @@
 import type { Authenticator } from '../authentication/authenticator.js';
 import { authenticatorUnion, type Refusal } from '../authentication/union.js';
 import { goQuote } from '../paths/go-quote.js';
-import { credentialsOf } from './credentials.js';
+import { credentialsOf, noCredentialsIn } from './credentials.js';
 import { tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { sendInternalError, sendStatus } from './status.js';
@@ -29,7 +29,8 @@ export function authenticate({
     const state = requestState(request);
     if (state.verdict?.decision === 'allow') return true;
     const started = performance.now();
-    const result = await union(credentialsOf(request));
+    const credentials = credentialsOf(request);
+    const result = await union(credentials);
     const seconds = (performance.now() - started) / 1000;
     tell(() => {
       onAttempt(result.kind === 'authenticated' ? 'success' : 'failure', seconds);
@@ -37,6 +38,7 @@ export function authenticate({
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
       state.refusals = refusals;
+      if (refusals.length === 0) state.noCredentials = noCredentialsIn(credentials);
       tell(() => {
         onRefused(refusals);
       });
