@@ -31,21 +31,22 @@ export class RefusalLog {
     const { code, identity, refusals, noCredentials, failure, annotations } = event;
     if (code === 401 && refusals !== undefined) {
       if (refusals.length === 0) {
-        this.#say('without credentials', 'unauthenticated', event, { reason: noCredentials });
-        return;
+        this.#say('without credentials', 'unauthenticated', event, () => ({ reason: noCredentials }));
+      } else {
+        this.#say('unauthenticated', 'unauthenticated', event, () => ({
+          refusals: refusals.map((refusal) => ({ ...refusal, reason: shown(refusal.reason) })),
+        }));
       }
-      const told = refusals.map((refusal) => ({ ...refusal, reason: shown(refusal.reason) }));
-      this.#say('unauthenticated', 'unauthenticated', event, { refusals: told });
     } else if (code === 403 && failure?.reason === 'Forbidden') {
       const kind = identity?.name === anonymousName ? 'anonymous' : 'forbidden';
-      this.#say(kind, 'forbidden', event, { reason: shown(reasonOf(event)) });
+      this.#say(kind, 'forbidden', event, () => ({ reason: shown(reasonOf(event)) }));
     } else if (code === 429 && failure?.reason === 'TooManyRequests') {
       const reason = annotations['shardpaths.kcp.io/rejected'];
-      this.#say('limited', 'too many requests', event, { reason });
+      this.#say('limited', 'too many requests', event, () => ({ reason }));
     }
   }
 
-  #say(kind: Kind, message: string, event: AuditEvent, why: object): void {
+  #say(kind: Kind, message: string, event: AuditEvent, why: () => object): void {
     let budget = this.#budgets.get(kind);
     if (budget === undefined) {
       budget = new LineBudget(this.#now);
@@ -54,7 +55,7 @@ export class RefusalLog {
     budget.spend((suppressed) => {
       const { auditId, verb, path, sourceIps, identity } = event;
       const user = identity === undefined ? {} : { user: shown(identity.name) };
-      const fields = { auditId, ...user, verb: shown(verb), path: shown(path), ...why, sourceIps };
+      const fields = { auditId, ...user, verb: shown(verb), path: shown(path), ...why(), sourceIps };
       this.#logger.info({ ...fields, ...suppressed }, message);
     });
   }
