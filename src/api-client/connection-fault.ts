@@ -25,6 +25,10 @@ const descriptions: readonly (readonly [pattern: RegExp, description: string])[]
     /^(?:UNABLE_TO_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|INVALID_CA|CERT_\w+)$/,
     'the server certificate is not signed by a known authority',
   ],
+  [
+    /^(?:INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|UNSPECIFIED)$/,
+    'the server certificate, or an authority above it, may not be used for this',
+  ],
   [/^(?:EPROTO|ERR_SSL_\w+|ERR_TLS_\w+|ERR_OSSL_\w+)$/, 'TLS failed'],
   [/^HPE_\w+$/, 'the answer is no HTTP'],
 ];

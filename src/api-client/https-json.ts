@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
 import { ApiConnectionError, ApiStatusError } from './api-error.js';
 import type { ApiClient, ApiRequest, ApiResponse } from './api-client.js';
 import { connectionError } from './connection-fault.js';
@@ -9,7 +8,7 @@ import { oneLine } from './one-line.js';
 import { RequestEnd } from './request-end.js';
 import { requestJson } from './request-json.js';
 import { responseBody } from './response-body.js';
-import { serverIdentityFault } from './server-identity.js';
+import { serverTrust } from './server-trust.js';
 import { authoritiesFault } from './tls-material.js';
 import { userAgent } from './user-agent.js';
 
@@ -83,12 +82,7 @@ function requestOptions({ hostname, port, pathname, search }: URL, authorities: 
     headers: { Accept: 'application/json', 'Accept-Encoding': 'identity', 'User-Agent': userAgent },
     // A connection of its own: it is asked for too seldom to keep one.
     agent: false as const,
-    // Said outright, since Node would otherwise let an environment variable decide.
-    rejectUnauthorized: true,
     minVersion: 'TLSv1.2' as const,
-    servername: isIP(address) === 0 ? address : '',
-    checkServerIdentity: (_: string, certificate: Parameters<typeof serverIdentityFault>[1]) =>
-      serverIdentityFault(address, certificate),
-    ...(authorities === undefined ? {} : { ca: authorities }),
+    ...serverTrust(address, authorities),
   };
 }

@@ -7,7 +7,7 @@ import type { ExecCredential } from './exec-plugin/exec-credential.js';
 import type { KubeconfigCluster } from './kubeconfig/kubeconfig-cluster.js';
 import type { KubeconfigUser } from './kubeconfig/kubeconfig-user.js';
 import type { Kubeconfig } from './kubeconfig/kubeconfig.js';
-import { serverIdentityFault } from './server-identity.js';
+import { serverTrust } from './server-trust.js';
 import { defaultPort } from './server-address.js';
 
 /** How to reach a kubeconfig's API server, and with which credentials. */
@@ -23,7 +23,7 @@ export interface ServerOptions {
 /** TLS options, credentials and agent, as client-node works them out. */
 type ClientNodeOptions = Pick<
   RequestOptions,
-  'agent' | 'auth' | 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'timeout'
+  'agent' | 'auth' | 'cert' | 'key' | 'rejectUnauthorized' | 'timeout'
 > & { headers: OutgoingHttpHeaders };
 
 /**
@@ -38,10 +38,9 @@ export async function serverOptions(
   execCredential: ExecCredential | undefined,
 ): Promise<ServerOptions> {
   const options = await clientNodeOptions(cluster, user, execCredential);
-  const { agent, auth, ca, cert, key, headers, rejectUnauthorized } = options;
+  const { agent, auth, cert, key, headers, rejectUnauthorized } = options;
   const { protocol, hostname, port } = new URL(cluster.server);
   const address = hostname.replace(/^\[(.*)\]$/, '$1');
-  const expectedName = cluster.tlsServerName ?? address;
   return {
     request: {
       protocol,
@@ -52,13 +51,10 @@ export async function serverOptions(
       ...(typeof auth === 'string' ? { auth } : {}),
     },
     tls: {
-      ca,
+      ...serverTrust(cluster.tlsServerName ?? address, cluster.authorities),
       cert,
       key,
       rejectUnauthorized,
-      // RFC 6066 wants names there, not addresses.
-      servername: isIP(expectedName) === 0 ? expectedName : '',
-      checkServerIdentity: (_, certificate) => serverIdentityFault(expectedName, certificate),
     },
     proxyAgent: cluster.proxyUrl === undefined ? undefined : proxyAgentOf(agent),
   };

@@ -18,6 +18,8 @@ export interface AuditEvent {
   readonly authenticator?: string;
   /** What methods had against the credentials presented. */
   readonly refusals?: readonly Refusal[];
+  /** Why there was nothing that a method could have something against, in one of a few texts. */
+  readonly noCredentials?: string;
   /**
    * The peer's address at the end. Before it, and only where the peer is a verified front proxy, those of
    * `X-Forwarded-For` and `X-Real-Ip`. At most 16.

@@ -9,6 +9,7 @@ import type { LineWriter, LineWriterObserver } from './line-writer.js';
 import type { Retention } from './rotated-files.js';
 import { StandardOutput } from './standard-output.js';
 
+/** Old files stay for 366 days and are 100 at most, as kube-apiserver's, where nothing else is said. */
 export interface AuditLogOptions extends Partial<Retention> {
   /** A file, or `-` for standard output. */
   readonly path: string;
@@ -82,7 +83,7 @@ function tell(observer: () => void): void {
 }
 
 function destinationOf(options: AuditLogOptions): LogDestination {
-  const { path, maxAgeDays = 0, maxBackups = 0, maxSizeMebibytes = 100 } = options;
+  const { path, maxAgeDays = 366, maxBackups = 100, maxSizeMebibytes = 100 } = options;
   if (path === '-') return new StandardOutput();
   try {
     return new LogFile({ path, maxAgeDays, maxBackups, maxBytes: maxSizeMebibytes * mebibyte });

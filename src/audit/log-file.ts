@@ -2,6 +2,8 @@ import {
   closeSync,
   constants,
   existsSync,
+  fchmodSync,
+  fchownSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -56,12 +58,15 @@ const lineEnd = 0x0a;
 /**
  * The file that an audit log is written to, mode 0600, its directory made where it is missing. A full one is
  * renamed as lumberjack renames it, and a symbolic link to it is left; one that somebody else has renamed or removed is
- * left too, and opened anew. Devices and pipes are written to as they are.
+ * left too, and opened anew. A file that takes another's place gets its mode and owner, so that whoever read the log
+ * goes on reading. Devices and pipes are written to as they are.
  */
 export class LogFile implements LogDestination {
   readonly #options: LogFileOptions;
   readonly #now: () => number;
   #open: OpenFile | undefined;
+  /** Of the file that was open last. */
+  #former: Stats | undefined;
   #size = 0;
   #checkedAt = 0;
   #isMidLine = false;
@@ -98,6 +103,7 @@ export class LogFile implements LogDestination {
     this.#open = undefined;
     if (open === undefined) return;
     try {
+      if (open.isRegular) this.#former = attempt(() => fstatSync(open.descriptor)) ?? this.#former;
       closeSync(open.descriptor);
     } catch {
       // A full file server may say so now alone. Nothing can be mended, and the descriptor is gone all the same.
@@ -122,16 +128,17 @@ export class LogFile implements LogDestination {
     let time = this.#now();
     while (existsSync(rotatedName(path, time))) time += 1;
     renameSync(path, rotatedName(path, time));
-    const open = this.#reopen();
+    const open = this.#reopen(path);
     this.#removeOutdated();
     return open;
   }
 
-  #reopen(): OpenFile {
+  /** `place` is where the file was, beyond all symbolic links where it was rotated. */
+  #reopen(place = this.#options.path): OpenFile {
     this.close();
     const { path } = this.#options;
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const descriptor = openSync(path, openFlags, 0o600);
+    const descriptor = this.#replace(place) ?? openSync(path, openFlags, 0o600);
     const status = fstatSync(descriptor);
     const open = { descriptor, inode: status.ino, isRegular: status.isFile() };
     this.#open = open;
@@ -145,8 +152,45 @@ export class LogFile implements LogDestination {
     return open;
   }
 
+  /** Undefined where no file was before, or one is there already: what others have put there is left as it is. */
+  #replace(place: string): number | undefined {
+    if (this.#former === undefined) return undefined;
+    try {
+      const descriptor = openSync(place, openFlags | constants.O_EXCL, 0o600);
+      inherit(descriptor, this.#former);
+      return descriptor;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
+      throw error;
+    }
+  }
+
   #removeOutdated(): void {
     void removeOutdated(this.#options.path, this.#options, this.#now());
+  }
+}
+
+/**
+ * Gives a new file the mode and the owner of another as far as the process may, since a log is worth more than its owner.
+ * Where it may not give the group, no group may read it.
+ */
+function inherit(descriptor: number, { uid, gid, mode }: Stats): void {
+  const give = (owner: number): true | undefined =>
+    attempt(() => {
+      fchownSync(descriptor, owner, gid);
+      return true;
+    });
+  const hasGroup = give(uid) ?? give(-1) ?? false;
+  attempt(() => {
+    fchmodSync(descriptor, mode & (hasGroup ? 0o777 : 0o707));
+  });
+}
+
+function attempt<Value>(work: () => Value): Value | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
   }
 }
 

@@ -46,7 +46,8 @@ function eventOf(
   sourceIps: readonly string[],
 ): AuditEvent | undefined {
   const state = requestState(request);
-  const { auditId, received, identity, authenticator, refusals, verdict, rejected, failure } = state;
+  const { auditId, received, identity, authenticator, refusals, noCredentials } = state;
+  const { verdict, rejected, failure } = state;
   if (verdict === undefined && rejected === undefined && refusals === undefined) return undefined;
   const annotations: Record<string, string> = {};
   if (verdict !== undefined) {
@@ -66,6 +67,7 @@ function eventOf(
     ...(identity === undefined ? {} : { identity }),
     ...(authenticator === undefined ? {} : { authenticator }),
     ...(refusals === undefined ? {} : { refusals }),
+    ...(noCredentials === undefined ? {} : { noCredentials }),
     sourceIps,
     ...(userAgent === undefined ? {} : { userAgent }),
     code: response.statusCode,

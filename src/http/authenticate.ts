@@ -1,6 +1,6 @@
 import type { Authenticator } from '../authentication/authenticator.js';
 import { authenticatorUnion, type Refusal } from '../authentication/union.js';
-import { credentialsOf } from './credentials.js';
+import { credentialsOf, noCredentialsIn } from './credentials.js';
 import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 import { sendForbidden, sendInternalError, sendStatus } from './status.js';
@@ -35,7 +35,8 @@ export function authenticate({
     const state = requestState(request);
     if (state.verdict?.decision === 'allow') return true;
     const started = performance.now();
-    const result = await union(credentialsOf(request));
+    const credentials = credentialsOf(request);
+    const result = await union(credentials);
     const seconds = (performance.now() - started) / 1000;
     tell(() => {
       if (result.kind === 'authenticated') onAttempt('success', seconds, result.identity.name);
@@ -46,6 +47,7 @@ export function authenticate({
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
       state.refusals = refusals;
+      if (refusals.length === 0) state.noCredentials = noCredentialsIn(credentials);
       tell(() => {
         onRefused(refusals);
       });

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Credentials, PeerCertificates } from '../authentication/authenticator.js';
+import { bearerToken } from '../authentication/bearer-token.js';
 import type { Request } from './middleware.js';
 
 /** A client that sends a longer chain is not looked at any further. */
@@ -12,6 +13,18 @@ const presented = new WeakMap<Socket, PeerCertificates | 'none'>();
 /** All that authenticators may see of a request. */
 export function credentialsOf(request: Request): Credentials {
   return new RequestCredentials(request);
+}
+
+/** Why no method has found credentials of its own, in words that quote nothing of what was sent. */
+export function noCredentialsIn(credentials: Credentials): string {
+  if (credentials.headers['authorization'] !== undefined) {
+    return bearerToken(credentials).kind === 'none'
+      ? 'the Authorization header holds no bearer token'
+      : 'no method takes bearer tokens';
+  }
+  return credentials.peerCertificates === undefined
+    ? 'no credentials'
+    : 'no method takes the client certificate';
 }
 
 /** Reads what is asked for: a certificate's authenticator has no use for headers, and taking them apart costs. */

@@ -18,6 +18,8 @@ export interface RequestState {
   authenticator?: string;
   /** What methods had against the credentials presented. */
   refusals?: readonly Refusal[];
+  /** Why there was nothing that a method could have something against. */
+  noCredentials?: string;
   verdict?: Verdict;
   /** Why the request was turned away for another reason than who sends it: its path, too many of them, maintenance. */
   rejected?: string;

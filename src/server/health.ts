@@ -2,6 +2,7 @@ import type { Middleware } from '../http/middleware.js';
 import { requestState } from '../http/request-state.js';
 import { requestTarget, tell } from '../http/middleware.js';
 import { sendText } from '../http/status.js';
+import { goQuote } from '../paths/go-quote.js';
 
 /** The state of one check. The remark is shown to everybody who may read health: it names nothing. */
 export interface CheckResult {
@@ -66,24 +67,35 @@ export function health({ live, ready, onResult = () => undefined }: HealthOption
     }
     const query = new URLSearchParams(/\?(.*)$/s.exec(requestTarget(request))?.[1] ?? '');
     const excluded = new Set(query.getAll('exclude'));
-    const results = checks
-      .filter((check) => !excluded.has(check.name))
-      .map((check) => ({ name: check.name, ...check.check() }));
-    for (const { name: checked, ok } of results) {
+    let isOk = true;
+    let lines = '';
+    for (const check of checks) {
+      if (excluded.delete(check.name)) {
+        lines += `[+]${check.name} excluded: ok\n`;
+        continue;
+      }
+      const result = check.check();
+      isOk &&= result.ok;
+      lines += describe(check.name, result);
       tell(() => {
-        onResult({ name: checked, type, ok });
+        onResult({ name: check.name, type, ok: result.ok });
       });
     }
-    const lines = results.map(describe).join('');
-    if (!results.every(({ ok }) => ok)) {
-      sendText(request, response, 500, `${lines}${endpoint} check failed\n`);
-    } else if (query.has('verbose')) {
-      sendText(request, response, 200, `${lines}${endpoint} check passed\n`);
-    } else sendText(request, response, 200, 'ok');
+    if (isOk && !query.has('verbose')) sendText(request, response, 200, 'ok');
+    else {
+      const verdict = `${endpoint} check ${isOk ? 'passed' : 'failed'}\n`;
+      sendText(request, response, isOk ? 200 : 500, `${lines}${warningOf(excluded)}${verdict}`);
+    }
   };
 }
 
-function describe({ name, ok, remark }: CheckResult & { readonly name: string }): string {
+function warningOf(unknown: ReadonlySet<string>): string {
+  if (unknown.size === 0) return '';
+  const names = [...unknown].sort().map(goQuote).join(',');
+  return `warn: some health checks cannot be excluded: no matches for ${names}\n`;
+}
+
+function describe(name: string, { ok, remark }: CheckResult): string {
   const note = remark === undefined ? '' : ` (${remark})`;
   return ok ? `[+]${name} ok${note}\n` : `[-]${name} failed: ${remark ?? 'reason withheld'}\n`;
 }

@@ -2,6 +2,7 @@
 export interface RefusedRequest {
   readonly code: number;
   readonly refusals?: readonly { readonly authenticator: string; readonly reason: string }[];
+  readonly noCredentials?: string;
 }
 
 const byCode: ReadonlyMap<number, string> = new Map([
@@ -35,10 +36,14 @@ const spoken: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** One of a few texts, without anybody's name or address; undefined for an answer that is no refusal. */
-export function refusalReason({ code, refusals = [] }: RefusedRequest): string | undefined {
+export function refusalReason({
+  code,
+  refusals = [],
+  noCredentials = 'no credentials',
+}: RefusedRequest): string | undefined {
   if (code !== 401) return byCode.get(code);
   const [first] = refusals;
-  if (first === undefined) return 'no credentials';
+  if (first === undefined) return noCredentials;
   const phrase = spoken.find(([pattern]) => pattern.test(first.reason))?.[1] ?? 'refused; the log says why';
   return `${first.authenticator}: ${phrase}`;
 }

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { rotatedName } from '../../src/audit/rotated-files.js';
 import { AuditLog, type AuditEvent } from '../../src/index.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
@@ -30,6 +31,26 @@ const event: AuditEvent = {
   isClosedEarly: false,
   annotations: {},
 };
+
+it('an audit log keeps as many rotated files, and for as long, as kube-apiserver, where nothing else is said', async () => {
+  const day = 24 * 3_600_000;
+  const add = (days: number): string => {
+    const file = rotatedName(join(directory.path, 'audit.log'), Date.now() - days * day);
+    writeFileSync(file, '');
+    return file;
+  };
+  const old = add(367);
+  const young = [...Array(99).keys()].map((minute) => add(360 + minute / 1440));
+  const log = new AuditLog({ path: join(directory.path, 'audit.log') });
+  await vi.waitUntil(() => !existsSync(old), { timeout: 10_000 });
+  expect(young.every((file) => existsSync(file))).toBe(true);
+  await log.close();
+  const beyond = [add(361.5), add(361.6)];
+  const again = new AuditLog({ path: join(directory.path, 'audit.log') });
+  await vi.waitUntil(() => !existsSync(beyond[1] ?? ''), { timeout: 10_000 });
+  expect([...young, ...beyond.slice(0, 1)].every((file) => existsSync(file))).toBe(true);
+  await again.close();
+});
 
 const fail = (): never => {
   throw new RangeError('secret');

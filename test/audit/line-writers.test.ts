@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   existsSync,
@@ -16,6 +17,7 @@ import {
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -224,6 +226,159 @@ describe.each(['batch', 'blocking'] as const)('in %s mode', (mode) => {
     await writer.close();
     expect(observed.lost.log + observed.lost.buffered).toBeGreaterThan(100);
     expect(performance.now() - started).toBeLessThan(3000);
+  });
+});
+
+describe('a file that takes the place of another', () => {
+  const isRoot = process.getuid?.() === 0;
+  const adm = 5678;
+  const nobody = 65_534;
+  const accessOf = (file: string) => {
+    const { mode, uid, gid } = statSync(file);
+    return { mode: mode & 0o7777, uid, gid };
+  };
+  const own = (): { uid: number; gid: number } => {
+    const { uid, gid } = statSync(directory.path);
+    return { uid, gid };
+  };
+
+  function write(file: LogFile, line: string): void {
+    const { descriptor } = file.ready(line.length);
+    writeSync(descriptor, line);
+    file.wrote(line.length);
+  }
+
+  /** A log of one line, whose file an operator has then given to others. */
+  function started(give: (file: string) => void, options: Partial<LogFileOptions> = {}): LogFile {
+    const file = fileOf({ maxBytes: 8, ...options });
+    closers.push(() => {
+      file.close();
+    });
+    write(file, 'first\n');
+    give(path);
+    return file;
+  }
+
+  function rotatedName(): string {
+    const [name = '', ...others] = rotatedFiles();
+    expect(others).toEqual([]);
+    return join(directory.path, name);
+  }
+
+  it.each([
+    [0o640, 0o640],
+    [0o666, 0o666],
+    [0o4660, 0o660],
+  ])('has its mode after a rotation, whatever the umask: %o', (before, after) => {
+    const file = started((name) => {
+      chmodSync(name, before);
+    });
+    const umask = process.umask(0o077);
+    try {
+      write(file, 'second\n');
+    } finally {
+      process.umask(umask);
+    }
+    expect(textOf(path)).toBe('second\n');
+    expect(accessOf(path)).toEqual({ mode: after, ...own() });
+    expect(accessOf(rotatedName()).mode).toBe(before);
+  });
+
+  it('has its mode also where a symbolic link leads to it', () => {
+    const target = join(directory.path, 'elsewhere');
+    mkdirSync(target);
+    symlinkSync(join(target, 'real.log'), path);
+    const file = started((name) => {
+      chmodSync(name, 0o644);
+    });
+    write(file, 'second\n');
+    expect(readlinkSync(path)).toBe(join(target, 'real.log'));
+    expect([textOf(path), accessOf(path).mode]).toEqual(['second\n', 0o644]);
+  });
+
+  it('has its mode where others have moved it away', () => {
+    let now = 0;
+    const file = started(
+      (name) => {
+        chmodSync(name, 0o640);
+      },
+      { now: () => now },
+    );
+    renameSync(path, `${path}.1`);
+    now += 2000;
+    write(file, 'second\n');
+    expect([textOf(path), accessOf(path).mode]).toEqual(['second\n', 0o640]);
+  });
+
+  it('is left as it is where others have put it there', () => {
+    let now = 0;
+    const theirs = join(directory.path, 'theirs');
+    writeFileSync(theirs, '', { mode: 0o600 });
+    for (const put of [
+      () => {
+        writeFileSync(path, '', { mode: 0o600 });
+      },
+      () => {
+        symlinkSync(theirs, path);
+      },
+    ]) {
+      const file = started(
+        (name) => {
+          chmodSync(name, 0o666);
+        },
+        { now: () => now },
+      );
+      rmSync(path);
+      put();
+      now += 2000;
+      write(file, 'second\n');
+      expect([textOf(path), accessOf(path).mode]).toEqual(['second\n', 0o600]);
+      rmSync(path);
+    }
+  });
+
+  it.runIf(isRoot)('has its owner and group', () => {
+    const file = started((name) => {
+      chownSync(name, nobody, adm);
+      chmodSync(name, 0o640);
+    });
+    write(file, 'second\n');
+    const access = { mode: 0o640, uid: nobody, gid: adm };
+    expect([accessOf(path), accessOf(rotatedName())]).toEqual([access, access]);
+  });
+
+  describe.runIf(isRoot)('of a process that is not root', () => {
+    const groups = process.getgroups?.() ?? [];
+    afterEach(() => {
+      process.seteuid?.(0);
+      process.setgroups?.(groups);
+    });
+    function becomeNobody(members: readonly number[]): void {
+      chmodSync(directory.path, 0o777);
+      process.setgroups?.(members);
+      process.seteuid?.(nobody);
+    }
+
+    it('has its group where the process is in it', () => {
+      const file = started((name) => {
+        chownSync(name, 0, adm);
+        chmodSync(name, 0o640);
+      });
+      becomeNobody([adm]);
+      write(file, 'second\n');
+      expect(accessOf(path)).toEqual({ mode: 0o640, uid: nobody, gid: adm });
+    });
+
+    it('is for no other group where it is not', () => {
+      const file = started((name) => {
+        chownSync(name, 0, adm);
+        chmodSync(name, 0o664);
+      });
+      becomeNobody([]);
+      write(file, 'second\n');
+      expect(textOf(path)).toBe('second\n');
+      expect(accessOf(path)).toEqual({ mode: 0o604, uid: nobody, gid: own().gid });
+    });
   });
 });
 

@@ -310,9 +310,19 @@ describe('intermediate authorities', () => {
     );
   });
 
-  it('may themselves be the ones that are known', async () => {
-    const { intermediate, leaf } = await below({});
-    expect(verifierFor(intermediate).verify(presenting(leaf))).toMatchObject({ kind: 'verified' });
+  it('may themselves be the ones that are known, whatever becomes of those above them', async () => {
+    const lapsed = await createAuthority({ commonName: 'lapsed', notAfter: new Date(Date.now() - hour) });
+    for (const top of [root, lapsed]) {
+      const intermediate = await top.issueAuthority({ commonName: 'intermediate' });
+      const sibling = await top.issueAuthority({ commonName: 'sibling' });
+      const leaf = await intermediate.issue(alice);
+      for (const presented of [[], [intermediate], [intermediate, top]]) {
+        const peer = () => presenting(leaf, ...presented);
+        expect(verifierFor(intermediate).verify(peer())).toMatchObject({ kind: 'verified' });
+        expect(verifierFor(lapsed, intermediate).verify(peer())).toMatchObject({ kind: 'verified' });
+        expect(verifierFor(sibling).verify(peer())).toEqual(refusedFor(unknown));
+      }
+    }
   });
 
   it('may allow clientAuth', async () => {

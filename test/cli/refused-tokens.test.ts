@@ -6,6 +6,79 @@ import { bearing, IdentitySetting, issuer, refusalLines } from './identity-setti
 const key = rsaKey();
 const soon = { timeout: 3000, interval: 20 };
 
+describe('a request that is refused', () => {
+  let setting: IdentitySetting;
+  beforeAll(async () => {
+    setting = await IdentitySetting.create();
+  });
+  afterAll(async () => {
+    const leaked = await setting.stop();
+    setting.remove();
+    expect(leaked).toEqual([]);
+  });
+
+  it('is one line at the default level that names user, path and reason, and no credential', async () => {
+    const tokens = setting.directory.write('tokens.csv', 'a-good-token,eve,1\n');
+    const kinds = ['--anonymous-auth=false', '--anonymous-auth=true'] as const;
+    const [known, anyone] = await Promise.all(
+      kinds.map((kind) => setting.start(kind, `--token-auth-file=${tokens}`)),
+    );
+    if (known === undefined || anyone === undefined) expect.fail('no servers');
+    const basic = { Authorization: `Basic ${Buffer.from('eve:s3cret').toString('base64')}` };
+    const unauthenticated = 'unauthenticated';
+    const noBearer = 'the Authorization header holds no bearer token';
+    const noRule = 'no authorizer allows it';
+    const rows = [
+      [known, 401, undefined, {}, { msg: unauthenticated, reason: 'no credentials' }],
+      [known, 401, undefined, basic, { msg: unauthenticated, reason: noBearer }],
+      [known, 401, undefined, { Authorization: 's3cret' }, { msg: unauthenticated, reason: noBearer }],
+      [
+        known,
+        401,
+        undefined,
+        { Authorization: 'Bearer  s3cret' },
+        { msg: unauthenticated, reason: noBearer },
+      ],
+      [known, 403, undefined, bearing('a-good-token'), { msg: 'forbidden', user: 'eve', reason: noRule }],
+      [known, 403, 'mallory', {}, { msg: 'forbidden', user: 'mallory', reason: noRule }],
+      [
+        known,
+        403,
+        'masters',
+        { 'Impersonate-User': 's3cret' },
+        { msg: 'forbidden', reason: 'impersonation is not served' },
+      ],
+      [anyone, 403, undefined, {}, { msg: 'forbidden', user: 'system:anonymous', reason: noRule }],
+      [anyone, 403, undefined, basic, { msg: 'forbidden', user: 'system:anonymous', reason: noRule }],
+    ] as const;
+    for (const [server, status, certificate, headers, line] of rows) {
+      const client = setting.client(server, certificate);
+      const answer = await client.request('/metrics?token=s3cret', { headers });
+      expect(answer.status).toBe(status);
+      const auditId = answer.headers.get('audit-id') ?? '';
+      await expect.poll(() => server.log(), soon).toContain(auditId);
+      const lines = server
+        .log()
+        .split('\n')
+        .filter((text) => text.includes(auditId));
+      expect(lines).toHaveLength(1);
+      const path = { path: '/metrics', verb: 'get', sourceIps: ['127.0.0.1'] };
+      expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 30, auditId, ...path, ...line });
+    }
+    for (const server of [known, anyone]) {
+      expect(server.log()).not.toMatch(/s3cret|a-good-token|"refusals"|ZXZl/);
+    }
+  });
+
+  it('is said to bring what no method takes', async () => {
+    const server = await setting.start('--anonymous-auth=false');
+    const answer = await setting.client(server).request('/metrics', { headers: bearing('s3cret') });
+    expect(answer.status).toBe(401);
+    await expect.poll(() => server.log(), soon).toContain('"reason":"no method takes bearer tokens"');
+    expect(server.log()).not.toContain('s3cret');
+  });
+});
+
 describe('a service account’s token that is refused', () => {
   let setting: IdentitySetting;
   let server: StartedServer;

@@ -3,8 +3,11 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
+import { prometheusConfig } from '../../src/cli/demo/prometheus-config.js';
+import type { DemoServers } from '../../src/cli/demo/servers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { outputOf, repository } from './commands.js';
+import { objectsIn, type KubernetesObject } from './manifest-schemas.js';
 import { isSkippedWithout } from './prometheus-programs.js';
 import { printedManifests } from './printed-manifests.js';
 import { exampleReadme } from './readme.js';
@@ -40,13 +43,14 @@ describe('the rules of the examples', () => {
     expect(parse(read('rules.yaml'))).toEqual(spec);
   });
 
-  it('name metrics that exist', () => {
+  it('name metrics that exist, and so does the dashboard', () => {
+    const dashboard = readFileSync(join(repository, 'examples/grafana/dashboard.json'), 'utf8');
     const names = new Set(
-      rules.flatMap(
-        ({ expr }) => expr.match(/\b(?:kcp_metrics_filter|apiserver|authentication|rest_client)_\w+/g) ?? [],
+      [...rules.map(({ expr }) => expr), dashboard].flatMap(
+        (text) => text.match(/\b(?:kcp_metrics_filter|apiserver|authentication|rest_client)_\w+/g) ?? [],
       ),
     );
-    expect(names.size).toBeGreaterThan(12);
+    expect(names.size).toBeGreaterThan(30);
     expect([...names].filter((name) => !isMetric(name))).toEqual([]);
     expect(isMetric('kcp_metrics_filter_certificate_days_left')).toBe(false);
   });
@@ -55,6 +59,85 @@ describe('the rules of the examples', () => {
     expect(alerts.length).toBeGreaterThan(10);
     expect(read('README.md').match(/(?<=^\| `)KcpMetricsFilter\w+/gm)).toEqual(alerts);
     expect(alerts.filter((alert) => !read('rules.test.yaml').includes(`"${alert}"`))).toEqual([]);
+  });
+});
+
+const example = (file: string): string => readFileSync(join(repository, 'examples', file), 'utf8');
+const shipped = readdirSync(join(repository, 'examples'), { recursive: true, encoding: 'utf8' });
+
+/** The jobs of a prometheus.yml, or a part of it. */
+function jobsIn(text: string): readonly string[] {
+  const { scrape_configs: jobs } = parse(text) as {
+    readonly scrape_configs: readonly { readonly job_name: string }[];
+  };
+  return jobs.map(({ job_name: name }) => name);
+}
+
+/** The jobs that the Prometheus operator makes of an object: by its name, by a label, or by the Service's name. */
+function operatorJobs(object: KubernetesObject, services: readonly KubernetesObject[]): readonly string[] {
+  const { kind } = object;
+  const spec = (object as { readonly spec?: MonitorSpec }).spec ?? {};
+  if (kind === 'ScrapeConfig') return [spec.jobName ?? ''];
+  const labels = spec.selector?.matchLabels ?? {};
+  if (kind === 'PodMonitor') return [labels[spec.jobLabel ?? ''] ?? ''];
+  if (kind !== 'ServiceMonitor') return [];
+  const selected = services.filter(({ metadata }) =>
+    Object.entries(labels).every(([label, value]) => metadata.labels?.[label] === value),
+  );
+  return selected.map(({ metadata }) => metadata.labels?.[spec.jobLabel ?? ''] ?? metadata.name);
+}
+
+interface MonitorSpec {
+  readonly jobName?: string;
+  readonly jobLabel?: string;
+  readonly selector?: { readonly matchLabels: Readonly<Record<string, string>> };
+}
+
+/** What rules select jobs by. */
+function selectorsIn(text: string): readonly RegExp[] {
+  const selectors = new Set(text.match(/(?<=\bjob=~?")[^"]+/g));
+  return [...selectors].map((selector) => new RegExp(`^(?:${selector})$`));
+}
+
+describe('the jobs that are shipped', () => {
+  const urls = { root: 'https://localhost:1', second: 'https://localhost:2', cache: 'https://localhost:3' };
+  const files = shipped.filter((file) => file.endsWith('prometheus.yml'));
+
+  it('are all those that the rules select, in each prometheus.yml', async () => {
+    expect(files.length).toBeGreaterThanOrEqual(3);
+    const jobs = [
+      ...files.flatMap((file) => jobsIn(example(file))),
+      ...jobsIn(prometheusConfig({ urls } as DemoServers)),
+      ...jobsIn(
+        await printedManifests(
+          'scrape-job',
+          `--config=${join(repository, 'examples/prometheus-operator/config.yaml')}`,
+        ),
+      ),
+    ];
+    const selectors = selectorsIn(read('rules.yaml'));
+    expect(selectors).not.toEqual([]);
+    for (const selector of selectors) {
+      for (const job of jobs) expect(job).toMatch(selector);
+      for (const job of ['node', 'kcp-shards', 'kcp-metrics-filters']) expect(job).not.toMatch(selector);
+    }
+  });
+
+  it.each(['prometheus-operator', 'kubernetes-sidecar'])('are those of the operator, too: %s', (folder) => {
+    const objects = shipped
+      .filter((file) => file.startsWith(`${folder}/`) && file.endsWith('.yaml'))
+      .flatMap((file) => objectsIn(example(file)));
+    const services = objects.filter(({ kind }) => kind === 'Service');
+    const jobs = objects.flatMap((object) => operatorJobs(object, services));
+    expect(jobs.length).toBeGreaterThan(0);
+    const selectors = selectorsIn(example('prometheus-operator/prometheus-rules.yaml'));
+    expect(selectors).not.toEqual([]);
+    for (const selector of selectors) for (const job of jobs) expect(job).toMatch(selector);
+  });
+
+  it('are asked for by the dashboard by its variable alone', () => {
+    const text = example('grafana/dashboard.json').replaceAll('\\"', '"');
+    expect(new Set(text.match(/\bjob\s*[=!]~?\s*"[^"]*"/g))).toEqual(new Set(['job=~"$job"']));
   });
 });
 

@@ -94,82 +94,112 @@ describe('the dashboard', () => {
   });
 });
 
-describe.skipIf(isSkippedWithout('examples/grafana', 'prometheus'))('Prometheus, with a real filter', () => {
-  let directory: TemporaryDirectory;
-  let filter: Started | undefined;
-  let prometheus: RunningPrometheus | undefined;
+const soon = { timeout: 20_000, interval: 100 };
+/** Nothing listens there. */
+const down = 'localhost:1';
 
-  beforeAll(async () => {
-    directory = temporaryDirectory();
-    const credentials = join(directory.path, 'credentials');
-    await createCredentials(credentials);
-    mkdirSync(join(directory.path, 'rbac'));
-    const binding = 'rbac/prometheus-user.yaml';
-    cpSync(join(repository, binding), join(directory.path, binding));
-    const flags = [
-      '--mode=shard --bind-address=127.0.0.1 --secure-port=0 --anonymous-auth=false',
-      `--tls-cert-file=${credentials}/server.crt --tls-private-key-file=${credentials}/server.key`,
-      `--client-ca-file=${credentials}/ca.crt --token-auth-file=${credentials}/tokens.csv`,
-      `--rbac-dir=${directory.path}/rbac --audit-log-path=${directory.path}/audit.log`,
-    ];
-    filter = await startCommand(
-      `node dist/cli/main.js start ${flags.join(' ')}`,
-      /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
-    );
-    const config = {
-      global: { scrape_interval: '300ms', scrape_timeout: '300ms' },
-      scrape_configs: [
-        {
-          job_name: 'kcp-metrics-filter',
-          scheme: 'https',
-          tls_config: {
-            ca_file: 'credentials/ca.crt',
-            cert_file: 'credentials/prometheus.crt',
-            key_file: 'credentials/prometheus.key',
-          },
-          static_configs: [{ targets: [`localhost:${filter.found}`] }],
-        },
-      ],
+describe.skipIf(isSkippedWithout('examples/grafana', 'prometheus'))(
+  'Prometheus, with all that is shipped',
+  () => {
+    let directory: TemporaryDirectory;
+    let filter: Started | undefined;
+    let prometheus: RunningPrometheus | undefined;
+
+    beforeAll(async () => {
+      directory = temporaryDirectory();
+      const credentials = join(directory.path, 'credentials');
+      await createCredentials(credentials);
+      mkdirSync(join(directory.path, 'rbac'));
+      const binding = 'rbac/prometheus-user.yaml';
+      cpSync(join(repository, binding), join(directory.path, binding));
+      const flags = [
+        '--mode=shard --bind-address=127.0.0.1 --secure-port=0 --anonymous-auth=false',
+        `--tls-cert-file=${credentials}/server.crt --tls-private-key-file=${credentials}/server.key`,
+        `--client-ca-file=${credentials}/ca.crt --token-auth-file=${credentials}/tokens.csv`,
+        `--rbac-dir=${directory.path}/rbac --audit-log-path=${directory.path}/audit.log`,
+      ];
+      filter = await startCommand(
+        `node dist/cli/main.js start ${flags.join(' ')}`,
+        /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
+      );
+      // The shipped jobs, of which one shard is down, and the shipped rules, which do not wait as long here.
+      const read = (name: string): string => readFileSync(join(repository, 'examples', name), 'utf8');
+      directory.write('rules.yaml', read('alerts/rules.yaml').replaceAll(/for: \d+[mh]/g, 'for: 1s'));
+      const jobs = read('prometheus/prometheus.yml')
+        .replace('scrape_interval: 30s', 'scrape_interval: 300ms\n  evaluation_interval: 300ms')
+        .replaceAll(/localhost:644[35]/g, `localhost:${filter.found}`)
+        .replaceAll('localhost:6444', down);
+      const configFile = directory.write('prometheus.yml', `${jobs}\nrule_files: [rules.yaml]\n`);
+      prometheus = await RunningPrometheus.start(configFile, directory.path);
+      const url = `https://localhost:${filter.found}`;
+      const token = "-H 'Authorization: Bearer nobodys'";
+      expect(await statusOf(`${token} ${url}/metrics`, credentials)).toBe(401);
+      expect(await statusOf(`${url}/clusters/root/metrics`, credentials, 'mallory')).toBe(501);
+      expect(await statusOf(`${url}/metrics`, credentials, 'mallory')).toBe(403);
+    });
+    afterAll(async () => {
+      expect(await prometheus?.stop()).toBe(0);
+      expect(await filter?.stop()).toBe(0);
+      directory.remove();
+    });
+
+    /** What Grafana replaces `$job` with where all are chosen. */
+    let jobs: readonly string[] = [];
+    it('finds every job that has a target', async () => {
+      const found = async (): Promise<readonly string[]> => {
+        const series = (await prometheus?.query('kcp_metrics_filter_scrapes_total')) ?? [];
+        return [...new Set(series.map(({ metric }) => metric['job'] ?? ''))].sort();
+      };
+      const shipped = ['', '-by-token', '-cache-server'].map((suffix) => `kcp-metrics-filter${suffix}`);
+      await expect.poll(found, soon).toEqual(shipped);
+      jobs = shipped;
+    });
+
+    it('says of the target that is down that it is, of no other, and that no job is missing', async () => {
+      const firing = async (): Promise<readonly string[]> => {
+        const alerts = (await prometheus?.query('ALERTS{alertstate="firing"}')) ?? [];
+        return alerts
+          .map(({ metric: { alertname = '', job = '', instance = '' } }) => `${alertname} ${job} ${instance}`)
+          .sort();
+      };
+      const expected = ['', '-by-token'].map(
+        (suffix) => `KcpMetricsFilterDown kcp-metrics-filter${suffix} ${down}`,
+      );
+      await expect.poll(firing, soon).toEqual(expected);
+      const up = async (): Promise<number> =>
+        (await prometheus?.query('count_over_time(up[1h]) > 10'))?.length ?? 0;
+      await expect.poll(up, soon).toBe(5);
+      expect(await firing()).toEqual(expected);
+      // A rule that cannot be evaluated fires for nobody.
+      expect(await prometheus?.query('prometheus_rule_evaluation_failures_total > 0')).toEqual([]);
+    });
+
+    const ask = async (expression: string): Promise<number> => {
+      const here = expression
+        .replaceAll('$__rate_interval', '1m')
+        .replaceAll('$job', jobs.join('|'))
+        .replaceAll('$instance', '.*');
+      return (await prometheus?.query(here))?.length ?? 0;
     };
-    const configFile = directory.write('prometheus.yml', JSON.stringify(config));
-    prometheus = await RunningPrometheus.start(configFile, directory.path);
-    const url = `https://localhost:${filter.found}`;
-    const token = "-H 'Authorization: Bearer nobodys'";
-    expect(await statusOf(`${token} ${url}/metrics`, credentials)).toBe(401);
-    expect(await statusOf(`${url}/clusters/root/metrics`, credentials, 'mallory')).toBe(501);
-    expect(await statusOf(`${url}/metrics`, credentials, 'mallory')).toBe(403);
-  });
-  afterAll(async () => {
-    expect(await prometheus?.stop()).toBe(0);
-    expect(await filter?.stop()).toBe(0);
-    directory.remove();
-  });
 
-  const ask = async (expression: string): Promise<number> => {
-    const here = expression
-      .replaceAll('$__rate_interval', '1m')
-      .replaceAll('$job', 'kcp-metrics-filter')
-      .replaceAll('$instance', '.*');
-    return (await prometheus?.query(here))?.length ?? 0;
-  };
+    it.each(queries)('answers %s', async (name, expression) => {
+      expect(expression).toContain('{job=~"$job", instance=~"$instance"');
+      expect(await ask(expression)).toBeGreaterThanOrEqual(0);
+      if (withData.has(name)) {
+        await expect.poll(() => ask(expression), soon).toBeGreaterThan(0);
+      }
+    });
 
-  it.each(queries)('answers %s', async (name, expression) => {
-    expect(expression).toContain('{job=~"$job", instance=~"$instance"');
-    expect(await ask(expression)).toBeGreaterThanOrEqual(0);
-    if (withData.has(name)) {
-      await expect.poll(() => ask(expression), { timeout: 15_000, interval: 100 }).toBeGreaterThan(0);
-    }
-  });
+    it('would notice a query that cannot be parsed', async () => {
+      await expect(ask('sum by (rate(up))')).rejects.toThrow(/parse error/);
+    });
 
-  it('would notice a query that cannot be parsed', async () => {
-    await expect(ask('sum by (rate(up))')).rejects.toThrow(/parse error/);
-  });
-
-  it.each(templating.list.flatMap(({ definition }) => definition ?? []))(
-    'finds values for %s',
-    async (definition) => {
-      const metric = /^label_values\((.*), \w+\)$/.exec(definition)?.[1] ?? '';
-      await expect.poll(() => ask(metric), { timeout: 15_000, interval: 100 }).toBeGreaterThan(0);
-    },
-  );
-});
+    it.each(templating.list.flatMap(({ definition }) => definition ?? []))(
+      'finds values for %s',
+      async (definition) => {
+        const metric = /^label_values\((.*), \w+\)$/.exec(definition)?.[1] ?? '';
+        await expect.poll(() => ask(metric), soon).toBeGreaterThan(0);
+      },
+    );
+  },
+);

@@ -119,11 +119,11 @@ describe.skipIf(!isInstalled && !isRequired)('Prometheus itself', () => {
   it('scrapes what is granted, is refused the rest, and gets 501 for a path of a workspace', async () => {
     const [root = '', second = '', cacheServer = ''] = ports;
     await expect.poll(targets, { timeout: 15_000, interval: 100 }).toEqual({
-      [`kcp-shards localhost:${root}`]: 'up',
-      [`kcp-shards localhost:${second}`]: 'up',
-      [`kcp-cache-server localhost:${cacheServer}`]: 'up',
-      [`kcp-shards-by-token localhost:${root}`]: 'up',
-      [`kcp-shards-by-token localhost:${second}`]: 'up',
+      [`kcp-metrics-filter localhost:${root}`]: 'up',
+      [`kcp-metrics-filter localhost:${second}`]: 'up',
+      [`kcp-metrics-filter-cache-server localhost:${cacheServer}`]: 'up',
+      [`kcp-metrics-filter-by-token localhost:${root}`]: 'up',
+      [`kcp-metrics-filter-by-token localhost:${second}`]: 'up',
       [`mallory localhost:${root}`]: 'down server returned HTTP status 403 Forbidden',
       [`kcp-root-workspace localhost:${root}`]: 'down server returned HTTP status 501 Not Implemented',
     });
@@ -131,11 +131,11 @@ describe.skipIf(!isInstalled && !isRequired)('Prometheus itself', () => {
 
   it('answers queries with what it scraped', async () => {
     await expect.poll(() => query('up == 1'), { timeout: 15_000, interval: 100 }).toHaveLength(5);
-    const results = await query('process_cpu_seconds_total{job="kcp-shards"}');
+    const results = await query('process_cpu_seconds_total{job="kcp-metrics-filter"}');
     expect(results.map(({ metric }) => metric['shard']).sort()).toEqual(['root', 'shard-2']);
     for (const { value } of results) expect(Number(value[1])).toBeGreaterThan(0);
     const rejected =
-      'kcp_metrics_filter_rejected_requests_total{job="kcp-shards",shard="root",code="501"} > 0';
+      'kcp_metrics_filter_rejected_requests_total{job="kcp-metrics-filter",shard="root",code="501"} > 0';
     await expect.poll(() => query(rejected), { timeout: 15_000, interval: 100 }).toHaveLength(1);
   });
 
@@ -145,7 +145,7 @@ describe.skipIf(!isInstalled && !isRequired)('Prometheus itself', () => {
     for (const { command, output } of steps) {
       const here = command
         .replace('127.0.0.1:9090', prometheus?.found ?? '')
-        .replace('(up)', '(up{job=~"kcp-(shards|cache).*"})');
+        .replace('(up)', '(up{job=~"kcp-metrics-filter.*"})');
       await expect
         .poll(() => outputOf(here, directory.path), { message: command, timeout: 15_000, interval: 100 })
         .toBe(output);

@@ -24,6 +24,8 @@ const event: AuditEvent = {
   annotations: {},
 };
 
+const asked = { auditId: 'audit-1', verb: 'get', path: '/metrics', sourceIps: ['127.0.0.1'] };
+
 function setting() {
   const lines: Line[] = [];
   const clock = { now: 1_000_000 };
@@ -49,25 +51,83 @@ describe('the log of refusals', () => {
     expect(lines).toEqual([
       {
         level: 'info',
-        fields: { auditId: 'audit-1', path: '/metrics', refusals },
+        fields: { ...asked, refusals },
         message: 'unauthenticated',
       },
     ]);
   });
 
-  it('says so where nothing was presented, and nobody may be anonymous', () => {
+  it('says why there was nothing to have anything against', () => {
     const { lines, write } = setting();
-    write(1, { refusals: [] });
-    expect(lines).toMatchObject([{ fields: { refusals: [] } }]);
+    write(1, { refusals: [], noCredentials: 'no credentials' });
+    expect(lines).toEqual([
+      { level: 'info', fields: { ...asked, reason: 'no credentials' }, message: 'unauthenticated' },
+    ]);
   });
 
-  it.each([200, 301, 400, 403, 404, 405, 500, 501, 503])('says nothing of a %i', (code) => {
+  it.each([200, 301, 400, 403, 404, 405, 500, 501, 503])('says nothing of a %i that is no Status', (code) => {
     const { lines, write } = setting();
     write(20, { code });
     write(1);
-    expect(lines).toEqual([
-      expect.objectContaining({ fields: { auditId: 'audit-1', path: '/metrics', refusals } }),
-    ]);
+    expect(lines).toEqual([expect.objectContaining({ fields: { ...asked, refusals } })]);
+  });
+
+  const forbidden: AuditEvent = {
+    ...event,
+    identity: { name: 'mallory', groups: ['g'], extra: { secret: ['s3cret'] } },
+    code: 403,
+    failure: { message: 'forbidden: User "mallory" …', reason: 'Forbidden', hasDetails: true },
+    annotations: { 'authorization.k8s.io/decision': 'forbid', 'authorization.k8s.io/reason': '' },
+  };
+
+  it.each([
+    ['', 'no authorizer allows it'],
+    ['impersonation is not served', 'impersonation is not served'],
+    ['a\n\u001b[2J\u202eb', 'a\\u{a}\\u{1b}[2J\\u{202e}b'],
+    ['x'.repeat(600), `${'x'.repeat(512)}…`],
+  ])('says who is not allowed what, and why: %j', (told, reason) => {
+    const { lines, log } = setting();
+    const annotations = { ...forbidden.annotations, 'authorization.k8s.io/reason': told };
+    log.write({ ...forbidden, annotations });
+    const fields = { ...asked, user: 'mallory', reason };
+    expect(lines).toEqual([{ level: 'info', fields, message: 'forbidden' }]);
+  });
+
+  it('says what somebody lacks who was allowed', () => {
+    const { lines, log } = setting();
+    const annotations = { 'authorization.k8s.io/decision': 'allow', 'authorization.k8s.io/reason': 'RBAC' };
+    const failure = { message: 'the user has no tenant', reason: 'Forbidden', hasDetails: true };
+    log.write({ ...forbidden, annotations, failure });
+    expect(lines).toMatchObject([{ fields: { reason: 'the user has no tenant' }, message: 'forbidden' }]);
+  });
+
+  it('is short and visible, whatever a name, a path or a reason is made of', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 2000 }), fc.boolean(), (text, isKnown) => {
+        const { lines, log } = setting();
+        const refusal = { authenticator: 'oidc', reason: text };
+        log.write(
+          isKnown
+            ? { ...forbidden, path: text, verb: text, identity: { name: text, groups: [], extra: {} } }
+            : { ...event, path: text, verb: text, refusals: [refusal] },
+        );
+        const line = JSON.stringify(lines);
+        expect(line.length).toBeLessThan(16_384);
+        expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      }),
+    );
+  });
+
+  it('lets no stranger hide what is forbidden to others, or whose credentials were refused', () => {
+    const { lines, log, write } = setting();
+    write(100, { refusals: [], noCredentials: 'no credentials' });
+    for (let time = 0; time < 100; time += 1) {
+      log.write({ ...forbidden, identity: { name: 'system:anonymous', groups: [], extra: {} } });
+    }
+    log.write(forbidden);
+    write(1);
+    expect(lines).toHaveLength(22);
+    expect(lines.slice(-2)).toMatchObject([{ fields: { user: 'mallory' } }, { fields: { refusals } }]);
   });
 
   const limited: Partial<AuditEvent> = {
@@ -85,11 +145,9 @@ describe('the log of refusals', () => {
       {
         level: 'info',
         fields: {
-          auditId: 'audit-1',
-          path: '/metrics',
-          reason,
-          sourceIps: ['127.0.0.1'],
+          ...asked,
           user: 'prometheus',
+          reason,
         },
         message: 'too many requests',
       },

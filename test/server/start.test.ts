@@ -110,7 +110,9 @@ describe('start', () => {
       '[+]ping ok\n[+]policy-bootstrap ok\n[+]policy-staleness ok\n[+]shutdown ok\nreadyz check passed\n',
     );
     expect((await client.request('/livez?verbose')).body).toBe('[+]ping ok\nlivez check passed\n');
-    expect((await client.request('/readyz?verbose&exclude=ping')).body).not.toContain('ping');
+    expect((await client.request('/readyz?verbose&exclude=ping&exclude=shutdown')).body).toBe(
+      '[+]ping excluded: ok\n[+]policy-bootstrap ok\n[+]policy-staleness ok\n[+]shutdown excluded: ok\nreadyz check passed\n',
+    );
     expect((await client.request('/clusters/root/readyz')).body).toBe('ok');
     const masters = clientOf(running[0] as StartedServer, 'masters');
     expect(

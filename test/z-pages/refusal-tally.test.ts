@@ -14,6 +14,10 @@ describe('the reason of a refusal', () => {
     [{ code: 307 }, undefined],
     [{ code: 400 }, 'the target or its scope is malformed'],
     [{ code: 401 }, 'no credentials'],
+    [
+      { code: 401, refusals: [], noCredentials: 'no method takes bearer tokens' },
+      'no method takes bearer tokens',
+    ],
     [{ code: 403 }, 'forbidden'],
     [{ code: 429 }, 'too many requests'],
     [{ code: 501 }, 'metrics below a scope'],

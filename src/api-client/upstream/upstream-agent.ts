@@ -1,9 +1,8 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { closeIdleConnections, keepAliveOptions } from '../keep-alive.js';
-import { serverIdentityFault } from '../server-identity.js';
+import { serverTrust } from '../server-trust.js';
 import type { ClientCertificate } from '../tls-material.js';
 
 /** How an https upstream is known, and how it knows us. Replaced whole, never changed in place. */
@@ -60,15 +59,10 @@ export class UpstreamAgent {
   #connectionOptions(): ConnectionOptions {
     const { ca, clientCertificate, serverName = this.#url.hostname.replace(/^\[(.*)\]$/, '$1') } = this.#tls;
     return {
-      ca,
+      ...serverTrust(serverName, ca),
       ...(clientCertificate === undefined
         ? {}
         : { cert: clientCertificate.certificate, key: clientCertificate.privateKey }),
-      // Said outright, since Node would otherwise let an environment variable decide.
-      rejectUnauthorized: true,
-      // RFC 6066 wants names there, not addresses.
-      servername: isIP(serverName) === 0 ? serverName : '',
-      checkServerIdentity: (_, certificate) => serverIdentityFault(serverName, certificate),
     };
   }
 }

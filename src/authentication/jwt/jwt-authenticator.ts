@@ -23,10 +23,19 @@ const malformed = refused('text behind the bearer token');
 const tooLong = refused(`the token is longer than ${maxTokenBytes} bytes`);
 const noJwt = refused('the token is no JWT');
 const foreign = refused('the token is of another issuer');
+const forWebhooks = refused('the token is bound to a webhook configuration');
+
+/** In `kubernetes.io`, since Kubernetes 1.37. Go's decoder does not regard case. */
+const webhookBindings: ReadonlySet<string> = new Set([
+  'validatingwebhookconfiguration',
+  'mutatingwebhookconfiguration',
+  'attestations',
+]);
 
 /**
- * Bearer tokens that are JWTs of certain issuers. Others are refused unverified. A token that was verified is
- * answered at once from then on, until it expires or the key set has other keys.
+ * Bearer tokens that are JWTs of certain issuers. Others are refused unverified, and so are those that an API server
+ * shows to its webhooks, which could bring them here. A token that was verified is answered at once from then on, until
+ * it expires or the key set has other keys.
  */
 export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
   const { name, keys, issuers, identityOf, maxCached, now } = options;
@@ -43,6 +52,7 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
     const versionBefore = keys.version;
     const verification = await verifyJwt(token, options);
     if (verification.kind === 'refused') return verification;
+    if (isForWebhooks(verification.claims)) return forWebhooks;
     const claimed = identityOf(verification.claims);
     if (claimed.kind === 'refused') return claimed;
     forgetIfKeysChanged();
@@ -73,6 +83,11 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
       return issuers.has(issuer) ? verify(token, key) : foreign;
     },
   };
+}
+
+function isForWebhooks({ 'kubernetes.io': kubernetes }: JsonObject): boolean {
+  if (typeof kubernetes !== 'object' || kubernetes === null) return false;
+  return Object.keys(kubernetes).some((claim) => webhookBindings.has(claim.toLowerCase()));
 }
 
 function refused(reason: string): Authentication {

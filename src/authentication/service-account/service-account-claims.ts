@@ -33,6 +33,9 @@ export type ClaimedIdentity =
 export const legacyIssuer = 'kubernetes/serviceaccount';
 const legacyPrefix = 'kubernetes.io/serviceaccount/';
 
+/** Those of `kubernetes.io` that hold an object. */
+const knownObjects: ReadonlySet<string> = new Set(['serviceaccount', 'pod', 'node', 'secret']);
+
 /** A claim that is missing, or not what kube-apiserver writes. */
 class ClaimFault extends Error {}
 
@@ -60,6 +63,12 @@ function boundAccount(claims: JsonObject): ServiceAccount {
   const account = object(kubernetes['serviceaccount'], 'kubernetes.io.serviceaccount');
   // Nothing is shown of a Secret, but a broken reference to it is no binding.
   reference(kubernetes, 'secret');
+  // A binding of a kind that came after these may say that the token is for something else.
+  for (const [claim, value] of Object.entries(kubernetes)) {
+    if (typeof value === 'object' && value !== null && !knownObjects.has(claim)) {
+      throw new ClaimFault('kubernetes.io has a binding of an unknown kind');
+    }
+  }
   return {
     namespace: namespaceName(kubernetes['namespace'], 'kubernetes.io.namespace'),
     name: objectName(account['name'], 'kubernetes.io.serviceaccount.name'),

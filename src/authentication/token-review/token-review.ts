@@ -64,7 +64,10 @@ interface Accepted {
 
 const malformed = refused('text behind the bearer token');
 const tooLong = refused('the token is longer than 64 KiB');
+const forWebhooks = refused('the token is bound to a webhook configuration');
 const maxReasonLength = 128;
+/** Of the extra that an API server tells of such a binding, since Kubernetes 1.37. */
+const webhookBinding = /^authentication\.kubernetes\.io\/(?:validating|mutating)webhookconfiguration-/;
 
 class TokenReviews {
   readonly #options: TokenReviewOptions;
@@ -150,6 +153,10 @@ class TokenReviews {
       const refusal = refused(cut(`audiences are not accepted: ${JSON.stringify(status.audiences)}`));
       this.#remember(key, refusal);
       return refusal;
+    }
+    if (Object.keys(status.identity.extra).some((extra) => webhookBinding.test(extra))) {
+      this.#remember(key, forWebhooks);
+      return forWebhooks;
     }
     return this.#accept(key, token, status.identity, accepted);
   }

@@ -15,14 +15,14 @@ const path: Flag = {
 const maxAge: Flag = {
   name: '--audit-log-maxage',
   value: 'days',
-  default: '0',
+  default: '366',
   description:
     'how many days rotated audit logs are kept, by the time in their names; 0 keeps them however old',
 };
 const maxBackup: Flag = {
   name: '--audit-log-maxbackup',
   value: 'count',
-  default: '10',
+  default: '100',
   description: 'how many rotated audit logs are kept; 0 keeps all',
 };
 const maxSize: Flag = {

@@ -12,7 +12,7 @@ global:
 
 scrape_configs:
   # One job for all shards, each by its own address: /metrics describes a process, not a workspace.
-  - job_name: kcp-shards
+  - job_name: kcp-metrics-filter
     scheme: https
     tls_config:
       ca_file: ca.crt
@@ -25,7 +25,7 @@ scrape_configs:
         labels: { shard: second }
 
   # The same user by a bearer token.
-  - job_name: kcp-root-shard-by-token
+  - job_name: kcp-metrics-filter-by-token
     scheme: https
     authorization:
       credentials_file: token
@@ -36,7 +36,7 @@ scrape_configs:
         labels: { shard: root }
 
   # A cache server knows no RBAC: it takes a certificate of the group system:masters.
-  - job_name: kcp-cache-server
+  - job_name: kcp-metrics-filter-cache-server
     scheme: https
     tls_config:
       ca_file: ca.crt

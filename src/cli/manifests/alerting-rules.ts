@@ -99,7 +99,7 @@ function callerAlerts(jobs: string): readonly Alert[] {
       severity: 'warning',
       summary: `${at} has answered {{ $value | humanize }} requests with 403 in ten minutes.`,
       description:
-        'Somebody known asks for what nobody granted him: a scraper whose ClusterRoleBinding is missing, or lacks the annotation internal.kcp.io/replicate. The audit log says who.',
+        'Somebody known asks for what nobody granted him: a scraper whose ClusterRoleBinding is missing, or lacks the annotation internal.kcp.io/replicate. The log says who.',
     },
     {
       alert: 'KcpMetricsFilterRequestsLimited',

@@ -97,6 +97,11 @@ describe("a provider's ID token", () => {
     ['expires at some other time', { exp: '2099-01-01' }, 'exp is no time'],
     ['is not valid yet', { nbf: 4_000_000_000 }, 'not valid before 2096-10-02T07:06:40.000Z'],
     ['has no user', { sub: undefined }, 'the user name\'s claim "sub" is no text, or empty'],
+    [
+      'is one that API servers show to webhooks',
+      { 'kubernetes.io': { validatingwebhookconfiguration: { name: 'policy', uid: 'w1' } } },
+      'the token is bound to a webhook configuration',
+    ],
     ['has groups of no kind', { groups: { a: 'b' } }, /neither text nor a list of texts/],
   ])('is refused where it %s', async (_, more, reason) => {
     const token = await setting.provider.sign({ ...claims(), ...more });

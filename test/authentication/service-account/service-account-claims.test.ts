@@ -138,6 +138,12 @@ describe('claims that are refused', () => {
       bound({ secret: { name: 'a' } }),
       'kubernetes.io.secret.uid is no text, or empty',
     ],
+    [
+      'bound to what came later',
+      bound({ apiservice: { name: 'a', uid: 'b' } }),
+      'kubernetes.io has a binding of an unknown kind',
+    ],
+    ['bound to several', bound({ pods: [pod] }), 'kubernetes.io has a binding of an unknown kind'],
     ['with an ID that is none', bound({}, { jti: 7 }), 'jti is no text, or empty'],
     [
       'of two clusters',

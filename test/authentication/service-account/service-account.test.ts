@@ -129,6 +129,29 @@ describe('a token of a service account', () => {
     await expectRefused(withClaims(others), reason);
   });
 
+  const kind = 'webhookconfiguration';
+  const attestations = { admissionReviewAPIGroups: ['apps'] };
+  const configuration = { name: 'policy.example.org', uid: 'w1' };
+  it.each<Json>([
+    { [`validating${kind}`]: configuration, attestations },
+    { [`mutating${kind}`]: configuration, attestations },
+    { [`validating${kind}`]: configuration },
+    { [`mutating${kind}`]: null },
+    { [`Mutating${kind}`]: configuration },
+    { attestations },
+    { attestations: {}, pod: { name: 'prometheus-0', uid: 'p1' } },
+  ])(
+    'is refused where it is bound to a webhook configuration, as API servers show it to webhooks: %j',
+    async (more) => {
+      const kubernetes = { ...claims['kubernetes.io'], ...more };
+      const reason = 'the token is bound to a webhook configuration';
+      await expectRefused(withClaims({ 'kubernetes.io': kubernetes }), reason);
+      await expectRefused(tokenOf({ ...legacyClaims, 'kubernetes.io': more }), reason, {
+        issuers: ['kubernetes/serviceaccount'],
+      });
+    },
+  );
+
   it('is refused in 128 characters, however many audiences it has', async () => {
     const answer = await ask(withClaims({ aud: Array.from({ length: 99 }, (_, at) => `audience-${at} 🙂`) }));
     if (answer.kind !== 'refused') expect.fail(answer.kind);

@@ -115,6 +115,18 @@ describe('an answer', () => {
     expect(reviewer.asked).toHaveLength(2);
   });
 
+  it.each(['validating', 'mutating'])(
+    'about a token bound to a %s webhook configuration lets nobody in',
+    async (kind) => {
+      const extra = { [`authentication.kubernetes.io/${kind}webhookconfiguration-name`]: ['policy'] };
+      const { ask, reviewer } = setting({ authenticated: true, user: { username: 'a', extra } });
+      const refusal = { kind: 'refused', reason: 'the token is bound to a webhook configuration' };
+      expect(await ask()).toEqual(refusal);
+      expect(await ask()).toEqual(refusal);
+      expect(reviewer.asked).toHaveLength(1);
+    },
+  );
+
   it('is frozen, and its extra has no prototype', async () => {
     const status =
       '{"authenticated":true,"user":{"username":"a","extra":{"__proto__":["x"],"constructor":["y"]}}}';
