@@ -11,6 +11,7 @@ import { connectionOptions, limitConnections } from './connection-limits.js';
 import { Connections } from './connections.js';
 import { drain } from './drain.js';
 import { guardedRoutes } from './guarded-routes.js';
+import { limitHandshakes } from './limit-handshakes.js';
 import { LineBudget } from './line-budget.js';
 import type { Logger } from './logger.js';
 import { readinessChecks } from './readiness.js';
@@ -71,6 +72,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   certificates.follow(server);
   limitConnections(server, connectionLimits, () => telemetry?.refusedConnection());
+  const spentHandshakes = new LineBudget();
+  limitHandshakes(server, {
+    ...connectionLimits,
+    onRefused: () => telemetry?.refusedConnection(),
+    onSpent: (address) => {
+      spentHandshakes.spend((suppressed) => {
+        const message = 'TLS handshakes with long or costly certificate chains: not accepted for a while';
+        logger.warn({ address, ...suppressed }, message);
+      });
+    },
+  });
   server.on('tlsClientError', (error) => {
     logger.debug({ error: errorClass(error) }, 'TLS handshake failed');
   });

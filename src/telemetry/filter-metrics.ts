@@ -107,7 +107,7 @@ export class FilterMetrics {
     });
     this.#refusedConnections = new Counter({
       name: `${prefix}_refused_connections_total`,
-      help: 'Connections closed at once, since as many were open as may be, altogether or from one address.',
+      help: 'Connections closed at once: as many were open as may be, or TLS handshakes from their address have cost too much.',
       registers,
     });
     this.#maintenance = new Gauge({

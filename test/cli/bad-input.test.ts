@@ -275,6 +275,14 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --max-connections=', /^--max-connections: "" is not a number from 0 to 1000000$/],
     ['--mode=shard --max-connections-by-address=x', /^--max-connections-by-address: "x" is not a number/],
     [
+      '--mode=shard --max-handshake-time-by-address=11s',
+      /^--max-handshake-time-by-address: "11s" is not between 0s and 10s$/,
+    ],
+    [
+      '--mode=shard --max-handshake-time-by-address=500',
+      /^--max-handshake-time-by-address: "500" is not a duration/,
+    ],
+    [
       '--mode=shard --max-header-bytes=4095',
       /^--max-header-bytes: "4095" is not a number from 4096 to 262144$/,
     ],
