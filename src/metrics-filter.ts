@@ -9,7 +9,7 @@ import { authenticate } from './http/authenticate.js';
 import { authorize } from './http/authorize.js';
 import { classifyPath } from './http/classify-path.js';
 import { frontProxyCheckOf } from './http/front-proxy.js';
-import { inTurn } from './http/in-turn.js';
+import { boundWaiting, inTurn } from './http/in-turn.js';
 import { chain, type Middleware } from './http/middleware.js';
 import { serveExposition } from './http/serve-exposition.js';
 import { requestState } from './http/request-state.js';
@@ -92,7 +92,7 @@ const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
 export function metricsFilter(options: MetricsFilterOptions): Middleware {
   const steps = guardSteps(options);
   const guard = chain([steps.alwaysAllow, steps.authenticate, steps.authorize, steps.serve]);
-  const entrance = chain([steps.audit, steps.classify]);
+  const entrance = chain([boundWaiting, steps.audit, steps.classify]);
   return function metricsFilter(request, response, next) {
     entrance(request, response, (error) => {
       const isGuarded = requestState(request).classification?.kind === 'shard-level';

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import express from 'express';
 import { errorClass } from '../authentication/error-class.js';
+import { inTurn } from '../http/in-turn.js';
 import { requestState } from '../http/request-state.js';
 import { sendInternalError } from '../http/status.js';
 import { originForm } from '../paths/request-target.js';
@@ -119,6 +120,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 /**
+ * Nothing is made of a request before its turn: not even what Express makes of it.
+ *
  * Express takes an absolute target apart by rules of its own, and answers what it cannot read: no step would see the
  * request, and nobody write it down.
  */
@@ -127,7 +130,9 @@ function readableBy(app: RequestListener): RequestListener {
     const target = request.url ?? '/';
     // As Express remembers a target that it changes.
     if (!target.startsWith('/')) Object.assign(request, { originalUrl: target, url: originForm(target) });
-    app(request, response);
+    inTurn(request, response, () => {
+      app(request, response);
+    });
   };
 }
 
