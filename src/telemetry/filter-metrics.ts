@@ -96,7 +96,7 @@ export class FilterMetrics {
     });
     this.#stalledClients = new Counter({
       name: `${prefix}_stalled_clients_total`,
-      help: 'Clients that were cut, since they took nothing of an exposition that was being sent.',
+      help: 'Clients that were cut, since they took too little of an exposition that was being sent, or too long.',
       registers,
     });
     this.#limitedRequests = new Counter({

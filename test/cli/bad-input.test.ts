@@ -660,6 +660,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--scrape-freshness=1', /^--scrape-freshness: "1" is not a duration such as /],
     ['--scrape-freshness=600h', /^--scrape-freshness: "600h" is not between 0ms and 596h$/],
     ['--scrape-write-timeout=0s', /^--scrape-write-timeout: "0s" is not between 1ms and 596h$/],
+    ['--scrape-deadline=-1s', /^--scrape-deadline: "-1s" is not a duration such as /],
+    ['--scrape-deadline=597h', /^--scrape-deadline: "597h" is not between 0ms and 596h$/],
     ['--scrape-write-timeout=soon', /^--scrape-write-timeout: "soon" is not a duration such as /],
     ['--collector-timeout=soon', /^--collector-timeout: "soon" is not a duration such as /],
   ];
