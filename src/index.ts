@@ -272,6 +272,7 @@ export type { ServerOptions } from './server/server-options.js';
 export { startServer, type RunningServer } from './server/start-server.js';
 export type { ServedZPagesOptions } from './server/served-z-pages.js';
 export type { ConnectionLimits } from './server/connection-limits.js';
+export { limitHandshakes, type LimitHandshakesOptions } from './server/limit-handshakes.js';
 export type { RequestLimits } from './server/request-limits.js';
 export type { Logger } from './server/logger.js';
 export type { CurrentKeyPair, KeyPair, NamedKeyPair } from './server/serving-certificates.js';

@@ -9,7 +9,7 @@ import { authenticate } from './http/authenticate.js';
 import { authorize } from './http/authorize.js';
 import { classifyPath } from './http/classify-path.js';
 import { frontProxyCheckOf } from './http/front-proxy.js';
-import { inTurn } from './http/in-turn.js';
+import { boundWaiting, inTurn } from './http/in-turn.js';
 import { chain, type Middleware } from './http/middleware.js';
 import { serveExposition } from './http/serve-exposition.js';
 import { requestState } from './http/request-state.js';
@@ -53,8 +53,10 @@ export interface MetricsFilterOptions {
   readonly scopedEndpoint?: Middleware;
   /** Told of every decided or rejected request, when its answer is out. */
   readonly onAuditEvent?: AuditSink;
-  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 10,000. */
+  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut. Default 10,000. */
   readonly scrapeWriteTimeoutMs?: number;
+  /** How long sending a body may take in all (ms) before its client is cut; 0: no bound. Default 300,000. */
+  readonly scrapeDeadlineMs?: number;
   /** Where the filter counts what it does: `new FilterMetrics(registry)`. Default: nowhere. */
   readonly telemetry?: FilterMetrics;
 }
@@ -70,6 +72,7 @@ const known: ReadonlySet<string> = new Set<keyof MetricsFilterOptions>([
   'scopedEndpoint',
   'onAuditEvent',
   'scrapeWriteTimeoutMs',
+  'scrapeDeadlineMs',
   'telemetry',
 ]);
 
@@ -92,7 +95,7 @@ const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
 export function metricsFilter(options: MetricsFilterOptions): Middleware {
   const steps = guardSteps(options);
   const guard = chain([steps.alwaysAllow, steps.authenticate, steps.authorize, steps.serve]);
-  const entrance = chain([steps.audit, steps.classify]);
+  const entrance = chain([boundWaiting, steps.audit, steps.classify]);
   return function metricsFilter(request, response, next) {
     entrance(request, response, (error) => {
       const isGuarded = requestState(request).classification?.kind === 'shard-level';
@@ -127,7 +130,7 @@ export function guardSteps(
   validate(options);
   const { exposition, authenticators, authorizers, anonymous = false, serverKind = 'shard' } = options;
   const { alwaysAllowPaths = [], scopedEndpoint, onAuditEvent, telemetry, otherExpositions = [] } = options;
-  const { scrapeWriteTimeoutMs } = options;
+  const { scrapeWriteTimeoutMs, scrapeDeadlineMs } = options;
   const expositions = new Map([...otherExpositions, ['/metrics', exposition]]);
   const denialSuffix = denialSuffixes[serverKind];
   const onDecision: DecisionObserver = (authorizer, decision) => telemetry?.decision(authorizer, decision);
@@ -175,6 +178,7 @@ export function guardSteps(
       onScrape: (result, seconds) => telemetry?.scrape(result, seconds),
       onStalledClient: () => telemetry?.stalledClient(),
       ...(scrapeWriteTimeoutMs === undefined ? {} : { writeTimeoutMs: scrapeWriteTimeoutMs }),
+      ...(scrapeDeadlineMs === undefined ? {} : { deadlineMs: scrapeDeadlineMs }),
     }),
   };
 }
@@ -208,9 +212,12 @@ function validate(options: MetricsFilterOptions): void {
       throw new MetricsFilterOptionError(option, 'pass a function');
     }
   }
-  const { telemetry, scrapeWriteTimeoutMs: writeMs = 1 } = given;
+  const { telemetry, scrapeWriteTimeoutMs: writeMs = 1, scrapeDeadlineMs: deadlineMs = 0 } = given;
   if (!(typeof writeMs === 'number' && writeMs > 0 && writeMs <= maxTimeoutMs)) {
     throw new MetricsFilterOptionError('scrapeWriteTimeoutMs', 'pass a positive number of milliseconds');
+  }
+  if (!(typeof deadlineMs === 'number' && deadlineMs >= 0 && deadlineMs <= maxTimeoutMs)) {
+    throw new MetricsFilterOptionError('scrapeDeadlineMs', 'pass a number of milliseconds; 0: no bound');
   }
   if (telemetry !== undefined && !(telemetry instanceof FilterMetrics)) {
     throw new MetricsFilterOptionError('telemetry', 'pass new FilterMetrics(registry)');

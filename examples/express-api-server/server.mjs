@@ -15,6 +15,7 @@ import {
   directoryPolicySource,
   FilterMetrics,
   guardSteps,
+  limitHandshakes,
   metricsFilter,
   openPolicy,
   rbacAuthorizer,
@@ -113,6 +114,8 @@ const server = createServer(
   },
   app,
 );
+// A chain of certificates is verified before anyone can be asked who sends it.
+limitHandshakes(server);
 server.listen(Number(PORT), '127.0.0.1');
 await once(server, 'listening');
 process.stdout.write(`listening on https://127.0.0.1:${server.address().port}\n`);

@@ -8,6 +8,8 @@ export interface ScrapeRequest {
   readonly timeoutSeconds?: number | undefined;
   /** Who scrapes, as he was found out to be; undefined where nobody was asked, as on an always-allow path. */
   readonly user?: ScrapingUser | undefined;
+  /** On whose account the scrape is, for bounds alone: what is served must not depend on it. */
+  readonly scraper?: string | undefined;
   /** Fires when the scraper goes away before it has everything. */
   readonly signal?: AbortSignal;
 }

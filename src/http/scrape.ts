@@ -36,6 +36,10 @@ export class Scrape implements ScrapeRequest {
     return identity === undefined ? undefined : scrapingUser(identity);
   }
 
+  get scraper(): string | undefined {
+    return requestState(this.#request).identity?.name;
+  }
+
   get signal(): AbortSignal {
     this.#signal ??= departure(this.#response);
     return this.#signal;

@@ -20,9 +20,11 @@ export interface ServeExpositionOptions {
   readonly defaultPath?: string;
   /** Told of every scrape served or failed, with the seconds it took. */
   readonly onScrape?: (result: 'success' | 'failure', seconds: number) => void;
-  /** How long a client may take nothing of a body that is being sent (ms) before it is cut. Default 10,000. */
+  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut. Default 10,000. */
   readonly writeTimeoutMs?: number;
-  /** Told of each client that was cut since it took nothing. */
+  /** How long sending a body may take in all (ms) before its client is cut; 0: no bound. Default 300,000. */
+  readonly deadlineMs?: number;
+  /** Told of each client that was cut since it took too little, or too long. */
   readonly onStalledClient?: () => void;
 }
 
@@ -37,10 +39,15 @@ export function serveExposition({
   defaultPath = '/metrics',
   onScrape = () => undefined,
   writeTimeoutMs = 10_000,
+  deadlineMs = 300_000,
   onStalledClient = () => undefined,
 }: ServeExpositionOptions): Middleware {
-  const deadline = new WriteDeadline(writeTimeoutMs, () => {
-    tell(onStalledClient);
+  const deadline = new WriteDeadline({
+    timeoutMs: writeTimeoutMs,
+    totalMs: deadlineMs,
+    onCut: () => {
+      tell(onStalledClient);
+    },
   });
   const serve = waitingStep(async (request, response) => {
     const path = servedPath(request, defaultPath);

@@ -65,31 +65,31 @@ export class RequestBuckets {
 
   /** Takes a token: 0 where there is one, else how long it will be until there is (ms). */
   take(key: string): number {
-    const now = this.#now();
-    const held = key.length <= maxKeyLength ? key : digestOf(key);
-    const known = this.#fullAt.get(held);
-    if (known === undefined && !this.#hasRoom(now)) {
-      const wait = this.#waitFor(this.#sharedFullAt, now);
-      if (wait === 0) this.#sharedFullAt = this.#later(this.#sharedFullAt, now);
-      return wait;
-    }
-    const fullAt = known ?? -Infinity;
-    const wait = this.#waitFor(fullAt, now);
-    if (wait === 0) this.#fullAt.set(held, this.#later(fullAt, now));
+    const wait = this.waitFor(key);
+    if (wait === 0) this.charge(key, 1);
     return wait;
+  }
+
+  /** 0 where there is a token, else how long it will be until there is (ms). */
+  waitFor(key: string): number {
+    const now = this.#now();
+    const fullAt = this.#fullAt.get(heldKey(key)) ?? (this.#hasRoom(now) ? -Infinity : this.#sharedFullAt);
+    return Math.max(0, fullAt - now - this.#depthMs);
+  }
+
+  /** Takes tokens whether there are so many or not: what is missing has to come again first. Less than 0 gives back. */
+  charge(key: string, tokens: number): void {
+    const now = this.#now();
+    const held = heldKey(key);
+    const known = this.#fullAt.get(held);
+    const later = (fullAt: number): number => Math.max(fullAt, now) + tokens * this.#intervalMs;
+    if (known === undefined && !this.#hasRoom(now)) this.#sharedFullAt = later(this.#sharedFullAt);
+    else this.#fullAt.set(held, later(known ?? now));
   }
 
   /** How many keys are in the table. */
   get size(): number {
     return this.#fullAt.size;
-  }
-
-  #waitFor(fullAt: number, now: number): number {
-    return Math.max(0, fullAt - now - this.#depthMs);
-  }
-
-  #later(fullAt: number, now: number): number {
-    return Math.max(fullAt, now) + this.#intervalMs;
   }
 
   #hasRoom(now: number): boolean {
@@ -103,7 +103,8 @@ export class RequestBuckets {
   }
 }
 
-/** Longer than any key that is held as it is, by its prefix alone. */
-function digestOf(key: string): string {
+/** A digest is longer than any key that is held as it is. */
+function heldKey(key: string): string {
+  if (key.length <= maxKeyLength) return key;
   return `sha256:${createHash('sha256').update(key).digest('hex')}`.padEnd(maxKeyLength + 1);
 }

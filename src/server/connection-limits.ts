@@ -2,9 +2,10 @@ import cluster from 'node:cluster';
 import type { Server, ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { addressKey } from '../limits/address-key.js';
+import type { LimitHandshakesOptions } from './limit-handshakes.js';
 
 /** What connections may cost before anyone is known by them. Durations in ms, from 1 to 2,147,483,647. */
-export interface ConnectionLimits {
+export interface ConnectionLimits extends Pick<LimitHandshakesOptions, 'maxHandshakeMsByAddress'> {
   /** How many there may be at once; any beyond are closed. 0: no bound. Default 0. */
   readonly maxConnections?: number;
   /** The same for each address, or each /64 of IPv6. Default 0. */

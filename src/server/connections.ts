@@ -16,7 +16,7 @@ export class Connections {
   constructor(server: Server) {
     // The bare TCP connections: one that never finishes its TLS handshake is among them.
     server.on('connection', (socket: Socket) => {
-      const key = keyOf(socket);
+      const key = endsOf(socket);
       this.#open.set(socket, key);
       socket.once('close', () => {
         this.#open.delete(socket);
@@ -29,7 +29,7 @@ export class Connections {
       socket.once('close', () => this.#secured.delete(socket));
     });
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      const key = keyOf(request.socket);
+      const key = endsOf(request.socket);
       this.#busy.set(key, (this.#busy.get(key) ?? 0) + 1);
       response.once('close', () => {
         this.#finished(key);
@@ -70,6 +70,6 @@ export class Connections {
 }
 
 /** A TLS connection and the TCP connection below it have the same ends; two connections differ in one of them. */
-function keyOf({ remoteAddress = '', remotePort = 0, localAddress = '' }: Socket): string {
+export function endsOf({ remoteAddress = '', remotePort = 0, localAddress = '' }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

@@ -18,8 +18,8 @@ import { version } from './version.js';
 export function guardedRoutes(options: ServerOptions, readiness: readonly HealthCheck[]): Middleware {
   const { serverKind = 'shard', logger, onAuditEvent } = options;
   const { exposition, authenticators, authorizers, anonymous, scopedEndpoint, telemetry } = options;
-  const { alwaysAllowPaths, otherExpositions, onHealthResult, scrapeWriteTimeoutMs } = options;
-  const { maintenance } = options;
+  const { alwaysAllowPaths, otherExpositions, onHealthResult, maintenance } = options;
+  const { scrapeWriteTimeoutMs, scrapeDeadlineMs } = options;
   const refusalLog = new RefusalLog(logger);
   const refusals = new RefusalTally();
   const steps = guardSteps(
@@ -33,6 +33,7 @@ export function guardedRoutes(options: ServerOptions, readiness: readonly Health
       ...(alwaysAllowPaths === undefined ? {} : { alwaysAllowPaths }),
       ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
       ...(scrapeWriteTimeoutMs === undefined ? {} : { scrapeWriteTimeoutMs }),
+      ...(scrapeDeadlineMs === undefined ? {} : { scrapeDeadlineMs }),
       ...(telemetry === undefined ? {} : { telemetry }),
       onAuditEvent: (event) => {
         logger.debug({ audit: event }, 'request');

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import express from 'express';
 import { errorClass } from '../authentication/error-class.js';
+import { inTurn } from '../http/in-turn.js';
 import { requestState } from '../http/request-state.js';
 import { sendInternalError } from '../http/status.js';
 import { originForm } from '../paths/request-target.js';
@@ -11,6 +12,7 @@ import { connectionOptions, limitConnections } from './connection-limits.js';
 import { Connections } from './connections.js';
 import { drain } from './drain.js';
 import { guardedRoutes } from './guarded-routes.js';
+import { limitHandshakes } from './limit-handshakes.js';
 import { LineBudget } from './line-budget.js';
 import type { Logger } from './logger.js';
 import { readinessChecks } from './readiness.js';
@@ -71,6 +73,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   certificates.follow(server);
   limitConnections(server, connectionLimits, () => telemetry?.refusedConnection());
+  const spentHandshakes = new LineBudget();
+  limitHandshakes(server, {
+    ...connectionLimits,
+    onRefused: () => telemetry?.refusedConnection(),
+    onSpent: (address) => {
+      spentHandshakes.spend((suppressed) => {
+        const message = 'TLS handshakes with long or costly certificate chains: not accepted for a while';
+        logger.warn({ address, ...suppressed }, message);
+      });
+    },
+  });
   server.on('tlsClientError', (error) => {
     logger.debug({ error: errorClass(error) }, 'TLS handshake failed');
   });
@@ -107,6 +120,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 /**
+ * Nothing is made of a request before its turn: not even what Express makes of it.
+ *
  * Express takes an absolute target apart by rules of its own, and answers what it cannot read: no step would see the
  * request, and nobody write it down.
  */
@@ -115,7 +130,9 @@ function readableBy(app: RequestListener): RequestListener {
     const target = request.url ?? '/';
     // As Express remembers a target that it changes.
     if (!target.startsWith('/')) Object.assign(request, { originalUrl: target, url: originForm(target) });
-    app(request, response);
+    inTurn(request, response, () => {
+      app(request, response);
+    });
   };
 }
 

@@ -142,7 +142,7 @@ export class FilterMetrics {
     });
     this.#stalledClients = new Counter({
       name: `${prefix}_stalled_clients_total`,
-      help: 'Clients that were cut, since they took nothing of an exposition that was being sent.',
+      help: 'Clients that were cut, since they took too little of an exposition that was being sent, or too long.',
       registers,
     });
     this.#limitedRequests = new Counter({
@@ -153,7 +153,7 @@ export class FilterMetrics {
     });
     this.#refusedConnections = new Counter({
       name: `${prefix}_refused_connections_total`,
-      help: 'Connections closed at once, since as many were open as may be, altogether or from one address.',
+      help: 'Connections closed at once: as many were open as may be, or TLS handshakes from their address have cost too much.',
       registers,
     });
     this.#maintenance = new Gauge({

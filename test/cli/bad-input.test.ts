@@ -307,6 +307,14 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --max-connections=', /^--max-connections: "" is not a number from 0 to 1000000$/],
     ['--mode=shard --max-connections-by-address=x', /^--max-connections-by-address: "x" is not a number/],
     [
+      '--mode=shard --max-handshake-time-by-address=11s',
+      /^--max-handshake-time-by-address: "11s" is not between 0s and 10s$/,
+    ],
+    [
+      '--mode=shard --max-handshake-time-by-address=500',
+      /^--max-handshake-time-by-address: "500" is not a duration/,
+    ],
+    [
       '--mode=shard --max-header-bytes=4095',
       /^--max-header-bytes: "4095" is not a number from 4096 to 262144$/,
     ],
@@ -694,6 +702,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--scrape-freshness=1', /^--scrape-freshness: "1" is not a duration such as /],
     ['--scrape-freshness=600h', /^--scrape-freshness: "600h" is not between 0ms and 596h$/],
     ['--scrape-write-timeout=0s', /^--scrape-write-timeout: "0s" is not between 1ms and 596h$/],
+    ['--scrape-deadline=-1s', /^--scrape-deadline: "-1s" is not a duration such as /],
+    ['--scrape-deadline=597h', /^--scrape-deadline: "597h" is not between 0ms and 596h$/],
     ['--scrape-write-timeout=soon', /^--scrape-write-timeout: "soon" is not a duration such as /],
     ['--collector-timeout=soon', /^--collector-timeout: "soon" is not a duration such as /],
   ];

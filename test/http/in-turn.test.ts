@@ -1,10 +1,15 @@
 import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/http/audit.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
-import type { MetricsFilterOptions } from '../../src/metrics-filter.js';
-import { listenFilter, type Listening } from '../exposition/upstream-servers.js';
+import { metricsFilter, type MetricsFilterOptions } from '../../src/metrics-filter.js';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { filterOptions } from '../support/filter.js';
+import { listen, listenFilter, type Listening } from '../exposition/upstream-servers.js';
 import { application, guard, running, textFormat } from '../exposition/upstream-setting.js';
 
 const scrapeRequest = (token = 'admin-token'): string =>
@@ -53,6 +58,73 @@ async function serve(
   running.push(listening);
   return listening;
 }
+
+const authority = await createAuthority({ commonName: 'ca' });
+const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+
+const filler = 'x'.repeat(12_000);
+const pipelined = {
+  'long headers': `GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token\r\nA: ${filler}\r\n\r\n`,
+  'a body each': `GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token\r\nContent-Length: 12000\r\n\r\n${filler}`,
+  'chunked bodies': `GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token\r\nTransfer-Encoding: chunked\r\n\r\n2ee0\r\n${filler}\r\n0\r\n\r\n`,
+  'paths that are turned away at once': `GET /clusters/root/metrics HTTP/1.1\r\nHost: a\r\nA: ${filler}\r\n\r\n`,
+  'paths of the application': `GET /hello HTTP/1.1\r\nHost: a\r\nA: ${filler}\r\n\r\n`,
+} as const;
+
+describe('requests that wait with many bytes', () => {
+  const cases = Object.entries(pipelined).flatMap(([what, request]) =>
+    (['/slow', '/metrics'] as const).flatMap((before) =>
+      (['http', 'https'] as const).map((transport) => ({ what, request, before, transport })),
+    ),
+  );
+
+  it.each(cases)('($what, behind $before, over $transport) are not read any further', async (given) => {
+    const count = 200;
+    let goOn: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (goOn = resolve));
+    let first: Socket | undefined;
+    const filter = metricsFilter(
+      filterOptions({
+        exposition: {
+          contentType: () => textFormat,
+          render: async () => {
+            await slow;
+            return { contentType: textFormat, body: 'a 1\n' };
+          },
+        },
+      }),
+    );
+    const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
+      first ??= incoming.socket;
+      filter(incoming, response, () => {
+        if (incoming.url === '/slow') void slow.then(() => response.end());
+        else response.end('hello');
+      });
+    };
+    const server = await listen(
+      given.transport === 'http'
+        ? createServer(answer)
+        : createTlsServer({ cert: serving.certificatePem, key: serving.privateKeyPem }, answer),
+    );
+    running.push(server);
+    const client =
+      given.transport === 'http'
+        ? connect(server.port, '127.0.0.1')
+        : connectTls({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false });
+    clients.push(client);
+    client.on('error', () => undefined);
+    client.write(scrapeRequest().replace('/metrics', given.before));
+    await expect.poll(() => first?.bytesRead).toBeGreaterThan(0);
+    client.write(given.request.repeat(count));
+    await expect.poll(() => first?.isPaused()).toBe(true);
+    // What is still to be read would be by now.
+    for (let turn = 0; turn < 100; turn += 1) await new Promise(setImmediate);
+    expect(first?.bytesRead).toBeLessThan(160 * 1024);
+    goOn();
+    await received(client, 'HTTP/1.1 ', count + 1);
+    expect(first?.destroyed).toBe(false);
+  });
+});
 
 describe('scrapes that are sent before the answers to earlier ones are there', () => {
   it('are rendered one after the other, and answered in their order', async () => {

@@ -59,9 +59,12 @@ describe('scrapes over connections of their own', () => {
 
   it('that ask for a fourth rendering at once are answered 503, and may come again', async () => {
     const { source, server, scraped } = await setting();
-    const accepts = ['a/a', 'b/b', 'c/c'];
-    const scrapes = accepts.map((accept) => scrape(server, { Accept: accept }));
-    await scraped(3);
+    const scrapes = ['a/a', 'b/b'].map((accept) => scrape(server, { Accept: accept }));
+    await scraped(2);
+    // One place is not for who has all others.
+    expect((await scrape(server, { Accept: 'c/c' })).status).toBe(503);
+    scrapes.push(scrape(server, { Accept: 'c/c', Authorization: 'Bearer scraper-token' }));
+    await scraped(4);
     const { status, headers, body } = await scrape(server, { Accept: 'd/d' });
     expect([status, headers['retry-after'], JSON.parse(body.toString())]).toEqual([
       503,
@@ -81,7 +84,7 @@ describe('scrapes over connections of their own', () => {
     for (const { whole } of source.renderings) whole('a 1\n');
     expect((await Promise.all(scrapes)).map((answer) => answer.status)).toEqual([200, 200, 200]);
     const again = scrape(server, { Accept: 'd/d' });
-    await scraped(5);
+    await scraped(6);
     renderingOf(source, 3).whole('d 1\n');
     expect((await again).headers['content-length']).toBe('4');
   });

@@ -110,32 +110,121 @@ function answerTo(): { readonly response: ServerResponse; readonly take: () => v
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('a write deadline', () => {
-  function setting() {
+  function setting(totalMs = 0) {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     let cut = 0;
-    return { deadline: new WriteDeadline(1000, () => (cut += 1)), cut: () => cut };
+    const kernel = { holds: 0, asked: 0, isKnown: true };
+    const deadline = new WriteDeadline({
+      timeoutMs: 1000,
+      totalMs,
+      onCut: () => (cut += 1),
+      queues: (wanted) => {
+        kernel.asked += 1;
+        const [connection = ''] = wanted;
+        return Promise.resolve(kernel.isKnown ? new Map([[connection, kernel.holds]]) : undefined);
+      },
+    });
+    /** What the kernel is asked is known a turn later. */
+    const pass = async (milliseconds: number): Promise<void> => {
+      for (let passed = 0; passed < milliseconds; passed += 25) {
+        vi.advanceTimersByTime(25);
+        await turn();
+      }
+    };
+    return { deadline, kernel, pass, cut: () => cut };
   }
 
-  it('spares a client that takes a little from time to time', async () => {
-    const { deadline, cut } = setting();
+  it.each([
+    [64 * 1024, false],
+    [32 * 1024, true],
+    [1, true],
+  ])('of a second, for a client that takes %i bytes in each: it is cut: %j', async (bytes, isCut) => {
+    const { deadline, pass, cut } = setting();
     const { response, take } = answerTo();
-    response.writeHead(200, { 'Content-Length': 20 });
+    response.writeHead(200, { 'Content-Length': 20 * bytes });
+    for (let piece = 0; piece < 20; piece += 1) response.write(Buffer.alloc(bytes));
+    // The head is a write of its own.
+    await turn();
+    take();
+    await turn();
     deadline.watch(response);
-    for (let piece = 0; piece < 20; piece += 1) {
-      response.write('a');
-      await turn();
-      vi.advanceTimersByTime(900);
+    for (let piece = 0; piece < 10; piece += 1) {
+      await pass(900);
       take();
       await turn();
     }
+    expect([cut(), response.destroyed]).toEqual([isCut ? 1 : 0, isCut]);
+  });
+
+  it('sees what the other end takes while a full send buffer takes no more', async () => {
+    const { deadline, kernel, pass, cut } = setting();
+    const { response } = answerTo();
+    response.writeHead(200);
+    deadline.watch(response);
+    response.write(Buffer.alloc(1024));
+    kernel.holds = 4 * 1024 * 1024;
+    for (let second = 0; second < 10; second += 1) {
+      await pass(500);
+      kernel.holds -= 100_000;
+      await pass(500);
+    }
     expect([cut(), response.destroyed]).toEqual([0, false]);
-    response.write('a');
-    vi.advanceTimersByTime(1300);
+    await pass(2000);
     expect([cut(), response.destroyed, deadline.watched]).toEqual([1, true, 0]);
   });
 
+  it('cuts by what the socket shows where the kernel cannot be asked', async () => {
+    const { deadline, kernel, pass, cut } = setting();
+    const { response } = answerTo();
+    kernel.isKnown = false;
+    response.writeHead(200);
+    deadline.watch(response);
+    response.write('a');
+    await pass(1250);
+    expect(cut()).toBe(1);
+  });
+
+  it('asks the kernel for nobody who makes progress', async () => {
+    const { deadline, kernel, pass } = setting();
+    const { response, take } = answerTo();
+    response.writeHead(200);
+    take();
+    deadline.watch(response);
+    for (let piece = 0; piece < 30; piece += 1) {
+      response.write(Buffer.alloc(70_000));
+      response.write(Buffer.alloc(70_000));
+      await pass(100);
+      for (let write = 0; write < 4; write += 1) {
+        take();
+        await turn();
+      }
+    }
+    expect(kernel.asked).toBe(0);
+  });
+
+  it.each([
+    ['whose client takes all', true],
+    ['whose source gives nothing', false],
+  ])('cuts an answer %s after all of its time', async (_what, isTaken) => {
+    const { deadline, pass, cut } = setting(5000);
+    const { response, take } = answerTo();
+    response.writeHead(200);
+    deadline.watch(response);
+    for (let tenth = 0; tenth < 49; tenth += 1) {
+      if (isTaken) response.write(Buffer.alloc(70_000));
+      await pass(100);
+      while (response.writableLength > 0) {
+        take();
+        await turn();
+      }
+    }
+    expect(cut()).toBe(0);
+    await pass(300);
+    expect([cut(), response.destroyed]).toEqual([1, true]);
+  });
+
   it('spares a client for whom there is nothing', async () => {
-    const { deadline, cut } = setting();
+    const { deadline, pass, cut } = setting();
     const { response, take } = answerTo();
     response.writeHead(200);
     deadline.watch(response);
@@ -148,7 +237,7 @@ describe('a write deadline', () => {
       take();
       await turn();
     }
-    vi.advanceTimersByTime(60_000);
+    await pass(60_000);
     expect([cut(), response.destroyed]).toEqual([0, false]);
   });
 
@@ -172,6 +261,8 @@ describe('a write deadline', () => {
   });
 
   it.each([0, -1, NaN, Infinity])('of %j ms cannot be', (timeoutMs) => {
-    expect(() => new WriteDeadline(timeoutMs)).toThrow(RangeError);
+    expect(() => new WriteDeadline({ timeoutMs })).toThrow(RangeError);
+    if (timeoutMs !== 0)
+      expect(() => new WriteDeadline({ timeoutMs: 1, totalMs: timeoutMs })).toThrow(RangeError);
   });
 });

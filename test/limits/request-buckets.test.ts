@@ -39,6 +39,20 @@ describe('buckets of requests', () => {
     expect(buckets.take('a')).toBe(0);
   });
 
+  it('may be charged more than they hold, which has to come again first, and given back', () => {
+    const { clock, buckets, passed } = setting({ perSecond: 10, burst: 20, maxKeys: 2 });
+    expect(buckets.waitFor('a')).toBe(0);
+    buckets.charge('a', 50);
+    expect([buckets.waitFor('a'), buckets.waitFor('b'), buckets.size]).toEqual([3100, 0, 1]);
+    clock.now += 3100;
+    expect(passed('a', 5)).toBe(1);
+    buckets.charge('a', -30);
+    expect(passed('a', 100)).toBe(20);
+    buckets.charge('b', 1);
+    buckets.charge('c', 50);
+    expect([buckets.waitFor('d') > 0, buckets.size]).toEqual([true, 2]);
+  });
+
   it('hold each key to its own', () => {
     const { passed } = setting({ perSecond: 1, burst: 5 });
     expect(passed('a', 1000)).toBe(5);

@@ -34,7 +34,11 @@ export async function startLimited(options: Partial<ServerOptions>): Promise<Lim
   const clients: RawClient[] = [];
   const server = await startServer({
     ...filterOptions({ alwaysAllowPaths: ['/livez', '/readyz', '/healthz'] }),
-    tls: { certificate: serving.certificatePem, privateKey: serving.privateKeyPem },
+    tls: {
+      certificate: serving.certificatePem,
+      privateKey: serving.privateKeyPem,
+      requestCertificates: true,
+    },
     logger: { debug: silent, info: silent, warn: silent, error: silent },
     telemetry: new FilterMetrics(registry),
     onAuditEvent: (event) => {

@@ -13,6 +13,7 @@ import { registriesFlags, registriesOf } from './registries-flags.js';
 import { relabelledOf, relabellingFlags } from './relabelling-flags.js';
 import {
   maxScrapesInFlightOf,
+  scrapeDeadlineOf,
   scrapeWriteTimeoutOf,
   sharingFlags,
   sharingOf,
@@ -53,8 +54,8 @@ export interface ServedPaths {
   readonly exposition: Exposition;
   /** By the path below `/metrics`; RBAC grants each by its own path. */
   readonly otherExpositions: ReadonlyMap<string, Exposition>;
-  /** How long a client may take nothing (ms) before it is cut. */
   readonly scrapeWriteTimeoutMs: number;
+  readonly scrapeDeadlineMs: number;
 }
 
 /** Reads what is served at which path. @throws UsageError naming the flag. */
@@ -81,6 +82,7 @@ export async function openExpositions(values: FlagValues, context: ExpositionCon
     exposition: served(relabelled),
     otherExpositions: new Map([...otherSources].map(([path, source]) => [path, served(source)])),
     scrapeWriteTimeoutMs: scrapeWriteTimeoutOf(values),
+    scrapeDeadlineMs: scrapeDeadlineOf(values),
   };
 }
 

@@ -11,7 +11,7 @@ const maxScrapesInFlight: Flag = {
   value: 'count',
   default: '3',
   description:
-    'expositions that are rendered at once; scrapes that share one count as one, any beyond it wait for a second and are answered 503 then; 0: no bound',
+    'expositions that are rendered at once, and all but one of them for the same user; scrapes that share one count as one, any beyond it wait for a second and are answered 503 then; 0: no bound',
 };
 const scrapeFreshness: Flag = {
   name: '--scrape-freshness',
@@ -24,14 +24,26 @@ const scrapeWriteTimeout: Flag = {
   name: '--scrape-write-timeout',
   value: 'duration',
   default: '10s',
-  description: 'how long a client may take nothing of an exposition that is being sent before it is cut',
+  description:
+    'how long a client may take less than 64 KiB of an exposition that is being sent before it is cut; 64 KiB a second are always enough',
+};
+const scrapeDeadline: Flag = {
+  name: '--scrape-deadline',
+  value: 'duration',
+  default: '5m',
+  description: 'how long sending an exposition may take in all before its client is cut; 0s: no bound',
 };
 
 /** How long a scrape waits for its place among the renderings: those of other paths or formats are soon over (ms). */
 export const placeWaitMs = 1000;
 
 /** What concurrent scrapes may cost. */
-export const sharingFlags: readonly Flag[] = [maxScrapesInFlight, scrapeFreshness, scrapeWriteTimeout];
+export const sharingFlags: readonly Flag[] = [
+  maxScrapesInFlight,
+  scrapeFreshness,
+  scrapeWriteTimeout,
+  scrapeDeadline,
+];
 
 /** Of setTimeout. */
 const maxTimeoutMs = 2_147_483_647;
@@ -75,6 +87,11 @@ export function maxScrapesInFlightOf(values: FlagValues): number {
 /** @throws UsageError naming the flag. */
 export function scrapeWriteTimeoutOf(values: FlagValues): number {
   return durationOf(values, scrapeWriteTimeout, 1);
+}
+
+/** 0: no bound. @throws UsageError naming the flag. */
+export function scrapeDeadlineOf(values: FlagValues): number {
+  return durationOf(values, scrapeDeadline, 0);
 }
 
 function durationOf(values: FlagValues, flag: Flag, leastMs: 0 | 1): number {

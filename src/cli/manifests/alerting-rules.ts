@@ -117,7 +117,7 @@ function callerAlerts(jobs: string): readonly Alert[] {
       severity: 'warning',
       summary: `${at} has closed {{ $value | humanize }} connections in ten minutes before they were served.`,
       description:
-        'As many are open as --max-connections or --max-connections-by-address allows: somebody opens them and does not close them, or there are more scrapers than were planned for.',
+        'As many are open as --max-connections or --max-connections-by-address allows: somebody opens them and does not close them, or there are more scrapers than were planned for. Or TLS handshakes from one address cost too much (--max-handshake-time-by-address): the log names it.',
     },
     {
       alert: 'KcpMetricsFilterHeadersSpoofed',

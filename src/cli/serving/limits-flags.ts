@@ -29,6 +29,13 @@ const maxConnectionsByAddress: Flag = {
   default: '0',
   description: 'the same for an IPv4 address or an IPv6 /64; 0: no bound',
 };
+const maxHandshakeTimeByAddress: Flag = {
+  name: '--max-handshake-time-by-address',
+  value: 'duration',
+  default: '500ms',
+  description:
+    'how long TLS handshakes with costly certificates from an IPv4 address or an IPv6 /64 may hold up everything else in ten seconds; then its connections are closed until that time has come again; 0s: no bound',
+};
 const maxHeaderBytes: Flag = {
   name: '--max-header-bytes',
   value: 'bytes',
@@ -64,6 +71,7 @@ export const limitsFlags: readonly Flag[] = [
   maxRequestsByAddress,
   maxConnections,
   maxConnectionsByAddress,
+  maxHandshakeTimeByAddress,
   maxHeaderBytes,
   headerTimeout,
   idleTimeout,
@@ -78,6 +86,8 @@ export interface LimitsConfiguration {
 const maxCount = 1_000_000;
 const minHeaderBytes = 4096;
 const maxMaxHeaderBytes = 256 * 1024;
+/** The longest is all of the time. */
+const handshakeTimes = { least: '0s', most: '10s' };
 /** The longest is what setTimeout takes, less than a day off. */
 const timeouts = { least: '1ms', most: '596h' };
 /** Node would keep idle connections for ever with less. */
@@ -93,6 +103,7 @@ export function limitsOf(values: FlagValues): LimitsConfiguration {
     connectionLimits: {
       maxConnections: boundedCountOf(values, maxConnections, 0, maxCount),
       maxConnectionsByAddress: boundedCountOf(values, maxConnectionsByAddress, 0, maxCount),
+      maxHandshakeMsByAddress: boundedDurationOf(values, maxHandshakeTimeByAddress, handshakeTimes),
       maxHeaderBytes: boundedCountOf(values, maxHeaderBytes, minHeaderBytes, maxMaxHeaderBytes),
       headerTimeoutMs: boundedDurationOf(values, headerTimeout, timeouts),
       idleTimeoutMs: boundedDurationOf(values, idleTimeout, idleTimeouts),

@@ -66,7 +66,7 @@ export type WorkerMessage =
     }
   | { readonly kind: 'scrape-taken'; readonly scrape: number }
   | { readonly kind: 'scrape-abandoned'; readonly scrape: number }
-  | { readonly kind: 'enter'; readonly place: number }
+  | { readonly kind: 'enter'; readonly place: number; readonly scraper: string | undefined }
   | { readonly kind: 'leave'; readonly place: number };
 
 export function sealed(message: PrimaryMessage | WorkerMessage): object {

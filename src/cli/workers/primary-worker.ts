@@ -133,7 +133,7 @@ export class PrimaryWorker {
         this.#scrapes.abandon(message.scrape);
         break;
       case 'enter':
-        void this.#enter(message.place);
+        void this.#enter(message.place, message.scraper);
         break;
       case 'leave':
         this.#places.get(message.place)?.();
@@ -144,8 +144,8 @@ export class PrimaryWorker {
     }
   }
 
-  async #enter(place: number): Promise<void> {
-    const leave = this.#places.size < maxPlaces ? await this.#state.limit.enter() : undefined;
+  async #enter(place: number, scraper: string | undefined): Promise<void> {
+    const leave = this.#places.size < maxPlaces ? await this.#state.limit.enter(scraper) : undefined;
     if (this.#outbox.isClosed) {
       leave?.();
       return;

@@ -86,14 +86,14 @@ export class WorkerLink implements SharedByWorkers {
   places(max: number): RenderingPlaces {
     return {
       max,
-      enter: () =>
+      enter: (scraper) =>
         new Promise<LeavePlace | undefined>((resolve) => {
           this.#lastPlace += 1;
           const place = this.#lastPlace;
           this.#waiting.set(place, (isGranted) => {
             resolve(isGranted ? this.#leaving(place) : undefined);
           });
-          this.#send({ kind: 'enter', place });
+          this.#send({ kind: 'enter', place, scraper });
         }),
     };
   }

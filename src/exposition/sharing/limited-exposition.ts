@@ -15,7 +15,7 @@ export function limitedExposition(exposition: Exposition, places: RenderingPlace
   return {
     contentType: (request) => exposition.contentType(request),
     async render(request) {
-      const entering = places.enter();
+      const entering = places.enter(request.scraper);
       const leave = entering instanceof Promise ? await entering : entering;
       if (leave === undefined) throw new TooManyScrapesError(places.max);
       try {

@@ -4,7 +4,7 @@ import type { ScrapeRequest } from '../exposition.js';
 const maxKeyLength = 4096;
 
 /** Part of what a key is made of and of what is passed on: nothing that is not in the key can matter. */
-export type SharedRequest = Omit<ScrapeRequest, 'signal'>;
+export type SharedRequest = Omit<ScrapeRequest, 'scraper' | 'signal'>;
 
 /** Of a request, all that a shared rendering may depend on. */
 export function sharedRequest(request: ScrapeRequest, perUser: boolean): SharedRequest {

@@ -1,4 +1,4 @@
-import type { Exposition, RenderedExposition } from '../exposition.js';
+import type { Exposition, RenderedExposition, ScrapeRequest } from '../exposition.js';
 import { KeptRenderings } from './kept-renderings.js';
 import { scrapeKey, sharedRequest, type SharedRequest } from './scrape-key.js';
 import { SharedRendering } from './shared-rendering.js';
@@ -49,10 +49,14 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
   const underWay = new Map<string, SharedRendering>();
   const kept = new KeptRenderings(freshnessMs, maxKeptBytes);
 
-  const begin = (key: string, request: SharedRequest): SharedRendering => {
+  const begin = (
+    key: string,
+    request: SharedRequest,
+    account: Pick<ScrapeRequest, 'scraper'>,
+  ): SharedRendering => {
     const rendering: SharedRendering = new SharedRendering(
       // Whatever it does, it fails as a promise.
-      async (signal) => await exposition.render({ ...request, signal }),
+      async (signal) => await exposition.render({ ...request, ...account, signal }),
       {
         windowBytes,
         laggardTimeoutMs,
@@ -72,13 +76,14 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
   return {
     contentType: (request) => exposition.contentType(request),
     async render(request): Promise<RenderedExposition> {
-      const { signal } = request;
+      const { signal, scraper } = request;
+      const account = scraper === undefined ? {} : { scraper };
       signal?.throwIfAborted();
       const shared = sharedRequest(request, perUser);
       const key = scrapeKey(shared);
       if (key === undefined) {
         tell('sharedExposition', () => onScrape?.('rendered'));
-        return exposition.render({ ...shared, ...(signal === undefined ? {} : { signal }) });
+        return exposition.render({ ...shared, ...account, ...(signal === undefined ? {} : { signal }) });
       }
       const finished = kept.get(key);
       if (finished !== undefined) {
@@ -88,7 +93,7 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
       const current = underWay.get(key);
       const isJoined = current?.isJoinable === true;
       tell('sharedExposition', () => onScrape?.(isJoined ? 'joined' : 'rendered'));
-      return (isJoined ? current : begin(key, shared)).join(signal);
+      return (isJoined ? current : begin(key, shared, account)).join(signal);
     },
   };
 }

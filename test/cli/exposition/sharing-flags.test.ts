@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { scrapeWriteTimeoutOf, sharingOf } from '../../../src/cli/exposition/sharing-flags.js';
+import {
+  scrapeDeadlineOf,
+  scrapeWriteTimeoutOf,
+  sharingOf,
+} from '../../../src/cli/exposition/sharing-flags.js';
 import type { FlagValues } from '../../../src/cli/flags.js';
 import { renderingOf, scriptedExposition } from '../../exposition/sharing/scripted-source.js';
 
@@ -23,9 +27,11 @@ const request = { accept: '' };
 describe('the flags that bound what concurrent scrapes cost', () => {
   it('are one bound for all paths together', async () => {
     const { told, first, second } = setting({ maxScrapesInFlight: '2' });
-    void first.render(request);
-    void second.render(request);
-    await expect(second.render({ accept: 'a' })).rejects.toThrow('limit of concurrent scrapes reached (2)');
+    void first.render({ ...request, scraper: 'a' });
+    void second.render({ ...request, scraper: 'b' });
+    await expect(second.render({ accept: 'a', scraper: 'c' })).rejects.toThrow(
+      'limit of concurrent scrapes reached (2)',
+    );
     expect(told).toEqual(['rendered', 1, 'rendered', 2, 'rendered', 'refused']);
   });
 
@@ -54,7 +60,7 @@ describe('the flags that bound what concurrent scrapes cost', () => {
     expect(sources[0].renderings).toHaveLength(renderings);
   });
 
-  it('give a client ten seconds to take something', () => {
-    expect(scrapeWriteTimeoutOf({})).toBe(10_000);
+  it('give a client ten seconds to take something, and five minutes for all', () => {
+    expect([scrapeWriteTimeoutOf({}), scrapeDeadlineOf({})]).toEqual([10_000, 300_000]);
   });
 });

@@ -1,8 +1,13 @@
 import { Readable } from 'node:stream';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Exposition } from '../../../src/exposition/exposition.js';
 import { limitedExposition } from '../../../src/exposition/sharing/limited-exposition.js';
-import { RenderingLimit, type RenderingPlaces } from '../../../src/exposition/sharing/rendering-limit.js';
+import {
+  RenderingLimit,
+  type LeavePlace,
+  type RenderingPlaces,
+} from '../../../src/exposition/sharing/rendering-limit.js';
 import { sharedExposition } from '../../../src/exposition/sharing/shared-exposition.js';
 import { contentType, renderingOf, scriptedExposition, settled } from './scripted-source.js';
 
@@ -147,10 +152,109 @@ describe('a bound of renderings', () => {
   it('is waited at by a hundred at most', async () => {
     let refused = 0;
     const limit = new RenderingLimit({ max: 1, waitMs: 10, onRefused: () => (refused += 1) });
-    const places = Array.from({ length: 103 }, () => Promise.resolve(limit.enter()));
+    const places = Array.from({ length: 103 }, (_, at) => Promise.resolve(limit.enter(String(at))));
     expect(refused).toBe(2);
     expect((await Promise.all(places)).filter((place) => place !== undefined)).toHaveLength(1);
   });
+
+  it('is waited at by fifty of one scraper at most', () => {
+    let refused = 0;
+    const limit = new RenderingLimit({ max: 1, waitMs: 10, onRefused: () => (refused += 1) });
+    for (let at = 0; at < 60; at += 1) void limit.enter('a');
+    expect(refused).toBe(9);
+    void limit.enter('b');
+    expect(refused).toBe(9);
+  });
+
+  it.each([
+    [1, 1, 0],
+    [2, 1, 1],
+    [3, 2, 1],
+    [8, 7, 1],
+  ])('of %i has %i for one scraper, and %i left for another', (max, own, others) => {
+    const limit = new RenderingLimit({ max });
+    const entered = (scraper?: string): number =>
+      Array.from({ length: 2 * max }, () => limit.enter(scraper)).filter((leave) => leave !== undefined)
+        .length;
+    expect([entered('a'), entered('b'), entered(), limit.underWay]).toEqual([own, others, 0, own + others]);
+  });
+
+  it('takes those who are not known for one', () => {
+    const limit = new RenderingLimit({ max: 2 });
+    expect([limit.enter(), limit.enter(), limit.enter('a')].map((leave) => leave !== undefined)).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  it('gives a place that is free to who may have it, and not to who waits before with all of theirs', async () => {
+    const limit = new RenderingLimit({ max: 3, waitMs: 60_000 });
+    const own = [limit.enter('a'), limit.enter('a')];
+    const other = await limit.enter('b');
+    const waiting = limit.enter('a');
+    const behind = limit.enter('c');
+    other?.();
+    const leave = await behind;
+    expect([leave === undefined, limit.underWay]).toEqual([false, 3]);
+    (await own[0])?.();
+    expect(await waiting).toBeDefined();
+  });
+
+  it('holds each scraper and all of them to it, whoever comes and goes', async () => {
+    const step = fc.record({ scraper: fc.constantFrom('a', 'b', 'c'), comes: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5 }),
+        fc.array(step, { maxLength: 60 }),
+        async (max, steps) => {
+          const limit = new RenderingLimit({ max, waitMs: 60_000 });
+          const inside: { readonly scraper: string; readonly leave: LeavePlace }[] = [];
+          for (const { scraper, comes } of steps) {
+            if (comes) {
+              void Promise.resolve(limit.enter(scraper)).then((leave) => {
+                if (leave !== undefined) inside.push({ scraper, leave });
+              });
+            } else
+              inside
+                .splice(
+                  inside.findIndex((one) => one.scraper === scraper),
+                  1,
+                )[0]
+                ?.leave();
+            await Promise.resolve();
+            await Promise.resolve();
+            expect(inside.length).toBeLessThanOrEqual(max);
+            for (const name of ['a', 'b', 'c']) {
+              const own = inside.filter((one) => one.scraper === name).length;
+              expect(own).toBeLessThanOrEqual(Math.max(1, max - 1));
+            }
+          }
+          while (inside.length > 0) {
+            inside.shift()?.leave();
+            await new Promise(setImmediate);
+          }
+          expect(limit.underWay).toBe(0);
+        },
+      ),
+    );
+  });
+
+  it.each([true, false])(
+    'knows who scrapes behind a sharing, also where users share: %j',
+    async (perUser) => {
+      const source = scriptedExposition();
+      const limit = new RenderingLimit({ max: 3 });
+      const exposition = sharedExposition(limitedExposition(source, limit), { perUser });
+      const by = (name: string, accept: string): Promise<unknown> =>
+        exposition.render({ accept, scraper: name, user: { name, groups: [] } });
+      for (const accept of ['a/a', 'b/b']) void by('a', accept);
+      await expect(by('a', 'c/c')).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SCRAPES' });
+      void by('b', 'd/d');
+      await settled();
+      expect([source.renderings.length, limit.underWay]).toEqual([3, 3]);
+    },
+  );
 
   it.each([-1, NaN, 60_001])('is not waited at for %j ms', (waitMs) => {
     expect(() => new RenderingLimit({ waitMs })).toThrow(

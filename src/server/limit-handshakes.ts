@@ -1,0 +1,198 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Server, TLSSocket } from 'node:tls';
+import { addressKey } from '../limits/address-key.js';
+import { RequestBuckets, RequestLimitError } from '../limits/request-buckets.js';
+import { endsOf } from './connections.js';
+
+export interface LimitHandshakesOptions {
+  /**
+   * How long costly TLS handshakes from one address, or /64 of IPv6, may hold the event loop in any ten seconds (ms), at
+   * most 10,000; 0: no bound. Default 500.
+   */
+  readonly maxHandshakeMsByAddress?: number;
+  /** Told of each connection that is closed since its address has spent its time. */
+  readonly onRefused?: () => void;
+  /** Told when an address has spent its time: once until it is accepted again. */
+  readonly onSpent?: (address: string) => void;
+}
+
+export const defaultHandshakeMsByAddress = 500;
+const refillSeconds = 10;
+/** No handshake with ordinary certificates takes as long, and nothing is counted of it. */
+const freeMs = 5;
+/** The same on a machine that has much else to do. */
+const ordinaryMs = 20;
+/** Less has been sent by who has not sent a chain of certificates yet. */
+const helloBytes = 2048;
+const maxCertificates = 8;
+const maxOrdinaryModulusBits = 4096;
+const maxOrdinaryExponent = 65_537n;
+/** By type or curve, what verifying a signature takes at most (ms). */
+const ordinaryKeys: ReadonlyMap<string, number> = new Map([
+  ['ed25519', 0.5],
+  ['prime256v1', 0.5],
+  ['secp384r1', 2],
+  ['secp521r1', 4],
+]);
+const maxOrdinaryChainMs = 8;
+/** What a longer chain counts for: so many times its time, and so much at least (ms). */
+const longChainFactor = 10;
+const longChainMs = 100;
+
+interface Handshake {
+  readonly socket: Socket;
+  readonly address: string;
+  freeMs: number;
+  chargedMs: number;
+  /** What it had sent when it was last charged. */
+  seenBytes: number;
+}
+
+/**
+ * Bounds what the handshakes of one address may cost. OpenSSL verifies whatever chain of certificates a client sends, on
+ * the event loop, before anyone can be asked who it is; an address whose chains have taken their time is not accepted
+ * until that has come again. Ordinary chains are not counted, however many they are: up to eight certificates with keys
+ * of RSA up to 4096 bits, P-256 or Ed25519, four of P-384, two of P-521. More than eight certificates count tenfold.
+ * Renegotiation, in which a chain would be verified again, is refused.
+ *
+ * Call it once, before the server listens. @throws RequestLimitError
+ */
+export function limitHandshakes(
+  server: Server,
+  {
+    maxHandshakeMsByAddress = defaultHandshakeMsByAddress,
+    onRefused = () => undefined,
+    onSpent = () => undefined,
+  }: LimitHandshakesOptions = {},
+): void {
+  if (maxHandshakeMsByAddress === 0) return;
+  if (!(maxHandshakeMsByAddress > 0 && maxHandshakeMsByAddress <= 1000 * refillSeconds)) {
+    throw new RequestLimitError(`maxHandshakeMsByAddress: pass a number from 0 to ${1000 * refillSeconds}`);
+  }
+  const buckets = new RequestBuckets({
+    perSecond: maxHandshakeMsByAddress / refillSeconds,
+    burst: Math.max(1, maxHandshakeMsByAddress),
+  });
+  const underWay = new Map<string, Handshake>();
+  const clock = new BusyClock();
+  let isWatching = false;
+  /** Of this turn of the event loop, what no handshake that has ended in it explains. */
+  let unexplainedMs = 0;
+
+  const charge = (handshake: Handshake, ms: number): void => {
+    const { address } = handshake;
+    const wasSpent = buckets.waitFor(address) > 0;
+    buckets.charge(address, ms);
+    handshake.chargedMs += ms;
+    if (wasSpent || buckets.waitFor(address) === 0) return;
+    for (const { socket, address: other } of underWay.values()) if (other === address) socket.destroy();
+    onSpent(address);
+  };
+  const chargeBeyondFree = (handshake: Handshake, ms: number): void => {
+    const free = Math.min(handshake.freeMs, ms);
+    handshake.freeMs -= free;
+    if (ms > free) charge(handshake, ms - free);
+  };
+
+  // OpenSSL calls nobody when it has verified a chain, unless that also ends the handshake. So what nothing else explains
+  // is charged to those who have sent a chain and are not through, and given back where that proves to be ordinary.
+  const look = (): void => {
+    const ms = unexplainedMs + clock.lap();
+    unexplainedMs = 0;
+    if (ms > freeMs) {
+      const senders = [...underWay.values()]
+        .filter(({ socket: { bytesRead }, seenBytes }) => bytesRead > Math.max(helloBytes, seenBytes))
+        .map((handshake) => ({ handshake, bytes: handshake.socket.bytesRead - handshake.seenBytes }));
+      const allBytes = senders.reduce((sum, { bytes }) => sum + bytes, 0);
+      for (const { handshake, bytes } of senders) {
+        handshake.seenBytes += bytes;
+        chargeBeyondFree(handshake, (ms * bytes) / allBytes);
+      }
+    }
+    watch();
+  };
+  /** Looks after each turn in which connections are read, and keeps nothing awake. */
+  const watch = (): void => {
+    isWatching = underWay.size > 0;
+    if (isWatching) setImmediate(look).unref();
+  };
+
+  server.on('connection', (socket: Socket) => {
+    // By another bound.
+    if (socket.destroyed) return;
+    const address = addressKey(socket.remoteAddress ?? '');
+    if (buckets.waitFor(address) > 0) {
+      onRefused();
+      socket.destroy();
+      return;
+    }
+    const ends = endsOf(socket);
+    underWay.set(ends, { socket, address, freeMs, chargedMs: 0, seenBytes: 0 });
+    socket.once('close', () => underWay.delete(ends));
+    if (isWatching) return;
+    clock.lap();
+    watch();
+  });
+
+  // Before whoever answers: what is done then is no part of the handshake.
+  server.prependListener('secureConnection', (socket: TLSSocket) => {
+    socket.disableRenegotiation();
+    const ends = endsOf(socket);
+    const handshake = underWay.get(ends);
+    if (handshake === undefined) return;
+    underWay.delete(ends);
+    const ms = clock.lap();
+    const { chargedMs } = handshake;
+    const isCheap = ms <= freeMs && chargedMs === 0;
+    if (isCheap && handshake.socket.bytesRead <= helloBytes) return;
+    const chain = chainOf(socket);
+    if (chain.length > maxCertificates) charge(handshake, Math.max(longChainMs, longChainFactor * ms));
+    else if (isCheap || isOrdinary(chain)) {
+      unexplainedMs += Math.max(0, ms - ordinaryMs);
+      if (chargedMs > 0) buckets.charge(handshake.address, -chargedMs);
+    } else chargeBeyondFree(handshake, ms);
+  });
+}
+
+/** How long the event loop has been busy, which leaves out what it waits for. */
+class BusyClock {
+  #busyMs = 0;
+
+  /** Since it was asked last (ms). */
+  lap(): number {
+    const busyMs = performance.now() - performance.nodeTiming.idleTime;
+    const lap = busyMs - this.#busyMs;
+    this.#busyMs = busyMs;
+    return lap;
+  }
+}
+
+/** As the client sent it, and no further than it has to be known. */
+function chainOf(socket: TLSSocket): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let certificate = socket.getPeerX509Certificate();
+  while (certificate !== undefined && chain.length <= maxCertificates) {
+    chain.push(certificate);
+    certificate = certificate.issuerCertificate;
+  }
+  return chain;
+}
+
+/** About what it takes to verify a signature made with its key (ms); Infinity where only measuring tells. */
+function verificationMs(certificate: X509Certificate): number {
+  try {
+    const { asymmetricKeyType: type = '', asymmetricKeyDetails: details = {} } = certificate.publicKey;
+    const { modulusLength = Infinity, publicExponent = Infinity, namedCurve = '' } = details;
+    const isCheapRsa = modulusLength <= maxOrdinaryModulusBits && publicExponent <= maxOrdinaryExponent;
+    if (type === 'rsa' || type === 'rsa-pss') return isCheapRsa ? 0.5 : Infinity;
+    return ordinaryKeys.get(type === 'ec' ? namedCurve : type) ?? Infinity;
+  } catch {
+    return Infinity;
+  }
+}
+
+/** Told by its keys, so that whatever else the event loop does meanwhile is not counted. */
+function isOrdinary(chain: readonly X509Certificate[]): boolean {
+  return chain.reduce((sum, certificate) => sum + verificationMs(certificate), 0) <= maxOrdinaryChainMs;
+}

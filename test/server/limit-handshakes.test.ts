@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
+import { connect, type ConnectionOptions, type SecureVersion } from 'node:tls';
+import { afterEach, describe, expect, it } from 'vitest';
+import { limitHandshakes, RequestLimitError, type ConnectionLimits } from '../../src/index.js';
+import { certificateChain, type CertificateChain, type ChainKey } from '../support/certificate-chain.js';
+import { startLimited } from './limited-server.js';
+
+const stops: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+const repeated = (count: number, key: ChainKey): readonly ChainKey[] =>
+  Array.from({ length: count }, () => key);
+
+const serving = certificateChain(['prime256v1']);
+/** The keys of a client's authorities cost, its own does not: such a handshake ends well. */
+const costly = certificateChain(['prime256v1', ...repeated(30, 'sect571r1')]);
+/** A client cannot sign with it in TLS 1.2 as Node lets it: its chain is verified, and the handshake breaks off. */
+const unfinished = certificateChain(repeated(30, 'sect571r1'));
+
+/** A server as an application makes it; `attempt` resolves to whether a handshake was answered to its end. */
+async function guarded(maxHandshakeMsByAddress?: number) {
+  let refused = 0;
+  const spent: string[] = [];
+  const server = createServer(
+    { ...serving, requestCert: true, rejectUnauthorized: false },
+    (_request, response) => {
+      response.end();
+    },
+  );
+  limitHandshakes(server, {
+    ...(maxHandshakeMsByAddress === undefined ? {} : { maxHandshakeMsByAddress }),
+    onRefused: () => (refused += 1),
+    onSpent: (address) => spent.push(address),
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stops.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    refused: () => refused,
+    spent,
+    port,
+    attempt: (from: string, chain?: CertificateChain, version?: SecureVersion) =>
+      attempt(port, from, chain, version),
+  };
+}
+
+async function attempt(
+  port: number,
+  from: string,
+  chain: Partial<CertificateChain> = {},
+  maxVersion: SecureVersion = 'TLSv1.3',
+): Promise<boolean> {
+  const options: ConnectionOptions & { readonly localAddress: string } = {
+    ...chain,
+    port,
+    host: '127.0.0.1',
+    localAddress: from,
+    rejectUnauthorized: false,
+    maxVersion,
+  };
+  const socket = connect(options).on('error', () => undefined);
+  let answer = '';
+  socket.on('data', (data: Buffer) => (answer += data.toString()));
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  await new Promise((resolve) => socket.once('close', resolve));
+  return answer.startsWith('HTTP/1.1 200');
+}
+
+const closed = (socket: Socket): Promise<unknown> =>
+  socket.resume().destroyed ? Promise.resolve() : once(socket, 'close');
+
+describe('handshakes with costly chains', () => {
+  it.each<readonly [string, CertificateChain, SecureVersion]>([
+    ['that end well', costly, 'TLSv1.3'],
+    ['that end well in TLS 1.2', costly, 'TLSv1.2'],
+    ['that break off once the chain is verified', unfinished, 'TLSv1.2'],
+  ])('%s are not accepted any more from their address, and others are', async (_what, chain, version) => {
+    const server = await guarded(50);
+    const waiting = connectTcp({ port: server.port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+    waiting.on('error', () => undefined);
+    await once(waiting, 'connect');
+    while (server.refused() === 0) await server.attempt('127.0.0.2', chain, version);
+    expect(server.spent).toEqual(['127.0.0.2']);
+    await closed(waiting);
+    expect(await server.attempt('127.0.0.2')).toBe(false);
+    expect(await server.attempt('127.0.0.3', costly)).toBe(true);
+    expect(await server.attempt('127.0.0.1')).toBe(true);
+  });
+
+  it('of more than eight certificates count whatever they cost, and are accepted again after a while', async () => {
+    const server = await guarded(200);
+    const nine = certificateChain(repeated(9, 'prime256v1'));
+    while (server.refused() === 0) await server.attempt('127.0.0.2', nine);
+    await expect.poll(() => server.attempt('127.0.0.2')).toBe(true);
+  });
+
+  it('are bounded by the ready server unless told otherwise, counted and logged once', async () => {
+    for (const [connectionLimits, refused] of [
+      [{}, true],
+      [{ maxHandshakeMsByAddress: 0 }, false],
+    ] satisfies readonly (readonly [ConnectionLimits, boolean])[]) {
+      const warnings: Readonly<Record<string, unknown>>[] = [];
+      const silent = (): void => undefined;
+      const warn = (fields: Readonly<Record<string, unknown>>): void => void warnings.push(fields);
+      const server = await startLimited({
+        connectionLimits,
+        logger: { debug: silent, info: silent, warn, error: silent },
+      });
+      stops.push(() => server.stop());
+      for (let count = 0; count < 12; count += 1) await attempt(server.server.port, '127.0.0.2', costly);
+      const counted = await server.metric('kcp_metrics_filter_refused_connections_total');
+      expect([counted > 0, warnings]).toEqual([refused, refused ? [{ address: '127.0.0.2' }] : []]);
+      expect((await server.scrape('scraper-token')).status).toBe(200);
+    }
+  });
+});
+
+describe('handshakes with ordinary chains', () => {
+  it.each<readonly [string, CertificateChain | undefined]>([
+    ['no certificate', undefined],
+    ['P-256', certificateChain(repeated(3, 'prime256v1'))],
+    ['P-384', certificateChain(repeated(3, 'secp384r1'))],
+    ['RSA, of eight certificates', certificateChain(repeated(8, 2048))],
+  ])('(%s) are accepted, however many come from one address', async (_what, chain) => {
+    const server = await guarded();
+    for (let wave = 0; wave < 4; wave += 1) {
+      const fleet = Array.from({ length: 50 }, () => server.attempt('127.0.0.2', chain));
+      expect(await Promise.all(fleet)).not.toContain(false);
+    }
+    expect([server.refused(), server.spent]).toEqual([0, []]);
+  });
+});
+
+describe('limitHandshakes', () => {
+  it('refuses to renegotiate', async () => {
+    const server = await guarded();
+    const socket = connect({
+      port: server.port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      maxVersion: 'TLSv1.2',
+    });
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    const renegotiated = await new Promise((resolve) => {
+      socket.renegotiate({}, resolve);
+      socket.once('close', () => {
+        resolve('closed');
+      });
+    });
+    expect(renegotiated).not.toBeNull();
+  });
+
+  it.each([-1, NaN, Infinity, 10_001])('of %j ms cannot be', (maxHandshakeMsByAddress) => {
+    expect(() => {
+      limitHandshakes(createServer(), { maxHandshakeMsByAddress });
+    }).toThrow(RequestLimitError);
+  });
+});
