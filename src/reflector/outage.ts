@@ -103,11 +103,11 @@ export class Outage {
 
   /** What was asked while the server was away may wait for an answer that never comes. */
   async #hangUp(): Promise<void> {
-    const { clock, spreadMs, unanswered, signal } = this.#options;
+    const { clock, random, spreadMs, unanswered, signal } = this.#options;
     if (this.#hasHungUp) return;
     this.#hasHungUp = true;
     const hanging = unanswered();
-    await clock.sleep(spreadMs, signal).catch(() => undefined);
+    await clock.sleep(random() * spreadMs, signal).catch(() => undefined);
     for (const request of hanging) request.hangUp();
   }
 }

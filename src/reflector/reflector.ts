@@ -89,14 +89,16 @@ export class Reflector<Item extends { readonly name: string }> {
     this.#recovery = new Recovery({ baseMs, capMs, random });
     const unanswered = () => this.#requests.unanswered;
     this.#outage = new Outage({ probe, spreadMs, unanswered, random, clock, signal });
-    const live = (): void => {
-      this.#outage.end();
-      sink.live();
+    const told: Pick<ReflectorSink<Item>, 'live' | 'lost'> = {
+      live: () => {
+        this.#outage.end();
+        sink.live();
+      },
+      lost: (reason, since) => {
+        sink.lost(reason, since);
+      },
     };
-    this.#liveness = new Liveness(
-      { live, lost: (reason, since) => sink.lost(reason, since) },
-      this.#callbacks,
-    );
+    this.#liveness = new Liveness(told, this.#callbacks);
   }
 
   /** Begins, and goes on until `close`. */

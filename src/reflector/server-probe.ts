@@ -65,15 +65,22 @@ export class ServerProbe {
   async #run(signal: AbortSignal): Promise<void> {
     await this.#pause(signal);
     for (;;) {
+      await this.#leaveAlone(signal);
       await Promise.all([this.#ask(signal), this.#pause(signal)]);
-      let restMs = this.#notBefore - this.#clock.now();
-      for (; restMs > 0; restMs = this.#notBefore - this.#clock.now())
-        await this.#clock.sleep(restMs, signal);
     }
   }
 
   #pause(signal: AbortSignal): Promise<void> {
     return this.#clock.sleep(minIntervalMs + this.#random() * (maxIntervalMs - minIntervalMs), signal);
+  }
+
+  async #leaveAlone(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      // It may ask for more meanwhile.
+      const restMs = this.#notBefore - this.#clock.now();
+      if (restMs <= 0) return;
+      await this.#clock.sleep(restMs, signal);
+    }
   }
 
   async #ask(signal: AbortSignal): Promise<void> {

@@ -108,7 +108,7 @@ class KubeconfigClient implements ApiClient {
         signal: end.signal,
       });
       end.headersCame();
-      if (answer.statusCode === 401 && execCredential !== undefined) {
+      if (answer.statusCode === 401 && execCredential !== undefined && request.isProbe !== true) {
         this.#execCredentials.drop(execCredential);
       }
       return responseOf(answer, { server: asked, revision }, end);
