@@ -6,6 +6,8 @@ export interface OutageOptions {
   readonly probe: ServerProbe;
   /** The most that an attempt waits after the server was found back (ms): many may have found it at once. */
   readonly spreadMs: number;
+  /** Told when the server is found back that was away. */
+  readonly onReturn: () => void;
   /** Requests that have no answer yet. */
   readonly unanswered: () => readonly { hangUp(): void }[];
   readonly random: () => number;
@@ -97,6 +99,7 @@ export class Outage {
     if (this.#tried.has(answer)) return;
     this.#tried.add(answer);
     this.#isBack = true;
+    if (wasAway) this.#options.onReturn();
     if (this.#pause !== undefined) this.#pause.abort();
     else if (wasAway) void this.#hangUp();
   };

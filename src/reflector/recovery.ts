@@ -14,7 +14,7 @@ export interface Course {
 
 /** Decides how to go on after a failure, which depends on those before it. */
 export class Recovery {
-  /** Lists cost more than watches, and how often watches have failed says nothing of them. */
+  /** Lists cost far more than watches: only lists that fail hold up lists. */
   readonly #backoffs: { readonly list: Backoff; readonly watch: Backoff };
   /** The latest failure was that of a watch that had expired. */
   #hasExpired = false;
@@ -30,6 +30,11 @@ export class Recovery {
     this.#backoffs.list.reset();
     this.#backoffs.watch.reset();
     this.#hasExpired = false;
+  }
+
+  /** That watches failed while the server was away says nothing of it now; that lists failed may. */
+  serverReturned(): void {
+    this.#backoffs.watch.reset();
   }
 
   /** @param resourceVersion up to which everything is known, where it is. */

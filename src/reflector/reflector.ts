@@ -87,8 +87,17 @@ export class Reflector<Item extends { readonly name: string }> {
     this.#callbacks = new Callbacks(`reflector of ${path}`);
     this.#requests = new Requests({ client, path, timing, signal });
     this.#recovery = new Recovery({ baseMs, capMs, random });
-    const unanswered = () => this.#requests.unanswered;
-    this.#outage = new Outage({ probe, spreadMs, unanswered, random, clock, signal });
+    this.#outage = new Outage({
+      probe,
+      spreadMs,
+      onReturn: () => {
+        this.#recovery.serverReturned();
+      },
+      unanswered: () => this.#requests.unanswered,
+      random,
+      clock,
+      signal,
+    });
     const told: Pick<ReflectorSink<Item>, 'live' | 'lost'> = {
       live: () => {
         this.#outage.end();
