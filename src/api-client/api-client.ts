@@ -9,6 +9,8 @@ export interface ApiRequest {
   readonly timeoutMs?: number;
   /** Ends the request, and the answer's body where it is still being read. */
   readonly signal?: AbortSignal;
+  /** Runs no exec plugin: goes with what that gave before, or without. Default false. */
+  readonly isProbe?: boolean;
 }
 
 /** An answer whose headers have come. Its body has to be read, or the request's signal aborted. */
@@ -16,6 +18,8 @@ export interface ApiResponse {
   /** Who answered, as in ApiClient: a kubeconfig may come to name another server between two requests. */
   readonly server: string;
   readonly status: number;
+  /** How many times the kubeconfig had changed, with the files that it names, when it was asked. */
+  readonly revision?: number;
   /** What `Retry-After` asks for (ms). */
   readonly retryAfterMs?: number;
   /** Rejects with ApiConnectionError where the connection breaks in the middle. */

@@ -40,6 +40,11 @@ export class Backoff {
     return Math.max(delay, Math.min(retryAfterMs, maxRetryAfterMs) + this.#upTo(this.#baseMs));
   }
 
+  /** What the first failure would wait; this one does not count. */
+  first(): number {
+    return Math.max(minDelayMs, this.#upTo(Math.min(this.#capMs, this.#baseMs)));
+  }
+
   /** After a success: the next failure is the first again. */
   reset(): void {
     this.#failures = 0;

@@ -31,6 +31,7 @@ const descriptions: readonly (readonly [pattern: RegExp, description: string])[]
   ],
   [/^(?:EPROTO|ERR_SSL_\w+|ERR_TLS_\w+|ERR_OSSL_\w+)$/, 'TLS failed'],
   [/^HPE_\w+$/, 'the answer is no HTTP'],
+  [/^Z_\w+$/, 'the answer is no gzip, or breaks off'],
 ];
 
 function descriptionOf(error: unknown, code: string | undefined): string {

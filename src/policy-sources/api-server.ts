@@ -4,6 +4,7 @@ import type { ClusterRole, ClusterRoleBinding, PolicyObject } from '../rbac/obje
 import type { PolicySink } from '../rbac/policy.js';
 import { Reflector } from '../reflector/reflector.js';
 import type { ReflectorFault, ReflectorObserver, ReflectorSink } from '../reflector/reflector-sink.js';
+import { ServerProbe } from '../reflector/server-probe.js';
 import { BothLists } from './both-lists.js';
 import { runInSlices } from './in-slices.js';
 import { clusterRoleBindingOf, clusterRoleOf } from './kubernetes-object.js';
@@ -117,6 +118,7 @@ class ApiServerPolicySource implements PolicySource {
     const client = this.#client;
     // Closed while the kubeconfig was read.
     if (client === undefined || this.#hasClosed()) return;
+    const probe = new ServerProbe({ client });
     const reflect = <Item extends ClusterRole | ClusterRoleBinding>(
       kind: Kind,
       resource: string,
@@ -128,6 +130,7 @@ class ApiServerPolicySource implements PolicySource {
         decode,
         sink: this.#reflectorSink(kind, sink),
         observer: this.#reflectorObserver(kind),
+        probe,
       });
     const reflectors = [
       reflect('ClusterRole', 'clusterroles', clusterRoleOf),

@@ -8,6 +8,10 @@ export class KnownObjects {
   /** By name; as numbers, since there may be many. */
   readonly #uids = new Map<string, number>();
 
+  get size(): number {
+    return this.#uids.size;
+  }
+
   clear(): void {
     this.#uids.clear();
   }

@@ -7,7 +7,8 @@ import { ReflectorFailure } from './reflector-failure.js';
 import type { ReflectorTiming } from './reflector-timing.js';
 import { StreamedAnswer } from './streamed-answer.js';
 
-const pageSize = 500;
+/** Objects. */
+export const pageSize = 500;
 /** More than any server has: one that goes on for ever must end somewhere. */
 const maxObjects = 1_000_000;
 const maxPages = 10_000;
@@ -26,6 +27,7 @@ export interface ListOptions {
   readonly timing: ReflectorTiming;
   readonly slice: TimeSlice;
   readonly signal: AbortSignal;
+  readonly unanswered: Set<StreamedAnswer>;
 }
 
 /**
@@ -86,14 +88,15 @@ interface Page {
 }
 
 async function readPage(
-  { client, path, timing, slice, signal }: ListOptions,
+  { client, path, timing, slice, signal, unanswered }: ListOptions,
   limit: number,
   token: string | undefined,
   take: (object: unknown) => void,
 ): Promise<Page> {
   const { headersMs, listSilenceMs: silenceMs, pageMs: totalMs } = timing;
   const query = { limit: String(limit), ...(token === undefined ? {} : { continue: token }) };
-  const answer = new StreamedAnswer({ client, path, query, signal, headersMs, silenceMs, totalMs });
+  const limits = { headersMs, silenceMs, totalMs };
+  const answer = new StreamedAnswer({ client, path, query, signal, unanswered, ...limits });
   try {
     await answer.open();
     const page = new JsonItems();

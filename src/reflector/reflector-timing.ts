@@ -18,7 +18,10 @@ export interface ReflectorTiming {
   readonly replaceMs: number;
   /** How often everything is listed anew although nothing failed (ms). */
   readonly relistMs: number;
-  /** How long the first watch after a loss is asked to last (s): at its end it has certainly caught up. */
+  /**
+   * How long the first watch after a loss is asked to last (s): at its end it has certainly caught up. Two seconds
+   * before, kube-apiserver says how far it is.
+   */
   readonly catchUpSeconds: number;
   /** How long a resumed watch has to be quiet to count as caught up where nothing is known to be missing (ms). */
   readonly catchUpMs: number;
@@ -30,6 +33,8 @@ export interface ReflectorTiming {
   readonly backoffBaseMs: number;
   /** The most that any retry waits (ms), unless the server asks for more. */
   readonly backoffCapMs: number;
+  /** The most that an attempt waits when the server was found back (ms): many may have found it at once. */
+  readonly spreadMs: number;
   /** How long to work before others have the event loop (ms). */
   readonly sliceMs: number;
 }
@@ -44,11 +49,12 @@ export const defaultTiming: ReflectorTiming = {
   questionMs: 10_000,
   replaceMs: 30_000,
   relistMs: 3_600_000,
-  catchUpSeconds: 5,
+  catchUpSeconds: 3,
   catchUpMs: 100,
   shortWatchMs: 1_000,
   steadyWatchMs: 5_000,
   backoffBaseMs: 250,
   backoffCapMs: 15_000,
+  spreadMs: 250,
   sliceMs: 4,
 };

@@ -1,18 +1,20 @@
 import { setTimeout } from 'node:timers/promises';
 import type { ApiClient } from '../api-client/api-client.js';
-import { Backoff } from '../api-client/backoff.js';
 import { Callbacks } from './callbacks.js';
+import { realClock, type Clock } from './clock.js';
 import { KnownObjects } from './known-objects.js';
 import { requireSameHistory } from './same-history.js';
-import type { List } from './list-pages.js';
+import { pageSize, type List } from './list-pages.js';
 import { Liveness } from './liveness.js';
 import { readOrRefuse, refusal } from './malformed-error.js';
+import { Outage } from './outage.js';
 import { Recovery, type Activity } from './recovery.js';
 import { failureOf, ReflectorFailure } from './reflector-failure.js';
 import type { ReflectorObserver, ReflectorSink } from './reflector-sink.js';
 import { Requests } from './requests.js';
 import { defaultTiming, type ReflectorTiming } from './reflector-timing.js';
 import { isOlder } from './resource-version.js';
+import { ServerProbe } from './server-probe.js';
 import { errorEventFailure } from './status-failure.js';
 import type { WatchEvent } from './watch-event.js';
 import { isWatchListRefusal, readInitialEvents, watchListQuery } from './watch-list.js';
@@ -27,6 +29,10 @@ export interface ReflectorOptions<Item> {
   readonly sink: ReflectorSink<Item>;
   readonly observer?: ReflectorObserver;
   readonly timing?: Partial<ReflectorTiming>;
+  /** Of the client's server, shared with others that follow the same. Default: one of its own. */
+  readonly probe?: ServerProbe;
+  /** Of the pauses between attempts. Default: the real one. */
+  readonly clock?: Clock;
   /** Default `Math.random`. */
   readonly random?: () => number;
 }
@@ -53,6 +59,7 @@ export class Reflector<Item extends { readonly name: string }> {
   readonly #random: () => number;
   readonly #requests: Requests;
   readonly #recovery: Recovery;
+  readonly #outage: Outage;
   readonly #liveness: Liveness;
   readonly #known = new KnownObjects();
   readonly #closing = new AbortController();
@@ -69,16 +76,38 @@ export class Reflector<Item extends { readonly name: string }> {
   #isWatchListUnfinished = false;
 
   constructor(options: ReflectorOptions<Item>) {
-    const { client, path, sink, random = Math.random } = options;
+    const { client, path, sink, random = Math.random, clock = realClock } = options;
+    const { probe = new ServerProbe({ client, random, clock }) } = options;
+    const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };
-    const { backoffBaseMs: baseMs, backoffCapMs: capMs } = timing;
+    const { backoffBaseMs: baseMs, backoffCapMs: capMs, spreadMs } = timing;
     this.#options = options;
     this.#random = random;
     this.#timing = timing;
     this.#callbacks = new Callbacks(`reflector of ${path}`);
-    this.#requests = new Requests({ client, path, timing, signal: this.#closing.signal });
-    this.#recovery = new Recovery(new Backoff({ baseMs, capMs, random }));
-    this.#liveness = new Liveness(sink, this.#callbacks);
+    this.#requests = new Requests({ client, path, timing, signal });
+    this.#recovery = new Recovery({ baseMs, capMs, random });
+    this.#outage = new Outage({
+      probe,
+      spreadMs,
+      onReturn: () => {
+        this.#recovery.serverReturned();
+      },
+      unanswered: () => this.#requests.unanswered,
+      random,
+      clock,
+      signal,
+    });
+    const told: Pick<ReflectorSink<Item>, 'live' | 'lost'> = {
+      live: () => {
+        this.#outage.end();
+        sink.live();
+      },
+      lost: (reason, since) => {
+        sink.lost(reason, since);
+      },
+    };
+    this.#liveness = new Liveness(told, this.#callbacks);
   }
 
   /** Begins, and goes on until `close`. */
@@ -99,6 +128,7 @@ export class Reflector<Item extends { readonly name: string }> {
 
   async #run(): Promise<void> {
     while (!this.#isClosed) {
+      this.#outage.begin();
       try {
         if (this.#position !== undefined) await this.#watch(this.#position);
         else if (this.#isWatchListRefused || this.#isWatchListUnfinished) await this.#list();
@@ -136,9 +166,17 @@ export class Reflector<Item extends { readonly name: string }> {
     const askedAt = performance.now();
     await this.#requests.watch({ resourceVersion }, seconds, this.#listeners, async (stream) => {
       if (stream.server !== server) throw new ReflectorFailure('expired', 'another server answers');
-      this.#target = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
+      const now = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
+      // That there is no news of this kind is told only after seconds; one page is read sooner.
+      const isListedSooner = this.#known.size <= pageSize && isOlder(resourceVersion, now);
+      if (isListedSooner && !this.#liveness.isLive) {
+        this.#position = undefined;
+        return;
+      }
+      this.#target = now;
       await this.#follow(stream);
     });
+    if (this.#position === undefined) return;
     // Until its promised end, a server has told all that it had at the beginning; one that ends earlier may not.
     if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#liveness.caughtUp();
     // A server's history may have changed in a way that nothing told of; no error lasts longer than this.
@@ -168,6 +206,7 @@ export class Reflector<Item extends { readonly name: string }> {
   /** Applies changes until the server ends the watch, as it does every minute. */
   async #follow(stream: WatchStream): Promise<void> {
     this.#activity = 'watch';
+    if (this.#liveness.isLive) this.#outage.end();
     const { shortWatchMs, steadyWatchMs } = this.#timing;
     const began = performance.now();
     const beganAt = this.#position?.resourceVersion;
@@ -177,7 +216,9 @@ export class Reflector<Item extends { readonly name: string }> {
         return 'go on';
       });
     } finally {
-      if (performance.now() - began > steadyWatchMs) this.#recovery.wentWell();
+      const lastedMs = performance.now() - began;
+      if (lastedMs > steadyWatchMs) this.#recovery.wentWell();
+      if (lastedMs > shortWatchMs) this.#outage.wentWell();
     }
     const restMs = shortWatchMs - (performance.now() - began);
     if (restMs > 0) {
@@ -228,8 +269,7 @@ export class Reflector<Item extends { readonly name: string }> {
   }
 
   async #recover(failure: ReflectorFailure): Promise<void> {
-    const { signal } = this.#closing;
-    if (signal.aborted) return;
+    if (this.#isClosed) return;
     const activity = this.#activity;
     this.#tell((observer) => {
       if (activity === 'watch') observer.watched?.(failure.fault);
@@ -246,7 +286,7 @@ export class Reflector<Item extends { readonly name: string }> {
     const reason = `${activity} of ${this.#options.path}: ${failure.message}`;
     this.#liveness.lost(reason);
     this.#tell((observer) => observer.retrying?.(reason, delayMs));
-    await setTimeout(delayMs, undefined, { signal }).catch(() => undefined);
+    await this.#outage.pause(delayMs, failure);
   }
 
   readonly #decode = (object: unknown): Item => {

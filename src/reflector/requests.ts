@@ -2,6 +2,7 @@ import type { ApiClient } from '../api-client/api-client.js';
 import { TimeSlice } from '../time-slice.js';
 import { listFirst, listPages, type First, type List, type ListOptions } from './list-pages.js';
 import type { ReflectorTiming } from './reflector-timing.js';
+import type { StreamedAnswer } from './streamed-answer.js';
 import { WatchStream, type WatchListeners } from './watch-stream.js';
 
 export interface RequestsOptions {
@@ -15,9 +16,16 @@ export interface RequestsOptions {
 /** What a reflector asks its server for. */
 export class Requests {
   readonly #listOptions: ListOptions;
+  readonly #unanswered = new Set<StreamedAnswer>();
 
   constructor(options: RequestsOptions) {
-    this.#listOptions = { ...options, slice: new TimeSlice(options.timing.sliceMs) };
+    const unanswered = this.#unanswered;
+    this.#listOptions = { ...options, unanswered, slice: new TimeSlice(options.timing.sliceMs) };
+  }
+
+  /** Those that have no answer yet. */
+  get unanswered(): readonly StreamedAnswer[] {
+    return [...this.#unanswered];
   }
 
   /** See listPages. */

@@ -9,9 +9,13 @@ const maxStatusBytes = 64 * 1024;
 export interface StreamedRequest {
   readonly client: ApiClient;
   readonly path: string;
-  readonly query: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  /** See ApiRequest. */
+  readonly isProbe?: boolean;
   /** Ends it, wherever it is. */
   readonly signal: AbortSignal;
+  /** Holds it for as long as it has no answer. */
+  readonly unanswered?: Set<StreamedAnswer>;
   /** How long the answer's headers may take (ms). */
   readonly headersMs: number;
   /** How long the answer may pause (ms). */
@@ -38,7 +42,7 @@ export class StreamedAnswer {
   readonly #deadline = new Silence();
   #last: NodeJS.Timeout | undefined;
   readonly #quiet = new Silence();
-  #stalled: ReflectorFailure | undefined;
+  #failure: ReflectorFailure | undefined;
   #isComplete = false;
 
   constructor(request: StreamedRequest) {
@@ -51,27 +55,40 @@ export class StreamedAnswer {
     return this.#response?.server ?? '';
   }
 
+  /** What the answer's headers said; undefined where none have come. */
+  get status(): number | undefined {
+    return this.#response?.status;
+  }
+
+  /** See ApiResponse. */
+  get revision(): number {
+    return this.#response?.revision ?? 0;
+  }
+
   /** Resolves when a success' headers have come. @throws ReflectorFailure for anything else. */
   async open(): Promise<void> {
-    const { client, path, query, signal, headersMs, totalMs } = this.#request;
+    const { client, path, query, isProbe, signal, headersMs, totalMs, unanswered } = this.#request;
     signal.addEventListener('abort', this.#end, { once: true });
     if (signal.aborted) this.#end();
     this.#last = setTimeout(() => {
       this.#stall(`was not at its end after ${totalMs / 1000} s`);
     }, totalMs);
     this.#expectWithin(headersMs);
+    unanswered?.add(this);
     try {
       this.#response = await client.send({
         method: 'GET',
         path,
-        query,
+        ...(query === undefined ? {} : { query }),
+        ...(isProbe === undefined ? {} : { isProbe }),
         // The deadline here comes first, so that it is the one that is told of.
         timeoutMs: headersMs * 2,
         signal: this.#ending.signal,
       });
     } catch (error) {
-      throw this.#stalled ?? failureOf(error);
+      throw this.#failure ?? failureOf(error);
     } finally {
+      unanswered?.delete(this);
       this.#expectNothing();
     }
     const { status } = this.#response;
@@ -90,10 +107,21 @@ export class StreamedAnswer {
       }
       this.#isComplete = true;
     } catch (error) {
-      throw this.#stalled ?? failureOf(error);
+      throw this.#failure ?? failureOf(error);
     } finally {
       this.#expectNothing();
     }
+  }
+
+  /** Reads a small answer to its end, so that its connection serves the next. @throws ReflectorFailure */
+  async drain(): Promise<void> {
+    if (this.#response !== undefined) await this.#readText(this.#response);
+  }
+
+  /** Ends it where no answer has come. */
+  hangUp(): void {
+    if (this.#response !== undefined) return;
+    this.#fail(new ReflectorFailure('connection', 'no answer had come when the server was found back'));
   }
 
   /** Ends what is left of it. */
@@ -145,7 +173,11 @@ export class StreamedAnswer {
   }
 
   #stall(message: string): void {
-    this.#stalled = new ReflectorFailure('stalled', message);
+    this.#fail(new ReflectorFailure('stalled', message));
+  }
+
+  #fail(failure: ReflectorFailure): void {
+    this.#failure = failure;
     this.#end();
   }
 

@@ -22,6 +22,7 @@ export interface WatchStreamOptions extends WatchListeners {
   readonly timing: ReflectorTiming;
   readonly slice: TimeSlice;
   readonly signal: AbortSignal;
+  readonly unanswered: Set<StreamedAnswer>;
 }
 
 /** What to do after an event: take the next, or leave it where it is. */
@@ -37,13 +38,14 @@ export class WatchStream {
   #arrivedAt = 0;
 
   constructor(options: WatchStreamOptions) {
-    const { client, path, query, seconds, timing, signal, onQuiet } = options;
+    const { client, path, query, seconds, timing, signal, unanswered, onQuiet } = options;
     this.#options = options;
     this.#answer = new StreamedAnswer({
       client,
       path,
       query: { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...query },
       signal,
+      unanswered,
       headersMs: timing.headersMs,
       silenceMs: seconds * 1000 + timing.watchGraceMs,
       // Only a server that goes on without end gets that far.

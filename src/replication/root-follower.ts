@@ -2,6 +2,7 @@ import type { ApiClient } from '../api-client/api-client.js';
 import { Reflector } from '../reflector/reflector.js';
 import type { ReflectorObserver } from '../reflector/reflector-sink.js';
 import type { ReflectorTiming } from '../reflector/reflector-timing.js';
+import { ServerProbe } from '../reflector/server-probe.js';
 import { pathOf } from './annotation-patch.js';
 import { decodeBinding, decodeRole } from './decode.js';
 import { ObjectTable, type ObjectTableEvents } from './object-table.js';
@@ -22,15 +23,16 @@ export class RootFollower implements RootPolicy {
   constructor({ onChange, onLost, ...reflection }: RootFollowerOptions) {
     this.#roles = new ObjectTable({ onChange, onLost });
     this.#bindings = new ObjectTable({ onChange, onLost });
+    const shared = { ...reflection, probe: new ServerProbe({ client: reflection.client }) };
     this.#reflectors = [
       new Reflector({
-        ...reflection,
+        ...shared,
         path: pathOf.ClusterRole,
         decode: decodeRole,
         sink: this.#roles,
       }),
       new Reflector({
-        ...reflection,
+        ...shared,
         path: pathOf.ClusterRoleBinding,
         decode: decodeBinding,
         sink: this.#bindings,

@@ -120,6 +120,18 @@ describe('an exec plugin', () => {
     expect(tokensSeen()).toEqual(['Bearer token-1', 'Bearer token-1', 'Bearer token-2']);
   });
 
+  it('is not run by a probe, which goes with what it gave before, or without', async () => {
+    const client = await openWith(counting());
+    const probe = async (): Promise<number> =>
+      (await client.send({ method: 'GET', path: '/readyz', isProbe: true })).status;
+    expect([await probe(), existsSync(path('runs'))]).toEqual([200, false]);
+    await ask(client);
+    revoked.add('Bearer token-1');
+    // Its refusal says nothing: it may have expired long ago.
+    expect([await probe(), await probe(), runs()]).toEqual([401, 401, 1]);
+    expect(tokensSeen()).toEqual([undefined, 'Bearer token-1', 'Bearer token-1', 'Bearer token-1']);
+  });
+
   it('is told what it was written for, and has the environment of this process and its own', async () => {
     vi.stubEnv('API_CLIENT_OUTER', 'outer');
     const client = await openWith(

@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { constants, createGzip, gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiClient, ApiRequest, RequestObservation } from '../../src/api-client/api-client.js';
 import {
   openApiClient,
   type OpenApiClientOptions,
 } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
+import { requestJson } from '../../src/api-client/request-json.js';
 import { packageVersion } from '../../src/package-version.js';
 import {
   ask,
@@ -232,6 +235,118 @@ describe('a body', () => {
       expect(chunk.toString()).toBe('begun');
       break;
     }
+    await expectOpenConnections(server, 0);
+  });
+});
+
+describe('a body that is compressed, although nobody asked for it', () => {
+  const events = ['{"type":"ADDED"}\n', '{"type":"MODIFIED"}\n', '{"type":"BOOKMARK"}\n'];
+  const encoded =
+    (coding: string, ...pieces: readonly (Buffer | string)[]): Answer =>
+    (_, response) => {
+      response.writeHead(200, { 'Content-Encoding': coding });
+      for (const piece of pieces) response.write(piece);
+      response.end();
+    };
+
+  /** A gzip member for each event, as kube-apiserver 1.37 writes watch-lists. */
+  const members = (response: ServerResponse) => (event: string) => response.write(gzipSync(event));
+  /** One member that is flushed after each event, as proxies write them. */
+  const flushes = (response: ServerResponse) => {
+    const gzip = createGzip();
+    gzip.pipe(response);
+    return (event: string) => {
+      gzip.write(event);
+      gzip.flush(constants.Z_SYNC_FLUSH);
+    };
+  };
+
+  it.each([
+    ['in members of their own', 'gzip', members],
+    ['in members of their own', 'X-GZIP', members],
+    ['in one member', 'gzip', flushes],
+  ])('gives events as they are flushed: %s (%s)', async (_, coding, compress) => {
+    let send: (event: string) => void = () => undefined;
+    answer = (_request, response) => {
+      response.writeHead(200, { 'Content-Encoding': coding });
+      response.flushHeaders();
+      send = compress(response);
+    };
+    const { body } = await client.send(get);
+    const chunks = body[Symbol.asyncIterator]();
+    for (const event of events) {
+      send(event);
+      expect(String((await chunks.next()).value)).toBe(event);
+    }
+    await chunks.return?.();
+    await expectOpenConnections(server, 0);
+  });
+
+  it('is the same text, wherever its members begin and its bytes are cut', async () => {
+    const texts = fc.array(fc.string({ unit: 'grapheme', maxLength: 50 }), { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(texts, fc.integer({ min: 1, max: 40 }), async (parts, length) => {
+        const bytes = Buffer.concat(parts.map((part) => gzipSync(part)));
+        const count = Math.ceil(bytes.length / length);
+        const cut = Array.from({ length: count }, (_, at) => bytes.subarray(at * length, (at + 1) * length));
+        answer = encoded('gzip', ...cut);
+        expect(await readText(await client.send(get))).toBe(parts.join(''));
+      }),
+      { numRuns: 50 },
+    );
+    // Read to its end each time, so that one connection serves all.
+    expect(server.requests.at(-1)?.connection).toBe(1);
+  });
+
+  it.each([
+    ['not compressed, and say so', 'identity', ['text']],
+    ['followed by zeros', 'gzip', [gzipSync('text'), Buffer.alloc(600)]],
+  ])('may be %s', async (_, coding, pieces) => {
+    answer = encoded(coding, ...pieces);
+    expect(await readText(await client.send(get))).toBe('text');
+  });
+
+  it.each([
+    ['no gzip', Buffer.from('{"kind":"Ok"}')],
+    ['a member that breaks off', gzipSync('{"kind":"Ok"}').subarray(0, -9)],
+    ['something behind the last member', Buffer.concat([gzipSync('{}'), Buffer.from('{"kind":"Ok"}')])],
+  ])('is an error where it is %s', async (_, bytes) => {
+    answer = encoded('gzip', bytes);
+    const error = await rejection(client.send(get).then(readText));
+    expect(error.message).toMatch(/: the answer is no gzip, or breaks off \(Z_\w+\)$/);
+    expect(error.message).not.toContain('Ok');
+  });
+
+  it.each(['br', 'deflate', 'zstd', 'gzip, gzip', 'x'.repeat(5_000)])(
+    'is refused where it is %j, and the connection closed',
+    async (coding) => {
+      answer = encoded(coding, 'secret');
+      const error = await rejection(client.send(get).then(readText));
+      expect(error.message).toContain(`the answer is compressed as "${coding.slice(0, 20)}`);
+      expect(error.message).toMatch(/which was not asked for$/);
+      expect(error.message.length).toBeLessThan(200);
+      await expectOpenConnections(server, 0);
+    },
+  );
+
+  it('is held to the bound of what it becomes, and not of what it was', async () => {
+    answer = encoded('gzip', gzipSync(Buffer.alloc(32 * 1024 * 1024)));
+    const bounded = requestJson(client, get, { maxBytes: 1024 });
+    await expect(bounded).rejects.toThrow('is larger than 1024 bytes');
+    await expectOpenConnections(server, 0);
+  });
+
+  it('ends when its request is aborted, and so does the connection', async () => {
+    const abort = new AbortController();
+    answer = (_, response) => {
+      response.writeHead(200, { 'Content-Encoding': 'gzip' }).write(gzipSync('begun'));
+    };
+    const { body } = await client.send({ ...get, signal: abort.signal });
+    const chunks = body[Symbol.asyncIterator]();
+    await chunks.next();
+    const next = rejection(chunks.next());
+    abort.abort();
+    expect((await next).causeCode).toBe('ABORT_ERR');
     await expectOpenConnections(server, 0);
   });
 });

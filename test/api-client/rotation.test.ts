@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient } from '../../src/api-client/api-client.js';
 import { openApiClient } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { ask, createApiSetting, failure, type ApiSetting } from './api-setting.js';
+import { ask, createApiSetting, failure, readText, type ApiSetting } from './api-setting.js';
 import type { ApiServer } from './api-server.js';
 import { base64, kubeconfigText } from './kubeconfig-text.js';
 
@@ -48,6 +48,19 @@ describe('a kubeconfig that is replaced', () => {
     expect(tokensSeen()).toEqual(['Bearer one', 'Bearer two', 'Bearer three']);
     expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1, 1]);
     expect(warnings).toEqual([]);
+  });
+
+  it('is told of by answers: how many times it has changed', async () => {
+    setting.directory.write('kubeconfig', withToken('one'));
+    const client = await open(join(setting.directory.path, 'kubeconfig'));
+    const revision = async (): Promise<number | undefined> => {
+      const response = await client.send({ method: 'GET', path: '/version' });
+      await readText(response);
+      return response.revision;
+    };
+    expect([await revision(), await revision()]).toEqual([0, 0]);
+    setting.directory.write('kubeconfig', withToken('two'));
+    expect([await revision(), await revision()]).toEqual([1, 1]);
   });
 
   it('counts also where it is as long, and as old, as before', async () => {

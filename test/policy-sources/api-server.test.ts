@@ -163,6 +163,20 @@ describe('the policy of an API server', () => {
     expect(told).toContain('ClusterRoleBinding watch-list success');
   });
 
+  it('is asked for as it is, and followed all the same where a proxy compresses it, event by event', async () => {
+    server.compresses = true;
+    const followed = await open({ sources: [rootPolicySource({ kubeconfig: server.kubeconfig })] });
+    expect(await followed.settled(10_000)).toEqual([]);
+    expect(grantOf(followed)).toBe('scrapers');
+    server.delete('clusterrolebindings', 'scrapers');
+    await waitFor(() => {
+      expect(grantOf(followed)).toBeUndefined();
+    });
+    expect(followed.policy.status()).toMatchObject([{ state: 'synced' }]);
+    expect(server.asked).toEqual(new Set(['watch-list']));
+    expect([...server.askedCodings]).toEqual(['identity']);
+  });
+
   it('is not started with a kubeconfig that cannot be used', async () => {
     const directory = temporaryDirectory();
     const kubeconfig = directory.write('kubeconfig', 'clusters: []');

@@ -63,3 +63,8 @@ export function listOf(
 export function line(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
+
+/** More than a page has, `a` first: too many to be listed anew where a watch can be resumed. */
+export const manyNames: readonly string[] = Array.from({ length: 501 }, (_, at) =>
+  at === 0 ? 'a' : `b${at}`,
+);

@@ -42,7 +42,11 @@ export class ModelApiServer {
   constructor() {
     this.#server = createServer(({ url = '/' }, response) => {
       response.on('error', () => undefined);
-      const { searchParams: query } = new URL(url, 'http://server');
+      const { pathname, searchParams: query } = new URL(url, 'http://server');
+      if (pathname === '/readyz') {
+        response.end('ok');
+        return;
+      }
       // Later pages are of the moment of the first.
       if (!query.has('continue')) this.askedAt = this.now;
       const trouble = this.#troubles.shift();

@@ -70,19 +70,27 @@ export class ScriptedApiServer {
   readonly #server: Server;
   readonly #answers: Answer[] = [];
   readonly #firsts: Answer[] = [];
+  readonly #probes: Answer[] = [];
   /** Of the last watch; nothing has happened since, as far as is not scripted. */
   #watchedFrom = 0;
   /** The queries of the requests so far, to be awaited. */
   readonly requests = new Arrivals<URLSearchParams>();
+  /** Those for `/readyz`, which are no others' exchanges. */
+  readonly probes = new Arrivals<undefined>();
   /** The exchanges so far, to be gone on with. */
   readonly exchanges: Exchange[] = [];
   #port = 0;
 
   constructor() {
     this.#server = createServer((request, response) => {
-      const { searchParams: query } = new URL(request.url ?? '/', 'http://server');
+      const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://server');
       const exchange = { query, response };
       response.on('error', () => undefined);
+      if (pathname === '/readyz') {
+        this.probes.add(undefined);
+        (this.#probes.shift() ?? answer(200, 'ok'))(exchange);
+        return;
+      }
       const from = query.get('watch') === 'true' ? query.get('resourceVersion') : null;
       if (from !== null) this.#watchedFrom = Number(from);
       if (query.get('limit') === '1') {
@@ -122,6 +130,11 @@ export class ScriptedApiServer {
   /** Answers, other than that `a` is still there, to those who ask for the first object alone after a loss. */
   scriptFirst(...answers: readonly Answer[]): void {
     this.#firsts.push(...answers);
+  }
+
+  /** Answers, other than that all is well, to those who ask for `/readyz`. */
+  scriptProbe(...answers: readonly Answer[]): void {
+    this.#probes.push(...answers);
   }
 
   /** The latest exchange, which may still be open. */

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ReflectorTiming } from '../../src/reflector/reflector-timing.js';
-import { bookmark, errorEvent, eventOf, line, listOf, objectOf, statusOf } from './api-objects.js';
+import { bookmark, errorEvent, eventOf, line, listOf, objectOf, statusOf, manyNames } from './api-objects.js';
 import type { Fault } from './faults.js';
 import { expectOutcome, Following, lost } from './following.js';
 import {
@@ -373,11 +373,26 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
     const random = (): number => 0;
     const delays = (): readonly number[] => following.observer.retries.untaken.map(({ delayMs }) => delayMs);
 
-    it('after pauses, and is out of step in each of them', async () => {
-      await following.start([expiring, expiring, expiring, start], timing, { random });
+    it('after pauses, of which the first does not count, and is out of step in each of them', async () => {
+      await following.start([expiring, expiring, expiring, expiring, start], timing, { random });
       const anew = [lost('watch', '410 Expired'), ...started];
-      expect(await following.calls(11)).toEqual([...started, ...anew, ...anew, ...anew]);
-      expect(delays()).toEqual([20, 40, 40]);
+      expect(await following.calls(14)).toEqual([...started, ...anew, ...anew, ...anew, ...anew]);
+      expect(delays()).toEqual([20, 20, 40, 40]);
+    });
+
+    it('after other failures counts anew each time, and failures of watches are none of lists', async () => {
+      const unavailable = answer(503, '');
+      const gone = answer(410, '');
+      await following.start(
+        [ending(start), unavailable, unavailable, gone, unavailable, ending(start), unavailable, gone, start],
+        { backoffBaseMs: 20, backoffCapMs: 200 },
+        { random },
+      );
+      await vi.waitFor(() => {
+        expect(following.requests).toHaveLength(9);
+      });
+      // Two watches, the first 410, a list, a watch, and the first 410 since.
+      expect(delays()).toEqual([20, 40, 20, 20, 80, 20]);
     });
   });
 });
@@ -426,14 +441,27 @@ describe('what goes on for ever', () => {
 });
 
 describe('a watch that is resumed has caught up', () => {
+  const startMany = watchList(manyNames, 10);
+  const startedMany = [`replace ${manyNames.join(' ')}`, 'live'];
+
+  it('by a list of one page, where there is no more and the server has gone on', async () => {
+    following.server.scriptFirst(answer(200, listOf(['a'], 12)));
+    await following.start([ending(start), answer(503, ''), stream(), watchList(['a'], 12)]);
+    await expectOutcome(following, {
+      calls: [...started, lost('watch', '503'), 'replace a', 'live'],
+      reports: ['watch-list success', 'watch closed', 'watch status', 'watch-list success'],
+      requests: ['watch-list', 'watch 10', 'watch 10', 'watch-list'],
+    });
+  });
+
   it('not before it has told what the server had by then, however quiet it is', async () => {
     following.server.scriptFirst(answer(200, listOf(['a'], 12)));
     const late: Answer = (exchange) => {
       stream()(exchange);
-      void setTimeout(200).then(() => exchange.response.write(eventOf('DELETED', 'b', 12)));
+      void setTimeout(200).then(() => exchange.response.write(eventOf('DELETED', 'b1', 12)));
     };
-    await following.start([ending(start), answer(503, ''), late], { catchUpMs: 20 });
-    expect(await following.calls(5)).toEqual([...started, lost('watch', '503'), 'delete b', 'live']);
+    await following.start([ending(startMany), answer(503, ''), late], { catchUpMs: 20 });
+    expect(await following.calls(5)).toEqual([...startedMany, lost('watch', '503'), 'delete b1', 'live']);
   });
 
   it('at its promised end, where nothing of its kind is among that', async () => {
@@ -442,8 +470,8 @@ describe('a watch that is resumed has caught up', () => {
       stream()(exchange);
       void setTimeout(700).then(() => exchange.response.end());
     };
-    await following.start([ending(start), answer(503, ''), quiet], { catchUpMs: 20, catchUpSeconds: 1 });
-    expect(await following.calls(4)).toEqual([...started, lost('watch', '503'), 'live']);
+    await following.start([ending(startMany), answer(503, ''), quiet], { catchUpMs: 20, catchUpSeconds: 1 });
+    expect(await following.calls(4)).toEqual([...startedMany, lost('watch', '503'), 'live']);
   });
 });
 

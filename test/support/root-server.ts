@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
@@ -72,6 +73,10 @@ export class RootServer {
   /** Below which path it has its API. */
   base = '/clusters/root';
   readonly asked = new Set<ReadVerb | 'patch'>();
+  /** What the readers' `Accept-Encoding` said. */
+  readonly askedCodings = new Set<string>();
+  /** Compresses watches although nobody asks for it, with a gzip member for each event. */
+  compresses = false;
   /** A file to hand to `--root-kubeconfig`. */
   kubeconfig = '';
   readonly #directory = temporaryDirectory();
@@ -179,6 +184,7 @@ export class RootServer {
     }
     const verb = readVerbOf(url.searchParams);
     this.asked.add(verb);
+    this.askedCodings.add(request.headers['accept-encoding']?.toString() ?? '');
     const fault = this.script.onRead?.(resource, verb);
     if (fault !== undefined) refuse(response, fault);
     else if (verb === 'list') this.#list(resource, response);
@@ -191,6 +197,7 @@ export class RootServer {
   }
 
   #watch(resource: Resource, verb: ReadVerb, since: number, response: ServerResponse): void {
+    if (this.compresses) response.setHeader('Content-Encoding', 'gzip');
     response.writeHead(200, { 'Content-Type': 'application/json' });
     response.flushHeaders();
     if (verb === 'watch-list') {
@@ -292,7 +299,8 @@ function send(response: ServerResponse, status: number, body: object): void {
 }
 
 function write(response: ServerResponse, event: object): void {
-  response.write(`${JSON.stringify(event)}\n`);
+  const line = `${JSON.stringify(event)}\n`;
+  response.write(response.hasHeader('Content-Encoding') ? gzipSync(line) : line);
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

@@ -35,6 +35,11 @@ export class ExecCredentials {
     return this.#run;
   }
 
+  /** What the plugin gave before, good or not; runs nothing. */
+  last(plugin: ExecPlugin): ExecCredential | undefined {
+    return isDeepStrictEqual(plugin, this.#plugin) ? this.#credential : undefined;
+  }
+
   /** The server has refused it, so that it will be asked for anew although it has not expired. */
   drop(credential: ExecCredential): void {
     if (this.#credential === credential) this.#credential = undefined;

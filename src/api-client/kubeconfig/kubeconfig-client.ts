@@ -4,7 +4,9 @@ import { ApiConnectionError } from '../api-error.js';
 import { connectionError } from '../connection-fault.js';
 import { Connections } from '../connections.js';
 import { exchange } from '../exchange.js';
+import type { ExecCredential } from '../exec-plugin/exec-credential.js';
 import { ExecCredentials } from '../exec-plugin/exec-credentials.js';
+import type { ExecPlugin } from '../exec-plugin/exec-plugin.js';
 import { KubeconfigFile } from './kubeconfig-file.js';
 import type { Kubeconfig } from './kubeconfig.js';
 import { RequestEnd } from '../request-end.js';
@@ -50,9 +52,13 @@ class KubeconfigClient implements ApiClient {
   readonly #connections = new Connections();
   readonly #execCredentials: ExecCredentials;
   #isClosed = false;
+  /** What the latest request was sent with, and how many there were before. */
+  #latest: Kubeconfig;
+  #revision = 0;
 
   constructor(file: KubeconfigFile, options: OpenApiClientOptions) {
     this.#file = file;
+    this.#latest = file.current;
     this.#options = options;
     this.#execCredentials = new ExecCredentials(options.execTimeoutMs ?? defaultExecTimeoutMs);
   }
@@ -94,18 +100,19 @@ class KubeconfigClient implements ApiClient {
     const { timeoutMs = defaultTimeoutMs } = request;
     const end = new RequestEnd(server, timeoutMs, request.signal);
     try {
-      const { kubeconfig, execCredential, options } = await end.unlessReached(this.#connect());
+      const { kubeconfig, execCredential, options } = await end.unlessReached(this.#connect(request));
       const { basePath, server: asked } = this.#addressIn(kubeconfig);
+      const revision = this.#revisionOf(kubeconfig);
       const answer = await exchange({
         ...options,
         ...messageOf(request, basePath, options.headers),
         signal: end.signal,
       });
       end.headersCame();
-      if (answer.statusCode === 401 && execCredential !== undefined) {
+      if (answer.statusCode === 401 && execCredential !== undefined && request.isProbe !== true) {
         this.#execCredentials.drop(execCredential);
       }
-      return responseOf(answer, asked, end);
+      return responseOf(answer, { server: asked, revision }, end);
     } catch (error) {
       end.release();
       throw end.reason ?? connectionError(server, error);
@@ -113,13 +120,23 @@ class KubeconfigClient implements ApiClient {
   }
 
   /** Looks whether anything has changed, and gets what the next request needs. */
-  async #connect() {
+  async #connect({ isProbe = false }: ApiRequest) {
     const kubeconfig = await this.#file.refresh();
     const { credentials } = kubeconfig.user;
     const execCredential =
-      credentials.kind === 'exec' ? await this.#execCredentials.get(credentials.plugin) : undefined;
+      credentials.kind === 'exec' ? await this.#execCredential(credentials.plugin, isProbe) : undefined;
     const options = await this.#connections.options(kubeconfig, execCredential);
     return { kubeconfig, execCredential, options };
+  }
+
+  async #execCredential(plugin: ExecPlugin, isProbe: boolean): Promise<ExecCredential | undefined> {
+    return isProbe ? this.#execCredentials.last(plugin) : this.#execCredentials.get(plugin);
+  }
+
+  #revisionOf(kubeconfig: Kubeconfig): number {
+    if (kubeconfig !== this.#latest) this.#revision += 1;
+    this.#latest = kubeconfig;
+    return this.#revision;
   }
 
   #addressIn({ cluster }: Kubeconfig): ServerAddress {
@@ -146,13 +163,17 @@ function messageOf(
   return { ...target, headers: { ...headers, ...contentHeaders }, content };
 }
 
-function responseOf(answer: IncomingMessage, server: string, end: RequestEnd): ApiResponse {
+function responseOf(
+  answer: IncomingMessage,
+  asked: Pick<ApiResponse, 'server' | 'revision'>,
+  end: RequestEnd,
+): ApiResponse {
   const retryAfterMs = parseRetryAfter(answer.headers['retry-after']);
   return {
-    server,
+    ...asked,
     status: answer.statusCode ?? 0,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    body: responseBody(answer, server, end),
+    body: responseBody(answer, asked.server, end),
   };
 }
 
