@@ -14,6 +14,14 @@ describe('a backoff', () => {
     expect(delays(2)).toEqual([250, 500]);
   });
 
+  it('has a first delay that may be asked for without counting', () => {
+    const backoff = new Backoff({ baseMs: 250, capMs: 15_000, random: () => 0 });
+    expect([backoff.first(), backoff.first(), backoff.next(), backoff.next()]).toEqual([250, 250, 250, 500]);
+    expect([backoff.first(), backoff.next()]).toEqual([250, 1_000]);
+    expect(new Backoff({ baseMs: 250, capMs: 100, random: () => 0 }).first()).toBe(100);
+    expect(new Backoff({ random: () => 1 - Number.EPSILON }).first()).toBe(20);
+  });
+
   it('is never without a pause', () => {
     const backoff = new Backoff({ random: () => 1 - Number.EPSILON });
     expect([backoff.next(), backoff.next(0), backoff.next(-5)]).toEqual([20, 20, 20]);

@@ -182,6 +182,7 @@ describe.skipIf(!isInstalled && !isRequired)('Prometheus itself', () => {
     const remarks = (stdout + stderr).trim().split('\n').sort();
     const shouldHaveNoTotal = 'non-counter metrics should not have "_total" suffix';
     expect(remarks).toEqual([
+      'authenticated_user_requests counter metrics should have "_total" suffix',
       'authentication_attempts counter metrics should have "_total" suffix',
       `nodejs_active_handles_total ${shouldHaveNoTotal}`,
       `nodejs_active_requests_total ${shouldHaveNoTotal}`,

@@ -22,7 +22,10 @@ beforeEach(() => {
 afterEach(() => following.stop());
 
 describe('a probe', () => {
-  const found: Arrivals<string | undefined> = new Arrivals();
+  let found: Arrivals<string | undefined>;
+  beforeEach(() => {
+    found = new Arrivals();
+  });
   const probe = async (...answers: readonly Answer[]): Promise<() => void> => {
     await following.server.start();
     following.server.scriptProbe(...answers);
@@ -59,10 +62,13 @@ describe('a probe', () => {
     ['nothing', silence, undefined],
     ['a reset connection', ({ response }) => void response.socket?.resetAndDestroy(), undefined],
     ['no HTTP', ({ response }) => void response.socket?.end('SSH-2.0-OpenSSH\r\n'), undefined],
-  ])('that is answered by %s knows, and asks again', async (_, first, status) => {
-    const leave = await probe(first, answer(204, ''));
-    expect(await found.next()).toBe(status === undefined ? undefined : `${status} of kubeconfig 0`);
-    expect(await found.next()).toBe('204 of kubeconfig 0');
+  ])('that is answered by %s knows, and asks again', async (_, reply, status) => {
+    // On a busy machine, an answer may come too late for one of them.
+    const leave = await probe(reply, ...(status === undefined ? [] : [reply, reply]), answer(204, ''));
+    const answers = [await found.next()];
+    while (answers.at(-1) === undefined) answers.push(await found.next());
+    expect(answers.at(-1)).toBe(`${status ?? '204'} of kubeconfig 0`);
+    if (status === undefined) expect(answers.length).toBeGreaterThan(1);
     leave();
   });
 
