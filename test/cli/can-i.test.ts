@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli, startCli } from '../support/started-server.js';
 import { recordedBinding } from '../support/recorded-servers.js';
@@ -90,6 +91,25 @@ describe('offline answers', () => {
     ]);
     expect(fault).toMatch(/^--authorization-order: [^\n]*\n$/);
   });
+
+  it.each([['can-i'], ['who-can'], ['doctor']])(
+    "%s calls none of the roles missing that root's bindings of a running kcp name",
+    async (command) => {
+      const recorded = temporaryDirectory();
+      for (const file of ['root-clusterroles.json', 'root-clusterrolebindings.json']) {
+        recorded.write(
+          file,
+          readFileSync(new URL(`../policy-sources/data/${file}`, import.meta.url), 'utf8'),
+        );
+      }
+      const question = command === 'doctor' ? ['--mode=shard'] : ['get', '/metrics'];
+      const { stdout, stderr } = await runCli([command, ...question, `--rbac-dir=${recorded.path}`]);
+      recorded.remove();
+      expect(stderr).toBe('');
+      expect(stdout).not.toContain('missing');
+      expect(stdout).not.toBe('');
+    },
+  );
 
   it('can-i -f answers YAML documents and Lists, one JSON line each, and leaves the rest of them as they are', async () => {
     const input = `
