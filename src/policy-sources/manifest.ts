@@ -1,7 +1,7 @@
-import type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from '../rbac/objects.js';
+import type { PolicyObject } from '../rbac/objects.js';
 import { Field } from './manifest-field.js';
-import { replicateAnnotation } from './kubernetes-object.js';
 import { ManifestError } from './manifest-error.js';
+import { policyObject } from './manifest-object.js';
 import { readYamlDocuments } from './yaml-documents.js';
 
 export { ManifestError } from './manifest-error.js';
@@ -105,81 +105,12 @@ function addItems(listKind: `${Kind}List`, list: Field, findings: Findings): voi
   }
 }
 
-function addTyped(kind: Kind, object: Field, findings: Findings): void {
-  findings.objects.push(
-    kind === 'ClusterRole' ? clusterRole(object, findings) : clusterRoleBinding(object, findings),
-  );
+function addTyped(kind: Kind, object: Field, { objects, warnings }: Findings): void {
+  objects.push(policyObject(kind, object, (message) => warnings.push(message)));
 }
 
 function requireRbacVersion(object: Field): void {
   const field = object.get('apiVersion');
   const version = field.string();
   if (version !== rbacVersion) field.fail(`must be ${rbacVersion}, not ${JSON.stringify(version)}`);
-}
-
-function clusterRole(object: Field, { warnings }: Findings): ClusterRole {
-  const name = object.get('metadata').get('name').string();
-  const aggregation = object.get('aggregationRule');
-  if (aggregation.value !== undefined && aggregation.value !== null) {
-    warnings.push(`${aggregation.where}: aggregationRule is not followed, only the rules written here count`);
-  }
-  const rules = object.get('rules').list().map(policyRule);
-  return {
-    kind: 'ClusterRole',
-    name,
-    rules: rules.filter(({ nonResourceURLs }) => nonResourceURLs.length > 0),
-    origin: object.where,
-  };
-}
-
-function policyRule(rule: Field): PolicyRule {
-  return {
-    verbs: rule.get('verbs').strings(),
-    nonResourceURLs: rule.get('nonResourceURLs').strings(),
-  };
-}
-
-function clusterRoleBinding(object: Field, { warnings }: Findings): ClusterRoleBinding {
-  const metadata = object.get('metadata');
-  const name = metadata.get('name').string();
-  const roleRef = object.get('roleRef');
-  const roleKind = roleRef.get('kind');
-  if (roleKind.string() !== 'ClusterRole') roleKind.fail('must be ClusterRole');
-  return {
-    kind: 'ClusterRoleBinding',
-    name,
-    role: roleRef.get('name').string(),
-    subjects: object
-      .get('subjects')
-      .list()
-      .map((field) => subject(field, warnings)),
-    replicated: isReplicated(metadata.get('annotations')),
-    origin: object.where,
-  };
-}
-
-/** An annotation without a value does nothing in kcp. */
-function isReplicated(annotations: Field): boolean {
-  const value = annotations.has(replicateAnnotation) ? annotations.get(replicateAnnotation).value : null;
-  return value !== null && value !== '';
-}
-
-function subject(field: Field, warnings: string[]): Subject {
-  const kind = field.get('kind').string();
-  const name = field.get('name').string();
-  switch (kind) {
-    case 'User':
-    case 'Group':
-      return { kind, name };
-    case 'ServiceAccount': {
-      const namespace = field.get('namespace').optionalString() ?? '';
-      if (namespace !== '') return { kind, name, namespace };
-      warnings.push(
-        `${field.where}: ServiceAccount ${JSON.stringify(name)} has no namespace and never matches`,
-      );
-      return { kind, name };
-    }
-    default:
-      return field.get('kind').fail('must be User, Group or ServiceAccount');
-  }
 }

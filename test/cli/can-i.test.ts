@@ -72,10 +72,7 @@ describe('offline answers', () => {
     const doubtful = temporaryDirectory();
     const file = doubtful.write(
       'binding.yaml',
-      recordedBinding.replace(
-        'subjects:',
-        'subjects:\n  - { kind: ServiceAccount, apiGroup: "", name: scraper }',
-      ),
+      recordedBinding.replace('subjects:', 'subjects:\n  - { kind: User, name: scraper, group: monitoring }'),
     );
     const args = [command, 'get', '/metrics', `--rbac-dir=${doubtful.path}`, '--bootstrap-policy=false'];
     const { stdout, stderr } = await runCli(args);
@@ -83,7 +80,7 @@ describe('offline answers', () => {
     doubtful.remove();
     expect(stdout).toMatch(output);
     expect(stderr.split('\n')).toEqual([
-      expect.stringMatching(`^${file}:\\d+: ServiceAccount "scraper" has no namespace and never matches$`),
+      expect.stringMatching(`^${file}:\\d+: "group" is no field here and does nothing$`),
       expect.stringMatching(
         `^${file}:\\d+: ClusterRoleBinding "pmr" names ClusterRole "system:kcp:metrics-reader", which is missing: it grants nothing$`,
       ),

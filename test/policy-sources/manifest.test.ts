@@ -157,7 +157,7 @@ items:
   });
 
   it.each([
-    ['a replicate annotation of any value', 'true', true],
+    ['a replicate annotation of any value', "'true'", true],
     ['a replicate annotation without value', '', false],
     ['a replicate annotation that is empty', "''", false],
   ])('%s (%j): replicated is %s', (_, value, replicated) => {
@@ -209,14 +209,29 @@ describe('a manifest warns', () => {
 
   it.each([
     [
-      'a ServiceAccount without namespace',
-      binding.replace('    namespace: monitoring\n', ''),
-      'f:16: ServiceAccount "prometheus" has no namespace and never matches',
+      'an aggregated ClusterRole',
+      `${role}aggregationRule: {clusterRoleSelectors: [{matchLabels: {a/b: c}}]}\n`,
+      'f:11: aggregationRule is not followed, only the rules written here count',
     ],
     [
-      'an aggregated ClusterRole',
-      `${role}aggregationRule: {clusterRoleSelectors: []}\n`,
-      'f:11: aggregationRule is not followed, only the rules written here count',
+      'a field of a ClusterRole that nobody knows',
+      `${role}rule: []\n`,
+      'f:11: "rule" is no field here and does nothing',
+    ],
+    [
+      'a field of a rule that nobody knows',
+      role.replace('    nonResourceURLs', '    nonResourceUrls: [/debug]\n    nonResourceURLs'),
+      'f:7: "nonResourceUrls" is no field here and does nothing',
+    ],
+    [
+      'a field of a roleRef that nobody knows',
+      binding.replace('  kind: ClusterRole\n', '  kind: ClusterRole\n  namespace: x\n'),
+      'f:9: "namespace" is no field here and does nothing',
+    ],
+    [
+      'a field of a subject that nobody knows',
+      binding.replace('    name: monitoring\n', '    name: monitoring\n    users: []\n'),
+      'f:16: "users" is no field here and does nothing',
     ],
     ['an object without kind', 'a: 1\n---\nKind: ClusterRole\n', 'f:1: skipped, because it has no kind'],
   ])('of %s', (_, text, warning) => {
@@ -423,6 +438,215 @@ describe('a manifest is refused for', () => {
     expect(() => parseManifest(text(), 'f')).toThrow(
       expect.objectContaining({ name: 'ManifestError', code: 'ERR_MANIFEST', message }),
     );
+  });
+});
+
+/** With `metadata.<field>` beside the name. */
+const withMetadata = (field: string): string => role.replace('name: reader', `name: reader\n  ${field}`);
+const withRule = (rule: string): string => role.replace(/rules:[^]*/, `rules:\n  - ${rule}\n`);
+const withSubject = (subject: string): string =>
+  binding.replace(/subjects:[^]*/, `subjects:\n  - ${subject}\n`);
+
+/** Kubernetes' own validation: pkg/apis/rbac/validation, and ValidateObjectMeta of apimachinery. */
+describe('what an API server refuses grants nothing:', () => {
+  it.each<[string, string]>([
+    [withRule('{verbs: [], nonResourceURLs: [/metrics]}'), 'f:6: rules[0].verbs must hold a verb'],
+    [withRule('{nonResourceURLs: [/metrics]}'), 'f:6: rules[0].verbs must hold a verb'],
+    [
+      withRule('{verbs: [get], nonResourceURLs: [/metrics], resources: [pods]}'),
+      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+    ],
+    [
+      withRule("{verbs: [get], nonResourceURLs: [/metrics], apiGroups: ['']}"),
+      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+    ],
+    [
+      withRule('{verbs: [get], nonResourceURLs: [/metrics], resourceNames: [a]}'),
+      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+    ],
+    [
+      withRule('{verbs: [get], nonResourceURLs: []}'),
+      'f:6: rules[0].apiGroups must hold a group, or the rule nonResourceURLs',
+    ],
+    [
+      withRule("{verbs: [get], apiGroups: ['']}"),
+      'f:6: rules[0].resources must hold a resource, or the rule nonResourceURLs',
+    ],
+    [
+      withRule("{verbs: [get], apiGroups: [''], resources: [a, b], resourceNames: [c]}"),
+      'f:6: rules[0].resourceNames must not stand beside several resources',
+    ],
+    [
+      withRule('{verbs: [get], apiGroups: core, resources: [a]}'),
+      'f:6: rules[0].apiGroups must be a list, not a string',
+    ],
+    [
+      withRule('{verbs: [on], nonResourceURLs: [/metrics]}'),
+      'f:6: rules[0].verbs[0] must be a string, not a boolean',
+    ],
+    [
+      `${role}aggregationRule: {clusterRoleSelectors: []}\n`,
+      'f:11: aggregationRule.clusterRoleSelectors must hold a selector',
+    ],
+    [
+      `${role}aggregationRule: {clusterRoleSelectors: [{matchExpressions: [{key: a, operator: In}]}]}\n`,
+      'f:11: aggregationRule.clusterRoleSelectors[0].matchExpressions[0].values must be given for In',
+    ],
+    [
+      `${role}aggregationRule: {clusterRoleSelectors: [{matchExpressions: [{key: a, operator: Like}]}]}\n`,
+      'f:11: aggregationRule.clusterRoleSelectors[0].matchExpressions[0].operator must be In, NotIn, Exists or DoesNotExist',
+    ],
+    [role.replace('name: reader', 'name: a/b'), 'f:4: metadata.name must not be . or .., nor hold / or %'],
+    [role.replace('name: reader', 'name: a%b'), 'f:4: metadata.name must not be . or .., nor hold / or %'],
+    [role.replace('name: reader', 'name: ..'), 'f:4: metadata.name must not be . or .., nor hold / or %'],
+    [role.replace('name: reader', 'generateName: reader-'), 'f:3: metadata.name is missing'],
+    [role.replace('name: reader', 'name: yes'), 'f:4: metadata.name must be a string, not a boolean'],
+    [role.replace('name: reader', 'name: 0b11'), 'f:4: metadata.name must be a string, not a number'],
+    [withMetadata('namespace: 5'), 'f:5: metadata.namespace must be a string, not a number'],
+    [withMetadata('labels: {a: 5}'), 'f:5: metadata.labels.a must be a string, not a number'],
+    [withMetadata("labels: {a: 'b c'}"), 'f:5: metadata.labels.a is no value of a label'],
+    [withMetadata(`labels: {a: ${'x'.repeat(64)}}`), 'f:5: metadata.labels.a is no value of a label'],
+    [
+      withMetadata('labels: {-a: b}'),
+      'f:5: metadata.labels.-a is no qualified name, such as example.com/name',
+    ],
+    [
+      withMetadata('labels: {UP.example/a: b}'),
+      'f:5: metadata.labels.UP.example/a is no qualified name, such as example.com/name',
+    ],
+    [withMetadata('labels: [a]'), 'f:5: metadata.labels must be an object, not a list'],
+    [
+      withMetadata('annotations: {internal.kcp.io/replicate: true}'),
+      'f:5: metadata.annotations.internal.kcp.io/replicate must be a string, not a boolean',
+    ],
+    [
+      withMetadata('annotations: {a b: c}'),
+      'f:5: metadata.annotations["a b"] is no qualified name, such as example.com/name',
+    ],
+    [
+      withMetadata(`annotations: {a: ${'x'.repeat(256 * 1024)}}`),
+      'f:5: metadata.annotations must not be larger than 256 KiB in all',
+    ],
+    [
+      withMetadata('creationTimestamp: yesterday'),
+      'f:5: metadata.creationTimestamp must be a time such as 2026-01-02T03:04:05Z',
+    ],
+    [withMetadata('generation: -1'), 'f:5: metadata.generation must be a whole number from 0'],
+    [
+      withMetadata('finalizers: [a b]'),
+      'f:5: metadata.finalizers[0] is no qualified name, such as example.com/name',
+    ],
+    [
+      withMetadata('ownerReferences: [{apiVersion: v1, kind: Pod, name: x}]'),
+      'f:5: metadata.ownerReferences[0].uid is missing',
+    ],
+    [
+      withMetadata('managedFields: [{operation: Read}]'),
+      'f:5: metadata.managedFields[0].operation must be Apply or Update',
+    ],
+    [
+      binding.replace('roleRef:\n  apiGroup: rbac', 'roleRef:\n  apiGroup: xrbac'),
+      'f:7: roleRef.apiGroup must be rbac.authorization.k8s.io, not "xrbac.authorization.k8s.io"',
+    ],
+    [
+      binding.replace('io\n  kind: ClusterRole', 'io/v1\n  kind: ClusterRole'),
+      'f:7: roleRef.apiGroup must be rbac.authorization.k8s.io, not "rbac.authorization.k8s.io/v1"',
+    ],
+    [
+      binding.replace('  kind: ClusterRole\n', '  kind: clusterrole\n'),
+      'f:8: roleRef.kind must be ClusterRole',
+    ],
+    [binding.replace('  kind: ClusterRole\n', ''), 'f:6: roleRef.kind is missing'],
+    [
+      binding.replace('  name: reader\nsubjects', "  name: ''\nsubjects"),
+      'f:9: roleRef.name must not be empty',
+    ],
+    [
+      binding.replace('  name: reader\nsubjects', '  name: a/b\nsubjects'),
+      'f:9: roleRef.name must not be . or .., nor hold / or %',
+    ],
+    [
+      withSubject('{kind: User, apiGroup: example.com, name: a}'),
+      'f:11: subjects[0].apiGroup must be rbac.authorization.k8s.io, not "example.com"',
+    ],
+    [
+      withSubject('{kind: Group, apiGroup: v1, name: a}'),
+      'f:11: subjects[0].apiGroup must be rbac.authorization.k8s.io, not "v1"',
+    ],
+    [
+      withSubject('{kind: ServiceAccount, apiGroup: rbac.authorization.k8s.io, name: a, namespace: b}'),
+      'f:11: subjects[0].apiGroup must be empty',
+    ],
+    [withSubject('{kind: ServiceAccount, name: a}'), 'f:11: subjects[0].namespace is missing'],
+    [
+      withSubject("{kind: ServiceAccount, name: a, namespace: ''}"),
+      'f:11: subjects[0].namespace must not be empty',
+    ],
+    [
+      withSubject('{kind: ServiceAccount, name: A, namespace: b}'),
+      'f:11: subjects[0].name must be a DNS subdomain: lower-case letters, digits, - and .',
+    ],
+    [
+      withSubject("{kind: ServiceAccount, name: 'a:b', namespace: b}"),
+      'f:11: subjects[0].name must be a DNS subdomain: lower-case letters, digits, - and .',
+    ],
+    [withSubject('{kind: user, name: a}'), 'f:11: subjects[0].kind must be User, Group or ServiceAccount'],
+    [withSubject('{kind: User, name: off}'), 'f:11: subjects[0].name must be a string, not a boolean'],
+    [withSubject("{kind: Group, name: ''}"), 'f:11: subjects[0].name must not be empty'],
+    [
+      withSubject('{kind: User, name: a, namespace: 5}'),
+      'f:11: subjects[0].namespace must be a string, not a number',
+    ],
+  ])('%s', (text, message) => {
+    for (const [shown, moved] of [
+      [text, message],
+      // One good object before it, in a List, grants nothing either.
+      [
+        `apiVersion: v1\nkind: List\nitems:\n${indented(role.replace('reader', 'other'))}${indented(text)}`,
+        undefined,
+      ],
+    ] as const) {
+      expect(() => parseManifest(shown, 'f')).toThrow(
+        expect.objectContaining({
+          name: 'ManifestError',
+          message: moved ?? (expect.stringMatching(/^f:[1-9]\d*: items\[1\]\./) as string),
+        }),
+      );
+    }
+  });
+
+  it.each<[string, string]>([
+    [
+      'empty groups, which are filled in',
+      withSubject("{kind: User, apiGroup: '', name: a}").replace(
+        'apiGroup: rbac.authorization.k8s.io',
+        "apiGroup: ''",
+      ),
+    ],
+    ['a namespace on a User, which nobody looks at', withSubject('{kind: User, name: a, namespace: b}')],
+    ['a namespace, which is dropped', withMetadata('namespace: x')],
+    ['no rules', role.replace(/rules:[^]*/, 'rules:\n')],
+    ['no subjects', binding.replace(/subjects:[^]*/, 'subjects: []\n')],
+    ['names of any letters', role.replace('name: reader', 'name: "System:Ä b"')],
+    [
+      'annotations and labels of every allowed form',
+      withMetadata(
+        "annotations: {Example.com/A_b: '', internal.kcp.io/replicate: }\n  labels: {a: '', example.com/b: C_1.d, c: }",
+      ),
+    ],
+    [
+      'what an API server fills in',
+      withMetadata(
+        'uid: u\n  resourceVersion: "5"\n  generation: 2\n  creationTimestamp: 2026-03-01T10:11:12Z\n  selfLink: /x\n  finalizers: [example.com/a]\n  ownerReferences: [{apiVersion: v1, kind: A, name: b, uid: c}]\n  managedFields: [{manager: a, operation: Update}]',
+      ),
+    ],
+    ['a creation that is not known, as kubectl prints it', withMetadata('creationTimestamp: null')],
+    [
+      'many resource names of one resource',
+      withRule("{verbs: ['*'], apiGroups: ['*'], resources: [a], resourceNames: [b, c]}"),
+    ],
+  ])('but not %s', (_, text) => {
+    expect(parseManifest(text, 'f')).toMatchObject({ objects: [{}], warnings: [] });
   });
 });
 
