@@ -30,8 +30,8 @@ const schema = new Schema({
     tags.flatMap((tag): typeof tags => {
       if (typeof tag === 'string') return tag === 'merge' ? [tag] : [];
       if (tag.format === 'TIME' || /:(?:binary|omap|pairs|set|timestamp)$/.test(tag.tag)) return [];
-      if (!tag.tag.endsWith(':bool') || !('test' in tag)) return [tag];
-      return [{ ...tag, test: new RegExp(`(?=..)${tag.test?.source ?? ''}`) }];
+      if (tag.test === undefined || !tag.tag.endsWith(':bool')) return [tag];
+      return [{ ...tag, test: new RegExp(`(?=..)${tag.test.source}`) }];
     }),
 });
 
