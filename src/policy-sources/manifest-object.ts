@@ -10,7 +10,7 @@ import {
 } from './manifest-metadata.js';
 
 /** Takes what a person should know of an object: one line. */
-export type Warn = (message: string) => void;
+type Warn = (message: string) => void;
 
 const rbacGroup = 'rbac.authorization.k8s.io';
 

@@ -15,6 +15,16 @@ export interface Manifest {
 interface Findings {
   readonly objects: PolicyObject[];
   readonly warnings: string[];
+  /** Warnings beyond the bound. */
+  unsaid: number;
+}
+
+/** More of them nobody reads, and each is a line of the log. */
+const maxWarnings = 100;
+
+function warn(findings: Findings, message: string): void {
+  if (findings.warnings.length < maxWarnings) findings.warnings.push(message);
+  else findings.unsaid += 1;
 }
 
 const rbacVersion = 'rbac.authorization.k8s.io/v1';
@@ -34,18 +44,19 @@ export function parseManifest(text: string, file: string): Manifest {
 
 /** The same in steps of one document, for those who have something else to do in between. */
 export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
-  const findings: Findings = { objects: [], warnings: [] };
+  const findings: Findings = { objects: [], warnings: [], unsaid: 0 };
   for (const document of readYamlDocuments(text, file)) {
     if (document.value !== null) addObject(Field.ofDocument(document, file), findings);
     yield;
   }
-  refuseDuplicates(findings.objects);
+  yield* refuseDuplicates(findings.objects);
+  if (findings.unsaid > 0) findings.warnings.push(`${file}: ${findings.unsaid} more warnings`);
   // The parser's strings are slices of the file's text, and one of them would keep all of it in memory.
-  return JSON.parse(JSON.stringify(findings)) as Findings;
+  return JSON.parse(JSON.stringify({ objects: findings.objects, warnings: findings.warnings })) as Manifest;
 }
 
 /** Objects are known by kind and name; the second of a name is refused, wherever it stands. */
-export function refuseDuplicates(objects: Iterable<PolicyObject>): void {
+export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<undefined, void, undefined> {
   const first = new Map<string, PolicyObject>();
   for (const object of objects) {
     const key = `${object.kind} ${JSON.stringify(object.name)}`;
@@ -54,6 +65,7 @@ export function refuseDuplicates(objects: Iterable<PolicyObject>): void {
       throw new ManifestError(`${object.origin ?? ''}: ${key} is already defined at ${other.origin ?? ''}`);
     }
     first.set(key, object);
+    yield;
   }
 }
 
@@ -62,7 +74,7 @@ function addObject(object: Field, findings: Findings): void {
   const kind = object.get('kind').optionalString();
   switch (kind) {
     case undefined:
-      findings.warnings.push(`${object.where}: skipped, because it has no kind`);
+      warn(findings, `${object.where}: skipped, because it has no kind`);
       return;
     case 'ClusterRole':
     case 'ClusterRoleBinding':
@@ -84,9 +96,7 @@ function addObject(object: Field, findings: Findings): void {
     case 'RoleBinding':
     case 'RoleList':
     case 'RoleBindingList':
-      findings.warnings.push(
-        `${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`,
-      );
+      warn(findings, `${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`);
       return;
     default:
   }
@@ -105,8 +115,12 @@ function addItems(listKind: `${Kind}List`, list: Field, findings: Findings): voi
   }
 }
 
-function addTyped(kind: Kind, object: Field, { objects, warnings }: Findings): void {
-  objects.push(policyObject(kind, object, (message) => warnings.push(message)));
+function addTyped(kind: Kind, object: Field, findings: Findings): void {
+  findings.objects.push(
+    policyObject(kind, object, (message) => {
+      warn(findings, message);
+    }),
+  );
 }
 
 function requireRbacVersion(object: Field): void {
