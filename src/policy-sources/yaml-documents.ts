@@ -90,7 +90,8 @@ function checkBounds(root: CST.Token, fail: Fail): void {
       if (token.value !== undefined) pending.push({ token: token.value, depth: depth + 1 });
     } else if ('items' in token) {
       for (const { key, value } of token.items) {
-        if (key) pending.push({ token: key, depth: depth + 1 });
+        // A key that is text costs no more than what stands behind it.
+        if (key && 'items' in key) pending.push({ token: key, depth: depth + 1 });
         if (value) pending.push({ token: value, depth: depth + 1 });
       }
     }
