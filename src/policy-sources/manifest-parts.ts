@@ -1,4 +1,4 @@
-import type { PolicyObject, PolicyRule } from '../rbac/objects.js';
+import type { PolicyObject, PolicyRule, Subject } from '../rbac/objects.js';
 import { ManifestError } from './manifest-error.js';
 import { parseManifest, type Manifest } from './manifest.js';
 
@@ -40,13 +40,13 @@ export function* partsOf({ file, bytes }: ManifestBytes): Generator<ManifestPart
   yield { kind: 'end', warnings: manifest.warnings };
 }
 
-/** Puts a piece to those before it. */
+/** Puts a piece to those before it, whose lists are theirs who gather them. */
 export function addPiece(objects: PolicyObject[], { object, continues }: ManifestPiece): void {
-  const last = continues ? objects.pop() : undefined;
+  const last = continues ? objects.at(-1) : undefined;
   if (last?.kind === 'ClusterRole' && object.kind === 'ClusterRole') {
-    objects.push({ ...last, rules: [...last.rules, ...object.rules] });
+    (last.rules as PolicyRule[]).push(...object.rules);
   } else if (last?.kind === 'ClusterRoleBinding' && object.kind === 'ClusterRoleBinding') {
-    objects.push({ ...last, subjects: [...last.subjects, ...object.subjects] });
+    (last.subjects as Subject[]).push(...object.subjects);
   } else objects.push(object);
 }
 

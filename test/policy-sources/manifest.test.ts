@@ -2,7 +2,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ManifestError, parseManifest } from '../../src/policy-sources/manifest.js';
+import { addPiece, partsOf } from '../../src/policy-sources/manifest-parts.js';
+import { ManifestError, parseManifest, type Manifest } from '../../src/policy-sources/manifest.js';
+import type { PolicyObject } from '../../src/rbac/objects.js';
+import { grantsOf } from '../../src/rbac/rules.js';
 
 const role = `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -237,6 +240,16 @@ describe('a manifest warns', () => {
   ])('of %s', (_, text, warning) => {
     expect(parseManifest(text, 'f').warnings[0]).toBe(warning);
   });
+});
+
+it('no more than a hundred warnings are given of a manifest, and how many there are besides', () => {
+  const text = `kind: List\nitems:\n${'- kind: Role\n'.repeat(105)}`;
+  const { warnings } = parseManifest(text, 'f');
+  expect(warnings).toHaveLength(101);
+  expect(warnings.slice(-2)).toEqual([
+    'f:102: a Role is skipped, because what is namespaced never grants a path',
+    'f: 5 more warnings',
+  ]);
 });
 
 /** The manifest with one thing replaced. */
@@ -660,6 +673,94 @@ const expectAnswer = (text: string): void => {
     expect((error as Error).message).toMatch(/^f:[1-9]\d*: [^\n]+$/);
   }
 };
+
+describe('a manifest that is told in parts', () => {
+  /** As another thread gives it, one message after the other. */
+  const retold = (text: string): { manifest: Manifest | string; parts: number } => {
+    const objects: PolicyObject[] = [];
+    let parts = 0;
+    for (const part of partsOf({ file: 'f', bytes: Buffer.from(text) })) {
+      parts += 1;
+      const told = structuredClone(part);
+      if (told.kind === 'fault') return { manifest: told.message, parts };
+      if (told.kind === 'end') return { manifest: { objects, warnings: told.warnings }, parts };
+      for (const piece of told.pieces) addPiece(objects, piece);
+    }
+    throw new Error('it has no end');
+  };
+
+  it('is the same, or is refused alike', () => {
+    const subjects = fc.array(fc.constantFrom('ann', 'bob'), { maxLength: 3 });
+    const text = fc
+      .array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', '5', 'a/b'), fc.boolean(), subjects), {
+        maxLength: 4,
+      })
+      .map((objects) =>
+        objects
+          .map(([name, isRole, names]) =>
+            isRole
+              ? role.replace('name: reader', `name: ${name}`)
+              : binding
+                  .replace('name: readers', `name: ${name}`)
+                  .replace(
+                    /subjects:[^]*/,
+                    `subjects: [${names.map((one) => `{kind: User, name: ${one}}`).join()}]\n`,
+                  ),
+          )
+          .join('---\n'),
+      );
+    fc.assert(
+      fc.property(text, (whole) => {
+        let direct: Manifest | string;
+        try {
+          direct = parseManifest(whole, 'f');
+        } catch (error) {
+          direct = (error as Error).message;
+        }
+        expect(retold(whole).manifest).toEqual(direct);
+      }),
+    );
+  });
+
+  it('is in short parts, however long its objects are', () => {
+    const names = Array.from({ length: 2500 }, (_, at) => `user-${at}`);
+    const long = binding.replace(
+      /subjects:[^]*/,
+      `subjects:\n${names.map((name) => `- {kind: User, name: ${name}}\n`).join('')}`,
+    );
+    const { manifest, parts } = retold(`${role}---\n${long}---\n${role.replace('reader', 'other')}`);
+    expect(parts).toBeGreaterThan(3);
+    expect(manifest).toEqual(
+      parseManifest(`${role}---\n${long}---\n${role.replace('reader', 'other')}`, 'f'),
+    );
+  });
+
+  it.each([
+    [1, 2500],
+    [2500, 1],
+    [1001, 1001],
+  ])('grants the same by a rule of %i verbs and %i paths', (verbs, urls) => {
+    const list = (count: number, start: string): string =>
+      Array.from({ length: count }, (_, at) => `${start}${at}`).join(', ');
+    const text = withRule(`{verbs: [${list(verbs, 'v')}], nonResourceURLs: [${list(urls, '/')}]}`);
+    const { manifest } = retold(text);
+    const granted = (found: Manifest | string): unknown =>
+      typeof found === 'string'
+        ? found
+        : found.objects.map((object) =>
+            object.kind === 'ClusterRole'
+              ? grantsOf(object.rules).exact.map(([url, set]) => [url, set.size])
+              : object,
+          );
+    expect(granted(manifest)).toEqual(granted(parseManifest(text, 'f')));
+  });
+
+  it('names its file where it is not UTF-8', () => {
+    expect([...partsOf({ file: 'f', bytes: Buffer.from([0x61, 0xff]) })]).toEqual([
+      { kind: 'fault', message: 'f: is not UTF-8' },
+    ]);
+  });
+});
 
 describe('whatever a manifest holds, it is read or refused in one line', () => {
   const scrap = fc.constantFrom(
