@@ -82,7 +82,8 @@ const whoCanCommand: CommandDescription = {
 
 const replicateCommand: CommandDescription = {
   name: 'replicate',
-  description: "annotate root's bindings of shard-level paths, so that kcp copies them to every shard",
+  description:
+    "annotate root's bindings that let somebody read metrics and do nothing else, so that kcp copies them to every shard",
   flags: replicateFlags,
   run: ({ values, terminal }) => replicate(values, terminal),
 };

@@ -1,6 +1,7 @@
 import type { ApiClient } from '../api-client/api-client.js';
 import { openApiClient } from '../api-client/kubeconfig/kubeconfig-client.js';
 import { oneLine } from '../api-client/one-line.js';
+import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
 import { bootstrapPolicy } from '../policy-sources/bootstrap.js';
 import { replicateAnnotation } from '../policy-sources/kubernetes-object.js';
 import { valueAfter } from '../replication/annotation-patch.js';
@@ -31,6 +32,7 @@ export const replicateFlags: readonly Flag[] = [configFlag, rootKubeconfig, once
 
 /** Of what roles of many paths have to say. */
 const maxLineLength = 1024;
+const maxNamedGrants = 5;
 
 /** Where it writes, and what ends it. */
 export interface ReplicateTerminal extends Output {
@@ -99,8 +101,9 @@ function lineOf(event: ReplicationEvent): string {
     case 'changed':
       return changeLine(event.change, event.isDryRun);
     case 'skipped': {
-      const { name, role } = event.binding;
-      return `skipped ClusterRoleBinding ${JSON.stringify(name)} (ClusterRole ${JSON.stringify(role)} grants resources, too; annotate it by hand if other shards should have it)`;
+      const { name, role, beyond } = event.binding;
+      const what = beyond.length === 0 ? 'resources' : wordsOf(beyond.slice(0, maxNamedGrants));
+      return `skipped ClusterRoleBinding ${JSON.stringify(name)} (ClusterRole ${JSON.stringify(role)} grants ${what}, too; annotate it by hand if other shards should have it)`;
     }
     case 'refused':
       return `${objectOf(event.change)}: not changed: ${event.message}`;
@@ -119,8 +122,7 @@ function lineOf(event: ReplicationEvent): string {
 
 function changeLine(change: Change, isDryRun: boolean): string {
   if (change.action === 'add') {
-    const grants = change.grants.map(({ url, verbs }) => `${verbs.join('/')} ${url}`).join(', ');
-    return `${isDryRun ? 'would annotate' : 'annotated'} ${objectOf(change)} (grants ${grants})`;
+    return `${isDryRun ? 'would annotate' : 'annotated'} ${objectOf(change)} (grants ${wordsOf(change.grants)})`;
   }
   const removes = isDryRun ? 'would remove' : 'removed';
   const what =
@@ -131,9 +133,14 @@ function changeLine(change: Change, isDryRun: boolean): string {
 const withdrawals: Readonly<Record<Withdrawal, string>> = {
   'grants-no-shard-level-path': 'grants no shard-level path any more',
   'grants-resources': 'grants resources, too',
+  'grants-beyond-metrics': 'grants more than to read metrics',
   'names-nobody': 'names nobody any more',
   'not-bound': 'no ClusterRoleBinding needs it any more',
 };
+
+function wordsOf(grants: readonly ShardLevelGrant[]): string {
+  return grants.map(({ url, verbs }) => `${verbs.join('/')} ${url}`).join(', ');
+}
 
 function objectOf({ object: { kind, name } }: Change): string {
   return `${kind} ${JSON.stringify(name)}`;

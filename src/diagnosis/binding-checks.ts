@@ -42,7 +42,7 @@ export function unreplicatedBindingFindings(bindings: readonly ShardLevelBinding
         'warning',
         'unreplicated-binding',
         describeBinding(found),
-        'counts on the root shard alone; the other shards read the cache server, do not find it there and answer 403: annotate it with internal.kcp.io/replicate: "true" (kcp-metrics-filter replicate does, where its role grants no resources)',
+        'counts on the root shard alone; the other shards read the cache server, do not find it there and answer 403: annotate it with internal.kcp.io/replicate: "true" (kcp-metrics-filter replicate does, where its role grants nothing but to read metrics)',
       ),
     );
 }

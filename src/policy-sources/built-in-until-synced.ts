@@ -21,6 +21,7 @@ export function builtInUntilSynced(source: PolicySource, objects: readonly Polic
         replace: (all) => {
           sink.replace(all);
         },
+        ...(sink.replaceAll === undefined ? {} : { replaceAll: sink.replaceAll.bind(sink) }),
         replaceKind: (kind, all) => sink.replaceKind(kind, all),
         apply: (change) => {
           sink.apply(change);

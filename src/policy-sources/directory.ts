@@ -1,6 +1,7 @@
 import type { PolicySink } from '../rbac/policy.js';
 import { Callbacks } from '../reflector/callbacks.js';
 import { DirectoryWatch } from './directory-watch.js';
+import { replaceInSlices, runInSlices } from './in-slices.js';
 import { ManifestDirectory } from './manifest-directory.js';
 import { refuseDuplicates, type Manifest } from './manifest.js';
 import type { PolicySource } from './policy-source.js';
@@ -134,11 +135,11 @@ class DirectoryPolicySource implements PolicySource {
       return false;
     }
     const objects = manifests.flatMap((manifest) => manifest.objects);
-    refuseDuplicates(objects);
+    if (manifests.length > 1) await runInSlices(refuseDuplicates(objects));
     if (objects.length === 0) {
       this.#warn(`${this.#options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
     }
-    sink.replace(objects);
+    await replaceInSlices(sink, objects);
     this.#applied = manifests;
     this.#fingerprint = fingerprint;
     this.#failure = undefined;

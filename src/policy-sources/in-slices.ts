@@ -1,3 +1,5 @@
+import type { PolicyObject } from '../rbac/objects.js';
+import type { PolicySink } from '../rbac/policy-sink.js';
 import { TimeSlice } from '../time-slice.js';
 
 /** Runs steps to their end, and lets others have the event loop every few milliseconds. */
@@ -11,4 +13,11 @@ export async function runInSlices<Result>(
     if (step.done === true) return step.value;
     if (slice.isOver) await slice.rest();
   }
+}
+
+/** Replaces all that a sink holds, in slices where it can. */
+export async function replaceInSlices(sink: PolicySink, objects: readonly PolicyObject[]): Promise<void> {
+  const steps = sink.replaceAll?.(objects);
+  if (steps === undefined) sink.replace(objects);
+  else await runInSlices(steps);
 }

@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { runInSlices } from './in-slices.js';
 import { ManifestError } from './manifest-error.js';
+import { decoded } from './manifest-parts.js';
+import { ManifestThread } from './manifest-thread.js';
 import { readManifest, type Manifest } from './manifest.js';
 
 const manifestName = /^[^.].*\.(?:ya?ml|json)$/;
 const maxFileBytes = 64 * 1024 * 1024;
 const maxAttempts = 10;
+/** Read here, within a few milliseconds, rather than in a thread, whose start takes longer than that. */
+const maxReadHereBytes = 8 * 1024;
+/** Hashed at once. */
+const hashedBytes = 256 * 1024;
 
 export interface DirectoryReading {
   /** In the order of the files' names. A file that did not change gives the same object again. */
@@ -20,6 +26,7 @@ export interface DirectoryReading {
 /** Reads the manifests that lie in a directory, not below it; hidden files are left out. */
 export class ManifestDirectory {
   readonly #parsed = new Map<string, { readonly digest: string; readonly manifest: Manifest }>();
+  readonly #thread = new ManifestThread();
 
   constructor(
     readonly directory: string,
@@ -33,7 +40,9 @@ export class ManifestDirectory {
   async read(): Promise<DirectoryReading> {
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       const fingerprint = await this.fingerprint();
-      const outcome = await this.#readFiles().catch((error: unknown) => ({ error }));
+      const outcome = await this.#readFiles()
+        .catch((error: unknown) => ({ error }))
+        .finally(() => this.#thread.close());
       // An error, too, may only come of a file that was replaced under the reader's eyes.
       if ((await this.fingerprint()) !== fingerprint) {
         await setTimeout(attempt * 10);
@@ -79,10 +88,12 @@ export class ManifestDirectory {
   async #readFile(file: string): Promise<Manifest | undefined> {
     const bytes = await readBytes(file);
     if (bytes === undefined) return undefined;
-    const digest = createHash('sha256').update(bytes).digest('base64');
+    const digest = await runInSlices(digestOf(bytes));
     const known = this.#parsed.get(file);
     if (known?.digest === digest) return known.manifest;
-    const manifest = await runInSlices(readManifest(decode(bytes, file), file));
+    const manifest = await (bytes.length <= maxReadHereBytes
+      ? runInSlices(readManifest(decoded(bytes, file), file))
+      : this.#thread.read({ file, bytes }));
     this.#parsed.set(file, { digest, manifest });
     this.onParsed(manifest);
     return manifest;
@@ -106,12 +117,13 @@ async function readBytes(file: string): Promise<Buffer | undefined> {
   }
 }
 
-function decode(bytes: Buffer, file: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new ManifestError(`${file}: is not UTF-8`, { cause: error });
+function* digestOf(bytes: Buffer): Generator<undefined, string, undefined> {
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.length; at += hashedBytes) {
+    hash.update(bytes.subarray(at, at + hashedBytes));
+    yield;
   }
+  return hash.digest('base64');
 }
 
 /** Files of a ConfigMap are links: their targets count. */

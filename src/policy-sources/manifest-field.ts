@@ -25,9 +25,9 @@ export class Field {
     return this.at(key, members !== undefined && Object.hasOwn(members, key) ? members[key] : undefined);
   }
 
-  has(key: string): boolean {
-    const members = this.members();
-    return members !== undefined && Object.hasOwn(members, key);
+  /** The members of an object; none where it is absent. */
+  entries(): readonly (readonly [key: string, field: Field])[] {
+    return Object.entries(this.members() ?? {}).map(([key, value]) => [key, this.at(key, value)]);
   }
 
   requireObject(): void {
@@ -62,8 +62,23 @@ export class Field {
     return this.fail(`must be a string, not ${this.type()}`);
   }
 
+  oneOf<Choice extends string>(...choices: readonly Choice[]): Choice {
+    const text = this.string();
+    return (
+      choices.find((choice) => choice === text) ??
+      this.fail(`must be ${choices.join(', ').replace(/, ([^,]*)$/, ' or $1')}`)
+    );
+  }
+
+  /** A whole number from 0. */
+  optionalCount(): void {
+    if (!this.isAbsent() && !(Number.isSafeInteger(this.value) && Number(this.value) >= 0)) {
+      this.fail('must be a whole number from 0');
+    }
+  }
+
   fail(message: string): never {
-    const name = this.path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+    const name = this.path.map(shownStep).join('');
     throw new ManifestError(
       `${this.where}: ${name === '' ? 'a document' : name.replace(/^\./, '')} ${message}`,
     );
@@ -73,7 +88,7 @@ export class Field {
     return new Field(value, this.document, this.file, [...this.path, step]);
   }
 
-  private isAbsent(): boolean {
+  isAbsent(): boolean {
     return this.value === undefined || this.value === null;
   }
 
@@ -87,6 +102,12 @@ export class Field {
     if (typeof this.value !== 'object') return `a ${typeof this.value}`;
     return isPlainObject(this.value) ? 'an object' : 'an object of another type';
   }
+}
+
+/** Keys of labels and annotations are anything that was written. */
+function shownStep(step: string | number): string {
+  if (typeof step === 'number') return `[${step}]`;
+  return /^[\w./-]{1,128}$/.test(step) ? `.${step}` : `[${JSON.stringify(step.slice(0, 128))}]`;
 }
 
 /** YAML tags (`!!set`, `!!binary`) make objects of other classes. */

@@ -1,7 +1,7 @@
-import type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from '../rbac/objects.js';
+import type { PolicyObject } from '../rbac/objects.js';
 import { Field } from './manifest-field.js';
-import { replicateAnnotation } from './kubernetes-object.js';
 import { ManifestError } from './manifest-error.js';
+import { policyObject } from './manifest-object.js';
 import { readYamlDocuments } from './yaml-documents.js';
 
 export { ManifestError } from './manifest-error.js';
@@ -15,6 +15,16 @@ export interface Manifest {
 interface Findings {
   readonly objects: PolicyObject[];
   readonly warnings: string[];
+  /** Warnings beyond the bound. */
+  unsaid: number;
+}
+
+/** More of them nobody reads, and each is a line of the log. */
+const maxWarnings = 100;
+
+function warn(findings: Findings, message: string): void {
+  if (findings.warnings.length < maxWarnings) findings.warnings.push(message);
+  else findings.unsaid += 1;
 }
 
 const rbacVersion = 'rbac.authorization.k8s.io/v1';
@@ -34,18 +44,19 @@ export function parseManifest(text: string, file: string): Manifest {
 
 /** The same in steps of one document, for those who have something else to do in between. */
 export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
-  const findings: Findings = { objects: [], warnings: [] };
+  const findings: Findings = { objects: [], warnings: [], unsaid: 0 };
   for (const document of readYamlDocuments(text, file)) {
     if (document.value !== null) addObject(Field.ofDocument(document, file), findings);
     yield;
   }
-  refuseDuplicates(findings.objects);
+  yield* refuseDuplicates(findings.objects);
+  if (findings.unsaid > 0) findings.warnings.push(`${file}: ${findings.unsaid} more warnings`);
   // The parser's strings are slices of the file's text, and one of them would keep all of it in memory.
-  return JSON.parse(JSON.stringify(findings)) as Findings;
+  return JSON.parse(JSON.stringify({ objects: findings.objects, warnings: findings.warnings })) as Manifest;
 }
 
 /** Objects are known by kind and name; the second of a name is refused, wherever it stands. */
-export function refuseDuplicates(objects: Iterable<PolicyObject>): void {
+export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<undefined, void, undefined> {
   const first = new Map<string, PolicyObject>();
   for (const object of objects) {
     const key = `${object.kind} ${JSON.stringify(object.name)}`;
@@ -54,6 +65,7 @@ export function refuseDuplicates(objects: Iterable<PolicyObject>): void {
       throw new ManifestError(`${object.origin ?? ''}: ${key} is already defined at ${other.origin ?? ''}`);
     }
     first.set(key, object);
+    yield;
   }
 }
 
@@ -62,7 +74,7 @@ function addObject(object: Field, findings: Findings): void {
   const kind = object.get('kind').optionalString();
   switch (kind) {
     case undefined:
-      findings.warnings.push(`${object.where}: skipped, because it has no kind`);
+      warn(findings, `${object.where}: skipped, because it has no kind`);
       return;
     case 'ClusterRole':
     case 'ClusterRoleBinding':
@@ -84,9 +96,7 @@ function addObject(object: Field, findings: Findings): void {
     case 'RoleBinding':
     case 'RoleList':
     case 'RoleBindingList':
-      findings.warnings.push(
-        `${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`,
-      );
+      warn(findings, `${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`);
       return;
     default:
   }
@@ -107,7 +117,9 @@ function addItems(listKind: `${Kind}List`, list: Field, findings: Findings): voi
 
 function addTyped(kind: Kind, object: Field, findings: Findings): void {
   findings.objects.push(
-    kind === 'ClusterRole' ? clusterRole(object, findings) : clusterRoleBinding(object, findings),
+    policyObject(kind, object, (message) => {
+      warn(findings, message);
+    }),
   );
 }
 
@@ -115,71 +127,4 @@ function requireRbacVersion(object: Field): void {
   const field = object.get('apiVersion');
   const version = field.string();
   if (version !== rbacVersion) field.fail(`must be ${rbacVersion}, not ${JSON.stringify(version)}`);
-}
-
-function clusterRole(object: Field, { warnings }: Findings): ClusterRole {
-  const name = object.get('metadata').get('name').string();
-  const aggregation = object.get('aggregationRule');
-  if (aggregation.value !== undefined && aggregation.value !== null) {
-    warnings.push(`${aggregation.where}: aggregationRule is not followed, only the rules written here count`);
-  }
-  const rules = object.get('rules').list().map(policyRule);
-  return {
-    kind: 'ClusterRole',
-    name,
-    rules: rules.filter(({ nonResourceURLs }) => nonResourceURLs.length > 0),
-    origin: object.where,
-  };
-}
-
-function policyRule(rule: Field): PolicyRule {
-  return {
-    verbs: rule.get('verbs').strings(),
-    nonResourceURLs: rule.get('nonResourceURLs').strings(),
-  };
-}
-
-function clusterRoleBinding(object: Field, { warnings }: Findings): ClusterRoleBinding {
-  const metadata = object.get('metadata');
-  const name = metadata.get('name').string();
-  const roleRef = object.get('roleRef');
-  const roleKind = roleRef.get('kind');
-  if (roleKind.string() !== 'ClusterRole') roleKind.fail('must be ClusterRole');
-  return {
-    kind: 'ClusterRoleBinding',
-    name,
-    role: roleRef.get('name').string(),
-    subjects: object
-      .get('subjects')
-      .list()
-      .map((field) => subject(field, warnings)),
-    replicated: isReplicated(metadata.get('annotations')),
-    origin: object.where,
-  };
-}
-
-/** An annotation without a value does nothing in kcp. */
-function isReplicated(annotations: Field): boolean {
-  const value = annotations.has(replicateAnnotation) ? annotations.get(replicateAnnotation).value : null;
-  return value !== null && value !== '';
-}
-
-function subject(field: Field, warnings: string[]): Subject {
-  const kind = field.get('kind').string();
-  const name = field.get('name').string();
-  switch (kind) {
-    case 'User':
-    case 'Group':
-      return { kind, name };
-    case 'ServiceAccount': {
-      const namespace = field.get('namespace').optionalString() ?? '';
-      if (namespace !== '') return { kind, name, namespace };
-      warnings.push(
-        `${field.where}: ServiceAccount ${JSON.stringify(name)} has no namespace and never matches`,
-      );
-      return { kind, name };
-    }
-    default:
-      return field.get('kind').fail('must be User, Group or ServiceAccount');
-  }
 }

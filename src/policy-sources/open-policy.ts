@@ -1,6 +1,6 @@
 import { Policy, type PolicyLayerStatus, type PolicySink } from '../rbac/policy.js';
 import { Callbacks } from '../reflector/callbacks.js';
-import { bootstrapPolicy } from './bootstrap.js';
+import { bootstrapObjects } from './bootstrap.js';
 import { builtInUntilSynced } from './built-in-until-synced.js';
 import type { PolicySource } from './policy-source.js';
 import { PolicySnapshot, type SnapshotResult } from './policy-snapshot.js';
@@ -54,7 +54,9 @@ export async function openPolicy({
   through = (_layer, sink) => sink,
 }: OpenPolicyOptions): Promise<OpenPolicy> {
   const followed =
-    typeof bootstrap === 'boolean' ? sources : [...sources, builtInUntilSynced(bootstrap, bootstrapPolicy())];
+    typeof bootstrap === 'boolean'
+      ? sources
+      : [...sources, builtInUntilSynced(bootstrap, bootstrapObjects())];
   const listeners = new Set<() => void>();
   const callbacks = new Callbacks('policy');
   const policy = new Policy({
@@ -67,7 +69,7 @@ export async function openPolicy({
       callbacks.call(() => onChange?.(changed));
     },
   });
-  if (bootstrap === true) policy.sink(bootstrapLayer).replace(bootstrapPolicy());
+  if (bootstrap === true) policy.sink(bootstrapLayer).replace(bootstrapObjects());
   let snapshot: PolicySnapshot | undefined;
   const close = async (): Promise<void> => {
     await Promise.all(followed.map((source) => source.close()));

@@ -1,4 +1,4 @@
-import { Composer, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, Parser, visit } from 'yaml';
+import { Composer, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, Parser, Schema, visit } from 'yaml';
 import type { CST, Document, Node } from 'yaml';
 import { ManifestError } from './manifest-error.js';
 
@@ -19,6 +19,23 @@ const maxValues = 1_000_000;
 const maxAliases = 100;
 
 /**
+ * What kubectl makes of a word without quotes, which is YAML 1.1 without times and base 60: `on`, `no` and `010` are no
+ * strings, so no names. A letter alone (`y`, `n`) stays one: that is an initial more likely than an answer.
+ */
+const schema = new Schema({
+  schema: 'yaml-1.1',
+  merge: true,
+  resolveKnownTags: true,
+  customTags: (tags) =>
+    tags.flatMap((tag): typeof tags => {
+      if (typeof tag === 'string') return tag === 'merge' ? [tag] : [];
+      if (tag.format === 'TIME' || /:(?:binary|omap|pairs|set|timestamp)$/.test(tag.tag)) return [];
+      if (tag.test === undefined || !tag.tag.endsWith(':bool')) return [tag];
+      return [{ ...tag, test: new RegExp(`(?=..)${tag.test.source}`) }];
+    }),
+});
+
+/**
  * The documents of a YAML (or JSON) stream, read one by one so that no more than one is held as a tree.
  * Merge keys (`<<`) are followed, as kubectl does. Throws ManifestError for a syntax error, a duplicate key, an
  * unresolved alias and whatever is out of bounds.
@@ -30,7 +47,7 @@ export function* readYamlDocuments(text: string, file: string): Generator<YamlDo
     throw new ManifestError(`${file}:${lineAt(offset)}: ${oneLine(message)}`);
   };
   // Duplicate keys are looked for below: the composer compares each key with each.
-  const composer = new Composer({ merge: true, stringKeys: true, uniqueKeys: false, logLevel: 'error' });
+  const composer = new Composer({ schema, stringKeys: true, uniqueKeys: false, logLevel: 'error' });
   for (const token of new Parser(lines.addNewLine).parse(text)) {
     checkBounds(token, fail);
     for (const document of composer.next(token)) yield readDocument(document, lineAt, fail);
@@ -73,7 +90,8 @@ function checkBounds(root: CST.Token, fail: Fail): void {
       if (token.value !== undefined) pending.push({ token: token.value, depth: depth + 1 });
     } else if ('items' in token) {
       for (const { key, value } of token.items) {
-        if (key) pending.push({ token: key, depth: depth + 1 });
+        // A key that is text costs no more than what stands behind it.
+        if (key && 'items' in key) pending.push({ token: key, depth: depth + 1 });
         if (value) pending.push({ token: value, depth: depth + 1 });
       }
     }

@@ -1,8 +1,8 @@
 import { BondSearch } from './bond-search.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import type { ClusterRoleBinding, PolicyObject, Subject } from './objects.js';
-import { RoleReference } from './role-reference.js';
-import { coversVerb, grantsOf, noGrants, rulesOf, type Grants } from './rules.js';
+import { RoleReference, type LayerOfReference } from './role-reference.js';
+import { coversVerb, grantsInSteps, grantsOf, noGrants, rulesOf, type Grants } from './rules.js';
 import { SubjectTable, type Bond } from './subject-table.js';
 import { subjectKey, type SubjectKey } from './subjects.js';
 import { UrlIndex } from './url-index.js';
@@ -47,7 +47,9 @@ interface KeyedSubject {
  * layer's policy a second time: it grants nothing until it is put in force, and its roles are its own alone.
  */
 export class PolicyIndex {
-  readonly #layers: ReadonlyMap<string, Layer>;
+  readonly #layers: Map<string, Layer>;
+  /** Of the name of another, in whose place each will be once it is whole. */
+  readonly #arriving = new Set<Layer>();
   readonly #urls = new UrlIndex();
   readonly #users = new SubjectTable();
   readonly #groups = new SubjectTable();
@@ -60,8 +62,7 @@ export class PolicyIndex {
     this.#layers = new Map(
       layers.map((name) => {
         const isFallback = fallbacks.has(name);
-        const [roles, bindings, references] = [new Map(), new Map(), new Map()];
-        return [name, { name, isFallback, inForce: !isFallback, roles, bindings, references }];
+        return [name, emptyLayer(name, isFallback, !isFallback)];
       }),
     );
   }
@@ -99,18 +100,38 @@ export class PolicyIndex {
    * Puts a whole layer in the place of the old one; at no moment is a decision made on half of it. A malformed
    * object throws, and then nothing has changed.
    */
-  replace(layerName: string, objects: Iterable<PolicyObject>): void {
-    const layer = this.#layer(layerName);
-    const prepared = Array.from(objects, prepare);
-    this.#search.forget();
-    const goneRoles = new Set(layer.roles.keys());
-    const goneBindings = new Set(layer.bindings.keys());
-    for (const object of prepared) {
-      (object.kind === 'ClusterRole' ? goneRoles : goneBindings).delete(object.name);
-      this.#set(layer, object);
+  replace(layerName: string, objects: readonly PolicyObject[]): void {
+    const steps = this.replaceAll(layerName, objects);
+    while (steps.next().done !== true);
+  }
+
+  /**
+   * The same in short steps, between which decisions are made on the old layer: the new one is built beside it, not in
+   * force, and they change places in one step. To be taken to the end.
+   */
+  *replaceAll(layerName: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
+    const { isFallback } = this.#layer(layerName);
+    let leaving = emptyLayer(layerName, isFallback, false);
+    const layer = leaving;
+    this.#arriving.add(layer);
+    try {
+      // Roles first: each binding then finds its own.
+      for (const object of objects) {
+        if (object.kind === 'ClusterRole') layer.roles.set(object.name, yield* grantsInSteps(object.rules));
+        yield;
+      }
+      for (const object of objects) {
+        if (object.kind === 'ClusterRoleBinding') yield* this.#bind(layer, object);
+        yield;
+      }
+      leaving = this.#swap(layer);
+    } finally {
+      this.#arriving.delete(layer);
+      for (const binding of leaving.bindings.values()) {
+        yield* this.#unbind(leaving, binding);
+        yield;
+      }
     }
-    for (const name of goneBindings) this.#deleteBinding(layer, name);
-    for (const name of goneRoles) this.#deleteRole(layer, name);
   }
 
   /**
@@ -216,30 +237,104 @@ export class PolicyIndex {
 
   /** A role may be seen from its own layer and from every one before. */
   #resolveAll(roleName: string): void {
-    for (const layer of this.#layers.values()) {
-      const reference = layer.references.get(roleName);
-      if (reference !== undefined) this.#resolve(reference);
+    for (const layers of [this.#layers.values(), this.#arriving]) {
+      for (const layer of layers) {
+        const reference = layer.references.get(roleName);
+        if (reference !== undefined) this.#resolve(reference);
+      }
     }
   }
 
   #resolve(reference: RoleReference): void {
-    const provider = this.#providerSeenFrom(reference.layer.name, reference.role);
     this.#urls.remove(reference, reference.grants);
+    this.#findRole(reference);
+    this.#urls.add(reference, reference.grants);
+  }
+
+  #findRole(reference: RoleReference): void {
+    const provider = this.#providerSeenFrom(reference.layer, reference.role);
     reference.provider = provider;
     if (reference.resolved) this.#unresolved.delete(reference);
     else this.#unresolved.add(reference);
     reference.grants = provider?.roles.get(reference.role) ?? noGrants;
-    this.#urls.add(reference, reference.grants);
   }
 
-  #providerSeenFrom(layerName: string, roleName: string): Layer | undefined {
+  #providerSeenFrom(from: LayerOfReference, roleName: string): LayerOfReference | undefined {
     let reached = false;
     for (const [name, layer] of this.#layers) {
-      reached ||= name === layerName;
-      const isSeen = reached && (name === layerName || !layer.isFallback);
-      if (isSeen && layer.roles.has(roleName)) return layer;
+      const isOwn = name === from.name;
+      reached ||= isOwn;
+      // One that is still arriving sees itself in its place.
+      const seen = isOwn ? from : layer;
+      if (reached && (isOwn || !layer.isFallback) && seen.roles.has(roleName)) return seen;
     }
     return undefined;
+  }
+
+  /** Adds a binding to a layer that is not in force. A malformed one throws, and then nothing has changed. */
+  *#bind(layer: Layer, binding: ClusterRoleBinding): Generator<undefined, void, undefined> {
+    for (const [at, subject] of binding.subjects.entries()) {
+      subjectKey(subject);
+      if (at % maxPart === 0) yield;
+    }
+    const earlier = layer.bindings.get(binding.name);
+    if (earlier !== undefined) yield* this.#unbind(layer, earlier);
+    let reference = layer.references.get(binding.role);
+    if (reference === undefined) {
+      reference = new RoleReference(layer, binding.role);
+      layer.references.set(binding.role, reference);
+      this.#findRole(reference);
+      const { grants } = reference;
+      for (const part of partsOf(grants)) {
+        // Meanwhile the role of another layer may have come in the place of this one.
+        if (reference.grants !== grants) break;
+        this.#urls.add(reference, part);
+        yield;
+      }
+    }
+    reference.bindings += 1;
+    layer.bindings.set(binding.name, binding);
+    for (const [at, subject] of binding.subjects.entries()) {
+      const key = subjectKey(subject);
+      if (key !== undefined) this.#table(key).tie(key.name, { binding, subject, reference });
+      if (at % maxPart === 0) yield;
+    }
+  }
+
+  /** Removes a binding from a layer that is not in force. */
+  *#unbind(layer: Layer, binding: ClusterRoleBinding): Generator<undefined, void, undefined> {
+    const reference = layer.references.get(binding.role);
+    layer.bindings.delete(binding.name);
+    if (reference === undefined) return;
+    for (const [at, subject] of binding.subjects.entries()) {
+      const key = subjectKey(subject);
+      if (key !== undefined) this.#table(key).untie(key.name, reference, binding);
+      if (at % maxPart === 0) yield;
+    }
+    reference.bindings -= 1;
+    if (reference.bindings > 0) return;
+    layer.references.delete(binding.role);
+    this.#unresolved.delete(reference);
+    for (const part of partsOf(reference.grants)) {
+      this.#urls.remove(reference, part);
+      yield;
+    }
+  }
+
+  /** Puts a layer that has arrived in the place of the one of its name, which it returns. */
+  #swap(layer: Layer): Layer {
+    const old = this.#layer(layer.name);
+    this.#search.forget();
+    layer.inForce = old.inForce;
+    old.inForce = false;
+    this.#layers.set(layer.name, layer);
+    for (const before of this.#layers.values()) {
+      if (before === layer) break;
+      for (const [role, reference] of before.references) {
+        if (old.roles.has(role) || layer.roles.has(role)) this.#resolve(reference);
+      }
+    }
+    return old;
   }
 
   #setBinding(layer: Layer, binding: ClusterRoleBinding, subjects: readonly KeyedSubject[]): void {
@@ -280,6 +375,19 @@ export class PolicyIndex {
   #table(key: SubjectKey): SubjectTable {
     return key.kind === 'user' ? this.#users : this.#groups;
   }
+}
+
+/** URLs or subjects that are dealt with in one step. */
+const maxPart = 64;
+
+function* partsOf({ exact, prefix }: Grants): Generator<Grants, void, undefined> {
+  for (let at = 0; at < Math.max(exact.length, prefix.length); at += maxPart) {
+    yield { exact: exact.slice(at, at + maxPart), prefix: prefix.slice(at, at + maxPart) };
+  }
+}
+
+function emptyLayer(name: string, isFallback: boolean, inForce: boolean): Layer {
+  return { name, isFallback, inForce, roles: new Map(), bindings: new Map(), references: new Map() };
 }
 
 function prepare(object: PolicyObject): PreparedObject {

@@ -8,6 +8,8 @@ import type { PolicyChange } from './policy-index.js';
 export interface PolicySink {
   /** Replaces everything the source said before; the layer is synced from then on. */
   replace(objects: readonly PolicyObject[]): void;
+  /** `replace` in short steps, with the same effect whole, at one of them; default: `replace` is called. */
+  replaceAll?(objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
   /**
    * Replaces all objects of one kind, in steps that leave room for decisions between them: what is gone is
    * revoked before anything new is granted. Says nothing about the layer's state.

@@ -104,6 +104,7 @@ export class Policy {
   /** Where the source of one layer writes to. */
   sink(layer: string): PolicySink {
     const state = this.#state(layer);
+    const index = this.#index;
     const synced = (): void => {
       state.state = 'synced';
       state.isRestored = false;
@@ -114,6 +115,10 @@ export class Policy {
     return {
       replace: (objects) => {
         this.#index.replace(layer, objects);
+        synced();
+      },
+      *replaceAll(objects) {
+        yield* index.replaceAll(layer, objects);
         synced();
       },
       replaceKind: (kind, objects) => this.#replaceKind(layer, kind, objects),

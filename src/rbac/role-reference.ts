@@ -3,6 +3,7 @@ import { noGrants, type Grants } from './rules.js';
 /** A layer of the policy, as a reference sees it. */
 export interface LayerOfReference {
   readonly name: string;
+  readonly roles: ReadonlyMap<string, Grants>;
   /** Whether decisions are made on it. */
   readonly inForce: boolean;
 }

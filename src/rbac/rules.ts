@@ -19,6 +19,15 @@ export const noGrants: Grants = Object.freeze({ exact: nothing, prefix: nothing 
  * in; any other is met whole, case-sensitively, with no further wildcard.
  */
 export function grantsOf(rules: readonly PolicyRule[]): Grants {
+  const steps = grantsInSteps(rules);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps of one URL. */
+export function* grantsInSteps(rules: readonly PolicyRule[]): Generator<undefined, Grants, undefined> {
   if (rules.length === 0) return noGrants;
   const exact = new Map<string, Set<string>>();
   const prefix = new Map<string, Set<string>>();
@@ -26,9 +35,10 @@ export function grantsOf(rules: readonly PolicyRule[]): Grants {
     for (const url of rule.nonResourceURLs) {
       if (url.endsWith('*')) addVerbs(prefix, withoutTrailingStars(url), rule.verbs);
       else addVerbs(exact, url, rule.verbs);
+      yield;
     }
   }
-  return { exact: listed(exact), prefix: listed(prefix) };
+  return { exact: yield* listed(exact), prefix: yield* listed(prefix) };
 }
 
 /** Rules that grant the same. */
@@ -44,10 +54,16 @@ export function coversVerb(verbs: ReadonlySet<string>, verb: string): boolean {
 }
 
 /** Lists, since there may be many roles and a map is large; nobody looks a URL up here. */
-function listed(verbsByUrl: ReadonlyMap<string, ReadonlySet<string>>): VerbsByUrl {
-  return verbsByUrl.size === 0
-    ? nothing
-    : Array.from(verbsByUrl, ([url, verbs]) => [url, sharedSet(verbs)] as const);
+function* listed(
+  verbsByUrl: ReadonlyMap<string, ReadonlySet<string>>,
+): Generator<undefined, VerbsByUrl, undefined> {
+  if (verbsByUrl.size === 0) return nothing;
+  const list: VerbsByUrl[number][] = [];
+  for (const [url, verbs] of verbsByUrl) {
+    list.push([url, sharedSet(verbs)]);
+    yield;
+  }
+  return list;
 }
 
 /** One set a URL, however many rules name it: a role may be made of thousands. */

@@ -94,7 +94,9 @@ class PrefixLengths {
   add(length: number): void {
     const count = this.#counts.get(length) ?? 0;
     this.#counts.set(length, count + 1);
-    if (count === 0) this.ascending = [...this.#counts.keys()].sort((a, b) => a - b);
+    if (count > 0) return;
+    const at = this.ascending.findIndex((known) => known > length);
+    this.ascending = this.ascending.toSpliced(at === -1 ? this.ascending.length : at, 0, length);
   }
 
   remove(length: number): void {

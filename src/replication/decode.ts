@@ -8,7 +8,7 @@ import {
   type Fields,
 } from '../policy-sources/object-fields.js';
 import type { RootBinding, RootRole } from './root-object.js';
-import { shardLevelGrants } from '../authorization/shard-level-grants.js';
+import { pathGrants } from './role-grants.js';
 
 /** A ClusterRole as an API server sends it, reduced to what decides here. @throws MalformedObjectError */
 export function decodeRole(object: unknown): RootRole {
@@ -18,7 +18,7 @@ export function decodeRole(object: unknown): RootRole {
     kind: 'ClusterRole',
     ...metadataOf(role),
     grants: {
-      shardLevel: shardLevelGrants(
+      ...pathGrants(
         rules.map((rule) => ({
           verbs: stringsOf(rule['verbs'], 'verbs'),
           nonResourceURLs: stringsOf(rule['nonResourceURLs'], 'nonResourceURLs'),

@@ -7,6 +7,7 @@ import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
 export type Withdrawal =
   | 'grants-no-shard-level-path'
   | 'grants-resources'
+  | 'grants-beyond-metrics'
   | 'names-nobody'
   /** A role that no binding needs on other shards. */
   | 'not-bound';
@@ -21,7 +22,12 @@ export interface Plan {
   /** In the order to apply them. */
   readonly changes: readonly Change[];
   /** Bindings that grant a shard-level path on the root shard alone, and are left so. */
-  readonly skipped: readonly RootBinding[];
+  readonly skipped: readonly SkippedBinding[];
+}
+
+export interface SkippedBinding extends RootBinding {
+  /** What its role grants besides metrics; nothing where that is resources. */
+  readonly beyond: readonly ShardLevelGrant[];
 }
 
 type Verdict = { readonly grants: readonly ShardLevelGrant[] } | { readonly reason: Withdrawal };
@@ -29,9 +35,9 @@ type Verdict = { readonly grants: readonly ShardLevelGrant[] } | { readonly reas
 /**
  * What has to change so that every shard has the bindings that grant a shard-level path, and their roles.
  *
- * Bindings of a role that grants resources as well are skipped: other shards would then decide about resources by
- * them, too (who may bind an APIExport of root or use its WorkspaceTypes, say), and letting somebody scrape must
- * not do that unasked. Who wants it annotates them himself.
+ * Bindings of a role that grants resources, other paths or other verbs as well are skipped: other shards would then
+ * decide about those by them, too (who may bind an APIExport of root or read `/debug/pprof`, say), and letting
+ * somebody scrape must not do that unasked. Who wants it adds the annotation by hand.
  *
  * A binding whose role is nowhere grants nothing and is left as it is: the role may be on its way, or all of them
  * may be gone for a moment.
@@ -47,7 +53,7 @@ export function planReplication(
 ): Plan {
   const adding: { readonly roles: Change[]; readonly bindings: Change[] } = { roles: [], bindings: [] };
   const removing: typeof adding = { roles: [], bindings: [] };
-  const skipped: RootBinding[] = [];
+  const skipped: SkippedBinding[] = [];
   const needed = new Set<RootRole>();
 
   for (const binding of bindings.values()) {
@@ -64,7 +70,9 @@ export function planReplication(
       if (hasOwnWord(binding.replicate)) {
         removing.bindings.push({ action: 'remove', object: binding, reason: verdict.reason });
       }
-      if (verdict.reason === 'grants-resources' && !isReplicated(binding.replicate)) skipped.push(binding);
+      if (isWider(verdict.reason) && !isReplicated(binding.replicate)) {
+        skipped.push({ ...binding, beyond: grants.resources ? [] : (grants.beyond ?? []) });
+      }
     }
   }
   for (const role of roles.values()) {
@@ -88,7 +96,12 @@ function judgeBinding({ hasSubjects }: RootBinding, grants: RoleGrants): Verdict
   return hasSubjects ? judgeGrants(grants) : { reason: 'names-nobody' };
 }
 
-function judgeGrants({ shardLevel, resources }: RoleGrants): Verdict {
+function judgeGrants({ shardLevel, resources, beyond = [] }: RoleGrants): Verdict {
   if (shardLevel.length === 0) return { reason: 'grants-no-shard-level-path' };
-  return resources ? { reason: 'grants-resources' } : { grants: shardLevel };
+  if (resources) return { reason: 'grants-resources' };
+  return beyond.length > 0 ? { reason: 'grants-beyond-metrics' } : { grants: shardLevel };
+}
+
+function isWider(reason: Withdrawal): boolean {
+  return reason === 'grants-resources' || reason === 'grants-beyond-metrics';
 }

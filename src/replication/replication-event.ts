@@ -1,12 +1,11 @@
-import type { Change } from './plan.js';
-import type { RootBinding } from './root-object.js';
+import type { Change, SkippedBinding } from './plan.js';
 
 /** What a replicator tells. */
 export type ReplicationEvent =
   /** A change was made, or would have been: `isDryRun`. */
   | { readonly kind: 'changed'; readonly change: Change; readonly isDryRun: boolean }
-  /** A binding is left on the root shard alone, since its role grants resources as well. */
-  | { readonly kind: 'skipped'; readonly binding: RootBinding }
+  /** A binding is left on the root shard alone, since its role grants more than metrics. */
+  | { readonly kind: 'skipped'; readonly binding: SkippedBinding }
   /** A change may not be made, or cannot be; told again only where the reason is another. */
   | { readonly kind: 'refused'; readonly change: Change; readonly message: string }
   /** Somebody else removes the annotation again and again: it is added again after `delayMs` at the earliest. */

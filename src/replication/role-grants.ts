@@ -1,33 +1,47 @@
-import type { PolicyObject, PolicyRule } from '../rbac/objects.js';
+import type { ClusterRole, PolicyObject, PolicyRule } from '../rbac/objects.js';
 import { coversVerb, grantsOf } from '../rbac/rules.js';
-import { shardLevelGrants, type ShardLevelGrant } from '../authorization/shard-level-grants.js';
+import {
+  grantsBeyondMetrics,
+  shardLevelGrants,
+  type ShardLevelGrant,
+} from '../authorization/shard-level-grants.js';
 
 /** What a ClusterRole grants, as far as it decides whether other shards should have it. */
 export interface RoleGrants {
   readonly shardLevel: readonly ShardLevelGrant[];
   /** Whether it grants anything on resources, too. */
   readonly resources: boolean;
+  /** What else it grants on paths than to read metrics. Default: nothing. */
+  readonly beyond?: readonly ShardLevelGrant[];
+}
+
+/** Of rules for paths. */
+export function pathGrants(rules: readonly PolicyRule[]): Pick<RoleGrants, 'shardLevel' | 'beyond'> {
+  const beyond = grantsBeyondMetrics(rules);
+  return { shardLevel: shardLevelGrants(rules), ...(beyond.length === 0 ? {} : { beyond }) };
 }
 
 /**
  * kcp's own roles, which every shard has in `system:admin` and which bindings of the root workspace may name.
  * The bootstrap policy holds their rules for paths alone: whoever may do everything on every path is taken for an
- * administrator, whose other rules say the same of resources. What `system:monitoring` grants on nodes, of which
- * kcp has none, does not count.
+ * administrator, whose other rules say the same of resources. `system:monitoring` is for scraping: what else it
+ * grants (health, flags, nodes, of which kcp has none) does not count.
  */
 export function bootstrapRoleGrants(objects: readonly PolicyObject[]): ReadonlyMap<string, RoleGrants> {
   return new Map(
     objects.flatMap((object) =>
-      object.kind === 'ClusterRole'
-        ? [
-            [
-              object.name,
-              { shardLevel: shardLevelGrants(object.rules), resources: grantsEverything(object.rules) },
-            ],
-          ]
-        : [],
+      object.kind === 'ClusterRole' ? [[object.name, bootstrapGrants(object)]] : [],
     ),
   );
+}
+
+function bootstrapGrants({ name, rules }: ClusterRole): RoleGrants {
+  const { shardLevel, beyond = [] } = pathGrants(rules);
+  return {
+    shardLevel,
+    resources: grantsEverything(rules),
+    ...(beyond.length === 0 || name === 'system:monitoring' ? {} : { beyond }),
+  };
 }
 
 function grantsEverything(rules: readonly PolicyRule[]): boolean {

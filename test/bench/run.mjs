@@ -9,6 +9,7 @@ import { decisionsSection } from './decisions.mjs';
 import { expositionSection } from './exposition.mjs';
 import { identitiesSection } from './identities.mjs';
 import { livezSection } from './livez.mjs';
+import { manifestsSection } from './manifests.mjs';
 import { memorySection } from './memory.mjs';
 import { mergingSection } from './merging.mjs';
 import { pathsSection } from './paths.mjs';
@@ -28,6 +29,7 @@ const sections = {
   authentication: authenticationSection,
   identities: identitiesSection,
   sync: syncSection,
+  manifests: manifestsSection,
   exposition: expositionSection,
   livez: livezSection,
   relabelling: relabellingSection,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli, startCli } from '../support/started-server.js';
 import { recordedBinding } from '../support/recorded-servers.js';
@@ -71,10 +72,7 @@ describe('offline answers', () => {
     const doubtful = temporaryDirectory();
     const file = doubtful.write(
       'binding.yaml',
-      recordedBinding.replace(
-        'subjects:',
-        'subjects:\n  - { kind: ServiceAccount, apiGroup: "", name: scraper }',
-      ),
+      recordedBinding.replace('subjects:', 'subjects:\n  - { kind: User, name: scraper, group: monitoring }'),
     );
     const args = [command, 'get', '/metrics', `--rbac-dir=${doubtful.path}`, '--bootstrap-policy=false'];
     const { stdout, stderr } = await runCli(args);
@@ -82,7 +80,7 @@ describe('offline answers', () => {
     doubtful.remove();
     expect(stdout).toMatch(output);
     expect(stderr.split('\n')).toEqual([
-      expect.stringMatching(`^${file}:\\d+: ServiceAccount "scraper" has no namespace and never matches$`),
+      expect.stringMatching(`^${file}:\\d+: "group" is no field here and does nothing$`),
       expect.stringMatching(
         `^${file}:\\d+: ClusterRoleBinding "pmr" names ClusterRole "system:kcp:metrics-reader", which is missing: it grants nothing$`,
       ),
@@ -90,6 +88,25 @@ describe('offline answers', () => {
     ]);
     expect(fault).toMatch(/^--authorization-order: [^\n]*\n$/);
   });
+
+  it.each([['can-i'], ['who-can'], ['doctor']])(
+    "%s calls none of the roles missing that root's bindings of a running kcp name",
+    async (command) => {
+      const recorded = temporaryDirectory();
+      for (const file of ['root-clusterroles.json', 'root-clusterrolebindings.json']) {
+        recorded.write(
+          file,
+          readFileSync(new URL(`../policy-sources/data/${file}`, import.meta.url), 'utf8'),
+        );
+      }
+      const question = command === 'doctor' ? ['--mode=shard'] : ['get', '/metrics'];
+      const { stdout, stderr } = await runCli([command, ...question, `--rbac-dir=${recorded.path}`]);
+      recorded.remove();
+      expect(stderr).toBe('');
+      expect(stdout).not.toContain('missing');
+      expect(stdout).not.toBe('');
+    },
+  );
 
   it('can-i -f answers YAML documents and Lists, one JSON line each, and leaves the rest of them as they are', async () => {
     const input = `

@@ -296,7 +296,7 @@ kind: ClusterRoleBinding
 metadata: { name: scrapers }
 roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:kcp:metrics-reader" }
 subjects:
-  - { kind: ServiceAccount, name: prometheus }
+  - { kind: ServiceAccount, name: prometheus, namespace: monitoring, group: monitoring }
 `,
     );
     const report = await doctor(...wellFlags(), `--rbac-dir=${policy.path}`);
@@ -305,9 +305,10 @@ subjects:
     const broken = await doctor(...wellFlags(), `--rbac-dir=${policy.path}`);
     policy.remove();
     expect(faultsOf(report)).toEqual([
-      expect.stringMatching(`^warning manifest: ${file}:6: ServiceAccount "prometheus" has no namespace`),
+      expect.stringMatching(`^warning manifest: ${file}:6: "group" is no field here`),
       expect.stringMatching(/^warning manifest: .*role\.yaml:1: a Role is skipped/),
       expect.stringMatching(`^warning unreplicated-binding: ${file}:1: ClusterRoleBinding "scrapers": `),
+      expect.stringMatching(`^warning unmatched-subject: ${file}:1: ClusterRoleBinding "scrapers": `),
       expect.stringMatching(/^warning scrapers: GET \/metrics: is granted to Group "system:masters", /),
     ]);
     expect(withoutKcp.findings.map(({ check }) => check)).not.toContain('unreplicated-binding');

@@ -146,6 +146,22 @@ describe('replicate --once', () => {
     ]);
   });
 
+  it.each([[['--once']], [['--once', '--dry-run']]])(
+    '%j names what grants other paths, too',
+    async (args) => {
+      root.put('clusterrolebindings', sentBinding('every', 'wide'));
+      root.put(
+        'clusterroles',
+        sentRole('wide', [getMetrics, { verbs: ['get'], nonResourceURLs: ['/debug/*'] }]),
+      );
+      const { code, out, err } = await ended(...args);
+      expect({ code, err, patches: root.patches }).toEqual({ code: 0, err: [], patches: [] });
+      expect(out).toEqual([
+        'skipped ClusterRoleBinding "every" (ClusterRole "wide" grants get /debug/*, too; annotate it by hand if other shards should have it)',
+      ]);
+    },
+  );
+
   it('tries again on the newer object after a conflict', async () => {
     root.put('clusterrolebindings', sentBinding('prometheus', 'system:kcp:metrics-reader'));
     let conflicts = 0;

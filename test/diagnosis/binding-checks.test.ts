@@ -47,7 +47,7 @@ describe('bindings without the annotation', () => {
         check: 'unreplicated-binding',
         subject: 'root: ClusterRoleBinding "a"',
         message: expect.stringMatching(
-          /^counts on the root shard alone; .* 403: annotate it with internal\.kcp\.io\/replicate: "true" \(kcp-metrics-filter replicate does, where its role grants no resources\)$/,
+          /^counts on the root shard alone; .* 403: annotate it with internal\.kcp\.io\/replicate: "true" \(kcp-metrics-filter replicate does, where its role grants nothing but to read metrics\)$/,
         ) as string,
       },
     ]);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { bootstrapPolicy } from '../../src/policy-sources/bootstrap.js';
+import { bootstrapObjects, bootstrapPolicy } from '../../src/policy-sources/bootstrap.js';
 import type { PolicyRule, Subject } from '../../src/rbac/objects.js';
 
 interface RecordedPolicy {
@@ -15,6 +15,11 @@ interface RecordedPolicy {
 const recorded = JSON.parse(
   readFileSync(new URL('../conformance/data/bootstrap-policy.json', import.meta.url), 'utf8'),
 ) as RecordedPolicy;
+
+/** Names of the ClusterRoles that a running kcp was found to have in `system:admin`. */
+const recordedNames = JSON.parse(
+  readFileSync(new URL('data/system-admin-clusterrole-names.json', import.meta.url), 'utf8'),
+) as readonly string[];
 
 describe('the bootstrap policy', () => {
   it('is what a running kcp was found to install', () => {
@@ -34,6 +39,15 @@ describe('the bootstrap policy', () => {
         origin: expect.any(String) as string,
       })),
     ]);
+  });
+
+  it('stands among all roles that kcp has there, of which the others grant no path', () => {
+    const roles = bootstrapObjects().filter(({ kind }) => kind === 'ClusterRole');
+    expect(roles.map(({ name }) => name).sort()).toEqual([...recordedNames].sort());
+    expect(bootstrapObjects().slice(0, bootstrapPolicy().length)).toEqual(bootstrapPolicy());
+    for (const role of bootstrapObjects().slice(bootstrapPolicy().length)) {
+      expect(role).toMatchObject({ kind: 'ClusterRole', rules: [] });
+    }
   });
 
   it('is read once', () => {

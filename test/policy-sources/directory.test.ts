@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
 import {
   directoryPolicySource,
   type DirectoryPolicySourceOptions,
@@ -10,7 +12,7 @@ import {
 } from '../../src/policy-sources/directory.js';
 import type { PolicySource } from '../../src/policy-sources/policy-source.js';
 import type { PolicyObject } from '../../src/rbac/objects.js';
-import type { PolicySink } from '../../src/rbac/policy.js';
+import { Policy, type PolicySink } from '../../src/rbac/policy.js';
 
 const role = (name: string): string =>
   `apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: ${name}}\n`;
@@ -433,6 +435,41 @@ describe('closing', () => {
   });
 });
 
+/** CPU time that this thread has taken (ms), which what else the machine does leaves alone. */
+function threadCpuMs(): number {
+  return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6;
+}
+
+/** The longest time that the event loop does nothing else while something goes on (ms of CPU). */
+async function longestBlock(work: () => Promise<unknown>): Promise<number> {
+  let [longest, isOver] = [0, false];
+  const watching = (async () => {
+    for (let last = threadCpuMs(); !isOver;) {
+      await pause(1);
+      const now = threadCpuMs();
+      [longest, last] = [Math.max(longest, now - last), now];
+    }
+  })();
+  await work();
+  isOver = true;
+  await watching;
+  return longest;
+}
+
+const scraper = (at: number): object => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRoleBinding',
+  metadata: { name: `scraper-${at}`, creationTimestamp: '2026-03-01T10:11:12Z', resourceVersion: `${at}` },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reader' },
+  subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: `user-${at}` }],
+});
+const listOf = (items: readonly object[]): object => ({
+  apiVersion: 'v1',
+  items,
+  kind: 'List',
+  metadata: {},
+});
+
 describe('a large manifest', () => {
   it('leaves the event loop to others while it is read', async () => {
     await write('a.yaml', Array.from({ length: 3000 }, (_, at) => role(`r-${at}`)).join('---\n'));
@@ -442,5 +479,53 @@ describe('a large manifest', () => {
     clearInterval(counting);
     expect(await sink.next()).toHaveLength(3000);
     expect(turns).toBeGreaterThan(5);
+  });
+
+  const bindings = Array.from({ length: 1200 }, (_, at) => scraper(at));
+  it.each([
+    ['one List in YAML', 'a.yaml', stringify(listOf(bindings)), 1200],
+    ['one List in JSON', 'a.json', JSON.stringify(listOf(bindings), null, 4), 1200],
+    [
+      'one binding of many subjects',
+      'a.yaml',
+      stringify({ ...scraper(0), subjects: bindings.map((_, at) => ({ kind: 'User', name: `user-${at}` })) }),
+      1,
+    ],
+    [
+      'another large object',
+      'a.yaml',
+      `apiVersion: v1\nkind: ConfigMap\ndata:\n  text: |\n${'    some text\n'.repeat(100_000)}`,
+      0,
+    ],
+  ])('%s blocks nobody at the start, and nobody when it is read again', async (_, name, text, count) => {
+    await write(name, text);
+    const policy = new Policy({ layers: ['directory'] });
+    const source = follow({ settleMs: 1, pollMs: 10 });
+    const started = await longestBlock(() => source.start(policy.sink('directory')));
+    const reloaded = await longestBlock(async () => {
+      await write(name, `${text}\n`);
+      await vi.waitFor(
+        () => {
+          expect(reloads).toEqual([{ result: 'success' }]);
+        },
+        { interval: 20, timeout: 60_000 },
+      );
+    });
+    expect(policy.status()[0]).toMatchObject({ clusterRoleBindings: count });
+    // The whole of any of them takes many times as long.
+    expect(Math.max(started, reloaded)).toBeLessThan(100);
+  });
+
+  it('that is broken is refused with file and line, and a good one is read after it', async () => {
+    const padding = `# ${'x'.repeat(10_000)}\n`;
+    await write('a.yaml', `${padding}${role('a')}`);
+    await follow({ settleMs: 1, pollMs: 10 }).start(sink);
+    expect(await sink.next()).toEqual(['a']);
+    await write('a.yaml', `${padding}${role('a')}---\n${role('5')}`);
+    expect(await sink.next()).toBe(
+      `stale: ${join(directory, 'a.yaml')}:8: metadata.name must be a string, not a number`,
+    );
+    await write('a.yaml', `${padding}${role('b')}`);
+    expect(await sink.next()).toEqual(['b']);
   });
 });

@@ -2,7 +2,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ManifestError, parseManifest } from '../../src/policy-sources/manifest.js';
+import { addPiece, partsOf } from '../../src/policy-sources/manifest-parts.js';
+import { ManifestError, parseManifest, type Manifest } from '../../src/policy-sources/manifest.js';
+import type { PolicyObject } from '../../src/rbac/objects.js';
+import { grantsOf } from '../../src/rbac/rules.js';
 
 const role = `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -157,7 +160,7 @@ items:
   });
 
   it.each([
-    ['a replicate annotation of any value', 'true', true],
+    ['a replicate annotation of any value', "'true'", true],
     ['a replicate annotation without value', '', false],
     ['a replicate annotation that is empty', "''", false],
   ])('%s (%j): replicated is %s', (_, value, replicated) => {
@@ -209,19 +212,44 @@ describe('a manifest warns', () => {
 
   it.each([
     [
-      'a ServiceAccount without namespace',
-      binding.replace('    namespace: monitoring\n', ''),
-      'f:16: ServiceAccount "prometheus" has no namespace and never matches',
+      'an aggregated ClusterRole',
+      `${role}aggregationRule: {clusterRoleSelectors: [{matchLabels: {a/b: c}}]}\n`,
+      'f:11: aggregationRule is not followed, only the rules written here count',
     ],
     [
-      'an aggregated ClusterRole',
-      `${role}aggregationRule: {clusterRoleSelectors: []}\n`,
-      'f:11: aggregationRule is not followed, only the rules written here count',
+      'a field of a ClusterRole that nobody knows',
+      `${role}rule: []\n`,
+      'f:11: "rule" is no field here and does nothing',
+    ],
+    [
+      'a field of a rule that nobody knows',
+      role.replace('    nonResourceURLs', '    nonResourceUrls: [/debug]\n    nonResourceURLs'),
+      'f:7: "nonResourceUrls" is no field here and does nothing',
+    ],
+    [
+      'a field of a roleRef that nobody knows',
+      binding.replace('  kind: ClusterRole\n', '  kind: ClusterRole\n  namespace: x\n'),
+      'f:9: "namespace" is no field here and does nothing',
+    ],
+    [
+      'a field of a subject that nobody knows',
+      binding.replace('    name: monitoring\n', '    name: monitoring\n    users: []\n'),
+      'f:16: "users" is no field here and does nothing',
     ],
     ['an object without kind', 'a: 1\n---\nKind: ClusterRole\n', 'f:1: skipped, because it has no kind'],
   ])('of %s', (_, text, warning) => {
     expect(parseManifest(text, 'f').warnings[0]).toBe(warning);
   });
+});
+
+it('no more than a hundred warnings are given of a manifest, and how many there are besides', () => {
+  const text = `kind: List\nitems:\n${'- kind: Role\n'.repeat(105)}`;
+  const { warnings } = parseManifest(text, 'f');
+  expect(warnings).toHaveLength(101);
+  expect(warnings.slice(-2)).toEqual([
+    'f:102: a Role is skipped, because what is namespaced never grants a path',
+    'f: 5 more warnings',
+  ]);
 });
 
 /** The manifest with one thing replaced. */
@@ -426,6 +454,215 @@ describe('a manifest is refused for', () => {
   });
 });
 
+/** With `metadata.<field>` beside the name. */
+const withMetadata = (field: string): string => role.replace('name: reader', `name: reader\n  ${field}`);
+const withRule = (rule: string): string => role.replace(/rules:[^]*/, `rules:\n  - ${rule}\n`);
+const withSubject = (subject: string): string =>
+  binding.replace(/subjects:[^]*/, `subjects:\n  - ${subject}\n`);
+
+/** Kubernetes' own validation: pkg/apis/rbac/validation, and ValidateObjectMeta of apimachinery. */
+describe('what an API server refuses grants nothing:', () => {
+  it.each<[string, string]>([
+    [withRule('{verbs: [], nonResourceURLs: [/metrics]}'), 'f:6: rules[0].verbs must hold a verb'],
+    [withRule('{nonResourceURLs: [/metrics]}'), 'f:6: rules[0].verbs must hold a verb'],
+    [
+      withRule('{verbs: [get], nonResourceURLs: [/metrics], resources: [pods]}'),
+      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+    ],
+    [
+      withRule("{verbs: [get], nonResourceURLs: [/metrics], apiGroups: ['']}"),
+      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+    ],
+    [
+      withRule('{verbs: [get], nonResourceURLs: [/metrics], resourceNames: [a]}'),
+      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+    ],
+    [
+      withRule('{verbs: [get], nonResourceURLs: []}'),
+      'f:6: rules[0].apiGroups must hold a group, or the rule nonResourceURLs',
+    ],
+    [
+      withRule("{verbs: [get], apiGroups: ['']}"),
+      'f:6: rules[0].resources must hold a resource, or the rule nonResourceURLs',
+    ],
+    [
+      withRule("{verbs: [get], apiGroups: [''], resources: [a, b], resourceNames: [c]}"),
+      'f:6: rules[0].resourceNames must not stand beside several resources',
+    ],
+    [
+      withRule('{verbs: [get], apiGroups: core, resources: [a]}'),
+      'f:6: rules[0].apiGroups must be a list, not a string',
+    ],
+    [
+      withRule('{verbs: [on], nonResourceURLs: [/metrics]}'),
+      'f:6: rules[0].verbs[0] must be a string, not a boolean',
+    ],
+    [
+      `${role}aggregationRule: {clusterRoleSelectors: []}\n`,
+      'f:11: aggregationRule.clusterRoleSelectors must hold a selector',
+    ],
+    [
+      `${role}aggregationRule: {clusterRoleSelectors: [{matchExpressions: [{key: a, operator: In}]}]}\n`,
+      'f:11: aggregationRule.clusterRoleSelectors[0].matchExpressions[0].values must be given for In',
+    ],
+    [
+      `${role}aggregationRule: {clusterRoleSelectors: [{matchExpressions: [{key: a, operator: Like}]}]}\n`,
+      'f:11: aggregationRule.clusterRoleSelectors[0].matchExpressions[0].operator must be In, NotIn, Exists or DoesNotExist',
+    ],
+    [role.replace('name: reader', 'name: a/b'), 'f:4: metadata.name must not be . or .., nor hold / or %'],
+    [role.replace('name: reader', 'name: a%b'), 'f:4: metadata.name must not be . or .., nor hold / or %'],
+    [role.replace('name: reader', 'name: ..'), 'f:4: metadata.name must not be . or .., nor hold / or %'],
+    [role.replace('name: reader', 'generateName: reader-'), 'f:3: metadata.name is missing'],
+    [role.replace('name: reader', 'name: yes'), 'f:4: metadata.name must be a string, not a boolean'],
+    [role.replace('name: reader', 'name: 0b11'), 'f:4: metadata.name must be a string, not a number'],
+    [withMetadata('namespace: 5'), 'f:5: metadata.namespace must be a string, not a number'],
+    [withMetadata('labels: {a: 5}'), 'f:5: metadata.labels.a must be a string, not a number'],
+    [withMetadata("labels: {a: 'b c'}"), 'f:5: metadata.labels.a is no value of a label'],
+    [withMetadata(`labels: {a: ${'x'.repeat(64)}}`), 'f:5: metadata.labels.a is no value of a label'],
+    [
+      withMetadata('labels: {-a: b}'),
+      'f:5: metadata.labels.-a is no qualified name, such as example.com/name',
+    ],
+    [
+      withMetadata('labels: {UP.example/a: b}'),
+      'f:5: metadata.labels.UP.example/a is no qualified name, such as example.com/name',
+    ],
+    [withMetadata('labels: [a]'), 'f:5: metadata.labels must be an object, not a list'],
+    [
+      withMetadata('annotations: {internal.kcp.io/replicate: true}'),
+      'f:5: metadata.annotations.internal.kcp.io/replicate must be a string, not a boolean',
+    ],
+    [
+      withMetadata('annotations: {a b: c}'),
+      'f:5: metadata.annotations["a b"] is no qualified name, such as example.com/name',
+    ],
+    [
+      withMetadata(`annotations: {a: ${'x'.repeat(256 * 1024)}}`),
+      'f:5: metadata.annotations must not be larger than 256 KiB in all',
+    ],
+    [
+      withMetadata('creationTimestamp: yesterday'),
+      'f:5: metadata.creationTimestamp must be a time such as 2026-01-02T03:04:05Z',
+    ],
+    [withMetadata('generation: -1'), 'f:5: metadata.generation must be a whole number from 0'],
+    [
+      withMetadata('finalizers: [a b]'),
+      'f:5: metadata.finalizers[0] is no qualified name, such as example.com/name',
+    ],
+    [
+      withMetadata('ownerReferences: [{apiVersion: v1, kind: Pod, name: x}]'),
+      'f:5: metadata.ownerReferences[0].uid is missing',
+    ],
+    [
+      withMetadata('managedFields: [{operation: Read}]'),
+      'f:5: metadata.managedFields[0].operation must be Apply or Update',
+    ],
+    [
+      binding.replace('roleRef:\n  apiGroup: rbac', 'roleRef:\n  apiGroup: xrbac'),
+      'f:7: roleRef.apiGroup must be rbac.authorization.k8s.io, not "xrbac.authorization.k8s.io"',
+    ],
+    [
+      binding.replace('io\n  kind: ClusterRole', 'io/v1\n  kind: ClusterRole'),
+      'f:7: roleRef.apiGroup must be rbac.authorization.k8s.io, not "rbac.authorization.k8s.io/v1"',
+    ],
+    [
+      binding.replace('  kind: ClusterRole\n', '  kind: clusterrole\n'),
+      'f:8: roleRef.kind must be ClusterRole',
+    ],
+    [binding.replace('  kind: ClusterRole\n', ''), 'f:6: roleRef.kind is missing'],
+    [
+      binding.replace('  name: reader\nsubjects', "  name: ''\nsubjects"),
+      'f:9: roleRef.name must not be empty',
+    ],
+    [
+      binding.replace('  name: reader\nsubjects', '  name: a/b\nsubjects'),
+      'f:9: roleRef.name must not be . or .., nor hold / or %',
+    ],
+    [
+      withSubject('{kind: User, apiGroup: example.com, name: a}'),
+      'f:11: subjects[0].apiGroup must be rbac.authorization.k8s.io, not "example.com"',
+    ],
+    [
+      withSubject('{kind: Group, apiGroup: v1, name: a}'),
+      'f:11: subjects[0].apiGroup must be rbac.authorization.k8s.io, not "v1"',
+    ],
+    [
+      withSubject('{kind: ServiceAccount, apiGroup: rbac.authorization.k8s.io, name: a, namespace: b}'),
+      'f:11: subjects[0].apiGroup must be empty',
+    ],
+    [withSubject('{kind: ServiceAccount, name: a}'), 'f:11: subjects[0].namespace is missing'],
+    [
+      withSubject("{kind: ServiceAccount, name: a, namespace: ''}"),
+      'f:11: subjects[0].namespace must not be empty',
+    ],
+    [
+      withSubject('{kind: ServiceAccount, name: A, namespace: b}'),
+      'f:11: subjects[0].name must be a DNS subdomain: lower-case letters, digits, - and .',
+    ],
+    [
+      withSubject("{kind: ServiceAccount, name: 'a:b', namespace: b}"),
+      'f:11: subjects[0].name must be a DNS subdomain: lower-case letters, digits, - and .',
+    ],
+    [withSubject('{kind: user, name: a}'), 'f:11: subjects[0].kind must be User, Group or ServiceAccount'],
+    [withSubject('{kind: User, name: off}'), 'f:11: subjects[0].name must be a string, not a boolean'],
+    [withSubject("{kind: Group, name: ''}"), 'f:11: subjects[0].name must not be empty'],
+    [
+      withSubject('{kind: User, name: a, namespace: 5}'),
+      'f:11: subjects[0].namespace must be a string, not a number',
+    ],
+  ])('%s', (text, message) => {
+    for (const [shown, moved] of [
+      [text, message],
+      // One good object before it, in a List, grants nothing either.
+      [
+        `apiVersion: v1\nkind: List\nitems:\n${indented(role.replace('reader', 'other'))}${indented(text)}`,
+        undefined,
+      ],
+    ] as const) {
+      expect(() => parseManifest(shown, 'f')).toThrow(
+        expect.objectContaining({
+          name: 'ManifestError',
+          message: moved ?? (expect.stringMatching(/^f:[1-9]\d*: items\[1\]\./) as string),
+        }),
+      );
+    }
+  });
+
+  it.each<[string, string]>([
+    [
+      'empty groups, which are filled in',
+      withSubject("{kind: User, apiGroup: '', name: a}").replace(
+        'apiGroup: rbac.authorization.k8s.io',
+        "apiGroup: ''",
+      ),
+    ],
+    ['a namespace on a User, which nobody looks at', withSubject('{kind: User, name: a, namespace: b}')],
+    ['a namespace, which is dropped', withMetadata('namespace: x')],
+    ['no rules', role.replace(/rules:[^]*/, 'rules:\n')],
+    ['no subjects', binding.replace(/subjects:[^]*/, 'subjects: []\n')],
+    ['names of any letters', role.replace('name: reader', 'name: "System:Ä b"')],
+    [
+      'annotations and labels of every allowed form',
+      withMetadata(
+        "annotations: {Example.com/A_b: '', internal.kcp.io/replicate: }\n  labels: {a: '', example.com/b: C_1.d, c: }",
+      ),
+    ],
+    [
+      'what an API server fills in',
+      withMetadata(
+        'uid: u\n  resourceVersion: "5"\n  generation: 2\n  creationTimestamp: 2026-03-01T10:11:12Z\n  selfLink: /x\n  finalizers: [example.com/a]\n  ownerReferences: [{apiVersion: v1, kind: A, name: b, uid: c}]\n  managedFields: [{manager: a, operation: Update}]',
+      ),
+    ],
+    ['a creation that is not known, as kubectl prints it', withMetadata('creationTimestamp: null')],
+    [
+      'many resource names of one resource',
+      withRule("{verbs: ['*'], apiGroups: ['*'], resources: [a], resourceNames: [b, c]}"),
+    ],
+  ])('but not %s', (_, text) => {
+    expect(parseManifest(text, 'f')).toMatchObject({ objects: [{}], warnings: [] });
+  });
+});
+
 /** Never anything else than an answer or a ManifestError of one line that begins with where. */
 const expectAnswer = (text: string): void => {
   try {
@@ -436,6 +673,94 @@ const expectAnswer = (text: string): void => {
     expect((error as Error).message).toMatch(/^f:[1-9]\d*: [^\n]+$/);
   }
 };
+
+describe('a manifest that is told in parts', () => {
+  /** As another thread gives it, one message after the other. */
+  const retold = (text: string): { manifest: Manifest | string; parts: number } => {
+    const objects: PolicyObject[] = [];
+    let parts = 0;
+    for (const part of partsOf({ file: 'f', bytes: Buffer.from(text) })) {
+      parts += 1;
+      const told = structuredClone(part);
+      if (told.kind === 'fault') return { manifest: told.message, parts };
+      if (told.kind === 'end') return { manifest: { objects, warnings: told.warnings }, parts };
+      for (const piece of told.pieces) addPiece(objects, piece);
+    }
+    throw new Error('it has no end');
+  };
+
+  it('is the same, or is refused alike', () => {
+    const subjects = fc.array(fc.constantFrom('ann', 'bob'), { maxLength: 3 });
+    const text = fc
+      .array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', '5', 'a/b'), fc.boolean(), subjects), {
+        maxLength: 4,
+      })
+      .map((objects) =>
+        objects
+          .map(([name, isRole, names]) =>
+            isRole
+              ? role.replace('name: reader', `name: ${name}`)
+              : binding
+                  .replace('name: readers', `name: ${name}`)
+                  .replace(
+                    /subjects:[^]*/,
+                    `subjects: [${names.map((one) => `{kind: User, name: ${one}}`).join()}]\n`,
+                  ),
+          )
+          .join('---\n'),
+      );
+    fc.assert(
+      fc.property(text, (whole) => {
+        let direct: Manifest | string;
+        try {
+          direct = parseManifest(whole, 'f');
+        } catch (error) {
+          direct = (error as Error).message;
+        }
+        expect(retold(whole).manifest).toEqual(direct);
+      }),
+    );
+  });
+
+  it('is in short parts, however long its objects are', () => {
+    const names = Array.from({ length: 2500 }, (_, at) => `user-${at}`);
+    const long = binding.replace(
+      /subjects:[^]*/,
+      `subjects:\n${names.map((name) => `- {kind: User, name: ${name}}\n`).join('')}`,
+    );
+    const { manifest, parts } = retold(`${role}---\n${long}---\n${role.replace('reader', 'other')}`);
+    expect(parts).toBeGreaterThan(3);
+    expect(manifest).toEqual(
+      parseManifest(`${role}---\n${long}---\n${role.replace('reader', 'other')}`, 'f'),
+    );
+  });
+
+  it.each([
+    [1, 2500],
+    [2500, 1],
+    [1001, 1001],
+  ])('grants the same by a rule of %i verbs and %i paths', (verbs, urls) => {
+    const list = (count: number, start: string): string =>
+      Array.from({ length: count }, (_, at) => `${start}${at}`).join(', ');
+    const text = withRule(`{verbs: [${list(verbs, 'v')}], nonResourceURLs: [${list(urls, '/')}]}`);
+    const { manifest } = retold(text);
+    const granted = (found: Manifest | string): unknown =>
+      typeof found === 'string'
+        ? found
+        : found.objects.map((object) =>
+            object.kind === 'ClusterRole'
+              ? grantsOf(object.rules).exact.map(([url, set]) => [url, set.size])
+              : object,
+          );
+    expect(granted(manifest)).toEqual(granted(parseManifest(text, 'f')));
+  });
+
+  it('names its file where it is not UTF-8', () => {
+    expect([...partsOf({ file: 'f', bytes: Buffer.from([0x61, 0xff]) })]).toEqual([
+      { kind: 'fault', message: 'f: is not UTF-8' },
+    ]);
+  });
+});
 
 describe('whatever a manifest holds, it is read or refused in one line', () => {
   const scrap = fc.constantFrom(

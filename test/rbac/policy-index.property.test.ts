@@ -114,6 +114,13 @@ class LinearPolicy {
     this.#objects[layer].clear();
   }
 
+  copy(): LinearPolicy {
+    const copy = new LinearPolicy();
+    copy.isFallbackInForce = this.isFallbackInForce;
+    for (const name of layers) for (const one of this.objects(name)) copy.set(name, one);
+    return copy;
+  }
+
   objects(layer: Layer): readonly PolicyObject[] {
     return [...this.#objects[layer].values()];
   }
@@ -228,6 +235,17 @@ const step = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
+      type: fc.constant('replaceAll' as const),
+      layer,
+      objects: fc.array(object, { maxLength: 8 }),
+      // Asked between two steps, in one of which something else changes.
+      question,
+      meanwhile: fc.record({ at: fc.nat(20), layer, object }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
       type: fc.constant('replaceKind' as const),
       layer,
       kind: fc.constantFrom('ClusterRole' as const, 'ClusterRoleBinding' as const),
@@ -260,6 +278,34 @@ function take(index: PolicyIndex, linear: LinearPolicy, taken: Step): void {
       linear.clear(taken.layer);
       for (const one of taken.objects) linear.set(taken.layer, one);
       return;
+    case 'replaceAll': {
+      const { identities, verb: asked, path } = taken.question;
+      const { meanwhile } = taken;
+      const steps = index.replaceAll(taken.layer, taken.objects);
+      const replaced = (): ReadonlySet<string> => {
+        const of = linear.copy();
+        of.clear(taken.layer);
+        for (const one of taken.objects) of.set(taken.layer, one);
+        return new Set(of.granting(taken.question));
+      };
+      let [old, fresh] = [new Set(linear.granting(taken.question)), replaced()];
+      for (let at = 0; steps.next().done !== true; at += 1) {
+        if (at === meanwhile.at && meanwhile.layer !== taken.layer) {
+          index.apply(meanwhile.layer, { type: 'set', object: meanwhile.object });
+          linear.set(meanwhile.layer, meanwhile.object);
+          [old, fresh] = [new Set(linear.granting(taken.question)), replaced()];
+        }
+        const found = index.find(identities, asked, path);
+        const name = found && `${found.reference.layer.name}/${found.binding.name}`;
+        const isOne = (granting: ReadonlySet<string>): boolean =>
+          name === undefined ? granting.size === 0 : granting.has(name);
+        // Whole, the old policy or the new one.
+        expect([isOne(old), isOne(fresh)]).toContain(true);
+      }
+      linear.clear(taken.layer);
+      for (const one of taken.objects) linear.set(taken.layer, one);
+      return;
+    }
     case 'replaceKind': {
       const objects = taken.objects.filter(({ kind }) => kind === taken.kind);
       const old = linear.objects(taken.layer).filter(({ kind }) => kind === taken.kind);

@@ -58,11 +58,11 @@ describe('what is added', () => {
   });
 
   it('comes with what it grants', () => {
-    const rules = [getMetrics, { verbs: ['*'], nonResourceURLs: ['/healthz', '/metrics/*'] }];
+    const rules = [getMetrics, { verbs: ['head', 'get'], nonResourceURLs: ['/metrics/*'] }];
     const { changes } = planOf([rootBinding('b', 'own'), rootRole('own', rules)]);
     const grants = [
       { url: '/metrics', verbs: ['get'] },
-      { url: '/metrics/*', verbs: ['*'] },
+      { url: '/metrics/*', verbs: ['head', 'get'] },
     ];
     expect(changes).toEqual([expect.objectContaining({ grants }), expect.objectContaining({ grants })]);
   });
@@ -95,7 +95,7 @@ describe('what is left alone', () => {
   });
 });
 
-describe('what is skipped, since it grants resources as well', () => {
+describe('what is skipped, since it grants more than metrics', () => {
   const mixed = rootRole('mixed', [getMetrics, getPods]);
   it.each<[name: string, objects: readonly (RootRole | RootBinding)[]]>([
     ['a binding of such a role', [rootBinding('b', 'mixed'), mixed]],
@@ -114,9 +114,41 @@ describe('what is skipped, since it grants resources as well', () => {
     expect(planOf(objects)).toEqual({ changes: [], skipped: [] });
   });
 
-  it('are not those that grant every path and nothing else', () => {
-    const objects = [rootBinding('b', 'all'), rootRole('all', [{ verbs: ['*'], nonResourceURLs: ['*'] }])];
-    expect(changesOf(objects)).toEqual(['add ClusterRole all', 'add ClusterRoleBinding b']);
+  it.each<[verbs: string, urls: string, beyond: string | undefined]>([
+    ['get,head', '/metrics,/metrics/slis,/metrics/*,/metrics/a*,/metrics*,/metrics/**', undefined],
+    ['get', '*', 'get *'],
+    ['*', '*', '* *'],
+    ['get', '/*', 'get /*'],
+    ['get', '/m*', 'get /m*'],
+    ['get', '/metrics,/debug/*', 'get /debug/*'],
+    ['get,head', '/metrics,/debug/pprof', 'get,head /debug/pprof'],
+    ['get', '/metrics,/healthz', 'get /healthz'],
+    ['get', '/metrics,/', 'get /'],
+    ['get', '/metrics,/metricsx', 'get /metricsx'],
+    ['get', '/metrics,/METRICS', 'get /METRICS'],
+    ['get', '/metrics,/metrics-admin*', 'get /metrics-admin*'],
+    ['*', '/metrics', '* /metrics'],
+    ['get,delete', '/metrics', 'delete /metrics'],
+    ['get,post,put', '/metrics/*', 'post,put /metrics/*'],
+    ['get,GET,list,watch,access', '/metrics', undefined],
+  ])('%s on %s: %s', (verbs, urls, beyond) => {
+    const rule = { verbs: verbs.split(','), nonResourceURLs: urls.split(',') };
+    // What the rule before it grants does not count, nor does it hide what another one does.
+    const planned = planOf([rootBinding('b', 'own'), rootRole('own', [getMetrics, rule])]);
+    expect(
+      planned.skipped.map((binding) => binding.beyond.map((grant) => `${grant.verbs.join()} ${grant.url}`)),
+    ).toEqual(beyond === undefined ? [] : [[beyond]]);
+    expect(planned.changes).toHaveLength(beyond === undefined ? 2 : 0);
+  });
+
+  it("a binding of root's own system:monitoring, whose rules are anybody's", () => {
+    const rules = [{ verbs: ['get'], nonResourceURLs: ['/metrics', '/flagz'] }];
+    const { changes, skipped } = planOf([
+      rootBinding('b', 'system:monitoring'),
+      rootRole('system:monitoring', rules),
+    ]);
+    expect(changes).toEqual([]);
+    expect(skipped).toEqual([expect.objectContaining({ name: 'b' })]);
   });
 });
 
@@ -140,6 +172,14 @@ describe('what is removed', () => {
       'from both where the role grants resources now',
       [rootBinding('b', 'own', own), rootRole('own', [getMetrics, getPods], ownWord)],
       ['remove ClusterRoleBinding b grants-resources', 'remove ClusterRole own grants-resources'],
+    ],
+    [
+      'from both where the role grants other paths as well now',
+      [
+        rootBinding('b', 'own', own),
+        rootRole('own', [getMetrics, { verbs: ['get'], nonResourceURLs: ['/debug/*'] }], ownWord),
+      ],
+      ['remove ClusterRoleBinding b grants-beyond-metrics', 'remove ClusterRole own grants-beyond-metrics'],
     ],
     [
       'from a binding that names nobody any more, and the role',

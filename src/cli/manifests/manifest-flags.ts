@@ -19,7 +19,7 @@ const scraperFlag: Flag = {
   value: 'subject',
   default: 'serviceaccount:monitoring:prometheus',
   description:
-    'who scrapes: serviceaccount:NAMESPACE:NAME, which brings its token, or user:NAME or group:NAME, which bring a client certificate where --client-ca-file is given',
+    'who scrapes: serviceaccount:NAMESPACE:NAME, which brings its token, or user:NAME or group:NAME, which bring a client certificate where --client-ca-file is given; of names that stand for everybody it warns',
 };
 const serverNameFlag: Flag = {
   name: '--server-name',
@@ -82,6 +82,40 @@ function scraperOf(text: string): Scraper {
   throw new UsageError(
     `${scraperFlag.name}: ${quoted(text)} is not serviceaccount:NAMESPACE:NAME, user:NAME or group:NAME`,
   );
+}
+
+const noWildcard = 'is only who is called exactly so: RBAC knows no wildcard in names';
+const withoutCredentials = 'is everybody without credentials: all who reach the server may scrape';
+
+/** Names that stand for more, or for fewer, than one may have meant. */
+const meanings: Readonly<Record<Scraper['kind'], readonly (readonly [name: RegExp, meaning: string])[]>> = {
+  ServiceAccount: [],
+  User: [
+    [/\*/, noWildcard],
+    [/^system:anonymous$/, withoutCredentials],
+    [
+      /^system:(?:authenticated|unauthenticated|masters|nodes|serviceaccounts|cluster)(?::|$)/,
+      "is nobody: that is a group's name",
+    ],
+  ],
+  Group: [
+    [/\*/, noWildcard],
+    [/^system:unauthenticated$/, withoutCredentials],
+    [/^system:authenticated(?::|$)/, 'is everybody with any valid credentials: each of them may scrape'],
+    [/^system:serviceaccounts$/, 'is every service account there is: each of them may scrape'],
+    [/^system:serviceaccounts:/, 'is every service account of its namespace: each of them may scrape'],
+    [/^system:cluster:/, 'is everybody of a logical cluster: each of them may scrape'],
+    [/^system:nodes$/, 'is every node: each of them may scrape'],
+    [/^system:masters$/, 'may do everything already, whatever is bound to it: name who scrapes'],
+    [/^system:anonymous$/, "is nobody: that is a user's name"],
+  ],
+};
+
+/** One line on the flag where its name stands for more than one scraper, or for none; undefined elsewhere. */
+export function scraperWarning({ kind, name }: Scraper): string | undefined {
+  const meaning = meanings[kind].find(([names]) => names.test(name))?.[1];
+  if (meaning === undefined) return undefined;
+  return `${scraperFlag.name}: ${kind.toLowerCase()} ${quoted(name)} ${meaning}`;
 }
 
 function quoted(text: string): string {

@@ -5,7 +5,7 @@ import { startFlags } from '../start.js';
 import { clusterRoleBinding } from './cluster-role-binding.js';
 import { configuredServerOf, type ConfiguredServer } from './configured-server.js';
 import { renderManifests, type ManifestFile } from './manifest.js';
-import { manifestFlags, manifestNamesOf, type ManifestNames } from './manifest-flags.js';
+import { manifestFlags, manifestNamesOf, scraperWarning, type ManifestNames } from './manifest-flags.js';
 import { podMonitor, scrapeConfig, serviceMonitor } from './monitors.js';
 import { prometheusRules } from './prometheus-rules.js';
 import { scrapeJob } from './scrape-job.js';
@@ -39,14 +39,16 @@ export const manifestsCommand: CommandDescription = {
   args: [{ name: 'kind', description: manifestKinds.join(', '), choices: manifestKinds }],
   flags: [...manifestFlags, ...startFlags],
   run: ({ args: [kind = ''], values, terminal }) => {
-    terminal.print(manifestOf(parseChoice('manifests', kind, manifestKinds), values));
+    const names = manifestNamesOf(values);
+    terminal.print(manifestOf(parseChoice('manifests', kind, manifestKinds), values, names));
+    const warning = scraperWarning(names.scraper);
+    if (warning !== undefined) terminal.printError(warning);
     return Promise.resolve(0);
   },
 };
 
 /** Reads no file, so that it can be asked anywhere. @throws UsageError naming the flag. */
-function manifestOf(kind: ManifestKind, values: FlagValues): string {
-  const names = manifestNamesOf(values);
+function manifestOf(kind: ManifestKind, values: FlagValues, names: ManifestNames): string {
   // Rules go by what is scraped, however that is.
   if (kind === 'prometheus-rules') return renderManifests(prometheusRules(names));
   return renderManifests(makers[kind](configuredServerOf(values, names), names));

@@ -1,4 +1,4 @@
-import { runInSlices } from '../../policy-sources/in-slices.js';
+import { replaceInSlices, runInSlices } from '../../policy-sources/in-slices.js';
 import type { PolicySource } from '../../policy-sources/policy-source.js';
 import type { PolicyObject } from '../../rbac/objects.js';
 import { steadyNow, type PolicySink } from '../../rbac/policy.js';
@@ -102,7 +102,7 @@ export class FollowedPrimary {
         break;
       case 'replace':
         this.#synced.add(layer);
-        sink.replace(this.#takeObjects(layer));
+        await replaceInSlices(sink, this.#takeObjects(layer));
         break;
       case 'replace-kind':
         await runInSlices(sink.replaceKind(operation.of, this.#takeObjects(layer)));

@@ -27,6 +27,12 @@ export class PolicyBroadcast {
         confirmed.add(layer);
         tell({ objects, operation: { kind: 'replace', layer } });
       },
+      *replaceAll(objects) {
+        if (sink.replaceAll === undefined) sink.replace(objects);
+        else yield* sink.replaceAll(objects);
+        confirmed.add(layer);
+        tell({ objects, operation: { kind: 'replace', layer } });
+      },
       *replaceKind(kind, objects) {
         // At its beginning, so that what is revoked is revoked everywhere at once.
         tell({ objects, operation: { kind: 'replace-kind', layer, of: kind } });

@@ -60,6 +60,40 @@ describe('manifests KIND', () => {
     expect(faultsOf(printed.flatMap(({ text }) => objectsIn(text)))).toEqual([]);
   });
 
+  it.each([
+    ['user:*', /RBAC knows no wildcard/],
+    ['group:team-*', /RBAC knows no wildcard/],
+    ['user:system:anonymous', /everybody without credentials/],
+    ['group:system:unauthenticated', /everybody without credentials/],
+    ['group:system:authenticated', /everybody with any valid credentials/],
+    ['group:system:serviceaccounts', /every service account there is/],
+    ['group:system:serviceaccounts:monitoring', /every service account of its namespace/],
+    ['group:system:cluster:root', /everybody of a logical cluster/],
+    ['group:system:nodes', /every node/],
+    ['group:system:masters', /everything already/],
+    ['user:system:authenticated', /nobody: that is a group's name/],
+    ['user:system:serviceaccounts:monitoring', /nobody: that is a group's name/],
+    ['group:system:anonymous', /nobody: that is a user's name/],
+  ])('says on stderr what --scraper=%s stands for, and prints it', async (scraper, meaning) => {
+    for (const kind of ['clusterrolebinding', 'service']) {
+      const flags = [...serving, '--client-ca-file=ca.crt', `--scraper=${scraper}`];
+      const { code, text, errors } = await manifests(kind, ...flags);
+      expect({ code, objects: objectsIn(text).length }).toEqual({ code: 0, objects: 1 });
+      expect(errors).toEqual([expect.stringMatching(meaning)]);
+      expect(errors[0]).toMatch(/^--scraper: (?:user|group) "[^\n]+$/);
+    }
+  });
+
+  it.each([
+    'user:prometheus',
+    'group:monitoring',
+    'user:system:serviceaccount:a:b',
+    'group:system:monitoring',
+  ])('says nothing of --scraper=%s', async (scraper) => {
+    const flags = [...serving, '--client-ca-file=ca.crt', `--scraper=${scraper}`];
+    expect((await manifests('clusterrolebinding', ...flags)).errors).toEqual([]);
+  });
+
   it('grants the scraper what is served, with the role that kcp has for it', async () => {
     const { text } = await manifests('clusterrolebinding', ...byToken);
     expect(objectsIn(text)).toEqual([

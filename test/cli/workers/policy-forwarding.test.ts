@@ -5,7 +5,7 @@ import type { PolicyOperation } from '../../../src/cli/workers/link-messages.js'
 import { PolicyBroadcast } from '../../../src/cli/workers/policy-broadcast.js';
 import { PolicyOutbox } from '../../../src/cli/workers/policy-outbox.js';
 import { openPolicy } from '../../../src/policy-sources/open-policy.js';
-import { runInSlices } from '../../../src/policy-sources/in-slices.js';
+import { replaceInSlices, runInSlices } from '../../../src/policy-sources/in-slices.js';
 import type { PolicyObject } from '../../../src/rbac/objects.js';
 import { Policy, steadyNow, type PolicySink } from '../../../src/rbac/policy.js';
 
@@ -102,6 +102,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   unique(binding).map((objects) => replaceKind('ClusterRoleBinding', objects)),
   fc.tuple(unique(role), unique(binding)).map(([roles, bindings]): Step => (sink) => {
     sink.replace([...roles, ...bindings]);
+  }),
+  fc.tuple(unique(role), unique(binding)).map(([roles, bindings]): Step => (sink) => {
+    return replaceInSlices(sink, [...roles, ...bindings]);
   }),
   fc.constant<Step>((sink) => {
     sink.markSynced();
