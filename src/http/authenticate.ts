@@ -3,7 +3,7 @@ import { authenticatorUnion, type Refusal } from '../authentication/union.js';
 import { goQuote } from '../paths/go-quote.js';
 import { credentialsOf } from './credentials.js';
 import { tell, waitingStep, type Middleware, type Request } from './middleware.js';
-import { requestState } from './request-state.js';
+import { isPassed, requestState, type Guard } from './request-state.js';
 import { sendInternalError, sendStatus } from './status.js';
 
 export interface AuthenticateOptions {
@@ -17,17 +17,23 @@ export interface AuthenticateOptions {
   readonly onRefused?: (refusals: readonly Refusal[]) => void;
 }
 
-/** Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. */
-export function authenticate({
-  authenticators,
-  anonymous = false,
-  onAttempt = () => undefined,
-  onRefused = () => undefined,
-}: AuthenticateOptions): Middleware {
+/**
+ * Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. Each asks its own
+ * authenticators, whoever another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
+ */
+export function authenticate(
+  {
+    authenticators,
+    anonymous = false,
+    onAttempt = () => undefined,
+    onRefused = () => undefined,
+  }: AuthenticateOptions,
+  guard?: Guard,
+): Middleware {
   const union = authenticatorUnion({ authenticators, anonymous });
   return waitingStep(async (request, response) => {
     const state = requestState(request);
-    if (state.verdict?.decision === 'allow') return true;
+    if (isPassed(state, guard)) return true;
     const started = performance.now();
     const result = await union(credentialsOf(request));
     const seconds = (performance.now() - started) / 1000;
@@ -37,6 +43,7 @@ export function authenticate({
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
       state.refusals = refusals;
+      state.verdict = undefined;
       tell(() => {
         onRefused(refusals);
       });
@@ -44,6 +51,7 @@ export function authenticate({
       return false;
     }
     state.identity = result.identity;
+    state.identifiedBy = guard;
     state.authenticator = result.authenticator;
     if (!isImpersonating(request)) return true;
     state.verdict = { decision: 'deny', reason: 'impersonation is not served' };

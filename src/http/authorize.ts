@@ -1,12 +1,14 @@
-import { errorClass } from '../authentication/error-class.js';
 import type { ServerResponse } from 'node:http';
+import { errorClass } from '../authentication/error-class.js';
 import type { Authorizer } from '../authorization/authorizer.js';
 import { PolicyUnavailableError } from '../authorization/rbac.js';
 import { authorizerUnion, type DecisionObserver } from '../authorization/union.js';
+import { createPathClassifier, decidedPath, type PathClassifier } from '../paths/classify.js';
 import { goQuote } from '../paths/go-quote.js';
 import { parseRequestTarget } from '../paths/request-target.js';
+import { refusePath } from './classify-path.js';
 import { requestTarget, tell, waitingStep, type Middleware, type Request } from './middleware.js';
-import { requestState } from './request-state.js';
+import { isPassed, noteAllowed, requestState, type Guard } from './request-state.js';
 import { sendInternalError, sendStatus } from './status.js';
 
 export interface AuthorizeOptions {
@@ -14,6 +16,17 @@ export interface AuthorizeOptions {
   readonly authorizers: readonly Authorizer[];
   /** Appended to a refusal's message; kcp shards say `access denied`. Default: nothing. */
   readonly denialSuffix?: string;
+  /**
+   * What paths mean, where no `classifyPath` of the same guard stands in front. Default: the rules of a shard, and below
+   * `/shards/` and `/services/cache/` those of a cache server.
+   */
+  readonly classifier?: PathClassifier;
+  /**
+   * What is below a scope (`/clusters/root:org/debug/state`) and is neither health nor a shard-level path, which is 501:
+   * `refuse` answers 403, since root's policy says nothing of other workspaces; `whole` asks the authorizers for the path
+   * with its scope. Default `refuse`.
+   */
+  readonly scopedPaths?: 'refuse' | 'whole';
   /** Told what each authorizer said. */
   readonly onDecision?: DecisionObserver;
   /** Told of each request that nobody allowed: without an opinion there is no decision to be told of. */
@@ -22,38 +35,73 @@ export interface AuthorizeOptions {
 
 const retryAfterSeconds = '1';
 
-/** Stands behind `authenticate`: lets pass what an authorizer allows, and nothing else. */
-export function authorize({
-  authorizers,
-  denialSuffix,
-  onDecision = () => undefined,
-  onForbidden = () => undefined,
-}: AuthorizeOptions): Middleware {
+const ofShard = createPathClassifier({ endpoints: [] });
+const ofCacheServer = createPathClassifier({ serverKind: 'cache-server', endpoints: [] });
+const cacheServerScope = /^\/(?:shards|services\/cache)\//;
+
+const ofEitherServer: PathClassifier = (target) => {
+  const classification = ofShard(target);
+  const isUnscoped = classification.kind === 'other' && classification.scope.cluster === undefined;
+  return isUnscoped && cacheServerScope.test(classification.path) ? ofCacheServer(target) : classification;
+};
+
+/**
+ * Stands behind `authenticate`: lets pass what an authorizer allows, and nothing else. It decides for itself, whatever
+ * another guard has decided, and never on a path that is not canonical: that is answered as by `classifyPath`.
+ * `guard`: whose step it is (`guardSteps`), and whose `authenticate` says who asks; default: steps that stand alone.
+ *
+ * @throws TypeError for another word in `scopedPaths`.
+ */
+export function authorize(
+  {
+    authorizers,
+    denialSuffix,
+    classifier = ofEitherServer,
+    scopedPaths = 'refuse',
+    onDecision = () => undefined,
+    onForbidden = () => undefined,
+  }: AuthorizeOptions,
+  guard?: Guard,
+): Middleware {
+  if (!['refuse', 'whole'].includes(scopedPaths))
+    throw new TypeError("scopedPaths: pass 'refuse' or 'whole'");
   const union = authorizerUnion(authorizers, (authorizer, decision) => {
     tell(() => {
       onDecision(authorizer, decision);
     });
   });
+  const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
   return waitingStep(async (request, response) => {
     const state = requestState(request);
-    if (state.verdict?.decision === 'allow') return true;
-    const { identity } = state;
-    const path = pathOf(request);
-    if (identity === undefined || path === undefined) {
+    if (isPassed(state, guard)) return true;
+    const known = state.classifiedBy === guard ? state.classification : undefined;
+    const classification = known ?? classifier(requestTarget(request));
+    if (refusePath(request, response, classification)) return false;
+    const identity = state.identifiedBy === guard ? state.identity : undefined;
+    if (identity === undefined) {
       // Reached only where `authenticate` was left out: nobody is known, so nobody is allowed.
+      state.verdict = { decision: 'no-opinion', reason: 'nobody has said who sends the request' };
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }
     const verb = (request.method ?? '').toLowerCase();
-    try {
-      state.verdict = await union({ identity, verb, path });
-    } catch (error) {
-      refuseUndecided(request, response, error);
-      return false;
+    const unscoped = decidedPath(classification);
+    const path = unscoped ?? parseRequestTarget(requestTarget(request))?.path ?? '';
+    if (unscoped === undefined && scopedPaths === 'refuse') {
+      state.verdict = { decision: 'no-opinion', reason: 'below a scope, of which this policy says nothing' };
+    } else {
+      try {
+        state.verdict = await union({ identity, verb, path });
+      } catch (error) {
+        refuseUndecided(request, response, error);
+        return false;
+      }
     }
-    if (state.verdict.decision === 'allow') return true;
+    if (state.verdict.decision === 'allow') {
+      noteAllowed(state, state.verdict, guard);
+      return true;
+    }
     tell(onForbidden);
-    const suffix = denialSuffix === undefined ? '' : `: ${denialSuffix}`;
     const message = `forbidden: User ${goQuote(identity.name)} cannot ${verb} path ${goQuote(path)}${suffix}`;
     sendStatus(request, response, 'Forbidden', message);
     return false;
@@ -71,11 +119,4 @@ function refuseUndecided(request: Request, response: ServerResponse, error: unkn
   }
   state.verdict = { decision: 'no-opinion', reason: `authorizer failed: ${errorClass(error)}` };
   sendInternalError(request, response, error);
-}
-
-/** The path as the classifier saw it, without its scope; alone, the decoded path of the target. */
-function pathOf(request: Request): string | undefined {
-  const { classification } = requestState(request);
-  if (classification?.kind === 'shard-level' || classification?.kind === 'other') return classification.path;
-  return parseRequestTarget(requestTarget(request))?.path;
 }

@@ -9,8 +9,8 @@ export type Next = (error?: unknown) => void;
 /** One step of a request's way; fits Express 4, Express 5, connect and a bare `http.Server` alike. */
 export type Middleware = (request: Request, response: ServerResponse, next: Next) => void;
 
-/** Several steps as one; each runs only if the one before called its `next`. */
-export function chain(steps: readonly Middleware[]): Middleware {
+/** Several steps one after the other; each runs only if the one before called its `next`. */
+export function sequence(steps: readonly Middleware[]): Middleware {
   return (request, response, next) => {
     const run = (at: number): void => {
       const step = steps[at];

@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http';
 import { credentialIdKey, type Identity } from '../authentication/identity.js';
 import type { ScrapeRequest, ScrapingUser } from '../exposition/exposition.js';
 import type { Request } from './middleware.js';
-import { requestState } from './request-state.js';
 
 const maxTimeoutSeconds = 3600;
 
@@ -10,11 +9,13 @@ const maxTimeoutSeconds = 3600;
 export class Scrape implements ScrapeRequest {
   readonly #request: Request;
   readonly #response: ServerResponse;
+  readonly #identity: Identity | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor(request: Request, response: ServerResponse) {
+  constructor(request: Request, response: ServerResponse, identity: Identity | undefined) {
     this.#request = request;
     this.#response = response;
+    this.#identity = identity;
   }
 
   get accept(): string {
@@ -32,8 +33,7 @@ export class Scrape implements ScrapeRequest {
   }
 
   get user(): ScrapingUser | undefined {
-    const { identity } = requestState(this.#request);
-    return identity === undefined ? undefined : scrapingUser(identity);
+    return this.#identity === undefined ? undefined : scrapingUser(this.#identity);
   }
 
   get signal(): AbortSignal {

@@ -20,8 +20,8 @@ const known: ReadonlySet<string> = new Set<keyof ZPagesOptions>(['component', 's
 
 /**
  * Kubernetes' `/statusz` and `/flagz`, and `/`, the list of paths: text for programs, HTML for browsers. Stands
- * behind `authorize`, and serves what that has allowed, by the page's own path and never below a scope; passes every
- * other path on.
+ * behind `classifyPath` and `authorize`, and serves what was allowed since the former, by the page's own path and never
+ * below a scope; passes every other path on.
  *
  * @throws ZPagesOptionError when an option is missing, unknown or of the wrong type.
  */
@@ -32,7 +32,7 @@ export function zPages(options: ZPagesOptions): Middleware {
   return (request, response, next) => {
     const path = pagePathOf(request);
     if (path === undefined || (path === '/flagz' && flags === undefined)) next();
-    else if (requestState(request).verdict?.decision !== 'allow') {
+    else if (requestState(request).isAllowed !== true) {
       // Reached only where `authorize` was left out: nobody has been allowed anything.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
