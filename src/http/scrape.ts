@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { credentialIdKey, type Identity } from '../authentication/identity.js';
 import type { ScrapeRequest, ScrapingUser } from '../exposition/exposition.js';
-import type { Request } from './middleware.js';
+import { isClosed, isSent, type Request } from './middleware.js';
 
 const maxTimeoutSeconds = 3600;
 
@@ -51,9 +51,9 @@ function scrapingUser({ name, groups, extra }: Identity): ScrapingUser {
 function departure(response: ServerResponse): AbortSignal {
   const controller = new AbortController();
   const onClose = (): void => {
-    if (!response.writableFinished) controller.abort();
+    if (!isSent(response)) controller.abort();
   };
-  if (response.closed) onClose();
+  if (isClosed(response)) onClose();
   else response.once('close', onClose);
   return controller.signal;
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { errorClass } from '../authentication/error-class.js';
 import { goQuote } from '../paths/go-quote.js';
-import { isAnswered, requestTarget, type Request } from './middleware.js';
+import { breakOff, isAnswered, requestTarget, type Request } from './middleware.js';
 import { requestState } from './request-state.js';
 
 /** Kubernetes' `metav1.StatusReason`, as far as it is used here, with its code. */
@@ -75,7 +75,7 @@ export function sendGatewayError(request: Request, response: ServerResponse, cod
 export function sendInternalError(request: Request, response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
     // Half an answer must not look like a whole one.
-    response.destroy();
+    breakOff(response);
     return;
   }
   const target = goQuote(requestTarget(request).slice(0, 256));

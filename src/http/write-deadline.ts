@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { breakOff, isClosed } from './middleware.js';
 
 /** How often a deadline is looked at within its time. */
 const looks = 8;
@@ -41,7 +42,7 @@ export class WriteDeadline {
 
   /** Looks after an answer until it is closed; call it when its body is being written. */
   watch(response: ServerResponse): void {
-    if (response.closed || (response.writableEnded && response.writableLength === 0)) return;
+    if (isClosed(response) || (response.writableEnded && response.writableLength === 0)) return;
     this.#sending.set(response, { taken: takenOf(response), since: performance.now() });
     response.once('close', () => this.#sending.delete(response));
     this.#timer ??= setInterval(() => {
@@ -58,7 +59,7 @@ export class WriteDeadline {
         sending.since = now;
       } else if (now - sending.since >= this.#timeoutMs) {
         this.#sending.delete(response);
-        response.destroy();
+        breakOff(response);
         this.#onCut();
       }
     }
