@@ -2,10 +2,13 @@ import { cleanPath } from './clean-path.js';
 import { originForm } from './request-target.js';
 
 const shardLevel = /^(?:\/services\/cache(?=\/)|\/shards\/[^/]*|\/clusters\/[^/]*)*\/metrics(?:\/|$)/;
+const absoluteForm = /^[a-z][a-z0-9+.-]*:\/\/([^/?#\\]*)/i;
 const shardLevelSegment = /\/metrics(?:\/|$)/;
 const hexPair = /%([0-9a-f]{2})/gi;
-// Invisible characters are what hides a path.
-const invisible = /[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028\u2029\u2060\ufeff]/g;
+const beyondAscii = /[^\0-\x7f]/;
+const beyondLatin1 = /[^\0-\xff]/;
+// Invisible characters, and bytes that are no characters, are what hides a path.
+const invisible = /[\0-\x1f\x7f-\x9f\xad\u200b-\u200f\u2060\ufeff\ufffd\s]/g;
 /** Beside any depth of `%25…`: an escape whose digits are escaped, and one of those. */
 const decodings = 3;
 
@@ -25,6 +28,8 @@ export function laxestReading(target: string): string {
       .replace(/%(?:25)+/g, '%')
       .replace(hexPair, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   }
+  // Bytes, raw or decoded, of what is mostly UTF-8.
+  if (beyondAscii.test(path) && !beyondLatin1.test(path)) path = Buffer.from(path, 'latin1').toString('utf8');
   return withoutParameters(path.replaceAll('\\', '/').replace(invisible, '')).toLowerCase();
 }
 
@@ -38,7 +43,14 @@ export function isCanonicalReading(reading: string): boolean {
  * be resolved away, one of that name anywhere in it is enough. Only ever used to refuse, so it is generous.
  */
 export function looksShardLevel(target: string, reading = laxestReading(target)): boolean {
-  return (isCanonicalReading(reading) ? shardLevel : shardLevelSegment).test(reading);
+  const pattern = isCanonicalReading(reading) ? shardLevel : shardLevelSegment;
+  return pattern.test(reading) || isShardLevelHost(target);
+}
+
+/** To whoever normalizes or decodes it whole, the host of an absolute-form target is a segment, or several. */
+function isShardLevelHost(target: string): boolean {
+  const host = target.startsWith('/') ? undefined : absoluteForm.exec(target)?.[1];
+  return host !== undefined && shardLevelSegment.test(laxestReading(`/${host}`));
 }
 
 /** Cuts `;a=b`, `#a` and `?a` off each segment. */

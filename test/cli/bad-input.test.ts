@@ -362,7 +362,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--service-account-key-file={account.key} --service-account-issuer=,',
-      /^--service-account-key-file: needs --service-account-issuer$/,
+      /^--service-account-issuer: is given, and names nothing: leave it out, or name some$/,
     ],
     // and at a URL
     [
