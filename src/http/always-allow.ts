@@ -1,6 +1,7 @@
 import type { DecisionObserver } from '../authorization/union.js';
 import { alwaysAllowPaths } from '../paths/always-allow.js';
 import { decidedPath } from '../paths/classify.js';
+import { refusePath } from './classify-path.js';
 import { tell, type Middleware } from './middleware.js';
 import { letPass, requestState, type Guard } from './request-state.js';
 
@@ -10,7 +11,8 @@ const authorizer = 'AlwaysAllowPaths';
 /**
  * Stands before authentication: what everybody may see must not wait for finding out who asks, and a probe
  * with a stale token is still a probe. It lets pass the later steps of its own guard: of the `guardSteps` whose
- * `classify` stands in front, or of the `chain` it stands in; no others rely on it. Below a scope, health alone passes.
+ * `classify` stands in front, or of the `chain` it stands in; no others rely on it. Below a scope, health alone passes; a
+ * path that is not canonical is answered as by `classifyPath`.
  *
  * @throws AlwaysAllowPathError for a `*` anywhere but at a pattern's end.
  */
@@ -20,10 +22,12 @@ export function alwaysAllow(
   guard?: Guard,
 ): Middleware {
   const matches = alwaysAllowPaths(patterns);
-  return (request, _response, next) => {
+  return (request, response, next) => {
     const state = requestState(request);
     const isOwn = guard === undefined || state.classifiedBy === guard;
-    const path = isOwn ? decidedPath(state.classification) : undefined;
+    const classification = isOwn ? state.classification : undefined;
+    if (classification !== undefined && refusePath(request, response, classification)) return;
+    const path = decidedPath(classification);
     if (path !== undefined && matches(path)) {
       letPass(state, { decision: 'allow', reason: 'always allowed path', authorizer }, guard);
       tell(() => {

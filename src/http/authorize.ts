@@ -40,9 +40,8 @@ const ofCacheServer = createPathClassifier({ serverKind: 'cache-server', endpoin
 const cacheServerScope = /^\/(?:shards|services\/cache)\//;
 
 const ofEitherServer: PathClassifier = (target) => {
-  const classification = ofShard(target);
-  const isUnscoped = classification.kind === 'other' && classification.scope.cluster === undefined;
-  return isUnscoped && cacheServerScope.test(classification.path) ? ofCacheServer(target) : classification;
+  const isCacheServers = cacheServerScope.test(parseRequestTarget(target)?.path ?? '');
+  return (isCacheServers ? ofCacheServer : ofShard)(target);
 };
 
 /**
