@@ -46,7 +46,7 @@ export async function whoCan(
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
   if ('refused' in requested) {
-    printError(`${request.path}: ${requested.refused}`);
+    printError(`${JSON.stringify(request.path)}: ${requested.refused}`);
     return 0;
   }
   const asked = { verb: request.verb, path: requested.path };
