@@ -26,8 +26,8 @@ export {
   type Maintenance,
   type RefuseInMaintenanceOptions,
 } from './http/refuse-in-maintenance.js';
-export { chain, type Middleware, type Next, type Request } from './http/middleware.js';
-export { requestState, type RequestState } from './http/request-state.js';
+export type { Middleware, Next, Request } from './http/middleware.js';
+export { chain, requestState, type Guard, type RequestState } from './http/request-state.js';
 export { serveExposition, type ServeExpositionOptions } from './http/serve-exposition.js';
 export { zPages, ZPagesOptionError, type ZPagesOptions } from './http/z-pages.js';
 export type {

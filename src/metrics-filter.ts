@@ -10,9 +10,9 @@ import { authorize } from './http/authorize.js';
 import { classifyPath } from './http/classify-path.js';
 import { frontProxyCheckOf } from './http/front-proxy.js';
 import { boundWaiting, inTurn } from './http/in-turn.js';
-import { chain, type Middleware } from './http/middleware.js';
+import { sequence, type Middleware } from './http/middleware.js';
 import { serveExposition } from './http/serve-exposition.js';
-import { requestState } from './http/request-state.js';
+import { requestState, type Guard } from './http/request-state.js';
 import { alwaysAllowPaths as pathMatcher } from './paths/always-allow.js';
 import { createPathClassifier, type ServerKind } from './paths/classify.js';
 import { FilterMetrics } from './telemetry/filter-metrics.js';
@@ -94,8 +94,8 @@ const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
  */
 export function metricsFilter(options: MetricsFilterOptions): Middleware {
   const steps = guardSteps(options);
-  const guard = chain([steps.alwaysAllow, steps.authenticate, steps.authorize, steps.serve]);
-  const entrance = chain([boundWaiting, steps.audit, steps.classify]);
+  const guard = sequence([steps.alwaysAllow, steps.authenticate, steps.authorize, steps.serve]);
+  const entrance = sequence([boundWaiting, steps.audit, steps.classify]);
   return function metricsFilter(request, response, next) {
     entrance(request, response, (error) => {
       const isGuarded = requestState(request).classification?.kind === 'shard-level';
@@ -105,7 +105,7 @@ export function metricsFilter(options: MetricsFilterOptions): Middleware {
   };
 }
 
-/** The steps of the filter, each usable alone, sharing one set of options. */
+/** The steps of one guard, sharing one set of options. They rely on one another, and on no other guard's. */
 export interface GuardSteps {
   /** Stands first: takes over the Audit-Id of a front proxy, and leaves an event where somebody listens. */
   readonly audit: Middleware;
@@ -135,51 +135,67 @@ export function guardSteps(
   const denialSuffix = denialSuffixes[serverKind];
   const onDecision: DecisionObserver = (authorizer, decision) => telemetry?.decision(authorizer, decision);
   const isFrontProxy = frontProxyCheckOf(authenticators);
+  const guard: Guard = {};
+  const classifier = createPathClassifier({ serverKind, endpoints: [...expositions.keys()], unscopedPaths });
   return {
-    audit: chain([
+    audit: sequence([
       ...(isFrontProxy === undefined ? [] : [adoptAuditId(isFrontProxy)]),
       ...(onAuditEvent === undefined ? [] : [audit(onAuditEvent, isFrontProxy)]),
     ]),
-    classify: classifyPath({
-      classifier: createPathClassifier({
+    classify: classifyPath(
+      {
+        classifier,
         serverKind,
-        endpoints: [...expositions.keys()],
-        unscopedPaths,
-      }),
-      serverKind,
-      extent,
-      ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
-      onRejected: (code) => telemetry?.rejected(code),
-    }),
-    alwaysAllow: alwaysAllow(alwaysAllowPaths, (_, decision) => {
-      telemetry?.authorizationAttempt(decision, 0);
-    }),
+        extent,
+        ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
+        onRejected: (code) => telemetry?.rejected(code),
+      },
+      guard,
+    ),
+    alwaysAllow: alwaysAllow(
+      alwaysAllowPaths,
+      (_, decision) => {
+        telemetry?.authorizationAttempt(decision, 0);
+      },
+      guard,
+    ),
     // One connection asks others one question at a time, and nothing is decided without its audit event.
-    authenticate: chain([
+    authenticate: sequence([
       inTurn,
-      authenticate({
-        authenticators,
-        anonymous,
-        onAttempt: (result, seconds, username) => telemetry?.authenticationAttempt(result, seconds, username),
-        onRefused: (refusals) => {
-          for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
+      authenticate(
+        {
+          authenticators,
+          anonymous,
+          onAttempt: (result, seconds, username) =>
+            telemetry?.authenticationAttempt(result, seconds, username),
+          onRefused: (refusals) => {
+            for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
+          },
         },
-      }),
+        guard,
+      ),
     ]),
-    authorize: authorize({
-      authorizers,
-      ...(denialSuffix === undefined ? {} : { denialSuffix }),
-      onDecision,
-      onAttempt: (result, seconds) => telemetry?.authorizationAttempt(result, seconds),
-      onForbidden: () => telemetry?.forbidden(),
-    }),
-    serve: serveExposition({
-      expositions,
-      onScrape: (result, seconds) => telemetry?.scrape(result, seconds),
-      onStalledClient: () => telemetry?.stalledClient(),
-      ...(scrapeWriteTimeoutMs === undefined ? {} : { writeTimeoutMs: scrapeWriteTimeoutMs }),
-      ...(scrapeDeadlineMs === undefined ? {} : { deadlineMs: scrapeDeadlineMs }),
-    }),
+    authorize: authorize(
+      {
+        authorizers,
+        classifier,
+        ...(denialSuffix === undefined ? {} : { denialSuffix }),
+        onDecision,
+        onAttempt: (result, seconds) => telemetry?.authorizationAttempt(result, seconds),
+        onForbidden: () => telemetry?.forbidden(),
+      },
+      guard,
+    ),
+    serve: serveExposition(
+      {
+        expositions,
+        onScrape: (result, seconds) => telemetry?.scrape(result, seconds),
+        onStalledClient: () => telemetry?.stalledClient(),
+        ...(scrapeWriteTimeoutMs === undefined ? {} : { writeTimeoutMs: scrapeWriteTimeoutMs }),
+        ...(scrapeDeadlineMs === undefined ? {} : { deadlineMs: scrapeDeadlineMs }),
+      },
+      guard,
+    ),
   };
 }
 

@@ -36,4 +36,11 @@ export interface Authenticator {
   isFrontProxy?(credentials: Credentials): boolean;
 }
 
+/** What says who may must not come to mean everybody. @throws RangeError for an empty list, or a blank in it. */
+export function requireNames(option: string, names: readonly string[]): void {
+  if (names.length === 0 || names.some((name) => name.trim() === '')) {
+    throw new RangeError(`${option} must not be empty`);
+  }
+}
+
 export const none: Authentication = Object.freeze({ kind: 'none' });

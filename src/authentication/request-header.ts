@@ -1,4 +1,10 @@
-import { none, type Authentication, type Authenticator, type Credentials } from './authenticator.js';
+import {
+  none,
+  requireNames,
+  type Authentication,
+  type Authenticator,
+  type Credentials,
+} from './authenticator.js';
 import type { CertificateVerifier } from './certificate-verifier.js';
 import { decodeHeaderValue, HeaderEncodingError } from './header-value.js';
 import type { Identity } from './identity.js';
@@ -6,8 +12,8 @@ import type { Identity } from './identity.js';
 export interface RequestHeaderOptions {
   /** For the front proxy's own certificate. */
   readonly verifier: Pick<CertificateVerifier, 'verify'>;
-  /** CNs a front proxy may have; any, if empty. */
-  readonly allowedNames: readonly string[];
+  /** CNs a front proxy may have. Default: any. */
+  readonly allowedNames?: readonly string[];
   /** Header names in any case, the first with a value counts. */
   readonly usernameHeaders: readonly string[];
   readonly uidHeaders: readonly string[];
@@ -24,6 +30,8 @@ type Headers = Credentials['headers'];
 /**
  * Kubernetes' request-header authenticator: a front proxy that proves itself with a certificate says in
  * headers who sends the request.
+ *
+ * @throws RangeError for allowed names that are none, and for a blank name of a header.
  */
 export function requestHeaderAuthenticator({
   verifier,
@@ -31,11 +39,15 @@ export function requestHeaderAuthenticator({
   onSpoofed = () => undefined,
   ...names
 }: RequestHeaderOptions): Authenticator {
+  if (allowedNames !== undefined) requireNames('allowedNames', allowedNames);
+  for (const [option, headers] of Object.entries(names)) {
+    if (headers.length > 0) requireNames(option, headers);
+  }
   const usernameHeaders = lowerCased(names.usernameHeaders);
   const uidHeaders = lowerCased(names.uidHeaders);
   const groupHeaders = lowerCased(names.groupHeaders);
   const extraPrefixes = lowerCased(names.extraHeadersPrefixes);
-  const allowed = new Set(allowedNames);
+  const allowed = allowedNames === undefined ? undefined : new Set(allowedNames);
 
   function identityIn(headers: Headers): Identity | undefined {
     const name = firstValue(headers, usernameHeaders);
@@ -54,7 +66,7 @@ export function requestHeaderAuthenticator({
     return result;
   };
 
-  const isAllowed = (commonName: string): boolean => allowed.size === 0 || allowed.has(commonName);
+  const isAllowed = (commonName: string): boolean => allowed?.has(commonName) ?? true;
 
   return {
     name: 'request-header',

@@ -22,6 +22,11 @@ export interface Authorizer {
   authorize(attributes: Attributes): Decision | Promise<Decision>;
 }
 
+/** Of authorizers that know rules on non-resource URLs alone. */
+export const resourceRequest: Decision = Object.freeze(
+  noOpinion('a path of resources, which no rule on non-resource URLs grants'),
+);
+
 export function allow(reason: string): Decision {
   return { decision: 'allow', reason };
 }

@@ -1,9 +1,10 @@
 import type { Identity } from '../authentication/identity.js';
+import { isResourcePath } from '../paths/resource-path.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../rbac/effective-identities.js';
 import type { Bond } from '../rbac/policy-index.js';
 import type { Policy } from '../rbac/policy.js';
 import { describeSubject } from '../rbac/subjects.js';
-import { noOpinion, type Authorizer, type Decision } from './authorizer.js';
+import { noOpinion, resourceRequest, type Authorizer, type Decision } from './authorizer.js';
 
 /** No decision can be made on the policy now; the client should come back later (503). */
 export class PolicyUnavailableError extends Error {
@@ -36,7 +37,10 @@ function granted({ binding, subject }: Bond): Decision {
   };
 }
 
-/** Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. */
+/**
+ * Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. It has no opinion on
+ * paths of resources (`/api/v1/pods`): a bootstrap rule on `/api/*` lets everybody discover them, and read none.
+ */
 export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptions): Authorizer {
   // A connection keeps its identity object: who counts for it beside itself is worked out once.
   const known = new WeakMap<Identity, readonly EffectiveIdentity[]>();
@@ -51,6 +55,7 @@ export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptio
   return {
     name: 'RBAC',
     authorize({ identity, verb, path }) {
+      if (isResourcePath(path)) return resourceRequest;
       const fault = policy.unavailable();
       if (fault !== undefined) throw new PolicyUnavailableError(fault);
       const identities = identitiesOf(identity);

@@ -5,7 +5,7 @@ import { authorizerUnion, type Verdict } from '../authorization/union.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
 import { authorizationFlags, authorizersOf, sayWhoIsNotAsked } from './authorization/authorization-flags.js';
 import { configFlag } from './configuration/config-flag.js';
-import { hasPolicy, offlineMode } from './policy/offline-mode.js';
+import { hasPolicy, offlineMode, requestedPath } from './policy/offline-mode.js';
 import { openPolicyOffline } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
@@ -79,7 +79,11 @@ export async function canI(
       for (const review of asked.reviews) print(JSON.stringify(await answer(review, decide)));
       return 0;
     }
-    const { decision, reason } = await decide(asked);
+    const requested = requestedPath(asked.path, values);
+    const { decision, reason }: Verdict =
+      'refused' in requested
+        ? { decision: 'no-opinion', reason: requested.refused }
+        : await decide({ ...asked, path: requested.path });
     const isAllowed = decision === 'allow';
     print(`${isAllowed ? 'yes' : 'no'}${reason === '' ? '' : ` - ${reason}`}`);
     return isAllowed ? 0 : 1;

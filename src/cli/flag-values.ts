@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { isGiven, listOf, type Flag, type FlagValues } from './flags.js';
 import { UsageError, usageError } from './usage-error.js';
 
 /** Larger than any bundle or token file that a person wrote. */
@@ -55,7 +56,18 @@ export function parseChoice<Choice extends string>(
   return found;
 }
 
-/** Without blanks around them and without empty ones, as a list in a shell variable may have them. */
-export function nonEmptyValues(values: readonly string[]): readonly string[] {
-  return values.map((value) => value.trim()).filter((value) => value !== '');
+/**
+ * The names in a list, without blanks around them and without empty ones, as a list in a shell variable may have them.
+ *
+ * @throws UsageError where it is given and there is none, as in an unset variable: what is to say who may must not come to
+ * mean everybody.
+ */
+export function namesOf(values: FlagValues, flag: Flag): readonly string[] {
+  const names = listOf(values, flag)
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  if (names.length === 0 && isGiven(values, flag)) {
+    throw new UsageError(`${flag.name}: is given, and names nothing: leave it out, or name some`);
+  }
+  return names;
 }

@@ -62,15 +62,30 @@ function reviewOf(document: unknown, where: string): Review {
   if (apiVersion !== 'authorization.k8s.io/v1')
     throw new Error(`${where}: apiVersion is not authorization.k8s.io/v1`);
   if (!isRecord(spec)) throw new Error(`${where}: spec is missing`);
-  const asked = spec['nonResourceAttributes'];
-  if (asked === undefined || asked === null) return { document, attributes: undefined };
+  const asked = spec['nonResourceAttributes'] ?? undefined;
+  const resource = spec['resourceAttributes'] ?? undefined;
+  // As the API server's own validation says it.
+  if ((asked === undefined) === (resource === undefined)) {
+    throw new Error(
+      `${where}: spec: exactly one of nonResourceAttributes or resourceAttributes must be specified`,
+    );
+  }
+  for (const field of ['nonResourceAttributes', 'resourceAttributes', 'extra']) {
+    const value = spec[field] ?? undefined;
+    if (value !== undefined && !isRecord(value)) throw new Error(`${where}: spec.${field}: not an object`);
+  }
+  const user = text(spec['user'], `${where}: spec.user`);
   const groups = textList(spec['groups'], `${where}: spec.groups`);
+  if (user === '' && groups.length === 0) {
+    throw new Error(`${where}: spec.user: at least one of user or group must be specified`);
+  }
+  if (asked === undefined) return { document, attributes: undefined };
   const extra = isRecord(spec['extra']) ? Object.entries(spec['extra']) : [];
   return {
     document,
     attributes: {
       identity: {
-        name: text(spec['user'], `${where}: spec.user`),
+        name: user,
         groups,
         extra: Object.fromEntries(
           extra.map(([key, values]) => [key, textList(values, `${where}: spec.extra`)]),

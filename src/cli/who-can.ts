@@ -1,4 +1,5 @@
 import { alwaysAllowPaths } from '../paths/always-allow.js';
+import { isResourcePath } from '../paths/resource-path.js';
 import type { Policy } from '../rbac/policy.js';
 import { describeSubject, subjectKey } from '../rbac/subjects.js';
 import type { Output } from './can-i.js';
@@ -13,7 +14,7 @@ import {
   type AuthorizerName,
 } from './authorization/authorization-flags.js';
 import { configFlag } from './configuration/config-flag.js';
-import { hasPolicy, offlineMode } from './policy/offline-mode.js';
+import { hasPolicy, offlineMode, requestedPath } from './policy/offline-mode.js';
 import { openPolicyOffline } from './policy/policy-flags.js';
 import { policySourceFlags } from './policy/policy-source-flags.js';
 
@@ -40,14 +41,18 @@ export async function whoCan(
   values: FlagValues,
   { print, printError }: Output,
 ): Promise<number> {
+  const requested = requestedPath(request.path, values);
   // Reads the patterns, and with them their faults, as a start would.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
+  if ('refused' in requested) {
+    printError(`${JSON.stringify(request.path)}: ${requested.refused}`);
+    return 0;
+  }
+  const asked = { verb: request.verb, path: requested.path };
   const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {
-    const rows = authorizationOrderOf(values).flatMap((name) =>
-      grantedBy(name, request, values, open?.policy),
-    );
+    const rows = authorizationOrderOf(values).flatMap((name) => grantedBy(name, asked, values, open?.policy));
     const width = rows.reduce((longest, [who]) => Math.max(longest, who.length), 0);
     for (const [who, by] of rows) print(`${who.padEnd(width)}  ${by}`);
     return 0;
@@ -72,6 +77,7 @@ function grantedBy(
         ? [['everybody', alwaysAllowPathsFlag.name]]
         : [];
     case 'RBAC':
+      if (isResourcePath(path)) return [];
       return [...(policy?.grantsOf(verb, path) ?? [])].flatMap(({ layer, binding }) => {
         const by = `ClusterRoleBinding ${JSON.stringify(binding.name)} of ClusterRole ${JSON.stringify(binding.role)} (${layer})`;
         return binding.subjects

@@ -34,6 +34,7 @@ const groupsOfEverybody = ['system:authenticated', 'system:unauthenticated'];
 
 /** `others`: fields in which the upstream is told something else. @throws TenantHeadersError */
 export function tenantWriter(headers: readonly TenantHeader[], others: readonly string[] = []): TenantWriter {
+  if (headers.length === 0) throw new TenantHeadersError('no header is named that would tell a tenant');
   const taken = new Set(others.map((field) => field.toLowerCase()));
   for (const { field, source } of headers) {
     const fault = fieldNameFault(field) ?? sourceFault(source);

@@ -2,7 +2,7 @@ import type { Authenticator } from '../authentication/authenticator.js';
 import { authenticatorUnion, type Refusal } from '../authentication/union.js';
 import { credentialsOf, noCredentialsIn } from './credentials.js';
 import { isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
-import { requestState } from './request-state.js';
+import { isPassed, requestState, type Guard } from './request-state.js';
 import { sendForbidden, sendInternalError, sendStatus } from './status.js';
 
 export interface AuthenticateOptions {
@@ -23,17 +23,23 @@ export interface AuthenticateOptions {
 const extraSpaceWarning =
   '299 - "the provided Authorization header contains extra space before the bearer token, and is ignored"';
 
-/** Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. */
-export function authenticate({
-  authenticators,
-  anonymous = false,
-  onAttempt = () => undefined,
-  onRefused = () => undefined,
-}: AuthenticateOptions): Middleware {
+/**
+ * Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. Each asks its own
+ * authenticators, whoever another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
+ */
+export function authenticate(
+  {
+    authenticators,
+    anonymous = false,
+    onAttempt = () => undefined,
+    onRefused = () => undefined,
+  }: AuthenticateOptions,
+  guard?: Guard,
+): Middleware {
   const union = authenticatorUnion({ authenticators, anonymous });
   return waitingStep(async (request, response) => {
     const state = requestState(request);
-    if (state.verdict?.decision === 'allow') return true;
+    if (isPassed(state, guard)) return true;
     const started = performance.now();
     const credentials = credentialsOf(request);
     const result = await union(credentials);
@@ -47,7 +53,8 @@ export function authenticate({
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
       state.refusals = refusals;
-      if (refusals.length === 0) state.noCredentials = noCredentialsIn(credentials);
+      state.verdict = undefined;
+      state.noCredentials = refusals.length === 0 ? noCredentialsIn(credentials) : undefined;
       tell(() => {
         onRefused(refusals);
       });
@@ -55,6 +62,7 @@ export function authenticate({
       return false;
     }
     state.identity = result.identity;
+    state.identifiedBy = guard;
     state.authenticator = result.authenticator;
     if (!isImpersonating(request)) return true;
     state.verdict = { decision: 'deny', reason: 'impersonation is not served' };

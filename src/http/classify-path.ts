@@ -1,7 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import type { PathClassification, PathClassifier, ServerKind } from '../paths/classify.js';
+import {
+  pathRefusal,
+  type PathClassification,
+  type PathClassifier,
+  type ServerKind,
+} from '../paths/classify.js';
 import { requestTarget, tell, type Middleware, type Request } from './middleware.js';
-import { requestState } from './request-state.js';
+import { noteClassified, requestState, type Guard } from './request-state.js';
 import { sendStatus, sendText } from './status.js';
 
 export interface ClassifyPathOptions {
@@ -22,70 +27,67 @@ export interface ClassifyPathOptions {
   readonly onRejected?: (code: number) => void;
 }
 
-/** kcp's wording, by kind of server. */
-const notAvailable: Readonly<Record<ServerKind, string>> = {
-  shard: 'shard-level endpoint not available at workspace scope\n',
-  'cache-server': 'shard-level endpoint not available at shard or workspace scope\n',
-};
-
 /** More than any client sends, and less than Node keeps unless told otherwise. */
 const maxHeaderFields = 1000;
 
 /**
  * Stands first: what a path means does not depend on who asks, and a stranger who asks for a scoped path
- * must not learn from a 401 or 403 whether its workspace exists.
+ * must not learn from a 401 or 403 whether its workspace exists. What an earlier guard has allowed counts no more behind
+ * it. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
  */
-export function classifyPath({
-  classifier,
-  serverKind = 'shard',
-  extent,
-  scopedEndpoint,
-  onRejected = () => undefined,
-}: ClassifyPathOptions): Middleware {
-  const reject = (request: Request, code: number, rejected: string): void => {
-    requestState(request).rejected = rejected;
-    tell(() => {
-      onRejected(code);
-    });
-  };
+export function classifyPath(
+  {
+    classifier,
+    serverKind = 'shard',
+    extent,
+    scopedEndpoint,
+    onRejected = () => undefined,
+  }: ClassifyPathOptions,
+  guard?: Guard,
+): Middleware {
   return (request, response, next) => {
     if (request.rawHeaders.length > 2 * fieldLimit(request)) {
-      reject(request, 431, 'too many header fields');
+      reject(request, 431, 'too many header fields', onRejected);
       sendStatus(request, response, 'RequestHeaderFieldsTooLarge', 'too many header fields');
       return;
     }
     const classification = classifyAsSentAndAsRouted(classifier, request);
-    requestState(request).classification = classification;
-    switch (classification.kind) {
-      case 'bad-request':
-        reject(request, 400, classification.message);
-        sendStatus(request, response, 'BadRequest', classification.message);
-        return;
-      case 'redirect':
-        if (extent === 'shard-level' && !classification.shardLevel) {
-          next();
-          return;
-        }
-        reject(request, 307, 'path is not canonical');
-        redirect(request, response, classification.location);
-        return;
-      case 'scoped-shard-level':
-        if (scopedEndpoint !== undefined) {
-          scopedEndpoint(request, response, next);
-          return;
-        }
-        reject(request, 501, notAvailable[serverKind].trimEnd());
-        sendText(request, response, 501, notAvailable[serverKind]);
-        return;
-      case 'lookalike':
-        reject(request, 404, 'looks like a shard-level path');
-        sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
-        return;
-      case 'shard-level':
-      case 'other':
-        next();
-    }
+    noteClassified(requestState(request), classification, guard);
+    if (extent === 'shard-level' && isPassedOn(classification)) next();
+    else if (classification.kind === 'scoped-shard-level' && scopedEndpoint !== undefined) {
+      scopedEndpoint(request, response, next);
+    } else if (!refusePath(request, response, classification, onRejected, serverKind)) next();
   };
+}
+
+/** Answers a path that is not decided on. Returns false, and answers nothing, for any other. */
+export function refusePath(
+  request: Request,
+  response: ServerResponse,
+  classification: PathClassification,
+  onRejected: (code: number) => void = () => undefined,
+  serverKind?: ServerKind,
+): boolean {
+  const refusal = pathRefusal(classification, serverKind);
+  if (refusal === undefined) return false;
+  const { code, reason } = refusal;
+  reject(request, code, reason, onRejected);
+  if (classification.kind === 'redirect') {
+    sendText(request, response, code, 'Temporary Redirect\n', { Location: classification.location });
+  } else if (code === 501) sendText(request, response, code, `${reason}\n`);
+  else if (code === 400) sendStatus(request, response, 'BadRequest', reason);
+  else sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
+  return true;
+}
+
+/** Takes back what an earlier guard has decided: it is not what the answer says. */
+function reject(request: Request, code: number, reason: string, onRejected: (code: number) => void): void {
+  const state = requestState(request);
+  state.rejected = reason;
+  state.verdict = undefined;
+  tell(() => {
+    onRejected(code);
+  });
 }
 
 /**
@@ -111,7 +113,9 @@ function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request)
 /** Whether the application behind may get to see it. */
 function isPassedOn(classification: PathClassification): boolean {
   return (
-    classification.kind === 'other' || (classification.kind === 'redirect' && !classification.shardLevel)
+    classification.kind === 'other' ||
+    classification.kind === 'ambiguous' ||
+    (classification.kind === 'redirect' && !classification.shardLevel)
   );
 }
 
@@ -120,8 +124,4 @@ function fieldLimit({ socket }: Request): number {
   const { server } = socket as { readonly server?: { readonly maxHeadersCount?: number | null } };
   const limit = server?.maxHeadersCount;
   return typeof limit === 'number' && limit > 0 ? Math.min(limit, maxHeaderFields) : maxHeaderFields;
-}
-
-function redirect(request: Request, response: ServerResponse, location: string): void {
-  sendText(request, response, 307, 'Temporary Redirect\n', { Location: location });
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Credentials, PeerCertificates } from '../authentication/authenticator.js';
 import { bearerToken } from '../authentication/bearer-token.js';
-import type { Request } from './middleware.js';
+import { streamOf, type Request } from './middleware.js';
 
 /** A client that sends a longer chain is not looked at any further. */
 const maxChain = 8;
@@ -36,15 +36,31 @@ class RequestCredentials implements Credentials {
   }
 
   get peerCertificates(): PeerCertificates | undefined {
-    return peerCertificatesOf(this.#request.socket);
+    return peerCertificatesOf(this.#request);
   }
 
   get headers(): Credentials['headers'] {
-    return this.#request.headersDistinct;
+    return streamOf(this.#request) === undefined
+      ? this.#request.headersDistinct
+      : headersDistinct(this.#request.rawHeaders);
   }
 }
 
-function peerCertificatesOf(socket: Socket): PeerCertificates | undefined {
+/** What Node has for HTTP/1 alone. */
+function headersDistinct(rawHeaders: readonly string[]): Credentials['headers'] {
+  const headers: Record<string, string[] | undefined> = Object.create(null) as Record<string, never>;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase();
+    (headers[name] ??= []).push(rawHeaders[at + 1] ?? '');
+  }
+  return headers;
+}
+
+function peerCertificatesOf(request: Request): PeerCertificates | undefined {
+  const stream = streamOf(request);
+  // Over HTTP/2 each request has a socket of its own to show; that of its session is one for all, while it is open.
+  const socket = stream === undefined ? request.socket : stream.session?.socket;
+  if (socket === undefined) return undefined;
   let known = presented.get(socket);
   if (known === undefined) {
     known = readChain(socket);
@@ -69,6 +85,7 @@ function readChain(socket: Socket): PeerCertificates | 'none' {
   return leaf === undefined ? 'none' : { chain: [leaf, ...intermediates] };
 }
 
-function isTls(socket: Socket): socket is TLSSocket {
-  return 'getPeerX509Certificate' in socket;
+/** Asked for by name: a socket of HTTP/2 is a proxy, in which nothing is found by `in`. */
+function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
+  return (socket as Partial<TLSSocket>).getPeerX509Certificate !== undefined;
 }

@@ -1,7 +1,7 @@
 import micromatch from 'micromatch';
 import type { DecisionObserver } from '../authorization/union.js';
 import { tell, type Middleware } from './middleware.js';
-import { requestState } from './request-state.js';
+import { letPass, requestState } from './request-state.js';
 
 /** A glob that cannot be used; the message names it. */
 export class IgnorePathsError extends Error {
@@ -22,7 +22,7 @@ const plainGlob = /^(?:\/|\/(?:[A-Za-z0-9_.~:@%-]|\*(?!\*)|\?|\[\^?(?:[A-Za-z0-9
 
 /**
  * Lets shard-level paths that a glob matches be served to everybody, without asking who he is: kube-rbac-proxy's
- * `--ignore-paths`. Stands where always-allow paths do. `*` and `?` match no `/`; the path is the one that was
+ * `--ignore-paths`. Stands where always-allow paths do, and lets pass whom they do. `*` and `?` match no `/`; the path is the one that was
  * classified, so scoped paths and those that are not canonical have been answered before.
  *
  * @throws IgnorePathsError
@@ -35,12 +35,12 @@ export function ignorePaths(
   return (request, _response, next) => {
     const state = requestState(request);
     const { classification } = state;
-    if (state.verdict !== undefined || classification?.kind !== 'shard-level') {
+    if (state.isAllowed === true || classification?.kind !== 'shard-level') {
       next();
       return;
     }
     if (isIgnored(classification.path)) {
-      state.verdict = { decision: 'allow', reason: 'ignored path', authorizer };
+      letPass(state, { decision: 'allow', reason: 'ignored path', authorizer });
       tell(() => {
         onDecision(authorizer, 'allow');
       });

@@ -46,7 +46,7 @@ export function limitRequests({
     const state = requestState(request);
     const isHealth = asksForHealth(request);
     const key = by === 'address' ? addressKey(request.socket.remoteAddress ?? '') : state.identity?.name;
-    if (key === undefined || (isHealth && state.verdict?.decision === 'allow')) {
+    if (key === undefined || (isHealth && state.isAllowed === true)) {
       next();
       return;
     }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { breakOff, isSent } from './middleware.js';
 
 /** The client left, or was cut off. */
 class ClosedEarlyError extends Error {
@@ -25,7 +26,7 @@ export function pumpBody(body: AsyncIterable<Uint8Array>, response: ServerRespon
     const fail = (error: unknown): void => {
       if (isOver) return;
       isOver = true;
-      response.destroy();
+      breakOff(response);
       reject(error instanceof Error ? error : new Error('the body failed'));
       // One that waits for its source ends when that does: the scrape's signal has fired.
       if (!isRead) close().catch(() => undefined);
@@ -52,6 +53,7 @@ export function pumpBody(body: AsyncIterable<Uint8Array>, response: ServerRespon
       }
     };
     response.once('finish', () => {
+      if (!isSent(response)) return;
       isOver = true;
       resolve();
     });

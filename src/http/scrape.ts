@@ -1,8 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { credentialIdKey, type Identity } from '../authentication/identity.js';
 import type { ScrapeRequest, ScrapingUser } from '../exposition/exposition.js';
-import type { Request } from './middleware.js';
-import { requestState } from './request-state.js';
+import { isClosed, isSent, type Request } from './middleware.js';
 
 const maxTimeoutSeconds = 3600;
 
@@ -10,11 +9,13 @@ const maxTimeoutSeconds = 3600;
 export class Scrape implements ScrapeRequest {
   readonly #request: Request;
   readonly #response: ServerResponse;
+  readonly #identity: Identity | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor(request: Request, response: ServerResponse) {
+  constructor(request: Request, response: ServerResponse, identity: Identity | undefined) {
     this.#request = request;
     this.#response = response;
+    this.#identity = identity;
   }
 
   get accept(): string {
@@ -32,12 +33,11 @@ export class Scrape implements ScrapeRequest {
   }
 
   get user(): ScrapingUser | undefined {
-    const { identity } = requestState(this.#request);
-    return identity === undefined ? undefined : scrapingUser(identity);
+    return this.#identity === undefined ? undefined : scrapingUser(this.#identity);
   }
 
   get scraper(): string | undefined {
-    return requestState(this.#request).identity?.name;
+    return this.#identity?.name;
   }
 
   get signal(): AbortSignal {
@@ -55,9 +55,9 @@ function scrapingUser({ name, groups, extra }: Identity): ScrapingUser {
 function departure(response: ServerResponse): AbortSignal {
   const controller = new AbortController();
   const onClose = (): void => {
-    if (!response.writableFinished) controller.abort();
+    if (!isSent(response)) controller.abort();
   };
-  if (response.closed) onClose();
+  if (isClosed(response)) onClose();
   else response.once('close', onClose);
   return controller.signal;
 }

@@ -6,8 +6,8 @@ import { NoTenantError } from '../exposition/tenant-error.js';
 import { UpstreamError } from '../exposition/upstream-error.js';
 import { endInPieces, isLong } from './body-pieces.js';
 import { inTurn } from './in-turn.js';
-import { chain, isAnswered, tell, waitingStep, type Middleware, type Request } from './middleware.js';
-import { requestState } from './request-state.js';
+import { isAnswered, sequence, tell, waitingStep, type Middleware, type Request } from './middleware.js';
+import { requestState, type Guard } from './request-state.js';
 import { Scrape } from './scrape.js';
 import { sendGatewayError, sendInternalError, sendStatus, sendText, writeHead } from './status.js';
 import { abandonStream, isStreamed, streamExposition, variesBy } from './stream-exposition.js';
@@ -32,16 +32,21 @@ const processStart = String(Math.floor((Date.now() - process.uptime() * 1000) / 
 
 /**
  * Stands last. It serves the path the classifier found, not the one a router would: so the guard and what it
- * guards cannot disagree. Whatever the classifier took for no shard-level path is passed on.
+ * guards cannot disagree; and only where a step behind that classifier has allowed it, else it is 401. Whatever the
+ * classifier took for no shard-level path is passed on. `guard`: whose step it is (`guardSteps`), and whose `authenticate`
+ * says who scrapes; default: a step that stands alone, and the latest.
  */
-export function serveExposition({
-  expositions,
-  defaultPath = '/metrics',
-  onScrape = () => undefined,
-  writeTimeoutMs = 10_000,
-  deadlineMs = 300_000,
-  onStalledClient = () => undefined,
-}: ServeExpositionOptions): Middleware {
+export function serveExposition(
+  {
+    expositions,
+    defaultPath = '/metrics',
+    onScrape = () => undefined,
+    writeTimeoutMs = 10_000,
+    deadlineMs = 300_000,
+    onStalledClient = () => undefined,
+  }: ServeExpositionOptions,
+  guard?: Guard,
+): Middleware {
   const deadline = new WriteDeadline({
     timeoutMs: writeTimeoutMs,
     totalMs: deadlineMs,
@@ -52,6 +57,14 @@ export function serveExposition({
   const serve = waitingStep(async (request, response) => {
     const path = servedPath(request, defaultPath);
     if (path === undefined) return true;
+    const state = requestState(request);
+    const isUnguarded = guard === undefined && state.classification === undefined;
+    const isAllowed = state.isAllowed === true && (guard === undefined || state.allowedBy === guard);
+    if (!isUnguarded && !isAllowed) {
+      // Reached only where `authorize` was left out, or was another guard's.
+      sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+      return false;
+    }
     const exposition = expositions.get(path);
     if (exposition === undefined) {
       sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
@@ -62,7 +75,8 @@ export function serveExposition({
       sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
       return false;
     }
-    const scrape = new Scrape(request, response);
+    const isKnown = guard === undefined || state.identifiedBy === guard;
+    const scrape = new Scrape(request, response, isKnown ? state.identity : undefined);
     if (request.method === 'HEAD') {
       writeHead(request, response, 200, expositionHeaders(exposition.contentType(scrape)));
       response.end();
@@ -103,7 +117,7 @@ export function serveExposition({
     return false;
   }, answerFailure);
   // A rendered body is held until it can be sent, and an upstream's connection with it.
-  return chain([inTurn, serve]);
+  return sequence([inTurn, serve]);
 }
 
 function answerFailure(request: Request, response: ServerResponse, error: unknown): void {

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { errorClass } from '../authentication/error-class.js';
 import { goQuote } from '../paths/go-quote.js';
 import { negotiate, type MediaTypeParameters } from './accept.js';
-import { isAnswered, requestTarget, type Request } from './middleware.js';
+import { breakOff, isAnswered, requestTarget, type Request } from './middleware.js';
 import { objectBody, type ObjectMediaType } from './object-body.js';
 import { headerLine } from './raw-header.js';
 import { requestState } from './request-state.js';
@@ -103,7 +103,7 @@ export function sendGatewayError(request: Request, response: ServerResponse, cod
 export function sendInternalError(request: Request, response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
     // Half an answer must not look like a whole one.
-    response.destroy();
+    breakOff(response);
     return;
   }
   const target = goQuote(requestTarget(request).slice(0, 256));

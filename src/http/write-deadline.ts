@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { breakOff, isClosed } from './middleware.js';
 import { portsOf, sendQueues } from './send-queues.js';
 
 /** How often an answer is looked at within its time. */
@@ -71,7 +72,7 @@ export class WriteDeadline {
 
   /** Looks after an answer until it is closed; call it when its body is being written. */
   watch(response: ServerResponse): void {
-    if (response.closed || (response.writableEnded && response.writableLength === 0)) return;
+    if (isClosed(response) || (response.writableEnded && response.writableLength === 0)) return;
     const now = performance.now();
     this.#sending.set(response, {
       begun: now,
@@ -125,7 +126,7 @@ export class WriteDeadline {
 
   #cut(response: ServerResponse): void {
     this.#sending.delete(response);
-    response.destroy();
+    breakOff(response);
     this.#onCut();
   }
 }

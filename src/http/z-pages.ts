@@ -29,8 +29,9 @@ const known: ReadonlySet<string> = new Set<keyof ZPagesOptions>(['component', 's
 
 /**
  * Kubernetes' `/statusz` and `/flagz`, and `/`, the list of paths: text for programs, HTML for browsers, and an object
- * for who asks for its kind (k8s.io/apiserver, pkg/server/statusz and flagz). Stands behind `authorize`, and serves
- * what that has allowed, by the page's own path and never below a scope; passes every other path on.
+ * for who asks for its kind (k8s.io/apiserver, pkg/server/statusz and flagz). Stands behind `classifyPath` and
+ * `authorize`, and serves what was allowed since the former, by the page's own path and never below a scope; passes
+ * every other path on.
  *
  * @throws ZPagesOptionError when an option is missing, unknown or of the wrong type.
  */
@@ -41,7 +42,7 @@ export function zPages(options: ZPagesOptions): Middleware {
   return (request, response, next) => {
     const path = pagePathOf(request);
     if (path === undefined || (path === '/flagz' && flags === undefined)) next();
-    else if (requestState(request).verdict?.decision !== 'allow') {
+    else if (requestState(request).isAllowed !== true) {
       // Reached only where `authorize` was left out: nobody has been allowed anything.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import { alwaysAllowPaths, AlwaysAllowPathError, type PathMatcher } from '../paths/always-allow.js';
+import { AlwaysAllowPathError, pathPatterns, type PathMatcher } from '../paths/always-allow.js';
 import { healthPaths } from '../paths/health-paths.js';
 import type { BoundedLabelsOptions, InstrumentedResource } from './bounded-labels.js';
 
@@ -80,7 +80,7 @@ export function validOptions(options: ApiserverMetricsOptions): ValidOptions {
 
 function matcherOf(paths: readonly string[]): PathMatcher {
   try {
-    return alwaysAllowPaths(paths);
+    return pathPatterns(paths);
   } catch (error) {
     if (error instanceof AlwaysAllowPathError) {
       throw new ApiserverMetricsOptionError('ignorePaths', error.message);

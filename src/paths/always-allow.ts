@@ -1,3 +1,5 @@
+import { isResourcePath } from './resource-path.js';
+
 /** An always-allow path pattern that cannot be read; the message names the pattern. */
 export class AlwaysAllowPathError extends Error {
   override readonly name = 'AlwaysAllowPathError';
@@ -8,13 +10,23 @@ export class AlwaysAllowPathError extends Error {
 export type PathMatcher = (path: string) => boolean;
 
 /**
- * Kubernetes' `--authorization-always-allow-paths`: exact paths, or prefixes ending in a single `*`; a
- * leading slash may be missing. An empty pattern allows nothing. Never a glob: `/met*` must not come to
- * mean more than its author read in Kubernetes' documentation.
+ * Kubernetes' `--authorization-always-allow-paths`: what the patterns match, but for requests for resources, which are
+ * never allowed so.
  *
  * @throws AlwaysAllowPathError for a `*` anywhere but at the end.
  */
 export function alwaysAllowPaths(patterns: readonly string[]): PathMatcher {
+  const matches = pathPatterns(patterns);
+  return (path) => matches(path) && !isResourcePath(path);
+}
+
+/**
+ * Exact paths, or prefixes ending in a single `*`; a leading slash may be missing. An empty pattern matches nothing. Never
+ * a glob: `/met*` must not come to mean more than its author read in Kubernetes' documentation.
+ *
+ * @throws AlwaysAllowPathError for a `*` anywhere but at the end.
+ */
+export function pathPatterns(patterns: readonly string[]): PathMatcher {
   const exact = new Set<string>();
   const prefixes: string[] = [];
   for (const pattern of patterns) {

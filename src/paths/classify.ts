@@ -1,7 +1,7 @@
 import { cleanPath, locationOf } from './clean-path.js';
 import { goQuote } from './go-quote.js';
-import { healthPaths } from './health-paths.js';
-import { looksShardLevel } from './lookalike.js';
+import { healthPaths, isHealthPath } from './health-paths.js';
+import { isCanonicalReading, laxestReading, looksShardLevel } from './lookalike.js';
 import { parseRequestTarget } from './request-target.js';
 import { isClusterPath, isLogicalClusterName, isShardName, type Scope } from './scope.js';
 
@@ -18,6 +18,8 @@ export type PathClassification =
   | { readonly kind: 'scoped-shard-level'; readonly scope: Scope; readonly path: string }
   /** Not a shard-level path, but a router might take it for one: 404. */
   | { readonly kind: 'lookalike' }
+  /** Another path to whoever decodes it once more than HTTP says, or turns its backslashes: 400 where it is decided on. */
+  | { readonly kind: 'ambiguous' }
   /** Bare `/metrics`, or anything below `/metrics/`. */
   | { readonly kind: 'shard-level'; readonly path: string }
   /** Everything else; `path` is without its scope. */
@@ -36,6 +38,8 @@ export interface PathClassifierOptions {
 }
 
 const unscoped: Scope = {};
+/** The second slash of an empty cluster in front of health: see `belowCluster`. */
+const emptyCluster = new RegExp(`(?<=/clusters)/(?=(?:${healthPaths.join('|')})(?:/|$))`);
 
 /** Whether a decoded path describes the whole process: `/metrics` and everything below `/metrics/`. */
 export function isShardLevelPath(path: string): boolean {
@@ -64,8 +68,62 @@ export function createPathClassifier({
       return { kind: 'redirect', location, shardLevel: looksShardLevel(target) };
     }
     const classified = rules.classify(parsed.path);
-    return classified.kind === 'other' && looksShardLevel(target) ? { kind: 'lookalike' } : classified;
+    if (classified.kind !== 'other' && classified.kind !== 'shard-level') return classified;
+    const reading = laxestReading(target).replace(emptyCluster, '');
+    const isCanonical = isCanonicalReading(reading);
+    if (isCanonical && classified.kind === 'shard-level') return classified;
+    if (looksShardLevel(target, reading)) return { kind: 'lookalike' };
+    return isCanonical ? classified : { kind: 'ambiguous' };
   };
+}
+
+/** kcp's wording, by kind of server. */
+const notAvailable: Readonly<Record<ServerKind, string>> = {
+  shard: 'shard-level endpoint not available at workspace scope',
+  'cache-server': 'shard-level endpoint not available at shard or workspace scope',
+};
+
+/** The answer to a path that is not decided on. */
+export interface PathRefusal {
+  readonly code: 307 | 400 | 404 | 501;
+  readonly reason: string;
+}
+
+/** Undefined for a path that may be decided on. `serverKind` words the 501; default: by the scope. */
+export function pathRefusal(
+  classification: PathClassification,
+  serverKind?: ServerKind,
+): PathRefusal | undefined {
+  switch (classification.kind) {
+    case 'bad-request':
+      return { code: 400, reason: classification.message };
+    case 'ambiguous':
+      return { code: 400, reason: 'path is not canonical' };
+    case 'redirect':
+      return { code: 307, reason: 'path is not canonical' };
+    case 'scoped-shard-level': {
+      const kindOfScope = classification.scope.shard === undefined ? 'shard' : 'cache-server';
+      return { code: 501, reason: notAvailable[serverKind ?? kindOfScope] };
+    }
+    case 'lookalike':
+      return { code: 404, reason: 'looks like a shard-level path' };
+    case 'shard-level':
+    case 'other':
+      return undefined;
+  }
+}
+
+/**
+ * The path that the policy of the root workspace may decide on. Below a scope there is none but health, and the version
+ * that kcp's cache server tells below a shard alone: both are the process' own, whatever stands in front of them.
+ */
+export function decidedPath(classification: PathClassification | undefined): string | undefined {
+  if (classification?.kind === 'shard-level') return classification.path;
+  if (classification?.kind !== 'other') return undefined;
+  const { path, scope } = classification;
+  const isScoped = scope.shard !== undefined || scope.cluster !== undefined;
+  const isOfProcess = isHealthPath(path) || (path === '/version' && scope.shard !== undefined);
+  return isScoped && !isOfProcess ? undefined : path;
 }
 
 interface PathRules {
@@ -138,6 +196,8 @@ function belowCluster(
   if (name === '' && isShardLevelPath(rest)) {
     return { kind: 'scoped-shard-level', scope: { ...scope, cluster: '*' }, path: rest };
   }
+  // Below a shard it selects nothing either, and health needs nothing selected.
+  if (name === '' && scope.shard !== undefined && isHealthPath(rest)) return withinScope(rest, scope);
   if (!isClusterPath(name)) {
     return badRequest(`invalid cluster: ${goQuote(bounded(name))} does not match the regex`);
   }

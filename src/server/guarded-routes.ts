@@ -1,7 +1,7 @@
 import { allowPaths } from '../http/allow-paths.js';
 import { frontProxyCheckOf } from '../http/front-proxy.js';
 import { ignorePaths } from '../http/ignore-paths.js';
-import { chain, type Middleware } from '../http/middleware.js';
+import { sequence, type Middleware } from '../http/middleware.js';
 import { refuseInMaintenance } from '../http/refuse-in-maintenance.js';
 import { sendStatus } from '../http/status.js';
 import { guardSteps } from '../metrics-filter.js';
@@ -51,7 +51,7 @@ export function guardedRoutes(options: ServerOptions, readiness: readonly Health
     (by) => telemetry?.limitedRequest(by),
     frontProxyCheckOf(authenticators),
   );
-  return chain([
+  return sequence([
     steps.audit,
     steps.classify,
     ...(options.allowPaths === undefined ? [] : [allowPaths(options.allowPaths)]),

@@ -43,9 +43,11 @@ export interface TlsOptions extends KeyPair {
  * every request, so that one which expires on an open connection is refused from then on. No `ca` is set: a chain
  * that OpenSSL has verified against it is cut down to its leaf by Node 24. Sessions are not resumed and not renegotiated: a connection has one identity, that of its own handshake.
  *
- * @throws Error of OpenSSL when certificate, key or cipher list cannot be used.
+ * @throws Error of OpenSSL when certificate, key or cipher list cannot be used; RangeError for ciphers that are none.
  */
 export function httpsOptions(options: TlsOptions): HttpsOptions {
+  // OpenSSL would take its own list for an empty one.
+  if (options.ciphers?.join('').trim() === '') throw new RangeError('ciphers must not be empty');
   const context = contextOptions(options, options);
   createSecureContext(context);
   return {

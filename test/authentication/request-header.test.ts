@@ -88,7 +88,26 @@ describe('the front proxy', () => {
   it('may have any name, or none, when all are allowed', async () => {
     const nameless = presenting(await authority.issue({ usage: 'clientAuth' }));
     expect((await ask(remote, nameless)).kind).toBe('refused');
-    expect((await ask(remote, nameless, { allowedNames: [] })).kind).toBe('authenticated');
+    const { allowedNames, ...others } = names;
+    expect(allowedNames).toEqual(['front-proxy']);
+    const anyName = requestHeaderAuthenticator({ verifier, ...others });
+    expect((await anyName.authenticate({ headers: remote, peerCertificates: nameless })).kind).toBe(
+      'authenticated',
+    );
+  });
+
+  it.each([
+    ['allowedNames', []],
+    ['allowedNames', ['']],
+    ['allowedNames', [' ']],
+    ['allowedNames', ['front-proxy', '']],
+    ['usernameHeaders', ['']],
+    ['groupHeaders', ['X-Remote-Group', ' ']],
+    ['extraHeadersPrefixes', ['']],
+    ['uidHeaders', ['\t']],
+  ])('is not made with %s: %j', (option, value) => {
+    const making = (): unknown => requestHeaderAuthenticator({ verifier, ...names, [option]: value });
+    expect(making).toThrow(new RangeError(`${option} must not be empty`));
   });
 });
 

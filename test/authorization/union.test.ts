@@ -142,6 +142,39 @@ describe('RBAC', () => {
   });
 });
 
+describe('a path of resources', () => {
+  const everything = policyOf([
+    {
+      kind: 'ClusterRole',
+      name: 'all',
+      rules: [{ verbs: ['*'], nonResourceURLs: ['*', '/api/*', '/apis/*'] }],
+    },
+    {
+      kind: 'ClusterRoleBinding',
+      name: 'all',
+      role: 'all',
+      subjects: [{ kind: 'User', name: 'scraper' }],
+      replicated: true,
+    },
+  ]);
+  const identity = { name: 'scraper', groups: [], extra: {} };
+
+  it.each([
+    ['/api/v1', 'allow'],
+    ['/apis/apps/v1', 'allow'],
+    ['/api/v1/pods', 'no-opinion'],
+    ['/apis/apps/v1/deployments', 'no-opinion'],
+    ['/apis/apps/v1/namespaces/a/deployments/b/scale', 'no-opinion'],
+  ])('%s: rules of non-resource URLs say %s', (path, decision) => {
+    for (const authorizer of [
+      rbacAuthorizer({ policy: everything }),
+      alwaysAllowPaths(['*', '/api/v1/pods']),
+    ]) {
+      expect(authorizer.authorize({ identity, verb: 'get', path })).toMatchObject({ decision });
+    }
+  });
+});
+
 describe('always-allow paths', () => {
   it('allow everybody, and have no opinion elsewhere', () => {
     const authorizer = alwaysAllowPaths(['/livez', '/debug/*']);

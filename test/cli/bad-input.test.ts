@@ -52,6 +52,24 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     write('no-context', kubeconfig('https://127.0.0.1:1', 'y'));
     write('plain-http', kubeconfig('http://127.0.0.1:1', 'x'));
     write('broken.yaml', 'kind: ClusterRole\nmetadata: {name: x\n');
+    const review = (spec: object): object => ({
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec,
+    });
+    const nonResourceAttributes = { verb: 'get', path: '/metrics' };
+    const resourceAttributes = { verb: 'get', resource: 'pods' };
+    const reviews = {
+      neither: review({ user: 'a', nonResourceAttributes: null }),
+      both: review({ user: 'a', nonResourceAttributes, resourceAttributes }),
+      nobody: review({ user: '', groups: [], nonResourceAttributes }),
+      resource: {
+        kind: 'List',
+        items: [review({ groups: ['a'], resourceAttributes }), review({ resourceAttributes })],
+      },
+      text: review({ user: 'a', nonResourceAttributes: '/metrics' }),
+    };
+    for (const [name, given] of Object.entries(reviews)) write(`${name}.json`, JSON.stringify(given));
     files.set('missing', `${directory.path}/missing`);
     files.set('policy', directory.path);
   });
@@ -412,7 +430,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--service-account-key-file={account.key} --service-account-issuer=,',
-      /^--service-account-key-file: needs --service-account-issuer$/,
+      /^--service-account-issuer: is given, and names nothing: leave it out, or name some$/,
     ],
     // and at a URL
     [
@@ -713,6 +731,44 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     expect(await refusal([...args, ...argumentsOf(flags)])).toMatch(message);
   });
 
+  const narrowing = [
+    '--requestheader-allowed-names',
+    '--requestheader-username-headers',
+    '--requestheader-group-headers',
+    '--requestheader-extra-headers-prefix',
+    '--api-audiences',
+    '--service-account-issuer',
+    '--oidc-signing-algs',
+    '--oidc-required-claim',
+    '--tls-cipher-suites',
+    '--authorization-order',
+    '--allow-paths',
+    '--ignore-paths',
+    '--keep-metrics',
+    '--tenant-header',
+  ];
+  const blanks = ['', ' ', ',', ' , ', ',,', '\t'];
+  const settings = [
+    '--requestheader-client-ca-file={ca.crt}',
+    '--authentication-kubeconfig={kubeconfig}',
+    '--oidc-issuer-url=https://127.0.0.1:1',
+    '--oidc-client-id=id',
+  ];
+  it.each(narrowing.flatMap((flag) => blanks.map((blank) => ({ flag, blank }))))(
+    '$flag=$blank, which would narrow who may',
+    async ({ flag, blank }) => {
+      const args = [
+        'start',
+        '--mode=shard',
+        '--bind-address=127.0.0.1',
+        '--secure-port=0',
+        `${flag}=${blank}`,
+      ];
+      const line = await refusal([...args, ...settings.flatMap(argumentsOf)]);
+      expect(line.startsWith(`${flag}: `)).toBe(true);
+    },
+  );
+
   it.each([
     ['can-i', /^can-i: pass VERB and PATH, or --filename$/],
     ['can-i get', /^can-i: pass VERB and PATH/],
@@ -727,6 +783,11 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i -f - --group=', /^--filename: .*: leave out --group$/],
     ['who-can get /metrics --authorization-order=ABAC', /^--authorization-order: "ABAC" is not one of/],
     ['can-i -f {broken.yaml}', /^--filename: .*document 1: /],
+    ['can-i -f {neither.json}', /^--filename: .*document 1: spec: exactly one of nonResourceAttributes or /],
+    ['can-i -f {both.json}', /^--filename: .*document 1: spec: exactly one of nonResourceAttributes or /],
+    ['can-i -f {nobody.json}', /^--filename: .*document 1: spec.user: at least one of user or group must /],
+    ['can-i -f {resource.json}', /^--filename: .*document 1, item 2: spec.user: at least one of user or /],
+    ['can-i -f {text.json}', /^--filename: .*document 1: spec.nonResourceAttributes: not an object$/],
     ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
     ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
     ['can-i get /metrics --root-kubeconfig={missing}', /^--root-kubeconfig: /],

@@ -143,6 +143,65 @@ items:
     ]);
   });
 
+  it.each([
+    ['/METRICS', 'the server answers 404: looks like a shard-level path'],
+    ['/metrics;v=1', 'the server answers 404: looks like a shard-level path'],
+    [
+      '/clusters/root:org/metrics',
+      'the server answers 501: shard-level endpoint not available at workspace scope',
+    ],
+    ['/clusters/root/version', 'the server answers 403: below a scope'],
+    ['/clusters/A/metrics', 'the server answers 400: invalid cluster: "A" does not match the regex'],
+    ['//metrics', 'the server answers 307: path is not canonical'],
+    ['/x/../metrics', 'the server answers 307: path is not canonical'],
+    ['/x%252f..%252fversion', 'the server answers 400: path is not canonical'],
+    ['/%zz', 'the server answers 400: invalid request target: "/%zz"'],
+  ])('nobody may %s, whatever the policy says', async (path, reason) => {
+    const masters = ['--user=x', '--group=system:masters'];
+    expect(await runCli(['can-i', 'get', path, policy, ...masters])).toMatchObject({
+      code: 1,
+      stdout: `no - ${reason}\n`,
+      stderr: '',
+    });
+    expect(await runCli(['who-can', 'get', path, policy])).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: `${JSON.stringify(path)}: ${reason}\n`,
+    });
+  });
+
+  it.each([
+    ['shard', '/metrics?a=b', 0],
+    ['shard', '/%6detrics', 0],
+    ['shard', '/clusters/root/healthz', 0],
+    ['cache-server', '/shards/a/clusters/b/metrics', 1],
+    ['cache-server', '/debug/state', 1],
+    ['cache-server', '/shards/-a/clusters//healthz', 0],
+    ['cache-server', '/statusz', 0],
+  ])('of a %s, can-i get %s exits %i', async (mode, path, exitCode) => {
+    const { code } = await runCli([
+      'can-i',
+      'get',
+      path,
+      `--mode=${mode}`,
+      '--user=x',
+      '--group=system:masters',
+    ]);
+    expect(code).toBe(exitCode);
+  });
+
+  it('of a path of resources, no rule on non-resource URLs says yes', async () => {
+    const who = ['--user=x', '--group=system:kcp:admin'];
+    expect((await runCli(['can-i', 'get', '/api/v1', ...who])).code).toBe(0);
+    expect(await runCli(['can-i', 'get', '/api/v1/pods', ...who])).toMatchObject({
+      code: 1,
+      stdout: 'no - a path of resources, which no rule on non-resource URLs grants\n',
+    });
+    expect((await runCli(['who-can', 'get', '/api/v1/pods'])).stdout).toMatch(
+      /^Group "system:masters" +--authorization-always-allow-groups\n$/,
+    );
+  });
+
   it('who-can lists everybody with what grants it', async () => {
     const { code, stdout } = await runCli(['who-can', 'get', '/metrics', policy]);
     expect(code).toBe(0);

@@ -234,6 +234,7 @@ describe('tenant headers', () => {
     [[ofGroup('system:authenticated')], /^everybody is in a group/],
     [[ofGroup('system:un')], /^everybody is in a group/],
     [[ofExtra('')], /^the key of an extra is empty$/],
+    [[], /^no header is named that would tell a tenant$/],
     [[ofExtra('authentication.kubernetes.io/credential-id')], /is the id of a credential, not of a tenant$/],
   ])('%j cannot be used', (tenantHeaders, message) => {
     const made = (): unknown =>

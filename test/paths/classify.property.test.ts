@@ -3,6 +3,7 @@ import express from 'express';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPathClassifier, type PathClassification, type ServerKind } from '../../src/paths/classify.js';
+import { leadsToShardLevel } from './readers.js';
 
 // Express 4 under another name brings no types of its own.
 const express4 = createRequire(import.meta.url)('express4') as typeof express;
@@ -136,6 +137,30 @@ const target = fc.oneof(
   { weight: 1, arbitrary: fc.webUrl({ withQueryParameters: true, withFragments: true }) },
 );
 
+/** Segments that readers resolve away in front of `metrics`, however deep they are escaped. */
+const aroundCorners = fc
+  .array(
+    fc.tuple(
+      fc.constantFrom('..', '.', '', 'x', '..;', ';x', '.\t.', '..#', '%2e.', '..%3f', 'clusters', 'root'),
+      fc.constantFrom('/', '//', '\\', '%2f', '%5c', '%252f', '%25255C', '/\\', '%2F%2f'),
+    ),
+    { minLength: 1, maxLength: 5 },
+  )
+  .chain((parts) =>
+    fc
+      .constantFrom(
+        'metrics',
+        'METRICS',
+        '%6detrics',
+        'metrics;v',
+        'metrics%00',
+        'metrics/x',
+        'metric',
+        'm%65trics#',
+      )
+      .map((last) => `/x${parts.map(([part, slash]) => slash + part).join('')}/${last}`),
+  );
+
 type Way = 'as it is' | 'upper case' | 'escaped' | 'escaped twice';
 
 function written(letter: string, way: Way | undefined): string {
@@ -209,6 +234,15 @@ describe.each(serverKinds)('any request target to a %s', (serverKind) => {
     );
   });
 
+  it('is never passed on where it is a shard-level path to readers of several kinds in a row', () => {
+    fc.assert(
+      fc.property(fc.oneof(target, aroundCorners), (text) => {
+        if (isPassedOn(classify(text))) expect(leadsToShardLevel(text)).toBeUndefined();
+      }),
+      { numRuns: 4000 },
+    );
+  });
+
   it('is never passed on where a router takes it for /metrics', () => {
     const routers = [express, express4].flatMap((framework) => [
       framework.Router().get('/metrics', arrived),
@@ -263,7 +297,9 @@ describe('the routers asked above', () => {
 
 /** Whether the filter leaves the target to the application behind it. */
 function isPassedOn(found: PathClassification): boolean {
-  return found.kind === 'other' || (found.kind === 'redirect' && !found.shardLevel);
+  return (
+    found.kind === 'other' || found.kind === 'ambiguous' || (found.kind === 'redirect' && !found.shardLevel)
+  );
 }
 
 function arrived(request: express.Request): void {

@@ -75,10 +75,15 @@ export function oidcConfiguration(options: OidcOptions): OidcConfiguration {
   if (url === undefined)
     throw new OidcOptionError('issuerUrl', 'must be an https URL without user name and fragment');
   if (issuerUrl.includes('?')) throw new OidcOptionError('issuerUrl', 'must have no query');
-  if (clientId === '') throw new OidcOptionError('clientId', 'must not be empty');
-  if (usernameClaim === '') throw new OidcOptionError('usernameClaim', 'must not be empty');
-  if (groupsClaim === '') throw new OidcOptionError('groupsClaim', 'must not be empty');
-  if (Object.hasOwn(requiredClaims, '')) throw new OidcOptionError('requiredClaims', 'a name is empty');
+  if (clientId.trim() === '') throw new OidcOptionError('clientId', 'must not be empty');
+  if (usernameClaim.trim() === '') throw new OidcOptionError('usernameClaim', 'must not be empty');
+  if (groupsClaim?.trim() === '') throw new OidcOptionError('groupsClaim', 'must not be empty');
+  for (const [name, value] of Object.entries(requiredClaims)) {
+    if (name.trim() === '') throw new OidcOptionError('requiredClaims', 'a name is empty');
+    if (value.trim() === '') {
+      throw new OidcOptionError('requiredClaims', `the value of ${JSON.stringify(name)} is empty`);
+    }
+  }
   const usernamePrefix = usernamePrefixOf(options.usernamePrefix, usernameClaim, issuerUrl);
   requireOwnPrefix('usernamePrefix', usernamePrefix);
   requireOwnPrefix('groupsPrefix', groupsPrefix);

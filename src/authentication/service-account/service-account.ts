@@ -1,4 +1,4 @@
-import type { Authenticator } from '../authenticator.js';
+import { requireNames, type Authenticator } from '../authenticator.js';
 import type { JsonObject } from '../jwt/json-object.js';
 import { jwtAuthenticator, type JwtIdentity } from '../jwt/jwt-authenticator.js';
 import type { KeySet } from '../jwt/key-set.js';
@@ -46,9 +46,8 @@ export function serviceAccountAuthenticator({
   now = Date.now,
   maxCached = 4096,
 }: ServiceAccountOptions): Authenticator {
-  for (const [option, values] of Object.entries({ issuers, audiences })) {
-    if (values.length === 0 || values.includes('')) throw new RangeError(`${option} must not be empty`);
-  }
+  requireNames('issuers', issuers);
+  requireNames('audiences', audiences);
   if (!Number.isSafeInteger(maxCached) || maxCached < 1) throw new RangeError('maxCached must be at least 1');
   const accepted: ReadonlySet<string> = new Set(audiences);
   return jwtAuthenticator({

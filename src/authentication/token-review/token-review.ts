@@ -4,7 +4,7 @@ import { oneLine } from '../../api-client/one-line.js';
 import type { Reviewer } from '../../api-client/reviews/review-client.js';
 import { ReviewError } from '../../api-client/reviews/review-error.js';
 import { tellObserver } from '../../api-client/reviews/review-observer.js';
-import type { Authentication, Authenticator, Credentials } from '../authenticator.js';
+import { requireNames, type Authentication, type Authenticator, type Credentials } from '../authenticator.js';
 import { bearerToken } from '../bearer-token.js';
 import { errorClass } from '../error-class.js';
 import type { Identity } from '../identity.js';
@@ -44,8 +44,11 @@ export interface TokenReviewOptions {
  * Asks a reviewer about bearer tokens: `--authentication-kubeconfig` and `--authentication-token-webhook-config-file`.
  * Stands behind all that can decide by themselves, since it takes every token. Where the reviewer gives no answer, the
  * token is refused, and asked about again by the next request.
+ *
+ * @throws RangeError for audiences that are none.
  */
 export function tokenReviewAuthenticator(options: TokenReviewOptions): Authenticator {
+  if (options.audiences !== undefined) requireNames('audiences', options.audiences);
   const reviews = new TokenReviews(options);
   return {
     name: 'token-review',

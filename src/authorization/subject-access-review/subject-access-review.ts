@@ -2,7 +2,15 @@ import type { Reviewer } from '../../api-client/reviews/review-client.js';
 import { ReviewError } from '../../api-client/reviews/review-error.js';
 import { tellObserver } from '../../api-client/reviews/review-observer.js';
 import { errorClass } from '../../authentication/error-class.js';
-import { allow, noOpinion, type Attributes, type Authorizer, type Decision } from '../authorizer.js';
+import { isResourcePath } from '../../paths/resource-path.js';
+import {
+  allow,
+  noOpinion,
+  resourceRequest,
+  type Attributes,
+  type Authorizer,
+  type Decision,
+} from '../authorizer.js';
 import { KnownDecisions, type KnownDecision } from './known-decisions.js';
 import { SubjectAccessReviewError } from './subject-access-review-error.js';
 import type {
@@ -68,6 +76,8 @@ class SubjectAccessReviews {
   authorize(attributes: Attributes): Decision | Promise<Decision> {
     const { verb, path } = attributes;
     if (verb.length > maxVerbLength || path.length > maxPathLength) return tooLong;
+    // A server that is asked for it as a non-resource path decides by the rules of those.
+    if (isResourcePath(path)) return resourceRequest;
     const key = this.#keys.of(attributes);
     const known = this.#known.get(key);
     if (known !== undefined && this.#now() < known.validUntil) {

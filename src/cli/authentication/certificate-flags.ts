@@ -8,7 +8,7 @@ import { requestHeaderAuthenticator } from '../../authentication/request-header.
 import type { ServerKind } from '../../paths/classify.js';
 import { listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { blamingFile, ofOneFile, type FollowedFlagFiles } from '../followed-flag-files.js';
-import { nonEmptyValues } from '../flag-values.js';
+import { namesOf } from '../flag-values.js';
 import type { AuthenticationContext } from './authentication-context.js';
 
 const clientCaFile: Flag = {
@@ -26,9 +26,8 @@ const requestHeaderAllowedNames: Flag = {
   name: '--requestheader-allowed-names',
   value: 'names',
   isList: true,
-  default: '',
   description:
-    'CNs of the front proxies that are believed; empty believes every certificate of their authority',
+    'CNs of the front proxies that are believed; without it, every certificate of their authority is',
 };
 const usernameHeaders: Flag = {
   name: '--requestheader-username-headers',
@@ -74,16 +73,20 @@ export async function requestHeaderOf(
   values: FlagValues,
   { files, events }: AuthenticationContext,
 ): Promise<Authenticator | undefined> {
+  const allowedNames = namesOf(values, requestHeaderAllowedNames);
+  const names = {
+    usernameHeaders: namesOf(values, usernameHeaders),
+    // The only one of which there may be none, as is its default: a uid decides nothing.
+    uidHeaders: listOf(values, uidHeaders).filter((name) => name.trim() !== ''),
+    groupHeaders: namesOf(values, groupHeaders),
+    extraHeadersPrefixes: namesOf(values, extraHeadersPrefix),
+  };
   const verifier = await verifierOf(values, requestHeaderCaFile, files);
   if (verifier === undefined) return undefined;
-  const namesIn = (flag: Flag): readonly string[] => nonEmptyValues(listOf(values, flag));
   return requestHeaderAuthenticator({
     verifier,
-    allowedNames: namesIn(requestHeaderAllowedNames),
-    usernameHeaders: namesIn(usernameHeaders),
-    uidHeaders: namesIn(uidHeaders),
-    groupHeaders: namesIn(groupHeaders),
-    extraHeadersPrefixes: namesIn(extraHeadersPrefix),
+    ...names,
+    ...(allowedNames.length === 0 ? {} : { allowedNames }),
     onSpoofed: events.onSpoofedHeaders,
   });
 }

@@ -5,7 +5,7 @@ import { parsePublicKeys } from '../../authentication/jwt/public-keys.js';
 import { RemoteKeySet } from '../../authentication/jwt/remote-key-set.js';
 import { staticKeySet } from '../../authentication/jwt/static-key-set.js';
 import { serviceAccountAuthenticator } from '../../authentication/service-account/service-account.js';
-import { nonEmptyValues } from '../flag-values.js';
+import { namesOf } from '../flag-values.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';
 import { authorityFileOf } from './authority-file.js';
@@ -51,10 +51,10 @@ export const serviceAccountFlags: readonly Flag[] = [
   jwksCaFile,
 ];
 
-/** What tokens have to be for; empty where no flag says. */
+/** What tokens have to be for; empty where no flag says. @throws UsageError naming the flag. */
 export function audiencesOf(values: FlagValues): readonly string[] {
-  const given = nonEmptyValues(listOf(values, apiAudiences));
-  return given.length > 0 ? given : issuersOf(values);
+  const given = namesOf(values, apiAudiences);
+  return given.length > 0 ? given : namesOf(values, serviceAccountIssuer);
 }
 
 /** Who brings a service account's token that can be verified here. @throws UsageError naming the flag. */
@@ -63,17 +63,14 @@ export async function serviceAccountOf(
   context: AuthenticationContext,
 ): Promise<Authenticator | undefined> {
   const keys = await keysOf(values, context);
-  const issuers = issuersOf(values);
+  const issuers = namesOf(values, serviceAccountIssuer);
+  const audiences = audiencesOf(values);
   if (keys === undefined) return undefined;
   if (issuers.length === 0) {
     const flag = isGiven(values, jwksUri) ? jwksUri : serviceAccountKeyFile;
     throw new UsageError(`${flag.name}: needs ${serviceAccountIssuer.name}`);
   }
-  return serviceAccountAuthenticator({ keys, issuers, audiences: audiencesOf(values) });
-}
-
-function issuersOf(values: FlagValues): readonly string[] {
-  return nonEmptyValues(listOf(values, serviceAccountIssuer));
+  return serviceAccountAuthenticator({ keys, issuers, audiences });
 }
 
 async function keysOf(values: FlagValues, context: AuthenticationContext): Promise<KeySet | undefined> {

@@ -67,9 +67,10 @@ export async function tokenReviewOf(
       `${lonely.name}: needs ${authenticationKubeconfig.name} or ${authenticationWebhook.name}`,
     );
   }
+  const audiences = audiencesOf(values);
   return tokenReviewAuthenticator({
     reviewer,
-    audiences: audiencesOf(values),
+    ...(audiences.length === 0 ? {} : { audiences }),
     withoutAudiences: isGiven(values, authenticationWebhook) ? 'accepted' : 'refused',
     authenticatedTtlMs,
     unauthenticatedTtlMs,

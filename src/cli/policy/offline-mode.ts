@@ -1,3 +1,5 @@
+import { createPathClassifier, decidedPath, pathRefusal, type ServerKind } from '../../paths/classify.js';
+import { zPagePaths } from '../../z-pages/z-page.js';
 import { parseChoice } from '../flag-values.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
 import { namesPolicySource } from './policy-source-flags.js';
@@ -15,6 +17,23 @@ export const offlineMode: Flag = {
 
 /** Whether that server would have a policy. @throws UsageError naming the flag. */
 export function hasPolicy(values: FlagValues): boolean {
-  const mode = parseChoice(offlineMode.name, valueOf(values, offlineMode) ?? '', modes);
-  return mode === 'shard' || namesPolicySource(values);
+  return modeOf(values) === 'shard' || namesPolicySource(values);
+}
+
+/** What that server decides on where a path is requested, or why it does not. @throws UsageError naming the flag. */
+export function requestedPath(
+  target: string,
+  values: FlagValues,
+): { readonly path: string } | { readonly refused: string } {
+  const serverKind = modeOf(values);
+  const classify = createPathClassifier({ serverKind, endpoints: ['/metrics'], unscopedPaths: zPagePaths });
+  const classification = classify(target);
+  const refusal = pathRefusal(classification, serverKind);
+  if (refusal !== undefined) return { refused: `the server answers ${refusal.code}: ${refusal.reason}` };
+  const path = decidedPath(classification);
+  return path === undefined ? { refused: 'the server answers 403: below a scope' } : { path };
+}
+
+function modeOf(values: FlagValues): ServerKind {
+  return parseChoice(offlineMode.name, valueOf(values, offlineMode) ?? '', modes);
 }

@@ -301,6 +301,7 @@ describe('the options', () => {
   it.each<[Partial<ServiceAccountOptions>, string]>([
     [{ audiences: [] }, 'audiences must not be empty'],
     [{ audiences: [''] }, 'audiences must not be empty'],
+    [{ audiences: ['a', ' '] }, 'audiences must not be empty'],
     [{ issuers: [] }, 'issuers must not be empty'],
     [{ issuers: [issuer, ''] }, 'issuers must not be empty'],
     [{ maxCached: 0 }, 'maxCached must be at least 1'],

@@ -40,6 +40,10 @@ function setting(answer: unknown, options: Partial<TokenReviewOptions> = {}): Se
   return { reviewer, clock, told, ask };
 }
 
+it.each([[[]], [['']], [['a', ' ']]])('is not made for the audiences %j', (audiences) => {
+  expect(() => setting(alice, { audiences })).toThrow(new RangeError('audiences must not be empty'));
+});
+
 describe('an answer', () => {
   it.each([
     [alice, aliceIdentity],

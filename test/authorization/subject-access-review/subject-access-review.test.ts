@@ -51,6 +51,13 @@ async function failure(work: Decision | Promise<Decision>): Promise<unknown> {
   );
 }
 
+it('a path of resources is not asked about as one that is none', async () => {
+  const { reviewer, ask } = setting(allowed);
+  expect(await ask({ path: '/api/v1/pods' })).toMatchObject({ decision: 'no-opinion' });
+  expect(await ask({ path: '/apis/apps/v1' })).toMatchObject({ decision: 'allow' });
+  expect(reviewer.asked).toHaveLength(1);
+});
+
 describe('an answer', () => {
   it.each([
     [{ allowed: true }, 'allow', ''],

@@ -119,6 +119,22 @@ describe('--config', () => {
     });
   });
 
+  it.each([
+    ["requestheaderAllowedNames: ''", 'requestheaderAllowedNames: is given, and names nothing: '],
+    ["requestheaderAllowedNames: ' , '", 'requestheaderAllowedNames: is given, and names nothing: '],
+    ["requestheaderAllowedNames: ['', ' ']", 'requestheaderAllowedNames: is given, and names nothing: '],
+    ['requestheaderAllowedNames: []', 'requestheaderAllowedNames: is empty: leave it out'],
+    ['requestheaderGroupHeaders: []', 'requestheaderGroupHeaders: is given, and names nothing: '],
+    ['apiAudiences: [" "]', 'apiAudiences: is given, and names nothing: '],
+    ['serviceAccountIssuer: ","', 'serviceAccountIssuer: is given, and names nothing: '],
+  ])('%j is no start: it would mean everybody', async (field, message) => {
+    const config = write(`mode: shard\n${field}\n`);
+    const { code, printed, errors } = await runHere('start', `--config=${config}`, '--secure-port=0');
+    expect({ code, printed }).toEqual({ code: 2, printed: [] });
+    expect(errors).toHaveLength(1);
+    expect(errors[0]?.startsWith(`${config}:4: ${message}`)).toBe(true);
+  });
+
   it('blames the command line for what is only there', async () => {
     write('mode: shard\n');
     const { errors } = await runHere('start', '--config', file, '--secure-port=x');
