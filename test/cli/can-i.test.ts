@@ -108,6 +108,33 @@ describe('offline answers', () => {
     },
   );
 
+  it.each([['small'], ['large']])(
+    'a %s manifest that an API server would refuse ends with its line',
+    async (size) => {
+      const refused = temporaryDirectory();
+      const padding = size === 'large' ? `# ${'x'.repeat(10_000)}\n` : '#\n';
+      const file = refused.write(
+        'binding.yaml',
+        `${padding}apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: { name: scrapers }
+roleRef: { kind: ClusterRole, name: "system:kcp:metrics-reader" }
+subjects:
+  - { kind: User, name: prometheus }
+  - { kind: Group, apiGroup: example.com, name: monitoring }
+`,
+      );
+      const args = ['can-i', 'get', '/metrics', '--user=prometheus', `--rbac-dir=${refused.path}`];
+      const { code, stdout, stderr } = await runCli(args);
+      refused.remove();
+      expect({ code, stdout, stderr }).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: `--rbac-dir: ${file}:8: subjects[1].apiGroup must be rbac.authorization.k8s.io, not "example.com"\n`,
+      });
+    },
+  );
+
   it('can-i -f answers YAML documents and Lists, one JSON line each, and leaves the rest of them as they are', async () => {
     const input = `
 apiVersion: authorization.k8s.io/v1
