@@ -4,7 +4,7 @@ import type { StartedServer } from '../support/started-server.js';
 import { bearing, IdentitySetting, issuer, refusalLines } from './identity-setting.js';
 
 const key = rsaKey();
-const soon = { timeout: 3000, interval: 20 };
+const soon = { timeout: 15_000, interval: 20 };
 
 describe('a request that is refused', () => {
   let setting: IdentitySetting;
