@@ -151,7 +151,6 @@ describe('an answer', () => {
 describe('audiences', () => {
   it.each([
     [undefined, undefined, ['other'], true],
-    [[], undefined, ['other'], true],
     [['us', 'we'], undefined, ['we', 'other'], true],
     [['us'], undefined, ['other'], false],
     [['us'], undefined, [], false],
