@@ -6,8 +6,17 @@ import type { Request } from './middleware.js';
 /** A client that sends a longer chain is not looked at any further. */
 const maxChain = 8;
 
-/** Read once a connection: the handshake is over, and the chain does not change any more. */
-const presented = new WeakMap<Socket, PeerCertificates | 'none'>();
+/** What a connection's client has sent in its handshake. */
+export interface PresentedChain {
+  readonly certificates: PeerCertificates | undefined;
+  /** Whether it sent more certificates than are looked at. */
+  readonly isLonger: boolean;
+}
+
+// On the socket, and not in a table: what node:http2 calls a request's socket stands in for the connection's own.
+const presentedKey = Symbol('kcp-metrics-filter');
+
+type SocketWithChain = Socket & { [presentedKey]?: PresentedChain };
 
 /** All that authenticators may see of a request. */
 export function credentialsOf(request: Request): Credentials {
@@ -23,7 +32,7 @@ class RequestCredentials implements Credentials {
   }
 
   get peerCertificates(): PeerCertificates | undefined {
-    return peerCertificatesOf(this.#request.socket);
+    return presentedChain(this.#request.socket).certificates;
   }
 
   get headers(): Credentials['headers'] {
@@ -31,29 +40,30 @@ class RequestCredentials implements Credentials {
   }
 }
 
-function peerCertificatesOf(socket: Socket): PeerCertificates | undefined {
-  let known = presented.get(socket);
-  if (known === undefined) {
-    known = readChain(socket);
-    presented.set(socket, known);
-  }
-  return known === 'none' ? undefined : known;
+/**
+ * Read once a connection: the handshake is over, and the chain does not change any more. Nor could it be read again:
+ * Node hands out the certificates above the leaf a single time.
+ */
+export function presentedChain(socket: SocketWithChain): PresentedChain {
+  const chain = socket[presentedKey] ?? readChain(socket);
+  socket[presentedKey] = chain;
+  return chain;
 }
 
 /**
  * Read as X509Certificate objects: Node's older description of a peer's certificate parses far more of it than
  * is needed, and what a stranger sends should meet as little code as possible.
  */
-function readChain(socket: Socket): PeerCertificates | 'none' {
-  if (!isTls(socket)) return 'none';
+function readChain(socket: Socket): PresentedChain {
   const chain: Uint8Array[] = [];
-  let certificate = socket.getPeerX509Certificate();
+  let certificate = isTls(socket) ? socket.getPeerX509Certificate() : undefined;
   while (certificate !== undefined && chain.length < maxChain) {
     chain.push(certificate.raw);
     certificate = certificate.issuerCertificate;
   }
   const [leaf, ...intermediates] = chain;
-  return leaf === undefined ? 'none' : { chain: [leaf, ...intermediates] };
+  const certificates = leaf === undefined ? undefined : ({ chain: [leaf, ...intermediates] } as const);
+  return { certificates, isLonger: certificate !== undefined };
 }
 
 function isTls(socket: Socket): socket is TLSSocket {
