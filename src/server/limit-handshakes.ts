@@ -18,7 +18,7 @@ export interface LimitHandshakesOptions {
   readonly onSpent?: (address: string) => void;
 }
 
-export const defaultHandshakeMsByAddress = 500;
+const defaultHandshakeMsByAddress = 500;
 const refillSeconds = 10;
 /** No handshake with ordinary certificates takes as long, and nothing is counted of it. */
 const freeMs = 5;
