@@ -7,8 +7,17 @@ import { streamOf, type Request } from './middleware.js';
 /** A client that sends a longer chain is not looked at any further. */
 const maxChain = 8;
 
-/** Read once a connection: the handshake is over, and the chain does not change any more. */
-const presented = new WeakMap<Socket, PeerCertificates | 'none'>();
+/** What a connection's client has sent in its handshake. */
+export interface PresentedChain {
+  readonly certificates: PeerCertificates | undefined;
+  /** Whether it sent more certificates than are looked at. */
+  readonly isLonger: boolean;
+}
+
+// On the socket, and not in a table: what node:http2 calls a request's socket stands in for the connection's own.
+const presentedKey = Symbol('kcp-metrics-filter');
+
+type SocketWithChain = Socket & { [presentedKey]?: PresentedChain };
 
 /** All that authenticators may see of a request. */
 export function credentialsOf(request: Request): Credentials {
@@ -60,29 +69,33 @@ function peerCertificatesOf(request: Request): PeerCertificates | undefined {
   const stream = streamOf(request);
   // Over HTTP/2 each request has a socket of its own to show; that of its session is one for all, while it is open.
   const socket = stream === undefined ? request.socket : stream.session?.socket;
-  if (socket === undefined) return undefined;
-  let known = presented.get(socket);
-  if (known === undefined) {
-    known = readChain(socket);
-    presented.set(socket, known);
-  }
-  return known === 'none' ? undefined : known;
+  return socket === undefined ? undefined : presentedChain(socket).certificates;
+}
+
+/**
+ * Read once a connection: the handshake is over, and the chain does not change any more. Nor could it be read again:
+ * Node hands out the certificates above the leaf a single time.
+ */
+export function presentedChain(socket: SocketWithChain): PresentedChain {
+  const chain = socket[presentedKey] ?? readChain(socket);
+  socket[presentedKey] = chain;
+  return chain;
 }
 
 /**
  * Read as X509Certificate objects: Node's older description of a peer's certificate parses far more of it than
  * is needed, and what a stranger sends should meet as little code as possible.
  */
-function readChain(socket: Socket): PeerCertificates | 'none' {
-  if (!isTls(socket)) return 'none';
+function readChain(socket: Socket): PresentedChain {
   const chain: Uint8Array[] = [];
-  let certificate = socket.getPeerX509Certificate();
+  let certificate = isTls(socket) ? socket.getPeerX509Certificate() : undefined;
   while (certificate !== undefined && chain.length < maxChain) {
     chain.push(certificate.raw);
     certificate = certificate.issuerCertificate;
   }
   const [leaf, ...intermediates] = chain;
-  return leaf === undefined ? 'none' : { chain: [leaf, ...intermediates] };
+  const certificates = leaf === undefined ? undefined : ({ chain: [leaf, ...intermediates] } as const);
+  return { certificates, isLonger: certificate !== undefined };
 }
 
 /** Asked for by name: a socket of HTTP/2 is a proxy, in which nothing is found by `in`. */

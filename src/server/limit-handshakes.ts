@@ -1,6 +1,7 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
+import { presentedChain } from '../http/credentials.js';
 import { addressKey } from '../limits/address-key.js';
 import { RequestBuckets, RequestLimitError } from '../limits/request-buckets.js';
 import { endsOf } from './connections.js';
@@ -17,7 +18,7 @@ export interface LimitHandshakesOptions {
   readonly onSpent?: (address: string) => void;
 }
 
-export const defaultHandshakeMsByAddress = 500;
+const defaultHandshakeMsByAddress = 500;
 const refillSeconds = 10;
 /** No handshake with ordinary certificates takes as long, and nothing is counted of it. */
 const freeMs = 5;
@@ -25,7 +26,6 @@ const freeMs = 5;
 const ordinaryMs = 20;
 /** Less has been sent by who has not sent a chain of certificates yet. */
 const helloBytes = 2048;
-const maxCertificates = 8;
 const maxOrdinaryModulusBits = 4096;
 const maxOrdinaryExponent = 65_537n;
 /** By type or curve, what verifying a signature takes at most (ms). */
@@ -55,6 +55,9 @@ interface Handshake {
  * until that has come again. Ordinary chains are not counted, however many they are: up to eight certificates with keys
  * of RSA up to 4096 bits, P-256 or Ed25519, four of P-384, two of P-521. More than eight certificates count tenfold.
  * Renegotiation, in which a chain would be verified again, is refused.
+ *
+ * Of a connection whose chain it had to look at, `getPeerX509Certificate` knows the leaf alone afterwards, as of one that
+ * an authenticator has looked at: Node hands out the rest once.
  *
  * Call it once, before the server listens. @throws RequestLimitError
  */
@@ -146,9 +149,9 @@ export function limitHandshakes(
     const { chargedMs } = handshake;
     const isCheap = ms <= freeMs && chargedMs === 0;
     if (isCheap && handshake.socket.bytesRead <= helloBytes) return;
-    const chain = chainOf(socket);
-    if (chain.length > maxCertificates) charge(handshake, Math.max(longChainMs, longChainFactor * ms));
-    else if (isCheap || isOrdinary(chain)) {
+    const { certificates, isLonger } = presentedChain(socket);
+    if (isLonger) charge(handshake, Math.max(longChainMs, longChainFactor * ms));
+    else if (isCheap || isOrdinary(certificates?.chain ?? [])) {
       unexplainedMs += Math.max(0, ms - ordinaryMs);
       if (chargedMs > 0) buckets.charge(handshake.address, -chargedMs);
     } else chargeBeyondFree(handshake, ms);
@@ -168,21 +171,11 @@ class BusyClock {
   }
 }
 
-/** As the client sent it, and no further than it has to be known. */
-function chainOf(socket: TLSSocket): readonly X509Certificate[] {
-  const chain: X509Certificate[] = [];
-  let certificate = socket.getPeerX509Certificate();
-  while (certificate !== undefined && chain.length <= maxCertificates) {
-    chain.push(certificate);
-    certificate = certificate.issuerCertificate;
-  }
-  return chain;
-}
-
 /** About what it takes to verify a signature made with its key (ms); Infinity where only measuring tells. */
-function verificationMs(certificate: X509Certificate): number {
+function verificationMs(certificate: Uint8Array): number {
   try {
-    const { asymmetricKeyType: type = '', asymmetricKeyDetails: details = {} } = certificate.publicKey;
+    const { publicKey } = new X509Certificate(certificate);
+    const { asymmetricKeyType: type = '', asymmetricKeyDetails: details = {} } = publicKey;
     const { modulusLength = Infinity, publicExponent = Infinity, namedCurve = '' } = details;
     const isCheapRsa = modulusLength <= maxOrdinaryModulusBits && publicExponent <= maxOrdinaryExponent;
     if (type === 'rsa' || type === 'rsa-pss') return isCheapRsa ? 0.5 : Infinity;
@@ -193,6 +186,6 @@ function verificationMs(certificate: X509Certificate): number {
 }
 
 /** Told by its keys, so that whatever else the event loop does meanwhile is not counted. */
-function isOrdinary(chain: readonly X509Certificate[]): boolean {
+function isOrdinary(chain: readonly Uint8Array[]): boolean {
   return chain.reduce((sum, certificate) => sum + verificationMs(certificate), 0) <= maxOrdinaryChainMs;
 }

@@ -172,8 +172,8 @@ describe('audiences', () => {
       expect(await ask()).toEqual(
         isAccepted ? { kind: 'authenticated', identity: aliceIdentity } : { kind: 'refused', reason },
       );
-      const isAsked = audiences !== undefined && audiences.length > 0;
-      expect(reviewer.asked[0]?.spec).toEqual({ token: 'secret-token', ...(isAsked ? { audiences } : {}) });
+      const asked = audiences === undefined ? {} : { audiences };
+      expect(reviewer.asked[0]?.spec).toEqual({ token: 'secret-token', ...asked });
       await ask();
       expect(reviewer.asked).toHaveLength(1);
     },
