@@ -221,9 +221,9 @@ describe('a filtered transfer', () => {
   });
 });
 
-describe('50 MB', () => {
+describe('100 MB', () => {
   const chunk = chunkOf(0);
-  const chunks = Math.ceil((50 * 1024 * 1024) / chunk.length);
+  const chunks = Math.ceil((100 * 1024 * 1024) / chunk.length);
   it.each<[what: string, options: FilteredExpositionOptions]>([
     ['kept', {}],
     ['mapped', { labelMapping: mapping }],
