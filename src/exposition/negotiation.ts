@@ -1,9 +1,12 @@
 import type { ExpositionFormat } from './text-format/exposition-format.js';
+import { parseMediaType } from './text-format/media-type.js';
 
 export interface NegotiatedFormat {
   readonly format: ExpositionFormat;
   /** As Prometheus' own libraries write it, with the escaping of names that was agreed on. */
   readonly contentType: string;
+  /** The text format's content type, for a scraper that would rather have OpenMetrics and takes that, too. */
+  readonly fallback?: string;
 }
 
 interface Clause {
@@ -33,11 +36,16 @@ const mediaTypes: Readonly<Record<ExpositionFormat, string>> = {
  */
 export function negotiateFormat(accept: string, offersOpenMetrics: boolean): NegotiatedFormat {
   let escaping = 'underscores';
-  for (const clause of clausesOf(accept)) {
+  const clauses = clausesOf(accept);
+  for (const clause of clauses) {
     // Asked for once, an escaping holds for the formats behind it, too.
     if (escapings.has(clause.escaping)) escaping = clause.escaping;
     const format = formatOf(clause);
-    if (format === 'text' || (format === 'openmetrics' && offersOpenMetrics)) return answer(format, escaping);
+    if (format === 'text') return answer(format, escaping);
+    if (format !== 'openmetrics' || !offersOpenMetrics) continue;
+    const takesText = clauses.some((other) => formatOf(other) === 'text');
+    const { contentType } = answer('text', escaping);
+    return { ...answer(format, escaping), ...(takesText ? { fallback: contentType } : {}) };
   }
   return answer('text', escaping);
 }
@@ -75,18 +83,13 @@ function isWildcard({ type }: Clause): boolean {
 }
 
 function parseClause(text: string): Clause {
-  const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
-  const values = new Map(
-    parameters.map((parameter) => {
-      const [, name = '', value = ''] = /^([^\s=]+)\s*=\s*"?([^"]*)"?$/.exec(parameter) ?? [];
-      return [name, value] as const;
-    }),
-  );
-  const weight = values.get('q') ?? '1';
+  const { essence = '', parameters } = parseMediaType(text) ?? {};
+  const parameter = (name: string): string => parameters?.get(name)?.toLowerCase() ?? '';
+  const weight = parameters?.get('q') ?? '1';
   return {
-    type: type.replace(/\s/g, ''),
-    version: values.get('version') ?? '',
-    escaping: values.get('escaping') ?? '',
+    type: essence,
+    version: parameter('version'),
+    escaping: parameter('escaping'),
     weight: /^[01](?:\.\d{0,9})?$/.test(weight) ? Number(weight) : 0,
   };
 }

@@ -4,7 +4,7 @@ import type { Exposition, ScrapeRequest } from './exposition.js';
 import { negotiateFormat, type NegotiatedFormat } from './negotiation.js';
 import { collectRegistries } from './registries/collect-registries.js';
 import { Collectors } from './registries/collectors.js';
-import { JoinedFamilies, type Family } from './registries/families.js';
+import { joinNegotiated, type Family } from './registries/families.js';
 import { MetricConflictError, RegistriesError } from './registries/registries-error.js';
 import { defaultLabelsOf } from './registries/registry-metrics.js';
 import { hasDuplicates } from './registries/series-claims.js';
@@ -32,8 +32,8 @@ export interface RegistriesExpositionOptions {
    */
   readonly openMetrics?: boolean;
   /**
-   * What follows where a name stands for another help or type, or a series stands twice: `fail` (default) serves
-   * nothing, as Kubernetes does, `leave-out` the first of them.
+   * What follows where a name stands for another help or type, or for another metric's samples, or a series stands
+   * twice: `fail` (default) serves nothing, as Kubernetes does, `leave-out` the first of them.
    */
   readonly onConflict?: MetricConflictPolicy;
   /** How long a metric's `collect` may take (ms) before the scrape goes on without it. Default 5,000. */
@@ -50,8 +50,9 @@ const sendingMs = 500;
 const maxTimeoutMs = 2_147_483_647;
 
 /**
- * The metrics of several prom-client registries as one exposition, byte for byte as prom-client writes it, in the
- * format that the scraper asks for, whatever the registries are set to. It is written in chunks as the scraper takes
+ * The metrics of several prom-client registries as one exposition, as prom-client writes it, in the format that
+ * the scraper asks for, whatever the registries are set to: in the text format where metrics contradict each other in
+ * OpenMetrics alone and the scraper takes that, too. It is written in chunks as the scraper takes
  * them and in time slices: a series is of one moment, all of them together are not.
  *
  * Metrics of one name, help and type are joined. A collector that fails or hangs is left out and reported.
@@ -68,33 +69,26 @@ export function registriesExposition(options: RegistriesExpositionOptions): Expo
   const report = (failure: CollectorFailure): void => {
     tell('registriesExposition', () => onFailure?.(failure));
   };
-  const onContradiction = (metric: string, cause: MetricConflictError['conflict']): void => {
+  const onContradiction = (metric: string, cause: MetricConflictError['conflict'], other?: string): void => {
     report({ metric, cause });
-    if (onConflict === 'fail') throw new MetricConflictError(metric, cause);
+    if (onConflict === 'fail') throw new MetricConflictError(metric, cause, other);
   };
   return {
     contentType: (request) => negotiate(request).contentType,
     async render(request) {
-      const { format, contentType } = negotiate(request);
       const slice = new TimeSlice(sliceMs);
       slice.begin();
       const members = await collectRegistries(registries, {
         collectors,
-        format,
         slice,
         timeoutMs: Math.min(collectorTimeoutMs, collectingMs(request)),
         onLeftOut: (metric, { cause, error }) => {
           report({ metric, cause, error });
         },
       });
-      const joined = new JoinedFamilies(format, (metric) => {
-        onContradiction(metric, 'duplicate-name');
-      });
-      for (const member of members) {
-        joined.add(member);
-        if (slice.isOver) await slice.rest();
-      }
-      const families = joined.all;
+      const { contentType, joined } = await joinNegotiated(members, negotiate(request), slice);
+      for (const { metric, other } of joined.conflicts) onContradiction(metric, 'duplicate-name', other);
+      const { format, all: families } = joined;
       const onDuplicate = (metric: string): void => {
         onContradiction(metric, 'duplicate-series');
       };

@@ -1,6 +1,6 @@
 import type { UpstreamAnswer } from '../api-client/upstream/upstream-client.js';
 import type { RenderedExposition, WholeExposition } from './exposition.js';
-import { isExpositionType, isKnownCoding } from './upstream-headers.js';
+import { isExpositionType, knownCoding } from './upstream-headers.js';
 
 /** What is waited for whole (bytes): one write costs less than many, and what breaks off is a status. */
 const wholeBytes = 256 * 1024;
@@ -9,7 +9,7 @@ const wholeBytes = 256 * 1024;
 export function faultOf({ status, contentType, contentEncoding }: UpstreamAnswer): string | undefined {
   if (status !== 200) return `answered ${status}`;
   if (!isExpositionType(contentType)) return `content type ${quoted(contentType)} is no exposition's`;
-  if (contentEncoding !== undefined && !isKnownCoding(contentEncoding)) {
+  if (contentEncoding !== undefined && knownCoding(contentEncoding) === undefined) {
     return `content encoding ${quoted(contentEncoding)} is not known`;
   }
   return undefined;
@@ -18,7 +18,8 @@ export function faultOf({ status, contentType, contentEncoding }: UpstreamAnswer
 /** A short answer as a whole, another as it comes. @throws ApiConnectionError where a short one breaks off. */
 export async function passedOn(answer: UpstreamAnswer): Promise<RenderedExposition> {
   const { contentType, contentLength, contentEncoding, body } = answer;
-  const coding = contentEncoding === undefined ? {} : { contentEncoding };
+  const known = contentEncoding === undefined ? undefined : knownCoding(contentEncoding);
+  const coding = known === undefined ? {} : { contentEncoding: known };
   if (contentLength === undefined) return { contentType, body, ...coding };
   if (contentLength > wholeBytes) return { contentType, body, contentLength, ...coding };
   return { contentType, body: await wholeOf(body), ...coding };

@@ -1,4 +1,5 @@
 import type { ScrapeRequest } from './exposition.js';
+import { parseMediaType } from './text-format/media-type.js';
 
 /** Content codings that a scraper may be given as the upstream made them. */
 const contentCodings: ReadonlySet<string> = new Set(['gzip', 'zstd', 'br', 'deflate', 'identity']);
@@ -49,11 +50,14 @@ function knownCodings(acceptEncoding: string): string {
 
 /** Whether a Content-Type is an exposition's. */
 export function isExpositionType(contentType: string): boolean {
-  const [essence = ''] = contentType.split(';');
-  return /^[\x20-\x7e]{1,256}$/.test(contentType) && mediaTypes.has(essence.trim().toLowerCase());
+  const essence = parseMediaType(contentType)?.essence;
+  return /^[\x20-\x7e]{1,256}$/.test(contentType) && essence !== undefined && mediaTypes.has(essence);
 }
 
-/** Whether a Content-Encoding is one that can be passed on. */
-export function isKnownCoding(contentEncoding: string): boolean {
-  return contentCodings.has(contentEncoding.toLowerCase());
+/** A Content-Encoding as it is passed on: in lower case, and under its own name; undefined where it is not known. */
+export function knownCoding(contentEncoding: string): string | undefined {
+  const coding = contentEncoding.trim().toLowerCase();
+  // RFC 9110, 8.4.1.3.
+  if (coding === 'x-gzip') return 'gzip';
+  return contentCodings.has(coding) ? coding : undefined;
 }

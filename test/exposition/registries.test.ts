@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry, type RegistryContentType } from 'prom-client';
+import { Counter, Gauge, Registry, type Metric, type RegistryContentType } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { RegistriesError, registriesExposition } from '../../src/exposition/registries.js';
 import {
@@ -62,6 +62,44 @@ describe('the exposition of registries', () => {
     const { text } = await scrapeOnce({ registries: [registry] }, acceptOpenMetrics);
     expect(text).toBe('# HELP requests h\n# TYPE requests counter\nrequests_total 2\n# EOF\n');
     expect(registry.getMetricsAsArray().map(({ name }) => name)).toEqual(['requests_total']);
+  });
+
+  it('writes nothing of metrics of other libraries that a scraper would refuse', async () => {
+    const registry = new Registry();
+    const foreign = (name: string, type: string, values: readonly object[]): void => {
+      registry.registerMetric({
+        name,
+        get: () => Promise.resolve({ name, type, help: 'a "b"', values }),
+      } as unknown as Metric);
+    };
+    foreign('a', 'untyped', [{ value: 1, labels: { b: ['"\n'] } }]);
+    foreign('c_total', 'counter', [
+      { value: 1, labels: {}, exemplar: { labelSet: { trace: 'x' }, value: 1 } },
+      { value: 2, labels: { d: 'e' }, exemplar: { labelSet: {}, value: 1, timestamp: NaN } },
+    ]);
+    foreign('f', 'other', []);
+    expect((await scrapeOnce({ registries: [registry] }, acceptOpenMetrics)).text).toBe(
+      [
+        '# HELP a a \\"b\\"',
+        '# TYPE a unknown',
+        'a{b="\\"\\n"} 1',
+        '# HELP c a \\"b\\"',
+        '# TYPE c counter',
+        'c_total 1 # {trace="x"} 1',
+        'c_total{d="e"} 2 # {} 1',
+        '# HELP f a \\"b\\"',
+        '# TYPE f unknown',
+        '# EOF',
+        '',
+      ].join('\n'),
+    );
+    const { text } = await scrapeOnce({ registries: [registry] }, acceptText);
+    expect(text.match(/^# (?:HELP a|TYPE) .*/gm)).toEqual([
+      '# HELP a a "b"',
+      '# TYPE a untyped',
+      '# TYPE c_total counter',
+      '# TYPE f untyped',
+    ]);
   });
 
   it('writes what is there when it is scraped, not when it was made', async () => {

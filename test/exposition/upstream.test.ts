@@ -91,7 +91,21 @@ describe('an upstream’s exposition', () => {
   });
 
   it.each([
+    ['GZIP', 'gzip'],
+    ['x-gzip', 'gzip'],
+    ['X-GZip', 'gzip'],
+    ['Identity', 'identity'],
+    ['ZSTD', 'zstd'],
+  ])('may say its coding in other words: %s', async (said, passedOn) => {
+    const body = Buffer.from('coded');
+    const filter = await guard(await application(send(body, { 'Content-Encoding': said })));
+    const answer = await scrape(filter, { 'Accept-Encoding': passedOn });
+    expect([answer.headers['content-encoding'], answer.body]).toEqual([passedOn, body]);
+  });
+
+  it.each([
     'application/openmetrics-text; version=1.0.0; charset=utf-8',
+    'text/plain; version="0.0.4"',
     'Text/Plain',
     'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
   ])('may be %s, which a HEAD is then told', async (contentType) => {

@@ -1,21 +1,32 @@
-import type { ExpositionPart, MetricFamily } from '../text-format/exposition-part.js';
+import type { ExpositionPart } from '../text-format/exposition-part.js';
+import { addRun, KnownFamilies } from '../text-format/known-families.js';
+import type { MetricType } from '../text-format/metric-type.js';
+import { OutputChunks } from '../relabelling/output-chunks.js';
 import type { AddedLabels } from './added-labels.js';
-import { HeldBytes } from './held-bytes.js';
 
-/** The lines of one metric in one place of a member's exposition. */
-export interface HeldFamily {
+/** One metric of a member's exposition. */
+export interface HeldFamily extends HeldSamples {
   readonly name: string;
-  readonly type: MetricFamily['type'];
+  readonly type: MetricType;
   /** As escaped. */
   readonly help: string | undefined;
-  /** What its samples are called, each once. */
-  readonly sampleNames: readonly string[];
+}
+
+interface HeldSamples {
+  /** What its samples are called. */
+  readonly sampleNames: ReadonlySet<string>;
   readonly series: number;
-  /** Where its samples stand in what is held. */
-  readonly start: number;
-  readonly end: number;
+  /** Where its samples stand in what is held: of each run of lines the start and the end. */
+  readonly runs: readonly number[];
   /** Whether labels got other names. */
   readonly hasRenamedLabels: boolean;
+}
+
+interface OpenSamples extends HeldSamples {
+  readonly sampleNames: Set<string>;
+  series: number;
+  readonly runs: number[];
+  hasRenamedLabels: boolean;
 }
 
 /** An exposition with more than may be held of it. */
@@ -29,77 +40,74 @@ const maxSeries = 2_000_000;
 
 /** What a member's exposition says, part by part, with its labels added: its samples as bytes, and where each metric stands. */
 export class HeldExposition {
-  readonly bytes = new HeldBytes();
-  readonly families: readonly HeldFamily[];
-  readonly #families: HeldFamily[] = [];
+  readonly bytes = new OutputChunks();
+  readonly #families = new KnownFamilies<OpenSamples>(() => ({
+    sampleNames: new Set(),
+    series: 0,
+    runs: [],
+    hasRenamedLabels: false,
+  }));
   readonly #maxBytes: number;
   readonly #labels: AddedLabels | undefined;
-  #family: MetricFamily | undefined;
-  #start = 0;
-  #sampleNames = new Set<string>();
-  #hasRenamedLabels = false;
-  #familySeries = 0;
   #readBytes = 0;
   #series = 0;
 
   /** `maxBytes` both of what is read and of what is held. */
   constructor(maxBytes: number, labels: AddedLabels | undefined) {
-    this.families = this.#families;
     this.#maxBytes = maxBytes;
     this.#labels = labels;
   }
 
-  /** @throws HoldingLimitError */
-  write(part: ExpositionPart): void {
-    this.#readBytes += part.bytes.length;
-    switch (part.kind) {
-      case 'family':
-        this.#closeFamily();
-        this.#family = part;
-        break;
-      case 'samples':
-        this.#sampleNames.add(part.sampleName);
-        this.#familySeries += part.lineEnds.length;
-        this.#series += part.lineEnds.length;
-        if (this.#labels === undefined) this.bytes.append(part.bytes);
-        else if (this.#labels.write(part, this.bytes)) this.#hasRenamedLabels = true;
-        break;
-      case 'comment':
-      case 'end':
-    }
+  /** In the order in which they were first named. */
+  *families(): Generator<HeldFamily, void, undefined> {
+    for (const { name, type, help, state } of this.#families.all) yield { name, type, help, ...state };
+  }
+
+  /** @param bytes of the exposition that have been read. @throws HoldingLimitError */
+  count(bytes: number): void {
+    this.#readBytes += bytes;
     this.#checkBounds();
   }
 
-  /** Behind the last part. */
-  close(): void {
-    this.#closeFamily();
-  }
-
-  #closeFamily(): void {
-    if (this.#family === undefined) return;
-    const { name, type, help } = this.#family;
-    this.#families.push({
-      name,
-      type,
-      help,
-      sampleNames: [...this.#sampleNames],
-      series: this.#familySeries,
-      start: this.#start,
-      end: this.bytes.end,
-      hasRenamedLabels: this.#hasRenamedLabels,
-    });
-    this.#family = undefined;
-    this.#start = this.bytes.end;
-    this.#sampleNames.clear();
-    this.#familySeries = 0;
-    this.#hasRenamedLabels = false;
+  /** @throws HoldingLimitError */
+  write(part: ExpositionPart): void {
+    switch (part.kind) {
+      case 'metadata':
+        this.#families.add(part, addSamples);
+        break;
+      case 'samples': {
+        const { sampleName, bytes, lineEnds } = part;
+        const { state } = this.#families.of(sampleName);
+        state.sampleNames.add(sampleName);
+        state.series += lineEnds.length;
+        this.#series += lineEnds.length;
+        const start = this.bytes.end;
+        if (this.#labels === undefined) {
+          this.bytes.reserve(bytes.length);
+          this.bytes.append(bytes, 0, bytes.length);
+        } else if (this.#labels.write(part, this.bytes)) state.hasRenamedLabels = true;
+        addRun(state.runs, start, this.bytes.end);
+        break;
+      }
+      case 'blank':
+      case 'end':
+    }
+    this.#checkBounds();
   }
 
   #checkBounds(): void {
     if (this.#readBytes > this.#maxBytes || this.bytes.end > this.#maxBytes) {
       throw new HoldingLimitError(`more than ${this.#maxBytes} bytes`);
     }
-    if (this.#families.length > maxFamilies) throw new HoldingLimitError(`more than ${maxFamilies} metrics`);
+    if (this.#families.size > maxFamilies) throw new HoldingLimitError(`more than ${maxFamilies} metrics`);
     if (this.#series > maxSeries) throw new HoldingLimitError(`more than ${maxSeries} series`);
   }
+}
+
+/** Samples that were found to be another metric's. */
+function addSamples(strayed: OpenSamples, to: OpenSamples): void {
+  for (const name of strayed.sampleNames) to.sampleNames.add(name);
+  for (const place of strayed.runs) to.runs.push(place);
+  to.series += strayed.series;
+  to.hasRenamedLabels ||= strayed.hasRenamedLabels;
 }

@@ -21,6 +21,5 @@ export function memberStatus(scrapes: readonly MemberScrape[]): HeldExposition {
   const held = new HeldExposition(Infinity, undefined);
   for (const part of reader.read(Buffer.from(lines.map((line) => `${line}\n`).join('')))) held.write(part);
   for (const part of reader.end()) held.write(part);
-  held.close();
   return held;
 }

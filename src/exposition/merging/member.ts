@@ -26,7 +26,7 @@ export interface LeftOut {
   readonly family: string;
   /**
    * `conflict`: the metric has another type in a member before, or its samples stand in another metric there.
-   * `duplicate`: a member before has series of the same names and labels.
+   * `duplicate`: a member before has series of the same names and labels, or they became the same by other names.
    */
   readonly cause: 'conflict' | 'duplicate';
   /** How many series, which is sample lines. */

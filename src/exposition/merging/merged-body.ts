@@ -1,7 +1,7 @@
 import type { TimeSlice } from '../../time-slice.js';
 import { OutputChunks } from '../relabelling/output-chunks.js';
 import type { LeftOut } from './member.js';
-import type { MergedFamily, MergedPiece } from './merged-families.js';
+import type { GroupedFamily, MergedPiece } from './merged-families.js';
 import { endOfLine, UnseenSeries } from './unseen-series.js';
 
 /**
@@ -9,17 +9,18 @@ import { endOfLine, UnseenSeries } from './unseen-series.js';
  * twice the first is written.
  */
 export async function* mergedBody(
-  families: Iterable<MergedFamily>,
+  families: Iterable<GroupedFamily>,
   slice: TimeSlice,
   onLeftOut: (leftOut: LeftOut) => void,
 ): AsyncGenerator<Buffer, Buffer, undefined> {
   const output = new OutputChunks();
   for (const family of families) {
-    output.appendWhole(headerOf(family));
+    output.appendWhole(Buffer.from(family.header));
     const series = family.mayHaveDuplicates ? new UnseenSeries() : undefined;
     for (const piece of family.pieces) {
       let duplicates = 0;
-      for (const lines of piece.bytes.between(piece.start, piece.end)) {
+      series?.begin(piece);
+      for (const lines of linesOf(piece)) {
         if (series === undefined) output.appendWhole(lines);
         else duplicates += yield* writeUnseen(lines, series, output, slice);
         yield* output.takeFull();
@@ -43,7 +44,7 @@ async function* writeUnseen(
   let duplicates = 0;
   for (let start = 0; start < lines.length;) {
     const end = endOfLine(lines, start);
-    if (series.isNew(lines, start)) output.appendWhole(lines.subarray(start, end));
+    if (series.isNew(lines, start, end)) output.appendWhole(lines.subarray(start, end));
     else duplicates += 1;
     start = end;
     if (slice.isOver) {
@@ -54,11 +55,10 @@ async function* writeUnseen(
   return duplicates;
 }
 
-/** Its type is always said: without it, samples could be taken for the family's before. */
-function headerOf({ name, type, help }: MergedFamily): Buffer {
-  return Buffer.from(`${help === undefined ? '' : `# HELP ${name} ${help}\n`}# TYPE ${name} ${type}\n`);
+function* linesOf({ bytes, runs }: MergedPiece): Generator<Buffer, void, undefined> {
+  for (let at = 0; at < runs.length; at += 2) yield* bytes.between(runs[at] ?? 0, runs[at + 1] ?? 0);
 }
 
-function duplicatesOf(family: MergedFamily, piece: MergedPiece, series: number): LeftOut {
+function duplicatesOf(family: GroupedFamily, piece: MergedPiece, series: number): LeftOut {
   return { member: piece.member.name, family: family.name, cause: 'duplicate', series };
 }

@@ -18,8 +18,8 @@ const sliceMs = 4;
 const sendingMs = 500;
 
 /**
- * Several expositions as one, in the text format: all lines of a metric together under one HELP and TYPE, series as
- * they are but for the labels that are added. Last come two metrics of the members themselves:
+ * Several expositions as one, in the text format: all lines of a metric together under one HELP and TYPE, wherever
+ * they stood, series as they are but for the labels that are added. Last come two metrics of the members themselves:
  * `kcp_metrics_filter_upstream_up` and `kcp_metrics_filter_upstream_scrape_duration_seconds`.
  *
  * Members are read at the same time, each whole before anything of it is written: one that fails, or takes too long,
@@ -64,15 +64,15 @@ async function joined(
   const families = new MergedFamilies(onLeftOut);
   // First, so that no member can contradict it.
   const status = memberStatus(scrapes);
-  for (const family of status.families) families.add({ name: 'this filter' }, status, family);
+  for (const family of status.families()) families.add({ name: 'this filter' }, status, family);
   for (const { member, result } of scrapes) {
     if (!(result instanceof HeldExposition)) continue;
-    for (const family of result.families) {
+    for (const family of result.families()) {
       families.add(member, result, family);
       if (slice.isOver) await slice.rest();
     }
   }
-  families.moveToEnd(status.families);
+  families.moveToEnd(status.families());
   return families;
 }
 

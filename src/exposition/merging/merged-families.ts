@@ -1,14 +1,14 @@
-import type { MetricType } from '../text-format/metric-type.js';
-import type { HeldBytes } from './held-bytes.js';
+import { metadataLine } from '../text-format/metadata-line.js';
+import { writtenType, type MetricType } from '../text-format/metric-type.js';
+import type { OutputChunks } from '../relabelling/output-chunks.js';
 import type { HeldExposition, HeldFamily } from './held-exposition.js';
 import type { LeftOut, MergedMember } from './member.js';
 
-/** One metric of all members that have it. */
-export interface MergedFamily {
+/** One metric as it is written. */
+export interface GroupedFamily {
   readonly name: string;
-  readonly type: MetricType;
-  /** As escaped; the first that a member gave. */
-  readonly help: string | undefined;
+  /** Its HELP and TYPE. */
+  readonly header: string;
   readonly pieces: readonly MergedPiece[];
   /** Whether labels do not tell all series apart. */
   readonly mayHaveDuplicates: boolean;
@@ -17,12 +17,16 @@ export interface MergedFamily {
 /** What one member has of a metric. */
 export interface MergedPiece {
   readonly member: Pick<MergedMember, 'name' | 'labels'>;
-  readonly bytes: HeldBytes;
-  readonly start: number;
-  readonly end: number;
+  readonly bytes: OutputChunks;
+  /** Of each run of lines the start and the end. */
+  readonly runs: readonly number[];
+  readonly hasRenamedLabels: boolean;
 }
 
-interface OpenFamily extends MergedFamily {
+/** One metric of all members that have it. */
+interface OpenFamily extends Omit<GroupedFamily, 'header'> {
+  readonly type: MetricType;
+  /** As escaped; the first that a member gave. */
   help: string | undefined;
   readonly pieces: MergedPiece[];
   mayHaveDuplicates: boolean;
@@ -41,8 +45,8 @@ export class MergedFamilies {
 
   /** A family that cannot stand with those before is left out, since it would spoil the whole exposition. */
   add(member: MergedPiece['member'], { bytes }: HeldExposition, family: HeldFamily): void {
-    const { name, help, start, end, sampleNames, series } = family;
-    const type = knownType(family.type);
+    const { name, help, runs, sampleNames, series, hasRenamedLabels } = family;
+    const type = writtenType(family.type, 'text');
     const names = [name, ...sampleNames];
     const before = this.#families.get(name);
     const isOwned = (one: string): boolean => (this.#owners.get(one) ?? name) !== name;
@@ -51,21 +55,20 @@ export class MergedFamilies {
       return;
     }
     for (const one of names) this.#owners.set(one, name);
-    const piece = { member, bytes, start, end };
+    const piece = { member, bytes, runs, hasRenamedLabels };
     if (before === undefined) {
-      const mayHaveDuplicates = family.hasRenamedLabels;
-      this.#families.set(name, { name, type, help, pieces: [piece], mayHaveDuplicates });
+      this.#families.set(name, { name, type, help, pieces: [piece], mayHaveDuplicates: hasRenamedLabels });
       return;
     }
     before.help ??= help;
     // Asked in this order, so that no piece is compared with many of its own member.
     before.mayHaveDuplicates ||=
-      family.hasRenamedLabels || before.pieces.some((other) => !areToldApart(member, other.member));
+      hasRenamedLabels || before.pieces.some((other) => !areToldApart(member, other.member));
     before.pieces.push(piece);
   }
 
   /** Puts families behind all others. */
-  moveToEnd(families: readonly HeldFamily[]): void {
+  moveToEnd(families: Iterable<HeldFamily>): void {
     for (const { name } of families) {
       const family = this.#families.get(name);
       this.#families.delete(name);
@@ -73,14 +76,15 @@ export class MergedFamilies {
     }
   }
 
-  values(): Iterable<MergedFamily> {
-    return this.#families.values();
+  *values(): Generator<GroupedFamily, void, undefined> {
+    for (const family of this.#families.values()) yield { ...family, header: headerOf(family) };
   }
 }
 
-/** The text format's word for what nobody has said. */
-function knownType(type: MetricType): MetricType {
-  return type === 'unknown' ? 'untyped' : type;
+/** Its type is always said: without it, samples could be taken for the family's before. */
+function headerOf({ name, type, help }: OpenFamily): string {
+  const helpLine = help === undefined ? '' : metadataLine(name, { kind: 'HELP', text: help });
+  return helpLine + metadataLine(name, { kind: 'TYPE', text: type });
 }
 
 /** Whether a label that both have has another value in each. */

@@ -69,10 +69,15 @@ async function readMember(
   }
   const added = Object.keys(labels).length === 0 ? undefined : new AddedLabels(labels);
   const held = new HeldExposition(maxHeldBytes, added);
-  for await (const parts of readTextFormat(deadline.pieces(bodyPieces(rendered)), { format: 'text' })) {
+  async function* counted(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const piece of deadline.pieces(bodyPieces(rendered))) {
+      held.count(piece.byteLength);
+      yield piece;
+    }
+  }
+  for await (const parts of readTextFormat(counted(), { format: 'text' })) {
     for (const part of parts) held.write(part);
   }
-  held.close();
   return held;
 }
 

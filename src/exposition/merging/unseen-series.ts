@@ -1,46 +1,47 @@
-import { continuesMetricName, lineFeed, openingBrace, skipBlanks } from '../text-format/characters.js';
-import { readLabels, type LabelSpans } from '../text-format/labels.js';
+import { lineFeed, space } from '../text-format/characters.js';
+import { endOfName, findLabels, type LabelSpans } from '../text-format/labels.js';
 import { SeriesDigest } from '../relabelling/series-digest.js';
 import { SeriesDigests } from '../relabelling/series-digests.js';
+import type { MergedPiece } from './merged-families.js';
 
-/** Which series of one metric have been seen, by digests of 64 bits. */
+/** Which series of one metric have been seen of whom, by digests of 64 bits. */
 export class UnseenSeries {
   readonly #digest = new SeriesDigest();
   readonly #digests = new SeriesDigests();
+  readonly #points = new SeriesDigests();
   readonly #spans: LabelSpans = [];
-  #label: Buffer = Buffer.alloc(256);
+  #pieces = 0;
+  #lines = 0;
+  #hasRenamedLabels = false;
 
-  /** Whether the sample line that begins at `start`, well-formed, is of a series that has not been seen. */
-  isNew(bytes: Buffer, start: number): boolean {
-    const nameStart = skipBlanks(bytes, start);
-    let nameEnd = nameStart;
-    while (continuesMetricName[bytes[nameEnd] ?? 0] === 1) nameEnd += 1;
-    this.#digest.begin(bytes, nameStart, nameEnd);
-    const brace = skipBlanks(bytes, nameEnd);
-    if (bytes[brace] === openingBrace) {
-      readLabels(bytes, brace + 1, this.#spans);
-      for (let at = 0; at < this.#spans.length; at += 4) this.#addLabel(bytes, at);
-    }
-    return this.#digests.add(this.#digest);
+  /** What follows is of another piece. */
+  begin({ hasRenamedLabels }: MergedPiece): void {
+    this.#pieces += 1;
+    this.#hasRenamedLabels = hasRenamedLabels;
   }
 
-  /** As `name="value`, whatever blanks stand in between. A label with an empty value is none. */
-  #addLabel(bytes: Buffer, at: number): void {
+  /**
+   * Whether the sample line that begins at `start` is of a series that no piece before has: what one member says of a
+   * series more than once is its own affair, such as points of several times. Where labels got other names, two lines
+   * of one member that have no time to tell them apart are of two series that became the same.
+   */
+  isNew(bytes: Buffer, start: number, end: number): boolean {
+    const digest = this.#digest;
+    const nameEnd = endOfName(bytes, start);
+    digest.begin(bytes, start, nameEnd);
     const spans = this.#spans;
-    const [start, end] = [spans[at] ?? 0, spans[at + 1] ?? 0];
-    const [valueStart, valueEnd] = [spans[at + 2] ?? 0, spans[at + 3] ?? 0];
-    if (valueEnd === valueStart) return;
-    if (valueStart - end === 2) {
-      this.#digest.addLabel(bytes, start, valueEnd);
-      return;
+    const labelsEnd = findLabels(bytes, nameEnd, spans);
+    for (let at = 0; at < spans.length; at += 4) {
+      const valueEnd = spans[at + 3] ?? 0;
+      // A label with an empty value is none.
+      if (valueEnd > (spans[at + 2] ?? 0)) digest.addLabel(bytes, spans[at] ?? 0, valueEnd);
     }
-    const length = end - start + 2 + valueEnd - valueStart;
-    if (length > this.#label.length) this.#label = Buffer.alloc(2 * length);
-    const label = this.#label;
-    bytes.copy(label, 0, start, end);
-    label.write('="', end - start, 'latin1');
-    bytes.copy(label, end - start + 2, valueStart, valueEnd);
-    this.#digest.addLabel(label, 0, length);
+    if (this.#digests.claim(digest, this.#pieces) !== this.#pieces) return false;
+    if (!this.#hasRenamedLabels) return true;
+    const timestamp = bytes.lastIndexOf(space, end - 1);
+    if (timestamp > labelsEnd) digest.addLabel(bytes, timestamp, end);
+    this.#lines += 1;
+    return this.#points.claim(digest, this.#lines) === this.#lines;
   }
 }
 

@@ -1,12 +1,10 @@
 import type { TimeSlice } from '../../time-slice.js';
-import type { ExpositionFormat } from '../text-format/exposition-format.js';
 import type { Collection, Collectors } from './collectors.js';
 import type { FamilyMember } from './families.js';
 import { defaultLabelsOf, underItsName, type AnyRegistry } from './registry-metrics.js';
 
 export interface CollectingOptions {
   readonly collectors: Collectors;
-  readonly format: ExpositionFormat;
   readonly slice: TimeSlice;
   /** How long a collector may take from its start (ms). */
   readonly timeoutMs: number;
@@ -16,7 +14,7 @@ export interface CollectingOptions {
 /** Starts the collectors of all registries, in their order and all before the first is waited for. */
 export async function collectRegistries(
   registries: readonly AnyRegistry[],
-  { collectors, format, slice, timeoutMs, onLeftOut }: CollectingOptions,
+  { collectors, slice, timeoutMs, onLeftOut }: CollectingOptions,
 ): Promise<readonly FamilyMember[]> {
   const started = [];
   for (const registry of registries) {
@@ -31,7 +29,7 @@ export async function collectRegistries(
     if (collected.kind === 'left-out') onLeftOut(metric.name, collected);
     else {
       members.push({
-        metric: underItsName(collected.metric, metric, registry, format),
+        metric: underItsName(collected.metric, metric, registry),
         defaultLabels: defaultLabelsOf(registry) ?? {},
       });
     }

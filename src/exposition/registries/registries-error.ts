@@ -4,7 +4,7 @@ export class RegistriesError extends Error {
   readonly code = 'ERR_REGISTRIES';
 }
 
-/** Two registries contradict each other about a metric, and nothing may be left out. */
+/** Two metrics contradict each other, and nothing may be left out. */
 export class MetricConflictError extends Error {
   override readonly name = 'MetricConflictError';
   readonly code = 'ERR_METRIC_CONFLICT';
@@ -13,11 +13,15 @@ export class MetricConflictError extends Error {
     /** The metric's name, which is the application's own and may be told to scrapers. */
     readonly metric: string,
     readonly conflict: 'duplicate-name' | 'duplicate-series',
+    /** The metric that came before it, where that has another name. */
+    readonly other = metric,
   ) {
-    super(
-      conflict === 'duplicate-name'
-        ? `metric ${metric} is registered twice, with another help or type`
-        : `metric ${metric} has a series twice, with the same labels`,
-    );
+    super(messageOf(metric, conflict, other));
   }
+}
+
+function messageOf(metric: string, conflict: MetricConflictError['conflict'], other: string): string {
+  if (conflict === 'duplicate-series') return `metric ${metric} has a series twice, with the same labels`;
+  if (other === metric) return `metric ${metric} is registered twice, with another help or type`;
+  return `metrics ${other} and ${metric} have a name in common, of their own or of their samples`;
 }

@@ -1,5 +1,4 @@
 import type { MetricObject, Registry, RegistryContentType } from 'prom-client';
-import type { ExpositionFormat } from '../text-format/exposition-format.js';
 import type { CollectedMetric } from './collected-metric.js';
 import { isObject, memberOf, type Labels } from './prom-client-metrics.js';
 
@@ -12,17 +11,15 @@ export function defaultLabelsOf(registry: AnyRegistry): Labels | undefined {
 }
 
 /**
- * A metric under the name that its series have in a format. Once prom-client has written OpenMetrics, its counters
- * have lost their suffix, and would have other series in the text format from then on.
+ * A metric under the name that it was given. Once prom-client has written OpenMetrics, its counters have lost their
+ * suffix, and would have other series in the text format from then on.
  */
 export function underItsName(
   collected: CollectedMetric,
   metric: MetricObject,
   registry: AnyRegistry,
-  format: ExpositionFormat,
 ): CollectedMetric {
-  if (format !== 'text' || collected.type !== 'counter' || collected.name.endsWith('_total'))
-    return collected;
+  if (collected.type !== 'counter' || collected.name.endsWith('_total')) return collected;
   const name = `${collected.name}_total`;
   const registered: object | undefined = registry.getSingleMetric(name);
   return registered === metric ? { ...collected, name } : collected;

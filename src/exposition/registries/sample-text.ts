@@ -1,3 +1,4 @@
+import { escapedText } from '../text-format/quoted-text.js';
 import type { Exemplar, Labels } from './prom-client-metrics.js';
 
 /** `name="value"`, joined by commas, in the order of the object; without the names that stand in `except`. */
@@ -6,7 +7,7 @@ export function labelPairs(labels: Labels, except?: Labels): string {
   for (const name of Object.keys(labels)) {
     if (except !== undefined && Object.hasOwn(except, name)) continue;
     if (pairs !== '') pairs += ',';
-    pairs += `${name}="${escapeLabelValue(labels[name])}"`;
+    pairs += `${name}="${escapedText(String(labels[name]))}"`;
   }
   return pairs;
 }
@@ -31,15 +32,6 @@ export function valueText(value: unknown): string {
 
 /** What OpenMetrics puts behind a value. */
 export function exemplarText({ labelSet, value, timestamp }: Exemplar): string {
-  return ` # {${labelPairs(labelSet)}} ${valueText(value)} ${String(timestamp)}`;
-}
-
-/** For HELP lines. */
-export function escapeHelp(help: string): string {
-  return help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n');
-}
-
-function escapeLabelValue(value: unknown): string {
-  if (typeof value !== 'string') return String(value);
-  return /[\\\n"]/.test(value) ? escapeHelp(value).replace(/"/g, '\\"') : value;
+  const seconds = Number.isFinite(timestamp) ? ` ${String(timestamp)}` : '';
+  return ` # {${labelPairs(labelSet)}} ${valueText(value)}${seconds}`;
 }

@@ -1,8 +1,9 @@
 import type { ExpositionFormat } from '../text-format/exposition-format.js';
 import type { TimeSlice } from '../../time-slice.js';
+import { writtenType } from '../text-format/metric-type.js';
+import { escapedHelp, escapedText } from '../text-format/quoted-text.js';
 import { ChunkBuffer } from './chunk-buffer.js';
 import { openMember, type Family, type FamilyMember } from './families.js';
-import { escapeHelp } from './sample-text.js';
 import { SeriesClaims } from './series-claims.js';
 
 export interface FamilyListeners {
@@ -42,7 +43,9 @@ function* linesOf(
   for (const [index, family] of families.entries()) {
     const { name, help, type } = family;
     const gap = isText && index > 0 ? '\n' : '';
-    yield `${gap}# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+    // OpenMetrics escapes quotation marks in HELP as well.
+    const escaped = isText ? escapedHelp(help) : escapedText(help);
+    yield `${gap}# HELP ${name} ${escaped}\n# TYPE ${name} ${writtenType(type, format)}\n`;
     const claims = family.members.length > 1 ? new SeriesClaims() : undefined;
     let hasDuplicate = false;
     for (const member of family.members) {

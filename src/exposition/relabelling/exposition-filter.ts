@@ -1,6 +1,7 @@
-import type { ExpositionPart, MetricFamily, SampleBatch } from '../text-format/exposition-part.js';
+import type { GroupedFamily } from '../merging/merged-families.js';
+import type { ExpositionPart, FamilyMetadata, SampleBatch } from '../text-format/exposition-part.js';
+import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
 import { TextFormatError } from '../text-format/text-format-error.js';
-import { KnownFamilies } from './known-families.js';
 import type { LabelRule } from './label-rules.js';
 import type { MetricNameRule } from './metric-name-rules.js';
 import { OutputChunks } from './output-chunks.js';
@@ -8,6 +9,8 @@ import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
 import { SeriesLimitError } from './relabelling-error.js';
 import { SeriesDigest } from './series-digest.js';
 import { SeriesDigests } from './series-digests.js';
+
+const blankLine = Buffer.from('\n');
 
 /** Why a series is left out; `duplicate` where with its new labels it is the same as one before. */
 export type DropReason = 'metric-name' | 'duplicate' | SeriesFault;
@@ -25,31 +28,55 @@ export interface ExpositionFilterOptions {
   readonly maxSeries: number;
 }
 
-/** What is remembered to find duplicates has an end, too (16 to 54 bytes a series). */
+/** What is remembered to find duplicates has an end, too (24 to 80 bytes a series). */
 const maxFamilySeries = 4_000_000;
-const maxSampleNames = 200_000;
+const maxFamilies = 200_000;
+/** Of headers, and of what has to be held to be put in order (characters, bytes). */
+const maxHeld = 64 * 1024 * 1024;
+/** What it takes to know where a run of lines stands. */
+const runBytes = 16;
 
-/** Decides of each part of one exposition, and writes what is left. */
+interface FilteredSamples {
+  isWritten: boolean;
+  /** Where its samples stand in what is held: of each run of lines the start and the end. */
+  readonly runs: number[];
+}
+
+type FilteredFamily = KnownFamily<FilteredSamples>;
+
+/**
+ * Decides of each part of one exposition, and writes what is left. Metrics are written as they come, each header with
+ * its first sample. Where one comes in pieces, or its header behind its samples, and nothing has been taken yet, all is
+ * held until the end and then put in order. Later than that its samples are written where they stand, and what is said
+ * of it can no more be.
+ */
 export class ExpositionFilter {
-  readonly output = new OutputChunks();
+  readonly #output = new OutputChunks();
   readonly #options: ExpositionFilterOptions;
   readonly #series: RelabelledSeries | undefined;
-  readonly #digest: SeriesDigest | undefined;
+  readonly #identity: SeriesDigest | undefined;
+  readonly #origin = new SeriesDigest();
   readonly #digests = new SeriesDigests();
-  #family: MetricFamily | undefined;
-  #isFamilyWritten = false;
+  readonly #families = new KnownFamilies<FilteredSamples>(() => ({
+    isWritten: false,
+    runs: [],
+  }));
+  #family: FilteredFamily | undefined;
   /** By the names of this family's samples. */
   #decisions = new Map<string, boolean>();
-  /** Of all families so far. */
-  readonly #sampleNames = new Set<string>();
-  readonly #knownFamilies = new KnownFamilies();
+  /** Where the run of lines begins that is being written. */
+  #runStart = 0;
+  #runs = 0;
+  #state: 'nothing taken' | 'streaming' | 'holding' = 'nothing taken';
+  /** What ends it. */
+  end = '';
   #kept = 0;
   readonly #dropped = { 'metric-name': 0, duplicate: 0, 'no-mapping': 0, 'label-conflict': 0 };
 
   constructor(options: ExpositionFilterOptions) {
     this.#options = options;
     if (options.labels.length > 0) this.#series = new RelabelledSeries(options.labels);
-    if (options.mayJoinSeries) this.#digest = new SeriesDigest();
+    if (options.mayJoinSeries) this.#identity = new SeriesDigest();
   }
 
   get counts(): SeriesCounts {
@@ -59,95 +86,162 @@ export class ExpositionFilter {
   /** @throws TextFormatError, SeriesLimitError */
   write(part: ExpositionPart): void {
     switch (part.kind) {
-      case 'family':
-        this.#family = part;
-        this.#isFamilyWritten = false;
-        this.#decisions = new Map();
-        this.#digests.clear();
-        if (this.#options.metricNames !== undefined) this.#knownFamilies.add(part);
+      case 'metadata':
+        this.#readMetadata(part);
         return;
       case 'samples':
         this.#writeSamples(part);
         return;
-      case 'comment':
-        // Nobody knows of whom a comment speaks.
-        if (part.isBlank && this.#isFamilyWritten) this.output.appendWhole(part.bytes);
+      case 'blank':
+        if (this.#family?.state.isWritten === true) this.#output.appendWhole(blankLine);
         return;
       case 'end':
-        this.output.appendWhole(part.bytes);
+        this.end = '# EOF\n';
     }
+  }
+
+  /** What is ready, in chunks of 64 KiB. */
+  takeFull(): readonly Buffer[] {
+    if (this.#state === 'holding') return [];
+    const full = this.#output.takeFull();
+    if (full.length > 0) this.#state = 'streaming';
+    return full;
+  }
+
+  /** Behind the last part: what is left, where nothing had to be put in order. */
+  takeRest(): readonly Buffer[] | undefined {
+    if (this.#state === 'holding') return undefined;
+    for (const family of this.#families.all) if (this.#isEmpty(family)) this.#writeHeader(family);
+    this.#output.appendWhole(Buffer.from(this.end));
+    return this.#output.takeRest();
+  }
+
+  /** All that is held, metric by metric. */
+  *held(): Generator<GroupedFamily, void, undefined> {
+    for (const family of this.#families.all) {
+      const { name, header, state } = family;
+      if (!state.isWritten && !this.#isEmpty(family)) continue;
+      const piece = { member: { name: '' }, bytes: this.#output, runs: state.runs, hasRenamedLabels: false };
+      yield { name, header, pieces: [piece], mayHaveDuplicates: false };
+    }
+  }
+
+  /** Whether it has a header and no samples: then its header is all that is to be kept. */
+  #isEmpty({ name, hasBegun }: FilteredFamily): boolean {
+    return !hasBegun && (this.#options.metricNames?.(name, name) ?? true);
+  }
+
+  #readMetadata(part: FamilyMetadata): void {
+    const family = this.#families.add(part, (strayed, state) => {
+      if (!strayed.isWritten || this.#state === 'streaming') return;
+      state.isWritten = true;
+      for (const place of strayed.runs) state.runs.push(place);
+    });
+    if (family?.state.isWritten === true) this.#hold();
+    if (this.#families.size > maxFamilies) {
+      throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
+    }
+    if (this.#families.headerLength > maxHeld) {
+      throw new SeriesLimitError(`more than ${maxHeld} characters of headers in one scrape`);
+    }
+  }
+
+  #hold(): void {
+    if (this.#state === 'nothing taken') this.#state = 'holding';
   }
 
   #writeSamples(batch: SampleBatch): void {
     const { sampleName, lineEnds, bytes } = batch;
+    const family = this.#families.of(sampleName);
+    if (family !== this.#family) this.#beginFamily(family, batch);
     let isKept = this.#decisions.get(sampleName);
     if (isKept === undefined) {
-      isKept = this.#options.metricNames?.(this.#familyOf(sampleName), sampleName) ?? true;
+      isKept = this.#options.metricNames?.(family.name, sampleName) ?? true;
       this.#decisions.set(sampleName, isKept);
-      if (this.#digest !== undefined) this.#refuseSecondPlace(batch);
     }
+    this.#runStart = this.#output.end;
     if (!isKept) this.#dropped['metric-name'] += lineEnds.length;
-    else if (this.#series !== undefined) this.#writeSeries(batch, this.#series);
+    else if (this.#series !== undefined) this.#writeSeries(batch, family, this.#series);
     else {
-      this.#keep(lineEnds.length);
-      this.output.appendWhole(bytes);
+      this.#keep(lineEnds.length, family);
+      this.#output.appendWhole(bytes);
+    }
+    if (this.#state !== 'streaming') this.#addRun(family, batch);
+  }
+
+  #beginFamily(family: FilteredFamily, { sampleName, line }: SampleBatch): void {
+    this.#family = family;
+    this.#decisions = new Map();
+    if (this.#families.size > maxFamilies) {
+      throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
+    }
+    if (family.state.isWritten) {
+      // Duplicates are looked for within a family, and those of its first place are forgotten.
+      if (this.#state === 'streaming' && this.#identity !== undefined) {
+        throw new TextFormatError(line, 'samples of one metric stand in two places', sampleName);
+      }
+      this.#hold();
+    }
+    if (this.#state === 'streaming') this.#digests.clear();
+  }
+
+  #addRun({ state }: FilteredFamily, { line, sampleName }: SampleBatch): void {
+    const end = this.#output.end;
+    if (end > this.#runStart) addRun(state.runs, this.#runStart, end);
+    this.#runs += 1;
+    if (this.#state === 'holding' && end + runBytes * this.#runs > maxHeld) {
+      throw new TextFormatError(
+        line,
+        `metrics that come in pieces, of more than ${maxHeld} bytes`,
+        sampleName,
+      );
     }
   }
 
-  #familyOf(sampleName: string): string {
-    const { name = sampleName, header } = this.#family ?? {};
-    return (header?.length === 0 ? this.#knownFamilies.familyOf(sampleName) : undefined) ?? name;
-  }
-
-  #writeSeries({ bytes, nameEnds, lineEnds }: SampleBatch, series: RelabelledSeries): void {
+  #writeSeries(
+    { bytes, nameEnds, lineEnds }: SampleBatch,
+    family: FilteredFamily,
+    series: RelabelledSeries,
+  ): void {
     let start = 0;
     for (let at = 0; at < lineEnds.length; at += 1) {
       const [nameEnd = 0, end = 0] = [nameEnds[at], lineEnds[at]];
       const fault = series.read(bytes, start, nameEnd, end);
-      if (fault === undefined) this.#writeOne(series);
+      if (fault === undefined) this.#writeOne(series, family);
       else this.#dropped[fault] += 1;
       start = end;
     }
   }
 
-  #writeOne(series: RelabelledSeries): void {
-    const { output } = this;
+  #writeOne(series: RelabelledSeries, family: FilteredFamily): void {
     // The first series of a family is no duplicate.
-    if (!this.#isFamilyWritten) this.#writeHeader();
-    const start = series.write(output, this.#digest);
-    if (this.#digest !== undefined && !this.#digests.add(this.#digest)) {
+    if (!family.state.isWritten) this.#writeHeader(family);
+    const [output, identity, origin] = [this.#output, this.#identity, this.#origin];
+    const start = series.write(output, identity, origin);
+    if (identity !== undefined && this.#digests.claim(identity, origin.low) !== origin.low) {
       output.length = start;
       this.#dropped.duplicate += 1;
       return;
     }
-    this.#keep(1);
+    this.#keep(1, family);
     if (this.#digests.size > maxFamilySeries) {
       throw new SeriesLimitError(`more than ${maxFamilySeries} series of one metric`);
     }
   }
 
-  #writeHeader(): void {
-    this.#isFamilyWritten = true;
-    if (this.#family !== undefined) this.output.appendWhole(this.#family.header);
+  #writeHeader({ header, state }: FilteredFamily): void {
+    state.isWritten = true;
+    if (this.#state === 'holding') return;
+    this.#output.appendWhole(Buffer.from(header));
+    this.#runStart = this.#output.end;
   }
 
-  #keep(series: number): void {
+  #keep(series: number, family: FilteredFamily): void {
     const { maxSeries } = this.#options;
-    if (!this.#isFamilyWritten) this.#writeHeader();
+    if (!family.state.isWritten) this.#writeHeader(family);
     this.#kept += series;
     if (maxSeries > 0 && this.#kept > maxSeries) {
       throw new SeriesLimitError(`more than ${maxSeries} series in one scrape`);
     }
-  }
-
-  /** Duplicates are looked for within a family: a metric that stood in another one would not be seen. */
-  #refuseSecondPlace({ sampleName, line }: SampleBatch): void {
-    if (this.#sampleNames.has(sampleName)) {
-      throw new TextFormatError(line, 'samples of one metric stand in two places', sampleName);
-    }
-    if (this.#sampleNames.size >= maxSampleNames) {
-      throw new SeriesLimitError(`more than ${maxSampleNames} metrics in one scrape`);
-    }
-    this.#sampleNames.add(sampleName);
   }
 }

@@ -1,4 +1,6 @@
+import { TimeSlice } from '../../time-slice.js';
 import type { RenderedExposition } from '../exposition.js';
+import { mergedBody } from '../merging/merged-body.js';
 import type { ExpositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/read-text-format.js';
 import { bodyPieces } from './body-pieces.js';
@@ -11,6 +13,9 @@ export interface FilteredBodyOptions {
   readonly filter: ExpositionFilter;
 }
 
+/** Work in one go (ms). */
+const sliceMs = 4;
+
 /** What is left of an exposition, in chunks of about 64 KiB; only the last one is smaller. */
 export async function* filteredBody(
   rendered: RenderedExposition,
@@ -19,9 +24,15 @@ export async function* filteredBody(
   const options = maxLineBytes === undefined ? { format } : { format, maxLineBytes };
   for await (const parts of readTextFormat(bodyPieces(rendered), options)) {
     for (const part of parts) filter.write(part);
-    yield* filter.output.takeFull();
+    yield* filter.takeFull();
   }
-  yield* filter.output.takeRest();
+  const rest = filter.takeRest();
+  if (rest !== undefined) yield* rest;
+  else {
+    const slice = new TimeSlice(sliceMs);
+    slice.begin();
+    yield Buffer.concat([yield* mergedBody(filter.held(), slice, () => undefined), Buffer.from(filter.end)]);
+  }
 }
 
 /**

@@ -26,9 +26,10 @@ export type FilterFailure = TextFormatError | SeriesLimitError | UpstreamError;
 
 /**
  * Another exposition with fewer series or other labels, filtered while it streams. A family of which nothing is left
- * has no header; comments are left out.
+ * has no header; comments are left out. Families that come in pieces are put together where that shows before anything
+ * was sent, and are held for it (at most 64 MiB).
  *
- * Nothing is passed on that was not read: what is malformed, cut off, encoded, of another format or beyond
+ * Nothing is passed on that was not read: what is malformed, which is what Prometheus refuses, cut off, encoded, of another format or beyond
  * `maxSeries` fails. It fails with a status as long as less than 64 KiB are left of it; after that the transfer breaks
  * off, since half an exposition must not look like a whole one.
  *

@@ -1,7 +1,9 @@
 import type { ScrapeRequest } from '../exposition.js';
+import { parseMediaType } from '../text-format/media-type.js';
 
 const textFormat = 'text/plain;version=0.0.4';
 const maxAcceptLength = 2048;
+const isWeight = /^(?:0(?:\.\d{1,3})?|1(?:\.0{1,3})?)$/;
 
 /**
  * What is asked of the exposition behind the filter: as the scraper asks it, but for what cannot be filtered. That is
@@ -23,21 +25,26 @@ function readableTypes(accept: string): string {
     .slice(0, maxAcceptLength)
     .split(',')
     .flatMap((member) => {
-      const [essence = '', ...parameters] = member.split(';').map((part) => part.trim().toLowerCase());
-      const weight = parameters.find((parameter) => /^q=(?:0(?:\.\d{1,3})?|1(?:\.0{1,3})?)$/.test(parameter));
-      const version = parameters.find((parameter) => parameter.startsWith('version='));
-      const type = readableType(essence, version);
-      return type === undefined ? [] : [weight === undefined ? type : `${type};${weight}`];
+      const { essence = '', parameters } = parseMediaType(member) ?? {};
+      const weight = parameters?.get('q');
+      const type = readableType(essence, parameters?.get('version'));
+      if (type === undefined) return [];
+      return [weight !== undefined && isWeight.test(weight) ? `${type};q=${weight}` : type];
     });
   return members.length === 0 ? textFormat : [...new Set(members)].join(',');
 }
 
 function readableType(essence: string, version: string | undefined): string | undefined {
-  if (essence === 'application/openmetrics-text') {
-    return version === undefined || /^version=(?:1\.0\.0|0\.0\.1)$/.test(version)
-      ? `${essence};${version ?? 'version=1.0.0'};escaping=underscores`
-      : undefined;
+  switch (essence) {
+    case 'application/openmetrics-text':
+      return version === undefined || version === '1.0.0' || version === '0.0.1'
+        ? `${essence};version=${version ?? '1.0.0'};escaping=underscores`
+        : undefined;
+    case 'text/plain':
+    case 'text/*':
+    case '*/*':
+      return version === undefined || version === '0.0.4' ? textFormat : undefined;
+    default:
+      return undefined;
   }
-  if (essence !== 'text/plain' && essence !== 'text/*' && essence !== '*/*') return undefined;
-  return version === undefined || version === 'version=0.0.4' ? textFormat : undefined;
 }

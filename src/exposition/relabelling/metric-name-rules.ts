@@ -44,7 +44,11 @@ function anyOf(globs: readonly string[], option: keyof MetricNameGlobs): Matcher
     }
     return micromatch.matcher(glob, { noextglob: true, nonegate: true });
   });
-  return (name) => matchers.some((matches) => matches(name));
+  return (name) => {
+    // Globs are of plain names: any other is matched as Prometheus writes it for those who know these alone.
+    const plain = name.replace(/[^a-zA-Z0-9_:]/g, '_');
+    return matchers.some((matches) => matches(plain));
+  };
 }
 
 function globFault(glob: string): string | undefined {

@@ -6,11 +6,8 @@ import {
   numberSign,
   openingBrace,
   quotationMark,
-  skipBlanks,
-  space,
-  tab,
 } from '../text-format/characters.js';
-import { readLabels, type LabelSpans } from '../text-format/labels.js';
+import { findLabels, type LabelSpans } from '../text-format/labels.js';
 import type { LabelRule } from './label-rules.js';
 import type { OutputChunks } from './output-chunks.js';
 import type { SeriesDigest } from './series-digest.js';
@@ -19,7 +16,7 @@ import type { SeriesDigest } from './series-digest.js';
 export type SeriesFault =
   /** A mapped label is missing, or its value has no other name. */
   | 'no-mapping'
-  /** It has a label twice, or one already that another is renamed to. */
+  /** It has a label already that another is renamed to. */
   | 'label-conflict';
 
 /** What becomes of a label, and its new value where that is mapped. */
@@ -48,43 +45,47 @@ export class RelabelledSeries {
     this.#mappedLabels = rules.filter(({ values }) => values !== undefined).length;
     this.#maxGrowth = rules.reduce(
       (sum, { newName, values }) => sum + (newName?.length ?? 0) + (values?.maxLength ?? 0),
-      // A blank where none stood behind the labels.
-      1,
+      0,
     );
   }
 
   /** Reads the line from `start` to `end`. What is wrong with it is returned; then it cannot be written. */
   read(bytes: Buffer, start: number, nameEnd: number, end: number): SeriesFault | undefined {
-    const brace = skipBlanks(bytes, nameEnd);
-    this.#spans.length = 0;
     this.#bytes = bytes;
-    this.#nameStart = skipBlanks(bytes, start);
+    this.#nameStart = start;
     this.#nameEnd = nameEnd;
-    this.#labelsEnd = bytes[brace] === openingBrace ? readLabels(bytes, brace + 1, this.#spans) : nameEnd;
+    this.#labelsEnd = findLabels(bytes, nameEnd, this.#spans);
     this.#end = end;
     return this.#decide();
   }
 
   /**
    * Writes the line that was read. An exemplar is left out: it has labels of its own, which may hold the very names
-   * that are not to be seen. `digest` is made of what is written, where it is given.
+   * that are not to be seen. `identity` is made of what is written, where it is given, and then `origin` of the labels
+   * that were others before: two series that became the same differ in them.
    *
    * @returns where in the output it begins.
    */
-  write(output: OutputChunks, digest: SeriesDigest | undefined): number {
+  write(output: OutputChunks, identity: SeriesDigest | undefined, origin: SeriesDigest): number {
     const [bytes, spans] = [this.#bytes, this.#spans];
     output.reserve(this.#end - this.#nameStart + this.#maxGrowth);
     const start = output.length;
     output.append(bytes, this.#nameStart, this.#nameEnd);
-    digest?.begin(bytes, this.#nameStart, this.#nameEnd);
-    let separator = openingBrace;
+    identity?.begin(bytes, this.#nameStart, this.#nameEnd);
+    origin.clear();
+    // A quoted name stands in the braces, too.
+    let separator = bytes[this.#nameStart] === openingBrace ? comma : openingBrace;
     for (let at = 0; at < spans.length; at += 4) {
       const fate = this.#fates[at / 4];
-      if (fate?.rule.isDropped === true) continue;
       const nameStart = spans[at] ?? 0;
       const nameEnd = spans[at + 1] ?? 0;
       const valueStart = spans[at + 2] ?? 0;
       const valueEnd = spans[at + 3] ?? 0;
+      // A label with an empty value is none.
+      const isLabel = valueEnd > valueStart;
+      if (identity !== undefined && fate !== undefined && isLabel)
+        origin.addLabel(bytes, nameStart, valueEnd);
+      if (fate?.rule.isDropped === true) continue;
       const newName = fate?.rule.newName;
       output.appendByte(separator);
       separator = comma;
@@ -95,8 +96,7 @@ export class RelabelledSeries {
       output.appendByte(quotationMark);
       if (fate?.value === undefined) output.append(bytes, valueStart, valueEnd);
       else output.appendLatin1(fate.value);
-      // A label with an empty value is none.
-      if (valueEnd > valueStart) digest?.addLabel(output.bytes, labelStart, output.length);
+      if (isLabel) identity?.addLabel(output.bytes, labelStart, output.length);
       output.appendByte(quotationMark);
     }
     if (separator === comma) output.appendByte(closingBrace);
@@ -109,8 +109,7 @@ export class RelabelledSeries {
     const [bytes, start] = [this.#bytes, this.#labelsEnd];
     let end = start;
     while (end < this.#end && bytes[end] !== lineFeed && bytes[end] !== numberSign) end += 1;
-    if (bytes[end] === numberSign) while (isBlank(bytes[end - 1])) end -= 1;
-    if (!isBlank(bytes[start])) output.appendByte(space);
+    if (bytes[end] === numberSign) end -= 1;
     output.append(bytes, start, end);
     output.appendByte(lineFeed);
   }
@@ -138,7 +137,7 @@ export class RelabelledSeries {
     return undefined;
   }
 
-  /** Whether a label of the rules stands twice, or will. */
+  /** Whether a label will stand twice. */
   #hasConflict(): boolean {
     const fates = this.#fates;
     for (let index = 0; index < fates.length; index += 1) {
@@ -151,10 +150,9 @@ export class RelabelledSeries {
     return false;
   }
 
-  /** Whether another label is the same one, or keeps the name that this one gets. */
-  #collides({ label, newName }: LabelRule, other: number): boolean {
+  /** Whether another label keeps the name that this one gets. */
+  #collides({ newName }: LabelRule, other: number): boolean {
     const rule = this.#fates[other]?.rule;
-    if (rule?.label === label) return true;
     if (newName === undefined || rule?.isDropped === true || rule?.newName !== undefined) return false;
     return this.#standsAt(newName, this.#spans[4 * other] ?? 0, this.#spans[4 * other + 1] ?? 0);
   }
@@ -164,8 +162,4 @@ export class RelabelledSeries {
     for (let at = 0; at < name.length; at += 1) if (this.#bytes[start + at] !== name[at]) return false;
     return true;
   }
-}
-
-function isBlank(byte: number | undefined): boolean {
-  return byte === space || byte === tab;
 }

@@ -10,9 +10,14 @@ export class SeriesDigest {
 
   /** Of a series of this name. */
   begin(bytes: Uint8Array, start: number, end: number): void {
+    this.clear();
+    this.addLabel(bytes, start, end);
+  }
+
+  /** Of nothing. */
+  clear(): void {
     this.low = 0;
     this.high = 0;
-    this.addLabel(bytes, start, end);
   }
 
   addLabel(bytes: Uint8Array, start: number, end: number): void {

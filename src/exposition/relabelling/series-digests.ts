@@ -5,21 +5,27 @@ const shards = 64;
 const initialSlots = 16;
 const maxLoad = 0.6;
 
+/** What a slot holds: a digest, and whose it is. */
+const slotWords = 3;
+
 /**
- * The series of a family, remembered by digests of 64 bits: 16 to 32 bytes each, where their text may have hundreds.
+ * The series of a family and whose they are, remembered by digests of 64 bits: 24 to 48 bytes each, where their text
+ * may have hundreds.
  */
 export class SeriesDigests {
   #shards: (DigestTable | undefined)[] = [];
+  /** How many there are. */
   size = 0;
 
-  /** Whether it was not there. */
-  add({ low, high }: SeriesDigest): boolean {
+  /** Whose it is: the first that claimed it. */
+  claim({ low, high }: SeriesDigest, owner: number): number {
     const at = high >>> 26;
     let table = this.#shards[at];
     if (table === undefined) this.#shards[at] = table = new DigestTable();
-    const isNew = table.add(low, high);
-    if (isNew) this.size += 1;
-    return isNew;
+    const before = table.size;
+    const first = table.claim(low, high, owner);
+    this.size += table.size - before;
+    return first;
   }
 
   clear(): void {
@@ -30,37 +36,37 @@ export class SeriesDigests {
 
 /** Open addressing; a slot of two zeros is free. */
 class DigestTable {
-  #slots = new Int32Array(2 * initialSlots);
-  #size = 0;
+  #slots = new Int32Array(slotWords * initialSlots);
+  size = 0;
 
-  add(low: number, high: number): boolean {
+  claim(low: number, high: number, owner: number): number {
     // The one digest that looks like a free slot takes its neighbour's place.
     const word = low === 0 && high === 0 ? 1 : low;
-    if (this.#size >= maxLoad * (this.#slots.length / 2)) this.#grow();
-    const isNew = insert(this.#slots, word, high);
-    if (isNew) this.#size += 1;
-    return isNew;
+    if (this.size >= maxLoad * (this.#slots.length / slotWords)) this.#grow();
+    const at = slotOf(this.#slots, word, high);
+    if (this.#slots[at] === word && this.#slots[at + 1] === high) return this.#slots[at + 2] ?? owner;
+    this.#slots.set([word, high, owner], at);
+    this.size += 1;
+    return owner;
   }
 
   #grow(): void {
-    const larger = new Int32Array(2 * this.#slots.length);
-    for (let at = 0; at < this.#slots.length; at += 2) {
-      const [low = 0, high = 0] = [this.#slots[at], this.#slots[at + 1]];
-      if (low !== 0 || high !== 0) insert(larger, low, high);
+    const slots = this.#slots;
+    const larger = new Int32Array(2 * slots.length);
+    for (let at = 0; at < slots.length; at += slotWords) {
+      const [low = 0, high = 0] = [slots[at], slots[at + 1]];
+      if (low !== 0 || high !== 0) larger.set(slots.subarray(at, at + slotWords), slotOf(larger, low, high));
     }
     this.#slots = larger;
   }
 }
 
-function insert(slots: Int32Array, low: number, high: number): boolean {
-  const mask = slots.length / 2 - 1;
+/** Where the digest stands, or has its place. */
+function slotOf(slots: Int32Array, low: number, high: number): number {
+  const mask = slots.length / slotWords - 1;
   for (let slot = low & mask; ; slot = (slot + 1) & mask) {
-    const [foundLow, foundHigh] = [slots[2 * slot], slots[2 * slot + 1]];
-    if (foundLow === low && foundHigh === high) return false;
-    if (foundLow === 0 && foundHigh === 0) {
-      slots[2 * slot] = low;
-      slots[2 * slot + 1] = high;
-      return true;
-    }
+    const at = slotWords * slot;
+    const [foundLow, foundHigh] = [slots[at], slots[at + 1]];
+    if ((foundLow === low && foundHigh === high) || (foundLow === 0 && foundHigh === 0)) return at;
   }
 }

@@ -1,15 +1,19 @@
-/** Prometheus' text format 0.0.4, or OpenMetrics 1.0 in text. */
+import { parseMediaType } from './media-type.js';
+
+/** Prometheus' text format, or OpenMetrics 1 in text. */
 export type ExpositionFormat = 'text' | 'openmetrics';
 
-/** The format that a Content-Type names; undefined for any other, and for their versions to come. */
+/**
+ * The format that Prometheus reads an exposition of this Content-Type in; undefined where it is none of these, as
+ * OpenMetrics 2 is. Other versions are the same to it.
+ */
 export function expositionFormat(contentType: string): ExpositionFormat | undefined {
-  const [essence = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
-  const version = parameters.find((parameter) => parameter.startsWith('version='))?.slice('version='.length);
+  const { essence = '', parameters } = parseMediaType(contentType) ?? {};
   switch (essence) {
     case 'text/plain':
-      return version === undefined || version === '0.0.4' ? 'text' : undefined;
+      return 'text';
     case 'application/openmetrics-text':
-      return version === undefined || version === '1.0.0' || version === '0.0.1' ? 'openmetrics' : undefined;
+      return parameters?.get('version') === '2.0.0' ? undefined : 'openmetrics';
     default:
       return undefined;
   }

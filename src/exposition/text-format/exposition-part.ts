@@ -1,49 +1,41 @@
-import type { MetricType } from './metric-type.js';
+import type { Metadata } from './metadata-line.js';
 
-/** A piece of an exposition. All pieces' `bytes`, one after another, are the exposition itself. */
-export type ExpositionPart = MetricFamily | SampleBatch | CommentLine | EndOfExposition;
+/** What a part of an exposition says. Comments say nothing to a scraper, and are no part. */
+export type ExpositionPart = FamilyMetadata | SampleBatch | BlankLine | EndOfExposition;
 
-/** What stands before the samples of one metric. Also where nothing does: then `bytes` are empty. */
-export interface MetricFamily {
-  readonly kind: 'family';
-  readonly name: string;
-  /** `unknown` where nothing says so. */
-  readonly type: MetricType;
-  /** As escaped. */
-  readonly help?: string;
-  readonly unit?: string;
-  /** The first line of the family, counted from 1. */
-  readonly line: number;
-  readonly bytes: Buffer;
-  /** `bytes` without the comments in between. */
-  readonly header: Buffer;
+/** A HELP, TYPE or UNIT. It may stand anywhere, and say something else of a metric than one before it. */
+export interface FamilyMetadata {
+  readonly kind: 'metadata';
+  readonly family: string;
+  readonly metadata: Metadata;
 }
 
-/** Samples of the family before, one a line, all of one name. A family has any number of batches. */
+/**
+ * Samples, one a line, all of one name: plain ones as they came, any other written as a plain one. So all of them have
+ * no blank where none has to be, `\\`, `\"` and `\n` as their only escapes, and no label twice. A name that is not of
+ * `[a-zA-Z0-9_:]` stands as the first in the braces, quoted, and such labels are quoted, too.
+ */
 export interface SampleBatch {
   readonly kind: 'samples';
-  /** The family's name, or that with a suffix such as `_bucket`. */
+  /** A family's name, or that with a suffix such as `_bucket`. */
   readonly sampleName: string;
   /** The first line of the batch, counted from 1. */
   readonly line: number;
   readonly bytes: Buffer;
   /** `bytes` as Latin-1: each character is one of them. */
   readonly text: string;
-  /** For each line, where its name ends. */
+  /** For each line, where its name ends; with the brace and the quotation marks of a quoted one. */
   readonly nameEnds: readonly number[];
   /** For each line, where the next one begins. */
   readonly lineEnds: readonly number[];
 }
 
-/** A line that says nothing to a scraper. */
-export interface CommentLine {
-  readonly kind: 'comment';
-  readonly isBlank: boolean;
-  readonly bytes: Buffer;
+/** An empty line of the text format. */
+export interface BlankLine {
+  readonly kind: 'blank';
 }
 
 /** OpenMetrics' `# EOF`. */
 export interface EndOfExposition {
   readonly kind: 'end';
-  readonly bytes: Buffer;
 }

@@ -1,17 +1,51 @@
+import type { ExpositionFormat } from './exposition-format.js';
 import { maxMetricNameLength } from './metric-name.js';
 
 const name = '[a-zA-Z_:][a-zA-Z0-9_:]*';
-const label = String.raw`(?!__name__=)[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"`;
-const value = String.raw`(?:[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|NaN|[+-]?Inf)`;
-const rest = String.raw`(?:\{(?:${label}(?:,${label})*,?)?\})? ${value}(?: -?[0-9]+)?\n`;
+const labelName = '[a-zA-Z_][a-zA-Z0-9_]*';
+const labelValue = String.raw`"[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"`;
+/** Never beyond float64: 200 digits and 99 more by the exponent. */
+const digits = '[0-9]{1,200}';
+const value = String.raw`(?:[+-]?(?:${digits}(?:\.[0-9]{0,200})?|\.${digits})(?:[eE][+-]?[0-9]{1,2})?|N[aA]N|[+-]?Inf)`;
+const seconds = String.raw`(?: -?${digits}(?:\.${digits})?)?`;
+const labels = String.raw`\{(?:${labelName}=${labelValue}(?:,${labelName}=${labelValue})*,?)?\}`;
+/** What may stand behind a value: a timestamp, and an exemplar. */
+const behind: Readonly<Record<ExpositionFormat, string>> = {
+  text: '(?: [0-9]{1,18})?',
+  openmetrics: `${seconds}(?: # ${labels} ${value}${seconds})?`,
+};
+
+/** How many a line may have. Few, as most have, are found faster; with more than these it is read otherwise. */
+const labelBounds = [8, 32];
+
+/** Labels in braces, if there are any: of the first line, and of the others that have the same names or fewer. */
+function labelsOf(maxLabels: number, nameOf: (label: number) => string): string {
+  let labels = '';
+  for (let label = maxLabels; label > 0; label -= 1) {
+    labels = `${nameOf(label)}=${labelValue}${labels === '' ? '' : `(?:,${labels})?`}`;
+  }
+  return String.raw`(?:\{(?:${labels},?)?\})?`;
+}
 
 /**
- * Lines of one name, without a blank that does not have to be there and without an exemplar. Nothing of it can be
- * taken in two ways, so that a line that does not fit is known after two looks at it.
+ * Lines of one name, without a blank that does not have to be there, and of the same labels in
+ * the same order. Nothing of it can be taken in two ways, so that a line that does not fit is known after two looks at
+ * it. The names of the labels are caught, so that they are looked at once for all lines.
  */
-const plainSamples = new RegExp(`(${name})${rest}(?:\\1${rest})*`, 'y');
+function plainSamples(format: ExpositionFormat, maxLabels: number): RegExp {
+  const rest = ` ${value}${behind[format]}\\n`;
+  const first = `(${name})${labelsOf(maxLabels, () => `(${labelName})`)}${rest}`;
+  // A group that caught nothing matches everywhere.
+  const others = `\\1${labelsOf(maxLabels, (label) => `(?!=)\\${label + 1}`)}${rest}`;
+  return new RegExp(`${first}(?:${others})*`, 'y');
+}
 
-/** A longer line may have more labels than are read. */
+const patterns: Readonly<Record<ExpositionFormat, readonly RegExp[]>> = {
+  text: labelBounds.map((bound) => plainSamples('text', bound)),
+  openmetrics: labelBounds.map((bound) => plainSamples('openmetrics', bound)),
+};
+
+/** A longer line is read otherwise, so that none of them takes long. */
 const maxLineLength = 4096;
 
 export interface PlainSamples {
@@ -22,16 +56,22 @@ export interface PlainSamples {
 
 /**
  * The samples of one name that begin at `start`, as far as they are written as almost all are; undefined where the
- * first one is not. Those have to be read byte by byte, which takes several times as long, and finds valid all that
+ * first one is not. Those have to be read piece by piece, which takes several times as long, and finds valid all that
  * is found here.
  *
  * @param lines UTF-8 as Latin-1, each character a byte; whole lines.
  * @param maxLength of a line.
  */
-export function plainSamplesAt(lines: string, start: number, maxLength: number): PlainSamples | undefined {
-  plainSamples.lastIndex = start;
-  const [samples = '', sampleName = ''] = plainSamples.exec(lines) ?? [];
-  if (sampleName.length > maxMetricNameLength) return undefined;
+export function plainSamplesAt(
+  lines: string,
+  start: number,
+  format: ExpositionFormat,
+  maxLength: number,
+): PlainSamples | undefined {
+  const found = foundAt(lines, start, patterns[format]);
+  if (found === undefined) return undefined;
+  const [samples, sampleName = ''] = found;
+  if (sampleName.length > maxMetricNameLength || hasNameTwice(found)) return undefined;
   const limit = Math.min(maxLength, maxLineLength);
   const lineEnds: number[] = [];
   for (let at = start; at < start + samples.length;) {
@@ -41,4 +81,24 @@ export function plainSamplesAt(lines: string, start: number, maxLength: number):
     at = next;
   }
   return lineEnds.length === 0 ? undefined : { name: sampleName, lineEnds };
+}
+
+function foundAt(lines: string, start: number, of: readonly RegExp[]): RegExpExecArray | undefined {
+  for (const pattern of of) {
+    pattern.lastIndex = start;
+    const found = pattern.exec(lines);
+    if (found !== null) return found;
+  }
+  return undefined;
+}
+
+/** Whether two labels of the first line have one name, or one has that of the metric's. */
+function hasNameTwice(found: readonly (string | undefined)[]): boolean {
+  for (let label = 2; label < found.length; label += 1) {
+    const labelled = found[label];
+    if (labelled === undefined) return false;
+    if (labelled === '__name__') return true;
+    for (let before = 2; before < label; before += 1) if (found[before] === labelled) return true;
+  }
+  return false;
 }

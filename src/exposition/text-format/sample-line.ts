@@ -1,55 +1,216 @@
-import { lineFeed, numberSign, openingBrace, skipBlanks, space, tab } from './characters.js';
 import type { ExpositionFormat } from './exposition-format.js';
-import { readLabels } from './labels.js';
-import { endOfInteger, endOfNumber } from './numbers.js';
-import { LineFault } from './line-fault.js';
+import { isInt64, readFloat } from './float-text.js';
+import { LineFault, OpenQuoteFault } from './line-fault.js';
+import { isPlainName } from './metric-name.js';
+import { escapedText, openQuotedText, quotedOnOneLine, quotedText, unescaped } from './quoted-text.js';
+
+/** One sample, written in the one way that all that follows is made for (see `SampleBatch`). */
+export interface SampleLine {
+  /** Unescaped; UTF-8 as Latin-1. */
+  readonly latin1Name: string;
+  /** With its line feed; UTF-8 as Latin-1. */
+  readonly line: string;
+  /** Where its name ends in `line`. */
+  readonly nameEnd: number;
+  /** Where the next line begins in what was read. */
+  readonly end: number;
+}
+
+interface Labels {
+  /** As unescaped; undefined where none is among the labels. */
+  readonly name: string | undefined;
+  readonly pairs: readonly string[];
+}
+
+/** More than any metric has; rules for labels look at each of a line. */
+const maxLabels = 1000;
+
+const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
+const labelName = /[a-zA-Z_][a-zA-Z0-9_]*/y;
+const blanks = /[ \t]*/y;
+const textValue = /[^{ \t\n]+/y;
+const textTimestamp = /[0-9]+/y;
+const openMetricsNumber = / ([^ \n]+)/y;
+const exemplarStart = / # \{/y;
+const lineEnd = /\n/y;
 
 /**
- * Reads what stands behind the name of a sample (labels, value, timestamp and, in OpenMetrics, an exemplar), and
- * returns where the next line begins.
+ * Reads the sample that begins at `start`, exactly as Prometheus' parser takes it. In the text format blanks may stand
+ * between all of its parts, a comma is needed nowhere, and label values may go on in the next line.
  *
- * @throws LineFault
+ * @param text UTF-8 as Latin-1; whole lines.
+ * @throws LineFault, an OpenQuoteFault where more lines are needed.
  */
-export function readSample(bytes: Uint8Array, nameEnd: number, format: ExpositionFormat): number {
-  let at = skipBlanks(bytes, nameEnd);
-  const hasLabels = bytes[at] === openingBrace;
-  if (hasLabels) at = skipBlanks(bytes, readLabels(bytes, at + 1));
-  else if (at === nameEnd && bytes[at] !== lineFeed) {
-    throw new LineFault('a metric name has a character that no name can have');
+export function readSample(text: string, start: number, format: ExpositionFormat): SampleLine {
+  const at = new Cursor(text, start, format === 'text');
+  const plainName = at.take(metricName);
+  try {
+    return readNamed(at, plainName);
+  } catch (error) {
+    if (error instanceof LineFault) error.metric = plainName;
+    throw error;
   }
-  at = readValueAndTimestamp(bytes, at, format);
-  if (format === 'openmetrics' && bytes[at] === numberSign) at = readExemplar(bytes, at);
-  if (bytes[at] !== lineFeed) throw new LineFault('more text behind the sample');
-  return at + 1;
 }
 
-function readValueAndTimestamp(bytes: Uint8Array, start: number, format: ExpositionFormat): number {
-  if (bytes[start] === lineFeed) throw new LineFault('the sample has no value');
-  const valueEnd = endOfNumber(bytes, start);
-  if (!isEnd(bytes, valueEnd)) throw new LineFault('the value is not a number');
-  const at = skipBlanks(bytes, valueEnd);
-  if (bytes[at] === lineFeed || (bytes[at] === numberSign && format === 'openmetrics')) return at;
-  const timestampEnd = format === 'text' ? endOfInteger(bytes, at) : endOfNumber(bytes, at);
-  if (!isEnd(bytes, timestampEnd)) throw new LineFault('the timestamp is not a number');
-  return skipBlanks(bytes, timestampEnd);
-}
-
-function readExemplar(bytes: Uint8Array, start: number): number {
-  const labels = skipBlanks(bytes, start + 1);
-  if (bytes[labels] !== openingBrace) throw new LineFault('the exemplar has no labels');
-  const at = skipBlanks(bytes, readLabels(bytes, labels + 1));
-  const valueEnd = endOfNumber(bytes, at);
-  if (!isEnd(bytes, valueEnd)) throw new LineFault('the value of the exemplar is not a number');
-  const timestamp = skipBlanks(bytes, valueEnd);
-  if (bytes[timestamp] === lineFeed) return timestamp;
-  const timestampEnd = endOfNumber(bytes, timestamp);
-  if (!isEnd(bytes, timestampEnd)) {
-    throw new LineFault('the timestamp of the exemplar is not a number');
+function readNamed(at: Cursor, plainName: string | undefined): SampleLine {
+  at.skipBlanks();
+  let name = plainName;
+  let pairs: readonly string[] = [];
+  if (at.takeCharacter('{')) {
+    const labels = readLabels(at, plainName !== undefined);
+    name ??= labels.name;
+    pairs = labels.pairs;
+  } else if (plainName === undefined) {
+    throw new LineFault('neither a sample nor a comment: no metric name begins so');
   }
-  return skipBlanks(bytes, timestampEnd);
+  if (name === undefined) throw new LineFault('the sample has no metric name');
+  const rest = at.isTextFormat ? readTextRest(at) : readOpenMetricsRest(at);
+  if (isPlainName(name)) {
+    const braced = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+    return { latin1Name: name, line: `${name}${braced}${rest}\n`, nameEnd: name.length, end: at.place };
+  }
+  const head = `{"${escapedText(name)}"`;
+  const line = `${[head, ...pairs].join(',')}}${rest}\n`;
+  return { latin1Name: name, line, nameEnd: head.length, end: at.place };
 }
 
-function isEnd(bytes: Uint8Array, at: number): boolean {
-  const byte = bytes[at];
-  return byte === lineFeed || byte === space || byte === tab;
+function readTextRest(at: Cursor): string {
+  at.skipBlanks();
+  const value = at.take(textValue);
+  if (value === undefined) throw new LineFault('the sample has no value');
+  const number = numberOf(value, 'the value');
+  at.skipBlanks();
+  const timestamp = at.take(textTimestamp);
+  if (timestamp !== undefined && !isInt64(timestamp)) throw new LineFault('the timestamp is beyond an int64');
+  at.skipBlanks();
+  if (at.take(lineEnd) !== undefined) return ` ${number}${timestamp === undefined ? '' : ` ${timestamp}`}`;
+  throw new LineFault(
+    timestamp === undefined ? 'the timestamp is not a whole number' : 'more text behind the sample',
+  );
+}
+
+function readOpenMetricsRest(at: Cursor): string {
+  const value = at.take(openMetricsNumber);
+  if (value === undefined) throw new LineFault('the sample has no value');
+  let rest = ` ${numberOf(value, 'the value')}`;
+  if (!at.isAt(exemplarStart)) rest += readSeconds(at, 'the timestamp');
+  if (at.take(exemplarStart) !== undefined) {
+    const { pairs } = readLabels(at, true, true);
+    const exemplarValue = at.take(openMetricsNumber);
+    if (exemplarValue === undefined) throw new LineFault('the exemplar has no value');
+    rest += ` # {${pairs.join(',')}} ${numberOf(exemplarValue, 'the value of the exemplar')}`;
+    rest += readSeconds(at, 'the timestamp of the exemplar');
+  }
+  if (at.take(lineEnd) === undefined) throw new LineFault('more text behind the sample');
+  return rest;
+}
+
+/** A timestamp of OpenMetrics, with the blank before it; empty where there is none. */
+function readSeconds(at: Cursor, what: string): string {
+  const timestamp = at.take(openMetricsNumber);
+  if (timestamp === undefined) return '';
+  const seconds = numberOf(timestamp, what);
+  if (/^(?:NaN|[+-]Inf)$/.test(seconds)) throw new LineFault(`${what} is not finite`);
+  return ` ${seconds}`;
+}
+
+function numberOf(text: string, what: string): string {
+  const number = readFloat(text);
+  if (number === undefined) throw new LineFault(`${what} is not a number, or beyond float64`);
+  return number;
+}
+
+/**
+ * The labels behind an opening brace, up to the closing one. A quoted text without a value is the metric's name.
+ * Prometheus does not read escapes in exemplars: their values are left as they are.
+ */
+function readLabels(at: Cursor, hasName: boolean, isExemplar = false): Labels {
+  // Prometheus has the metric's name among the labels, and no label without a name.
+  const names = new Set(['__name__', '']);
+  const pairs: string[] = [];
+  let name: string | undefined;
+  for (;;) {
+    at.skipBlanks();
+    if (at.takeCharacter('}')) return { name, pairs };
+    const quoted = at.takeQuoted(isExemplar);
+    const label = quoted ?? at.take(labelName);
+    // NUL may stand in values alone.
+    if (label === undefined || label.includes('\0')) throw new LineFault('a label has no valid name');
+    at.skipBlanks();
+    const needsComma = !at.isTextFormat || !at.isAtCharacter('=');
+    if (at.takeCharacter('=')) {
+      at.skipBlanks();
+      const value = at.takeQuoted(isExemplar || !at.isTextFormat);
+      if (value === undefined) throw new LineFault('a label value is not quoted');
+      names.add(unescaped(label));
+      pairs.push(labelPair(label, value, isExemplar));
+      if (!isExemplar && names.size < pairs.length + 2)
+        throw new LineFault('a label stands twice, is called "__name__" or has no name');
+      if (pairs.length > maxLabels) throw new LineFault(`more than ${maxLabels} labels`);
+    } else {
+      if (quoted === undefined || isExemplar) throw new LineFault('no "=" behind a label name');
+      if (hasName || name !== undefined) throw new LineFault('the metric is named twice');
+      name = unescaped(quoted);
+    }
+    at.skipBlanks();
+    if (!at.takeCharacter(',') && needsComma && !at.isAtCharacter('}')) {
+      throw new LineFault('no "," or "}" behind a label');
+    }
+  }
+}
+
+function labelPair(label: string, value: string, isExemplar: boolean): string {
+  if (isExemplar) return `${isPlainLabel(label) ? label : `"${label}"`}="${value}"`;
+  const name = unescaped(label);
+  return `${isPlainLabel(name) ? name : `"${escapedText(name)}"`}="${escapedText(unescaped(value))}"`;
+}
+
+function isPlainLabel(name: string): boolean {
+  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
+}
+
+/** A place in a text. */
+class Cursor {
+  constructor(
+    readonly text: string,
+    public place: number,
+    readonly isTextFormat: boolean,
+  ) {}
+
+  /** What stands here: the part in parentheses, where the pattern has one. */
+  take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.place;
+    const found = pattern.exec(this.text);
+    if (found === null) return undefined;
+    this.place = pattern.lastIndex;
+    return found[1] ?? found[0];
+  }
+
+  isAt(pattern: RegExp): boolean {
+    pattern.lastIndex = this.place;
+    return pattern.test(this.text);
+  }
+
+  isAtCharacter(character: string): boolean {
+    return this.text[this.place] === character;
+  }
+
+  takeCharacter(character: string): boolean {
+    const isHere = this.isAtCharacter(character);
+    if (isHere) this.place += 1;
+    return isHere;
+  }
+
+  skipBlanks(): void {
+    if (this.isTextFormat) this.take(blanks);
+  }
+
+  /** @throws LineFault where it does not end. */
+  takeQuoted(isOnOneLine: boolean): string | undefined {
+    if (!this.isAtCharacter('"')) return undefined;
+    const quoted = this.take(isOnOneLine ? quotedOnOneLine : quotedText);
+    if (quoted !== undefined) return quoted;
+    if (!isOnOneLine && this.isAt(openQuotedText)) throw new OpenQuoteFault();
+    throw new LineFault('a quoted text is not closed');
+  }
 }

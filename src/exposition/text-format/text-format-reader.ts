@@ -1,29 +1,43 @@
 import { isUtf8 } from 'node:buffer';
-import { lineFeed, numberSign, skipBlanks } from './characters.js';
+import { lineFeed } from './characters.js';
 import type { ExpositionFormat } from './exposition-format.js';
-import type { ExpositionPart, MetricFamily } from './exposition-part.js';
-import { FamilyHeader } from './family-header.js';
-import { LineFault } from './line-fault.js';
-import { readMetadataLine, type FamilyMetadata } from './metadata-line.js';
-import { readMetricName } from './metric-name.js';
-import { isSampleNameOf } from './metric-type.js';
-import { OpenBatch, type Lines } from './open-batch.js';
+import type { ExpositionPart, SampleBatch } from './exposition-part.js';
+import { LineFault, OpenQuoteFault } from './line-fault.js';
+import { readMetadataLine } from './metadata-line.js';
+import { MetricNames } from './metric-name.js';
 import { plainSamplesAt } from './plain-samples.js';
-import { readSample } from './sample-line.js';
+import { readSample, type SampleLine } from './sample-line.js';
 import { TextFormatError } from './text-format-error.js';
 import { WholeLines } from './whole-lines.js';
 
 export interface TextFormatReaderOptions {
   readonly format: ExpositionFormat;
-  /** The longest line, and the longest header of a family (bytes). Default 128 KiB: a line is read in one go. */
+  /** The longest line (bytes). Default 128 KiB: a line is read in one go. */
   readonly maxLineBytes?: number;
 }
 
+/** Whole lines, as bytes and as Latin-1. */
+interface Lines {
+  readonly bytes: Buffer;
+  readonly text: string;
+}
+
+/** Sample lines of one name that had to be written anew, as they come. */
+interface WrittenBatch {
+  readonly sampleName: string;
+  readonly line: number;
+  text: string;
+  readonly nameEnds: number[];
+  readonly lineEnds: number[];
+}
+
 const defaultMaxLineBytes = 128 * 1024;
+const noBytes = Buffer.alloc(0);
+const indent = /[ \t]*/y;
 
 /**
- * Reads an exposition in pieces, cut anywhere, and says of each what it holds. Every line is checked, nothing is
- * changed, and no more is held than the line and the family's header that have begun.
+ * Reads an exposition in pieces, cut anywhere, and says of each what it holds: everything that Prometheus takes, and
+ * nothing that it refuses. No more is held than the line that has begun.
  */
 export class TextFormatReader {
   readonly #format: ExpositionFormat;
@@ -32,11 +46,10 @@ export class TextFormatReader {
   #parts: ExpositionPart[] = [];
   /** Of the line that is being read, counted from 1. */
   #line = 1;
-  #header: FamilyHeader | undefined;
-  #family: Pick<MetricFamily, 'name' | 'type'> | undefined;
-  #batch: OpenBatch | undefined;
-  /** What samples of the family have been called. */
-  readonly #sampleNames: string[] = [];
+  /** Lines with a quoted text that has not ended. */
+  #open: Buffer = noBytes;
+  #batch: WrittenBatch | undefined;
+  readonly #names = new MetricNames();
   #isAtEnd = false;
 
   constructor({ format, maxLineBytes = defaultMaxLineBytes }: TextFormatReaderOptions) {
@@ -48,7 +61,7 @@ export class TextFormatReader {
   /** The parts that are known with this piece; they share its memory. @throws TextFormatError */
   read(piece: Uint8Array): readonly ExpositionPart[] {
     for (const lines of this.#lines.add(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))) {
-      this.#readLines(lines);
+      this.#readLines(lines, false);
     }
     if (this.#lines.isTooLong) throw this.#tooLong();
     return this.#takeParts();
@@ -57,16 +70,12 @@ export class TextFormatReader {
   /** What is left behind the last piece. @throws TextFormatError where the exposition is not whole. */
   end(): readonly ExpositionPart[] {
     const rest = this.#lines.takeRest();
-    if (rest.length > 0) {
-      // The one line that may end without a line feed.
-      const isEnd = this.#format === 'openmetrics' && !this.#isAtEnd && rest.equals(Buffer.from('# EOF'));
-      if (!isEnd) throw new TextFormatError(this.#line, 'cut off in the middle of a line');
-      this.#readOther(rest, '# EOF');
-    }
+    // The last line may end without a line feed.
+    if (rest.length > 0) this.#readLines(Buffer.concat([rest, Buffer.of(lineFeed)]), true);
+    else if (this.#open.length > 0) this.#readLines(noBytes, true);
     if (this.#format === 'openmetrics' && !this.#isAtEnd) {
       throw new TextFormatError(this.#line, 'cut off: "# EOF" is missing');
     }
-    this.#closeHeader();
     return this.#takeParts();
   }
 
@@ -76,153 +85,125 @@ export class TextFormatReader {
     return parts;
   }
 
-  #readLines(bytes: Buffer): void {
-    if (!isUtf8(bytes)) throw this.#notUtf8(bytes);
+  #readLines(read: Buffer, isLast: boolean): void {
+    const bytes = this.#open.length === 0 ? read : Buffer.concat([this.#open, read]);
+    this.#open = noBytes;
+    const isText = isUtf8(bytes);
     const lines = { bytes, text: bytes.toString('latin1') };
     for (let at = 0; at < bytes.length;) {
       if (this.#isAtEnd) throw new TextFormatError(this.#line, 'more lines behind "# EOF"');
-      at = this.#readPlainSamples(lines, at) ?? this.#readLine(lines, at);
+      try {
+        at = (isText ? this.#readPlainSamples(lines, at) : undefined) ?? this.#readLine(lines, at, isText);
+      } catch (error) {
+        if (!(error instanceof LineFault)) throw error;
+        if (isLast || !(error instanceof OpenQuoteFault)) throw this.#located(error);
+        this.#open = Buffer.from(bytes.subarray(at));
+        if (this.#open.length > this.#maxLineBytes) throw this.#tooLong();
+        break;
+      }
     }
     this.#closeBatch();
   }
 
   /** Where the next line begins; undefined where the samples are not plain, or there are none. */
-  #readPlainSamples(lines: Lines, start: number): number | undefined {
-    const plain = plainSamplesAt(lines.text, start, this.#maxLineBytes);
+  #readPlainSamples({ bytes, text }: Lines, start: number): number | undefined {
+    const plain = plainSamplesAt(text, start, this.#format, this.#maxLineBytes);
     if (plain === undefined) return undefined;
-    const { lineEnds } = plain;
-    const name = this.#beginSample(plain.name);
     this.#closeBatch();
-    const batch = new OpenBatch(name, lines, start, this.#line);
+    const sampleName = this.#names.of(plain.name);
+    const nameEnds: number[] = [];
+    const lineEnds: number[] = [];
     let at = start;
-    for (const lineEnd of lineEnds) {
-      batch.add(at + name.length, lineEnd);
+    for (const lineEnd of plain.lineEnds) {
+      nameEnds.push(at - start + sampleName.length);
+      lineEnds.push(lineEnd - start);
       at = lineEnd;
     }
-    this.#parts.push(batch.toSamples());
+    const batch: SampleBatch = {
+      kind: 'samples',
+      sampleName,
+      line: this.#line,
+      bytes: bytes.subarray(start, at),
+      text: text.slice(start, at),
+      nameEnds,
+      lineEnds,
+    };
+    this.#parts.push(batch);
     this.#line += lineEnds.length;
     return at;
   }
 
-  /** Where the next line begins. */
-  #readLine(lines: Lines, at: number): number {
-    const { bytes } = lines;
-    const start = this.#format === 'text' ? skipBlanks(bytes, at) : at;
-    const isSample = bytes[start] !== numberSign && bytes[start] !== lineFeed;
-    const next = isSample ? this.#readSample(lines, at, start) : bytes.indexOf(lineFeed, start) + 1;
-    if (next - at > this.#maxLineBytes) throw this.#tooLong();
-    if (!isSample) this.#readOther(bytes.subarray(at, next), bytes.toString('utf8', start, next - 1));
-    this.#line += 1;
-    return next;
+  /** Where the next line begins. @throws LineFault */
+  #readLine(lines: Lines, start: number, isText: boolean): number {
+    const { text } = lines;
+    indent.lastIndex = start;
+    if (this.#format === 'text') indent.test(text);
+    const at = this.#format === 'text' ? indent.lastIndex : start;
+    if (this.#format === 'text' && text[at] === '\n') {
+      this.#closeBatch();
+      if (at === start) this.#parts.push({ kind: 'blank' });
+      this.#line += 1;
+      return at + 1;
+    }
+    const end = text[at] === '#' ? this.#readOther(lines, at) : this.#readSample(lines, at, isText);
+    if (end - start > this.#maxLineBytes) throw this.#tooLong();
+    for (let next = start; next < end; next = text.indexOf('\n', next) + 1) this.#line += 1;
+    return end;
   }
 
-  /** Where the next line begins. */
-  #readSample(lines: Lines, at: number, start: number): number {
-    let name: string | undefined;
-    try {
-      name = this.#beginSample(readMetricName(lines.bytes, start));
-      const nameEnd = start + name.length;
-      const next = readSample(lines.bytes, nameEnd, this.#format);
-      if (this.#batch?.sampleName !== name) {
+  #readSample({ bytes, text }: Lines, at: number, isText: boolean): number {
+    const sample = readSample(text, at, this.#format);
+    if (!isText && !isUtf8(bytes.subarray(at, sample.end))) throw new LineFault('is not UTF-8');
+    this.#addToBatch(sample);
+    return sample.end;
+  }
+
+  #addToBatch({ latin1Name, line, nameEnd }: SampleLine): void {
+    const sampleName = this.#names.of(latin1Name);
+    if (this.#batch?.sampleName !== sampleName) {
+      this.#closeBatch();
+      this.#batch = { sampleName, line: this.#line, text: '', nameEnds: [], lineEnds: [] };
+    }
+    const batch = this.#batch;
+    batch.nameEnds.push(batch.text.length + nameEnd);
+    batch.text += line;
+    batch.lineEnds.push(batch.text.length);
+  }
+
+  /** A line of metadata or a comment. */
+  #readOther({ text }: Lines, at: number): number {
+    const said = readMetadataLine(text, at, this.#format);
+    switch (said.kind) {
+      case 'comment':
+        break;
+      case 'end':
         this.#closeBatch();
-        this.#batch = new OpenBatch(name, lines, at, this.#line);
-      }
-      this.#batch.add(nameEnd, next);
-      return next;
-    } catch (error) {
-      throw this.#located(error, name);
+        this.#isAtEnd = true;
+        this.#parts.push({ kind: 'end' });
+        break;
+      case 'metadata':
+        this.#closeBatch();
+        this.#parts.push({
+          kind: 'metadata',
+          family: this.#names.of(said.latin1Family),
+          metadata: said.metadata,
+        });
     }
-  }
-
-  /** Begins a family where the name does not belong to the one before. Returns the name, to be kept. */
-  #beginSample(found: string): string {
-    this.#closeHeader();
-    const known = this.#sampleNames.find((name) => name === found);
-    if (known !== undefined) return known;
-    // A copy: a part of a text keeps all of it in memory, and names are kept for long.
-    const name = Buffer.from(found, 'latin1').toString('latin1');
-    if (this.#family === undefined || !isSampleNameOf(name, this.#family.name, this.#family.type)) {
-      this.#beginFamily({
-        kind: 'family',
-        name,
-        type: 'unknown',
-        line: this.#line,
-        bytes: Buffer.alloc(0),
-        header: Buffer.alloc(0),
-      });
-    }
-    this.#sampleNames.push(name);
-    return name;
-  }
-
-  /** A line of metadata, a comment or a blank line, without its blanks and its line feed. */
-  #readOther(bytes: Buffer, text: string): void {
-    this.#closeBatch();
-    const isBlank = text === '';
-    try {
-      const said = isBlank ? ({ kind: 'comment' } as const) : readMetadataLine(text, this.#format);
-      switch (said.kind) {
-        case 'comment':
-          if (this.#header === undefined) this.#parts.push({ kind: 'comment', isBlank, bytes });
-          else this.#header.addComment(Buffer.from(bytes));
-          return;
-        case 'end':
-          this.#closeHeader();
-          this.#isAtEnd = true;
-          this.#parts.push({ kind: 'end', bytes });
-          return;
-        case 'help':
-        case 'type':
-        case 'unit':
-          this.#addMetadata(said, Buffer.from(bytes));
-      }
-    } catch (error) {
-      throw this.#located(error, this.#header?.family);
-    }
-  }
-
-  #addMetadata(metadata: FamilyMetadata, bytes: Buffer): void {
-    if (this.#header?.family !== metadata.family) {
-      this.#closeHeader();
-      this.#header = new FamilyHeader(metadata.family, this.#line, this.#maxLineBytes);
-    }
-    this.#header.add(metadata, bytes);
-  }
-
-  #closeHeader(): void {
-    if (this.#header === undefined) return;
-    const family = this.#header.toFamily();
-    this.#header = undefined;
-    this.#beginFamily(family);
-  }
-
-  #beginFamily(family: MetricFamily): void {
-    this.#closeBatch();
-    this.#family = family;
-    this.#sampleNames.length = 0;
-    this.#parts.push(family);
+    return said.end;
   }
 
   #closeBatch(): void {
-    if (this.#batch !== undefined) this.#parts.push(this.#batch.toSamples());
+    if (this.#batch === undefined) return;
+    const batch = this.#batch;
     this.#batch = undefined;
+    this.#parts.push({ kind: 'samples', ...batch, bytes: Buffer.from(batch.text, 'latin1') });
   }
 
-  #located(error: unknown, metric: string | undefined): unknown {
-    return error instanceof LineFault ? new TextFormatError(this.#line, error.message, metric) : error;
+  #located({ message, metric }: LineFault): TextFormatError {
+    return new TextFormatError(this.#line, message, metric);
   }
 
   #tooLong(): TextFormatError {
     return new TextFormatError(this.#line, `longer than ${this.#maxLineBytes} bytes`);
-  }
-
-  #notUtf8(lines: Buffer): TextFormatError {
-    let line = this.#line;
-    for (let at = 0; at < lines.length; line += 1) {
-      const next = lines.indexOf(lineFeed, at) + 1;
-      if (!isUtf8(lines.subarray(at, next))) break;
-      at = next;
-    }
-    return new TextFormatError(line, 'is not UTF-8');
   }
 }

@@ -32,19 +32,17 @@ export async function* collectParts(
   const aggregators = aggregatorsOf(registries);
   const members = await collectRegistries(registries, {
     collectors,
-    format: 'text',
     slice,
     timeoutMs,
     onLeftOut: (metric, { cause, error }) => {
       onFailure({ metric, cause, error });
     },
   });
-  const families = joinFamilies(members, 'text', (metric) => {
-    onFailure({ metric, cause: 'duplicate-name' });
-  });
+  const families = await joinFamilies(members, 'text', slice);
+  for (const { metric } of families.conflicts) onFailure({ metric, cause: 'duplicate-name' });
   let part: ReportedFamily[] = [];
   let [count, characters] = [0, 0];
-  for (const family of families) {
+  for (const family of families.all) {
     const { name, help, type } = family;
     const aggregator = aggregators.get(name) ?? 'sum';
     if (aggregator === 'omit') continue;

@@ -3,7 +3,7 @@ import type { Exposition, ScrapeRequest } from '../exposition.js';
 import { negotiateFormat, type NegotiatedFormat } from '../negotiation.js';
 import type { CollectorFailure } from '../registries.js';
 import { Collectors } from '../registries/collectors.js';
-import { joinFamilies } from '../registries/families.js';
+import { joinNegotiated } from '../registries/families.js';
 import { defaultLabelsOf, type AnyRegistry } from '../registries/registry-metrics.js';
 import { wholeOrStreamed } from '../registries/whole-or-streamed.js';
 import { writeFamilies } from '../registries/write-families.js';
@@ -134,7 +134,6 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
   return {
     contentType: (request) => negotiate(request).contentType,
     async render(request) {
-      const { format, contentType } = negotiate(request);
       const waitMs = Math.min(timeoutMs, waitingMs(request));
       const slice = new TimeSlice(sliceMs);
       slice.begin();
@@ -146,11 +145,10 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
         mergeReports([own, ...living, ...retained.contributions()]),
         slice,
       );
-      const onConflict = (metric: string): void => {
-        report({ kind: 'metric', metric, cause: 'duplicate-name' });
-      };
-      const families = joinFamilies([...merged.values()].map(mergedMember), format, onConflict);
-      const chunks = writeFamilies(families, format, slice, {
+      const members = [...merged.values()].map(mergedMember);
+      const { contentType, joined } = await joinNegotiated(members, negotiate(request), slice);
+      for (const { metric } of joined.conflicts) report({ kind: 'metric', metric, cause: 'duplicate-name' });
+      const chunks = writeFamilies(joined.all, joined.format, slice, {
         onDuplicate: (metric) => {
           report({ kind: 'metric', metric, cause: 'duplicate-series' });
         },

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { mergedExposition } from '../../../src/exposition/merging/merged-exposition.js';
 import type { MergedExpositionOptions } from '../../../src/exposition/merging/merging-options.js';
 import { fixedExposition } from '../relabelling/filtering.js';
-import { partsOf, recordedShardMetrics } from '../text-format/expositions.js';
+import { familiesRead, partsOf, recordedShardMetrics } from '../text-format/expositions.js';
 import { labelled, member, merged } from './merging.js';
 
 const gauge = (value: string): string => `# HELP up h\n# TYPE up gauge\nup ${value}\n`;
@@ -55,7 +55,7 @@ describe('several expositions become one', () => {
     ['no labels', 'm 1', 'm{upstream="a"} 1'],
     ['empty braces', 'm{} 1', 'm{upstream="a"} 1'],
     ['a label', 'm{x="1"} 1', 'm{upstream="a",x="1"} 1'],
-    ['blanks everywhere', ' m\t{ x = "1" , } 1 5 ', ' m{upstream="a",x = "1" , } 1 5 '],
+    ['blanks everywhere', ' m\t{ x = "1" , } 1 5 ', 'm{upstream="a",x="1"} 1 5'],
     ['a timestamp', 'm 1 1700000000000', 'm{upstream="a"} 1 1700000000000'],
     ['escapes', 'm{x="a\\"b\\\\c\\n"} NaN', 'm{upstream="a",x="a\\"b\\\\c\\n"} NaN'],
     ['the name in a value', 'm{x="upstream"} 1', 'm{upstream="a",x="upstream"} 1'],
@@ -64,13 +64,15 @@ describe('several expositions become one', () => {
     [
       'the label itself, among others and with blanks',
       'm{x="1", upstream = "2" ,y="3"} 1',
-      'm{upstream="a",x="1",exported_upstream = "2",y="3"} 1',
+      'm{upstream="a",x="1",exported_upstream="2",y="3"} 1',
     ],
     [
       'the label itself, and one that has its new name',
       'm{exported_upstream="1",upstream="2"} 1',
       'm{upstream="a",exported_upstream="1",exported_exported_upstream="2"} 1',
     ],
+    ['a quoted label', 'm{"x y"="1"} 1', 'm{upstream="a","x y"="1"} 1'],
+    ['the label itself, quoted', 'm{"upstream"="1"} 1', 'm{upstream="a",exported_upstream="1"} 1'],
   ])('whose series get the label: %s', async (_what, line, becomes) => {
     const { series } = await merged([labelled('a', `# TYPE m gauge\n${line}\n`)]);
     expect(series).toBe(`# TYPE m gauge\n${becomes}\n`);
@@ -86,9 +88,65 @@ describe('several expositions become one', () => {
     expect(series).toBe('# TYPE m untyped\nm 1\n# HELP n h\n# TYPE n untyped\nn 2\n');
   });
 
-  it('where one exposition has a metric in two places: they are joined', async () => {
-    const { series } = await merged([member('a', 'm{x="1"} 1\nn 1\nm{x="2"} 2\n')]);
-    expect(series).toBe('# TYPE m untyped\nm{x="1"} 1\nm{x="2"} 2\n# TYPE n untyped\nn 1\n');
+  it.each([
+    ['', 'm.n{x="1"} 1', '{"m.n",upstream="a",x="1"} 1'],
+    ['without a label', 'm.n 1', '{"m.n",upstream="a"} 1'],
+    [
+      'with the label itself',
+      'm.n{upstream="1",x="2"} 1',
+      '{"m.n",upstream="a",exported_upstream="1",x="2"} 1',
+    ],
+  ])('whose names may be quoted, %s', async (_what, line, becomes) => {
+    const quoted = line.replace(/^m\.n\{?(.*?)\}? 1$/, '{"m.n",$1} 1');
+    const { series } = await merged([labelled('a', `# TYPE "m.n" gauge\n${quoted}\n`)]);
+    expect(series).toBe(`# TYPE "m.n" gauge\n${becomes}\n`);
+  });
+
+  it.each([
+    [
+      'in two places',
+      'm{x="1"} 1\nn 1\nm{x="2"} 2\n',
+      '# TYPE m untyped\nm{x="1"} 1\nm{x="2"} 2\n# TYPE n untyped\nn 1\n',
+    ],
+    [
+      'far behind its header',
+      '# TYPE m gauge\n# TYPE n counter\n# HELP n h\nm 1\nn 1\n',
+      '# TYPE m gauge\nm 1\n# HELP n h\n# TYPE n counter\nn 1\n',
+    ],
+    [
+      'with others in between, line by line',
+      '# TYPE m gauge\nm{x="1"} 1\n# TYPE n gauge\nn{x="1"} 1\nm{x="2"} 1\nn{x="2"} 1\n',
+      '# TYPE m gauge\nm{x="1"} 1\nm{x="2"} 1\n# TYPE n gauge\nn{x="1"} 1\nn{x="2"} 1\n',
+    ],
+    [
+      'before its header',
+      'm 1\n# HELP m h\n# TYPE m gauge\nm{x="1"} 1\n',
+      '# HELP m h\n# TYPE m gauge\nm 1\nm{x="1"} 1\n',
+    ],
+    [
+      'under a header that is repeated',
+      '# TYPE m gauge\n# TYPE m gauge\nm 1\n# TYPE m gauge\n',
+      '# TYPE m gauge\nm 1\n',
+    ],
+    [
+      'under two headers: the last one holds',
+      '# TYPE m gauge\nm 1\n# TYPE m counter\n',
+      '# TYPE m counter\nm 1\n',
+    ],
+    [
+      'whose samples have other names, before the header and far behind it',
+      's_sum 1\n# TYPE s summary\ns{quantile="1"} 1\n# TYPE n gauge\nn 1\ns_count 1\n',
+      '# TYPE s summary\ns_sum 1\ns{quantile="1"} 1\ns_count 1\n# TYPE n gauge\nn 1\n',
+    ],
+    [
+      'beside one that is named as its samples are',
+      '# TYPE s counter\n# TYPE s_total gauge\ns 1\ns_total 2\ns 3\n',
+      '# TYPE s counter\ns 1\ns 3\n# TYPE s_total gauge\ns_total 2\n',
+    ],
+    ['twice, as it stands there', 'm 1 1\nm 2 2\nm 2 2\n', '# TYPE m untyped\nm 1 1\nm 2 2\nm 2 2\n'],
+  ])('where one exposition has a metric %s', async (_where, body, becomes) => {
+    const { series, leftOut } = await merged([member('a', body)]);
+    expect([series, leftOut]).toEqual([becomes, []]);
   });
 
   it('whatever it is asked: the text format, uncoded, of the members and to the scraper', async () => {
@@ -164,6 +222,23 @@ describe('where expositions contradict each other', () => {
     expect(leftOut).toEqual([{ member: 'b', family: 'm', cause: 'duplicate', series: 2 }]);
   });
 
+  it('by the name of a sample: a metric that is called as those of one before it', async () => {
+    const { series, leftOut } = await merged([
+      labelled('a', '# TYPE s histogram\ns_sum 1\ns_count 1\n# TYPE s_sum gauge\ns_sum 2\n'),
+    ]);
+    expect(series).toBe('# TYPE s histogram\ns_sum{upstream="a"} 1\ns_count{upstream="a"} 1\n');
+    expect(leftOut).toEqual([{ member: 'a', family: 's_sum', cause: 'conflict', series: 1 }]);
+  });
+
+  it('by series that stand in one before: points in time of one member are served, whatever the other says', async () => {
+    const { series, leftOut } = await merged([
+      member('a', 'm 1 1000\nm 2 2000\n'),
+      member('b', 'm 3 3000\nm{x="1"} 4 1000\nm{x="1"} 5 2000\n'),
+    ]);
+    expect(series).toBe('# TYPE m untyped\nm 1 1000\nm 2 2000\nm{x="1"} 4 1000\nm{x="1"} 5 2000\n');
+    expect(leftOut).toEqual([{ member: 'b', family: 'm', cause: 'duplicate', series: 1 }]);
+  });
+
   it('by series that have become the same: an exported label is like any other', async () => {
     const { series, leftOut } = await merged([
       labelled('a', 'm{upstream="1"} 1\nm{exported_upstream="1"} 2\nm{exported_upstream="2"} 3\n'),
@@ -200,10 +275,8 @@ describe('what an idle kcp shard serves, merged with itself', () => {
   it('is whole, and read again the same', async () => {
     const recorded = recordedShardMetrics();
     const { text, leftOut } = await merged([labelled('a', recorded), labelled('b', recorded)]);
-    const names = (parts: Awaited<ReturnType<typeof partsOf>>): readonly string[] =>
-      parts.flatMap((part) => (part.kind === 'family' ? [part.name] : []));
     const [of, from] = [await partsOf([Buffer.from(text)]), await partsOf([recorded])];
-    expect(names(of).slice(0, -2)).toEqual(names(from));
+    expect(familiesRead(of).slice(0, -2)).toEqual(familiesRead(from));
     expect(text.split('\n').filter((line) => /^[^#].*upstream="a"/.test(line))).toHaveLength(
       recorded
         .toString()

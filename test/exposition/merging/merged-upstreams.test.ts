@@ -113,7 +113,7 @@ describe('several https upstreams', () => {
       /^b: more than 4000000/,
     ],
     ['has a malformed line', send('m 1\nm secret\n'), 'malformed', /^b: line 2: the value is not a number/],
-    ['is cut off', send('m 1\nm{x="1"} 2'), 'malformed', /^b: line 2: cut off in the middle of a line$/],
+    ['is cut off', send('m 1\nm{x="1'), 'malformed', /^b: line 2: a quoted text is not closed/],
     [
       'sends a bomb that nobody asked for',
       send(gzipSync(Buffer.alloc(10_000_000, 'm 1\n')), { 'Content-Encoding': 'gzip' }),
@@ -159,9 +159,11 @@ describe('several https upstreams', () => {
     });
     const { status, body } = await scrape(filter);
     expect(status).toBe(200);
-    // The same series stand there 25 times: one of each is served.
+    // The same series stand there 25 times, and each time under a header.
     const lines = (text: string): number => text.split('\n').filter((line) => /^[^#]/.test(line)).length;
-    expect(lines(body.toString())).toBe(lines(recorded.toString()) + 1 + 4);
+    expect(lines(body.toString())).toBe(25 * lines(recorded.toString()) + 1 + 4);
+    const headers = body.toString().match(/^# TYPE .*/gm) ?? [];
+    expect(new Set(headers).size).toBe(headers.length);
   }, 60_000);
 
   it('are left alone when the scraper goes away', async () => {

@@ -31,7 +31,9 @@ describe('merged expositions', () => {
         );
         // Read again: every line is well-formed, and no metric stands in two places.
         const parts = await partsOf([Buffer.from(text)]);
-        const read = parts.flatMap((part) => (part.kind === 'family' ? [part.name] : []));
+        const read = parts.flatMap((part) =>
+          part.kind === 'metadata' ? [`${part.metadata.kind} ${part.family}`] : [],
+        );
         expect(new Set(read).size).toBe(read.length);
         const types = new Map<string, string | undefined>();
         const expected = given.flatMap(({ all }, at) =>

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, Summary, type Metric } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { MetricConflictError, registriesExposition } from '../../../src/exposition/registries.js';
 import { acceptOpenMetrics, acceptText, scrapeOnce } from './rendered.js';
@@ -29,6 +29,19 @@ function foreignHistogramWith(path: string): Registry {
     get: () => (metric as unknown as Histogram).get(),
   } as unknown as Metric);
   return registry;
+}
+
+/** A registry with metrics, as `Counter name`, and their names. */
+function made(metrics: readonly string[]): readonly [readonly string[], Registry] {
+  const registry = new Registry();
+  const classes = { Counter, Gauge, Histogram, Summary };
+  const names = metrics.map((metric) => {
+    const [type = '', name = ''] = metric.split(' ');
+    const Class = classes[type as keyof typeof classes];
+    new Class({ name, help: 'h', registers: [registry] });
+    return name;
+  });
+  return [names, registry];
 }
 
 describe('metrics of one name in several registries', () => {
@@ -81,13 +94,67 @@ describe('metrics of one name in several registries', () => {
     expect(text).toBe('# HELP m h\n# TYPE m gauge\nm{a="1"} 0\nm{a="2"} 1\n');
   });
 
-  it('conflict in OpenMetrics where a suffix alone tells them apart', async () => {
-    const registry = new Registry();
-    new Counter({ name: 'm_total', help: 'h', registers: [registry] }).inc();
-    new Gauge({ name: 'm', help: 'h', registers: [registry] });
-    const options = { registries: [registry], onConflict: 'leave-out' } as const;
-    expect((await scrapeOnce(options, acceptText)).failures).toEqual([]);
-    expect((await scrapeOnce(options, acceptOpenMetrics)).failures).toEqual(['m duplicate-name']);
+  it.each([
+    ['a gauge and a counter', 'Counter m_total', 'Gauge m'],
+    ['two counters', 'Counter m_total', 'Counter m'],
+    ['a counter and a gauge of its name', 'Counter m', 'Gauge m_total'],
+    ['a gauge of when a counter began', 'Counter m_total', 'Gauge m_created'],
+    ['a gauge of when a histogram began', 'Histogram m', 'Gauge m_created'],
+  ])('conflict in OpenMetrics where a suffix alone tells them apart: %s', async (_what, ...metrics) => {
+    const [[first, second], registry] = made(metrics);
+    for (const onConflict of ['fail', 'leave-out'] as const) {
+      const options = { registries: [registry], onConflict };
+      // Who takes the text format, too, gets that.
+      const accept = `${acceptOpenMetrics},text/plain;version=0.0.4;q=0.3`;
+      const inText = await scrapeOnce(options, acceptText);
+      expect(inText.failures).toEqual([]);
+      expect(await scrapeOnce(options, accept)).toEqual(inText);
+      const exposition = registriesExposition({ ...options, openMetrics: true });
+      expect((await exposition.render({ accept })).contentType).toContain('text/plain');
+    }
+    const alone = { registries: [registry], onConflict: 'leave-out' } as const;
+    expect((await scrapeOnce(alone, acceptOpenMetrics)).failures).toEqual([`${second} duplicate-name`]);
+    await expect(scrapeOnce({ registries: [registry] }, acceptOpenMetrics)).rejects.toThrow(
+      `metrics ${first} and ${second} have a name in common, of their own or of their samples`,
+    );
+  });
+
+  it.each([
+    ['Histogram m', 'Gauge m_sum'],
+    ['Histogram m', 'Gauge m_count'],
+    ['Histogram m', 'Counter m_bucket'],
+    ['Summary m', 'Gauge m_sum'],
+    ['Summary m', 'Counter m_count'],
+    ['Histogram m', 'Summary m_sum'],
+  ])('conflict where samples of one are called as the other: %s and %s', async (...metrics) => {
+    for (const given of [metrics, metrics.toReversed()]) {
+      const [[first, second], registry] = made(given);
+      for (const accept of [acceptText, acceptOpenMetrics]) {
+        const { text, failures } = await scrapeOnce(
+          { registries: [registry], onConflict: 'leave-out' },
+          accept,
+        );
+        expect(failures).toEqual([`${second} duplicate-name`]);
+        expect(text).not.toContain(`# TYPE ${second} `);
+        await expect(scrapeOnce({ registries: [registry] }, accept)).rejects.toMatchObject({
+          code: 'ERR_METRIC_CONFLICT',
+          metric: second,
+          other: first,
+        });
+      }
+    }
+  });
+
+  it.each([
+    ['Gauge m', 'Gauge m_sum'],
+    ['Gauge m', 'Counter m_count_total'],
+    ['Summary m', 'Gauge m_bucket'],
+    ['Histogram m', 'Gauge m_sum_'],
+  ])('do not where they only look like it: %s and %s', async (...metrics) => {
+    const [, registry] = made(metrics);
+    for (const accept of [acceptText, acceptOpenMetrics]) {
+      expect((await scrapeOnce({ registries: [registry] }, accept)).failures).toEqual([]);
+    }
   });
 
   it.each([

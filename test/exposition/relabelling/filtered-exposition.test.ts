@@ -22,6 +22,11 @@ const histogram = [
 const gauge = '# HELP up h\n# TYPE up gauge\nup 1\n';
 const mapping = { current: LabelMapping.of({ namespace: { 'host-a': 'team-a', 'host-b': 'team-b' } }) };
 
+/** More than is held before it is sent. */
+function manyOf(name: string): string {
+  return Array.from({ length: 10_000 }, (_, at) => `${name}{x="${at}"} 1\n`).join('');
+}
+
 describe('metrics are kept and dropped by globs', () => {
   it.each<[what: string, rules: FilteredExpositionOptions, left: string]>([
     ['all, without a glob', {}, histogram + gauge],
@@ -137,12 +142,6 @@ describe('labels', () => {
     ['with a virtual name', { labelMapping: mapping }, 'a{namespace="team-a"} 1', 'no-mapping'],
     ['of a name every object has', { labelMapping: mapping }, 'a{namespace="constructor"} 1', 'no-mapping'],
     [
-      'with the mapped label twice',
-      { labelMapping: mapping },
-      'a{namespace="host-a",namespace="host-b"} 1',
-      'label-conflict',
-    ],
-    [
       'with one label of two',
       { labelMapping: { current: LabelMapping.of({ namespace: { x: 'y' }, pod: { x: 'y' } }) } },
       'a{namespace="x"} 1',
@@ -218,12 +217,101 @@ describe('series that become the same', () => {
     expect(new Set(text.split('\n')).size).toBe(100_001);
   });
 
-  it('cannot hide in a second place of their metric, which is refused', async () => {
+  it('are found in a second place of their metric', async () => {
     const body = '# TYPE a gauge\na{b="1"} 1\n# TYPE c gauge\nc 1\n# HELP a h\na{b="2"} 1\n';
-    await expect(filtered(body, { dropLabels: ['b'] })).rejects.toThrow(
-      'line 6: samples of one metric stand in two places ("a")',
+    const { text, counts } = await filtered(body, { dropLabels: ['b'] });
+    expect(text).toBe('# TYPE a gauge\n# HELP a h\na 1\n# TYPE c gauge\nc 1\n');
+    expect(counts?.dropped.duplicate).toBe(1);
+  });
+
+  it('cannot hide there behind much that is sent already: that is refused', async () => {
+    const body = `a{b="1"} 1\n${manyOf('c')}a{b="2"} 1\n`;
+    const rendered = filtered(body, { dropLabels: ['b'] });
+    await expect(rendered).rejects.toThrow('line 10002: samples of one metric stand in two places ("a")');
+  });
+
+  it.each([
+    ['of two times', 'a{b="1"} 1 1\na{b="1"} 2 2\n', 'a 1 1\na 2 2\n'],
+    ['twice', 'a{b="1"} 1\na{b="1"} 2\n', 'a 1\na 2\n'],
+    [
+      'of two times, and one that became the same',
+      'a{b="1"} 1 1\na{b="2"} 2 2\na{b="1"} 3 3\n',
+      'a 1 1\na 3 3\n',
+    ],
+    ['that had no such label, and one that had', 'a 1 1\na{b="1"} 2 2\na{b=""} 3 3\n', 'a 1 1\na 3 3\n'],
+  ])('are no points of one series %s', async (_what, body, left) => {
+    expect((await filtered(body, { dropLabels: ['b'] })).text).toBe(left);
+    const openMetrics = await filtered(`${body}# EOF\n`, { dropLabels: ['b'] }, 'openmetrics');
+    expect(openMetrics.text).toBe(`${left}# EOF\n`);
+  });
+});
+
+describe('samples belong to their metric', () => {
+  it.each<[where: string, body: string, left: string]>([
+    [
+      'far behind its header',
+      '# TYPE m gauge\n# TYPE n counter\n# HELP n h\nm 1\nn 1\n',
+      '# TYPE m gauge\nm 1\n# TYPE n counter\n# HELP n h\nn 1\n',
+    ],
+    [
+      'between others',
+      '# TYPE m gauge\nm{x="1"} 1\n\n# TYPE n gauge\nn{x="1"} 1\nm{x="2"} 1\nn{x="2"} 1\n',
+      '# TYPE m gauge\nm{x="1"} 1\nm{x="2"} 1\n# TYPE n gauge\nn{x="1"} 1\nn{x="2"} 1\n',
+    ],
+    ['before its header', 'm 1\n# TYPE m gauge\nm{x="1"} 1\n', '# TYPE m gauge\nm 1\nm{x="1"} 1\n'],
+    [
+      'under a header that is repeated',
+      '# TYPE m gauge\nm 1\n# TYPE m gauge\nm{x="1"} 1\n',
+      '# TYPE m gauge\nm 1\nm{x="1"} 1\n',
+    ],
+    [
+      'under two: the last one holds',
+      '# TYPE m gauge\nm 1\n# TYPE m counter\nm{x="1"} 1\n',
+      '# TYPE m counter\nm 1\nm{x="1"} 1\n',
+    ],
+    [
+      'by other names, before the header',
+      's_sum 1\n# TYPE s summary\ns{quantile="1"} 1\n# TYPE n gauge\nn 1\ns_count 1\n',
+      '# TYPE s summary\ns_sum 1\ns{quantile="1"} 1\ns_count 1\n# TYPE n gauge\nn 1\n',
+    ],
+    ['that has none', '# TYPE m gauge\n# TYPE n gauge\nn 1\n', '# TYPE n gauge\nn 1\n# TYPE m gauge\n'],
+    ['of a quoted name', '# TYPE "m.n" gauge\n{"m.n",a="b"} 1\n', '# TYPE "m.n" gauge\n{"m.n",a="b"} 1\n'],
+  ])('wherever they stand: %s', async (_where, body, left) => {
+    expect((await filtered(body, { dropMetrics: ['x'] })).text).toBe(left);
+    expect((await filtered(body, { dropLabels: ['never'] })).text).toBe(left);
+  });
+
+  it('and go with it', async () => {
+    const body = '# TYPE m gauge\n# HELP "n.o" h\n# TYPE o gauge\nm 1\n{"n.o"} 1\no 1\nm{x="1"} 1\n';
+    expect((await filtered(body, { dropMetrics: ['n_*', 'm'] })).text).toBe('# TYPE o gauge\no 1\n');
+    expect((await filtered(body, { keepMetrics: ['o'] })).text).toBe('# TYPE o gauge\no 1\n');
+  });
+
+  it('with labels that have quoted names, and a quoted name', async () => {
+    const body = '{"m.n",a="1","b c"="2",d="3"} 1\n{"m.n",a="1"} 2\n';
+    const rules = { dropLabels: ['a'], renameLabels: { d: 'e' } };
+    expect((await filtered(body, rules)).text).toBe('{"m.n","b c"="2",e="3"} 1\n{"m.n"} 2\n');
+  });
+
+  it('in their order behind much that is sent already, without what is said of them too late', async () => {
+    const body = `# TYPE a gauge\na{b="1"} 1\n${manyOf('c')}# HELP a h\na{b="2"} 1\n# TYPE c gauge\n# TYPE d gauge\nd 1\n`;
+    expect((await filtered(body, {})).text).toBe(
+      body.replace('# HELP a h\n', '').replace('# TYPE c gauge\n', ''),
     );
-    expect((await filtered(body, {})).text).toBe(body);
+  });
+
+  it('in no more memory than 64 MiB', async () => {
+    function* pieces(): Generator<Uint8Array> {
+      for (let at = 0; at < 700; at += 1) yield Buffer.from('a{b="1"} 1\nc{b="1"} 1\n'.repeat(2000));
+    }
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield* pieces();
+      await Promise.resolve();
+    }
+    await expect(filtered(body(), {})).rejects.toMatchObject({
+      code: 'ERR_UPSTREAM',
+      message: expect.stringMatching(/metrics that come in pieces, of more than 67108864 bytes/) as string,
+    });
   });
 });
 

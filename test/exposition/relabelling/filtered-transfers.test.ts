@@ -69,6 +69,10 @@ describe('what is asked of the exposition behind', () => {
     ],
     ['application/openmetrics-text;version=2.0.0', 'text/plain;version=0.0.4'],
     ['text/plain;q=2\r\nX: y', 'text/plain;version=0.0.4'],
+    [
+      'Application/OpenMetrics-Text; Version="1.0.0"; q="0.5", text/plain; version="0.0.4"',
+      'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,text/plain;version=0.0.4',
+    ],
   ])('is nothing that cannot be filtered: %s', async (accept, asked) => {
     const behind = fixedExposition({ contentType: contentTypes.text, body: 'a 1\n' });
     const exposition = filteredExposition(behind, {});
@@ -83,7 +87,9 @@ describe('what is asked of the exposition behind', () => {
     ['x-unknown', contentTypes.text, 'it is encoded'],
     [undefined, 'application/vnd.google.protobuf', 'its format is not known'],
     [undefined, 'text/html', 'its format is not known'],
-    [undefined, 'text/plain; version=1.0.0', 'its format is not known'],
+    [undefined, 'text/plain; version=0.0.4; version=0.0.4', 'its format is not known'],
+    [undefined, 'text/plain; version="0.0.4', 'its format is not known'],
+    [undefined, '', 'its format is not known'],
     [undefined, 'application/openmetrics-text; version=2.0.0', 'its format is not known'],
   ])('fails where it comes all the same: %s %s', async (contentEncoding, contentType, fault) => {
     const body = new Lines(3);
@@ -98,6 +104,19 @@ describe('what is asked of the exposition behind', () => {
     });
     expect(body.isClosed).toBe(true);
     expect(told).toEqual([`ERR_UPSTREAM: the exposition cannot be filtered: ${fault}`]);
+  });
+});
+
+describe('what is read', () => {
+  it.each([
+    ['text/plain', 'a 1\n'],
+    ['text/plain; version="0.0.4"; charset=utf-8', 'a 1\n'],
+    ['TEXT/Plain;Version=1.0.0 ; escaping=allow-utf-8;', 'a 1\n'],
+    ['application/openmetrics-text; version="1.0.0"', 'a 1\n# EOF\n'],
+    ['application/openmetrics-text', 'a 1\n# EOF\n'],
+  ])('is what Prometheus reads in the same way: %s', async (contentType, body) => {
+    const rendered = await filterOf({ contentType, body }).render({ accept: '' });
+    expect([rendered.contentType, await textOf(rendered)]).toEqual([contentType, body]);
   });
 });
 
@@ -202,9 +221,9 @@ describe('a filtered transfer', () => {
   });
 });
 
-describe('50 MB', () => {
+describe('100 MB', () => {
   const chunk = chunkOf(0);
-  const chunks = Math.ceil((50 * 1024 * 1024) / chunk.length);
+  const chunks = Math.ceil((100 * 1024 * 1024) / chunk.length);
   it.each<[what: string, options: FilteredExpositionOptions]>([
     ['kept', {}],
     ['mapped', { labelMapping: mapping }],

@@ -77,9 +77,14 @@ describe('the filter', () => {
             },
             format,
           );
-          const left = all
-            .map((family) => modelled(family, given))
-            .filter(({ samples }) => samples.length > 0);
+          const modelledFamilies = all.map((family) => modelled(family, given));
+          const isEmpty = ({ name, samples }: Family): boolean =>
+            samples.length === 0 && isKept(given, name, name);
+          const left = [
+            ...modelledFamilies.filter(({ samples }) => samples.length > 0),
+            // Last comes what had no samples before.
+            ...all.filter(isEmpty),
+          ];
           expect(text).toBe(expositionText(left, format));
           expect(counts?.kept).toBe(left.flatMap(({ samples }) => samples).length);
           const dropped = Object.values(counts?.dropped ?? {}).reduce((sum, count) => sum + count, 0);
@@ -96,8 +101,7 @@ function modelled(family: Family, given: Rules): Family {
   const changesLabels =
     given.dropLabels.length + Object.keys(given.renameLabels).length + Object.keys(given.mapping).length > 0;
   const samples = family.samples
-    .filter(({ name }) => isNamed(given.keepMetrics, family.name, name) || given.keepMetrics.length === 0)
-    .filter(({ name }) => !isNamed(given.dropMetrics, family.name, name))
+    .filter(({ name }) => isKept(given, family.name, name))
     .flatMap((sample): readonly Sample[] => {
       if (!changesLabels) return [sample];
       const labels = relabelled(sample.labels, given);
@@ -123,6 +127,11 @@ function relabelled(labels: readonly Label[], given: Rules): readonly Label[] | 
     .filter(([name]) => !dropLabels.includes(name))
     .map(([name, value]) => ({ name: renameLabels[name] ?? name, value }));
   return new Set(left.map(({ name }) => name)).size === left.length ? left : undefined;
+}
+
+function isKept({ keepMetrics, dropMetrics }: Rules, family: string, sample: string): boolean {
+  const isChosen = keepMetrics.length === 0 || isNamed(keepMetrics, family, sample);
+  return isChosen && !isNamed(dropMetrics, family, sample);
 }
 
 function isNamed(given: readonly string[], family: string, sample: string): boolean {

@@ -1,17 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readMetricName } from '../../../src/exposition/text-format/metric-name.js';
-import { plainSamplesAt } from '../../../src/exposition/text-format/plain-samples.js';
+import type { ExpositionFormat } from '../../../src/exposition/text-format/exposition-format.js';
+import {
+  plainSamplesAt as plainAt,
+  type PlainSamples,
+} from '../../../src/exposition/text-format/plain-samples.js';
 import { readSample } from '../../../src/exposition/text-format/sample-line.js';
 
 const anyLength = Infinity;
 
-/** Where each line ends, read byte by byte. @throws LineFault */
-function endsByBytes(lines: string, count: number): readonly number[] {
-  const bytes = Buffer.from(lines, 'latin1');
+function plainSamplesAt(lines: string, start: number, maxLength: number): PlainSamples | undefined {
+  return plainAt(lines, start, 'text', maxLength);
+}
+
+/** Where each line ends, read piece by piece. @throws LineFault */
+function endsByPieces(lines: string, count: number, format: ExpositionFormat): readonly number[] {
   const ends: number[] = [];
   for (let at = 0; ends.length < count;) {
-    at = readSample(bytes, at + readMetricName(bytes, at).length, 'text');
+    at = readSample(lines, at, format).end;
     ends.push(at);
   }
   return ends;
@@ -30,6 +36,12 @@ const value = fc.constantFrom(
   '1_0',
   '.5',
   '1.',
+  '.',
+  '1e99',
+  '1e309',
+  '9'.repeat(200),
+  '9'.repeat(309),
+  'nan',
   '',
 );
 const labelValue = fc.oneof(
@@ -46,30 +58,44 @@ const line = fc
     separator: fc.constantFrom(',', ',', ',', '', ',,'),
     trailing: fc.constantFrom('', '', ','),
     value,
-    behind: fc.constantFrom('', '', '', ' 1700000000000', ' -1', ' 1.5', '  ', ' # {} 1', ' x'),
+    behind: fc.constantFrom(
+      '',
+      '',
+      ' 1700000000000',
+      ' -1',
+      ' 1.5',
+      '  ',
+      ' # {} 1',
+      ' # {a="b",a="b"} 1 5',
+      ' x',
+    ),
   })
   .map(({ name: sample, labels, separator, trailing, value: number, behind }) => {
     const braced = labels === null ? '' : `{${labels.join(separator)}${trailing}}`;
     return Buffer.from(`${sample}${braced} ${number}${behind}\n`).toString('latin1');
   });
 
+function many(labels: number): string {
+  return Array.from({ length: labels }, (_, at) => `l${at}=""`).join(',');
+}
+
 describe('samples that are read as plain', () => {
-  it('are found byte by byte, too, and end there', () => {
+  it.each(['text', 'openmetrics'] as const)('are found piece by piece, too, and end there: %s', (format) => {
     let plainLines = 0;
     fc.assert(
       fc.property(fc.array(line, { minLength: 1, maxLength: 4 }), (lines) => {
         const text = lines.join('');
-        const plain = plainSamplesAt(text, 0, anyLength);
+        const plain = plainAt(text, 0, format, anyLength);
         if (plain === undefined) return;
         plainLines += plain.lineEnds.length;
-        expect(endsByBytes(text, plain.lineEnds.length)).toEqual(plain.lineEnds);
+        expect(endsByPieces(text, plain.lineEnds.length, format)).toEqual(plain.lineEnds);
         let start = 0;
         for (const end of plain.lineEnds) {
           expect(/^[a-zA-Z0-9_:]+/.exec(text.slice(start, end))?.[0]).toBe(plain.name);
           start = end;
         }
       }),
-      { numRuns: 5000 },
+      { numRuns: 8000 },
     );
     expect(plainLines).toBeGreaterThan(500);
   });
@@ -82,6 +108,11 @@ describe('samples that are read as plain', () => {
     ['what is escaped', String.raw`up{a="\\\"\n"} 1` + '\n', 1],
     ['braces and commas in a value', 'up{a="},{b=\'"} 1\n', 1],
     ['a timestamp', 'up 1 1700000000000\n', 1],
+    ['many labels', `up{${many(32)}} 1\n`, 1],
+    ['fewer labels in the next line', 'up{a="b",c="d"} 1\nup{a="b"} 1\nup 1\n', 3],
+    ['other labels in the next line', 'up{a="b"} 1\nup{c="b"} 1\n', 1],
+    ['a label twice in the next line', 'up{a="b",c="d"} 1\nup{a="b",a="d"} 1\n', 1],
+    ['more labels in the next line', 'up{a="b"} 1\nup{a="b",="d"} 1\n', 1],
     ['several lines', 'up{a="1"} 1\nup{a="2"} NaN\nup +Inf\n', 3],
     ['another name behind it', 'up 1\nup_total 1\n', 1],
     ['a comment behind it', 'up 1\n# up\n', 1],
@@ -94,6 +125,13 @@ describe('samples that are read as plain', () => {
   it.each([
     ['a label __name__', 'up{__name__="a"} 1\n'],
     ['a label __name__ behind another', 'up{a="b",__name__="a"} 1\n'],
+    ['a label twice', 'up{a="b",c="d",a="b"} 1\n'],
+    ['a label twice among many', `up{${many(9)},l0=""} 1\n`],
+    ['more labels than are looked for', `up{${many(33)}} 1\n`],
+    ['a number beyond float64', 'up 1e309\n'],
+    ['digits beyond float64', `up ${'9'.repeat(309)}\n`],
+    ['a timestamp beyond int64', 'up 1 9223372036854775808\n'],
+    ['a negative timestamp', 'up 1 -1\n'],
     ['no comma between labels', 'up{a="b"c="d"} 1\n'],
     ['two commas', 'up{a="b",,c="d"} 1\n'],
     ['nothing but a comma', 'up{,} 1\n'],

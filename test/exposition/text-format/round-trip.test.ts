@@ -6,6 +6,7 @@ import {
   bytesOf,
   expositionText,
   families,
+  familiesRead,
   inPieces,
   partsOf,
   pieceLengths,
@@ -49,14 +50,14 @@ describe('an exposition that is read', () => {
     expect(familiesRead(parts)).toEqual([counter, 'nothing', 'seconds', 'sizes']);
   });
 
-  it('of an empty prom-client registry is, too', async () => {
+  it('of an empty prom-client registry is not OpenMetrics: Prometheus takes no blank line there', async () => {
     const registry = new Registry<RegistryContentType>();
     registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
-    const bytes = Buffer.from(await registry.metrics());
-    expect(bytesOf(await partsOf([bytes], 'openmetrics'))).toEqual(bytes);
+    const body = [Buffer.from(await registry.metrics())];
+    await expect(partsOf(body, 'openmetrics')).rejects.toThrow('no metric name begins so');
   });
 
-  it('says of each family what its header says, and what its samples are called', async () => {
+  it('says what stands in it, in its order, and nothing of remarks', async () => {
     const text = [
       '# a remark',
       '# TYPE seconds histogram',
@@ -64,37 +65,63 @@ describe('an exposition that is read', () => {
       '# HELP seconds How long,\\nin seconds.',
       'seconds_bucket{le="+Inf"} 2',
       'seconds_sum 3',
-      ' seconds_count\t2 ',
-      'bare{} 1',
-      'bare_total 1',
+      'seconds_sum 4',
+      'seconds_count\t2 ',
       '',
     ].join('\n');
     const parts = await partsOf([Buffer.from(text)]);
     expect(parts.map(summary)).toEqual([
-      'comment',
-      'family seconds histogram "How long,\\\\nin seconds." line 2',
+      'TYPE seconds histogram',
+      'HELP seconds How long,\\nin seconds.',
       'samples seconds_bucket line 5',
       'samples seconds_sum line 6',
-      'samples seconds_count line 7',
-      'family bare unknown undefined line 8',
-      'samples bare line 8',
-      'family bare_total unknown undefined line 9',
-      'samples bare_total line 9',
+      'samples seconds_count line 8',
     ]);
-    const [, family] = parts;
-    expect(family?.kind === 'family' && family.header.toString()).not.toContain('between');
-    expect(bytesOf(parts).toString()).toBe(text);
   });
 
-  it('takes blanks, empty lines and commas where Prometheus takes them', async () => {
-    const text =
-      '\n  # TYPE\ta  gauge\n\ta { b = "c" , } 1 \n a{}1\na NaN -5\n \n#TYPE is a remark\n# HELP a2\n';
-    expect(bytesOf(await partsOf([Buffer.from(text)])).toString()).toBe(text);
+  it.each([
+    ['blanks', '\ta { b = "c" , } 1 \t 5 ', 'a{b="c"} 1 5'],
+    ['no blanks', 'a{}1', 'a 1'],
+    ['no blank behind the name', 'a+1', 'a +1'],
+    ['no commas', 'a{b="c"d="e"} 1', 'a{b="c",d="e"} 1'],
+    ['a backslash that escapes nothing', 'a{b="C:\\Windows"} 1', 'a{b="C:\\\\Windows"} 1'],
+    ['a line feed in a value', 'a{b="c\n\nd"} 1', 'a{b="c\\n\\nd"} 1'],
+    ['a quoted name', '{"a.b",c="d"} 1', '{"a.b",c="d"} 1'],
+    ['a quoted name that needs no quotation marks', '{"a"} 1', 'a 1'],
+    ['a quoted name behind labels', '{ c="d", "a b" } 1', '{"a b",c="d"} 1'],
+    ['a quoted label', 'a{"b c"="d","e"="f"} 1', 'a{"b c"="d",e="f"} 1'],
+    ['a name that was escaped', '{"a\\"b","c\\d"="e"} 1', '{"a\\"b","c\\\\d"="e"} 1'],
+    ['other words for numbers', 'a infinity\na -inf\na nan\na NAN', 'a +Inf\na -Inf\na NaN\na NAN'],
+    ['many digits', `a ${'0'.repeat(400)}1.5`, 'a 1.5'],
+    ['many zeros', `a -0.${'0'.repeat(400)}`, 'a -0'],
+    ['the last timestamp', 'a 1 9223372036854775807', 'a 1 9223372036854775807'],
+    ['a timestamp with zeros', `a 1 ${'0'.repeat(30)}5`, `a 1 ${'0'.repeat(30)}5`],
+    ['no line feed at its end', 'a 1', 'a 1'],
+    ['a HELP that is a remark', '# HELP\na 1', 'a 1'],
+    ['a HELP without a text', '# HELP a\n# HELP b \n#\tHELP  c\t \t', '# HELP a \n# HELP b \n# HELP c '],
+    ['a HELP of something else', '# HELP a.b c\n# TYPE d-gauge', '# HELP a b c\n# TYPE d gauge'],
+    ['a HELP of a quoted name', '# HELP "a" b\n# TYPE "a b" gauge', '# HELP a b\n# TYPE "a b" gauge'],
+    ['a HELP with backslashes', '# HELP a \\\\ \\n \\" \\d', '# HELP a \\\\ \\n \\\\" \\\\d'],
+  ])('is written as every scraper reads it: %s', async (_what, read, written) => {
+    for (const lengths of [[1], [1000]]) {
+      const parts = await partsOf(inPieces(Buffer.from(`${read}\n`), lengths));
+      expect(bytesOf(parts).toString()).toBe(`${written}\n`);
+    }
+  });
+
+  it.each([
+    ['exemplars', 'a 1 # {b="\\d"} 1 2', 'a 1 # {b="\\d"} 1 2'],
+    ['exemplars of odd names', 'a{b="c",} 1 5. # {"b c"="d",} inf', 'a{b="c"} 1 5. # {"b c"="d"} +Inf'],
+    ['a HELP with a quotation mark', '# HELP a b"c', '# HELP a b\\"c'],
+    ['a UNIT', '# TYPE a_seconds gauge\n# UNIT a_seconds seconds\n# UNIT a ', undefined],
+  ])('of OpenMetrics is, too: %s', async (_what, read, written) => {
+    const parts = await partsOf([Buffer.from(`${read}\n# EOF\n`)], 'openmetrics');
+    expect(bytesOf(parts).toString()).toBe(`${written ?? read}\n# EOF\n`);
   });
 
   it('of OpenMetrics may end without a line feed', async () => {
     const parts = await partsOf([Buffer.from('# TYPE a info\na_info{b="c"} 1\n# EOF')], 'openmetrics');
-    expect(parts.map(({ kind }) => kind)).toEqual(['family', 'samples', 'end']);
+    expect(parts.map(({ kind }) => kind)).toEqual(['metadata', 'samples', 'end']);
   });
 });
 
@@ -107,10 +134,6 @@ describe('the recorded exposition of a kcp shard', () => {
   });
 });
 
-function familiesRead(parts: readonly ExpositionPart[]): readonly string[] {
-  return parts.flatMap((part) => (part.kind === 'family' ? [part.name] : []));
-}
-
 function linesRead(parts: readonly ExpositionPart[]): readonly string[] {
   return parts.flatMap((part) =>
     part.kind === 'samples'
@@ -121,11 +144,11 @@ function linesRead(parts: readonly ExpositionPart[]): readonly string[] {
 
 function summary(part: ExpositionPart): string {
   switch (part.kind) {
-    case 'family':
-      return `family ${part.name} ${part.type} ${JSON.stringify(part.help)} line ${part.line}`;
+    case 'metadata':
+      return `${part.metadata.kind} ${part.family} ${part.metadata.text}`;
     case 'samples':
       return `samples ${part.sampleName} line ${part.line}`;
-    case 'comment':
+    case 'blank':
     case 'end':
       return part.kind;
   }

@@ -49,6 +49,30 @@ describe('workersExposition', () => {
     expect(await textOf(exposition)).toContain('\nc_total 1\n');
   });
 
+  it('leaves out a metric that is called as samples of another worker’s', async () => {
+    const [own, other] = [new Registry(), new Registry()];
+    new Histogram({ name: 'lat', help: 'h', buckets: [1], registers: [own] }).observe(2);
+    new Gauge({ name: 'lat_sum', help: 'h', registers: [other] }).set(5);
+    const { causes, onFailure } = recorded();
+    const exposition = await openExposition({
+      registries: [own],
+      workers: [workers.worker([other])],
+      onFailure,
+    });
+    expect((await textOf(exposition)).match(/^lat_sum.*$/gm)).toEqual(['lat_sum 2']);
+    expect(causes).toEqual(['lat_sum duplicate-name']);
+  });
+
+  it('gives the text format where names contradict each other in OpenMetrics alone', async () => {
+    const registry = counting(1, 'jobs_total');
+    new Gauge({ name: 'jobs', help: 'h', registers: [registry] }).set(5);
+    const { causes, onFailure } = recorded();
+    const exposition = await openExposition({ registries: [registry], openMetrics: true, onFailure });
+    const text = await textOf(exposition, `${acceptOpenMetrics},*/*;q=0.1`);
+    expect(text).toContain('# TYPE jobs_total counter\njobs_total 1\n');
+    expect([text.includes('jobs 5\n'), text.includes('# EOF'), causes]).toEqual([true, false, []]);
+  });
+
   it('takes workers whose labels stand in another order for the same series', async () => {
     const inOrder = (names: readonly string[]): Registry => {
       const registry = new Registry();

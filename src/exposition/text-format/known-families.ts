@@ -1,0 +1,127 @@
+import type { FamilyMetadata } from './exposition-part.js';
+import { metadataLine, type Metadata } from './metadata-line.js';
+import { sampleSuffixes, type MetricType } from './metric-type.js';
+
+/** A metric of one exposition, and what whoever reads it keeps of it. */
+export class KnownFamily<State> {
+  readonly #metadata = new Map<Metadata['kind'], Metadata>();
+  /** Whether samples of it have been read. */
+  hasBegun = false;
+
+  constructor(
+    readonly name: string,
+    readonly state: State,
+  ) {}
+
+  /** Of HELP, TYPE and UNIT what stands last, as in Prometheus. Returns whether it is new. */
+  add(metadata: Metadata): boolean {
+    const isNew = this.#metadata.get(metadata.kind)?.text !== metadata.text;
+    this.#metadata.set(metadata.kind, metadata);
+    return isNew;
+  }
+
+  get hasMetadata(): boolean {
+    return this.#metadata.size > 0;
+  }
+
+  get type(): MetricType {
+    const metadata = this.#metadata.get('TYPE');
+    return metadata?.kind === 'TYPE' ? metadata.text : 'unknown';
+  }
+
+  /** As escaped. */
+  get help(): string | undefined {
+    return this.#metadata.get('HELP')?.text;
+  }
+
+  /** The lines that say it, in the order in which they came. */
+  get header(): string {
+    return [...this.#metadata.values()].map((metadata) => metadataLine(this.name, metadata)).join('');
+  }
+
+  /** Whether samples of this name are this metric's. */
+  hasSamples(name: string): boolean {
+    if (name === this.name) return true;
+    return name.startsWith(this.name) && sampleSuffixes[this.type].includes(name.slice(this.name.length));
+  }
+}
+
+/** The metrics of one exposition, wherever their samples stand. */
+export class KnownFamilies<State> {
+  readonly #families = new Map<string, KnownFamily<State>>();
+  readonly #newState: () => State;
+  /** The last one that was read of: samples stand behind their header, most often. */
+  #current: KnownFamily<State> | undefined;
+  #headerLength = 0;
+
+  constructor(newState: () => State) {
+    this.#newState = newState;
+  }
+
+  /**
+   * Returns the metric where the line says something new of it.
+   *
+   * @param onFound told of metrics that had no header and turn out to be samples of this one, such as `…_sum`.
+   */
+  add(
+    { family: name, metadata }: FamilyMetadata,
+    onFound: (strayed: State, state: State) => void,
+  ): KnownFamily<State> | undefined {
+    const family = this.#families.get(name) ?? this.#begin(name);
+    this.#current = family;
+    if (!family.add(metadata)) return undefined;
+    this.#headerLength += metadata.text.length;
+    if (metadata.kind !== 'TYPE') return family;
+    for (const suffix of sampleSuffixes[metadata.text]) {
+      const strayed = this.#families.get(name + suffix);
+      if (suffix === '' || strayed === undefined || strayed.hasMetadata) continue;
+      this.#families.delete(strayed.name);
+      onFound(strayed.state, family.state);
+      family.hasBegun = true;
+    }
+    return family;
+  }
+
+  /** The metric that samples of this name are of. */
+  of(sampleName: string): KnownFamily<State> {
+    if (this.#current?.name !== sampleName) this.#current = this.#find(sampleName);
+    this.#current.hasBegun = true;
+    return this.#current;
+  }
+
+  get all(): Iterable<KnownFamily<State>> {
+    return this.#families.values();
+  }
+
+  get size(): number {
+    return this.#families.size;
+  }
+
+  /** Characters of all that was said of them. */
+  get headerLength(): number {
+    return this.#headerLength;
+  }
+
+  #find(sampleName: string): KnownFamily<State> {
+    const itsOwn = this.#families.get(sampleName);
+    // A header that stands far before its samples is theirs, whatever stands in between.
+    if (itsOwn?.hasMetadata === true && !itsOwn.hasBegun) return itsOwn;
+    if (this.#current?.hasSamples(sampleName) === true) return this.#current;
+    if (itsOwn !== undefined) return itsOwn;
+    // All suffixes have one underscore, before their word.
+    const family = this.#families.get(sampleName.slice(0, Math.max(0, sampleName.lastIndexOf('_'))));
+    return family?.hasSamples(sampleName) === true ? family : this.#begin(sampleName);
+  }
+
+  #begin(name: string): KnownFamily<State> {
+    const family = new KnownFamily(name, this.#newState());
+    this.#families.set(name, family);
+    return family;
+  }
+}
+
+/** Adds a run of lines to those before; one that goes on where the last one ends becomes part of it. */
+export function addRun(runs: number[], start: number, end: number): void {
+  if (runs.at(-1) === start) runs[runs.length - 1] = end;
+  else runs.push(start, end);
+}

@@ -1,0 +1,32 @@
+/** A media type with its parameters (RFC 9110, 8.3.1), all names in lower case. */
+export interface MediaType {
+  /** Such as `text/plain`. */
+  readonly essence: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const essence = new RegExp(`[ \\t]*(${token}/${token})[ \\t]*(?=;|$)`, 'y');
+/** A value in quotation marks is the same as without. Nothing may stand behind the last semicolon. */
+const parameter = new RegExp(
+  `;[ \\t]*(?:$|(${token})[ \\t]*=[ \\t]*(?:(${token})|"((?:[^"\\\\]|\\\\.)*)")[ \\t]*(?=;|$))`,
+  'y',
+);
+
+/** Undefined for what is no media type, or has a parameter twice. */
+export function parseMediaType(text: string): MediaType | undefined {
+  essence.lastIndex = 0;
+  const [, type] = essence.exec(text) ?? [];
+  if (type === undefined) return undefined;
+  const parameters = new Map<string, string>();
+  for (let at = essence.lastIndex; at < text.length; at = parameter.lastIndex) {
+    parameter.lastIndex = at;
+    const found = parameter.exec(text);
+    if (found === null) return undefined;
+    const [, name, value, quoted = ''] = found;
+    if (name === undefined) continue;
+    if (parameters.has(name.toLowerCase())) return undefined;
+    parameters.set(name.toLowerCase(), value ?? quoted.replace(/\\(.)/g, '$1'));
+  }
+  return { essence: type.toLowerCase(), parameters };
+}

@@ -1,0 +1,28 @@
+/**
+ * Text in quotation marks as Prometheus reads it, in UTF-8 as Latin-1. `\\`, `\"` and `\n` are escapes; any other
+ * backslash stands for itself. What is written has no backslash and no line feed but in escapes.
+ */
+
+/** Without its quotation marks. Line feeds may stand in it: names in both formats, label values in the text format. */
+export const quotedText = /"([^"\\]*(?:\\[^\n][^"\\]*)*)"/y;
+/** The same on one line. */
+export const quotedOnOneLine = /"([^"\\\n]*(?:\\[^\n][^"\\\n]*)*)"/y;
+
+/** Where a quoted text begins that does not end, and might with the lines to come. */
+export const openQuotedText = /"[^"\\]*(?:\\[^\n][^"\\]*)*$/y;
+
+const escapes: Readonly<Record<string, string>> = { '\\\\': '\\', '\\"': '"', '\\n': '\n' };
+
+export function unescaped(text: string): string {
+  return text.includes('\\') ? text.replace(/\\[\\"n]/g, (escape) => escapes[escape] ?? escape) : text;
+}
+
+/** The one way in which a text is written. */
+export function escapedText(text: string): string {
+  return /[\\"\n]/.test(text) ? escapedHelp(text).replace(/"/g, '\\"') : text;
+}
+
+/** Of the text format's HELP, in which quotation marks stand as they are. */
+export function escapedHelp(text: string): string {
+  return text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n');
+}
