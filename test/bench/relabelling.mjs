@@ -56,7 +56,7 @@ async function* chunksOf(bytes) {
 async function read(bytes) {
   let length = 0;
   for await (const parts of readTextFormat(chunksOf(bytes), { format: 'text' })) {
-    for (const part of parts) length += part.bytes.length;
+    for (const part of parts) if (part.kind === 'samples') length += part.bytes.length;
   }
   return length;
 }
