@@ -1,4 +1,5 @@
 import { isShardLevelPath } from '../paths/classify.js';
+import { isHealthPath } from '../paths/health-paths.js';
 import type { PolicyRule } from '../rbac/objects.js';
 import { grantsOf } from '../rbac/rules.js';
 
@@ -21,18 +22,29 @@ export function shardLevelGrants(rules: readonly PolicyRule[]): readonly ShardLe
     .map(([url, verbs]) => ({ url, verbs: [...verbs] }));
 }
 
+/** Kubernetes' and kcp's role for scraping: it reads what else there is to watch a server by, too. */
+const forScraping = { name: 'system:monitoring', verbs: ['get', 'head'], pages: ['/flagz', '/statusz'] };
+
 /**
- * What rules grant on paths besides reading metrics: other paths, patterns that reach one, and on metrics the methods of
- * HTTP but get and head, since `DELETE /metrics` resets what a kcp counts. No request has any other verb.
+ * What a role's rules grant on paths besides reading metrics: other paths, patterns that reach one, and on metrics the
+ * methods of HTTP but get and head, since `DELETE /metrics` resets what a kcp counts. No request has any other verb.
  */
-export function grantsBeyondMetrics(rules: readonly PolicyRule[]): readonly ShardLevelGrant[] {
+export function grantsBeyondMetrics(role: string, rules: readonly PolicyRule[]): readonly ShardLevelGrant[] {
   const { exact, prefix } = grantsOf(rules);
   return [
     ...exact.map(([path, verbs]) => grantBeyond(path, verbs, isShardLevelPath(path))),
     ...prefix.map(([start, verbs]) =>
       grantBeyond(`${start}*`, verbs, start === '/metrics' || start.startsWith('/metrics/')),
     ),
-  ].filter(({ verbs }) => verbs.length > 0);
+  ].filter((grant) => grant.verbs.length > 0 && !isForScraping(role, grant));
+}
+
+function isForScraping(role: string, { url, verbs }: ShardLevelGrant): boolean {
+  return (
+    role === forScraping.name &&
+    (forScraping.pages.includes(url) || isHealthPath(url)) &&
+    verbs.every((verb) => forScraping.verbs.includes(verb))
+  );
 }
 
 const beyondReading = new Set(['*', 'connect', 'delete', 'options', 'patch', 'post', 'put', 'trace']);

@@ -14,11 +14,13 @@ import { pathGrants } from './role-grants.js';
 export function decodeRole(object: unknown): RootRole {
   const role = fieldsOf(object, 'a ClusterRole');
   const rules = listOf(role['rules'], 'rules').map((rule) => fieldsOf(rule, 'a rule'));
+  const metadata = metadataOf(role);
   return {
     kind: 'ClusterRole',
-    ...metadataOf(role),
+    ...metadata,
     grants: {
       ...pathGrants(
+        metadata.name,
         rules.map((rule) => ({
           verbs: stringsOf(rule['verbs'], 'verbs'),
           nonResourceURLs: stringsOf(rule['nonResourceURLs'], 'nonResourceURLs'),

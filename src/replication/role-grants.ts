@@ -1,4 +1,4 @@
-import type { ClusterRole, PolicyObject, PolicyRule } from '../rbac/objects.js';
+import type { PolicyObject, PolicyRule } from '../rbac/objects.js';
 import { coversVerb, grantsOf } from '../rbac/rules.js';
 import {
   grantsBeyondMetrics,
@@ -15,33 +15,34 @@ export interface RoleGrants {
   readonly beyond?: readonly ShardLevelGrant[];
 }
 
-/** Of rules for paths. */
-export function pathGrants(rules: readonly PolicyRule[]): Pick<RoleGrants, 'shardLevel' | 'beyond'> {
-  const beyond = grantsBeyondMetrics(rules);
+/** Of a role's rules for paths. */
+export function pathGrants(
+  name: string,
+  rules: readonly PolicyRule[],
+): Pick<RoleGrants, 'shardLevel' | 'beyond'> {
+  const beyond = grantsBeyondMetrics(name, rules);
   return { shardLevel: shardLevelGrants(rules), ...(beyond.length === 0 ? {} : { beyond }) };
 }
 
 /**
  * kcp's own roles, which every shard has in `system:admin` and which bindings of the root workspace may name.
  * The bootstrap policy holds their rules for paths alone: whoever may do everything on every path is taken for an
- * administrator, whose other rules say the same of resources. `system:monitoring` is for scraping: what else it
- * grants (health, flags, nodes, of which kcp has none) does not count.
+ * administrator, whose other rules say the same of resources. What `system:monitoring` grants on nodes, of which
+ * kcp has none, does not count.
  */
 export function bootstrapRoleGrants(objects: readonly PolicyObject[]): ReadonlyMap<string, RoleGrants> {
   return new Map(
     objects.flatMap((object) =>
-      object.kind === 'ClusterRole' ? [[object.name, bootstrapGrants(object)]] : [],
+      object.kind === 'ClusterRole'
+        ? [
+            [
+              object.name,
+              { ...pathGrants(object.name, object.rules), resources: grantsEverything(object.rules) },
+            ],
+          ]
+        : [],
     ),
   );
-}
-
-function bootstrapGrants({ name, rules }: ClusterRole): RoleGrants {
-  const { shardLevel, beyond = [] } = pathGrants(rules);
-  return {
-    shardLevel,
-    resources: grantsEverything(rules),
-    ...(beyond.length === 0 || name === 'system:monitoring' ? {} : { beyond }),
-  };
 }
 
 function grantsEverything(rules: readonly PolicyRule[]): boolean {
