@@ -24,7 +24,7 @@ export interface PrometheusOptions {
   readonly caFile: string;
   /** With the bearer token. */
   readonly credentialsFile: string;
-  /** Between two scrapes, and for each of them (ms). Default 250. */
+  /** Between two scrapes, and for each of them (ms). Default 1,000: a busy machine takes a good part of it. */
   readonly intervalMs?: number;
 }
 
@@ -35,7 +35,7 @@ export class Prometheus {
     port,
     caFile,
     credentialsFile,
-    intervalMs = 250,
+    intervalMs = 1_000,
   }: PrometheusOptions): Promise<Prometheus> {
     const config = {
       global: { scrape_interval: `${intervalMs}ms`, scrape_timeout: `${intervalMs}ms` },

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { tellGuard } from './orphans.js';
 
@@ -18,6 +18,7 @@ export interface ServerCommand {
 const readyDeadlineMs = 60_000;
 const pollIntervalMs = 50;
 const endDeadlineMs = 10_000;
+const pauseDeadlineMs = 10_000;
 const shownLogLines = 20;
 
 /** A server that was started here, and that is signalled by its pid alone. */
@@ -83,9 +84,19 @@ export class ServerProcess {
     await late;
   }
 
-  /** SIGSTOP: its connections stay open, and nothing answers on them. */
+  /** SIGSTOP: its connections stay open, and nothing answers on them. Returns when each of its threads has stopped. */
   pause(): void {
     this.#child.kill('SIGSTOP');
+    const deadline = Date.now() + pauseDeadlineMs;
+    while (!this.#isStopped()) {
+      if (Date.now() > deadline) throw new Error(`${this.#command.name} does not stop`);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+
+  #isStopped(): boolean {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    return readdirSync(tasks).every((task) => / T /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8')));
   }
 
   resume(): void {
