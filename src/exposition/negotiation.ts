@@ -5,7 +5,7 @@ export interface NegotiatedFormat {
   readonly format: ExpositionFormat;
   /** As Prometheus' own libraries write it, with the escaping of names that was agreed on. */
   readonly contentType: string;
-  /** The text format's content type, for a scraper that would rather have OpenMetrics and takes that, too. */
+  /** The text format's content type, for what cannot be said in OpenMetrics: every scraper reads it. */
   readonly fallback?: string;
 }
 
@@ -36,16 +36,13 @@ const mediaTypes: Readonly<Record<ExpositionFormat, string>> = {
  */
 export function negotiateFormat(accept: string, offersOpenMetrics: boolean): NegotiatedFormat {
   let escaping = 'underscores';
-  const clauses = clausesOf(accept);
-  for (const clause of clauses) {
+  for (const clause of clausesOf(accept)) {
     // Asked for once, an escaping holds for the formats behind it, too.
     if (escapings.has(clause.escaping)) escaping = clause.escaping;
     const format = formatOf(clause);
     if (format === 'text') return answer(format, escaping);
     if (format !== 'openmetrics' || !offersOpenMetrics) continue;
-    const takesText = clauses.some((other) => formatOf(other) === 'text');
-    const { contentType } = answer('text', escaping);
-    return { ...answer(format, escaping), ...(takesText ? { fallback: contentType } : {}) };
+    return { ...answer(format, escaping), fallback: answer('text', escaping).contentType };
   }
   return answer('text', escaping);
 }

@@ -52,8 +52,8 @@ const maxTimeoutMs = 2_147_483_647;
 /**
  * The metrics of several prom-client registries as one exposition, as prom-client writes it, in the format that
  * the scraper asks for, whatever the registries are set to: in the text format where metrics contradict each other in
- * OpenMetrics alone and the scraper takes that, too. It is written in chunks as the scraper takes
- * them and in time slices: a series is of one moment, all of them together are not.
+ * OpenMetrics alone. It is written in chunks as the scraper takes them and in time slices: a series is of one moment,
+ * all of them together are not.
  *
  * Metrics of one name, help and type are joined. A collector that fails or hangs is left out and reported.
  * Where metrics contradict each other, `render` rejects with a MetricConflictError, unless `onConflict` says otherwise.

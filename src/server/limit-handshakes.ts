@@ -24,7 +24,7 @@ const refillSeconds = 10;
 const freeMs = 5;
 /** The same on a machine that has much else to do. */
 const ordinaryMs = 20;
-/** Less has been sent by who has not sent a chain of certificates yet. */
+/** Who has sent no more has most likely sent no chain yet, but a ClientHello. */
 const helloBytes = 2048;
 const maxOrdinaryModulusBits = 4096;
 const maxOrdinaryExponent = 65_537n;
@@ -47,6 +47,8 @@ interface Handshake {
   chargedMs: number;
   /** What it had sent when it was last charged. */
   seenBytes: number;
+  /** What is charged if it comes to nothing: of TLS 1.2, a costly chain fits into few bytes. */
+  helloMs: number;
 }
 
 /**
@@ -99,18 +101,21 @@ export function limitHandshakes(
   };
 
   // OpenSSL calls nobody when it has verified a chain, unless that also ends the handshake. So what nothing else explains
-  // is charged to those who have sent a chain and are not through, and given back where that proves to be ordinary.
+  // is charged to those who have sent a chain and are not through, and given back where that proves to be ordinary. Who may
+  // have sent none yet is charged at the end of the connection, unless there has been a handshake until then.
   const look = (): void => {
     const ms = unexplainedMs + clock.lap();
     unexplainedMs = 0;
     if (ms > freeMs) {
       const senders = [...underWay.values()]
-        .filter(({ socket: { bytesRead }, seenBytes }) => bytesRead > Math.max(helloBytes, seenBytes))
-        .map((handshake) => ({ handshake, bytes: handshake.socket.bytesRead - handshake.seenBytes }));
+        .map((handshake) => ({ handshake, bytes: handshake.socket.bytesRead - handshake.seenBytes }))
+        .filter(({ bytes }) => bytes > 0);
       const allBytes = senders.reduce((sum, { bytes }) => sum + bytes, 0);
       for (const { handshake, bytes } of senders) {
+        const share = (ms * bytes) / allBytes;
         handshake.seenBytes += bytes;
-        chargeBeyondFree(handshake, (ms * bytes) / allBytes);
+        if (handshake.seenBytes > helloBytes) chargeBeyondFree(handshake, share);
+        else handshake.helloMs += share;
       }
     }
     watch();
@@ -131,8 +136,11 @@ export function limitHandshakes(
       return;
     }
     const ends = endsOf(socket);
-    underWay.set(ends, { socket, address, freeMs, chargedMs: 0, seenBytes: 0 });
-    socket.once('close', () => underWay.delete(ends));
+    const handshake = { socket, address, freeMs, chargedMs: 0, seenBytes: 0, helloMs: 0 };
+    underWay.set(ends, handshake);
+    socket.once('close', () => {
+      if (underWay.delete(ends)) chargeBeyondFree(handshake, handshake.helloMs);
+    });
     if (isWatching) return;
     clock.lap();
     watch();

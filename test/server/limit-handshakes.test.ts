@@ -19,6 +19,8 @@ const repeated = (count: number, key: ChainKey): readonly ChainKey[] =>
 const serving = certificateChain(['prime256v1']);
 /** The keys of a client's authorities cost, its own does not: such a handshake ends well. */
 const costly = certificateChain(['prime256v1', ...repeated(30, 'sect571r1')]);
+/** In TLS 1.2 these take no more bytes than a long ClientHello. */
+const short = certificateChain(repeated(3, 'sect571r1'));
 /** A client cannot sign with it in TLS 1.2 as Node lets it: its chain is verified, and the handshake breaks off. */
 const unfinished = certificateChain(repeated(30, 'sect571r1'));
 
@@ -84,6 +86,7 @@ describe('handshakes with costly chains', () => {
     ['that end well', costly, 'TLSv1.3'],
     ['that end well in TLS 1.2', costly, 'TLSv1.2'],
     ['that break off once the chain is verified', unfinished, 'TLSv1.2'],
+    ['that break off after few bytes', short, 'TLSv1.2'],
   ])('%s are not accepted any more from their address, and others are', async (_what, chain, version) => {
     const server = await guarded(50);
     const waiting = connectTcp({ port: server.port, host: '127.0.0.1', localAddress: '127.0.0.2' });

@@ -81,7 +81,7 @@ export async function joinFamilies(
 
 /**
  * The same in the format that was negotiated, or in the text format where metrics contradict each other in OpenMetrics
- * alone, as a counter `jobs_total` does beside a gauge `jobs`, and the scraper takes it.
+ * alone, as a counter `jobs_total` does beside a gauge `jobs`.
  */
 export async function joinNegotiated(
   members: readonly FamilyMember[],

@@ -5,6 +5,8 @@ import { sampleSuffixes, type MetricType } from './metric-type.js';
 /** A metric of one exposition, and what whoever reads it keeps of it. */
 export class KnownFamily<State> {
   readonly #metadata = new Map<Metadata['kind'], Metadata>();
+  /** Of each type that was said: samples belong together, whichever it is in the end. */
+  #suffixes: readonly string[] = [];
   /** Whether samples of it have been read. */
   hasBegun = false;
 
@@ -17,6 +19,9 @@ export class KnownFamily<State> {
   add(metadata: Metadata): boolean {
     const isNew = this.#metadata.get(metadata.kind)?.text !== metadata.text;
     this.#metadata.set(metadata.kind, metadata);
+    if (isNew && metadata.kind === 'TYPE') {
+      this.#suffixes = [...new Set([...this.#suffixes, ...sampleSuffixes[metadata.text]])];
+    }
     return isNew;
   }
 
@@ -42,7 +47,7 @@ export class KnownFamily<State> {
   /** Whether samples of this name are this metric's. */
   hasSamples(name: string): boolean {
     if (name === this.name) return true;
-    return name.startsWith(this.name) && sampleSuffixes[this.type].includes(name.slice(this.name.length));
+    return name.startsWith(this.name) && this.#suffixes.includes(name.slice(this.name.length));
   }
 }
 

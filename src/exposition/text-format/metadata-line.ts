@@ -68,7 +68,9 @@ export function readMetadataLine(lines: string, start: number, format: Expositio
   const [, quoted, plain = '', text = ''] = found;
   const latin1Family = quoted === undefined ? plain : unescaped(quoted);
   const end = rest.lastIndex;
-  return { kind: 'metadata', latin1Family, metadata: metadataOf(kind, text, latin1Family, format), end };
+  const metadata = metadataOf(kind, text, latin1Family, format);
+  // Prometheus takes it, and no metric is called so.
+  return latin1Family === '' ? { kind: 'comment', end } : { kind: 'metadata', latin1Family, metadata, end };
 }
 
 function metadataOf(kind: string, latin1: string, family: string, format: ExpositionFormat): Metadata {

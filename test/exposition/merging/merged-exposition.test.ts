@@ -31,6 +31,21 @@ describe('several expositions become one', () => {
     expect([up, failures]).toEqual([{ a: 1, b: 1 }, []]);
   });
 
+  it('whose samples stay with their metric when another type is said of it', async () => {
+    const { series, leftOut } = await merged([
+      member('a', '# TYPE h histogram\nh_count 1\n# TYPE h counter\nh_sum 2\nother 3\nh_count{x="y"} 4\n'),
+    ]);
+    expect(series).toBe(
+      '# TYPE h counter\nh_count 1\nh_sum 2\nh_count{x="y"} 4\n# TYPE other untyped\nother 3\n',
+    );
+    expect(leftOut).toEqual([]);
+  });
+
+  it('and what is said of a metric without a name is left out', async () => {
+    const { series, up } = await merged([member('a', '# HELP "" h\n# TYPE "" gauge\nm 1\n')]);
+    expect([series, up]).toEqual(['# TYPE m untyped\nm 1\n', { a: 1 }]);
+  });
+
   it('that ends with what is known of the members themselves', async () => {
     const { text } = await merged([labelled('a', gauge('1')), labelled('b', 'not an exposition\n')]);
     expect(text.replace(/\d\.\d{6}/g, '0.5')).toBe(
