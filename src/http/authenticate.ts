@@ -37,9 +37,9 @@ export function authenticate(
   guard?: Guard,
 ): Middleware {
   const union = authenticatorUnion({ authenticators, anonymous });
-  return waitingStep(async (request, response) => {
+  const step = waitingStep(async (request, response) => {
     const state = requestState(request);
-    if (isPassed(state, guard)) return true;
+    if (isPassed(state, guard, step)) return true;
     const started = performance.now();
     const credentials = credentialsOf(request);
     const result = await union(credentials);
@@ -70,6 +70,7 @@ export function authenticate(
     sendForbidden(request, response, result.identity.name, 'impersonate here', reason);
     return false;
   }, sendInternalError);
+  return step;
 }
 
 const impersonation = /^impersonate-/i;

@@ -294,6 +294,36 @@ describe('always-allow', () => {
   });
 });
 
+describe('a router or a chain within a chain', () => {
+  const inners: readonly (readonly [string, (steps: readonly Middleware[]) => Middleware])[] = [
+    ['a chain', chain],
+    ['a router', (steps) => express5.Router().use(...(steps as [Middleware]))],
+  ];
+  const debug = ['/debug/*'];
+
+  it.each(inners)('%s decides for itself, whatever the outer one always allows', async (_name, within) => {
+    const listener = express5().use(
+      chain([
+        classify(),
+        alwaysAllow(debug),
+        laxSteps(),
+        within([authenticate(strict), authorize(strict)]),
+        behind,
+      ]),
+    );
+    expect(await statusOf(listener, '/debug/state', 'scraper-token')).toBe(200);
+    expect(await statusOf(listener, '/debug/state', 'mallory-token')).toBe(403);
+  });
+
+  it.each(inners)('%s that always allows something allows it to no other', async (_name, within) => {
+    const listener = express5().use(
+      chain([classify(), within([alwaysAllow(debug)]), authenticate(strict), authorize(strict), behind]),
+    );
+    expect(await statusOf(listener, '/debug/state', 'scraper-token')).toBe(200);
+    expect(await statusOf(listener, '/debug/state', 'mallory-token')).toBe(403);
+  });
+});
+
 describe('where the own authorize was left out', () => {
   const steps = guardSteps(strict, 'all');
   const pages = zPages({
