@@ -68,6 +68,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
         items: [review({ groups: ['a'], resourceAttributes }), review({ resourceAttributes })],
       },
       text: review({ user: 'a', nonResourceAttributes: '/metrics' }),
+      uid: review({ user: 'a', uid: 5, nonResourceAttributes }),
+      verb: review({ user: 'a', resourceAttributes: { ...resourceAttributes, verb: ['get'] } }),
     };
     for (const [name, given] of Object.entries(reviews)) write(`${name}.json`, JSON.stringify(given));
     files.set('missing', `${directory.path}/missing`);
@@ -788,6 +790,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i -f {nobody.json}', /^--filename: .*document 1: spec.user: at least one of user or group must /],
     ['can-i -f {resource.json}', /^--filename: .*document 1, item 2: spec.user: at least one of user or /],
     ['can-i -f {text.json}', /^--filename: .*document 1: spec.nonResourceAttributes: not an object$/],
+    ['can-i -f {uid.json}', /^--filename: .*document 1: spec.uid: not a string$/],
+    ['can-i -f {verb.json}', /^--filename: .*document 1: spec.resourceAttributes.verb: not a string$/],
     ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
     ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
     ['can-i get /metrics --root-kubeconfig={missing}', /^--root-kubeconfig: /],
