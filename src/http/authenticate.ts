@@ -26,6 +26,8 @@ const extraSpaceWarning =
 /**
  * Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. Each asks its own
  * authenticators, whoever another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
+ *
+ * @throws TypeError where `anonymous` is no boolean: the text `false` must not come to mean true.
  */
 export function authenticate(
   {
@@ -36,6 +38,7 @@ export function authenticate(
   }: AuthenticateOptions,
   guard?: Guard,
 ): Middleware {
+  if (typeof anonymous !== 'boolean') throw new TypeError('anonymous: pass true or false');
   const union = authenticatorUnion({ authenticators, anonymous });
   const step = waitingStep(async (request, response) => {
     const state = requestState(request);

@@ -294,6 +294,12 @@ describe('always-allow', () => {
   });
 });
 
+it('authenticate takes no other word for anonymous than a boolean', () => {
+  for (const anonymous of ['false', 'true', '', 0, null]) {
+    expect(() => authenticate({ ...strict, anonymous: anonymous as never })).toThrow(TypeError);
+  }
+});
+
 describe('a router or a chain within a chain', () => {
   const inners: readonly (readonly [string, (steps: readonly Middleware[]) => Middleware])[] = [
     ['a chain', chain],
