@@ -55,6 +55,8 @@ export function authenticate(
       response.setHeader('Warning', extraSpaceWarning);
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
+      state.identity = undefined;
+      state.authenticator = undefined;
       state.refusals = refusals;
       state.verdict = undefined;
       state.noCredentials = refusals.length === 0 ? noCredentialsIn(credentials) : undefined;

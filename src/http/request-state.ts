@@ -21,10 +21,10 @@ export interface RequestState {
   classification?: PathClassification;
   classifiedBy?: Guard | undefined;
   classifiedIn?: Guard | undefined;
-  identity?: Identity;
+  identity?: Identity | undefined;
   identifiedBy?: Guard | undefined;
   /** Which method established the identity. */
-  authenticator?: string;
+  authenticator?: string | undefined;
   /** What methods had against the credentials presented. */
   refusals?: readonly Refusal[];
   /** Why there was nothing that a method could have something against. */
