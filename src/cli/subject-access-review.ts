@@ -7,6 +7,8 @@ export interface Review {
   readonly attributes: Attributes | undefined;
 }
 
+const textsOfResource = ['namespace', 'verb', 'group', 'version', 'resource', 'subresource', 'name'] as const;
+
 /** Reads SubjectAccessReviews: JSON, JSON lines or YAML documents, single or in a List. @throws Error */
 export function parseReviews(text: string): readonly Review[] {
   return parseDocuments(text)
@@ -76,6 +78,10 @@ function reviewOf(document: unknown, where: string): Review {
   }
   const user = text(spec['user'], `${where}: spec.user`);
   const groups = textList(spec['groups'], `${where}: spec.groups`);
+  text(spec['uid'], `${where}: spec.uid`);
+  for (const field of textsOfResource) {
+    text(fieldOf(resource, field), `${where}: spec.resourceAttributes.${field}`);
+  }
   if (user === '' && groups.length === 0) {
     throw new Error(`${where}: spec.user: at least one of user or group must be specified`);
   }

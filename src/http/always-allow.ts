@@ -22,18 +22,19 @@ export function alwaysAllow(
   guard?: Guard,
 ): Middleware {
   const matches = alwaysAllowPaths(patterns);
-  return (request, response, next) => {
+  const step: Middleware = (request, response, next) => {
     const state = requestState(request);
     const isOwn = guard === undefined || state.classifiedBy === guard;
     const classification = isOwn ? state.classification : undefined;
     if (classification !== undefined && refusePath(request, response, classification)) return;
     const path = decidedPath(classification);
     if (path !== undefined && matches(path)) {
-      letPass(state, { decision: 'allow', reason: 'always allowed path', authorizer }, guard);
+      letPass(state, { decision: 'allow', reason: 'always allowed path', authorizer }, step, guard);
       tell(() => {
         onDecision(authorizer, 'allow');
       });
     }
     next();
   };
+  return step;
 }

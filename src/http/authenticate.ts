@@ -26,6 +26,8 @@ const extraSpaceWarning =
 /**
  * Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. Each asks its own
  * authenticators, whoever another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
+ *
+ * @throws TypeError where `anonymous` is no boolean: the text `false` must not come to mean true.
  */
 export function authenticate(
   {
@@ -36,10 +38,11 @@ export function authenticate(
   }: AuthenticateOptions,
   guard?: Guard,
 ): Middleware {
+  if (typeof anonymous !== 'boolean') throw new TypeError('anonymous: pass true or false');
   const union = authenticatorUnion({ authenticators, anonymous });
-  return waitingStep(async (request, response) => {
+  const step = waitingStep(async (request, response) => {
     const state = requestState(request);
-    if (isPassed(state, guard)) return true;
+    if (isPassed(state, guard, step)) return true;
     const started = performance.now();
     const credentials = credentialsOf(request);
     const result = await union(credentials);
@@ -52,6 +55,8 @@ export function authenticate(
       response.setHeader('Warning', extraSpaceWarning);
     if (result.kind === 'unauthenticated') {
       const { refusals } = result;
+      state.identity = undefined;
+      state.authenticator = undefined;
       state.refusals = refusals;
       state.verdict = undefined;
       state.noCredentials = refusals.length === 0 ? noCredentialsIn(credentials) : undefined;
@@ -70,6 +75,7 @@ export function authenticate(
     sendForbidden(request, response, result.identity.name, 'impersonate here', reason);
     return false;
   }, sendInternalError);
+  return step;
 }
 
 const impersonation = /^impersonate-/i;

@@ -72,9 +72,9 @@ export function authorize(
       onDecision(authorizer, decision);
     });
   });
-  return waitingStep(async (request, response) => {
+  const step = waitingStep(async (request, response) => {
     const state = requestState(request);
-    if (isPassed(state, guard)) return true;
+    if (isPassed(state, guard, step)) return true;
     const known = state.classifiedBy === guard ? state.classification : undefined;
     const classification = known ?? classifier(requestTarget(request));
     if (refusePath(request, response, classification)) return false;
@@ -114,6 +114,7 @@ export function authorize(
     sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
     return false;
   }, sendInternalError);
+  return step;
 }
 
 function refuseUndecided(request: Request, response: ServerResponse, error: unknown): void {

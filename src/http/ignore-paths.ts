@@ -32,7 +32,7 @@ export function ignorePaths(
   onDecision: DecisionObserver = () => undefined,
 ): Middleware {
   const isIgnored = ignoredPaths(globs);
-  return (request, _response, next) => {
+  const step: Middleware = (request, _response, next) => {
     const state = requestState(request);
     const { classification } = state;
     if (state.isAllowed === true || classification?.kind !== 'shard-level') {
@@ -40,13 +40,14 @@ export function ignorePaths(
       return;
     }
     if (isIgnored(classification.path)) {
-      letPass(state, { decision: 'allow', reason: 'ignored path', authorizer });
+      letPass(state, { decision: 'allow', reason: 'ignored path', authorizer }, step);
       tell(() => {
         onDecision(authorizer, 'allow');
       });
     }
     next();
   };
+  return step;
 }
 
 /** Which shard-level paths `ignorePaths` lets everybody read. @throws IgnorePathsError */

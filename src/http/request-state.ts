@@ -21,10 +21,10 @@ export interface RequestState {
   classification?: PathClassification;
   classifiedBy?: Guard | undefined;
   classifiedIn?: Guard | undefined;
-  identity?: Identity;
+  identity?: Identity | undefined;
   identifiedBy?: Guard | undefined;
   /** Which method established the identity. */
-  authenticator?: string;
+  authenticator?: string | undefined;
   /** What methods had against the credentials presented. */
   refusals?: readonly Refusal[];
   /** Why there was nothing that a method could have something against. */
@@ -36,8 +36,9 @@ export interface RequestState {
   /** Whose own always-allow or ignore step lets its later steps pass, and in which chain. */
   passedBy?: Guard | undefined;
   passedIn?: Guard | undefined;
-  /** The innermost chain that the request is in. */
+  /** The innermost chain that the request is in, and the step of it that was called last. */
   chain?: Guard | undefined;
+  step?: Middleware | undefined;
   /** Why the request was turned away for another reason than who sends it: its path, too many of them, maintenance. */
   rejected?: string;
   /** What its answer says, where that is a Kubernetes Status. */
@@ -61,10 +62,16 @@ export function requestState(request: RequestWithState): RequestState {
 
 /**
  * Several steps as one guard; each runs only if the one before called its `next`. What an always-allow or ignore step in
- * it lets pass, the later steps in it let pass, and no step outside. Steps of `guardSteps` rely on their own alone.
+ * it lets pass, the later steps in it let pass, and no step outside, nor one of a router or chain that is a step of it.
+ * Steps of `guardSteps` rely on their own alone.
  */
 export function chain(steps: readonly Middleware[]): Middleware {
-  const run = sequence(steps);
+  const run = sequence(
+    steps.map((step): Middleware => (request, response, next) => {
+      requestState(request).step = step;
+      step(request, response, next);
+    }),
+  );
   const guard: Guard = {};
   return (request, response, next) => {
     const state = requestState(request);
@@ -78,22 +85,23 @@ export function chain(steps: readonly Middleware[]): Middleware {
 }
 
 /** Whether an always-allow or ignore step of the same guard, or of the same chain, lets a step pass. */
-export function isPassed(state: RequestState, guard: Guard | undefined): boolean {
+export function isPassed(state: RequestState, guard: Guard | undefined, step: Middleware): boolean {
   if (guard !== undefined) return state.passedBy === guard;
-  return state.passedIn !== undefined && state.passedIn === state.chain;
+  return state.passedIn !== undefined && state.passedIn === state.chain && state.step === step;
 }
 
 /**
  * Notes that later steps let the request pass: those of the guard, by default of the one whose `classify` stands in front
- * in the same chain; or else, of steps that stand alone, those in the same chain.
+ * in the same chain; or else, of steps that stand alone, those in the same chain. `step`: which lets it pass.
  */
 export function letPass(
   state: RequestState,
   verdict: Verdict,
+  step: Middleware,
   guard = state.classifiedIn === state.chain ? state.classifiedBy : undefined,
 ): void {
   state.passedBy = guard;
-  state.passedIn = guard === undefined ? state.chain : undefined;
+  state.passedIn = guard === undefined && state.step === step ? state.chain : undefined;
   noteAllowed(state, verdict, guard);
 }
 

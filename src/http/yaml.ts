@@ -44,8 +44,11 @@ function scalar(value: string | number | null): string {
 /** JSON's escapes are YAML's, which wants some more of them. */
 function doubleQuoted(text: string): string {
   return JSON.stringify(text.toWellFormed()).replace(
-    /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\u{10000}-\u{10ffff}]/gu,
+    (character) => {
+      const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase();
+      return code.length > 4 ? `\\U${code.padStart(8, '0')}` : `\\u${code.padStart(4, '0')}`;
+    },
   );
 }
 

@@ -11,6 +11,7 @@ const qualifiedName = /^(?:([^/]*)\/)?(?=[^/]{1,63}$)[A-Za-z0-9](?:[-\w.]*[A-Za-
 const subdomain = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 const labelValue = /^(?=.{0,63}$)(?:[A-Za-z0-9](?:[-\w.]*[A-Za-z0-9])?)?$/;
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+const standardFinalizers: ReadonlySet<string> = new Set(['foregroundDeletion', 'kubernetes', 'orphan']);
 const maxAnnotationBytes = 256 * 1024;
 
 /**
@@ -32,13 +33,12 @@ export function metadataOf(metadata: Field): ObjectMetadata {
   }
   for (const field of ['generation', 'deletionGracePeriodSeconds']) metadata.get(field).optionalCount();
   checkLabels(metadata.get('labels'));
-  for (const finalizer of metadata.get('finalizers').list())
-    checkQualifiedName(finalizer, finalizer.string());
+  for (const finalizer of metadata.get('finalizers').list()) checkFinalizer(finalizer);
   for (const owner of metadata.get('ownerReferences').list()) {
     for (const field of ['apiVersion', 'kind', 'name', 'uid']) owner.get(field).string();
   }
-  for (const managed of metadata.get('managedFields').list())
-    managed.get('operation').oneOf('Apply', 'Update');
+  // An API server leaves out what it cannot read of them.
+  for (const managed of metadata.get('managedFields').list()) managed.requireObject();
   return { name, annotations: annotationsOf(metadata.get('annotations')) };
 }
 
@@ -71,6 +71,13 @@ export function checkQualifiedName(field: Field, name: string): void {
   if (found === null || (found[1] !== undefined && !subdomain.test(found[1]))) {
     field.fail('is no qualified name, such as example.com/name');
   }
+}
+
+function checkFinalizer(field: Field): void {
+  const name = field.string();
+  checkQualifiedName(field, name);
+  if (!name.includes('/') && !standardFinalizers.has(name))
+    field.fail('is no finalizer, such as example.com/name');
 }
 
 function annotationsOf(annotations: Field): ReadonlyMap<string, string> {

@@ -67,9 +67,6 @@ function policyRule(rule: Field, warn: Warn): PolicyRule {
   } else {
     if (!has(apiGroups)) rule.get('apiGroups').fail('must hold a group, or the rule nonResourceURLs');
     if (!has(resources)) rule.get('resources').fail('must hold a resource, or the rule nonResourceURLs');
-    if (has(resourceNames) && resources !== undefined && resources.length > 1) {
-      rule.get('resourceNames').fail('must not stand beside several resources');
-    }
   }
   return { verbs, nonResourceURLs };
 }

@@ -68,6 +68,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
         items: [review({ groups: ['a'], resourceAttributes }), review({ resourceAttributes })],
       },
       text: review({ user: 'a', nonResourceAttributes: '/metrics' }),
+      uid: review({ user: 'a', uid: 5, nonResourceAttributes }),
+      verb: review({ user: 'a', resourceAttributes: { ...resourceAttributes, verb: ['get'] } }),
     };
     for (const [name, given] of Object.entries(reviews)) write(`${name}.json`, JSON.stringify(given));
     files.set('missing', `${directory.path}/missing`);
@@ -260,6 +262,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --authorization-order=', /^--authorization-order: names no authorizer$/],
     ['--mode=shard --allow-paths=', /^--allow-paths: "" is no glob/],
     ['--mode=shard --tls-cipher-suites=', /^--tls-cipher-suites: "" is unknown/],
+    ['--mode=shard --audit-log-path=\t', /^--audit-log-path: names no file$/],
     ['--mode=shard --audit-log-path=', /^--audit-log-path: names no file$/],
     ['--mode=shard --audit-log-path={policy}', /^--audit-log-path: .* cannot be written to: EISDIR$/],
     ['--mode=shard --audit-log-path={text}/audit.log', /^--audit-log-path: .* cannot be written to: E/],
@@ -342,6 +345,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --idle-timeout=0s', /^--idle-timeout: "0s" is not between 1s and 595h$/],
     ['--mode=shard --idle-timeout=75', /^--idle-timeout: "75" is not a duration/],
     ['--mode=shard --tls-handshake-timeout=0ms', /^--tls-handshake-timeout: "0ms" is not between 1ms/],
+    ['--mode=shard --maintenance-file=\t', /^--maintenance-file: names no file$/],
     ['--mode=shard --maintenance-file=', /^--maintenance-file: names no file$/],
     ['--mode=shard --maintenance-file={policy}', /^--maintenance-file: .* is no regular file$/],
     ['--mode=shard --workers=2 --maintenance-file={policy}', /^--maintenance-file: .* is no regular file$/],
@@ -788,6 +792,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i -f {nobody.json}', /^--filename: .*document 1: spec.user: at least one of user or group must /],
     ['can-i -f {resource.json}', /^--filename: .*document 1, item 2: spec.user: at least one of user or /],
     ['can-i -f {text.json}', /^--filename: .*document 1: spec.nonResourceAttributes: not an object$/],
+    ['can-i -f {uid.json}', /^--filename: .*document 1: spec.uid: not a string$/],
+    ['can-i -f {verb.json}', /^--filename: .*document 1: spec.resourceAttributes.verb: not a string$/],
     ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
     ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
     ['can-i get /metrics --root-kubeconfig={missing}', /^--root-kubeconfig: /],

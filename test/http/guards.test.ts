@@ -5,6 +5,7 @@ import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import {
   alwaysAllow,
+  audit,
   authenticate,
   authorize,
   chain,
@@ -291,6 +292,63 @@ describe('always-allow', () => {
       behind,
     );
     expect(await statusOf(listener, '/debug/state')).toBe(401);
+  });
+});
+
+it('authenticate takes no other word for anonymous than a boolean', () => {
+  for (const anonymous of ['false', 'true', '', 0, null]) {
+    expect(() => authenticate({ ...strict, anonymous: anonymous as never })).toThrow(TypeError);
+  }
+});
+
+it('authenticate that refuses leaves nobody whom an earlier one has found', async () => {
+  let listener: RequestListener = () => undefined;
+  const written = new Promise<AuditEvent>((resolve) => {
+    const first = authenticate({ authenticators: [credulous] });
+    listener = express5().use(audit(resolve), first, authenticate({ ...strict, anonymous: false }), behind);
+  });
+  expect(await statusOf(listener, '/debug/state', 'no-such-token')).toBe(401);
+  const event = await written;
+  expect(event).toMatchObject({ code: 401, refusals: [{}] });
+  expect(event).not.toHaveProperty('identity');
+  expect(event).not.toHaveProperty('authenticator');
+});
+
+describe('a router or a chain within a chain', () => {
+  const inners: readonly (readonly [string, (steps: readonly Middleware[]) => Middleware])[] = [
+    ['a chain', chain],
+    [
+      'a router',
+      (steps) => {
+        const router = express5.Router().use(...(steps as [Middleware]));
+        return (incoming, response, next) => {
+          router(incoming as never, response as never, next);
+        };
+      },
+    ],
+  ];
+  const debug = ['/debug/*'];
+
+  it.each(inners)('%s decides for itself, whatever the outer one always allows', async (_name, within) => {
+    const listener = express5().use(
+      chain([
+        classify(),
+        alwaysAllow(debug),
+        laxSteps(),
+        within([authenticate(strict), authorize(strict)]),
+        behind,
+      ]),
+    );
+    expect(await statusOf(listener, '/debug/state', 'scraper-token')).toBe(200);
+    expect(await statusOf(listener, '/debug/state', 'mallory-token')).toBe(403);
+  });
+
+  it.each(inners)('%s that always allows something allows it to no other', async (_name, within) => {
+    const listener = express5().use(
+      chain([classify(), within([alwaysAllow(debug)]), authenticate(strict), authorize(strict), behind]),
+    );
+    expect(await statusOf(listener, '/debug/state', 'scraper-token')).toBe(200);
+    expect(await statusOf(listener, '/debug/state', 'mallory-token')).toBe(403);
   });
 });
 

@@ -241,6 +241,7 @@ describe('YAML', () => {
     ['a #b', "'a #b'"],
     [' a', "' a'"],
     ['a\nb', String.raw`"a\nb"`],
+    ['/\u{1f600}', String.raw`"/\U0001F600"`],
     ['\u0085\u2028\ud800', String.raw`"\u0085\u2028` + '\ufffd"'],
   ])('has %j as %s', (value, scalar) => {
     expect(yamlOf({ a: value })).toBe(`a: ${scalar}\n`);

@@ -38,6 +38,17 @@ describe('a path of resources', () => {
     expect(isResourceRequest(path)).toBe(expected);
   });
 
+  it.each([
+    ['/clusters/root:org/api/v1/pods', true],
+    ['/shards/a/clusters/b/apis/apps/v1/deployments/c', true],
+    ['/services/cache/shards/a/clusters/*/apis/apps/v1/deployments', true],
+    ['/clusters/root/api/v1', false],
+    ['/clusters/api/v1/pods', false],
+    ['/debug/clusters/root/api/v1/pods', false],
+  ])('%j, below a scope of kcp: %j', (path, expected) => {
+    expect(isResourcePath(path)).toBe(expected);
+  });
+
   it('is what Kubernetes takes for one', () => {
     const part = fc.constantFrom('/', 'api', 'apis', 'v1', 'apps', 'pods', '.', '\n', '//');
     fc.assert(
@@ -55,6 +66,7 @@ describe('a path of resources', () => {
       '/'.repeat(1_000_000),
       `/api${'/'.repeat(1_000_000)}`,
       `/apis/${'a/'.repeat(500_000)}`,
+      '/clusters/a'.repeat(100_000),
     ]) {
       isResourcePath(path);
     }

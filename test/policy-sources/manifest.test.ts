@@ -486,10 +486,6 @@ describe('what an API server refuses grants nothing:', () => {
       'f:6: rules[0].resources must hold a resource, or the rule nonResourceURLs',
     ],
     [
-      withRule("{verbs: [get], apiGroups: [''], resources: [a, b], resourceNames: [c]}"),
-      'f:6: rules[0].resourceNames must not stand beside several resources',
-    ],
-    [
       withRule('{verbs: [get], apiGroups: core, resources: [a]}'),
       'f:6: rules[0].apiGroups must be a list, not a string',
     ],
@@ -546,6 +542,10 @@ describe('what an API server refuses grants nothing:', () => {
     ],
     [withMetadata('generation: -1'), 'f:5: metadata.generation must be a whole number from 0'],
     [
+      withMetadata('finalizers: [kubernetes, a]'),
+      'f:5: metadata.finalizers[1] is no finalizer, such as example.com/name',
+    ],
+    [
       withMetadata('finalizers: [a b]'),
       'f:5: metadata.finalizers[0] is no qualified name, such as example.com/name',
     ],
@@ -554,8 +554,8 @@ describe('what an API server refuses grants nothing:', () => {
       'f:5: metadata.ownerReferences[0].uid is missing',
     ],
     [
-      withMetadata('managedFields: [{operation: Read}]'),
-      'f:5: metadata.managedFields[0].operation must be Apply or Update',
+      withMetadata('managedFields: [Update]'),
+      'f:5: metadata.managedFields[0] must be an object, not a string',
     ],
     [
       binding.replace('roleRef:\n  apiGroup: rbac', 'roleRef:\n  apiGroup: xrbac'),
@@ -650,13 +650,14 @@ describe('what an API server refuses grants nothing:', () => {
     [
       'what an API server fills in',
       withMetadata(
-        'uid: u\n  resourceVersion: "5"\n  generation: 2\n  creationTimestamp: 2026-03-01T10:11:12Z\n  selfLink: /x\n  finalizers: [example.com/a]\n  ownerReferences: [{apiVersion: v1, kind: A, name: b, uid: c}]\n  managedFields: [{manager: a, operation: Update}]',
+        'uid: u\n  resourceVersion: "5"\n  generation: 2\n  creationTimestamp: 2026-03-01T10:11:12Z\n  selfLink: /x\n  finalizers: [example.com/a, orphan]\n  ownerReferences: [{apiVersion: v1, kind: A, name: b, uid: c}]\n  managedFields: [{manager: a, operation: Update}]',
       ),
     ],
     ['a creation that is not known, as kubectl prints it', withMetadata('creationTimestamp: null')],
+    ['managed fields of no known operation', withMetadata('managedFields: [{}, {operation: Read}]')],
     [
-      'many resource names of one resource',
-      withRule("{verbs: ['*'], apiGroups: ['*'], resources: [a], resourceNames: [b, c]}"),
+      'many resource names of many resources',
+      withRule("{verbs: ['*'], apiGroups: ['*'], resources: [a, d], resourceNames: [b, c]}"),
     ],
   ])('but not %s', (_, text) => {
     expect(parseManifest(text, 'f')).toMatchObject({ objects: [{}], warnings: [] });

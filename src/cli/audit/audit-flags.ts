@@ -77,7 +77,7 @@ export function auditLogOptionsOf(values: FlagValues): Omit<AuditLogOptions, 'ob
     if (first !== undefined) throw new UsageError(`${first.name}: needs ${path.name}`);
     return undefined;
   }
-  if (file === '') throw new UsageError(`${path.name}: names no file`);
+  if (file.trim() === '') throw new UsageError(`${path.name}: names no file`);
   const rotation = rotationFlags.find((flag) => isGiven(values, flag));
   if (file === '-' && rotation !== undefined) {
     throw new UsageError(`${rotation.name}: standard output is not rotated: needs a file in ${path.name}`);

@@ -32,7 +32,7 @@ export async function openMaintenance(
 ): Promise<FollowedMaintenance | undefined> {
   const file = valueOf(values, maintenanceFile);
   if (file === undefined) return undefined;
-  if (file === '') throw new UsageError(`${maintenanceFile.name}: names no file`);
+  if (file.trim() === '') throw new UsageError(`${maintenanceFile.name}: names no file`);
   let isOn = false;
   const log = (now: OptionalValue<Maintenance>): void => {
     const fields = { flag: maintenanceFile.name };
