@@ -16,7 +16,7 @@ export interface OutageOptions {
   readonly signal: AbortSignal;
 }
 
-/** How many probes a server has to be away for, after it was found back and failed all the same. */
+/** How many probes a server has to be away, or silent, for, after it was found back and failed all the same. */
 const convincingAbsence = 4;
 
 /**
@@ -31,6 +31,8 @@ export class Outage {
   #hasAttempted = false;
   /** How many probes the server has been away for. */
   #absences = 0;
+  /** How many of the latest it has not answered, or with no more than to be left alone. */
+  #silences = 0;
   /** Found back since the latest attempt began. */
   #isBack = false;
   /** Whether what had no answer was hung up on: next time, it is waited for. */
@@ -58,6 +60,7 @@ export class Outage {
   end(): void {
     this.#options.probe.leave(this.#heard);
     this.#absences = 0;
+    this.#silences = 0;
     this.#hasAttempted = false;
     this.#isBack = false;
     this.#hasHungUp = false;
@@ -88,21 +91,30 @@ export class Outage {
     this.#isBack = false;
   }
 
-  readonly #heard = (answer: string | undefined): void => {
+  readonly #heard = (answer: string | undefined, isUnready: boolean): void => {
+    const enough = this.#hasAttempted ? convincingAbsence : 1;
+    const wasSilent = this.#silences >= enough;
+    this.#silences = answer === undefined && !isUnready ? this.#silences + 1 : 0;
     if (answer === undefined) {
       this.#absences += 1;
-      if (this.#absences >= (this.#hasAttempted ? convincingAbsence : 1)) this.#tried.clear();
+      if (this.#absences >= enough) this.#tried.clear();
+      // One that has just come up may serve lists before it calls itself ready.
+      if (isUnready && wasSilent) this.#wake();
       return;
     }
     const wasAway = this.#absences > 0;
     this.#absences = 0;
     if (this.#tried.has(answer)) return;
     this.#tried.add(answer);
-    this.#isBack = true;
     if (wasAway) this.#options.onReturn();
-    if (this.#pause !== undefined) this.#pause.abort();
-    else if (wasAway) void this.#hangUp();
+    if (this.#pause === undefined && wasAway) void this.#hangUp();
+    this.#wake();
   };
+
+  #wake(): void {
+    this.#isBack = true;
+    this.#pause?.abort();
+  }
 
   /** What was asked while the server was away may wait for an answer that never comes. */
   async #hangUp(): Promise<void> {

@@ -3,8 +3,11 @@ import { realClock, type Clock } from './clock.js';
 import { failureOf } from './reflector-failure.js';
 import { StreamedAnswer } from './streamed-answer.js';
 
-/** Told of each probe: what the server answered, undefined where it is away. */
-export type ProbeListener = (answer: string | undefined) => void;
+/**
+ * Told of each probe: what the server answered, undefined where it is away. `isUnready`: away by its own word alone, with a
+ * 5xx that asks for no pause.
+ */
+export type ProbeListener = (answer: string | undefined, isUnready: boolean) => void;
 
 export interface ServerProbeOptions {
   readonly client: ApiClient;
@@ -84,25 +87,28 @@ export class ServerProbe {
   }
 
   async #ask(signal: AbortSignal): Promise<void> {
-    const answer = await this.#answer(signal);
+    const said = await this.#answer(signal);
     signal.throwIfAborted();
-    for (const listener of [...this.#listeners]) listener(answer);
+    for (const listener of [...this.#listeners]) listener(...said);
   }
 
-  async #answer(signal: AbortSignal): Promise<string | undefined> {
+  async #answer(signal: AbortSignal): Promise<Parameters<ProbeListener>> {
     const limits = { headersMs: timeoutMs, silenceMs: timeoutMs, totalMs: timeoutMs };
     const probe = new StreamedAnswer({ client: this.#client, path, signal, ...limits, isProbe: true });
+    let asksForPause = false;
     try {
       await probe.open();
       await probe.drain();
     } catch (error) {
       const { retryAfterMs } = failureOf(error);
+      asksForPause = retryAfterMs !== undefined;
       if (retryAfterMs !== undefined) this.leaveAlone(retryAfterMs);
     } finally {
       probe.close();
     }
-    const { status, revision } = probe;
-    if (status === undefined || status === 429 || status > 499) return undefined;
-    return `${status} of kubeconfig ${revision}`;
+    const { status = 0, revision } = probe;
+    if (status > 499) return [undefined, !asksForPause];
+    if (status === 0 || status === 429) return [undefined, false];
+    return [`${status} of kubeconfig ${revision}`, false];
   }
 }

@@ -51,10 +51,10 @@ function replyAll(reply: Reply | undefined): void {
 }
 
 /** The server returns, and has heard of other things meanwhile. Resolves to how long it takes until all are in step (ms). */
-async function untilInStep(): Promise<number> {
+async function untilInStep(reply: typeof server.reply = () => undefined): Promise<number> {
   const returnedAt = clock.now();
   server.resourceVersion += 1;
-  server.reply = () => undefined;
+  server.reply = reply;
   const isInStep = (): boolean => liveAt.every((at) => at >= returnedAt);
   await clock.pass(60_000, isInStep);
   expect(isInStep()).toBe(true);
@@ -94,6 +94,20 @@ describe('after an outage', () => {
       expect(await untilInStep()).toBeLessThan(goalMs);
     }
   });
+
+  it.each([1, 10, 600])(
+    'of %i s, a server that does not call itself ready yet is believed',
+    async (seconds) => {
+      await start();
+      for (let round = 0; round < 3; round += 1) {
+        replyAll('refused');
+        await clock.pass(seconds * 1_000);
+        expect(
+          await untilInStep((question) => (question === 'probe' ? { status: 500 } : undefined)),
+        ).toBeLessThan(goalMs);
+      }
+    },
+  );
 
   it('the attempts of ten minutes are those of the backoff, and no list is among them', async () => {
     await start(() => 0);
@@ -151,12 +165,26 @@ describe('a server that is there, and fails', () => {
     expect(await untilInStep()).toBeLessThanOrEqual(15_000);
   });
 
-  it('and is ready and not, in turn, is hardly asked more often', async () => {
+  it.each<[string, Reply]>([
+    ['not', { status: 503 }],
+    ['gone', 'refused'],
+  ])('and is ready and %s, in turn, is hardly asked more often', async (_, reply) => {
     await start(() => 0);
     server.hangUp();
     const from = clock.now();
     let probes = 0;
-    server.reply = failing({ status: 500 }, () => ((probes += 1) % 2 === 0 ? undefined : { status: 503 }));
+    server.reply = failing({ status: 500 }, () => ((probes += 1) % 2 === 0 ? undefined : reply));
+    await clock.pass(600_000);
+    expect(probes).toBeGreaterThan(500);
+    expect(attempts(from) / 2).toBeLessThanOrEqual(1 + 6 + 39 + 1);
+  });
+
+  it('and is unready and gone, in turn, is hardly asked more often', async () => {
+    await start(() => 0);
+    server.hangUp();
+    const from = clock.now();
+    let probes = 0;
+    server.reply = failing({ status: 500 }, () => ((probes += 1) % 2 === 0 ? { status: 500 } : 'refused'));
     await clock.pass(600_000);
     expect(probes).toBeGreaterThan(500);
     expect(attempts(from) / 2).toBeLessThanOrEqual(1 + 6 + 39 + 1);
