@@ -165,26 +165,16 @@ describe('a server that is there, and fails', () => {
     expect(await untilInStep()).toBeLessThanOrEqual(15_000);
   });
 
-  it.each<[string, Reply]>([
-    ['not', { status: 503 }],
-    ['gone', 'refused'],
-  ])('and is ready and %s, in turn, is hardly asked more often', async (_, reply) => {
+  it.each<[string, Reply | undefined, Reply]>([
+    ['ready and not', undefined, { status: 503 }],
+    ['ready and gone', undefined, 'refused'],
+    ['unready and gone', { status: 500 }, 'refused'],
+  ])('and is %s, in turn, is hardly asked more often', async (_, one, other) => {
     await start(() => 0);
     server.hangUp();
     const from = clock.now();
     let probes = 0;
-    server.reply = failing({ status: 500 }, () => ((probes += 1) % 2 === 0 ? undefined : reply));
-    await clock.pass(600_000);
-    expect(probes).toBeGreaterThan(500);
-    expect(attempts(from) / 2).toBeLessThanOrEqual(1 + 6 + 39 + 1);
-  });
-
-  it('and is unready and gone, in turn, is hardly asked more often', async () => {
-    await start(() => 0);
-    server.hangUp();
-    const from = clock.now();
-    let probes = 0;
-    server.reply = failing({ status: 500 }, () => ((probes += 1) % 2 === 0 ? { status: 500 } : 'refused'));
+    server.reply = failing({ status: 500 }, () => ((probes += 1) % 2 === 0 ? one : other));
     await clock.pass(600_000);
     expect(probes).toBeGreaterThan(500);
     expect(attempts(from) / 2).toBeLessThanOrEqual(1 + 6 + 39 + 1);
