@@ -5,40 +5,40 @@ export {
   MetricsFilterOptionError,
   type GuardSteps,
   type MetricsFilterOptions,
-} from './metrics-filter.js';
+} from './request/guard.js';
 
 // Its steps, each a middleware of its own
 export type { AuditedFailure, AuditEvent, AuditSink } from './audit/audit-event.js';
 export { auditLine } from './audit/audit-line.js';
 export { AuditLog, type AuditLogObserver, type AuditLogOptions } from './audit/audit-log.js';
 export { AuditLogError } from './audit/audit-log-error.js';
-export { audit } from './http/audit.js';
-export { authenticate, type AuthenticateOptions } from './http/authenticate.js';
-export { authorize, type AuthorizeOptions } from './http/authorize.js';
-export { classifyPath, type ClassifyPathOptions } from './http/classify-path.js';
-export { allowPaths, AllowPathsError } from './http/allow-paths.js';
-export { ignorePaths, IgnorePathsError } from './http/ignore-paths.js';
-export { alwaysAllow } from './http/always-allow.js';
-export { limitRequests, type LimitedBy, type LimitRequestsOptions } from './http/limit-requests.js';
-export { RequestLimitError, type RequestBucketsOptions } from './limits/request-buckets.js';
+export { audit } from './request/steps/audit.js';
+export { authenticate, type AuthenticateOptions } from './request/steps/authenticate.js';
+export { authorize, type AuthorizeOptions } from './request/steps/authorize.js';
+export { classifyPath, type ClassifyPathOptions } from './request/steps/classify-path.js';
+export { allowPaths, AllowPathsError } from './request/steps/allow-paths.js';
+export { ignorePaths, IgnorePathsError } from './request/steps/ignore-paths.js';
+export { alwaysAllow } from './request/steps/always-allow.js';
+export { limitRequests, type LimitedBy, type LimitRequestsOptions } from './request/steps/limit-requests.js';
+export { RequestLimitError, type RequestBucketsOptions } from './request/limits/request-buckets.js';
 export {
   refuseInMaintenance,
   type Maintenance,
   type RefuseInMaintenanceOptions,
-} from './http/refuse-in-maintenance.js';
-export type { Middleware, Next, Request } from './http/middleware.js';
-export { chain, requestState, type Guard, type RequestState } from './http/request-state.js';
-export { serveExposition, type ServeExpositionOptions } from './http/serve-exposition.js';
-export { zPages, ZPagesOptionError, type ZPagesOptions } from './http/z-pages.js';
+} from './request/steps/refuse-in-maintenance.js';
+export type { Middleware, Next, Request } from './request/middleware.js';
+export { chain, requestState, type Guard, type RequestState } from './request/request-state.js';
+export { serveExposition, type ServeExpositionOptions } from './request/steps/serve-exposition.js';
+export { zPages, ZPagesOptionError, type ZPagesOptions } from './server/z-pages/z-pages-step.js';
 export type {
   CertificateStatus,
   FlagInForce,
   PolicySourceStatus,
   ServerStatus,
   UpstreamAddress,
-} from './z-pages/server-status.js';
-export { RefusalTally, type CountedRefusal } from './z-pages/refusal-tally.js';
-export type { RefusedRequest } from './z-pages/refusal-reason.js';
+} from './server/z-pages/server-status.js';
+export { RefusalTally, type CountedRefusal } from './server/z-pages/refusal-tally.js';
+export type { RefusedRequest } from './server/z-pages/refusal-reason.js';
 
 // Paths
 export {
@@ -60,42 +60,42 @@ export type {
 } from './authentication/authenticator.js';
 export type { Identity } from './authentication/identity.js';
 export type { Refusal } from './authentication/union.js';
-export { CertificateBundleError } from './authentication/certificate-bundle.js';
+export { CertificateBundleError } from './authentication/certificates/certificate-bundle.js';
 export {
   createCertificateVerifier,
   type CertificateVerification,
   type CertificateVerifier,
   type CertificateVerifierOptions,
-} from './authentication/certificate-verifier.js';
+} from './authentication/certificates/certificate-verifier.js';
 export {
   clientCertificateAuthenticator,
   type ClientCertificateOptions,
-} from './authentication/client-certificate.js';
-export { requestHeaderAuthenticator, type RequestHeaderOptions } from './authentication/request-header.js';
+} from './authentication/certificates/client-certificate.js';
+export { requestHeaderAuthenticator, type RequestHeaderOptions } from './authentication/front-proxy.js';
 export {
   tokenFileAuthenticator,
   TokenFileError,
   type TokenFileOptions,
-} from './authentication/token-file.js';
-export type { KeySet, VerificationKey } from './authentication/jwt/key-set.js';
-export { KeySetError } from './authentication/jwt/key-set.js';
-export { parsePublicKeys, PublicKeyFileError } from './authentication/jwt/public-keys.js';
-export { staticKeySet } from './authentication/jwt/static-key-set.js';
-export { RemoteKeySet, type RemoteKeySetOptions } from './authentication/jwt/remote-key-set.js';
+} from './authentication/tokens/token-file.js';
+export type { KeySet, VerificationKey } from './authentication/tokens/jwt/key-set.js';
+export { KeySetError } from './authentication/tokens/jwt/key-set.js';
+export { parsePublicKeys, PublicKeyFileError } from './authentication/tokens/jwt/public-keys.js';
+export { staticKeySet } from './authentication/tokens/jwt/static-key-set.js';
+export { RemoteKeySet, type RemoteKeySetOptions } from './authentication/tokens/jwt/remote-key-set.js';
 export {
   serviceAccountAuthenticator,
   type ServiceAccountOptions,
-} from './authentication/service-account/service-account.js';
-export { oidcAuthenticator, type OidcAuthenticator } from './authentication/oidc/oidc.js';
-export { OidcOptionError, type OidcOptions } from './authentication/oidc/oidc-options.js';
+} from './authentication/tokens/service-account/service-account.js';
+export { oidcAuthenticator, type OidcAuthenticator } from './authentication/tokens/oidc/oidc.js';
+export { OidcOptionError, type OidcOptions } from './authentication/tokens/oidc/oidc-options.js';
 export {
   tokenReviewAuthenticator,
   type TokenReviewOptions,
-} from './authentication/token-review/token-review.js';
+} from './authentication/tokens/token-review/token-review.js';
 export type {
   TokenReviewObservation,
   TokenReviewObserver,
-} from './authentication/token-review/token-review-observer.js';
+} from './authentication/tokens/token-review/token-review-observer.js';
 export { reloadableAuthenticator } from './authentication/reloadable.js';
 
 // Files that are replaced while they are in use
@@ -109,22 +109,22 @@ export {
 export { OptionalFile, type OptionalFileOptions, type OptionalValue } from './files/optional-file.js';
 
 // Other servers that are asked
-export { openApiClient, type OpenApiClientOptions } from './api-client/kubeconfig/kubeconfig-client.js';
-export type { ApiClient } from './api-client/api-client.js';
+export { openApiClient, type OpenApiClientOptions } from './kubernetes/kubeconfig/kubeconfig-client.js';
+export type { ApiClient } from './kubernetes/api-client.js';
 export {
   ReviewClient,
   type Reviewer,
   type ReviewClientOptions,
   type ReviewOptions,
-} from './api-client/reviews/review-client.js';
-export { ReviewError, type ReviewFailure } from './api-client/reviews/review-error.js';
+} from './kubernetes/reviews/review-client.js';
+export { ReviewError, type ReviewFailure } from './kubernetes/reviews/review-error.js';
 export {
   subjectAccessReview,
   tokenReview,
   type ReviewKind,
   type ReviewVersion,
-} from './api-client/reviews/review-kind.js';
-export type { ReviewObserver } from './api-client/reviews/review-observer.js';
+} from './kubernetes/reviews/review-kind.js';
+export type { ReviewObserver } from './kubernetes/reviews/review-observer.js';
 
 // Authorization
 export type { Attributes, Authorizer, Decision } from './authorization/authorizer.js';
@@ -144,35 +144,35 @@ export type {
 } from './authorization/subject-access-review/subject-access-review-observer.js';
 
 // Policy
-export type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from './rbac/objects.js';
+export type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from './policy/objects.js';
 export {
   Policy,
   type PolicyLayerStatus,
   type PolicyOptions,
   type PolicySink,
   type PolicyState,
-} from './rbac/policy.js';
-export type { PolicyChange } from './rbac/policy-index.js';
-export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy-sources/open-policy.js';
-export type { SnapshotResult } from './policy-sources/policy-snapshot.js';
+} from './policy/policy.js';
+export type { PolicyChange } from './policy/index/policy-index.js';
+export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy/open-policy.js';
+export type { SnapshotResult } from './policy/snapshot/policy-snapshot.js';
 export {
   cachePolicySource,
   rootPolicySource,
   systemAdminPolicySource,
   type ApiServerObserver,
   type ApiServerPolicySourceOptions,
-} from './policy-sources/api-server.js';
-export type { ReflectorFault } from './reflector/reflector-sink.js';
-export type { RequestObservation } from './api-client/api-client.js';
-export { KubeconfigError } from './api-client/kubeconfig/kubeconfig-error.js';
-export type { PolicySource } from './policy-sources/policy-source.js';
+} from './policy/sources/api-server.js';
+export type { ReflectorFault } from './kubernetes/reflector/reflector-sink.js';
+export type { RequestObservation } from './kubernetes/api-client.js';
+export { KubeconfigError } from './kubernetes/kubeconfig/kubeconfig-error.js';
+export type { PolicySource } from './policy/sources/policy-source.js';
 export {
   directoryPolicySource,
   type DirectoryPolicySourceOptions,
   type ReloadResult,
-} from './policy-sources/directory.js';
-export { bootstrapPolicy } from './policy-sources/bootstrap.js';
-export { ManifestError } from './policy-sources/manifest.js';
+} from './policy/sources/directory.js';
+export { bootstrapPolicy } from './policy/sources/bootstrap.js';
+export { ManifestError } from './policy/sources/manifest.js';
 
 // Exposition
 export type {
@@ -190,7 +190,7 @@ export {
   type CollectorFailure,
   type MetricConflictPolicy,
   type RegistriesExpositionOptions,
-} from './exposition/registries.js';
+} from './exposition/sources/registries.js';
 export { reportMetrics, type ReportMetricsOptions } from './exposition/workers/report-metrics.js';
 export type { ProcessChannel, ThreadChannel, WorkerChannel } from './exposition/workers/worker-channel.js';
 export {
@@ -206,10 +206,17 @@ export {
   upstreamExposition,
   type UpstreamExposition,
   type UpstreamExpositionOptions,
-} from './exposition/upstream.js';
-export { IdentityHeadersError, type IdentityHeaders } from './exposition/upstream-identity.js';
-export type { TenantHeader, TenantSource } from './exposition/upstream-tenant.js';
-export { NoTenantError, TenantHeadersError, type TenantFault } from './exposition/tenant-error.js';
+} from './exposition/sources/upstream/upstream.js';
+export {
+  IdentityHeadersError,
+  type IdentityHeaders,
+} from './exposition/sources/upstream/upstream-identity.js';
+export type { TenantHeader, TenantSource } from './exposition/sources/upstream/upstream-tenant.js';
+export {
+  NoTenantError,
+  TenantHeadersError,
+  type TenantFault,
+} from './exposition/sources/upstream/tenant-error.js';
 export { mergedExposition } from './exposition/merging/merged-exposition.js';
 export type { MergedExpositionOptions } from './exposition/merging/merging-options.js';
 export type { LeftOut, MemberFailure, MemberFault, MergedMember } from './exposition/merging/member.js';
@@ -220,31 +227,31 @@ export {
   type FilterFailure,
   type FilterResult,
 } from './exposition/relabelling/filtered-exposition.js';
-export { encodedExposition } from './exposition/encoding/encoded-exposition.js';
+export { encodedExposition } from './exposition/delivery/encoded-exposition.js';
 export {
   sharedExposition,
   type ScrapeOrigin,
   type SharedExpositionOptions,
-} from './exposition/sharing/shared-exposition.js';
-export { limitedExposition } from './exposition/sharing/limited-exposition.js';
+} from './exposition/delivery/shared-exposition.js';
+export { limitedExposition } from './exposition/delivery/limited-exposition.js';
 export {
   RenderingLimit,
   type LeavePlace,
   type RenderingLimitOptions,
   type RenderingPlaces,
-} from './exposition/sharing/rendering-limit.js';
+} from './exposition/delivery/rendering-limit.js';
 export {
   LaggingScraperError,
   SharingOptionError,
   TooManyScrapesError,
-} from './exposition/sharing/sharing-error.js';
+} from './exposition/delivery/sharing-error.js';
 export type { DropReason, SeriesCounts } from './exposition/relabelling/exposition-filter.js';
 export { LabelMapping } from './exposition/relabelling/label-mapping.js';
 export { LabelMappingError } from './exposition/relabelling/label-mapping-error.js';
 export { readLabelMapping } from './exposition/relabelling/label-mapping-file.js';
 export { RelabellingOptionError, SeriesLimitError } from './exposition/relabelling/relabelling-error.js';
 export { TextFormatError } from './exposition/text-format/text-format-error.js';
-export { UpstreamError } from './exposition/upstream-error.js';
+export { UpstreamError } from './exposition/sources/upstream/upstream-error.js';
 
 // Telemetry
 export { FilterMetrics } from './telemetry/filter-metrics.js';
@@ -255,17 +262,20 @@ export { ReviewMetrics, type ReviewPurpose } from './telemetry/review-metrics.js
 export { UpstreamMetrics } from './telemetry/upstream-metrics.js';
 
 // Instrumentation of an API server
-export { apiserverMetrics, type InstrumentationMiddleware } from './instrumentation/apiserver-metrics.js';
+export {
+  apiserverMetrics,
+  type InstrumentationMiddleware,
+} from './telemetry/api-server/apiserver-metrics.js';
 export {
   ApiserverMetricsOptionError,
   type ApiserverMetricsOptions,
-} from './instrumentation/apiserver-metrics-options.js';
-export type { InstrumentedResource } from './instrumentation/bounded-labels.js';
+} from './telemetry/api-server/apiserver-metrics-options.js';
+export type { InstrumentedResource } from './telemetry/api-server/bounded-labels.js';
 export {
   healthcheckMetrics,
   type HealthcheckObserver,
   type HealthcheckResult,
-} from './instrumentation/healthcheck-metrics.js';
+} from './telemetry/api-server/healthcheck-metrics.js';
 
 // The ready server
 export type { ServerOptions } from './server/server-options.js';

@@ -10,53 +10,53 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'package-version.ts': [],
   'time-slice.ts': [],
   files: [],
-  limits: [],
-  rbac: [],
   paths: [],
   pki: [],
-  'z-pages': [],
-  'api-client': ['files', 'package-version.ts'],
-  reflector: ['api-client', 'time-slice.ts'],
-  'policy-sources': ['api-client', 'rbac', 'reflector', 'time-slice.ts'],
-  replication: ['api-client', 'authorization', 'policy-sources', 'rbac', 'reflector'],
-  diagnosis: ['api-client', 'authentication', 'authorization', 'files', 'policy-sources', 'rbac'],
-  authentication: ['api-client'],
+  documents: ['policy'],
+  outgoing: ['kubernetes', 'package-version.ts'],
+  kubernetes: ['files', 'outgoing', 'time-slice.ts'],
+  policy: ['documents', 'kubernetes', 'time-slice.ts'],
+  authentication: ['kubernetes', 'outgoing'],
+  authorization: ['authentication', 'kubernetes', 'outgoing', 'paths', 'policy'],
+  replication: ['authorization', 'kubernetes', 'outgoing', 'policy'],
   audit: ['authentication', 'paths'],
-  authorization: ['api-client', 'authentication', 'paths', 'rbac'],
-  exposition: ['api-client', 'files', 'time-slice.ts'],
-  telemetry: ['exposition', 'policy-sources', 'rbac'],
-  instrumentation: ['paths'],
-  http: ['audit', 'authentication', 'authorization', 'exposition', 'limits', 'paths', 'z-pages'],
-  'metrics-filter.ts': ['authentication', 'authorization', 'exposition', 'http', 'paths', 'telemetry'],
-  server: [
-    'authentication',
-    'http',
-    'limits',
-    'metrics-filter.ts',
-    'package-version.ts',
-    'paths',
-    'policy-sources',
-    'z-pages',
-  ],
-  cli: [
-    'api-client',
+  exposition: ['documents', 'files', 'outgoing', 'time-slice.ts'],
+  telemetry: ['exposition', 'paths', 'policy'],
+  request: ['audit', 'authentication', 'authorization', 'exposition', 'paths', 'telemetry'],
+  server: ['authentication', 'package-version.ts', 'paths', 'policy', 'request'],
+  options: [
     'audit',
     'authentication',
     'authorization',
-    'diagnosis',
+    'cli',
+    'documents',
     'exposition',
     'files',
-    'http',
-    'instrumentation',
+    'kubernetes',
+    'outgoing',
+    'paths',
+    'pki',
+    'policy',
+    'request',
+    'server',
+    'telemetry',
+  ],
+  cli: [
+    'authentication',
+    'authorization',
+    'exposition',
+    'files',
+    'kubernetes',
+    'options',
+    'outgoing',
     'package-version.ts',
     'paths',
     'pki',
-    'policy-sources',
-    'rbac',
+    'policy',
     'replication',
+    'request',
     'server',
     'telemetry',
-    'z-pages',
   ],
 };
 
@@ -110,25 +110,25 @@ describe('the arrows between rooms', () => {
     expect(new Set(users)).toEqual(new Set(['server']));
   });
 
-  it('leave requests and responses to http, what stands above it, and what measures them', () => {
+  it('leave requests and responses to request, what stands above it, and what measures them', () => {
     const users = imports.filter(({ to }) => /^(?:node:)?https?$/.test(to)).map(({ from }) => roomOf(from));
     expect(
-      users.filter((room) => !['http', 'instrumentation', 'server', 'cli', 'api-client'].includes(room)),
+      users.filter(
+        (room) => !['request', 'telemetry', 'server', 'cli', 'kubernetes', 'outgoing'].includes(room),
+      ),
     ).toEqual([]);
   });
 
-  it('leave kubeconfigs to the API client', () => {
+  it('leave kubeconfigs to kubernetes', () => {
     const users = imports
       .filter(({ to }) => to === '@kubernetes/client-node')
       .map(({ from }) => roomOf(from));
-    expect(new Set(users)).toEqual(new Set(['api-client']));
+    expect(new Set(users)).toEqual(new Set(['kubernetes']));
   });
 
-  it('leave prom-client to exposition, telemetry, instrumentation and the command line', () => {
+  it('leave prom-client to exposition, telemetry, options and the command line', () => {
     const users = imports.filter(({ to }) => to === 'prom-client').map(({ from }) => roomOf(from));
-    expect(
-      users.filter((room) => !['exposition', 'instrumentation', 'telemetry', 'cli'].includes(room)),
-    ).toEqual([]);
+    expect(users.filter((room) => !['exposition', 'telemetry', 'options', 'cli'].includes(room))).toEqual([]);
   });
 
   it('never run in a circle between files', () => {
@@ -149,7 +149,7 @@ describe('the arrows between rooms', () => {
 
   it('never reach micromatch where RBAC or always-allow paths are decided', () => {
     const users = imports.filter(({ to }) => to === 'micromatch').map(({ from }) => roomOf(from));
-    expect(users.filter((room) => ['rbac', 'authorization', 'paths'].includes(room))).toEqual([]);
+    expect(users.filter((room) => ['policy', 'authorization', 'paths'].includes(room))).toEqual([]);
   });
 });
 

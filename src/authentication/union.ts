@@ -1,5 +1,5 @@
 import type { Authenticator, Credentials } from './authenticator.js';
-import { afterExtraSpace } from './bearer-token.js';
+import { afterExtraSpace } from './tokens/bearer-token.js';
 import { errorClass } from './error-class.js';
 import { anonymousIdentity, withAuthenticatedGroup, type Identity } from './identity.js';
 

@@ -1,9 +1,9 @@
 import type { Identity } from '../authentication/identity.js';
 import { isResourcePath } from '../paths/resource-path.js';
-import { effectiveIdentities, type EffectiveIdentity } from '../rbac/effective-identities.js';
-import type { Bond } from '../rbac/policy-index.js';
-import type { Policy } from '../rbac/policy.js';
-import { describeSubject } from '../rbac/subjects.js';
+import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
+import type { Bond } from '../policy/index/policy-index.js';
+import type { Policy } from '../policy/policy.js';
+import { describeSubject } from '../policy/index/subjects.js';
 import { noOpinion, resourceRequest, type Authorizer, type Decision } from './authorizer.js';
 
 /** No decision can be made on the policy now; the client should come back later (503). */

@@ -1,7 +1,7 @@
 import { isShardLevelPath } from '../paths/classify.js';
 import { isHealthPath } from '../paths/health-paths.js';
-import type { PolicyRule } from '../rbac/objects.js';
-import { grantsOf } from '../rbac/rules.js';
+import type { PolicyRule } from '../policy/objects.js';
+import { grantsOf } from '../policy/index/rules.js';
 
 /** Verbs on a shard-level path, or on a pattern ending in `*` that some shard-level path matches. */
 export interface ShardLevelGrant {

@@ -2,14 +2,18 @@ import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
 import type { Attributes } from '../authorization/authorizer.js';
 import { authorizerUnion, type Verdict } from '../authorization/union.js';
-import { isGiven, listOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { authorizationFlags, authorizersOf, sayWhoIsNotAsked } from './authorization/authorization-flags.js';
-import { configFlag } from './configuration/config-flag.js';
-import { hasPolicy, offlineMode, requestedPath } from './policy/offline-mode.js';
-import { openPolicyOffline } from './policy/policy-flags.js';
-import { policySourceFlags } from './policy/policy-source-flags.js';
+import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../options/flags.js';
+import {
+  authorizationFlags,
+  authorizersOf,
+  sayWhoIsNotAsked,
+} from '../options/authorization/authorization-flags.js';
+import { configFlag } from '../options/configuration/config-flag.js';
+import { hasPolicy, offlineMode, requestedPath } from '../options/policy/offline-mode.js';
+import { openPolicyOffline } from '../options/policy/policy-flags.js';
+import { policySourceFlags } from '../options/policy/policy-source-flags.js';
 import { parseReviews, type Review } from './subject-access-review.js';
-import { UsageError, usageError } from './usage-error.js';
+import { UsageError, usageError } from '../options/usage-error.js';
 
 const user: Flag = {
   name: '--user',

@@ -1,5 +1,5 @@
-import type { Flag, FlagValues } from './flags.js';
-import type { UsageError } from './usage-error.js';
+import type { Flag, FlagValues } from '../options/flags.js';
+import type { UsageError } from '../options/usage-error.js';
 
 /** Where a command writes, and what ends it; the tests bring their own. */
 export interface Terminal {

@@ -1,18 +1,18 @@
 import { canI, canIFlags, extraFlag, filenameFlag } from './can-i.js';
 import type { CommandDescription } from './command.js';
 import { completionCommand } from './completion/completion-command.js';
-import { schemaCommand } from './configuration/schema-command.js';
+import { schemaCommand } from '../options/configuration/schema-command.js';
 import { checkFlag, demo } from './demo.js';
 import { doctor, doctorFlags, reportMisconfiguration } from './doctor.js';
-import { parseBoolean } from './flag-values.js';
-import { booleanOf, listOf, valueOf } from './flags.js';
+import { parseBoolean } from '../options/flag-values.js';
+import { booleanOf, listOf, valueOf } from '../options/flags.js';
 import { manifestsCommand } from './manifests/manifests-command.js';
 import { replicate, replicateFlags } from './replicate.js';
 import { start, startFlags } from './start.js';
 import { whoCan, whoCanFlags } from './who-can.js';
 import { serveWithWorkers } from './workers/primary-process.js';
 import { isWorkerProcess, serveAsWorker } from './workers/worker-process.js';
-import { workersOf } from './workers/workers-flags.js';
+import { workersOf } from '../options/serving/workers-flags.js';
 
 const startCommand: CommandDescription = {
   name: 'start',

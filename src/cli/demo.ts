@@ -7,7 +7,7 @@ import { isAsExpected, play, type Outcome, type Stage } from './demo/outcome.js'
 import { writePolicy } from './demo/policy.js';
 import { prometheusConfig } from './demo/prometheus-config.js';
 import { serverNames, startServers, type ServerRole } from './demo/servers.js';
-import type { Flag } from './flags.js';
+import type { Flag } from '../options/flags.js';
 import { renderGroup, renderHeader, widthsOf } from './demo/table.js';
 
 export const checkFlag: Flag = {

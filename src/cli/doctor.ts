@@ -1,11 +1,11 @@
-import { finding, resultOf, type Finding, type Result } from '../diagnosis/finding.js';
+import { finding, resultOf, type Finding, type Result } from './doctor/finding.js';
 import { diagnose } from './doctor/diagnose.js';
 import { renderJson, renderTable } from './doctor/report.js';
-import { configFlag } from './configuration/config-flag.js';
-import { parseChoice } from './flag-values.js';
-import { valueOf, type Flag, type FlagValues } from './flags.js';
+import { configFlag } from '../options/configuration/config-flag.js';
+import { parseChoice } from '../options/flag-values.js';
+import { valueOf, type Flag, type FlagValues } from '../options/flags.js';
 import { startFlags } from './start.js';
-import type { UsageError } from './usage-error.js';
+import type { UsageError } from '../options/usage-error.js';
 
 const formats = ['table', 'json'] as const;
 

@@ -2,11 +2,11 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package-version.js';
 import type { CommandDescription, Terminal } from './command.js';
 import { commands } from './commands.js';
-import { configuredValues, type ConfiguredValues } from './configuration/configured-values.js';
-import { addFlags, type Flag, type FlagValues } from './flags.js';
+import { configuredValues, type ConfiguredValues } from '../options/configuration/configured-values.js';
+import { addFlags, type Flag, type FlagValues } from '../options/flags.js';
 import { formatHelpItem, helpWidth } from './help.js';
 import { startTopics } from './start.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from '../options/usage-error.js';
 import { isWorkerProcess } from './workers/worker-process.js';
 
 /** Runs a command line (without node and script); resolves to the exit code. */

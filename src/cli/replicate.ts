@@ -1,9 +1,9 @@
-import type { ApiClient } from '../api-client/api-client.js';
-import { openApiClient } from '../api-client/kubeconfig/kubeconfig-client.js';
-import { oneLine } from '../api-client/one-line.js';
+import type { ApiClient } from '../kubernetes/api-client.js';
+import { openApiClient } from '../kubernetes/kubeconfig/kubeconfig-client.js';
+import { oneLine } from '../outgoing/one-line.js';
 import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
-import { bootstrapPolicy } from '../policy-sources/bootstrap.js';
-import { replicateAnnotation } from '../policy-sources/kubernetes-object.js';
+import { bootstrapPolicy } from '../policy/sources/bootstrap.js';
+import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
 import { valueAfter } from '../replication/annotation-patch.js';
 import type { Change, Withdrawal } from '../replication/plan.js';
 import { ownWord } from '../replication/replicate-annotation.js';
@@ -11,11 +11,11 @@ import type { ReplicationEvent } from '../replication/replication-event.js';
 import { Replicator } from '../replication/replicator.js';
 import { bootstrapRoleGrants } from '../replication/role-grants.js';
 import type { Output } from './can-i.js';
-import { configFlag } from './configuration/config-flag.js';
-import { parseBoolean } from './flag-values.js';
-import { booleanOf, valueOf, type Flag, type FlagValues } from './flags.js';
-import { rootKubeconfig } from './policy/policy-source-flags.js';
-import { UsageError, usageError } from './usage-error.js';
+import { configFlag } from '../options/configuration/config-flag.js';
+import { parseBoolean } from '../options/flag-values.js';
+import { booleanOf, valueOf, type Flag, type FlagValues } from '../options/flags.js';
+import { rootKubeconfig } from '../options/policy/policy-source-flags.js';
+import { UsageError, usageError } from '../options/usage-error.js';
 
 const once: Flag = {
   name: '--once',

@@ -1,9 +1,9 @@
 import { alwaysAllowPaths } from '../paths/always-allow.js';
 import { isResourcePath } from '../paths/resource-path.js';
-import type { Policy } from '../rbac/policy.js';
-import { describeSubject, subjectKey } from '../rbac/subjects.js';
+import type { Policy } from '../policy/policy.js';
+import { describeSubject, subjectKey } from '../policy/index/subjects.js';
 import type { Output } from './can-i.js';
-import { listOf, type Flag, type FlagValues } from './flags.js';
+import { listOf, type Flag, type FlagValues } from '../options/flags.js';
 import {
   alwaysAllowGroupsFlag,
   alwaysAllowPathsFlag,
@@ -12,11 +12,11 @@ import {
   authorizersOf,
   sayWhoIsNotAsked,
   type AuthorizerName,
-} from './authorization/authorization-flags.js';
-import { configFlag } from './configuration/config-flag.js';
-import { hasPolicy, offlineMode, requestedPath } from './policy/offline-mode.js';
-import { openPolicyOffline } from './policy/policy-flags.js';
-import { policySourceFlags } from './policy/policy-source-flags.js';
+} from '../options/authorization/authorization-flags.js';
+import { configFlag } from '../options/configuration/config-flag.js';
+import { hasPolicy, offlineMode, requestedPath } from '../options/policy/offline-mode.js';
+import { openPolicyOffline } from '../options/policy/policy-flags.js';
+import { policySourceFlags } from '../options/policy/policy-source-flags.js';
 
 export const whoCanFlags: readonly Flag[] = [
   configFlag,

@@ -1,5 +1,5 @@
-import type { ApiRequest } from '../api-client/api-client.js';
-import { replicateAnnotation } from '../policy-sources/kubernetes-object.js';
+import type { ApiRequest } from '../kubernetes/api-client.js';
+import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
 import type { Change } from './plan.js';
 import { ownWord, withoutOwnWord } from './replicate-annotation.js';
 import type { RootObject } from './root-object.js';

@@ -1,4 +1,4 @@
-import { replicateAnnotation } from '../policy-sources/kubernetes-object.js';
+import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
 import {
   fieldsOf,
   listOf,
@@ -6,7 +6,7 @@ import {
   stringOf,
   stringsOf,
   type Fields,
-} from '../policy-sources/object-fields.js';
+} from '../policy/sources/object-fields.js';
 import type { RootBinding, RootRole } from './root-object.js';
 import { pathGrants } from './role-grants.js';
 

@@ -1,5 +1,5 @@
-import type { ReflectorSink } from '../reflector/reflector-sink.js';
-import { isOlder } from '../reflector/resource-version.js';
+import type { ReflectorSink } from '../kubernetes/reflector/reflector-sink.js';
+import { isOlder } from '../kubernetes/reflector/resource-version.js';
 import type { RootObject } from './root-object.js';
 
 export interface ObjectTableEvents {

@@ -1,4 +1,4 @@
-import { ApiConnectionError, ApiContentError, ApiStatusError } from '../api-client/api-error.js';
+import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/api-error.js';
 import type { RootObject } from './root-object.js';
 
 /** Why a patch was not made, or is not known to be. */

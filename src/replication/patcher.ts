@@ -1,6 +1,6 @@
-import type { ApiClient } from '../api-client/api-client.js';
-import { Backoff } from '../api-client/backoff.js';
-import { requestJson } from '../api-client/request-json.js';
+import type { ApiClient } from '../kubernetes/api-client.js';
+import { Backoff } from '../outgoing/backoff.js';
+import { requestJson } from '../outgoing/request-json.js';
 import { annotationPatch } from './annotation-patch.js';
 import { Contest } from './contest.js';
 import { Holds } from './holds.js';

@@ -1,6 +1,6 @@
-import type { ApiClient } from '../api-client/api-client.js';
-import { MalformedObjectError } from '../policy-sources/object-fields.js';
-import type { ReflectorObserver } from '../reflector/reflector-sink.js';
+import type { ApiClient } from '../kubernetes/api-client.js';
+import { MalformedObjectError } from '../policy/sources/object-fields.js';
+import type { ReflectorObserver } from '../kubernetes/reflector/reflector-sink.js';
 import { OnceLedger } from './once-ledger.js';
 import { Patcher } from './patcher.js';
 import { planReplication, type Change } from './plan.js';

@@ -1,5 +1,5 @@
-import type { PolicyObject, PolicyRule } from '../rbac/objects.js';
-import { coversVerb, grantsOf } from '../rbac/rules.js';
+import type { PolicyObject, PolicyRule } from '../policy/objects.js';
+import { coversVerb, grantsOf } from '../policy/index/rules.js';
 import {
   grantsBeyondMetrics,
   shardLevelGrants,

@@ -1,8 +1,8 @@
-import type { ApiClient } from '../api-client/api-client.js';
-import { Reflector } from '../reflector/reflector.js';
-import type { ReflectorObserver } from '../reflector/reflector-sink.js';
-import type { ReflectorTiming } from '../reflector/reflector-timing.js';
-import { ServerProbe } from '../reflector/server-probe.js';
+import type { ApiClient } from '../kubernetes/api-client.js';
+import { Reflector } from '../kubernetes/reflector/reflector.js';
+import type { ReflectorObserver } from '../kubernetes/reflector/reflector-sink.js';
+import type { ReflectorTiming } from '../kubernetes/reflector/reflector-timing.js';
+import { ServerProbe } from '../kubernetes/reflector/server-probe.js';
 import { pathOf } from './annotation-patch.js';
 import { decodeBinding, decodeRole } from './decode.js';
 import { ObjectTable, type ObjectTableEvents } from './object-table.js';

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import type { Server, ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
-import { addressKey } from '../limits/address-key.js';
+import { addressKey } from '../request/limits/address-key.js';
 import type { LimitHandshakesOptions } from './limit-handshakes.js';
 
 /** What connections may cost before anyone is known by them. Durations in ms, from 1 to 2,147,483,647. */

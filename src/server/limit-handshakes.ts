@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
-import { presentedChain } from '../http/credentials.js';
-import { addressKey } from '../limits/address-key.js';
-import { RequestBuckets, RequestLimitError } from '../limits/request-buckets.js';
+import { presentedChain } from '../request/credentials.js';
+import { addressKey } from '../request/limits/address-key.js';
+import { RequestBuckets, RequestLimitError } from '../request/limits/request-buckets.js';
 import { endsOf } from './connections.js';
 
 export interface LimitHandshakesOptions {

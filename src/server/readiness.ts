@@ -1,4 +1,4 @@
-import type { OpenPolicy } from '../policy-sources/open-policy.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
 import type { HealthCheck } from './health.js';
 
 /** What `/readyz` asks: a policy for each source, none of them too old, and no shutdown. */

@@ -1,6 +1,6 @@
-import type { FrontProxyCheck } from '../http/front-proxy.js';
-import { limitRequests, type LimitedBy } from '../http/limit-requests.js';
-import type { Middleware } from '../http/middleware.js';
+import type { FrontProxyCheck } from '../request/front-proxy.js';
+import { limitRequests, type LimitedBy } from '../request/steps/limit-requests.js';
+import type { Middleware } from '../request/middleware.js';
 
 /** How many requests a second each may send, and twice as many after a pause; 0: no bound. */
 export interface RequestLimits {

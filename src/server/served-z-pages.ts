@@ -1,11 +1,11 @@
-import { zPages } from '../http/z-pages.js';
-import type { Middleware } from '../http/middleware.js';
-import type { MetricsFilterOptions } from '../metrics-filter.js';
+import { zPages } from './z-pages/z-pages-step.js';
+import type { Middleware } from '../request/middleware.js';
+import type { MetricsFilterOptions } from '../request/guard.js';
 import { packageVersion } from '../package-version.js';
-import type { OpenPolicy } from '../policy-sources/open-policy.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
 import type { HealthCheck, HealthOptions } from './health.js';
-import type { RefusalTally } from '../z-pages/refusal-tally.js';
-import type { CertificateStatus, FlagInForce, UpstreamAddress } from '../z-pages/server-status.js';
+import type { RefusalTally } from './z-pages/refusal-tally.js';
+import type { CertificateStatus, FlagInForce, UpstreamAddress } from './z-pages/server-status.js';
 
 /** What the server's own pages tell beside what the server knows of itself. */
 export interface ServedZPagesOptions {

@@ -1,7 +1,7 @@
-import type { AuditEvent } from '../http/audit.js';
-import type { Maintenance } from '../http/refuse-in-maintenance.js';
-import type { MetricsFilterOptions } from '../metrics-filter.js';
-import type { OpenPolicy } from '../policy-sources/open-policy.js';
+import type { AuditEvent } from '../request/steps/audit.js';
+import type { Maintenance } from '../request/steps/refuse-in-maintenance.js';
+import type { MetricsFilterOptions } from '../request/guard.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import type { HealthObserver } from './health.js';
 import type { Logger } from './logger.js';

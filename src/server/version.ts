@@ -1,6 +1,6 @@
-import type { Middleware } from '../http/middleware.js';
-import { requestState } from '../http/request-state.js';
-import { sendText } from '../http/status.js';
+import type { Middleware } from '../request/middleware.js';
+import { requestState } from '../request/request-state.js';
+import { sendText } from '../request/answer/status.js';
 import { packageVersion } from '../package-version.js';
 
 const [major = '', minor = ''] = packageVersion.split('.');

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { CollectorFailure } from '../exposition/registries.js';
-import type { ScrapeOrigin } from '../exposition/sharing/shared-exposition.js';
+import type { CollectorFailure } from '../exposition/sources/registries.js';
+import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 
 const prefix = 'kcp_metrics_filter';
 /** Kubernetes' own, for authentication and authorization alike: 1 ms and its doubles up to 16.384 s. */

@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client';
-import type { PolicyLayerStatus } from '../rbac/policy.js';
+import type { PolicyLayerStatus } from '../policy/policy.js';
 
 const prefix = 'kcp_metrics_filter';
 

@@ -3,10 +3,10 @@ import type { PeerCertificates } from '../../src/authentication/authenticator.js
 import {
   createCertificateVerifier,
   type CertificateVerifier,
-} from '../../src/authentication/certificate-verifier.js';
-import { requestHeaderAuthenticator } from '../../src/authentication/request-header.js';
+} from '../../src/authentication/certificates/certificate-verifier.js';
+import { requestHeaderAuthenticator } from '../../src/authentication/front-proxy.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { presenting } from './certificates.js';
+import { presenting } from './certificates/certificates.js';
 
 let verifier: CertificateVerifier;
 const peers = new Map<string, PeerCertificates | undefined>([['nobody', undefined]]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Authenticator, Credentials } from '../../src/authentication/authenticator.js';
 import { reloadableAuthenticator } from '../../src/authentication/reloadable.js';
-import { tokenFileAuthenticator } from '../../src/authentication/token-file.js';
+import { tokenFileAuthenticator } from '../../src/authentication/tokens/token-file.js';
 
 const bearing = (token: string): Credentials => ({ headers: { authorization: [`Bearer ${token}`] } });
 const tokensOf = (text: string) => tokenFileAuthenticator({ text, file: 'tokens.csv' });

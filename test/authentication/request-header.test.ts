@@ -8,13 +8,13 @@ import type {
 import {
   createCertificateVerifier,
   type CertificateVerifier,
-} from '../../src/authentication/certificate-verifier.js';
+} from '../../src/authentication/certificates/certificate-verifier.js';
 import {
   requestHeaderAuthenticator,
   type RequestHeaderOptions,
-} from '../../src/authentication/request-header.js';
+} from '../../src/authentication/front-proxy.js';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
-import { presenting } from './certificates.js';
+import { presenting } from './certificates/certificates.js';
 
 type Headers = Credentials['headers'];
 

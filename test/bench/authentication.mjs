@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { createCertificateVerifier } from '../../dist/authentication/certificate-verifier.js';
-import { clientCertificateAuthenticator } from '../../dist/authentication/client-certificate.js';
-import { tokenFileAuthenticator } from '../../dist/authentication/token-file.js';
+import { createCertificateVerifier } from '../../dist/authentication/certificates/certificate-verifier.js';
+import { clientCertificateAuthenticator } from '../../dist/authentication/certificates/client-certificate.js';
+import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { boundsRows } from './bounds.mjs';
 import { nanosecondsPerCall, percentile } from './measure.mjs';

@@ -1,4 +1,4 @@
-import { Policy } from '../../dist/rbac/policy.js';
+import { Policy } from '../../dist/policy/policy.js';
 import { nanosecondsPerCall, parsed } from './measure.mjs';
 import { path, policyShapes, userName } from './policies.mjs';
 import { duration } from './report.mjs';

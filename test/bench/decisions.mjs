@@ -1,5 +1,5 @@
 import { rbacAuthorizer } from '../../dist/authorization/rbac.js';
-import { Policy } from '../../dist/rbac/policy.js';
+import { Policy } from '../../dist/policy/policy.js';
 import { lastResult, nanosecondsPerCall, parsed } from './measure.mjs';
 import { groupNames, path, policyShapes, userName } from './policies.mjs';
 import { duration } from './report.mjs';

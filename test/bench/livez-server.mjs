@@ -1,10 +1,10 @@
 // Forked by livez.mjs: one server that has a large registry, with the filter or without.
 import { createServer } from 'node:https';
 import { Counter, Registry } from 'prom-client';
-import { tokenFileAuthenticator } from '../../dist/authentication/token-file.js';
-import { openExpositions } from '../../dist/cli/exposition/exposition.js';
-import { FollowedFlagFiles } from '../../dist/cli/followed-flag-files.js';
-import { Opened } from '../../dist/cli/opened.js';
+import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
+import { openExpositions } from '../../dist/options/exposition/exposition.js';
+import { FollowedFlagFiles } from '../../dist/options/followed-flag-files.js';
+import { Opened } from '../../dist/options/opened.js';
 import { startServer } from '../../dist/server/start-server.js';
 import { FilterMetrics } from '../../dist/telemetry/filter-metrics.js';
 

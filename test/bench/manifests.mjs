@@ -2,8 +2,8 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { directoryPolicySource } from '../../dist/policy-sources/directory.js';
-import { openPolicy } from '../../dist/policy-sources/open-policy.js';
+import { directoryPolicySource } from '../../dist/policy/sources/directory.js';
+import { openPolicy } from '../../dist/policy/open-policy.js';
 
 const bindings = 20_000;
 const goalMs = 10;

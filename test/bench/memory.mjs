@@ -1,4 +1,4 @@
-import { Policy } from '../../dist/rbac/policy.js';
+import { Policy } from '../../dist/policy/policy.js';
 import { heapUsed } from './measure.mjs';
 import { policyShapes } from './policies.mjs';
 

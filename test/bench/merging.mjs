@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { mergedExposition } from '../../dist/exposition/merging/merged-exposition.js';
-import { upstreamExposition } from '../../dist/exposition/upstream.js';
+import { upstreamExposition } from '../../dist/exposition/sources/upstream/upstream.js';
 import { median } from './measure.mjs';
 import { duration } from './report.mjs';
 

@@ -2,15 +2,15 @@
 import { createServer } from 'node:https';
 import express from 'express';
 import { Counter, Registry } from 'prom-client';
-import { createCertificateVerifier } from '../../dist/authentication/certificate-verifier.js';
-import { clientCertificateAuthenticator } from '../../dist/authentication/client-certificate.js';
-import { tokenFileAuthenticator } from '../../dist/authentication/token-file.js';
+import { createCertificateVerifier } from '../../dist/authentication/certificates/certificate-verifier.js';
+import { clientCertificateAuthenticator } from '../../dist/authentication/certificates/client-certificate.js';
+import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
 import { alwaysAllowGroups } from '../../dist/authorization/always-allow-groups.js';
 import { alwaysAllowPaths } from '../../dist/authorization/always-allow-paths.js';
 import { rbacAuthorizer } from '../../dist/authorization/rbac.js';
-import { registriesExposition } from '../../dist/exposition/registries.js';
-import { metricsFilter } from '../../dist/metrics-filter.js';
-import { Policy } from '../../dist/rbac/policy.js';
+import { registriesExposition } from '../../dist/exposition/sources/registries.js';
+import { metricsFilter } from '../../dist/request/guard.js';
+import { Policy } from '../../dist/policy/policy.js';
 import { policyShapes } from './policies.mjs';
 
 const expositionBytes = 40_000;

@@ -1,9 +1,9 @@
 // Forked by upstream.mjs: a bare server and the filter, so that both run in one process on one core.
 import { createServer } from 'node:https';
-import { tokenFileAuthenticator } from '../../dist/authentication/token-file.js';
-import { sharedExposition } from '../../dist/exposition/sharing/shared-exposition.js';
-import { upstreamExposition } from '../../dist/exposition/upstream.js';
-import { metricsFilter } from '../../dist/metrics-filter.js';
+import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
+import { sharedExposition } from '../../dist/exposition/delivery/shared-exposition.js';
+import { upstreamExposition } from '../../dist/exposition/sources/upstream/upstream.js';
+import { metricsFilter } from '../../dist/request/guard.js';
 
 process.once('message', ({ certificate, privateKey, tokens, upstream, bytes }) => {
   const body = Buffer.alloc(bytes, 'metric{label="value"} 12345\n');

@@ -1,6 +1,6 @@
-import { parsePublicKeys } from '../../dist/authentication/jwt/public-keys.js';
-import { staticKeySet } from '../../dist/authentication/jwt/static-key-set.js';
-import { serviceAccountAuthenticator } from '../../dist/authentication/service-account/service-account.js';
+import { parsePublicKeys } from '../../dist/authentication/tokens/jwt/public-keys.js';
+import { staticKeySet } from '../../dist/authentication/tokens/jwt/static-key-set.js';
+import { serviceAccountAuthenticator } from '../../dist/authentication/tokens/service-account/service-account.js';
 import { nanosecondsEach, nanosecondsPerCall } from './measure.mjs';
 import { goalRow, plainRow } from './report.mjs';
 import { forgedToken, issuer, signedToken, signingKey } from './signed-tokens.mjs';

@@ -96,7 +96,7 @@ describe('offline answers', () => {
       for (const file of ['root-clusterroles.json', 'root-clusterrolebindings.json']) {
         recorded.write(
           file,
-          readFileSync(new URL(`../policy-sources/data/${file}`, import.meta.url), 'utf8'),
+          readFileSync(new URL(`../policy/sources/data/${file}`, import.meta.url), 'utf8'),
         );
       }
       const question = command === 'doctor' ? ['--mode=shard'] : ['get', '/metrics'];

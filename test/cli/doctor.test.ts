@@ -7,12 +7,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { doctorFlags } from '../../src/cli/doctor.js';
 import { run } from '../../src/cli/program.js';
 import { startFlags } from '../../src/cli/start.js';
-import { checks, type Finding } from '../../src/diagnosis/finding.js';
+import { checks, type Finding } from '../../src/cli/doctor/finding.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
-import { writeSnapshot } from '../../src/policy-sources/snapshot-file.js';
-import { bundleOf } from '../authentication/certificates.js';
-import { binding, role } from '../diagnosis/policies.js';
-import { secretToken, startPolicyServer, type PolicyServer } from '../diagnosis/policy-server.js';
+import { writeSnapshot } from '../../src/policy/snapshot/snapshot-file.js';
+import { bundleOf } from '../authentication/certificates/certificates.js';
+import { binding, role } from './doctor/policies.js';
+import { secretToken, startPolicyServer, type PolicyServer } from './doctor/policy-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 interface Finished {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { blamingFile, FollowedFlagFiles, ofOneFile } from '../../src/cli/followed-flag-files.js';
-import type { Flag } from '../../src/cli/flags.js';
-import { UsageError } from '../../src/cli/usage-error.js';
+import { blamingFile, FollowedFlagFiles, ofOneFile } from '../../src/options/followed-flag-files.js';
+import type { Flag } from '../../src/options/flags.js';
+import { UsageError } from '../../src/options/usage-error.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const flag: Flag = { name: '--client-ca-file', value: 'file', description: 'a file' };

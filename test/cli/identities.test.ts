@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ecKey, resigned, rsaKey } from '../authentication/jwt/signed-jwt.js';
+import { ecKey, resigned, rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import type { RawHeaders } from '../support/raw-tls.js';
 import type { StartedServer } from '../support/started-server.js';
 import { bearing, IdentitySetting, issuer, refusalLines } from './identity-setting.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
-import { signedJwt, type SigningKey } from '../authentication/jwt/signed-jwt.js';
+import { signedJwt, type SigningKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import { keyPairOf, RawClient, type RawHeaders } from '../support/raw-tls.js';
 import { startCli, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';

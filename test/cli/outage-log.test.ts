@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OutageLog } from '../../src/cli/outage-log.js';
+import { OutageLog } from '../../src/options/outage-log.js';
 
 function setting() {
   const lines: unknown[] = [];

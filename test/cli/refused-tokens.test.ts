@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { resigned, rsaKey } from '../authentication/jwt/signed-jwt.js';
+import { resigned, rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import type { StartedServer } from '../support/started-server.js';
 import { bearing, IdentitySetting, issuer, refusalLines } from './identity-setting.js';
 

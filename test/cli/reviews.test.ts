@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { rsaKey } from '../authentication/jwt/signed-jwt.js';
+import { rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import { ReviewServer, type ReviewAnswer, type SentReview } from '../support/review-server.js';
 import type { StartedServer } from '../support/started-server.js';
 import { bearing, IdentitySetting, issuer, refusalLines } from './identity-setting.js';

@@ -1,8 +1,8 @@
 import { createHmac, createPublicKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { staticKeySet } from '../../src/authentication/jwt/static-key-set.js';
-import { serviceAccountAuthenticator } from '../../src/authentication/service-account/service-account.js';
-import { ecKey, encoded, rsaKey, signedJwt } from '../authentication/jwt/signed-jwt.js';
+import { staticKeySet } from '../../src/authentication/tokens/jwt/static-key-set.js';
+import { serviceAccountAuthenticator } from '../../src/authentication/tokens/service-account/service-account.js';
+import { ecKey, encoded, rsaKey, signedJwt } from '../authentication/tokens/jwt/signed-jwt.js';
 import { recorded } from './recorded.js';
 
 interface Row {

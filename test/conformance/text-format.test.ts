@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expositionFormat } from '../../src/exposition/text-format/exposition-format.js';
 import { TextFormatError } from '../../src/exposition/text-format/text-format-error.js';
-import { UpstreamError } from '../../src/exposition/upstream-error.js';
+import { UpstreamError } from '../../src/exposition/sources/upstream/upstream-error.js';
 import {
   filteredExposition,
   type FilteredExpositionOptions,
@@ -12,7 +12,7 @@ import {
 import { labelled, merged } from '../exposition/merging/merging.js';
 import { fixedExposition, textOf } from '../exposition/relabelling/filtering.js';
 import { inPieces, partsOf } from '../exposition/text-format/expositions.js';
-import { listen, type Listening } from '../exposition/upstream-servers.js';
+import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startCli } from '../support/started-server.js';

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { listenHttp } from '../exposition/upstream-servers.js';
+import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 import { RawClient } from '../support/raw-tls.js';
 import { damagedUpstream } from './damaged-upstream.js';
 import { inWords, percentiles, printFigure, type Percentiles } from './figures.js';

@@ -1,8 +1,8 @@
 import { createServer } from 'node:https';
 import { onTestFinished } from 'vitest';
 import type { Exposition } from '../../src/exposition/exposition.js';
-import { metricsFilter } from '../../src/metrics-filter.js';
-import { listen, listenHttp } from '../exposition/upstream-servers.js';
+import { metricsFilter } from '../../src/request/guard.js';
+import { listen, listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 import { filterOptions } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { FilterUnderTest } from './filter-under-test.js';

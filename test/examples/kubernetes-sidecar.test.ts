@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { openApiClient } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
+import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { startFlags } from '../../src/cli/start.js';
-import { upstreamFlags } from '../../src/cli/exposition/upstream-flags.js';
-import { upstreamExposition } from '../../src/exposition/upstream.js';
+import { upstreamFlags } from '../../src/options/exposition/upstream-flags.js';
+import { upstreamExposition } from '../../src/exposition/sources/upstream/upstream.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { listenFilter, scrape, type Listening } from '../exposition/upstream-servers.js';
+import { listenFilter, scrape, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import {
   deployment,

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listen, type Listening } from '../exposition/upstream-servers.js';
+import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startFlags } from '../../src/cli/start.js';
-import { parseDuration } from '../../src/cli/flag-values.js';
+import { parseDuration } from '../../src/options/flag-values.js';
 import { RootServer } from '../support/root-server.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';

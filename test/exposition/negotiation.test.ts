@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { negotiateFormat } from '../../src/exposition/negotiation.js';
+import { negotiateFormat } from '../../src/exposition/delivery/negotiation.js';
 
 const text = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 const openMetrics = 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores';

@@ -1,13 +1,13 @@
 import { Counter, Gauge, Registry, type Metric, type RegistryContentType } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { RegistriesError, registriesExposition } from '../../src/exposition/registries.js';
+import { RegistriesError, registriesExposition } from '../../src/exposition/sources/registries.js';
 import {
   acceptOpenMetrics,
   acceptText,
   bytesOf,
   scrapeOnce,
   type AnyRegistry,
-} from './registries/rendered.js';
+} from './sources/registries/rendered.js';
 
 function gaugeOf(name: string, value: number): Registry {
   const registry = new Registry();

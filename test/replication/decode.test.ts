@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MalformedObjectError } from '../../src/policy-sources/object-fields.js';
+import { MalformedObjectError } from '../../src/policy/sources/object-fields.js';
 import { decodeBinding, decodeRole } from '../../src/replication/decode.js';
 import { getMetrics, getPods, rootRole, sentBinding, sentRole } from './root-objects.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../src/api-client/api-error.js';
+import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../src/outgoing/api-error.js';
 import { patchFailureOf } from '../../src/replication/patch-failure.js';
 import { rootBinding } from './root-objects.js';
 

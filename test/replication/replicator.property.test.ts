@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openApiClient } from '../../src/api-client/kubeconfig/kubeconfig-client.js';
+import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { decodeBinding, decodeRole } from '../../src/replication/decode.js';
 import { planReplication } from '../../src/replication/plan.js';
 import { ownWord } from '../../src/replication/replicate-annotation.js';

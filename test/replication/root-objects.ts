@@ -1,7 +1,7 @@
 import { decodeBinding, decodeRole } from '../../src/replication/decode.js';
 import { bootstrapRoleGrants } from '../../src/replication/role-grants.js';
 import type { RootBinding, RootPolicy, RootRole } from '../../src/replication/root-object.js';
-import { bootstrapPolicy } from '../../src/policy-sources/bootstrap.js';
+import { bootstrapPolicy } from '../../src/policy/sources/bootstrap.js';
 import type { SentObject } from '../support/root-server.js';
 
 export const bootstrap = bootstrapRoleGrants(bootstrapPolicy());

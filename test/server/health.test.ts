@@ -2,8 +2,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { classifyPath } from '../../src/http/classify-path.js';
-import { chain } from '../../src/http/request-state.js';
+import { classifyPath } from '../../src/request/steps/classify-path.js';
+import { chain } from '../../src/request/request-state.js';
 import { createPathClassifier } from '../../src/paths/classify.js';
 import { health, pingCheck, type HealthCheck } from '../../src/server/health.js';
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type SecureVersion } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { credentialsOf } from '../../src/http/credentials.js';
+import { credentialsOf } from '../../src/request/credentials.js';
 import { limitHandshakes, RequestLimitError, type ConnectionLimits } from '../../src/index.js';
 import { certificateChain, type CertificateChain, type ChainKey } from '../support/certificate-chain.js';
 import { startLimited } from './limited-server.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AuditEvent } from '../../src/http/audit.js';
+import type { AuditEvent } from '../../src/request/steps/audit.js';
 import { RefusalLog } from '../../src/server/refusal-log.js';
 
 interface Line {

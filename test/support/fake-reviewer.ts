@@ -1,4 +1,4 @@
-import type { Reviewer, ReviewOptions } from '../../src/api-client/reviews/review-client.js';
+import type { Reviewer, ReviewOptions } from '../../src/kubernetes/reviews/review-client.js';
 
 /** Answers in place of a server, for what a server cannot be made to do at a given moment. */
 export class FakeReviewer implements Reviewer {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { startApiServer, type ApiServer } from '../api-client/api-server.js';
-import { base64, kubeconfigText } from '../api-client/kubeconfig-text.js';
+import { startApiServer, type ApiServer } from '../kubernetes/api-server.js';
+import { base64, kubeconfigText } from '../kubernetes/kubeconfig-text.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
 /** A question as it came. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { ReviewVersion } from '../../api-client/reviews/review-kind.js';
+import type { ReviewVersion } from '../../kubernetes/reviews/review-kind.js';
 import type { Identity } from '../../authentication/identity.js';
 import type { Attributes } from '../authorizer.js';
 

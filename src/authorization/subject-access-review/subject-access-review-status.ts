@@ -1,5 +1,5 @@
-import { oneLine } from '../../api-client/one-line.js';
-import { ReviewFields } from '../../api-client/reviews/review-fields.js';
+import { oneLine } from '../../outgoing/one-line.js';
+import { ReviewFields } from '../../kubernetes/reviews/review-fields.js';
 import type { Decision } from '../authorizer.js';
 
 /**

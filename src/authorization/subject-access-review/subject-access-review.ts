@@ -1,6 +1,6 @@
-import type { Reviewer } from '../../api-client/reviews/review-client.js';
-import { ReviewError } from '../../api-client/reviews/review-error.js';
-import { tellObserver } from '../../api-client/reviews/review-observer.js';
+import type { Reviewer } from '../../kubernetes/reviews/review-client.js';
+import { ReviewError } from '../../kubernetes/reviews/review-error.js';
+import { tellObserver } from '../../kubernetes/reviews/review-observer.js';
 import { errorClass } from '../../authentication/error-class.js';
 import { isResourcePath } from '../../paths/resource-path.js';
 import {

@@ -1,5 +1,5 @@
 import type { CommandDescription } from '../command.js';
-import { parseChoice } from '../flag-values.js';
+import { parseChoice } from '../../options/flag-values.js';
 import { bashCompletion } from './bash.js';
 import { describeCompletion } from './completion-description.js';
 import { fishCompletion } from './fish.js';

@@ -1,6 +1,6 @@
 import type { CommandDescription } from '../command.js';
-import { kindOf } from '../flag-kind.js';
-import type { Flag } from '../flags.js';
+import { kindOf } from '../../options/flag-kind.js';
+import type { Flag } from '../../options/flags.js';
 
 /** What may stand in the place of a value. */
 export type CompletedValue =

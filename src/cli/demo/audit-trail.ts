@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import type { AuditEvent, AuditSink } from '../../http/audit.js';
+import type { AuditEvent, AuditSink } from '../../request/steps/audit.js';
 
 const timeoutMs = 5000;
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { usageError } from '../usage-error.js';
+import { usageError } from '../../options/usage-error.js';
 
 /** A folder of this user alone, for keys and tokens that must not outlive the process. */
 export interface DemoFolder {

@@ -1,6 +1,6 @@
-import type { AuditSink } from '../../http/audit.js';
+import type { AuditSink } from '../../request/steps/audit.js';
 import type { RunningServer } from '../../server/start-server.js';
-import type { FlagValues } from '../flags.js';
+import type { FlagValues } from '../../options/flags.js';
 import { start } from '../start.js';
 import type { Credentials } from './credentials.js';
 import type { DemoPolicy } from './policy.js';

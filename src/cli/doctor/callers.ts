@@ -1,6 +1,6 @@
-import type { Callers } from '../../diagnosis/subject-match.js';
-import { isGiven, type FlagValues } from '../flags.js';
-import { booleanOf } from '../flags.js';
+import type { Callers } from './subject-match.js';
+import { isGiven, type FlagValues } from '../../options/flags.js';
+import { booleanOf } from '../../options/flags.js';
 import { flagNamed } from './given-flags.js';
 
 /** The flags that make the server know somebody. */

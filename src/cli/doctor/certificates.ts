@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { authorityBundleFindings, type AuthorityBundle } from '../../diagnosis/authority-bundle-checks.js';
-import { finding, type Finding } from '../../diagnosis/finding.js';
-import { frontProxyFindings } from '../../diagnosis/front-proxy-checks.js';
-import { servingCertificateFindings } from '../../diagnosis/serving-certificate-checks.js';
-import { listOf, type Flag, type FlagValues } from '../flags.js';
+import { authorityBundleFindings, type AuthorityBundle } from './authority-bundle-checks.js';
+import { finding, type Finding } from './finding.js';
+import { frontProxyFindings } from './front-proxy-checks.js';
+import { servingCertificateFindings } from './serving-certificate-checks.js';
+import { listOf, type Flag, type FlagValues } from '../../options/flags.js';
 import { flagNamed, givenFile, givenSniPairs } from './given-flags.js';
 
 /**

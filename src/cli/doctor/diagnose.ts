@@ -1,8 +1,8 @@
 import { errorClass } from '../../authentication/error-class.js';
-import { authenticationFinding } from '../../diagnosis/authentication-checks.js';
-import { addressFindings } from '../../diagnosis/address-checks.js';
-import { checks, finding, type Check, type Finding } from '../../diagnosis/finding.js';
-import { valueOf, type FlagValues } from '../flags.js';
+import { authenticationFinding } from './authentication-checks.js';
+import { addressFindings } from './address-checks.js';
+import { checks, finding, type Check, type Finding } from './finding.js';
+import { valueOf, type FlagValues } from '../../options/flags.js';
 import { callersOf, methodsIn } from './callers.js';
 import { authorityFindings, servingFindings, sniFindings } from './certificates.js';
 import { readFlags } from './flag-faults.js';

@@ -1,14 +1,17 @@
 import { stat } from 'node:fs/promises';
-import { fileFindings } from '../../diagnosis/file-checks.js';
-import { finding, type Finding } from '../../diagnosis/finding.js';
-import type { FlagValues } from '../flags.js';
-import { authenticationKubeconfig, authenticationWebhook } from '../authentication/token-review-flags.js';
+import { fileFindings } from './file-checks.js';
+import { finding, type Finding } from './finding.js';
+import type { FlagValues } from '../../options/flags.js';
+import {
+  authenticationKubeconfig,
+  authenticationWebhook,
+} from '../../options/authentication/token-review-flags.js';
 import {
   authorizationKubeconfig,
   authorizationWebhook,
-} from '../authorization/authorization-webhook-flags.js';
-import { policySnapshot } from '../policy/policy-flags.js';
-import { cacheKubeconfig, rootKubeconfig } from '../policy/policy-source-flags.js';
+} from '../../options/authorization/authorization-webhook-flags.js';
+import { policySnapshot } from '../../options/policy/policy-flags.js';
+import { cacheKubeconfig, rootKubeconfig } from '../../options/policy/policy-source-flags.js';
 import { givenFiles, partnerOf, withoutFlags } from './given-flags.js';
 
 export interface FileReading {

@@ -1,5 +1,5 @@
-import { keyOf, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
-import { sniPairsOf, tlsSniCertKey } from '../serving/sni-flags.js';
+import { keyOf, listOf, valueOf, type Flag, type FlagValues } from '../../options/flags.js';
+import { sniPairsOf, tlsSniCertKey } from '../../options/serving/sni-flags.js';
 import { startFlags } from '../start.js';
 
 /** A flag of `start`. Throws RangeError for a name that it does not have. */

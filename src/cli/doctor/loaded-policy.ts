@@ -1,8 +1,8 @@
-import { finding, type Finding } from '../../diagnosis/finding.js';
-import { openPolicy } from '../../policy-sources/open-policy.js';
-import type { PolicySource } from '../../policy-sources/policy-source.js';
-import type { Policy } from '../../rbac/policy.js';
-import { sourceFlag, type PolicySources } from '../policy/policy-source-flags.js';
+import { finding, type Finding } from './finding.js';
+import { openPolicy } from '../../policy/open-policy.js';
+import type { PolicySource } from '../../policy/sources/policy-source.js';
+import type { Policy } from '../../policy/policy.js';
+import { sourceFlag, type PolicySources } from '../../options/policy/policy-source-flags.js';
 import { softened, type SourcesReport } from './policy-sources.js';
 
 export interface LoadedPolicy {

@@ -1,20 +1,23 @@
+import { danglingBindingFindings, subjectFindings, unreplicatedBindingFindings } from './binding-checks.js';
+import { finding, type Finding } from './finding.js';
+import { scraperFinding, type Scrapers } from './scraper-checks.js';
+import { shardLevelBindings, type ShardLevelBinding } from './shard-level-bindings.js';
+import { bootstrapLayer } from '../../policy/open-policy.js';
+import type { Policy } from '../../policy/policy.js';
 import {
-  danglingBindingFindings,
-  subjectFindings,
-  unreplicatedBindingFindings,
-} from '../../diagnosis/binding-checks.js';
-import { finding, type Finding } from '../../diagnosis/finding.js';
-import { scraperFinding, type Scrapers } from '../../diagnosis/scraper-checks.js';
-import { shardLevelBindings, type ShardLevelBinding } from '../../diagnosis/shard-level-bindings.js';
-import { bootstrapLayer } from '../../policy-sources/open-policy.js';
-import type { Policy } from '../../rbac/policy.js';
-import { alwaysAllowGroupsFlag, authorizationOrderOf } from '../authorization/authorization-flags.js';
+  alwaysAllowGroupsFlag,
+  authorizationOrderOf,
+} from '../../options/authorization/authorization-flags.js';
 import {
   authorizationKubeconfig,
   authorizationWebhook,
-} from '../authorization/authorization-webhook-flags.js';
-import { isGiven, listOf, type FlagValues } from '../flags.js';
-import { namesPolicySource, policySourcesOf, type PolicySources } from '../policy/policy-source-flags.js';
+} from '../../options/authorization/authorization-webhook-flags.js';
+import { isGiven, listOf, type FlagValues } from '../../options/flags.js';
+import {
+  namesPolicySource,
+  policySourcesOf,
+  type PolicySources,
+} from '../../options/policy/policy-source-flags.js';
 import { callersOf } from './callers.js';
 import { assumedServerKind } from './flag-faults.js';
 import { loadPolicy } from './loaded-policy.js';

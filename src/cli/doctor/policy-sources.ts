@@ -1,11 +1,15 @@
-import type { Finding } from '../../diagnosis/finding.js';
-import { checkSnapshot, type SnapshotReport } from '../../diagnosis/snapshot-checks.js';
-import { checkApiServerSource, type ServerRole, type SourceReport } from '../../diagnosis/source-checks.js';
-import type { PolicySource } from '../../policy-sources/policy-source.js';
-import { parseDuration } from '../flag-values.js';
-import { valueOf, type Flag, type FlagValues } from '../flags.js';
-import { maxPolicyStaleness, policySnapshot } from '../policy/policy-flags.js';
-import { cacheKubeconfig, rootKubeconfig, type PolicySources } from '../policy/policy-source-flags.js';
+import type { Finding } from './finding.js';
+import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
+import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
+import type { PolicySource } from '../../policy/sources/policy-source.js';
+import { parseDuration } from '../../options/flag-values.js';
+import { valueOf, type Flag, type FlagValues } from '../../options/flags.js';
+import { maxPolicyStaleness, policySnapshot } from '../../options/policy/policy-flags.js';
+import {
+  cacheKubeconfig,
+  rootKubeconfig,
+  type PolicySources,
+} from '../../options/policy/policy-source-flags.js';
 import { givenFile } from './given-flags.js';
 
 /** An API server that a layer of the policy comes from. */

@@ -1,4 +1,4 @@
-import { checks, resultOf, type Check, type Finding, type Level } from '../../diagnosis/finding.js';
+import { checks, resultOf, type Check, type Finding, type Level } from './finding.js';
 
 /** What a plain terminal surely has. */
 const columns = 100;

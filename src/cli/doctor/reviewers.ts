@@ -1,10 +1,10 @@
-import { subjectAccessReview, tokenReview } from '../../api-client/reviews/review-kind.js';
-import type { Finding } from '../../diagnosis/finding.js';
-import { reviewerFindings } from '../../diagnosis/reviewer-checks.js';
-import { accessReviewerFlags } from '../authorization/authorization-webhook-flags.js';
-import { tokenReviewerFlags } from '../authentication/token-review-flags.js';
-import type { FlagValues } from '../flags.js';
-import { reviewVersionOf, type ReviewerFlags } from '../reviews/reviewer.js';
+import { subjectAccessReview, tokenReview } from '../../kubernetes/reviews/review-kind.js';
+import type { Finding } from './finding.js';
+import { reviewerFindings } from './reviewer-checks.js';
+import { accessReviewerFlags } from '../../options/authorization/authorization-webhook-flags.js';
+import { tokenReviewerFlags } from '../../options/authentication/token-review-flags.js';
+import type { FlagValues } from '../../options/flags.js';
+import { reviewVersionOf, type ReviewerFlags } from '../../options/reviews/reviewer.js';
 import { givenFile } from './given-flags.js';
 
 /** Asks the other servers that a start would ask, all at once. `now` in ms since the epoch. */

@@ -1,10 +1,10 @@
-import { finding, type Finding } from '../../diagnosis/finding.js';
-import { allowedPaths } from '../../http/allow-paths.js';
-import { ignoredPaths } from '../../http/ignore-paths.js';
+import { finding, type Finding } from './finding.js';
+import { allowedPaths } from '../../request/steps/allow-paths.js';
+import { ignoredPaths } from '../../request/steps/ignore-paths.js';
 import { alwaysAllowPaths } from '../../paths/always-allow.js';
-import { alwaysAllowPathsFlag, pathsAllowedToAll } from '../authorization/authorization-flags.js';
-import type { FlagValues } from '../flags.js';
-import { pathGlobsOf } from '../serving/served-paths-flags.js';
+import { alwaysAllowPathsFlag, pathsAllowedToAll } from '../../options/authorization/authorization-flags.js';
+import type { FlagValues } from '../../options/flags.js';
+import { pathGlobsOf } from '../../options/serving/served-paths-flags.js';
 import { flagNamed } from './given-flags.js';
 
 const path = '/metrics';

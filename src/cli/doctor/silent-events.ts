@@ -1,6 +1,6 @@
 import type { Logger } from '../../server/logger.js';
-import type { AuthenticationEvents } from '../authentication/authentication-context.js';
-import type { ReviewEvents } from '../reviews/review-events.js';
+import type { AuthenticationEvents } from '../../options/authentication/authentication-context.js';
+import type { ReviewEvents } from '../../options/reviews/review-events.js';
 
 const nothing = (): void => undefined;
 

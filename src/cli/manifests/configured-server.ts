@@ -1,14 +1,14 @@
-import { allowedPaths } from '../../http/allow-paths.js';
-import { audiencesOf } from '../authentication/service-account-flags.js';
-import { servesSlis } from '../exposition/slis-flags.js';
-import { ownMetricsPath } from '../exposition/upstream-flags.js';
-import { upstreamPathsOf, upstreamsOf } from '../exposition/upstream-targets.js';
-import { parsePort } from '../flag-values.js';
-import { booleanOf, isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
-import { bootstrapPolicyFlag, namesPolicySource } from '../policy/policy-source-flags.js';
-import { pathGlobsOf } from '../serving/served-paths-flags.js';
+import { allowedPaths } from '../../request/steps/allow-paths.js';
+import { audiencesOf } from '../../options/authentication/service-account-flags.js';
+import { servesSlis } from '../../options/exposition/slis-flags.js';
+import { ownMetricsPath } from '../../options/exposition/upstream-flags.js';
+import { upstreamPathsOf, upstreamsOf } from '../../options/exposition/upstream-targets.js';
+import { parsePort } from '../../options/flag-values.js';
+import { booleanOf, isGiven, valueOf, type Flag, type FlagValues } from '../../options/flags.js';
+import { bootstrapPolicyFlag, namesPolicySource } from '../../options/policy/policy-source-flags.js';
+import { pathGlobsOf } from '../../options/serving/served-paths-flags.js';
 import { serverKindOf, startFlags } from '../start.js';
-import { UsageError } from '../usage-error.js';
+import { UsageError } from '../../options/usage-error.js';
 import type { ManifestNames, Scraper } from './manifest-flags.js';
 
 /** What a configuration of `start` says to those who scrape the server. */

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import { valueOf, type Flag, type FlagValues } from '../flags.js';
-import { UsageError } from '../usage-error.js';
+import { valueOf, type Flag, type FlagValues } from '../../options/flags.js';
+import { UsageError } from '../../options/usage-error.js';
 
 const nameFlag: Flag = {
   name: '--name',

@@ -1,6 +1,6 @@
 import type { CommandDescription } from '../command.js';
-import { parseChoice } from '../flag-values.js';
-import type { FlagValues } from '../flags.js';
+import { parseChoice } from '../../options/flag-values.js';
+import type { FlagValues } from '../../options/flags.js';
 import { startFlags } from '../start.js';
 import { clusterRoleBinding } from './cluster-role-binding.js';
 import { configuredServerOf, type ConfiguredServer } from './configured-server.js';

@@ -1,7 +1,7 @@
-import { replaceInSlices, runInSlices } from '../../policy-sources/in-slices.js';
-import type { PolicySource } from '../../policy-sources/policy-source.js';
-import type { PolicyObject } from '../../rbac/objects.js';
-import { steadyNow, type PolicySink } from '../../rbac/policy.js';
+import { replaceInSlices, runInSlices } from '../../policy/sources/in-slices.js';
+import type { PolicySource } from '../../policy/sources/policy-source.js';
+import type { PolicyObject } from '../../policy/objects.js';
+import { steadyNow, type PolicySink } from '../../policy/policy.js';
 import type { PolicyOperation } from './link-messages.js';
 
 /** After how long without a word from the primary its policy is taken for stale (ms). */

@@ -1,7 +1,7 @@
-import type { PolicyObject } from '../../rbac/objects.js';
-import type { PolicyChange } from '../../rbac/policy-index.js';
+import type { PolicyObject } from '../../policy/objects.js';
+import type { PolicyChange } from '../../policy/index/policy-index.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
-import type { FlagValues } from '../flags.js';
+import type { FlagValues } from '../../options/flags.js';
 
 /** On every message between the primary and its workers. */
 const protocol = 'kcp-metrics-filter/workers/1';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { PolicyObject } from '../../rbac/objects.js';
-import { steadyNow, type Policy, type PolicySink } from '../../rbac/policy.js';
+import type { PolicyObject } from '../../policy/objects.js';
+import { steadyNow, type Policy, type PolicySink } from '../../policy/policy.js';
 import type { PolicyOperation } from './link-messages.js';
 import type { Outgoing, PolicyOutbox } from './policy-outbox.js';
 

@@ -1,4 +1,4 @@
-import type { PolicyObject } from '../../rbac/objects.js';
+import type { PolicyObject } from '../../policy/objects.js';
 import type { PolicyOperation } from './link-messages.js';
 
 /** One operation, and the objects that it needs at the other end. */

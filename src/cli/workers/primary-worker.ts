@@ -1,9 +1,9 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Exposition } from '../../exposition/exposition.js';
-import type { LeavePlace, RenderingLimit } from '../../exposition/sharing/rendering-limit.js';
+import type { LeavePlace, RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
 import type { WorkersExposition } from '../../exposition/workers/workers-exposition.js';
-import type { OpenPolicy } from '../../policy-sources/open-policy.js';
-import type { FlagValues } from '../flags.js';
+import type { OpenPolicy } from '../../policy/open-policy.js';
+import type { FlagValues } from '../../options/flags.js';
 import { fromWorker, sealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
 import type { PolicyBroadcast } from './policy-broadcast.js';
 import { PolicyOutbox } from './policy-outbox.js';

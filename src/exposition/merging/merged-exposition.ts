@@ -1,7 +1,7 @@
 import { TimeSlice } from '../../time-slice.js';
 import type { Exposition, ScrapeRequest } from '../exposition.js';
-import { wholeOrStreamed } from '../registries/whole-or-streamed.js';
-import { UpstreamError } from '../upstream-error.js';
+import { wholeOrStreamed } from '../sources/registries/whole-or-streamed.js';
+import { UpstreamError } from '../sources/upstream/upstream-error.js';
 import { HeldExposition } from './held-exposition.js';
 import { memberStatus } from './member-status.js';
 import type { LeftOut } from './member.js';

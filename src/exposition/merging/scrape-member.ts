@@ -1,12 +1,12 @@
-import { ApiConnectionError } from '../../api-client/api-error.js';
+import { ApiConnectionError } from '../../outgoing/api-error.js';
 import type { RenderedExposition, ScrapeRequest } from '../exposition.js';
 import { abandonBody, bodyPieces } from '../relabelling/body-pieces.js';
 import { isEncoded } from '../rendered-exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/read-text-format.js';
 import { TextFormatError } from '../text-format/text-format-error.js';
-import { NoTenantError } from '../tenant-error.js';
-import { UpstreamError } from '../upstream-error.js';
+import { NoTenantError } from '../sources/upstream/tenant-error.js';
+import { UpstreamError } from '../sources/upstream/upstream-error.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition, HoldingLimitError } from './held-exposition.js';
 import { MemberDeadline } from './member-deadline.js';

@@ -1,5 +1,5 @@
 import type { RenderedExposition } from '../exposition.js';
-import { BodySource } from '../sharing/body-source.js';
+import { BodySource } from '../delivery/body-source.js';
 
 const maxTextLength = 64 * 1024;
 

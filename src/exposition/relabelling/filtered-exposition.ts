@@ -1,9 +1,9 @@
-import { ApiConnectionError } from '../../api-client/api-error.js';
+import { ApiConnectionError } from '../../outgoing/api-error.js';
 import type { Exposition } from '../exposition.js';
 import { isEncoded } from '../rendered-exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import { TextFormatError } from '../text-format/text-format-error.js';
-import { UpstreamError } from '../upstream-error.js';
+import { UpstreamError } from '../sources/upstream/upstream-error.js';
 import { abandonBody } from './body-pieces.js';
 import type { ExpositionFilter, SeriesCounts } from './exposition-filter.js';
 import { filterFactory, type SeriesRules } from './filter-factory.js';

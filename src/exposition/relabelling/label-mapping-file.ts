@@ -5,7 +5,7 @@ import { LabelMapping } from './label-mapping.js';
 import { LabelMappingError } from './label-mapping-error.js';
 import { labelNameFault } from './label-name.js';
 import { LabelValueTable } from './label-value-table.js';
-import { refuseMarks, yamlEntries, yamlText, type YamlFail } from './yaml-entries.js';
+import { refuseMarks, yamlEntries, yamlText, type YamlFail } from '../../documents/yaml-entries.js';
 
 /** About 100,000 names. */
 const maxBytes = 4 * 1024 * 1024;

@@ -1,10 +1,10 @@
 import type { TimeSlice } from '../../time-slice.js';
-import type { CollectorFailure } from '../registries.js';
-import { collectRegistries } from '../registries/collect-registries.js';
-import type { Collectors } from '../registries/collectors.js';
-import { joinFamilies, openMember } from '../registries/families.js';
-import { memberOf } from '../registries/prom-client-metrics.js';
-import type { AnyRegistry } from '../registries/registry-metrics.js';
+import type { CollectorFailure } from '../sources/registries.js';
+import { collectRegistries } from '../sources/registries/collect-registries.js';
+import type { Collectors } from '../sources/registries/collectors.js';
+import { joinFamilies, openMember } from '../sources/registries/families.js';
+import { memberOf } from '../sources/registries/prom-client-metrics.js';
+import type { AnyRegistry } from '../sources/registries/registry-metrics.js';
 import { isAggregator } from './aggregators.js';
 import type { ReportedFamily } from './report.js';
 import { samplesIn } from './samples.js';

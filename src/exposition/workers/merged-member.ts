@@ -1,5 +1,5 @@
-import type { FamilyMember } from '../registries/families.js';
-import { valueText } from '../registries/sample-text.js';
+import type { FamilyMember } from '../sources/registries/families.js';
+import { valueText } from '../sources/registries/sample-text.js';
 import type { ReportedFamily } from './report.js';
 
 /** A merged family as the writer of registries takes it. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import { TimeSlice } from '../../time-slice.js';
-import type { CollectorFailure } from '../registries.js';
-import { Collectors } from '../registries/collectors.js';
-import { defaultLabelsOf, type AnyRegistry } from '../registries/registry-metrics.js';
+import type { CollectorFailure } from '../sources/registries.js';
+import { Collectors } from '../sources/registries/collectors.js';
+import { defaultLabelsOf, type AnyRegistry } from '../sources/registries/registry-metrics.js';
 import { collectParts } from './collect-parts.js';
 import { demandIn, isGroup, sealed, windowParts, type Answer } from './messages.js';
 import type { ReportedFamily } from './report.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ReviewError } from '../../../src/api-client/reviews/review-error.js';
+import { ReviewError } from '../../../src/kubernetes/reviews/review-error.js';
 import type { Identity } from '../../../src/authentication/identity.js';
 import type { Attributes, Decision } from '../../../src/authorization/authorizer.js';
 import {

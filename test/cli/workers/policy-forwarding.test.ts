@@ -4,10 +4,10 @@ import { FollowedPrimary, silenceMs } from '../../../src/cli/workers/followed-pr
 import type { PolicyOperation } from '../../../src/cli/workers/link-messages.js';
 import { PolicyBroadcast } from '../../../src/cli/workers/policy-broadcast.js';
 import { PolicyOutbox } from '../../../src/cli/workers/policy-outbox.js';
-import { openPolicy } from '../../../src/policy-sources/open-policy.js';
-import { replaceInSlices, runInSlices } from '../../../src/policy-sources/in-slices.js';
-import type { PolicyObject } from '../../../src/rbac/objects.js';
-import { Policy, steadyNow, type PolicySink } from '../../../src/rbac/policy.js';
+import { openPolicy } from '../../../src/policy/open-policy.js';
+import { replaceInSlices, runInSlices } from '../../../src/policy/sources/in-slices.js';
+import type { PolicyObject } from '../../../src/policy/objects.js';
+import { Policy, steadyNow, type PolicySink } from '../../../src/policy/policy.js';
 
 const layers = ['root', 'cache'];
 const fallbacks = new Map([['root', 'cache']]);

@@ -4,7 +4,7 @@ import type { Exposition, RenderedExposition, ScrapeRequest } from '../../../src
 import type { PrimaryMessage } from '../../../src/cli/workers/link-messages.js';
 import { PrimaryScrapeError, ScrapesOfPrimary } from '../../../src/cli/workers/scrapes-of-primary.js';
 import { ServedScrapes } from '../../../src/cli/workers/served-scrapes.js';
-import { bytesOf } from '../../exposition/registries/rendered.js';
+import { bytesOf } from '../../exposition/sources/registries/rendered.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PolicyBroadcast } from '../../../src/cli/workers/policy-broadcast.js';
 import { Workforce } from '../../../src/cli/workers/workforce.js';
-import { RenderingLimit } from '../../../src/exposition/sharing/rendering-limit.js';
+import { RenderingLimit } from '../../../src/exposition/delivery/rendering-limit.js';
 import { WorkerMetrics } from '../../../src/telemetry/worker-metrics.js';
 
 const soon = { timeout: 10_000, interval: 10 };

@@ -5,11 +5,20 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { MemberFailure } from '../../../src/exposition/merging/member.js';
 import { mergedExposition } from '../../../src/exposition/merging/merged-exposition.js';
 import type { MergedExpositionOptions } from '../../../src/exposition/merging/merging-options.js';
-import { upstreamExposition, type UpstreamExposition } from '../../../src/exposition/upstream.js';
+import {
+  upstreamExposition,
+  type UpstreamExposition,
+} from '../../../src/exposition/sources/upstream/upstream.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../../src/pki/throwaway-pki.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';
-import { beginScrape, listen, listenFilter, scrape, type Listening } from '../upstream-servers.js';
-import { running, send, textFormat } from '../upstream-setting.js';
+import {
+  beginScrape,
+  listen,
+  listenFilter,
+  scrape,
+  type Listening,
+} from '../sources/upstream/upstream-servers.js';
+import { running, send, textFormat } from '../sources/upstream/upstream-setting.js';
 
 let authority: Authority;
 let certificate: IssuedCertificate;

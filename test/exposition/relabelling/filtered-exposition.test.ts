@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { Counter, Histogram, Registry, type RegistryContentType } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { registriesExposition } from '../../../src/exposition/registries.js';
+import { registriesExposition } from '../../../src/exposition/sources/registries.js';
 import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
 import {
   filteredExposition,

@@ -7,9 +7,12 @@ import {
   filteredExposition,
   type FilteredExpositionOptions,
 } from '../../../src/exposition/relabelling/filtered-exposition.js';
-import { upstreamExposition, type UpstreamExposition } from '../../../src/exposition/upstream.js';
-import { beginScrape, listenFilter, scrape, type Listening } from '../upstream-servers.js';
-import { application, running, send, textFormat } from '../upstream-setting.js';
+import {
+  upstreamExposition,
+  type UpstreamExposition,
+} from '../../../src/exposition/sources/upstream/upstream.js';
+import { beginScrape, listenFilter, scrape, type Listening } from '../sources/upstream/upstream-servers.js';
+import { application, running, send, textFormat } from '../sources/upstream/upstream-setting.js';
 
 const upstreams: UpstreamExposition[] = [];
 const results: string[] = [];

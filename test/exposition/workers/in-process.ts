@@ -7,7 +7,7 @@ import {
   type WorkersExposition,
   type WorkersExpositionOptions,
 } from '../../../src/exposition/workers/workers-exposition.js';
-import { bytesOf, type AnyRegistry } from '../registries/rendered.js';
+import { bytesOf, type AnyRegistry } from '../sources/registries/rendered.js';
 
 /** Workers of this very thread, each behind a port of its own. */
 export class PortWorkers {

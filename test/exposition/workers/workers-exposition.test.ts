@@ -7,7 +7,7 @@ import {
   type WorkersExpositionOptions,
   type WorkersFailure,
 } from '../../../src/exposition/workers/workers-exposition.js';
-import { acceptOpenMetrics } from '../registries/rendered.js';
+import { acceptOpenMetrics } from '../sources/registries/rendered.js';
 import { messagesOnTheirWay, openExposition, PortWorkers, textOf } from './in-process.js';
 
 const workers = new PortWorkers();

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { PeerCertificates } from '../authenticator.js';
+import { parseCertificateBundle } from './certificate-bundle.js';
+import { findChains, type Chain } from './certificate-chains.js';
+import { presentedCertificate, type Certificate } from './certificate.js';
+
+export interface VerifiedCertificate {
+  readonly kind: 'verified';
+  /** The last CN; empty without one. */
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** Of the DER, lower-case. */
+  readonly sha256Hex: string;
+}
+
+export type CertificateVerification =
+  /** The same frozen object whenever the same certificate is remembered. */
+  VerifiedCertificate | { readonly kind: 'refused'; readonly reason: string };
+
+export interface CertificateVerifierOptions {
+  /** PEM bundle of the authorities that are trusted. */
+  readonly authorities: string | Buffer;
+  /** Milliseconds since the epoch; default Date.now. */
+  readonly now?: () => number;
+}
+
+const maxPresented = 8;
+const maxRemembered = 1024;
+
+/** Of one certificate of a chain. */
+interface Validity {
+  /** `certificate`, or `authority "…"`. */
+  readonly holder: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+type Validities = readonly [Validity, ...Validity[]];
+
+interface Trusted {
+  readonly kind: 'trusted';
+  readonly verified: VerifiedCertificate;
+  /** One list a chain. */
+  readonly chains: readonly [Validities, ...Validities[]];
+}
+
+type Finding = Trusted | { readonly kind: 'refused'; readonly reason: string };
+
+/**
+ * Verifies client certificates against trusted authorities, for requests on connections that may live
+ * longer than the certificate: chains are found once a connection, their validity is looked at every time.
+ * Revocation is not checked, as in Kubernetes.
+ */
+export class CertificateVerifier {
+  readonly #authorities: readonly Certificate[];
+  readonly #now: () => number;
+  readonly #byConnection = new WeakMap<PeerCertificates, Finding>();
+  /**
+   * By the leaf's SHA-256. A resumed TLS session brings the leaf alone: the intermediates are those of the
+   * full handshake before it.
+   */
+  readonly #byLeaf = new LRUCache<string, Trusted>({ max: maxRemembered });
+
+  /** @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read. */
+  constructor({ authorities, now = Date.now }: CertificateVerifierOptions) {
+    this.#authorities = parseCertificateBundle(authorities);
+    this.#now = now;
+  }
+
+  /** Never throws. A reason is for the operator's log and holds no secret. */
+  verify(peer: PeerCertificates): CertificateVerification {
+    const now = this.#now();
+    let finding = this.#byConnection.get(peer);
+    if (finding === undefined) {
+      finding = this.#find(peer, now);
+      this.#byConnection.set(peer, finding);
+    }
+    if (finding.kind === 'refused') return finding;
+    return isValid(finding, now) ? finding.verified : { kind: 'refused', reason: lapse(finding, now) };
+  }
+
+  #find({ chain }: PeerCertificates, now: number): Finding {
+    if (chain.length > maxPresented) return refused(`more than ${maxPresented} certificates presented`);
+    const [leaf, ...intermediates] = chain;
+    const sha256Hex = createHash('sha256').update(leaf).digest('hex');
+    const remembered = this.#byLeaf.get(sha256Hex);
+    if (remembered !== undefined && isValid(remembered, now)) return remembered;
+    const found = this.#search(leaf, intermediates);
+    if (found.kind === 'refused') return remembered ?? found;
+    this.#byLeaf.set(sha256Hex, found);
+    return found;
+  }
+
+  #search(der: Uint8Array, intermediates: readonly Uint8Array[]): Finding {
+    const presented = presentedCertificate(der);
+    if (presented === undefined) return refused('certificate cannot be read');
+    const others = intermediates.map(presentedCertificate).filter((other) => other !== undefined);
+    const search = findChains(presented, others, this.#authorities);
+    if (search.kind === 'not-found') return refused(search.reason);
+    const [first, ...alternatives] = search.chains;
+    const { commonName, organizations, sha256Hex } = first[0];
+    return {
+      kind: 'trusted',
+      verified: Object.freeze({ kind: 'verified', commonName, organizations, sha256Hex }),
+      chains: [validitiesOf(first), ...alternatives.map(validitiesOf)],
+    };
+  }
+}
+
+/** @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read. */
+export function createCertificateVerifier(options: CertificateVerifierOptions): CertificateVerifier {
+  return new CertificateVerifier(options);
+}
+
+function refused(reason: string): Finding {
+  return Object.freeze({ kind: 'refused', reason });
+}
+
+function validitiesOf([leaf, ...authorities]: Chain): Validities {
+  return [
+    validityOf('certificate', leaf),
+    ...authorities.map((authority) => validityOf(`authority ${authority.title}`, authority)),
+  ];
+}
+
+function validityOf(holder: string, { notBefore, notAfter }: Certificate): Validity {
+  return { holder, notBefore, notAfter };
+}
+
+function isValid({ chains }: Trusted, now: number): boolean {
+  return chains.some((validities) => validities.every((validity) => isWithin(validity, now)));
+}
+
+function isWithin({ notBefore, notAfter }: Validity, now: number): boolean {
+  return notBefore <= now && now <= notAfter;
+}
+
+function lapse({ chains: [first] }: Trusted, now: number): string {
+  const { holder, notBefore, notAfter } = first.find((validity) => !isWithin(validity, now)) ?? first[0];
+  return now < notBefore
+    ? `${holder} is not valid before ${new Date(notBefore).toISOString()}`
+    : `${holder} has expired on ${new Date(notAfter).toISOString()}`;
+}

@@ -1,0 +1,47 @@
+import { none, type Authentication, type Authenticator } from '../authenticator.js';
+import type { CertificateVerifier, VerifiedCertificate } from './certificate-verifier.js';
+import { credentialIdKey, type Identity } from '../identity.js';
+
+export interface ClientCertificateOptions {
+  readonly verifier: Pick<CertificateVerifier, 'verify'>;
+  /**
+   * What becomes of a certificate that does not verify or names nobody: `refuse` (default), or `ignore`, as
+   * if none had been sent, which is what the kcp cache server does.
+   */
+  readonly unverified?: 'refuse' | 'ignore';
+}
+
+/** Kubernetes' x509 authenticator: the subject's CN is the name, its O values are the groups. */
+export function clientCertificateAuthenticator({
+  verifier,
+  unverified = 'refuse',
+}: ClientCertificateOptions): Authenticator {
+  const authentications = new WeakMap<VerifiedCertificate, Authentication>();
+  const refused = (reason: string): Authentication =>
+    unverified === 'ignore' ? none : { kind: 'refused', reason };
+  return {
+    name: 'client-certificate',
+    authenticate({ peerCertificates }) {
+      if (peerCertificates === undefined) return none;
+      const verification = verifier.verify(peerCertificates);
+      if (verification.kind === 'refused') return refused(verification.reason);
+      let authentication = authentications.get(verification);
+      if (authentication === undefined) {
+        authentication =
+          verification.commonName === ''
+            ? refused('certificate has no common name')
+            : Object.freeze({ kind: 'authenticated', identity: identityOf(verification) });
+        authentications.set(verification, authentication);
+      }
+      return authentication;
+    },
+  };
+}
+
+function identityOf({ commonName, organizations, sha256Hex }: VerifiedCertificate): Identity {
+  return Object.freeze({
+    name: commonName,
+    groups: organizations,
+    extra: Object.freeze({ [credentialIdKey]: Object.freeze([`X509SHA256=${sha256Hex}`]) }),
+  });
+}

@@ -1,0 +1,126 @@
+import { httpsUrl } from '../../../outgoing/https-url.js';
+import type { RemoteKeySetOptions } from '../jwt/remote-key-set.js';
+import { systemPrefix, type ClaimMapping } from './oidc-claims.js';
+
+/** As kube-apiserver's flags `--oidc-*`. */
+export interface OidcOptions {
+  /** https, without query and fragment; tokens and the discovery document have to say exactly this. */
+  readonly issuerUrl: string;
+  /** Has to be among the token's audiences. */
+  readonly clientId: string;
+  /** The PEM authorities that may vouch for the issuer's servers, asked for before each download; default Node's. */
+  readonly ca?: (() => string | undefined) | undefined;
+  /**
+   * The claim with the user's name. Default `sub`. With `email`, a token is refused whose `email_verified` is there
+   * and not true.
+   */
+  readonly usernameClaim?: string | undefined;
+  /**
+   * What is put before user names; `-` stands for nothing. Default: the issuer's URL and `#`, and nothing before an
+   * `email`.
+   *
+   * A name that begins with `system:`, prefix included, is refused, unlike by kube-apiserver: those names are the
+   * API server's own. The same holds for groups, so that no provider makes anyone `system:masters`.
+   */
+  readonly usernamePrefix?: string | undefined;
+  /**
+   * The claim with the groups' names, a string or a list of strings. Default: there are no groups. A token that
+   * leaves it to another server (`_claim_names`) is refused: no other server is asked.
+   */
+  readonly groupsClaim?: string | undefined;
+  /** What is put before groups' names. Default: nothing. A group that begins with `system:` refuses the token. */
+  readonly groupsPrefix?: string | undefined;
+  /** Claims that have to be there with these texts as their values. Default: none. */
+  readonly requiredClaims?: Readonly<Record<string, string>> | undefined;
+  /** RS, ES or PS with 256, 384 or 512. Default RS256. */
+  readonly signingAlgorithms?: readonly string[] | undefined;
+  /** Milliseconds since the epoch. Default Date.now. */
+  readonly now?: (() => number) | undefined;
+  /** Told how each download of the issuer's keys ended; the reason is one line. */
+  readonly onRefresh?: RemoteKeySetOptions['onRefresh'];
+}
+
+/** An option that cannot be used. */
+export class OidcOptionError extends Error {
+  override readonly name = 'OidcOptionError';
+  readonly code = 'ERR_OIDC_OPTION';
+
+  constructor(
+    readonly option: keyof OidcOptions,
+    /** What is wrong with it, without its name. */
+    readonly fault: string,
+  ) {
+    super(`${option}: ${fault}`);
+  }
+}
+
+/** What the options say, with the defaults in place. */
+export interface OidcConfiguration {
+  readonly issuerUrl: string;
+  readonly clientId: string;
+  readonly mapping: ClaimMapping;
+  readonly signingAlgorithms: ReadonlySet<string>;
+}
+
+/** All that may be asked for; none with a secret that both sides know. */
+export const oidcSigningAlgorithms: ReadonlySet<string> = new Set(
+  ['RS', 'ES', 'PS'].flatMap((family) => ['256', '384', '512'].map((bits) => `${family}${bits}`)),
+);
+
+/** @throws OidcOptionError */
+export function oidcConfiguration(options: OidcOptions): OidcConfiguration {
+  const { issuerUrl, clientId, usernameClaim = 'sub', groupsClaim, groupsPrefix = '' } = options;
+  const { requiredClaims = {}, signingAlgorithms = ['RS256'] } = options;
+  const url = httpsUrl(issuerUrl);
+  if (url === undefined)
+    throw new OidcOptionError('issuerUrl', 'must be an https URL without user name and fragment');
+  if (issuerUrl.includes('?')) throw new OidcOptionError('issuerUrl', 'must have no query');
+  if (clientId.trim() === '') throw new OidcOptionError('clientId', 'must not be empty');
+  if (usernameClaim.trim() === '') throw new OidcOptionError('usernameClaim', 'must not be empty');
+  if (groupsClaim?.trim() === '') throw new OidcOptionError('groupsClaim', 'must not be empty');
+  for (const [name, value] of Object.entries(requiredClaims)) {
+    if (name.trim() === '') throw new OidcOptionError('requiredClaims', 'a name is empty');
+    if (value.trim() === '') {
+      throw new OidcOptionError('requiredClaims', `the value of ${JSON.stringify(name)} is empty`);
+    }
+  }
+  const usernamePrefix = usernamePrefixOf(options.usernamePrefix, usernameClaim, issuerUrl);
+  requireOwnPrefix('usernamePrefix', usernamePrefix);
+  requireOwnPrefix('groupsPrefix', groupsPrefix);
+  if (signingAlgorithms.length === 0)
+    throw new OidcOptionError('signingAlgorithms', 'must name an algorithm');
+  for (const name of signingAlgorithms) {
+    if (oidcSigningAlgorithms.has(name)) continue;
+    throw new OidcOptionError(
+      'signingAlgorithms',
+      `${JSON.stringify(name)} is none of ${[...oidcSigningAlgorithms].join(', ')}`,
+    );
+  }
+  return Object.freeze({
+    issuerUrl,
+    clientId,
+    mapping: Object.freeze({
+      usernameClaim,
+      usernamePrefix,
+      groupsClaim,
+      groupsPrefix,
+      requiredClaims: new Map(Object.entries(requiredClaims)),
+    }),
+    signingAlgorithms: new Set(signingAlgorithms),
+  });
+}
+
+/** An empty prefix counts as none given, as with kube-apiserver. */
+function usernamePrefixOf(prefix: string | undefined, usernameClaim: string, issuerUrl: string): string {
+  if (prefix === '-') return '';
+  if (prefix !== undefined && prefix !== '') return prefix;
+  return usernameClaim === 'email' ? '' : `${issuerUrl}#`;
+}
+
+function requireOwnPrefix(option: keyof OidcOptions, prefix: string): void {
+  if (!prefix.startsWith(systemPrefix)) return;
+  throw new OidcOptionError(
+    option,
+    `must not begin with ${systemPrefix}: such names are the API server's own`,
+  );
+}

@@ -1,0 +1,106 @@
+import { timingSafeEqual } from 'node:crypto';
+import { parse } from 'csv-parse/sync';
+import type { Authentication, Authenticator } from '../authenticator.js';
+import { bearerToken } from './bearer-token.js';
+import type { Identity } from '../identity.js';
+import { TokenDigest } from './token-digest.js';
+
+/** A token file that cannot be read as one; the message names file and line, never a token. */
+export class TokenFileError extends Error {
+  override readonly name = 'TokenFileError';
+  readonly code = 'ERR_TOKEN_FILE';
+}
+
+export interface TokenFileOptions {
+  /** The file's text. */
+  readonly text: string;
+  /** The file's name, for messages. */
+  readonly file: string;
+}
+
+const refused: Authentication = Object.freeze({ kind: 'refused', reason: 'unknown token' });
+const malformed: Authentication = Object.freeze({ kind: 'refused', reason: 'text behind the bearer token' });
+
+/**
+ * Kubernetes' `--token-auth-file`: CSV of token, user name, user uid and, optionally, groups separated by
+ * commas in one quoted field.
+ *
+ * Tokens are kept and looked up as digests, so that the time of a look-up tells nothing of a token.
+ *
+ * @throws TokenFileError
+ */
+export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authenticator {
+  const digests = new TokenDigest();
+  const known = new Map<string, KnownToken>();
+  for (const { token, identity } of parseTokens(text, file)) {
+    const digest = digests.of(token);
+    known.set(digest, {
+      digest: Buffer.from(digest),
+      authentication: Object.freeze({ kind: 'authenticated', identity }),
+    });
+  }
+  // What an unknown token is compared with, so that it takes as long as a known one.
+  const nobody: KnownToken = { digest: Buffer.from(digests.of('')), authentication: refused };
+  return {
+    name: 'token-file',
+    authenticate(credentials) {
+      const bearer = bearerToken(credentials);
+      if (bearer.kind === 'none') return bearer.authentication;
+      if (bearer.kind === 'malformed') return malformed;
+      const digest = digests.of(bearer.token);
+      const entry = known.get(digest) ?? nobody;
+      return timingSafeEqual(entry.digest, Buffer.from(digest)) ? entry.authentication : refused;
+    },
+  };
+}
+
+interface KnownToken {
+  readonly digest: Buffer;
+  readonly authentication: Authentication;
+}
+
+interface TokenLine {
+  readonly token: string;
+  readonly identity: Identity;
+}
+
+function* parseTokens(text: string, file: string): Generator<TokenLine> {
+  const seen = new Map<string, number>();
+  for (const { record, line } of readRecords(text, file)) {
+    const [token = '', name = '', uid = '', groups = ''] = record;
+    const fail = (what: string): TokenFileError => new TokenFileError(`${file}:${line}: ${what}`);
+    if (record.length < 3) throw fail('expected at least 3 columns: token, user name, user uid');
+    if (record.length > 4) throw fail('more than 4 columns: several groups go into one quoted column');
+    if (token === '') throw fail('the token is empty');
+    if (/[^\x21-\x7e]/.test(token)) throw fail('the token holds a character that no header can carry');
+    if (name === '') throw fail('the user name is empty');
+    const groupNames = groups === '' ? [] : groups.split(',');
+    if (groupNames.includes('')) throw fail('a group name is empty');
+    const first = seen.get(token);
+    if (first !== undefined) throw fail(`the token stands in line ${first} already`);
+    seen.set(token, line);
+    yield {
+      token,
+      identity: Object.freeze({
+        name,
+        ...(uid === '' ? {} : { uid }),
+        groups: Object.freeze(groupNames),
+        extra: Object.freeze({}),
+      }),
+    };
+  }
+}
+
+function readRecords(text: string, file: string): readonly { record: readonly string[]; line: number }[] {
+  try {
+    const rows: unknown = parse(text, { relax_column_count: true, skip_empty_lines: true, info: true });
+    return (rows as { record: string[]; info: { lines: number } }[]).map(({ record, info }) => ({
+      record,
+      line: info.lines,
+    }));
+  } catch (error) {
+    // The parser's own message may quote the line, and with it a token.
+    const { lines } = error as { lines?: number };
+    throw new TokenFileError(`${file}:${lines ?? 1}: not valid CSV`);
+  }
+}

@@ -1,0 +1,58 @@
+import { ReviewError } from '../../../kubernetes/reviews/review-error.js';
+import { ReviewFields } from '../../../kubernetes/reviews/review-fields.js';
+import type { Identity } from '../../identity.js';
+
+/** What a TokenReview's `status` says. */
+export type TokenReviewStatus =
+  | {
+      readonly kind: 'authenticated';
+      /** Frozen. */
+      readonly identity: Identity;
+      /** Those of the question that the token is for; empty where the reviewer knows nothing of audiences. */
+      readonly audiences: readonly string[];
+    }
+  /** `error` is the reviewer's text, or empty. */
+  | { readonly kind: 'not-authenticated'; readonly error: string };
+
+/** All names, groups and extra of one user together (characters): thousands of users are remembered. */
+const maxIdentityLength = 64 * 1024;
+
+/** @throws ReviewError for all that is no such status, or contradicts itself. */
+export function parseTokenReviewStatus(value: unknown): TokenReviewStatus {
+  const status = new ReviewFields(value, 'status', ['authenticated', 'user', 'audiences', 'error']);
+  const error = status.string('error');
+  const audiences = status.strings('audiences');
+  const identity = identityIn(status.fields('user', ['username', 'uid', 'groups', 'extra']));
+  if (!status.boolean('authenticated')) return { kind: 'not-authenticated', error };
+  if (error !== '') throw contradiction('status is authenticated, with an error');
+  if (identity.name === '') throw contradiction('status is authenticated, without a username');
+  return { kind: 'authenticated', identity, audiences };
+}
+
+function identityIn(user: ReviewFields): Identity {
+  const name = user.string('username');
+  const uid = user.string('uid');
+  const groups = user.strings('groups');
+  const extra = user.stringsByKey('extra');
+  const strings = [name, uid, ...groups, ...extra.flatMap(([key, values]) => [key, ...values])];
+  // An empty string takes memory, too.
+  const length = strings.reduce((sum, text) => sum + text.length + 1, 0);
+  if (length > maxIdentityLength) throw contradiction('status.user is larger than is remembered');
+  return Object.freeze({
+    name,
+    ...(uid === '' ? {} : { uid }),
+    groups: Object.freeze([...groups]),
+    extra: extraOf(extra),
+  });
+}
+
+/** Without a prototype: `__proto__` is a key like any other. */
+function extraOf(entries: readonly (readonly [string, readonly string[]])[]): Identity['extra'] {
+  const extra = Object.create(null) as Record<string, readonly string[]>;
+  for (const [key, values] of entries) extra[key] = Object.freeze([...values]);
+  return Object.freeze(extra);
+}
+
+function contradiction(what: string): ReviewError {
+  return new ReviewError('malformed', `the reviewer's answer: ${what}`);
+}

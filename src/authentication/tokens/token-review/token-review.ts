@@ -1,0 +1,211 @@
+import { LRUCache } from 'lru-cache';
+import { isDeepStrictEqual } from 'node:util';
+import { oneLine } from '../../../outgoing/one-line.js';
+import type { Reviewer } from '../../../kubernetes/reviews/review-client.js';
+import { ReviewError } from '../../../kubernetes/reviews/review-error.js';
+import { tellObserver } from '../../../kubernetes/reviews/review-observer.js';
+import {
+  requireNames,
+  type Authentication,
+  type Authenticator,
+  type Credentials,
+} from '../../authenticator.js';
+import { bearerToken } from '../bearer-token.js';
+import { errorClass } from '../../error-class.js';
+import type { Identity } from '../../identity.js';
+import { maxTokenBytes, unverifiedClaims } from '../jwt/unverified-claims.js';
+import { TokenCache, type TokenKey } from '../token-cache.js';
+import type { TokenReviewObservation, TokenReviewObserver } from './token-review-observer.js';
+import { parseTokenReviewStatus } from './token-review-status.js';
+import { withoutToken } from './without-token.js';
+
+export interface TokenReviewOptions {
+  /** Asked with `tokenReview` objects. */
+  readonly reviewer: Reviewer;
+  /** A token has to be for one of these. Default: the reviewer decides which are good. */
+  readonly audiences?: readonly string[];
+  /**
+   * What an answer without audiences is worth where some were asked for. Kubernetes takes a webhook, which may not
+   * know of audiences, to mean all of its own (`accepted`); an API server always answers. Default `refused`.
+   */
+  readonly withoutAudiences?: 'accepted' | 'refused';
+  /** How long an identity is believed (ms), never beyond the token's `exp`. 0: it is asked every time. Default 10,000. */
+  readonly authenticatedTtlMs?: number;
+  /** The same for a refusal. Default 10,000. */
+  readonly unauthenticatedTtlMs?: number;
+  /** How many tokens are remembered as good, and how many as bad: neither can push out the other. Default 4,096. */
+  readonly limit?: number;
+  /** Milliseconds since the epoch, for a token's `exp`; default Date.now. */
+  readonly now?: () => number;
+  /**
+   * Milliseconds that only go forward, for what is remembered: nobody is known for longer because a clock is set back.
+   * Default performance.now, or `now` where that is given.
+   */
+  readonly steadyNow?: () => number;
+  readonly observer?: TokenReviewObserver;
+}
+
+/**
+ * Asks a reviewer about bearer tokens: `--authentication-kubeconfig` and `--authentication-token-webhook-config-file`.
+ * Stands behind all that can decide by themselves, since it takes every token. Where the reviewer gives no answer, the
+ * token is refused, and asked about again by the next request.
+ *
+ * @throws RangeError for audiences that are none.
+ */
+export function tokenReviewAuthenticator(options: TokenReviewOptions): Authenticator {
+  if (options.audiences !== undefined) requireNames('audiences', options.audiences);
+  const reviews = new TokenReviews(options);
+  return {
+    name: 'token-review',
+    authenticate: (credentials) => reviews.authenticate(credentials),
+  };
+}
+
+interface Accepted {
+  readonly authentication: Authentication;
+  readonly identity: Identity;
+  /** On the steady clock, that moment excluded. */
+  readonly validUntil: number;
+  /** Milliseconds since the epoch, that moment excluded. */
+  readonly expires: number;
+}
+
+const malformed = refused('text behind the bearer token');
+const tooLong = refused('the token is longer than 64 KiB');
+const forWebhooks = refused('the token is bound to a webhook configuration');
+const maxReasonLength = 128;
+/** Of the extra that an API server tells of such a binding, since Kubernetes 1.37. */
+const webhookBinding = /^authentication\.kubernetes\.io\/(?:validating|mutating)webhookconfiguration-/;
+
+class TokenReviews {
+  readonly #options: TokenReviewOptions;
+  readonly #audiences: readonly string[];
+  readonly #now: () => number;
+  readonly #steadyNow: () => number;
+  /** Kept beyond its time for the identity object, which stays the same while the reviewer says the same. */
+  readonly #accepted: LRUCache<TokenKey, Accepted>;
+  readonly #refused: TokenCache<Authentication>;
+  readonly #underWay = new Map<TokenKey, Promise<Authentication>>();
+
+  constructor(options: TokenReviewOptions) {
+    const { audiences = [], limit = 4096, now } = options;
+    const { steadyNow = now ?? (() => performance.now()) } = options;
+    this.#options = options;
+    this.#audiences = audiences;
+    this.#now = now ?? Date.now;
+    this.#steadyNow = steadyNow;
+    this.#accepted = new LRUCache({ max: limit });
+    this.#refused = new TokenCache({ limit, now: steadyNow });
+  }
+
+  authenticate(credentials: Credentials): Authentication | Promise<Authentication> {
+    const bearer = bearerToken(credentials);
+    if (bearer.kind === 'none') return bearer.authentication;
+    if (bearer.kind === 'malformed') return malformed;
+    const { token } = bearer;
+    if (token.length > maxTokenBytes) return tooLong;
+    const key = this.#refused.keyOf(token);
+    const accepted = this.#accepted.get(key);
+    const known = this.#isValid(accepted) ? accepted.authentication : this.#refused.get(key);
+    tellObserver(() => this.#options.observer?.onCache?.(known === undefined ? 'miss' : 'hit'));
+    return known ?? this.#underWay.get(key) ?? this.#begin(key, token, accepted);
+  }
+
+  #isValid(accepted: Accepted | undefined): accepted is Accepted {
+    return (
+      accepted !== undefined && this.#steadyNow() < accepted.validUntil && this.#now() < accepted.expires
+    );
+  }
+
+  /** One review, however many requests bring the token meanwhile. */
+  #begin(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
+    const review = this.#review(key, token, accepted).finally(() => {
+      this.#underWay.delete(key);
+    });
+    this.#underWay.set(key, review);
+    return review;
+  }
+
+  async #review(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
+    const startedAt = performance.now();
+    const tell = (observation: TokenReviewObservation): void => {
+      tellObserver(() => this.#options.observer?.onReview?.(observation));
+    };
+    const seconds = (): number => (performance.now() - startedAt) / 1000;
+    try {
+      const authentication = await this.#ask(key, token, accepted);
+      const isAuthenticated = authentication.kind === 'authenticated';
+      tell({ result: isAuthenticated ? 'authenticated' : 'not-authenticated', seconds: seconds() });
+      return authentication;
+    } catch (error) {
+      const text = error instanceof ReviewError ? error.message : errorClass(error);
+      const message = withoutToken(oneLine(text), token);
+      tell({ result: 'error', message, seconds: seconds() });
+      return refused(`reviewer failed: ${message}`);
+    }
+  }
+
+  async #ask(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
+    const { reviewer } = this.#options;
+    const audiences = this.#audiences.length === 0 ? {} : { audiences: this.#audiences };
+    const answer = await reviewer.review({ token, ...audiences }, { isKnown: accepted !== undefined });
+    const status = parseTokenReviewStatus(answer);
+    if (status.kind === 'not-authenticated') {
+      const { error } = status;
+      const refusal = notAuthenticated(error, token);
+      // The text may tell of a failure of the reviewer's own, which is no reason to keep a good token out for longer.
+      if (error === '' || accepted === undefined) this.#remember(key, refusal);
+      return refusal;
+    }
+    if (!this.#isForUs(status.audiences)) {
+      const refusal = refused(cut(`audiences are not accepted: ${JSON.stringify(status.audiences)}`));
+      this.#remember(key, refusal);
+      return refusal;
+    }
+    if (Object.keys(status.identity.extra).some((extra) => webhookBinding.test(extra))) {
+      this.#remember(key, forWebhooks);
+      return forWebhooks;
+    }
+    return this.#accept(key, token, status.identity, accepted);
+  }
+
+  #isForUs(answered: readonly string[]): boolean {
+    if (this.#audiences.length === 0) return true;
+    if (answered.length === 0) return this.#options.withoutAudiences === 'accepted';
+    return answered.some((audience) => this.#audiences.includes(audience));
+  }
+
+  #accept(key: TokenKey, token: string, answered: Identity, before: Accepted | undefined): Authentication {
+    const { authenticatedTtlMs = 10_000 } = this.#options;
+    const isSame = before !== undefined && isDeepStrictEqual(before.identity, answered);
+    const identity = isSame ? before.identity : answered;
+    const authentication: Authentication = isSame
+      ? before.authentication
+      : Object.freeze({ kind: 'authenticated', identity: answered });
+    const expires = (unverifiedClaims(token).expires ?? Infinity) * 1000;
+    const validUntil = this.#steadyNow() + authenticatedTtlMs;
+    this.#accepted.set(key, { authentication, identity, validUntil, expires });
+    return authentication;
+  }
+
+  #remember(key: TokenKey, refusal: Authentication): void {
+    const { unauthenticatedTtlMs = 10_000 } = this.#options;
+    // Whoever is refused is a stranger again.
+    this.#accepted.delete(key);
+    this.#refused.set(key, refusal, this.#steadyNow() + unauthenticatedTtlMs);
+  }
+}
+
+function notAuthenticated(error: string, token: string): Authentication {
+  if (error === '') return refused('not authenticated');
+  const text = withoutToken(oneLine(error), token);
+  return refused(cut(`not authenticated: ${JSON.stringify(text)}`));
+}
+
+function cut(reason: string): string {
+  return oneLine(reason, maxReasonLength);
+}
+
+function refused(reason: string): Authentication {
+  return Object.freeze({ kind: 'refused', reason });
+}

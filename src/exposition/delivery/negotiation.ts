@@ -1,0 +1,92 @@
+import type { ExpositionFormat } from '../text-format/exposition-format.js';
+import { parseMediaType } from '../text-format/media-type.js';
+
+export interface NegotiatedFormat {
+  readonly format: ExpositionFormat;
+  /** As Prometheus' own libraries write it, with the escaping of names that was agreed on. */
+  readonly contentType: string;
+  /** The text format's content type, for what cannot be said in OpenMetrics: every scraper reads it. */
+  readonly fallback?: string;
+}
+
+interface Clause {
+  readonly type: string;
+  readonly version: string;
+  readonly escaping: string;
+  readonly weight: number;
+}
+
+/** No scraper sends longer ones. */
+const maxAcceptLength = 2048;
+
+/** Names of prom-client are letters, digits, `_` and `:`, so both of these leave them as they are. */
+const escapings: ReadonlySet<string> = new Set(['underscores', 'allow-utf-8']);
+
+const mediaTypes: Readonly<Record<ExpositionFormat, string>> = {
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+};
+
+/**
+ * The format that an Accept header asks for first (RFC 9110, 12.5.1), as Kubernetes' and Prometheus' handlers
+ * find it: the heaviest clause that names a known format; the text format where there is none. Wildcards stand
+ * for the text format.
+ *
+ * @param offersOpenMetrics else everybody gets the text format.
+ */
+export function negotiateFormat(accept: string, offersOpenMetrics: boolean): NegotiatedFormat {
+  let escaping = 'underscores';
+  for (const clause of clausesOf(accept)) {
+    // Asked for once, an escaping holds for the formats behind it, too.
+    if (escapings.has(clause.escaping)) escaping = clause.escaping;
+    const format = formatOf(clause);
+    if (format === 'text') return answer(format, escaping);
+    if (format !== 'openmetrics' || !offersOpenMetrics) continue;
+    return { ...answer(format, escaping), fallback: answer('text', escaping).contentType };
+  }
+  return answer('text', escaping);
+}
+
+function answer(format: ExpositionFormat, escaping: string): NegotiatedFormat {
+  return { format, contentType: `${mediaTypes[format]}; escaping=${escaping}` };
+}
+
+function formatOf({ type, version }: Clause): ExpositionFormat | undefined {
+  switch (type) {
+    case '*/*':
+    case 'text/*':
+      return 'text';
+    case 'text/plain':
+      return version === '' || version === '0.0.4' ? 'text' : undefined;
+    case 'application/openmetrics-text':
+      return version === '' || version === '1.0.0' ? 'openmetrics' : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Heaviest first; of equal weight, what is named before what a wildcard allows. */
+function clausesOf(accept: string): readonly Clause[] {
+  if (accept === '' || accept.length > maxAcceptLength) return [];
+  return accept
+    .split(',')
+    .map(parseClause)
+    .filter(({ weight }) => weight > 0)
+    .sort((a, b) => b.weight - a.weight || Number(isWildcard(a)) - Number(isWildcard(b)));
+}
+
+function isWildcard({ type }: Clause): boolean {
+  return type.includes('*');
+}
+
+function parseClause(text: string): Clause {
+  const { essence = '', parameters } = parseMediaType(text) ?? {};
+  const parameter = (name: string): string => parameters?.get(name)?.toLowerCase() ?? '';
+  const weight = parameters?.get('q') ?? '1';
+  return {
+    type: essence,
+    version: parameter('version'),
+    escaping: parameter('escaping'),
+    weight: /^[01](?:\.\d{0,9})?$/.test(weight) ? Number(weight) : 0,
+  };
+}

@@ -1,0 +1,189 @@
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { ApiClient, ApiRequest, ApiResponse, RequestObservation } from '../api-client.js';
+import { ApiConnectionError } from '../../outgoing/api-error.js';
+import { connectionError } from '../../outgoing/connection-fault.js';
+import { Connections } from './connections.js';
+import { exchange } from '../../outgoing/exchange.js';
+import type { ExecCredential } from '../exec/exec-credential.js';
+import { ExecCredentials } from '../exec/exec-credentials.js';
+import type { ExecPlugin } from '../exec/exec-plugin.js';
+import { KubeconfigFile } from './kubeconfig-file.js';
+import type { Kubeconfig } from './kubeconfig.js';
+import { RequestEnd } from '../../outgoing/request-end.js';
+import { responseBody } from '../../outgoing/response-body.js';
+import { parseRetryAfter } from '../../outgoing/retry-after.js';
+import { loadClientNode } from './server-options.js';
+import { serverAddress, type ServerAddress } from '../../outgoing/server-address.js';
+import { userAgent } from '../../outgoing/user-agent.js';
+
+export interface OpenApiClientOptions {
+  /** The file; its current context counts. Followed as it changes, with every file that it names. */
+  readonly kubeconfig: string;
+  /** Makes the path that all requests stand below of the server's own, such as `/clusters/root`. Default: the same. */
+  readonly basePath?: (serverPath: string) => string;
+  /** How long an exec plugin may run (ms). Default 30,000. */
+  readonly execTimeoutMs?: number;
+  /** Told of each request when its answer's headers have come, or none will. */
+  readonly onRequest?: (observation: RequestObservation) => void;
+  /** Told, once each, why a later version of the kubeconfig cannot be used. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/**
+ * A client of the API server of a kubeconfig's current context. Nothing is sent yet.
+ *
+ * @throws KubeconfigError for all that can be known to be wrong before a request.
+ */
+export async function openApiClient(options: OpenApiClientOptions): Promise<ApiClient> {
+  const file = await KubeconfigFile.open(options.kubeconfig, (message) => {
+    tell(() => options.onWarning?.(message));
+  });
+  // Now rather than at the first request, which somebody may be waiting for.
+  await loadClientNode();
+  return new KubeconfigClient(file, options);
+}
+
+const defaultTimeoutMs = 30_000;
+const defaultExecTimeoutMs = 30_000;
+
+class KubeconfigClient implements ApiClient {
+  readonly #file: KubeconfigFile;
+  readonly #options: OpenApiClientOptions;
+  readonly #connections = new Connections();
+  readonly #execCredentials: ExecCredentials;
+  #isClosed = false;
+  /** What the latest request was sent with, and how many there were before. */
+  #latest: Kubeconfig;
+  #revision = 0;
+
+  constructor(file: KubeconfigFile, options: OpenApiClientOptions) {
+    this.#file = file;
+    this.#latest = file.current;
+    this.#options = options;
+    this.#execCredentials = new ExecCredentials(options.execTimeoutMs ?? defaultExecTimeoutMs);
+  }
+
+  get server(): string {
+    return this.#addressIn(this.#file.current).server;
+  }
+
+  get host(): string {
+    return this.#addressIn(this.#file.current).host;
+  }
+
+  async send(request: ApiRequest): Promise<ApiResponse> {
+    const startedAt = performance.now();
+    const observe = (code: string): void => {
+      const isWatch = request.query?.['watch'] === 'true';
+      const seconds = isWatch ? undefined : (performance.now() - startedAt) / 1000;
+      tell(() => this.#options.onRequest?.({ method: request.method, host: this.host, code, seconds }));
+    };
+    try {
+      const response = await this.#send(request);
+      observe(String(response.status));
+      return response;
+    } catch (error) {
+      observe('<error>');
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#connections.close();
+    this.#execCredentials.close();
+  }
+
+  async #send(request: ApiRequest): Promise<ApiResponse> {
+    const { server } = this;
+    if (this.#isClosed) throw new ApiConnectionError(`${server}: the client is closed`);
+    const { timeoutMs = defaultTimeoutMs } = request;
+    const end = new RequestEnd(server, timeoutMs, request.signal);
+    try {
+      const { kubeconfig, execCredential, options } = await end.unlessReached(this.#connect(request));
+      const { basePath, server: asked } = this.#addressIn(kubeconfig);
+      const revision = this.#revisionOf(kubeconfig);
+      const answer = await exchange({
+        ...options,
+        ...messageOf(request, basePath, options.headers),
+        signal: end.signal,
+      });
+      end.headersCame();
+      if (answer.statusCode === 401 && execCredential !== undefined && request.isProbe !== true) {
+        this.#execCredentials.drop(execCredential);
+      }
+      return responseOf(answer, { server: asked, revision }, end);
+    } catch (error) {
+      end.release();
+      throw end.reason ?? connectionError(server, error);
+    }
+  }
+
+  /** Looks whether anything has changed, and gets what the next request needs. */
+  async #connect({ isProbe = false }: ApiRequest) {
+    const kubeconfig = await this.#file.refresh();
+    const { credentials } = kubeconfig.user;
+    const execCredential =
+      credentials.kind === 'exec' ? await this.#execCredential(credentials.plugin, isProbe) : undefined;
+    const options = await this.#connections.options(kubeconfig, execCredential);
+    return { kubeconfig, execCredential, options };
+  }
+
+  async #execCredential(plugin: ExecPlugin, isProbe: boolean): Promise<ExecCredential | undefined> {
+    return isProbe ? this.#execCredentials.last(plugin) : this.#execCredentials.get(plugin);
+  }
+
+  #revisionOf(kubeconfig: Kubeconfig): number {
+    if (kubeconfig !== this.#latest) this.#revision += 1;
+    this.#latest = kubeconfig;
+    return this.#revision;
+  }
+
+  #addressIn({ cluster }: Kubeconfig): ServerAddress {
+    return serverAddress(cluster.server, this.#options.basePath ?? ((serverPath) => serverPath));
+  }
+}
+
+function messageOf(
+  { method, path, query, body }: ApiRequest,
+  basePath: string,
+  credentials: OutgoingHttpHeaders,
+) {
+  const search = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
+  const target = { method, path: `${basePath}${path}${search}` };
+  const headers = {
+    ...credentials,
+    Accept: 'application/json',
+    'Accept-Encoding': 'identity',
+    'User-Agent': userAgent,
+  };
+  if (body === undefined) return { ...target, headers };
+  const content = JSON.stringify(body.json);
+  const contentHeaders = { 'Content-Type': body.contentType, 'Content-Length': Buffer.byteLength(content) };
+  return { ...target, headers: { ...headers, ...contentHeaders }, content };
+}
+
+function responseOf(
+  answer: IncomingMessage,
+  asked: Pick<ApiResponse, 'server' | 'revision'>,
+  end: RequestEnd,
+): ApiResponse {
+  const retryAfterMs = parseRetryAfter(answer.headers['retry-after']);
+  return {
+    ...asked,
+    status: answer.statusCode ?? 0,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    body: responseBody(answer, asked.server, end),
+  };
+}
+
+/** Whoever listens cannot make a request fail. */
+function tell(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    process.emitWarning(
+      `a callback of the API client failed with ${error instanceof Error ? error.name : typeof error}`,
+    );
+  }
+}

@@ -1,0 +1,318 @@
+import { setTimeout } from 'node:timers/promises';
+import type { ApiClient } from '../api-client.js';
+import { Callbacks } from './callbacks.js';
+import { realClock, type Clock } from './clock.js';
+import { KnownObjects } from './known-objects.js';
+import { requireSameHistory } from './same-history.js';
+import { pageSize, type List } from './list-pages.js';
+import { Liveness } from './liveness.js';
+import { readOrRefuse, refusal } from './malformed-error.js';
+import { Outage } from './outage.js';
+import { Recovery, type Activity } from './recovery.js';
+import { failureOf, ReflectorFailure } from './reflector-failure.js';
+import type { ReflectorObserver, ReflectorSink } from './reflector-sink.js';
+import { Requests } from './requests.js';
+import { defaultTiming, type ReflectorTiming } from './reflector-timing.js';
+import { isOlder } from './resource-version.js';
+import { ServerProbe } from './server-probe.js';
+import { errorEventFailure } from './status-failure.js';
+import type { WatchEvent } from './watch-event.js';
+import { isWatchListRefusal, readInitialEvents, watchListQuery } from './watch-list.js';
+import type { WatchListeners, WatchStream } from './watch-stream.js';
+
+export interface ReflectorOptions<Item> {
+  readonly client: ApiClient;
+  /** Of the kind of object: `/apis/rbac.authorization.k8s.io/v1/clusterroles`. */
+  readonly path: string;
+  /** Trims an object on arrival; throws for what it cannot read. */
+  readonly decode: (object: unknown) => Item;
+  readonly sink: ReflectorSink<Item>;
+  readonly observer?: ReflectorObserver;
+  readonly timing?: Partial<ReflectorTiming>;
+  /** Of the client's server, shared with others that follow the same. Default: one of its own. */
+  readonly probe?: ServerProbe;
+  /** Of the pauses between attempts. Default: the real one. */
+  readonly clock?: Clock;
+  /** Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** Servers count a watch's seconds from another moment than we do. */
+const endToleranceMs = 500;
+
+/** How far all is known of one server's history. */
+interface Position {
+  readonly server: string;
+  /** When everything was listed, on `performance`'s clock. */
+  readonly listedAt: number;
+  resourceVersion: string;
+}
+
+/**
+ * Keeps a sink in step with all objects of one kind: lists them, follows their changes, and after whatever goes
+ * wrong goes on from where nothing can be missed. Only a whole list ever replaces what the sink holds.
+ */
+export class Reflector<Item extends { readonly name: string }> {
+  readonly #options: ReflectorOptions<Item>;
+  readonly #callbacks: Callbacks;
+  readonly #timing: ReflectorTiming;
+  readonly #random: () => number;
+  readonly #requests: Requests;
+  readonly #recovery: Recovery;
+  readonly #outage: Outage;
+  readonly #liveness: Liveness;
+  readonly #known = new KnownObjects();
+  readonly #closing = new AbortController();
+  #running: Promise<void> | undefined;
+
+  #activity: Activity = 'list';
+  /** Up to where everything is known; undefined where it has to be listed. */
+  #position: Position | undefined;
+  /** What the server's resourceVersion had been when a watch was resumed: from there on it has caught up. */
+  #target: string | undefined;
+  /** Whether the server refuses watch-lists. */
+  #isWatchListRefused = false;
+  /** Whether the last watch-list began, but did not come to its end. */
+  #isWatchListUnfinished = false;
+
+  constructor(options: ReflectorOptions<Item>) {
+    const { client, path, sink, random = Math.random, clock = realClock } = options;
+    const { probe = new ServerProbe({ client, random, clock }) } = options;
+    const { signal } = this.#closing;
+    const timing = { ...defaultTiming, ...options.timing };
+    const { backoffBaseMs: baseMs, backoffCapMs: capMs, spreadMs } = timing;
+    this.#options = options;
+    this.#random = random;
+    this.#timing = timing;
+    this.#callbacks = new Callbacks(`reflector of ${path}`);
+    this.#requests = new Requests({ client, path, timing, signal });
+    this.#recovery = new Recovery({ baseMs, capMs, random });
+    this.#outage = new Outage({
+      probe,
+      spreadMs,
+      onReturn: () => {
+        this.#recovery.serverReturned();
+      },
+      unanswered: () => this.#requests.unanswered,
+      random,
+      clock,
+      signal,
+    });
+    const told: Pick<ReflectorSink<Item>, 'live' | 'lost'> = {
+      live: () => {
+        this.#outage.end();
+        sink.live();
+      },
+      lost: (reason, since) => {
+        sink.lost(reason, since);
+      },
+    };
+    this.#liveness = new Liveness(told, this.#callbacks);
+  }
+
+  /** Begins, and goes on until `close`. */
+  start(): void {
+    if (this.#running !== undefined || this.#isClosed) throw new Error('a reflector is started once');
+    this.#running = this.#run();
+  }
+
+  /** Resolves when nothing runs any more; idempotent. The sink keeps what it holds. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      this.#outage.begin();
+      try {
+        if (this.#position !== undefined) await this.#watch(this.#position);
+        else if (this.#isWatchListRefused || this.#isWatchListUnfinished) await this.#list();
+        else await this.#watchList();
+      } catch (error) {
+        await this.#recover(failureOf(error));
+      }
+    }
+  }
+
+  async #list(): Promise<void> {
+    this.#activity = 'list';
+    this.#known.clear();
+    await this.#replace('list', await this.#requests.list(this.#decode));
+  }
+
+  /** One stream for both: everything there is, then its changes. */
+  async #watchList(): Promise<void> {
+    this.#activity = 'watch-list';
+    this.#known.clear();
+    await this.#requests.watch(watchListQuery, this.#seconds(), this.#listeners, async (stream) => {
+      this.#isWatchListUnfinished = true;
+      const { silenceMs } = stream;
+      stream.silenceMs = this.#timing.listSilenceMs;
+      await this.#replace('watch-list', await readInitialEvents(stream, this.#decode));
+      stream.silenceMs = silenceMs;
+      await this.#follow(stream);
+    });
+  }
+
+  async #watch({ server, listedAt, resourceVersion }: Position): Promise<void> {
+    this.#activity = 'watch';
+    const { catchUpSeconds, relistMs } = this.#timing;
+    const seconds = this.#liveness.isLive ? this.#seconds() : catchUpSeconds;
+    const askedAt = performance.now();
+    await this.#requests.watch({ resourceVersion }, seconds, this.#listeners, async (stream) => {
+      if (stream.server !== server) throw new ReflectorFailure('expired', 'another server answers');
+      const now = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
+      // That there is no news of this kind is told only after seconds; one page is read sooner.
+      const isListedSooner = this.#known.size <= pageSize && isOlder(resourceVersion, now);
+      if (isListedSooner && !this.#liveness.isLive) {
+        this.#position = undefined;
+        return;
+      }
+      this.#target = now;
+      await this.#follow(stream);
+    });
+    if (this.#position === undefined) return;
+    // Until its promised end, a server has told all that it had at the beginning; one that ends earlier may not.
+    if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#liveness.caughtUp();
+    // A server's history may have changed in a way that nothing told of; no error lasts longer than this.
+    if (performance.now() - listedAt > relistMs) this.#position = undefined;
+  }
+
+  /** A list is believed, even one of an older resourceVersion: it is what the server has now. */
+  async #replace(method: 'list' | 'watch-list', list: List<Item>): Promise<void> {
+    const { items, resourceVersion, server } = list;
+    const listedAt = performance.now();
+    try {
+      await this.#options.sink.replace(items, server);
+    } catch (error) {
+      throw refusal(error);
+    }
+    this.#closing.signal.throwIfAborted();
+    this.#isWatchListUnfinished = false;
+    if (performance.now() - listedAt > this.#timing.replaceMs) {
+      throw new ReflectorFailure('expired', 'the list had to wait, and is old by now');
+    }
+    this.#position = { server, listedAt, resourceVersion };
+    this.#target = resourceVersion;
+    this.#tell((observer) => observer.listed?.(method, 'success'));
+    this.#liveness.live();
+  }
+
+  /** Applies changes until the server ends the watch, as it does every minute. */
+  async #follow(stream: WatchStream): Promise<void> {
+    this.#activity = 'watch';
+    if (this.#liveness.isLive) this.#outage.end();
+    const { shortWatchMs, steadyWatchMs } = this.#timing;
+    const began = performance.now();
+    const beganAt = this.#position?.resourceVersion;
+    try {
+      await stream.each((event, arrivedAt) => {
+        this.#apply(event, arrivedAt);
+        return 'go on';
+      });
+    } finally {
+      const lastedMs = performance.now() - began;
+      if (lastedMs > steadyWatchMs) this.#recovery.wentWell();
+      if (lastedMs > shortWatchMs) this.#outage.wentWell();
+    }
+    const restMs = shortWatchMs - (performance.now() - began);
+    if (restMs > 0) {
+      // Else a server that hangs up on every watch would be asked again without a pause.
+      if (this.#position?.resourceVersion === beganAt)
+        throw new ReflectorFailure('connection', 'ended at once');
+      await setTimeout(restMs, undefined, { signal: this.#closing.signal });
+    }
+    this.#liveness.signOfLife();
+    this.#tell((observer) => observer.watched?.('closed'));
+  }
+
+  #apply(event: WatchEvent, arrivedAt: number): void {
+    if (event.type === 'ERROR') throw errorEventFailure(event.object);
+    const { resourceVersion } = event;
+    const position = this.#position;
+    if (position === undefined) return;
+    // Restored from a backup, say: what it has said since then is gone.
+    if (isOlder(resourceVersion, position.resourceVersion)) {
+      throw new ReflectorFailure('expired', 'the server went back to an older resourceVersion');
+    }
+    const { sink } = this.#options;
+    switch (event.type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        readOrRefuse(() => {
+          sink.set(this.#decode(event.object));
+        });
+        break;
+      case 'DELETED':
+        this.#known.delete(event.name);
+        readOrRefuse(() => {
+          sink.delete(event.name);
+        });
+        break;
+      case 'BOOKMARK':
+    }
+    position.resourceVersion = resourceVersion;
+    this.#lookWhetherCaughtUp();
+    if (event.type !== 'BOOKMARK')
+      this.#tell((observer) => observer.applied?.((performance.now() - arrivedAt) / 1000));
+  }
+
+  /** Nothing that the server had when the watch was resumed is missing any more. */
+  #lookWhetherCaughtUp(): void {
+    if (this.#position === undefined || this.#target === undefined) return;
+    if (!isOlder(this.#position.resourceVersion, this.#target)) this.#liveness.caughtUp();
+  }
+
+  async #recover(failure: ReflectorFailure): Promise<void> {
+    if (this.#isClosed) return;
+    const activity = this.#activity;
+    this.#tell((observer) => {
+      if (activity === 'watch') observer.watched?.(failure.fault);
+      else observer.listed?.(activity, failure.fault);
+    });
+    if (activity === 'watch-list' && isWatchListRefusal(failure)) {
+      this.#isWatchListRefused = true;
+      return;
+    }
+    // A server that says nothing to a watch-list may not know what that is.
+    if (this.#isWatchListUnfinished && failure.fault === 'stalled') this.#isWatchListRefused = true;
+    const { relists, delayMs } = this.#recovery.after(failure, activity, this.#position?.resourceVersion);
+    if (relists) this.#position = undefined;
+    const reason = `${activity} of ${this.#options.path}: ${failure.message}`;
+    this.#liveness.lost(reason);
+    this.#tell((observer) => observer.retrying?.(reason, delayMs));
+    await this.#outage.pause(delayMs, failure);
+  }
+
+  readonly #decode = (object: unknown): Item => {
+    this.#known.add(object);
+    return readOrRefuse(() => this.#options.decode(object));
+  };
+
+  /** What comes on a watch says something of now only when everything before is known. */
+  readonly #listeners: WatchListeners = {
+    onBytes: () => {
+      if (this.#activity === 'watch') this.#liveness.signOfLife();
+    },
+    onQuiet: () => {
+      if (this.#activity === 'watch') this.#lookWhetherCaughtUp();
+    },
+  };
+
+  /** Each watch takes its own length, so that not all end at once. */
+  #seconds(): number {
+    const { minWatchSeconds, maxWatchSeconds } = this.#timing;
+    return minWatchSeconds + Math.floor(this.#random() * (maxWatchSeconds - minWatchSeconds + 1));
+  }
+
+  #tell(tell: (observer: ReflectorObserver) => void): void {
+    this.#callbacks.call(() => {
+      tell(this.#options.observer ?? {});
+    });
+  }
+}

@@ -1,0 +1,188 @@
+import type { ApiClient, ApiResponse } from '../api-client.js';
+import { parseJson } from './malformed-error.js';
+import { failureOf, ReflectorFailure } from './reflector-failure.js';
+import { Silence } from './silence.js';
+import { statusFailure } from './status-failure.js';
+
+const maxStatusBytes = 64 * 1024;
+
+export interface StreamedRequest {
+  readonly client: ApiClient;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** See ApiRequest. */
+  readonly isProbe?: boolean;
+  /** Ends it, wherever it is. */
+  readonly signal: AbortSignal;
+  /** Holds it for as long as it has no answer. */
+  readonly unanswered?: Set<StreamedAnswer>;
+  /** How long the answer's headers may take (ms). */
+  readonly headersMs: number;
+  /** How long the answer may pause (ms). */
+  readonly silenceMs: number;
+  /** How long all of it may take, however much comes (ms). */
+  readonly totalMs: number;
+  /** Told when nothing has come for `afterMs`, once in each pause. */
+  readonly quiet?: { readonly afterMs: number; readonly tell: () => void };
+}
+
+/**
+ * An answer of the API server, read while it comes. A peer that vanished without a word is noticed: whoever says
+ * nothing for too long is hung up on. Time counts only while the next bytes are waited for.
+ */
+export class StreamedAnswer {
+  /** How long the answer may pause (ms). */
+  silenceMs: number;
+  readonly #request: StreamedRequest;
+  readonly #ending = new AbortController();
+  readonly #end = (): void => {
+    this.#ending.abort();
+  };
+  #response: ApiResponse | undefined;
+  readonly #deadline = new Silence();
+  #last: NodeJS.Timeout | undefined;
+  readonly #quiet = new Silence();
+  #failure: ReflectorFailure | undefined;
+  #isComplete = false;
+
+  constructor(request: StreamedRequest) {
+    this.#request = request;
+    this.silenceMs = request.silenceMs;
+  }
+
+  /** Who answers; known when it is open. */
+  get server(): string {
+    return this.#response?.server ?? '';
+  }
+
+  /** What the answer's headers said; undefined where none have come. */
+  get status(): number | undefined {
+    return this.#response?.status;
+  }
+
+  /** See ApiResponse. */
+  get revision(): number {
+    return this.#response?.revision ?? 0;
+  }
+
+  /** Resolves when a success' headers have come. @throws ReflectorFailure for anything else. */
+  async open(): Promise<void> {
+    const { client, path, query, isProbe, signal, headersMs, totalMs, unanswered } = this.#request;
+    signal.addEventListener('abort', this.#end, { once: true });
+    if (signal.aborted) this.#end();
+    this.#last = setTimeout(() => {
+      this.#stall(`was not at its end after ${totalMs / 1000} s`);
+    }, totalMs);
+    this.#expectWithin(headersMs);
+    unanswered?.add(this);
+    try {
+      this.#response = await client.send({
+        method: 'GET',
+        path,
+        ...(query === undefined ? {} : { query }),
+        ...(isProbe === undefined ? {} : { isProbe }),
+        // The deadline here comes first, so that it is the one that is told of.
+        timeoutMs: headersMs * 2,
+        signal: this.#ending.signal,
+      });
+    } catch (error) {
+      throw this.#failure ?? failureOf(error);
+    } finally {
+      unanswered?.delete(this);
+      this.#expectNothing();
+    }
+    const { status } = this.#response;
+    if (status < 200 || status > 299) throw await this.#refusal(this.#response);
+  }
+
+  /** The body's bytes. @throws ReflectorFailure where they stop coming before the end. */
+  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+    if (this.#response === undefined) return;
+    try {
+      this.#expectMore();
+      for await (const chunk of this.#response.body) {
+        this.#expectNothing();
+        yield chunk;
+        this.#expectMore();
+      }
+      this.#isComplete = true;
+    } catch (error) {
+      throw this.#failure ?? failureOf(error);
+    } finally {
+      this.#expectNothing();
+    }
+  }
+
+  /** Reads a small answer to its end, so that its connection serves the next. @throws ReflectorFailure */
+  async drain(): Promise<void> {
+    if (this.#response !== undefined) await this.#readText(this.#response);
+  }
+
+  /** Ends it where no answer has come. */
+  hangUp(): void {
+    if (this.#response !== undefined) return;
+    this.#fail(new ReflectorFailure('connection', 'no answer had come when the server was found back'));
+  }
+
+  /** Ends what is left of it. */
+  close(): void {
+    this.#expectNothing();
+    clearTimeout(this.#last);
+    this.#request.signal.removeEventListener('abort', this.#end);
+    // After a whole answer its connection serves the next.
+    if (!this.#isComplete) this.#end();
+  }
+
+  async #refusal(response: ApiResponse): Promise<ReflectorFailure> {
+    const { status, retryAfterMs } = response;
+    // The status tells enough where the body cannot be read.
+    const body = await this.#readText(response)
+      .then(parseJson)
+      .catch(() => undefined);
+    return statusFailure(status, body, retryAfterMs);
+  }
+
+  /** Empty for what is too large to be a Status. */
+  async #readText({ body }: ApiResponse): Promise<string> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    this.#expectWithin(this.#request.headersMs);
+    try {
+      for await (const chunk of body) {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > maxStatusBytes) return '';
+      }
+    } finally {
+      this.#expectNothing();
+    }
+    this.#isComplete = true;
+    return Buffer.concat(chunks).toString();
+  }
+
+  #expectMore(): void {
+    this.#expectWithin(this.silenceMs);
+    const { quiet } = this.#request;
+    if (quiet !== undefined) this.#quiet.begin(quiet.afterMs, quiet.tell);
+  }
+
+  #expectWithin(ms: number): void {
+    this.#deadline.begin(ms, () => {
+      this.#stall(`nothing came for ${ms / 1000} s`);
+    });
+  }
+
+  #stall(message: string): void {
+    this.#fail(new ReflectorFailure('stalled', message));
+  }
+
+  #fail(failure: ReflectorFailure): void {
+    this.#failure = failure;
+    this.#end();
+  }
+
+  #expectNothing(): void {
+    this.#deadline.end();
+    this.#quiet.end();
+  }
+}

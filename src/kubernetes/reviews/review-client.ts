@@ -1,0 +1,195 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ApiClient, ApiRequest } from '../api-client.js';
+import { Backoff } from '../../outgoing/backoff.js';
+import { requestJson } from '../../outgoing/request-json.js';
+import { ReviewError, reviewError } from './review-error.js';
+import type { ReviewKind, ReviewVersion } from './review-kind.js';
+import { tellObserver, type ReviewObserver } from './review-observer.js';
+import { ReviewOutage, type Admission, type ReviewOutageOptions } from './review-outage.js';
+
+export interface ReviewOptions {
+  /**
+   * About somebody who was let in before. A quarter of the questions under way is kept for these, and an outage
+   * that strangers' questions run into does not count for them, so that strangers cannot keep them out. Default
+   * false.
+   */
+  readonly isKnown?: boolean;
+}
+
+/** Whoever answers TokenReviews or SubjectAccessReviews. */
+export interface Reviewer {
+  readonly version: ReviewVersion;
+  /** Whether the last question of either kind found nobody: the next may fail at once, or find out by waiting. */
+  readonly isFailing: boolean;
+  /**
+   * The answer's `status`, as it came.
+   *
+   * @throws ReviewError
+   */
+  review(spec: object, options?: ReviewOptions): Promise<unknown>;
+}
+
+export interface ReviewClientOptions extends ReviewOutageOptions {
+  /** Stays open when this client is closed. */
+  readonly client: ApiClient;
+  readonly kind: ReviewKind;
+  /**
+   * An `api-server` is asked below `/apis`. A `webhook` is asked at its kubeconfig's URL itself, without a slash at
+   * its end, as Kubernetes asks it.
+   */
+  readonly target: 'api-server' | 'webhook';
+  /** Default `v1`. */
+  readonly version?: ReviewVersion;
+  /** How long a question may take, a second try included (ms). Default 5,000. */
+  readonly timeoutMs?: number;
+  /** How many questions may be under way at a time. Default 64. */
+  readonly maxUnderWay?: number;
+  readonly observer?: ReviewObserver;
+}
+
+/** The largest answer (bytes): etcd's objects are no larger, either. */
+const maxBytes = 1024 * 1024;
+
+/**
+ * Asks one reviewer. A question that finds nobody, or a server that has too much to do, is asked a second time; after
+ * that, the next ones fail at once for a while (ReviewOutage). Strangers find out apart from those who are known: a
+ * token that was made to bring the reviewer down is theirs.
+ */
+export class ReviewClient implements Reviewer {
+  readonly version: ReviewVersion;
+  readonly #options: ReviewClientOptions;
+  readonly #apiVersion: string;
+  readonly #path: string;
+  readonly #timeoutMs: number;
+  readonly #maxUnderWay: number;
+  readonly #outages: { readonly known: ReviewOutage; readonly strangers: ReviewOutage };
+  readonly #underWay = new Set<AbortController>();
+  #isClosed = false;
+
+  constructor(options: ReviewClientOptions) {
+    const { kind, target, version = 'v1', timeoutMs = 5000, maxUnderWay = 64 } = options;
+    this.version = version;
+    this.#options = options;
+    this.#apiVersion = `${kind.group}/${version}`;
+    this.#path = target === 'webhook' ? '' : `/apis/${this.#apiVersion}/${kind.resource}`;
+    this.#timeoutMs = timeoutMs;
+    this.#maxUnderWay = maxUnderWay;
+    this.#outages = { known: new ReviewOutage(options), strangers: new ReviewOutage(options) };
+  }
+
+  get isFailing(): boolean {
+    const { known, strangers } = this.#outages;
+    return (known.reason ?? strangers.reason) !== undefined;
+  }
+
+  async review(spec: object, { isKnown = false }: ReviewOptions = {}): Promise<unknown> {
+    const admission = this.#admit(isKnown);
+    const end = new AbortController();
+    const deadline = setTimeout(() => {
+      end.abort();
+    }, this.#timeoutMs);
+    this.#underWay.add(end);
+    try {
+      const status = await this.#ask(spec, admission.isProbe ? 1 : 2, end.signal);
+      admission.answered();
+      return status;
+    } catch (error) {
+      const failure = end.signal.aborted ? this.#ended() : reviewError(this.#server, error);
+      if (failure.failure === 'unavailable') admission.failed(failure.summary, failure.retryAfterMs);
+      else admission.answered();
+      throw failure;
+    } finally {
+      clearTimeout(deadline);
+      this.#underWay.delete(end);
+    }
+  }
+
+  /** Gives up what is under way; later questions fail. */
+  close(): void {
+    this.#isClosed = true;
+    for (const end of this.#underWay) end.abort();
+  }
+
+  get #server(): string {
+    return this.#options.client.server;
+  }
+
+  #admit(isKnown: boolean): Admission {
+    if (this.#isClosed) throw this.#ended();
+    const limit = isKnown ? this.#maxUnderWay : Math.ceil(this.#maxUnderWay * 0.75);
+    if (this.#underWay.size >= limit) {
+      this.#unasked('overload');
+      throw new ReviewError('overload', `${this.#server}: not asked, with ${limit} questions under way`);
+    }
+    const outage = isKnown ? this.#outages.known : this.#outages.strangers;
+    const admission = outage.admit();
+    if (admission !== undefined) return admission;
+    this.#unasked('outage');
+    throw new ReviewError('outage', `${outage.reason ?? this.#server}; not asked again yet`);
+  }
+
+  async #ask(spec: object, attempts: number, signal: AbortSignal): Promise<unknown> {
+    const startedAt = performance.now();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#request(spec, signal);
+      } catch (error) {
+        const { failure, retryAfterMs } = reviewError(this.#server, error);
+        const pauseMs = new Backoff({ baseMs: 100, capMs: 100 }).next(retryAfterMs);
+        const isInTime = performance.now() - startedAt + pauseMs < this.#timeoutMs;
+        if (attempt >= attempts || failure !== 'unavailable' || !isInTime) throw error;
+        await pause(pauseMs, undefined, { signal });
+      }
+    }
+  }
+
+  async #request(spec: object, signal: AbortSignal): Promise<unknown> {
+    const { client, kind, observer } = this.#options;
+    const startedAt = performance.now();
+    let code = '<error>';
+    const send = async (request: ApiRequest) => {
+      const response = await client.send(request);
+      code = String(response.status);
+      return response;
+    };
+    const json = { apiVersion: this.#apiVersion, kind: kind.kind, spec };
+    try {
+      const answer = await requestJson(
+        { server: client.server, host: client.host, send, close: () => undefined },
+        {
+          method: 'POST',
+          path: this.#path,
+          body: { contentType: 'application/json', json },
+          timeoutMs: this.#timeoutMs,
+          signal,
+        },
+        { maxBytes },
+      );
+      return this.#statusIn(answer);
+    } finally {
+      const seconds = (performance.now() - startedAt) / 1000;
+      tellObserver(() => observer?.onRequest?.({ code, seconds }));
+    }
+  }
+
+  #statusIn(answer: unknown): unknown {
+    const { kind } = this.#options.kind;
+    const members = typeof answer === 'object' && answer !== null ? { ...answer } : {};
+    const { apiVersion, kind: answeredKind, status } = members as Readonly<Record<string, unknown>>;
+    if (apiVersion !== this.#apiVersion || answeredKind !== kind) {
+      const expected = `${this.#apiVersion} ${kind}`;
+      throw new ReviewError('malformed', `${this.#server}: the answer is no ${expected}`);
+    }
+    return status;
+  }
+
+  #ended(): ReviewError {
+    return this.#isClosed
+      ? new ReviewError('closed', `${this.#server}: the reviewer's client is closed`)
+      : new ReviewError('unavailable', `${this.#server}: no answer within ${this.#timeoutMs} ms`);
+  }
+
+  #unasked(why: 'overload' | 'outage'): void {
+    tellObserver(() => this.#options.observer?.onUnasked?.(why));
+  }
+}

@@ -1,0 +1,183 @@
+import type { IncomingMessage } from 'node:http';
+import { ApiConnectionError } from './api-error.js';
+import { connectionError } from './connection-fault.js';
+import type { RequestEnd } from './request-end.js';
+
+export interface UpstreamBodyOptions {
+  /** Begins every error's message. */
+  readonly address: string;
+  readonly stallTimeoutMs: number;
+  readonly onBreakOff: ((error: ApiConnectionError) => void) | undefined;
+  /** Bytes of the body, where that is known before. */
+  readonly contentLength: number | undefined;
+}
+
+type Result = IteratorResult<Uint8Array, undefined>;
+
+interface Waiting {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
+  /** It runs only while the upstream is waited for: a slow reader is not its fault. */
+  readonly stall: NodeJS.Timeout;
+}
+
+/** What is read before it is asked for, and handed on as one (bytes): few large writes cost TLS less than many. */
+const chunkBytes = 256 * 1024;
+
+const over: Result = { done: true, value: undefined };
+
+/**
+ * An answer's body, read no further ahead than one chunk. Read to the end, its connection is left for the next request.
+ * No generator: one that was never begun would not close the connection. Not Node's own
+ * iterator of streams either, which hands on what each read from the socket brought.
+ */
+export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
+  readonly #answer: IncomingMessage;
+  readonly #end: RequestEnd;
+  readonly #options: UpstreamBodyOptions;
+  #state: 'not begun' | 'reading' | 'read' | 'over' = 'not begun';
+  #fault: ApiConnectionError | undefined;
+  #waiting: Waiting | undefined;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  /** Not handed on yet; Infinity where that is not known. */
+  #leftBytes: number;
+  #isTurnAwaited = false;
+
+  constructor(answer: IncomingMessage, end: RequestEnd, options: UpstreamBodyOptions) {
+    this.#answer = answer;
+    this.#end = end;
+    this.#options = options;
+    this.#leftBytes = options.contentLength ?? Infinity;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** One call at a time. @throws ApiConnectionError where it breaks off, stands still or is ended. */
+  next(): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject, stall: setTimeout(this.#onStall, this.#options.stallTimeoutMs) };
+      if (this.#state === 'not begun') this.#begin();
+      if (!this.#settle(true)) this.#answer.resume();
+    });
+  }
+
+  /** Closes the connection, unless all was read. */
+  return(): Promise<Result> {
+    this.#close();
+    this.#settle();
+    return Promise.resolve(over);
+  }
+
+  #begin(): void {
+    this.#state = 'reading';
+    const answer = this.#answer;
+    // It may have broken off before: Node says that once.
+    if (answer.destroyed) this.#breakOff(answer.errored);
+    answer.on('data', this.#onData);
+    answer.once('end', () => {
+      if (this.#state === 'reading') this.#state = 'read';
+      this.#end.release();
+      this.#settle();
+    });
+    answer.once('error', (error) => {
+      this.#breakOff(error);
+    });
+    answer.once('close', () => {
+      this.#breakOff(null);
+    });
+  }
+
+  readonly #onData = (data: Buffer): void => {
+    this.#held.push(data);
+    this.#heldBytes += data.byteLength;
+    if (this.#waiting === undefined) {
+      if (this.#heldBytes >= chunkBytes) this.#answer.pause();
+      return;
+    }
+    this.#waiting.stall.refresh();
+    if (this.#settle() || this.#isTurnAwaited || this.#leftBytes !== Infinity) return;
+    // More may come of the same turn.
+    this.#isTurnAwaited = true;
+    setImmediate(() => {
+      this.#isTurnAwaited = false;
+      this.#settle(true);
+    });
+  };
+
+  readonly #onStall = (): void => {
+    const { address, stallTimeoutMs } = this.#options;
+    this.#fault = new ApiConnectionError(
+      `${address}: sent nothing for ${stallTimeoutMs} ms (ETIMEDOUT)`,
+      'ETIMEDOUT',
+    );
+    this.#answer.destroy();
+    this.#settle();
+  };
+
+  #breakOff(error: unknown): void {
+    if (this.#state !== 'reading') return;
+    this.#fault ??= connectionError(this.#options.address, error ?? closed());
+    this.#settle();
+  }
+
+  /** Answers whoever waits, if there is something to say. Whether nobody waits any more. */
+  #settle(isTurnOver = false): boolean {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return true;
+    const outcome = this.#outcome(isTurnOver);
+    if (outcome === undefined) return false;
+    this.#waiting = undefined;
+    clearTimeout(waiting.stall);
+    if (outcome instanceof Error) waiting.reject(outcome);
+    else waiting.resolve(outcome);
+    return true;
+  }
+
+  /** What can be said now: less than a chunk only where it is the last, or no more comes in this turn. */
+  #outcome(isTurnOver: boolean): Result | Error | undefined {
+    if (this.#state === 'over') return over;
+    if (this.#end.reason !== undefined) return this.#failed(this.#end.reason);
+    if (this.#fault !== undefined) {
+      this.#options.onBreakOff?.(this.#fault);
+      return this.#failed(this.#fault);
+    }
+    if (this.#heldBytes > 0) {
+      const isEnough = this.#heldBytes >= Math.min(chunkBytes, this.#leftBytes);
+      const isAll = this.#state === 'read' || (isTurnOver && this.#leftBytes === Infinity);
+      return isEnough || isAll ? { done: false, value: this.#taken() } : undefined;
+    }
+    if (this.#state !== 'read') return undefined;
+    this.#state = 'over';
+    return over;
+  }
+
+  #taken(): Uint8Array {
+    const held = this.#held;
+    const [first] = held;
+    const chunk = first !== undefined && held.length === 1 ? first : Buffer.concat(held, this.#heldBytes);
+    this.#leftBytes -= this.#heldBytes;
+    this.#held = [];
+    this.#heldBytes = 0;
+    return chunk;
+  }
+
+  #failed(error: Error): Error {
+    this.#close();
+    return error;
+  }
+
+  #close(): void {
+    this.#state = 'over';
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#end.release();
+    if (!this.#answer.readableEnded) this.#answer.destroy();
+  }
+}
+
+function closed(): Error {
+  return Object.assign(new Error('closed'), { code: 'ECONNRESET' });
+}

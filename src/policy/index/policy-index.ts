@@ -1,0 +1,402 @@
+import { BondSearch } from './bond-search.js';
+import type { EffectiveIdentity } from './effective-identities.js';
+import type { ClusterRoleBinding, PolicyObject, Subject } from '../objects.js';
+import { RoleReference, type LayerOfReference } from './role-reference.js';
+import { coversVerb, grantsInSteps, grantsOf, noGrants, rulesOf, type Grants } from './rules.js';
+import { SubjectTable, type Bond } from './subject-table.js';
+import { subjectKey, type SubjectKey } from './subjects.js';
+import { UrlIndex } from './url-index.js';
+
+export type { Bond };
+
+export type PolicyChange =
+  | { readonly type: 'set'; readonly object: PolicyObject }
+  | { readonly type: 'delete'; readonly kind: PolicyObject['kind']; readonly name: string };
+
+interface Layer {
+  readonly name: string;
+  readonly isFallback: boolean;
+  /** Whether its bindings and its roles count. */
+  inForce: boolean;
+  readonly roles: Map<string, Grants>;
+  readonly bindings: Map<string, ClusterRoleBinding>;
+  readonly references: Map<string, RoleReference>;
+}
+
+/** An object with everything worked out that a malformed one could fail in. */
+type PreparedObject =
+  | { readonly kind: 'ClusterRole'; readonly name: string; readonly grants: Grants }
+  | {
+      readonly kind: 'ClusterRoleBinding';
+      readonly name: string;
+      readonly binding: ClusterRoleBinding;
+      readonly subjects: readonly KeyedSubject[];
+    };
+
+interface KeyedSubject {
+  readonly key: SubjectKey;
+  readonly subject: Subject;
+}
+
+/**
+ * The policy, held so that a decision looks up the caller's own names: its cost grows neither with the
+ * bindings nor with the roles, and a change costs what the changed object holds.
+ *
+ * Layers keep sources apart. A binding's role is looked for in its own layer, then in those named after it,
+ * as kcp looks first into the root workspace and then into its bootstrap policy. A fallback holds another
+ * layer's policy a second time: it grants nothing until it is put in force, and its roles are its own alone.
+ */
+export class PolicyIndex {
+  readonly #layers: Map<string, Layer>;
+  /** Of the name of another, in whose place each will be once it is whole. */
+  readonly #arriving = new Set<Layer>();
+  readonly #urls = new UrlIndex();
+  readonly #users = new SubjectTable();
+  readonly #groups = new SubjectTable();
+  readonly #search = new BondSearch();
+
+  /** Bindings' references whose role stands in no layer. */
+  readonly #unresolved = new Set<RoleReference>();
+
+  constructor(layers: readonly string[], fallbacks: ReadonlySet<string> = new Set()) {
+    this.#layers = new Map(
+      layers.map((name) => {
+        const isFallback = fallbacks.has(name);
+        return [name, emptyLayer(name, isFallback, !isFallback)];
+      }),
+    );
+  }
+
+  /** The bond that grants `verb` on `path` to one of the identities, if any does. */
+  find(identities: readonly EffectiveIdentity[], verb: string, path: string): Bond | undefined {
+    const candidates = this.#urls.rolesFor(path);
+    if (candidates.length === 0) return undefined;
+    for (const { name, groups } of identities) {
+      const found = this.#search.find(this.#users.get(name), candidates, verb);
+      if (found !== undefined) return found;
+      for (const group of groups) {
+        const foundByGroup = this.#search.find(this.#groups.get(group), candidates, verb);
+        if (foundByGroup !== undefined) return foundByGroup;
+      }
+    }
+    return undefined;
+  }
+
+  /** A malformed object throws, and then nothing has changed. */
+  apply(layerName: string, change: PolicyChange): void {
+    const layer = this.#layer(layerName);
+    if (change.type === 'set') {
+      const prepared = prepare(change.object);
+      this.#search.forget();
+      this.#set(layer, prepared);
+      return;
+    }
+    this.#search.forget();
+    if (change.kind === 'ClusterRole') this.#deleteRole(layer, change.name);
+    else this.#deleteBinding(layer, change.name);
+  }
+
+  /**
+   * Puts a whole layer in the place of the old one; at no moment is a decision made on half of it. A malformed
+   * object throws, and then nothing has changed.
+   */
+  replace(layerName: string, objects: readonly PolicyObject[]): void {
+    const steps = this.replaceAll(layerName, objects);
+    while (steps.next().done !== true);
+  }
+
+  /**
+   * The same in short steps, between which decisions are made on the old layer: the new one is built beside it, not in
+   * force, and they change places in one step. To be taken to the end.
+   */
+  *replaceAll(layerName: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
+    const { isFallback } = this.#layer(layerName);
+    let leaving = emptyLayer(layerName, isFallback, false);
+    const layer = leaving;
+    this.#arriving.add(layer);
+    try {
+      // Roles first: each binding then finds its own.
+      for (const object of objects) {
+        if (object.kind === 'ClusterRole') layer.roles.set(object.name, yield* grantsInSteps(object.rules));
+        yield;
+      }
+      for (const object of objects) {
+        if (object.kind === 'ClusterRoleBinding') yield* this.#bind(layer, object);
+        yield;
+      }
+      leaving = this.#swap(layer);
+    } finally {
+      this.#arriving.delete(layer);
+      for (const binding of leaving.bindings.values()) {
+        yield* this.#unbind(leaving, binding);
+        yield;
+      }
+    }
+  }
+
+  /**
+   * Replaces the objects of one kind, a step each; between two steps decisions may be made. What is gone goes
+   * first. A malformed object throws before anything has changed.
+   */
+  *replaceKind(
+    layerName: string,
+    kind: PolicyObject['kind'],
+    objects: readonly PolicyObject[],
+  ): Generator<undefined, void, undefined> {
+    const layer = this.#layer(layerName);
+    const held: ReadonlyMap<string, unknown> = kind === 'ClusterRole' ? layer.roles : layer.bindings;
+    // Where nothing is held nothing can be gone, and a large set takes its time.
+    const names = held.size === 0 ? undefined : new Set<string>();
+    for (const object of objects) {
+      if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
+      const { name } = prepare(object);
+      names?.add(name);
+      yield;
+    }
+    // A map may lose members while it is walked.
+    for (const name of held.keys()) {
+      if (names?.has(name) === false) this.apply(layerName, { type: 'delete', kind, name });
+      yield;
+    }
+    for (const object of objects) {
+      this.apply(layerName, { type: 'set', object });
+      yield;
+    }
+  }
+
+  /** Whether a layer's bindings and roles count. */
+  setInForce(layerName: string, inForce: boolean): void {
+    const layer = this.#layer(layerName);
+    if (layer.inForce === inForce) return;
+    layer.inForce = inForce;
+    this.#search.forget();
+  }
+
+  hasDanglingBindings(): boolean {
+    return this.#unresolved.size > 0;
+  }
+
+  /** All that a layer holds. Roles are worded anew from what they grant. */
+  objects(layerName: string): readonly PolicyObject[] {
+    const { roles, bindings } = this.#layer(layerName);
+    return [
+      ...Array.from(roles, ([name, grants]): PolicyObject => ({
+        kind: 'ClusterRole',
+        name,
+        rules: rulesOf(grants),
+      })),
+      ...bindings.values(),
+    ];
+  }
+
+  /** All bindings with the rules of their role, for offline questions; walks the whole policy. */
+  *bindings(): Generator<{ layer: string; binding: ClusterRoleBinding; reference: RoleReference }> {
+    for (const [name, layer] of this.#layers) {
+      for (const binding of layer.bindings.values()) {
+        const reference = layer.references.get(binding.role);
+        if (reference !== undefined) yield { layer: name, binding, reference };
+      }
+    }
+  }
+
+  /** Whether the role behind a reference, where it is in force, grants `verb` on `path`. */
+  covers(reference: RoleReference, verb: string, path: string): boolean {
+    if (!reference.inForce) return false;
+    return this.#urls.rolesFor(path).some((roles) => {
+      const verbs = roles.get(reference);
+      return verbs !== undefined && coversVerb(verbs, verb);
+    });
+  }
+
+  /** How many objects a layer holds, and whether they count. */
+  describe(layerName: string): {
+    readonly inForce: boolean;
+    readonly clusterRoles: number;
+    readonly clusterRoleBindings: number;
+  } {
+    const { inForce, roles, bindings } = this.#layer(layerName);
+    return { inForce, clusterRoles: roles.size, clusterRoleBindings: bindings.size };
+  }
+
+  #layer(name: string): Layer {
+    const layer = this.#layers.get(name);
+    if (layer === undefined) throw new RangeError(`no policy layer ${JSON.stringify(name)}`);
+    return layer;
+  }
+
+  #set(layer: Layer, object: PreparedObject): void {
+    if (object.kind === 'ClusterRole') {
+      layer.roles.set(object.name, object.grants);
+      this.#resolveAll(object.name);
+    } else this.#setBinding(layer, object.binding, object.subjects);
+  }
+
+  #deleteRole(layer: Layer, name: string): void {
+    if (layer.roles.delete(name)) this.#resolveAll(name);
+  }
+
+  /** A role may be seen from its own layer and from every one before. */
+  #resolveAll(roleName: string): void {
+    for (const layers of [this.#layers.values(), this.#arriving]) {
+      for (const layer of layers) {
+        const reference = layer.references.get(roleName);
+        if (reference !== undefined) this.#resolve(reference);
+      }
+    }
+  }
+
+  #resolve(reference: RoleReference): void {
+    this.#urls.remove(reference, reference.grants);
+    this.#findRole(reference);
+    this.#urls.add(reference, reference.grants);
+  }
+
+  #findRole(reference: RoleReference): void {
+    const provider = this.#providerSeenFrom(reference.layer, reference.role);
+    reference.provider = provider;
+    if (reference.resolved) this.#unresolved.delete(reference);
+    else this.#unresolved.add(reference);
+    reference.grants = provider?.roles.get(reference.role) ?? noGrants;
+  }
+
+  #providerSeenFrom(from: LayerOfReference, roleName: string): LayerOfReference | undefined {
+    let reached = false;
+    for (const [name, layer] of this.#layers) {
+      const isOwn = name === from.name;
+      reached ||= isOwn;
+      // One that is still arriving sees itself in its place.
+      const seen = isOwn ? from : layer;
+      if (reached && (isOwn || !layer.isFallback) && seen.roles.has(roleName)) return seen;
+    }
+    return undefined;
+  }
+
+  /** Adds a binding to a layer that is not in force. A malformed one throws, and then nothing has changed. */
+  *#bind(layer: Layer, binding: ClusterRoleBinding): Generator<undefined, void, undefined> {
+    for (const [at, subject] of binding.subjects.entries()) {
+      subjectKey(subject);
+      if (at % maxPart === 0) yield;
+    }
+    const earlier = layer.bindings.get(binding.name);
+    if (earlier !== undefined) yield* this.#unbind(layer, earlier);
+    let reference = layer.references.get(binding.role);
+    if (reference === undefined) {
+      reference = new RoleReference(layer, binding.role);
+      layer.references.set(binding.role, reference);
+      this.#findRole(reference);
+      const { grants } = reference;
+      for (const part of partsOf(grants)) {
+        // Meanwhile the role of another layer may have come in the place of this one.
+        if (reference.grants !== grants) break;
+        this.#urls.add(reference, part);
+        yield;
+      }
+    }
+    reference.bindings += 1;
+    layer.bindings.set(binding.name, binding);
+    for (const [at, subject] of binding.subjects.entries()) {
+      const key = subjectKey(subject);
+      if (key !== undefined) this.#table(key).tie(key.name, { binding, subject, reference });
+      if (at % maxPart === 0) yield;
+    }
+  }
+
+  /** Removes a binding from a layer that is not in force. */
+  *#unbind(layer: Layer, binding: ClusterRoleBinding): Generator<undefined, void, undefined> {
+    const reference = layer.references.get(binding.role);
+    layer.bindings.delete(binding.name);
+    if (reference === undefined) return;
+    for (const [at, subject] of binding.subjects.entries()) {
+      const key = subjectKey(subject);
+      if (key !== undefined) this.#table(key).untie(key.name, reference, binding);
+      if (at % maxPart === 0) yield;
+    }
+    reference.bindings -= 1;
+    if (reference.bindings > 0) return;
+    layer.references.delete(binding.role);
+    this.#unresolved.delete(reference);
+    for (const part of partsOf(reference.grants)) {
+      this.#urls.remove(reference, part);
+      yield;
+    }
+  }
+
+  /** Puts a layer that has arrived in the place of the one of its name, which it returns. */
+  #swap(layer: Layer): Layer {
+    const old = this.#layer(layer.name);
+    this.#search.forget();
+    layer.inForce = old.inForce;
+    old.inForce = false;
+    this.#layers.set(layer.name, layer);
+    for (const before of this.#layers.values()) {
+      if (before === layer) break;
+      for (const [role, reference] of before.references) {
+        if (old.roles.has(role) || layer.roles.has(role)) this.#resolve(reference);
+      }
+    }
+    return old;
+  }
+
+  #setBinding(layer: Layer, binding: ClusterRoleBinding, subjects: readonly KeyedSubject[]): void {
+    this.#deleteBinding(layer, binding.name);
+    const reference = this.#reference(layer, binding.role);
+    reference.bindings += 1;
+    for (const { key, subject } of subjects) {
+      this.#table(key).tie(key.name, { binding, subject, reference });
+    }
+    layer.bindings.set(binding.name, binding);
+  }
+
+  #deleteBinding(layer: Layer, name: string): void {
+    const binding = layer.bindings.get(name);
+    const reference = binding === undefined ? undefined : layer.references.get(binding.role);
+    if (binding === undefined || reference === undefined) return;
+    layer.bindings.delete(name);
+    for (const subject of binding.subjects) {
+      const key = subjectKey(subject);
+      if (key !== undefined) this.#table(key).untie(key.name, reference, binding);
+    }
+    reference.bindings -= 1;
+    if (reference.bindings > 0) return;
+    layer.references.delete(reference.role);
+    this.#unresolved.delete(reference);
+    this.#urls.remove(reference, reference.grants);
+  }
+
+  #reference(layer: Layer, role: string): RoleReference {
+    const known = layer.references.get(role);
+    if (known !== undefined) return known;
+    const reference = new RoleReference(layer, role);
+    layer.references.set(role, reference);
+    this.#resolve(reference);
+    return reference;
+  }
+
+  #table(key: SubjectKey): SubjectTable {
+    return key.kind === 'user' ? this.#users : this.#groups;
+  }
+}
+
+/** URLs or subjects that are dealt with in one step. */
+const maxPart = 64;
+
+function* partsOf({ exact, prefix }: Grants): Generator<Grants, void, undefined> {
+  for (let at = 0; at < Math.max(exact.length, prefix.length); at += maxPart) {
+    yield { exact: exact.slice(at, at + maxPart), prefix: prefix.slice(at, at + maxPart) };
+  }
+}
+
+function emptyLayer(name: string, isFallback: boolean, inForce: boolean): Layer {
+  return { name, isFallback, inForce, roles: new Map(), bindings: new Map(), references: new Map() };
+}
+
+function prepare(object: PolicyObject): PreparedObject {
+  const { kind, name } = object;
+  if (kind === 'ClusterRole') return { kind, name, grants: grantsOf(object.rules) };
+  const subjects: KeyedSubject[] = [];
+  for (const subject of object.subjects) {
+    const key = subjectKey(subject);
+    if (key !== undefined) subjects.push({ key, subject });
+  }
+  return { kind, name, binding: object, subjects };
+}

@@ -1,0 +1,94 @@
+import type { PolicyRule } from '../objects.js';
+
+/** Verbs by path or prefix; `*` among the verbs means all. */
+export type VerbsByUrl = readonly (readonly [url: string, verbs: ReadonlySet<string>])[];
+
+/** What a role grants on paths. */
+export interface Grants {
+  readonly exact: VerbsByUrl;
+  /** Keyed by the prefix, without its stars; the empty prefix matches every path. */
+  readonly prefix: VerbsByUrl;
+}
+
+const nothing: VerbsByUrl = Object.freeze([]);
+
+export const noGrants: Grants = Object.freeze({ exact: nothing, prefix: nothing });
+
+/**
+ * Kubernetes' reading of nonResourceURLs: a URL ending in `*` is a prefix, whatever number of stars it ends
+ * in; any other is met whole, case-sensitively, with no further wildcard.
+ */
+export function grantsOf(rules: readonly PolicyRule[]): Grants {
+  const steps = grantsInSteps(rules);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps of one URL. */
+export function* grantsInSteps(rules: readonly PolicyRule[]): Generator<undefined, Grants, undefined> {
+  if (rules.length === 0) return noGrants;
+  const exact = new Map<string, Set<string>>();
+  const prefix = new Map<string, Set<string>>();
+  for (const rule of rules) {
+    for (const url of rule.nonResourceURLs) {
+      if (url.endsWith('*')) addVerbs(prefix, withoutTrailingStars(url), rule.verbs);
+      else addVerbs(exact, url, rule.verbs);
+      yield;
+    }
+  }
+  return { exact: yield* listed(exact), prefix: yield* listed(prefix) };
+}
+
+/** Rules that grant the same. */
+export function rulesOf({ exact, prefix }: Grants): readonly PolicyRule[] {
+  return [
+    ...exact.map(([url, verbs]) => ({ verbs: [...verbs], nonResourceURLs: [url] })),
+    ...prefix.map(([url, verbs]) => ({ verbs: [...verbs], nonResourceURLs: [`${url}*`] })),
+  ];
+}
+
+export function coversVerb(verbs: ReadonlySet<string>, verb: string): boolean {
+  return verbs.has(verb) || verbs.has('*');
+}
+
+/** Lists, since there may be many roles and a map is large; nobody looks a URL up here. */
+function* listed(
+  verbsByUrl: ReadonlyMap<string, ReadonlySet<string>>,
+): Generator<undefined, VerbsByUrl, undefined> {
+  if (verbsByUrl.size === 0) return nothing;
+  const list: VerbsByUrl[number][] = [];
+  for (const [url, verbs] of verbsByUrl) {
+    list.push([url, sharedSet(verbs)]);
+    yield;
+  }
+  return list;
+}
+
+/** One set a URL, however many rules name it: a role may be made of thousands. */
+function addVerbs(byUrl: Map<string, Set<string>>, url: string, verbs: readonly string[]): void {
+  const known = byUrl.get(url);
+  if (known === undefined) byUrl.set(url, new Set(verbs));
+  else for (const verb of verbs) known.add(verb);
+}
+
+const maxShared = 256;
+const maxSharedSize = 16;
+const sharedSets = new Map<string, ReadonlySet<string>>();
+
+/** Roles by the thousand name the same few verbs: they share one set, which saves memory and time. */
+function sharedSet(verbs: ReadonlySet<string>): ReadonlySet<string> {
+  if (verbs.size > maxSharedSize) return verbs;
+  const key = JSON.stringify([...verbs]);
+  const known = sharedSets.get(key);
+  if (known !== undefined) return known;
+  if (sharedSets.size < maxShared) sharedSets.set(key, verbs);
+  return verbs;
+}
+
+function withoutTrailingStars(url: string): string {
+  let end = url.length;
+  while (url.endsWith('*', end) && end > 0) end -= 1;
+  return url.slice(0, end);
+}

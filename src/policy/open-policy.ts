@@ -1,0 +1,129 @@
+import { Policy, type PolicyLayerStatus, type PolicySink } from './policy.js';
+import { Callbacks } from '../kubernetes/reflector/callbacks.js';
+import { bootstrapObjects } from './sources/bootstrap.js';
+import { builtInUntilSynced } from './sources/built-in-until-synced.js';
+import type { PolicySource } from './sources/policy-source.js';
+import { PolicySnapshot, type SnapshotResult } from './snapshot/policy-snapshot.js';
+
+export interface OpenPolicyOptions {
+  /** In this order; a binding's role is looked for in its own source, then in the later ones. */
+  readonly sources: readonly PolicySource[];
+  /** Which source decides in the place of another that cannot: its name by the other's. Default: none. */
+  readonly fallbacks?: ReadonlyMap<string, string>;
+  /**
+   * Whether kcp's own roles and bindings (`rbac/bootstrap-policy.yaml`) stand behind them; a source is followed
+   * instead, once it is in step. Default true.
+   */
+  readonly bootstrap?: boolean | PolicySource;
+  /** How long a policy may decide after its source was lost (ms). Default: for ever. */
+  readonly maxStalenessMs?: number;
+  /** File that keeps the policy of API servers over a restart. Default: none. */
+  readonly snapshotFile?: string;
+  /** Told of each reading and writing of the snapshot; the same failure once. */
+  readonly onSnapshot?: (result: SnapshotResult) => void;
+  /** Called after each change. */
+  readonly onChange?: (policy: Policy) => void;
+  /** Puts something between each source and its layer, that sees what is written. Default: nothing. */
+  readonly through?: (layer: string, sink: PolicySink) => PolicySink;
+}
+
+export interface OpenPolicy {
+  readonly policy: Policy;
+  /** Resolves when every source has been in step once, or the time (ms) is over; to those that were not. */
+  settled(timeoutMs: number): Promise<readonly PolicyLayerStatus[]>;
+  /** Stops following the sources; the last policy stays in force. */
+  close(): Promise<void>;
+}
+
+/** The bootstrap policy's layer, also in metrics and health checks. */
+export const bootstrapLayer = 'bootstrap';
+
+/**
+ * A policy that follows its sources.
+ *
+ * @throws what a source's `open` or `start` rejects with; then none is followed.
+ */
+export async function openPolicy({
+  sources,
+  fallbacks,
+  bootstrap = true,
+  maxStalenessMs,
+  snapshotFile,
+  onSnapshot,
+  onChange,
+  through = (_layer, sink) => sink,
+}: OpenPolicyOptions): Promise<OpenPolicy> {
+  const followed =
+    typeof bootstrap === 'boolean'
+      ? sources
+      : [...sources, builtInUntilSynced(bootstrap, bootstrapObjects())];
+  const listeners = new Set<() => void>();
+  const callbacks = new Callbacks('policy');
+  const policy = new Policy({
+    layers: [...followed.map(({ name }) => name), ...(bootstrap === true ? [bootstrapLayer] : [])],
+    ...(fallbacks === undefined ? {} : { fallbacks }),
+    ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
+    onChange: (changed) => {
+      for (const listener of listeners) listener();
+      // Whoever listens cannot keep a source from following its server.
+      callbacks.call(() => onChange?.(changed));
+    },
+  });
+  if (bootstrap === true) policy.sink(bootstrapLayer).replace(bootstrapObjects());
+  let snapshot: PolicySnapshot | undefined;
+  const close = async (): Promise<void> => {
+    await Promise.all(followed.map((source) => source.close()));
+    await snapshot?.close();
+  };
+  try {
+    await Promise.all(followed.map(async (source) => source.open?.()));
+    if (snapshotFile !== undefined) {
+      const origins = new Map<string, string>();
+      const lookUpOrigins = (): void => {
+        for (const { name, origin } of followed) if (origin !== undefined) origins.set(name, origin);
+      };
+      lookUpOrigins();
+      // A kubeconfig may come to name another server while it is followed.
+      listeners.add(lookUpOrigins);
+      snapshot = await PolicySnapshot.open({
+        file: snapshotFile,
+        policy,
+        origins,
+        ...(onSnapshot === undefined ? {} : { onResult: onSnapshot }),
+      });
+      await snapshot.restore();
+      const { changed } = snapshot;
+      listeners.add(changed);
+    }
+    await Promise.all(followed.map((source) => source.start(through(source.name, policy.sink(source.name)))));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { policy, settled: (timeoutMs) => settled(policy, followed, listeners, timeoutMs), close };
+}
+
+async function settled(
+  policy: Policy,
+  sources: readonly PolicySource[],
+  listeners: Set<() => void>,
+  timeoutMs: number,
+): Promise<readonly PolicyLayerStatus[]> {
+  const isMissing = ({ layer, state }: PolicyLayerStatus): boolean =>
+    state === 'syncing' || sources.find(({ name }) => name === layer)?.hasSynced === false;
+  const missing = (): readonly PolicyLayerStatus[] => policy.status().filter(isMissing);
+  await new Promise<void>((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      listeners.delete(look);
+      resolve();
+    };
+    const look = (): void => {
+      if (missing().length === 0) finish();
+    };
+    const timer = setTimeout(finish, timeoutMs);
+    listeners.add(look);
+    look();
+  });
+  return missing();
+}

@@ -1,0 +1,76 @@
+import { fieldsOf, listOf, nonEmptyStringOf, stringOf, stringsOf, type Fields } from './object-fields.js';
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '../objects.js';
+
+/** kcp copies a binding to other shards only with it, whatever its value, as long as it has one. */
+export const replicateAnnotation = 'internal.kcp.io/replicate';
+
+/** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedObjectError */
+export function clusterRoleOf(object: unknown): ClusterRole {
+  const fields = fieldsOf(object, 'object');
+  return {
+    kind: 'ClusterRole',
+    name: nameOf(fields),
+    rules: listOf(fields['rules'], 'rules').flatMap(pathRule),
+  };
+}
+
+/** A ClusterRoleBinding as an API server sends it. @throws MalformedObjectError */
+export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
+  const fields = fieldsOf(object, 'object');
+  const roleRef = fieldsOf(fields['roleRef'], 'roleRef');
+  const annotations = fieldsOf(fieldsOf(fields['metadata'], 'metadata')['annotations'] ?? {}, 'annotations');
+  return {
+    kind: 'ClusterRoleBinding',
+    name: nameOf(fields),
+    role: shared(stringOf(roleRef['name'], 'roleRef.name')),
+    // An API server takes no other kind; should one ever do, its binding grants nothing here.
+    subjects:
+      roleRef['kind'] === 'ClusterRole' ? listOf(fields['subjects'], 'subjects').flatMap(subject) : [],
+    replicated: Object.hasOwn(annotations, replicateAnnotation) && annotations[replicateAnnotation] !== '',
+  };
+}
+
+function pathRule(rule: unknown): readonly PolicyRule[] {
+  const fields = fieldsOf(rule, 'rule');
+  const nonResourceURLs = stringsOf(fields['nonResourceURLs'], 'nonResourceURLs');
+  return nonResourceURLs.length === 0
+    ? []
+    : [{ verbs: stringsOf(fields['verbs'], 'verbs'), nonResourceURLs }];
+}
+
+/** Subjects of kinds that nobody can be are left out. */
+function subject(value: unknown): readonly Subject[] {
+  const fields = fieldsOf(value, 'subject');
+  const name = stringOf(fields['name'], 'subject.name');
+  switch (fields['kind']) {
+    case 'User':
+    case 'Group':
+      return [{ kind: fields['kind'], name }];
+    case 'ServiceAccount': {
+      const namespace = fields['namespace'];
+      return [
+        typeof namespace === 'string' && namespace !== ''
+          ? { kind: 'ServiceAccount', name, namespace: shared(namespace) }
+          : { kind: 'ServiceAccount', name },
+      ];
+    }
+    default:
+      return [];
+  }
+}
+
+function nameOf(object: Fields): string {
+  return nonEmptyStringOf(fieldsOf(object['metadata'], 'metadata')['name'], 'metadata.name');
+}
+
+const maxShared = 10_000;
+const sharedStrings = new Map<string, string>();
+
+/** Bindings by the thousand name the same few roles: they hold one string between them. */
+function shared(text: string): string {
+  const known = sharedStrings.get(text);
+  if (known !== undefined) return known;
+  if (sharedStrings.size >= maxShared) sharedStrings.clear();
+  sharedStrings.set(text, text);
+  return text;
+}

@@ -1,0 +1,130 @@
+import type { PolicyObject } from '../objects.js';
+import { Field } from './manifest-field.js';
+import { ManifestError } from './manifest-error.js';
+import { policyObject } from './manifest-object.js';
+import { readYamlDocuments } from '../../documents/yaml-documents.js';
+
+export { ManifestError } from './manifest-error.js';
+
+export interface Manifest {
+  readonly objects: readonly PolicyObject[];
+  /** For people: what is written but will not do what was likely meant. Each begins with `file:line: `. */
+  readonly warnings: readonly string[];
+}
+
+interface Findings {
+  readonly objects: PolicyObject[];
+  readonly warnings: string[];
+  /** Warnings beyond the bound. */
+  unsaid: number;
+}
+
+/** More of them nobody reads, and each is a line of the log. */
+const maxWarnings = 100;
+
+function warn(findings: Findings, message: string): void {
+  if (findings.warnings.length < maxWarnings) findings.warnings.push(message);
+  else findings.unsaid += 1;
+}
+
+const rbacVersion = 'rbac.authorization.k8s.io/v1';
+
+/**
+ * The ClusterRoles and ClusterRoleBindings of a manifest: YAML or JSON, any number of documents, lists
+ * included; whatever else stands in it is skipped. `file` is what messages call it. Throws ManifestError, whose
+ * message begins with `file:line: `, for everything that Kubernetes would refuse and that decides here.
+ */
+export function parseManifest(text: string, file: string): Manifest {
+  const reading = readManifest(text, file);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps of one document, for those who have something else to do in between. */
+export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
+  const findings: Findings = { objects: [], warnings: [], unsaid: 0 };
+  for (const document of readYamlDocuments(text, file)) {
+    if (document.value !== null) addObject(Field.ofDocument(document, file), findings);
+    yield;
+  }
+  yield* refuseDuplicates(findings.objects);
+  if (findings.unsaid > 0) findings.warnings.push(`${file}: ${findings.unsaid} more warnings`);
+  // The parser's strings are slices of the file's text, and one of them would keep all of it in memory.
+  return JSON.parse(JSON.stringify({ objects: findings.objects, warnings: findings.warnings })) as Manifest;
+}
+
+/** Objects are known by kind and name; the second of a name is refused, wherever it stands. */
+export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<undefined, void, undefined> {
+  const first = new Map<string, PolicyObject>();
+  for (const object of objects) {
+    const key = `${object.kind} ${JSON.stringify(object.name)}`;
+    const other = first.get(key);
+    if (other !== undefined) {
+      throw new ManifestError(`${object.origin ?? ''}: ${key} is already defined at ${other.origin ?? ''}`);
+    }
+    first.set(key, object);
+    yield;
+  }
+}
+
+function addObject(object: Field, findings: Findings): void {
+  object.requireObject();
+  const kind = object.get('kind').optionalString();
+  switch (kind) {
+    case undefined:
+      warn(findings, `${object.where}: skipped, because it has no kind`);
+      return;
+    case 'ClusterRole':
+    case 'ClusterRoleBinding':
+      requireRbacVersion(object);
+      addTyped(kind, object, findings);
+      return;
+    case 'ClusterRoleList':
+    case 'ClusterRoleBindingList':
+      requireRbacVersion(object);
+      addItems(kind, object, findings);
+      return;
+    case 'List':
+      for (const item of object.get('items').list()) {
+        if (item.get('kind').value === 'List') item.fail('must not be a List itself');
+        addObject(item, findings);
+      }
+      return;
+    case 'Role':
+    case 'RoleBinding':
+    case 'RoleList':
+    case 'RoleBindingList':
+      warn(findings, `${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`);
+      return;
+    default:
+  }
+}
+
+type Kind = PolicyObject['kind'];
+
+function addItems(listKind: `${Kind}List`, list: Field, findings: Findings): void {
+  const kind = listKind === 'ClusterRoleList' ? 'ClusterRole' : 'ClusterRoleBinding';
+  for (const item of list.get('items').list()) {
+    // Items of a typed list, as an API server sends them, do not say what they are.
+    const itemKind = item.get('kind').optionalString() ?? kind;
+    if (itemKind !== kind) item.get('kind').fail(`must be ${kind} in a ${listKind}`);
+    if (item.get('apiVersion').optionalString() !== undefined) requireRbacVersion(item);
+    addTyped(kind, item, findings);
+  }
+}
+
+function addTyped(kind: Kind, object: Field, findings: Findings): void {
+  findings.objects.push(
+    policyObject(kind, object, (message) => {
+      warn(findings, message);
+    }),
+  );
+}
+
+function requireRbacVersion(object: Field): void {
+  const field = object.get('apiVersion');
+  const version = field.string();
+  if (version !== rbacVersion) field.fail(`must be ${rbacVersion}, not ${JSON.stringify(version)}`);
+}

@@ -1,0 +1,127 @@
+import type { ServerResponse } from 'node:http';
+import {
+  pathRefusal,
+  type PathClassification,
+  type PathClassifier,
+  type ServerKind,
+} from '../../paths/classify.js';
+import { requestTarget, tell, type Middleware, type Request } from '../middleware.js';
+import { noteClassified, requestState, type Guard } from '../request-state.js';
+import { sendStatus, sendText } from '../answer/status.js';
+
+export interface ClassifyPathOptions {
+  readonly classifier: PathClassifier;
+  /** Decides the wording of the 501. Default `shard`. */
+  readonly serverKind?: ServerKind;
+  /**
+   * `shard-level` answers or passes on only what concerns shard-level paths, so that the filter can stand in
+   * front of any application; `all` also redirects other paths that are not canonical.
+   */
+  readonly extent: 'shard-level' | 'all';
+  /**
+   * Answers a shard-level path below a scope in place of the 501, after an authorization of its own: kcp
+   * keeps that place for metrics of one workspace.
+   */
+  readonly scopedEndpoint?: Middleware;
+  /** Told of every request turned away here, by its status code. */
+  readonly onRejected?: (code: number) => void;
+}
+
+/** More than any client sends, and less than Node keeps unless told otherwise. */
+const maxHeaderFields = 1000;
+
+/**
+ * Stands first: what a path means does not depend on who asks, and a stranger who asks for a scoped path
+ * must not learn from a 401 or 403 whether its workspace exists. What an earlier guard has allowed counts no more behind
+ * it. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
+ */
+export function classifyPath(
+  {
+    classifier,
+    serverKind = 'shard',
+    extent,
+    scopedEndpoint,
+    onRejected = () => undefined,
+  }: ClassifyPathOptions,
+  guard?: Guard,
+): Middleware {
+  return (request, response, next) => {
+    if (request.rawHeaders.length > 2 * fieldLimit(request)) {
+      reject(request, 431, 'too many header fields', onRejected);
+      sendStatus(request, response, 'RequestHeaderFieldsTooLarge', 'too many header fields');
+      return;
+    }
+    const classification = classifyAsSentAndAsRouted(classifier, request);
+    noteClassified(requestState(request), classification, guard);
+    if (extent === 'shard-level' && isPassedOn(classification)) next();
+    else if (classification.kind === 'scoped-shard-level' && scopedEndpoint !== undefined) {
+      scopedEndpoint(request, response, next);
+    } else if (!refusePath(request, response, classification, onRejected, serverKind)) next();
+  };
+}
+
+/** Answers a path that is not decided on. Returns false, and answers nothing, for any other. */
+export function refusePath(
+  request: Request,
+  response: ServerResponse,
+  classification: PathClassification,
+  onRejected: (code: number) => void = () => undefined,
+  serverKind?: ServerKind,
+): boolean {
+  const refusal = pathRefusal(classification, serverKind);
+  if (refusal === undefined) return false;
+  const { code, reason } = refusal;
+  reject(request, code, reason, onRejected);
+  if (classification.kind === 'redirect') {
+    sendText(request, response, code, 'Temporary Redirect\n', { Location: classification.location });
+  } else if (code === 501) sendText(request, response, code, `${reason}\n`);
+  else if (code === 400) sendStatus(request, response, 'BadRequest', reason);
+  else sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
+  return true;
+}
+
+/** Takes back what an earlier guard has decided: it is not what the answer says. */
+function reject(request: Request, code: number, reason: string, onRejected: (code: number) => void): void {
+  const state = requestState(request);
+  state.rejected = reason;
+  state.verdict = undefined;
+  tell(() => {
+    onRejected(code);
+  });
+}
+
+/**
+ * The target as it was sent decides. Where a router has cut it or a middleware in front has rewritten it, as
+ * kcp's own handler strips a scope, what the routers behind will see must not lead to a shard-level path
+ * either: bare `/metrics` there is a scoped request for it.
+ */
+function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request): PathClassification {
+  const sent = requestTarget(request);
+  const classification = classifier(sent);
+  if (request.originalUrl === undefined || !isPassedOn(classification)) return classification;
+  const cut = request.url ?? '/';
+  for (const routed of new Set([(request.baseUrl ?? '') + cut, cut])) {
+    if (routed === sent) continue;
+    const asRouted = classifier(routed);
+    if (asRouted.kind === 'shard-level')
+      return { kind: 'scoped-shard-level', scope: {}, path: asRouted.path };
+    if (!isPassedOn(asRouted)) return asRouted;
+  }
+  return classification;
+}
+
+/** Whether the application behind may get to see it. */
+function isPassedOn(classification: PathClassification): boolean {
+  return (
+    classification.kind === 'other' ||
+    classification.kind === 'ambiguous' ||
+    (classification.kind === 'redirect' && !classification.shardLevel)
+  );
+}
+
+/** How many header fields Node keeps; it drops the others, and with them perhaps a scope. */
+function fieldLimit({ socket }: Request): number {
+  const { server } = socket as { readonly server?: { readonly maxHeadersCount?: number | null } };
+  const limit = server?.maxHeadersCount;
+  return typeof limit === 'number' && limit > 0 ? Math.min(limit, maxHeaderFields) : maxHeaderFields;
+}

@@ -1,0 +1,120 @@
+import type { ServerResponse } from 'node:http';
+import { prefersHtml } from './negotiate-page.js';
+import { pageSecurityPolicy } from './page-style.js';
+import { structuredKinds, type StructuredKind } from './structured-page.js';
+import { zPage, zPageObject, zPagePaths, type ZPagePath, type ZPageSources } from './z-page.js';
+import { negotiate, type MediaTypeParameters } from '../../request/answer/accept.js';
+import type { Middleware, Request } from '../../request/middleware.js';
+import { objectBody } from '../../request/answer/object-body.js';
+import { headerLine } from '../../request/raw-header.js';
+import { requestState } from '../../request/request-state.js';
+import { sendInternalError, sendStatus, sendText } from '../../request/answer/status.js';
+
+export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
+  /** Stands in each title. Default `kcp-metrics-filter`. */
+  readonly component?: string;
+}
+
+/** An option of `zPages` that cannot be used; the message names it. */
+export class ZPagesOptionError extends TypeError {
+  override readonly name = 'ZPagesOptionError';
+  readonly code = 'ERR_Z_PAGES_OPTION';
+}
+
+/** What Kubernetes serves; HTML is ours. */
+const mediaTypes = ['application/json', 'application/yaml', 'text/plain'] as const;
+const conversions = ['as', 'g', 'v'] as const;
+
+const known: ReadonlySet<string> = new Set<keyof ZPagesOptions>(['component', 'status', 'flags', 'paths']);
+
+/**
+ * Kubernetes' `/statusz` and `/flagz`, and `/`, the list of paths: text for programs, HTML for browsers, and an object
+ * for who asks for its kind (k8s.io/apiserver, pkg/server/statusz and flagz). Stands behind `classifyPath` and
+ * `authorize`, and serves what was allowed since the former, by the page's own path and never below a scope; passes
+ * every other path on.
+ *
+ * @throws ZPagesOptionError when an option is missing, unknown or of the wrong type.
+ */
+export function zPages(options: ZPagesOptions): Middleware {
+  validate(options);
+  const { component = 'kcp-metrics-filter', status, flags, paths } = options;
+  const sources: ZPageSources = { component, status, flags, paths };
+  return (request, response, next) => {
+    const path = pagePathOf(request);
+    if (path === undefined || (path === '/flagz' && flags === undefined)) next();
+    else if (requestState(request).isAllowed !== true) {
+      // Reached only where `authorize` was left out: nobody has been allowed anything.
+      sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const message = 'the server does not allow this method on the requested resource';
+      sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
+    } else sendPage(request, response, path, sources);
+  };
+}
+
+/** What cannot be told, since an application's `status` throws, is a 500. */
+function sendPage(request: Request, response: ServerResponse, path: ZPagePath, sources: ZPageSources): void {
+  const accept = headerLine(request.rawHeaders, 'accept') ?? '';
+  const send = (contentType: string, body: string, headers: Readonly<Record<string, string>> = {}): void => {
+    sendText(request, response, 200, body, {
+      'Content-Type': contentType,
+      Vary: 'Accept',
+      'Referrer-Policy': 'no-referrer',
+      ...headers,
+    });
+  };
+  try {
+    if (path !== '/' && accept.trim() !== '') {
+      const kind = structuredKinds[path];
+      const accepted = negotiate(accept, mediaTypes, allowsPage(kind));
+      if (accepted === undefined && !prefersHtml(accept, 'text/plain')) {
+        const message = `only the following media types are accepted: ${mediaTypes.join(', ')}`;
+        sendStatus(request, response, 'NotAcceptable', message);
+        return;
+      }
+      const { mediaType = 'text/plain', isPretty = false } = accepted ?? {};
+      if (mediaType !== 'text/plain') {
+        const object = zPageObject(path, sources, Date.now());
+        const { body } = objectBody(request, object, { mediaType, isPretty });
+        send(`${mediaType};g=${kind.g};v=${kind.v};as=${kind.as}`, body);
+        return;
+      }
+    }
+    const { contentType, isHtml, body } = zPage(path, sources, accept, Date.now());
+    send(contentType, body, isHtml ? { 'Content-Security-Policy': pageSecurityPolicy } : {});
+  } catch (error) {
+    sendInternalError(request, response, error);
+  }
+}
+
+/** Objects of the page's own kind alone, and text of none. */
+function allowsPage(kind: StructuredKind) {
+  return (mediaType: (typeof mediaTypes)[number], parameters: MediaTypeParameters): boolean => {
+    if (parameters.has('stream') || parameters.has('sv')) return false;
+    const isText = mediaType === 'text/plain';
+    return conversions.every((name) => parameters.get(name) === (isText ? undefined : kind[name]));
+  };
+}
+
+function pagePathOf(request: Request): ZPagePath | undefined {
+  const { classification } = requestState(request);
+  if (classification?.kind !== 'other') return undefined;
+  const { path, scope } = classification;
+  if (scope.shard !== undefined || scope.cluster !== undefined) return undefined;
+  return zPagePaths.find((page) => page === path);
+}
+
+/** Checks at run time what the types say at compile time, once. */
+function validate(given: unknown): void {
+  if (typeof given !== 'object' || given === null) throw new ZPagesOptionError('options: pass an object');
+  const options = given as Readonly<Record<string, unknown>>;
+  for (const option of Object.keys(options)) {
+    if (!known.has(option)) throw new ZPagesOptionError(`${option}: is no option of zPages`);
+  }
+  const { component = '', status, flags = status, paths } = options;
+  if (typeof component !== 'string') throw new ZPagesOptionError('component: pass a string');
+  if (typeof status !== 'function') throw new ZPagesOptionError('status: pass a function');
+  if (typeof flags !== 'function') throw new ZPagesOptionError('flags: pass a function');
+  const isList = Array.isArray(paths) && paths.every((path: unknown) => typeof path === 'string');
+  if (!isList) throw new ZPagesOptionError('paths: pass a list of strings');
+}

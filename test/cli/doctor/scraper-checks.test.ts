@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { authenticationFinding } from '../../../src/cli/doctor/authentication-checks.js';
+import { scraperFinding, type Scrapers } from '../../../src/cli/doctor/scraper-checks.js';
+import type { Subject } from '../../../src/policy/objects.js';
+import { prometheus } from './policies.js';
+
+const all: Scrapers['callers'] = { authenticated: true, anonymous: true, serviceAccounts: true };
+const strangersOnly: Scrapers['callers'] = { authenticated: false, anonymous: true, serviceAccounts: false };
+const masters = ['system:masters'];
+const monitoring: Subject = { kind: 'Group', name: 'system:monitoring' };
+const anonymous: Subject = { kind: 'User', name: 'system:anonymous' };
+const unmatched: Subject = { kind: 'ServiceAccount', name: 'prometheus' };
+const nobody = { scrapers: [], administrators: [] };
+
+describe('who may scrape', () => {
+  const base: Scrapers = { callers: all, groups: masters };
+  const rows: readonly (readonly [what: string, scrapers: Scrapers, level: string, message: RegExp])[] = [
+    [
+      'a user that was bound',
+      { ...base, granted: { scrapers: [prometheus], administrators: [monitoring] } },
+      'ok',
+      /^is granted to User "prometheus"$/,
+    ],
+    [
+      'administrators alone',
+      { ...base, granted: { scrapers: [], administrators: [monitoring] } },
+      'warning',
+      /^is granted to Group "system:masters", Group "system:monitoring" and to nobody else: .* rbac\/prometheus-user\.yaml/,
+    ],
+    [
+      'a subject that nobody is',
+      { ...base, granted: { scrapers: [unmatched], administrators: [] } },
+      'warning',
+      /^is granted to Group "system:masters" and to nobody else/,
+    ],
+    ['nobody', { ...base, groups: [], granted: nobody }, 'error', /^is granted to nobody: .*metrics-reader/],
+    [
+      'nobody, since nobody can say who he is',
+      { ...base, callers: strangersOnly, granted: { scrapers: [prometheus], administrators: [monitoring] } },
+      'error',
+      /^is granted to nobody: .* configure --client-ca-file/,
+    ],
+    [
+      'strangers',
+      { ...base, callers: strangersOnly, granted: { scrapers: [anonymous], administrators: [] } },
+      'ok',
+      /^is granted to User "system:anonymous"$/,
+    ],
+    [
+      'everybody',
+      { ...base, openedBy: '--ignore-paths', granted: nobody },
+      'warning',
+      /^is among --ignore-paths: everybody/,
+    ],
+    ['a cache server', base, 'ok', /^is granted to Group "system:masters", because no policy is asked$/],
+    [
+      'a cache server without groups',
+      { ...base, groups: [] },
+      'error',
+      /^is granted to nobody: .*always-allow-groups/,
+    ],
+    [
+      'many',
+      {
+        ...base,
+        granted: {
+          scrapers: Array.from({ length: 7 }, (_, at): Subject => ({ kind: 'User', name: `u${at % 6}` })),
+          administrators: [],
+        },
+      },
+      'ok',
+      /^is granted to User "u0", .*User "u4" and 1 more$/,
+    ],
+  ];
+  it.each(rows)('%s', (_, scrapers, level, message) => {
+    expect(scraperFinding(scrapers)).toEqual({
+      level,
+      check: 'scrapers',
+      subject: 'GET /metrics',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+});
+
+describe('authentication', () => {
+  it.each([
+    [['--client-ca-file'], true, 'ok', /is anonymous$/],
+    [['--client-ca-file', '--token-auth-file'], false, 'ok', /is refused with 401$/],
+    [[], true, 'warning', /^everybody is anonymous: configure --client-ca-file/],
+    [[], false, 'error', /^nobody can say who he is/],
+  ])('with %j, anonymous: %s', (methods, isAnonymous, level, message) => {
+    const callers = { ...all, authenticated: methods.length > 0, anonymous: isAnonymous };
+    expect(authenticationFinding(methods, callers)).toMatchObject({
+      level,
+      message: expect.stringMatching(message) as string,
+    });
+  });
+});

@@ -1,6 +1,0 @@
-import type { Finding } from '../../src/diagnosis/finding.js';
-
-/** What findings say, without whom it is said of: `warning: certificate 1, …`. */
-export function saidIn(findings: readonly Finding[]): readonly string[] {
-  return findings.map(({ level, message }) => `${level}: ${message}`);
-}

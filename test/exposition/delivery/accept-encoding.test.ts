@@ -1,0 +1,92 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { negotiateCoding } from '../../../src/exposition/delivery/accept-encoding.js';
+import type { ContentCoding } from '../../../src/exposition/delivery/content-coding.js';
+
+const both: readonly ContentCoding[] = ['gzip', 'zstd'];
+
+describe('the coding of a scrape', () => {
+  it.each([
+    ['no header', '', 'identity'],
+    ['Prometheus', 'gzip', 'gzip'],
+    ['curl --compressed', 'deflate, gzip, br, zstd', 'gzip'],
+    ['promhttp prefers gzip', 'gzip,zstd', 'gzip'],
+    ['in any order', 'zstd,gzip', 'gzip'],
+    ['the heavier one', 'gzip;q=0.5, zstd;q=0.8', 'zstd'],
+    ['the only one', 'zstd', 'zstd'],
+    ['light, but the only one', 'gzip;q=0.001', 'gzip'],
+    ['capitals and blanks', ' GZip\t; Q=1.000 ', 'gzip'],
+    ['empty members', ',,gzip,', 'gzip'],
+    ['identity, as heavy', 'gzip, identity', 'identity'],
+    ['identity, lighter', 'gzip, identity;q=0.9', 'gzip'],
+    ['identity, heavier', 'gzip;q=0.5, identity', 'identity'],
+    ['anything', '*', 'identity'],
+    ['anything but identity', 'identity;q=0, *', 'gzip'],
+    ['anything but identity and gzip', 'gzip;q=0, identity;q=0, *;q=0.1', 'zstd'],
+    ['gzip, and all else less', 'gzip, *;q=0.5', 'gzip'],
+    ['all else more', 'gzip;q=0.5, *', 'identity'],
+    ['nothing else', 'gzip, *;q=0', 'gzip'],
+    ['not gzip', 'gzip;q=0', 'identity'],
+    ['not gzip by its smallest zero', 'gzip;q=0.000', 'identity'],
+    ['nothing at all', '*;q=0', 'identity'],
+    ['not even identity', 'identity;q=0', 'identity'],
+    ['what is not known', 'br, deflate, compress', 'identity'],
+    ['the heavier of two', 'gzip;q=0, gzip', 'gzip'],
+    ['a weight above 1', 'gzip;q=1.5', 'identity'],
+    ['a weight below 0', 'gzip;q=-1', 'identity'],
+    ['a weight that is no number', 'gzip;q=high', 'identity'],
+    ['a weight too fine', 'gzip;q=0.1234', 'identity'],
+    ['another parameter', 'gzip;level=9', 'identity'],
+    ['two words', 'gzip zstd', 'identity'],
+    ['another coding that begins alike', 'gzip2, x-gzip', 'identity'],
+    ['of 2048 characters', 'gzip'.padEnd(2048), 'gzip'],
+    ['of 2048 characters, well-formed', `${'x,'.repeat(1022)}gzip`, 'gzip'],
+    ['longer', `${'x,'.repeat(1023)}gzip`, 'identity'],
+  ])('%s: %j', (_what, header, coding) => {
+    expect(negotiateCoding(header, both)).toBe(coding);
+  });
+
+  it.each(['zstd', 'identity;q=0, zstd', 'zstd, gzip;q=0'])(
+    'is never one that is not offered: %j',
+    (header) => {
+      expect(negotiateCoding(header, ['gzip'])).toBe('identity');
+    },
+  );
+
+  it('is the heaviest of what is acceptable, for every header', () => {
+    const weight = fc.option(fc.integer({ min: 0, max: 1000 }), { nil: undefined });
+    const member = fc.record({ name: fc.constantFrom('gzip', 'zstd', 'identity', '*', 'br'), weight });
+    const members = fc.uniqueArray(member, { selector: ({ name }) => name });
+    fc.assert(
+      fc.property(members, fc.constantFrom(',', ' ,\t', ', ,'), (all, separator) => {
+        const header = all
+          .map(({ name, weight: of }) => (of === undefined ? name : `${name};q=${(of / 1000).toFixed(3)}`))
+          .join(separator);
+        const weightOf = (name: string): number => {
+          const found = all.find((one) => one.name === name) ?? all.find((one) => one.name === '*');
+          return found === undefined ? 0 : (found.weight ?? 1000);
+        };
+        const ranked = (['identity', 'gzip', 'zstd'] as const)
+          .map((name) => ({ name, weight: weightOf(name) }))
+          .filter((one) => one.weight > 0)
+          .sort((a, b) => b.weight - a.weight);
+        expect(negotiateCoding(header, both)).toBe(ranked[0]?.name ?? 'identity');
+      }),
+    );
+  });
+
+  it('is found at once in whatever is sent', () => {
+    const piece = fc.constantFrom('gzip', ';', 'q=', '0.5', ',', ' ', '\t', '*', '=', '"', 'q', '1');
+    const header = fc.oneof(
+      fc.string(),
+      fc.array(piece, { maxLength: 2000 }).map((all) => all.join('')),
+    );
+    fc.assert(
+      fc.property(header, (text) => {
+        const started = performance.now();
+        expect(['identity', ...both]).toContain(negotiateCoding(text, both));
+        expect(performance.now() - started).toBeLessThan(100);
+      }),
+    );
+  });
+});

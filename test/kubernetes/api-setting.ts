@@ -1,0 +1,106 @@
+import { expect, vi } from 'vitest';
+import type { ApiClient, ApiResponse } from '../../src/kubernetes/api-client.js';
+import { ApiConnectionError } from '../../src/outgoing/api-error.js';
+import {
+  openApiClient,
+  type OpenApiClientOptions,
+} from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
+import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { startApiServer, type Answer, type ApiServer } from './api-server.js';
+import { base64, kubeconfigText, type KubeconfigParts } from './kubeconfig-text.js';
+
+/** Authorities, servers and clients of a test, all of which end with it. */
+export interface ApiSetting {
+  readonly directory: TemporaryDirectory;
+  readonly authority: Authority;
+  /** For 127.0.0.1 and kcp.example. */
+  readonly serving: IssuedCertificate;
+  /** Whose client certificates the servers accept, and which vouches for them. */
+  readonly trusted: { readonly 'certificate-authority-data': string };
+  startServer(answer?: Answer, serving?: IssuedCertificate): Promise<ApiServer>;
+  /** A client of a kubeconfig that is written for it. */
+  open(parts: KubeconfigParts, options?: Omit<OpenApiClientOptions, 'kubeconfig'>): Promise<ApiClient>;
+  close(): Promise<void>;
+}
+
+export async function createApiSetting(): Promise<ApiSetting> {
+  const directory = temporaryDirectory();
+  const authority = await createAuthority({ commonName: 'ca' });
+  const serving = await authority.issue({
+    commonName: 'kcp',
+    usage: 'serverAuth',
+    dnsNames: ['kcp.example'],
+    ipAddresses: ['127.0.0.1'],
+  });
+  const endings: (() => Promise<void>)[] = [];
+  return {
+    directory,
+    authority,
+    serving,
+    trusted: { 'certificate-authority-data': base64(authority.certificatePem) },
+    async startServer(answer, certificate = serving) {
+      const server = await startApiServer(certificate, {
+        clientAuthorities: authority.certificatePem,
+        ...(answer === undefined ? {} : { answer }),
+      });
+      endings.push(() => server.close());
+      return server;
+    },
+    async open(parts, options = {}) {
+      const kubeconfig = directory.write(`kubeconfig-${endings.length}`, kubeconfigText(parts));
+      const client = await openApiClient({ kubeconfig, ...options });
+      endings.push(() => {
+        client.close();
+        return Promise.resolve();
+      });
+      return client;
+    },
+    async close() {
+      await Promise.all(endings.map((end) => end()));
+      directory.remove();
+    },
+  };
+}
+
+/** Asks for `/version`. */
+export async function ask(client: ApiClient): Promise<number> {
+  const response = await client.send({ method: 'GET', path: '/version' });
+  await readText(response);
+  return response.status;
+}
+
+/** All of an answer's body. */
+export async function readText({ body }: ApiResponse): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+/** Why asking for `/version` fails, behind the server's name. */
+export async function failure(client: ApiClient): Promise<string> {
+  const error: unknown = await ask(client).then(
+    (status) => new Error(`answered ${status}`),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof Error)) return typeof error;
+  const { code } = error as { readonly code?: unknown };
+  return `${String(code)} ${error.message.replace(`${client.server}: `, '')}`;
+}
+
+/** The error that a request, or the reading of its answer, ends with. */
+export async function rejection(work: Promise<unknown>): Promise<ApiConnectionError> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ApiConnectionError);
+  return error as ApiConnectionError;
+}
+
+/** Waits until a server has this many connections open. */
+export async function expectOpenConnections(server: ApiServer, count: number): Promise<void> {
+  await vi.waitFor(() => {
+    expect(server.open.size).toBe(count);
+  });
+}

@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { JsonItems } from '../../../src/kubernetes/reflector/json-items.js';
+import { statusOf } from './api-objects.js';
+import { inChunks } from './chunks.js';
+import { expectOutcome, Following, lost } from './following.js';
+import { decodeBinding, recorded, recordedList, recordedServers } from './recorded.js';
+import { answer, stream } from './scripted-api-server.js';
+
+describe.each(recordedServers)('as recorded from the %s server', (server) => {
+  const bindings = recordedList(`${server}-clusterrolebindings.jsonl`);
+  const names = (items: typeof bindings.items): string =>
+    items.map(({ metadata: { name } }) => name).join(' ');
+  const listed = [`replace ${names(bindings.items)}`, 'live'];
+  const expired = recorded(`${server}-watch-expired.jsonl`);
+
+  let following: Following;
+  beforeEach(() => {
+    following = new Following();
+  });
+  afterEach(() => following.stop());
+
+  it('a watch-list is replaced by the next when its resourceVersion has expired', async () => {
+    const watchList = recorded(`${server}-watch-list.jsonl`);
+    await following.start([stream(watchList, expired), stream(watchList)], {}, { decode: decodeBinding });
+    await expectOutcome(following, {
+      calls: [...listed, lost('watch', '410 Expired'), ...listed],
+      reports: ['watch-list success', 'watch expired', 'watch-list success'],
+      requests: ['watch-list', 'watch-list'],
+    });
+    expect(following.sink.items.get('workspace-admin')?.value).toBe('cluster-admin');
+  });
+
+  it('a list is watched from its resourceVersion on', async () => {
+    const list = recorded(`${server}-clusterrolebindings.jsonl`);
+    following.server.scriptFirst(answer(200, list));
+    const changes = server === 'root' ? ['set'] : ['set', 'set'];
+    await following.start(
+      [answer(422, statusOf(422, 'Invalid')), answer(200, list), stream(recorded(`${server}-watch.jsonl`))],
+      {},
+      { decode: decodeBinding },
+    );
+    await expectOutcome(following, {
+      calls: [...listed, 'delete pmr-replicated', ...changes.map((change) => `${change} pmr-replicated`)],
+      reports: ['watch-list status', 'list success'],
+      requests: ['watch-list', 'list', `watch ${bindings.metadata.resourceVersion}`],
+    });
+  });
+
+  it.each([1, 7, 100, 65_536])('lists split in chunks of %i bytes', (length) => {
+    for (const kind of ['clusterrolebindings', 'clusterroles']) {
+      const bytes = Buffer.from(recorded(`${server}-${kind}.jsonl`));
+      const splitter = new JsonItems();
+      const items: unknown[] = [];
+      for (const chunk of inChunks(bytes, Array<number>(Math.floor(bytes.length / length)).fill(length))) {
+        splitter.write(chunk);
+        for (let item = splitter.next(); item !== undefined; item = splitter.next())
+          items.push(JSON.parse(item));
+      }
+      expect({ ...Object.fromEntries(splitter.end()), items }).toEqual(JSON.parse(bytes.toString()));
+    }
+  });
+});
