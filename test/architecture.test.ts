@@ -5,37 +5,41 @@ import { describe, expect, it } from 'vitest';
 
 const src = fileURLToPath(new URL('../src/', import.meta.url));
 
-/** Which rooms a room may import from, besides itself. ARCHITECTURE.md draws the same arrows. */
+/** What every room may use, and what uses nothing but its own kind. */
+const ground = [
+  'coded-error.ts',
+  'documents',
+  'error-class.ts',
+  'files',
+  'given.ts',
+  'package-version.ts',
+  'paths',
+  'pki',
+  'tell.ts',
+  'time-slice.ts',
+  'timer.ts',
+];
+
+/** Which rooms a room may import from, besides itself and the ground. ARCHITECTURE.md draws the same arrows. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  'package-version.ts': [],
-  'time-slice.ts': [],
-  files: [],
-  paths: [],
-  pki: [],
-  documents: ['policy'],
-  outgoing: ['kubernetes', 'package-version.ts'],
-  kubernetes: ['files', 'outgoing', 'time-slice.ts'],
-  policy: ['documents', 'kubernetes', 'time-slice.ts'],
+  outgoing: [],
+  kubernetes: ['outgoing'],
+  policy: ['kubernetes'],
   authentication: ['kubernetes', 'outgoing'],
-  authorization: ['authentication', 'kubernetes', 'outgoing', 'paths', 'policy'],
-  replication: ['authorization', 'kubernetes', 'outgoing', 'policy'],
-  audit: ['authentication', 'paths'],
-  exposition: ['documents', 'files', 'outgoing', 'time-slice.ts'],
-  telemetry: ['exposition', 'paths', 'policy'],
-  request: ['audit', 'authentication', 'authorization', 'exposition', 'paths', 'telemetry'],
-  server: ['authentication', 'package-version.ts', 'paths', 'policy', 'request'],
+  authorization: ['authentication', 'kubernetes', 'policy'],
+  replication: ['authorization', 'kubernetes', 'policy'],
+  audit: ['authentication'],
+  exposition: ['outgoing'],
+  telemetry: ['exposition', 'policy'],
+  request: ['audit', 'authentication', 'authorization', 'exposition', 'telemetry'],
+  server: ['authentication', 'policy', 'request'],
   options: [
     'audit',
     'authentication',
     'authorization',
-    'cli',
-    'documents',
     'exposition',
-    'files',
     'kubernetes',
     'outgoing',
-    'paths',
-    'pki',
     'policy',
     'request',
     'server',
@@ -45,13 +49,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'authentication',
     'authorization',
     'exposition',
-    'files',
     'kubernetes',
     'options',
     'outgoing',
-    'package-version.ts',
-    'paths',
-    'pki',
     'policy',
     'replication',
     'request',
@@ -63,22 +63,30 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 interface Import {
   readonly from: string;
   readonly to: string;
+  /** Evaluated with the file: neither a type nor `import()`. */
+  readonly isStatic: boolean;
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
 const imports: readonly Import[] = files.flatMap((file) =>
-  specifiersIn(readFileSync(join(src, file), 'utf8')).map((specifier) => ({
+  importsIn(readFileSync(join(src, file), 'utf8')).map(({ specifier, isStatic }) => ({
     from: file,
     to: specifier.startsWith('.')
       ? relative(src, resolve(src, dirname(file), specifier)).replace(/\.js$/, '.ts')
       : specifier,
+    isStatic,
   })),
 );
 const roomOf = (file: string): string => file.split('/')[0] ?? file;
 const isInside = ({ to }: Import): boolean => files.includes(to);
 
-function specifiersIn(text: string): readonly string[] {
-  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map(([, specifier = '']) => specifier);
+function importsIn(text: string): readonly { readonly specifier: string; readonly isStatic: boolean }[] {
+  const statements =
+    /^(import|export)\b(?!\()(\s+type\b)?[^;]*?\bfrom\s+'([^']+)';|^import\s+'([^']+)';|\bimport\(\s*'([^']+)'/gm;
+  return [...text.matchAll(statements)].map(([, , type, from, bare, dynamic]) => ({
+    specifier: from ?? bare ?? dynamic ?? '',
+    isStatic: dynamic === undefined && type === undefined,
+  }));
 }
 
 describe('the arrows between rooms', () => {
@@ -86,7 +94,7 @@ describe('the arrows between rooms', () => {
     expect(files.length).toBeGreaterThan(40);
     expect(imports.filter(isInside).length).toBeGreaterThan(80);
     const rooms = new Set(files.map(roomOf));
-    expect([...rooms].sort()).toEqual([...Object.keys(arrows), 'index.ts'].sort());
+    expect([...rooms].sort()).toEqual([...Object.keys(arrows), ...ground, 'index.ts'].sort());
   });
 
   it('are all used', () => {
@@ -98,7 +106,9 @@ describe('the arrows between rooms', () => {
   it('point only where they may', () => {
     const wrong = imports.filter(isInside).filter(({ from, to }) => {
       const [room, target] = [roomOf(from), roomOf(to)];
-      return room !== 'index.ts' && room !== target && !arrows[room]?.includes(target);
+      return (
+        room !== 'index.ts' && room !== target && !ground.includes(target) && !arrows[room]?.includes(target)
+      );
     });
     expect(wrong).toEqual([]);
   });
@@ -150,6 +160,93 @@ describe('the arrows between rooms', () => {
   it('never reach micromatch where RBAC or always-allow paths are decided', () => {
     const users = imports.filter(({ to }) => to === 'micromatch').map(({ from }) => roomOf(from));
     expect(users.filter((room) => ['policy', 'authorization', 'paths'].includes(room))).toEqual([]);
+  });
+});
+
+describe('one place for one thing', () => {
+  const sources = files.map((file) => ({ file, text: readFileSync(join(src, file), 'utf8') }));
+  const filesWith = (pattern: RegExp): readonly string[] =>
+    sources.filter(({ text }) => pattern.test(text)).map(({ file }) => file);
+
+  it.each([
+    ['warnings of listeners that throw', /emitWarning/, ['tell.ts']],
+    ['the largest delay of a timer', /2_?147_?483_?647/, ['timer.ts']],
+    ['blocks of PEM', /-----BEGIN/, ['files/pem.ts']],
+    ['"undefined unless given"', /=== undefined \? \{\}/, []],
+  ])('%s', (_, pattern, home) => {
+    expect(filesWith(pattern)).toEqual(home);
+  });
+
+  it('YAML is read in documents alone', () => {
+    const users = imports.filter(({ to }) => to === 'yaml').map(({ from }) => roomOf(from));
+    expect(new Set(users)).toEqual(new Set(['documents']));
+  });
+
+  it('steps are chained in request/guard.ts', () => {
+    expect(filesWith(/\bsequence\(\[|\bchain\(\[/)).toEqual(['request/guard.ts']);
+  });
+
+  it("a flag's name stands once, in its topic", () => {
+    const sites = sources.flatMap(({ file, text }) =>
+      [...text.matchAll(/(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-])/g)].map(([name]) => ({
+        file,
+        name,
+      })),
+    );
+    expect(sites.filter(({ file }) => !file.startsWith('options/'))).toEqual([]);
+    const seen = new Map<string, number>();
+    for (const { name } of sites) seen.set(name, (seen.get(name) ?? 0) + 1);
+    expect([...seen].filter(([, times]) => times > 1)).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  /** Short files with one importer beside them, each for a reason. */
+  const shortOnPurpose: Readonly<Record<string, string>> = {};
+
+  it('have names of their own', () => {
+    const names = files.map((file) => file.split('/').at(-1) ?? file);
+    expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
+  });
+
+  it('of fewer than 70 lines are used by more than the file beside them', () => {
+    const short = files.filter((file) => {
+      const lines = readFileSync(join(src, file), 'utf8').split('\n').length - 1;
+      const importers = imports.filter(({ from, to }) => to === file && from !== 'index.ts');
+      const [first] = importers;
+      return (
+        lines < 70 &&
+        importers.length === 1 &&
+        first !== undefined &&
+        dirname(first.from) === dirname(file) &&
+        shortOnPurpose[file] === undefined
+      );
+    });
+    expect(short).toEqual([]);
+  });
+
+  it('are loaded when they are needed: no command, and no library that few requests need, at once', () => {
+    const heavy = [
+      '@kubernetes/client-node',
+      '@peculiar/x509',
+      'micromatch',
+      'express',
+      'pino',
+      'yaml',
+      'jose',
+    ];
+    const reached = new Set<string>();
+    const visit = (file: string): void => {
+      if (reached.has(file)) return;
+      reached.add(file);
+      for (const { from, to, isStatic } of imports) if (from === file && isStatic) visit(to);
+    };
+    visit('cli/main.ts');
+    expect([...reached].filter((name) => heavy.includes(name))).toEqual([]);
+    const importedAtOnce = imports.filter(({ isStatic }) => isStatic);
+    expect(
+      importedAtOnce.filter(({ to }) => to === '@kubernetes/client-node' || to === '@peculiar/x509'),
+    ).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { errorClass } from '../authentication/error-class.js';
+import { errorClass } from '../error-class.js';
 import { auditLine } from './audit-line.js';
 import type { AuditSink } from './audit-event.js';
 import { AuditLogError, faultOf } from './audit-log-error.js';

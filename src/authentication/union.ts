@@ -1,6 +1,6 @@
 import type { Authenticator, Credentials } from './authenticator.js';
 import { afterExtraSpace } from './tokens/bearer-token.js';
-import { errorClass } from './error-class.js';
+import { errorClass } from '../error-class.js';
 import { anonymousIdentity, withAuthenticatedGroup, type Identity } from './identity.js';
 
 /** Why one method did not accept what was presented; for the operator, never for the client. */

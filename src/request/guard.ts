@@ -16,6 +16,7 @@ import { requestState, type Guard } from './request-state.js';
 import { alwaysAllowPaths as pathMatcher } from '../paths/always-allow.js';
 import { createPathClassifier, type ServerKind } from '../paths/classify.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
+import { largestTimerDelayMs } from '../timer.js';
 
 /** An option that cannot be used: `code` is `ERR_OPTION_` and the option's name in capitals. */
 export class MetricsFilterOptionError extends TypeError {
@@ -75,9 +76,6 @@ const known: ReadonlySet<string> = new Set<keyof MetricsFilterOptions>([
   'scrapeDeadlineMs',
   'telemetry',
 ]);
-
-/** Of setTimeout. */
-const maxTimeoutMs = 2_147_483_647;
 
 /** kcp's shards append this to a 403; its cache server does not. */
 const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
@@ -229,10 +227,10 @@ function validate(options: MetricsFilterOptions): void {
     }
   }
   const { telemetry, scrapeWriteTimeoutMs: writeMs = 1, scrapeDeadlineMs: deadlineMs = 0 } = given;
-  if (!(typeof writeMs === 'number' && writeMs > 0 && writeMs <= maxTimeoutMs)) {
+  if (!(typeof writeMs === 'number' && writeMs > 0 && writeMs <= largestTimerDelayMs)) {
     throw new MetricsFilterOptionError('scrapeWriteTimeoutMs', 'pass a positive number of milliseconds');
   }
-  if (!(typeof deadlineMs === 'number' && deadlineMs >= 0 && deadlineMs <= maxTimeoutMs)) {
+  if (!(typeof deadlineMs === 'number' && deadlineMs >= 0 && deadlineMs <= largestTimerDelayMs)) {
     throw new MetricsFilterOptionError('scrapeDeadlineMs', 'pass a number of milliseconds; 0: no bound');
   }
   if (telemetry !== undefined && !(telemetry instanceof FilterMetrics)) {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
-import { errorClass } from '../authentication/error-class.js';
+import { errorClass } from '../error-class.js';
 
 /** A request as Node makes it; Express 4 and 5 remember its target before any router cuts it. */
 export type Request = IncomingMessage & { readonly originalUrl?: string; readonly baseUrl?: string };

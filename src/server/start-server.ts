@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import express from 'express';
-import { errorClass } from '../authentication/error-class.js';
+import { errorClass } from '../error-class.js';
 import { inTurn } from '../request/in-turn.js';
 import { requestState } from '../request/request-state.js';
 import { sendInternalError } from '../request/answer/status.js';

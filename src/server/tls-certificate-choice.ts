@@ -1,7 +1,7 @@
 import type { Server, ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { errorClass } from '../authentication/error-class.js';
+import { errorClass } from '../error-class.js';
 import { ServingCertificates, type KeyPair } from './serving-certificates.js';
 import { contextOptions, type TlsOptions } from './tls.js';
 

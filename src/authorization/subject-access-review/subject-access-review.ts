@@ -1,7 +1,7 @@
 import type { Reviewer } from '../../kubernetes/reviews/review-client.js';
 import { ReviewError } from '../../kubernetes/reviews/review-error.js';
 import { tellObserver } from '../../kubernetes/reviews/review-observer.js';
-import { errorClass } from '../../authentication/error-class.js';
+import { errorClass } from '../../error-class.js';
 import { isResourcePath } from '../../paths/resource-path.js';
 import {
   allow,

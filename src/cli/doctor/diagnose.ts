@@ -1,4 +1,4 @@
-import { errorClass } from '../../authentication/error-class.js';
+import { errorClass } from '../../error-class.js';
 import { authenticationFinding } from './authentication-checks.js';
 import { addressFindings } from './address-checks.js';
 import { checks, finding, type Check, type Finding } from './finding.js';

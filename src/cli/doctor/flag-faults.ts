@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client';
-import { errorClass } from '../../authentication/error-class.js';
+import { errorClass } from '../../error-class.js';
 import { finding, type Check, type Finding } from './finding.js';
 import type { ServerKind } from '../../paths/classify.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';

@@ -4,6 +4,7 @@ import { scrapeKey, sharedRequest, type SharedRequest } from './scrape-key.js';
 import { SharedRendering } from './shared-rendering.js';
 import { SharingOptionError } from './sharing-error.js';
 import { tell } from '../tell.js';
+import { largestTimerDelayMs } from '../../timer.js';
 
 /** Where a scrape's bytes come from: a rendering of its own, one that was under way, or a finished one. */
 export type ScrapeOrigin = 'rendered' | 'joined' | 'kept';
@@ -28,9 +29,6 @@ export interface SharedExpositionOptions {
   /** Told of each scrape where its bytes come from. */
   readonly onScrape?: (origin: ScrapeOrigin) => void;
 }
-
-/** Of setTimeout. */
-const maxTimeoutMs = 2_147_483_647;
 
 /**
  * Another exposition, rendered once for all who ask for the same while it is: the same formats and codings, and the
@@ -100,10 +98,10 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
 
 function check(options: SharedExpositionOptions): void {
   const bounds = {
-    freshnessMs: { least: 0, most: maxTimeoutMs },
+    freshnessMs: { least: 0, most: largestTimerDelayMs },
     maxKeptBytes: { least: 0, most: Number.MAX_SAFE_INTEGER },
     windowBytes: { least: 1, most: Number.MAX_SAFE_INTEGER },
-    laggardTimeoutMs: { least: 1, most: maxTimeoutMs },
+    laggardTimeoutMs: { least: 1, most: largestTimerDelayMs },
   } as const;
   for (const [option, { least, most }] of Object.entries(bounds)) {
     const value = options[option as keyof typeof bounds] ?? least;

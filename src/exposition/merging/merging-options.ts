@@ -1,6 +1,7 @@
 import { labelNameFault } from '../relabelling/label-name.js';
 import { memberNameFault, type LeftOut, type MemberFailure, type MergedMember } from './member.js';
 import { MergingOptionError } from './merging-option-error.js';
+import { largestTimerDelayMs } from '../../timer.js';
 
 export interface MergedExpositionOptions {
   /**
@@ -18,8 +19,6 @@ export interface MergedExpositionOptions {
   readonly onLeftOut?: (leftOut: LeftOut) => void;
 }
 
-/** Of setTimeout. */
-const maxTimeoutMs = 2_147_483_647;
 const maxLabelValueLength = 1024;
 
 /** @throws MergingOptionError */
@@ -36,7 +35,7 @@ export function checkMergingOptions({ members, timeoutMs, maxHeldBytes }: Merged
       if (labelFault !== undefined) throw new MergingOptionError(`members: ${labelFault}`);
     }
   }
-  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
+  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= largestTimerDelayMs)) {
     throw new MergingOptionError('timeoutMs: pass a positive number of milliseconds');
   }
   if (maxHeldBytes !== undefined && !(Number.isSafeInteger(maxHeldBytes) && maxHeldBytes > 0)) {

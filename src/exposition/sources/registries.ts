@@ -11,6 +11,7 @@ import { hasDuplicates } from './registries/series-claims.js';
 import { wholeOrStreamed } from './registries/whole-or-streamed.js';
 import { writeFamilies } from './registries/write-families.js';
 import { tell } from '../tell.js';
+import { largestTimerDelayMs } from '../../timer.js';
 
 export { MetricConflictError, RegistriesError };
 
@@ -46,9 +47,6 @@ export interface RegistriesExpositionOptions {
 const sliceMs = 4;
 /** What is left of a scraper's timeout for writing and sending (ms), as Prometheus' own exporters leave it. */
 const sendingMs = 500;
-/** Of setTimeout. */
-const maxTimeoutMs = 2_147_483_647;
-
 /**
  * The metrics of several prom-client registries as one exposition, as prom-client writes it, in the format that
  * the scraper asks for, whatever the registries are set to: in the text format where metrics contradict each other in
@@ -137,7 +135,7 @@ function check({ registries, onConflict, collectorTimeoutMs: timeoutMs }: Regist
   if (onConflict !== undefined && !['fail', 'leave-out'].includes(onConflict)) {
     throw new RegistriesError("onConflict: pass 'fail' or 'leave-out'");
   }
-  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
+  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= largestTimerDelayMs)) {
     throw new RegistriesError('collectorTimeoutMs: pass a positive number of milliseconds');
   }
 }

@@ -18,6 +18,7 @@ import { runStepsInSlices } from './steps-in-slices.js';
 import { tell } from '../tell.js';
 import type { WorkerChannel } from './worker-channel.js';
 import { WorkersError } from './workers-error.js';
+import { largestTimerDelayMs } from '../../timer.js';
 
 /** As much of `node:cluster` as its workers are found by. */
 export interface ClusterOfWorkers {
@@ -71,9 +72,6 @@ export interface WorkersExposition extends Exposition {
 const sliceMs = 4;
 /** What is left of a scraper's timeout for merging, writing and sending (ms). */
 const sendingMs = 500;
-/** Of setTimeout. */
-const maxTimeoutMs = 2_147_483_647;
-
 /**
  * One exposition for all workers that call `reportMetrics`: values of one series become one as the metric's
  * `aggregator` says, with the lines of prom-client's AggregatorRegistry. One that does not answer in time keeps
@@ -191,7 +189,7 @@ function check(options: WorkersExpositionOptions): void {
     throw new WorkersError('registries: pass registries of prom-client 15');
   }
   if (!['keep', 'drop'].includes(deadWorkers)) throw new WorkersError("deadWorkers: pass 'keep' or 'drop'");
-  if (!(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
+  if (!(timeoutMs > 0 && timeoutMs <= largestTimerDelayMs)) {
     throw new WorkersError('timeoutMs: pass a positive number of milliseconds');
   }
   if (!(maxSamplesPerWorker > 0)) throw new WorkersError('maxSamplesPerWorker: pass a positive number');

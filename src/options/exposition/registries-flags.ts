@@ -8,6 +8,7 @@ import {
 import { parseBoolean, parseChoice, parseDuration } from '../flag-values.js';
 import { booleanOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';
+import { largestTimerDelayMs } from '../../timer.js';
 
 const collectorTimeout: Flag = {
   name: '--collector-timeout',
@@ -44,7 +45,7 @@ export function registriesOf(
   const text = valueOf(values, collectorTimeout) ?? '';
   const collectorTimeoutMs = parseDuration(collectorTimeout.name, text);
   // setTimeout takes no more.
-  if (collectorTimeoutMs < 1 || collectorTimeoutMs > 2_147_483_647) {
+  if (collectorTimeoutMs < 1 || collectorTimeoutMs > largestTimerDelayMs) {
     throw new UsageError(`${collectorTimeout.name}: ${JSON.stringify(text)} is not between 1ms and 596h`);
   }
   const policy = valueOf(values, onMetricConflict) ?? '';

@@ -5,6 +5,7 @@ import { sharedExposition, type ScrapeOrigin } from '../../exposition/delivery/s
 import { parseDuration } from '../flag-values.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';
+import { largestTimerDelayMs } from '../../timer.js';
 
 const maxScrapesInFlight: Flag = {
   name: '--max-scrapes-in-flight',
@@ -44,9 +45,6 @@ export const sharingFlags: readonly Flag[] = [
   scrapeWriteTimeout,
   scrapeDeadline,
 ];
-
-/** Of setTimeout. */
-const maxTimeoutMs = 2_147_483_647;
 
 export interface SharingEvents {
   readonly onScrape: (origin: ScrapeOrigin) => void;
@@ -97,6 +95,6 @@ export function scrapeDeadlineOf(values: FlagValues): number {
 function durationOf(values: FlagValues, flag: Flag, leastMs: 0 | 1): number {
   const text = valueOf(values, flag) ?? '';
   const milliseconds = parseDuration(flag.name, text);
-  if (milliseconds >= leastMs && milliseconds <= maxTimeoutMs) return milliseconds;
+  if (milliseconds >= leastMs && milliseconds <= largestTimerDelayMs) return milliseconds;
   throw new UsageError(`${flag.name}: ${JSON.stringify(text)} is not between ${leastMs}ms and 596h`);
 }

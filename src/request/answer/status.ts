@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { errorClass } from '../../authentication/error-class.js';
+import { errorClass } from '../../error-class.js';
 import { goQuote } from '../../paths/go-quote.js';
 import { negotiate, type MediaTypeParameters } from './accept.js';
 import { breakOff, isAnswered, requestTarget, type Request } from '../middleware.js';

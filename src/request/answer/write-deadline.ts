@@ -1,13 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { breakOff, isClosed } from '../middleware.js';
 import { portsOf, sendQueues } from './send-queues.js';
+import { largestTimerDelayMs } from '../../timer.js';
 
 /** How often an answer is looked at within its time. */
 const looks = 8;
 /** After so many without progress, the kernel is asked what it holds. */
 const patientLooks = 2;
-/** Of setInterval. */
-const maxTimeoutMs = 2_147_483_647;
 /** What a client has to take within the timeout (bytes). */
 const minBytes = 64 * 1024;
 
@@ -56,7 +55,12 @@ export class WriteDeadline {
     onCut = () => undefined,
     queues = sendQueues,
   }: WriteDeadlineOptions) {
-    if (!(timeoutMs > 0 && timeoutMs <= maxTimeoutMs && totalMs >= 0 && totalMs <= maxTimeoutMs)) {
+    if (!(
+      timeoutMs > 0 &&
+      timeoutMs <= largestTimerDelayMs &&
+      totalMs >= 0 &&
+      totalMs <= largestTimerDelayMs
+    )) {
       throw new RangeError('a write deadline must be a positive number of milliseconds');
     }
     this.#timeoutMs = timeoutMs;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { errorClass } from '../../authentication/error-class.js';
+import { errorClass } from '../../error-class.js';
 import type { Authorizer, Decision } from '../../authorization/authorizer.js';
 import { PolicyUnavailableError } from '../../authorization/rbac.js';
 import { authorizerUnion, type DecisionObserver } from '../../authorization/union.js';

@@ -11,7 +11,7 @@ import {
   type Credentials,
 } from '../../authenticator.js';
 import { bearerToken } from '../bearer-token.js';
-import { errorClass } from '../../error-class.js';
+import { errorClass } from '../../../error-class.js';
 import type { Identity } from '../../identity.js';
 import { maxTokenBytes, unverifiedClaims } from '../jwt/unverified-claims.js';
 import { TokenCache, type TokenKey } from '../token-cache.js';
