@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-
-const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+import { certificateBlocks } from '../files/pem.js';
 
 /**
  * When the first certificate of a PEM text that may change is going to expire (ms since the epoch); undefined where
@@ -16,8 +15,9 @@ export function expiryOf(pemNow: () => string): () => number | undefined {
 }
 
 function earliestExpiryIn(pem: string): number | undefined {
-  const expiries = (pem.match(certificateBlock) ?? [])
-    .map(expiryOfBlock)
+  const expiries = certificateBlocks(pem)
+    .filter(({ isComplete }) => isComplete)
+    .map((block) => expiryOfBlock(block.pem))
     .filter((time) => !Number.isNaN(time));
   return expiries.length === 0 ? undefined : Math.min(...expiries);
 }

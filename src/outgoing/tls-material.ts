@@ -1,13 +1,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { certificateBlocks } from '../files/pem.js';
 
 /** PEM; intermediates stand behind the certificate. */
 export interface ClientCertificate {
   readonly certificate: string;
   readonly privateKey: string;
 }
-
-const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE-----)?/g;
 
 /** What is wrong with a PEM bundle of authorities; undefined for one that can be used. */
 export function authoritiesFault(pem: string): string | undefined {
@@ -41,7 +40,7 @@ function unreadable(pem: string): string | undefined {
 }
 
 function certificatesIn(pem: string): readonly X509Certificate[] {
-  return (pem.match(certificateBlock) ?? []).map((block) => new X509Certificate(block));
+  return certificateBlocks(pem).map((block) => new X509Certificate(block.pem));
 }
 
 function unusable(material: SecureContextOptions): string | undefined {

@@ -1,3 +1,4 @@
+import { certificateBlocks } from '../../files/pem.js';
 import { parseCertificate, type Certificate } from './certificate.js';
 
 /** A file of authorities that cannot be used; the message says which certificate in it, by its place. */
@@ -5,8 +6,6 @@ export class CertificateBundleError extends Error {
   override readonly name = 'CertificateBundleError';
   readonly code = 'ERR_CERTIFICATE_BUNDLE';
 }
-
-const certificateBlock = /-----BEGIN CERTIFICATE-----([^-]*)(-----END CERTIFICATE-----)?/g;
 
 /**
  * The certificates of a PEM bundle (RFC 7468), each once; text and blocks of other kinds are passed over.
@@ -16,10 +15,9 @@ const certificateBlock = /-----BEGIN CERTIFICATE-----([^-]*)(-----END CERTIFICAT
 export function parseCertificateBundle(pem: string | Uint8Array): readonly Certificate[] {
   const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
   const certificates = new Map<string, Certificate>();
-  let place = 0;
-  for (const [, base64, end] of text.matchAll(certificateBlock)) {
-    place += 1;
-    if (base64 === undefined || end === undefined) {
+  for (const [index, { base64, isComplete }] of certificateBlocks(text).entries()) {
+    const place = index + 1;
+    if (!isComplete) {
       throw new CertificateBundleError(`certificate ${place} of the PEM bundle has no end`);
     }
     const certificate = parseCertificate(Buffer.from(base64, 'base64'));

@@ -1,5 +1,6 @@
 import { parseCertificateBundle } from '../../authentication/certificates/certificate-bundle.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
+import { certificateBlocks } from '../../files/pem.js';
 
 /** One block of a PEM file. */
 export interface PlacedCertificate {
@@ -9,13 +10,11 @@ export interface PlacedCertificate {
   readonly certificate: Certificate | undefined;
 }
 
-const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE-----)?/g;
-
 /** The certificates of a PEM text in its order, duplicates included; blocks of other kinds are passed over. */
 export function pemCertificates(pem: string): readonly PlacedCertificate[] {
-  return [...pem.matchAll(certificateBlock)].map(([block], at) => ({
+  return certificateBlocks(pem).map((block, at) => ({
     place: at + 1,
-    certificate: readBlock(block),
+    certificate: readBlock(block.pem),
   }));
 }
 

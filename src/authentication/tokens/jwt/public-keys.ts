@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { pemBlocks, type PemBlock } from '../../../files/pem.js';
 import type { VerificationKey } from './key-set.js';
-import { pemBlocks, type PemBlock } from './pem-blocks.js';
 
 /** A file of public keys that cannot be used; the message names file and block, and quotes nothing of a key. */
 export class PublicKeyFileError extends Error {
