@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { commands } from '../src/cli/commands.js';
-import { startFlags, startTopics } from '../src/cli/start.js';
+import { startFlags, startTopics } from '../src/options/start-topics.js';
+import { loadedCommands as commands } from './support/command-line.js';
 import { flagRows, tableHead } from './documentation/flag-table.mjs';
 
 const read = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');

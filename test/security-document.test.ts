@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { startFlags } from '../src/cli/start.js';
+import { startFlags } from '../src/options/start-topics.js';
 
 const read = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
 const security = read('SECURITY.md');

@@ -12,6 +12,7 @@ import { configFlag } from '../options/configuration/config-flag.js';
 import { hasPolicy, offlineMode, requestedPath } from '../options/policy/offline-mode.js';
 import { openPolicyOffline } from '../options/policy/policy-flags.js';
 import { policySourceFlags } from '../options/policy/policy-source-flags.js';
+import type { Command, CommandCall } from './command.js';
 import { parseReviews, type Review } from './subject-access-review.js';
 import { UsageError, usageError } from '../options/usage-error.js';
 
@@ -27,13 +28,13 @@ const group: Flag = {
   default: '',
   description: 'groups of the user; system:authenticated is added as at a real request',
 };
-export const filenameFlag: Flag = {
+const filenameFlag: Flag = {
   name: '--filename',
   short: '-f',
   value: 'file',
   description: 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin',
 };
-export const extraFlag: Flag = {
+const extraFlag: Flag = {
   name: '--extra',
   value: 'key=value',
   isList: true,
@@ -42,37 +43,31 @@ export const extraFlag: Flag = {
     'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
 };
 
-export const canIFlags: readonly Flag[] = [
-  filenameFlag,
-  user,
-  group,
-  extraFlag,
-  configFlag,
-  offlineMode,
-  ...policySourceFlags,
-  ...authorizationFlags,
-];
-
-/** Where answers go, and what is to be said beside them. */
-export interface Output {
-  readonly print: (line: string) => void;
-  readonly printError: (line: string) => void;
-}
-
-export interface CanIRequest {
-  readonly verb?: string;
-  readonly path?: string;
-  readonly filename?: string;
-  readonly extras: readonly string[];
-}
+export const canICommand: Command = {
+  args: [
+    { name: 'verb', description: 'such as get', isOptional: true },
+    { name: 'path', description: 'such as /metrics', isOptional: true },
+  ],
+  flags: [
+    filenameFlag,
+    user,
+    group,
+    extraFlag,
+    configFlag,
+    offlineMode,
+    ...policySourceFlags,
+    ...authorizationFlags,
+  ],
+  run: canI,
+};
 
 /** Answers one question, or a file of SubjectAccessReviews, from the policy alone. Resolves to the exit code. */
-export async function canI(
-  request: CanIRequest,
-  values: FlagValues,
-  { print, printError }: Output,
-): Promise<number> {
-  const asked = questionOf(request, values);
+async function canI({
+  args: [verb, path],
+  values,
+  terminal: { print, printError },
+}: CommandCall): Promise<number> {
+  const asked = questionOf(verb, path, values);
   // Reads the flags, and with them their faults, before the policy.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
@@ -97,9 +92,12 @@ export async function canI(
 }
 
 function questionOf(
-  { verb, path, filename, extras }: CanIRequest,
+  verb: string | undefined,
+  path: string | undefined,
   values: FlagValues,
 ): Attributes | { readonly reviews: readonly Review[] } {
+  const filename = valueOf(values, filenameFlag);
+  const extras = listOf(values, extraFlag);
   if (filename === undefined) {
     if (verb === undefined || path === undefined) {
       throw new UsageError('can-i: pass VERB and PATH, or --filename');

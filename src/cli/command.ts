@@ -20,24 +20,31 @@ export interface CommandArgument {
 export interface CommandCall {
   /** In the order of the command's own; undefined where one is left out. */
   readonly args: readonly (string | undefined)[];
-  /** Those of a configuration file among them. */
+  /** With those of the configuration file. */
   readonly values: FlagValues;
   readonly terminal: Terminal;
   /** See `ConfiguredValues`. */
   readonly inOwnWords: (message: string) => string;
 }
 
-/** A command: the command line, `--help` and the shell's completion are made of these. */
-export interface CommandDescription {
-  readonly name: string;
-  readonly description: string;
+/** What a command takes and does: loaded when it is called, or when its help or completion is asked for. */
+export interface Command {
   readonly args?: readonly CommandArgument[];
   readonly flags: readonly Flag[];
   /** Resolves to the exit code. @throws UsageError */
   readonly run: (call: CommandCall) => Promise<number>;
-  /** In its place where the configuration file cannot be read; without it, the fault ends the command. */
+  /** Called instead where the configuration file cannot be read; without it, the fault ends the command. */
   readonly runMisconfigured?: (
     fault: UsageError,
     call: Pick<CommandCall, 'values' | 'terminal'>,
   ) => Promise<number>;
+}
+
+/** What `--help` lists. */
+export interface CommandDescription {
+  readonly name: string;
+  /** What may follow the name. */
+  readonly usage: string;
+  readonly description: string;
+  readonly load: () => Promise<Command>;
 }

@@ -10,7 +10,7 @@ import { ownWord } from '../replication/replicate-annotation.js';
 import type { ReplicationEvent } from '../replication/replication-event.js';
 import { Replicator } from '../replication/replicator.js';
 import { bootstrapRoleGrants } from '../replication/role-grants.js';
-import type { Output } from './can-i.js';
+import type { Command, CommandCall } from './command.js';
 import { configFlag } from '../options/configuration/config-flag.js';
 import { parseBoolean } from '../options/flag-values.js';
 import { booleanOf, valueOf, type Flag, type FlagValues } from '../options/flags.js';
@@ -28,16 +28,14 @@ const dryRun: Flag = {
   description: 'print what would be changed, and change nothing',
 };
 
-export const replicateFlags: readonly Flag[] = [configFlag, rootKubeconfig, once, dryRun];
+export const replicateCommand: Command = {
+  flags: [configFlag, rootKubeconfig, once, dryRun],
+  run: replicate,
+};
 
 /** Of what roles of many paths have to say. */
 const maxLineLength = 1024;
 const maxNamedGrants = 5;
-
-/** Where it writes, and what ends it. */
-export interface ReplicateTerminal extends Output {
-  readonly stopRequested: () => Promise<void>;
-}
 
 /**
  * Has kcp copy the bindings of the root workspace that let somebody scrape to every shard, until it is asked to
@@ -45,10 +43,10 @@ export interface ReplicateTerminal extends Output {
  *
  * @throws UsageError naming the flag.
  */
-export async function replicate(
-  values: FlagValues,
-  { print, printError, stopRequested }: ReplicateTerminal,
-): Promise<number> {
+async function replicate({
+  values,
+  terminal: { print, printError, stopRequested },
+}: CommandCall): Promise<number> {
   const isOnce = parseBoolean(once.name, booleanOf(values, once));
   const isDryRun = parseBoolean(dryRun.name, booleanOf(values, dryRun));
   const client = await clientOf(values, printError);

@@ -2,8 +2,8 @@ import { alwaysAllowPaths } from '../paths/always-allow.js';
 import { isResourcePath } from '../paths/resource-path.js';
 import type { Policy } from '../policy/policy.js';
 import { describeSubject, subjectKey } from '../policy/index/subjects.js';
-import type { Output } from './can-i.js';
-import { listOf, type Flag, type FlagValues } from '../options/flags.js';
+import type { Command, CommandCall } from './command.js';
+import { listOf, type FlagValues } from '../options/flags.js';
 import {
   alwaysAllowGroupsFlag,
   alwaysAllowPathsFlag,
@@ -18,14 +18,16 @@ import { hasPolicy, offlineMode, requestedPath } from '../options/policy/offline
 import { openPolicyOffline } from '../options/policy/policy-flags.js';
 import { policySourceFlags } from '../options/policy/policy-source-flags.js';
 
-export const whoCanFlags: readonly Flag[] = [
-  configFlag,
-  offlineMode,
-  ...policySourceFlags,
-  ...authorizationFlags,
-];
+export const whoCanCommand: Command = {
+  args: [
+    { name: 'verb', description: 'such as get' },
+    { name: 'path', description: 'such as /metrics' },
+  ],
+  flags: [configFlag, offlineMode, ...policySourceFlags, ...authorizationFlags],
+  run: whoCan,
+};
 
-export interface WhoCanRequest {
+interface Question {
   readonly verb: string;
   readonly path: string;
 }
@@ -36,20 +38,20 @@ type Row = readonly [who: string, by: string];
  * Prints everybody who is granted `verb` on `path`, and by what, in the order the authorizers are asked.
  * Resolves to the exit code.
  */
-export async function whoCan(
-  request: WhoCanRequest,
-  values: FlagValues,
-  { print, printError }: Output,
-): Promise<number> {
-  const requested = requestedPath(request.path, values);
+async function whoCan({
+  args: [verb = '', path = ''],
+  values,
+  terminal: { print, printError },
+}: CommandCall): Promise<number> {
+  const requested = requestedPath(path, values);
   // Reads the patterns, and with them their faults, as a start would.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
   if ('refused' in requested) {
-    printError(`${JSON.stringify(request.path)}: ${requested.refused}`);
+    printError(`${JSON.stringify(path)}: ${requested.refused}`);
     return 0;
   }
-  const asked = { verb: request.verb, path: requested.path };
+  const asked = { verb, path: requested.path };
   const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {
     const rows = authorizationOrderOf(values).flatMap((name) => grantedBy(name, asked, values, open?.policy));
@@ -63,7 +65,7 @@ export async function whoCan(
 
 function grantedBy(
   authorizer: AuthorizerName,
-  { verb, path }: WhoCanRequest,
+  { verb, path }: Question,
   values: FlagValues,
   policy: Policy | undefined,
 ): readonly Row[] {

@@ -26,7 +26,7 @@ import { reviewEvents } from './reviews/review-events.js';
 import { openMaintenance } from './serving/maintenance-flags.js';
 import { servingOf } from './serving/serving-flags.js';
 import { servedPagesOf } from './serving/served-pages.js';
-import type { SharedByWorkers } from '../cli/workers/shared-by-workers.js';
+import type { SharedByWorkers } from './shared-by-workers.js';
 
 /** Reads all that the flags name, and leaves in `opened` what is followed from then on. @throws UsageError */
 export async function openServerOptions(

@@ -4,32 +4,16 @@ import { chmodSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { doctorFlags } from '../../src/cli/doctor.js';
-import { run } from '../../src/cli/program.js';
-import { startFlags } from '../../src/cli/start.js';
+import { doctorCommand } from '../../src/cli/doctor/doctor.js';
+import { startFlags } from '../../src/options/start-topics.js';
 import { checks, type Finding } from '../../src/cli/doctor/finding.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { writeSnapshot } from '../../src/policy/snapshot/snapshot-file.js';
 import { bundleOf } from '../authentication/certificates/certificates.js';
 import { binding, role } from './doctor/policies.js';
 import { secretToken, startPolicyServer, type PolicyServer } from './doctor/policy-server.js';
+import { command } from '../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
-
-interface Finished {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function command(...args: readonly string[]): Promise<Finished> {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await run(args, {
-    print: (line) => out.push(line),
-    printError: (line) => err.push(line),
-    stopRequested: () => Promise.resolve(),
-  });
-  return { code, out: out.join('\n'), err: err.join('\n') };
-}
 
 interface Report {
   readonly result: string;
@@ -535,7 +519,7 @@ describe('doctor of flags', () => {
   });
 
   it('takes those of start and its own', async () => {
-    expect(doctorFlags.slice(0, -1)).toEqual(startFlags);
+    expect(doctorCommand.flags.slice(0, -1)).toEqual(startFlags);
     expect(await command('doctor', '-o', 'xml')).toEqual({
       code: 2,
       out: '',

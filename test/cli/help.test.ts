@@ -1,18 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { commands } from '../../src/cli/commands.js';
-import { run } from '../../src/cli/program.js';
-import { startTopics } from '../../src/cli/start.js';
+import { startTopics } from '../../src/options/start-topics.js';
 import { packageVersion } from '../../src/package-version.js';
+import { command, loadedCommands as commands } from '../support/command-line.js';
 
 async function printedBy(...args: readonly string[]): Promise<string> {
-  const printed: string[] = [];
-  const code = await run(args, {
-    print: (line) => printed.push(line),
-    printError: (line) => printed.push(`error: ${line}`),
-    stopRequested: () => Promise.resolve(),
-  });
-  expect(code).toBe(0);
-  return printed.join('\n');
+  const { code, out, err } = await command(...args);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  return out;
 }
 
 const withHelp = [['--help'], ...commands.map(({ name }) => [name, '--help']), ['help', 'start']];
@@ -52,7 +46,11 @@ describe('--help', () => {
 
   it('lists the commands', async () => {
     const text = await printedBy('--help');
-    for (const { name } of commands) expect(text).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+    for (const { name, usage } of commands) {
+      expect(text).toContain(`\n  ${`${name} ${usage}`.trim()}\n`);
+      const shown = `${name} [options] ${usage.replace(/^\[options\] ?/, '')}`.trim();
+      expect(await printedBy(name, '--help')).toMatch(`Usage: kcp-metrics-filter ${shown}\n`);
+    }
   });
 });
 

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { startTopics } from '../../dist/cli/start.js';
+import { startTopics } from '../../dist/options/start-topics.js';
 import { withFlagTable } from './flag-table.mjs';
 
 const file = fileURLToPath(new URL('../../README.md', import.meta.url));

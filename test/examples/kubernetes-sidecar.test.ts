@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { startFlags } from '../../src/cli/start.js';
+import { startFlags } from '../../src/options/start-topics.js';
 import { upstreamFlags } from '../../src/options/exposition/upstream-flags.js';
 import { upstreamExposition } from '../../src/exposition/sources/upstream/upstream.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { startFlags } from '../../src/cli/start.js';
+import { startFlags } from '../../src/options/start-topics.js';
 import { parseDuration } from '../../src/options/flag-values.js';
 import { RootServer } from '../support/root-server.js';
 import { startCli } from '../support/started-server.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { startFlags } from '../../src/cli/start.js';
+import { startFlags } from '../../src/options/start-topics.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';

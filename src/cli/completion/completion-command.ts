@@ -1,4 +1,4 @@
-import type { CommandDescription } from '../command.js';
+import type { Command, CommandDescription } from '../command.js';
 import { parseChoice } from '../../options/flag-values.js';
 import { bashCompletion } from './bash.js';
 import { describeCompletion } from './completion-description.js';
@@ -10,16 +10,14 @@ const shells = ['bash', 'zsh', 'fish'] as const;
 const scripts = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion };
 
 /** Prints what a shell needs to complete the commands, itself among them, and their flags. */
-export function completionCommand(commands: () => readonly CommandDescription[]): CommandDescription {
+export function completionCommand(commands: readonly CommandDescription[]): Command {
   return {
-    name: 'completion',
-    description: 'print a script that completes commands, flags and values: source <(… completion bash)',
     args: [{ name: 'shell', description: shells.join(', '), choices: shells }],
     flags: [],
-    run: ({ args: [shell = ''], terminal }) => {
+    run: async ({ args: [shell = ''], terminal }) => {
       const script = scripts[parseChoice('completion', shell, shells)];
-      terminal.print(script(describeCompletion(commands())).trimEnd());
-      return Promise.resolve(0);
+      terminal.print(script(await describeCompletion(commands)).trimEnd());
+      return 0;
     },
   };
 }

@@ -31,13 +31,15 @@ export interface CompletedCommand {
 export const programName = 'kcp-metrics-filter';
 
 /** What every shell's script is made of. */
-export function describeCompletion(commands: readonly CommandDescription[]): readonly CompletedCommand[] {
-  return commands.map(({ name, description, flags, args }) => ({
-    name,
-    description,
-    flags: flags.map(completedFlag),
-    words: args?.[0]?.choices ?? [],
-  }));
+export function describeCompletion(
+  commands: readonly CommandDescription[],
+): Promise<readonly CompletedCommand[]> {
+  return Promise.all(
+    commands.map(async ({ name, description, load }) => {
+      const { flags, args } = await load();
+      return { name, description, flags: flags.map(completedFlag), words: args?.[0]?.choices ?? [] };
+    }),
+  );
 }
 
 function completedFlag(flag: Flag): CompletedFlag {

@@ -17,7 +17,7 @@ import { checkPolicyFlags } from '../../options/policy/policy-flags.js';
 import { openMaintenance } from '../../options/serving/maintenance-flags.js';
 import { servingOf } from '../../options/serving/serving-flags.js';
 import { servesZPages } from '../../options/serving/z-pages-flags.js';
-import { logLevelOf, serverKindOf } from '../start.js';
+import { logLevelOf, serverKindOf } from '../../options/start-topics.js';
 import { workersOf } from '../../options/serving/workers-flags.js';
 import { UsageError } from '../../options/usage-error.js';
 import { partnerOf, withoutFlags } from './given-flags.js';

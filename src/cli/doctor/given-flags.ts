@@ -1,6 +1,6 @@
 import { keyOf, listOf, valueOf, type Flag, type FlagValues } from '../../options/flags.js';
 import { sniPairsOf, tlsSniCertKey } from '../../options/serving/sni-flags.js';
-import { startFlags } from '../start.js';
+import { startFlags } from '../../options/start-topics.js';
 
 /** A flag of `start`. Throws RangeError for a name that it does not have. */
 export function flagNamed(name: Flag['name']): Flag {

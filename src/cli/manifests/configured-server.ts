@@ -7,7 +7,7 @@ import { parsePort } from '../../options/flag-values.js';
 import { booleanOf, isGiven, valueOf, type Flag, type FlagValues } from '../../options/flags.js';
 import { bootstrapPolicyFlag, namesPolicySource } from '../../options/policy/policy-source-flags.js';
 import { pathGlobsOf } from '../../options/serving/served-paths-flags.js';
-import { serverKindOf, startFlags } from '../start.js';
+import { serverKindOf, startFlags } from '../../options/start-topics.js';
 import { UsageError } from '../../options/usage-error.js';
 import type { ManifestNames, Scraper } from './manifest-flags.js';
 

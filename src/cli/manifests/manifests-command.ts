@@ -1,7 +1,7 @@
-import type { CommandDescription } from '../command.js';
+import type { Command } from '../command.js';
 import { parseChoice } from '../../options/flag-values.js';
 import type { FlagValues } from '../../options/flags.js';
-import { startFlags } from '../start.js';
+import { startFlags } from '../../options/start-topics.js';
 import { clusterRoleBinding } from './cluster-role-binding.js';
 import { configuredServerOf, type ConfiguredServer } from './configured-server.js';
 import { renderManifests, type ManifestFile } from './manifest.js';
@@ -33,9 +33,7 @@ const makers: Readonly<Record<Exclude<ManifestKind, 'prometheus-rules'>, Maker>>
   'scrape-job': scrapeJob,
 };
 
-export const manifestsCommand: CommandDescription = {
-  name: 'manifests',
-  description: 'print what Kubernetes and Prometheus have to know of a server with these flags, as YAML',
+export const manifestsCommand: Command = {
   args: [{ name: 'kind', description: manifestKinds.join(', '), choices: manifestKinds }],
   flags: [...manifestFlags, ...startFlags],
   run: ({ args: [kind = ''], values, terminal }) => {

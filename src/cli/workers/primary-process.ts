@@ -1,5 +1,4 @@
 import cluster from 'node:cluster';
-import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Exposition } from '../../exposition/exposition.js';
 import { RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
@@ -13,11 +12,11 @@ import { registriesOf } from '../../options/exposition/registries-flags.js';
 import { maxScrapesInFlightOf, placeWaitMs } from '../../options/exposition/sharing-flags.js';
 import { servesSlis } from '../../options/exposition/slis-flags.js';
 import type { FlagValues } from '../../options/flags.js';
-import { HeldBackLogger } from '../../options/held-back-logger.js';
 import { openFollowedPolicy } from '../../options/policy/followed-policy.js';
 import { namesPolicySource } from '../../options/policy/policy-source-flags.js';
 import { shutdownOf } from '../../options/serving/shutdown-flags.js';
-import { logLevelOf, serverKindOf } from '../start.js';
+import { serverKindOf } from '../../options/start-topics.js';
+import { startLogger } from '../start.js';
 import { UsageError } from '../../options/usage-error.js';
 import { PolicyBroadcast } from './policy-broadcast.js';
 import { WorkerStartError, Workforce } from './workforce.js';
@@ -36,9 +35,7 @@ export async function serveWithWorkers(
   await checkFlags(values);
   const serverKind = serverKindOf(values);
   const { shutdownDelayMs, shutdownTimeoutMs } = shutdownOf(values);
-  const logger = new HeldBackLogger(
-    pino({ name: 'kcp-metrics-filter', level: logLevelOf(values) }, pino.destination({ fd: 2, sync: true })),
-  );
+  const logger = startLogger(values);
   const registry = new Registry();
   const telemetry = new FilterMetrics(registry);
   const requests = new RestClientMetrics(registry);

@@ -8,7 +8,7 @@ import { fromWorker, sealed, type PrimaryMessage, type WorkerMessage } from './l
 import type { PolicyBroadcast } from './policy-broadcast.js';
 import { PolicyOutbox } from './policy-outbox.js';
 import { ServedScrapes } from './served-scrapes.js';
-import { workerVariable } from './worker-process.js';
+import { workerVariable } from './is-worker-process.js';
 
 /** What the primary holds for all workers. */
 export interface PrimaryState {

@@ -12,7 +12,7 @@ import { policySourcesOf } from '../../options/policy/policy-source-flags.js';
 import { FollowedPrimary } from './followed-primary.js';
 import { fromPrimary, sealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
 import { ScrapesOfPrimary } from './scrapes-of-primary.js';
-import type { SharedByWorkers } from './shared-by-workers.js';
+import type { SharedByWorkers } from '../../options/shared-by-workers.js';
 
 /** How often a worker looks whether the primary is still there (ms). */
 const lookMs = 1000;

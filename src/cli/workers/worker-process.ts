@@ -1,14 +1,6 @@
-import cluster from 'node:cluster';
 import type { Terminal } from '../command.js';
 import { start } from '../start.js';
 import { WorkerLink } from './worker-link.js';
-
-/** Says to a process that it is a worker of this program, and no other cluster's. */
-export const workerVariable = 'KCP_METRICS_FILTER_WORKER';
-
-export function isWorkerProcess(): boolean {
-  return cluster.isWorker && process.env[workerVariable] === 'true';
-}
 
 /**
  * Serves as one of several workers until the primary or somebody else ends it; resolves to the exit code. Flags are

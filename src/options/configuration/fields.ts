@@ -1,6 +1,6 @@
 import { kindOf } from '../flag-kind.js';
 import { keyOf, type Flag } from '../flags.js';
-import { startFlags } from '../../cli/start.js';
+import { startFlags } from '../start-topics.js';
 import { configFlag } from './config-flag.js';
 
 /** What a file has to begin with. */

@@ -6,7 +6,7 @@ import type { Flag, FlagValues } from '../flags.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import type { Opened } from '../opened.js';
 import { OutageLog } from '../outage-log.js';
-import type { SharedByWorkers } from '../../cli/workers/shared-by-workers.js';
+import type { SharedByWorkers } from '../shared-by-workers.js';
 import { identityHeaderFlags, tellsWhoScrapes } from './identity-header-flags.js';
 import { encodingFlags, encodingOf } from './encoding-flags.js';
 import { registriesFlags, registriesOf } from './registries-flags.js';

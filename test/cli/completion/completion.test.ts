@@ -2,29 +2,23 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { commands } from '../../../src/cli/commands.js';
 import { kindOf } from '../../../src/options/flag-kind.js';
 import { keyOf } from '../../../src/options/flags.js';
-import { run } from '../../../src/cli/program.js';
-import { startFlags } from '../../../src/cli/start.js';
+import { startFlags } from '../../../src/options/start-topics.js';
+import { command, loadedCommands as commands } from '../../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 
 const program = 'kcp-metrics-filter';
 
 async function scriptFor(shell: string): Promise<string> {
-  const printed: string[] = [];
-  const code = await run(['completion', shell], {
-    print: (line) => printed.push(line),
-    printError: (line) => printed.push(`error: ${line}`),
-    stopRequested: () => Promise.resolve(),
-  });
-  expect(code).toBe(0);
-  return printed.join('\n');
+  const { code, out, err } = await command('completion', shell);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  return out;
 }
 
 const has = (shell: string): boolean => spawnSync(shell, ['--version']).error === undefined;
 const flagsOf = (name: string): readonly string[] => [
-  ...(commands.find((command) => command.name === name)?.flags ?? []).map((flag) => flag.name),
+  ...(commands.find((candidate) => candidate.name === name)?.flags ?? []).map((flag) => flag.name),
   '--help',
 ];
 
@@ -104,14 +98,11 @@ describe('completion', () => {
   });
 
   it('is refused for a shell that it does not know, in one line', async () => {
-    const errors: string[] = [];
-    const terminal = {
-      print: () => undefined,
-      printError: (line: string) => errors.push(line),
-      stopRequested: () => Promise.resolve(),
-    };
-    expect(await run(['completion', 'csh'], terminal)).toBe(2);
-    expect(errors).toEqual(['completion: "csh" is not one of bash, zsh, fish']);
+    expect(await command('completion', 'csh')).toEqual({
+      code: 2,
+      out: '',
+      err: 'completion: "csh" is not one of bash, zsh, fish',
+    });
   });
 
   it.each(['bash', 'zsh', 'fish'])('names each command and flag to %s', async (shell) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configuredValues } from '../../../src/options/configuration/configured-values.js';
 import { run } from '../../../src/cli/program.js';
-import { startFlags } from '../../../src/cli/start.js';
+import { startFlags } from '../../../src/options/start-topics.js';
 import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 

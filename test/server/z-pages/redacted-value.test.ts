@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { startFlags } from '../../../src/cli/start.js';
+import { startFlags } from '../../../src/options/start-topics.js';
 import { shownValue, withoutUrlSecrets } from '../../../src/server/z-pages/redacted-value.js';
 
 describe('of a URL', () => {

@@ -1,9 +1,9 @@
 import type { Registry } from 'prom-client';
-import type { Exposition } from '../../exposition/exposition.js';
-import type { RenderingPlaces } from '../../exposition/delivery/rendering-limit.js';
-import type { OpenPolicy } from '../../policy/open-policy.js';
-import type { KeyPair } from '../../server/serving-certificates.js';
-import type { FlagValues } from '../../options/flags.js';
+import type { Exposition } from '../exposition/exposition.js';
+import type { RenderingPlaces } from '../exposition/delivery/rendering-limit.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
+import type { KeyPair } from '../server/serving-certificates.js';
+import type { FlagValues } from './flags.js';
 
 /** What one process holds for all workers, as a worker sees it; a server of one process has none. */
 export interface SharedByWorkers {

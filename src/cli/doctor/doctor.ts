@@ -1,11 +1,12 @@
-import { finding, resultOf, type Finding, type Result } from './doctor/finding.js';
-import { diagnose } from './doctor/diagnose.js';
-import { renderJson, renderTable } from './doctor/report.js';
-import { configFlag } from '../options/configuration/config-flag.js';
-import { parseChoice } from '../options/flag-values.js';
-import { valueOf, type Flag, type FlagValues } from '../options/flags.js';
-import { startFlags } from './start.js';
-import type { UsageError } from '../options/usage-error.js';
+import type { Command, CommandCall } from '../command.js';
+import { finding, resultOf, type Finding, type Result } from './finding.js';
+import { diagnose } from './diagnose.js';
+import { renderJson, renderTable } from './report.js';
+import { configFlag } from '../../options/configuration/config-flag.js';
+import { parseChoice } from '../../options/flag-values.js';
+import { valueOf, type Flag } from '../../options/flags.js';
+import { startFlags } from '../../options/start-topics.js';
+import type { UsageError } from '../../options/usage-error.js';
 
 const formats = ['table', 'json'] as const;
 
@@ -18,8 +19,12 @@ const outputFlag: Flag = {
   description: 'table for people, or json for programs',
 };
 
-/** Those of `start`, so that its command line can be checked as it is. */
-export const doctorFlags: readonly Flag[] = [...startFlags, outputFlag];
+export const doctorCommand: Command = {
+  // Those of `start`, so that its command line can be checked as it is.
+  flags: [...startFlags, outputFlag],
+  run: doctor,
+  runMisconfigured: reportMisconfiguration,
+};
 
 const exitCodes: Readonly<Record<Result, number>> = { ok: 0, warnings: 1, errors: 2 };
 
@@ -27,25 +32,20 @@ const exitCodes: Readonly<Record<Result, number>> = { ok: 0, warnings: 1, errors
  * Checks a configuration before it goes live. Resolves to the exit code: 0 where all is well, 1 with warnings, 2
  * where a start would fail or nobody could be served. `inOwnWords` names what a configuration file says by its field.
  */
-export async function doctor(
-  values: FlagValues,
-  { print }: { readonly print: (line: string) => void },
-  inOwnWords = (message: string): string => message,
-): Promise<number> {
+async function doctor({ values, terminal: { print }, inOwnWords }: CommandCall): Promise<number> {
   const format = parseChoice(outputFlag.name, valueOf(values, outputFlag) ?? '', formats);
   const findings = (await diagnose(values)).map((found) => ({ ...found, ...wordsOf(found, inOwnWords) }));
   return report(findings, format, print);
 }
 
 /** Of a configuration file that cannot be read, and of nothing beside it: half a configuration says little. */
-export function reportMisconfiguration(
+function reportMisconfiguration(
   fault: UsageError,
-  values: FlagValues,
-  { print }: { readonly print: (line: string) => void },
-): number {
+  { values, terminal: { print } }: Pick<CommandCall, 'values' | 'terminal'>,
+): Promise<number> {
   const format = parseChoice(outputFlag.name, valueOf(values, outputFlag) ?? '', formats);
   const message = fault.message.replace(`${configFlag.name}: `, '');
-  return report([finding('error', 'flag', configFlag.name, message)], format, print);
+  return Promise.resolve(report([finding('error', 'flag', configFlag.name, message)], format, print));
 }
 
 function report(

@@ -1,30 +1,28 @@
-import { AuditTrail } from './demo/audit-trail.js';
-import { describeCases } from './demo/cases.js';
-import { createCredentials } from './demo/credentials.js';
-import { createDemoFolder, type DemoFolder } from './demo/folder.js';
-import { instructions } from './demo/instructions.js';
-import { isAsExpected, play, type Outcome, type Stage } from './demo/outcome.js';
-import { writePolicy } from './demo/policy.js';
-import { prometheusConfig } from './demo/prometheus-config.js';
-import { serverNames, startServers, type ServerRole } from './demo/servers.js';
-import type { Flag } from '../options/flags.js';
-import { renderGroup, renderHeader, widthsOf } from './demo/table.js';
+import { AuditTrail } from './audit-trail.js';
+import { describeCases } from './cases.js';
+import { createCredentials } from './credentials.js';
+import { createDemoFolder, type DemoFolder } from './folder.js';
+import { instructions } from './instructions.js';
+import { isAsExpected, play, type Outcome, type Stage } from './outcome.js';
+import { writePolicy } from './policy.js';
+import { prometheusConfig } from './prometheus-config.js';
+import { serverNames, startServers, type ServerRole } from './servers.js';
+import type { Command, CommandCall, Terminal } from '../command.js';
+import { parseBoolean } from '../../options/flag-values.js';
+import { booleanOf, type Flag } from '../../options/flags.js';
+import { renderGroup, renderHeader, widthsOf } from './table.js';
 
-export const checkFlag: Flag = {
+const checkFlag: Flag = {
   name: '--check',
   default: 'false',
   description: 'end after the table; exit code 0 when every answer is as expected, otherwise 1',
 };
 
-export interface DemoOptions {
-  /** End after the table: 0 when every answer was as expected, otherwise 1. */
-  readonly check: boolean;
-  readonly print: (line: string) => void;
-  readonly stopRequested: () => Promise<void>;
-}
+export const demoCommand: Command = { flags: [checkFlag], run: demo };
 
 /** Shows two shards and a cache server at work, with keys made for the occasion. Resolves to the exit code. */
-export async function demo({ check, print, stopRequested }: DemoOptions): Promise<number> {
+async function demo({ values, terminal: { print, stopRequested } }: CommandCall): Promise<number> {
+  const check = parseBoolean(checkFlag.name, booleanOf(values, checkFlag));
   // Asked before there is a folder, so that from its first moment Ctrl-C removes it.
   const stop = untilStopped(stopRequested);
   const folder = createDemoFolder();
@@ -42,7 +40,7 @@ interface Stop {
 
 async function show(
   folder: DemoFolder,
-  { check, print, stop }: { check: boolean; print: DemoOptions['print']; stop: Stop },
+  { check, print, stop }: { check: boolean; print: Terminal['print']; stop: Stop },
 ): Promise<number> {
   const credentials = await createCredentials(folder);
   const trail = new AuditTrail();
@@ -73,7 +71,7 @@ async function show(
 }
 
 /** One request after the other, a group printed as soon as it is complete. */
-async function playAll(stage: Stage, print: DemoOptions['print'], stop: Stop): Promise<readonly Outcome[]> {
+async function playAll(stage: Stage, print: Terminal['print'], stop: Stop): Promise<readonly Outcome[]> {
   const groups = describeCases(stage.credentials);
   const widths = widthsOf(groups);
   renderHeader(widths).forEach(print);

@@ -1,0 +1,23 @@
+import { workersOf } from '../options/serving/workers-flags.js';
+import { startFlags } from '../options/start-topics.js';
+import type { Command } from './command.js';
+import { isWorkerProcess } from './workers/is-worker-process.js';
+
+export const startCommand: Command = {
+  flags: startFlags,
+  run: async ({ values, terminal }) => {
+    if (isWorkerProcess()) return (await import('./workers/worker-process.js')).serveAsWorker(terminal);
+    const workers = workersOf(values);
+    if (workers > 1) {
+      const { serveWithWorkers } = await import('./workers/primary-process.js');
+      return serveWithWorkers(values, workers, terminal);
+    }
+    const { start } = await import('./start.js');
+    // Before the port is open: a client that sees it may send the signal.
+    const stop = terminal.stopRequested();
+    const server = await start(values);
+    await stop;
+    await server.close();
+    return 0;
+  },
+};
