@@ -58,9 +58,15 @@ export type {
   Credentials,
   PeerCertificates,
 } from './authentication/authenticator.js';
+export {
+  CertificateBundleError,
+  KeySetError,
+  OidcOptionError,
+  PublicKeyFileError,
+  TokenFileError,
+} from './authentication/authentication-errors.js';
 export type { Identity } from './authentication/identity.js';
 export type { Refusal } from './authentication/union.js';
-export { CertificateBundleError } from './authentication/certificates/certificate-bundle.js';
 export {
   createCertificateVerifier,
   type CertificateVerification,
@@ -72,14 +78,9 @@ export {
   type ClientCertificateOptions,
 } from './authentication/certificates/client-certificate.js';
 export { requestHeaderAuthenticator, type RequestHeaderOptions } from './authentication/front-proxy.js';
-export {
-  tokenFileAuthenticator,
-  TokenFileError,
-  type TokenFileOptions,
-} from './authentication/tokens/token-file.js';
+export { tokenFileAuthenticator, type TokenFileOptions } from './authentication/tokens/token-file.js';
 export type { KeySet, VerificationKey } from './authentication/tokens/jwt/key-set.js';
-export { KeySetError } from './authentication/tokens/jwt/key-set.js';
-export { parsePublicKeys, PublicKeyFileError } from './authentication/tokens/jwt/public-keys.js';
+export { parsePublicKeys } from './authentication/tokens/jwt/public-keys.js';
 export { staticKeySet } from './authentication/tokens/jwt/static-key-set.js';
 export { RemoteKeySet, type RemoteKeySetOptions } from './authentication/tokens/jwt/remote-key-set.js';
 export {
@@ -87,7 +88,7 @@ export {
   type ServiceAccountOptions,
 } from './authentication/tokens/service-account/service-account.js';
 export { oidcAuthenticator, type OidcAuthenticator } from './authentication/tokens/oidc/oidc.js';
-export { OidcOptionError, type OidcOptions } from './authentication/tokens/oidc/oidc-options.js';
+export type { OidcOptions } from './authentication/tokens/oidc/oidc-options.js';
 export {
   tokenReviewAuthenticator,
   type TokenReviewOptions,

@@ -6,8 +6,9 @@ import {
   type Credentials,
 } from './authenticator.js';
 import type { CertificateVerifier } from './certificates/certificate-verifier.js';
-import { decodeHeaderValue, HeaderEncodingError } from './header-value.js';
+import { decodeHeaderValue } from './header-value.js';
 import type { Identity } from './identity.js';
+import { HeaderEncodingError } from './authentication-errors.js';
 
 export interface RequestHeaderOptions {
   /** For the front proxy's own certificate. */

@@ -1,12 +1,4 @@
-/** A header that is not UTF-8, which nobody's name can be taken from. */
-export class HeaderEncodingError extends Error {
-  override readonly name = 'HeaderEncodingError';
-  readonly code = 'ERR_HEADER_ENCODING';
-
-  constructor(headerName: string) {
-    super(`header ${JSON.stringify(headerName)} is not UTF-8`);
-  }
-}
+import { HeaderEncodingError } from './authentication-errors.js';
 
 // A byte order mark stays what it is: a name with it is another name.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

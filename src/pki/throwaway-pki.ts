@@ -1,7 +1,6 @@
-// @peculiar/x509 needs the Reflect polyfill before it is loaded.
-import 'reflect-metadata';
-import * as x509 from '@peculiar/x509';
+import type { Extension, JsonGeneralNames, Name, X509Certificate } from '@peculiar/x509';
 import { webcrypto } from 'node:crypto';
+import { x509 } from './x509.js';
 
 export interface Subject {
   /** Default: a subject without a CN. */
@@ -16,9 +15,9 @@ export interface CertificateOptions extends Subject {
   /** Default: a year from now. */
   readonly notAfter?: Date;
   /** In addition to those that the other options make. */
-  readonly extensions?: readonly x509.Extension[];
+  readonly extensions?: readonly Extension[];
   /** Instead of commonName and organizations, for multi-valued RDNs and other string types. */
-  readonly subject?: x509.Name;
+  readonly subject?: Name;
 }
 
 export interface LeafOptions extends CertificateOptions {
@@ -57,8 +56,6 @@ const hour = 3_600_000;
 const year = 365 * 24 * hour;
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
-x509.cryptoProvider.set(webcrypto);
-
 /**
  * A self-signed authority for demonstrations and tests: EC P-256 keys that are made on the spot, live in
  * memory, and are on no revocation list.
@@ -80,14 +77,11 @@ export async function createSelfSignedCertificate(options: LeafOptions): Promise
 }
 
 interface Issuer {
-  readonly name: x509.Name;
+  readonly name: Name;
   readonly key: webcrypto.CryptoKey;
 }
 
-async function authority(
-  certificate: x509.X509Certificate,
-  keys: webcrypto.CryptoKeyPair,
-): Promise<Authority> {
+async function authority(certificate: X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<Authority> {
   const issuer: Issuer = { name: certificate.subjectName, key: keys.privateKey };
   return {
     ...(await issued(certificate, keys)),
@@ -111,11 +105,11 @@ function createKeys(): Promise<webcrypto.CryptoKeyPair> {
 
 function create(
   options: CertificateOptions,
-  extensions: readonly x509.Extension[],
+  extensions: readonly Extension[],
   publicKey: webcrypto.CryptoKey,
   issuer: Issuer,
-): Promise<x509.X509Certificate> {
-  return x509.X509CertificateGenerator.create({
+): Promise<X509Certificate> {
+  return x509().X509CertificateGenerator.create({
     subject: subjectOf(options),
     issuer: issuer.name,
     notBefore: options.notBefore ?? new Date(Date.now() - hour),
@@ -128,51 +122,56 @@ function create(
 }
 
 async function issued(
-  certificate: x509.X509Certificate,
+  certificate: X509Certificate,
   keys: webcrypto.CryptoKeyPair,
 ): Promise<IssuedCertificate> {
   const privateKey = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
   return {
     certificatePem: `${certificate.toString('pem')}\n`,
-    privateKeyPem: `${x509.PemConverter.encode(privateKey, 'PRIVATE KEY')}\n`,
+    privateKeyPem: `${x509().PemConverter.encode(privateKey, 'PRIVATE KEY')}\n`,
   };
 }
 
-function subjectOf({ subject, commonName, organizations = [] }: CertificateOptions): x509.Name {
+function subjectOf({ subject, commonName, organizations = [] }: CertificateOptions): Name {
+  const { Name } = x509();
   return (
     subject ??
-    new x509.Name([
+    new Name([
       ...organizations.map((organization) => ({ O: [{ utf8String: organization }] })),
       ...(commonName === undefined ? [] : [{ CN: [{ utf8String: commonName }] }]),
     ])
   );
 }
 
-function authorityExtensions(options: AuthorityOptions): readonly x509.Extension[] {
+function authorityExtensions(options: AuthorityOptions): readonly Extension[] {
+  const { BasicConstraintsExtension, KeyUsageFlags, KeyUsagesExtension } = x509();
   const { isAuthority = true, maySignCertificates = true, pathLength, usage } = options;
-  const { keyCertSign, cRLSign } = x509.KeyUsageFlags;
+  const { keyCertSign, cRLSign } = KeyUsageFlags;
   return [
-    new x509.BasicConstraintsExtension(isAuthority, pathLength, true),
-    new x509.KeyUsagesExtension(maySignCertificates ? keyCertSign : cRLSign, true),
+    new BasicConstraintsExtension(isAuthority, pathLength, true),
+    new KeyUsagesExtension(maySignCertificates ? keyCertSign : cRLSign, true),
     ...usageExtension(usage),
   ];
 }
 
-function leafExtensions({ usage, dnsNames = [], ipAddresses = [] }: LeafOptions): readonly x509.Extension[] {
-  const names: x509.JsonGeneralNames = [
+function leafExtensions({ usage, dnsNames = [], ipAddresses = [] }: LeafOptions): readonly Extension[] {
+  const { BasicConstraintsExtension, KeyUsageFlags, KeyUsagesExtension, SubjectAlternativeNameExtension } =
+    x509();
+  const names: JsonGeneralNames = [
     ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
     ...ipAddresses.map((value) => ({ type: 'ip' as const, value })),
   ];
   return [
-    new x509.BasicConstraintsExtension(false, undefined, true),
-    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    new BasicConstraintsExtension(false, undefined, true),
+    new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
     ...usageExtension(usage),
-    ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
+    ...(names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names)]),
   ];
 }
 
-function usageExtension(usage: LeafOptions['usage']): readonly x509.Extension[] {
+function usageExtension(usage: LeafOptions['usage']): readonly Extension[] {
   if (usage === undefined) return [];
+  const { ExtendedKeyUsage, ExtendedKeyUsageExtension } = x509();
   const usages = typeof usage === 'string' ? [usage] : usage;
-  return [new x509.ExtendedKeyUsageExtension(usages.map((name) => x509.ExtendedKeyUsage[name]))];
+  return [new ExtendedKeyUsageExtension(usages.map((name) => ExtendedKeyUsage[name]))];
 }

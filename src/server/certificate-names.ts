@@ -1,8 +1,6 @@
-// @peculiar/x509 needs the Reflect polyfill before it is loaded.
-import 'reflect-metadata';
-import { SubjectAlternativeNameExtension, X509Certificate as ParsedCertificate } from '@peculiar/x509';
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import { x509 } from '../pki/x509.js';
 
 /**
  * The names that a certificate (the first in a PEM text) is for, as kube-apiserver takes them from it for server
@@ -12,6 +10,7 @@ import { isIP } from 'node:net';
  */
 export function namesInCertificate(pem: string): readonly string[] {
   const { raw } = new X509Certificate(pem);
+  const { SubjectAlternativeNameExtension, X509Certificate: ParsedCertificate } = x509();
   const parsed = new ParsedCertificate(raw);
   const commonName = parsed.subjectName.getField('CN').at(-1) ?? '';
   const alternatives = parsed.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];

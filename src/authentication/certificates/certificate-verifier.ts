@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { PeerCertificates } from '../authenticator.js';
-import { parseCertificateBundle } from './certificate-bundle.js';
+import { parseCertificateBundle } from './certificate.js';
 import { findChains, type Chain } from './certificate-chains.js';
 import { presentedCertificate, type Certificate } from './certificate.js';
 

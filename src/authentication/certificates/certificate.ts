@@ -1,14 +1,8 @@
-// @peculiar/x509 needs the Reflect polyfill before it is loaded.
-import 'reflect-metadata';
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  X509Certificate as ParsedCertificate,
-  type Extension,
-} from '@peculiar/x509';
+import type { Extension } from '@peculiar/x509';
 import { createHash, X509Certificate } from 'node:crypto';
+import { certificateBlocks } from '../../files/pem.js';
+import { x509 as library } from '../../pki/x509.js';
+import { CertificateBundleError } from '../authentication-errors.js';
 
 /** A certificate that nobody vouches for yet: enough to check its signature, and cheap to make. */
 export interface PresentedCertificate {
@@ -55,7 +49,6 @@ const extensionIds = {
 /** Those that are enforced here, or that say nothing about a client certificate's chain. */
 const knownExtensions: ReadonlySet<string> = new Set(Object.values(extensionIds));
 
-const keyCertSign: number = KeyUsageFlags.keyCertSign;
 const anyExtendedKeyUsage = '2.5.29.37.0';
 const hashedSignatures: ReadonlySet<string | undefined> = new Set(['ECDSA', 'RSASSA-PKCS1-v1_5', 'RSA-PSS']);
 const strongHashes: ReadonlySet<string | undefined> = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
@@ -63,10 +56,28 @@ const strongHashes: ReadonlySet<string | undefined> = new Set(['SHA-256', 'SHA-3
 /** Far above any real one. */
 const maxBytes = 16_384;
 
-/** Reads a DER certificate that is trusted; undefined for anything else. */
-export function parseCertificate(der: Uint8Array): Certificate | undefined {
-  const presented = presentedCertificate(der);
-  return presented === undefined ? undefined : readCertificate(presented);
+/**
+ * The certificates of a PEM bundle (RFC 7468), each once; text and blocks of other kinds are passed over.
+ *
+ * @throws CertificateBundleError when there is no certificate, or one that cannot be read.
+ */
+export function parseCertificateBundle(pem: string | Uint8Array): readonly Certificate[] {
+  // Loaded here, where a failure to load is not taken for a certificate that cannot be read.
+  library();
+  const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
+  const certificates = new Map<string, Certificate>();
+  for (const [index, { base64, isComplete }] of certificateBlocks(text).entries()) {
+    const place = index + 1;
+    if (!isComplete) throw new CertificateBundleError(`certificate ${place} of the PEM bundle has no end`);
+    const presented = presentedCertificate(Buffer.from(base64, 'base64'));
+    const certificate = presented === undefined ? undefined : readCertificate(presented);
+    if (certificate === undefined) {
+      throw new CertificateBundleError(`certificate ${place} of the PEM bundle cannot be read`);
+    }
+    certificates.set(certificate.sha256Hex, certificate);
+  }
+  if (certificates.size === 0) throw new CertificateBundleError('the PEM bundle holds no certificate');
+  return [...certificates.values()];
 }
 
 /** Opens a stranger's DER certificate without reading what is in it; undefined for anything else. */
@@ -99,6 +110,13 @@ function read({ x509, sha256Hex, issuer }: PresentedCertificate): Certificate | 
   if (!hasReadableKey(x509)) return undefined;
   const subject = readSubject(x509);
   if (subject === undefined) return undefined;
+  const {
+    BasicConstraintsExtension,
+    ExtendedKeyUsageExtension,
+    KeyUsageFlags,
+    KeyUsagesExtension,
+    X509Certificate: ParsedCertificate,
+  } = library();
   const parsed = new ParsedCertificate(x509.raw);
   const notBefore = parsed.notBefore.getTime();
   const notAfter = parsed.notAfter.getTime();
@@ -118,7 +136,7 @@ function read({ x509, sha256Hex, issuer }: PresentedCertificate): Certificate | 
     notAfter,
     title: titleOf(x509),
     isAuthority: constraints?.ca === true,
-    maySignCertificates: keyUsage === undefined || (keyUsage & keyCertSign) !== 0,
+    maySignCertificates: keyUsage === undefined || (keyUsage & KeyUsageFlags.keyCertSign) !== 0,
     pathLength: constraints?.pathLength,
     extendedKeyUsages: usageIds?.includes(anyExtendedKeyUsage) === true ? undefined : usageIds,
     hasNameConstraints: extensions.has(extensionIds.nameConstraints),

@@ -4,12 +4,7 @@ import type { Authentication, Authenticator } from '../authenticator.js';
 import { bearerToken } from './bearer-token.js';
 import type { Identity } from '../identity.js';
 import { TokenDigest } from './token-digest.js';
-
-/** A token file that cannot be read as one; the message names file and line, never a token. */
-export class TokenFileError extends Error {
-  override readonly name = 'TokenFileError';
-  readonly code = 'ERR_TOKEN_FILE';
-}
+import { TokenFileError } from '../authentication-errors.js';
 
 export interface TokenFileOptions {
   /** The file's text. */

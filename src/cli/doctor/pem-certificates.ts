@@ -1,4 +1,4 @@
-import { parseCertificateBundle } from '../../authentication/certificates/certificate-bundle.js';
+import { parseCertificateBundle } from '../../authentication/certificates/certificate.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
 import { certificateBlocks } from '../../files/pem.js';
 

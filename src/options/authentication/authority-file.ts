@@ -1,4 +1,4 @@
-import { parseCertificateBundle } from '../../authentication/certificates/certificate-bundle.js';
+import { parseCertificateBundle } from '../../authentication/certificates/certificate.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
 import { blamingFile, ofOneFile, type FollowedFlagFiles } from '../followed-flag-files.js';
 

@@ -1,14 +1,11 @@
 import type { Authenticator } from '../../authentication/authenticator.js';
 import { oidcAuthenticator } from '../../authentication/tokens/oidc/oidc.js';
-import {
-  OidcOptionError,
-  oidcSigningAlgorithms,
-  type OidcOptions,
-} from '../../authentication/tokens/oidc/oidc-options.js';
+import { oidcSigningAlgorithms, type OidcOptions } from '../../authentication/tokens/oidc/oidc-options.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';
 import type { AuthenticationContext } from './authentication-context.js';
 import { authorityFileOf } from './authority-file.js';
+import { OidcOptionError } from '../../authentication/authentication-errors.js';
 
 const issuerUrl: Flag = {
   name: '--oidc-issuer-url',
@@ -76,7 +73,7 @@ export const oidcFlags: readonly Flag[] = [
 ];
 
 /** Which flag an option comes from. */
-const flagsOfOptions: Readonly<Partial<Record<keyof OidcOptions, Flag>>> = {
+const flagsOfOptions: Readonly<Record<string, Flag>> = {
   issuerUrl,
   clientId,
   usernameClaim,

@@ -1,11 +1,9 @@
-// @peculiar/x509 needs the Reflect polyfill before it is loaded.
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import fc from 'fast-check';
 import { createHash, createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PeerCertificates } from '../../../src/authentication/authenticator.js';
-import { CertificateBundleError } from '../../../src/authentication/certificates/certificate-bundle.js';
 import { createCertificateVerifier } from '../../../src/authentication/certificates/certificate-verifier.js';
 import {
   createAuthority,
@@ -15,18 +13,20 @@ import {
   type IssuedCertificate,
   type LeafOptions,
 } from '../../../src/pki/throwaway-pki.js';
+import { x509 as library } from '../../../src/pki/x509.js';
 import { bundleOf, derOf, presenting } from './certificates.js';
+import { CertificateBundleError } from '../../../src/authentication/authentication-errors.js';
 
 /** Called whenever a certificate is read in full. */
-const parsed = vi.hoisted(() => vi.fn<() => void>());
-
-vi.mock(import('@peculiar/x509'), async (importOriginal) => {
-  const original = await importOriginal();
-  const construct = (target: typeof original.X509Certificate, parameters: unknown[]): object => {
-    parsed();
-    return Reflect.construct(target, parameters);
-  };
-  return { ...original, X509Certificate: new Proxy(original.X509Certificate, { construct }) };
+const parsed = vi.fn<() => void>();
+const { X509Certificate: Parsed } = library();
+Object.assign(library(), {
+  X509Certificate: new Proxy(Parsed, {
+    construct(target, parameters) {
+      parsed();
+      return Reflect.construct(target, parameters);
+    },
+  }),
 });
 
 const hour = 3_600_000;

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tokenFileAuthenticator, TokenFileError } from '../../../src/authentication/tokens/token-file.js';
+import { tokenFileAuthenticator } from '../../../src/authentication/tokens/token-file.js';
 import type { Authentication } from '../../../src/authentication/authenticator.js';
+import { TokenFileError } from '../../../src/authentication/authentication-errors.js';
 
 const text = [
   'tok-prom,prometheus,uid1',

@@ -1,5 +1,6 @@
 import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { KeySetError, type VerificationKey } from './key-set.js';
+import { type VerificationKey } from './key-set.js';
+import { KeySetError } from '../../authentication-errors.js';
 
 /** The keys of a JSON Web Key Set that can verify signatures, ready to be looked up. */
 export interface JsonWebKeys {

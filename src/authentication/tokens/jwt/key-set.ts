@@ -21,9 +21,3 @@ export interface KeySet {
     readonly keyId: string | undefined;
   }): readonly VerificationKey[] | Promise<readonly VerificationKey[]>;
 }
-
-/** No keys are at hand, as before a first download. The message is for the operator. */
-export class KeySetError extends Error {
-  override readonly name = 'KeySetError';
-  readonly code = 'ERR_KEY_SET';
-}

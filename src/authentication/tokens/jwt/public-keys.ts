@@ -1,12 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { pemBlocks, type PemBlock } from '../../../files/pem.js';
 import type { VerificationKey } from './key-set.js';
-
-/** A file of public keys that cannot be used; the message names file and block, and quotes nothing of a key. */
-export class PublicKeyFileError extends Error {
-  override readonly name = 'PublicKeyFileError';
-  readonly code = 'ERR_PUBLIC_KEY_FILE';
-}
+import { PublicKeyFileError } from '../../authentication-errors.js';
 
 const maxKeys = 64;
 const minRsaBits = 2048;

@@ -1,7 +1,8 @@
 import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
 import { parseJsonWebKeySet, type JsonWebKeys } from './json-web-key-set.js';
-import { KeySetError, type KeySet, type VerificationKey } from './key-set.js';
+import { type KeySet, type VerificationKey } from './key-set.js';
 import { RemoteKeySetRefresh } from './remote-key-set-refresh.js';
+import { KeySetError } from '../../authentication-errors.js';
 
 export interface RemoteKeySetOptions {
   /** Whose keys they are, for messages: an issuer, or the URL of a key set. */

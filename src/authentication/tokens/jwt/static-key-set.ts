@@ -1,4 +1,5 @@
-import { KeySetError, type KeySet, type VerificationKey } from './key-set.js';
+import { type KeySet, type VerificationKey } from './key-set.js';
+import { KeySetError } from '../../authentication-errors.js';
 
 /** Keys that never change, found by their IDs; several keys may have the same. */
 export function staticKeySet(keys: readonly VerificationKey[]): KeySet {

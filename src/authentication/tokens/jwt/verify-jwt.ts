@@ -1,9 +1,10 @@
 import { decodeBase64url } from './base64url.js';
 import { readJsonObject, type JsonObject } from './json-object.js';
-import { KeySetError, type KeySet, type VerificationKey } from './key-set.js';
+import { type KeySet, type VerificationKey } from './key-set.js';
 import { dateText, numericDate } from './numeric-date.js';
 import { isSignatureAlgorithm, isSignedBy, keyFits } from './signature-algorithms.js';
 import { maxTokenBytes } from './unverified-claims.js';
+import { KeySetError } from '../../authentication-errors.js';
 
 export interface JwtOptions {
   readonly keys: KeySet;

@@ -1,11 +1,6 @@
 import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
 import { httpsUrl } from '../../../outgoing/https-url.js';
-
-/** What an issuer says of itself and cannot be used; the message is one line for the operator. */
-export class DiscoveryError extends Error {
-  override readonly name = 'DiscoveryError';
-  readonly code = 'ERR_OIDC_DISCOVERY';
-}
+import { DiscoveryError } from '../../authentication-errors.js';
 
 /**
  * The URL of an issuer's keys, as the issuer's own document tells it (OpenID Connect Discovery 1.0, section 4).

@@ -1,6 +1,7 @@
 import { httpsUrl } from '../../../outgoing/https-url.js';
 import type { RemoteKeySetOptions } from '../jwt/remote-key-set.js';
 import { systemPrefix, type ClaimMapping } from './oidc-claims.js';
+import { OidcOptionError } from '../../authentication-errors.js';
 
 /** As kube-apiserver's flags `--oidc-*`. */
 export interface OidcOptions {
@@ -38,20 +39,6 @@ export interface OidcOptions {
   readonly now?: (() => number) | undefined;
   /** Told how each download of the issuer's keys ended; the reason is one line. */
   readonly onRefresh?: RemoteKeySetOptions['onRefresh'];
-}
-
-/** An option that cannot be used. */
-export class OidcOptionError extends Error {
-  override readonly name = 'OidcOptionError';
-  readonly code = 'ERR_OIDC_OPTION';
-
-  constructor(
-    readonly option: keyof OidcOptions,
-    /** What is wrong with it, without its name. */
-    readonly fault: string,
-  ) {
-    super(`${option}: ${fault}`);
-  }
 }
 
 /** What the options say, with the defaults in place. */

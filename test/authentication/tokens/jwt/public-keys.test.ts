@@ -1,11 +1,9 @@
 import fc from 'fast-check';
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import {
-  parsePublicKeys,
-  PublicKeyFileError,
-} from '../../../../src/authentication/tokens/jwt/public-keys.js';
+import { parsePublicKeys } from '../../../../src/authentication/tokens/jwt/public-keys.js';
 import { createAuthority } from '../../../../src/pki/throwaway-pki.js';
+import { PublicKeyFileError } from '../../../../src/authentication/authentication-errors.js';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });

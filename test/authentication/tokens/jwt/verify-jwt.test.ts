@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { createHmac, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { KeySetError, type KeySet } from '../../../../src/authentication/tokens/jwt/key-set.js';
+import { type KeySet } from '../../../../src/authentication/tokens/jwt/key-set.js';
 import { staticKeySet } from '../../../../src/authentication/tokens/jwt/static-key-set.js';
 import { verifyJwt, type JwtOptions } from '../../../../src/authentication/tokens/jwt/verify-jwt.js';
 import { ecKey, encoded, resigned, rsaKey, signedJwt, type Json } from './signed-jwt.js';
+import { KeySetError } from '../../../../src/authentication/authentication-errors.js';
 
 const rsa = rsaKey();
 const ec = ecKey();

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { oidcAuthenticator } from '../../../../src/authentication/tokens/oidc/oidc.js';
 import {
   oidcConfiguration,
-  OidcOptionError,
   type OidcOptions,
 } from '../../../../src/authentication/tokens/oidc/oidc-options.js';
+import { OidcOptionError } from '../../../../src/authentication/authentication-errors.js';
 
 const given: OidcOptions = { issuerUrl: 'https://issuer.example/a', clientId: 'metrics' };
 
