@@ -11,7 +11,7 @@ export {
 export type { AuditedFailure, AuditEvent, AuditSink } from './audit/audit-event.js';
 export { auditLine } from './audit/audit-line.js';
 export { AuditLog, type AuditLogObserver, type AuditLogOptions } from './audit/audit-log.js';
-export { AuditLogError } from './audit/audit-log-error.js';
+export { AuditLogError } from './audit/audit-errors.js';
 export { audit } from './request/steps/audit.js';
 export { authenticate, type AuthenticateOptions } from './request/steps/authenticate.js';
 export { authorize, type AuthorizeOptions } from './request/steps/authorize.js';
@@ -48,7 +48,7 @@ export {
   type PathClassifierOptions,
   type ServerKind,
 } from './paths/classify.js';
-export type { Scope } from './paths/scope.js';
+export type { Scope } from './paths/classify.js';
 export { AlwaysAllowPathError } from './paths/always-allow.js';
 
 // Authentication
@@ -129,20 +129,20 @@ export type { ReviewObserver } from './kubernetes/reviews/review-observer.js';
 
 // Authorization
 export type { Attributes, Authorizer, Decision } from './authorization/authorizer.js';
-export type { DecisionObserver, Verdict } from './authorization/union.js';
-export { alwaysAllowGroups } from './authorization/always-allow-groups.js';
-export { alwaysAllowPaths } from './authorization/always-allow-paths.js';
-export { PolicyUnavailableError, rbacAuthorizer, type RbacAuthorizerOptions } from './authorization/rbac.js';
+export type { DecisionObserver, Verdict } from './authorization/authorizer.js';
+export { alwaysAllowGroups } from './authorization/authorizer.js';
+export { alwaysAllowPaths } from './authorization/authorizer.js';
+export { rbacAuthorizer, type RbacAuthorizerOptions } from './authorization/rbac.js';
 
 export {
   subjectAccessReviewAuthorizer,
   type SubjectAccessReviewOptions,
-} from './authorization/subject-access-review/subject-access-review.js';
-export { SubjectAccessReviewError } from './authorization/subject-access-review/subject-access-review-error.js';
+} from './authorization/subject-access-review.js';
+export { PolicyUnavailableError, SubjectAccessReviewError } from './authorization/authorization-errors.js';
 export type {
   SubjectAccessReviewObservation,
   SubjectAccessReviewObserver,
-} from './authorization/subject-access-review/subject-access-review-observer.js';
+} from './authorization/subject-access-review.js';
 
 // Policy
 export type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from './policy/objects.js';

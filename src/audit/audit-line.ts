@@ -1,17 +1,16 @@
 import type { Identity } from '../authentication/identity.js';
+import { originForm } from '../paths/request-target.js';
 import type { AuditEvent } from './audit-event.js';
-import { cutTo } from './audited-text.js';
-import { microTime } from './micro-time.js';
 
 /** No line is longer. Only identities of thousands of bytes would make one. */
 export const maxAuditLineBytes = 64 * 1024;
 
-/** What is left of long parts then. */
+/** Bounds of the parts of a line that would be too long. */
 const maxTextLength = 1024;
 const maxGroups = 16;
 const maxGroupLength = 256;
 
-/** What Go escapes, and beyond that what terminals would take for commands. */
+/** What Go escapes, and what terminals could take for commands. */
 const escaped = /[<>&\u007f-\u009f\u2028\u2029]/g;
 
 /**
@@ -20,48 +19,47 @@ const escaped = /[<>&\u007f-\u009f\u2028\u2029]/g;
  */
 export function auditLine(event: AuditEvent): string {
   const line = written(event);
-  return Buffer.byteLength(line) <= maxAuditLineBytes ? line : written(truncated(event));
+  return Buffer.byteLength(line) <= maxAuditLineBytes ? line : written(shortened(event));
 }
 
-/** Piece by piece: to gather an object first would take twice as long. */
+/** Piece by piece, since building an object first would take twice as long. */
 function written(event: AuditEvent): string {
   const { identity, sourceIps, userAgent = '', annotations } = event;
   return (
     `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":${json(event.auditId)}` +
     `,"stage":"ResponseComplete","requestURI":${json(event.requestUri)},"verb":${json(event.verb)}` +
-    `,"user":${identity === undefined ? '{}' : jsonOf(identity)}` +
+    `,"user":${identity === undefined ? '{}' : userOf(identity)}` +
     (sourceIps.length === 0 ? '' : `,"sourceIPs":${json(sourceIps)}`) +
     (userAgent === '' ? '' : `,"userAgent":${json(userAgent)}`) +
     `,"responseStatus":${json(statusOf(event))}` +
-    `,"requestReceivedTimestamp":"${microTime(event.received)}","stageTimestamp":"${microTime(event.completed)}"` +
+    `,"requestReceivedTimestamp":"${microTime(event.received.getTime())}","stageTimestamp":"${microTime(event.completed.getTime())}"` +
     (isEmpty(annotations) ? '' : `,"annotations":${json(annotations)}`) +
     '}\n'
   );
 }
 
 function json(value: unknown): string {
-  return JSON.stringify(value).replace(escaped, escape);
+  return JSON.stringify(value).replace(
+    escaped,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
-/** Of an identity that was remembered: the same scraper comes again and again. */
-const known = new WeakMap<Identity, string>();
+/** The same scraper, with the same identity object, comes again and again. */
+const users = new WeakMap<Identity, string>();
 
-function jsonOf(identity: Identity): string {
-  let text = known.get(identity);
-  if (text === undefined) {
-    text = json(userOf(identity));
-    known.set(identity, text);
-  }
-  return text;
-}
-
-function userOf({ name, uid, groups, extra }: Identity): object {
-  return {
+function userOf(identity: Identity): string {
+  const known = users.get(identity);
+  if (known !== undefined) return known;
+  const { name, uid, groups, extra } = identity;
+  const text = json({
     username: name === '' ? undefined : name,
     uid: uid === '' ? undefined : uid,
     groups: groups.length === 0 ? undefined : groups,
     extra: isEmpty(extra) ? undefined : extra,
-  };
+  });
+  users.set(identity, text);
+  return text;
 }
 
 function statusOf({ code, failure, isClosedEarly }: AuditEvent): object {
@@ -70,30 +68,23 @@ function statusOf({ code, failure, isClosedEarly }: AuditEvent): object {
     return { metadata: {}, status: 'Success', message: 'Connection closed early', code: 200 };
   if (failure === undefined) return { metadata: {}, code };
   const { message, reason, hasDetails } = failure;
-  const details = hasDetails ? {} : undefined;
-  return { metadata: {}, status: 'Failure', message, reason, details, code };
+  return { metadata: {}, status: 'Failure', message, reason, details: hasDetails ? {} : undefined, code };
 }
 
 /** Marked as kube-apiserver's truncating backend does it. */
-function truncated(event: AuditEvent): AuditEvent {
+function shortened(event: AuditEvent): AuditEvent {
   const { identity, failure, annotations } = event;
   const kept = Object.entries(annotations).map(([key, text]) => [key, cutTo(text, maxTextLength)] as const);
   return {
     ...event,
-    ...(identity === undefined ? {} : { identity: shortened(identity) }),
-    ...(failure === undefined
-      ? {}
-      : { failure: { ...failure, message: cutTo(failure.message, maxTextLength) } }),
+    identity: identity && {
+      name: cutTo(identity.name, maxTextLength),
+      uid: cutTo(identity.uid ?? '', maxGroupLength),
+      groups: identity.groups.slice(0, maxGroups).map((group) => cutTo(group, maxGroupLength)),
+      extra: {},
+    },
+    failure: failure && { ...failure, message: cutTo(failure.message, maxTextLength) },
     annotations: { ...Object.fromEntries(kept), 'audit.k8s.io/truncated': 'true' },
-  };
-}
-
-function shortened({ name, uid, groups }: Identity): Identity {
-  return {
-    name: cutTo(name, maxTextLength),
-    ...(uid === undefined ? {} : { uid: cutTo(uid, maxGroupLength) }),
-    groups: groups.slice(0, maxGroups).map((group) => cutTo(group, maxGroupLength)),
-    extra: {},
   };
 }
 
@@ -102,6 +93,86 @@ function isEmpty(record: Readonly<Record<string, unknown>>): boolean {
   return true;
 }
 
-function escape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/** A text, or so much of its beginning, marked as kube-apiserver marks a User-Agent. */
+export function cutTo(text: string, maxLength: number): string {
+  return text.length <= maxLength ? text : `${text.slice(0, maxLength)}...TRUNCATED`;
+}
+
+let lastSecond = NaN;
+let lastText = '';
+
+/** Kubernetes' MicroTime: RFC 3339 in UTC with six digits, of which the clock here knows three. */
+function microTime(ms: number): string {
+  const second = Math.floor(ms / 1000);
+  // Many events share a second, and formatting a date costs as much as the rest of an event.
+  if (second !== lastSecond) {
+    lastText = new Date(ms).toISOString().slice(0, -'000Z'.length);
+    lastSecond = second;
+  }
+  return `${lastText}${String(ms - second * 1000).padStart(3, '0')}000Z`;
+}
+
+const maxUriLength = 1024;
+/** Nothing that begins a query or a fragment, or needs to be encoded. */
+const isPlain = /^[\x21\x22\x24\x26-\x3e\x40-\x7e]*$/;
+/** A `?` may be encoded: some reader behind may decode it. */
+const queryMark = /\?|%3f/i;
+const fragmentMark = /#|%23/i;
+const separator = /([&;]|%26|%3b)/i;
+const assignment = /=|%3d/i;
+const secretName = /token|pass|pwd|secret|key|auth|cred|sig|session|jwt|bearer|code|assertion|ticket/i;
+/** Three or more runs of base64url: a JSON Web Token, whatever its name is. */
+const tokenShape = /[\w-]{8,}\.[\w-]{8,}\.[\w-]*/;
+/** Longer than a name or a number that a person chose; keys and tokens are. */
+const maxValueLength = 128;
+
+/**
+ * A request target for the audit log: without scheme and authority, and without values of its query that may be secrets.
+ * kube-apiserver logs a query whole; no client has to send one here, so it may well be a mistake.
+ */
+export function auditedRequestUri(target: string): string {
+  const uri = originForm(target);
+  if (isPlain.test(uri)) return cutTo(uri, maxUriLength);
+  // A fragment is never meant for a server.
+  const [sent = ''] = uri.split(fragmentMark, 1);
+  const mark = queryMark.exec(sent);
+  if (mark === null) return cutTo(inAscii(sent), maxUriLength);
+  const queryAt = mark.index + mark[0].length;
+  const parts = sent.slice(queryAt).split(separator);
+  const query = parts.map((part, at) => (at % 2 === 1 ? part : withoutSecret(part))).join('');
+  return cutTo(inAscii(sent.slice(0, queryAt) + query), maxUriLength);
+}
+
+function withoutSecret(parameter: string): string {
+  const mark = assignment.exec(parameter);
+  const name = mark === null ? parameter : parameter.slice(0, mark.index);
+  const value = mark === null ? '' : parameter.slice(mark.index + mark[0].length);
+  if (isSecretLike(name)) return 'REDACTED';
+  return value !== '' && (isSecretName(name) || isSecretLike(value)) ? `${name}=REDACTED` : parameter;
+}
+
+/** Names may be encoded, and more than once on their way through proxies. */
+function isSecretName(name: string): boolean {
+  let decoded = name;
+  for (let times = 0; times < 3 && decoded.includes('%'); times += 1) {
+    try {
+      decoded = decodeURIComponent(decoded);
+    } catch {
+      return true;
+    }
+  }
+  return secretName.test(decoded);
+}
+
+function isSecretLike(text: string): boolean {
+  return text.length > maxValueLength || tokenShape.test(text);
+}
+
+/** Percent-encoded, as a client should have sent it: Node hands over raw bytes as Latin-1. */
+function inAscii(text: string): string {
+  return text.replace(/[^\x21-\x7e]/gu, (character) => {
+    const code = character.charCodeAt(0);
+    const bytes = Buffer.from(character, code > 0xff ? 'utf8' : 'latin1');
+    return `%${bytes.toString('hex').toUpperCase().match(/../g)?.join('%') ?? ''}`;
+  });
 }

@@ -1,21 +1,18 @@
-import { errorClass } from '../error-class.js';
-import { auditLine } from './audit-line.js';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { tell } from '../tell.js';
+import { AuditLogError, faultOf } from './audit-errors.js';
 import type { AuditSink } from './audit-event.js';
-import { AuditLogError, faultOf } from './audit-log-error.js';
-import { BatchWriter } from './batch-writer.js';
-import { BlockingWriter } from './blocking-writer.js';
-import { LogFile, type LogDestination } from './log-file.js';
-import type { LineWriter, LineWriterObserver } from './line-writer.js';
-import type { Retention } from './rotated-files.js';
-import { StandardOutput } from './standard-output.js';
+import { auditLine } from './audit-line.js';
+import { BlockingWriter, BatchWriter, type LineWriter, type LineWriterObserver } from './line-writers.js';
+import { LogFile, type LogDestination, type Retention } from './log-file.js';
 
-/** Old files stay for 366 days and are 100 at most, as kube-apiserver's, where nothing else is said. */
+/** Old files are kept for 366 days and are at most 100, as with kube-apiserver, unless told otherwise. */
 export interface AuditLogOptions extends Partial<Retention> {
   /** A file, or `-` for standard output. */
   readonly path: string;
   /**
    * `batch` (default): events wait in memory and are written a few times a second; what the file does not take is
-   * dropped, and nobody waits. `blocking`: each is with the operating system before the process does anything else.
+   * dropped, and no request waits. `blocking`: each is with the operating system before the process does anything else.
    */
   readonly mode?: 'batch' | 'blocking';
   /** Size at which the file is rotated (MiB); default 100; 0: never. */
@@ -25,46 +22,30 @@ export interface AuditLogOptions extends Partial<Retention> {
   readonly observer?: AuditLogObserver;
 }
 
-/** Told of what becomes of events; where it throws, a warning says so, and the log goes on. */
-export interface AuditLogObserver extends Partial<LineWriterObserver> {
+/** Told what becomes of events; where it throws, a warning says so, and the log goes on. */
+export interface AuditLogObserver extends LineWriterObserver {
   /** An event has come. */
   readonly onEvent?: () => void;
 }
 
-const mebibyte = 1024 * 1024;
-
 /** Writes audit events as kube-apiserver's log backend does. Give its `write` to `onAuditEvent`. */
 export class AuditLog {
   readonly #writer: LineWriter;
-  readonly #onEvent: () => void;
+  readonly #observer: AuditLogObserver;
 
   /** @throws AuditLogError when the file cannot be written to. */
   constructor(options: AuditLogOptions) {
-    const { mode = 'batch', bufferSize = 10_000, observer = {} } = options;
-    const { onEvent, onLost, onOutage, onRecovery } = observer;
-    const told: LineWriterObserver = {
-      onLost: (count, plugin) => {
-        tell(() => onLost?.(count, plugin));
-      },
-      onOutage: (why) => {
-        tell(() => onOutage?.(why));
-      },
-      onRecovery: () => {
-        tell(() => onRecovery?.());
-      },
-    };
+    const { mode = 'batch', bufferSize: maxLines = 10_000, observer = {} } = options;
     const destination = destinationOf(options);
-    this.#onEvent = () => {
-      tell(() => onEvent?.());
-    };
+    this.#observer = observer;
     this.#writer =
       mode === 'batch'
-        ? new BatchWriter(destination, told, { maxLines: bufferSize })
-        : new BlockingWriter(destination, told);
+        ? new BatchWriter(destination, observer, { maxLines })
+        : new BlockingWriter(destination, observer);
   }
 
   readonly write: AuditSink = (event) => {
-    this.#onEvent();
+    tell('AuditLog', this.#observer.onEvent);
     this.#writer.write(auditLine(event));
   };
 
@@ -74,20 +55,41 @@ export class AuditLog {
   }
 }
 
-function tell(observer: () => void): void {
+function destinationOf(options: AuditLogOptions): LogDestination {
+  const { path, maxAgeDays = 366, maxBackups = 100, maxSizeMebibytes = 100 } = options;
+  if (path === '-') return standardOutput();
   try {
-    observer();
+    return new LogFile({ path, maxAgeDays, maxBackups, maxBytes: maxSizeMebibytes * 1024 * 1024 });
   } catch (error) {
-    process.emitWarning(`audit log: an observer failed: ${errorClass(error)}`);
+    throw new AuditLogError(`${path} cannot be written to: ${faultOf(error)}`, { cause: error });
   }
 }
 
-function destinationOf(options: AuditLogOptions): LogDestination {
-  const { path, maxAgeDays = 366, maxBackups = 100, maxSizeMebibytes = 100 } = options;
-  if (path === '-') return new StandardOutput();
+const standardOutputDescriptor = 1;
+
+/** There is nothing to rotate and nothing to open anew. */
+function standardOutput(): LogDestination {
+  const own = reopenedPipe();
+  const ignore = (): void => undefined;
+  return {
+    ready: () => ({ descriptor: own ?? standardOutputDescriptor, isAnother: false }),
+    wrote: ignore,
+    abandon: ignore,
+    close: () => {
+      if (own !== undefined) closeSync(own);
+    },
+  };
+}
+
+/**
+ * A pipe is opened once more, so that one that is not read blocks nothing. The descriptor itself stays as it is: others
+ * share it and do not expect that a write may have to be repeated.
+ */
+function reopenedPipe(): number | undefined {
   try {
-    return new LogFile({ path, maxAgeDays, maxBackups, maxBytes: maxSizeMebibytes * mebibyte });
-  } catch (error) {
-    throw new AuditLogError(`${path} cannot be written to: ${faultOf(error)}`, { cause: error });
+    if (!fstatSync(standardOutputDescriptor).isFIFO()) return undefined;
+    return openSync('/dev/stdout', constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
   }
 }

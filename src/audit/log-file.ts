@@ -14,8 +14,15 @@ import {
   writeSync,
   type Stats,
 } from 'node:fs';
-import { dirname } from 'node:path';
-import { removeOutdated, rotatedName, type Retention } from './rotated-files.js';
+import { dirname, basename, extname, join } from 'node:path';
+import { readdir, realpath, unlink } from 'node:fs/promises';
+
+export interface Retention {
+  /** How many days old log files stay; 0: however old they are. */
+  readonly maxAgeDays: number;
+  /** How many old log files stay; 0: all. */
+  readonly maxBackups: number;
+}
 
 export interface LogFileOptions extends Retention {
   readonly path: string;
@@ -25,10 +32,10 @@ export interface LogFileOptions extends Retention {
   readonly now?: () => number;
 }
 
-/** Where lines go. */
+/** The file or stream that lines are written to. */
 export interface LogDestination {
   /**
-   * The descriptor that so many bytes are to be written to now, and whether it is another file than before.
+   * The descriptor to write so many bytes to now, and whether it is another file than before.
    *
    * @throws the system's error.
    */
@@ -47,25 +54,25 @@ interface OpenFile {
   readonly isRegular: boolean;
 }
 
-/** Pipes never keep the process waiting; a regular file does not know the difference. */
+/** A pipe never blocks the process then; for a regular file it makes no difference. */
 const openFlags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
-/** How often it is looked whether the path still leads to the open file (ms). */
+/** How often the path is checked for still leading to the open file (ms). */
 const checkMs = 1000;
 
 const lineEnd = 0x0a;
 
 /**
- * The file that an audit log is written to, mode 0600, its directory made where it is missing. A full one is
- * renamed as lumberjack renames it, and a symbolic link to it is left; one that somebody else has renamed or removed is
- * left too, and opened anew. A file that takes another's place gets its mode and owner, so that whoever read the log
- * goes on reading. Devices and pipes are written to as they are.
+ * The file that an audit log is written to, mode 0600; a missing directory is made. A full file is renamed as lumberjack
+ * renames it, and a symbolic link to it stays. Where another program has renamed or removed the file, a new one is opened.
+ * A new file gets the mode and owner of the one before, so that its readers go on reading. Devices and pipes are written
+ * to as they are.
  */
 export class LogFile implements LogDestination {
   readonly #options: LogFileOptions;
   readonly #now: () => number;
   #open: OpenFile | undefined;
-  /** Of the file that was open last. */
+  /** That of the file that was open last. */
   #former: Stats | undefined;
   #size = 0;
   #checkedAt = 0;
@@ -106,7 +113,7 @@ export class LogFile implements LogDestination {
       if (open.isRegular) this.#former = attempt(() => fstatSync(open.descriptor)) ?? this.#former;
       closeSync(open.descriptor);
     } catch {
-      // A full file server may say so now alone. Nothing can be mended, and the descriptor is gone all the same.
+      // A full file server may report it only now. Nothing can be mended, and the descriptor is gone anyway.
     }
   }
 
@@ -152,7 +159,7 @@ export class LogFile implements LogDestination {
     return open;
   }
 
-  /** Undefined where no file was before, or one is there already: what others have put there is left as it is. */
+  /** Undefined where there was no file before, or one is there already: what others have put there is left as it is. */
   #replace(place: string): number | undefined {
     if (this.#former === undefined) return undefined;
     try {
@@ -171,8 +178,8 @@ export class LogFile implements LogDestination {
 }
 
 /**
- * Gives a new file the mode and the owner of another as far as the process may, since a log is worth more than its owner.
- * Where it may not give the group, no group may read it.
+ * Gives a new file the mode and owner of another as far as the process may. Where it may not give the group, no group
+ * may read the file.
  */
 function inherit(descriptor: number, { uid, gid, mode }: Stats): void {
   const give = (owner: number): true | undefined =>
@@ -194,9 +201,59 @@ function attempt<Value>(work: () => Value): Value | undefined {
   }
 }
 
-/** Whether the last one who wrote to it, perhaps a process that was killed, did not end his line. */
+/** Whether the last writer, perhaps a process that was killed, did not end its line. */
 function endsMidLine(descriptor: number, status: Stats): boolean {
   if (!status.isFile() || status.size === 0) return false;
   const last = Buffer.alloc(1);
   return readSync(descriptor, last, 0, 1, status.size - 1) === 1 && last[0] !== lineEnd;
+}
+
+const dayMs = 24 * 3_600_000;
+
+/** Where a full file goes: `audit.log` to `audit-2006-01-02T15-04-05.000.log`, in UTC, as lumberjack does it. */
+export function rotatedName(path: string, now: number): string {
+  const extension = extname(path);
+  const time = new Date(now).toISOString().slice(0, -1).replaceAll(':', '-');
+  return join(dirname(path), `${basename(path, extension)}-${time}${extension}`);
+}
+
+/** When a file was rotated, by its name; undefined where it is no rotated file of `path`. */
+export function rotatedAt(path: string, name: string): number | undefined {
+  const extension = extname(path);
+  const prefix = `${basename(path, extension)}-`;
+  if (!name.startsWith(prefix) || !name.endsWith(extension)) return undefined;
+  const stamp = name.slice(prefix.length, name.length - extension.length);
+  if (!/^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}$/.test(stamp)) return undefined;
+  const time = Date.parse(`${stamp.replace(/-(\d\d)-(\d\d\.)/, ':$1:$2')}Z`);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** Of the names in a directory those that are to go: beyond the newest `maxBackups`, and older than `maxAgeDays`. */
+export function outdated(
+  path: string,
+  names: readonly string[],
+  { maxAgeDays, maxBackups }: Retention,
+  now: number,
+): readonly string[] {
+  return names
+    .map((name) => ({ name, time: rotatedAt(path, name) ?? NaN }))
+    .filter(({ time }) => !Number.isNaN(time))
+    .sort((a, b) => b.time - a.time)
+    .filter(
+      ({ time }, at) =>
+        (maxBackups > 0 && at >= maxBackups) || (maxAgeDays > 0 && time < now - maxAgeDays * dayMs),
+    )
+    .map(({ name }) => name);
+}
+
+/** What cannot be removed now may be removable the next time. */
+async function removeOutdated(path: string, retention: Retention, now: number): Promise<void> {
+  if (retention.maxAgeDays === 0 && retention.maxBackups === 0) return;
+  // Beside the file itself, wherever the symbolic link to it is.
+  const file = await realpath(path).catch(() => path);
+  const directory = dirname(file);
+  const names = await readdir(directory).catch(() => []);
+  for (const name of outdated(file, names, retention, now)) {
+    await unlink(join(directory, name)).catch(() => undefined);
+  }
 }

@@ -1,4 +1,5 @@
 import type { Identity } from '../authentication/identity.js';
+import { alwaysAllowPaths as matchingPaths } from '../paths/always-allow.js';
 
 /** What is to be decided: may the identity do this to a path that is no resource? */
 export interface Attributes {
@@ -18,11 +19,11 @@ export interface Decision {
 export interface Authorizer {
   /** Short and fixed (`RBAC`): it becomes a metric's label. */
   readonly name: string;
-  /** A failure is a rejection or a throw; whoever is not allowed by another authorizer then gets no answer. */
+  /** A failure is a rejection or a throw; where no other authorizer decides, it is answered 500 rather than 403. */
   authorize(attributes: Attributes): Decision | Promise<Decision>;
 }
 
-/** Of authorizers that know rules on non-resource URLs alone. */
+/** The answer of authorizers that know only rules on non-resource URLs. */
 export const resourceRequest: Decision = Object.freeze(
   noOpinion('a path of resources, which no rule on non-resource URLs grants'),
 );
@@ -33,4 +34,69 @@ export function allow(reason: string): Decision {
 
 export function noOpinion(reason = ''): Decision {
   return { decision: 'no-opinion', reason };
+}
+
+/** What came of asking all authorizers, and which one decided; none where none had an opinion. */
+export interface Verdict extends Decision {
+  readonly authorizer?: string;
+}
+
+/** Told of each authorizer that was asked. */
+export type DecisionObserver = (authorizer: string, decision: Decision['decision'] | 'error') => void;
+
+/**
+ * Asks one authorizer after another; the first opinion wins, and without one nothing is allowed. After a failure the
+ * next is still asked, but where none decides, the first error is thrown: the answer is not a refusal, it is unknown.
+ */
+export function authorizerUnion(
+  authorizers: readonly Authorizer[],
+  observe: DecisionObserver = () => undefined,
+): (attributes: Attributes) => Promise<Verdict> {
+  return async (attributes) => {
+    const reasons: string[] = [];
+    const errors: unknown[] = [];
+    for (const authorizer of authorizers) {
+      const { name } = authorizer;
+      try {
+        const { decision, reason } = await authorizer.authorize(attributes);
+        observe(name, decision);
+        if (decision === 'allow' || decision === 'deny') return { decision, reason, authorizer: name };
+        if (reason !== '') reasons.push(reason);
+      } catch (error) {
+        observe(name, 'error');
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+    return { decision: 'no-opinion', reason: reasons.join('; ') };
+  };
+}
+
+/**
+ * Allows everything to the members of some groups, `system:masters` above all: they must get in while no policy can be
+ * read. Looks only at the caller's own groups, never at those of a warrant. An empty name, as an empty list flag or an
+ * unset variable leaves it, is no group.
+ */
+export function alwaysAllowGroups(groups: readonly string[]): Authorizer {
+  const privileged = new Set(groups.filter((group) => group !== ''));
+  return {
+    name: 'AlwaysAllowGroups',
+    authorize({ identity }) {
+      const group = identity.groups.find((candidate) => privileged.has(candidate));
+      return group === undefined ? noOpinion() : allow(`always allowed to group ${JSON.stringify(group)}`);
+    },
+  };
+}
+
+/**
+ * Allows some paths to everybody, as Kubernetes' always-allow paths do.
+ *
+ * @throws AlwaysAllowPathError for a `*` anywhere but at a pattern's end.
+ */
+export function alwaysAllowPaths(patterns: readonly string[]): Authorizer {
+  const matches = matchingPaths(patterns);
+  return {
+    name: 'AlwaysAllowPaths',
+    authorize: ({ path }) => (matches(path) ? allow('always allowed path') : noOpinion()),
+  };
 }

@@ -1,16 +1,11 @@
 import type { Identity } from '../authentication/identity.js';
-import { isResourcePath } from '../paths/resource-path.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
 import type { Bond } from '../policy/index/policy-index.js';
 import type { Policy } from '../policy/policy.js';
 import { describeSubject } from '../policy/index/subjects.js';
+import { PolicyUnavailableError } from './authorization-errors.js';
 import { noOpinion, resourceRequest, type Authorizer, type Decision } from './authorizer.js';
-
-/** No decision can be made on the policy now; the client should come back later (503). */
-export class PolicyUnavailableError extends Error {
-  override readonly name = 'PolicyUnavailableError';
-  readonly code = 'ERR_POLICY_UNAVAILABLE';
-}
+import { isResourcePath } from '../paths/always-allow.js';
 
 export interface RbacAuthorizerOptions {
   readonly policy: Policy;
@@ -24,7 +19,7 @@ const tooManyWarrants: Decision = Object.freeze({
 });
 const nothingGrants: Decision = Object.freeze(noOpinion());
 
-/** Words its reason when somebody reads it: that takes longer than the decision. */
+/** The reason is worded when it is read: that takes longer than the decision. */
 function granted({ binding, subject }: Bond): Decision {
   return {
     decision: 'allow',
@@ -38,11 +33,11 @@ function granted({ binding, subject }: Bond): Decision {
 }
 
 /**
- * Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. It has no opinion on
- * paths of resources (`/api/v1/pods`): a bootstrap rule on `/api/*` lets everybody discover them, and read none.
+ * Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. It has no opinion
+ * on paths of resources (`/api/v1/pods`): a bootstrap rule on `/api/*` lets everybody discover them, and read none.
  */
 export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptions): Authorizer {
-  // A connection keeps its identity object: who counts for it beside itself is worked out once.
+  // A connection keeps its identity object, so its effective identities are worked out once.
   const known = new WeakMap<Identity, readonly EffectiveIdentity[]>();
   const identitiesOf = (identity: Identity): readonly EffectiveIdentity[] | undefined => {
     const remembered = known.get(identity);

@@ -1,7 +1,7 @@
 import { isShardLevelPath } from '../paths/classify.js';
-import { isHealthPath } from '../paths/health-paths.js';
 import type { PolicyRule } from '../policy/objects.js';
 import { grantsOf } from '../policy/index/rules.js';
+import { isHealthPath } from '../paths/always-allow.js';
 
 /** Verbs on a shard-level path, or on a pattern ending in `*` that some shard-level path matches. */
 export interface ShardLevelGrant {

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
-import type { Attributes } from '../authorization/authorizer.js';
-import { authorizerUnion, type Verdict } from '../authorization/union.js';
+import { type Attributes, authorizerUnion, type Verdict } from '../authorization/authorizer.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../options/flags.js';
 import {
   authorizationFlags,

@@ -1,5 +1,4 @@
-import { alwaysAllowPaths } from '../paths/always-allow.js';
-import { isResourcePath } from '../paths/resource-path.js';
+import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
 import { describeSubject, subjectKey } from '../policy/index/subjects.js';
 import type { Command, CommandCall } from './command.js';

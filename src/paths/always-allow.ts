@@ -1,17 +1,17 @@
-import { isResourcePath } from './resource-path.js';
+import { CodedError } from '../coded-error.js';
 
 /** An always-allow path pattern that cannot be read; the message names the pattern. */
-export class AlwaysAllowPathError extends Error {
+export class AlwaysAllowPathError extends CodedError {
   override readonly name = 'AlwaysAllowPathError';
   readonly code = 'ERR_ALWAYS_ALLOW_PATH';
 }
 
-/** Whether a decoded, unscoped path passes without being asked who is there. */
+/** Whether a decoded, unscoped path passes without authentication. */
 export type PathMatcher = (path: string) => boolean;
 
 /**
- * Kubernetes' `--authorization-always-allow-paths`: what the patterns match, but for requests for resources, which are
- * never allowed so.
+ * Kubernetes' always-allow paths: what the patterns match, except for requests for resources, which are never allowed
+ * this way.
  *
  * @throws AlwaysAllowPathError for a `*` anywhere but at the end.
  */
@@ -46,4 +46,25 @@ export function pathPatterns(patterns: readonly string[]): PathMatcher {
 
 function withoutLeadingSlash(path: string): string {
   return path.startsWith('/') ? path.slice(1) : path;
+}
+
+// Kubernetes trims the slashes around a path, and counts those that double within it; kcp takes its scopes off before.
+const resourcePath =
+  /^\/*(?:(?:services\/cache|shards\/[^/]*|clusters\/[^/]*)\/)*(?:api|apis\/[^/]*)\/[^/]*\/[^]*[^/]/;
+
+/**
+ * Whether Kubernetes takes a decoded path for a request for a resource (`RequestInfoFactory`), which no rule of
+ * non-resource URLs grants, `*` neither: `/api/<version>/<resource>` and `/apis/<group>/<version>/<resource>`, what is
+ * below them, and all of these below a scope.
+ */
+export function isResourcePath(path: string): boolean {
+  return resourcePath.test(path);
+}
+
+/** Kubernetes' health endpoints, which answer bare and below a scope. */
+export const healthPaths: readonly string[] = ['/livez', '/readyz', '/healthz'];
+
+/** Whether a decoded, unscoped path is one of them, or a single check below it (`/readyz/ping`). */
+export function isHealthPath(path: string): boolean {
+  return healthPaths.some((health) => path === health || path.startsWith(`${health}/`));
 }

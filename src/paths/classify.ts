@@ -1,9 +1,21 @@
-import { cleanPath, locationOf } from './clean-path.js';
-import { goQuote } from './go-quote.js';
-import { healthPaths, isHealthPath } from './health-paths.js';
-import { isCanonicalReading, laxestReading, looksShardLevel } from './lookalike.js';
-import { parseRequestTarget } from './request-target.js';
-import { isClusterPath, isLogicalClusterName, isShardName, type Scope } from './scope.js';
+import {
+  parseRequestTarget,
+  cleanPath,
+  locationOf,
+  isCanonicalReading,
+  laxestReading,
+  looksShardLevel,
+  goQuote,
+} from './request-target.js';
+import { healthPaths, isHealthPath } from './always-allow.js';
+
+/** What a URL prefix selects. `*` stands for all of them, an empty string never occurs. */
+export interface Scope {
+  /** The shard of a cache server's `/shards/<shard>`. */
+  readonly shard?: string;
+  /** The logical cluster of `/clusters/<logical cluster>`. */
+  readonly cluster?: string;
+}
 
 /** Which prefixes select a scope: a shard knows clusters, a cache server knows shards and clusters in them. */
 export type ServerKind = 'shard' | 'cache-server';
@@ -18,7 +30,7 @@ export type PathClassification =
   | { readonly kind: 'scoped-shard-level'; readonly scope: Scope; readonly path: string }
   /** Not a shard-level path, but a router might take it for one: 404. */
   | { readonly kind: 'lookalike' }
-  /** Another path to whoever decodes it once more than HTTP says, or turns its backslashes: 400 where it is decided on. */
+  /** Another path to a reader that decodes once more than HTTP says, or turns backslashes: 400 where it is decided on. */
   | { readonly kind: 'ambiguous' }
   /** Bare `/metrics`, or anything below `/metrics/`. */
   | { readonly kind: 'shard-level'; readonly path: string }
@@ -37,6 +49,10 @@ export interface PathClassifierOptions {
   readonly unscopedPaths?: readonly string[];
 }
 
+const clusterPath = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+/** A cache server stores objects by cluster name, never by path; kcp's own (`system:admin`) are names with a colon. */
+const clusterName = /^(?:[^:]*|system:[a-z0-9-]+)$/;
+const shardName = /^[a-z0-9\-:]{1,61}$/;
 const unscoped: Scope = {};
 /** The second slash of an empty cluster in front of health: see `belowCluster`. */
 const emptyCluster = new RegExp(`(?<=/clusters)/(?=(?:${healthPaths.join('|')})(?:/|$))`);
@@ -114,8 +130,8 @@ export function pathRefusal(
 }
 
 /**
- * The path that the policy of the root workspace may decide on. Below a scope there is none but health, and the version
- * that kcp's cache server tells below a shard alone: both are the process' own, whatever stands in front of them.
+ * The path that the policy of the root workspace may decide on. Below a scope that is only health, and below a shard the
+ * version as well: both describe the process, whatever stands in front of them.
  */
 export function decidedPath(classification: PathClassification | undefined): string | undefined {
   if (classification?.kind === 'shard-level') return classification.path;
@@ -135,18 +151,15 @@ const shardRules: PathRules = {
   isScoped: (path) => path.startsWith('/clusters/'),
   classify(path) {
     const cluster = splitPrefix(path, '/clusters/');
-    if (cluster === undefined) return withoutScope(path);
-    return belowCluster(cluster, {}, () => undefined);
+    return cluster === undefined ? withoutScope(path) : belowCluster(cluster, unscoped);
   },
 };
 
 function cacheServerRules(pathsWithoutShard: readonly string[]): PathRules {
-  const withoutService = (path: string): string =>
-    path.startsWith('/services/cache/') ? path.slice('/services/cache'.length) : path;
   return {
     isScoped: (path) => path.startsWith('/services/cache/') || path.startsWith('/shards/'),
     classify(fullPath) {
-      const path = withoutService(fullPath);
+      const path = fullPath.replace(/^\/services\/cache(?=\/)/, '');
       const shard = splitPrefix(path, '/shards/');
       if (shard === undefined) {
         if (cleanPath(path) !== path) return notCanonical(path);
@@ -158,17 +171,12 @@ function cacheServerRules(pathsWithoutShard: readonly string[]): PathRules {
       if (shard.name === '' && isShardLevelPath(shard.rest)) {
         return { kind: 'scoped-shard-level', scope: { shard: '*' }, path: shard.rest };
       }
-      if (!isShardName(shard.name)) {
+      if (shard.name !== '*' && !shardName.test(shard.name)) {
         return badRequest(`invalid shard: ${goQuote(bounded(shard.name))} does not match the regex`);
       }
       const scope: Scope = { shard: shard.name };
       const cluster = splitPrefix(shard.rest, '/clusters/');
-      if (cluster === undefined) return withinScope(shard.rest, scope);
-      return belowCluster(cluster, scope, (name) =>
-        isLogicalClusterName(name)
-          ? undefined
-          : `invalid cluster: ${goQuote(bounded(name))} is not a logical cluster name`,
-      );
+      return cluster === undefined ? withinScope(shard.rest, scope) : belowCluster(cluster, scope);
     },
   };
 }
@@ -187,22 +195,19 @@ function splitPrefix(path: string, prefix: string): PrefixedName | undefined {
     : { name: path.slice(prefix.length, end), rest: path.slice(end) };
 }
 
-function belowCluster(
-  { name, rest }: PrefixedName,
-  scope: Scope,
-  furtherFault: (name: string) => string | undefined,
-): PathClassification {
+function belowCluster({ name, rest }: PrefixedName, scope: Scope): PathClassification {
   // An empty name selects what `*` selects in kcp; neither reaches a shard-level path here.
   if (name === '' && isShardLevelPath(rest)) {
     return { kind: 'scoped-shard-level', scope: { ...scope, cluster: '*' }, path: rest };
   }
   // Below a shard it selects nothing either, and health needs nothing selected.
   if (name === '' && scope.shard !== undefined && isHealthPath(rest)) return withinScope(rest, scope);
-  if (!isClusterPath(name)) {
+  if (name !== '*' && !clusterPath.test(name)) {
     return badRequest(`invalid cluster: ${goQuote(bounded(name))} does not match the regex`);
   }
-  const fault = furtherFault(name);
-  if (fault !== undefined) return badRequest(fault);
+  if (scope.shard !== undefined && !clusterName.test(name)) {
+    return badRequest(`invalid cluster: ${goQuote(bounded(name))} is not a logical cluster name`);
+  }
   return withinScope(rest === '' ? '/' : rest, { ...scope, cluster: name });
 }
 

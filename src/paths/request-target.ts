@@ -6,9 +6,11 @@ export interface RequestTarget {
   readonly query: string;
 }
 
-const absoluteForm = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*/i;
+const absoluteForm = /^[a-z][a-z0-9+.-]*:\/\/([^/?#\\]*)/i;
 const plainPath = /^[\x21-\x24\x26-\x7e]*$/;
 const beyondLatin1 = /[^\0-\xff]/;
+const hexPair = /%([0-9a-f]{2})/gi;
+const brokenEscape = /%(?![0-9a-f]{2})/i;
 
 /**
  * Drops scheme and authority of an absolute-form target, so that a proxy-style request line cannot name a
@@ -39,27 +41,124 @@ export function parseRequestTarget(target: string): RequestTarget | undefined {
 function percentDecode(raw: string): string | undefined {
   if (plainPath.test(raw)) return raw;
   // Node hands over raw bytes as Latin-1; anything beyond was put there by a program and is text already.
-  const source = Buffer.from(raw, beyondLatin1.test(raw) ? 'utf8' : 'latin1');
-  const decoded = Buffer.alloc(source.length);
-  let length = 0;
-  for (let at = 0; at < source.length; at += 1) {
-    let byte = source.readUInt8(at);
-    if (byte === 0x25) {
-      const high = hexDigit(source[at + 1]);
-      const low = hexDigit(source[at + 2]);
-      if (high === undefined || low === undefined) return undefined;
-      byte = high * 16 + low;
-      at += 2;
-    }
-    decoded.writeUInt8(byte, length);
-    length += 1;
-  }
-  return decoded.toString('utf8', 0, length);
+  const bytes = beyondLatin1.test(raw) ? Buffer.from(raw).toString('latin1') : raw;
+  return brokenEscape.test(bytes) ? undefined : Buffer.from(unescaped(bytes), 'latin1').toString('utf8');
 }
 
-function hexDigit(byte: number | undefined): number | undefined {
-  if (byte === undefined) return undefined;
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
-  const lower = byte | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : undefined;
+function unescaped(text: string): string {
+  return text.replace(hexPair, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+const unclean = /\/(?:\/|\.{1,2}(?:\/|$))/;
+
+/**
+ * The canonical spelling of a decoded path: no empty, `.` or `..` segment. A trailing slash is kept, because
+ * `/version/` and `/version` are two paths to Kubernetes (and `/metrics/` is not `/metrics`).
+ */
+export function cleanPath(path: string): string {
+  if (!unclean.test(path)) return path;
+  const segments: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') segments.pop();
+    else if (part !== '' && part !== '.') segments.push(part);
+  }
+  const cleaned = `/${segments.join('/')}`;
+  return path.endsWith('/') && cleaned !== '/' ? `${cleaned}/` : cleaned;
+}
+
+/**
+ * A cleaned path as a Location header's value. It begins with exactly one slash and holds no backslash, so
+ * that no browser can read a host into it.
+ */
+export function locationOf(cleanedPath: string, query: string): string {
+  const encoded = cleanedPath.split('/').map(encodeSegment).join('/');
+  // A raw query may carry bytes that no header value may.
+  return encoded + query.toWellFormed().replace(/[^\x21-\x5b\x5d-\x7e]/gu, encodeURIComponent);
+}
+
+function encodeSegment(segment: string): string {
+  // encodeURIComponent, less the sub-delimiters and `:` and `@` that RFC 3986 allows in a segment.
+  return encodeURIComponent(segment.toWellFormed()).replace(
+    /%(?:3A|40|24|26|2B|2C|3B|3D)/g,
+    decodeURIComponent,
+  );
+}
+
+const shardLevel = /^(?:\/services\/cache(?=\/)|\/shards\/[^/]*|\/clusters\/[^/]*)*\/metrics(?:\/|$)/;
+const shardLevelSegment = /\/metrics(?:\/|$)/;
+const beyondAscii = /[^\0-\x7f]/;
+/** Characters that nobody sees, and bytes that are no characters, can hide a path. */
+const invisible = /[\0-\x1f\x7f-\x9f\xad\u200b-\u200f\u2060\ufeff\ufffd\s]/g;
+/** Besides any depth of `%25…`: an escape whose digits are escaped, and one of those. */
+const decodings = 3;
+
+/**
+ * A target's path as the most lenient reader would understand it: decoded as often as it goes, backslashes as slashes,
+ * without invisible characters and whatever follows `;`, `#` or an encoded `?` in a segment, in lower case. Proxies
+ * decode twice, WHATWG URL parsers turn backslashes and drop tabs, servlet containers cut at `;`, legacy parsers at `#`,
+ * routers ignore case. A stricter reader sees longer segments, but no dot segment, empty segment or name that is not in
+ * this one. Linear in the target's length.
+ */
+export function laxestReading(target: string): string {
+  const origin = originForm(target);
+  const queryAt = origin.indexOf('?');
+  let path = queryAt < 0 ? origin : origin.slice(0, queryAt);
+  for (let round = 0; round < decodings && path.includes('%'); round += 1) {
+    path = unescaped(path.replace(/%(?:25)+/g, '%'));
+  }
+  // Bytes, raw or decoded, of what is mostly UTF-8.
+  if (beyondAscii.test(path) && !beyondLatin1.test(path)) path = Buffer.from(path, 'latin1').toString('utf8');
+  const visible = path.replaceAll('\\', '/').replace(invisible, '');
+  return visible.replace(/[;#?][^/]*/g, '').toLowerCase();
+}
+
+/** Whether no reader finds an empty, `.` or `..` segment in it, and with it another path. */
+export function isCanonicalReading(reading: string): boolean {
+  return cleanPath(reading) === reading;
+}
+
+/**
+ * Whether some reader behind might take the target for a shard-level path although it is none. Where segments may be
+ * resolved away, one of that name anywhere is enough. Only ever used to refuse, so it is generous.
+ */
+export function looksShardLevel(target: string, reading = laxestReading(target)): boolean {
+  const pattern = isCanonicalReading(reading) ? shardLevel : shardLevelSegment;
+  return pattern.test(reading) || isShardLevelHost(target);
+}
+
+/** A reader that normalizes or decodes an absolute-form target whole takes its host for one or several segments. */
+function isShardLevelHost(target: string): boolean {
+  const host = target.startsWith('/') ? undefined : absoluteForm.exec(target)?.[1];
+  return host !== undefined && shardLevelSegment.test(laxestReading(`/${host}`));
+}
+
+const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+const named: Readonly<Record<string, string>> = {
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+  '\\': '\\\\',
+  '"': '\\"',
+};
+const plainText = /^[ !#-[\]-~]*$/;
+
+/** A string as Go's `%q` prints it, which is how Kubernetes puts names into messages. */
+export function goQuote(text: string): string {
+  if (plainText.test(text)) return `"${text}"`;
+  let quoted = '';
+  for (const character of text.toWellFormed()) quoted += named[character] ?? escapeUnprintable(character);
+  return `"${quoted}"`;
+}
+
+function escapeUnprintable(character: string): string {
+  if (printable.test(character)) return character;
+  const code = character.codePointAt(0) ?? 0xfffd;
+  if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+  return code > 0xffff
+    ? `\\U${code.toString(16).padStart(8, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`;
 }

@@ -1,7 +1,6 @@
 import type { Authenticator } from '../authentication/authenticator.js';
-import type { Authorizer } from '../authorization/authorizer.js';
+import type { Authorizer, DecisionObserver } from '../authorization/authorizer.js';
 import type { Exposition } from '../exposition/exposition.js';
-import type { DecisionObserver } from '../authorization/union.js';
 import { alwaysAllow } from './steps/always-allow.js';
 import { adoptAuditId } from './audit-id.js';
 import { audit, type AuditSink } from './steps/audit.js';

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { AuditedFailure } from '../audit/audit-event.js';
 import type { Refusal } from '../authentication/union.js';
 import type { Identity } from '../authentication/identity.js';
-import type { Verdict } from '../authorization/union.js';
 import type { PathClassification } from '../paths/classify.js';
 import { sequence, type Middleware, type Request } from './middleware.js';
+import type { Verdict } from '../authorization/authorizer.js';
 
 /**
  * Steps that rely on one another: those of one `guardSteps`, and those of one `chain`. Told apart by identity alone.

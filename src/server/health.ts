@@ -2,7 +2,7 @@ import type { Middleware } from '../request/middleware.js';
 import { requestState } from '../request/request-state.js';
 import { requestTarget, tell } from '../request/middleware.js';
 import { sendText } from '../request/answer/status.js';
-import { goQuote } from '../paths/go-quote.js';
+import { goQuote } from '../paths/request-target.js';
 
 /** The state of one check. The remark is shown to everybody who may read health: it names nothing. */
 export interface CheckResult {

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { rotatedName } from '../../src/audit/rotated-files.js';
 import { AuditLog, type AuditEvent } from '../../src/index.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { rotatedName } from '../../src/audit/log-file.js';
 
 let directory: TemporaryDirectory;
 let warnings: unknown[];
@@ -64,7 +64,7 @@ describe.each(['batch', 'blocking'] as const)('an audit log in %s mode whose obs
     log.write(event);
     await log.close();
     expect(readFileSync(path, 'utf8')).toContain('"auditID":"id"');
-    expect(warnings).toEqual(['audit log: an observer failed: RangeError']);
+    expect(warnings).toEqual(['a listener of AuditLog failed with RangeError']);
   });
 
   it('goes on where the disk is full, and closes', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { auditedRequestUri } from '../../src/audit/audited-request-uri.js';
+import { auditedRequestUri } from '../../src/audit/audit-line.js';
 
 describe('the requestURI of an audit event', () => {
   it.each([

@@ -21,9 +21,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BatchWriter, type BatchWriterOptions } from '../../src/audit/batch-writer.js';
-import { BlockingWriter } from '../../src/audit/blocking-writer.js';
-import type { LineWriter } from '../../src/audit/line-writer.js';
+import {
+  BatchWriter,
+  type BatchWriterOptions,
+  type LineWriter,
+  BlockingWriter,
+} from '../../src/audit/line-writers.js';
 import { LogFile, type LogFileOptions } from '../../src/audit/log-file.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { LinesObserved } from './lines-observed.js';

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import type { LineWriterObserver, LosingPlugin } from '../../src/audit/line-writer.js';
+import type { LineWriterObserver, LosingPlugin } from '../../src/audit/line-writers.js';
 
 /** Remembers what it is told, and can be waited for. */
 export class LinesObserved implements LineWriterObserver {

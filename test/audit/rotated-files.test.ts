@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { outdated, rotatedAt, rotatedName } from '../../src/audit/rotated-files.js';
+import { outdated, rotatedAt, rotatedName } from '../../src/audit/log-file.js';
 
 const path = '/var/log/audit.log';
 const day = 24 * 3_600_000;

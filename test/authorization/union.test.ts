@@ -6,8 +6,7 @@ import {
   rbacAuthorizer,
   Policy,
 } from '../../src/index.js';
-import type { Authorizer, Decision } from '../../src/authorization/authorizer.js';
-import { authorizerUnion } from '../../src/authorization/union.js';
+import { type Authorizer, type Decision, authorizerUnion } from '../../src/authorization/authorizer.js';
 import { policyOf, scraperPolicy } from '../support/filter.js';
 
 const attributes = { identity: { name: 'bob', groups: ['g'], extra: {} }, verb: 'get', path: '/metrics' };

@@ -2,7 +2,7 @@ import { parsePublicKeys } from '../../dist/authentication/tokens/jwt/public-key
 import { staticKeySet } from '../../dist/authentication/tokens/jwt/static-key-set.js';
 import { serviceAccountAuthenticator } from '../../dist/authentication/tokens/service-account/service-account.js';
 import { tokenReviewAuthenticator } from '../../dist/authentication/tokens/token-review/token-review.js';
-import { subjectAccessReviewAuthorizer } from '../../dist/authorization/subject-access-review/subject-access-review.js';
+import { subjectAccessReviewAuthorizer } from '../../dist/authorization/subject-access-review.js';
 import { heapUsed } from './measure.mjs';
 import { reviewerAnswering } from './reviews.mjs';
 import { forgedToken, issuer, signedToken, signingKey } from './signed-tokens.mjs';

@@ -1,5 +1,5 @@
 import { tokenReviewAuthenticator } from '../../dist/authentication/tokens/token-review/token-review.js';
-import { subjectAccessReviewAuthorizer } from '../../dist/authorization/subject-access-review/subject-access-review.js';
+import { subjectAccessReviewAuthorizer } from '../../dist/authorization/subject-access-review.js';
 import { nanosecondsPerCall } from './measure.mjs';
 import { goalRow } from './report.mjs';
 import { signedToken, signingKey } from './signed-tokens.mjs';

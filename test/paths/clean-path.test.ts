@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cleanPath, locationOf } from '../../src/paths/clean-path.js';
+import { cleanPath, locationOf } from '../../src/paths/request-target.js';
 
 const path = fc
   .array(

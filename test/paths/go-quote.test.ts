@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { goQuote } from '../../src/paths/go-quote.js';
+import { goQuote } from '../../src/paths/request-target.js';
 
 describe('goQuote', () => {
   // Printed by Go's fmt.Sprintf("%q", …).

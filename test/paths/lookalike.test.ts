@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { looksShardLevel } from '../../src/paths/lookalike.js';
+import { looksShardLevel } from '../../src/paths/request-target.js';
 
 describe('a lookalike of a shard-level path', () => {
   it.each([

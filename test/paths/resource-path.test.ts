@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isResourcePath } from '../../src/paths/resource-path.js';
+import { isResourcePath } from '../../src/paths/always-allow.js';
 
 /** Kubernetes' RequestInfoFactory, as it decides that a request is for a resource. */
 function isResourceRequest(path: string): boolean {

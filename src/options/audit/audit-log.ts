@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Registry } from 'prom-client';
 import { AuditLog } from '../../audit/audit-log.js';
-import { faultOf } from '../../audit/audit-log-error.js';
+import { faultOf } from '../../audit/audit-errors.js';
 import type { Logger } from '../../server/logger.js';
 import { AuditMetrics } from '../../telemetry/audit-metrics.js';
 import type { FlagValues } from '../flags.js';

@@ -1,6 +1,4 @@
-import { alwaysAllowGroups } from '../../authorization/always-allow-groups.js';
-import { alwaysAllowPaths } from '../../authorization/always-allow-paths.js';
-import type { Authorizer } from '../../authorization/authorizer.js';
+import { type Authorizer, alwaysAllowGroups, alwaysAllowPaths } from '../../authorization/authorizer.js';
 import { rbacAuthorizer } from '../../authorization/rbac.js';
 import type { Policy } from '../../policy/policy.js';
 import { parseChoice } from '../flag-values.js';

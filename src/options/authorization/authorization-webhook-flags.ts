@@ -1,6 +1,6 @@
 import { subjectAccessReview } from '../../kubernetes/reviews/review-kind.js';
 import type { Authorizer } from '../../authorization/authorizer.js';
-import { subjectAccessReviewAuthorizer } from '../../authorization/subject-access-review/subject-access-review.js';
+import { subjectAccessReviewAuthorizer } from '../../authorization/subject-access-review.js';
 import { asksWebhook, authorizationOrder } from './authorization-flags.js';
 import { parseDuration } from '../flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';

@@ -1,11 +1,11 @@
 import type { RequestObservation } from '../../kubernetes/api-client.js';
 import type { TokenReviewObserver } from '../../authentication/tokens/token-review/token-review-observer.js';
-import type { SubjectAccessReviewObserver } from '../../authorization/subject-access-review/subject-access-review-observer.js';
 import type { Logger } from '../../server/logger.js';
 import type { RestClientMetrics } from '../../telemetry/rest-client-metrics.js';
 import type { ReviewMetrics, ReviewPurpose } from '../../telemetry/review-metrics.js';
 import { OutageLog } from '../outage-log.js';
 import type { ReviewerEvents } from './reviewer.js';
+import type { SubjectAccessReviewObserver } from '../../authorization/subject-access-review.js';
 
 export type TokenReviewEvents = ReviewerEvents & TokenReviewObserver;
 

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { errorClass } from '../../error-class.js';
-import { goQuote } from '../../paths/go-quote.js';
 import { negotiate, type MediaTypeParameters } from './accept.js';
 import { breakOff, isAnswered, requestTarget, type Request } from '../middleware.js';
 import { objectBody, type ObjectMediaType } from './object-body.js';
 import { headerLine } from '../raw-header.js';
 import { requestState } from '../request-state.js';
+import { goQuote } from '../../paths/request-target.js';
 
 /** Kubernetes' `metav1.StatusReason`, as far as it is used here, with its code. */
 const codes = {

@@ -1,8 +1,8 @@
 import micromatch from 'micromatch';
-import { isHealthPath } from '../../paths/health-paths.js';
 import type { Middleware } from '../middleware.js';
 import { requestState } from '../request-state.js';
 import { sendStatus } from '../answer/status.js';
+import { isHealthPath } from '../../paths/always-allow.js';
 
 /** A glob that cannot be used; the message names it. */
 export class AllowPathsError extends Error {

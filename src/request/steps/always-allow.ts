@@ -1,9 +1,9 @@
-import type { DecisionObserver } from '../../authorization/union.js';
 import { alwaysAllowPaths } from '../../paths/always-allow.js';
 import { decidedPath } from '../../paths/classify.js';
 import { refusePath } from './classify-path.js';
 import { tell, type Middleware } from '../middleware.js';
 import { letPass, requestState, type Guard } from '../request-state.js';
+import type { DecisionObserver } from '../../authorization/authorizer.js';
 
 /** The authorizer's name in audit events and metrics, wherever it stands. */
 const authorizer = 'AlwaysAllowPaths';

@@ -1,7 +1,5 @@
 import type { ServerResponse } from 'node:http';
 import type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
-import { auditedRequestUri } from '../../audit/audited-request-uri.js';
-import { cutTo } from '../../audit/audited-text.js';
 import { parseRequestTarget } from '../../paths/request-target.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../front-proxy.js';
 import { givenUpWith } from '../answer/given-up.js';
@@ -9,6 +7,7 @@ import { requestTarget, tell, type Middleware, type Request } from '../middlewar
 import { headerLine } from '../raw-header.js';
 import { requestState } from '../request-state.js';
 import { sourceIpsOf } from '../source-ips.js';
+import { cutTo, auditedRequestUri } from '../../audit/audit-line.js';
 
 export type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
 

@@ -1,11 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import { errorClass } from '../../error-class.js';
-import type { Authorizer, Decision } from '../../authorization/authorizer.js';
-import { PolicyUnavailableError } from '../../authorization/rbac.js';
-import { authorizerUnion, type DecisionObserver } from '../../authorization/union.js';
+import {
+  type Authorizer,
+  type Decision,
+  authorizerUnion,
+  type DecisionObserver,
+} from '../../authorization/authorizer.js';
+import { PolicyUnavailableError } from '../../authorization/authorization-errors.js';
 import { createPathClassifier, decidedPath, type PathClassifier } from '../../paths/classify.js';
-import { goQuote } from '../../paths/go-quote.js';
-import { parseRequestTarget } from '../../paths/request-target.js';
+import { parseRequestTarget, goQuote } from '../../paths/request-target.js';
 import { refusePath } from './classify-path.js';
 import { requestTarget, tell, waitingStep, type Middleware, type Request } from '../middleware.js';
 import { isPassed, noteAllowed, requestState, type Guard } from '../request-state.js';

@@ -1,7 +1,7 @@
 import micromatch from 'micromatch';
-import type { DecisionObserver } from '../../authorization/union.js';
 import { tell, type Middleware } from '../middleware.js';
 import { letPass, requestState } from '../request-state.js';
+import type { DecisionObserver } from '../../authorization/authorizer.js';
 
 /** A glob that cannot be used; the message names it. */
 export class IgnorePathsError extends Error {

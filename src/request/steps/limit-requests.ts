@@ -1,10 +1,10 @@
 import { addressKey } from '../limits/address-key.js';
 import { RequestBuckets, type RequestBucketsOptions } from '../limits/request-buckets.js';
-import { healthPaths } from '../../paths/health-paths.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../front-proxy.js';
 import { tell, type Middleware, type Request } from '../middleware.js';
 import { requestState } from '../request-state.js';
 import { sendStatus } from '../answer/status.js';
+import { healthPaths } from '../../paths/always-allow.js';
 
 export type LimitedBy = 'address' | 'identity';
 

@@ -1,8 +1,8 @@
 /** Of an audit event, what the reason of a refusal is made of. */
 export interface RefusedRequest {
   readonly code: number;
-  readonly refusals?: readonly { readonly authenticator: string; readonly reason: string }[];
-  readonly noCredentials?: string;
+  readonly refusals?: readonly { readonly authenticator: string; readonly reason: string }[] | undefined;
+  readonly noCredentials?: string | undefined;
 }
 
 const byCode: ReadonlyMap<number, string> = new Map([

@@ -1,6 +1,10 @@
 import type { Registry } from 'prom-client';
-import { AlwaysAllowPathError, pathPatterns, type PathMatcher } from '../../paths/always-allow.js';
-import { healthPaths } from '../../paths/health-paths.js';
+import {
+  AlwaysAllowPathError,
+  pathPatterns,
+  type PathMatcher,
+  healthPaths,
+} from '../../paths/always-allow.js';
 import type { BoundedLabelsOptions, InstrumentedResource } from './bounded-labels.js';
 
 export interface ApiserverMetricsOptions {

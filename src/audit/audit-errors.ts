@@ -1,10 +1,12 @@
-/** An audit log that cannot be kept; the message names the file and the system's word for the fault. */
-export class AuditLogError extends Error {
+import { CodedError } from '../coded-error.js';
+
+/** An audit log that cannot be kept; the message names the file and the system's code for the fault. */
+export class AuditLogError extends CodedError {
   override readonly name = 'AuditLogError';
   readonly code = 'ERR_AUDIT_LOG';
 }
 
-/** The system's word, such as ENOSPC; of any other error its class. */
+/** The system's code, such as ENOSPC; of any other error its class. */
 export function faultOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return error instanceof Error ? error.constructor.name : 'unknown error';

@@ -1,18 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openApiClient } from '../../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { ReviewClient } from '../../../src/kubernetes/reviews/review-client.js';
-import { subjectAccessReview, tokenReview } from '../../../src/kubernetes/reviews/review-kind.js';
-import type { Authenticator } from '../../../src/authentication/authenticator.js';
-import { authenticatorUnion } from '../../../src/authentication/union.js';
-import { tokenReviewAuthenticator } from '../../../src/authentication/tokens/token-review/token-review.js';
-import type { Authorizer } from '../../../src/authorization/authorizer.js';
-import { subjectAccessReviewAuthorizer } from '../../../src/authorization/subject-access-review/subject-access-review.js';
-import {
-  ReviewServer,
-  tokenClaiming,
-  type ReviewAnswer,
-  type SentReview,
-} from '../../support/review-server.js';
+import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
+import { ReviewClient } from '../../src/kubernetes/reviews/review-client.js';
+import { subjectAccessReview, tokenReview } from '../../src/kubernetes/reviews/review-kind.js';
+import type { Authenticator } from '../../src/authentication/authenticator.js';
+import { authenticatorUnion } from '../../src/authentication/union.js';
+import { tokenReviewAuthenticator } from '../../src/authentication/tokens/token-review/token-review.js';
+import type { Authorizer } from '../../src/authorization/authorizer.js';
+import { subjectAccessReviewAuthorizer } from '../../src/authorization/subject-access-review.js';
+import { ReviewServer, tokenClaiming, type ReviewAnswer, type SentReview } from '../support/review-server.js';
 
 const token = tokenClaiming({ sub: 'alice' });
 const pieces = token.split('.').map((part) => part.slice(0, 12));

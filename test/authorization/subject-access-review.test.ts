@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ReviewError } from '../../../src/kubernetes/reviews/review-error.js';
-import type { Identity } from '../../../src/authentication/identity.js';
-import type { Attributes, Decision } from '../../../src/authorization/authorizer.js';
+import { ReviewError } from '../../src/kubernetes/reviews/review-error.js';
+import type { Identity } from '../../src/authentication/identity.js';
+import type { Attributes, Decision } from '../../src/authorization/authorizer.js';
 import {
   subjectAccessReviewAuthorizer,
   type SubjectAccessReviewOptions,
-} from '../../../src/authorization/subject-access-review/subject-access-review.js';
-import { FakeReviewer } from '../../support/fake-reviewer.js';
+} from '../../src/authorization/subject-access-review.js';
+import { FakeReviewer } from '../support/fake-reviewer.js';
 
 const bob: Identity = { name: 'bob', groups: ['g'], extra: {} };
 const question: Attributes = { identity: bob, verb: 'get', path: '/metrics' };

@@ -1,0 +1,255 @@
+import { write as writeToDescriptor, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { tell } from '../tell.js';
+import { faultOf } from './audit-errors.js';
+import type { LogDestination } from './log-file.js';
+
+/** Writes lines that end in a line feed. */
+export interface LineWriter {
+  /** Never throws. */
+  write(line: string): void;
+  /** Resolves when what waits is written out, or lost. */
+  close(): Promise<void>;
+}
+
+/** Where lines are lost, by kube-apiserver's names: the file did not take them, or the buffer was full. */
+export type LosingPlugin = 'log' | 'buffered';
+
+export interface LineWriterObserver {
+  readonly onLost?: (count: number, plugin: LosingPlugin) => void;
+  /** Lines cannot be written, and wait or are lost. Told once, until `onRecovery`. */
+  readonly onOutage?: (why: string) => void;
+  readonly onRecovery?: () => void;
+}
+
+/** Tells of each outage once. */
+class Outages {
+  readonly #observer: LineWriterObserver;
+  #isOut = false;
+
+  constructor(observer: LineWriterObserver) {
+    this.#observer = observer;
+  }
+
+  begin(why: string): void {
+    if (this.#isOut) return;
+    this.#isOut = true;
+    tell('AuditLog', this.#observer.onOutage, why);
+  }
+
+  end(): void {
+    if (!this.#isOut) return;
+    this.#isOut = false;
+    tell('AuditLog', this.#observer.onRecovery);
+  }
+
+  lost(count: number, plugin: LosingPlugin): void {
+    tell('AuditLog', this.#observer.onLost, count, plugin);
+  }
+}
+
+/**
+ * Hands each line to the operating system before it returns. A line that is not taken is lost, and the next is tried
+ * anew: neither a full disk nor a pipe that is not read ends the process or holds it up.
+ */
+export class BlockingWriter implements LineWriter {
+  readonly #destination: LogDestination;
+  readonly #outages: Outages;
+  #isClosed = false;
+
+  constructor(destination: LogDestination, observer: LineWriterObserver) {
+    this.#destination = destination;
+    this.#outages = new Outages(observer);
+  }
+
+  write(line: string): void {
+    if (this.#isClosed) {
+      this.#outages.lost(1, 'log');
+      return;
+    }
+    const bytes = Buffer.from(line);
+    let written = 0;
+    try {
+      const { descriptor } = this.#destination.ready(bytes.length);
+      while (written < bytes.length) {
+        const count = writeSync(descriptor, bytes, written);
+        this.#destination.wrote(count);
+        written += count;
+      }
+      this.#outages.end();
+    } catch (error) {
+      this.#destination.abandon(written > 0);
+      this.#outages.lost(1, 'log');
+      this.#outages.begin(faultOf(error));
+    }
+  }
+
+  close(): Promise<void> {
+    if (!this.#isClosed) this.#destination.close();
+    this.#isClosed = true;
+    return Promise.resolve();
+  }
+}
+
+export interface BatchWriterOptions {
+  /** How many lines wait at most. */
+  readonly maxLines: number;
+  /** How long lines are gathered before they are written (ms). Default 100. */
+  readonly gatherMs?: number;
+  /** How long after a failure it is tried again (ms). Default 1,000; a full pipe is tried again after `gatherMs`. */
+  readonly retryMs?: number;
+  /** How long `close` tries (ms). Default 2,000. */
+  readonly closeTimeoutMs?: number;
+}
+
+/** How many characters wait at most, however few lines they are. */
+const maxWaiting = 16 * 1024 * 1024;
+/** How many characters are written at once. */
+const maxBatch = 256 * 1024;
+const lineEnd = 0x0a;
+const write = promisify(writeToDescriptor);
+
+/** Lines on their way to the file. */
+interface Batch {
+  readonly bytes: Buffer;
+  readonly lines: number;
+  readonly length: number;
+  /** How many bytes are written. */
+  written: number;
+}
+
+/**
+ * Lets lines wait in memory and writes them together, off the event loop. While they cannot be written they go on
+ * waiting, so that a short outage loses nothing; beyond the bounds the newest are dropped.
+ */
+export class BatchWriter implements LineWriter {
+  readonly #destination: LogDestination;
+  readonly #outages: Outages;
+  readonly #options: Required<BatchWriterOptions>;
+  #waiting: string[] = [];
+  /** Those of the batch included. */
+  #lines = 0;
+  #length = 0;
+  #batch: Batch | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isWriting = false;
+  #closed: Promise<void> | undefined;
+  /** What ends the wait of `close`. */
+  #onEmpty: (() => void) | undefined;
+  /** What has not been written by now is lost. */
+  #isOver = false;
+
+  constructor(destination: LogDestination, observer: LineWriterObserver, options: BatchWriterOptions) {
+    this.#destination = destination;
+    this.#outages = new Outages(observer);
+    this.#options = { gatherMs: 100, retryMs: 1000, closeTimeoutMs: 2000, ...options };
+  }
+
+  write(line: string): void {
+    const isFull = this.#lines >= this.#options.maxLines || this.#length + line.length > maxWaiting;
+    if (isFull || this.#closed !== undefined) {
+      this.#outages.lost(1, 'buffered');
+      this.#outages.begin('too many events wait');
+      return;
+    }
+    this.#waiting.push(line);
+    this.#lines += 1;
+    this.#length += line.length;
+    if (!this.#isWriting && this.#timer === undefined) this.#writeIn(this.#options.gatherMs);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#writeOut();
+    return this.#closed;
+  }
+
+  async #writeOut(): Promise<void> {
+    if (this.#lines > 0) {
+      await new Promise<void>((resolve) => {
+        const deadline = setTimeout(resolve, this.#options.closeTimeoutMs);
+        this.#onEmpty = () => {
+          clearTimeout(deadline);
+          resolve();
+        };
+        if (!this.#isWriting) this.#writeIn(0);
+      });
+    }
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    if (this.#lines > 0) {
+      this.#outages.lost(this.#lines, 'log');
+      this.#outages.begin('the server stops');
+    }
+    // A write that hangs still needs it.
+    if (!this.#isWriting) this.#destination.close();
+  }
+
+  #writeIn(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#writeAll();
+    }, ms);
+    // An audit log keeps no process running, unless it is being closed.
+    if (this.#onEmpty === undefined) this.#timer.unref();
+  }
+
+  /** Until nothing waits, something fails, or it is over. */
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    try {
+      while (!this.#isOver) {
+        this.#batch ??= this.#nextBatch();
+        if (this.#batch === undefined) break;
+        await this.#writeSome(this.#batch);
+      }
+      if (!this.#isOver) this.#outages.end();
+    } catch (error) {
+      if (!this.#isOver) this.#failed(error);
+      return;
+    } finally {
+      this.#isWriting = false;
+      if (this.#isOver) this.#destination.close();
+    }
+    this.#onEmpty?.();
+  }
+
+  #nextBatch(): Batch | undefined {
+    let lines = 0;
+    let length = 0;
+    for (const line of this.#waiting) {
+      if (lines > 0 && length + line.length > maxBatch) break;
+      lines += 1;
+      length += line.length;
+    }
+    if (lines === 0) return undefined;
+    return { bytes: Buffer.from(this.#waiting.splice(0, lines).join('')), lines, length, written: 0 };
+  }
+
+  async #writeSome(batch: Batch): Promise<void> {
+    const { descriptor, isAnother } = this.#destination.ready(batch.bytes.length - batch.written);
+    // A line that was cut is written again as a whole.
+    if (isAnother && batch.written > 0) {
+      batch.written = batch.bytes.lastIndexOf(lineEnd, batch.written - 1) + 1;
+    }
+    const { bytesWritten } = await write(descriptor, batch.bytes, batch.written);
+    this.#destination.wrote(bytesWritten);
+    batch.written += bytesWritten;
+    if (batch.written < batch.bytes.length) return;
+    this.#batch = undefined;
+    this.#lines -= batch.lines;
+    this.#length -= batch.length;
+  }
+
+  #failed(error: unknown): void {
+    const why = faultOf(error);
+    const { gatherMs, retryMs } = this.#options;
+    const isFullPipe = why === 'EAGAIN';
+    if (!isFullPipe) {
+      const { written = 0, bytes } = this.#batch ?? {};
+      this.#destination.abandon(written > 0 && bytes?.[written - 1] !== lineEnd);
+      this.#outages.begin(why);
+    }
+    this.#writeIn(isFullPipe || this.#closed !== undefined ? gatherMs : retryMs);
+  }
+}

@@ -1,0 +1,218 @@
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Identity } from '../authentication/identity.js';
+import { errorClass } from '../error-class.js';
+import type { Reviewer } from '../kubernetes/reviews/review-client.js';
+import { ReviewError } from '../kubernetes/reviews/review-error.js';
+import { ReviewFields } from '../kubernetes/reviews/review-fields.js';
+import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
+import { oneLine } from '../outgoing/one-line.js';
+import { isResourcePath } from '../paths/always-allow.js';
+import { tell } from '../tell.js';
+import { SubjectAccessReviewError } from './authorization-errors.js';
+import {
+  allow,
+  noOpinion,
+  resourceRequest,
+  type Attributes,
+  type Authorizer,
+  type Decision,
+} from './authorizer.js';
+
+/** The result of one review. */
+export type SubjectAccessReviewObservation =
+  | { readonly result: 'allow' | 'deny' | 'no-opinion'; readonly seconds: number }
+  /** The message is one line for the operator's log. */
+  | { readonly result: 'error'; readonly message: string; readonly seconds: number };
+
+export interface SubjectAccessReviewObserver {
+  /**
+   * Told of each question: a `miss` waits for a review. `stale` is told besides it where an earlier allow was used
+   * instead of an answer.
+   */
+  readonly onCache?: (result: 'hit' | 'miss' | 'stale') => void;
+  /** Told of each review, however many requests wait for it. */
+  readonly onReview?: (observation: SubjectAccessReviewObservation) => void;
+}
+
+export interface SubjectAccessReviewOptions {
+  /** Asked with `subjectAccessReview` objects. */
+  readonly reviewer: Reviewer;
+  /** How long an allow is used again (ms). 0: the reviewer is asked every time. Default 10,000. */
+  readonly authorizedTtlMs?: number;
+  /** The same for a deny, and for no opinion. Default 10,000. */
+  readonly unauthorizedTtlMs?: number;
+  /** How long beyond that an allow is used where the reviewer does not answer (ms). Default 0: never. */
+  readonly staleTtlMs?: number;
+  /** How many allows are kept, and how many other decisions. Default 8,192 each. */
+  readonly limit?: number;
+  /** Milliseconds that only go forward; default performance.now: no allow lives longer because a clock is set back. */
+  readonly now?: () => number;
+  readonly observer?: SubjectAccessReviewObserver;
+}
+
+interface KnownDecision {
+  readonly decision: Decision;
+  /** On the clock of the options (ms), that moment excluded. */
+  readonly validUntil: number;
+}
+
+const tooLong: Decision = Object.freeze(noOpinion('not asked: the verb or the path is too long'));
+const maxVerbLength = 64;
+const maxPathLength = 8 * 1024;
+/** How long a request that has an earlier allow waits for a reviewer that is failing (ms). */
+const staleWaitMs = 100;
+
+/**
+ * Asks an API server or a webhook with SubjectAccessReview objects. It throws SubjectAccessReviewError where the reviewer
+ * gives no answer and there is no earlier allow to use.
+ */
+export function subjectAccessReviewAuthorizer({
+  reviewer,
+  authorizedTtlMs = 10_000,
+  unauthorizedTtlMs = 10_000,
+  staleTtlMs = 0,
+  limit = 8192,
+  now = () => performance.now(),
+  observer = {},
+}: SubjectAccessReviewOptions): Authorizer {
+  const keyOf = questionKeys();
+  // Bounded apart: a client that is allowed nothing cannot push out the allows of others by asking for many paths.
+  const allows = new LRUCache<string, KnownDecision>({ max: limit });
+  const others = new LRUCache<string, KnownDecision>({ max: limit });
+  const underWay = new Map<string, Promise<Decision>>();
+  const tellCache = (result: 'hit' | 'miss' | 'stale'): void => {
+    tell('subjectAccessReviewAuthorizer', observer.onCache, result);
+  };
+  const tellReview = (observation: SubjectAccessReviewObservation): void => {
+    tell('subjectAccessReviewAuthorizer', observer.onReview, observation);
+  };
+
+  async function review(key: string, attributes: Attributes): Promise<Decision> {
+    const startedAt = performance.now();
+    const seconds = (): number => (performance.now() - startedAt) / 1000;
+    try {
+      const spec = specOf(attributes, reviewer.version);
+      const decision = decisionOf(await reviewer.review(spec, { isKnown: allows.has(key) }));
+      const isAllow = decision.decision === 'allow';
+      (isAllow ? others : allows).delete(key);
+      const validUntil = now() + (isAllow ? authorizedTtlMs : unauthorizedTtlMs);
+      (isAllow ? allows : others).set(key, { decision, validUntil });
+      tellReview({ result: decision.decision, seconds: seconds() });
+      return decision;
+    } catch (error) {
+      const message = error instanceof ReviewError ? error.message : errorClass(error);
+      tellReview({ result: 'error', message, seconds: seconds() });
+      throw new SubjectAccessReviewError(message);
+    }
+  }
+
+  /** One review, however many requests ask the same meanwhile. */
+  function begin(key: string, attributes: Attributes): Promise<Decision> {
+    const begun = review(key, attributes).finally(() => underWay.delete(key));
+    underWay.set(key, begun);
+    return begun;
+  }
+
+  /** The last answer, where it was an allow that may still be used instead of the next. */
+  function staleAllow(key: string): KnownDecision | undefined {
+    const known = allows.get(key);
+    return known !== undefined && now() < known.validUntil + staleTtlMs ? known : undefined;
+  }
+
+  function instead(key: string): Decision | undefined {
+    const stale = staleAllow(key);
+    if (stale === undefined) return undefined;
+    tellCache('stale');
+    const { reason } = stale.decision;
+    const why = `stale for ${Math.round((now() - stale.validUntil) / 1000)}s, the reviewer does not answer`;
+    return allow(reason === '' ? why : `${why}: ${reason}`);
+  }
+
+  async function decide(key: string, attributes: Attributes): Promise<Decision> {
+    const mayWait = staleAllow(key) === undefined || !reviewer.isFailing;
+    const answer = underWay.get(key) ?? begin(key, attributes);
+    try {
+      // A review that is not waited for goes on: its answer holds for the next request.
+      const decision = await (mayWait ? answer : within(answer, staleWaitMs));
+      if (decision !== undefined) return decision;
+    } catch (error) {
+      const decision = instead(key);
+      if (decision === undefined) throw error;
+      return decision;
+    }
+    return instead(key) ?? answer;
+  }
+
+  return {
+    name: 'Webhook',
+    authorize(attributes) {
+      const { verb, path } = attributes;
+      if (verb.length > maxVerbLength || path.length > maxPathLength) return tooLong;
+      // A server that is asked about it as a non-resource path would decide by the rules for those.
+      if (isResourcePath(path)) return resourceRequest;
+      const key = keyOf(attributes);
+      const known = allows.get(key) ?? others.get(key);
+      const isValid = known !== undefined && now() < known.validUntil;
+      tellCache(isValid ? 'hit' : 'miss');
+      return isValid ? known.decision : decide(key, attributes);
+    },
+  };
+}
+
+/** Two questions have the same key if all that is asked is the same. */
+function questionKeys(): (attributes: Attributes) => string {
+  // An identity is the same object for as long as the credentials are.
+  const subjects = new WeakMap<Identity, string>();
+  return ({ identity, verb, path }) => {
+    let subject = subjects.get(identity);
+    if (subject === undefined) {
+      const { name, uid = '', groups, extra } = identity;
+      const sorted = Object.entries(extra).sort(([one], [other]) => (one < other ? -1 : 1));
+      subject = hash('sha256', JSON.stringify([name, uid, groups, sorted]));
+      subjects.set(identity, subject);
+    }
+    return hash('sha256', `${subject} ${verb.length} ${verb}${path}`);
+  };
+}
+
+/** The `spec` of a SubjectAccessReview; `undefined` members are left out of its JSON. */
+function specOf({ identity, verb, path }: Attributes, version: ReviewVersion): object {
+  const { name, uid, groups, extra } = identity;
+  return {
+    nonResourceAttributes: { path, verb },
+    user: name,
+    uid,
+    // v1 has corrected the name.
+    [version === 'v1beta1' ? 'group' : 'groups']: groups.length === 0 ? undefined : groups,
+    extra: Object.keys(extra).length === 0 ? undefined : extra,
+  };
+}
+
+/** What a `status` decides; its reason is one line of at most 512 characters. @throws ReviewError for anything else. */
+function decisionOf(value: unknown): Decision {
+  const status = new ReviewFields(value, 'status', ['allowed', 'denied', 'reason', 'evaluationError']);
+  const isAllowed = status.boolean('allowed');
+  const isDenied = status.boolean('denied');
+  const reason = status.string('reason');
+  const evaluationError = status.string('evaluationError');
+  const decided = (decision: Decision['decision'], why: string): Decision =>
+    Object.freeze({ decision, reason: oneLine(why) });
+  if (isAllowed && isDenied) return decided('deny', 'the reviewer answered both allowed and denied');
+  if (isDenied) return decided('deny', reason);
+  if (isAllowed) return decided('allow', reason);
+  return decided('no-opinion', [reason, evaluationError].filter((text) => text !== '').join('; '));
+}
+
+/** What a promise comes to within some time (ms); undefined where it takes longer. */
+async function within<Value>(promise: Promise<Value>, timeMs: number): Promise<Value | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, timeMs, undefined);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
