@@ -201,27 +201,21 @@ export {
   type WorkersExpositionOptions,
   type WorkersFailure,
 } from './exposition/workers/workers-exposition.js';
-export { WorkersError } from './exposition/workers/workers-error.js';
+export { WorkersError } from './exposition/exposition-errors.js';
 
 export {
   upstreamExposition,
   type UpstreamExposition,
   type UpstreamExpositionOptions,
 } from './exposition/sources/upstream/upstream.js';
-export {
-  IdentityHeadersError,
-  type IdentityHeaders,
-} from './exposition/sources/upstream/upstream-identity.js';
+export { IdentityHeadersError } from './exposition/exposition-errors.js';
+export type { IdentityHeaders } from './exposition/sources/upstream/upstream-identity.js';
 export type { TenantHeader, TenantSource } from './exposition/sources/upstream/upstream-tenant.js';
-export {
-  NoTenantError,
-  TenantHeadersError,
-  type TenantFault,
-} from './exposition/sources/upstream/tenant-error.js';
+export { NoTenantError, TenantHeadersError, type TenantFault } from './exposition/exposition-errors.js';
 export { mergedExposition } from './exposition/merging/merged-exposition.js';
 export type { MergedExpositionOptions } from './exposition/merging/merging-options.js';
 export type { LeftOut, MemberFailure, MemberFault, MergedMember } from './exposition/merging/member.js';
-export { MergingOptionError } from './exposition/merging/merging-option-error.js';
+export { MergingOptionError } from './exposition/exposition-errors.js';
 export {
   filteredExposition,
   type FilteredExpositionOptions,
@@ -245,14 +239,14 @@ export {
   LaggingScraperError,
   SharingOptionError,
   TooManyScrapesError,
-} from './exposition/delivery/sharing-error.js';
+} from './exposition/exposition-errors.js';
 export type { DropReason, SeriesCounts } from './exposition/relabelling/exposition-filter.js';
 export { LabelMapping } from './exposition/relabelling/label-mapping.js';
-export { LabelMappingError } from './exposition/relabelling/label-mapping-error.js';
+export { LabelMappingError } from './exposition/exposition-errors.js';
 export { readLabelMapping } from './exposition/relabelling/label-mapping-file.js';
-export { RelabellingOptionError, SeriesLimitError } from './exposition/relabelling/relabelling-error.js';
-export { TextFormatError } from './exposition/text-format/text-format-error.js';
-export { UpstreamError } from './exposition/sources/upstream/upstream-error.js';
+export { RelabellingOptionError, SeriesLimitError } from './exposition/exposition-errors.js';
+export { TextFormatError } from './exposition/exposition-errors.js';
+export { UpstreamError } from './exposition/exposition-errors.js';
 
 // Telemetry
 export { FilterMetrics } from './telemetry/filter-metrics.js';

@@ -50,3 +50,16 @@ export interface Exposition {
    */
   render(request: ScrapeRequest): Promise<RenderedExposition>;
 }
+
+export function isWhole(rendered: RenderedExposition): rendered is WholeExposition {
+  return typeof rendered.body === 'string' || rendered.body instanceof Uint8Array;
+}
+
+/** Whether a content coding was applied to the body. */
+export function isEncoded({ contentEncoding }: RenderedExposition): boolean {
+  return contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity';
+}
+
+export function isStreamed(rendered: RenderedExposition): rendered is StreamedExposition {
+  return typeof rendered.body === 'object' && Symbol.asyncIterator in rendered.body;
+}

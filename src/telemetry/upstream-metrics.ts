@@ -1,6 +1,6 @@
 import { Counter, type Registry } from 'prom-client';
 import type { LeftOut, MemberFault } from '../exposition/merging/member.js';
-import type { TenantFault } from '../exposition/sources/upstream/tenant-error.js';
+import type { TenantFault } from '../exposition/exposition-errors.js';
 
 const prefix = 'kcp_metrics_filter';
 

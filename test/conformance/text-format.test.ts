@@ -3,8 +3,7 @@ import { createServer } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expositionFormat } from '../../src/exposition/text-format/exposition-format.js';
-import { TextFormatError } from '../../src/exposition/text-format/text-format-error.js';
-import { UpstreamError } from '../../src/exposition/sources/upstream/upstream-error.js';
+import { UpstreamError, TextFormatError } from '../../src/exposition/exposition-errors.js';
 import {
   filteredExposition,
   type FilteredExpositionOptions,

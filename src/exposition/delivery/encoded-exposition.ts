@@ -1,6 +1,12 @@
-import type { Exposition, RenderedExposition, StreamedExposition, WholeExposition } from '../exposition.js';
+import {
+  type Exposition,
+  type RenderedExposition,
+  type StreamedExposition,
+  type WholeExposition,
+  isEncoded,
+  isWhole,
+} from '../exposition.js';
 import { bodyPieces } from '../relabelling/body-pieces.js';
-import { isEncoded, isWhole } from '../rendered-exposition.js';
 import { negotiateCoding } from './accept-encoding.js';
 import { CompressedBody } from './compressed-body.js';
 import { compressionOf, contentCodings, type ContentCoding } from './content-coding.js';

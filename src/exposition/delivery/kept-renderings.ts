@@ -1,5 +1,4 @@
-import type { RenderedExposition } from '../exposition.js';
-import { isStreamed } from './rendered-body.js';
+import { type RenderedExposition, isStreamed } from '../exposition.js';
 
 interface Kept {
   readonly rendered: RenderedExposition;

@@ -1,8 +1,7 @@
-import type { Exposition, StreamedExposition } from '../exposition.js';
+import { type Exposition, type StreamedExposition, isStreamed } from '../exposition.js';
 import { BodySource } from './body-source.js';
-import { isStreamed } from './rendered-body.js';
 import type { LeavePlace, RenderingPlaces } from './rendering-limit.js';
-import { TooManyScrapesError } from './sharing-error.js';
+import { TooManyScrapesError } from '../exposition-errors.js';
 
 /**
  * Another exposition, rendered only where there is a place. A rendering has its place until its body is read to the

@@ -1,5 +1,5 @@
-import { SharingOptionError } from './sharing-error.js';
-import { tell } from '../tell.js';
+import { tell } from '../../tell.js';
+import { SharingOptionError } from '../exposition-errors.js';
 
 /** Gives a rendering's place back; called once. */
 export type LeavePlace = () => void;
@@ -118,10 +118,10 @@ export class RenderingLimit implements RenderingPlaces {
     const held = (this.#held.get(scraper) ?? 0) + by;
     if (held > 0) this.#held.set(scraper, held);
     else this.#held.delete(scraper);
-    tell('RenderingLimit', () => this.#options.onChange?.(this.#underWay));
+    tell('RenderingLimit', this.#options.onChange, this.#underWay);
   }
 
   #refuse(): void {
-    tell('RenderingLimit', () => this.#options.onRefused?.());
+    tell('RenderingLimit', this.#options.onRefused);
   }
 }

@@ -3,7 +3,7 @@ import { BodyReader, type ReadBody } from './body-reader.js';
 import { BodySource } from './body-source.js';
 import { ChunkWindow } from './chunk-window.js';
 import { HoldUp } from './hold-up.js';
-import { LaggingScraperError } from './sharing-error.js';
+import { LaggingScraperError } from '../exposition-errors.js';
 
 export interface SharedBodyOptions {
   /** How far the fastest reader may be before the slowest (bytes); a longer body is not joined any more. */

@@ -2,9 +2,9 @@ import type { Exposition, RenderedExposition, ScrapeRequest } from '../expositio
 import { KeptRenderings } from './kept-renderings.js';
 import { scrapeKey, sharedRequest, type SharedRequest } from './scrape-key.js';
 import { SharedRendering } from './shared-rendering.js';
-import { SharingOptionError } from './sharing-error.js';
-import { tell } from '../tell.js';
+import { tell } from '../../tell.js';
 import { largestTimerDelayMs } from '../../timer.js';
+import { SharingOptionError } from '../exposition-errors.js';
 
 /** Where a scrape's bytes come from: a rendering of its own, one that was under way, or a finished one. */
 export type ScrapeOrigin = 'rendered' | 'joined' | 'kept';
@@ -80,17 +80,17 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
       const shared = sharedRequest(request, perUser);
       const key = scrapeKey(shared);
       if (key === undefined) {
-        tell('sharedExposition', () => onScrape?.('rendered'));
+        tell('sharedExposition', onScrape, 'rendered');
         return exposition.render({ ...shared, ...account, ...(signal === undefined ? {} : { signal }) });
       }
       const finished = kept.get(key);
       if (finished !== undefined) {
-        tell('sharedExposition', () => onScrape?.('kept'));
+        tell('sharedExposition', onScrape, 'kept');
         return finished;
       }
       const current = underWay.get(key);
       const isJoined = current?.isJoinable === true;
-      tell('sharedExposition', () => onScrape?.(isJoined ? 'joined' : 'rendered'));
+      tell('sharedExposition', onScrape, isJoined ? 'joined' : 'rendered');
       return (isJoined ? current : begin(key, shared, account)).join(signal);
     },
   };

@@ -1,6 +1,5 @@
-import type { RenderedExposition, StreamedExposition } from '../exposition.js';
+import { type RenderedExposition, type StreamedExposition, isStreamed } from '../exposition.js';
 import { abandonRendered } from './body-source.js';
-import { isStreamed } from './rendered-body.js';
 import { SharedBody } from './shared-body.js';
 
 export interface SharedRenderingOptions {

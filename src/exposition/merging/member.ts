@@ -1,5 +1,5 @@
 import type { Exposition } from '../exposition.js';
-import type { UpstreamError } from '../sources/upstream/upstream-error.js';
+import type { UpstreamError } from '../exposition-errors.js';
 
 /** One of several expositions that are merged. */
 export interface MergedMember {

@@ -1,7 +1,7 @@
 import { TimeSlice } from '../../time-slice.js';
 import type { Exposition, ScrapeRequest } from '../exposition.js';
 import { wholeOrStreamed } from '../sources/registries/whole-or-streamed.js';
-import { UpstreamError } from '../sources/upstream/upstream-error.js';
+import { UpstreamError } from '../exposition-errors.js';
 import { HeldExposition } from './held-exposition.js';
 import { memberStatus } from './member-status.js';
 import type { LeftOut } from './member.js';
@@ -9,7 +9,7 @@ import { mergedBody } from './merged-body.js';
 import { MergedFamilies } from './merged-families.js';
 import { checkMergingOptions, type MergedExpositionOptions } from './merging-options.js';
 import { scrapeMember, type MemberScrape } from './scrape-member.js';
-import { tell } from '../tell.js';
+import { tell } from '../../tell.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 /** Work in one go (ms). */
@@ -29,12 +29,9 @@ const sendingMs = 500;
  */
 export function mergedExposition(options: MergedExpositionOptions): Exposition {
   checkMergingOptions(options);
-  const { members, timeoutMs = 10_000, maxHeldBytes = 64 * 1024 * 1024 } = options;
-  const { onFailure = () => undefined, onLeftOut = () => undefined } = options;
+  const { members, timeoutMs = 10_000, maxHeldBytes = 64 * 1024 * 1024, onFailure, onLeftOut } = options;
   const leftOut = (what: LeftOut): void => {
-    tell('mergedExposition', () => {
-      onLeftOut(what);
-    });
+    tell('mergedExposition', onLeftOut, what);
   };
   return {
     contentType: () => contentType,
@@ -43,9 +40,7 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
       const scrapes = await Promise.all(members.map((member) => scrapeMember(member, request, bounds)));
       for (const { result } of scrapes) {
         if (result instanceof HeldExposition) continue;
-        tell('mergedExposition', () => {
-          onFailure(result);
-        });
+        tell('mergedExposition', onFailure, result);
       }
       requireOne(scrapes);
       const slice = new TimeSlice(sliceMs);

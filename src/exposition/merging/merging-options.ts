@@ -1,7 +1,7 @@
 import { labelNameFault } from '../relabelling/label-name.js';
 import { memberNameFault, type LeftOut, type MemberFailure, type MergedMember } from './member.js';
-import { MergingOptionError } from './merging-option-error.js';
 import { largestTimerDelayMs } from '../../timer.js';
+import { MergingOptionError } from '../exposition-errors.js';
 
 export interface MergedExpositionOptions {
   /**

@@ -1,12 +1,9 @@
 import { ApiConnectionError } from '../../outgoing/api-error.js';
-import type { RenderedExposition, ScrapeRequest } from '../exposition.js';
+import { type RenderedExposition, type ScrapeRequest, isEncoded } from '../exposition.js';
 import { abandonBody, bodyPieces } from '../relabelling/body-pieces.js';
-import { isEncoded } from '../rendered-exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/read-text-format.js';
-import { TextFormatError } from '../text-format/text-format-error.js';
-import { NoTenantError } from '../sources/upstream/tenant-error.js';
-import { UpstreamError } from '../sources/upstream/upstream-error.js';
+import { UpstreamError, NoTenantError, TextFormatError } from '../exposition-errors.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition, HoldingLimitError } from './held-exposition.js';
 import { MemberDeadline } from './member-deadline.js';

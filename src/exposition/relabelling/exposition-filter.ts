@@ -1,14 +1,13 @@
 import type { GroupedFamily } from '../merging/merged-families.js';
 import type { ExpositionPart, FamilyMetadata, SampleBatch } from '../text-format/exposition-part.js';
 import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
-import { TextFormatError } from '../text-format/text-format-error.js';
 import type { LabelRule } from './label-rules.js';
 import type { MetricNameRule } from './metric-name-rules.js';
 import { OutputChunks } from './output-chunks.js';
 import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
-import { SeriesLimitError } from './relabelling-error.js';
 import { SeriesDigest } from './series-digest.js';
 import { SeriesDigests } from './series-digests.js';
+import { SeriesLimitError, TextFormatError } from '../exposition-errors.js';
 
 const blankLine = Buffer.from('\n');
 

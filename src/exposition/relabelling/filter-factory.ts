@@ -2,7 +2,7 @@ import { ExpositionFilter } from './exposition-filter.js';
 import type { LabelMapping } from './label-mapping.js';
 import { checkLabelChanges, labelRules, type LabelRule } from './label-rules.js';
 import { metricNameRule } from './metric-name-rules.js';
-import { RelabellingOptionError } from './relabelling-error.js';
+import { RelabellingOptionError } from '../exposition-errors.js';
 
 export interface SeriesRules {
   /** Globs of metrics to keep, by the name of a family or of its samples; without any, all. */

@@ -1,16 +1,18 @@
 import { ApiConnectionError } from '../../outgoing/api-error.js';
-import type { Exposition } from '../exposition.js';
-import { isEncoded } from '../rendered-exposition.js';
+import { type Exposition, isEncoded } from '../exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
-import { TextFormatError } from '../text-format/text-format-error.js';
-import { UpstreamError } from '../sources/upstream/upstream-error.js';
+import {
+  UpstreamError,
+  RelabellingOptionError,
+  SeriesLimitError,
+  TextFormatError,
+} from '../exposition-errors.js';
 import { abandonBody } from './body-pieces.js';
 import type { ExpositionFilter, SeriesCounts } from './exposition-filter.js';
 import { filterFactory, type SeriesRules } from './filter-factory.js';
 import { filteredBody, withFirstChunk } from './filtered-body.js';
 import { filteredRequest } from './filtered-request.js';
-import { RelabellingOptionError, SeriesLimitError } from './relabelling-error.js';
-import { tell } from '../tell.js';
+import { tell } from '../../tell.js';
 
 export interface FilteredExpositionOptions extends SeriesRules {
   /** The longest line that is read (bytes), in one go. Default 128 KiB. */
@@ -36,17 +38,13 @@ export type FilterFailure = TextFormatError | SeriesLimitError | UpstreamError;
  * @throws RelabellingOptionError
  */
 export function filteredExposition(exposition: Exposition, options: FilteredExpositionOptions): Exposition {
-  const { maxLineBytes, onScrape = () => undefined, onFailure = () => undefined } = options;
+  const { maxLineBytes, onScrape, onFailure } = options;
   if (maxLineBytes !== undefined && !(Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0)) {
     throw new RelabellingOptionError('maxLineBytes: must be a whole number of at least 1');
   }
   const newFilter = filterFactory(options);
   const failed = (error: unknown): unknown => {
-    if (isFilterFailure(error)) {
-      tell('filteredExposition', () => {
-        onFailure(error);
-      });
-    }
+    if (isFilterFailure(error)) tell('filteredExposition', onFailure, error);
     return error;
   };
 
@@ -63,9 +61,7 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
       if (signal?.aborted !== true) result = 'failure';
       throw failed(error);
     } finally {
-      tell('filteredExposition', () => {
-        onScrape(result, filter.counts);
-      });
+      tell('filteredExposition', onScrape, result, filter.counts);
     }
   }
 

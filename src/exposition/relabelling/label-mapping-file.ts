@@ -2,10 +2,10 @@ import { Lexer, LineCounter, Parser, type CST } from 'yaml';
 import type { FileContent } from '../../files/followed-files.js';
 import { TimeSlice } from '../../time-slice.js';
 import { LabelMapping } from './label-mapping.js';
-import { LabelMappingError } from './label-mapping-error.js';
 import { labelNameFault } from './label-name.js';
 import { LabelValueTable } from './label-value-table.js';
 import { refuseMarks, yamlEntries, yamlText, type YamlFail } from '../../documents/yaml-entries.js';
+import { LabelMappingError } from '../exposition-errors.js';
 
 /** About 100,000 names. */
 const maxBytes = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { labelNameFault } from './label-name.js';
 import { LabelValueTable } from './label-value-table.js';
-import { RelabellingOptionError } from './relabelling-error.js';
+import { RelabellingOptionError } from '../exposition-errors.js';
 
 /**
  * For each label that it names, what the label's values are called elsewhere. A series is kept only where every one

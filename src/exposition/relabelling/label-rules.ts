@@ -1,7 +1,7 @@
 import { labelNameFault } from './label-name.js';
 import type { LabelMapping } from './label-mapping.js';
 import type { LabelValueTable } from './label-value-table.js';
-import { RelabellingOptionError } from './relabelling-error.js';
+import { RelabellingOptionError } from '../exposition-errors.js';
 
 export interface LabelChanges {
   readonly dropLabels: readonly string[];

@@ -1,5 +1,5 @@
 import micromatch from 'micromatch';
-import { RelabellingOptionError } from './relabelling-error.js';
+import { RelabellingOptionError } from '../exposition-errors.js';
 
 export interface MetricNameGlobs {
   /** What is kept; without any, all. */

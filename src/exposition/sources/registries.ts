@@ -5,13 +5,13 @@ import { negotiateFormat, type NegotiatedFormat } from '../delivery/negotiation.
 import { collectRegistries } from './registries/collect-registries.js';
 import { Collectors } from './registries/collectors.js';
 import { joinNegotiated, type Family } from './registries/families.js';
-import { MetricConflictError, RegistriesError } from './registries/registries-error.js';
 import { defaultLabelsOf } from './registries/registry-metrics.js';
 import { hasDuplicates } from './registries/series-claims.js';
 import { wholeOrStreamed } from './registries/whole-or-streamed.js';
 import { writeFamilies } from './registries/write-families.js';
-import { tell } from '../tell.js';
+import { tell } from '../../tell.js';
 import { largestTimerDelayMs } from '../../timer.js';
+import { MetricConflictError, RegistriesError } from '../exposition-errors.js';
 
 export { MetricConflictError, RegistriesError };
 
@@ -65,7 +65,7 @@ export function registriesExposition(options: RegistriesExpositionOptions): Expo
   const negotiate = ({ accept }: ScrapeRequest): NegotiatedFormat =>
     negotiateFormat(accept, options.openMetrics ?? registries.some(isOpenMetrics));
   const report = (failure: CollectorFailure): void => {
-    tell('registriesExposition', () => onFailure?.(failure));
+    tell('registriesExposition', onFailure, failure);
   };
   const onContradiction = (metric: string, cause: MetricConflictError['conflict'], other?: string): void => {
     report({ metric, cause });

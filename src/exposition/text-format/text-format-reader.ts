@@ -7,8 +7,8 @@ import { readMetadataLine } from './metadata-line.js';
 import { MetricNames } from './metric-name.js';
 import { plainSamplesAt } from './plain-samples.js';
 import { readSample, type SampleLine } from './sample-line.js';
-import { TextFormatError } from './text-format-error.js';
 import { WholeLines } from './whole-lines.js';
+import { TextFormatError } from '../exposition-errors.js';
 
 export interface TextFormatReaderOptions {
   readonly format: ExpositionFormat;

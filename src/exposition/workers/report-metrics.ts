@@ -7,9 +7,9 @@ import { defaultLabelsOf, type AnyRegistry } from '../sources/registries/registr
 import { collectParts } from './collect-parts.js';
 import { demandIn, isGroup, sealed, windowParts, type Answer } from './messages.js';
 import type { ReportedFamily } from './report.js';
-import { tell } from '../tell.js';
+import { tell } from '../../tell.js';
 import { openLine, type WorkerChannel } from './worker-channel.js';
-import { WorkersError } from './workers-error.js';
+import { WorkersError } from '../exposition-errors.js';
 
 export interface ReportMetricsOptions {
   readonly registries: readonly AnyRegistry[];
@@ -58,7 +58,7 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
       slice,
       timeoutMs: Math.min(collectorTimeoutMs, Math.max(timeoutMs - answeringMs, timeoutMs / 2)),
       onFailure: (failure) => {
-        tell('reportMetrics', () => onFailure?.(failure));
+        tell('reportMetrics', onFailure, failure);
       },
     });
     const { request } = run;

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { WorkersError } from './workers-error.js';
+import { WorkersError } from '../exposition-errors.js';
 
 /** A process at the other end of an IPC channel: a worker of `cluster`, a forked one, or `process` itself. */
 export interface ProcessChannel {

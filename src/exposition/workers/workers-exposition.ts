@@ -15,10 +15,10 @@ import { isGroup } from './messages.js';
 import { ReportBuilder } from './report.js';
 import { RetainedReports } from './retained-reports.js';
 import { runStepsInSlices } from './steps-in-slices.js';
-import { tell } from '../tell.js';
+import { tell } from '../../tell.js';
 import type { WorkerChannel } from './worker-channel.js';
-import { WorkersError } from './workers-error.js';
 import { largestTimerDelayMs } from '../../timer.js';
+import { WorkersError } from '../exposition-errors.js';
 
 /** As much of `node:cluster` as its workers are found by. */
 export interface ClusterOfWorkers {
@@ -87,7 +87,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
   const retained = new RetainedReports();
   const collectors = new Collectors();
   const report = (failure: WorkersFailure): void => {
-    tell('workersExposition', () => onFailure?.(failure));
+    tell('workersExposition', onFailure, failure);
   };
   const onGone = (gone: FollowedWorker): void => {
     followed.delete(gone);

@@ -1,9 +1,6 @@
 import { isIP } from 'node:net';
-import {
-  IdentityHeadersError,
-  identityWriter,
-  type IdentityHeaders,
-} from '../../exposition/sources/upstream/upstream-identity.js';
+import { IdentityHeadersError } from '../../exposition/exposition-errors.js';
+import { identityWriter, type IdentityHeaders } from '../../exposition/sources/upstream/upstream-identity.js';
 import { parseBoolean } from '../flag-values.js';
 import { booleanOf, isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';

@@ -5,10 +5,10 @@ import {
   filteredExposition,
   type FilteredExpositionOptions,
 } from '../../exposition/relabelling/filtered-exposition.js';
-import { RelabellingOptionError } from '../../exposition/relabelling/relabelling-error.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import type { FollowedFlagFiles } from '../followed-flag-files.js';
 import { UsageError } from '../usage-error.js';
+import { RelabellingOptionError } from '../../exposition/exposition-errors.js';
 
 const keepMetrics: Flag = {
   name: '--keep-metrics',

@@ -1,5 +1,4 @@
 import type { Exposition } from '../../exposition/exposition.js';
-import { NoTenantError, TenantHeadersError } from '../../exposition/sources/upstream/tenant-error.js';
 import {
   identityFieldNames,
   type IdentityHeaders,
@@ -12,6 +11,7 @@ import {
 import { isGiven, listOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';
 import { canBelieve } from './identity-header-flags.js';
+import { NoTenantError, TenantHeadersError } from '../../exposition/exposition-errors.js';
 
 const tenantHeader: Flag = {
   name: '--tenant-header',

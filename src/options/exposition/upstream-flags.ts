@@ -2,8 +2,7 @@ import type { Exposition } from '../../exposition/exposition.js';
 import type { LeftOut, MemberFailure } from '../../exposition/merging/member.js';
 import { mergedExposition } from '../../exposition/merging/merged-exposition.js';
 import { labelNameFault } from '../../exposition/relabelling/label-name.js';
-import type { NoTenantError } from '../../exposition/sources/upstream/tenant-error.js';
-import type { UpstreamError } from '../../exposition/sources/upstream/upstream-error.js';
+import type { UpstreamError, NoTenantError } from '../../exposition/exposition-errors.js';
 import {
   upstreamExposition,
   type UpstreamExposition,

@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Exposition } from '../../exposition/exposition.js';
-import { MetricConflictError } from '../../exposition/sources/registries/registries-error.js';
-import { TooManyScrapesError } from '../../exposition/delivery/sharing-error.js';
-import { NoTenantError } from '../../exposition/sources/upstream/tenant-error.js';
-import { UpstreamError } from '../../exposition/sources/upstream/upstream-error.js';
+import {
+  UpstreamError,
+  NoTenantError,
+  MetricConflictError,
+  TooManyScrapesError,
+} from '../../exposition/exposition-errors.js';
 import { endInPieces, isLong } from '../answer/body-pieces.js';
 import { inTurn } from '../in-turn.js';
 import { isAnswered, sequence, tell, waitingStep, type Middleware, type Request } from '../middleware.js';

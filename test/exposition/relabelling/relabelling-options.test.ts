@@ -4,8 +4,8 @@ import {
   filteredExposition,
   type FilteredExpositionOptions,
 } from '../../../src/exposition/relabelling/filtered-exposition.js';
-import { RelabellingOptionError } from '../../../src/exposition/relabelling/relabelling-error.js';
 import { contentTypes, filtered, fixedExposition } from './filtering.js';
+import { RelabellingOptionError } from '../../../src/exposition/exposition-errors.js';
 
 describe('options that cannot be used are refused by name, before anything is served', () => {
   const behind = fixedExposition({ contentType: contentTypes.text, body: '' });

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExpositionFormat } from '../../../src/exposition/text-format/exposition-format.js';
 import { readTextFormat } from '../../../src/exposition/text-format/read-text-format.js';
-import { TextFormatError } from '../../../src/exposition/text-format/text-format-error.js';
 import { bytesOf, expositionText, families, inPieces, partsOf, pieceLengths } from './expositions.js';
+import { TextFormatError } from '../../../src/exposition/exposition-errors.js';
 
 const secret = 'cadabra';
 

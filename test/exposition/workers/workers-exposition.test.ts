@@ -1,7 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, Summary, type Metric } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { reportMetrics } from '../../../src/exposition/workers/report-metrics.js';
-import { WorkersError } from '../../../src/exposition/workers/workers-error.js';
 import {
   workersExposition,
   type WorkersExpositionOptions,
@@ -9,6 +8,7 @@ import {
 } from '../../../src/exposition/workers/workers-exposition.js';
 import { acceptOpenMetrics } from '../sources/registries/rendered.js';
 import { messagesOnTheirWay, openExposition, PortWorkers, textOf } from './in-process.js';
+import { WorkersError } from '../../../src/exposition/exposition-errors.js';
 
 const workers = new PortWorkers();
 afterEach(() => {

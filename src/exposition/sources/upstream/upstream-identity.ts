@@ -1,4 +1,5 @@
 import type { ScrapeRequest } from '../../exposition.js';
+import { IdentityHeadersError } from '../../exposition-errors.js';
 import { fieldNameFault } from './upstream-field.js';
 
 /** In which header fields an upstream is told who scrapes, as kube-rbac-proxy names them. */
@@ -9,19 +10,6 @@ export interface IdentityHeaders {
   readonly groupsField?: string;
   /** Stands between two groups; of printable ASCII, at most 8 characters. Default `|`. */
   readonly groupsSeparator?: string;
-}
-
-/** Identity headers that cannot be used; `option` is the member at fault, and the message begins with it. */
-export class IdentityHeadersError extends TypeError {
-  override readonly name = 'IdentityHeadersError';
-  readonly code = 'ERR_IDENTITY_HEADERS';
-
-  constructor(
-    readonly option: keyof IdentityHeaders,
-    readonly fault: string,
-  ) {
-    super(`${option}: ${fault}`);
-  }
 }
 
 export type IdentityFields =

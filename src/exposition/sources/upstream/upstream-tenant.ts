@@ -1,6 +1,6 @@
 import type { ScrapeRequest, ScrapingUser } from '../../exposition.js';
-import { NoTenantError, TenantHeadersError } from './tenant-error.js';
 import { fieldNameFault } from './upstream-field.js';
+import { NoTenantError, TenantHeadersError } from '../../exposition-errors.js';
 
 /** What of a scraper says whose metrics he reads. */
 export type TenantSource =

@@ -1,8 +1,4 @@
-/** An upstream URL that cannot be used. The message quotes nothing of it: it may hold a password. */
-export class UpstreamUrlError extends TypeError {
-  override readonly name = 'UpstreamUrlError';
-  readonly code = 'ERR_UPSTREAM_URL';
-}
+import { UpstreamUrlError } from '../../exposition-errors.js';
 
 /**
  * The URL of an upstream's exposition; without a path, of its `/metrics`. It may have a query, which is sent and

@@ -3,12 +3,12 @@ import type { UpstreamTls } from '../../../outgoing/upstream-agent.js';
 import { UpstreamClient, type UpstreamAnswer } from '../../../outgoing/upstream-client.js';
 import type { Exposition, RenderedExposition } from '../../exposition.js';
 import { faultOf, passedOn } from './upstream-answer.js';
-import { UpstreamError } from './upstream-error.js';
+import { UpstreamError } from '../../exposition-errors.js';
 import { upstreamHeaders } from './upstream-headers.js';
 import { identityFieldNames, identityWriter, type IdentityHeaders } from './upstream-identity.js';
 import { tenantWriter, type TenantHeader } from './upstream-tenant.js';
 import { parseUpstreamUrl } from './upstream-url.js';
-import { tell } from '../../tell.js';
+import { tell } from '../../../tell.js';
 
 /** The members about TLS are read at each scrape: a getter may follow a file. */
 export interface UpstreamExpositionOptions extends UpstreamTls {
@@ -54,7 +54,6 @@ const textFormat = 'text/plain; version=0.0.4; charset=utf-8';
  */
 export function upstreamExposition(options: UpstreamExpositionOptions): UpstreamExposition {
   const { timeoutMs = 10_000, answeringMs = 200, stallTimeoutMs = 30_000 } = options;
-  const { onFailure = () => undefined } = options;
   const url = parseUpstreamUrl(options.url);
   const identityFields = options.identityHeaders && identityWriter(options.identityHeaders);
   const tenantFields =
@@ -62,9 +61,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
   const client = new UpstreamClient(url, options);
   let lastContentType = textFormat;
   const failure = (error: UpstreamError): UpstreamError => {
-    tell('upstreamExposition', () => {
-      onFailure(error);
-    });
+    tell('upstreamExposition', options.onFailure, error);
     return error;
   };
   return {

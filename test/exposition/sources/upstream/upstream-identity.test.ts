@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { IdentityHeadersError } from '../../../../src/exposition/exposition-errors.js';
 import {
-  IdentityHeadersError,
   identityWriter,
   type IdentityHeaders,
 } from '../../../../src/exposition/sources/upstream/upstream-identity.js';

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { afterEach } from 'vitest';
-import type { UpstreamError } from '../../../../src/exposition/sources/upstream/upstream-error.js';
+import type { UpstreamError } from '../../../../src/exposition/exposition-errors.js';
 import {
   upstreamExposition,
   type UpstreamExposition,

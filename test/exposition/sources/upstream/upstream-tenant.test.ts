@@ -4,10 +4,6 @@ import type { ScrapingUser } from '../../../../src/exposition/exposition.js';
 import { mergedExposition } from '../../../../src/exposition/merging/merged-exposition.js';
 import { filteredExposition } from '../../../../src/exposition/relabelling/filtered-exposition.js';
 import {
-  NoTenantError,
-  TenantHeadersError,
-} from '../../../../src/exposition/sources/upstream/tenant-error.js';
-import {
   tenantWriter,
   type TenantHeader,
   type TenantSource,
@@ -19,6 +15,7 @@ import {
 import type { MetricsFilterOptions } from '../../../../src/request/guard.js';
 import { listenFilter, scrape, type Listening } from './upstream-servers.js';
 import { failures, guard, recorder, running } from './upstream-setting.js';
+import { NoTenantError, TenantHeadersError } from '../../../../src/exposition/exposition-errors.js';
 
 const field = 'X-Scope-OrgID';
 const byName: TenantHeader = { field, source: { kind: 'name' } };

@@ -1,0 +1,162 @@
+import { CodedError } from '../coded-error.js';
+import { quotedName } from './text-format/metric-name.js';
+
+/** A wrong option of `registriesExposition`; the message begins with its name. */
+export class RegistriesError extends CodedError {
+  override readonly name = 'RegistriesError';
+  readonly code = 'ERR_REGISTRIES';
+}
+
+/** A wrong option of `workersExposition` or `reportMetrics`; the message says what to pass instead. */
+export class WorkersError extends CodedError {
+  override readonly name = 'WorkersError';
+  readonly code = 'ERR_WORKERS';
+}
+
+/** A wrong option of `mergedExposition`; the message begins with its name. */
+export class MergingOptionError extends CodedError {
+  override readonly name = 'MergingOptionError';
+  readonly code = 'ERR_MERGING_OPTION';
+}
+
+/** A wrong option of sharing renderings or of their limit; the message begins with its name. */
+export class SharingOptionError extends CodedError {
+  override readonly name = 'SharingOptionError';
+  readonly code = 'ERR_SHARING_OPTION';
+}
+
+/** A wrong option of `filteredExposition`; the message begins with its name. */
+export class RelabellingOptionError extends CodedError {
+  override readonly name = 'RelabellingOptionError';
+  readonly code = 'ERR_RELABELLING_OPTION';
+}
+
+/** A mapping file that cannot be used; the message begins with `file:line: `. */
+export class LabelMappingError extends CodedError {
+  override readonly name = 'LabelMappingError';
+  readonly code = 'ERR_LABEL_MAPPING';
+}
+
+/** An upstream URL that cannot be used. The message quotes nothing of it: it may hold a password. */
+export class UpstreamUrlError extends CodedError {
+  override readonly name = 'UpstreamUrlError';
+  readonly code = 'ERR_UPSTREAM_URL';
+}
+
+/** Identity headers that cannot be used; the message begins with the option at fault. */
+export class IdentityHeadersError extends CodedError {
+  override readonly name = 'IdentityHeadersError';
+  readonly code = 'ERR_IDENTITY_HEADERS';
+
+  constructor(
+    readonly option: 'userField' | 'groupsField' | 'groupsSeparator',
+    readonly fault: string,
+  ) {
+    super(`${option}: ${fault}`);
+  }
+}
+
+/** Tenant headers that cannot be used; the message says why, and of which field. */
+export class TenantHeadersError extends CodedError {
+  override readonly name = 'TenantHeadersError';
+  readonly code = 'ERR_TENANT_HEADERS';
+}
+
+/** `unasked`: the scraper was not authenticated; `malformed`: the tenant is not one plain word. */
+export type TenantFault = 'unasked' | 'none' | 'several' | 'malformed';
+
+/** The scraper has no tenant, or more than one it could be; answered with 403. */
+export class NoTenantError extends CodedError {
+  override readonly name = 'NoTenantError';
+  readonly code = 'ERR_NO_TENANT';
+
+  constructor(
+    readonly fault: TenantFault,
+    /** For the operator; names neither the scraper nor their groups. */
+    readonly detail: string,
+  ) {
+    super('no tenant');
+  }
+}
+
+/**
+ * The upstream gave nothing that can be served. The message is one line for the operator and begins with the
+ * upstream's URL, without its query; a scraper is told the status alone.
+ */
+export class UpstreamError extends CodedError {
+  override readonly name = 'UpstreamError';
+  readonly code = 'ERR_UPSTREAM';
+
+  constructor(
+    message: string,
+    /** What the scraper gets: 504 where the upstream took too long, else 502. */
+    readonly status: 502 | 504 = 502,
+  ) {
+    super(message);
+  }
+}
+
+/** Two metrics contradict each other, and nothing may be left out. */
+export class MetricConflictError extends CodedError {
+  override readonly name = 'MetricConflictError';
+  readonly code = 'ERR_METRIC_CONFLICT';
+
+  constructor(
+    /** The metric's name, which is the application's own and may be told to scrapers. */
+    readonly metric: string,
+    readonly conflict: 'duplicate-name' | 'duplicate-series',
+    /** The metric that came before it, where that has another name. */
+    readonly other = metric,
+  ) {
+    super(
+      conflict === 'duplicate-series'
+        ? `metric ${metric} has a series twice, with the same labels`
+        : other === metric
+          ? `metric ${metric} is registered twice, with another help or type`
+          : `metrics ${other} and ${metric} have a name in common, of their own or of their samples`,
+    );
+  }
+}
+
+/** A malformed exposition, which is not passed on; the message names line and metric, and quotes no value. */
+export class TextFormatError extends CodedError {
+  override readonly name = 'TextFormatError';
+  readonly code = 'ERR_TEXT_FORMAT';
+
+  constructor(
+    /** Counted from 1. */
+    readonly line: number,
+    fault: string,
+    metric?: string,
+  ) {
+    super(`line ${line}: ${fault}${metric === undefined ? '' : ` (${quotedName(metric)})`}`);
+  }
+}
+
+/** A scrape with more series than it may have, which is not served in part. */
+export class SeriesLimitError extends CodedError {
+  override readonly name = 'SeriesLimitError';
+  readonly code = 'ERR_SERIES_LIMIT';
+}
+
+/** As many expositions are being rendered as may be. The scraper is answered 503 and may come again. */
+export class TooManyScrapesError extends CodedError {
+  override readonly name = 'TooManyScrapesError';
+  readonly code = 'ERR_TOO_MANY_SCRAPES';
+  /** When it is worth another try (s). */
+  readonly retryAfterSeconds = 1;
+
+  constructor(readonly max: number) {
+    super(`limit of concurrent scrapes reached (${max}), try again later`);
+  }
+}
+
+/** A scraper held up others with whom it shared a rendering; its transfer breaks off. */
+export class LaggingScraperError extends CodedError {
+  override readonly name = 'LaggingScraperError';
+  readonly code = 'ERR_LAGGING_SCRAPER';
+
+  constructor() {
+    super('read too slowly beside others of the same rendering');
+  }
+}
