@@ -1,4 +1,4 @@
-import { parseAllDocuments } from 'yaml';
+import { readDocuments } from '../documents/documents.js';
 import type { Attributes } from '../authorization/authorizer.js';
 
 /** A SubjectAccessReview as it came, and what it asks; nothing where it asks about a resource. */
@@ -26,13 +26,16 @@ function parseDocuments(text: string): readonly unknown[] {
       if (documents.every((document) => document !== undefined)) return documents;
     }
   }
-  return parseAllDocuments(text).flatMap((document, at) => {
-    const [fault] = document.errors;
-    if (fault !== undefined)
-      throw new Error(`document ${at + 1}: ${fault.message.split('\n')[0] ?? 'not YAML'}`);
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
-    return value === null || value === undefined ? [] : [value];
-  });
+  const found: unknown[] = [];
+  let count = 0;
+  const fail = (line: number, fault: string): never => {
+    throw new Error(`document ${count + 1}: line ${line}: ${fault}`);
+  };
+  for (const { value } of readDocuments(text, 'manifest', { file: '', fail })) {
+    count += 1;
+    if (value !== null) found.push(value);
+  }
+  return found;
 }
 
 function parseLine(line: string): unknown {

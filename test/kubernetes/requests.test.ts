@@ -358,7 +358,7 @@ describe('opening a client', () => {
   it('rejects a kubeconfig that has to be mended, and asks nobody', async () => {
     const kubeconfig = setting.directory.write('bad', kubeconfigText({ cluster: { server: 'nowhere' } }));
     await expect(openApiClient({ kubeconfig })).rejects.toThrow(
-      `${kubeconfig}: clusters[0].cluster.server must be an http or https URL`,
+      `${kubeconfig}:24: clusters[0].cluster.server must be an http or https URL`,
     );
   });
 });

@@ -96,21 +96,21 @@ describe('a kubeconfig that is replaced', () => {
       (file) => {
         writeFileSync(file, 'secret: [');
       },
-      'is not YAML on line 1 (BAD_INDENT)',
+      ':1: is not YAML: bad indent',
     ],
     [
-      'is empty',
+      ':1: is empty',
       (file) => {
         writeFileSync(file, '');
       },
-      'is empty',
+      ':1: is empty',
     ],
     [
       'is missing',
       (file) => {
         rmSync(file);
       },
-      'cannot be read: ENOENT',
+      ': cannot be read: ENOENT',
     ],
     [
       'names a file that is missing',
@@ -123,7 +123,7 @@ describe('a kubeconfig that is replaced', () => {
           }),
         );
       },
-      'users[0].user.tokenFile names a file that cannot be read: ENOENT',
+      ':34: users[0].user.tokenFile names a file that cannot be read: ENOENT',
     ],
   ])('and then %s leaves the one before in use, and is told of once', async (_, damage, problem) => {
     const file = setting.directory.write('kubeconfig', withToken('one'));
@@ -132,7 +132,7 @@ describe('a kubeconfig that is replaced', () => {
     damage(file);
     await ask(client);
     await ask(client);
-    expect(warnings).toEqual([`${file}: ${problem}; the version before stays in use`]);
+    expect(warnings).toEqual([`${file}${problem}; the version before stays in use`]);
     setting.directory.write('kubeconfig', withToken('two'));
     await ask(client);
     expect(tokensSeen()).toEqual(['Bearer one', 'Bearer one', 'Bearer one', 'Bearer two']);

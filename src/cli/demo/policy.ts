@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
+import { readDocument } from '../../documents/documents.js';
+import { Field } from '../../documents/field.js';
+import { sourceOf } from '../../documents/source.js';
 import type { DemoFolder } from './folder.js';
 
 /** Directories for `--rbac-dir`. */
@@ -40,8 +42,7 @@ export function writePolicy(folder: DemoFolder): DemoPolicy {
   const second = folder.makeFolder('second-shard-rbac');
   for (const [name, text] of [...readPackagedManifests(), ['plain-binding.yaml', plainBinding] as const]) {
     folder.write(join('root-shard-rbac', name), text);
-    const replicated = replicatedDocuments(text);
-    if (replicated !== '') folder.write(join('second-shard-rbac', name), replicated);
+    if (isReplicated(text)) folder.write(join('second-shard-rbac', name), text);
   }
   return { root, second };
 }
@@ -53,9 +54,7 @@ function readPackagedManifests(): (readonly [name: string, text: string])[] {
     .map((name) => [name, readFileSync(new URL(name, packagedManifests), 'utf8')] as const);
 }
 
-function replicatedDocuments(text: string): string {
-  return parseAllDocuments(text)
-    .filter((document) => document.hasIn(['metadata', 'annotations', replicateAnnotation]))
-    .map(String)
-    .join('---\n');
+function isReplicated(manifest: string): boolean {
+  const root = Field.root(readDocument(manifest, 'manifest', sourceOf('rbac', Error)));
+  return !root.get('metadata').get('annotations').get(replicateAnnotation).isAbsent;
 }

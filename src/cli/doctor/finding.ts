@@ -41,9 +41,12 @@ export function finding(level: Level, check: Check, subject: string, message: st
   return { level, check, subject: oneLine(subject, maxSubject), message: oneLine(message, maxMessage) };
 }
 
-/** A message of the file's reader, whose name the subject has already. */
+/** A message of the file's reader, whose name the subject has already: `file: …` or `file:line: …`. */
 export function withoutFileName(message: string, file: string): string {
-  return message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message;
+  if (!message.startsWith(file)) return message;
+  const [, line, rest] = /^(?::(\d+))?: (.*)$/s.exec(message.slice(file.length)) ?? [];
+  if (rest === undefined) return message;
+  return line === undefined ? rest : `line ${line}: ${rest}`;
 }
 
 const maxSubject = 1024;

@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { yamlOf } from '../../documents/yaml-library.js';
 
 /** What may stand in a manifest. */
 export type ManifestValue =
@@ -12,17 +12,9 @@ export interface ManifestFile {
   readonly documents: readonly Manifest[];
 }
 
-const style = {
-  lineWidth: 0,
-  singleQuote: true,
-  aliasDuplicateObjects: false,
-  // kubectl reads YAML 1.1, in which a user called `yes` would be `true`.
-  compat: 'yaml-1.1',
-} as const;
-
 /** As YAML, one field a line. */
 export function renderManifests({ comment, documents }: ManifestFile): string {
-  const texts = documents.map((document) => stringify(document, style).trimEnd());
+  const texts = documents.map((document) => yamlOf(document).trimEnd());
   return [...comment.map((line) => (line === '' ? '#' : `# ${line}`)), texts.join('\n---\n')].join('\n');
 }
 

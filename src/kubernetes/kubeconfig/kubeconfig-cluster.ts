@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { KubeconfigField } from './kubeconfig-field.js';
+import type { Field } from '../../documents/field.js';
 import type { NamedFiles } from './named-files.js';
 import { authoritiesFault } from '../../outgoing/tls-material.js';
 
@@ -27,7 +27,7 @@ const proxyProtocols: ReadonlySet<string> = new Set([
 ]);
 
 /** @throws KubeconfigError */
-export async function readCluster(cluster: KubeconfigField, files: NamedFiles): Promise<KubeconfigCluster> {
+export async function readCluster(cluster: Field, files: NamedFiles): Promise<KubeconfigCluster> {
   cluster.requireObject();
   const skipVerify = cluster.get('insecure-skip-tls-verify');
   const insecureSkipTlsVerify = skipVerify.boolean();
@@ -47,7 +47,7 @@ export async function readCluster(cluster: KubeconfigField, files: NamedFiles): 
   };
 }
 
-function readServer(field: KubeconfigField, insecureSkipTlsVerify: boolean): string {
+function readServer(field: Field, insecureSkipTlsVerify: boolean): string {
   const text = field.string();
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) field.fail('must be an http or https URL');
   const url = new URL(text);
@@ -59,21 +59,21 @@ function readServer(field: KubeconfigField, insecureSkipTlsVerify: boolean): str
   return url.href.replace(/\/+$/, '');
 }
 
-async function readAuthorities(cluster: KubeconfigField, files: NamedFiles): Promise<string | undefined> {
+async function readAuthorities(cluster: Field, files: NamedFiles): Promise<string | undefined> {
   const pem = await files.pem(cluster, 'certificate-authority');
   if (pem === undefined) return undefined;
   const fault = authoritiesFault(pem.text);
   return fault === undefined ? pem.text : pem.field.fail(fault);
 }
 
-function readTlsServerName(field: KubeconfigField): string | undefined {
-  const name = field.optionalString();
+function readTlsServerName(field: Field): string | undefined {
+  const name = field.optionalText();
   if (name === undefined || isIP(name) !== 0 || /^[A-Za-z0-9_.-]+$/.test(name)) return name;
   return field.fail('must be a host name');
 }
 
-function readProxyUrl(field: KubeconfigField): string | undefined {
-  const text = field.optionalString();
+function readProxyUrl(field: Field): string | undefined {
+  const text = field.optionalText();
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || url.hostname === '' || !proxyProtocols.has(url.protocol)) {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, join, sep } from 'node:path';
 import type { ExecPlugin } from '../exec/exec-plugin.js';
-import type { KubeconfigField } from './kubeconfig-field.js';
+import type { Field } from '../../documents/field.js';
 import type { NamedFiles } from './named-files.js';
 
 const apiVersions: ReadonlySet<string> = new Set([
@@ -16,19 +16,19 @@ const apiVersions: ReadonlySet<string> = new Set([
  * @throws KubeconfigError, also for a command that there is not.
  */
 export async function readExecPlugin(
-  exec: KubeconfigField,
+  exec: Field,
   files: NamedFiles,
   clusterInfo: () => unknown,
 ): Promise<ExecPlugin> {
   const apiVersion = exec.get('apiVersion');
   if (!apiVersions.has(apiVersion.string())) apiVersion.fail(`must be one of ${[...apiVersions].join(', ')}`);
   const interactive = exec.get('interactiveMode');
-  if (interactive.optionalString() === 'Always') interactive.fail('must not be Always: there is no terminal');
+  if (interactive.optionalText() === 'Always') interactive.fail('must not be Always: there is no terminal');
   const env = Object.fromEntries(
     exec
       .get('env')
-      .list()
-      .map((entry) => [entry.get('name').string(), entry.get('value').optionalString() ?? '']),
+      .items()
+      .map((entry) => [entry.get('name').string(), entry.get('value').optionalText() ?? '']),
   );
   return {
     apiVersion: apiVersion.string(),
@@ -40,7 +40,7 @@ export async function readExecPlugin(
 }
 
 /** As in client-go: a name is looked up in PATH, and a relative path starts at the kubeconfig's directory. */
-async function readCommand(field: KubeconfigField, files: NamedFiles, path: string): Promise<string> {
+async function readCommand(field: Field, files: NamedFiles, path: string): Promise<string> {
   const command = field.string();
   const isName = !command.includes('/') && !command.includes(sep);
   // Windows finds programs by endings that are not written.

@@ -1,7 +1,7 @@
 import type { ExecPlugin } from '../exec/exec-plugin.js';
 import { isHeaderToken } from '../header-token.js';
 import { readExecPlugin } from './kubeconfig-exec.js';
-import type { KubeconfigField } from './kubeconfig-field.js';
+import type { Field } from '../../documents/field.js';
 import type { NamedFiles } from './named-files.js';
 import { certificateFault, privateKeyFault, type ClientCertificate } from '../../outgoing/tls-material.js';
 
@@ -30,7 +30,7 @@ export const anonymousUser: KubeconfigUser = { credentials: { kind: 'none' } };
  * @throws KubeconfigError
  */
 export async function readUser(
-  user: KubeconfigField,
+  user: Field,
   files: NamedFiles,
   clusterInfo: () => unknown,
 ): Promise<KubeconfigUser> {
@@ -46,7 +46,7 @@ export async function readUser(
 }
 
 /** What would be left out without a word, and make us someone else than the kubeconfig says. */
-function refuseUnsupported(user: KubeconfigField): void {
+function refuseUnsupported(user: Field): void {
   const unsupported: Readonly<Record<string, string>> = {
     'auth-provider': 'is not supported: use exec',
     'token-file': 'is no field of a kubeconfig: write tokenFile',
@@ -60,10 +60,7 @@ function refuseUnsupported(user: KubeconfigField): void {
   }
 }
 
-async function readClientCertificate(
-  user: KubeconfigField,
-  files: NamedFiles,
-): Promise<ClientCertificate | undefined> {
+async function readClientCertificate(user: Field, files: NamedFiles): Promise<ClientCertificate | undefined> {
   const certificate = await files.pem(user, 'client-certificate');
   const key = await files.pem(user, 'client-key');
   if (certificate === undefined && key === undefined) return undefined;
@@ -77,7 +74,7 @@ async function readClientCertificate(
 }
 
 async function readCredentials(
-  user: KubeconfigField,
+  user: Field,
   files: NamedFiles,
   clusterInfo: () => unknown,
 ): Promise<UserCredentials> {
@@ -91,21 +88,21 @@ async function readCredentials(
   if (!token.isEmpty) return { kind: 'token', token: checkedToken(token.string(), token) };
   if (given.length === 0) return { kind: 'none' };
   if (username.string().includes(':')) username.fail('must not hold a colon');
-  return { kind: 'basic', username: username.string(), password: password.optionalString() ?? '' };
+  return { kind: 'basic', username: username.string(), password: password.optionalText() ?? '' };
 }
 
-async function readTokenFile(field: KubeconfigField, files: NamedFiles): Promise<string> {
+async function readTokenFile(field: Field, files: NamedFiles): Promise<string> {
   const token = (await files.text(field, maxTokenBytes)).trim();
   return token === '' ? field.fail('names a file that is empty') : checkedToken(token, field);
 }
 
-function checkedToken(token: string, field: KubeconfigField): string {
+function checkedToken(token: string, field: Field): string {
   return isHeaderToken(token) ? token : field.fail('holds a character that no header can carry');
 }
 
-function readImpersonatedUser(user: KubeconfigField): string | undefined {
+function readImpersonatedUser(user: Field): string | undefined {
   const field = user.get('as');
-  const name = field.optionalString();
+  const name = field.optionalText();
   if (name === undefined || /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(name)) return name;
   return field.fail('holds a character that no header can carry');
 }

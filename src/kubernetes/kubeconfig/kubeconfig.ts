@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
+import { readDocument, type ReadDocument } from '../../documents/documents.js';
 import type { FilesRead } from '../../files/files-read.js';
 import { readCluster, type KubeconfigCluster } from './kubeconfig-cluster.js';
 import { KubeconfigError } from './kubeconfig-error.js';
-import { KubeconfigField } from './kubeconfig-field.js';
+import { Field } from '../../documents/field.js';
 import { anonymousUser, readUser, type KubeconfigUser } from './kubeconfig-user.js';
-import { readYaml } from './kubeconfig-yaml.js';
 import { NamedFiles } from './named-files.js';
 
 /** What a kubeconfig's current context says, with the contents of the files that it names. Plain data. */
@@ -24,9 +24,9 @@ const maxBytes = 1024 * 1024;
  * @throws KubeconfigError
  */
 export async function readKubeconfig(file: string, files: FilesRead): Promise<Kubeconfig> {
-  const config = await readDocument(file, files);
+  const config = await readRoot(file, files);
   const kind = config.get('kind');
-  if ((kind.optionalString() ?? 'Config') !== 'Config') kind.fail('must be Config');
+  if ((kind.optionalText() ?? 'Config') !== 'Config') kind.fail('must be Config');
   const namedFiles = new NamedFiles(dirname(file), files);
   const context = named(config, 'contexts', config.get('current-context')).get('context');
   context.requireObject();
@@ -38,20 +38,34 @@ export async function readKubeconfig(file: string, files: FilesRead): Promise<Ku
   return { cluster, user };
 }
 
-async function readDocument(file: string, files: FilesRead): Promise<KubeconfigField> {
+async function readRoot(file: string, files: FilesRead): Promise<Field> {
   const reading = await files.read(file, maxBytes);
   if (reading.kind === 'fault') throw new KubeconfigError(file, reading.fault);
-  const yaml = readYaml(reading.bytes.toString('utf8'));
-  if (yaml.kind === 'fault') throw new KubeconfigError(file, yaml.fault);
-  return new KubeconfigField(yaml.value, file);
+  const source = {
+    file,
+    fail: (line: number, fault: string): never => {
+      throw new KubeconfigError(`${file}:${line}`, fault);
+    },
+  };
+  const document = readDocument(reading.bytes.toString('utf8'), 'kubeconfig', source);
+  return Field.root({ ...document, value: treeOf(document) });
+}
+
+/** As JSON, it is a tree without circles, and holds no slices of the whole text. */
+function treeOf({ value, source }: ReadDocument): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value));
+  } catch {
+    return source.fail(1, 'an alias cannot be followed');
+  }
 }
 
 /** The entry of a list that a field names. */
-function named(config: KubeconfigField, list: string, reference: KubeconfigField): KubeconfigField {
+function named(config: Field, list: string, reference: Field): Field {
   const name = reference.string();
   const [entry, other] = config
     .get(list)
-    .list()
+    .items()
     .filter((candidate) => candidate.get('name').value === name);
   if (entry === undefined) return reference.fail(`is the name of none of the ${list}`);
   if (other !== undefined) other.get('name').fail('stands there twice');
@@ -59,11 +73,11 @@ function named(config: KubeconfigField, list: string, reference: KubeconfigField
 }
 
 /** The `Cluster` that exec plugins know, with the settings that a kubeconfig has for them. */
-function clusterInfo(cluster: KubeconfigCluster, field: KubeconfigField): unknown {
+function clusterInfo(cluster: KubeconfigCluster, field: Field): unknown {
   const { server, authorities, tlsServerName, insecureSkipTlsVerify, proxyUrl } = cluster;
   const extension = field
     .get('extensions')
-    .list()
+    .items()
     .find((candidate) => candidate.get('name').value === 'client.authentication.k8s.io/exec');
   return {
     server,

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import type { FilesRead } from '../../files/files-read.js';
-import type { KubeconfigField } from './kubeconfig-field.js';
+import type { Field } from '../../documents/field.js';
 
 /** A text of a kubeconfig and the field that it comes from. */
 export interface NamedText {
   readonly text: string;
-  readonly field: KubeconfigField;
+  readonly field: Field;
 }
 
 const maxPemBytes = 1024 * 1024;
@@ -22,7 +22,7 @@ export class NamedFiles {
   }
 
   /** The text of the file that a field names. */
-  async text(field: KubeconfigField, maxBytes: number): Promise<string> {
+  async text(field: Field, maxBytes: number): Promise<string> {
     const reading = await this.files.read(this.resolve(field.string()), maxBytes);
     return reading.kind === 'bytes'
       ? reading.bytes.toString('utf8')
@@ -30,16 +30,16 @@ export class NamedFiles {
   }
 
   /** `<key>-data` in base64, or else the file that `<key>` names; as in client-go, the data wins. */
-  async pem(owner: KubeconfigField, key: string): Promise<NamedText | undefined> {
+  async pem(owner: Field, key: string): Promise<NamedText | undefined> {
     const data = owner.get(`${key}-data`);
-    const base64 = data.optionalString()?.replaceAll(/[\r\n]/g, '');
+    const base64 = data.optionalText()?.replaceAll(/[\r\n]/g, '');
     if (base64 !== undefined) {
       if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64))
         data.fail('must be base64');
       return { text: Buffer.from(base64, 'base64').toString('utf8'), field: data };
     }
     const file = owner.get(key);
-    return file.optionalString() === undefined
+    return file.optionalText() === undefined
       ? undefined
       : { text: await this.text(file, maxPemBytes), field: file };
   }

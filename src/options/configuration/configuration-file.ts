@@ -7,13 +7,9 @@ import { closestName } from './closest-name.js';
 import { configFlag } from './config-flag.js';
 import { flagValueOf } from './field-value.js';
 import { apiVersion, fields, kind } from './fields.js';
-import {
-  shownName,
-  yamlMapping,
-  type LineFail,
-  type PlainValue,
-  type Placed,
-} from '../../documents/yaml-mapping.js';
+import { readDocument } from '../../documents/documents.js';
+import { Field, shownName } from '../../documents/field.js';
+import { sourceOf, utf8TextOf, type Source } from '../../documents/source.js';
 
 /** Larger than any that a person writes. */
 export const maxConfigurationBytes = 1024 * 1024;
@@ -35,45 +31,33 @@ export async function readConfigurationFile(file: string): Promise<ReadonlyMap<s
 
 /** Relative paths are those below the file's directory. @throws UsageError naming file, line and field. */
 export function parseConfiguration(bytes: Uint8Array, file: string): ReadonlyMap<string, FieldValue> {
-  const fail: LineFail = (line, fault) => {
-    throw new UsageError(`${file.replace(/\s+/g, ' ')}:${line}: ${fault}`);
-  };
-  const entries = yamlMapping(decoded(bytes, fail), fail);
+  const source = sourceOf(file, UsageError);
+  const root = Field.root(readDocument(utf8TextOf(bytes, source), 'configuration', source));
+  root.requireObject();
   // Of a file of another kind nothing is said, since it may be a secret.
-  requireConstant(entries, 'apiVersion', apiVersion, fail);
-  requireConstant(entries, 'kind', kind, fail);
+  requireConstant(root, 'apiVersion', apiVersion, source);
+  requireConstant(root, 'kind', kind, source);
   const directory = dirname(resolve(file));
   const found = new Map<string, FieldValue>();
-  for (const [name, { value, line, itemLines }] of entries) {
+  for (const [name, field] of root.entries()) {
     if (name === 'apiVersion' || name === 'kind') continue;
-    const flag = fields.get(name) ?? fail(line, unknownField(name));
-    if (value === null) fail(line, `${name}: has no value`);
-    const given = flagValueOf(flag, value, (fault, item) => {
-      const at = item === undefined ? name : `${name}[${item}]`;
-      return fail((item === undefined ? undefined : itemLines[item]) ?? line, `${at}: ${fault}`);
-    });
+    const { line } = field;
+    const flag = fields.get(name) ?? source.fail(line, unknownField(name));
+    if (field.isAbsent) source.fail(line, `${name}: has no value`);
+    const given = flagValueOf(flag, field.value, (fault, item) =>
+      item === undefined
+        ? source.fail(line, `${name}: ${fault}`)
+        : source.fail(field.items()[item]?.line ?? line, `${name}[${item}]: ${fault}`),
+    );
     found.set(name, { flag, value: withPathsBelow(directory, flag, given), line });
   }
   return found;
 }
 
-function decoded(bytes: Uint8Array, fail: LineFail): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return fail(1, 'is not UTF-8');
-  }
-}
-
-function requireConstant(
-  entries: ReadonlyMap<string, Placed<PlainValue>>,
-  name: string,
-  constant: string,
-  fail: LineFail,
-): void {
-  const entry = entries.get(name);
-  if (entry === undefined) fail(1, `${name}: required: ${constant}`);
-  else if (entry.value !== constant) fail(entry.line, `${name}: must be ${constant}`);
+function requireConstant(root: Field, name: string, constant: string, { fail }: Source): void {
+  const { value, line } = root.get(name);
+  if (value === undefined) fail(1, `${name}: required: ${constant}`);
+  if (value !== constant) fail(line, `${name}: must be ${constant}`);
 }
 
 function unknownField(name: string): string {

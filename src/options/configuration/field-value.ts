@@ -1,7 +1,6 @@
 import { kindOf } from '../flag-kind.js';
 import { splitList, type Flag } from '../flags.js';
 import { isMap, patterns, wordsBeside } from './fields.js';
-import type { PlainScalar, PlainValue } from '../../documents/yaml-mapping.js';
 
 /** Throws; `item` is the place in a list, from 0. */
 export type FieldFail = (fault: string, item?: number) => never;
@@ -13,25 +12,25 @@ const duration = new RegExp(patterns.duration, 'u');
 const maxShown = 64;
 
 /** What the flag would have been given. The schema allows the same: see `schema.ts`. */
-export function flagValueOf(flag: Flag, value: PlainValue, fail: FieldFail): string | readonly string[] {
+export function flagValueOf(flag: Flag, value: unknown, fail: FieldFail): string | readonly string[] {
   if (flag.isList !== true) return oneOf(flag, value, fail);
   if (typeof value === 'string') return splitList(flag, textOf(value, fail));
   const values =
-    isMap(flag) && isPlainMap(value)
-      ? [...value].map(([name, of]) => pairOf(name, of, fail))
+    isMap(flag) && isObject(value)
+      ? Object.entries(value).map(([name, of]) => pairOf(name, of, fail))
       : Array.isArray(value)
-        ? (value as readonly PlainValue[]).map((item, at) => oneOf(flag, item, (fault) => fail(fault, at)))
+        ? value.map((item: unknown, at) => oneOf(flag, item, (fault) => fail(fault, at)))
         : fail(isMap(flag) ? 'must be a map, a list or a string' : 'must be a list or a string');
   // Whoever writes "none" means none; without the field, such a flag means all.
   if (values.length === 0 && flag.default === undefined) return fail('is empty: leave it out');
   return values;
 }
 
-function isPlainMap(value: PlainValue): value is ReadonlyMap<string, PlainScalar> {
-  return value instanceof Map;
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function oneOf(flag: Flag, value: PlainValue, fail: FieldFail): string {
+function oneOf(flag: Flag, value: unknown, fail: FieldFail): string {
   const kind = kindOf(flag);
   switch (kind) {
     case 'boolean':
@@ -50,7 +49,7 @@ function oneOf(flag: Flag, value: PlainValue, fail: FieldFail): string {
   }
 }
 
-function booleanOf(flag: Flag, value: PlainValue, fail: FieldFail): string {
+function booleanOf(flag: Flag, value: unknown, fail: FieldFail): string {
   const words = wordsBeside(flag);
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'string' && words.includes(value)) return value;
@@ -63,12 +62,12 @@ function choiceOf({ choices }: Flag, value: string, fail: FieldFail): string {
   return fail(`${JSON.stringify(shown)} is not one of ${choices.join(', ')}`);
 }
 
-function pairOf(name: string, value: PlainValue, fail: FieldFail): string {
+function pairOf(name: string, value: unknown, fail: FieldFail): string {
   if (!pairName.test(name)) return fail('a name in it is empty or holds = or a control character');
   return `${name}=${textOf(value, fail)}`;
 }
 
-function textOf(value: PlainValue, fail: FieldFail): string {
+function textOf(value: unknown, fail: FieldFail): string {
   if (typeof value === 'number' || typeof value === 'boolean')
     return fail('must be a string: put it in quotes');
   if (typeof value !== 'string') return fail('must be a string');

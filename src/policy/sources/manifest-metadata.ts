@@ -1,4 +1,4 @@
-import type { Field } from './manifest-field.js';
+import type { Field } from '../../documents/field.js';
 
 /** What decides of an object's metadata. */
 export interface ObjectMetadata {

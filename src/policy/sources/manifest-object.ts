@@ -1,6 +1,6 @@
 import type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from '../objects.js';
 import { replicateAnnotation } from './kubernetes-object.js';
-import type { Field } from './manifest-field.js';
+import type { Field } from '../../documents/field.js';
 import {
   checkLabels,
   checkQualifiedName,
@@ -34,7 +34,7 @@ export function policyObject(kind: PolicyObject['kind'], object: Field, warn: Wa
 function clusterRole(object: Field, warn: Warn): ClusterRole {
   const { name } = metadataOf(object.get('metadata'));
   const aggregation = object.get('aggregationRule');
-  if (!aggregation.isAbsent()) {
+  if (!aggregation.isAbsent) {
     checkAggregation(aggregation);
     warn(`${aggregation.where}: aggregationRule is not followed, only the rules written here count`);
   }

@@ -1,8 +1,9 @@
 import type { PolicyObject } from '../objects.js';
-import { Field } from './manifest-field.js';
+import { Field } from '../../documents/field.js';
 import { ManifestError } from './manifest-error.js';
 import { policyObject } from './manifest-object.js';
-import { readYamlDocuments } from '../../documents/yaml-documents.js';
+import { readDocuments } from '../../documents/documents.js';
+import { sourceOf } from '../../documents/source.js';
 
 export { ManifestError } from './manifest-error.js';
 
@@ -45,8 +46,8 @@ export function parseManifest(text: string, file: string): Manifest {
 /** The same in steps of one document, for those who have something else to do in between. */
 export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
   const findings: Findings = { objects: [], warnings: [], unsaid: 0 };
-  for (const document of readYamlDocuments(text, file)) {
-    if (document.value !== null) addObject(Field.ofDocument(document, file), findings);
+  for (const document of readDocuments(text, 'manifest', sourceOf(file, ManifestError))) {
+    if (document.value !== null) addObject(Field.root(document), findings);
     yield;
   }
   yield* refuseDuplicates(findings.objects);

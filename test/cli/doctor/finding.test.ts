@@ -30,6 +30,7 @@ describe('a finding', () => {
     ['/etc/kube: is empty', 'is empty'],
     ['/etc/kube', '/etc/kube'],
     ['/etc/kubeconfig: is empty', '/etc/kubeconfig: is empty'],
+    ['/etc/kube:3: is empty', 'line 3: is empty'],
   ])('names its file once: %j', (message, expected) => {
     expect(withoutFileName(message, '/etc/kube')).toBe(expected);
   });

@@ -172,8 +172,8 @@ describe('an API server that cannot be reached', () => {
 describe('a kubeconfig', () => {
   it.each([
     ['that is missing', undefined, /^error: cannot be read: ENOENT$/],
-    ['that is no YAML', `token: "${secretToken}`, /^error: is not YAML on line 1/],
-    ['without context', '{}', /^error: current-context is missing$/],
+    ['that is no YAML', `token: "${secretToken}`, /^error: line 1: is not YAML: missing char$/],
+    ['without context', '{}', /^error: line 1: current-context is missing$/],
   ])('%s ends a start', async (_, text, said) => {
     const file = text === undefined ? `${directory.path}/missing` : directory.write('kubeconfig', text);
     const report = await check(file);

@@ -28,7 +28,7 @@ afterAll(() => {
   directory.remove();
 });
 
-/** The message, behind the file's name. */
+/** The message, behind the file's name and the line, if it tells one. */
 async function refusal(text: string): Promise<string> {
   const file = directory.write('kubeconfig', text);
   const error: unknown = await readKubeconfig(file, new FilesRead()).then(
@@ -41,8 +41,8 @@ async function refusal(text: string): Promise<string> {
   expect(message).not.toContain(secret);
   expect(message).not.toContain(base64(secret).slice(0, 12));
   expect(message).not.toMatch(/\p{Cc}/u);
-  expect(message.startsWith(`${file}: `)).toBe(true);
-  return message.slice(file.length + 2);
+  expect(message.startsWith(file)).toBe(true);
+  return message.slice(file.length).replace(/^(?::\d+)?: /, '');
 }
 
 const withCluster = (cluster: Readonly<Record<string, unknown>>): string =>
@@ -55,20 +55,16 @@ describe('a kubeconfig is refused for', () => {
   it.each<[string, () => string, string]>([
     ['nothing in it', () => '', 'is empty'],
     ['a comment', () => `# ${secret}`, 'is empty'],
-    ['a text', () => secret, 'must be an object'],
-    ['a list', () => `[${secret}]`, 'must be an object'],
+    ['a text', () => secret, 'a document must be an object, not a string'],
+    ['a list', () => `[${secret}]`, 'a document must be an object, not a list'],
     ['another kind', () => `{kind: ${secret}}`, 'kind must be Config'],
-    ['no YAML', () => `a: "${secret}\nb: [`, 'is not YAML on line 2 (MISSING_CHAR)'],
-    ['a tab', () => `users:\n\t- ${secret}`, 'is not YAML on line 2 (TAB_AS_INDENT)'],
-    ['a list as a key', () => `? [${secret}]\n: b`, 'is not YAML on line 1 (NON_STRING_KEY)'],
-    [
-      'a key that stands there twice',
-      () => `${secret}: 1\n${secret}: 2`,
-      'holds a key twice in one object, on line 2',
-    ],
-    ['a second document', () => `a: 1\n---\n${secret}: 2`, 'holds a second document on line 2'],
-    ['an alias without anchor', () => `a: *${secret}`, 'holds an alias that cannot be followed'],
-    ['an alias of itself', () => `a: &${secret} {b: *${secret}}`, 'holds an alias that cannot be followed'],
+    ['no YAML', () => `a: "${secret}\nb: [`, 'is not YAML: missing char'],
+    ['a tab', () => `users:\n\t- ${secret}`, 'is not YAML: tab as indent'],
+    ['a list as a key', () => `? [${secret}]\n: b`, 'is not YAML: non string key'],
+    ['a key that stands there twice', () => `${secret}: 1\n${secret}: 2`, 'duplicate key, first on line 1'],
+    ['a second document', () => `a: 1\n---\n${secret}: 2`, 'holds a second document'],
+    ['an alias without anchor', () => `a: *${secret}`, 'no anchor before the alias'],
+    ['an alias of itself', () => `a: &${secret} {b: *${secret}}`, 'an alias cannot be followed'],
     [
       'aliases that multiply',
       () =>
@@ -76,21 +72,29 @@ describe('a kubeconfig is refused for', () => {
           'a0: &a0 [x]',
           ...Array.from({ length: 9 }, (_, at) => `a${at + 1}: &a${at + 1} [${`*a${at},`.repeat(9)}]`),
         ].join('\n'),
-      'holds an alias that cannot be followed',
+      'an alias cannot be followed',
     ],
-    ['many aliases', () => `a: &a 1\nb: [${'*a,'.repeat(101)}]`, 'holds more than 100 aliases'],
-    ['depth', () => '['.repeat(200_000), 'is nested deeper than 64 levels'],
-    ['many values', () => `[${'1,'.repeat(60_000)}]`, 'holds more than 50000 values'],
+    ['many aliases', () => `a: &a 1\nb: [${'*a,'.repeat(101)}]`, 'more than 100 aliases in one document'],
+    ['depth', () => '['.repeat(200_000), 'nested deeper than 64 levels'],
+    ['many values', () => `[${'1,'.repeat(60_000)}]`, 'more than 50000 values in one document'],
     ['its size', () => `# ${secret}${'x'.repeat(1024 * 1024)}`, 'is larger than 1048576 bytes'],
     ['no current context', () => '{contexts: []}', 'current-context is missing'],
-    ['an empty current context', () => 'current-context: ""', 'current-context is missing'],
-    ['a current context that is a number', () => 'current-context: 5', 'current-context must be a string'],
+    ['an empty current context', () => 'current-context: ""', 'current-context must not be empty'],
+    [
+      'a current context that is a number',
+      () => 'current-context: 5',
+      'current-context must be a string, not a number',
+    ],
     [
       'an unknown current context',
       () => `{current-context: ${secret}, contexts: [{name: a}]}`,
       'current-context is the name of none of the contexts',
     ],
-    ['contexts that are no list', () => '{current-context: a, contexts: {}}', 'contexts must be a list'],
+    [
+      'contexts that are no list',
+      () => '{current-context: a, contexts: {}}',
+      'contexts must be a list, not an object',
+    ],
     [
       'a context of nothing',
       () => '{current-context: a, contexts: [{name: a}]}',
@@ -124,13 +128,13 @@ describe('a kubeconfig is refused for', () => {
     [
       'a cluster that is a text',
       () => withCluster({ server }).replace(/"cluster": \{[^}]*\}/, '"cluster": 5'),
-      'clusters[0].cluster must be an object',
+      'clusters[0].cluster must be an object, not a number',
     ],
     ['no server', () => withCluster({}), 'clusters[0].cluster.server is missing'],
     ...[5, true, ['x']].map((value): [string, () => string, string] => [
       `a server that is ${JSON.stringify(value)}`,
       () => withCluster({ server: value }),
-      'clusters[0].cluster.server must be a string',
+      `clusters[0].cluster.server must be a string, not a ${Array.isArray(value) ? 'list' : typeof value}`,
     ]),
     ...[secret, 'localhost:6443', 'https://', 'ftp://host', 'https://a b', 'https:host', '//host'].map(
       (value): [string, () => string, string] => [
@@ -162,7 +166,7 @@ describe('a kubeconfig is refused for', () => {
     [
       'insecure-skip-tls-verify that is a text',
       () => withCluster({ server, 'insecure-skip-tls-verify': 'true' }),
-      'clusters[0].cluster.insecure-skip-tls-verify must be true or false',
+      'clusters[0].cluster.insecure-skip-tls-verify must be true or false, not a string',
     ],
     [
       'an authority that is left unused',
@@ -290,9 +294,13 @@ describe('a kubeconfig is refused for', () => {
     [
       'a user that is a text',
       () => withUser({}).replace('"user": {}', `"user": "${secret}"`),
-      'users[0].user must be an object',
+      'users[0].user must be an object, not a string',
     ],
-    ['a token that is a number', () => withUser({ token: 12345 }), 'users[0].user.token must be a string'],
+    [
+      'a token that is a number',
+      () => withUser({ token: 12345 }),
+      'users[0].user.token must be a string, not a number',
+    ],
     [
       'a token of two lines',
       () => withUser({ token: `${secret}\r\nX-Remote-User: root` }),
@@ -367,7 +375,7 @@ describe('a kubeconfig is refused for', () => {
     [
       'an exec plugin without command',
       () => withUser({ exec: { ...exec, command: '' } }),
-      'users[0].user.exec.command is missing',
+      'users[0].user.exec.command must not be empty',
     ],
     ...[secret, `./${secret}`, `/${secret}`].map((command): [string, () => string, string] => [
       `the exec plugin ${command}`,
@@ -382,12 +390,12 @@ describe('a kubeconfig is refused for', () => {
     [
       'arguments that are no texts',
       () => withUser({ exec: { ...exec, args: [secret, 5] } }),
-      'users[0].user.exec.args[1] must be a string',
+      'users[0].user.exec.args[1] must be a string, not a number',
     ],
     [
       'an environment that is no list',
       () => withUser({ exec: { ...exec, env: { TOKEN: secret } } }),
-      'users[0].user.exec.env must be a list',
+      'users[0].user.exec.env must be a list, not an object',
     ],
     [
       'a variable without name',
@@ -404,5 +412,15 @@ describe('a kubeconfig is refused for', () => {
   ])('a file that %s', async (_, name, problem) => {
     const file = join(directory.path, name);
     await expect(readKubeconfig(file, new FilesRead())).rejects.toThrow(new KubeconfigError(file, problem));
+  });
+
+  it.each([
+    ['a syntax error', 'a: 1\nb: [', 'is not YAML: bad indent'],
+    ['a repeated key', `a: 1\na: 2`, 'duplicate key, first on line 1'],
+    ['a value', 'kind: Config\ncurrent-context: [a]', 'current-context must be a string, not a list'],
+    ['a value that is missing', '\nkind: Config', 'current-context is missing'],
+  ])('the line of %s is told', async (_, text, problem) => {
+    const file = directory.write('kubeconfig', text);
+    await expect(readKubeconfig(file, new FilesRead())).rejects.toThrow(`${file}:2: ${problem}`);
   });
 });

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { bootstrapPolicy } from '../../../src/policy/sources/bootstrap.js';
 import { parseManifest } from '../../../src/policy/sources/manifest.js';
-import { readYamlDocuments } from '../../../src/documents/yaml-documents.js';
 
 const directory = new URL('../../../rbac/', import.meta.url);
 const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
@@ -101,9 +100,9 @@ describe('api-access/replicate.yaml', () => {
 });
 
 describe('api-access/policy-reader.yaml', () => {
-  const [role, binding] = [
-    ...readYamlDocuments(read('api-access/policy-reader.yaml'), 'policy-reader.yaml'),
-  ].map(({ value }) => value);
+  const [role, binding] = parseAllDocuments(read('api-access/policy-reader.yaml'))
+    .map(String)
+    .map((text): unknown => parse(text));
 
   it('lets its user list and watch the policy and come into root, and no more', () => {
     expect(role).toMatchObject({
