@@ -7,24 +7,28 @@ import { connect } from 'node:tls';
  *
  * @param {number} count
  * @param {number} port
- * @param {{ headers: string, cert?: string, key?: string }} credentials
+ * @param {{ headers: string, path?: string, status?: number, cert?: string, key?: string }} request `status` is what
+ *   the first answer must be.
  */
-export function openConnections(count, port, credentials) {
-  return Promise.all(Array.from({ length: count }, () => openConnection(port, credentials)));
+export function openConnections(count, port, request) {
+  return Promise.all(Array.from({ length: count }, () => openConnection(port, request)));
 }
 
-async function openConnection(port, { headers, ...pair }) {
+async function openConnection(port, { headers, path = '/metrics', status = 200, ...pair }) {
   const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...pair });
   await once(socket, 'secureConnect');
-  const request = Buffer.from(`GET /metrics HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
-  const answerBytes = await firstAnswer(socket, request);
+  const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
+  const answerBytes = await firstAnswer(socket, request, status);
   let onAnswer = () => undefined;
   let onClose = () => undefined;
   let received = 0;
+  const statusLine = `HTTP/1.1 ${status} `;
   socket.once('close', () => {
     onClose(new Error('the server closed the connection'));
   });
   socket.on('data', (data) => {
+    const line = data.subarray(0, statusLine.length).toString('latin1');
+    if (received === 0 && line !== statusLine) onClose(new Error(`${path}: ${line}`));
     received += data.length;
     if (received < answerBytes) return;
     received -= answerBytes;
@@ -49,7 +53,7 @@ async function openConnection(port, { headers, ...pair }) {
   };
 }
 
-function firstAnswer(socket, request) {
+function firstAnswer(socket, request, status) {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0);
     const onData = (data) => {
@@ -58,7 +62,7 @@ function firstAnswer(socket, request) {
       if (head < 0) return;
       const text = received.subarray(0, head).toString('latin1');
       const length = Number(/content-length: (\d+)/i.exec(text)?.[1]);
-      if (!text.startsWith('HTTP/1.1 200 ')) reject(new Error(text.split('\r\n', 1)[0]));
+      if (!text.startsWith(`HTTP/1.1 ${status} `)) reject(new Error(text.split('\r\n', 1)[0]));
       if (received.length < head + 4 + length) return;
       socket.off('data', onData);
       resolve(received.length);

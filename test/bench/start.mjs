@@ -1,0 +1,237 @@
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createAuthority } from '../../dist/pki/throwaway-pki.js';
+import { median } from './measure.mjs';
+import { openConnections } from './scraping-connections.mjs';
+
+const connections = 16;
+const rounds = 7;
+const roundMs = 900;
+const warmupMs = 1500;
+const token = 'b6c1d4f0a9e24b6c8d3e';
+const here = fileURLToPath(new URL('../../', import.meta.url));
+const bodies = { '/40k': 40_000, '/2m': 2_100_000 };
+const bearer = { headers: `Authorization: Bearer ${token}\r\n` };
+const stranger = { headers: '' };
+
+/** What each server is asked, and which figure of the bare one it stands beside. */
+const work = [
+  { what: '/livez', bare: '/livez', ask: { ...stranger, path: '/livez' }, maxCpu: 1.6 },
+  {
+    what: '501',
+    bare: '/livez',
+    ask: { ...stranger, path: '/clusters/root/metrics', status: 501 },
+    maxCpu: 1.6,
+  },
+  { what: '403', bare: '/livez', ask: { ...bearer, path: '/debug', status: 403 } },
+  {
+    what: '40 KB of an upstream',
+    bare: '/40k',
+    ask: { ...bearer, path: '/metrics/40k' },
+    maxCpu: 1.3,
+    minRate: 0.75,
+  },
+  { what: '2.1 MB of an upstream', bare: '/2m', ask: { ...bearer, path: '/metrics/2m' }, minRate: 0.9 },
+];
+
+/**
+ * The built `start`, from outside, as its users meet it: beside a bare https server that has the answers ready, beside
+ * another build (`--baseline DIR`), and beside kube-rbac-proxy where KUBE_RBAC_PROXY names its binary. Needs /proc.
+ */
+export async function startSection({ baseline } = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-bench-'));
+  const started = [];
+  try {
+    const authority = await createAuthority({ commonName: 'serving-ca' });
+    const { certificatePem, privateKeyPem } = await authority.issue({
+      commonName: 'localhost',
+      usage: 'serverAuth',
+      dnsNames: ['localhost'],
+    });
+    const file = (name, text) => {
+      writeFileSync(join(directory, name), text, { mode: 0o600 });
+      return join(directory, name);
+    };
+    const pair = { cert: file('tls.crt', certificatePem), key: file('tls.key', privateKeyPem) };
+    const bare = await forked('bare-server.mjs', started, {
+      cert: certificatePem,
+      key: privateKeyPem,
+      bodies: Object.entries(bodies),
+    });
+    const upstreams = {};
+    for (const [path, bytes] of Object.entries(bodies)) {
+      upstreams[path] =
+        `http://127.0.0.1:${(await forked('upstream-application.mjs', started, { bytes })).port}/metrics`;
+    }
+    const flags = startFlags(pair, file, upstreams);
+    const filters = { start: await filter(here, flags, started) };
+    if (baseline !== undefined) filters.baseline = await filter(resolve(baseline), flags, started);
+    filters['start, 2 workers'] = await filter(here, [...flags, '--workers=2'], started);
+    const rows = [];
+    for (const { what, bare: path, ask, maxCpu, minRate } of work) {
+      const servers = { bare: { ...bare, ask: { ...stranger, path } } };
+      for (const [name, server] of Object.entries(filters)) servers[name] = { ...server, ask };
+      const proxied = upstreams[path];
+      const proxy = proxied === undefined ? undefined : await kubeRbacProxy(pair, proxied, started);
+      if (proxy !== undefined)
+        servers['kube-rbac-proxy'] = { ...proxy, ask: { ...stranger, path: '/metrics' } };
+      const found = await compare(servers);
+      rows.push(...rowsOf(what, found, { maxCpu, minRate }));
+      if (proxy !== undefined) {
+        rows.push({
+          what: '  memory',
+          figures: `start ${megabytes(filters.start.pid)} MB, kube-rbac-proxy ${megabytes(proxy.pid)} MB`,
+        });
+        process.kill(proxy.pid);
+      }
+    }
+    return {
+      title: `The built start over TLS, ${connections} keep-alive connections; medians of ${rounds} rounds in turns`,
+      rows,
+    };
+  } finally {
+    for (const child of started) child.kill();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function rowsOf(what, { bare, ...others }, { maxCpu, minRate }) {
+  return Object.entries(others).map(([name, { cpuMicros, perSecond }]) => {
+    const cpu = cpuMicros / bare.cpuMicros;
+    const rate = perSecond / bare.perSecond;
+    const goals =
+      name === 'start' ? [maxCpu && `× ≤ ${maxCpu}`, minRate && `rate ≥ ${minRate}`].filter(Boolean) : [];
+    return {
+      what: `${what}: ${name}`,
+      figures: `${cpuMicros.toFixed(0)} µs (bare ${bare.cpuMicros.toFixed(0)}): × ${cpu.toFixed(2)}; ${Math.round(perSecond)} requests/s: ${rate.toFixed(2)}`,
+      ...(goals.length === 0 ? {} : { goal: goals.join(', '), met: !(cpu > maxCpu) && !(rate < minRate) }),
+    };
+  });
+}
+
+function startFlags(pair, file, upstreams) {
+  const rules = ['/metrics/*'].map((path) => `{nonResourceURLs: ["${path}"], verbs: [get]}`);
+  file(
+    'rbac.yaml',
+    `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: reader}, rules: [${rules.join()}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: reader}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: prometheus}]}
+`,
+  );
+  const tokens = file('tokens.csv', `${token},prometheus,1\n`);
+  return [
+    ...['--mode=shard', '--bind-address=127.0.0.1', '--secure-port=0', `--rbac-dir=${join(tokens, '..')}`],
+    ...[`--tls-cert-file=${pair.cert}`, `--tls-private-key-file=${pair.key}`, `--token-auth-file=${tokens}`],
+    ...Object.entries(upstreams).map(([path, url]) => `--upstream-path=/metrics${path}=${url}`),
+  ];
+}
+
+async function filter(root, flags, started) {
+  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'start', ...flags], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  started.push(child);
+  for await (const line of createInterface({ input: child.stderr })) {
+    const url = /"url":"([^"]+)"/.exec(line)?.[1];
+    if (url === undefined) continue;
+    child.stderr.resume();
+    return { pid: child.pid, port: Number(new URL(url).port) };
+  }
+  throw new Error('start ended');
+}
+
+/** Without asking anyone: its fastest. */
+async function kubeRbacProxy(pair, upstream, started) {
+  const binary = process.env['KUBE_RBAC_PROXY'];
+  if (binary === undefined) return undefined;
+  const port = await freePort();
+  const child = spawn(
+    binary,
+    [
+      ...[`--secure-listen-address=127.0.0.1:${port}`, `--upstream=${new URL(upstream).origin}/`],
+      ...[`--tls-cert-file=${pair.cert}`, `--tls-private-key-file=${pair.key}`, '--ignore-paths=/metrics'],
+      ...(process.env['KUBE_RBAC_PROXY_FLAGS']?.split(' ') ?? []),
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  started.push(child);
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    await pause(100);
+    const [connection] = await openConnections(1, port, stranger).catch(() => []);
+    if (connection === undefined) continue;
+    connection.close();
+    return { pid: child.pid, port };
+  }
+  throw new Error('kube-rbac-proxy does not listen');
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return port;
+}
+
+async function forked(script, started, message) {
+  const child = fork(fileURLToPath(new URL(script, import.meta.url)));
+  started.push(child);
+  child.send(message);
+  const [{ port }] = await once(child, 'message');
+  return { pid: child.pid, port };
+}
+
+/** By name: all of them in turns, so that what else the machine does meets all. */
+async function compare(servers) {
+  const names = Object.keys(servers);
+  const clients = {};
+  const found = Object.fromEntries(names.map((name) => [name, []]));
+  for (const name of names) {
+    clients[name] = await openConnections(connections, servers[name].port, servers[name].ask);
+    await measure(servers[name], clients[name], warmupMs);
+  }
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      found[name].push(await measure(servers[name], clients[name], roundMs));
+    }
+  }
+  for (const connection of Object.values(clients).flat()) connection.close();
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      {
+        perSecond: median(found[name].map(({ perSecond }) => perSecond)),
+        cpuMicros: median(found[name].map(({ cpuMicros }) => cpuMicros)),
+      },
+    ]),
+  );
+}
+
+async function measure({ pid }, clients, milliseconds) {
+  const cpuBefore = cpuMicrosOf(pid);
+  const started = performance.now();
+  const deadline = started + milliseconds;
+  const counts = await Promise.all(clients.map((client) => client.run(deadline)));
+  const seconds = (performance.now() - started) / 1000;
+  const requests = counts.reduce((sum, count) => sum + count, 0);
+  return { perSecond: requests / seconds, cpuMicros: (cpuMicrosOf(pid) - cpuBefore) / requests };
+}
+
+/** Of the process and of its workers; the kernel counts in hundredths of a second. */
+function cpuMicrosOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ');
+  const own = (Number(fields[11]) + Number(fields[12])) * 10_000;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+  return children === '' ? own : children.split(' ').reduce((sum, child) => sum + cpuMicrosOf(child), own);
+}
+
+function megabytes(pid) {
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024);
+}
