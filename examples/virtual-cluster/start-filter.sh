@@ -1,5 +1,5 @@
 #!/bin/sh
-# The filter of the virtual cluster team-a, on 127.0.0.1: host metrics for its owner, under his names.
+# The filter of the virtual cluster team-a, on 127.0.0.1: host metrics for its owner, under the owner's names.
 set -eu
 
 : "${DIRECTORY:=/tmp/kcp-example}"
