@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { startFlags, startTopics } from '../src/options/start-topics.js';
 import { loadedCommands as commands } from './support/command-line.js';
@@ -6,37 +6,44 @@ import { flagRows, tableHead } from './documentation/flag-table.mjs';
 
 const read = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
 const readme = read('README.md');
+const flagPage = read('docs/flags.md');
+const pages = readdirSync(new URL('../docs/', import.meta.url)).map((file) => `docs/${file}`);
 /** Prettier aligns a table's columns. */
 const rowsOf = (text: string): readonly string[] =>
   text.split('\n').map((line) => line.replace(/ +/g, ' ').trim());
 
-describe('the README', () => {
+describe('docs/flags.md', () => {
   it.each(startTopics)('has the flags under "$heading" with their defaults and meanings', (topic) => {
-    const rows = rowsOf(readme);
+    const rows = rowsOf(flagPage);
     for (const row of rowsOf(flagRows([topic]).join('\n'))) expect(rows).toContain(row);
   });
 
   it('has the table of flags as `npm run docs` writes it', () => {
-    const place = readme.search(tableHead);
-    const table = rowsOf(readme.slice(place, readme.indexOf('\n\n', place)));
+    const place = flagPage.search(tableHead);
+    const table = rowsOf(flagPage.slice(place, flagPage.indexOf('\n\n', place)));
     expect(table.slice(2)).toEqual(rowsOf(flagRows(startTopics).join('\n')));
   });
+});
 
-  it('names no flag that is not there', () => {
+describe('the README and the pages of docs/', () => {
+  it('name no flag that is not there', () => {
     const known = new Set<string>([
       ...commands.flatMap(({ flags }) => flags.map(({ name }) => name)),
-      // Of kcp's own and of Prometheus' command lines.
+      // Of other command lines, and of every command.
+      '--help',
       '--bump-revision',
       '--mark-compacted',
       '--config.file',
       '--storage.tsdb.path',
     ]);
-    const named = [...readme.matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z]/g)].map(([flag]) => flag);
+    const named = ['README.md', ...pages].flatMap((file) =>
+      [...read(file).matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z](?![\w.-]*\*|\w)/g)].map(([flag]) => flag),
+    );
     expect(named.length).toBeGreaterThan(startFlags.length);
     expect(named.filter((flag) => !known.has(flag))).toEqual([]);
   });
 
-  it('has a line for every difference from kcp that the recorded paths hold', () => {
+  it('have a line for every difference from kcp that the recorded paths hold', () => {
     const rows = JSON.parse(read('test/conformance/data/paths.json')) as {
       shard: { kcp?: number };
       cacheServer: { kcp?: number };
@@ -58,7 +65,7 @@ describe('the README', () => {
 });
 
 describe('the project speaks of itself alone', () => {
-  it.each(['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'package.json'])(
+  it.each(['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'package.json', ...pages])(
     '%s',
     (file) => {
       expect(read(file)).not.toMatch(/\/work\/|\/home\/\w|artifact/);

@@ -1,5 +1,5 @@
-import type { FlagTopic } from '../../src/cli/flags.js';
+import type { FlagTopic } from '../../src/options/flags.js';
 
 export declare const tableHead: RegExp;
 export declare function flagRows(topics: readonly FlagTopic[]): readonly string[];
-export declare function withFlagTable(readme: string, topics: readonly FlagTopic[]): string;
+export declare function flagPage(topics: readonly FlagTopic[]): string;

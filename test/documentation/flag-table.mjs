@@ -1,9 +1,9 @@
-/** The first row of the README's table of flags. */
+/** The first row of the table of flags in docs/flags.md. */
 export const tableHead = /^\| flag +\| default +\| meaning +\|$/m;
 
 const inTable = (text) => text.replaceAll('|', '\\|');
 
-/** The rows of the README's table of flags, each topic under a row that names it. */
+/** The rows of the table of flags, each topic under a row that names it. */
 export function flagRows(topics) {
   return topics.flatMap(({ heading, flags }) => [
     `| **${heading}** | | |`,
@@ -14,11 +14,17 @@ export function flagRows(topics) {
   ]);
 }
 
-/** A README with its table of flags, from the first row to the next empty line, made anew. */
-export function withFlagTable(readme, topics) {
-  const start = readme.search(tableHead);
-  if (start === -1) throw new Error('the README has no table of flags');
-  const end = readme.indexOf('\n\n', start);
+/** docs/flags.md: a table without padding, since a line is as long as its flag's meaning. */
+export function flagPage(topics) {
   const table = ['| flag | default | meaning |', '| --- | --- | --- |', ...flagRows(topics)].join('\n');
-  return `${readme.slice(0, start)}${table}${end === -1 ? '\n' : readme.slice(end)}`;
+  return `# Flags of \`start\`
+
+Lists are separated by commas, and their flags may be repeated. Each flag is a field of the
+[configuration file](operations.md#configuration-file), too.
+
+<!-- prettier-ignore -->
+${table}
+
+\`kcp-metrics-filter <command> --help\` prints those of the other commands.
+`;
 }

@@ -1,10 +1,6 @@
-// npm run docs: writes the flags of `start`, as they were built, into the README's table.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { format, resolveConfig } from 'prettier';
+// npm run docs: writes docs/flags.md from the flags of `start`, as they were built.
+import { writeFileSync } from 'node:fs';
 import { startTopics } from '../../dist/options/start-topics.js';
-import { withFlagTable } from './flag-table.mjs';
+import { flagPage } from './flag-table.mjs';
 
-const file = fileURLToPath(new URL('../../README.md', import.meta.url));
-const text = withFlagTable(readFileSync(file, 'utf8'), startTopics);
-writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
+writeFileSync(new URL('../../docs/flags.md', import.meta.url), flagPage(startTopics));
