@@ -155,7 +155,7 @@ export {
 } from './policy/policy.js';
 export type { PolicyChange } from './policy/index/policy-index.js';
 export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy/open-policy.js';
-export type { SnapshotResult } from './policy/snapshot/policy-snapshot.js';
+export type { SnapshotResult } from './policy/snapshot/snapshot-restore.js';
 export {
   cachePolicySource,
   rootPolicySource,
@@ -166,14 +166,14 @@ export {
 export type { ReflectorFault } from './kubernetes/reflector/reflector-sink.js';
 export type { RequestObservation } from './kubernetes/api-client.js';
 export { KubeconfigError } from './kubernetes/kubeconfig/kubeconfig-error.js';
-export type { PolicySource } from './policy/sources/policy-source.js';
+export type { PolicySource } from './policy/policy-source.js';
 export {
   directoryPolicySource,
   type DirectoryPolicySourceOptions,
   type ReloadResult,
 } from './policy/sources/directory.js';
 export { bootstrapPolicy } from './policy/sources/bootstrap.js';
-export { ManifestError } from './policy/sources/manifest.js';
+export { ManifestError } from './policy/policy-errors.js';
 
 // Exposition
 export type {

@@ -37,3 +37,23 @@ export class TimeSlice {
     this.begin();
   }
 }
+
+/** Runs steps to their end, and lets others have the event loop every few milliseconds. */
+export async function runInSlices<Result>(
+  steps: Generator<undefined, Result, undefined>,
+  slice = new TimeSlice(4),
+): Promise<Result> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (slice.isOver) await slice.rest();
+  }
+}
+
+/** Runs steps to their end in one go. */
+export function runAll<Result>(steps: Generator<undefined, Result, undefined>): Result {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}

@@ -2,7 +2,7 @@ import type { Identity } from '../authentication/identity.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
 import type { Bond } from '../policy/index/policy-index.js';
 import type { Policy } from '../policy/policy.js';
-import { describeSubject } from '../policy/index/subjects.js';
+import { describeSubject } from '../policy/objects.js';
 import { PolicyUnavailableError } from './authorization-errors.js';
 import { noOpinion, resourceRequest, type Authorizer, type Decision } from './authorizer.js';
 import { isResourcePath } from '../paths/always-allow.js';

@@ -1,6 +1,6 @@
 import { isShardLevelPath } from '../paths/classify.js';
 import type { PolicyRule } from '../policy/objects.js';
-import { grantsOf } from '../policy/index/rules.js';
+import { grantsOf } from '../policy/index/roles.js';
 import { isHealthPath } from '../paths/always-allow.js';
 
 /** Verbs on a shard-level path, or on a pattern ending in `*` that some shard-level path matches. */

@@ -4,12 +4,11 @@ import { oneLine } from '../outgoing/one-line.js';
 import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
 import { bootstrapPolicy } from '../policy/sources/bootstrap.js';
 import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
-import { valueAfter } from '../replication/annotation-patch.js';
-import type { Change, Withdrawal } from '../replication/plan.js';
-import { ownWord } from '../replication/replicate-annotation.js';
-import type { ReplicationEvent } from '../replication/replication-event.js';
+import { ownEntry, valueAfter } from '../replication/annotation.js';
+import type { ReplicationEvent } from '../replication/patcher.js';
+import type { Change, RemovalReason } from '../replication/plan.js';
 import { Replicator } from '../replication/replicator.js';
-import { bootstrapRoleGrants } from '../replication/role-grants.js';
+import { bootstrapRoleGrants } from '../replication/root-objects.js';
 import type { Command, CommandCall } from './command.js';
 import { configFlag } from '../options/configuration/config-flag.js';
 import { parseBoolean } from '../options/flag-values.js';
@@ -124,11 +123,11 @@ function changeLine(change: Change, isDryRun: boolean): string {
   }
   const removes = isDryRun ? 'would remove' : 'removed';
   const what =
-    valueAfter(change) === undefined ? replicateAnnotation : `${ownWord} in ${replicateAnnotation}`;
+    valueAfter(change) === undefined ? replicateAnnotation : `${ownEntry} in ${replicateAnnotation}`;
   return `${removes} ${what} from ${objectOf(change)} (${withdrawals[change.reason]})`;
 }
 
-const withdrawals: Readonly<Record<Withdrawal, string>> = {
+const withdrawals: Readonly<Record<RemovalReason, string>> = {
   'grants-no-shard-level-path': 'grants no shard-level path any more',
   'grants-resources': 'grants resources, too',
   'grants-beyond-metrics': 'grants more than to read metrics',

@@ -1,6 +1,5 @@
 import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
-import { describeSubject, subjectKey } from '../policy/index/subjects.js';
 import type { Command, CommandCall } from './command.js';
 import { listOf, type FlagValues } from '../options/flags.js';
 import {
@@ -16,6 +15,7 @@ import { configFlag } from '../options/configuration/config-flag.js';
 import { hasPolicy, offlineMode, requestedPath } from '../options/policy/offline-mode.js';
 import { openPolicyOffline } from '../options/policy/policy-flags.js';
 import { policySourceFlags } from '../options/policy/policy-source-flags.js';
+import { describeSubject, subjectKey } from '../policy/objects.js';
 
 export const whoCanCommand: Command = {
   args: [

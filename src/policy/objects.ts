@@ -13,7 +13,7 @@ export interface ClusterRole {
   readonly origin?: string;
 }
 
-export type SubjectKind = 'User' | 'Group' | 'ServiceAccount';
+type SubjectKind = 'User' | 'Group' | 'ServiceAccount';
 
 export interface Subject {
   readonly kind: SubjectKind;
@@ -36,3 +36,37 @@ export interface ClusterRoleBinding {
 
 /** An object of the policy, trimmed to what a decision needs. */
 export type PolicyObject = ClusterRole | ClusterRoleBinding;
+
+const serviceAccountPrefix = 'system:serviceaccount:';
+
+/** As whom a subject is looked up: a user's name or a group's, which never meet. */
+export interface SubjectKey {
+  readonly kind: 'user' | 'group';
+  readonly name: string;
+}
+
+/** Undefined for a subject that can never match: a ServiceAccount without a namespace. */
+export function subjectKey(subject: Subject): SubjectKey | undefined {
+  switch (subject.kind) {
+    case 'User':
+      return { kind: 'user', name: subject.name };
+    case 'Group':
+      return { kind: 'group', name: subject.name };
+    case 'ServiceAccount':
+      return subject.namespace === undefined || subject.namespace === ''
+        ? undefined
+        : { kind: 'user', name: `${serviceAccountPrefix}${subject.namespace}:${subject.name}` };
+  }
+}
+
+/** As Kubernetes describes a subject in an authorizer's reason. */
+export function describeSubject(subject: Subject): string {
+  const name =
+    subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace ?? ''}` : subject.name;
+  return `${subject.kind} ${JSON.stringify(name)}`;
+}
+
+/** `<namespace>:<name>` of a service account's user name. */
+export function serviceAccountSuffix(userName: string): string | undefined {
+  return userName.startsWith(serviceAccountPrefix) ? userName.slice(serviceAccountPrefix.length) : undefined;
+}

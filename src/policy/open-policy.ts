@@ -1,9 +1,11 @@
+import { given } from '../given.js';
+import { tell } from '../tell.js';
+import type { PolicyObject } from './objects.js';
 import { Policy, type PolicyLayerStatus, type PolicySink } from './policy.js';
-import { Callbacks } from '../kubernetes/reflector/callbacks.js';
+import type { PolicySource } from './policy-source.js';
+import { PolicySnapshot } from './snapshot/policy-snapshot.js';
+import type { SnapshotResult } from './snapshot/snapshot-restore.js';
 import { bootstrapObjects } from './sources/bootstrap.js';
-import { builtInUntilSynced } from './sources/built-in-until-synced.js';
-import type { PolicySource } from './sources/policy-source.js';
-import { PolicySnapshot, type SnapshotResult } from './snapshot/policy-snapshot.js';
 
 export interface OpenPolicyOptions {
   /** In this order; a binding's role is looked for in its own source, then in the later ones. */
@@ -19,11 +21,11 @@ export interface OpenPolicyOptions {
   readonly maxStalenessMs?: number;
   /** File that keeps the policy of API servers over a restart. Default: none. */
   readonly snapshotFile?: string;
-  /** Told of each reading and writing of the snapshot; the same failure once. */
+  /** Called after each reading and writing of the snapshot; once for the same failure. */
   readonly onSnapshot?: (result: SnapshotResult) => void;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
-  /** Puts something between each source and its layer, that sees what is written. Default: nothing. */
+  /** Puts something between each source and its layer that sees what is written. Default: nothing. */
   readonly through?: (layer: string, sink: PolicySink) => PolicySink;
 }
 
@@ -48,8 +50,8 @@ export async function openPolicy({
   fallbacks,
   bootstrap = true,
   maxStalenessMs,
-  snapshotFile,
-  onSnapshot,
+  snapshotFile: file,
+  onSnapshot: onResult,
   onChange,
   through = (_layer, sink) => sink,
 }: OpenPolicyOptions): Promise<OpenPolicy> {
@@ -58,15 +60,12 @@ export async function openPolicy({
       ? sources
       : [...sources, builtInUntilSynced(bootstrap, bootstrapObjects())];
   const listeners = new Set<() => void>();
-  const callbacks = new Callbacks('policy');
   const policy = new Policy({
     layers: [...followed.map(({ name }) => name), ...(bootstrap === true ? [bootstrapLayer] : [])],
-    ...(fallbacks === undefined ? {} : { fallbacks }),
-    ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
+    ...given({ fallbacks, maxStalenessMs }),
     onChange: (changed) => {
       for (const listener of listeners) listener();
-      // Whoever listens cannot keep a source from following its server.
-      callbacks.call(() => onChange?.(changed));
+      tell('policy', onChange, changed);
     },
   });
   if (bootstrap === true) policy.sink(bootstrapLayer).replace(bootstrapObjects());
@@ -77,7 +76,7 @@ export async function openPolicy({
   };
   try {
     await Promise.all(followed.map(async (source) => source.open?.()));
-    if (snapshotFile !== undefined) {
+    if (file !== undefined) {
       const origins = new Map<string, string>();
       const lookUpOrigins = (): void => {
         for (const { name, origin } of followed) if (origin !== undefined) origins.set(name, origin);
@@ -85,15 +84,9 @@ export async function openPolicy({
       lookUpOrigins();
       // A kubeconfig may come to name another server while it is followed.
       listeners.add(lookUpOrigins);
-      snapshot = await PolicySnapshot.open({
-        file: snapshotFile,
-        policy,
-        origins,
-        ...(onSnapshot === undefined ? {} : { onResult: onSnapshot }),
-      });
+      snapshot = await PolicySnapshot.open({ file, policy, origins, ...given({ onResult }) });
       await snapshot.restore();
-      const { changed } = snapshot;
-      listeners.add(changed);
+      listeners.add(snapshot.changed);
     }
     await Promise.all(followed.map((source) => source.start(through(source.name, policy.sink(source.name)))));
   } catch (error) {
@@ -126,4 +119,33 @@ async function settled(
     look();
   });
   return missing();
+}
+
+/**
+ * A source whose layer holds built-in objects until it is in step with its server for the first time: where the server
+ * may not be read or cannot be reached, decisions are made as if there were none.
+ */
+function builtInUntilSynced(source: PolicySource, objects: readonly PolicyObject[]): PolicySource {
+  let hasSynced = false;
+  return {
+    name: source.name,
+    get hasSynced() {
+      return hasSynced;
+    },
+    open: async () => source.open?.(),
+    async start(sink) {
+      sink.replace(objects);
+      await source.start({
+        ...sink,
+        markSynced() {
+          hasSynced = true;
+          sink.markSynced();
+        },
+        markStale(reason, since) {
+          if (hasSynced) sink.markStale(reason, since);
+        },
+      });
+    },
+    close: () => source.close(),
+  };
 }

@@ -1,9 +1,38 @@
 import type { EffectiveIdentity } from './index/effective-identities.js';
+import type { Bond } from './index/bonds.js';
+import { PolicyIndex, type PolicyChange } from './index/policy-index.js';
 import type { ClusterRoleBinding, PolicyObject } from './objects.js';
-import { PolicyIndex, type Bond } from './index/policy-index.js';
-import type { PolicySink } from './policy-sink.js';
+import { given } from '../given.js';
 
-export type { PolicySink };
+/**
+ * What a policy source writes to. Each call takes effect whole, before the next decision; one that throws for
+ * a malformed object has no effect.
+ */
+export interface PolicySink {
+  /** Replaces everything the source said before; the layer is synced from then on. */
+  replace(objects: readonly PolicyObject[]): void;
+  /** `replace` in short steps, with the same effect whole, at one of them; default: `replace` is called. */
+  replaceAll?(objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
+  /**
+   * Replaces all objects of one kind, in steps that leave room for decisions between them: what is gone is
+   * revoked before anything new is granted. Says nothing about the layer's state.
+   */
+  replaceKind(
+    kind: PolicyObject['kind'],
+    objects: readonly PolicyObject[],
+  ): Generator<undefined, void, undefined>;
+  /** Applies one change. Says nothing about the layer's state. */
+  apply(change: PolicyChange): void;
+  /** Everything the source has to say has been said: the layer is in step with it. */
+  markSynced(): void;
+  /**
+   * The source is away or unreadable: the last policy stays in force, and its age counts from `since`
+   * (ms since the epoch; default: now).
+   */
+  markStale(reason: string, since?: number): void;
+  /** Fills a layer that is not loaded yet with what an earlier process knew at `syncedAt`: stale, but serving. */
+  restore(objects: readonly PolicyObject[], syncedAt: number, reason: string): void;
+}
 
 /** Not yet read, in step with its source, or the last one known while its source is away. */
 export type PolicyState = 'syncing' | 'synced' | 'stale';
@@ -40,20 +69,20 @@ export interface PolicyOptions {
 interface LayerState {
   readonly name: string;
   state: PolicyState;
-  /** Filled by an earlier process' knowledge, and by nothing since. */
+  /** Filled with what an earlier process knew, and by nothing since. */
   isRestored: boolean;
   /** Replacements under way: what the layer holds is neither the old policy nor the new one. */
   replacements: number;
-  reason?: string;
+  reason?: string | undefined;
   /** While stale: when the source was last in step. */
   staleSince: number;
   syncedAt?: number;
 }
 
-/** A layer that has to be able to decide, and what may do so for it. */
-interface Seat {
+/** A layer that has to be able to decide, and the one that may do so in its place. */
+interface LayerWithFallback {
   readonly primary: LayerState;
-  readonly fallback?: LayerState;
+  readonly fallback: LayerState | undefined;
 }
 
 /** The system's clock may be set back, and a policy must not grow younger by that. */
@@ -65,7 +94,7 @@ export function steadyNow(): number {
 export class Policy {
   readonly #index: PolicyIndex;
   readonly #states: ReadonlyMap<string, LayerState>;
-  readonly #seats: readonly Seat[];
+  readonly #required: readonly LayerWithFallback[];
   readonly #maxStalenessMs: number;
   readonly #onChange: (policy: Policy) => void;
   readonly #now: () => number;
@@ -74,12 +103,10 @@ export class Policy {
     layers,
     fallbacks = new Map(),
     maxStalenessMs = Infinity,
-    onChange,
+    onChange = (): void => undefined,
     now = steadyNow,
   }: PolicyOptions) {
     const isFallback = new Set(fallbacks.values());
-    const unknown = [...fallbacks.keys()].find((name) => !layers.includes(name));
-    if (unknown !== undefined) throw new RangeError(`no policy layer ${JSON.stringify(unknown)}`);
     const twice = layers.find((name, at) => layers.indexOf(name) !== at);
     if (twice !== undefined) throw new RangeError(`two policy layers ${JSON.stringify(twice)}`);
     this.#index = new PolicyIndex(layers, isFallback);
@@ -89,15 +116,15 @@ export class Policy {
         { name, state: 'syncing', isRestored: false, replacements: 0, staleSince: 0 },
       ]),
     );
-    this.#seats = layers
-      .filter((name) => !isFallback.has(name))
-      .map((name) => {
-        const fallback = fallbacks.get(name);
-        const primary = this.#state(name);
-        return fallback === undefined ? { primary } : { primary, fallback: this.#state(fallback) };
-      });
+    // Of names that are no layers the error comes from here.
+    const fallbackOf = new Map(
+      [...fallbacks].map(([name, other]) => [this.#state(name), this.#state(other)]),
+    );
+    this.#required = [...this.#states.values()]
+      .filter(({ name }) => !isFallback.has(name))
+      .map((primary) => ({ primary, fallback: fallbackOf.get(primary) }));
     this.#maxStalenessMs = maxStalenessMs;
-    this.#onChange = onChange ?? (() => undefined);
+    this.#onChange = onChange;
     this.#now = now;
   }
 
@@ -105,26 +132,34 @@ export class Policy {
   sink(layer: string): PolicySink {
     const state = this.#state(layer);
     const index = this.#index;
-    const synced = (): void => {
-      state.state = 'synced';
-      state.isRestored = false;
-      state.syncedAt = this.#now();
-      delete state.reason;
+    const changed = (): void => {
       this.#onChange(this);
+    };
+    const synced = (): void => {
+      Object.assign(state, { state: 'synced', isRestored: false, syncedAt: this.#now(), reason: undefined });
+      changed();
     };
     return {
       replace: (objects) => {
-        this.#index.replace(layer, objects);
+        index.replace(layer, objects);
         synced();
       },
       *replaceAll(objects) {
         yield* index.replaceAll(layer, objects);
         synced();
       },
-      replaceKind: (kind, objects) => this.#replaceKind(layer, kind, objects),
+      *replaceKind(kind, objects) {
+        state.replacements += 1;
+        try {
+          yield* index.replaceKind(layer, kind, objects);
+        } finally {
+          state.replacements -= 1;
+        }
+        changed();
+      },
       apply: (change) => {
-        this.#index.apply(layer, change);
-        this.#onChange(this);
+        index.apply(layer, change);
+        changed();
       },
       markSynced: synced,
       markStale: (reason, since = this.#now()) => {
@@ -135,13 +170,13 @@ export class Policy {
           state.syncedAt = since;
         }
         state.reason = reason;
-        this.#onChange(this);
+        changed();
       },
       restore: (objects, syncedAt, reason) => {
         if (state.state !== 'syncing') return;
-        this.#index.replace(layer, objects);
+        index.replace(layer, objects);
         Object.assign(state, { state: 'stale', isRestored: true, staleSince: syncedAt, syncedAt, reason });
-        this.#onChange(this);
+        changed();
       },
     };
   }
@@ -149,7 +184,7 @@ export class Policy {
   /** Why no decision may be made on this policy, or undefined when one may. */
   unavailable(): string | undefined {
     let fault: string | undefined;
-    for (const seat of this.#seats) fault = this.#settle(seat) ?? fault;
+    for (const layer of this.#required) fault = this.#putInForce(layer) ?? fault;
     return fault;
   }
 
@@ -163,8 +198,7 @@ export class Policy {
     return [...this.#states.values()].map(({ name, state, reason, staleSince, syncedAt }) => ({
       layer: name,
       state,
-      ...(reason === undefined ? {} : { reason }),
-      ...(syncedAt === undefined ? {} : { syncedAt: state === 'synced' ? this.#now() : syncedAt }),
+      ...given({ reason, syncedAt: state === 'synced' ? this.#now() : syncedAt }),
       ageMs: state === 'stale' ? Math.max(0, this.#now() - staleSince) : 0,
       ...this.#index.describe(name),
     }));
@@ -205,26 +239,11 @@ export class Policy {
     return state;
   }
 
-  *#replaceKind(
-    layer: string,
-    kind: PolicyObject['kind'],
-    objects: readonly PolicyObject[],
-  ): Generator<undefined, void, undefined> {
-    const state = this.#state(layer);
-    state.replacements += 1;
-    try {
-      yield* this.#index.replaceKind(layer, kind, objects);
-    } finally {
-      state.replacements -= 1;
-    }
-    this.#onChange(this);
-  }
-
   /** Puts the layer in force that can decide: asked at each decision, since a layer grows too old by itself. */
-  #settle({ primary, fallback }: Seat): string | undefined {
+  #putInForce({ primary, fallback }: LayerWithFallback): string | undefined {
     const fault = this.#faultOf(primary);
     if (fallback === undefined) return fault;
-    // What another process knew once is no match for what a server says now.
+    // What a server says now counts more than what another process knew once.
     const isOutdone = primary.isRestored && fallback.state === 'synced';
     const isReplaced = isOutdone || (fault !== undefined && this.#faultOf(fallback) === undefined);
     this.#index.setInForce(primary.name, !isReplaced);

@@ -1,34 +1,72 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
 import { Backoff } from '../outgoing/backoff.js';
 import { requestJson } from '../outgoing/request-json.js';
-import { annotationPatch } from './annotation-patch.js';
-import { Contest } from './contest.js';
-import { Holds } from './holds.js';
-import { patchFailureOf, type PatchFailure } from './patch-failure.js';
-import type { Change } from './plan.js';
-import type { ReplicationEvent } from './replication-event.js';
-import type { ReplicatorTiming } from './replicator-timing.js';
-import { keyOf } from './root-object.js';
-import { StandingNotices } from './standing-notices.js';
+import { annotationPatch, patchFailureOf, type PatchFailure } from './annotation.js';
+import { ChangeLedger, newSinceLastTime } from './ledgers.js';
+import type { Change, SkippedBinding } from './plan.js';
+import { keyOf } from './root-objects.js';
 
-export interface PatcherOptions {
+/** What a replicator reports. */
+export type ReplicationEvent =
+  /** A change was made, or would have been: `isDryRun`. */
+  | { readonly kind: 'changed'; readonly change: Change; readonly isDryRun: boolean }
+  /** A binding is left on the root shard alone, since its role grants more than metrics. */
+  | { readonly kind: 'skipped'; readonly binding: SkippedBinding }
+  /** A change may not be made, or cannot be; reported again only for another reason. */
+  | { readonly kind: 'refused'; readonly change: Change; readonly message: string }
+  /** Another party keeps removing the annotation: it is added again after `delayMs` at the earliest. */
+  | { readonly kind: 'contested'; readonly change: Change; readonly delayMs: number }
+  /** The server is away or busy; reported again only for another reason. */
+  | { readonly kind: 'retrying'; readonly message: string; readonly delayMs: number }
+  /** What root holds is not known any more, and nothing is changed until it is. */
+  | { readonly kind: 'lost'; readonly message: string }
+  /** It is known again. */
+  | { readonly kind: 'in-step' }
+  /** What was to be done once cannot be done. */
+  | { readonly kind: 'gave-up'; readonly message: string };
+
+/** How long a replicator waits for what. */
+export interface ReplicatorTiming {
+  /** How long changes are gathered before they are looked at (ms). */
+  readonly gatherMs: number;
+  /** How long a patch may take (ms). */
+  readonly patchMs: number;
+  /** How long after a conflict to wait for the newer object (ms). */
+  readonly conflictMs: number;
+  /** How long to leave an object alone that may not be changed, unless it changes (ms). */
+  readonly refusedMs: number;
+  /** The most that the first retry waits where the server is away or busy (ms); doubles with each failure. */
+  readonly backoffBaseMs: number;
+  /** The most that any retry waits (ms), unless the server asks for more. */
+  readonly backoffCapMs: number;
+}
+
+export const defaultTiming: ReplicatorTiming = {
+  gatherMs: 100,
+  patchMs: 10_000,
+  conflictMs: 1_000,
+  refusedMs: 300_000,
+  backoffBaseMs: 250,
+  backoffCapMs: 15_000,
+};
+
+interface PatcherOptions {
   readonly client: ApiClient;
   readonly timing: ReplicatorTiming;
   readonly onEvent: (event: ReplicationEvent) => void;
 }
 
-export type PatchResult = { readonly kind: 'patched'; readonly object: unknown } | PatchFailure;
+type PatchResult = { readonly kind: 'patched'; readonly object: unknown } | PatchFailure;
 
-/** Makes changes, each when it is time for it. */
+/** Makes changes, each when it may be made. */
 export class Patcher {
   readonly #options: PatcherOptions;
   readonly #backoff: Backoff;
-  readonly #holds = new Holds();
-  readonly #contest = new Contest();
-  readonly #contests = new StandingNotices();
+  readonly #ledger = new ChangeLedger();
+  readonly #newContests = newSinceLastTime<Change>(({ object }) => keyOf(object));
   /** The server is left alone until then. */
   #pausedUntil = 0;
-  #trouble: string | undefined;
+  #lastFailure: string | undefined;
 
   constructor(options: PatcherOptions) {
     this.#options = options;
@@ -36,23 +74,18 @@ export class Patcher {
     this.#backoff = new Backoff({ baseMs, capMs });
   }
 
-  /** Takes note of all that is wanted now; what is not, is forgotten. */
+  /** Takes note of everything that is to be changed now. */
   plan(changes: readonly Change[]): void {
-    this.#holds.retain(new Set(changes.map(({ object }) => keyOf(object))));
-    const contested = changes.filter((change) => this.#contestedMs(change) > 0);
-    for (const change of this.#contests.fresh(contested, ({ object }) => keyOf(object))) {
-      this.#options.onEvent({ kind: 'contested', change, delayMs: this.#contestedMs(change) });
+    this.#ledger.retainHolds(changes);
+    const contested = changes.filter((change) => this.#ledger.contestedMs(change) > 0);
+    for (const change of this.#newContests(contested)) {
+      this.#options.onEvent({ kind: 'contested', change, delayMs: this.#ledger.contestedMs(change) });
     }
   }
 
   /** How long to wait with a change (ms). */
   remainingMs(change: Change): number {
-    return Math.max(
-      this.#pausedUntil - performance.now(),
-      this.#holds.remainingMs(change.object),
-      this.#contestedMs(change),
-      0,
-    );
+    return Math.max(this.#pausedUntil - performance.now(), this.#ledger.remainingMs(change));
   }
 
   async apply(change: Change): Promise<PatchResult> {
@@ -60,12 +93,11 @@ export class Patcher {
     try {
       const signal = AbortSignal.timeout(timing.patchMs);
       const object = await requestJson(client, { ...annotationPatch(change), signal });
-      this.#trouble = undefined;
+      this.#lastFailure = undefined;
       this.#backoff.reset();
       // Until the newer object is known, which is at once where the answer can be read.
-      this.#holds.hold(change.object, timing.conflictMs);
-      if (change.action === 'add') this.#contest.added(change.object);
-      else this.#contest.removed(change.object);
+      this.#ledger.hold(change.object, timing.conflictMs);
+      this.#ledger.made(change);
       onEvent({ kind: 'changed', change, isDryRun: false });
       return { kind: 'patched', object };
     } catch (error) {
@@ -79,29 +111,24 @@ export class Patcher {
     const { timing, onEvent } = this.#options;
     switch (failure.kind) {
       case 'conflict':
-        this.#holds.hold(change.object, timing.conflictMs);
+        this.#ledger.hold(change.object, timing.conflictMs);
         return;
       case 'gone':
-        this.#holds.hold(change.object, timing.refusedMs);
+        this.#ledger.hold(change.object, timing.refusedMs);
         return;
       case 'refused': {
         const { message } = failure;
-        if (this.#holds.hold(change.object, timing.refusedMs, message)) {
-          onEvent({ kind: 'refused', change, message });
-        }
+        const isNew = this.#ledger.hold(change.object, timing.refusedMs, message);
+        if (isNew) onEvent({ kind: 'refused', change, message });
         return;
       }
       case 'unavailable': {
         const { message, retryAfterMs } = failure;
         const delayMs = this.#backoff.next(retryAfterMs);
         this.#pausedUntil = performance.now() + delayMs;
-        if (message !== this.#trouble) onEvent({ kind: 'retrying', message, delayMs });
-        this.#trouble = message;
+        if (message !== this.#lastFailure) onEvent({ kind: 'retrying', message, delayMs });
+        this.#lastFailure = message;
       }
     }
-  }
-
-  #contestedMs({ action, object }: Change): number {
-    return action === 'add' ? this.#contest.remainingMs(object) : 0;
   }
 }

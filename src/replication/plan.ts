@@ -1,10 +1,9 @@
-import { hasOwnWord, isReplicated } from './replicate-annotation.js';
-import type { RoleGrants } from './role-grants.js';
-import type { RootBinding, RootObject, RootPolicy, RootRole } from './root-object.js';
 import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
+import { hasOwnEntry, isReplicated } from './annotation.js';
+import type { RoleGrants, RootBinding, RootObject, RootPolicy, RootRole } from './root-objects.js';
 
-/** Why this project's word goes from an object. */
-export type Withdrawal =
+/** Why this project's entry is removed from an object. */
+export type RemovalReason =
   | 'grants-no-shard-level-path'
   | 'grants-resources'
   | 'grants-beyond-metrics'
@@ -15,8 +14,8 @@ export type Withdrawal =
 export type Change =
   /** The object lacks the annotation; `grants` is why it should have it. */
   | { readonly action: 'add'; readonly object: RootObject; readonly grants: readonly ShardLevelGrant[] }
-  /** The object carries this project's word without need. */
-  | { readonly action: 'remove'; readonly object: RootObject; readonly reason: Withdrawal };
+  /** The object has this project's entry without need. */
+  | { readonly action: 'remove'; readonly object: RootObject; readonly reason: RemovalReason };
 
 export interface Plan {
   /** In the order to apply them. */
@@ -30,20 +29,18 @@ export interface SkippedBinding extends RootBinding {
   readonly beyond: readonly ShardLevelGrant[];
 }
 
-type Verdict = { readonly grants: readonly ShardLevelGrant[] } | { readonly reason: Withdrawal };
-
 /**
  * What has to change so that every shard has the bindings that grant a shard-level path, and their roles.
  *
- * Bindings of a role that grants resources, other paths or other verbs as well are skipped: other shards would then
- * decide about those by them, too (who may bind an APIExport of root or read `/debug/pprof`, say), and letting
- * somebody scrape must not do that unasked. Who wants it adds the annotation by hand.
+ * Bindings of a role that also grants resources, other paths or other verbs are skipped: other shards would decide
+ * about those by them, too (who may bind an APIExport of root or read `/debug/pprof`, say), and permission to scrape
+ * must not imply that unasked. An administrator who wants it adds the annotation by hand.
  *
- * A binding whose role is nowhere grants nothing and is left as it is: the role may be on its way, or all of them
- * may be gone for a moment.
+ * A binding whose role does not exist grants nothing and is left as it is: the role may be on its way, or all roles
+ * may be missing for a moment.
  *
- * What is already replicated needs nothing, whoever wanted it; his words are left alone. Roles come before the
- * bindings that need them and go after them.
+ * What is already replicated needs nothing, and the entries of other parties are left alone. Roles come before the
+ * bindings that need them and are removed after them.
  *
  * @param bootstrap what kcp's own roles grant, by name; root's role of the same name comes first, as in kcp.
  */
@@ -51,8 +48,9 @@ export function planReplication(
   { roles, bindings }: RootPolicy,
   bootstrap: ReadonlyMap<string, RoleGrants>,
 ): Plan {
-  const adding: { readonly roles: Change[]; readonly bindings: Change[] } = { roles: [], bindings: [] };
-  const removing: typeof adding = { roles: [], bindings: [] };
+  const removed: Change[] = [];
+  const addedRoles: Change[] = [];
+  const addedBindings: Change[] = [];
   const skipped: SkippedBinding[] = [];
   const needed = new Set<RootRole>();
 
@@ -60,48 +58,36 @@ export function planReplication(
     const role = roles.get(binding.role);
     const grants = role?.grants ?? bootstrap.get(binding.role);
     if (grants === undefined) continue;
-    const verdict = judgeBinding(binding, grants);
-    if ('grants' in verdict) {
+    const reason = binding.hasSubjects ? reasonAgainst(grants) : 'names-nobody';
+    if (reason === undefined) {
       if (role !== undefined) needed.add(role);
       if (!isReplicated(binding.replicate)) {
-        adding.bindings.push({ action: 'add', object: binding, grants: verdict.grants });
+        addedBindings.push({ action: 'add', object: binding, grants: grants.shardLevel });
       }
-    } else {
-      if (hasOwnWord(binding.replicate)) {
-        removing.bindings.push({ action: 'remove', object: binding, reason: verdict.reason });
-      }
-      if (isWider(verdict.reason) && !isReplicated(binding.replicate)) {
-        skipped.push({ ...binding, beyond: grants.resources ? [] : (grants.beyond ?? []) });
-      }
+    } else if (hasOwnEntry(binding.replicate)) {
+      removed.push({ action: 'remove', object: binding, reason });
+    } else if (isTooMuch(reason) && !isReplicated(binding.replicate)) {
+      skipped.push({ ...binding, beyond: grants.resources ? [] : (grants.beyond ?? []) });
     }
   }
   for (const role of roles.values()) {
     if (needed.has(role)) {
       if (!isReplicated(role.replicate)) {
-        adding.roles.push({ action: 'add', object: role, grants: role.grants.shardLevel });
+        addedRoles.push({ action: 'add', object: role, grants: role.grants.shardLevel });
       }
-    } else if (hasOwnWord(role.replicate)) {
-      const verdict = judgeGrants(role.grants);
-      const reason = 'grants' in verdict ? 'not-bound' : verdict.reason;
-      removing.roles.push({ action: 'remove', object: role, reason });
+    } else if (hasOwnEntry(role.replicate)) {
+      removed.push({ action: 'remove', object: role, reason: reasonAgainst(role.grants) ?? 'not-bound' });
     }
   }
-  return {
-    changes: [...removing.bindings, ...removing.roles, ...adding.roles, ...adding.bindings],
-    skipped,
-  };
+  return { changes: [...removed, ...addedRoles, ...addedBindings], skipped };
 }
 
-function judgeBinding({ hasSubjects }: RootBinding, grants: RoleGrants): Verdict {
-  return hasSubjects ? judgeGrants(grants) : { reason: 'names-nobody' };
+function reasonAgainst({ shardLevel, resources, beyond = [] }: RoleGrants): RemovalReason | undefined {
+  if (shardLevel.length === 0) return 'grants-no-shard-level-path';
+  if (resources) return 'grants-resources';
+  return beyond.length > 0 ? 'grants-beyond-metrics' : undefined;
 }
 
-function judgeGrants({ shardLevel, resources, beyond = [] }: RoleGrants): Verdict {
-  if (shardLevel.length === 0) return { reason: 'grants-no-shard-level-path' };
-  if (resources) return { reason: 'grants-resources' };
-  return beyond.length > 0 ? { reason: 'grants-beyond-metrics' } : { grants: shardLevel };
-}
-
-function isWider(reason: Withdrawal): boolean {
+function isTooMuch(reason: RemovalReason): boolean {
   return reason === 'grants-resources' || reason === 'grants-beyond-metrics';
 }

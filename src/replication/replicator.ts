@@ -1,23 +1,18 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
-import { MalformedObjectError } from '../policy/sources/object-fields.js';
 import type { ReflectorObserver } from '../kubernetes/reflector/reflector-sink.js';
-import { OnceLedger } from './once-ledger.js';
-import { Patcher } from './patcher.js';
-import { planReplication, type Change } from './plan.js';
-import { defaultTiming, type ReplicatorTiming } from './replicator-timing.js';
-import type { ReplicationEvent } from './replication-event.js';
-import type { RoleGrants } from './role-grants.js';
+import { MalformedObjectError } from '../policy/policy-errors.js';
+import { newSinceLastTime, OnceLedger } from './ledgers.js';
+import { defaultTiming, Patcher, type ReplicationEvent, type ReplicatorTiming } from './patcher.js';
+import { planReplication, type Change, type Plan, type SkippedBinding } from './plan.js';
 import { RootFollower } from './root-follower.js';
-import { keyOf } from './root-object.js';
-import { StandingNotices } from './standing-notices.js';
-import { WakeUp } from './wake-up.js';
+import { keyOf, type RoleGrants } from './root-objects.js';
 
-export interface ReplicatorOptions {
+interface ReplicatorOptions {
   /** Of the root workspace. */
   readonly client: ApiClient;
   /** What kcp's own roles grant, by name. */
   readonly bootstrap: ReadonlyMap<string, RoleGrants>;
-  /** Tell what would be changed, and change nothing. Default false. */
+  /** Report what would be changed, and change nothing. Default false. */
   readonly isDryRun?: boolean;
   /** Deal with what there is, once, instead of following it. Default false. */
   readonly isOnce?: boolean;
@@ -25,7 +20,7 @@ export interface ReplicatorOptions {
   readonly timing?: Partial<ReplicatorTiming>;
 }
 
-/** How often the lists of both kinds may fail, together, where all is to be done once. */
+/** How often the lists of both kinds may fail, together, where everything is done once. */
 const maxFailedLists = 8;
 
 /**
@@ -40,8 +35,8 @@ export class Replicator {
   readonly #patcher: Patcher;
   readonly #ledger: OnceLedger | undefined;
   readonly #wakeUp = new WakeUp();
-  readonly #skips = new StandingNotices();
-  readonly #dryRunChanges = new StandingNotices();
+  readonly #newSkips = newSinceLastTime<SkippedBinding>(({ name, role }) => JSON.stringify([name, role]));
+  readonly #newChanges = newSinceLastTime<Change>(({ action, object }) => action + keyOf(object));
   #running: Promise<boolean> | undefined;
   #isClosed = false;
   #isLost = false;
@@ -53,28 +48,27 @@ export class Replicator {
     this.#timing = { ...defaultTiming, ...timing };
     this.#patcher = new Patcher({ client, onEvent, timing: this.#timing });
     this.#ledger = isOnce ? new OnceLedger() : undefined;
-    this.#root = new RootFollower({
-      client,
-      onChange: () => {
+    const events = {
+      onChange: (): void => {
         this.#changed();
       },
-      onLost: (reason) => {
+      onLost: (reason: string): void => {
         this.#lost(reason);
       },
-      ...(this.#ledger === undefined ? {} : { observer: this.#firstListObserver(this.#ledger) }),
-    });
+    };
+    this.#root = new RootFollower(client, events, this.#ledger && this.#firstListObserver(this.#ledger));
   }
 
   /**
-   * Begins, and goes on until `close`, or until all is done that is to be done once. Resolves to whether nothing
-   * had to be left undone.
+   * Begins, and goes on until `close`, or until everything is done where that is done once. Resolves to whether
+   * everything could be done.
    */
   run(): Promise<boolean> {
     this.#running ??= this.#run();
     return this.#running;
   }
 
-  /** Lets a patch that is under way come to its end, and resolves when nothing runs any more; idempotent. */
+  /** Lets a patch that is under way finish, and resolves when nothing runs any more; idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#wakeUp.within(0);
@@ -93,8 +87,8 @@ export class Replicator {
       this.#wakeUp.cancel();
     }
     if (this.#ledger === undefined) return true;
-    const { surrender, isComplete } = this.#ledger;
-    if (surrender !== undefined) this.#options.onEvent({ kind: 'gave-up', message: surrender });
+    const { fault, isComplete } = this.#ledger;
+    if (fault !== undefined) this.#options.onEvent({ kind: 'gave-up', message: fault });
     return isComplete && this.#isDone();
   }
 
@@ -103,21 +97,14 @@ export class Replicator {
     const { onEvent, isDryRun = false } = this.#options;
     const { changes, skipped } = this.#plan();
     this.#hasLooked = true;
-    for (const binding of this.#skips.fresh(skipped, ({ name, role }) => JSON.stringify([name, role]))) {
-      onEvent({ kind: 'skipped', binding });
-    }
+    for (const binding of this.#newSkips(skipped)) onEvent({ kind: 'skipped', binding });
     if (isDryRun) {
-      for (const change of this.#dryRunChanges.fresh(
-        changes,
-        ({ action, object }) => action + keyOf(object),
-      )) {
-        onEvent({ kind: 'changed', change, isDryRun });
-      }
+      for (const change of this.#newChanges(changes)) onEvent({ kind: 'changed', change, isDryRun });
       return;
     }
     this.#patcher.plan(changes);
     for (const change of changes) {
-      // Whatever a patch before has changed is planned anew in the next round.
+      // What an earlier patch of this round has changed is planned anew in the next one.
       if (!this.#mayAct() || !this.#root.isCurrent(change.object)) continue;
       if (this.#ledger?.isSettled(change) !== true) await this.#applyInTime(change);
     }
@@ -127,11 +114,8 @@ export class Replicator {
     if (this.#patcher.remainingMs(change) === 0) {
       const result = await this.#patcher.apply(change);
       if (this.#ledger?.record(change, result) === true) {
-        this.#options.onEvent({
-          kind: 'refused',
-          change,
-          message: 'it changes faster than it can be annotated',
-        });
+        const message = 'it changes faster than it can be annotated';
+        this.#options.onEvent({ kind: 'refused', change, message });
       }
       if (result.kind === 'patched') this.#learn(change, result.object);
     }
@@ -142,26 +126,26 @@ export class Replicator {
     try {
       this.#root.learn(kind, answer);
     } catch (error) {
-      // Then the watch will tell.
+      // The watch will bring it, or report it.
       if (!(error instanceof MalformedObjectError)) throw error;
     }
   }
 
-  #plan(): ReturnType<typeof planReplication> {
+  #plan(): Plan {
     return planReplication(this.#root, this.#options.bootstrap);
   }
 
-  /** What is known of the past is enough to deal with it once; who follows must not act on old news. */
+  /** An old list is enough where all is done once; while following, nothing is changed on outdated knowledge. */
   #mayAct(): boolean {
-    if (this.#isClosed || this.#ledger?.surrender !== undefined) return false;
+    if (this.#isClosed || this.#ledger?.fault !== undefined) return false;
     return this.#ledger === undefined ? this.#root.isInStep : this.#root.isListed;
   }
 
   #isOver(): boolean {
-    return this.#isClosed || this.#ledger?.surrender !== undefined || this.#isDone();
+    return this.#isClosed || this.#ledger?.fault !== undefined || this.#isDone();
   }
 
-  /** Whether all is dealt with that was to be dealt with once. */
+  /** Whether everything that was to be done once is done. */
   #isDone(): boolean {
     const ledger = this.#ledger;
     if (ledger === undefined || !this.#hasLooked) return false;
@@ -179,7 +163,7 @@ export class Replicator {
   }
 
   #lost(message: string): void {
-    // What is done once ends with the reason, if it comes to that.
+    // What is done once reports the reason at its end, if it fails for it.
     if (this.#ledger !== undefined) return;
     this.#isLost = true;
     this.#options.onEvent({ kind: 'lost', message });
@@ -200,5 +184,40 @@ export class Replicator {
         this.#wakeUp.within(0);
       },
     };
+  }
+}
+
+/** Lets one loop sleep until the earliest of the times that it is to be woken at. */
+export class WakeUp {
+  #at = Infinity;
+  #timer: NodeJS.Timeout | undefined;
+  #isDue = false;
+  #sleeper: (() => void) | undefined;
+
+  /** Wakes the loop in so many ms at the latest. A loop that is busy by then does not fall asleep next time. */
+  within(ms: number): void {
+    const at = performance.now() + ms;
+    if (at >= this.#at) return;
+    this.cancel();
+    this.#at = at;
+    this.#timer = setTimeout(() => {
+      this.#at = Infinity;
+      this.#isDue = true;
+      this.#sleeper?.();
+    }, ms);
+  }
+
+  async next(): Promise<void> {
+    if (!this.#isDue) {
+      await new Promise<void>((resolve) => {
+        this.#sleeper = resolve;
+      });
+    }
+    this.#isDue = false;
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+    this.#at = Infinity;
   }
 }

@@ -1,17 +1,64 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
 import { Reflector } from '../kubernetes/reflector/reflector.js';
-import type { ReflectorObserver } from '../kubernetes/reflector/reflector-sink.js';
-import type { ReflectorTiming } from '../kubernetes/reflector/reflector-timing.js';
+import type { ReflectorObserver, ReflectorSink } from '../kubernetes/reflector/reflector-sink.js';
+import { isOlder } from '../kubernetes/reflector/resource-version.js';
 import { ServerProbe } from '../kubernetes/reflector/server-probe.js';
-import { pathOf } from './annotation-patch.js';
-import { decodeBinding, decodeRole } from './decode.js';
-import { ObjectTable, type ObjectTableEvents } from './object-table.js';
-import type { RootBinding, RootObject, RootPolicy, RootRole } from './root-object.js';
+import { pathOf } from './annotation.js';
+import {
+  decodeBinding,
+  decodeRole,
+  type RootBinding,
+  type RootObject,
+  type RootPolicy,
+  type RootRole,
+} from './root-objects.js';
 
-export interface RootFollowerOptions extends ObjectTableEvents {
-  readonly client: ApiClient;
-  readonly observer?: ReflectorObserver;
-  readonly timing?: Partial<ReflectorTiming>;
+interface ObjectTableEvents {
+  /** Something in it, or whether it is in step, has changed. */
+  readonly onChange: () => void;
+  readonly onLost: (reason: string) => void;
+}
+
+/** All known objects of one kind. */
+export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item> {
+  readonly #events: ObjectTableEvents;
+  /** Whether there has been a list, however long ago. */
+  isListed = false;
+  isInStep = false;
+  items: Map<string, Item> = new Map<string, Item>();
+
+  constructor(events: ObjectTableEvents) {
+    this.#events = events;
+  }
+
+  replace(items: readonly Item[]): Promise<void> {
+    this.items = new Map(items.map((item) => [item.name, item]));
+    this.isListed = true;
+    this.#events.onChange();
+    return Promise.resolve();
+  }
+
+  /** A patch's answer may be known before the watch brings older states of the object, which are then ignored. */
+  set(item: Item): void {
+    const known = this.items.get(item.name);
+    if (known?.uid === item.uid && isOlder(item.resourceVersion, known.resourceVersion)) return;
+    this.items.set(item.name, item);
+    this.#events.onChange();
+  }
+
+  delete(name: string): void {
+    if (this.items.delete(name)) this.#events.onChange();
+  }
+
+  live(): void {
+    this.isInStep = true;
+    this.#events.onChange();
+  }
+
+  lost(reason: string): void {
+    this.isInStep = false;
+    this.#events.onLost(reason);
+  }
 }
 
 /** The ClusterRoles and ClusterRoleBindings of the root workspace, as they change. */
@@ -20,17 +67,12 @@ export class RootFollower implements RootPolicy {
   readonly #bindings: ObjectTable<RootBinding>;
   readonly #reflectors: readonly (Reflector<RootRole> | Reflector<RootBinding>)[];
 
-  constructor({ onChange, onLost, ...reflection }: RootFollowerOptions) {
-    this.#roles = new ObjectTable({ onChange, onLost });
-    this.#bindings = new ObjectTable({ onChange, onLost });
-    const shared = { ...reflection, probe: new ServerProbe({ client: reflection.client }) };
+  constructor(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver = {}) {
+    this.#roles = new ObjectTable(events);
+    this.#bindings = new ObjectTable(events);
+    const shared = { client, observer, probe: new ServerProbe({ client }) };
     this.#reflectors = [
-      new Reflector({
-        ...shared,
-        path: pathOf.ClusterRole,
-        decode: decodeRole,
-        sink: this.#roles,
-      }),
+      new Reflector({ ...shared, path: pathOf.ClusterRole, decode: decodeRole, sink: this.#roles }),
       new Reflector({
         ...shared,
         path: pathOf.ClusterRoleBinding,
@@ -66,7 +108,7 @@ export class RootFollower implements RootPolicy {
     await Promise.all(this.#reflectors.map((reflector) => reflector.close()));
   }
 
-  /** Whether an object is still known as this one. */
+  /** Whether this is the latest known state of an object. */
   isCurrent(object: RootObject): boolean {
     const { items } = object.kind === 'ClusterRole' ? this.#roles : this.#bindings;
     return items.get(object.name) === object;

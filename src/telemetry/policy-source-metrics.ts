@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ApiServerObserver } from '../policy/sources/api-server.js';
-import type { SnapshotResult } from '../policy/snapshot/policy-snapshot.js';
+import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
 import { RestClientMetrics } from './rest-client-metrics.js';
 
 const prefix = 'kcp_metrics_filter_policy';

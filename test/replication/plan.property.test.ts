@@ -1,9 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { valueAfter } from '../../src/replication/annotation-patch.js';
+import { valueAfter, isReplicated, ownEntry } from '../../src/replication/annotation.js';
 import { planReplication, type Plan } from '../../src/replication/plan.js';
-import { isReplicated, ownWord } from '../../src/replication/replicate-annotation.js';
-import type { RootBinding, RootObject, RootPolicy, RootRole } from '../../src/replication/root-object.js';
 import {
   bootstrap,
   getMetrics,
@@ -13,10 +11,11 @@ import {
   rootRole,
   type Rule,
 } from './root-objects.js';
+import type { RootBinding, RootObject, RootPolicy, RootRole } from '../../src/replication/root-objects.js';
 
 // Few names, so that they meet often; some are those of kcp's own roles.
 const roleName = fc.constantFrom('own', 'other', 'system:kcp:metrics-reader', 'cluster-admin', 'nowhere');
-const word = fc.constantFrom(ownWord, 'apis.kcp.io', 'core.kcp.io', 'manual', '', ` ${ownWord}`);
+const word = fc.constantFrom(ownEntry, 'apis.kcp.io', 'core.kcp.io', 'manual', '', ` ${ownEntry}`);
 const annotation = fc.option(
   fc.array(word, { minLength: 1, maxLength: 4 }).map((words) => words.join(',')),
   { nil: undefined },
@@ -56,7 +55,7 @@ function applied(root: RootPolicy, own = bootstrap): RootPolicy {
   );
 }
 const othersIn = (value: string | undefined): readonly string[] =>
-  value?.split(',').filter((each) => each !== ownWord && each !== '') ?? [];
+  value?.split(',').filter((each) => each !== ownEntry && each !== '') ?? [];
 const everyRoleGrantsNothing = (root: RootPolicy): RootPolicy =>
   rootPolicy(
     objectsOf(root).map((object) =>
@@ -115,7 +114,7 @@ describe('whatever root holds', () => {
 
   it('what was added goes again with what was granted, and leaves no trace', () => {
     const untouched = policy.filter((root) =>
-      objectsOf(root).every(({ replicate }) => replicate !== '' && replicate?.includes(ownWord) !== true),
+      objectsOf(root).every(({ replicate }) => replicate !== '' && replicate?.includes(ownEntry) !== true),
     );
     fc.assert(
       fc.property(untouched, (root) => {

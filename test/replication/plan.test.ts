@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { planReplication } from '../../src/replication/plan.js';
-import { ownWord } from '../../src/replication/replicate-annotation.js';
-import type { RootBinding, RootRole } from '../../src/replication/root-object.js';
 import { bootstrap, getMetrics, getPods, rootBinding, rootPolicy, rootRole } from './root-objects.js';
+import { ownEntry } from '../../src/replication/annotation.js';
+import type { RootBinding, RootRole } from '../../src/replication/root-objects.js';
 
 const planOf = (objects: readonly (RootRole | RootBinding)[]): ReturnType<typeof planReplication> =>
   planReplication(rootPolicy(objects), bootstrap);
@@ -73,10 +73,10 @@ describe('what is left alone', () => {
     ['nothing at all', []],
     ['what others want replicated', [rootBinding('b', 'system:monitoring', { replicate: 'apis.kcp.io' })]],
     ['what is replicated by any value', [rootBinding('b', 'system:monitoring', { replicate: ',' })]],
-    ['what was added here', [rootBinding('b', 'system:monitoring', { replicate: ownWord })]],
+    ['what was added here', [rootBinding('b', 'system:monitoring', { replicate: ownEntry })]],
     [
       'what others want, too',
-      [rootBinding('b', 'system:monitoring', { replicate: `core.kcp.io,${ownWord}` })],
+      [rootBinding('b', 'system:monitoring', { replicate: `core.kcp.io,${ownEntry}` })],
     ],
     ['a binding of other paths', [rootBinding('b', 'system:discovery')]],
     ['a binding of resources', [rootBinding('b', 'own'), rootRole('own', [getPods], 'apis.kcp.io')]],
@@ -159,7 +159,7 @@ describe('what is skipped, since it grants more than metrics', () => {
 });
 
 describe('what is removed', () => {
-  const own = { replicate: ownWord };
+  const own = { replicate: ownEntry };
   it.each<[name: string, objects: readonly (RootRole | RootBinding)[], changes: readonly string[]]>([
     [
       'but not from a binding whose role is nowhere, which may be on its way',
@@ -168,7 +168,7 @@ describe('what is removed', () => {
     ],
     [
       'from a binding whose role grants other paths now, and then from the role',
-      [rootBinding('b', 'own', own), rootRole('own', [getPods], ownWord)],
+      [rootBinding('b', 'own', own), rootRole('own', [getPods], ownEntry)],
       [
         'remove ClusterRoleBinding b grants-no-shard-level-path',
         'remove ClusterRole own grants-no-shard-level-path',
@@ -176,30 +176,30 @@ describe('what is removed', () => {
     ],
     [
       'from both where the role grants resources now',
-      [rootBinding('b', 'own', own), rootRole('own', [getMetrics, getPods], ownWord)],
+      [rootBinding('b', 'own', own), rootRole('own', [getMetrics, getPods], ownEntry)],
       ['remove ClusterRoleBinding b grants-resources', 'remove ClusterRole own grants-resources'],
     ],
     [
       'from both where the role grants other paths as well now',
       [
         rootBinding('b', 'own', own),
-        rootRole('own', [getMetrics, { verbs: ['get'], nonResourceURLs: ['/debug/*'] }], ownWord),
+        rootRole('own', [getMetrics, { verbs: ['get'], nonResourceURLs: ['/debug/*'] }], ownEntry),
       ],
       ['remove ClusterRoleBinding b grants-beyond-metrics', 'remove ClusterRole own grants-beyond-metrics'],
     ],
     [
       'from a binding that names nobody any more, and the role',
-      [rootBinding('b', 'own', { ...own, subjects: [] }), rootRole('own', [getMetrics], ownWord)],
+      [rootBinding('b', 'own', { ...own, subjects: [] }), rootRole('own', [getMetrics], ownEntry)],
       ['remove ClusterRoleBinding b names-nobody', 'remove ClusterRole own not-bound'],
     ],
     [
       'from a role whose last binding has gone',
-      [rootRole('own', [getMetrics], ownWord)],
+      [rootRole('own', [getMetrics], ownEntry)],
       ['remove ClusterRole own not-bound'],
     ],
     [
       'where others want it replicated, too',
-      [rootBinding('b', 'system:discovery', { replicate: `${ownWord},core.kcp.io` })],
+      [rootBinding('b', 'system:discovery', { replicate: `${ownEntry},core.kcp.io` })],
       ['remove ClusterRoleBinding b grants-no-shard-level-path'],
     ],
     [

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { decodeBinding, decodeRole } from '../../src/replication/decode.js';
+import { decodeBinding, decodeRole } from '../../src/replication/root-objects.js';
 import { planReplication } from '../../src/replication/plan.js';
-import { ownWord } from '../../src/replication/replicate-annotation.js';
 import { Replicator } from '../../src/replication/replicator.js';
 import { bootstrap, getMetrics, getPods, rootPolicy, sentBinding, sentRole } from './root-objects.js';
 import { RootServer, type Resource, type Script } from '../support/root-server.js';
+import { ownEntry } from '../../src/replication/annotation.js';
 
 type Step = (root: RootServer) => void;
 type Fault = ReturnType<NonNullable<Script['onPatch']>>;
@@ -55,7 +55,7 @@ const othersAt = (root: RootServer, resource: Resource, name: string): readonly 
   root
     .annotation(resource, name)
     ?.split(',')
-    .filter((word) => word !== ownWord) ?? [];
+    .filter((word) => word !== ownEntry) ?? [];
 
 describe('a replicator', () => {
   it('brings root to where there is nothing left to change, whatever happens on the way', async () => {

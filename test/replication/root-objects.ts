@@ -1,6 +1,11 @@
-import { decodeBinding, decodeRole } from '../../src/replication/decode.js';
-import { bootstrapRoleGrants } from '../../src/replication/role-grants.js';
-import type { RootBinding, RootPolicy, RootRole } from '../../src/replication/root-object.js';
+import {
+  decodeBinding,
+  decodeRole,
+  bootstrapRoleGrants,
+  type RootBinding,
+  type RootPolicy,
+  type RootRole,
+} from '../../src/replication/root-objects.js';
 import { bootstrapPolicy } from '../../src/policy/sources/bootstrap.js';
 import type { SentObject } from '../support/root-server.js';
 

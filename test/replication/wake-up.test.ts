@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { WakeUp } from '../../src/replication/wake-up.js';
+import { WakeUp } from '../../src/replication/replicator.js';
 
 describe('a loop', () => {
   beforeEach(() => {

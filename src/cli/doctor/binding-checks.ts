@@ -1,6 +1,5 @@
-import type { ClusterRoleBinding } from '../../policy/objects.js';
+import { type ClusterRoleBinding, describeSubject } from '../../policy/objects.js';
 import type { Policy } from '../../policy/policy.js';
-import { describeSubject } from '../../policy/index/subjects.js';
 import { finding, type Finding } from './finding.js';
 import type { BindingInLayer, ShardLevelBinding } from './shard-level-bindings.js';
 import { isEverybody, matchFault, type Callers } from './subject-match.js';

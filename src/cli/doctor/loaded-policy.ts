@@ -1,6 +1,6 @@
 import { finding, type Finding } from './finding.js';
 import { openPolicy } from '../../policy/open-policy.js';
-import type { PolicySource } from '../../policy/sources/policy-source.js';
+import type { PolicySource } from '../../policy/policy-source.js';
 import type { Policy } from '../../policy/policy.js';
 import { sourceFlag, type PolicySources } from '../../options/policy/policy-source-flags.js';
 import { softened, type SourcesReport } from './policy-sources.js';

@@ -1,7 +1,7 @@
 import type { Finding } from './finding.js';
 import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
 import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
-import type { PolicySource } from '../../policy/sources/policy-source.js';
+import type { PolicySource } from '../../policy/policy-source.js';
 import { parseDuration } from '../../options/flag-values.js';
 import { valueOf, type Flag, type FlagValues } from '../../options/flags.js';
 import { maxPolicyStaleness, policySnapshot } from '../../options/policy/policy-flags.js';

@@ -1,5 +1,4 @@
-import type { Subject } from '../../policy/objects.js';
-import { describeSubject } from '../../policy/index/subjects.js';
+import { type Subject, describeSubject } from '../../policy/objects.js';
 import { finding, type Finding } from './finding.js';
 import { matchFault, type Callers } from './subject-match.js';
 

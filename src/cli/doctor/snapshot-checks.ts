@@ -1,4 +1,6 @@
-import { readSnapshot, SnapshotError, type SnapshotLayer } from '../../policy/snapshot/snapshot-file.js';
+import { SnapshotError } from '../../policy/policy-errors.js';
+import { readSnapshot } from '../../policy/snapshot/snapshot-file.js';
+import type { SnapshotLayer } from '../../policy/snapshot/snapshot-format.js';
 import { checkSnapshotPlace } from '../../policy/snapshot/snapshot-place.js';
 import { finding, withoutFileName, type Finding, type Level } from './finding.js';
 
@@ -29,7 +31,7 @@ export async function checkSnapshot(use: SnapshotUse, now: number): Promise<Snap
       'keeps nothing, because only the policy of API servers is kept: add --root-kubeconfig or --cache-kubeconfig, or leave it out';
     return { findings: [at('warning', message)], usable: new Set() };
   }
-  const snapshot = await readSnapshot(use.file, { now: () => now }).catch(snapshotFault);
+  const snapshot = await readSnapshot(use.file, () => now).catch(snapshotFault);
   if (snapshot instanceof SnapshotError) {
     const message = `${snapshot.message}; a restart begins without it`;
     return { findings: [at('warning', message)], usable: new Set() };

@@ -1,5 +1,4 @@
-import type { Subject } from '../../policy/objects.js';
-import { serviceAccountSuffix } from '../../policy/index/subjects.js';
+import { type Subject, serviceAccountSuffix } from '../../policy/objects.js';
 
 /** Whom the server's authenticators can find out. */
 export interface Callers {

@@ -1,8 +1,8 @@
-import { replaceInSlices, runInSlices } from '../../policy/sources/in-slices.js';
-import type { PolicySource } from '../../policy/sources/policy-source.js';
+import { replaceInSlices, type PolicySource } from '../../policy/policy-source.js';
 import type { PolicyObject } from '../../policy/objects.js';
 import { steadyNow, type PolicySink } from '../../policy/policy.js';
 import type { PolicyOperation } from './link-messages.js';
+import { runInSlices } from '../../time-slice.js';
 
 /** After how long without a word from the primary its policy is taken for stale (ms). */
 export const silenceMs = 5000;

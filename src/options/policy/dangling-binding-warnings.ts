@@ -1,7 +1,7 @@
 import { oneLine } from '../../outgoing/one-line.js';
-import { runInSlices } from '../../policy/sources/in-slices.js';
 import type { ClusterRoleBinding } from '../../policy/objects.js';
 import type { Policy } from '../../policy/policy.js';
+import { runInSlices } from '../../time-slice.js';
 
 /** A policy that changes for ever must not fill the memory with what was said of it. */
 const maxRemembered = 1000;

@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { OpenPolicy, OpenPolicyOptions } from '../../policy/open-policy.js';
-import type { SnapshotResult } from '../../policy/snapshot/policy-snapshot.js';
+import type { SnapshotResult } from '../../policy/snapshot/snapshot-restore.js';
 import type { Logger } from '../../server/logger.js';
 import type { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { registerPolicyMetrics } from '../../telemetry/policy-metrics.js';

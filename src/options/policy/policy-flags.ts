@@ -1,5 +1,5 @@
 import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../../policy/open-policy.js';
-import type { SnapshotResult } from '../../policy/snapshot/policy-snapshot.js';
+import type { SnapshotResult } from '../../policy/snapshot/snapshot-restore.js';
 import { DanglingBindingWarnings } from './dangling-binding-warnings.js';
 import { parseDuration } from '../flag-values.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';

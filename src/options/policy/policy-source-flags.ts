@@ -5,7 +5,7 @@ import {
   type ApiServerObserver,
 } from '../../policy/sources/api-server.js';
 import { directoryPolicySource, type ReloadResult } from '../../policy/sources/directory.js';
-import type { PolicySource } from '../../policy/sources/policy-source.js';
+import type { PolicySource } from '../../policy/policy-source.js';
 import { booleanOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError, usageError } from '../usage-error.js';
 

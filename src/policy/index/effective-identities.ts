@@ -1,7 +1,6 @@
-import { serviceAccountSuffix } from './subjects.js';
-import { parseWarrant } from './warrant.js';
+import { serviceAccountSuffix } from '../objects.js';
 
-/** A caller as an authenticator found him. */
+/** A client as an authenticator identified it. */
 export interface Caller {
   readonly name: string;
   readonly groups: readonly string[];
@@ -23,30 +22,25 @@ const authenticated = 'system:authenticated';
 const unauthenticated = 'system:unauthenticated';
 const clusterScope = 'cluster:';
 
-/** kcp follows warrants without end; a caller beyond either bound is denied. */
+/** kcp itself has no bounds; a caller beyond either of these is denied. */
 const maxWarrantDepth = 16;
 const maxIdentities = 256;
 
 /**
- * kcp's effective users of a caller in a logical cluster: himself where his scopes and home cluster allow,
- * what a foreign service account is called here, and everybody whose warrant he carries. Undefined when the
- * warrants are nested deeper, or name more identities, than anyone needs: such a caller is to be denied.
+ * kcp's effective users of a caller in a logical cluster: the caller itself where its scopes and home cluster allow, the
+ * name that a foreign service account has here, and every user whose warrant it carries. Undefined when the warrants are
+ * nested deeper, or name more identities, than they ever should: such a caller must be denied.
  */
 export function effectiveIdentities(
   caller: Caller,
   cluster: string,
 ): readonly EffectiveIdentity[] | undefined {
-  if (!hasKcpExtra(caller.extra)) return [caller];
+  if (![scopesKey, clusterNameKey, warrantKey].some((key) => caller.extra[key] !== undefined))
+    return [caller];
   const walk = new Walk(cluster);
   walk.add(caller, 0);
   if (walk.outOfBounds) return undefined;
   return [...walk.identities, ...walk.substitutes(caller)];
-}
-
-function hasKcpExtra(extra: Caller['extra']): boolean {
-  return (
-    extra[scopesKey] !== undefined || extra[clusterNameKey] !== undefined || extra[warrantKey] !== undefined
-  );
 }
 
 class Walk {
@@ -68,7 +62,7 @@ class Walk {
     for (const text of caller.extra[warrantKey] ?? []) this.#addWarrant(text, depth + 1);
   }
 
-  /** Whoever is out of scope here still is what anybody is. */
+  /** A caller that is out of scope here still counts as anonymous. */
   *substitutes(outermost: Caller): Generator<EffectiveIdentity> {
     if (this.#authenticatedElsewhere) {
       yield { name: anonymous, groups: [authenticated, ...clusterGroups(outermost)] };
@@ -79,10 +73,9 @@ class Walk {
   #addWarrant(text: string, depth: number): void {
     const warrant = parseWarrant(text);
     if (warrant === undefined) return;
-    // Without its home cluster nobody can tell whose service account it is.
-    if (serviceAccountSuffix(warrant.user) !== undefined && !warrant.extra[clusterNameKey]?.length) return;
-    const holder: Caller = { name: warrant.user, groups: warrant.groups, extra: warrant.extra };
-    this.add({ ...holder, groups: [...holder.groups, ...clusterGroups(holder)] }, depth);
+    // Without its home cluster, a service account's name is ambiguous.
+    if (serviceAccountSuffix(warrant.name) !== undefined && !warrant.extra[clusterNameKey]?.length) return;
+    this.add({ ...warrant, groups: [...warrant.groups, ...clusterGroups(warrant)] }, depth);
   }
 }
 
@@ -117,4 +110,36 @@ function clusterGroups(caller: Caller): readonly string[] {
 
 function scopeValues(caller: Caller): readonly ReadonlySet<string>[] {
   return (caller.extra[scopesKey] ?? []).map((value) => new Set(value.split(',')));
+}
+
+/**
+ * Reads one value of `authorization.kcp.io/warrant`: as whom, too, its holder may act. Keys are case-sensitive, unknown
+ * ones are ignored. Undefined for bad JSON or a field of the wrong type, as kcp ignores such a warrant.
+ */
+function parseWarrant(text: string): Caller | undefined {
+  try {
+    const { user, uid, groups, extra } = membersOf(JSON.parse(text));
+    textOf(uid);
+    const lists = Object.entries(membersOf(extra)).map(([key, list]) => [key, textsOf(list)] as const);
+    return { name: textOf(user), groups: textsOf(groups), extra: Object.fromEntries(lists) };
+  } catch {
+    return undefined;
+  }
+}
+
+// Go decodes null into the zero value, as it does what is missing.
+
+function textOf(value: unknown): string {
+  if (typeof (value ?? '') === 'string') return (value ?? '') as string;
+  throw new TypeError('not a string');
+}
+
+function textsOf(value: unknown): readonly string[] {
+  if (Array.isArray(value ?? [])) return ((value ?? []) as unknown[]).map(textOf);
+  throw new TypeError('not a list');
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof (value ?? {}) === 'object' && !Array.isArray(value)) return { ...(value as object | null) };
+  throw new TypeError('not an object');
 }

@@ -1,10 +1,17 @@
-import { BondSearch } from './bond-search.js';
+import { runAll } from '../../time-slice.js';
+import { subjectKey, type ClusterRoleBinding, type PolicyObject, type SubjectKey } from '../objects.js';
+import { BondSearch, SubjectTable, type Bond } from './bonds.js';
 import type { EffectiveIdentity } from './effective-identities.js';
-import type { ClusterRoleBinding, PolicyObject, Subject } from '../objects.js';
-import { RoleReference, type LayerOfReference } from './role-reference.js';
-import { coversVerb, grantsInSteps, grantsOf, noGrants, rulesOf, type Grants } from './rules.js';
-import { SubjectTable, type Bond } from './subject-table.js';
-import { subjectKey, type SubjectKey } from './subjects.js';
+import {
+  coversVerb,
+  grantsInSteps,
+  grantsOf,
+  noGrants,
+  RoleReference,
+  rulesOf,
+  type Grants,
+  type LayerOfReference,
+} from './roles.js';
 import { UrlIndex } from './url-index.js';
 
 export type { Bond };
@@ -21,21 +28,6 @@ interface Layer {
   readonly roles: Map<string, Grants>;
   readonly bindings: Map<string, ClusterRoleBinding>;
   readonly references: Map<string, RoleReference>;
-}
-
-/** An object with everything worked out that a malformed one could fail in. */
-type PreparedObject =
-  | { readonly kind: 'ClusterRole'; readonly name: string; readonly grants: Grants }
-  | {
-      readonly kind: 'ClusterRoleBinding';
-      readonly name: string;
-      readonly binding: ClusterRoleBinding;
-      readonly subjects: readonly KeyedSubject[];
-    };
-
-interface KeyedSubject {
-  readonly key: SubjectKey;
-  readonly subject: Subject;
 }
 
 /**
@@ -85,15 +77,18 @@ export class PolicyIndex {
   /** A malformed object throws, and then nothing has changed. */
   apply(layerName: string, change: PolicyChange): void {
     const layer = this.#layer(layerName);
-    if (change.type === 'set') {
-      const prepared = prepare(change.object);
-      this.#search.forget();
-      this.#set(layer, prepared);
-      return;
-    }
     this.#search.forget();
-    if (change.kind === 'ClusterRole') this.#deleteRole(layer, change.name);
-    else this.#deleteBinding(layer, change.name);
+    if (change.type === 'delete') {
+      const binding = change.kind === 'ClusterRoleBinding' ? layer.bindings.get(change.name) : undefined;
+      if (binding !== undefined) runAll(this.#unbind(layer, binding));
+      else if (change.kind === 'ClusterRole' && layer.roles.delete(change.name)) {
+        this.#resolveAll(change.name);
+      }
+    } else if (change.object.kind === 'ClusterRole') {
+      const { name, rules } = change.object;
+      layer.roles.set(name, grantsOf(rules));
+      this.#resolveAll(name);
+    } else runAll(this.#bind(layer, change.object));
   }
 
   /**
@@ -101,13 +96,12 @@ export class PolicyIndex {
    * object throws, and then nothing has changed.
    */
   replace(layerName: string, objects: readonly PolicyObject[]): void {
-    const steps = this.replaceAll(layerName, objects);
-    while (steps.next().done !== true);
+    runAll(this.replaceAll(layerName, objects));
   }
 
   /**
    * The same in short steps, between which decisions are made on the old layer: the new one is built beside it, not in
-   * force, and they change places in one step. To be taken to the end.
+   * force, and they change places in one step. The caller must take every step.
    */
   *replaceAll(layerName: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
     const { isFallback } = this.#layer(layerName);
@@ -145,12 +139,12 @@ export class PolicyIndex {
   ): Generator<undefined, void, undefined> {
     const layer = this.#layer(layerName);
     const held: ReadonlyMap<string, unknown> = kind === 'ClusterRole' ? layer.roles : layer.bindings;
-    // Where nothing is held nothing can be gone, and a large set takes its time.
+    // Where nothing is held nothing can be gone, and a large set takes time to build.
     const names = held.size === 0 ? undefined : new Set<string>();
     for (const object of objects) {
       if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
-      const { name } = prepare(object);
-      names?.add(name);
+      refuseMalformed(object);
+      names?.add(object.name);
       yield;
     }
     // A map may lose members while it is walked.
@@ -224,17 +218,6 @@ export class PolicyIndex {
     return layer;
   }
 
-  #set(layer: Layer, object: PreparedObject): void {
-    if (object.kind === 'ClusterRole') {
-      layer.roles.set(object.name, object.grants);
-      this.#resolveAll(object.name);
-    } else this.#setBinding(layer, object.binding, object.subjects);
-  }
-
-  #deleteRole(layer: Layer, name: string): void {
-    if (layer.roles.delete(name)) this.#resolveAll(name);
-  }
-
   /** A role may be seen from its own layer and from every one before. */
   #resolveAll(roleName: string): void {
     for (const layers of [this.#layers.values(), this.#arriving]) {
@@ -271,7 +254,10 @@ export class PolicyIndex {
     return undefined;
   }
 
-  /** Adds a binding to a layer that is not in force. A malformed one throws, and then nothing has changed. */
+  /**
+   * Adds a binding, or replaces the one of its name: in one go, or in steps where the layer is not in force. A malformed
+   * one throws, and then nothing has changed.
+   */
   *#bind(layer: Layer, binding: ClusterRoleBinding): Generator<undefined, void, undefined> {
     for (const [at, subject] of binding.subjects.entries()) {
       subjectKey(subject);
@@ -301,7 +287,7 @@ export class PolicyIndex {
     }
   }
 
-  /** Removes a binding from a layer that is not in force. */
+  /** Removes a binding: in one go, or in steps where the layer is not in force. */
   *#unbind(layer: Layer, binding: ClusterRoleBinding): Generator<undefined, void, undefined> {
     const reference = layer.references.get(binding.role);
     layer.bindings.delete(binding.name);
@@ -337,47 +323,12 @@ export class PolicyIndex {
     return old;
   }
 
-  #setBinding(layer: Layer, binding: ClusterRoleBinding, subjects: readonly KeyedSubject[]): void {
-    this.#deleteBinding(layer, binding.name);
-    const reference = this.#reference(layer, binding.role);
-    reference.bindings += 1;
-    for (const { key, subject } of subjects) {
-      this.#table(key).tie(key.name, { binding, subject, reference });
-    }
-    layer.bindings.set(binding.name, binding);
-  }
-
-  #deleteBinding(layer: Layer, name: string): void {
-    const binding = layer.bindings.get(name);
-    const reference = binding === undefined ? undefined : layer.references.get(binding.role);
-    if (binding === undefined || reference === undefined) return;
-    layer.bindings.delete(name);
-    for (const subject of binding.subjects) {
-      const key = subjectKey(subject);
-      if (key !== undefined) this.#table(key).untie(key.name, reference, binding);
-    }
-    reference.bindings -= 1;
-    if (reference.bindings > 0) return;
-    layer.references.delete(reference.role);
-    this.#unresolved.delete(reference);
-    this.#urls.remove(reference, reference.grants);
-  }
-
-  #reference(layer: Layer, role: string): RoleReference {
-    const known = layer.references.get(role);
-    if (known !== undefined) return known;
-    const reference = new RoleReference(layer, role);
-    layer.references.set(role, reference);
-    this.#resolve(reference);
-    return reference;
-  }
-
   #table(key: SubjectKey): SubjectTable {
     return key.kind === 'user' ? this.#users : this.#groups;
   }
 }
 
-/** URLs or subjects that are dealt with in one step. */
+/** URLs or subjects that are handled in one step. */
 const maxPart = 64;
 
 function* partsOf({ exact, prefix }: Grants): Generator<Grants, void, undefined> {
@@ -390,13 +341,8 @@ function emptyLayer(name: string, isFallback: boolean, inForce: boolean): Layer 
   return { name, isFallback, inForce, roles: new Map(), bindings: new Map(), references: new Map() };
 }
 
-function prepare(object: PolicyObject): PreparedObject {
-  const { kind, name } = object;
-  if (kind === 'ClusterRole') return { kind, name, grants: grantsOf(object.rules) };
-  const subjects: KeyedSubject[] = [];
-  for (const subject of object.subjects) {
-    const key = subjectKey(subject);
-    if (key !== undefined) subjects.push({ key, subject });
-  }
-  return { kind, name, binding: object, subjects };
+/** Throws what putting the object into the index would throw. */
+function refuseMalformed(object: PolicyObject): void {
+  if (object.kind === 'ClusterRole') grantsOf(object.rules);
+  else for (const subject of object.subjects) subjectKey(subject);
 }

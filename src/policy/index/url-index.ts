@@ -1,5 +1,4 @@
-import type { RoleReference } from './role-reference.js';
-import type { Grants, VerbsByUrl } from './rules.js';
+import type { Grants, VerbsByUrl, RoleReference } from './roles.js';
 
 /** The roles that a URL pattern stands in, with the verbs they grant on it. */
 export type RolesByPattern = ReadonlyMap<RoleReference, ReadonlySet<string>>;

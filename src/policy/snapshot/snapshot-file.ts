@@ -1,36 +1,39 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { SnapshotDecoder } from './snapshot-decoder.js';
-import { SnapshotError, snapshotError } from './snapshot-error.js';
-import { digestOffset, encodeHeader, maxSnapshotBytes, type SnapshotLayer } from './snapshot-header.js';
-import { encodeObject } from './snapshot-object.js';
-import { openSnapshot } from './snapshot-place.js';
-import { replaceFile } from './snapshot-replacement.js';
-
-export { SnapshotError } from './snapshot-error.js';
-export type { SnapshotLayer } from './snapshot-header.js';
+import type { PolicyObject } from '../objects.js';
+import { SnapshotError, snapshotError } from '../policy-errors.js';
+import {
+  decodeHeader,
+  decodeObject,
+  digestOffset,
+  encodeHeader,
+  encodeObject,
+  maxHeaderBytes,
+  maxSnapshotBytes,
+  withoutDigest,
+  type LayerHeader,
+  type SnapshotHeader,
+  type SnapshotLayer,
+} from './snapshot-format.js';
+import { openSnapshot, replaceFile } from './snapshot-place.js';
 
 /**
- * So much is read or written at once. Coding it takes about a millisecond, and the next piece waits for the
- * disk, so that others have the event loop in between.
+ * How much is read or written at once: parsing or encoding it takes about a millisecond, and the event loop is free
+ * while the next piece waits for the disk.
  */
 const pieceBytes = 64 * 1024;
 
 /**
- * The policy that a file written by `writeSnapshot` holds; undefined where there is no file. All of it is
- * checked before any of it is given out. The checksum finds what broke by accident; against purpose stands that
- * the file has to belong to this process' user or to root, and be closed to everybody else.
+ * The policy that a file written by `writeSnapshot` holds; undefined where there is no file. All of it is checked
+ * before any of it is returned. The checksum finds accidental damage; against a forged file, the file must belong to
+ * this process' user or to root, and be closed to all others.
  *
+ * @param now clock in ms.
  * @throws SnapshotError
  */
 export async function readSnapshot(
   file: string,
-  {
-    now = Date.now,
-  }: {
-    /** Clock in ms, for tests. */
-    readonly now?: () => number;
-  } = {},
+  now = Date.now,
 ): Promise<readonly SnapshotLayer[] | undefined> {
   const handle = await openSnapshot(file);
   if (handle === undefined) return undefined;
@@ -52,20 +55,15 @@ export async function readSnapshot(
 }
 
 /**
- * Keeps a policy in a file of mode 0600: a line that says what is in it, then a line for each object. The file
- * before stays until the new one is whole and on disk.
+ * Keeps a policy in a file of mode 0600: a line that says what is in it, then a line for each object. The old file
+ * stays until the new one is whole and on disk.
  *
  * @throws SnapshotError
  */
 export async function writeSnapshot(
   file: string,
   layers: readonly SnapshotLayer[],
-  {
-    maxBytes = maxSnapshotBytes,
-  }: {
-    /** Default: as much as is read again, 256 MiB. */
-    readonly maxBytes?: number;
-  } = {},
+  maxBytes = maxSnapshotBytes,
 ): Promise<void> {
   try {
     const header = encodeHeader(file, layers);
@@ -105,4 +103,104 @@ function* encode(header: Buffer, layers: readonly SnapshotLayer[]): Generator<Bu
     }
   }
   yield Buffer.from(text);
+}
+
+const lineEnd = 0x0a;
+
+/** A layer as far as it has been read. */
+interface ArrivingLayer extends Omit<LayerHeader, 'objects'> {
+  readonly awaited: number;
+  readonly objects: PolicyObject[];
+  readonly names: Readonly<Record<PolicyObject['kind'], Set<string>>>;
+}
+
+/** Reads a snapshot from pieces, each as it comes in, and returns it once all of it proved good. */
+class SnapshotDecoder {
+  readonly #hash = createHash('sha256');
+  #header: SnapshotHeader | undefined;
+  #layers: readonly ArrivingLayer[] = [];
+  /** The layer that the next object belongs to is this one or a later one. */
+  #layerAt = 0;
+  /** Of a line whose end has not come yet. */
+  #pieces: Buffer[] = [];
+  #lines = 0;
+
+  constructor(
+    readonly file: string,
+    /** In ms since the epoch. */
+    readonly now: number,
+  ) {}
+
+  /** The bytes must stay as they are from then on. */
+  add(bytes: Buffer): void {
+    let start = this.#header === undefined ? this.#addToHeader(bytes) : 0;
+    this.#hash.update(bytes.subarray(start));
+    for (let end = bytes.indexOf(lineEnd, start); end !== -1; end = bytes.indexOf(lineEnd, start)) {
+      this.#addObject(this.#takeLine(bytes.subarray(start, end)));
+      start = end + 1;
+    }
+    if (start < bytes.length) this.#pieces.push(bytes.subarray(start));
+  }
+
+  end(): readonly SnapshotLayer[] {
+    if (this.#header === undefined) throw this.#error('is no policy snapshot, or its first line is damaged');
+    if (this.#pieces.length > 0 || this.#arriving() !== undefined) throw this.#error('is truncated');
+    if (this.#hash.digest('hex') !== this.#header.sha256) {
+      throw this.#error('is damaged: its checksum is another');
+    }
+    return this.#layers.map(({ layer, origin, syncedAt, objects }) => ({ layer, origin, syncedAt, objects }));
+  }
+
+  /** How many of the bytes belong to the first line. */
+  #addToHeader(bytes: Buffer): number {
+    const end = bytes.indexOf(lineEnd) + 1;
+    const length = this.#pieces.reduce((sum, piece) => sum + piece.length, end === 0 ? bytes.length : end);
+    if (length > maxHeaderBytes) throw this.#error('is no policy snapshot, or its first line is damaged');
+    if (end === 0) {
+      this.#pieces.push(bytes);
+      return bytes.length;
+    }
+    const line = this.#takeLine(bytes.subarray(0, end));
+    this.#hash.update(withoutDigest(line));
+    this.#header = decodeHeader(this.file, line, this.now);
+    this.#layers = this.#header.layers.map(({ objects: awaited, ...header }) => {
+      const names = { ClusterRole: new Set<string>(), ClusterRoleBinding: new Set<string>() };
+      return { ...header, awaited, objects: [], names };
+    });
+    return end;
+  }
+
+  #takeLine(last: Buffer): Buffer {
+    this.#lines += 1;
+    if (this.#pieces.length === 0) return last;
+    return Buffer.concat([...this.#pieces.splice(0), last]);
+  }
+
+  #addObject(line: Buffer): void {
+    const layer = this.#arriving();
+    if (layer === undefined) throw this.#error('goes on behind its last object');
+    const object = decodeObject(line);
+    if (object === undefined) {
+      throw this.#error(`line ${this.#lines} is no ClusterRole and no ClusterRoleBinding`);
+    }
+    const names = layer.names[object.kind];
+    if (names.has(object.name)) {
+      throw this.#error(`line ${this.#lines} is an object that stands in it already`);
+    }
+    names.add(object.name);
+    layer.objects.push(object);
+  }
+
+  /** The first layer that waits for objects. */
+  #arriving(): ArrivingLayer | undefined {
+    for (; this.#layerAt < this.#layers.length; this.#layerAt += 1) {
+      const layer = this.#layers[this.#layerAt];
+      if (layer !== undefined && layer.objects.length < layer.awaited) return layer;
+    }
+    return undefined;
+  }
+
+  #error(fault: string): SnapshotError {
+    return new SnapshotError(this.file, fault);
+  }
 }

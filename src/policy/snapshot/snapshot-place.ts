@@ -1,30 +1,28 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { SnapshotError, snapshotError, systemCode } from './snapshot-error.js';
-import { maxSnapshotBytes, snapshotBeginning } from './snapshot-header.js';
-import { probeReplacement } from './snapshot-replacement.js';
+import { lstat, open, opendir, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { SnapshotError, snapshotError, systemCode } from '../policy-errors.js';
+import { maxSnapshotBytes, snapshotBeginning } from './snapshot-format.js';
 
 /** Links are not followed, and a pipe is not waited for. */
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-export interface FileAccess {
-  readonly uid: number;
-  readonly mode: number;
-}
-
 /**
- * Why a file may not be believed, or undefined: whoever can write a snapshot decides who may scrape. `ourUid`
- * is undefined where users have no numbers, as on Windows.
+ * Why a file may not be relied on, or undefined: a user who can write a snapshot decides who may scrape. `ourUid` is
+ * undefined where users have no numbers, as on Windows.
  */
-export function accessFault({ uid, mode }: FileAccess, ourUid: number | undefined): string | undefined {
+export function accessFault(
+  { uid, mode }: { readonly uid: number; readonly mode: number },
+  ourUid: number | undefined,
+): string | undefined {
   if (ourUid === undefined) return undefined;
   if (uid !== ourUid && uid !== 0) return `belongs to user ${uid}, who is neither user ${ourUid} nor root`;
   if ((mode & 0o077) === 0) return undefined;
   return `is open to its group or to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')}): make it 0600`;
 }
 
-/** Opens a snapshot that may be believed as far as its place goes; undefined where there is none. */
+/** Opens a snapshot whose place and permissions allow to rely on it; undefined where there is none. */
 export async function openSnapshot(file: string): Promise<FileHandle | undefined> {
   return openFile(file, async (handle) => {
     const status = await handle.stat();
@@ -35,10 +33,9 @@ export async function openSnapshot(file: string): Promise<FileHandle | undefined
 }
 
 /**
- * Whether snapshots can be kept at `file`: for the start, so that a wrong flag ends it. Makes and removes a
- * file beside it. Throws SnapshotError where the directory is missing or may not be written to, and where
- * something else stands in the place that a snapshot would take away: a directory, a link, a device, or a file
- * with other content.
+ * Checks at the start that snapshots can be kept at `file`, by making and removing a file beside it. Throws
+ * SnapshotError where the directory is missing or may not be written to, and where a snapshot would replace something
+ * else: a directory, a link, a device, or a file with other content.
  */
 export async function checkSnapshotPlace(file: string): Promise<void> {
   const handle = await openFile(file, async (opened) => {
@@ -83,4 +80,90 @@ async function openFile(
 
 function notRegular(file: string): SnapshotError {
   return new SnapshotError(file, 'is not a regular file');
+}
+
+/** A temporary file that was not written to for so long (ms) has lost its writer. */
+const abandonedMs = 60_000;
+const temporaryName = /^\.(.+)\.[0-9a-f]{16}\.tmp$/s;
+
+/**
+ * Puts a new file, mode 0600, in the place of `file`: readers find the old or the new one whole, also when the process
+ * or the machine goes down meanwhile. Where anything fails, nothing is left behind. Rejects with the error of what
+ * failed.
+ */
+export async function replaceFile(file: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
+  await refuseOtherThanFile(file);
+  const { path, handle } = await openBeside(file);
+  try {
+    try {
+      await removeAbandoned(file, handle);
+      await fill(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(path, resolve(file));
+  } catch (error) {
+    await unlink(path).catch(ignore);
+    throw error;
+  }
+  await syncDirectory(dirname(resolve(file)));
+}
+
+/** Rejects where a file could not be replaced for want of a directory or of permissions. */
+async function probeReplacement(file: string): Promise<void> {
+  const { path, handle } = await openBeside(file);
+  try {
+    await removeAbandoned(file, handle);
+  } finally {
+    await handle.close();
+    await unlink(path);
+  }
+}
+
+/** Renaming would replace a link or a device without notice. */
+async function refuseOtherThanFile(file: string): Promise<void> {
+  const status = await lstat(resolve(file)).catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  });
+  if (status?.isFile() === false) throw notRegular(file);
+}
+
+async function openBeside(file: string): Promise<{ readonly path: string; readonly handle: FileHandle }> {
+  const name = `.${basename(resolve(file))}.${randomBytes(8).toString('hex')}.tmp`;
+  const path = join(dirname(resolve(file)), name);
+  return { path, handle: await open(path, 'wx', 0o600) };
+}
+
+/**
+ * Removes what killed writers have left. The time is the file system's own, as the file that was just made shows it.
+ * What cannot be removed stays: that is no reason not to write.
+ */
+async function removeAbandoned(file: string, justMade: FileHandle): Promise<void> {
+  const directory = dirname(resolve(file));
+  try {
+    const { mtimeMs: now } = await justMade.stat();
+    for await (const { name } of await opendir(directory)) {
+      if (temporaryName.exec(name)?.[1] !== basename(resolve(file))) continue;
+      const path = join(directory, name);
+      const status = await lstat(path).catch(ignore);
+      if (status?.isFile() === true && now - status.mtimeMs > abandonedMs) await unlink(path).catch(ignore);
+    }
+  } catch {
+    return;
+  }
+}
+
+/**
+ * Makes the new name survive a loss of power. Not every file system can; then the old file may come back, which is
+ * whole as well.
+ */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r').catch(ignore);
+  await handle?.sync().catch(ignore);
+  await handle?.close().catch(ignore);
+}
+
+function ignore(): undefined {
+  return undefined;
 }

@@ -1,13 +1,33 @@
 import type { Policy } from '../policy.js';
-import { readSnapshot, type SnapshotLayer } from './snapshot-file.js';
-import type { SnapshotResult } from './snapshot-result.js';
+import { readSnapshot } from './snapshot-file.js';
+import type { SnapshotLayer } from './snapshot-format.js';
 
-export interface RestoreOptions {
+/** The outcome of an attempt to read or to write a snapshot. */
+export type SnapshotResult = {
+  /** The layers that it is about. */
+  readonly layers: readonly string[];
+} & (
+  | {
+      readonly operation: 'restore';
+      /** `refused`: the file, or these of its layers, may not be relied on. `missing`: there is no file. */
+      readonly result: 'success' | 'refused' | 'missing';
+      /** One line, which names the file. */
+      readonly message: string;
+    }
+  | { readonly operation: 'write'; readonly result: 'success'; readonly message?: undefined }
+  | {
+      readonly operation: 'write';
+      readonly result: 'failure';
+      /** One line, which names the file. */
+      readonly message: string;
+    }
+);
+
+interface RestoreOptions {
   readonly file: string;
   readonly policy: Policy;
   /** The layers that may be filled, and where each has to come from. */
   readonly origins: ReadonlyMap<string, string>;
-  readonly tell: (result: SnapshotResult) => void;
   /** Whether, once the file was read, the policy is still wanted. */
   readonly isWanted: () => boolean;
   /** Clock in ms. */
@@ -15,64 +35,64 @@ export interface RestoreOptions {
 }
 
 /**
- * Fills the layers that are not loaded yet with what the file knows of them, and resolves to their names. A
- * fault of the file is told, and then they stay as they are.
+ * Fills the layers that are not loaded yet with what the file knows of them, and resolves to their names. A fault of
+ * the file is reported, and then they stay as they are.
  */
-export async function restoreSnapshot(options: RestoreOptions): Promise<readonly string[]> {
-  const { file, origins, tell } = options;
-  const snapshot = await read(options);
+export async function restoreSnapshot(
+  { file, policy, origins, isWanted, now }: RestoreOptions,
+  report: (result: SnapshotResult) => void,
+): Promise<readonly string[]> {
+  const reportRestore = (
+    result: 'success' | 'refused' | 'missing',
+    message: string,
+    layers: readonly string[] = [],
+  ): void => {
+    report({ operation: 'restore', result, message, layers });
+  };
+  let snapshot: readonly SnapshotLayer[] | undefined;
+  try {
+    snapshot = await readSnapshot(file, now);
+    if (snapshot === undefined) reportRestore('missing', `${file}: does not exist yet`);
+  } catch (error) {
+    reportRestore('refused', error instanceof Error ? error.message : String(error));
+  }
   const own: SnapshotLayer[] = [];
-  for (const found of snapshot) {
-    const fault = originFault(found, origins.get(found.layer));
+  for (const found of snapshot ?? []) {
+    const fault = originFault(found.origin, origins.get(found.layer));
     if (fault === undefined) own.push(found);
     else {
       const message = `${file}: policy layer ${JSON.stringify(found.layer)} is not restored: ${fault}`;
-      tell({ operation: 'restore', result: 'refused', message, layers: [found.layer] });
+      reportRestore('refused', message, [found.layer]);
     }
   }
-  const restored = own.filter((layer) => fill(options, layer));
+  const restored = own.filter(({ layer, syncedAt, objects }) => {
+    const status = policy.status().find((candidate) => candidate.layer === layer);
+    // Its source may have been faster.
+    if (status?.state !== 'syncing' || !isWanted()) return false;
+    // A clock that was ahead must not make the policy younger than it can be.
+    const since = Math.min(syncedAt, now());
+    policy.sink(layer).restore(objects, since, `restored from the snapshot of ${isoTime(syncedAt)}`);
+    return true;
+  });
   const layers = restored.map(({ layer }) => layer);
   if (own.length > 0) {
     const known = restored.map(
       ({ layer, syncedAt }) => `${JSON.stringify(layer)} as of ${isoTime(syncedAt)}`,
     );
-    const message =
+    const outcome =
       known.length > 0
-        ? `${file}: restored policy layer ${known.join(' and ')}`
-        : `${file}: not needed, its policy layers are loaded`;
-    tell({ operation: 'restore', result: 'success', message, layers });
+        ? `restored policy layer ${known.join(' and ')}`
+        : 'not needed, its policy layers are loaded';
+    reportRestore('success', `${file}: ${outcome}`, layers);
   }
   return layers;
 }
 
-async function read({ file, tell, now }: RestoreOptions): Promise<readonly SnapshotLayer[]> {
-  try {
-    const snapshot = await readSnapshot(file, { now });
-    if (snapshot !== undefined) return snapshot;
-    tell({ operation: 'restore', result: 'missing', message: `${file}: does not exist yet`, layers: [] });
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    tell({ operation: 'restore', result: 'refused', message, layers: [] });
-  }
-  return [];
-}
-
-/** What another source said is not believed, even where it bears the same name. */
-function originFault({ origin }: SnapshotLayer, expected: string | undefined): string | undefined {
+/** What another source said does not count, even under the same name. */
+function originFault(origin: string, expected: string | undefined): string | undefined {
   if (expected === origin) return undefined;
   if (expected === undefined) return 'it has no source here';
   return `it is from ${JSON.stringify(origin)}, not from ${JSON.stringify(expected)}`;
-}
-
-/** Whether the layer still had a use for it: its source may have been faster. */
-function fill({ policy, isWanted, now }: RestoreOptions, found: SnapshotLayer): boolean {
-  const { layer, syncedAt, objects } = found;
-  const status = policy.status().find((candidate) => candidate.layer === layer);
-  if (status?.state !== 'syncing' || !isWanted()) return false;
-  // A clock that was ahead must not make the policy younger than it can be.
-  const since = Math.min(syncedAt, now());
-  policy.sink(layer).restore(objects, since, `restored from the snapshot of ${isoTime(syncedAt)}`);
-  return true;
 }
 
 function isoTime(ms: number): string {

@@ -9,10 +9,9 @@ import type {
   ReflectorSink,
 } from '../../kubernetes/reflector/reflector-sink.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
-import { BothLists } from './both-lists.js';
-import { runInSlices } from './in-slices.js';
 import { clusterRoleBindingOf, clusterRoleOf } from './kubernetes-object.js';
-import type { PolicySource } from './policy-source.js';
+import type { PolicySource } from '../policy-source.js';
+import { runInSlices } from '../../time-slice.js';
 
 type Kind = PolicyObject['kind'];
 
@@ -213,5 +212,38 @@ class ApiServerPolicySource implements PolicySource {
     this.#observer.warning?.(
       `${this.#client?.server ?? ''} lists no ${kind}, where it listed ${before} before: what they granted is revoked`,
     );
+  }
+}
+
+/**
+ * Lets nobody pass before both kinds have been listed on one server: at the beginning, and again when the
+ * kubeconfig has come to name another server.
+ */
+class BothLists {
+  #server: string | undefined;
+  #awaited = new Set<PolicyObject['kind']>();
+  #release: () => void = () => undefined;
+  #complete = Promise.resolve();
+
+  async arrived(kind: PolicyObject['kind'], server: string): Promise<void> {
+    if (server !== this.#server) {
+      // Whoever waits with a list of the server before waits on, for what it will be told is old by then.
+      const released = this.#release;
+      this.#server = server;
+      this.#awaited = new Set(['ClusterRole', 'ClusterRoleBinding']);
+      this.#complete = new Promise((resolve) => {
+        this.#release = () => {
+          resolve();
+          released();
+        };
+      });
+    }
+    this.#awaited.delete(kind);
+    if (this.#awaited.size === 0) this.#release();
+    await this.#complete;
+  }
+
+  release(): void {
+    this.#release();
   }
 }

@@ -4,9 +4,9 @@ import { parseManifest } from './manifest.js';
 
 let objects: readonly PolicyObject[] | undefined;
 
-/** What kcp itself installs in `system:admin`, as `rbac/bootstrap-policy.yaml` of this package has it; read once. */
+/** What kcp itself installs in `system:admin`: this package's `rbac/bootstrap-policy.yaml`, read once. */
 export function bootstrapPolicy(): readonly PolicyObject[] {
-  // src/policy-sources and dist/policy-sources both lie two levels below the package's root.
+  // From src/policy/sources as from dist/policy/sources.
   objects ??= parseManifest(
     readFileSync(new URL('../../../rbac/bootstrap-policy.yaml', import.meta.url), 'utf8'),
     'rbac/bootstrap-policy.yaml',
@@ -26,73 +26,34 @@ export function bootstrapObjects(): readonly PolicyObject[] {
 }
 
 /** In `system:admin` of a running kcp; none of their rules holds nonResourceURLs. */
-const rolesWithoutPaths: readonly string[] = `
-  admin
-  edit
-  system:aggregate-to-admin
-  system:aggregate-to-edit
-  system:aggregate-to-view
-  system:auth-delegator
-  system:basic-user
-  system:certificates.k8s.io:certificatesigningrequests:nodeclient
-  system:certificates.k8s.io:certificatesigningrequests:selfnodeclient
-  system:certificates.k8s.io:kube-apiserver-client-approver
-  system:certificates.k8s.io:kube-apiserver-client-kubelet-approver
-  system:certificates.k8s.io:kubelet-serving-approver
-  system:certificates.k8s.io:legacy-unknown-approver
-  system:controller:attachdetach-controller
-  system:controller:certificate-controller
-  system:controller:clusterrole-aggregation-controller
-  system:controller:cronjob-controller
-  system:controller:daemon-set-controller
-  system:controller:deployment-controller
-  system:controller:device-taint-eviction-controller
-  system:controller:disruption-controller
-  system:controller:endpoint-controller
-  system:controller:endpointslice-controller
-  system:controller:endpointslicemirroring-controller
-  system:controller:ephemeral-volume-controller
-  system:controller:expand-controller
-  system:controller:generic-garbage-collector
-  system:controller:horizontal-pod-autoscaler
-  system:controller:job-controller
-  system:controller:legacy-service-account-token-cleaner
-  system:controller:namespace-controller
-  system:controller:node-controller
-  system:controller:persistent-volume-binder
-  system:controller:pod-garbage-collector
-  system:controller:pv-protection-controller
-  system:controller:pvc-protection-controller
-  system:controller:replicaset-controller
-  system:controller:replication-controller
-  system:controller:resource-claim-controller
-  system:controller:resourcequota-controller
-  system:controller:root-ca-cert-publisher
-  system:controller:route-controller
-  system:controller:selinux-warning-controller
-  system:controller:service-account-controller
-  system:controller:service-cidrs-controller
-  system:controller:service-controller
-  system:controller:statefulset-controller
-  system:controller:ttl-after-finished-controller
-  system:controller:ttl-controller
-  system:controller:validatingadmissionpolicy-status-controller
-  system:controller:volumeattributesclass-protection-controller
-  system:heapster
-  system:kcp:logical-cluster-admin
-  system:kcp:tenancy:reader
-  system:kube-aggregator
-  system:kube-controller-manager
-  system:kube-dns
-  system:kube-scheduler
-  system:kubelet-api-admin
-  system:node
-  system:node-bootstrapper
-  system:node-problem-detector
-  system:node-proxier
-  system:persistent-volume-provisioner
-  system:volume-scheduler
-  view
-`
-  .trim()
-  .split(/\s+/);
+const rolesWithoutPaths: readonly string[] = [
+  ...words(`admin edit view`),
+  ...words(`
+    aggregate-to-admin aggregate-to-edit aggregate-to-view auth-delegator basic-user
+    certificates.k8s.io:certificatesigningrequests:nodeclient
+    certificates.k8s.io:certificatesigningrequests:selfnodeclient
+    certificates.k8s.io:kube-apiserver-client-approver
+    certificates.k8s.io:kube-apiserver-client-kubelet-approver
+    certificates.k8s.io:kubelet-serving-approver certificates.k8s.io:legacy-unknown-approver heapster
+    kcp:logical-cluster-admin kcp:tenancy:reader kube-aggregator kube-controller-manager kube-dns
+    kube-scheduler kubelet-api-admin node node-bootstrapper node-problem-detector node-proxier
+    persistent-volume-provisioner volume-scheduler
+  `).map((name) => `system:${name}`),
+  ...words(`
+    attachdetach-controller certificate-controller clusterrole-aggregation-controller cronjob-controller
+    daemon-set-controller deployment-controller device-taint-eviction-controller disruption-controller
+    endpoint-controller endpointslice-controller endpointslicemirroring-controller
+    ephemeral-volume-controller expand-controller generic-garbage-collector horizontal-pod-autoscaler
+    job-controller legacy-service-account-token-cleaner namespace-controller node-controller
+    persistent-volume-binder pod-garbage-collector pv-protection-controller pvc-protection-controller
+    replicaset-controller replication-controller resource-claim-controller resourcequota-controller
+    root-ca-cert-publisher route-controller selinux-warning-controller service-account-controller
+    service-cidrs-controller service-controller statefulset-controller ttl-after-finished-controller
+    ttl-controller validatingadmissionpolicy-status-controller
+    volumeattributesclass-protection-controller
+  `).map((name) => `system:controller:${name}`),
+];
+
+function words(text: string): readonly string[] {
+  return text.trim().split(/\s+/);
+}

@@ -1,10 +1,12 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { tell } from '../../tell.js';
+import { runInSlices } from '../../time-slice.js';
+import { systemCode } from '../policy-errors.js';
+import { replaceInSlices, type PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
-import { Callbacks } from '../../kubernetes/reflector/callbacks.js';
-import { DirectoryWatch } from './directory-watch.js';
-import { replaceInSlices, runInSlices } from './in-slices.js';
 import { ManifestDirectory } from './manifest-directory.js';
 import { refuseDuplicates, type Manifest } from './manifest.js';
-import type { PolicySource } from './policy-source.js';
 
 export type ReloadResult =
   { readonly result: 'success' } | { readonly result: 'failure'; readonly message: string };
@@ -13,13 +15,13 @@ export interface DirectoryPolicySourceOptions {
   readonly directory: string;
   /** Default: `directory`. */
   readonly name?: string;
-  /** Called with what is written in a manifest but will not do what was likely meant. */
+  /** Called with what stands in a manifest but will not do what was likely meant. */
   readonly onWarning?: (message: string) => void;
-  /** Called after each reload, not after the first load; the same failure is told once. */
+  /** Called after each reload, not after the first load; once for the same failure. */
   readonly onReload?: (result: ReloadResult) => void;
   /** How long the directory has to be quiet before it is read (ms). Default: 100. */
   readonly settleMs?: number;
-  /** How often to look for changes that nobody told of (ms). Default: 10,000. */
+  /** How often to look for changes of which there was no notice (ms). Default: 10,000. */
   readonly pollMs?: number;
 }
 
@@ -34,10 +36,11 @@ export function directoryPolicySource(options: DirectoryPolicySourceOptions): Po
 
 class DirectoryPolicySource implements PolicySource {
   readonly name: string;
+  /** What warnings about listeners call it. */
+  readonly #owner: string;
   readonly #options: DirectoryPolicySourceOptions;
   readonly #manifests: ManifestDirectory;
   readonly #watch: DirectoryWatch;
-  readonly #callbacks: Callbacks;
   #sink: PolicySink | undefined;
   #applied: readonly Manifest[] | undefined;
   /** Why the last reading failed. */
@@ -54,18 +57,13 @@ class DirectoryPolicySource implements PolicySource {
       this.#warn(message);
     };
     this.name = options.name ?? 'directory';
-    this.#callbacks = new Callbacks(`policy source ${this.name}`);
+    this.#owner = `policy source ${this.name}`;
     this.#options = options;
-    this.#manifests = new ManifestDirectory(options.directory, ({ warnings }) => {
-      warnings.forEach(warn);
-    });
-    this.#watch = new DirectoryWatch(
-      options.directory,
-      () => {
-        this.#settle();
-      },
-      warn,
-    );
+    this.#manifests = new ManifestDirectory(options.directory, warn);
+    const settle = (): void => {
+      this.#settle();
+    };
+    this.#watch = new DirectoryWatch(options.directory, settle, warn);
   }
 
   async start(sink: PolicySink): Promise<void> {
@@ -101,13 +99,9 @@ class DirectoryPolicySource implements PolicySource {
     }, this.#options.settleMs ?? 100).unref();
   }
 
-  /** One after the other, so that no reading overtakes an earlier one; none keeps the next from its turn. */
+  /** One after the other, so that no reading overtakes an earlier one. No task may reject. */
   #enqueue(task: () => Promise<void>): void {
-    this.#work = this.#work
-      .then(() => (this.#isClosed ? undefined : task()))
-      .catch((error: unknown) => {
-        this.#callbacks.failed(error);
-      });
+    this.#work = this.#work.then(() => (this.#isClosed ? undefined : task()));
   }
 
   async #poll(sink: PolicySink): Promise<void> {
@@ -120,8 +114,7 @@ class DirectoryPolicySource implements PolicySource {
       (isNew): ReloadResult | undefined => (isNew ? { result: 'success' } : undefined),
       (error: unknown) => this.#keepLastPolicy(sink, error),
     );
-    if (result === undefined) return;
-    this.#callbacks.call(() => this.#options.onReload?.(result));
+    if (result !== undefined) tell(this.#owner, this.#options.onReload, result);
   }
 
   /** Whether anything was new; a directory found as it was before leaves the policy alone. */
@@ -146,18 +139,20 @@ class DirectoryPolicySource implements PolicySource {
     return true;
   }
 
-  /** Undefined for a failure that was told already. */
+  /** Undefined for a failure that was reported already. */
   #keepLastPolicy(sink: PolicySink, error: unknown): ReloadResult | undefined {
     const message = error instanceof Error ? error.message : String(error);
     this.#fingerprint = undefined;
     if (this.#isClosed || message === this.#failure) return undefined;
     this.#failure = message;
-    sink.markStale(message);
+    tell(this.#owner, () => {
+      sink.markStale(message);
+    });
     return { result: 'failure', message };
   }
 
   #warn(message: string): void {
-    this.#callbacks.call(() => this.#options.onWarning?.(message));
+    tell(this.#owner, this.#options.onWarning, message);
   }
 }
 
@@ -166,5 +161,70 @@ function isSame(some: readonly Manifest[], others: readonly Manifest[] | undefin
 }
 
 function noop(): void {
-  // Whoever started it hears of its failure.
+  // Reported by `start`.
+}
+
+/**
+ * Calls `onEvent` when something in a directory may have changed, or when the directory itself was replaced, removed or
+ * made anew, for which its parent is watched. Not to be relied on alone: network file systems give no notice. Keeps no
+ * process alive.
+ */
+class DirectoryWatch {
+  readonly #directory: string;
+  #watchers: readonly FSWatcher[] = [];
+  #hasWarned = false;
+  #isClosed = false;
+
+  constructor(
+    directory: string,
+    readonly onEvent: () => void,
+    readonly onWarning: (message: string) => void,
+  ) {
+    this.#directory = resolve(directory);
+  }
+
+  /**
+   * Watches what stands at the directory's path now. A watch stays with the directory it was made for, and not
+   * even its inode tells whether that is still the one; so renew before each look at the directory.
+   */
+  renew(): void {
+    if (this.#isClosed) return;
+    this.#closeWatchers();
+    const parent = dirname(this.#directory);
+    this.#watchers = [
+      ...this.#watch(this.#directory, this.onEvent),
+      ...this.#watch(parent, (name) => {
+        if (name === null || name === basename(this.#directory)) this.onEvent();
+      }),
+    ];
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#closeWatchers();
+  }
+
+  #closeWatchers(): void {
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers = [];
+  }
+
+  #watch(path: string, onEvent: (name: string | null) => void): readonly FSWatcher[] {
+    try {
+      const watcher = watch(path, { persistent: false }, (_, name) => {
+        onEvent(name);
+      });
+      watcher.on('error', () => {
+        onEvent(null);
+      });
+      return [watcher];
+    } catch (error) {
+      // A missing directory will be noticed when it appears; but the number of watches may be used up, say.
+      if (systemCode(error) !== 'ENOENT' && !this.#hasWarned) {
+        this.#hasWarned = true;
+        this.onWarning(`${path}: cannot be watched, so changes are noticed later: ${String(error)}`);
+      }
+      return [];
+    }
+  }
 }

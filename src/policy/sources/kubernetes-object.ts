@@ -1,7 +1,38 @@
-import { fieldsOf, listOf, nonEmptyStringOf, stringOf, stringsOf, type Fields } from './object-fields.js';
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '../objects.js';
+import { MalformedObjectError } from '../policy-errors.js';
 
-/** kcp copies a binding to other shards only with it, whatever its value, as long as it has one. */
+/** The members of an object, of types not yet checked. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** @throws MalformedObjectError, as all of these do; `what` is what its message calls the value. */
+export function fieldsOf(value: unknown, what: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+  throw new MalformedObjectError(`${what} is no object`);
+}
+
+/** None where there is no list. */
+export function listOf(value: unknown, what: string): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) return value;
+  throw new MalformedObjectError(`${what} is no list`);
+}
+
+export function stringsOf(value: unknown, what: string): readonly string[] {
+  return listOf(value, what).map((item) => stringOf(item, what));
+}
+
+export function stringOf(value: unknown, what: string): string {
+  if (typeof value === 'string') return value;
+  throw new MalformedObjectError(`${what} is no string`);
+}
+
+export function nonEmptyStringOf(value: unknown, what: string): string {
+  const text = stringOf(value, what);
+  if (text === '') throw new MalformedObjectError(`${what} is empty`);
+  return text;
+}
+
+/** kcp copies a binding to other shards only with this annotation, whatever its value, unless that is empty. */
 export const replicateAnnotation = 'internal.kcp.io/replicate';
 
 /** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedObjectError */
@@ -38,7 +69,7 @@ function pathRule(rule: unknown): readonly PolicyRule[] {
     : [{ verbs: stringsOf(fields['verbs'], 'verbs'), nonResourceURLs }];
 }
 
-/** Subjects of kinds that nobody can be are left out. */
+/** Subjects of kinds that no request can have are left out. */
 function subject(value: unknown): readonly Subject[] {
   const fields = fieldsOf(value, 'subject');
   const name = stringOf(fields['name'], 'subject.name');

@@ -2,21 +2,20 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { runInSlices } from './in-slices.js';
-import { ManifestError } from './manifest-error.js';
-import { decoded } from './manifest-parts.js';
+import { runInSlices } from '../../time-slice.js';
+import { ManifestError, systemCode } from '../policy-errors.js';
 import { ManifestThread } from './manifest-thread.js';
-import { readManifest, type Manifest } from './manifest.js';
+import { decoded, readManifest, type Manifest } from './manifest.js';
 
 const manifestName = /^[^.].*\.(?:ya?ml|json)$/;
 const maxFileBytes = 64 * 1024 * 1024;
 const maxAttempts = 10;
-/** Read here, within a few milliseconds, rather than in a thread, whose start takes longer than that. */
+/** Parsed within a few milliseconds: less time than a thread takes to start. */
 const maxReadHereBytes = 8 * 1024;
-/** Hashed at once. */
+/** How much is hashed in one step. */
 const hashedBytes = 256 * 1024;
 
-export interface DirectoryReading {
+interface DirectoryReading {
   /** In the order of the files' names. A file that did not change gives the same object again. */
   readonly manifests: readonly Manifest[];
   /** Of the directory as it was all the while it was read. */
@@ -30,11 +29,11 @@ export class ManifestDirectory {
 
   constructor(
     readonly directory: string,
-    readonly onParsed: (manifest: Manifest) => void,
+    readonly onWarning: (message: string) => void,
   ) {}
 
   /**
-   * All manifests of one moment: when anything changes meanwhile, what was read is thrown away and read anew.
+   * All manifests of one moment: when anything changes meanwhile, all are read again.
    * Throws ManifestError for a file that is broken or cannot be read.
    */
   async read(): Promise<DirectoryReading> {
@@ -43,7 +42,7 @@ export class ManifestDirectory {
       const outcome = await this.#readFiles()
         .catch((error: unknown) => ({ error }))
         .finally(() => this.#thread.close());
-      // An error, too, may only come of a file that was replaced under the reader's eyes.
+      // An error, too, may be due to a file that was replaced while it was read.
       if ((await this.fingerprint()) !== fingerprint) {
         await setTimeout(attempt * 10);
         continue;
@@ -95,7 +94,9 @@ export class ManifestDirectory {
       ? runInSlices(readManifest(decoded(bytes, file), file))
       : this.#thread.read({ file, bytes }));
     this.#parsed.set(file, { digest, manifest });
-    this.onParsed(manifest);
+    manifest.warnings.forEach((warning) => {
+      this.onWarning(warning);
+    });
     return manifest;
   }
 
@@ -137,8 +138,7 @@ async function identify(file: string): Promise<readonly string[]> {
 }
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  switch (code) {
+  switch (systemCode(error)) {
     case 'ENOENT':
       return 'does not exist';
     case 'ENOTDIR':

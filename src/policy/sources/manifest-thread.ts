@@ -1,20 +1,38 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { PolicyObject } from '../objects.js';
-import { ManifestError } from './manifest-error.js';
-import { addPiece, type ManifestBytes, type ManifestPart } from './manifest-parts.js';
+import type { PolicyObject, PolicyRule, Subject } from '../objects.js';
+import { ManifestError } from '../policy-errors.js';
 import type { Manifest } from './manifest.js';
 
+/** A manifest to be read in a thread of its own. */
+export interface ManifestBytes {
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
+
+/** An object, or more rules or subjects of the one before it. */
+export interface ManifestPiece {
+  readonly object: PolicyObject;
+  readonly continues: boolean;
+}
+
+/** What such a thread answers, one message for each request. */
+export type ManifestPart =
+  | { readonly kind: 'pieces'; readonly pieces: readonly ManifestPiece[] }
+  | { readonly kind: 'end'; readonly warnings: readonly string[] }
+  /** The message of a ManifestError. */
+  | { readonly kind: 'fault'; readonly message: string };
+
 /**
- * Reads large manifests in a thread: no document is parsed in slices, and one may hold all the bindings of a cluster.
- * What is read comes back part by part, so that taking it holds nobody up either.
+ * Reads large manifests in a thread: a document cannot be parsed in slices, and one may hold all the bindings of a
+ * cluster. The result comes back in parts, so that receiving it does not hold up the event loop either.
  */
 export class ManifestThread {
   #worker: Worker | undefined;
 
   /** One at a time. The bytes are the thread's from then on. @throws ManifestError */
   async read(manifest: ManifestBytes): Promise<Manifest> {
-    // As built, also where this runs from its source: both lie two levels below the package's root.
+    // As built, also where this runs from its source, which lies as deep below the package's root.
     const worker = (this.#worker ??= new Worker(
       new URL('../../../dist/policy/sources/manifest-worker.js', import.meta.url),
     ));
@@ -40,6 +58,16 @@ export class ManifestThread {
     await this.#worker?.terminate();
     this.#worker = undefined;
   }
+}
+
+/** Adds a piece to those before it, whose lists may be changed. */
+export function addPiece(objects: PolicyObject[], { object, continues }: ManifestPiece): void {
+  const last = continues ? objects.at(-1) : undefined;
+  if (last?.kind === 'ClusterRole' && object.kind === 'ClusterRole') {
+    (last.rules as PolicyRule[]).push(...object.rules);
+  } else if (last?.kind === 'ClusterRoleBinding' && object.kind === 'ClusterRoleBinding') {
+    (last.subjects as Subject[]).push(...object.subjects);
+  } else objects.push(object);
 }
 
 async function nextPart(worker: Worker, file: string): Promise<ManifestPart> {

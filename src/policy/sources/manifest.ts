@@ -1,31 +1,30 @@
+import { runAll } from '../../time-slice.js';
 import type { PolicyObject } from '../objects.js';
 import { Field } from '../../documents/field.js';
-import { ManifestError } from './manifest-error.js';
+import { ManifestError } from '../policy-errors.js';
 import { policyObject } from './manifest-object.js';
 import { readDocuments } from '../../documents/documents.js';
 import { sourceOf } from '../../documents/source.js';
 
-export { ManifestError } from './manifest-error.js';
-
 export interface Manifest {
   readonly objects: readonly PolicyObject[];
-  /** For people: what is written but will not do what was likely meant. Each begins with `file:line: `. */
+  /** What is written but will not do what was likely meant. Each begins with `file:line: `. */
   readonly warnings: readonly string[];
 }
 
 interface Findings {
   readonly objects: PolicyObject[];
   readonly warnings: string[];
-  /** Warnings beyond the bound. */
-  unsaid: number;
+  /** How many warnings there are beyond the bound. */
+  omitted: number;
 }
 
-/** More of them nobody reads, and each is a line of the log. */
+/** Each is a line of the log; more would not be read. */
 const maxWarnings = 100;
 
 function warn(findings: Findings, message: string): void {
   if (findings.warnings.length < maxWarnings) findings.warnings.push(message);
-  else findings.unsaid += 1;
+  else findings.omitted += 1;
 }
 
 const rbacVersion = 'rbac.authorization.k8s.io/v1';
@@ -36,24 +35,29 @@ const rbacVersion = 'rbac.authorization.k8s.io/v1';
  * message begins with `file:line: `, for everything that Kubernetes would refuse and that decides here.
  */
 export function parseManifest(text: string, file: string): Manifest {
-  const reading = readManifest(text, file);
-  for (;;) {
-    const step = reading.next();
-    if (step.done === true) return step.value;
-  }
+  return runAll(readManifest(text, file));
 }
 
-/** The same in steps of one document, for those who have something else to do in between. */
+/** The same in steps of one document. */
 export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
-  const findings: Findings = { objects: [], warnings: [], unsaid: 0 };
+  const findings: Findings = { objects: [], warnings: [], omitted: 0 };
   for (const document of readDocuments(text, 'manifest', sourceOf(file, ManifestError))) {
     if (document.value !== null) addObject(Field.root(document), findings);
     yield;
   }
   yield* refuseDuplicates(findings.objects);
-  if (findings.unsaid > 0) findings.warnings.push(`${file}: ${findings.unsaid} more warnings`);
+  if (findings.omitted > 0) findings.warnings.push(`${file}: ${findings.omitted} more warnings`);
   // The parser's strings are slices of the file's text, and one of them would keep all of it in memory.
   return JSON.parse(JSON.stringify({ objects: findings.objects, warnings: findings.warnings })) as Manifest;
+}
+
+/** @throws ManifestError */
+export function decoded(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new ManifestError(`${file}: is not UTF-8`, { cause: error });
+  }
 }
 
 /** Objects are known by kind and name; the second of a name is refused, wherever it stands. */

@@ -5,9 +5,10 @@ import type { PolicyOperation } from '../../../src/cli/workers/link-messages.js'
 import { PolicyBroadcast } from '../../../src/cli/workers/policy-broadcast.js';
 import { PolicyOutbox } from '../../../src/cli/workers/policy-outbox.js';
 import { openPolicy } from '../../../src/policy/open-policy.js';
-import { replaceInSlices, runInSlices } from '../../../src/policy/sources/in-slices.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
 import { Policy, steadyNow, type PolicySink } from '../../../src/policy/policy.js';
+import { replaceInSlices } from '../../../src/policy/policy-source.js';
+import { runInSlices } from '../../../src/time-slice.js';
 
 const layers = ['root', 'cache'];
 const fallbacks = new Map([['root', 'cache']]);

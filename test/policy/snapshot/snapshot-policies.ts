@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import type { SnapshotLayer } from '../../../src/policy/snapshot/snapshot-file.js';
+import type { SnapshotLayer } from '../../../src/policy/snapshot/snapshot-format.js';
 import type { ClusterRole, ClusterRoleBinding, PolicyObject, Subject } from '../../../src/policy/objects.js';
 
 /** Names that meet often, and texts that are hard to keep. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MalformedObjectError } from '../../../src/policy/policy-errors.js';
 import { clusterRoleBindingOf, clusterRoleOf } from '../../../src/policy/sources/kubernetes-object.js';
-import { MalformedObjectError } from '../../../src/policy/sources/object-fields.js';
 
 function recorded(name: string): readonly unknown[] {
   const url = new URL(`data/${name}.json`, import.meta.url);

@@ -2,10 +2,12 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addPiece, partsOf } from '../../../src/policy/sources/manifest-parts.js';
-import { ManifestError, parseManifest, type Manifest } from '../../../src/policy/sources/manifest.js';
+import { ManifestError } from '../../../src/policy/policy-errors.js';
+import { addPiece } from '../../../src/policy/sources/manifest-thread.js';
+import { partsOf } from '../../../src/policy/sources/manifest-worker.js';
+import { parseManifest, type Manifest } from '../../../src/policy/sources/manifest.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
-import { grantsOf } from '../../../src/policy/index/rules.js';
+import { grantsOf } from '../../../src/policy/index/roles.js';
 
 const role = `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

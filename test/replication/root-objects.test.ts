@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MalformedObjectError } from '../../src/policy/sources/object-fields.js';
-import { decodeBinding, decodeRole } from '../../src/replication/decode.js';
+import { decodeBinding, decodeRole } from '../../src/replication/root-objects.js';
 import { getMetrics, getPods, rootRole, sentBinding, sentRole } from './root-objects.js';
+import { MalformedObjectError } from '../../src/policy/policy-errors.js';
 
 describe('an object of root', () => {
   it('is reduced to what decides', () => {

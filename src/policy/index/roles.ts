@@ -1,3 +1,4 @@
+import { runAll } from '../../time-slice.js';
 import type { PolicyRule } from '../objects.js';
 
 /** Verbs by path or prefix; `*` among the verbs means all. */
@@ -16,14 +17,10 @@ export const noGrants: Grants = Object.freeze({ exact: nothing, prefix: nothing 
 
 /**
  * Kubernetes' reading of nonResourceURLs: a URL ending in `*` is a prefix, whatever number of stars it ends
- * in; any other is met whole, case-sensitively, with no further wildcard.
+ * in; any other is matched whole, case-sensitively, with no further wildcard.
  */
 export function grantsOf(rules: readonly PolicyRule[]): Grants {
-  const steps = grantsInSteps(rules);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return runAll(grantsInSteps(rules));
 }
 
 /** The same in steps of one URL. */
@@ -91,4 +88,39 @@ function withoutTrailingStars(url: string): string {
   let end = url.length;
   while (url.endsWith('*', end) && end > 0) end -= 1;
   return url.slice(0, end);
+}
+
+/** A layer of the policy, as a reference sees it. */
+export interface LayerOfReference {
+  readonly name: string;
+  readonly roles: ReadonlyMap<string, Grants>;
+  /** Whether decisions are made on it. */
+  readonly inForce: boolean;
+}
+
+/**
+ * The place that bindings of one layer and one role name share. Bindings point here and rules are looked up
+ * here, so that a changed role costs as much as its rules, however many bindings name it.
+ */
+export class RoleReference {
+  grants: Grants = noGrants;
+  /** The layer that has the role; undefined where none has. */
+  provider: LayerOfReference | undefined;
+  bindings = 0;
+
+  constructor(
+    /** Whose bindings point here. */
+    readonly layer: LayerOfReference,
+    readonly role: string,
+  ) {}
+
+  /** Whether some layer has a role of this name. */
+  get resolved(): boolean {
+    return this.provider !== undefined;
+  }
+
+  /** Whether both are in force, the layer with the bindings and that with the role. */
+  get inForce(): boolean {
+    return this.layer.inForce && this.provider?.inForce === true;
+  }
 }

@@ -1,10 +1,24 @@
 import { getSystemErrorMap } from 'node:util';
+import { CodedError } from '../coded-error.js';
+import { errorClass } from '../error-class.js';
+
+/** A manifest, or the place it should be read from, that must be corrected; the message begins with where. */
+export class ManifestError extends CodedError {
+  override readonly name = 'ManifestError';
+  readonly code = 'ERR_MANIFEST';
+}
+
+/** An object that an API server sent and that is not what was asked for. */
+export class MalformedObjectError extends CodedError {
+  override readonly name = 'MalformedObjectError';
+  readonly code = 'ERR_MALFORMED_OBJECT';
+}
 
 /**
- * A policy snapshot that cannot be read or written, or a place that is none for it. The message is one line
- * that begins with the file and quotes nothing of what stands in it.
+ * A policy snapshot that cannot be read or written, or a place where none can be kept. The message is one line that
+ * begins with the file and quotes nothing of its content.
  */
-export class SnapshotError extends Error {
+export class SnapshotError extends CodedError {
   override readonly name = 'SnapshotError';
   readonly code = 'ERR_POLICY_SNAPSHOT';
 
@@ -13,7 +27,7 @@ export class SnapshotError extends Error {
   }
 }
 
-/** Makes a SnapshotError of whatever went wrong; one stays as it is. */
+/** Makes a SnapshotError of any error; one stays as it is. */
 export function snapshotError(file: string, attempt: 'read' | 'written', error: unknown): SnapshotError {
   if (error instanceof SnapshotError) return error;
   const fault =
@@ -28,10 +42,9 @@ export function systemCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
-/** Never the error's own message: it names a temporary file that is another each time, or quotes a text. */
+/** Without the error's own message: that names a temporary file, another one each time, or quotes a text. */
 function describe(error: unknown): string {
   const errno = error instanceof Error && 'errno' in error ? error.errno : undefined;
   const known = typeof errno === 'number' ? getSystemErrorMap().get(errno) : undefined;
-  if (known !== undefined) return `${known[0]} (${known[1]})`;
-  return error instanceof Error ? error.constructor.name : typeof error;
+  return known === undefined ? errorClass(error) : `${known[0]} (${known[1]})`;
 }

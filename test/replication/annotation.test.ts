@@ -1,7 +1,56 @@
 import { describe, expect, it } from 'vitest';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../src/outgoing/api-error.js';
-import { patchFailureOf } from '../../src/replication/patch-failure.js';
+import {
+  annotationPatch,
+  hasOwnEntry,
+  isReplicated,
+  ownEntry,
+  patchFailureOf,
+  withoutOwnEntry,
+} from '../../src/replication/annotation.js';
 import { rootBinding } from './root-objects.js';
+
+describe('the annotation', () => {
+  it.each<[value: string | undefined, replicated: boolean, own: boolean, without: string | undefined]>([
+    [undefined, false, false, undefined],
+    ['', false, false, undefined],
+    [ownEntry, true, true, undefined],
+    [`${ownEntry},${ownEntry}`, true, true, undefined],
+    [`,${ownEntry}`, true, true, undefined],
+    ['manual', true, false, 'manual'],
+    [`apis.kcp.io,${ownEntry}`, true, true, 'apis.kcp.io'],
+    [`core.kcp.io,${ownEntry},apis.kcp.io`, true, true, 'core.kcp.io,apis.kcp.io'],
+    [`not-${ownEntry}`, true, false, `not-${ownEntry}`],
+    [` ${ownEntry}`, true, false, ` ${ownEntry}`],
+  ])('%j', (value, replicated, own, without) => {
+    expect(isReplicated(value)).toBe(replicated);
+    expect(hasOwnEntry(value)).toBe(own);
+    expect(value === undefined ? undefined : withoutOwnEntry(value)).toBe(without);
+  });
+});
+
+describe('its patch', () => {
+  it('removes it where nobody else wants it', () => {
+    const object = rootBinding('b', 'gone', { replicate: ownEntry });
+    const { body } = annotationPatch({ action: 'remove', object, reason: 'names-nobody' });
+    expect(body?.json).toEqual({
+      metadata: {
+        uid: 'uid-b',
+        resourceVersion: '1',
+        annotations: { 'internal.kcp.io/replicate': null },
+      },
+    });
+  });
+
+  it.each([
+    ['system:kcp:scrapers', 'system:kcp:scrapers'],
+    ['of teams?', 'of%20teams%3F'],
+    ['größe', 'gr%C3%B6%C3%9Fe'],
+  ])('of %j goes to .../%s', (name, segment) => {
+    const { path } = annotationPatch({ action: 'add', object: rootBinding(name, 'own'), grants: [] });
+    expect(path).toBe(`/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${segment}`);
+  });
+});
 
 const status = (code: number, reason: string): ApiStatusError =>
   new ApiStatusError(code, { kind: 'Status', reason, message: 'because' });

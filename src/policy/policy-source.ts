@@ -1,4 +1,6 @@
-import type { PolicySink } from '../policy.js';
+import { runInSlices } from '../time-slice.js';
+import type { PolicyObject } from './objects.js';
+import type { PolicySink } from './policy.js';
 
 /** Where a layer of the policy comes from. */
 export interface PolicySource {
@@ -20,4 +22,11 @@ export interface PolicySource {
   start(sink: PolicySink): Promise<void>;
   /** Stops following; idempotent. The last policy stays in force. */
   close(): Promise<void>;
+}
+
+/** Replaces all that a sink holds, in slices where it can. */
+export async function replaceInSlices(sink: PolicySink, objects: readonly PolicyObject[]): Promise<void> {
+  const steps = sink.replaceAll?.(objects);
+  if (steps === undefined) sink.replace(objects);
+  else await runInSlices(steps);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ObjectTable } from '../../src/replication/object-table.js';
-import type { RootBinding } from '../../src/replication/root-object.js';
 import { rootBinding } from './root-objects.js';
+import type { RootBinding } from '../../src/replication/root-objects.js';
+import { ObjectTable } from '../../src/replication/root-follower.js';
 
 const binding = (resourceVersion: string, uid = 'u'): RootBinding => ({
   ...rootBinding('b', 'own'),

@@ -1,0 +1,117 @@
+import {
+  grantsBeyondMetrics,
+  shardLevelGrants,
+  type ShardLevelGrant,
+} from '../authorization/shard-level-grants.js';
+import { coversVerb, grantsOf } from '../policy/index/roles.js';
+import type { PolicyObject, PolicyRule } from '../policy/objects.js';
+import {
+  fieldsOf,
+  listOf,
+  nonEmptyStringOf,
+  replicateAnnotation,
+  stringOf,
+  stringsOf,
+  type Fields,
+} from '../policy/sources/kubernetes-object.js';
+
+/** What a ClusterRole grants, as far as it decides whether other shards should have it. */
+export interface RoleGrants {
+  readonly shardLevel: readonly ShardLevelGrant[];
+  /** Whether it grants anything on resources, too. */
+  readonly resources: boolean;
+  /** What else it grants on paths than to read metrics. Default: nothing. */
+  readonly beyond?: readonly ShardLevelGrant[];
+}
+
+interface RootObjectMetadata {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** The annotation `internal.kcp.io/replicate`, where there is one. */
+  readonly replicate: string | undefined;
+}
+
+/** A ClusterRole of the root workspace. */
+export interface RootRole extends RootObjectMetadata {
+  readonly kind: 'ClusterRole';
+  readonly grants: RoleGrants;
+}
+
+/** A ClusterRoleBinding of the root workspace. */
+export interface RootBinding extends RootObjectMetadata {
+  readonly kind: 'ClusterRoleBinding';
+  /** Name of the ClusterRole. */
+  readonly role: string;
+  readonly hasSubjects: boolean;
+}
+
+export type RootObject = RootRole | RootBinding;
+
+/** Everything of the root workspace that decides what is replicated. */
+export interface RootPolicy {
+  readonly roles: ReadonlyMap<string, RootRole>;
+  readonly bindings: ReadonlyMap<string, RootBinding>;
+}
+
+/** Tells objects of both kinds apart. */
+export function keyOf({ kind, name }: Pick<RootObject, 'kind' | 'name'>): string {
+  return `${kind}/${name}`;
+}
+
+/** A ClusterRole as an API server sends it, reduced to what decides here. @throws MalformedObjectError */
+export function decodeRole(object: unknown): RootRole {
+  const role = fieldsOf(object, 'a ClusterRole');
+  const rules = listOf(role['rules'], 'rules').map((rule) => fieldsOf(rule, 'a rule'));
+  const metadata = metadataOf(role);
+  const pathRules = rules.map((rule) => ({
+    verbs: stringsOf(rule['verbs'], 'verbs'),
+    nonResourceURLs: stringsOf(rule['nonResourceURLs'], 'nonResourceURLs'),
+  }));
+  const resources = rules.some((rule) => stringsOf(rule['resources'], 'resources').length > 0);
+  return { kind: 'ClusterRole', ...metadata, grants: roleGrants(metadata.name, pathRules, resources) };
+}
+
+/** A ClusterRoleBinding, likewise. @throws MalformedObjectError */
+export function decodeBinding(object: unknown): RootBinding {
+  const binding = fieldsOf(object, 'a ClusterRoleBinding');
+  return {
+    kind: 'ClusterRoleBinding',
+    ...metadataOf(binding),
+    role: nonEmptyStringOf(fieldsOf(binding['roleRef'], 'roleRef')['name'], 'name'),
+    hasSubjects: listOf(binding['subjects'], 'subjects').length > 0,
+  };
+}
+
+function metadataOf(object: Fields): RootObjectMetadata {
+  const metadata = fieldsOf(object['metadata'], 'metadata');
+  const annotations = fieldsOf(metadata['annotations'] ?? {}, 'annotations');
+  const hasAnnotation = Object.hasOwn(annotations, replicateAnnotation);
+  return {
+    name: nonEmptyStringOf(metadata['name'], 'name'),
+    uid: nonEmptyStringOf(metadata['uid'], 'uid'),
+    resourceVersion: nonEmptyStringOf(metadata['resourceVersion'], 'resourceVersion'),
+    replicate: hasAnnotation ? stringOf(annotations[replicateAnnotation], replicateAnnotation) : undefined,
+  };
+}
+
+/**
+ * kcp's own roles, which every shard has in `system:admin` and which bindings of the root workspace may name. The
+ * bootstrap policy holds their rules for paths alone: one that grants everything on every path is an administrator's,
+ * whose other rules grant every resource. What `system:monitoring` grants on nodes does not count: kcp has none.
+ */
+export function bootstrapRoleGrants(objects: readonly PolicyObject[]): ReadonlyMap<string, RoleGrants> {
+  const roles = objects.filter((object) => object.kind === 'ClusterRole');
+  return new Map(
+    roles.map(({ name, rules }) => {
+      const isForAll = grantsOf(rules).prefix.some(([url, verbs]) => url === '' && coversVerb(verbs, '*'));
+      return [name, roleGrants(name, rules, isForAll)];
+    }),
+  );
+}
+
+function roleGrants(name: string, rules: readonly PolicyRule[], resources: boolean): RoleGrants {
+  const beyond = grantsBeyondMetrics(name, rules);
+  const grants = { shardLevel: shardLevelGrants(rules), resources };
+  return beyond.length === 0 ? grants : { ...grants, beyond };
+}
