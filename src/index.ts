@@ -228,7 +228,7 @@ export {
   type ScrapeOrigin,
   type SharedExpositionOptions,
 } from './exposition/delivery/shared-exposition.js';
-export { limitedExposition } from './exposition/delivery/limited-exposition.js';
+export { limitedExposition } from './exposition/delivery/rendering-limit.js';
 export {
   RenderingLimit,
   type LeavePlace,

@@ -3,7 +3,7 @@ export interface ScrapeRequest {
   /** Of the Accept header; empty when there is none. */
   readonly accept: string;
   /** Of the Accept-Encoding header; empty or absent when there is none. */
-  readonly acceptEncoding?: string;
+  readonly acceptEncoding?: string | undefined;
   /** How long the scraper waits (s), at most an hour; undefined where it does not say. */
   readonly timeoutSeconds?: number | undefined;
   /** Who scrapes, as he was found out to be; undefined where nobody was asked, as on an always-allow path. */
@@ -11,7 +11,7 @@ export interface ScrapeRequest {
   /** On whose account the scrape is, for bounds alone: what is served must not depend on it. */
   readonly scraper?: string | undefined;
   /** Fires when the scraper goes away before it has everything. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ScrapingUser {
@@ -49,10 +49,6 @@ export interface Exposition {
    * NoTenantError where the scraper is of no tenant.
    */
   render(request: ScrapeRequest): Promise<RenderedExposition>;
-}
-
-export function isWhole(rendered: RenderedExposition): rendered is WholeExposition {
-  return typeof rendered.body === 'string' || rendered.body instanceof Uint8Array;
 }
 
 /** Whether a content coding was applied to the body. */

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { limitedExposition } from '../../src/exposition/delivery/limited-exposition.js';
-import { RenderingLimit } from '../../src/exposition/delivery/rendering-limit.js';
+import { RenderingLimit, limitedExposition } from '../../src/exposition/delivery/rendering-limit.js';
 import { sharedExposition, type ScrapeOrigin } from '../../src/exposition/delivery/shared-exposition.js';
 import { contentType, renderingOf, scriptedExposition } from '../exposition/delivery/scripted-source.js';
 import {

@@ -1,8 +1,8 @@
-import type { Laggard } from './hold-up.js';
+import { endOfBody } from '../body.js';
 
 /** What a reader asks of the body that it shares. */
 export interface ReadBody {
-  /** Answers `reader` with `give`, `finish` or `fail`, now or later. */
+  /** Answers with `give`, `finish` or `fail`, now or later. */
   read(reader: BodyReader): void;
   /** `reader` will not read any more. */
   leave(reader: BodyReader): Promise<void> | undefined;
@@ -10,12 +10,11 @@ export interface ReadBody {
 
 type Result = IteratorResult<Uint8Array, undefined>;
 
-const over: Result = { done: true, value: undefined };
-
-/** One of those who read a shared body, at a position and a pace of his own. */
-export class BodyReader implements AsyncIterableIterator<Uint8Array>, Laggard {
+/** One reader of a shared body, with a position and a pace of its own. */
+export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   /** The number of the chunk that is read next. */
   position = 0;
+  /** For how long others have waited for this reader (ms). */
   heldUpMs = 0;
   readonly #body: ReadBody;
   readonly #signal: AbortSignal | undefined;
@@ -29,7 +28,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array>, Laggard {
     signal?.addEventListener('abort', this.#onAbort);
   }
 
-  /** Whether a chunk is waited for. */
+  /** Whether a chunk is awaited. */
   get isWaiting(): boolean {
     return this.#waiting !== undefined;
   }
@@ -40,9 +39,8 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array>, Laggard {
 
   next(): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const asked = this.#waiting;
-      if (asked !== undefined) {
-        reject(new TypeError('the chunk before is still waited for'));
+      if (this.#waiting !== undefined) {
+        reject(new TypeError('the previous chunk is still awaited'));
         return;
       }
       this.#waiting = { resolve, reject };
@@ -55,22 +53,22 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array>, Laggard {
     const isReading = this.#state === 'reading';
     this.finish();
     if (isReading) await this.#body.leave(this);
-    return over;
+    return endOfBody;
   }
 
   give(chunk: Uint8Array): void {
-    const asked = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = undefined;
-    asked?.resolve({ done: false, value: chunk });
+    waiting?.resolve({ done: false, value: chunk });
   }
 
   finish(): void {
-    if (this.#state === 'reading') this.#endAs('over');
+    this.#end('over');
   }
 
-  /** Now, if a chunk is waited for, or at the next. */
+  /** Fails the chunk that is awaited, or the next one. */
   fail(failure: unknown): void {
-    if (this.#state === 'reading') this.#endAs({ failure });
+    this.#end({ failure });
   }
 
   readonly #onAbort = (): void => {
@@ -78,19 +76,74 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array>, Laggard {
     this.#body.leave(this)?.catch(() => undefined);
   };
 
-  #endAs(state: 'over' | { readonly failure: unknown }): void {
+  #end(state: 'over' | { readonly failure: unknown }): void {
+    if (this.#state !== 'reading') return;
     this.#state = state;
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#settle();
   }
 
   #settle(): void {
-    const asked = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (asked === undefined) return;
+    if (waiting === undefined) return;
     if (typeof this.#state === 'object') {
-      asked.reject(this.#state.failure);
+      waiting.reject(this.#state.failure);
       this.#state = 'over';
-    } else asked.resolve(over);
+    } else waiting.resolve(endOfBody);
+  }
+}
+
+/**
+ * Cuts readers that hold up others for longer than `timeoutMs`. The time adds up: a reader that takes one chunk
+ * whenever its time is nearly over holds up others all the same.
+ */
+export class SlowReaderTimer {
+  readonly #timeoutMs: number;
+  readonly #slowest: () => readonly BodyReader[];
+  readonly #cut: (reader: BodyReader) => void;
+  #since: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param slowest the readers that the others wait for. */
+  constructor(timeoutMs: number, slowest: () => readonly BodyReader[], cut: (reader: BodyReader) => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#slowest = slowest;
+    this.#cut = cut;
+  }
+
+  /** Others wait from now on, if they do not yet. */
+  start(): void {
+    if (this.#since !== undefined) return;
+    this.#since = performance.now();
+    this.#schedule();
+  }
+
+  /** Nobody waits any more: `last`, the last of the slowest, has read on or left. */
+  stop(last?: BodyReader): void {
+    clearTimeout(this.#timer);
+    if (last !== undefined) last.heldUpMs += this.#elapsedMs;
+    this.#since = undefined;
+  }
+
+  get #elapsedMs(): number {
+    return this.#since === undefined ? 0 : performance.now() - this.#since;
+  }
+
+  #schedule(): void {
+    const longest = Math.max(0, ...this.#slowest().map(({ heldUpMs }) => heldUpMs));
+    // Timers may fire a fraction of a millisecond early.
+    const leftMs = Math.max(1, this.#timeoutMs - longest - this.#elapsedMs + 1);
+    this.#timer = setTimeout(() => {
+      this.#cutSlowest();
+    }, leftMs);
+    this.#timer.unref();
+  }
+
+  #cutSlowest(): void {
+    const slowest = this.#slowest();
+    const tooSlow = slowest.filter(({ heldUpMs }) => heldUpMs + this.#elapsedMs >= this.#timeoutMs);
+    if (tooSlow.length < slowest.length || tooSlow.length === 0) this.#schedule();
+    for (const reader of tooSlow) this.#cut(reader);
   }
 }

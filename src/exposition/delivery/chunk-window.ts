@@ -1,19 +1,16 @@
-/** What a chunk costs beside its bytes: a body in very small ones must not cost more than it seems. */
+/** What a chunk costs beside its bytes, so that a body in very small chunks does not hold more than it seems. */
 const chunkOverheadBytes = 128;
 
-/**
- * Chunks that somebody may still need, and how many stand before each. A position is the number of the chunk that
- * whoever stands there reads next.
- */
+/** Chunks that some reader may still need. A reader's position is the number of the chunk that it reads next. */
 export class ChunkWindow {
   readonly #chunks: Uint8Array[] = [];
-  /** By position, from the first that is kept to the one behind the last chunk. */
-  readonly #standing = [0];
+  /** How many readers are at each position, from that of the first chunk kept to the one behind the last chunk. */
+  readonly #readers = [0];
   #first = 0;
   #heldBytes = 0;
   #isWhole = true;
 
-  /** All that is kept, with what it costs beside its bytes. */
+  /** All that is kept, with its overhead. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -34,7 +31,7 @@ export class ChunkWindow {
 
   append(chunk: Uint8Array): void {
     this.#chunks.push(chunk);
-    this.#standing.push(0);
+    this.#readers.push(0);
     this.#heldBytes += costOf(chunk);
   }
 
@@ -43,7 +40,7 @@ export class ChunkWindow {
     return this.#chunks[position - this.#first];
   }
 
-  /** Somebody comes to stand at the very beginning. */
+  /** Adds a reader at the very beginning. */
   enter(): void {
     this.#change(0, 1);
   }
@@ -58,7 +55,7 @@ export class ChunkWindow {
     this.#drop();
   }
 
-  /** From now on chunks are dropped that all have read; nobody enters any more. */
+  /** From now on drops chunks that all have read; nobody can enter any more. */
   dropRead(): void {
     this.#isWhole = false;
     this.#drop();
@@ -72,14 +69,14 @@ export class ChunkWindow {
 
   #change(position: number, by: number): void {
     const at = position - this.#first;
-    this.#standing[at] = (this.#standing[at] ?? 0) + by;
+    this.#readers[at] = (this.#readers[at] ?? 0) + by;
   }
 
   #drop(): void {
     if (this.#isWhole) return;
-    while (this.#standing[0] === 0 && this.#chunks.length > 0) {
+    while (this.#readers[0] === 0 && this.#chunks.length > 0) {
       const chunk = this.#chunks.shift();
-      this.#standing.shift();
+      this.#readers.shift();
       this.#first += 1;
       if (chunk !== undefined) this.#heldBytes -= costOf(chunk);
     }

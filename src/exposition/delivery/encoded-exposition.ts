@@ -1,15 +1,15 @@
+import { once } from 'node:events';
+import type { Transform } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { bodyOf, bodyPieces, BodySource, endOfBody } from '../body.js';
 import {
+  isEncoded,
+  isStreamed,
   type Exposition,
   type RenderedExposition,
-  type StreamedExposition,
   type WholeExposition,
-  isEncoded,
-  isWhole,
 } from '../exposition.js';
-import { bodyPieces } from '../relabelling/body-pieces.js';
-import { negotiateCoding } from './accept-encoding.js';
-import { CompressedBody } from './compressed-body.js';
-import { compressionOf, contentCodings, type ContentCoding } from './content-coding.js';
+import { negotiateCoding, type ContentCoding } from './negotiation.js';
 
 /** A body shorter than this (bytes) fits into a packet as it is; to compress it takes longer than to send it. */
 const minBytes = 1024;
@@ -19,11 +19,10 @@ const maxWholeBytes = 256 * 1024;
 
 /**
  * Another exposition, compressed where the scraper asks for it: with gzip, or with zstd where this Node has it (22.15
- * and later). The work is done in Node's thread pool. What is encoded already passes as it is, whatever was asked for;
- * so does a body below 1 KiB. Where no coding fits, it is served unencoded, never refused.
+ * and later), in Node's thread pool. A body that is already encoded, or shorter than 1 KiB, is passed on as it is.
+ * Where no coding fits, the exposition is served unencoded, never refused.
  *
- * A body of up to 256 KiB that was whole stays whole, so that its length is known; any other is compressed as it is
- * read.
+ * A whole body of up to 256 KiB stays whole, so that its length is known; any other is compressed as it is read.
  */
 export function encodedExposition(exposition: Exposition): Exposition {
   return {
@@ -31,45 +30,157 @@ export function encodedExposition(exposition: Exposition): Exposition {
     async render(request) {
       const coding = negotiateCoding(request.acceptEncoding ?? '', contentCodings);
       const rendered = await exposition.render(request);
-      return coding === 'identity' || isEncoded(rendered) ? rendered : encoded(rendered, coding);
+      const compression = compressions[coding];
+      return compression === undefined || isEncoded(rendered)
+        ? rendered
+        : encoded(rendered, coding, compression);
     },
   };
 }
 
 function encoded(
   rendered: RenderedExposition,
-  coding: ContentCoding,
+  contentEncoding: string,
+  compression: Compression,
 ): RenderedExposition | Promise<RenderedExposition> {
   const { contentType } = rendered;
-  if (isWhole(rendered)) {
-    const { body } = rendered;
-    // Bytes are at least as many as characters.
-    if (body.length > maxWholeBytes) return streamed(contentType, inPieces(rendered), coding);
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-    return bytes.byteLength < minBytes ? { contentType, body: bytes } : whole(contentType, bytes, coding);
+  const streamed = (source: AsyncIterable<Uint8Array>): RenderedExposition => ({
+    contentType,
+    contentEncoding,
+    body: compressedBody(source, compression.stream),
+  });
+  if (isStreamed(rendered)) {
+    const { body, contentLength = Infinity } = rendered;
+    return contentLength < minBytes ? rendered : streamed(body);
   }
-  const { body, contentLength = Infinity } = rendered;
-  return contentLength < minBytes ? rendered : streamed(contentType, body, coding);
-}
-
-function whole(contentType: string, bytes: Uint8Array, coding: ContentCoding): Promise<WholeExposition> {
+  const { body } = rendered;
+  // There are at least as many bytes as characters.
+  if (body.length > maxWholeBytes) return streamed(inPieces(rendered));
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  if (bytes.byteLength < minBytes) return { contentType, body: bytes };
   return new Promise((resolve, reject) => {
-    compressionOf(coding).whole(bytes, (error, body) => {
-      if (error === null) resolve({ contentType, contentEncoding: coding, body });
+    compression.whole(bytes, (error, compressed) => {
+      if (error === null) resolve({ contentType, contentEncoding, body: compressed });
       else reject(error);
     });
   });
 }
 
-function streamed(
-  contentType: string,
-  body: AsyncIterable<Uint8Array>,
-  coding: ContentCoding,
-): StreamedExposition {
-  const open = compressionOf(coding).stream;
-  return { contentType, contentEncoding: coding, body: new CompressedBody(body, open) };
-}
-
 async function* inPieces(rendered: WholeExposition): AsyncGenerator<Uint8Array, void, undefined> {
   yield* bodyPieces(rendered);
+}
+
+/**
+ * A body compressed no faster than it is read. It fails where `body` does; where it is closed early, the compressor's
+ * memory is freed and `body` is closed at once, even while a chunk of it is awaited.
+ *
+ * @param open makes the compressor, at the first read: an unread body holds nothing.
+ */
+export function compressedBody(
+  body: AsyncIterable<Uint8Array>,
+  open: () => Transform,
+): AsyncIterableIterator<Uint8Array> {
+  const source = new BodySource(body);
+  let compressor: Transform | undefined;
+  let chunks: AsyncIterator<Buffer> | undefined;
+  let isClosed = false;
+
+  async function feed(opened: Transform): Promise<void> {
+    for (;;) {
+      const step = await source.next();
+      if (opened.destroyed) return;
+      if (step.done === true) break;
+      if (!opened.write(step.value)) await once(opened, 'drain');
+    }
+    opened.end();
+  }
+  function begin(): AsyncIterator<Buffer> {
+    const opened = open();
+    compressor = opened;
+    feed(opened).catch((error: unknown) => {
+      opened.destroy(error instanceof Error ? error : new Error('the body failed'));
+    });
+    return (opened as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  }
+  async function close(): Promise<void> {
+    if (isClosed) return;
+    isClosed = true;
+    compressor?.destroy();
+    await source.close();
+  }
+  async function next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (isClosed) return endOfBody;
+    try {
+      chunks ??= begin();
+      const step = await chunks.next();
+      if (step.done !== true) return { done: false, value: step.value };
+      // Nothing is left to close: the body was read to its end.
+      isClosed = true;
+    } catch (error) {
+      if (!isClosed) {
+        await close().catch(() => undefined);
+        throw error;
+      }
+    }
+    return endOfBody;
+  }
+  return bodyOf(next, close);
+}
+
+interface Compression {
+  readonly stream: () => Transform;
+  /** In the thread pool. */
+  readonly whole: (bytes: Uint8Array, callback: Compressed) => void;
+}
+
+type Compressed = (error: Error | null, compressed: Buffer) => void;
+
+/** As Node 22.15 and later have it. */
+interface ZstdOptions {
+  readonly chunkSize: number;
+  readonly params: Readonly<Record<number, number>>;
+}
+type Zstd = Partial<{
+  createZstdCompress(options: ZstdOptions): Transform;
+  zstdCompress(bytes: Uint8Array, options: ZstdOptions, callback: Compressed): void;
+  readonly constants: Readonly<Record<string, number | undefined>>;
+}>;
+
+/** Of compressed bytes: fewer turns through the thread pool than with Node's 16 KiB. */
+const chunkSize = 64 * 1024;
+
+/**
+ * The level that Kubernetes uses. Expositions are so repetitive that little is left: 2.1 MB become 112 kB in 3 ms; at
+ * level 4 101 kB in 6 ms, at level 6 90 kB in 10 ms.
+ */
+const gzipOptions = { level: 1, chunkSize };
+
+const gzip: Compression = {
+  stream: () => zlib.createGzip(gzipOptions),
+  whole: (bytes, callback) => {
+    zlib.gzip(bytes, gzipOptions, callback);
+  },
+};
+
+const zstd = zstdOf(zlib);
+
+const compressions: Readonly<Partial<Record<ContentCoding | 'identity', Compression>>> = {
+  gzip,
+  ...(zstd && { zstd }),
+};
+
+/** The codings that this Node has, in the order of Prometheus' own handler. */
+export const contentCodings: readonly ContentCoding[] = zstd === undefined ? ['gzip'] : ['gzip', 'zstd'];
+
+function zstdOf({ createZstdCompress, zstdCompress, constants = {} }: Zstd): Compression | undefined {
+  const { ZSTD_c_compressionLevel: level } = constants;
+  if (createZstdCompress === undefined || zstdCompress === undefined || level === undefined) return undefined;
+  // The same 2.1 MB become 89 kB in 2 ms; at level 3, zstd's default, 88 kB in 3.4 ms.
+  const options: ZstdOptions = { chunkSize, params: { [level]: 1 } };
+  return {
+    stream: () => createZstdCompress(options),
+    whole: (bytes, callback) => {
+      zstdCompress(bytes, options, callback);
+    },
+  };
 }

@@ -1,4 +1,4 @@
-import { type RenderedExposition, isStreamed } from '../exposition.js';
+import { isStreamed, type RenderedExposition } from '../exposition.js';
 
 interface Kept {
   readonly rendered: RenderedExposition;
@@ -7,10 +7,10 @@ interface Kept {
   readonly timer: NodeJS.Timeout;
 }
 
-/** A scraper may ask in as many ways as he likes; keys cost memory, too, and so do bodies without a byte. */
+/** Scrapers can ask in any number of ways, and keys cost memory even where bodies are empty. */
 const maxRenderings = 1024;
 
-/** Finished renderings, to be served again for a while; the oldest go first where there are too many, or too many bytes. */
+/** Finished renderings, to be served again for a while. Where they are too many or too large, the oldest go first. */
 export class KeptRenderings {
   readonly #freshnessMs: number;
   readonly #maxBytes: number;
@@ -22,20 +22,16 @@ export class KeptRenderings {
     this.#maxBytes = maxBytes;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   get count(): number {
     return this.#kept.size;
   }
 
-  /** With a body of its own. */
+  /** A streamed rendering gets a new body each time. */
   get(key: string): RenderedExposition | undefined {
     const kept = this.#kept.get(key);
     if (kept === undefined) return undefined;
     const { rendered, chunks, bytes } = kept;
-    return isStreamed(rendered) ? { ...rendered, contentLength: bytes, body: bodyOf(chunks) } : rendered;
+    return isStreamed(rendered) ? { ...rendered, contentLength: bytes, body: streamOf(chunks) } : rendered;
   }
 
   put(key: string, rendered: RenderedExposition, chunks: readonly Uint8Array[]): void {
@@ -50,7 +46,15 @@ export class KeptRenderings {
       this.#forget(key);
     }, this.#freshnessMs);
     timer.unref();
-    this.#kept.set(key, { ...keepable(rendered, chunks), bytes, timer });
+    const compact = chunks.map(compacted);
+    const [body] = compact;
+    const isWhole = !isStreamed(rendered) && body !== undefined;
+    this.#kept.set(key, {
+      rendered: isWhole ? { ...rendered, body } : rendered,
+      chunks: compact,
+      bytes,
+      timer,
+    });
     this.#bytes += bytes;
   }
 
@@ -63,21 +67,11 @@ export class KeptRenderings {
   }
 }
 
-/** With bytes that hold no more memory than they are: a compressor hands out short pieces of long buffers. */
-function keepable(
-  rendered: RenderedExposition,
-  chunks: readonly Uint8Array[],
-): Pick<Kept, 'rendered' | 'chunks'> {
-  const alone = chunks.map((chunk) =>
-    2 * chunk.byteLength < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk,
-  );
-  const [body] = alone;
-  return {
-    rendered: isStreamed(rendered) || body === undefined ? rendered : { ...rendered, body },
-    chunks: alone,
-  };
+/** Compressors hand out short pieces of long buffers: to keep a piece must not keep its whole buffer. */
+function compacted(chunk: Uint8Array): Uint8Array {
+  return 2 * chunk.byteLength < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk;
 }
 
-async function* bodyOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, undefined> {
+async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, undefined> {
   for (const chunk of chunks) yield await Promise.resolve(chunk);
 }

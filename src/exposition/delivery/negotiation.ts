@@ -1,6 +1,9 @@
 import type { ExpositionFormat } from '../text-format/exposition-format.js';
 import { parseMediaType } from '../text-format/media-type.js';
 
+/** As the Content-Encoding header names it. */
+export type ContentCoding = 'gzip' | 'zstd';
+
 export interface NegotiatedFormat {
   readonly format: ExpositionFormat;
   /** As Prometheus' own libraries write it, with the escaping of names that was agreed on. */
@@ -16,8 +19,8 @@ interface Clause {
   readonly weight: number;
 }
 
-/** No scraper sends longer ones. */
-const maxAcceptLength = 2048;
+/** Longer than what any scraper sends: such a header is not read. */
+const maxHeaderLength = 2048;
 
 /** Names of prom-client are letters, digits, `_` and `:`, so both of these leave them as they are. */
 const escapings: ReadonlySet<string> = new Set(['underscores', 'allow-utf-8']);
@@ -67,7 +70,7 @@ function formatOf({ type, version }: Clause): ExpositionFormat | undefined {
 
 /** Heaviest first; of equal weight, what is named before what a wildcard allows. */
 function clausesOf(accept: string): readonly Clause[] {
-  if (accept === '' || accept.length > maxAcceptLength) return [];
+  if (accept === '' || accept.length > maxHeaderLength) return [];
   return accept
     .split(',')
     .map(parseClause)
@@ -89,4 +92,40 @@ function parseClause(text: string): Clause {
     escaping: parameter('escaping'),
     weight: /^[01](?:\.\d{0,9})?$/.test(weight) ? Number(weight) : 0,
   };
+}
+
+/**
+ * The coding that an Accept-Encoding header (RFC 9110, 12.5.3) prefers among those offered; identity where it asks for
+ * none. Of equal weights identity wins where the header names it, then the first offered, as in Prometheus' own
+ * handler. A header longer than 2 KiB, or a malformed member, asks for nothing.
+ */
+export function negotiateCoding(
+  acceptEncoding: string,
+  offered: readonly ContentCoding[],
+): ContentCoding | 'identity' {
+  if (acceptEncoding === '' || acceptEncoding.length > maxHeaderLength) return 'identity';
+  const weights = weightsOf(acceptEncoding);
+  const ofOthers = weights.get('*') ?? 0;
+  let best: ContentCoding | 'identity' = 'identity';
+  let bestWeight = weights.get('identity') ?? ofOthers;
+  for (const coding of offered) {
+    const weight = weights.get(coding) ?? ofOthers;
+    if (weight > bestWeight) [best, bestWeight] = [coding, weight];
+  }
+  return best;
+}
+
+/** By the coding's name; the highest weight where one is named twice. */
+function weightsOf(acceptEncoding: string): ReadonlyMap<string, number> {
+  const weights = new Map<string, number>();
+  for (const member of acceptEncoding.split(',')) {
+    const [, name, weight = '1'] =
+      /^[ \t]*([\w!#$%&'*+.^`|~-]+)[ \t]*(?:;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*)?$/i.exec(
+        member,
+      ) ?? [];
+    if (name === undefined) continue;
+    const coding = name.toLowerCase();
+    weights.set(coding, Math.max(weights.get(coding) ?? 0, Number(weight)));
+  }
+  return weights;
 }

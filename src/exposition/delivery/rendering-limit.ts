@@ -1,28 +1,31 @@
 import { tell } from '../../tell.js';
-import { SharingOptionError } from '../exposition-errors.js';
+import { bodyOf, BodySource } from '../body.js';
+import { isStreamed, type Exposition, type StreamedExposition } from '../exposition.js';
+import { SharingOptionError, TooManyScrapesError } from '../exposition-errors.js';
 
 /** Gives a rendering's place back; called once. */
 export type LeavePlace = () => void;
 
-/**
- * Who grants renderings their places: a RenderingLimit, or somebody who asks another process for one. Undefined where
- * there is none.
- */
+/** What grants renderings their places: a RenderingLimit, or something that asks another process for one. */
 export interface RenderingPlaces {
   /** How many there are; 0: no bound. */
   readonly max: number;
-  /** `scraper`: on whose account; all who are not known are one. */
+  /**
+   * Undefined where there is no place.
+   *
+   * @param scraper on whose account; all who are not known count as one.
+   */
   enter(scraper?: string): LeavePlace | undefined | Promise<LeavePlace | undefined>;
 }
 
 export interface RenderingLimitOptions {
   /** Renderings under way at once, and of one scraper all but one of them; 0: no bound. Default 3. */
   readonly max?: number;
-  /** How long one waits for a place (ms), while others finish. Default 0: not at all. */
+  /** How long a scrape waits for a place (ms), while others finish. Default 0: not at all. */
   readonly waitMs?: number;
-  /** Told how many renderings are under way, at each change. */
+  /** Called with the number of renderings under way, at each change. */
   readonly onChange?: (underWay: number) => void;
-  /** Told of each rendering that had no place. */
+  /** Called for each rendering that got no place. */
   readonly onRefused?: () => void;
 }
 
@@ -37,8 +40,8 @@ interface Waiting {
 }
 
 /**
- * One bound for all expositions that it is given to. One scraper never has all places, unless there is only one: who
- * asks in many ways, and takes the answers slowly, leaves a place to others.
+ * One bound for all expositions that it is given to. One scraper never has all places, unless there is only one: a
+ * scraper that asks in many ways, and reads the answers slowly, leaves a place to others.
  *
  * @throws SharingOptionError
  */
@@ -124,4 +127,50 @@ export class RenderingLimit implements RenderingPlaces {
   #refuse(): void {
     tell('RenderingLimit', this.#options.onRefused);
   }
+}
+
+/**
+ * Another exposition, rendered only where there is a place. A rendering keeps its place until its body ends, fails or
+ * is closed, also where its scraper is gone and it goes on all the same. So where scrapes share renderings, this
+ * stands behind `sharedExposition`.
+ *
+ * `render` rejects with a TooManyScrapesError where there is no place. HEAD needs none.
+ */
+export function limitedExposition(exposition: Exposition, places: RenderingPlaces): Exposition {
+  return {
+    contentType: (request) => exposition.contentType(request),
+    async render(request) {
+      const entering = places.enter(request.scraper);
+      const leave = entering instanceof Promise ? await entering : entering;
+      if (leave === undefined) throw new TooManyScrapesError(places.max);
+      try {
+        request.signal?.throwIfAborted();
+        const rendered = await exposition.render(request);
+        if (isStreamed(rendered)) return { ...rendered, body: untilOver(rendered.body, leave) };
+        leave();
+        return rendered;
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    },
+  };
+}
+
+/** The same body; `onOver` is called when it has ended, has failed or is closed. */
+function untilOver(body: StreamedExposition['body'], onOver: () => void): AsyncIterable<Uint8Array> {
+  const source = new BodySource(body);
+  return bodyOf(
+    async () => {
+      try {
+        const next = await source.next();
+        if (next.done === true) onOver();
+        return next;
+      } catch (error) {
+        onOver();
+        throw error;
+      }
+    },
+    () => source.close().finally(onOver),
+  );
 }

@@ -1,41 +1,40 @@
+import { BodySource } from '../body.js';
 import type { StreamedExposition } from '../exposition.js';
-import { BodyReader, type ReadBody } from './body-reader.js';
-import { BodySource } from './body-source.js';
+import { BodyReader, SlowReaderTimer, type ReadBody } from './body-reader.js';
 import { ChunkWindow } from './chunk-window.js';
-import { HoldUp } from './hold-up.js';
 import { LaggingScraperError } from '../exposition-errors.js';
 
 export interface SharedBodyOptions {
-  /** How far the fastest reader may be before the slowest (bytes); a longer body is not joined any more. */
+  /** How far the fastest reader may be before the slowest (bytes); nobody joins a longer body. */
   readonly windowBytes: number;
   /** For how long a reader may hold up others, all in all (ms). */
   readonly laggardTimeoutMs: number;
-  /** Told once that it is read, has failed or was left by all; in the first case with all chunks, if they are kept. */
+  /** Called once, when the body was read, has failed or was left by all; if read, with all chunks if they are kept. */
   readonly onOver: (result: 'read' | 'failed' | 'left', chunks?: readonly Uint8Array[]) => void;
 }
 
 /**
- * One body for many readers, read as fast as the fastest wants, no more than a window before the slowest. Who holds
- * up others for too long is cut. The body is closed when its last reader is gone; where it fails, it fails for all.
+ * One body for many readers, read as fast as the fastest wants, but no more than a window before the slowest. A reader
+ * that holds up others for too long is cut. The body is closed when its last reader leaves; if it fails, it fails for
+ * all.
  */
 export class SharedBody implements ReadBody {
   readonly #source: BodySource;
   readonly #options: SharedBodyOptions;
   readonly #window = new ChunkWindow();
   readonly #readers = new Set<BodyReader>();
-  readonly #holdUp: HoldUp<BodyReader>;
+  readonly #slowReaderTimer: SlowReaderTimer;
   #isPulling = false;
   #isOver = false;
 
   constructor(body: StreamedExposition['body'], options: SharedBodyOptions) {
     this.#source = new BodySource(body);
     this.#options = options;
-    this.#holdUp = new HoldUp(
+    this.#slowReaderTimer = new SlowReaderTimer(
       options.laggardTimeoutMs,
       () => [...this.#readers].filter(({ position }) => position === this.#window.first),
-      (laggard) => {
-        laggard.fail(new LaggingScraperError());
-        this.leave(laggard)?.catch(() => undefined);
+      (reader) => {
+        this.#dismiss(reader, new LaggingScraperError());
       },
     );
   }
@@ -45,7 +44,7 @@ export class SharedBody implements ReadBody {
     return this.#window.isWhole && !this.#isOver;
   }
 
-  /** Only while it is joinable. */
+  /** Adds a reader; only while the body is joinable. */
   enter(signal: AbortSignal | undefined): BodyReader {
     const reader = new BodyReader(this, signal);
     this.#readers.add(reader);
@@ -53,7 +52,7 @@ export class SharedBody implements ReadBody {
     return reader;
   }
 
-  /** Keeps no more than its readers need. */
+  /** Keeps no more than the present readers need. */
   closeToOthers(): void {
     this.#window.dropRead();
   }
@@ -78,65 +77,60 @@ export class SharedBody implements ReadBody {
       this.#window.leave(reader.position);
     });
     if (this.#readers.size > 0) return undefined;
-    this.#holdUp.end();
+    this.#slowReaderTimer.stop();
     this.#window.clear();
     if (this.#isOver) return undefined;
-    this.#over('left');
+    this.#end('left');
     return this.#source.close();
   }
 
-  /** Where the slowest goes on, those who wait for him may. */
+  /** When the last of the slowest moves, those that wait for it may go on. */
   #move(reader: BodyReader, move: () => void): void {
     const before = this.#window.first;
     move();
     if (this.#window.first === before) return;
-    this.#holdUp.end(reader);
+    this.#slowReaderTimer.stop(reader);
     this.#pull();
   }
 
   #pull(): void {
     if (this.#isPulling || this.#isOver || ![...this.#readers].some(({ isWaiting }) => isWaiting)) return;
     if (!this.#window.isWhole && this.#window.heldBytes >= this.#options.windowBytes) {
-      this.#holdUp.begin();
+      this.#slowReaderTimer.start();
       return;
     }
     this.#isPulling = true;
     this.#source.next().then(
       (next) => {
         if (this.#isOver) return;
-        if (next.done === true) this.#ended();
-        else this.#came(next.value);
+        if (next.done === true)
+          this.#end('read', this.#window.isWhole ? [...this.#window.chunks] : undefined);
+        else this.#keep(next.value);
+        for (const reader of this.#readers) if (reader.isWaiting) this.read(reader);
+        this.#isPulling = false;
       },
       (error: unknown) => {
-        if (!this.#isOver) this.#failed(error);
+        if (this.#isOver) return;
+        this.#end('failed');
+        // At once also for readers behind: none of them can get it whole.
+        for (const reader of this.#readers) this.#dismiss(reader, error);
       },
     );
   }
 
-  #came(chunk: Uint8Array): void {
+  #keep(chunk: Uint8Array): void {
     this.#window.append(chunk);
     if (this.#window.isWhole && this.#window.heldBytes > this.#options.windowBytes) this.#window.dropRead();
-    for (const reader of this.#readers) if (reader.isWaiting) this.read(reader);
-    this.#isPulling = false;
   }
 
-  #ended(): void {
-    this.#over('read', this.#window.isWhole ? [...this.#window.chunks] : undefined);
-    for (const reader of this.#readers) if (reader.isWaiting) this.read(reader);
+  #dismiss(reader: BodyReader, error: unknown): void {
+    reader.fail(error);
+    this.leave(reader)?.catch(() => undefined);
   }
 
-  /** At once also for those who have not read all that came: none of them can get it whole. */
-  #failed(error: unknown): void {
-    this.#over('failed');
-    for (const reader of this.#readers) {
-      reader.fail(error);
-      this.leave(reader)?.catch(() => undefined);
-    }
-  }
-
-  #over(result: 'read' | 'failed' | 'left', chunks?: readonly Uint8Array[]): void {
+  #end(result: 'read' | 'failed' | 'left', chunks?: readonly Uint8Array[]): void {
     this.#isOver = true;
-    this.#holdUp.end();
+    this.#slowReaderTimer.stop();
     this.#window.dropRead();
     this.#options.onOver(result, chunks);
   }

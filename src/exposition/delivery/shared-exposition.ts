@@ -1,9 +1,8 @@
-import type { Exposition, RenderedExposition, ScrapeRequest } from '../exposition.js';
-import { KeptRenderings } from './kept-renderings.js';
-import { scrapeKey, sharedRequest, type SharedRequest } from './scrape-key.js';
-import { SharedRendering } from './shared-rendering.js';
 import { tell } from '../../tell.js';
 import { largestTimerDelayMs } from '../../timer.js';
+import type { Exposition, RenderedExposition, ScrapeRequest } from '../exposition.js';
+import { KeptRenderings } from './kept-renderings.js';
+import { SharedRendering } from './shared-rendering.js';
 import { SharingOptionError } from '../exposition-errors.js';
 
 /** Where a scrape's bytes come from: a rendering of its own, one that was under way, or a finished one. */
@@ -24,19 +23,22 @@ export interface SharedExpositionOptions {
    * it has sent no more than this. Default 16 MiB.
    */
   readonly windowBytes?: number;
-  /** For how long a scraper may hold up others of the same rendering (ms) before he is cut. Default 5,000. */
+  /** For how long a scraper may hold up others of the same rendering (ms) before it is cut. Default 5,000. */
   readonly laggardTimeoutMs?: number;
-  /** Told of each scrape where its bytes come from. */
+  /** Called for each scrape. */
   readonly onScrape?: (origin: ScrapeOrigin) => void;
 }
 
+/** The part of a request that makes the key, and is passed on: what is not in the key cannot change the answer. */
+type SharedRequest = Omit<ScrapeRequest, 'scraper' | 'signal'>;
+
 /**
- * Another exposition, rendered once for all who ask for the same while it is: the same formats and codings, and the
- * same timeout, since who waits for less may get less. Each gets all bytes from the first.
+ * Another exposition, rendered once for all who ask for the same while it is under way: the same formats, codings and
+ * timeout, since a scraper that waits for less may get less. Each gets all bytes from the first.
  *
- * What a scraper joins was begun before he asked: it is at most as old as the rendering takes to be read, and where
- * its readers set the pace, at most 10 s. A rendering is aborted when its last scraper is gone. One that fails, fails
- * for all who share it; it is not remembered.
+ * A scraper may join a rendering that began before it asked: so its data is as old as the rendering takes to be read,
+ * and where its readers set the pace, at most 10 s. A rendering is aborted when its last scraper leaves. One that
+ * fails, fails for all who share it, and is not remembered.
  *
  * @throws SharingOptionError
  */
@@ -47,14 +49,10 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
   const underWay = new Map<string, SharedRendering>();
   const kept = new KeptRenderings(freshnessMs, maxKeptBytes);
 
-  const begin = (
-    key: string,
-    request: SharedRequest,
-    account: Pick<ScrapeRequest, 'scraper'>,
-  ): SharedRendering => {
+  const begin = (key: string, request: SharedRequest, scraper: string | undefined): SharedRendering => {
     const rendering: SharedRendering = new SharedRendering(
-      // Whatever it does, it fails as a promise.
-      async (signal) => await exposition.render({ ...request, ...account, signal }),
+      // Async, so that what it throws is a rejection.
+      async (signal) => await exposition.render({ ...request, scraper, signal }),
       {
         windowBytes,
         laggardTimeoutMs,
@@ -75,13 +73,12 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
     contentType: (request) => exposition.contentType(request),
     async render(request): Promise<RenderedExposition> {
       const { signal, scraper } = request;
-      const account = scraper === undefined ? {} : { scraper };
       signal?.throwIfAborted();
       const shared = sharedRequest(request, perUser);
       const key = scrapeKey(shared);
       if (key === undefined) {
         tell('sharedExposition', onScrape, 'rendered');
-        return exposition.render({ ...shared, ...account, ...(signal === undefined ? {} : { signal }) });
+        return exposition.render({ ...shared, scraper, signal });
       }
       const finished = kept.get(key);
       if (finished !== undefined) {
@@ -91,22 +88,60 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
       const current = underWay.get(key);
       const isJoined = current?.isJoinable === true;
       tell('sharedExposition', onScrape, isJoined ? 'joined' : 'rendered');
-      return (isJoined ? current : begin(key, shared, account)).join(signal);
+      return (isJoined ? current : begin(key, shared, scraper)).join(signal);
     },
   };
 }
 
+const bounds = {
+  freshnessMs: [0, largestTimerDelayMs],
+  maxKeptBytes: [0, Number.MAX_SAFE_INTEGER],
+  windowBytes: [1, Number.MAX_SAFE_INTEGER],
+  laggardTimeoutMs: [1, largestTimerDelayMs],
+} as const;
+
 function check(options: SharedExpositionOptions): void {
-  const bounds = {
-    freshnessMs: { least: 0, most: largestTimerDelayMs },
-    maxKeptBytes: { least: 0, most: Number.MAX_SAFE_INTEGER },
-    windowBytes: { least: 1, most: Number.MAX_SAFE_INTEGER },
-    laggardTimeoutMs: { least: 1, most: largestTimerDelayMs },
-  } as const;
-  for (const [option, { least, most }] of Object.entries(bounds)) {
+  for (const [option, [least, most]] of Object.entries(bounds)) {
     const value = options[option as keyof typeof bounds] ?? least;
     if (!(value >= least && value <= most)) {
       throw new SharingOptionError(`${option}: must be a number between ${least} and ${most}`);
     }
   }
+}
+
+/** Exported for tests alone. */
+export function sharedRequest(request: ScrapeRequest, perUser: boolean): SharedRequest {
+  const { accept, acceptEncoding, timeoutSeconds } = request;
+  return {
+    accept: normalized(accept),
+    acceptEncoding: acceptEncoding && normalized(acceptEncoding),
+    timeoutSeconds,
+    user: perUser ? request.user : undefined,
+  };
+}
+
+/** Longer than what any scraper asks for: such a request gets a rendering of its own. */
+const maxKeyLength = 4096;
+
+/** Equal for requests that get the same; undefined where a request is too long to be compared. */
+function scrapeKey({ accept, acceptEncoding, timeoutSeconds, user }: SharedRequest): string | undefined {
+  if (accept.length + (acceptEncoding?.length ?? 0) > maxKeyLength) return undefined;
+  const parts = [accept, acceptEncoding, timeoutSeconds];
+  const key = JSON.stringify(user === undefined ? parts : [...parts, user.name, user.groups, user.extra]);
+  return key.length > maxKeyLength ? undefined : key;
+}
+
+/** A header's list without the blanks that mean nothing (RFC 9110, 5.6.3); with quotes in it, as it is. */
+function normalized(list: string): string {
+  if (!/[ \t]/.test(list) || list.includes('"')) return list;
+  // No regular expression for blanks before a comma: its time grows with the square of blanks that have none behind.
+  return list
+    .split(',')
+    .map((member) =>
+      member
+        .split(';')
+        .map((part) => part.trim())
+        .join(';'),
+    )
+    .join(',');
 }

@@ -1,13 +1,13 @@
-import { type RenderedExposition, type StreamedExposition, isStreamed } from '../exposition.js';
-import { abandonRendered } from './body-source.js';
+import { abandon } from '../body.js';
+import { isStreamed, type RenderedExposition, type StreamedExposition } from '../exposition.js';
 import { SharedBody } from './shared-body.js';
 
 export interface SharedRenderingOptions {
   readonly windowBytes: number;
   readonly laggardTimeoutMs: number;
-  /** Told once that nobody can join any more, since it has ended, failed or was left by all. */
+  /** Called once, when nobody can join any more: the rendering has ended, has failed or was left by all. */
   readonly onOver: () => void;
-  /** Told of what can be served again as a whole. */
+  /** Called with what can be served again as a whole. */
   readonly onFinished: (rendered: RenderedExposition, chunks: readonly Uint8Array[]) => void;
 }
 
@@ -17,31 +17,31 @@ interface Member {
   readonly reject: (error: unknown) => void;
 }
 
-/** While its readers set its pace, a rendering is not joined for longer than this (ms): it would be too old. */
+/** For how long a rendering whose pace its readers set can be joined (ms): after that its data is too old. */
 const maxReadingAgeMs = 10_000;
 
-/** One rendering for all who join while it is under way. It is aborted when the last of them is gone. */
+/** One rendering for all who join while it is under way. It is aborted when the last of them leaves. */
 export class SharedRendering {
   readonly #options: SharedRenderingOptions;
   readonly #abort = new AbortController();
-  /** Those who wait for it to begin. */
+  /** Scrapes that wait for it to begin. */
   readonly #members = new Set<Member>();
   #streaming:
     { readonly rendered: StreamedExposition; readonly body: SharedBody; readonly since: number } | undefined;
   #isOver = false;
 
-  /** Begins; `render` must not throw. Join at once: nobody else keeps it going. */
+  /** Begins the rendering; `render` must not throw. Join at once: nothing else keeps it going. */
   constructor(render: (signal: AbortSignal) => Promise<RenderedExposition>, options: SharedRenderingOptions) {
     this.#options = options;
     render(this.#abort.signal)
       .then((rendered) => {
         this.#begun(rendered);
       })
-      // Also where what was rendered is no exposition.
+      // Also where the result is no exposition.
       .catch((error: unknown) => {
         if (this.#isOver) return;
-        this.#over();
-        for (const { reject } of this.#membersLeaving()) reject(error);
+        this.#end();
+        for (const { reject } of this.#takeMembers()) reject(error);
       });
   }
 
@@ -63,7 +63,9 @@ export class SharedRendering {
       const leave = (): void => {
         this.#members.delete(member);
         reject(signal?.reason as Error);
-        if (this.#members.size === 0) this.#abandon();
+        if (this.#members.size > 0 || this.#isOver) return;
+        this.#end();
+        this.#abort.abort();
       };
       const settled = <Result>(settle: (result: Result) => void) => {
         return (result: Result): void => {
@@ -74,7 +76,7 @@ export class SharedRendering {
       const member: Member = { signal, resolve: settled(resolve), reject: settled(reject) };
       this.#members.add(member);
       if (signal === undefined) return;
-      // Most renderings are there within this turn, and cost less than to listen.
+      // Most renderings begin within this turn of the event loop, which costs less than to listen.
       setImmediate(() => {
         if (!this.#members.has(member)) return;
         if (signal.aborted) leave();
@@ -86,48 +88,41 @@ export class SharedRendering {
 
   #begun(rendered: RenderedExposition): void {
     if (this.#isOver) {
-      if (isStreamed(rendered)) abandonRendered(rendered);
+      void abandon(rendered);
       return;
     }
+    const { windowBytes, onFinished } = this.#options;
     if (!isStreamed(rendered)) {
       const bytes = typeof rendered.body === 'string' ? Buffer.from(rendered.body) : rendered.body;
       const whole = { ...rendered, body: bytes };
-      this.#over();
-      this.#options.onFinished(whole, [bytes]);
-      for (const { resolve } of this.#membersLeaving()) resolve(whole);
+      this.#end();
+      onFinished(whole, [bytes]);
+      for (const { resolve } of this.#takeMembers()) resolve(whole);
       return;
     }
-    const { windowBytes, laggardTimeoutMs, onFinished } = this.#options;
     const body = new SharedBody(rendered.body, {
-      windowBytes,
-      laggardTimeoutMs,
+      ...this.#options,
       onOver: (result, chunks) => {
-        this.#over();
+        this.#end();
         if (result === 'left') this.#abort.abort();
         else if (chunks !== undefined) onFinished(rendered, chunks);
       },
     });
     this.#streaming = { rendered, body, since: performance.now() };
     // All enter before any of them reads.
-    for (const { signal, resolve } of this.#membersLeaving()) {
+    for (const { signal, resolve } of this.#takeMembers()) {
       resolve({ ...rendered, body: body.enter(signal) });
     }
     if ((rendered.contentLength ?? 0) > windowBytes) body.closeToOthers();
   }
 
-  #membersLeaving(): readonly Member[] {
+  #takeMembers(): readonly Member[] {
     const members = [...this.#members];
     this.#members.clear();
     return members;
   }
 
-  #abandon(): void {
-    if (this.#isOver) return;
-    this.#over();
-    this.#abort.abort();
-  }
-
-  #over(): void {
+  #end(): void {
     this.#isOver = true;
     this.#options.onOver();
   }

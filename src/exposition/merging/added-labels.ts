@@ -2,7 +2,7 @@ import { closingBrace, openingBrace, space } from '../text-format/characters.js'
 import type { SampleBatch } from '../text-format/exposition-part.js';
 import { findLabels, type LabelSpans } from '../text-format/labels.js';
 import { escapedText } from '../text-format/quoted-text.js';
-import type { OutputChunks } from '../relabelling/output-chunks.js';
+import type { ChunkWriter } from '../body.js';
 import { exportedNames } from './exported-labels.js';
 
 /** What is written in the place of a piece of a line, and where the line goes on. */
@@ -26,7 +26,7 @@ export class AddedLabels {
   }
 
   /** Returns whether a label got another name: then two series may have become the same. */
-  write(batch: SampleBatch, held: OutputChunks): boolean {
+  write(batch: SampleBatch, held: ChunkWriter): boolean {
     const { text } = batch;
     // Most often the names stand nowhere, and no line has to be taken apart.
     const mayConflict = [...this.#names].some((name) => text.includes(name));

@@ -1,7 +1,7 @@
 import type { ExpositionPart } from '../text-format/exposition-part.js';
 import { addRun, KnownFamilies } from '../text-format/known-families.js';
 import type { MetricType } from '../text-format/metric-type.js';
-import { OutputChunks } from '../relabelling/output-chunks.js';
+import { ChunkWriter } from '../body.js';
 import type { AddedLabels } from './added-labels.js';
 
 /** One metric of a member's exposition. */
@@ -40,7 +40,7 @@ const maxSeries = 2_000_000;
 
 /** What a member's exposition says, part by part, with its labels added: its samples as bytes, and where each metric stands. */
 export class HeldExposition {
-  readonly bytes = new OutputChunks();
+  readonly bytes = new ChunkWriter();
   readonly #families = new KnownFamilies<OpenSamples>(() => ({
     sampleNames: new Set(),
     series: 0,

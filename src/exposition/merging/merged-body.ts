@@ -1,5 +1,5 @@
 import type { TimeSlice } from '../../time-slice.js';
-import { OutputChunks } from '../relabelling/output-chunks.js';
+import { ChunkWriter } from '../body.js';
 import type { LeftOut } from './member.js';
 import type { GroupedFamily, MergedPiece } from './merged-families.js';
 import { endOfLine, UnseenSeries } from './unseen-series.js';
@@ -13,15 +13,15 @@ export async function* mergedBody(
   slice: TimeSlice,
   onLeftOut: (leftOut: LeftOut) => void,
 ): AsyncGenerator<Buffer, Buffer, undefined> {
-  const output = new OutputChunks();
+  const output = new ChunkWriter();
   for (const family of families) {
-    output.appendWhole(Buffer.from(family.header));
+    output.write(Buffer.from(family.header));
     const series = family.mayHaveDuplicates ? new UnseenSeries() : undefined;
     for (const piece of family.pieces) {
       let duplicates = 0;
       series?.begin(piece);
       for (const lines of linesOf(piece)) {
-        if (series === undefined) output.appendWhole(lines);
+        if (series === undefined) output.write(lines);
         else duplicates += yield* writeUnseen(lines, series, output, slice);
         yield* output.takeFull();
         if (slice.isOver) await slice.rest();
@@ -31,20 +31,20 @@ export async function* mergedBody(
     yield* output.takeFull();
     if (slice.isOver) await slice.rest();
   }
-  return Buffer.concat(output.takeRest());
+  return yield* output.rest();
 }
 
 /** Returns how many lines were left out. */
 async function* writeUnseen(
   lines: Buffer,
   series: UnseenSeries,
-  output: OutputChunks,
+  output: ChunkWriter,
   slice: TimeSlice,
 ): AsyncGenerator<Buffer, number, undefined> {
   let duplicates = 0;
   for (let start = 0; start < lines.length;) {
     const end = endOfLine(lines, start);
-    if (series.isNew(lines, start, end)) output.appendWhole(lines.subarray(start, end));
+    if (series.isNew(lines, start, end)) output.write(lines.subarray(start, end));
     else duplicates += 1;
     start = end;
     if (slice.isOver) {

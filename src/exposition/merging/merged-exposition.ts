@@ -1,6 +1,6 @@
 import { TimeSlice } from '../../time-slice.js';
 import type { Exposition, ScrapeRequest } from '../exposition.js';
-import { wholeOrStreamed } from '../sources/registries/whole-or-streamed.js';
+import { wholeOrStreamed } from '../body.js';
 import { UpstreamError } from '../exposition-errors.js';
 import { HeldExposition } from './held-exposition.js';
 import { memberStatus } from './member-status.js';

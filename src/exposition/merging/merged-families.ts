@@ -1,6 +1,6 @@
 import { metadataLine } from '../text-format/metadata-line.js';
 import { writtenType, type MetricType } from '../text-format/metric-type.js';
-import type { OutputChunks } from '../relabelling/output-chunks.js';
+import type { ChunkWriter } from '../body.js';
 import type { HeldExposition, HeldFamily } from './held-exposition.js';
 import type { LeftOut, MergedMember } from './member.js';
 
@@ -17,7 +17,7 @@ export interface GroupedFamily {
 /** What one member has of a metric. */
 export interface MergedPiece {
   readonly member: Pick<MergedMember, 'name' | 'labels'>;
-  readonly bytes: OutputChunks;
+  readonly bytes: ChunkWriter;
   /** Of each run of lines the start and the end. */
   readonly runs: readonly number[];
   readonly hasRenamedLabels: boolean;

@@ -1,6 +1,6 @@
 import { ApiConnectionError } from '../../outgoing/api-error.js';
+import { abandon, bodyPieces } from '../body.js';
 import { type RenderedExposition, type ScrapeRequest, isEncoded } from '../exposition.js';
-import { abandonBody, bodyPieces } from '../relabelling/body-pieces.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/read-text-format.js';
 import { UpstreamError, NoTenantError, TextFormatError } from '../exposition-errors.js';
@@ -58,10 +58,10 @@ async function readMember(
     user,
     signal: deadline.signal,
   });
-  const rendered = await deadline.unlessReached(rendering, abandonBody);
+  const rendered = await deadline.unlessReached(rendering, abandon);
   const fault = faultOf(rendered);
   if (fault !== undefined) {
-    await abandonBody(rendered);
+    await abandon(rendered);
     throw new UpstreamError(fault);
   }
   const added = Object.keys(labels).length === 0 ? undefined : new AddedLabels(labels);

@@ -3,7 +3,7 @@ import type { ExpositionPart, FamilyMetadata, SampleBatch } from '../text-format
 import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
 import type { LabelRule } from './label-rules.js';
 import type { MetricNameRule } from './metric-name-rules.js';
-import { OutputChunks } from './output-chunks.js';
+import { ChunkWriter } from '../body.js';
 import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
 import { SeriesDigest } from './series-digest.js';
 import { SeriesDigests } from './series-digests.js';
@@ -50,7 +50,7 @@ type FilteredFamily = KnownFamily<FilteredSamples>;
  * of it can no more be.
  */
 export class ExpositionFilter {
-  readonly #output = new OutputChunks();
+  readonly #output = new ChunkWriter();
   readonly #options: ExpositionFilterOptions;
   readonly #series: RelabelledSeries | undefined;
   readonly #identity: SeriesDigest | undefined;
@@ -92,7 +92,7 @@ export class ExpositionFilter {
         this.#writeSamples(part);
         return;
       case 'blank':
-        if (this.#family?.state.isWritten === true) this.#output.appendWhole(blankLine);
+        if (this.#family?.state.isWritten === true) this.#output.write(blankLine);
         return;
       case 'end':
         this.end = '# EOF\n';
@@ -108,11 +108,11 @@ export class ExpositionFilter {
   }
 
   /** Behind the last part: what is left, where nothing had to be put in order. */
-  takeRest(): readonly Buffer[] | undefined {
+  takeRest(): Generator<Buffer, Buffer, undefined> | undefined {
     if (this.#state === 'holding') return undefined;
     for (const family of this.#families.all) if (this.#isEmpty(family)) this.#writeHeader(family);
-    this.#output.appendWhole(Buffer.from(this.end));
-    return this.#output.takeRest();
+    this.#output.write(Buffer.from(this.end));
+    return this.#output.rest();
   }
 
   /** All that is held, metric by metric. */
@@ -163,7 +163,7 @@ export class ExpositionFilter {
     else if (this.#series !== undefined) this.#writeSeries(batch, family, this.#series);
     else {
       this.#keep(lineEnds.length, family);
-      this.#output.appendWhole(bytes);
+      this.#output.write(bytes);
     }
     if (this.#state !== 'streaming') this.#addRun(family, batch);
   }
@@ -231,7 +231,7 @@ export class ExpositionFilter {
   #writeHeader({ header, state }: FilteredFamily): void {
     state.isWritten = true;
     if (this.#state === 'holding') return;
-    this.#output.appendWhole(Buffer.from(header));
+    this.#output.write(Buffer.from(header));
     this.#runStart = this.#output.end;
   }
 

@@ -1,4 +1,5 @@
 import { ApiConnectionError } from '../../outgoing/api-error.js';
+import { abandon, chunkBytes, wholeOrStreamed } from '../body.js';
 import { type Exposition, isEncoded } from '../exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import {
@@ -7,10 +8,9 @@ import {
   SeriesLimitError,
   TextFormatError,
 } from '../exposition-errors.js';
-import { abandonBody } from './body-pieces.js';
 import type { ExpositionFilter, SeriesCounts } from './exposition-filter.js';
 import { filterFactory, type SeriesRules } from './filter-factory.js';
-import { filteredBody, withFirstChunk } from './filtered-body.js';
+import { filteredBody } from './filtered-body.js';
 import { filteredRequest } from './filtered-request.js';
 import { tell } from '../../tell.js';
 
@@ -52,11 +52,12 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
     body: AsyncIterable<Uint8Array>,
     filter: ExpositionFilter,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
+  ): AsyncGenerator<Uint8Array, undefined, undefined> {
     let result: FilterResult = 'abandoned';
     try {
       yield* body;
       result = 'success';
+      return undefined;
     } catch (error) {
       if (signal?.aborted !== true) result = 'failure';
       throw failed(error);
@@ -73,13 +74,13 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
       const { contentType } = rendered;
       const format = expositionFormat(contentType);
       if (format === undefined || isEncoded(rendered)) {
-        await abandonBody(rendered);
+        await abandon(rendered);
         const fault = format === undefined ? 'its format is not known' : 'it is encoded';
         throw failed(new UpstreamError(`the exposition cannot be filtered: ${fault}`));
       }
       const body = filteredBody(rendered, { format, maxLineBytes, filter });
       try {
-        return await withFirstChunk(contentType, observed(body, filter, request.signal));
+        return await wholeOrStreamed(contentType, observed(body, filter, request.signal), chunkBytes);
       } catch (error) {
         throw beforeItIsSent(error);
       }

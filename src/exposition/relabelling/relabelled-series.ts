@@ -9,7 +9,7 @@ import {
 } from '../text-format/characters.js';
 import { findLabels, type LabelSpans } from '../text-format/labels.js';
 import type { LabelRule } from './label-rules.js';
-import type { OutputChunks } from './output-chunks.js';
+import type { ChunkWriter } from '../body.js';
 import type { SeriesDigest } from './series-digest.js';
 
 /** Why a series cannot be shown. */
@@ -66,7 +66,7 @@ export class RelabelledSeries {
    *
    * @returns where in the output it begins.
    */
-  write(output: OutputChunks, identity: SeriesDigest | undefined, origin: SeriesDigest): number {
+  write(output: ChunkWriter, identity: SeriesDigest | undefined, origin: SeriesDigest): number {
     const [bytes, spans] = [this.#bytes, this.#spans];
     output.reserve(this.#end - this.#nameStart + this.#maxGrowth);
     const start = output.length;
@@ -105,7 +105,7 @@ export class RelabelledSeries {
   }
 
   /** Value and timestamp, and no exemplar. */
-  #writeValue(output: OutputChunks): void {
+  #writeValue(output: ChunkWriter): void {
     const [bytes, start] = [this.#bytes, this.#labelsEnd];
     let end = start;
     while (end < this.#end && bytes[end] !== lineFeed && bytes[end] !== numberSign) end += 1;

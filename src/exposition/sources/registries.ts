@@ -7,7 +7,7 @@ import { Collectors } from './registries/collectors.js';
 import { joinNegotiated, type Family } from './registries/families.js';
 import { defaultLabelsOf } from './registries/registry-metrics.js';
 import { hasDuplicates } from './registries/series-claims.js';
-import { wholeOrStreamed } from './registries/whole-or-streamed.js';
+import { wholeOrStreamed } from '../body.js';
 import { writeFamilies } from './registries/write-families.js';
 import { tell } from '../../tell.js';
 import { largestTimerDelayMs } from '../../timer.js';

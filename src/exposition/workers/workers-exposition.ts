@@ -5,7 +5,7 @@ import type { CollectorFailure } from '../sources/registries.js';
 import { Collectors } from '../sources/registries/collectors.js';
 import { joinNegotiated } from '../sources/registries/families.js';
 import { defaultLabelsOf, type AnyRegistry } from '../sources/registries/registry-metrics.js';
-import { wholeOrStreamed } from '../sources/registries/whole-or-streamed.js';
+import { wholeOrStreamed } from '../body.js';
 import { writeFamilies } from '../sources/registries/write-families.js';
 import { collectParts } from './collect-parts.js';
 import { FollowedWorker, type ReportFault } from './followed-worker.js';

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { negotiateCoding } from '../../../src/exposition/delivery/accept-encoding.js';
-import type { ContentCoding } from '../../../src/exposition/delivery/content-coding.js';
+import { type ContentCoding, negotiateCoding } from '../../../src/exposition/delivery/negotiation.js';
 
 const both: readonly ContentCoding[] = ['gzip', 'zstd'];
 

@@ -3,7 +3,7 @@ import { Readable, type Transform } from 'node:stream';
 import { createGzip, gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CompressedBody } from '../../../src/exposition/delivery/compressed-body.js';
+import { compressedBody } from '../../../src/exposition/delivery/encoded-exposition.js';
 
 /** Compressors that remember being made. */
 function compressors(): { readonly made: Transform[]; readonly open: () => Transform } {
@@ -58,7 +58,7 @@ describe('a compressed body', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 3000 }), { maxLength: 30 }), async (chunks) => {
         const { made, open } = compressors();
-        const compressed = await bytesOf(new CompressedBody(bodyOf(chunks), open));
+        const compressed = await bytesOf(compressedBody(bodyOf(chunks), open));
         expect(gunzipSync(compressed).equals(Buffer.concat(chunks))).toBe(true);
         expect(made.map(({ destroyed }) => destroyed)).toEqual([true]);
       }),
@@ -69,7 +69,7 @@ describe('a compressed body', () => {
   it('takes no more than it can hold while nobody reads on', async () => {
     const { open } = compressors();
     const noise = new Noise();
-    const body = new CompressedBody(noise, open);
+    const body = compressedBody(noise, open);
     for (let read = 0; read < 20; read += 1) await body.next();
     let before = -1;
     await expect
@@ -80,17 +80,17 @@ describe('a compressed body', () => {
       })
       .toBe(true);
     expect(noise.taken).toBeLessThan(40);
-    await body.return();
+    await body.return?.();
   });
 
   it('frees its compressor and closes its source when it is abandoned, once', async () => {
     const { made, open } = compressors();
     const noise = new Noise();
-    const body = new CompressedBody(noise, open);
+    const body = compressedBody(noise, open);
     await body.next();
     const closed = made.map((compressor) => once(compressor, 'close'));
-    await body.return();
-    await body.return();
+    await body.return?.();
+    await body.return?.();
     await Promise.all(closed);
     expect([noise.closed, made.length]).toEqual([1, 1]);
     expect(await body.next()).toEqual({ done: true, value: undefined });
@@ -107,9 +107,9 @@ describe('a compressed body', () => {
       next: () => new Promise(() => undefined),
       return: () => Promise.resolve({ done: true, value: (closed += 1) }),
     };
-    const body = new CompressedBody(silent, open);
+    const body = compressedBody(silent, open);
     const waiting = body.next();
-    await body.return();
+    await body.return?.();
     expect(await waiting).toEqual({ done: true, value: undefined });
     expect([closed, made[0]?.destroyed]).toEqual([1, true]);
   });
@@ -117,13 +117,13 @@ describe('a compressed body', () => {
   it('makes no compressor where nobody reads it', async () => {
     const { made, open } = compressors();
     const noise = new Noise();
-    await new CompressedBody(noise, open).return();
+    await compressedBody(noise, open).return?.();
     expect([made.length, noise.closed, noise.taken]).toEqual([0, 1, 0]);
   });
 
   it('fails with its source', async () => {
     const { made, open } = compressors();
-    const body = new CompressedBody(bodyOf([Buffer.alloc(100)], new RangeError('broken')), open);
+    const body = compressedBody(bodyOf([Buffer.alloc(100)], new RangeError('broken')), open);
     await expect(bytesOf(body)).rejects.toThrow('broken');
     expect(made[0]?.destroyed).toBe(true);
     expect(await body.next()).toEqual({ done: true, value: undefined });
@@ -139,14 +139,14 @@ describe('a compressed body', () => {
         isClosed = true;
       }
     }
-    await expect(bytesOf(new CompressedBody(source(), open))).rejects.toThrow(TypeError);
+    await expect(bytesOf(compressedBody(source(), open))).rejects.toThrow(TypeError);
     expect(isClosed).toBe(true);
   });
 
   it('closes its source where the compressor fails', async () => {
     const { made, open } = compressors();
     const noise = new Noise();
-    const body = new CompressedBody(noise, open);
+    const body = compressedBody(noise, open);
     await body.next();
     made[0]?.destroy(new RangeError('out of memory'));
     await expect(bytesOf(body)).rejects.toThrow('out of memory');
@@ -155,7 +155,7 @@ describe('a compressed body', () => {
 
   it('fails where the compressor cannot be made', async () => {
     const noise = new Noise();
-    const body = new CompressedBody(noise, () => {
+    const body = compressedBody(noise, () => {
       throw new RangeError('out of memory');
     });
     await expect(body.next()).rejects.toThrow('out of memory');
@@ -167,9 +167,9 @@ describe('a compressed body', () => {
     ['while its stream is waited for', 1],
   ])('closes a stream at once where it is abandoned %s', async (_when, reads) => {
     const stream = new Readable({ read: () => undefined });
-    const body = new CompressedBody(stream, compressors().open);
+    const body = compressedBody(stream, compressors().open);
     const reading = Array.from({ length: reads }, () => body.next());
-    await body.return();
+    await body.return?.();
     expect(stream.destroyed).toBe(true);
     await expect(Promise.all(reading)).resolves.toMatchObject(reading.map(() => ({ done: true })));
   });

@@ -2,11 +2,9 @@ import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Exposition, RenderedExposition } from '../../../src/exposition/exposition.js';
 import { KeptRenderings } from '../../../src/exposition/delivery/kept-renderings.js';
-import { limitedExposition } from '../../../src/exposition/delivery/limited-exposition.js';
-import { RenderingLimit } from '../../../src/exposition/delivery/rendering-limit.js';
-import { sharedRequest } from '../../../src/exposition/delivery/scrape-key.js';
-import { sharedExposition } from '../../../src/exposition/delivery/shared-exposition.js';
-import { abandonBody } from '../../../src/exposition/relabelling/body-pieces.js';
+import { RenderingLimit, limitedExposition } from '../../../src/exposition/delivery/rendering-limit.js';
+import { sharedExposition, sharedRequest } from '../../../src/exposition/delivery/shared-exposition.js';
+import { abandon } from '../../../src/exposition/body.js';
 import { contentType } from './scripted-source.js';
 
 afterEach(() => {
@@ -79,7 +77,7 @@ describe('an exposition that keeps to no type', () => {
 describe('a body that nobody reads', () => {
   it('is closed, though it is a stream whose iterator was never begun', async () => {
     const body = new Readable({ read: () => undefined });
-    await abandonBody({ contentType, body });
+    await abandon({ contentType, body });
     expect(body.destroyed).toBe(true);
   });
 });

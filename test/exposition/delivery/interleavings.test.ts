@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ScrapeRequest } from '../../../src/exposition/exposition.js';
-import { limitedExposition } from '../../../src/exposition/delivery/limited-exposition.js';
-import { RenderingLimit } from '../../../src/exposition/delivery/rendering-limit.js';
+import { RenderingLimit, limitedExposition } from '../../../src/exposition/delivery/rendering-limit.js';
 import { sharedExposition } from '../../../src/exposition/delivery/shared-exposition.js';
 import { scriptedExposition, settled, type Rendering } from './scripted-source.js';
 

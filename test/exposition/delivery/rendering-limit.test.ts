@@ -2,11 +2,11 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Exposition } from '../../../src/exposition/exposition.js';
-import { limitedExposition } from '../../../src/exposition/delivery/limited-exposition.js';
 import {
   RenderingLimit,
   type LeavePlace,
   type RenderingPlaces,
+  limitedExposition,
 } from '../../../src/exposition/delivery/rendering-limit.js';
 import { sharedExposition } from '../../../src/exposition/delivery/shared-exposition.js';
 import { contentType, renderingOf, scriptedExposition, settled } from './scripted-source.js';

@@ -2,9 +2,12 @@ import type { ExpositionFormat } from '../../text-format/exposition-format.js';
 import type { TimeSlice } from '../../../time-slice.js';
 import { writtenType } from '../../text-format/metric-type.js';
 import { escapedHelp, escapedText } from '../../text-format/quoted-text.js';
-import { ChunkBuffer } from './chunk-buffer.js';
+import { ChunkWriter } from '../../body.js';
 import { openMember, type Family, type FamilyMember } from './families.js';
 import { SeriesClaims } from './series-claims.js';
+
+/** Characters that are gathered before they become bytes: few enough to be garbage soon, enough to be worth the call. */
+const batchLength = 4096;
 
 export interface FamilyListeners {
   /** Told once of a family in which a metric has a series that one before it has: it is left out. */
@@ -23,15 +26,21 @@ export async function* writeFamilies(
   slice: TimeSlice,
   listeners: FamilyListeners,
 ): AsyncGenerator<Buffer, Buffer, undefined> {
-  const buffer = new ChunkBuffer();
+  const writer = new ChunkWriter();
+  let batch = '';
   for (const lines of linesOf(families, format, listeners)) {
-    const chunk = buffer.add(lines);
-    if (chunk !== undefined) yield chunk;
+    batch += lines;
+    if (batch.length >= batchLength) {
+      writer.writeText(batch);
+      batch = '';
+      yield* writer.takeFull();
+    }
     if (slice.isOver) await slice.rest();
   }
-  const { full, last } = buffer.end();
-  if (full !== undefined) yield full;
-  return last;
+  // A small exposition needs no chunk of 64 KiB.
+  if (writer.end === 0) return Buffer.from(batch);
+  writer.writeText(batch);
+  return yield* writer.rest();
 }
 
 function* linesOf(
