@@ -1,5 +1,9 @@
 import type { Exposition } from '../../exposition/exposition.js';
-import { RenderingLimit, type RenderingPlaces, limitedExposition } from '../../exposition/delivery/rendering-limit.js';
+import {
+  RenderingLimit,
+  type RenderingPlaces,
+  limitedExposition,
+} from '../../exposition/delivery/rendering-limit.js';
 import { sharedExposition, type ScrapeOrigin } from '../../exposition/delivery/shared-exposition.js';
 import { parseDuration } from '../flag-values.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
