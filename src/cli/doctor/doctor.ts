@@ -1,12 +1,31 @@
-import type { Command, CommandCall } from '../command.js';
-import { finding, resultOf, type Finding, type Result } from './finding.js';
-import { diagnose } from './diagnose.js';
-import { renderJson, renderTable } from './report.js';
+import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { errorClass } from '../../error-class.js';
 import { configFlag } from '../../options/configuration/config-flag.js';
 import { parseChoice } from '../../options/flag-values.js';
-import { valueOf, type Flag } from '../../options/flags.js';
+import { valueOf, type Flag, type FlagValues } from '../../options/flags.js';
 import { startFlags } from '../../options/start-topics.js';
 import type { UsageError } from '../../options/usage-error.js';
+import type { Command, CommandCall } from '../command.js';
+import { authorityFindings } from './authorities.js';
+import { authenticationFinding, callersOf, methodsIn } from './callers.js';
+import { lookAtFiles } from './file-checks.js';
+import {
+  checks,
+  finding,
+  renderJson,
+  renderTable,
+  resultOf,
+  type Check,
+  type Finding,
+  type Result,
+} from './finding.js';
+import { readFlags } from './flag-faults.js';
+import { flagNamed } from './given-flags.js';
+import { reviewersFindings } from './kubeconfig-checks.js';
+import { policyFindings } from './policy-checks.js';
+import { servedPathFindings } from './scrapers.js';
+import { servingFindings, sniFindings } from './serving-certificates.js';
 
 const formats = ['table', 'json'] as const;
 
@@ -67,4 +86,59 @@ function wordsOf(
   if (blamed === subject) return { subject, message: inOwnWords(message) };
   const words = inOwnWords(`${subject}: ${message}`);
   return { subject: blamed, message: words.slice(blamed.length + 2) };
+}
+
+/**
+ * Looks at everything that a start with these flags would need, and beyond the first fault. Listens nowhere and
+ * leaves nothing behind. In the order of the checks; `now` in ms since the epoch.
+ */
+async function diagnose(given: FlagValues, now = Date.now()): Promise<readonly Finding[]> {
+  const { findings: files, values } = await lookAtFiles(given);
+  const { findings: flags, usable } = await readFlags(values);
+  const faulty = new Set(flags.filter(({ level }) => level === 'error').map(({ subject }) => subject));
+  const looks: readonly (readonly [Check, string, () => readonly Finding[] | Promise<readonly Finding[]>])[] =
+    [
+      ['flag', '--bind-address', () => addressFindings(valueOf(usable, flagNamed('--bind-address')))],
+      ['serving-certificate', '--tls-cert-file', () => servingFindings(values, now, faulty)],
+      ['serving-certificate', '--tls-sni-cert-key', () => sniFindings(values, now)],
+      ['client-ca', '--client-ca-file', () => authorityFindings(values, now)],
+      ['authentication', 'no method', () => [authenticationFinding(methodsIn(given), callersOf(usable))]],
+      ['authentication', 'reviews', () => reviewersFindings(usable, now)],
+      ['policy-source', 'policy', () => policyFindings(usable, given, now)],
+      ['scrapers', '--allow-paths', () => servedPathFindings(usable)],
+    ];
+  const findings = [...files, ...flags];
+  for (const [check, subject, look] of looks) {
+    try {
+      findings.push(...(await look()));
+    } catch (error) {
+      // One check that fails unexpectedly must not keep the others from being made.
+      findings.push(finding('error', check, subject, `could not be looked at: ${errorClass(error)}`));
+    }
+  }
+  return findings.toSorted((one, other) => checks.indexOf(one.check) - checks.indexOf(other.check));
+}
+
+/** Whether this machine has the address to listen on. */
+export function addressFindings(
+  address = '0.0.0.0',
+  ours: readonly string[] = ourAddresses(),
+): readonly Finding[] {
+  const [bare = ''] = address.split('%');
+  const isAny = bare === '0.0.0.0' || /^[0:]+$/.test(bare);
+  const isLoopback = isIPv4(bare) && bare.startsWith('127.');
+  if (isAny || isLoopback || ours.some((own) => canonical(own) === canonical(bare))) return [];
+  const message = `no network interface of this machine has the address ${address}: a start here would fail`;
+  return [finding('warning', 'flag', flagNamed('--bind-address').name, message)];
+}
+
+function ourAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((found) => found?.map(({ address }) => address) ?? []);
+}
+
+/** URLs know one spelling of an IPv6 address. */
+function canonical(address: string): string {
+  if (!address.includes(':')) return address;
+  const url = `http://[${address}]/`;
+  return URL.canParse(url) ? new URL(url).hostname : address;
 }

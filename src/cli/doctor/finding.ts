@@ -3,26 +3,28 @@ import { oneLine } from '../../outgoing/one-line.js';
 /** `error`: a start would fail, or nobody could be served. */
 export type Level = 'ok' | 'warning' | 'error';
 
-/** What is looked at, in the order in which it is told of. The words stay the same, for programs. */
-export const checks = [
-  'flag',
-  'serving-certificate',
-  'client-ca',
-  'front-proxy-ca',
-  'authentication',
-  'authorization',
-  'file-permissions',
-  'policy-source',
-  'policy-snapshot',
-  'manifest',
-  'dangling-binding',
-  'unreplicated-binding',
-  'unmatched-subject',
-  'anonymous-access',
-  'scrapers',
-] as const;
+const titles = {
+  flag: 'Flags',
+  'serving-certificate': 'Serving certificate',
+  'client-ca': 'Authorities of clients',
+  'front-proxy-ca': 'Authorities of front proxies',
+  authentication: 'Authentication',
+  authorization: 'Authorization',
+  'file-permissions': 'Permissions of files',
+  'policy-source': "The policy's sources",
+  'policy-snapshot': "The policy's snapshot",
+  manifest: 'Manifests',
+  'dangling-binding': 'Bindings to missing roles',
+  'unreplicated-binding': 'Bindings that other shards do not get',
+  'unmatched-subject': 'Subjects that never match',
+  'anonymous-access': 'Access without credentials',
+  scrapers: 'Who may scrape',
+} as const;
 
-export type Check = (typeof checks)[number];
+export type Check = keyof typeof titles;
+
+/** What is looked at, in the order of the report. The words stay the same, for programs. */
+export const checks = Object.keys(titles) as readonly Check[];
 
 /** One thing that was looked at. Holds no secret. */
 export interface Finding {
@@ -36,25 +38,79 @@ export interface Finding {
 
 export type Result = 'ok' | 'warnings' | 'errors';
 
+const maxSubject = 1024;
+const maxMessage = 4096;
+
 /** Subject and message may hold names from elsewhere: they become one line without control characters. */
 export function finding(level: Level, check: Check, subject: string, message: string): Finding {
   return { level, check, subject: oneLine(subject, maxSubject), message: oneLine(message, maxMessage) };
 }
 
-/** A message of the file's reader, whose name the subject has already: `file: …` or `file:line: …`. */
-export function withoutFileName(message: string, file: string): string {
-  if (!message.startsWith(file)) return message;
-  const [, line, rest] = /^(?::(\d+))?: (.*)$/s.exec(message.slice(file.length)) ?? [];
+/** Makes findings of one check about one subject. */
+export function about(check: Check, subject: string): (level: Level, message: string) => Finding {
+  return (level, message) => finding(level, check, subject, message);
+}
+
+/** A message without the flag or file in front that the subject names already: `file: …` or `file:line: …`. */
+export function withoutSubject(message: string, named: string): string {
+  if (!message.startsWith(named)) return message;
+  const [, line, rest] = /^(?::(\d+))?: (.*)$/s.exec(message.slice(named.length)) ?? [];
   if (rest === undefined) return message;
   return line === undefined ? rest : `line ${line}: ${rest}`;
 }
-
-const maxSubject = 1024;
-const maxMessage = 4096;
 
 /** The worst of all. */
 export function resultOf(findings: readonly Finding[]): Result {
   const has = (level: Level): boolean => findings.some((candidate) => candidate.level === level);
   if (has('error')) return 'errors';
   return has('warning') ? 'warnings' : 'ok';
+}
+
+/** For programs: one JSON document. */
+export function renderJson(findings: readonly Finding[]): string {
+  return JSON.stringify({ result: resultOf(findings), findings }, undefined, 2);
+}
+
+/** Fits a plain terminal. */
+const columns = 100;
+const indent = ' '.repeat(4);
+/** Of one check and level, since a policy may have the same fault in each of many bindings. The JSON has all. */
+const maxRows = 20;
+const marks: Readonly<Record<Level, string>> = { ok: '✓', warning: '!', error: '✗' };
+
+/** For people: a group for each check, then the counts. */
+export function renderTable(findings: readonly Finding[]): readonly string[] {
+  const groups = checks.flatMap((check) => {
+    const rows = findings.filter((finding) => finding.check === check);
+    return rows.length === 0 ? [] : [titles[check], ...renderRows(rows), ''];
+  });
+  const count = (level: Level): number => findings.filter((finding) => finding.level === level).length;
+  const amount = (level: Level): string => `${count(level)} ${level}${count(level) === 1 ? '' : 's'}`;
+  return [...groups, `${amount('error')}, ${amount('warning')}, ${count('ok')} fine.`];
+}
+
+function renderRows(findings: readonly Finding[]): readonly string[] {
+  const seen = new Map<Level, number>();
+  const rows = findings.flatMap(({ level, subject, message }) => {
+    const count = (seen.get(level) ?? 0) + 1;
+    seen.set(level, count);
+    return count > maxRows ? [] : wrap(`${marks[level]} `, `${subject}: ${message}`);
+  });
+  const rest = [...seen].flatMap(([level, count]) =>
+    count > maxRows ? wrap(`${marks[level]} `, `and ${count - maxRows} more: -o json has all of them`) : [],
+  );
+  return [...rows, ...rest];
+}
+
+function wrap(mark: string, text: string): readonly string[] {
+  const lines: string[] = [];
+  const [first = '', ...words] = text.split(/\s+/);
+  let line = mark + first;
+  for (const word of words) {
+    if (line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = indent + word;
+    } else line += ` ${word}`;
+  }
+  return [...lines, line];
 }

@@ -1,25 +1,24 @@
 import { Registry } from 'prom-client';
 import { errorClass } from '../../error-class.js';
-import { finding, type Check, type Finding } from './finding.js';
-import type { ServerKind } from '../../paths/classify.js';
-import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { checkAuditLog } from '../../options/audit/audit-log.js';
 import { openAuthentication } from '../../options/authentication/authentication.js';
 import { authorizersOf } from '../../options/authorization/authorization-flags.js';
 import { openWebhookAuthorizer } from '../../options/authorization/authorization-webhook-flags.js';
 import { openExpositions } from '../../options/exposition/exposition.js';
 import { servesSlis } from '../../options/exposition/slis-flags.js';
+import type { FlagValues } from '../../options/flags.js';
 import { FollowedFlagFiles } from '../../options/followed-flag-files.js';
 import { Opened } from '../../options/opened.js';
-import { silentAuthenticationEvents, silentLogger, silentReviewEvents } from './silent-events.js';
-import type { FlagValues } from '../../options/flags.js';
 import { checkPolicyFlags } from '../../options/policy/policy-flags.js';
 import { openMaintenance } from '../../options/serving/maintenance-flags.js';
 import { servingOf } from '../../options/serving/serving-flags.js';
+import { workersOf } from '../../options/serving/workers-flags.js';
 import { servesZPages } from '../../options/serving/z-pages-flags.js';
 import { logLevelOf, serverKindOf } from '../../options/start-topics.js';
-import { workersOf } from '../../options/serving/workers-flags.js';
 import { UsageError } from '../../options/usage-error.js';
+import type { ServerKind } from '../../paths/classify.js';
+import { FilterMetrics } from '../../telemetry/filter-metrics.js';
+import { finding, type Check, type Finding } from './finding.js';
 import { partnerOf, withoutFlags } from './given-flags.js';
 
 export interface FlagReading {
@@ -46,20 +45,17 @@ export async function readFlags(values: FlagValues): Promise<FlagReading> {
       usable = rest;
     }
   }
-  return {
-    findings:
-      findings.length > 0 ? findings : [finding('ok', 'flag', 'command line', 'all flags can be read')],
-    usable,
-  };
+  if (findings.length === 0) findings.push(finding('ok', 'flag', 'command line', 'all flags can be read'));
+  return { findings, usable };
 }
 
-/** Of a flag that needs another, which has been told of: it would be well with that one. */
+/** Of a flag that needs another, whose fault has been found: it would be well with that one. */
 function isConsequence({ message }: Finding, told: readonly Finding[]): boolean {
   const words = message.split(' ');
   return words[0] === 'needs' && told.some(({ subject }) => words.includes(subject));
 }
 
-/** Whose path rules apply; those of a shard where the flag cannot be read. */
+/** The server's kind, which decides the path rules; a shard where the flag cannot be read. */
 export function assumedServerKind(values: FlagValues): ServerKind {
   try {
     return serverKindOf(values);
@@ -68,59 +64,63 @@ export function assumedServerKind(values: FlagValues): ServerKind {
   }
 }
 
+const nothing = (): void => undefined;
+const silentReviews = { onWarning: nothing, onApiRequest: nothing };
+const silentLogger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
 type Reader = (values: FlagValues) => unknown;
 
+/** Each reads some flags as a start does, and follows none of the files. */
 const readers: readonly Reader[] = [
   serverKindOf,
   logLevelOf,
   workersOf,
-  readServingFlags,
-  readMaintenanceFlags,
-  readAuthenticationFlags,
-  readExpositionFlags,
+  (values) => closing(new FollowedFlagFiles(), (files) => servingOf(values, true, files)),
+  async (values) => {
+    const opened = await openMaintenance(values, { logger: silentLogger, onChange: nothing });
+    opened?.close();
+  },
+  async (values) => {
+    const open = await openAuthentication(values, assumedServerKind(values), {
+      onFollowed: nothing,
+      onReload: nothing,
+      onSpoofedHeaders: nothing,
+      onKeyRefresh: nothing,
+      review: silentReviews,
+    });
+    await open.close();
+  },
+  (values) =>
+    closing(new FollowedFlagFiles(), (files) =>
+      closing(new Opened(), (opened) => {
+        servesSlis(values);
+        const registry = new Registry();
+        const telemetry = new FilterMetrics(registry);
+        const context = { registry, slis: undefined, telemetry, logger: silentLogger, files, opened };
+        return openExpositions(values, context);
+      }),
+    ),
   (values) => authorizersOf(values),
-  readAuthorizationWebhookFlags,
+  (values) =>
+    closing(new Opened(), (opened) =>
+      openWebhookAuthorizer(values, { tokens: silentReviews, access: silentReviews }, opened),
+    ),
   checkPolicyFlags,
   checkAuditLog,
   servesZPages,
 ];
 
-async function readServingFlags(values: FlagValues): Promise<void> {
-  const files = new FollowedFlagFiles();
-  await servingOf(values, true, files).finally(() => {
-    files.close();
-  });
+async function closing<Opening extends { close(): unknown }>(
+  opening: Opening,
+  use: (opening: Opening) => Promise<unknown>,
+): Promise<void> {
+  try {
+    await use(opening);
+  } finally {
+    await opening.close();
+  }
 }
 
-async function readMaintenanceFlags(values: FlagValues): Promise<void> {
-  const opened = await openMaintenance(values, { logger: silentLogger, onChange: () => undefined });
-  opened?.close();
-}
-
-async function readAuthenticationFlags(values: FlagValues): Promise<void> {
-  const open = await openAuthentication(values, assumedServerKind(values), silentAuthenticationEvents);
-  await open.close();
-}
-
-async function readExpositionFlags(values: FlagValues): Promise<void> {
-  servesSlis(values);
-  const files = new FollowedFlagFiles();
-  const opened = new Opened();
-  const registry = new Registry();
-  const telemetry = new FilterMetrics(registry);
-  const context = { registry, slis: undefined, telemetry, logger: silentLogger, files, opened };
-  await openExpositions(values, context).finally(async () => {
-    await opened.close();
-    files.close();
-  });
-}
-
-async function readAuthorizationWebhookFlags(values: FlagValues): Promise<void> {
-  const opened = new Opened();
-  await openWebhookAuthorizer(values, silentReviewEvents, opened).finally(() => opened.close());
-}
-
-/** What is said of the flag at fault. */
 async function faultOf(read: Reader, values: FlagValues): Promise<Finding | undefined> {
   try {
     await read(values);
@@ -131,7 +131,7 @@ async function faultOf(read: Reader, values: FlagValues): Promise<Finding | unde
     }
     const [, flag = 'command line', message = error.message] =
       /^(--[a-z-]+): (.*)$/s.exec(error.message) ?? [];
-    return finding('error', checkOf(flag), flag, message);
+    return finding('error', checksOfFlags[flag] ?? 'flag', flag, message);
   }
 }
 
@@ -148,7 +148,3 @@ const checksOfFlags: Readonly<Record<string, Check>> = {
   '--authentication-kubeconfig': 'authentication',
   '--authentication-token-webhook-config-file': 'authentication',
 };
-
-function checkOf(flag: string): Check {
-  return checksOfFlags[flag] ?? 'flag';
-}

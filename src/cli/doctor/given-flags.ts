@@ -1,28 +1,23 @@
+import { readFileSync, statSync } from 'node:fs';
 import { keyOf, listOf, valueOf, type Flag, type FlagValues } from '../../options/flags.js';
 import { sniPairsOf, tlsSniCertKey } from '../../options/serving/sni-flags.js';
 import { startFlags } from '../../options/start-topics.js';
 
-/** A flag of `start`. Throws RangeError for a name that it does not have. */
+/** A flag of `start`. @throws RangeError for a name that it does not have. */
 export function flagNamed(name: Flag['name']): Flag {
   const flag = startFlags.find((candidate) => candidate.name === name);
   if (flag === undefined) throw new RangeError(`start has no flag ${name}`);
   return flag;
 }
 
-/** Makes no sense without the other, if there is one. */
+/** Flags of which neither makes sense without the other. */
+const partners = [
+  ['--tls-cert-file', '--tls-private-key-file'],
+  ['--upstream-client-cert-file', '--upstream-client-key-file'],
+] as const;
+
 export function partnerOf(name: string): Flag['name'] | undefined {
-  switch (name) {
-    case '--tls-cert-file':
-      return '--tls-private-key-file';
-    case '--tls-private-key-file':
-      return '--tls-cert-file';
-    case '--upstream-client-cert-file':
-      return '--upstream-client-key-file';
-    case '--upstream-client-key-file':
-      return '--upstream-client-cert-file';
-    default:
-      return undefined;
-  }
+  return partners.flatMap(([one, other]) => (name === one ? other : name === other ? one : []))[0];
 }
 
 /** The same as if flags had not been given. */
@@ -47,25 +42,19 @@ export function givenFile(values: FlagValues, name: Flag['name']): GivenFile | u
   return file === undefined ? undefined : { flag, file, subject: `${name} ${file}` };
 }
 
-function filesOf(values: FlagValues, flag: Flag): readonly string[] {
-  if (flag.isList === true) return listOf(values, flag);
-  const file = valueOf(values, flag);
-  return file === undefined ? [] : [file];
-}
-
 /** All that are given. */
 export function givenFiles(values: FlagValues): readonly GivenFile[] {
+  const single = startFlags.filter(({ value }) => value === 'file' || value === 'files');
   return [
-    ...startFlags
-      .filter(({ value }) => value === 'file' || value === 'files')
-      .flatMap((flag) =>
-        filesOf(values, flag).map((file) => ({ flag, file, subject: `${flag.name} ${file}` })),
-      ),
+    ...single.flatMap((flag) => {
+      const files = flag.isList === true ? listOf(values, flag) : [valueOf(values, flag) ?? []].flat();
+      return files.map((file) => ({ flag, file, subject: `${flag.name} ${file}` }));
+    }),
     ...givenSniPairs(values).flat(),
   ];
 }
 
-/** Certificate and key of each pair; none where one cannot be read, which is told of already. */
+/** Certificate and key of each pair; none where one cannot be read, which is a fault of the flag. */
 export function givenSniPairs(values: FlagValues): readonly (readonly [GivenFile, GivenFile])[] {
   const given = (file: string, isSecret: boolean): GivenFile => ({
     flag: tlsSniCertKey,
@@ -80,5 +69,15 @@ export function givenSniPairs(values: FlagValues): readonly (readonly [GivenFile
     ]);
   } catch {
     return [];
+  }
+}
+
+/** The text of a file whose flag has been read already; undefined for a pipe, which would be waited for without end. */
+export function readGiven(given: GivenFile | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  try {
+    return statSync(given.file).isFile() ? readFileSync(given.file, 'utf8') : undefined;
+  } catch {
+    return undefined;
   }
 }

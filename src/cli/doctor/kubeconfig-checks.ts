@@ -1,62 +1,139 @@
-import type { Kubeconfig } from '../../kubernetes/kubeconfig/kubeconfig.js';
+import { tokenReviewerFlags } from '../../options/authentication/token-review-flags.js';
+import { accessReviewerFlags } from '../../options/authorization/authorization-webhook-flags.js';
+import type { FlagValues } from '../../options/flags.js';
+import { reviewVersionOf, type ReviewerFlags } from '../../options/reviews/reviewer.js';
+import { FilesRead } from '../../files/files-read.js';
+import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
+import { KubeconfigError } from '../../kubernetes/kubeconfig/kubeconfig-error.js';
+import { readKubeconfig, type Kubeconfig } from '../../kubernetes/kubeconfig/kubeconfig.js';
 import type { KubeconfigUser } from '../../kubernetes/kubeconfig/kubeconfig-user.js';
-import { validityOf } from './certificate-validity.js';
-import { finding, type Check, type Finding, type Level } from './finding.js';
-import { pemCertificates, type PlacedCertificate } from './pem-certificates.js';
+import { ReviewClient, type ReviewClientOptions } from '../../kubernetes/reviews/review-client.js';
+import { ReviewError } from '../../kubernetes/reviews/review-error.js';
+import { subjectAccessReview, tokenReview, type ReviewKind } from '../../kubernetes/reviews/review-kind.js';
+import { pemCertificates, validityOf, type PlacedCertificate, type Validity } from './certificate-health.js';
+import { about, withoutSubject, type Check, type Finding } from './finding.js';
+import { givenFile } from './given-flags.js';
 
-/** What a kubeconfig that can be read says of the way to its server. `now` in ms since the epoch. */
+/** What a kubeconfig that can be read says of the connection to its server. `now` in ms since the epoch. */
 export function kubeconfigFindings(
   subject: string,
   { cluster, user }: Kubeconfig,
   now: number,
   check: Check = 'policy-source',
 ): readonly Finding[] {
-  const at = (level: Level, message: string): Finding => finding(level, check, subject, message);
-  const certificates = pemCertificates(user.clientCertificate?.certificate ?? '').slice(0, 1);
-  return [
-    ...(cluster.insecureSkipTlsVerify
-      ? [
-          at(
-            'warning',
-            'insecure-skip-tls-verify: whoever stands between decides who may scrape: name the certificate-authority instead',
-          ),
-        ]
-      : []),
-    ...(user.clientCertificate === undefined && user.credentials.kind === 'none'
-      ? [at('warning', 'has no credentials: the server takes the requests for anonymous')]
-      : []),
-    ...lapses(certificates, now).map(({ level, words }) => at(level, `its client certificate ${words}`)),
-    ...lapses(pemCertificates(cluster.authorities ?? ''), now).map(({ words }) =>
-      at('warning', `of its certificate-authority, certificate ${words}`),
-    ),
-  ];
+  const at = about(check, subject);
+  const findings: Finding[] = [];
+  if (cluster.insecureSkipTlsVerify) {
+    const message =
+      'insecure-skip-tls-verify: anybody in between decides who may scrape: name the certificate-authority instead';
+    findings.push(at('warning', message));
+  }
+  if (user.clientCertificate === undefined && user.credentials.kind === 'none') {
+    findings.push(at('warning', 'has no credentials: to the server the requests are anonymous'));
+  }
+  const [own] = pemCertificates(user.clientCertificate?.certificate ?? '');
+  for (const { level, words } of own === undefined ? [] : lapses([own], now)) {
+    findings.push(at(level, `its client certificate ${words}`));
+  }
+  for (const { words } of lapses(pemCertificates(cluster.authorities ?? ''), now)) {
+    findings.push(at('warning', `of its certificate-authority, certificate ${words}`));
+  }
+  return findings;
 }
 
-/** How a user proves himself, without a word of the proof: `client certificate "CN=reader" and a token`. */
-export function credentialsOf({ clientCertificate, credentials, impersonatedUser }: KubeconfigUser): string {
-  const [leaf] = pemCertificates(clientCertificate?.certificate ?? '');
-  const methods = [
-    ...(clientCertificate === undefined
-      ? []
-      : [`client certificate ${leaf?.certificate?.title ?? ''}`.trim()]),
-    ...(credentials.kind === 'none' ? [] : [credentialNames[credentials.kind]]),
-  ];
-  const as = impersonatedUser === undefined ? '' : `, as ${JSON.stringify(impersonatedUser)}`;
-  return `${methods.length === 0 ? 'no credentials' : methods.join(' and ')}${as}`;
-}
-
-const credentialNames = { token: 'a token', basic: 'a password', exec: 'an exec plugin' } as const;
-
-interface Lapse {
-  readonly level: Level;
-  readonly words: string;
-}
-
-/** Those that have expired, will soon, or are not valid yet. */
-function lapses(certificates: readonly PlacedCertificate[], now: number): readonly Lapse[] {
+/** Of certificates that have expired, will soon, or are not valid yet. */
+function lapses(certificates: readonly PlacedCertificate[], now: number): readonly Validity[] {
   return certificates.flatMap(({ certificate }) => {
     if (certificate === undefined) return [];
     const { level, words } = validityOf(certificate, now);
     return level === 'ok' ? [] : [{ level, words: `${certificate.title} ${words}` }];
   });
+}
+
+const credentialNames = { none: [], token: ['a token'], basic: ['a password'], exec: ['an exec plugin'] };
+
+/** The kinds of credentials, without their values: `client certificate "CN=reader" and a token`. */
+export function credentialsOf({ clientCertificate, credentials, impersonatedUser }: KubeconfigUser): string {
+  const [leaf] = pemCertificates(clientCertificate?.certificate ?? '');
+  const title = leaf?.certificate?.title ?? '';
+  const methods = [
+    ...(clientCertificate === undefined ? [] : [`client certificate ${title}`.trim()]),
+    ...credentialNames[credentials.kind],
+  ];
+  const as = impersonatedUser === undefined ? '' : `, as ${JSON.stringify(impersonatedUser)}`;
+  return `${methods.length === 0 ? 'no credentials' : methods.join(' and ')}${as}`;
+}
+
+/** Asks the other servers that a start would ask, all at once. `now` in ms since the epoch. */
+export async function reviewersFindings(usable: FlagValues, now: number): Promise<readonly Finding[]> {
+  const reviewersOf = (kind: ReviewKind, flags: ReviewerFlags): readonly ReviewerToCheck[] => {
+    const version = reviewVersionOf(usable, flags);
+    return ([flags.kubeconfig, flags.webhook] as const).flatMap((flag) => {
+      const given = givenFile(usable, flag.name);
+      if (given === undefined) return [];
+      const target = flag === flags.webhook ? ('webhook' as const) : ('api-server' as const);
+      return [{ subject: given.subject, kubeconfig: given.file, kind, target, version }];
+    });
+  };
+  const reviewers = [
+    ...reviewersOf(tokenReview, tokenReviewerFlags),
+    ...reviewersOf(subjectAccessReview, accessReviewerFlags),
+  ];
+  return (await Promise.all(reviewers.map((reviewer) => reviewerFindings(reviewer, now)))).flat();
+}
+
+/** Another server that authenticates tokens or authorizes users. */
+interface ReviewerToCheck extends Pick<ReviewClientOptions, 'kind' | 'target' | 'version'> {
+  /** What findings name: flag and file. */
+  readonly subject: string;
+  readonly kubeconfig: string;
+  /** How long its answer may take (ms). Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** Sends it a review that grants nothing. `now` in ms since the epoch. */
+export async function reviewerFindings(reviewer: ReviewerToCheck, now: number): Promise<readonly Finding[]> {
+  const { subject, kubeconfig: file, kind, timeoutMs = 10_000 } = reviewer;
+  const check: Check = kind === tokenReview ? 'authentication' : 'authorization';
+  const at = about(check, subject);
+  let kubeconfig: Kubeconfig;
+  try {
+    kubeconfig = await readKubeconfig(file, new FilesRead());
+  } catch (error) {
+    // A fault of the flag.
+    if (error instanceof KubeconfigError) return [];
+    throw error;
+  }
+  const client = await openApiClient({ kubeconfig: file });
+  const reviews = new ReviewClient({ ...reviewer, client, timeoutMs });
+  const startedAt = performance.now();
+  try {
+    await reviews.review(harmlessQuestion(kind));
+    const ms = Math.ceil(performance.now() - startedAt);
+    return [
+      ...kubeconfigFindings(subject, kubeconfig, now, check),
+      at('ok', `${client.server} answers a ${kind.kind}, within ${ms} ms`),
+    ];
+  } catch (error) {
+    if (!(error instanceof ReviewError)) throw error;
+    return [at('error', `${withoutSubject(error.message, file)}: ${adviceFor(error, kind)}`)];
+  } finally {
+    reviews.close();
+    client.close();
+  }
+}
+
+function harmlessQuestion(kind: ReviewKind): object {
+  return kind === tokenReview
+    ? { token: 'not-a-token' }
+    : { nonResourceAttributes: { path: '/metrics', verb: 'get' }, user: 'system:anonymous' };
+}
+
+function adviceFor({ failure }: ReviewError, kind: ReviewKind): string {
+  if (failure === 'refused') {
+    return `let this user create ${kind.resource}, as the ClusterRole system:auth-delegator does`;
+  }
+  return failure === 'malformed'
+    ? 'look whether it is an API server or a webhook, and which version it speaks'
+    : 'look whether the server runs, and whether its address and certificate-authority are right';
 }

@@ -2,7 +2,7 @@ import { SnapshotError } from '../../policy/policy-errors.js';
 import { readSnapshot } from '../../policy/snapshot/snapshot-file.js';
 import type { SnapshotLayer } from '../../policy/snapshot/snapshot-format.js';
 import { checkSnapshotPlace } from '../../policy/snapshot/snapshot-place.js';
-import { finding, withoutFileName, type Finding, type Level } from './finding.js';
+import { about, withoutSubject, type Finding, type Level } from './finding.js';
 
 export interface SnapshotUse {
   /** What findings name: flag and file. */
@@ -22,23 +22,29 @@ export interface SnapshotReport {
 
 /** Whether a snapshot can be kept, and what a restart would make of the one there is. `now` in ms since the epoch. */
 export async function checkSnapshot(use: SnapshotUse, now: number): Promise<SnapshotReport> {
-  const at = (level: Level, message: string): Finding =>
-    finding(level, 'policy-snapshot', use.subject, withoutFileName(message, use.file));
-  const placeFault = await faultOf(checkSnapshotPlace(use.file));
-  if (placeFault !== undefined) return { findings: [at('error', placeFault)], usable: new Set() };
+  const at = about('policy-snapshot', use.subject);
+  const only = (level: Level, message: string): SnapshotReport => ({
+    findings: [at(level, withoutSubject(message, use.file))],
+    usable: new Set(),
+  });
+  try {
+    await checkSnapshotPlace(use.file);
+  } catch (error) {
+    return only('error', messageOf(error));
+  }
   if (use.origins.size === 0) {
-    const message =
-      'keeps nothing, because only the policy of API servers is kept: add --root-kubeconfig or --cache-kubeconfig, or leave it out';
-    return { findings: [at('warning', message)], usable: new Set() };
+    return only(
+      'warning',
+      'keeps nothing, because only the policy of API servers is kept: add --root-kubeconfig or --cache-kubeconfig, or leave it out',
+    );
   }
-  const snapshot = await readSnapshot(use.file, () => now).catch(snapshotFault);
-  if (snapshot instanceof SnapshotError) {
-    const message = `${snapshot.message}; a restart begins without it`;
-    return { findings: [at('warning', message)], usable: new Set() };
+  let snapshot: readonly SnapshotLayer[] | undefined;
+  try {
+    snapshot = await readSnapshot(use.file, () => now);
+  } catch (error) {
+    return only('warning', `${messageOf(error)}; a restart begins without it`);
   }
-  if (snapshot === undefined) {
-    return { findings: [at('ok', 'can be written; there is none yet')], usable: new Set() };
-  }
+  if (snapshot === undefined) return only('ok', 'can be written; there is none yet');
   const usable = new Set<string>();
   const findings = snapshot.map((layer) => {
     const [level, message] = layerFinding(layer, use, now);
@@ -76,16 +82,8 @@ function durationOf(ms: number): string {
   return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
 }
 
-async function faultOf(attempt: Promise<void>): Promise<string | undefined> {
-  try {
-    await attempt;
-    return undefined;
-  } catch (error) {
-    return snapshotFault(error).message;
-  }
-}
-
-function snapshotFault(error: unknown): SnapshotError {
-  if (error instanceof SnapshotError) return error;
+/** @throws what is no fault of the snapshot. */
+function messageOf(error: unknown): string {
+  if (error instanceof SnapshotError) return error.message;
   throw error;
 }

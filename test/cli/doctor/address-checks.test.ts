@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressFindings } from '../../../src/cli/doctor/address-checks.js';
+import { addressFindings } from '../../../src/cli/doctor/doctor.js';
 
 const ours = ['127.0.0.1', '::1', '10.0.0.7', 'fe80::a', '2001:db8::1'];
 
@@ -7,7 +7,7 @@ describe('the address to listen on', () => {
   it.each(['0.0.0.0', '::', '0:0:0:0:0:0:0:0', '127.0.0.1', '127.0.0.53', '10.0.0.7', '::1', 'fe80::a%eth0'])(
     '%s is this machine',
     (address) => {
-      expect(addressFindings('--bind-address', address, ours)).toEqual([]);
+      expect(addressFindings(address, ours)).toEqual([]);
     },
   );
 
@@ -17,12 +17,12 @@ describe('the address to listen on', () => {
     ['2001:db8::2', 1],
     ['192.0.2.1', 1],
   ])('%s: %i warning', (address, count) => {
-    expect(addressFindings('--bind-address', address, ours)).toHaveLength(count);
+    expect(addressFindings(address, ours)).toHaveLength(count);
   });
 
   it('is looked for among the interfaces of this machine', () => {
-    expect(addressFindings('--bind-address', '127.0.0.1')).toEqual([]);
-    expect(addressFindings('--bind-address', '192.0.2.1')).toEqual([
+    expect(addressFindings('127.0.0.1')).toEqual([]);
+    expect(addressFindings('192.0.2.1')).toEqual([
       {
         level: 'warning',
         check: 'flag',

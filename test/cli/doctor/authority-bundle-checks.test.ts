@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { authorityBundleFindings } from '../../../src/cli/doctor/authority-bundle-checks.js';
+import { authorityBundleFindings } from '../../../src/cli/doctor/authorities.js';
 import { createAuthority, type Authority, type AuthorityOptions } from '../../../src/pki/throwaway-pki.js';
 import { bundleOf } from '../../authentication/certificates/certificates.js';
 import { saidIn } from './levels.js';

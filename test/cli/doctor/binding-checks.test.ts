@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import {
   danglingBindingFindings,
+  shardLevelBindings,
   subjectFindings,
   unreplicatedBindingFindings,
-} from '../../../src/cli/doctor/binding-checks.js';
-import { shardLevelBindings } from '../../../src/cli/doctor/shard-level-bindings.js';
+} from '../../../src/cli/doctor/bindings.js';
 import type { ClusterRoleBinding } from '../../../src/policy/objects.js';
 import { binding, policyOfLayers, role } from './policies.js';
 

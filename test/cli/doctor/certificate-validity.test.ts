@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { validityOf } from '../../../src/cli/doctor/certificate-validity.js';
+import { validityOf } from '../../../src/cli/doctor/certificate-health.js';
 
 const now = Date.parse('2026-06-15T12:00:00Z');
 const day = 86_400_000;

@@ -4,7 +4,7 @@ import {
   checks,
   finding,
   resultOf,
-  withoutFileName,
+  withoutSubject,
   type Finding,
   type Level,
 } from '../../../src/cli/doctor/finding.js';
@@ -32,7 +32,7 @@ describe('a finding', () => {
     ['/etc/kubeconfig: is empty', '/etc/kubeconfig: is empty'],
     ['/etc/kube:3: is empty', 'line 3: is empty'],
   ])('names its file once: %j', (message, expected) => {
-    expect(withoutFileName(message, '/etc/kube')).toBe(expected);
+    expect(withoutSubject(message, '/etc/kube')).toBe(expected);
   });
 });
 

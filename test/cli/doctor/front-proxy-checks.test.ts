@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { frontProxyFindings } from '../../../src/cli/doctor/front-proxy-checks.js';
+import { frontProxyFindings } from '../../../src/cli/doctor/authorities.js';
 import { createAuthority, type Authority } from '../../../src/pki/throwaway-pki.js';
 import { bundleOf } from '../../authentication/certificates/certificates.js';
 import { saidIn } from './levels.js';
@@ -19,15 +19,15 @@ const look = (
   allowedNames: string[] = [],
 ) =>
   saidIn(
-    frontProxyFindings({
-      subject: '--requestheader-client-ca-file /proxy-ca.crt',
-      clientAuthorities: bundleOf(...ofClients),
-      proxyAuthorities: bundleOf(...ofProxies),
+    frontProxyFindings(
+      '--requestheader-client-ca-file /proxy-ca.crt',
+      bundleOf(...ofClients),
+      bundleOf(...ofProxies),
       allowedNames,
-    }),
+    ),
   );
 const danger = expect.stringMatching(
-  /^warning: clients of "CN=shared" are believed as front proxies, too, and can be whoever they say in X-Remote-User: .*--requestheader-allowed-names/,
+  /^warning: clients of "CN=shared" are accepted as front proxies, too, and can be anybody by X-Remote-User: .*--requestheader-allowed-names/,
 ) as unknown;
 
 describe('authorities of clients and of front proxies', () => {
@@ -43,7 +43,7 @@ describe('authorities of clients and of front proxies', () => {
   it('are the same where the one signed the other', async () => {
     const below = await shared.issueAuthority({ commonName: 'below' });
     expect(look([below], [shared])).toEqual([
-      expect.stringMatching(/^warning: clients of "CN=below" are believed/),
+      expect.stringMatching(/^warning: clients of "CN=below" are accepted/),
     ]);
     // Not the other way round: a client of the upper one has no chain to the lower.
     expect(look([shared], [below])).toEqual([]);
@@ -55,7 +55,7 @@ describe('authorities of clients and of front proxies', () => {
 
   it('are told apart by the names that are allowed', () => {
     expect(look([shared], [shared], ['front-proxy', 'other'])).toEqual([
-      'ok: clients of "CN=shared" are believed as front proxies only with the CN "front-proxy", "other": let it sign those for nobody else',
+      'ok: clients of "CN=shared" are accepted as front proxies only with the CN "front-proxy", "other": let it sign those for nobody else',
     ]);
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { subjectAccessReview, tokenReview } from '../../../src/kubernetes/reviews/review-kind.js';
 import type { Finding } from '../../../src/cli/doctor/finding.js';
-import { reviewerFindings } from '../../../src/cli/doctor/reviewer-checks.js';
+import { reviewerFindings } from '../../../src/cli/doctor/kubeconfig-checks.js';
 import { ReviewServer, type ReviewAnswer } from '../../support/review-server.js';
 
 let server: ReviewServer;

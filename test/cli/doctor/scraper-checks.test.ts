@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { authenticationFinding } from '../../../src/cli/doctor/authentication-checks.js';
-import { scraperFinding, type Scrapers } from '../../../src/cli/doctor/scraper-checks.js';
+import { authenticationFinding } from '../../../src/cli/doctor/callers.js';
+import { scraperFinding, type Scrapers } from '../../../src/cli/doctor/scrapers.js';
 import type { Subject } from '../../../src/policy/objects.js';
 import { prometheus } from './policies.js';
 
@@ -35,7 +35,7 @@ describe('who may scrape', () => {
     ],
     ['nobody', { ...base, groups: [], granted: nobody }, 'error', /^is granted to nobody: .*metrics-reader/],
     [
-      'nobody, since nobody can say who he is',
+      'nobody, since nobody can authenticate',
       { ...base, callers: strangersOnly, granted: { scrapers: [prometheus], administrators: [monitoring] } },
       'error',
       /^is granted to nobody: .* configure --client-ca-file/,
@@ -87,7 +87,7 @@ describe('authentication', () => {
     [['--client-ca-file'], true, 'ok', /is anonymous$/],
     [['--client-ca-file', '--token-auth-file'], false, 'ok', /is refused with 401$/],
     [[], true, 'warning', /^everybody is anonymous: configure --client-ca-file/],
-    [[], false, 'error', /^nobody can say who he is/],
+    [[], false, 'error', /^nobody can authenticate, and --anonymous-auth=false/],
   ])('with %j, anonymous: %s', (methods, isAnonymous, level, message) => {
     const callers = { ...all, authenticated: methods.length > 0, anonymous: isAnonymous };
     expect(authenticationFinding(methods, callers)).toMatchObject({

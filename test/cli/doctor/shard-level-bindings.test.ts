@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { shardLevelBindings } from '../../../src/cli/doctor/shard-level-bindings.js';
+import { shardLevelBindings } from '../../../src/cli/doctor/bindings.js';
 import { bootstrapPolicy } from '../../../src/policy/sources/bootstrap.js';
 import { binding, policyOfLayers, role } from './policies.js';
 

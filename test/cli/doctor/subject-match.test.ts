@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isEverybody, matchFault, type Callers } from '../../../src/cli/doctor/subject-match.js';
+import { isEverybody, matchFault, type Callers } from '../../../src/cli/doctor/callers.js';
 import type { Subject } from '../../../src/policy/objects.js';
 
 const everyone: Callers = { authenticated: true, anonymous: true, serviceAccounts: true };
@@ -49,7 +49,7 @@ describe('a subject', () => {
     user('system:kcp:serviceaccount:root:monitoring:prometheus'),
   ])('that is a service account needs somebody who knows it: %j', (subject) => {
     expect(matchFault(subject, { ...everyone, serviceAccounts: false })).toMatch(
-      /^is a service account, whom nobody here knows: .*--requestheader-client-ca-file/,
+      /^is a service account, and none can be authenticated here: .*--requestheader-client-ca-file/,
     );
   });
 

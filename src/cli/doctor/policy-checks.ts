@@ -1,0 +1,251 @@
+import { authorizationOrderOf } from '../../options/authorization/authorization-flags.js';
+import { parseDuration } from '../../options/flag-values.js';
+import { valueOf, type FlagValues } from '../../options/flags.js';
+import { maxPolicyStaleness, policySnapshot } from '../../options/policy/policy-flags.js';
+import {
+  cacheKubeconfig,
+  namesPolicySource,
+  policySourcesOf,
+  rootKubeconfig,
+  sourceFlag,
+  type PolicySources,
+} from '../../options/policy/policy-source-flags.js';
+import { bootstrapLayer, openPolicy } from '../../policy/open-policy.js';
+import type { Policy } from '../../policy/policy.js';
+import type { PolicySource } from '../../policy/sources/policy-source.js';
+import {
+  danglingBindingFindings,
+  shardLevelBindings,
+  subjectFindings,
+  unreplicatedBindingFindings,
+  type ShardLevelBinding,
+} from './bindings.js';
+import { callersOf } from './callers.js';
+import { about, finding, withoutSubject, type Finding } from './finding.js';
+import { assumedServerKind } from './flag-faults.js';
+import { givenFile } from './given-flags.js';
+import { scrapersFinding, type Scrapers } from './scrapers.js';
+import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
+import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
+
+/** The policy and where it comes from, and who may scrape by it. `given` are the flags with those that are at fault. */
+export async function policyFindings(
+  usable: FlagValues,
+  given: FlagValues,
+  now: number,
+): Promise<readonly Finding[]> {
+  if (assumedServerKind(usable) === 'cache-server' && !namesPolicySource(given)) {
+    return [scrapersFinding(usable, given, undefined)];
+  }
+  const warnings: string[] = [];
+  const sources = policySourcesOf(usable, { onWarning: (message) => warnings.push(message) });
+  const report = await checkSources(usable, sources, now);
+  const { findings, policy } = await loadPolicy(sources, report);
+  const found = [...report.findings, ...findings, ...warnings.map(warningFinding)];
+  if (policy === undefined) return found;
+  if (!authorizationOrderOf(usable).includes('RBAC')) {
+    const message = 'leaves RBAC out: no binding of the policy grants anything; add RBAC';
+    return [
+      ...found,
+      finding('warning', 'scrapers', '--authorization-order', message),
+      scrapersFinding(usable, given, undefined),
+    ];
+  }
+  const bindings = shardLevelBindings(policy).filter(({ layer }) => layer !== bootstrapLayer);
+  return [
+    ...found,
+    ...danglingBindingFindings(policy),
+    ...unreplicatedBindingFindings(bindings.filter(isReplicatedByKcp(sources))),
+    ...subjectFindings(bindings, callersOf(given)),
+    scrapersFinding(usable, given, grantedBy(policy, bindings)),
+  ];
+}
+
+/** Plain Kubernetes has no other shards. */
+function isReplicatedByKcp({ sources, bootstrap }: PolicySources): (binding: ShardLevelBinding) => boolean {
+  const root = sources.find(({ name }) => name === 'root')?.origin;
+  const isKcp = root === undefined ? bootstrap !== false : new URL(root).pathname.includes('/clusters/');
+  return ({ layer }) => isKcp && (layer === 'root' || layer === 'directory');
+}
+
+function grantedBy(policy: Policy, ours: readonly ShardLevelBinding[]): Scrapers['granted'] {
+  // Kubernetes and kcp keep the names with `system:` for what they install themselves.
+  const made = new Set(
+    ours.flatMap(({ binding, isForAdministrators }) =>
+      isForAdministrators || binding.name.startsWith('system:') ? [] : [binding],
+    ),
+  );
+  const granting = [...policy.grantsOf('get', '/metrics')].map(({ binding }) => binding);
+  return {
+    scrapers: granting.filter((binding) => made.has(binding)).flatMap(({ subjects }) => subjects),
+    administrators: granting.filter((binding) => !made.has(binding)).flatMap(({ subjects }) => subjects),
+  };
+}
+
+/** A source's warning begins with the file and line where it has found something. */
+function warningFinding(warning: string): Finding {
+  const [, place, fault] = /^(.*?:\d+): (.*)$/s.exec(warning) ?? [];
+  return place === undefined || fault === undefined
+    ? finding('warning', 'policy-source', 'policy', warning)
+    : finding('warning', 'manifest', place, fault);
+}
+
+interface SourcesReport {
+  readonly findings: readonly Finding[];
+  /** The layers of API servers whose policy may be read. */
+  readonly readable: ReadonlySet<string>;
+  /** What decides in the place of a layer that cannot be read; in words. */
+  readonly standIns: ReadonlyMap<string, string>;
+}
+
+/** The API servers that layers of the policy come from. */
+const servers: Readonly<Record<string, readonly [ServerRole, typeof rootKubeconfig]>> = {
+  root: ['root', rootKubeconfig],
+  cache: ['cache', cacheKubeconfig],
+  bootstrap: ['system-admin', rootKubeconfig],
+};
+
+/** Looks at the API servers that the policy comes from, all at once, and at its snapshot. */
+async function checkSources(
+  values: FlagValues,
+  { sources, fallbacks, bootstrap }: PolicySources,
+  now: number,
+): Promise<SourcesReport> {
+  const all = typeof bootstrap === 'boolean' ? sources : [...sources, bootstrap];
+  const reports = await Promise.all(
+    all.map(async (source) => [source.name, await checkServer(values, source, now)] as const),
+  );
+  const readable = new Set(reports.flatMap(([layer, report]) => (report?.isReadable ? [layer] : [])));
+  const snapshot = await lookAtSnapshot(values, sources, now);
+  const standIns = new Map([['bootstrap', 'the copy that is built in decides until then']]);
+  for (const layer of snapshot?.usable ?? []) standIns.set(layer, 'the snapshot decides until then');
+  for (const [layer, fallback] of fallbacks) {
+    if (readable.has(fallback)) standIns.set(layer, `${cacheKubeconfig.name} decides until then`);
+    if (readable.has(layer)) standIns.set(fallback, `${rootKubeconfig.name} decides without it`);
+  }
+  const findings = reports.flatMap(([layer, report]) => {
+    if (report === undefined) return [];
+    // A server that is away is no fatal fault where something decides in its place; an unreadable kubeconfig is.
+    const { kubeconfig, server } = report;
+    return server === undefined ? kubeconfig : softened([...kubeconfig, ...server], standIns.get(layer));
+  });
+  return { findings: [...findings, ...(snapshot?.findings ?? [])], readable, standIns };
+}
+
+/** Undefined where the source is no API server. */
+async function checkServer(
+  values: FlagValues,
+  source: PolicySource,
+  now: number,
+): Promise<SourceReport | undefined> {
+  const server = servers[source.name];
+  if (server === undefined) return undefined;
+  const [role, flag] = server;
+  // Its fault is found again where the kubeconfig is looked at.
+  await source.open?.().catch(() => undefined);
+  const basePath = source.origin === undefined ? '' : new URL(source.origin).pathname;
+  const given = givenFile(values, flag.name);
+  if (given === undefined) return undefined;
+  return checkApiServerSource({ role, subject: given.subject, kubeconfig: given.file, basePath }, now);
+}
+
+async function lookAtSnapshot(
+  values: FlagValues,
+  sources: readonly PolicySource[],
+  now: number,
+): Promise<SnapshotReport | undefined> {
+  const given = givenFile(values, policySnapshot.name);
+  if (given === undefined) return undefined;
+  const staleness = valueOf(values, maxPolicyStaleness);
+  const maxStalenessMs =
+    staleness === undefined ? Infinity : parseDuration(maxPolicyStaleness.name, staleness);
+  const kept = sources.filter(({ name }) => servers[name] !== undefined);
+  const origins = new Map(kept.map(({ name, origin }) => [name, origin]));
+  return checkSnapshot({ ...given, origins, maxStalenessMs }, now);
+}
+
+/** Errors become warnings that say what decides in the meantime, if anything does. */
+function softened(findings: readonly Finding[], standIn: string | undefined): readonly Finding[] {
+  if (standIn === undefined) return findings;
+  return findings.map((found) =>
+    found.level === 'error'
+      ? { ...found, level: 'warning', message: `${found.message} (${standIn})` }
+      : found,
+  );
+}
+
+interface LoadedPolicy {
+  readonly findings: readonly Finding[];
+  /** Undefined where a part of it is missing: half a policy would be judged wrongly. */
+  readonly policy: Policy | undefined;
+}
+
+/** How long all of it may take (ms): the whole of a large policy. */
+const loadMs = 30_000;
+
+/** Reads the policy once, from the sources that may be read, and follows it no further. */
+async function loadPolicy(
+  { sources, fallbacks, bootstrap }: PolicySources,
+  { readable, standIns }: SourcesReport,
+): Promise<LoadedPolicy> {
+  const isAsked = ({ name }: PolicySource): boolean => readable.has(name) || name === 'directory';
+  const findings: Finding[] = [];
+  const failed = new Set<string>();
+  const tolerant = (source: PolicySource): PolicySource => ({
+    name: source.name,
+    open: async () => {
+      await source.open?.();
+    },
+    start: (sink) =>
+      source.start(sink).catch((error: unknown) => {
+        const flag = sourceFlag(source.name).name;
+        failed.add(source.name);
+        const message = error instanceof Error ? error.message : String(error);
+        findings.push(finding('error', 'policy-source', flag, withoutSubject(message, flag)));
+        // An empty layer, which is not waited for.
+        sink.replace([]);
+      }),
+    close: () => source.close(),
+  });
+  const open = await openPolicy({
+    sources: sources.filter(isAsked).map(tolerant),
+    fallbacks: new Map([...fallbacks].filter((pair) => pair.every((layer) => readable.has(layer)))),
+    bootstrap: typeof bootstrap === 'boolean' || !isAsked(bootstrap) ? bootstrap !== false : bootstrap,
+  });
+  try {
+    for (const { layer, reason } of await open.settled(loadMs)) {
+      const message = `the policy did not come within ${loadMs / 1000} s: ${reason ?? 'the server did not answer'}`;
+      const fault = finding('error', 'policy-source', sourceFlag(layer).name, message);
+      findings.push(...softened([fault], standIns.get(layer)));
+    }
+    findings.push(...contentsOf(open.policy, failed));
+    const areAllAsked = sources.every((source) => isAsked(source) || standsIn(source, fallbacks, readable));
+    const isWhole = !failed.has('directory') && areAllAsked && open.policy.unavailable() === undefined;
+    return { findings, policy: isWhole ? open.policy : undefined };
+  } finally {
+    // The policy stays as it was read.
+    const all = typeof bootstrap === 'boolean' ? sources : [...sources, bootstrap];
+    await Promise.all([open.close(), ...all.map((source) => source.close())]);
+  }
+}
+
+/** How much each source gave. */
+function contentsOf(policy: Policy, failed: ReadonlySet<string>): readonly Finding[] {
+  return policy.status().flatMap(({ layer, state, clusterRoles, clusterRoleBindings }) => {
+    if (layer === bootstrapLayer || state !== 'synced' || failed.has(layer)) return [];
+    const message = `gave ${clusterRoles} ClusterRoles and ${clusterRoleBindings} ClusterRoleBindings`;
+    return [about('policy-source', sourceFlag(layer).name)('ok', message)];
+  });
+}
+
+/** Whether another layer holds the same policy. */
+function standsIn(
+  { name }: PolicySource,
+  fallbacks: ReadonlyMap<string, string>,
+  readable: ReadonlySet<string>,
+): boolean {
+  return [...fallbacks].some(
+    ([layer, fallback]) =>
+      (layer === name && readable.has(fallback)) || (fallback === name && readable.has(layer)),
+  );
+}

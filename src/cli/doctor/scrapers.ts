@@ -1,0 +1,129 @@
+import {
+  alwaysAllowGroupsFlag,
+  alwaysAllowPathsFlag,
+  authorizationOrderOf,
+  pathsAllowedToAll,
+} from '../../options/authorization/authorization-flags.js';
+import {
+  authorizationKubeconfig,
+  authorizationWebhook,
+} from '../../options/authorization/authorization-webhook-flags.js';
+import { isGiven, listOf, type FlagValues } from '../../options/flags.js';
+import { pathGlobsOf } from '../../options/serving/served-paths-flags.js';
+import { alwaysAllowPaths } from '../../paths/always-allow.js';
+import { describeSubject } from '../../policy/index/subjects.js';
+import type { Subject } from '../../policy/objects.js';
+import { allowedPaths } from '../../request/steps/allow-paths.js';
+import { ignoredPaths } from '../../request/steps/ignore-paths.js';
+import { callersOf, matchFault, type Callers } from './callers.js';
+import { about, finding, type Finding } from './finding.js';
+import { flagNamed } from './given-flags.js';
+
+/** Who is allowed to get `/metrics`, and by what. */
+export interface Scrapers {
+  readonly callers: Callers;
+  /** Always-allow groups that are asked for. */
+  readonly groups: readonly string[];
+  /** The flag that lets everybody read `/metrics`, if one does. */
+  readonly openedBy?: string | undefined;
+  /** Whether another server is asked what RBAC does not grant. */
+  readonly isDelegated?: boolean;
+  /** Subjects that RBAC grants it to; undefined where RBAC is not asked, or there is no policy. */
+  readonly granted?:
+    | {
+        /** By bindings that somebody made for it. */
+        readonly scrapers: readonly Subject[];
+        /** By kcp's own bindings, and by those that grant everything. */
+        readonly administrators: readonly Subject[];
+      }
+    | undefined;
+}
+
+const path = '/metrics';
+const maxNamed = 5;
+
+/** `given` are the flags with those that are at fault, which a client could use after they are mended. */
+export function scrapersFinding(
+  usable: FlagValues,
+  given: FlagValues,
+  granted: Scrapers['granted'],
+): Finding {
+  const asksGroups = authorizationOrderOf(usable).includes('AlwaysAllowGroups');
+  return scraperFinding({
+    callers: callersOf(given),
+    groups: asksGroups ? listOf(usable, alwaysAllowGroupsFlag).filter((group) => group !== '') : [],
+    isDelegated: [authorizationKubeconfig, authorizationWebhook].some((flag) => isGiven(usable, flag)),
+    openedBy: openingFlagOf(usable),
+    granted,
+  });
+}
+
+/** The flag that lets everybody read `/metrics`, if one does. */
+function openingFlagOf(values: FlagValues): string | undefined {
+  if (alwaysAllowPaths(pathsAllowedToAll(values))(path)) return alwaysAllowPathsFlag.name;
+  const { ignorePaths } = pathGlobsOf(values);
+  if (ignorePaths === undefined || !ignoredPaths(ignorePaths)(path)) return undefined;
+  return flagNamed('--ignore-paths').name;
+}
+
+/** Whether `/metrics` is served at all. */
+export function servedPathFindings(values: FlagValues): readonly Finding[] {
+  const { allowPaths } = pathGlobsOf(values);
+  if (allowPaths === undefined || allowedPaths(allowPaths)(path)) return [];
+  const message = `leaves ${path} out: every scrape of it is answered 404; add it unless that is meant`;
+  return [finding('warning', 'scrapers', flagNamed('--allow-paths').name, message)];
+}
+
+/** Whether anybody can scrape at all, and whether it is somebody that a person meant. */
+export function scraperFinding(who: Scrapers): Finding {
+  const { callers, groups, openedBy, isDelegated = false, granted } = who;
+  const at = about('scrapers', `GET ${path}`);
+  if (openedBy !== undefined) {
+    return at(
+      'warning',
+      `is among ${openedBy}: everybody who reaches the server may scrape; take it out unless that is meant`,
+    );
+  }
+  const reachable = (subjects: readonly Subject[]): readonly Subject[] =>
+    subjects.filter(
+      (subject) =>
+        matchFault(subject, callers) === undefined && (callers.authenticated || !needsCredentials(subject)),
+    );
+  const scrapers = reachable(granted?.scrapers ?? []);
+  const others = [
+    ...(callers.authenticated ? groups.map((name): Subject => ({ kind: 'Group', name })) : []),
+    ...reachable(granted?.administrators ?? []),
+  ];
+  if (scrapers.length > 0) return at('ok', `is granted to ${listed(scrapers)}`);
+  if (isDelegated) {
+    const known = others.length === 0 ? 'nobody' : listed(others);
+    return at('ok', `is granted to ${known} here, and to whom the other server grants it`);
+  }
+  if (others.length === 0) {
+    const advice = adviceFor(callers, granted !== undefined);
+    return at('error', `is granted to nobody: every scrape would be refused; ${advice}`);
+  }
+  // A cache server has no RBAC in kcp either: only the always-allow groups are meant.
+  return granted === undefined
+    ? at('ok', `is granted to ${listed(others)}, because no policy is asked`)
+    : at('warning', `is granted to ${listed(others)} and to nobody else: ${adviceFor(callers, true)}`);
+}
+
+function needsCredentials({ name }: Subject): boolean {
+  return name !== 'system:anonymous' && name !== 'system:unauthenticated';
+}
+
+function adviceFor({ authenticated }: Callers, hasPolicy: boolean): string {
+  if (!authenticated) {
+    return 'configure --client-ca-file, --token-auth-file or --requestheader-client-ca-file';
+  }
+  return hasPolicy
+    ? 'bind the scraper to system:kcp:metrics-reader, as rbac/prometheus-user.yaml does'
+    : 'name a group in --authorization-always-allow-groups, or a policy';
+}
+
+function listed(subjects: readonly Subject[]): string {
+  const names = [...new Set(subjects.map(describeSubject))];
+  const more = names.length - maxNamed;
+  return `${names.slice(0, maxNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -1,0 +1,150 @@
+import { X509Certificate } from 'node:crypto';
+import type { Certificate } from '../../authentication/certificates/certificate.js';
+import type { FlagValues } from '../../options/flags.js';
+import {
+  isSelfSigned,
+  isSignedBy,
+  pemCertificates,
+  validityOf,
+  weaknessesOf,
+  type PlacedCertificate,
+} from './certificate-health.js';
+import { about, type Finding, type Level } from './finding.js';
+import { givenFile, givenSniPairs, readGiven } from './given-flags.js';
+
+const serverAuth = '1.3.6.1.5.5.7.3.1';
+
+/**
+ * Whether clients will accept the certificate that is served. `now` in ms since the epoch; the flags in `told` are
+ * known already to be unusable.
+ */
+export function servingFindings(
+  values: FlagValues,
+  now: number,
+  told: ReadonlySet<string>,
+): readonly Finding[] {
+  const certificate = givenFile(values, '--tls-cert-file');
+  const privateKey = givenFile(values, '--tls-private-key-file');
+  if (certificate === undefined && privateKey === undefined) {
+    const message =
+      'is not given: each start makes a self-signed certificate for localhost, which no client can know';
+    return [about('serving-certificate', '--tls-cert-file')('warning', message)];
+  }
+  // A start reads the one only where it can read the other.
+  const unreadable = [certificate, privateKey].flatMap((given) =>
+    given === undefined || told.has(given.flag.name) || readGiven(given) !== undefined
+      ? []
+      : [about('serving-certificate', given.subject)('error', 'cannot be read')],
+  );
+  const pem = readGiven(certificate);
+  if (certificate === undefined || pem === undefined) return unreadable;
+  const { flag, subject } = certificate;
+  return told.has(flag.name) || isCertificate(pem)
+    ? [...unreadable, ...servingCertificateFindings({ subject, pem }, now)]
+    : [...unreadable, about('serving-certificate', subject)('error', 'holds no certificate in PEM')];
+}
+
+/** The same of the pairs for clients that ask for a name. `now` in ms since the epoch. */
+export function sniFindings(values: FlagValues, now: number): readonly Finding[] {
+  return givenSniPairs(values).flatMap(([given]) => {
+    const pem = readGiven(given);
+    return pem === undefined ? [] : servingCertificateFindings({ subject: given.subject, pem }, now);
+  });
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Of the certificate to serve with, and the intermediates behind it. A start checks itself that it can be read and
+ * that the key is its key: of an unreadable certificate nothing is said here. `now` in ms since the epoch.
+ */
+export function servingCertificateFindings(
+  { subject, pem }: { readonly subject: string; readonly pem: string },
+  now: number,
+): readonly Finding[] {
+  const at = about('serving-certificate', subject);
+  const [first, ...behind] = pemCertificates(pem);
+  const leaf = first?.certificate;
+  if (leaf === undefined) return [];
+  const { level, words } = validityOf(leaf, now);
+  return [
+    at(level, `certificate ${leaf.title} ${words}`),
+    ...nameFaults(leaf).map((fault) => at('error', `certificate ${leaf.title} ${fault}`)),
+    ...weaknessesOf(leaf).map((weakness) => at('warning', `certificate ${leaf.title} ${weakness}: renew it`)),
+    ...chainFindings(at, leaf, behind, now),
+  ];
+}
+
+/** Why clients would not take it for a server's, or not for this server's. */
+function nameFaults({ x509: { subjectAltName = '' }, extendedKeyUsages }: Certificate): readonly string[] {
+  const faults: string[] = [];
+  if (!/(?:^|, )(?:DNS|IP Address):/.test(subjectAltName)) {
+    faults.push(
+      'names no host in its subjectAltName, and clients such as Prometheus look nowhere else: issue one that does',
+    );
+  }
+  if (extendedKeyUsages?.includes(serverAuth) === false) {
+    faults.push('is not for server authentication: issue one with the extended key usage serverAuth');
+  }
+  return faults;
+}
+
+/** Whether each certificate signed the one before it: TLS sends them as they stand, and not every client sorts them. */
+function chainFindings(
+  at: (level: Level, message: string) => Finding,
+  leaf: Certificate,
+  behind: readonly PlacedCertificate[],
+  now: number,
+): readonly Finding[] {
+  const findings: Finding[] = [];
+  let last = leaf;
+  let isOrdered = true;
+  for (const { place, certificate } of behind) {
+    if (certificate === undefined) {
+      findings.push(at('error', `certificate ${place} cannot be read: clients get a broken chain`));
+      isOrdered = false;
+      continue;
+    }
+    const named = `certificate ${place}, ${certificate.title},`;
+    const { level, words } = validityOf(certificate, now);
+    // Clients use their own copy of a root.
+    const levelHere = level === 'error' && isSelfSigned(certificate.x509) ? 'warning' : level;
+    if (level !== 'ok') findings.push(at(levelHere, `${named} ${words}`));
+    if (!certificate.isAuthority || !certificate.maySignCertificates) {
+      const advice = 'leave it out, or put the issuer in its place';
+      findings.push(at('warning', `${named} may not sign certificates: ${advice}`));
+    }
+    for (const weakness of weaknessesOf(certificate)) {
+      findings.push(at('warning', `${named} ${weakness}: renew it`));
+    }
+    if (isOrdered && isSignedBy(last.x509, certificate.x509)) last = certificate;
+    else if (isOrdered) {
+      findings.push(at('warning', misplaced(last, place, behind)));
+      isOrdered = false;
+    }
+  }
+  return isOrdered ? [...findings, at('ok', endOf(last, behind.length))] : findings;
+}
+
+function misplaced(below: Certificate, place: number, behind: readonly PlacedCertificate[]): string {
+  const issuer = behind.find(
+    ({ certificate }) => certificate !== undefined && isSignedBy(below.x509, certificate.x509),
+  );
+  return issuer === undefined
+    ? `certificate ${place} did not sign ${below.title}: put the certificate of its issuer there`
+    : `certificate ${place} did not sign ${below.title}, certificate ${issuer.place} did: put that in its place`;
+}
+
+function endOf({ x509, title, issuer = '' }: Certificate, intermediates: number): string {
+  const length =
+    intermediates === 0 ? 'stands alone' : `leads over ${intermediates} behind it, in the right order,`;
+  return isSelfSigned(x509)
+    ? `the chain ${length} and ends in ${title}, which signed itself: clients have to trust it`
+    : `the chain ${length} and ends in ${title}: clients have to know its issuer ${JSON.stringify(issuer.replaceAll('\n', ', '))}`;
+}
