@@ -1,6 +1,5 @@
 import { shardLevelGrants } from '../../authorization/shard-level-grants.js';
-import { describeSubject } from '../../policy/index/subjects.js';
-import type { ClusterRoleBinding } from '../../policy/objects.js';
+import { describeSubject, type ClusterRoleBinding } from '../../policy/objects.js';
 import type { Policy } from '../../policy/policy.js';
 import { isEverybody, matchFault, type Callers } from './callers.js';
 import { finding, type Finding } from './finding.js';

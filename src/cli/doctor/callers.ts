@@ -1,6 +1,5 @@
 import { booleanOf, isGiven, type FlagValues } from '../../options/flags.js';
-import { serviceAccountSuffix } from '../../policy/index/subjects.js';
-import type { Subject } from '../../policy/objects.js';
+import { serviceAccountSuffix, type Subject } from '../../policy/objects.js';
 import { about, type Finding } from './finding.js';
 import { flagNamed } from './given-flags.js';
 

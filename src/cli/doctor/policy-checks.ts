@@ -12,7 +12,7 @@ import {
 } from '../../options/policy/policy-source-flags.js';
 import { bootstrapLayer, openPolicy } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
-import type { PolicySource } from '../../policy/sources/policy-source.js';
+import type { PolicySource } from '../../policy/policy-source.js';
 import {
   danglingBindingFindings,
   shardLevelBindings,

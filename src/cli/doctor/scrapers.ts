@@ -11,8 +11,7 @@ import {
 import { isGiven, listOf, type FlagValues } from '../../options/flags.js';
 import { pathGlobsOf } from '../../options/serving/served-paths-flags.js';
 import { alwaysAllowPaths } from '../../paths/always-allow.js';
-import { describeSubject } from '../../policy/index/subjects.js';
-import type { Subject } from '../../policy/objects.js';
+import { describeSubject, type Subject } from '../../policy/objects.js';
 import { allowedPaths } from '../../request/steps/allow-paths.js';
 import { ignoredPaths } from '../../request/steps/ignore-paths.js';
 import { callersOf, matchFault, type Callers } from './callers.js';
