@@ -80,24 +80,24 @@ export {
 export { requestHeaderAuthenticator, type RequestHeaderOptions } from './authentication/front-proxy.js';
 export { tokenFileAuthenticator, type TokenFileOptions } from './authentication/tokens/token-file.js';
 export type { KeySet, VerificationKey } from './authentication/tokens/jwt/key-set.js';
-export { parsePublicKeys } from './authentication/tokens/jwt/public-keys.js';
-export { staticKeySet } from './authentication/tokens/jwt/static-key-set.js';
+export { parsePublicKeys } from './authentication/tokens/jwt/verification-keys.js';
+export { staticKeySet } from './authentication/tokens/jwt/key-set.js';
 export { RemoteKeySet, type RemoteKeySetOptions } from './authentication/tokens/jwt/remote-key-set.js';
 export {
   serviceAccountAuthenticator,
   type ServiceAccountOptions,
-} from './authentication/tokens/service-account/service-account.js';
+} from './authentication/tokens/service-account.js';
 export { oidcAuthenticator, type OidcAuthenticator } from './authentication/tokens/oidc/oidc.js';
 export type { OidcOptions } from './authentication/tokens/oidc/oidc-options.js';
 export {
   tokenReviewAuthenticator,
   type TokenReviewOptions,
-} from './authentication/tokens/token-review/token-review.js';
+} from './authentication/tokens/token-review.js';
 export type {
   TokenReviewObservation,
   TokenReviewObserver,
-} from './authentication/tokens/token-review/token-review-observer.js';
-export { reloadableAuthenticator } from './authentication/reloadable.js';
+} from './authentication/tokens/token-review.js';
+export { reloadableAuthenticator } from './authentication/authenticator.js';
 
 // Files that are replaced while they are in use
 export {

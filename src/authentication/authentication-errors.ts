@@ -6,16 +6,6 @@ export class CertificateBundleError extends CodedError {
   readonly code = 'ERR_CERTIFICATE_BUNDLE';
 }
 
-/** A header that is not UTF-8, which no name can be taken from. */
-export class HeaderEncodingError extends CodedError {
-  override readonly name = 'HeaderEncodingError';
-  readonly code = 'ERR_HEADER_ENCODING';
-
-  constructor(headerName: string) {
-    super(`header ${JSON.stringify(headerName)} is not UTF-8`);
-  }
-}
-
 /** A token file that cannot be read as one; the message names file and line, never a token. */
 export class TokenFileError extends CodedError {
   override readonly name = 'TokenFileError';
@@ -46,10 +36,4 @@ export class OidcOptionError extends CodedError {
   ) {
     super(`${option}: ${fault}`);
   }
-}
-
-/** What an OpenID provider says of itself and cannot be used; the message is one line for the operator. */
-export class DiscoveryError extends CodedError {
-  override readonly name = 'DiscoveryError';
-  readonly code = 'ERR_OIDC_DISCOVERY';
 }

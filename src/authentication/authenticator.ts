@@ -1,9 +1,6 @@
 import type { Identity } from './identity.js';
 
-/**
- * The certificates a TLS peer presented. One object for the life of a connection, so that what was found
- * out about it can be remembered by it.
- */
+/** The certificates a TLS peer presented. One object for the life of a connection: verdicts are remembered by it. */
 export interface PeerCertificates {
   /** DER, the leaf first; a resumed TLS session may bring the leaf alone. */
   readonly chain: readonly [leaf: Uint8Array, ...intermediates: Uint8Array[]];
@@ -30,17 +27,29 @@ export interface Authenticator {
   readonly name: string;
   authenticate(credentials: Credentials): Authentication | Promise<Authentication>;
   /**
-   * Whether the peer itself is a front proxy: then its `Audit-Id` and `X-Forwarded-For` are believed, whoever it
-   * speaks for. Default: nobody is.
+   * Whether the peer itself is a front proxy: then its `Audit-Id` and `X-Forwarded-For` are trusted, whoever it
+   * speaks for. Default: no peer is.
    */
   isFrontProxy?(credentials: Credentials): boolean;
 }
 
-/** What says who may must not come to mean everybody. @throws RangeError for an empty list, or a blank in it. */
+export const none: Authentication = Object.freeze({ kind: 'none' });
+
+export function refused(reason: string): Authentication {
+  return Object.freeze({ kind: 'refused', reason });
+}
+
+/** An empty list of those who may must not come to mean everybody. @throws RangeError for none, or a blank name. */
 export function requireNames(option: string, names: readonly string[]): void {
   if (names.length === 0 || names.some((name) => name.trim() === '')) {
     throw new RangeError(`${option} must not be empty`);
   }
 }
 
-export const none: Authentication = Object.freeze({ kind: 'none' });
+/** The authenticator that is current when a request comes; `name` is that of each of them. */
+export function reloadableAuthenticator(
+  name: string,
+  followed: { readonly current: Authenticator },
+): Authenticator {
+  return { name, authenticate: (credentials) => followed.current.authenticate(credentials) };
+}

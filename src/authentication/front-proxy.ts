@@ -1,14 +1,13 @@
 import {
   none,
+  refused,
   requireNames,
   type Authentication,
   type Authenticator,
   type Credentials,
 } from './authenticator.js';
 import type { CertificateVerifier } from './certificates/certificate-verifier.js';
-import { decodeHeaderValue } from './header-value.js';
 import type { Identity } from './identity.js';
-import { HeaderEncodingError } from './authentication-errors.js';
 
 export interface RequestHeaderOptions {
   /** For the front proxy's own certificate. */
@@ -27,6 +26,13 @@ export interface RequestHeaderOptions {
 }
 
 type Headers = Credentials['headers'];
+
+/** A header that is not UTF-8, which no name can be taken from. */
+class HeaderEncodingFault extends Error {
+  constructor(headerName: string) {
+    super(`header ${JSON.stringify(headerName)} is not UTF-8`);
+  }
+}
 
 /**
  * Kubernetes' request-header authenticator: a front proxy that proves itself with a certificate says in
@@ -49,12 +55,15 @@ export function requestHeaderAuthenticator({
   const groupHeaders = lowerCased(names.groupHeaders);
   const extraPrefixes = lowerCased(names.extraHeadersPrefixes);
   const allowed = allowedNames === undefined ? undefined : new Set(allowedNames);
+  const isAllowed = (commonName: string): boolean => allowed?.has(commonName) ?? true;
 
   function identityIn(headers: Headers): Identity | undefined {
     const name = firstValue(headers, usernameHeaders);
     if (name === '') return undefined;
     const uid = firstValue(headers, uidHeaders);
-    const groups = everyValue(headers, groupHeaders);
+    const groups = groupHeaders
+      .flatMap((header) => valuesOf(headers, header))
+      .filter((value) => value !== '');
     const extra = extraIn(headers, extraPrefixes);
     return Object.freeze(uid === '' ? { name, groups, extra } : { name, uid, groups, extra });
   }
@@ -62,12 +71,10 @@ export function requestHeaderAuthenticator({
   const saysWho = (headers: Headers): boolean =>
     [...usernameHeaders, ...uidHeaders, ...groupHeaders].some((name) => linesOf(headers, name).length > 0) ||
     Object.keys(headers).some((name) => extraPrefixes.some((prefix) => name.startsWith(prefix)));
-  const notBelieved = (headers: Headers, result: Authentication): Authentication => {
+  const ignoring = (headers: Headers, result: Authentication): Authentication => {
     if (saysWho(headers)) onSpoofed();
     return result;
   };
-
-  const isAllowed = (commonName: string): boolean => allowed?.has(commonName) ?? true;
 
   return {
     name: 'request-header',
@@ -77,26 +84,22 @@ export function requestHeaderAuthenticator({
       return verification.kind === 'verified' && isAllowed(verification.commonName);
     },
     authenticate({ peerCertificates, headers }) {
-      if (peerCertificates === undefined) return notBelieved(headers, none);
+      if (peerCertificates === undefined) return ignoring(headers, none);
       const verification = verifier.verify(peerCertificates);
-      if (verification.kind === 'refused') return notBelieved(headers, verification);
+      if (verification.kind === 'refused') return ignoring(headers, verification);
       if (!isAllowed(verification.commonName)) {
         const name = JSON.stringify(verification.commonName);
-        return notBelieved(headers, refused(`front proxy ${name} is not an allowed name`));
+        return ignoring(headers, refused(`front proxy ${name} is not an allowed name`));
       }
       try {
         const identity = identityIn(headers);
         return identity === undefined ? none : { kind: 'authenticated', identity };
       } catch (error) {
-        if (error instanceof HeaderEncodingError) return refused(error.message);
+        if (error instanceof HeaderEncodingFault) return refused(error.message);
         throw error;
       }
     },
   };
-}
-
-function refused(reason: string): Authentication {
-  return { kind: 'refused', reason };
 }
 
 function lowerCased(names: readonly string[]): readonly string[] {
@@ -113,28 +116,16 @@ function firstValue(headers: Headers, names: readonly string[]): string {
   return '';
 }
 
-function everyValue(headers: Headers, names: readonly string[]): readonly string[] {
-  return names
-    .flatMap((name) => linesOf(headers, name).map((line) => decodeHeaderValue(line, name)))
-    .filter((value) => value !== '');
-}
-
 function extraIn(headers: Headers, prefixes: readonly string[]): Identity['extra'] {
-  const extra = new Map<string, string[]>();
+  // Without a prototype: `__proto__` is a key like any other.
+  const extra = Object.create(null) as Record<string, readonly string[]>;
   for (const prefix of prefixes) {
-    for (const name of Object.keys(headers)) {
-      if (!name.startsWith(prefix)) continue;
+    for (const name of Object.keys(headers).filter((header) => header.startsWith(prefix))) {
       const key = extraKey(name.slice(prefix.length), name);
-      const values = linesOf(headers, name).map((line) => decodeHeaderValue(line, name));
-      extra.set(key, [...(extra.get(key) ?? []), ...values]);
+      extra[key] = [...(extra[key] ?? []), ...valuesOf(headers, name)];
     }
   }
-  // Without a prototype: `__proto__` is a key like any other.
-  return Object.assign(Object.create(null), Object.fromEntries(extra)) as Identity['extra'];
-}
-
-function linesOf(headers: Headers, name: string): readonly string[] {
-  return Object.hasOwn(headers, name) ? (headers[name] ?? []) : [];
+  return extra;
 }
 
 /** Percent-decoded as Go's PathUnescape; kept as it is with a broken escape in it. */
@@ -143,6 +134,47 @@ function extraKey(encoded: string, headerName: string): string {
   try {
     return decodeURIComponent(encoded);
   } catch {
-    throw new HeaderEncodingError(headerName);
+    throw new HeaderEncodingFault(headerName);
   }
+}
+
+function valuesOf(headers: Headers, name: string): readonly string[] {
+  return linesOf(headers, name).map((line) => decodeHeaderValue(line, name));
+}
+
+function linesOf(headers: Headers, name: string): readonly string[] {
+  return Object.hasOwn(headers, name) ? (headers[name] ?? []) : [];
+}
+
+// A byte order mark stays what it is: a name with it is another name.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Without the blanks around it (RFC 9110, 5.5), read as UTF-8 from the bytes that it stands for as Latin-1. */
+function decodeHeaderValue(value: string, headerName: string): string {
+  const text = withoutBlanks(value);
+  let highest = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    highest = Math.max(highest, text.charCodeAt(index));
+  }
+  if (highest < 0x80) return text;
+  // Not a byte: cut down to one, it would be another character.
+  if (highest > 0xff) throw new HeaderEncodingFault(headerName);
+  try {
+    return utf8.decode(Buffer.from(text, 'latin1'));
+  } catch {
+    throw new HeaderEncodingFault(headerName);
+  }
+}
+
+/** Not by a regular expression: one for both ends takes quadratic time where many blanks stand inside. */
+function withoutBlanks(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isBlank(value.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end -= 1;
+  return value.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }

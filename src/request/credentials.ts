@@ -27,7 +27,8 @@ export function credentialsOf(request: Request): Credentials {
 /** Why no method has found credentials of its own, in words that quote nothing of what was sent. */
 export function noCredentialsIn(credentials: Credentials): string {
   if (credentials.headers['authorization'] !== undefined) {
-    return bearerToken(credentials).kind === 'none'
+    const token = bearerToken(credentials);
+    return typeof token !== 'string' && token.kind === 'none'
       ? 'the Authorization header holds no bearer token'
       : 'no method takes bearer tokens';
   }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Authenticator, Credentials } from '../../src/authentication/authenticator.js';
-import { reloadableAuthenticator } from '../../src/authentication/reloadable.js';
+import {
+  type Authenticator,
+  type Credentials,
+  reloadableAuthenticator,
+} from '../../src/authentication/authenticator.js';
 import { tokenFileAuthenticator } from '../../src/authentication/tokens/token-file.js';
 
 const bearing = (token: string): Credentials => ({ headers: { authorization: [`Bearer ${token}`] } });

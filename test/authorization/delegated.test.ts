@@ -4,7 +4,7 @@ import { ReviewClient } from '../../src/kubernetes/reviews/review-client.js';
 import { subjectAccessReview, tokenReview } from '../../src/kubernetes/reviews/review-kind.js';
 import type { Authenticator } from '../../src/authentication/authenticator.js';
 import { authenticatorUnion } from '../../src/authentication/union.js';
-import { tokenReviewAuthenticator } from '../../src/authentication/tokens/token-review/token-review.js';
+import { tokenReviewAuthenticator } from '../../src/authentication/tokens/token-review.js';
 import type { Authorizer } from '../../src/authorization/authorizer.js';
 import { subjectAccessReviewAuthorizer } from '../../src/authorization/subject-access-review.js';
 import { ReviewServer, tokenClaiming, type ReviewAnswer, type SentReview } from '../support/review-server.js';

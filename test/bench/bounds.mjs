@@ -1,12 +1,13 @@
-import { parsePublicKeys } from '../../dist/authentication/tokens/jwt/public-keys.js';
-import { staticKeySet } from '../../dist/authentication/tokens/jwt/static-key-set.js';
-import { serviceAccountAuthenticator } from '../../dist/authentication/tokens/service-account/service-account.js';
-import { tokenReviewAuthenticator } from '../../dist/authentication/tokens/token-review/token-review.js';
+import { parsePublicKeys } from '../../dist/authentication/tokens/jwt/verification-keys.js';
+import { staticKeySet } from '../../dist/authentication/tokens/jwt/key-set.js';
+import { serviceAccountAuthenticator } from '../../dist/authentication/tokens/service-account.js';
+import { tokenReviewAuthenticator } from '../../dist/authentication/tokens/token-review.js';
 import { subjectAccessReviewAuthorizer } from '../../dist/authorization/subject-access-review.js';
 import { heapUsed } from './measure.mjs';
 import { reviewerAnswering } from './reviews.mjs';
 import { forgedToken, issuer, signedToken, signingKey } from './signed-tokens.mjs';
 import { bearing } from './verified-tokens.mjs';
+import { staticKeySet } from '../../dist/authentication/tokens/jwt/key-set.js';
 
 const many = 100_000;
 /** Each of them is signed and verified. */

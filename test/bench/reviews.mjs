@@ -1,4 +1,4 @@
-import { tokenReviewAuthenticator } from '../../dist/authentication/tokens/token-review/token-review.js';
+import { tokenReviewAuthenticator } from '../../dist/authentication/tokens/token-review.js';
 import { subjectAccessReviewAuthorizer } from '../../dist/authorization/subject-access-review.js';
 import { nanosecondsPerCall } from './measure.mjs';
 import { goalRow } from './report.mjs';

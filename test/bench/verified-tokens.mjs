@@ -1,9 +1,9 @@
-import { parsePublicKeys } from '../../dist/authentication/tokens/jwt/public-keys.js';
-import { staticKeySet } from '../../dist/authentication/tokens/jwt/static-key-set.js';
-import { serviceAccountAuthenticator } from '../../dist/authentication/tokens/service-account/service-account.js';
+import { parsePublicKeys } from '../../dist/authentication/tokens/jwt/verification-keys.js';
+import { serviceAccountAuthenticator } from '../../dist/authentication/tokens/service-account.js';
 import { nanosecondsEach, nanosecondsPerCall } from './measure.mjs';
 import { goalRow, plainRow } from './report.mjs';
 import { forgedToken, issuer, signedToken, signingKey } from './signed-tokens.mjs';
+import { staticKeySet } from '../../dist/authentication/tokens/jwt/key-set.js';
 
 const tokens = 1200;
 

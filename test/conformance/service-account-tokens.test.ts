@@ -1,9 +1,9 @@
 import { createHmac, createPublicKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { staticKeySet } from '../../src/authentication/tokens/jwt/static-key-set.js';
-import { serviceAccountAuthenticator } from '../../src/authentication/tokens/service-account/service-account.js';
+import { serviceAccountAuthenticator } from '../../src/authentication/tokens/service-account.js';
 import { ecKey, encoded, rsaKey, signedJwt } from '../authentication/tokens/jwt/signed-jwt.js';
 import { recorded } from './recorded.js';
+import { staticKeySet } from '../../src/authentication/tokens/jwt/key-set.js';
 
 interface Row {
   readonly token: string;

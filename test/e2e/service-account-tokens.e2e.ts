@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { parsePublicKeys } from '../../src/authentication/tokens/jwt/public-keys.js';
+import { parsePublicKeys } from '../../src/authentication/tokens/jwt/verification-keys.js';
 import { RemoteKeySet } from '../../src/authentication/tokens/jwt/remote-key-set.js';
-import { staticKeySet } from '../../src/authentication/tokens/jwt/static-key-set.js';
 import type { Authenticator } from '../../src/authentication/authenticator.js';
-import type { KeySet } from '../../src/authentication/tokens/jwt/key-set.js';
-import { serviceAccountAuthenticator } from '../../src/authentication/tokens/service-account/service-account.js';
+import { type KeySet, staticKeySet } from '../../src/authentication/tokens/jwt/key-set.js';
+import { serviceAccountAuthenticator } from '../../src/authentication/tokens/service-account.js';
 import { kubeApiserver } from './kube-apiserver.js';
 import { onControlPlane } from './on-every-control-plane.js';
 import { ServiceAccounts, type BoundObject, type ServiceAccount } from './service-accounts.js';

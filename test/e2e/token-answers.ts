@@ -2,7 +2,7 @@ import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client
 import { ReviewClient } from '../../src/kubernetes/reviews/review-client.js';
 import { tokenReview } from '../../src/kubernetes/reviews/review-kind.js';
 import type { Authenticator } from '../../src/authentication/authenticator.js';
-import { tokenReviewAuthenticator } from '../../src/authentication/tokens/token-review/token-review.js';
+import { tokenReviewAuthenticator } from '../../src/authentication/tokens/token-review.js';
 import { authenticatorUnion } from '../../src/authentication/union.js';
 import type { ServiceAccounts } from './service-accounts.js';
 

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { PeerCertificates } from '../authenticator.js';
-import { parseCertificateBundle } from './certificate.js';
 import { findChains, type Chain } from './certificate-chains.js';
-import { presentedCertificate, type Certificate } from './certificate.js';
+import { parseCertificateBundle, presentedCertificate, type Certificate } from './certificate.js';
 
 export interface VerifiedCertificate {
   readonly kind: 'verified';

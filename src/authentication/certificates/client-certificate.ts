@@ -1,6 +1,6 @@
-import { none, type Authentication, type Authenticator } from '../authenticator.js';
-import type { CertificateVerifier, VerifiedCertificate } from './certificate-verifier.js';
+import { none, refused, type Authentication, type Authenticator } from '../authenticator.js';
 import { credentialIdKey, type Identity } from '../identity.js';
+import type { CertificateVerifier, VerifiedCertificate } from './certificate-verifier.js';
 
 export interface ClientCertificateOptions {
   readonly verifier: Pick<CertificateVerifier, 'verify'>;
@@ -17,19 +17,19 @@ export function clientCertificateAuthenticator({
   unverified = 'refuse',
 }: ClientCertificateOptions): Authenticator {
   const authentications = new WeakMap<VerifiedCertificate, Authentication>();
-  const refused = (reason: string): Authentication =>
-    unverified === 'ignore' ? none : { kind: 'refused', reason };
+  const unverifiedFor = (reason: string): Authentication =>
+    unverified === 'ignore' ? none : refused(reason);
   return {
     name: 'client-certificate',
     authenticate({ peerCertificates }) {
       if (peerCertificates === undefined) return none;
       const verification = verifier.verify(peerCertificates);
-      if (verification.kind === 'refused') return refused(verification.reason);
+      if (verification.kind === 'refused') return unverifiedFor(verification.reason);
       let authentication = authentications.get(verification);
       if (authentication === undefined) {
         authentication =
           verification.commonName === ''
-            ? refused('certificate has no common name')
+            ? unverifiedFor('certificate has no common name')
             : Object.freeze({ kind: 'authenticated', identity: identityOf(verification) });
         authentications.set(verification, authentication);
       }

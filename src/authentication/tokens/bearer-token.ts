@@ -1,24 +1,17 @@
-import { none, type Authentication, type Credentials } from '../authenticator.js';
+import { none, refused, type Authentication, type Credentials } from '../authenticator.js';
 
-export type BearerToken =
-  | { readonly kind: 'none'; readonly authentication: Authentication }
-  /** Latin-1, as the header brought it. */
-  | { readonly kind: 'token'; readonly token: string }
-  | { readonly kind: 'malformed' };
-
-const nothing: BearerToken = { kind: 'none', authentication: none };
-/** Says by its identity that a token was ignored for the extra space before it: the client is warned of that. */
+/** By its identity it says that a token was ignored for the extra space before it: the client is warned of that. */
 export const afterExtraSpace: Authentication = Object.freeze({ kind: 'none' });
-const ignored: BearerToken = { kind: 'none', authentication: afterExtraSpace };
+const malformed = refused('text behind the bearer token');
 
 /**
- * The token of an `Authorization: Bearer <token>` header (RFC 6750, section 2.1), read as kube-apiserver
- * reads it: of several headers the first, the scheme in any case, exactly one space. Text behind the token
- * makes it malformed: kube-apiserver cuts it off, but nobody can have meant it.
+ * The token of an `Authorization: Bearer <token>` header (RFC 6750, section 2.1; Latin-1, as sent), or the answer to a
+ * request without one. Read as kube-apiserver reads it: of several headers the first, the scheme in any case, exactly
+ * one space. Text behind the token is refused: kube-apiserver cuts it off, but nobody can have meant it.
  */
-export function bearerToken({ headers }: Credentials): BearerToken {
+export function bearerToken({ headers }: Credentials): string | Authentication {
   const [scheme, token = '', ...rest] = (headers['authorization']?.[0] ?? '').trim().split(' ', 3);
-  if (scheme?.toLowerCase() !== 'bearer') return nothing;
-  if (token === '') return rest.length > 0 ? ignored : nothing;
-  return rest.length > 0 ? { kind: 'malformed' } : { kind: 'token', token };
+  if (scheme?.toLowerCase() !== 'bearer') return none;
+  if (token === '') return rest.length > 0 ? afterExtraSpace : none;
+  return rest.length > 0 ? malformed : token;
 }

@@ -1,16 +1,24 @@
 import { LRUCache } from 'lru-cache';
-import { TokenDigest } from './token-digest.js';
+import { hash, randomBytes } from 'node:crypto';
+
+/**
+ * What tokens are kept and looked up by: SHA-256 behind a salt, so that the time of a look-up tells nothing of a
+ * token, and nothing that is kept can be used as one.
+ */
+export class TokenDigest {
+  /** Of this object alone: no two tables have a key in common. */
+  readonly #salt = randomBytes(32).toString('base64');
+
+  of(token: string): string {
+    return hash('sha256', this.#salt + token);
+  }
+}
 
 export interface TokenCacheOptions {
-  /** How many tokens are remembered; beyond it, the one that came the longest ago is forgotten. */
+  /** How many tokens are remembered; beyond it, the least recently used is forgotten. */
   readonly limit: number;
   /** Milliseconds since the epoch; default Date.now. */
   readonly now?: () => number;
-}
-
-interface Entry<Value> {
-  readonly value: Value;
-  readonly validUntil: number;
 }
 
 /** A key of a TokenCache: a digest, never the token. */
@@ -18,7 +26,7 @@ export type TokenKey = string & { readonly TokenKey: unique symbol };
 
 /** What was found out about tokens, for as long as that is valid; bounded. */
 export class TokenCache<Value> {
-  readonly #entries: LRUCache<TokenKey, Entry<Value>>;
+  readonly #entries: LRUCache<TokenKey, { readonly value: Value; readonly validUntil: number }>;
   readonly #digest = new TokenDigest();
   readonly #now: () => number;
 

@@ -1,10 +1,10 @@
-import { timingSafeEqual } from 'node:crypto';
 import { parse } from 'csv-parse/sync';
-import type { Authentication, Authenticator } from '../authenticator.js';
-import { bearerToken } from './bearer-token.js';
-import type { Identity } from '../identity.js';
-import { TokenDigest } from './token-digest.js';
+import { timingSafeEqual } from 'node:crypto';
 import { TokenFileError } from '../authentication-errors.js';
+import { refused, type Authentication, type Authenticator } from '../authenticator.js';
+import type { Identity } from '../identity.js';
+import { bearerToken } from './bearer-token.js';
+import { TokenDigest } from './token-cache.js';
 
 export interface TokenFileOptions {
   /** The file's text. */
@@ -13,8 +13,7 @@ export interface TokenFileOptions {
   readonly file: string;
 }
 
-const refused: Authentication = Object.freeze({ kind: 'refused', reason: 'unknown token' });
-const malformed: Authentication = Object.freeze({ kind: 'refused', reason: 'text behind the bearer token' });
+const unknown = refused('unknown token');
 
 /**
  * Kubernetes' `--token-auth-file`: CSV of token, user name, user uid and, optionally, groups separated by
@@ -26,40 +25,32 @@ const malformed: Authentication = Object.freeze({ kind: 'refused', reason: 'text
  */
 export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authenticator {
   const digests = new TokenDigest();
-  const known = new Map<string, KnownToken>();
-  for (const { token, identity } of parseTokens(text, file)) {
-    const digest = digests.of(token);
-    known.set(digest, {
-      digest: Buffer.from(digest),
-      authentication: Object.freeze({ kind: 'authenticated', identity }),
-    });
+  const entryOf = (token: string, authentication: Authentication) => ({
+    digest: Buffer.from(digests.of(token)),
+    authentication,
+  });
+  const known = new Map<string, ReturnType<typeof entryOf>>();
+  for (const { token, identity } of tokensIn(text, file)) {
+    known.set(digests.of(token), entryOf(token, Object.freeze({ kind: 'authenticated', identity })));
   }
   // What an unknown token is compared with, so that it takes as long as a known one.
-  const nobody: KnownToken = { digest: Buffer.from(digests.of('')), authentication: refused };
+  const nobody = entryOf('', unknown);
   return {
     name: 'token-file',
     authenticate(credentials) {
-      const bearer = bearerToken(credentials);
-      if (bearer.kind === 'none') return bearer.authentication;
-      if (bearer.kind === 'malformed') return malformed;
-      const digest = digests.of(bearer.token);
+      const token = bearerToken(credentials);
+      if (typeof token !== 'string') return token;
+      const digest = digests.of(token);
       const entry = known.get(digest) ?? nobody;
-      return timingSafeEqual(entry.digest, Buffer.from(digest)) ? entry.authentication : refused;
+      return timingSafeEqual(entry.digest, Buffer.from(digest)) ? entry.authentication : unknown;
     },
   };
 }
 
-interface KnownToken {
-  readonly digest: Buffer;
-  readonly authentication: Authentication;
-}
-
-interface TokenLine {
-  readonly token: string;
-  readonly identity: Identity;
-}
-
-function* parseTokens(text: string, file: string): Generator<TokenLine> {
+function* tokensIn(
+  text: string,
+  file: string,
+): Generator<{ readonly token: string; readonly identity: Identity }> {
   const seen = new Map<string, number>();
   for (const { record, line } of readRecords(text, file)) {
     const [token = '', name = '', uid = '', groups = ''] = record;
@@ -78,7 +69,7 @@ function* parseTokens(text: string, file: string): Generator<TokenLine> {
       token,
       identity: Object.freeze({
         name,
-        ...(uid === '' ? {} : { uid }),
+        ...(uid !== '' && { uid }),
         groups: Object.freeze(groupNames),
         extra: Object.freeze({}),
       }),

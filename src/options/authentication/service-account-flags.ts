@@ -1,10 +1,9 @@
 import { httpsUrl } from '../../outgoing/https-url.js';
 import type { Authenticator } from '../../authentication/authenticator.js';
-import type { KeySet } from '../../authentication/tokens/jwt/key-set.js';
-import { parsePublicKeys } from '../../authentication/tokens/jwt/public-keys.js';
+import { type KeySet, staticKeySet } from '../../authentication/tokens/jwt/key-set.js';
+import { parsePublicKeys } from '../../authentication/tokens/jwt/verification-keys.js';
 import { RemoteKeySet } from '../../authentication/tokens/jwt/remote-key-set.js';
-import { staticKeySet } from '../../authentication/tokens/jwt/static-key-set.js';
-import { serviceAccountAuthenticator } from '../../authentication/tokens/service-account/service-account.js';
+import { serviceAccountAuthenticator } from '../../authentication/tokens/service-account.js';
 import { namesOf } from '../flag-values.js';
 import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';

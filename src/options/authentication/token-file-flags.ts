@@ -1,5 +1,4 @@
-import type { Authenticator } from '../../authentication/authenticator.js';
-import { reloadableAuthenticator } from '../../authentication/reloadable.js';
+import { type Authenticator, reloadableAuthenticator } from '../../authentication/authenticator.js';
 import { tokenFileAuthenticator } from '../../authentication/tokens/token-file.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
 import { ofOneFile } from '../followed-flag-files.js';

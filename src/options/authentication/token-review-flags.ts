@@ -1,6 +1,6 @@
 import { tokenReview } from '../../kubernetes/reviews/review-kind.js';
 import type { Authenticator } from '../../authentication/authenticator.js';
-import { tokenReviewAuthenticator } from '../../authentication/tokens/token-review/token-review.js';
+import { tokenReviewAuthenticator } from '../../authentication/tokens/token-review.js';
 import { parseDuration } from '../flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { openReviewer, reviewVersions, type ReviewerFlags } from '../reviews/reviewer.js';

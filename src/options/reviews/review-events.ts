@@ -1,5 +1,5 @@
 import type { RequestObservation } from '../../kubernetes/api-client.js';
-import type { TokenReviewObserver } from '../../authentication/tokens/token-review/token-review-observer.js';
+import type { TokenReviewObserver } from '../../authentication/tokens/token-review.js';
 import type { Logger } from '../../server/logger.js';
 import type { RestClientMetrics } from '../../telemetry/rest-client-metrics.js';
 import type { ReviewMetrics, ReviewPurpose } from '../../telemetry/review-metrics.js';

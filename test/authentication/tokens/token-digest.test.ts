@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TokenDigest } from '../../../src/authentication/tokens/token-digest.js';
+import { TokenDigest } from '../../../src/authentication/tokens/token-cache.js';
 
 const token = 'secret-token-of-prometheus';
 

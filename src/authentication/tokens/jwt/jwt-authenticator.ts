@@ -1,29 +1,21 @@
-import type { Authentication, Authenticator } from '../../authenticator.js';
+import { refused, type Authentication, type Authenticator } from '../../authenticator.js';
 import { bearerToken } from '../bearer-token.js';
-import type { Identity } from '../../identity.js';
 import { TokenCache, type TokenKey } from '../token-cache.js';
-import type { JsonObject } from './json-object.js';
-import { maxTokenBytes, unverifiedClaims } from './unverified-claims.js';
+import { TokenFault, type ClaimedIdentity, type Claims } from './claims.js';
+import { maxTokenBytes, unverifiedClaims } from './jwt-parts.js';
 import { verifyJwt, type JwtOptions } from './verify-jwt.js';
-
-export type JwtIdentity =
-  /** `validUntil`: ms since the epoch, that moment excluded. */
-  | { readonly kind: 'identity'; readonly identity: Identity; readonly validUntil: number }
-  | { readonly kind: 'refused'; readonly reason: string };
 
 export interface JwtAuthenticatorOptions extends JwtOptions {
   readonly name: string;
-  /** Who the verified claims are about. */
-  readonly identityOf: (claims: JsonObject) => JwtIdentity;
+  /** The user of verified claims. @throws TokenFault */
+  readonly identityOf: (claims: Claims) => ClaimedIdentity;
   /** How many tokens are remembered. */
   readonly maxCached: number;
 }
 
-const malformed = refused('text behind the bearer token');
 const tooLong = refused(`the token is longer than ${maxTokenBytes} bytes`);
 const noJwt = refused('the token is no JWT');
 const foreign = refused('the token is of another issuer');
-const forWebhooks = refused('the token is bound to a webhook configuration');
 
 /** In `kubernetes.io`, since Kubernetes 1.37. Go's decoder does not regard case. */
 const webhookBindings: ReadonlySet<string> = new Set([
@@ -50,29 +42,29 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
 
   async function verify(token: string, key: TokenKey): Promise<Authentication> {
     const versionBefore = keys.version;
-    const verification = await verifyJwt(token, options);
-    if (verification.kind === 'refused') return verification;
-    if (isForWebhooks(verification.claims)) return forWebhooks;
-    const claimed = identityOf(verification.claims);
-    if (claimed.kind === 'refused') return claimed;
-    forgetIfKeysChanged();
-    // Requests that came together get one identity.
-    const known = verified.get(key);
-    if (known !== undefined) return known;
-    const { identity, validUntil } = claimed;
-    const authentication: Authentication = Object.freeze({ kind: 'authenticated', identity });
-    // Where the keys changed meanwhile, nobody knows which of them it was verified with.
-    if (version === versionBefore) verified.set(key, authentication, validUntil);
-    return authentication;
+    try {
+      const claims = await verifyJwt(token, options);
+      requireNoWebhook(claims);
+      const { identity, validUntil } = identityOf(claims);
+      forgetIfKeysChanged();
+      // Requests that came together get one identity.
+      const known = verified.get(key);
+      if (known !== undefined) return known;
+      const authentication: Authentication = Object.freeze({ kind: 'authenticated', identity });
+      // Where the keys changed meanwhile, nobody knows which of them it was verified with.
+      if (version === versionBefore) verified.set(key, authentication, validUntil);
+      return authentication;
+    } catch (error) {
+      if (error instanceof TokenFault) return refused(error.message);
+      throw error;
+    }
   }
 
   return {
     name,
     authenticate(credentials) {
-      const bearer = bearerToken(credentials);
-      if (bearer.kind === 'none') return bearer.authentication;
-      if (bearer.kind === 'malformed') return malformed;
-      const { token } = bearer;
+      const token = bearerToken(credentials);
+      if (typeof token !== 'string') return token;
       if (token.length > maxTokenBytes) return tooLong;
       forgetIfKeysChanged();
       const key = verified.keyOf(token);
@@ -85,11 +77,9 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
   };
 }
 
-function isForWebhooks({ 'kubernetes.io': kubernetes }: JsonObject): boolean {
-  if (typeof kubernetes !== 'object' || kubernetes === null) return false;
-  return Object.keys(kubernetes).some((claim) => webhookBindings.has(claim.toLowerCase()));
-}
-
-function refused(reason: string): Authentication {
-  return Object.freeze({ kind: 'refused', reason });
+function requireNoWebhook({ 'kubernetes.io': kubernetes }: Claims): void {
+  if (typeof kubernetes !== 'object' || kubernetes === null) return;
+  if (Object.keys(kubernetes).some((claim) => webhookBindings.has(claim.toLowerCase()))) {
+    throw new TokenFault('the token is bound to a webhook configuration');
+  }
 }

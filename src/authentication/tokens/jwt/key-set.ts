@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { KeySetError } from '../../authentication-errors.js';
 
 /** A public key that tokens may be signed with. */
 export interface VerificationKey {
@@ -20,4 +21,26 @@ export interface KeySet {
   find(header: {
     readonly keyId: string | undefined;
   }): readonly VerificationKey[] | Promise<readonly VerificationKey[]>;
+}
+
+/** Keys by their IDs; several may have the same. */
+export function keysById(keys: readonly VerificationKey[]): ReadonlyMap<string, readonly VerificationKey[]> {
+  const byId = new Map<string, VerificationKey[]>();
+  for (const key of keys) {
+    if (key.keyId !== undefined) byId.set(key.keyId, [...(byId.get(key.keyId) ?? []), key]);
+  }
+  return byId;
+}
+
+/** Keys that never change, found by their IDs. */
+export function staticKeySet(keys: readonly VerificationKey[]): KeySet {
+  const all = Object.freeze([...keys]);
+  const byId = keysById(all);
+  return Object.freeze({
+    version: all,
+    find({ keyId }: Parameters<KeySet['find']>[0]) {
+      if (all.length === 0) return Promise.reject(new KeySetError('no key is given'));
+      return keyId === undefined ? all : (byId.get(keyId) ?? []);
+    },
+  });
 }

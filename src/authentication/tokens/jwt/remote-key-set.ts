@@ -1,8 +1,10 @@
+import { given } from '../../../given.js';
+import { Backoff } from '../../../outgoing/backoff.js';
 import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
-import { parseJsonWebKeySet, type JsonWebKeys } from './json-web-key-set.js';
-import { type KeySet, type VerificationKey } from './key-set.js';
-import { RemoteKeySetRefresh } from './remote-key-set-refresh.js';
+import { tell } from '../../../tell.js';
 import { KeySetError } from '../../authentication-errors.js';
+import type { KeySet, VerificationKey } from './key-set.js';
+import { parseJsonWebKeySet, type JsonWebKeys } from './verification-keys.js';
 
 export interface RemoteKeySetOptions {
   /** Whose keys they are, for messages: an issuer, or the URL of a key set. */
@@ -28,31 +30,27 @@ const maxWaiting = 256;
 const noKeys: readonly VerificationKey[] = Object.freeze([]);
 
 /**
- * The keys of a JSON Web Key Set on another server, kept at hand: they are downloaded in the background, from
- * when this is made until `close`. While the server is down the last good keys stay in force; those that a good
- * answer leaves out are gone. Tokens never wait for the first download, and for a later one only if it may bring
- * their key; however many there are, unknown key IDs begin one download in ten seconds.
+ * The keys of a JSON Web Key Set on another server, kept at hand: they are downloaded in the background, one download
+ * at a time, from when this is made until `close`. While the server is down the last good keys stay in force; those
+ * that a good answer leaves out are gone. Tokens never wait for the first download, and for a later one only if it may
+ * bring their key; however many there are, unknown key IDs begin one download in ten seconds.
  */
 export class RemoteKeySet implements KeySet {
   readonly #options: RemoteKeySetOptions;
-  readonly #refresh: RemoteKeySetRefresh;
+  readonly #backoff = new Backoff({ baseMs: 1_000, capMs: 60_000 });
+  readonly #closing = new AbortController();
   #keys: JsonWebKeys | undefined;
   /** Why there are no keys yet. */
   #failure = 'the first download is under way';
   #waiting = 0;
+  #next: NodeJS.Timeout | undefined;
+  /** Of the download under way: its end, or the moment when nobody waits for it any longer. */
+  #waitable: Promise<void> | undefined;
+  #askedAt = -Infinity;
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
-    const { refreshMs = 600_000, unknownKeyRefreshMs = 10_000, waitMs = 2_000 } = options;
-    this.#refresh = new RemoteKeySetRefresh({
-      download: (signal) => this.#download(signal),
-      onEnd: (failure) => {
-        this.#ended(failure);
-      },
-      everyMs: refreshMs,
-      askedEveryMs: unknownKeyRefreshMs,
-      waitMs,
-    });
+    this.#start();
   }
 
   get version(): unknown {
@@ -66,10 +64,9 @@ export class RemoteKeySet implements KeySet {
   }): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     if (this.#keys === undefined) {
       // Nobody waits for it, but whoever comes next may find keys.
-      void this.#refresh.ask();
-      return Promise.reject(
-        new KeySetError(`the keys of ${this.#options.owner} are not loaded yet: ${this.#failure}`),
-      );
+      void this.#ask();
+      const { owner } = this.#options;
+      return Promise.reject(new KeySetError(`the keys of ${owner} are not loaded yet: ${this.#failure}`));
     }
     if (keyId === undefined) return this.#keys.all;
     return this.#keys.byKeyId.get(keyId) ?? this.#findAfterRefresh(keyId);
@@ -77,11 +74,12 @@ export class RemoteKeySet implements KeySet {
 
   /** Ends the download under way, and begins no other. The keys at hand stay. */
   close(): void {
-    this.#refresh.close();
+    this.#closing.abort();
+    clearTimeout(this.#next);
   }
 
   #findAfterRefresh(keyId: string): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
-    const refreshed = this.#waiting < maxWaiting ? this.#refresh.ask() : undefined;
+    const refreshed = this.#waiting < maxWaiting ? this.#ask() : undefined;
     if (refreshed === undefined) return noKeys;
     this.#waiting += 1;
     return refreshed.then(() => {
@@ -90,26 +88,65 @@ export class RemoteKeySet implements KeySet {
     });
   }
 
-  async #download(signal: AbortSignal): Promise<void> {
+  /**
+   * Begins a download unless one is under way, or was asked for shortly before. Resolves when the one under way
+   * has ended, or has been waited for long enough; undefined where there is none.
+   */
+  #ask(): Promise<void> | undefined {
+    const { unknownKeyRefreshMs = 10_000 } = this.#options;
+    const now = performance.now();
+    if (this.#waitable === undefined && now - this.#askedAt >= unknownKeyRefreshMs) {
+      this.#askedAt = now;
+      this.#start();
+    }
+    return this.#waitable;
+  }
+
+  #start(): void {
+    clearTimeout(this.#next);
+    if (this.#closing.signal.aborted) return;
+    let waited: NodeJS.Timeout | undefined;
+    const longEnough = new Promise<void>((resolve) => {
+      waited = setTimeout(resolve, this.#options.waitMs ?? 2_000).unref();
+    });
+    const end = this.#refresh().finally(() => {
+      clearTimeout(waited);
+      this.#waitable = undefined;
+    });
+    this.#waitable = Promise.race([end, longEnough]);
+  }
+
+  async #refresh(): Promise<void> {
+    const { owner, onRefresh, refreshMs = 600_000 } = this.#options;
+    let delayMs: number;
+    let failure: string | undefined;
+    try {
+      await this.#download();
+      this.#backoff.reset();
+      delayMs = refreshMs * (0.9 + 0.2 * Math.random());
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+      delayMs = this.#backoff.next();
+    }
+    if (this.#closing.signal.aborted) return;
+    this.#failure = failure ?? this.#failure;
+    this.#next = setTimeout(() => {
+      this.#start();
+    }, delayMs).unref();
+    if (failure === undefined) tell(`the keys of ${owner}`, onRefresh, 'success');
+    else tell(`the keys of ${owner}`, onRefresh, 'failure', failure);
+  }
+
+  async #download(): Promise<void> {
     const { location, ca, timeoutMs } = this.#options;
     const options: HttpsJsonOptions = {
       authorities: ca?.(),
-      signal,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      signal: this.#closing.signal,
+      ...given({ timeoutMs }),
     };
     const url = typeof location === 'string' ? location : await location(options);
     const keys = parseJsonWebKeySet(await getHttpsJson(url, options));
     // What was verified with the same keys need not be verified again.
     if (keys.digest !== this.#keys?.digest) this.#keys = keys;
-  }
-
-  #ended(failure: string | undefined): void {
-    if (failure !== undefined) this.#failure = failure;
-    try {
-      if (failure === undefined) this.#options.onRefresh?.('success');
-      else this.#options.onRefresh?.('failure', failure);
-    } catch (error) {
-      process.emitWarning(`keys of ${this.#options.owner}: a callback failed: ${String(error)}`);
-    }
   }
 }

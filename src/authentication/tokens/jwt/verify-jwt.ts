@@ -1,10 +1,9 @@
-import { decodeBase64url } from './base64url.js';
-import { readJsonObject, type JsonObject } from './json-object.js';
-import { type KeySet, type VerificationKey } from './key-set.js';
-import { dateText, numericDate } from './numeric-date.js';
-import { isSignatureAlgorithm, isSignedBy, keyFits } from './signature-algorithms.js';
-import { maxTokenBytes } from './unverified-claims.js';
+import type * as Jose from 'jose';
+import type { KeyObject } from 'node:crypto';
 import { KeySetError } from '../../authentication-errors.js';
+import { dateText, numericDate, TokenFault, type Claims } from './claims.js';
+import { decodeBase64url, maxTokenBytes, readJsonObject } from './jwt-parts.js';
+import type { KeySet, VerificationKey } from './key-set.js';
 
 export interface JwtOptions {
   readonly keys: KeySet;
@@ -18,17 +17,10 @@ export interface JwtOptions {
   readonly now: () => number;
 }
 
-export type JwtVerification =
-  | { readonly kind: 'verified'; readonly claims: JsonObject }
-  /** For the operator's log: of what the token says only `exp` and `nbf`, and these once they are verified. */
-  | { readonly kind: 'refused'; readonly reason: string };
-
 interface Header {
   readonly algorithm: string;
   readonly keyId: string | undefined;
 }
-
-type Refused = JwtVerification & { readonly kind: 'refused' };
 
 /** Far above any real one, certificates included (characters). */
 const maxHeaderLength = 16 * 1024;
@@ -37,93 +29,125 @@ const maxHeaderParts = 64;
 /** How many keys a token without a key ID is tried with. */
 const maxKeysTried = 64;
 
-/**
- * Verifies a JWT (RFC 7519) in JWS compact serialization: its signature, `iss`, and `exp` and `nbf` where they are
- * there. Whether they have to be, `aud` and all else is the caller's. Of the header only `alg` and `kid` are read:
- * keys come from the key set and from nowhere else. Rejects only with what the key set throws, unless that is a
- * KeySetError.
- */
-export async function verifyJwt(token: string, options: JwtOptions): Promise<JwtVerification> {
-  if (token.length > maxTokenBytes) return refused(`the token is longer than ${maxTokenBytes} bytes`);
-  const [encodedHeader = '', encodedPayload = '', encodedSignature, ...rest] = token.split('.', 4);
-  if (encodedSignature === undefined || rest.length > 0) return refused('the token is no JWT');
-  const header = readHeader(encodedHeader, options.algorithms);
-  if ('reason' in header) return header;
-  const payload = decodeBase64url(encodedPayload);
-  if (payload === undefined || decodeBase64url(encodedSignature) === undefined)
-    return refused('the token is not base64url');
-  const keys = await candidateKeys(options.keys, header);
-  if ('reason' in keys) return keys;
-  if (!(await isSignedByOneOf(keys, header.algorithm, token))) {
-    return refused('the signature is not valid');
-  }
-  const reading = readJsonObject(payload);
-  return reading.kind === 'refused'
-    ? refused(`the payload ${reading.reason}`)
-    : checkClaims(reading.members, options);
+interface KeyKind {
+  readonly type: 'rsa' | 'ec' | 'ed25519';
+  readonly curve?: string;
 }
 
-function readHeader(encoded: string, algorithms: ReadonlySet<string>): Header | Refused {
-  if (encoded.length > maxHeaderLength) return refused('the header is too long');
-  const bytes = decodeBase64url(encoded);
-  if (bytes === undefined) return refused('the token is not base64url');
-  const reading = readJsonObject(bytes, maxHeaderParts);
-  if (reading.kind === 'refused') return refused(`the header ${reading.reason}`);
-  const { alg: algorithm, kid: keyId, crit } = reading.members;
-  if (!isSignatureAlgorithm(algorithm) || !algorithms.has(algorithm)) {
-    return refused('the algorithm is not accepted');
+/** The keys of each algorithm that can be verified here, asymmetric ones only (RFC 7518, section 3.1, and RFC 8037). */
+const keyKinds: ReadonlyMap<string, KeyKind> = new Map<string, KeyKind>([
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'].map((name) => [name, { type: 'rsa' }] as const),
+  ['ES256', { type: 'ec', curve: 'prime256v1' }],
+  ['ES384', { type: 'ec', curve: 'secp384r1' }],
+  ['ES512', { type: 'ec', curve: 'secp521r1' }],
+  ['EdDSA', { type: 'ed25519' }],
+]);
+
+/**
+ * The claims of a JWT (RFC 7519) in JWS compact serialization, once its signature is verified, `iss`, and `exp` and
+ * `nbf` where they are there. Whether they have to be, `aud` and all else is the caller's. Of the header only `alg`
+ * and `kid` are read: keys come from the key set and from nowhere else.
+ *
+ * @throws TokenFault; its message holds of what the token says only `exp` and `nbf`, and these once they are verified.
+ */
+export async function verifyJwt(token: string, options: JwtOptions): Promise<Claims> {
+  if (token.length > maxTokenBytes) throw new TokenFault(`the token is longer than ${maxTokenBytes} bytes`);
+  const [encodedHeader = '', encodedPayload = '', encodedSignature, ...rest] = token.split('.', 4);
+  if (encodedSignature === undefined || rest.length > 0) throw new TokenFault('the token is no JWT');
+  const header = readHeader(encodedHeader, options.algorithms);
+  const payload = decodeBase64url(encodedPayload);
+  if (payload === undefined || decodeBase64url(encodedSignature) === undefined) {
+    throw new TokenFault('the token is not base64url');
   }
-  if (crit !== undefined) return refused('the header has critical members');
-  if (keyId !== undefined && typeof keyId !== 'string') return refused('the key ID is no string');
+  const keys = await candidateKeys(options.keys, header);
+  if (!(await isSignedByOneOf(keys, header.algorithm, token))) {
+    throw new TokenFault('the signature is not valid');
+  }
+  const claims = readJsonObject(payload);
+  if (typeof claims === 'string') throw new TokenFault(`the payload ${claims}`);
+  requireIssuerAndTimes(claims, options);
+  return claims;
+}
+
+function readHeader(encoded: string, algorithms: ReadonlySet<string>): Header {
+  if (encoded.length > maxHeaderLength) throw new TokenFault('the header is too long');
+  const bytes = decodeBase64url(encoded);
+  if (bytes === undefined) throw new TokenFault('the token is not base64url');
+  const header = readJsonObject(bytes, maxHeaderParts);
+  if (typeof header === 'string') throw new TokenFault(`the header ${header}`);
+  const { alg: algorithm, kid: keyId, crit } = header;
+  if (typeof algorithm !== 'string' || !keyKinds.has(algorithm) || !algorithms.has(algorithm)) {
+    throw new TokenFault('the algorithm is not accepted');
+  }
+  if (crit !== undefined) throw new TokenFault('the header has critical members');
+  if (keyId !== undefined && typeof keyId !== 'string') throw new TokenFault('the key ID is no string');
   return { algorithm, keyId };
 }
 
 async function candidateKeys(
   keys: KeySet,
   { keyId, algorithm }: Header,
-): Promise<readonly VerificationKey[] | Refused> {
+): Promise<readonly VerificationKey[]> {
   let found: readonly VerificationKey[];
   try {
     found = await keys.find({ keyId });
   } catch (error) {
-    if (error instanceof KeySetError) return refused(error.message);
-    throw error;
+    throw error instanceof KeySetError ? new TokenFault(error.message) : error;
   }
-  if (found.length === 0) return refused(keyId === undefined ? 'no key is known' : 'unknown key ID');
+  if (found.length === 0) throw new TokenFault(keyId === undefined ? 'no key is known' : 'unknown key ID');
   const fitting = found.filter(
     ({ key, algorithm: only }) => (only === undefined || only === algorithm) && keyFits(key, algorithm),
   );
-  if (fitting.length === 0) return refused(`no key with its ID is for ${algorithm}`);
-  if (fitting.length > maxKeysTried) return refused(`more than ${maxKeysTried} keys, and no key ID`);
+  if (fitting.length === 0) throw new TokenFault(`no key with its ID is for ${algorithm}`);
+  if (fitting.length > maxKeysTried) throw new TokenFault(`more than ${maxKeysTried} keys, and no key ID`);
   return fitting;
 }
 
+/** Whether the key is a public one of the type, and on the curve, that the algorithm is defined for. */
+function keyFits(key: KeyObject, algorithm: string): boolean {
+  const kind = keyKinds.get(algorithm);
+  return (
+    kind !== undefined &&
+    key.type === 'public' &&
+    key.asymmetricKeyType === kind.type &&
+    key.asymmetricKeyDetails?.namedCurve === kind.curve
+  );
+}
+
+/** Loaded with the first token that is verified. */
+let jose: Promise<typeof Jose> | undefined;
+
+/** Not on the event loop. The keys have to fit the algorithm. */
 async function isSignedByOneOf(
   keys: readonly VerificationKey[],
   algorithm: string,
   token: string,
 ): Promise<boolean> {
-  for (const { key } of keys) if (await isSignedBy(key, algorithm, token)) return true;
+  jose ??= import('jose');
+  const { compactVerify, errors } = await jose;
+  for (const { key } of keys) {
+    try {
+      await compactVerify(token, key, { algorithms: [algorithm] });
+      return true;
+    } catch (error) {
+      // jose's errors are about the token; any other says nothing of it.
+      if (!(error instanceof errors.JOSEError)) throw error;
+    }
+  }
   return false;
 }
 
-function checkClaims(claims: JsonObject, { issuers, leewaySeconds, now }: JwtOptions): JwtVerification {
-  const { iss, exp, nbf } = claims;
-  if (typeof iss !== 'string' || !issuers.has(iss)) return refused('the token is of another issuer');
+function requireIssuerAndTimes({ iss, exp, nbf }: Claims, { issuers, leewaySeconds, now }: JwtOptions): void {
+  if (typeof iss !== 'string' || !issuers.has(iss)) throw new TokenFault('the token is of another issuer');
   const seconds = now() / 1000;
   if (exp !== undefined) {
     const expires = numericDate(exp);
-    if (expires === undefined) return refused('exp is no time');
-    if (seconds > expires + leewaySeconds) return refused(`expired at ${dateText(expires)}`);
+    if (expires === undefined) throw new TokenFault('exp is no time');
+    if (seconds > expires + leewaySeconds) throw new TokenFault(`expired at ${dateText(expires)}`);
   }
   if (nbf !== undefined) {
     const begins = numericDate(nbf);
-    if (begins === undefined) return refused('nbf is no time');
-    if (seconds < begins - leewaySeconds) return refused(`not valid before ${dateText(begins)}`);
+    if (begins === undefined) throw new TokenFault('nbf is no time');
+    if (seconds < begins - leewaySeconds) throw new TokenFault(`not valid before ${dateText(begins)}`);
   }
-  return { kind: 'verified', claims };
-}
-
-function refused(reason: string): Refused {
-  return { kind: 'refused', reason };
 }

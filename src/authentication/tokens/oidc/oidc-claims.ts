@@ -1,4 +1,5 @@
 import { credentialIdKey, type Identity } from '../../identity.js';
+import { TokenFault, type Claims } from '../jwt/claims.js';
 
 /** How a token's claims become a user. */
 export interface ClaimMapping {
@@ -12,61 +13,45 @@ export interface ClaimMapping {
   readonly requiredClaims: ReadonlyMap<string, string>;
 }
 
-export type ClaimedIdentity =
-  | { readonly kind: 'identity'; readonly identity: Identity }
-  | { readonly kind: 'refused'; readonly reason: string };
-
-type Claims = Readonly<Record<string, unknown>>;
-
 /** What names of the API server's own users and groups begin with. */
 export const systemPrefix = 'system:';
 
 /** Of a claim's name in a reason. */
 const maxQuoted = 128;
 
-/** A claim that does not say what it has to; the message is the reason. */
-class ClaimFault extends Error {}
-
 /**
  * The user that verified claims speak of, as kube-apiserver's flags have it. Stricter than kube-apiserver: names
  * that are empty or begin with `system:` are refused, lists hold strings alone, and other servers are not asked
  * for claims. Groups with empty names are left out.
+ *
+ * @throws TokenFault for a claim that does not say what it has to.
  */
-export function claimedIdentity(claims: Claims, mapping: ClaimMapping): ClaimedIdentity {
-  try {
-    requireClaims(claims, mapping.requiredClaims);
-    const name = usernameIn(claims, mapping);
-    const groups = Object.freeze(groupsIn(claims, mapping));
-    return { kind: 'identity', identity: Object.freeze({ name, groups, extra: extraIn(claims) }) };
-  } catch (error) {
-    if (error instanceof ClaimFault) return { kind: 'refused', reason: error.message };
-    throw error;
-  }
-}
-
-function requireClaims(claims: Claims, required: ClaimMapping['requiredClaims']): void {
-  for (const [name, value] of required) {
+export function claimedIdentity(claims: Claims, mapping: ClaimMapping): Identity {
+  for (const [name, value] of mapping.requiredClaims) {
     const claim = claimOf(claims, name);
-    if (claim === undefined) throw new ClaimFault(`there is no required claim ${quoted(name)}`);
-    if (claim !== value) throw new ClaimFault(`the required claim ${quoted(name)} has another value`);
+    if (claim === undefined) throw new TokenFault(`there is no required claim ${quoted(name)}`);
+    if (claim !== value) throw new TokenFault(`the required claim ${quoted(name)} has another value`);
   }
+  const name = usernameIn(claims, mapping);
+  const groups = Object.freeze(groupsIn(claims, mapping));
+  const tokenId = claimOf(claims, 'jti');
+  const hasId = typeof tokenId === 'string' && tokenId !== '';
+  const extra = hasId ? { [credentialIdKey]: Object.freeze([`JTI=${tokenId}`]) } : {};
+  return Object.freeze({ name, groups, extra: Object.freeze(extra) });
 }
 
 function usernameIn(claims: Claims, { usernameClaim, usernamePrefix }: ClaimMapping): string {
   const claim = claimOf(claims, usernameClaim);
   if (typeof claim !== 'string' || claim === '') {
-    throw new ClaimFault(`the user name's claim ${quoted(usernameClaim)} is no text, or empty`);
+    throw new TokenFault(`the user name's claim ${quoted(usernameClaim)} is no text, or empty`);
   }
-  if (usernameClaim === 'email') requireVerifiedEmail(claims);
+  const { email_verified: isVerified = true } = claims;
+  if (usernameClaim === 'email' && isVerified !== true) {
+    throw new TokenFault('the email address is not verified');
+  }
   const name = `${usernamePrefix}${claim}`;
-  if (name.startsWith(systemPrefix)) throw new ClaimFault(`the user name begins with ${systemPrefix}`);
+  if (name.startsWith(systemPrefix)) throw new TokenFault(`the user name begins with ${systemPrefix}`);
   return name;
-}
-
-function requireVerifiedEmail(claims: Claims): void {
-  const isVerified = claimOf(claims, 'email_verified');
-  if (isVerified !== undefined && isVerified !== true)
-    throw new ClaimFault('the email address is not verified');
 }
 
 function groupsIn(claims: Claims, { groupsClaim, groupsPrefix }: ClaimMapping): readonly string[] {
@@ -75,11 +60,11 @@ function groupsIn(claims: Claims, { groupsClaim, groupsPrefix }: ClaimMapping): 
   if (claim === undefined) requireNotElsewhere(claims, groupsClaim);
   const groups = textsOf(claim);
   if (groups === undefined) {
-    throw new ClaimFault(`the groups' claim ${quoted(groupsClaim)} is neither text nor a list of texts`);
+    throw new TokenFault(`the groups' claim ${quoted(groupsClaim)} is neither text nor a list of texts`);
   }
   const names = groups.filter((group) => group !== '').map((group) => `${groupsPrefix}${group}`);
   if (names.some((name) => name.startsWith(systemPrefix))) {
-    throw new ClaimFault(`a group's name begins with ${systemPrefix}`);
+    throw new TokenFault(`a group's name begins with ${systemPrefix}`);
   }
   return names;
 }
@@ -89,7 +74,7 @@ function requireNotElsewhere(claims: Claims, groupsClaim: string): void {
   const elsewhere = claimOf(claims, '_claim_names');
   if (elsewhere === undefined) return;
   if (typeof elsewhere !== 'object' || elsewhere === null || Object.hasOwn(elsewhere, groupsClaim)) {
-    throw new ClaimFault(`the groups' claim ${quoted(groupsClaim)} stands elsewhere, and is not fetched`);
+    throw new TokenFault(`the groups' claim ${quoted(groupsClaim)} stands elsewhere, and is not fetched`);
   }
 }
 
@@ -98,12 +83,6 @@ function textsOf(claim: unknown): readonly string[] | undefined {
   if (claim === undefined || claim === null) return [];
   if (typeof claim === 'string') return [claim];
   return Array.isArray(claim) && claim.every((item) => typeof item === 'string') ? claim : undefined;
-}
-
-function extraIn(claims: Claims): Identity['extra'] {
-  const id = claimOf(claims, 'jti');
-  if (typeof id !== 'string' || id === '') return Object.freeze({});
-  return Object.freeze({ [credentialIdKey]: Object.freeze([`JTI=${id}`]) });
 }
 
 /** Of the token itself: `constructor` is not a claim that every token has. */

@@ -58,30 +58,31 @@ export const oidcSigningAlgorithms: ReadonlySet<string> = new Set(
 export function oidcConfiguration(options: OidcOptions): OidcConfiguration {
   const { issuerUrl, clientId, usernameClaim = 'sub', groupsClaim, groupsPrefix = '' } = options;
   const { requiredClaims = {}, signingAlgorithms = ['RS256'] } = options;
-  const url = httpsUrl(issuerUrl);
-  if (url === undefined)
-    throw new OidcOptionError('issuerUrl', 'must be an https URL without user name and fragment');
-  if (issuerUrl.includes('?')) throw new OidcOptionError('issuerUrl', 'must have no query');
-  if (clientId.trim() === '') throw new OidcOptionError('clientId', 'must not be empty');
-  if (usernameClaim.trim() === '') throw new OidcOptionError('usernameClaim', 'must not be empty');
-  if (groupsClaim?.trim() === '') throw new OidcOptionError('groupsClaim', 'must not be empty');
-  for (const [name, value] of Object.entries(requiredClaims)) {
-    if (name.trim() === '') throw new OidcOptionError('requiredClaims', 'a name is empty');
-    if (value.trim() === '') {
-      throw new OidcOptionError('requiredClaims', `the value of ${JSON.stringify(name)} is empty`);
-    }
-  }
   const usernamePrefix = usernamePrefixOf(options.usernamePrefix, usernameClaim, issuerUrl);
-  requireOwnPrefix('usernamePrefix', usernamePrefix);
-  requireOwnPrefix('groupsPrefix', groupsPrefix);
-  if (signingAlgorithms.length === 0)
-    throw new OidcOptionError('signingAlgorithms', 'must name an algorithm');
+  const refuseIf = (isWrong: boolean, option: keyof OidcOptions, fault: string): void => {
+    if (isWrong) throw new OidcOptionError(option, fault);
+  };
+  refuseIf(
+    httpsUrl(issuerUrl) === undefined,
+    'issuerUrl',
+    'must be an https URL without user name and fragment',
+  );
+  refuseIf(issuerUrl.includes('?'), 'issuerUrl', 'must have no query');
+  for (const [option, text] of Object.entries({ clientId, usernameClaim, groupsClaim })) {
+    refuseIf(text?.trim() === '', option as keyof OidcOptions, 'must not be empty');
+  }
+  for (const [name, value] of Object.entries(requiredClaims)) {
+    refuseIf(name.trim() === '', 'requiredClaims', 'a name is empty');
+    refuseIf(value.trim() === '', 'requiredClaims', `the value of ${JSON.stringify(name)} is empty`);
+  }
+  for (const [option, prefix] of Object.entries({ usernamePrefix, groupsPrefix })) {
+    const fault = `must not begin with ${systemPrefix}: such names are the API server's own`;
+    refuseIf(prefix.startsWith(systemPrefix), option as keyof OidcOptions, fault);
+  }
+  refuseIf(signingAlgorithms.length === 0, 'signingAlgorithms', 'must name an algorithm');
   for (const name of signingAlgorithms) {
-    if (oidcSigningAlgorithms.has(name)) continue;
-    throw new OidcOptionError(
-      'signingAlgorithms',
-      `${JSON.stringify(name)} is none of ${[...oidcSigningAlgorithms].join(', ')}`,
-    );
+    const fault = `${JSON.stringify(name)} is none of ${[...oidcSigningAlgorithms].join(', ')}`;
+    refuseIf(!oidcSigningAlgorithms.has(name), 'signingAlgorithms', fault);
   }
   return Object.freeze({
     issuerUrl,
@@ -102,12 +103,4 @@ function usernamePrefixOf(prefix: string | undefined, usernameClaim: string, iss
   if (prefix === '-') return '';
   if (prefix !== undefined && prefix !== '') return prefix;
   return usernameClaim === 'email' ? '' : `${issuerUrl}#`;
-}
-
-function requireOwnPrefix(option: keyof OidcOptions, prefix: string): void {
-  if (!prefix.startsWith(systemPrefix)) return;
-  throw new OidcOptionError(
-    option,
-    `must not begin with ${systemPrefix}: such names are the API server's own`,
-  );
 }

@@ -1,21 +1,17 @@
+import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
+import { httpsUrl } from '../../../outgoing/https-url.js';
+import { KeySetError } from '../../authentication-errors.js';
 import type { Authenticator } from '../../authenticator.js';
-import { audienceFault } from '../jwt/audiences.js';
-import type { JsonObject } from '../jwt/json-object.js';
-import { jwtAuthenticator, type JwtIdentity } from '../jwt/jwt-authenticator.js';
-import { dateText, numericDate } from '../jwt/numeric-date.js';
+import { dateText, numericDate, requireAudience, TokenFault } from '../jwt/claims.js';
+import { jwtAuthenticator } from '../jwt/jwt-authenticator.js';
 import { RemoteKeySet } from '../jwt/remote-key-set.js';
-import { discoverKeysUrl } from './discovery.js';
-import { claimedIdentity, type ClaimMapping } from './oidc-claims.js';
+import { claimedIdentity } from './oidc-claims.js';
 import { oidcConfiguration, type OidcOptions } from './oidc-options.js';
 
 /** An authenticator that downloads keys in the background until it is closed. */
 export interface OidcAuthenticator extends Authenticator {
   close(): void;
 }
-
-const maxCached = 4_096;
-/** By how much `nbf` may be ahead. `exp` counts to the second, as it does for kube-apiserver. */
-const leewaySeconds = 60;
 
 /**
  * ID tokens of one OpenID provider (OpenID Connect Core 1.0, section 2), verified as kube-apiserver does behind its
@@ -39,10 +35,17 @@ export function oidcAuthenticator(options: OidcOptions): OidcAuthenticator {
     keys,
     issuers: issuersOf(issuerUrl),
     algorithms: signingAlgorithms,
-    leewaySeconds,
+    // By how much `nbf` may be ahead. `exp` counts to the second, as it does for kube-apiserver.
+    leewaySeconds: 60,
     now,
-    maxCached,
-    identityOf: (claims) => identityOf(claims, audiences, mapping, now()),
+    maxCached: 4_096,
+    identityOf(claims) {
+      const expires = numericDate(claims['exp']);
+      if (expires === undefined) throw new TokenFault('there is no exp');
+      if (now() > expires * 1000) throw new TokenFault(`expired at ${dateText(expires)}`);
+      requireAudience(claims, audiences);
+      return { identity: claimedIdentity(claims, mapping), validUntil: expires * 1000 + 1 };
+    },
   });
   return {
     ...authenticator,
@@ -52,29 +55,29 @@ export function oidcAuthenticator(options: OidcOptions): OidcAuthenticator {
   };
 }
 
-function identityOf(
-  claims: JsonObject,
-  audiences: ReadonlySet<string>,
-  mapping: ClaimMapping,
-  now: number,
-): JwtIdentity {
-  const expires = numericDate(claims['exp']);
-  if (expires === undefined) return refused('there is no exp');
-  if (now > expires * 1000) return refused(`expired at ${dateText(expires)}`);
-  const fault = audienceFault(claims['aud'], audiences);
-  if (fault !== undefined) return refused(fault);
-  const claimed = claimedIdentity(claims, mapping);
-  return claimed.kind === 'refused'
-    ? claimed
-    : { kind: 'identity', identity: claimed.identity, validUntil: expires * 1000 + 1 };
-}
-
 /** Google's tokens may leave out the scheme; kube-apiserver knows that of Google alone, too. */
 function issuersOf(issuerUrl: string): ReadonlySet<string> {
   const google = 'https://accounts.google.com';
   return new Set(issuerUrl === google ? [issuerUrl, 'accounts.google.com'] : [issuerUrl]);
 }
 
-function refused(reason: string): JwtIdentity {
-  return { kind: 'refused', reason };
+/**
+ * The URL of an issuer's keys, as the issuer's own document tells it (OpenID Connect Discovery 1.0, section 4).
+ *
+ * @throws KeySetError where the document is of another issuer, or names no https URL; what getHttpsJson throws
+ * where there is no document.
+ */
+async function discoverKeysUrl(issuerUrl: string, options: HttpsJsonOptions): Promise<string> {
+  const url = `${issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const document = await getHttpsJson(url, options);
+  const unusable = (what: string) => new KeySetError(`the discovery document of ${issuerUrl} ${what}`);
+  if (typeof document !== 'object' || document === null) throw unusable('is no JSON object');
+  const { issuer, jwks_uri: keysUrl } = document as {
+    readonly issuer?: unknown;
+    readonly jwks_uri?: unknown;
+  };
+  if (issuer !== issuerUrl) throw unusable('is of another issuer');
+  if (typeof keysUrl !== 'string' || httpsUrl(keysUrl) === undefined)
+    throw unusable('names no https URL of keys');
+  return keysUrl;
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { parseJsonWebKeySet } from '../../../../src/authentication/tokens/jwt/json-web-key-set.js';
 import { KeySetError } from '../../../../src/authentication/authentication-errors.js';
+import { parseJsonWebKeySet } from '../../../../src/authentication/tokens/jwt/verification-keys.js';
 
 const rsaOf = (modulusLength: number): JsonWebKey =>
   generateKeyPairSync('rsa', { modulusLength }).publicKey.export({ format: 'jwk' });

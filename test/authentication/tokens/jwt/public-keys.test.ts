@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { parsePublicKeys } from '../../../../src/authentication/tokens/jwt/public-keys.js';
+import { parsePublicKeys } from '../../../../src/authentication/tokens/jwt/verification-keys.js';
 import { createAuthority } from '../../../../src/pki/throwaway-pki.js';
 import { PublicKeyFileError } from '../../../../src/authentication/authentication-errors.js';
 

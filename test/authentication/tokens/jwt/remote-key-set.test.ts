@@ -267,7 +267,9 @@ describe('whoever is told', () => {
       await vi.waitFor(() => {
         expect(calls).toBeGreaterThan(2);
       });
-      expect(warnings).toHaveBeenCalledWith('keys of https://issuer.example: a callback failed: Error: no');
+      expect(warnings).toHaveBeenCalledWith(
+        'a listener of the keys of https://issuer.example failed with Error',
+      );
     } finally {
       warnings.mockRestore();
     }

@@ -1,6 +1,6 @@
 import { constants, generateKeyPairSync, sign, type KeyObject, type SigningOptions } from 'node:crypto';
 import type { VerificationKey } from '../../../../src/authentication/tokens/jwt/key-set.js';
-import { parsePublicKeys } from '../../../../src/authentication/tokens/jwt/public-keys.js';
+import { parsePublicKeys } from '../../../../src/authentication/tokens/jwt/verification-keys.js';
 
 /** A key pair made on the spot, and what a verifier knows of it. */
 export interface SigningKey {

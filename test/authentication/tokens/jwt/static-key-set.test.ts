@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { staticKeySet } from '../../../../src/authentication/tokens/jwt/static-key-set.js';
 import { ecKey } from './signed-jwt.js';
 import { KeySetError } from '../../../../src/authentication/authentication-errors.js';
+import { staticKeySet } from '../../../../src/authentication/tokens/jwt/key-set.js';
 
 const { key } = ecKey().verificationKey;
 const [a, b, nameless] = [{ key, keyId: 'a' }, { key, keyId: 'b' }, { key }];

@@ -1,10 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  maxTokenBytes,
-  unverifiedClaims,
-} from '../../../../src/authentication/tokens/jwt/unverified-claims.js';
 import { encoded, type Json } from './signed-jwt.js';
+import { maxTokenBytes, unverifiedClaims } from '../../../../src/authentication/tokens/jwt/jwt-parts.js';
 
 const nothing = { issuer: undefined, expires: undefined };
 const claiming = (payload: Json): string => `e30.${encoded(payload)}.c2lnbmF0dXJl`;

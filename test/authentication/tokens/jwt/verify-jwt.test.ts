@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { createHmac, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { type KeySet } from '../../../../src/authentication/tokens/jwt/key-set.js';
-import { staticKeySet } from '../../../../src/authentication/tokens/jwt/static-key-set.js';
+import { type KeySet, staticKeySet } from '../../../../src/authentication/tokens/jwt/key-set.js';
 import { verifyJwt, type JwtOptions } from '../../../../src/authentication/tokens/jwt/verify-jwt.js';
+import { refusedFor } from '../told.js';
 import { ecKey, encoded, resigned, rsaKey, signedJwt, type Json } from './signed-jwt.js';
 import { KeySetError } from '../../../../src/authentication/authentication-errors.js';
 
@@ -29,7 +29,11 @@ const options: JwtOptions = {
   now: () => nowSeconds * 1000,
 };
 
-const verify = (token: string, other: Partial<JwtOptions> = {}) => verifyJwt(token, { ...options, ...other });
+const verify = (token: string, other: Partial<JwtOptions> = {}) =>
+  verifyJwt(token, { ...options, ...other }).then(
+    (verified) => ({ kind: 'verified', claims: verified }) as const,
+    refusedFor,
+  );
 
 async function expectRefused(token: string, reason: string, other: Partial<JwtOptions> = {}): Promise<void> {
   expect(await verify(token, other)).toEqual({ kind: 'refused', reason });

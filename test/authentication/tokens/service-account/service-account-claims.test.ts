@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { serviceAccountIdentity } from '../../../../src/authentication/tokens/service-account/service-account-claims.js';
+import { serviceAccountIdentity as identityOf } from '../../../../src/authentication/tokens/service-account.js';
+import { claimed as told } from '../told.js';
 
 type Json = Record<string, unknown>;
+
+const serviceAccountIdentity = (claims: Json) => told(() => identityOf(claims));
 
 const sub = 'system:serviceaccount:monitoring:prometheus';
 const serviceaccount = { name: 'prometheus', uid: 'u1' };

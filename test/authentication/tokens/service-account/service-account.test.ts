@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Authentication } from '../../../../src/authentication/authenticator.js';
-import type { KeySet } from '../../../../src/authentication/tokens/jwt/key-set.js';
-import { staticKeySet } from '../../../../src/authentication/tokens/jwt/static-key-set.js';
+import { type KeySet, staticKeySet } from '../../../../src/authentication/tokens/jwt/key-set.js';
 import {
   serviceAccountAuthenticator,
   type ServiceAccountOptions,
-} from '../../../../src/authentication/tokens/service-account/service-account.js';
+} from '../../../../src/authentication/tokens/service-account.js';
 import { ecKey, encoded, rsaKey, signedJwt } from '../jwt/signed-jwt.js';
 
 type Json = Record<string, unknown>;

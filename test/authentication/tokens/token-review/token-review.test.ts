@@ -5,7 +5,7 @@ import type { Authentication } from '../../../../src/authentication/authenticato
 import {
   tokenReviewAuthenticator,
   type TokenReviewOptions,
-} from '../../../../src/authentication/tokens/token-review/token-review.js';
+} from '../../../../src/authentication/tokens/token-review.js';
 import { FakeReviewer } from '../../../support/fake-reviewer.js';
 import { tokenClaiming } from '../../../support/review-server.js';
 

@@ -1,23 +1,35 @@
 import { LRUCache } from 'lru-cache';
 import { isDeepStrictEqual } from 'node:util';
-import { oneLine } from '../../../outgoing/one-line.js';
-import type { Reviewer } from '../../../kubernetes/reviews/review-client.js';
-import { ReviewError } from '../../../kubernetes/reviews/review-error.js';
-import { tellObserver } from '../../../kubernetes/reviews/review-observer.js';
+import { oneLine } from '../../outgoing/one-line.js';
+import type { Reviewer } from '../../kubernetes/reviews/review-client.js';
+import { ReviewError } from '../../kubernetes/reviews/review-error.js';
+import { tell } from '../../tell.js';
 import {
+  refused,
   requireNames,
   type Authentication,
   type Authenticator,
   type Credentials,
-} from '../../authenticator.js';
-import { bearerToken } from '../bearer-token.js';
-import { errorClass } from '../../../error-class.js';
-import type { Identity } from '../../identity.js';
-import { maxTokenBytes, unverifiedClaims } from '../jwt/unverified-claims.js';
-import { TokenCache, type TokenKey } from '../token-cache.js';
-import type { TokenReviewObservation, TokenReviewObserver } from './token-review-observer.js';
-import { parseTokenReviewStatus } from './token-review-status.js';
-import { withoutToken } from './without-token.js';
+} from '../authenticator.js';
+import { bearerToken } from './bearer-token.js';
+import { errorClass } from '../../error-class.js';
+import type { Identity } from '../identity.js';
+import { TokenCache, type TokenKey } from './token-cache.js';
+import { parseTokenReviewStatus, withoutToken } from './token-review-answer.js';
+import { maxTokenBytes, unverifiedClaims } from './jwt/jwt-parts.js';
+
+/** What came of asking about one token. */
+export type TokenReviewObservation =
+  | { readonly result: 'authenticated' | 'not-authenticated'; readonly seconds: number }
+  /** The message is one line for the operator's log, without any of the token. */
+  | { readonly result: 'error'; readonly message: string; readonly seconds: number };
+
+export interface TokenReviewObserver {
+  /** Of each token, for `authentication_token_cache_request_total`; a `miss` is what waits for a review. */
+  readonly onCache?: (result: 'hit' | 'miss') => void;
+  /** Of each review, however many requests wait for it. */
+  readonly onReview?: (observation: TokenReviewObservation) => void;
+}
 
 export interface TokenReviewOptions {
   /** Asked with `tokenReview` objects. */
@@ -70,10 +82,11 @@ interface Accepted {
   readonly expires: number;
 }
 
-const malformed = refused('text behind the bearer token');
 const tooLong = refused('the token is longer than 64 KiB');
 const forWebhooks = refused('the token is bound to a webhook configuration');
 const maxReasonLength = 128;
+/** Whose listeners they are. */
+const observed = 'tokenReviewAuthenticator';
 /** Of the extra that an API server tells of such a binding, since Kubernetes 1.37. */
 const webhookBinding = /^authentication\.kubernetes\.io\/(?:validating|mutating)webhookconfiguration-/;
 
@@ -99,15 +112,14 @@ class TokenReviews {
   }
 
   authenticate(credentials: Credentials): Authentication | Promise<Authentication> {
-    const bearer = bearerToken(credentials);
-    if (bearer.kind === 'none') return bearer.authentication;
-    if (bearer.kind === 'malformed') return malformed;
-    const { token } = bearer;
+    const token = bearerToken(credentials);
+    if (typeof token !== 'string') return token;
     if (token.length > maxTokenBytes) return tooLong;
     const key = this.#refused.keyOf(token);
     const accepted = this.#accepted.get(key);
     const known = this.#isValid(accepted) ? accepted.authentication : this.#refused.get(key);
-    tellObserver(() => this.#options.observer?.onCache?.(known === undefined ? 'miss' : 'hit'));
+    const { observer } = this.#options;
+    tell(observed, () => observer?.onCache?.(known === undefined ? 'miss' : 'hit'));
     return known ?? this.#underWay.get(key) ?? this.#begin(key, token, accepted);
   }
 
@@ -128,19 +140,19 @@ class TokenReviews {
 
   async #review(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
     const startedAt = performance.now();
-    const tell = (observation: TokenReviewObservation): void => {
-      tellObserver(() => this.#options.observer?.onReview?.(observation));
-    };
     const seconds = (): number => (performance.now() - startedAt) / 1000;
+    const tellReview = (observation: TokenReviewObservation): void => {
+      tell(observed, () => this.#options.observer?.onReview?.(observation));
+    };
     try {
       const authentication = await this.#ask(key, token, accepted);
-      const isAuthenticated = authentication.kind === 'authenticated';
-      tell({ result: isAuthenticated ? 'authenticated' : 'not-authenticated', seconds: seconds() });
+      const result = authentication.kind === 'authenticated' ? 'authenticated' : 'not-authenticated';
+      tellReview({ result, seconds: seconds() });
       return authentication;
     } catch (error) {
       const text = error instanceof ReviewError ? error.message : errorClass(error);
       const message = withoutToken(oneLine(text), token);
-      tell({ result: 'error', message, seconds: seconds() });
+      tellReview({ result: 'error', message, seconds: seconds() });
       return refused(`reviewer failed: ${message}`);
     }
   }
@@ -154,17 +166,14 @@ class TokenReviews {
       const { error } = status;
       const refusal = notAuthenticated(error, token);
       // The text may tell of a failure of the reviewer's own, which is no reason to keep a good token out for longer.
-      if (error === '' || accepted === undefined) this.#remember(key, refusal);
-      return refusal;
+      return error === '' || accepted === undefined ? this.#remember(key, refusal) : refusal;
     }
     if (!this.#isForUs(status.audiences)) {
-      const refusal = refused(cut(`audiences are not accepted: ${JSON.stringify(status.audiences)}`));
-      this.#remember(key, refusal);
-      return refusal;
+      const reason = `audiences are not accepted: ${JSON.stringify(status.audiences)}`;
+      return this.#remember(key, refused(oneLine(reason, maxReasonLength)));
     }
     if (Object.keys(status.identity.extra).some((extra) => webhookBinding.test(extra))) {
-      this.#remember(key, forWebhooks);
-      return forWebhooks;
+      return this.#remember(key, forWebhooks);
     }
     return this.#accept(key, token, status.identity, accepted);
   }
@@ -178,34 +187,29 @@ class TokenReviews {
   #accept(key: TokenKey, token: string, answered: Identity, before: Accepted | undefined): Authentication {
     const { authenticatedTtlMs = 10_000 } = this.#options;
     const isSame = before !== undefined && isDeepStrictEqual(before.identity, answered);
-    const identity = isSame ? before.identity : answered;
-    const authentication: Authentication = isSame
-      ? before.authentication
-      : Object.freeze({ kind: 'authenticated', identity: answered });
+    const { authentication, identity } = isSame
+      ? before
+      : {
+          authentication: Object.freeze({ kind: 'authenticated', identity: answered } as const),
+          identity: answered,
+        };
     const expires = (unverifiedClaims(token).expires ?? Infinity) * 1000;
     const validUntil = this.#steadyNow() + authenticatedTtlMs;
     this.#accepted.set(key, { authentication, identity, validUntil, expires });
     return authentication;
   }
 
-  #remember(key: TokenKey, refusal: Authentication): void {
+  #remember(key: TokenKey, refusal: Authentication): Authentication {
     const { unauthenticatedTtlMs = 10_000 } = this.#options;
-    // Whoever is refused is a stranger again.
+    // Nothing of an earlier acceptance counts any more.
     this.#accepted.delete(key);
     this.#refused.set(key, refusal, this.#steadyNow() + unauthenticatedTtlMs);
+    return refusal;
   }
 }
 
 function notAuthenticated(error: string, token: string): Authentication {
   if (error === '') return refused('not authenticated');
   const text = withoutToken(oneLine(error), token);
-  return refused(cut(`not authenticated: ${JSON.stringify(text)}`));
-}
-
-function cut(reason: string): string {
-  return oneLine(reason, maxReasonLength);
-}
-
-function refused(reason: string): Authentication {
-  return Object.freeze({ kind: 'refused', reason });
+  return refused(oneLine(`not authenticated: ${JSON.stringify(text)}`, maxReasonLength));
 }

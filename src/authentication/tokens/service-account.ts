@@ -1,0 +1,232 @@
+import { requireNames, type Authenticator } from '../authenticator.js';
+import { credentialIdKey, type Identity } from '../identity.js';
+import {
+  dateText,
+  numericDate,
+  requireAudience,
+  TokenFault,
+  type ClaimedIdentity,
+  type Claims,
+} from './jwt/claims.js';
+import { jwtAuthenticator } from './jwt/jwt-authenticator.js';
+import type { KeySet } from './jwt/key-set.js';
+
+export interface ServiceAccountOptions {
+  /** The keys that the API server signs with. */
+  readonly keys: KeySet;
+  /**
+   * Accepted as `iss`. With `kubernetes/serviceaccount` among them, tokens out of Secrets are accepted as well:
+   * these never expire, and only the API server knows whether their Secret is still there.
+   */
+  readonly issuers: readonly string[];
+  /** A token has to be for one of them. */
+  readonly audiences: readonly string[];
+  /** Milliseconds since the epoch; default Date.now. */
+  readonly now?: () => number;
+  /** How many verified tokens are remembered; default 4,096. */
+  readonly maxCached?: number;
+}
+
+/** All that a service account's key can sign with. */
+const algorithms: ReadonlySet<string> = new Set([
+  ...['RS256', 'RS384', 'RS512'],
+  ...['PS256', 'PS384', 'PS512'],
+  ...['ES256', 'ES384', 'ES512'],
+]);
+/** Kubernetes' own. */
+const leewaySeconds = 60;
+/** The issuer of tokens that live in a Secret, and of nothing else. */
+const legacyIssuer = 'kubernetes/serviceaccount';
+
+/**
+ * Tokens of Kubernetes' service accounts, and of kcp's, verified without asking the API server: until a token
+ * expires nobody notices that its account, or the pod it is bound to, was deleted. Stricter than kube-apiserver:
+ * a token needs `exp` and `aud`, and a `sub` that is the account of its other claims.
+ *
+ * @throws RangeError without an issuer or an audience, or where nothing could be remembered.
+ */
+export function serviceAccountAuthenticator({
+  keys,
+  issuers,
+  audiences,
+  now = Date.now,
+  maxCached = 4096,
+}: ServiceAccountOptions): Authenticator {
+  requireNames('issuers', issuers);
+  requireNames('audiences', audiences);
+  if (!Number.isSafeInteger(maxCached) || maxCached < 1) throw new RangeError('maxCached must be at least 1');
+  const accepted: ReadonlySet<string> = new Set(audiences);
+  return jwtAuthenticator({
+    name: 'service-account',
+    keys,
+    issuers: new Set(issuers),
+    algorithms,
+    leewaySeconds,
+    now,
+    maxCached,
+    identityOf: (claims) => claimedIdentity(claims, accepted, now() / 1000),
+  });
+}
+
+function claimedIdentity(claims: Claims, accepted: ReadonlySet<string>, seconds: number): ClaimedIdentity {
+  const { iss, exp, iat, aud } = claims;
+  const isLegacy = iss === legacyIssuer;
+  const expires = numericDate(exp);
+  if (expires === undefined && !isLegacy) throw new TokenFault('there is no exp');
+  if (iat !== undefined) {
+    const issued = numericDate(iat);
+    if (issued === undefined) throw new TokenFault('iat is no time');
+    if (seconds < issued - leewaySeconds) {
+      throw new TokenFault(`issued in the future, at ${dateText(issued)}`);
+    }
+  }
+  if (aud !== undefined || !isLegacy) requireAudience(claims, accepted);
+  return {
+    identity: serviceAccountIdentity(claims),
+    validUntil: expires === undefined ? Infinity : (expires + leewaySeconds) * 1000 + 1,
+  };
+}
+
+/** What the claims of a verified token say of the account, and of what the token is bound to. */
+interface ServiceAccount {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** kcp's logical cluster, where the token is kcp's. */
+  readonly clusterName: string | undefined;
+  readonly pod?: ObjectReference | undefined;
+  readonly node?: ObjectReference | undefined;
+  readonly tokenId?: string | undefined;
+}
+
+interface ObjectReference {
+  readonly name: string;
+  /** A pod's node is known by its name alone while the API server does not find it. */
+  readonly uid: string | undefined;
+}
+
+const legacyPrefix = 'kubernetes.io/serviceaccount/';
+
+/** Those of `kubernetes.io` that hold an object. */
+const knownObjects: ReadonlySet<string> = new Set(['serviceaccount', 'pod', 'node', 'secret']);
+
+/**
+ * Who the verified claims are about, as kube-apiserver has it: of a bound token by `kubernetes.io`, of a legacy one
+ * by `kubernetes.io/serviceaccount/…`; with what kcp adds. Whether the account, and what the token is bound to,
+ * are still there only the server knows.
+ *
+ * @throws TokenFault for a claim that is missing, or not what kube-apiserver writes; it names the claim and quotes
+ * nothing of it.
+ */
+export function serviceAccountIdentity(claims: Claims): Identity {
+  const account = claims['iss'] === legacyIssuer ? legacyAccount(claims) : boundAccount(claims);
+  const { namespace, name, uid, clusterName, pod, node, tokenId } = account;
+  const fullName = `system:serviceaccount:${namespace}:${name}`;
+  if (claims['sub'] !== fullName) {
+    throw new TokenFault('sub is not the account that the other claims name');
+  }
+  const extra = {
+    'authentication.kubernetes.io/pod-name': pod?.name,
+    'authentication.kubernetes.io/pod-uid': pod?.uid,
+    'authentication.kubernetes.io/node-name': node?.name,
+    'authentication.kubernetes.io/node-uid': node?.uid,
+    [credentialIdKey]: tokenId === undefined ? undefined : `JTI=${tokenId}`,
+    'authentication.kcp.io/cluster-name': clusterName,
+    'authentication.kcp.io/scopes': clusterName === undefined ? undefined : `cluster:${clusterName}`,
+  };
+  return Object.freeze({
+    name: fullName,
+    uid,
+    groups: Object.freeze(['system:serviceaccounts', `system:serviceaccounts:${namespace}`]),
+    extra: Object.freeze(
+      Object.fromEntries(
+        Object.entries(extra).flatMap(([key, value]) =>
+          value === undefined ? [] : [[key, Object.freeze([value])]],
+        ),
+      ),
+    ),
+  });
+}
+
+function boundAccount(claims: Claims): ServiceAccount {
+  const kubernetes = object(claims['kubernetes.io'], 'kubernetes.io');
+  const account = object(kubernetes['serviceaccount'], 'kubernetes.io.serviceaccount');
+  // Nothing is shown of a Secret, but a broken reference to it is no binding.
+  reference(kubernetes, 'secret');
+  // A binding of a kind that came after these may say that the token is for something else.
+  for (const [claim, value] of Object.entries(kubernetes)) {
+    if (typeof value === 'object' && value !== null && !knownObjects.has(claim)) {
+      throw new TokenFault('kubernetes.io has a binding of an unknown kind');
+    }
+  }
+  return {
+    namespace: namespaceName(kubernetes['namespace'], 'kubernetes.io.namespace'),
+    name: objectName(account['name'], 'kubernetes.io.serviceaccount.name'),
+    uid: text(account['uid'], 'kubernetes.io.serviceaccount.uid'),
+    clusterName: logicalCluster(kubernetes['clusterName'], 'kubernetes.io.clusterName'),
+    pod: reference(kubernetes, 'pod'),
+    node: reference(kubernetes, 'node'),
+    tokenId: claims['jti'] === undefined ? undefined : text(claims['jti'], 'jti'),
+  };
+}
+
+function legacyAccount(claims: Claims): ServiceAccount {
+  const read = <Value>(name: string, as: (value: unknown, claim: string) => Value): Value =>
+    as(claims[`${legacyPrefix}${name}`], `${legacyPrefix}${name}`);
+  read('secret.name', objectName);
+  return {
+    namespace: read('namespace', namespaceName),
+    name: read('service-account.name', objectName),
+    uid: read('service-account.uid', text),
+    clusterName: read('clusterName', logicalCluster),
+  };
+}
+
+function reference(kubernetes: Claims, kind: 'pod' | 'node' | 'secret'): ObjectReference | undefined {
+  if (kubernetes[kind] === undefined) return undefined;
+  const claim = `kubernetes.io.${kind}`;
+  const { name, uid } = object(kubernetes[kind], claim);
+  const mayLackUid = kind === 'node' && kubernetes['pod'] !== undefined;
+  return {
+    name: objectName(name, `${claim}.name`),
+    uid: uid === undefined && mayLackUid ? undefined : text(uid, `${claim}.uid`),
+  };
+}
+
+function object(value: unknown, claim: string): Claims {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TokenFault(value === undefined ? `there is no claim ${claim}` : `${claim} is no object`);
+  }
+  return value as Claims;
+}
+
+const label = '[a-z0-9](?:[-a-z0-9]*[a-z0-9])?';
+const labelPattern = new RegExp(`^${label}$`);
+const subdomainPattern = new RegExp(`^${label}(?:\\.${label})*$`);
+const clusterPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+function matching(value: unknown, pattern: RegExp, maxLength: number, fault: string): string {
+  if (typeof value === 'string' && value.length <= maxLength && pattern.test(value)) return value;
+  throw new TokenFault(fault);
+}
+
+/** A label of RFC 1123, as Kubernetes demands of a namespace's name. */
+function namespaceName(value: unknown, claim: string): string {
+  return matching(value, labelPattern, 63, `${claim} is no namespace's name`);
+}
+
+/** A subdomain of RFC 1123, as Kubernetes demands of a service account's, a pod's and a node's name. */
+function objectName(value: unknown, claim: string): string {
+  return matching(value, subdomainPattern, 253, `${claim} is no object's name`);
+}
+
+/** kcp's: labels between colons. Without commas: its name goes into a list of scopes. */
+function logicalCluster(value: unknown, claim: string): string | undefined {
+  if (value === undefined) return undefined;
+  return matching(value, clusterPattern, 253, `${claim} is no logical cluster's name`);
+}
+
+function text(value: unknown, claim: string): string {
+  if (typeof value !== 'string' || value === '') throw new TokenFault(`${claim} is no text, or empty`);
+  return value;
+}
