@@ -89,14 +89,8 @@ export {
 } from './authentication/tokens/service-account.js';
 export { oidcAuthenticator, type OidcAuthenticator } from './authentication/tokens/oidc/oidc.js';
 export type { OidcOptions } from './authentication/tokens/oidc/oidc-options.js';
-export {
-  tokenReviewAuthenticator,
-  type TokenReviewOptions,
-} from './authentication/tokens/token-review.js';
-export type {
-  TokenReviewObservation,
-  TokenReviewObserver,
-} from './authentication/tokens/token-review.js';
+export { tokenReviewAuthenticator, type TokenReviewOptions } from './authentication/tokens/token-review.js';
+export type { TokenReviewObservation, TokenReviewObserver } from './authentication/tokens/token-review.js';
 export { reloadableAuthenticator } from './authentication/authenticator.js';
 
 // Files that are replaced while they are in use

@@ -7,7 +7,6 @@ import { heapUsed } from './measure.mjs';
 import { reviewerAnswering } from './reviews.mjs';
 import { forgedToken, issuer, signedToken, signingKey } from './signed-tokens.mjs';
 import { bearing } from './verified-tokens.mjs';
-import { staticKeySet } from '../../dist/authentication/tokens/jwt/key-set.js';
 
 const many = 100_000;
 /** Each of them is signed and verified. */
