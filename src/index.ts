@@ -178,11 +178,10 @@ export type {
   StreamedExposition,
   WholeExposition,
 } from './exposition/exposition.js';
+export { MetricConflictError, RegistriesError } from './exposition/exposition-errors.js';
+export type { CollectorFailure } from './exposition/sources/registries/collectors.js';
 export {
-  MetricConflictError,
   registriesExposition,
-  RegistriesError,
-  type CollectorFailure,
   type MetricConflictPolicy,
   type RegistriesExpositionOptions,
 } from './exposition/sources/registries.js';

@@ -14,19 +14,20 @@ export class TimeSlice {
   #end = 0;
 
   /** @param sliceMs of work in one go. */
-  constructor(readonly sliceMs: number) {}
+  constructor(readonly sliceMs = 4) {}
 
   get isOver(): boolean {
     return performance.now() >= this.#end;
   }
 
   /** Begins without a rest, for work that is mostly over within one slice, with what is left of this turn's. */
-  begin(): void {
+  begin(): this {
     if (turnEnd === undefined) {
       turnEnd = performance.now() + this.sliceMs;
       setImmediate(() => (turnEnd = undefined));
     }
     this.#end = turnEnd;
+    return this;
   }
 
   /** Lets everything else have its turn; the next slice begins then. */
@@ -38,10 +39,10 @@ export class TimeSlice {
   }
 }
 
-/** Runs steps to their end, and lets others have the event loop every few milliseconds. */
+/** Runs steps to their end, and rests whenever a slice is over. */
 export async function runInSlices<Result>(
   steps: Generator<undefined, Result, undefined>,
-  slice = new TimeSlice(4),
+  slice = new TimeSlice(),
 ): Promise<Result> {
   for (;;) {
     const step = steps.next();

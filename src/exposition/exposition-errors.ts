@@ -1,6 +1,14 @@
 import { CodedError } from '../coded-error.js';
 import { quotedName } from './text-format/metric-name.js';
 
+/** @throws Fault with the first message whose condition does not hold. */
+export function requireOptions(
+  Fault: new (message: string) => CodedError,
+  conditions: Readonly<Record<string, boolean>>,
+): void {
+  for (const [message, holds] of Object.entries(conditions)) if (!holds) throw new Fault(message);
+}
+
 /** A wrong option of `registriesExposition`; the message begins with its name. */
 export class RegistriesError extends CodedError {
   override readonly name = 'RegistriesError';

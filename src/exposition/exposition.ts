@@ -6,7 +6,7 @@ export interface ScrapeRequest {
   readonly acceptEncoding?: string | undefined;
   /** How long the scraper waits (s), at most an hour; undefined where it does not say. */
   readonly timeoutSeconds?: number | undefined;
-  /** Who scrapes, as he was found out to be; undefined where nobody was asked, as on an always-allow path. */
+  /** The authenticated user; undefined where no authentication took place, as on an always-allow path. */
   readonly user?: ScrapingUser | undefined;
   /** On whose account the scrape is, for bounds alone: what is served must not depend on it. */
   readonly scraper?: string | undefined;
@@ -17,7 +17,7 @@ export interface ScrapeRequest {
 export interface ScrapingUser {
   readonly name: string;
   readonly groups: readonly string[];
-  /** What else was verified about him. The id of his credential is left out: it is for audit logs. */
+  /** What else was verified about them. The id of their credential is left out: it is for audit logs. */
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -40,7 +40,7 @@ export interface StreamedExposition {
   readonly contentEncoding?: string;
 }
 
-/** What is served to whoever may scrape. */
+/** What is served to scrapers. */
 export interface Exposition {
   /** The content type a scrape would get, without rendering anything; for HEAD. */
   contentType(request: ScrapeRequest): string;
@@ -49,6 +49,15 @@ export interface Exposition {
    * NoTenantError where the scraper is of no tenant.
    */
   render(request: ScrapeRequest): Promise<RenderedExposition>;
+}
+
+/** How long work for a scrape may take (ms): so that `reserveMs` of the scraper's timeout are left, at most half of it. */
+export function workingMs(
+  { timeoutSeconds = Infinity }: Pick<ScrapeRequest, 'timeoutSeconds'>,
+  reserveMs: number,
+): number {
+  const timeoutMs = timeoutSeconds * 1000;
+  return Math.max(timeoutMs - reserveMs, timeoutMs / 2);
 }
 
 /** Whether a content coding was applied to the body. */

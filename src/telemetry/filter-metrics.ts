@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { CollectorFailure } from '../exposition/sources/registries.js';
+import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
 import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 
 const prefix = 'kcp_metrics_filter';

@@ -1,32 +1,19 @@
-import { Registry, type RegistryContentType } from 'prom-client';
-import { TimeSlice } from '../../time-slice.js';
-import type { Exposition, ScrapeRequest } from '../exposition.js';
-import { negotiateFormat, type NegotiatedFormat } from '../delivery/negotiation.js';
-import { collectRegistries } from './registries/collect-registries.js';
-import { Collectors } from './registries/collectors.js';
-import { joinNegotiated, type Family } from './registries/families.js';
-import { defaultLabelsOf } from './registries/registry-metrics.js';
-import { hasDuplicates } from './registries/series-claims.js';
-import { wholeOrStreamed } from '../body.js';
-import { writeFamilies } from './registries/write-families.js';
+import { Registry } from 'prom-client';
 import { tell } from '../../tell.js';
+import { TimeSlice } from '../../time-slice.js';
 import { largestTimerDelayMs } from '../../timer.js';
-import { MetricConflictError, RegistriesError } from '../exposition-errors.js';
-
-export { MetricConflictError, RegistriesError };
-
-/** One metric that could not be served, or not with all of its series; the others are. */
-export interface CollectorFailure {
-  readonly metric: string;
-  readonly cause: 'collect-failed' | 'collect-timeout' | 'duplicate-name' | 'duplicate-series';
-  readonly error?: unknown;
-}
+import { negotiateFormat, type NegotiatedFormat } from '../delivery/negotiation.js';
+import { RegistriesError, requireOptions } from '../exposition-errors.js';
+import { workingMs, type Exposition, type ScrapeRequest } from '../exposition.js';
+import { Collectors, type CollectorFailure } from './registries/collectors.js';
+import { areRegistries, type AnyRegistry } from './registries/prom-client-metrics.js';
+import { renderFamilies } from './registries/write-families.js';
 
 export type MetricConflictPolicy = 'fail' | 'leave-out';
 
 export interface RegistriesExpositionOptions {
   /** Passed in, never reached for: prom-client's global `register` is served only when it stands here. */
-  readonly registries: readonly Registry<RegistryContentType>[];
+  readonly registries: readonly AnyRegistry[];
   /**
    * Whether scrapers that ask for OpenMetrics get it: a counter whose name does not end in `_total` has other series
    * there than in the text format. Default: where a registry is set to OpenMetrics.
@@ -43,10 +30,9 @@ export interface RegistriesExpositionOptions {
   readonly onFailure?: (failure: CollectorFailure) => void;
 }
 
-/** Work in one go (ms). */
-const sliceMs = 4;
 /** What is left of a scraper's timeout for writing and sending (ms), as Prometheus' own exporters leave it. */
 const sendingMs = 500;
+
 /**
  * The metrics of several prom-client registries as one exposition, as prom-client writes it, in the format that
  * the scraper asks for, whatever the registries are set to: in the text format where metrics contradict each other in
@@ -59,83 +45,32 @@ const sendingMs = 500;
  * @throws RegistriesError when there is no registry, or an option is wrong.
  */
 export function registriesExposition(options: RegistriesExpositionOptions): Exposition {
-  check(options);
-  const { registries, onConflict = 'fail', collectorTimeoutMs = 5000, onFailure } = options;
+  const { registries, onConflict = 'fail', collectorTimeoutMs = 5000 } = options;
+  requireOptions(RegistriesError, {
+    'registries: pass at least one prom-client Registry': registries.length > 0,
+    'registries: pass registries of prom-client 15': areRegistries(registries),
+    "onConflict: pass 'fail' or 'leave-out'": ['fail', 'leave-out'].includes(onConflict),
+    'collectorTimeoutMs: pass a positive number of milliseconds':
+      collectorTimeoutMs > 0 && collectorTimeoutMs <= largestTimerDelayMs,
+  });
   const collectors = new Collectors();
   const negotiate = ({ accept }: ScrapeRequest): NegotiatedFormat =>
     negotiateFormat(accept, options.openMetrics ?? registries.some(isOpenMetrics));
-  const report = (failure: CollectorFailure): void => {
-    tell('registriesExposition', onFailure, failure);
-  };
-  const onContradiction = (metric: string, cause: MetricConflictError['conflict'], other?: string): void => {
-    report({ metric, cause });
-    if (onConflict === 'fail') throw new MetricConflictError(metric, cause, other);
+  const onFailure = (failure: CollectorFailure): void => {
+    tell('registriesExposition', options.onFailure, failure);
   };
   return {
     contentType: (request) => negotiate(request).contentType,
     async render(request) {
-      const slice = new TimeSlice(sliceMs);
-      slice.begin();
-      const members = await collectRegistries(registries, {
-        collectors,
-        slice,
-        timeoutMs: Math.min(collectorTimeoutMs, collectingMs(request)),
-        onLeftOut: (metric, { cause, error }) => {
-          report({ metric, cause, error });
-        },
-      });
-      const { contentType, joined } = await joinNegotiated(members, negotiate(request), slice);
-      for (const { metric, other } of joined.conflicts) onContradiction(metric, 'duplicate-name', other);
-      const { format, all: families } = joined;
-      const onDuplicate = (metric: string): void => {
-        onContradiction(metric, 'duplicate-series');
-      };
-      // While nothing is sent yet: a failure later breaks the scraper's transfer off.
-      if (onConflict === 'fail') await findDuplicates(families, format, slice, onDuplicate);
-      const onUnwritable = (metric: string, error: unknown): void => {
-        report({ metric, cause: 'collect-failed', error });
-      };
-      const chunks = writeFamilies(families, format, slice, { onDuplicate, onFailure: onUnwritable });
-      return wholeOrStreamed(contentType, chunks);
+      const slice = new TimeSlice().begin();
+      const timeoutMs = Math.min(collectorTimeoutMs, workingMs(request, sendingMs));
+      const members = await collectors.collect(registries, { slice, timeoutMs, onFailure });
+      const isStrict = onConflict === 'fail';
+      return renderFamilies(members, { negotiated: negotiate(request), slice, isStrict, onFailure });
     },
   };
 }
 
-async function findDuplicates(
-  families: readonly Family[],
-  format: NegotiatedFormat['format'],
-  slice: TimeSlice,
-  onDuplicate: (metric: string) => void,
-): Promise<void> {
-  for (const family of families) {
-    if (family.members.length === 1) continue;
-    const steps = hasDuplicates(family, format);
-    let step = steps.next();
-    for (; step.done !== true; step = steps.next()) if (slice.isOver) await slice.rest();
-    if (step.value) onDuplicate(family.name);
-  }
-}
-
-/** How long collectors may take, where the scraper does not wait forever. */
-function collectingMs({ timeoutSeconds = Infinity }: ScrapeRequest): number {
-  const timeoutMs = timeoutSeconds * 1000;
-  return Math.max(timeoutMs - sendingMs, timeoutMs / 2);
-}
-
-function isOpenMetrics(registry: Registry<RegistryContentType>): boolean {
-  return registry.contentType === Registry.OPENMETRICS_CONTENT_TYPE;
-}
-
-function check({ registries, onConflict, collectorTimeoutMs: timeoutMs }: RegistriesExpositionOptions): void {
-  if (registries.length === 0)
-    throw new RegistriesError('registries: pass at least one prom-client Registry');
-  if (!registries.every((registry) => defaultLabelsOf(registry) !== undefined)) {
-    throw new RegistriesError('registries: pass registries of prom-client 15');
-  }
-  if (onConflict !== undefined && !['fail', 'leave-out'].includes(onConflict)) {
-    throw new RegistriesError("onConflict: pass 'fail' or 'leave-out'");
-  }
-  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= largestTimerDelayMs)) {
-    throw new RegistriesError('collectorTimeoutMs: pass a positive number of milliseconds');
-  }
+function isOpenMetrics({ contentType }: AnyRegistry): boolean {
+  return contentType === Registry.OPENMETRICS_CONTENT_TYPE;
 }

@@ -1,25 +1,12 @@
-import type { TimeSlice } from '../../time-slice.js';
-import type { CollectorFailure } from '../sources/registries.js';
-import { collectRegistries } from '../sources/registries/collect-registries.js';
-import type { Collectors } from '../sources/registries/collectors.js';
+import type { CollectingOptions, Collectors } from '../sources/registries/collectors.js';
 import { joinFamilies, openMember } from '../sources/registries/families.js';
-import { memberOf } from '../sources/registries/prom-client-metrics.js';
-import type { AnyRegistry } from '../sources/registries/registry-metrics.js';
-import { isAggregator } from './aggregators.js';
-import type { ReportedFamily } from './report.js';
+import { memberOf, type AnyRegistry } from '../sources/registries/prom-client-metrics.js';
+import { isAggregator, type ReportedFamily } from './report.js';
 import { samplesIn } from './samples.js';
 
 /** Samples and characters after which a part is full: little enough to be read at once. */
 const fullSamples = 500;
 const fullCharacters = 32_768;
-
-export interface CollectPartsOptions {
-  readonly collectors: Collectors;
-  readonly slice: TimeSlice;
-  /** How long a collector may take (ms). */
-  readonly timeoutMs: number;
-  readonly onFailure: (failure: CollectorFailure) => void;
-}
 
 /**
  * The metrics of registries, part by part and in time slices. A family longer than a part stands in several; those
@@ -27,22 +14,17 @@ export interface CollectPartsOptions {
  */
 export async function* collectParts(
   registries: readonly AnyRegistry[],
-  { collectors, slice, timeoutMs, onFailure }: CollectPartsOptions,
+  collectors: Collectors,
+  options: CollectingOptions,
 ): AsyncGenerator<readonly ReportedFamily[], void, undefined> {
+  const { slice, onFailure } = options;
   const aggregators = aggregatorsOf(registries);
-  const members = await collectRegistries(registries, {
-    collectors,
-    slice,
-    timeoutMs,
-    onLeftOut: (metric, { cause, error }) => {
-      onFailure({ metric, cause, error });
-    },
-  });
-  const families = await joinFamilies(members, 'text', slice);
-  for (const { metric } of families.conflicts) onFailure({ metric, cause: 'duplicate-name' });
+  const members = await collectors.collect(registries, options);
+  const { families, conflicts } = await joinFamilies(members, 'text', slice);
+  for (const { metric } of conflicts) onFailure({ metric, cause: 'duplicate-name' });
   let part: ReportedFamily[] = [];
   let [count, characters] = [0, 0];
-  for (const family of families.all) {
+  for (const family of families) {
     const { name, help, type } = family;
     const aggregator = aggregators.get(name) ?? 'sum';
     if (aggregator === 'omit') continue;
@@ -81,7 +63,7 @@ export async function* collectParts(
         if (slice.isOver) await slice.rest();
       }
     }
-    if (failure !== undefined) onFailure({ metric: name, cause: 'collect-failed', error: failure.error });
+    if (failure !== undefined) onFailure({ metric: name, cause: 'collect-failed', ...failure });
   }
   if (part.length > 0) yield part;
 }

@@ -6,8 +6,7 @@ import { openLine, type Line, type WorkerChannel } from './worker-channel.js';
 /** Why a worker's metrics of one scrape are missing. */
 export type ReportFault = 'gone' | 'failed' | 'malformed' | 'too-large';
 
-/** Whether the worker's report is there. */
-export type ReportOutcome = 'reported' | ReportFault;
+type ReportOutcome = 'reported' | ReportFault;
 
 export interface FollowedWorkerOptions {
   readonly group: string;
@@ -27,15 +26,13 @@ interface Question {
   readonly settle: (outcome: ReportOutcome) => void;
 }
 
-/** Of work in one go (ms). */
-const sliceMs = 4;
 let lastRequest = 0;
 
 /** A worker, as the process that is scraped sees it: it is asked one question at a time. */
 export class FollowedWorker {
   readonly #options: FollowedWorkerOptions;
   readonly #line: Line;
-  readonly #slice = new TimeSlice(sliceMs);
+  readonly #slice = new TimeSlice();
   #reporter: string | undefined;
   #question: Question | undefined;
   #isReading = false;
@@ -66,7 +63,7 @@ export class FollowedWorker {
     return this.#report;
   }
 
-  /** Asks, or waits with whoever has asked already. Never rejects; a worker that hangs never resolves it. */
+  /** Asks, or waits for the answer to what was asked already. Never rejects; a worker that hangs never resolves it. */
   ask(timeoutMs: number): Promise<ReportOutcome> {
     this.#question ??= this.#newQuestion(timeoutMs);
     return this.#question.outcome;
@@ -95,24 +92,20 @@ export class FollowedWorker {
   #onMessage(message: unknown): void {
     const answer = answerIn(message, this.#options.group);
     if (answer === undefined) return;
+    const question = this.#question;
     if (answer.kind === 'here') {
       const isAnother = this.#reporter !== answer.reporter;
       this.#reporter = answer.reporter;
-      if (isAnother && this.#question !== undefined) this.#askAgain(this.#question);
+      if (isAnother && question !== undefined) {
+        this.#question = this.#newQuestion(question.timeoutMs);
+        void this.#question.outcome.then(question.settle);
+      }
       return;
     }
-    const question = this.#question;
     if (question?.request !== answer.request) return;
     if (answer.kind === 'failed') question.settle('failed');
     else if (question.unread.push(answer) > windowParts) question.settle('malformed');
     else void this.#read();
-  }
-
-  #askAgain({ timeoutMs, settle }: Question): void {
-    this.#question = undefined;
-    const again = this.#newQuestion(timeoutMs);
-    this.#question = again;
-    void again.outcome.then(settle);
   }
 
   /** Reads parts in slices, however fast they come. */

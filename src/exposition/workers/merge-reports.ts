@@ -1,5 +1,5 @@
-import { combinerOf, outlivesWorkers } from './aggregators.js';
-import type { Report, ReportedFamily } from './report.js';
+import { runInSlices } from '../../time-slice.js';
+import { combiners, type Report, type ReportedFamily } from './report.js';
 import { inLabelOrder, labelOrder } from './samples.js';
 
 /** What one worker adds to a merged report. */
@@ -9,15 +9,18 @@ export interface Contribution {
   readonly isRetained: boolean;
 }
 
+interface FamilyContribution {
+  readonly family: ReportedFamily;
+  readonly isRetained: boolean;
+}
+
 /** Samples between two steps. */
 const stepSamples = 200;
 
-type Step = Generator<undefined, void, undefined>;
+type Steps<Result> = Generator<undefined, Result, undefined>;
 
 /** Merges reports in steps: families in the order in which names appear, and in each of them the series, too. */
-export function* mergeReports(
-  contributions: readonly Contribution[],
-): Generator<undefined, Report, undefined> {
+export function* mergeReports(contributions: readonly Contribution[]): Steps<Report> {
   const byName = new Map<string, FamilyContribution[]>();
   for (const { report, isRetained } of contributions) {
     for (const family of report.values()) {
@@ -30,54 +33,42 @@ export function* mergeReports(
   for (const [name, families] of byName) {
     yield;
     const [first] = families;
-    if (
-      first === undefined ||
-      !families.some(({ isRetained, family }) => !isRetained || isCumulative(family))
-    )
-      continue;
-    merged.set(name, yield* mergeFamily(first.family, families));
+    if (first !== undefined && families.some(counts)) {
+      merged.set(name, yield* mergeFamily(first.family, families));
+    }
   }
   return merged;
 }
 
-interface FamilyContribution {
-  readonly family: ReportedFamily;
-  readonly isRetained: boolean;
-}
-
 /** Help, type and aggregator are those of the first, as in prom-client. */
-function* mergeFamily(
-  { name, help, type, aggregator }: ReportedFamily,
-  families: readonly FamilyContribution[],
-): Generator<undefined, ReportedFamily, undefined> {
-  const described = { name, help, type, aggregator };
-  const asWritten = new MergedSamples(described);
+function* mergeFamily(first: ReportedFamily, families: readonly FamilyContribution[]): Steps<ReportedFamily> {
+  const asWritten = new MergedSamples(first);
   yield* asWritten.addAll(families, (sample) => sample);
   if (!(yield* asWritten.hasMixedOrders(families.length))) return asWritten.family();
-  const ordered = new MergedSamples(described);
+  const ordered = new MergedSamples(first);
   yield* ordered.addAll(families, inLabelOrder);
   return ordered.family();
 }
 
 class MergedSamples {
-  readonly #description: Omit<ReportedFamily, 'samples' | 'values'>;
+  readonly #first: ReportedFamily;
   readonly #indices = new Map<string, number>();
   readonly #samples: string[] = [];
   readonly #values: number[] = [];
   readonly #counts: number[] = [];
 
-  constructor(description: Omit<ReportedFamily, 'samples' | 'values'>) {
-    this.#description = description;
+  constructor(first: ReportedFamily) {
+    this.#first = first;
   }
 
-  *addAll(families: readonly FamilyContribution[], keyOf: (sample: string) => string): Step {
-    const combine = combinerOf(this.#description.aggregator);
+  *addAll(families: readonly FamilyContribution[], keyOf: (sample: string) => string): Steps<void> {
+    const combine = combiners[this.#first.aggregator];
     for (const { family, isRetained } of families) {
-      if (isRetained && !isCumulative(family)) continue;
+      if (!counts({ family, isRetained })) continue;
       const keepsAll = !isRetained || family.type !== 'summary';
       for (const [at, sample] of family.samples.entries()) {
         if (at % stepSamples === 0) yield;
-        if (!keepsAll && !isCounted(sample, family.name)) continue;
+        if (!keepsAll && !isSumOrCount(sample, family.name)) continue;
         const value = family.values[at] ?? NaN;
         const key = keyOf(sample);
         const index = this.#indices.get(key);
@@ -97,7 +88,7 @@ class MergedSamples {
    * Whether two samples have the same labels in different orders, as workers may write what they have counted at
    * different places first. Not where every worker has the same ones.
    */
-  *hasMixedOrders(workers: number): Generator<undefined, boolean, undefined> {
+  *hasMixedOrders(workers: number): Steps<boolean> {
     const seen = new Set<string>();
     const sorted = new Set<string>();
     for (const [at, sample] of this.#samples.entries()) {
@@ -115,20 +106,51 @@ class MergedSamples {
   }
 
   family(): ReportedFamily {
-    const isAverage = this.#description.aggregator === 'average';
-    const values = isAverage
-      ? this.#values.map((value, index) => value / (this.#counts[index] ?? 1))
-      : this.#values;
-    return { ...this.#description, samples: this.#samples, values };
+    const values =
+      this.#first.aggregator === 'average'
+        ? this.#values.map((value, index) => value / (this.#counts[index] ?? 1))
+        : this.#values;
+    return { ...this.#first, samples: this.#samples, values };
   }
 }
 
-/** Whether its values only ever grow, so that they mean something beyond their worker's life. */
-function isCumulative({ type, aggregator }: ReportedFamily): boolean {
-  return ['counter', 'histogram', 'summary'].includes(type) && outlivesWorkers(aggregator);
+/**
+ * Whether a family still counts when its worker is gone: its values only ever grow, and adding them up, or the largest
+ * of all, means the same then. An average or a smallest value is one of the workers that are there.
+ */
+function counts({ family: { type, aggregator }, isRetained }: FamilyContribution): boolean {
+  if (!isRetained) return true;
+  return ['counter', 'histogram', 'summary'].includes(type) && ['sum', 'max'].includes(aggregator);
 }
 
 /** Of a summary: what was counted, and no quantile. */
-function isCounted(sample: string, name: string): boolean {
+function isSumOrCount(sample: string, name: string): boolean {
   return sample.startsWith(`${name}_sum`) || sample.startsWith(`${name}_count`);
+}
+
+/** What workers that are gone have counted, added up to one report however many there were. */
+export class RetainedReports {
+  #sum: Report = new Map();
+  #waiting: readonly Report[] = [];
+  #folding: Promise<void> = Promise.resolve();
+
+  /** At any moment, every worker that is gone stands in these once. */
+  contributions(): readonly Contribution[] {
+    return [this.#sum, ...this.#waiting].map(asRetained);
+  }
+
+  add(report: Report): void {
+    this.#waiting = [...this.#waiting, report];
+    this.#folding = this.#folding.then(() => this.#fold(report));
+  }
+
+  async #fold(report: Report): Promise<void> {
+    const sum = await runInSlices(mergeReports([this.#sum, report].map(asRetained)));
+    this.#sum = sum;
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== report);
+  }
+}
+
+function asRetained(report: Report): Contribution {
+  return { report, isRetained: true };
 }

@@ -1,5 +1,4 @@
-import { isAggregator } from './aggregators.js';
-import type { ReportedFamily } from './report.js';
+import { isAggregator, type ReportedFamily } from './report.js';
 
 /** On every message, so that what others send over the same channel is never taken for one. */
 const protocol = 'kcp-metrics-filter/metrics/1';
@@ -7,32 +6,24 @@ const protocol = 'kcp-metrics-filter/metrics/1';
 /** What the process that is scraped says to a worker. */
 export type Demand =
   | { readonly kind: 'discover' }
-  /** All metrics, please; whatever was asked before is not wanted any more. */
+  /** For all metrics; answers to what was asked before are not wanted any more. */
   | { readonly kind: 'ask'; readonly request: number; readonly timeoutMs: number }
   /** One more part has been read. */
   | { readonly kind: 'taken'; readonly request: number };
 
-/** What a worker says. */
-export type Answer =
+/** What a worker says; its families are `unknown` where they have not been looked at. */
+export type Answer<Family = ReportedFamily> =
   /** Reports from now on, or already; another reporter than before knows nothing of what was asked. */
   | { readonly kind: 'here'; readonly reporter: string }
   | {
       readonly kind: 'part';
       readonly request: number;
       readonly isLast: boolean;
-      readonly families: readonly ReportedFamily[];
+      readonly families: readonly Family[];
     }
   | { readonly kind: 'failed'; readonly request: number };
 
-/** An answer whose families have not been looked at. */
-export type UnreadAnswer = Exclude<Answer, { kind: 'part' }> | UnreadPart;
-
-export interface UnreadPart {
-  readonly kind: 'part';
-  readonly request: number;
-  readonly isLast: boolean;
-  readonly families: readonly unknown[];
-}
+export type UnreadPart = Extract<Answer<unknown>, { kind: 'part' }>;
 
 /** Parts that may be on their way at once. */
 export const windowParts = 2;
@@ -44,7 +35,8 @@ const maxTextLength = 1_048_576;
 const maxGroupLength = 64;
 
 const types: ReadonlySet<unknown> = new Set(['counter', 'gauge', 'histogram', 'summary', 'untyped']);
-const odd = { nan: 'NaN', infinity: 'Infinity', minusInfinity: '-Infinity' } as const;
+/** Numbers that JSON, which `child_process` speaks by default, cannot carry: they are sent as texts. */
+const notInJson: ReadonlySet<unknown> = new Set(['NaN', 'Infinity', '-Infinity']);
 
 export function isGroup(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= maxGroupLength;
@@ -53,6 +45,7 @@ export function isGroup(value: unknown): value is string {
 /** The message that carries a demand or an answer of a group; JSON may carry it, too. */
 export function sealed(group: string, body: Demand | Answer): object {
   if (body.kind !== 'part') return { protocol, group, ...body };
+  const packed = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
   const families = body.families.map((family) => ({ ...family, values: family.values.map(packed) }));
   return { protocol, group, ...body, families };
 }
@@ -68,7 +61,7 @@ export function demandIn(message: unknown, group: string): Demand | undefined {
 }
 
 /** What a message answers to this group; undefined for anything else that comes over the channel. */
-export function answerIn(message: unknown, group: string): UnreadAnswer | undefined {
+export function answerIn(message: unknown, group: string): Answer<unknown> | undefined {
   if (!isOurs(message, group)) return undefined;
   const { kind, request, reporter, isLast, families } = message;
   if (kind === 'here') return isGroup(reporter) ? { kind, reporter } : undefined;
@@ -81,13 +74,8 @@ export function answerIn(message: unknown, group: string): UnreadAnswer | undefi
 /** The families of a part; undefined where anything in it is not as it should be. */
 export function familiesIn({ families }: UnreadPart): readonly ReportedFamily[] | undefined {
   if (families.length > maxFamilies) return undefined;
-  const read: ReportedFamily[] = [];
-  for (const family of families) {
-    const one = familyIn(family);
-    if (one === undefined) return undefined;
-    read.push(one);
-  }
-  return read;
+  const read = families.map(familyIn);
+  return read.every((family) => family !== undefined) ? read : undefined;
 }
 
 function familyIn(family: unknown): ReportedFamily | undefined {
@@ -102,16 +90,9 @@ function familyIn(family: unknown): ReportedFamily | undefined {
   return { name, help, type, aggregator, samples, values: numbers };
 }
 
-/** JSON, which `child_process` speaks by default, has no word for these numbers. */
-function packed(value: number): number | string {
-  return Number.isFinite(value) ? value : String(value);
-}
-
 function unpacked(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
-  return value === odd.nan || value === odd.infinity || value === odd.minusInfinity
-    ? Number(value)
-    : undefined;
+  return notInJson.has(value) ? Number(value) : undefined;
 }
 
 function isOurs(message: unknown, group: string): message is Readonly<Record<string, unknown>> {

@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
+import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
-import type { CollectorFailure } from '../sources/registries.js';
-import { Collectors } from '../sources/registries/collectors.js';
-import { defaultLabelsOf, type AnyRegistry } from '../sources/registries/registry-metrics.js';
+import { requireOptions, WorkersError } from '../exposition-errors.js';
+import { workingMs } from '../exposition.js';
+import { Collectors, type CollectorFailure } from '../sources/registries/collectors.js';
+import { areRegistries, type AnyRegistry } from '../sources/registries/prom-client-metrics.js';
 import { collectParts } from './collect-parts.js';
 import { demandIn, isGroup, sealed, windowParts, type Answer } from './messages.js';
 import type { ReportedFamily } from './report.js';
-import { tell } from '../../tell.js';
 import { openLine, type WorkerChannel } from './worker-channel.js';
-import { WorkersError } from '../exposition-errors.js';
 
 export interface ReportMetricsOptions {
   readonly registries: readonly AnyRegistry[];
-  /** To whom. Default: to the process or thread that started this one. */
+  /** Where to report. Default: to the process or thread that started this one. */
   readonly channel?: WorkerChannel;
   /** Which `workersExposition` is meant, where there are several. Default `metrics`. */
   readonly group?: string;
@@ -23,8 +23,6 @@ export interface ReportMetricsOptions {
   readonly onFailure?: (failure: CollectorFailure) => void;
 }
 
-/** Of work in one go (ms). */
-const sliceMs = 4;
 /** What is left of the time that the scrape waits for this worker, for its answer (ms). */
 const answeringMs = 500;
 
@@ -32,18 +30,16 @@ const answeringMs = 500;
  * Answers the `workersExposition` of the process or thread that started this one, in time slices and small messages,
  * until `close`. Listening to the parent keeps a thread or a forked process alive, as any listener does.
  *
- * @throws WorkersError where nobody has started this process, or an option is wrong.
+ * @throws WorkersError where no process has started this one, or an option is wrong.
  */
 export function reportMetrics(options: ReportMetricsOptions): { close(): void } {
-  const { registries, group = 'metrics', collectorTimeoutMs = 5000, onFailure } = options;
+  const { registries, group = 'metrics', collectorTimeoutMs = 5000 } = options;
   const channel = options.channel ?? parentChannel();
-  if (registries.length === 0 || !registries.every((registry) => defaultLabelsOf(registry) !== undefined)) {
-    throw new WorkersError('registries: pass registries of prom-client 15');
-  }
-  if (!isGroup(group)) throw new WorkersError('group: pass a name of at most 64 characters');
-  if (!(collectorTimeoutMs > 0)) {
-    throw new WorkersError('collectorTimeoutMs: pass a positive number of milliseconds');
-  }
+  requireOptions(WorkersError, {
+    'registries: pass registries of prom-client 15': registries.length > 0 && areRegistries(registries),
+    'group: pass a name of at most 64 characters': isGroup(group),
+    'collectorTimeoutMs: pass a positive number of milliseconds': collectorTimeoutMs > 0,
+  });
   const collectors = new Collectors();
   const reporter = randomUUID();
   let running: Run | undefined;
@@ -51,14 +47,11 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
     line.send(sealed(group, answer));
   };
   const answer = async (run: Run, timeoutMs: number): Promise<void> => {
-    const slice = new TimeSlice(sliceMs);
-    slice.begin();
-    const parts = collectParts(registries, {
-      collectors,
-      slice,
-      timeoutMs: Math.min(collectorTimeoutMs, Math.max(timeoutMs - answeringMs, timeoutMs / 2)),
+    const parts = collectParts(registries, collectors, {
+      slice: new TimeSlice().begin(),
+      timeoutMs: Math.min(collectorTimeoutMs, workingMs({ timeoutSeconds: timeoutMs / 1000 }, answeringMs)),
       onFailure: (failure) => {
-        tell('reportMetrics', onFailure, failure);
+        tell('reportMetrics', options.onFailure, failure);
       },
     });
     const { request } = run;
@@ -77,25 +70,15 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
   const line = openLine(channel, {
     onMessage: (message) => {
       const demand = demandIn(message, group);
-      switch (demand?.kind) {
-        case 'discover':
-          send({ kind: 'here', reporter });
-          break;
-        case 'ask': {
-          running?.end();
-          const run = new Run(demand.request);
-          running = run;
-          answer(run, demand.timeoutMs).catch(() => {
-            send({ kind: 'failed', request: run.request });
-          });
-          break;
-        }
-        case 'taken':
-          if (running?.request === demand.request) running.taken();
-          break;
-        case undefined:
-          break;
-      }
+      if (demand?.kind === 'discover') send({ kind: 'here', reporter });
+      else if (demand?.kind === 'ask') {
+        running?.end();
+        const run = new Run(demand.request);
+        running = run;
+        answer(run, demand.timeoutMs).catch(() => {
+          send({ kind: 'failed', request: run.request });
+        });
+      } else if (demand?.kind === 'taken' && running?.request === demand.request) running.taken();
     },
     onGone: () => running?.end(),
   });
@@ -108,7 +91,7 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
   };
 }
 
-/** One answer under way: how many parts are on their way, and whether anybody still wants them. */
+/** One answer under way: how many parts are on their way, and whether it is still asked for. */
 class Run {
   #free = windowParts;
   #isOver = false;
@@ -120,7 +103,7 @@ class Run {
     return this.#isOver;
   }
 
-  /** Resolves when another part may be sent, or none is wanted any more. */
+  /** Resolves when another part may be sent, or none is asked for any more. */
   async turn(): Promise<void> {
     while (this.#free === 0 && !this.#isOver) {
       await new Promise<void>((resolve) => {

@@ -1,4 +1,22 @@
-import type { Aggregator } from './aggregators.js';
+type Combine = (soFar: number, next: number) => number;
+
+/**
+ * How the values that workers have for one series become one, as prom-client names it: what takes one more worker's
+ * value in. For `average` that is the sum, which is divided at the end.
+ */
+export const combiners = {
+  sum: (soFar, next) => soFar + next,
+  first: (soFar) => soFar,
+  min: Math.min,
+  max: Math.max,
+  average: (soFar, next) => soFar + next,
+} satisfies Readonly<Record<string, Combine>>;
+
+export type Aggregator = keyof typeof combiners;
+
+export function isAggregator(value: unknown): value is Aggregator {
+  return typeof value === 'string' && Object.hasOwn(combiners, value);
+}
 
 /** One metric of one worker, or a part of it. */
 export interface ReportedFamily {
@@ -15,14 +33,9 @@ export interface ReportedFamily {
 /** All metrics of one worker as of one scrape, by name. */
 export type Report = ReadonlyMap<string, ReportedFamily>;
 
-interface OpenFamily extends ReportedFamily {
-  readonly samples: string[];
-  readonly values: number[];
-}
-
 /** Puts the parts of a report together. */
 export class ReportBuilder {
-  readonly #families = new Map<string, OpenFamily>();
+  readonly #families = new Map<string, ReportedFamily & { samples: string[]; values: number[] }>();
   #samples = 0;
 
   /** Samples so far. */

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { WorkersError } from '../exposition-errors.js';
 
 /** A process at the other end of an IPC channel: a worker of `cluster`, a forked one, or `process` itself. */
@@ -17,7 +16,7 @@ export interface ThreadChannel {
 
 export type WorkerChannel = ProcessChannel | ThreadChannel;
 
-/** What goes over a channel is also used by others: whoever listens takes only what it knows. */
+/** What goes over a channel is also used by others: a listener takes only what it knows. */
 export interface Line {
   /** Never throws: what cannot be sent is lost, as if the other end were gone. */
   send(message: object): void;
@@ -59,8 +58,8 @@ export function openLine(channel: WorkerChannel, { onMessage, onGone }: LineList
 }
 
 function sender(channel: WorkerChannel): (message: object) => void {
-  // A MessagePort is no EventEmitter by its class, but has its methods.
-  const hasEvents = channel instanceof EventEmitter || typeof channel.on === 'function';
+  // No class is asked for: a MessagePort is no EventEmitter, but has its methods.
+  const hasEvents = typeof channel.on === 'function';
   if (hasEvents && 'postMessage' in channel && typeof channel.postMessage === 'function') {
     return (message) => {
       channel.postMessage(message);

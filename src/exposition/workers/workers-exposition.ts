@@ -1,24 +1,19 @@
-import { TimeSlice } from '../../time-slice.js';
-import type { Exposition, ScrapeRequest } from '../exposition.js';
+import { tell } from '../../tell.js';
+import { runInSlices, TimeSlice } from '../../time-slice.js';
+import { inTime, largestTimerDelayMs } from '../../timer.js';
 import { negotiateFormat, type NegotiatedFormat } from '../delivery/negotiation.js';
-import type { CollectorFailure } from '../sources/registries.js';
-import { Collectors } from '../sources/registries/collectors.js';
-import { joinNegotiated } from '../sources/registries/families.js';
-import { defaultLabelsOf, type AnyRegistry } from '../sources/registries/registry-metrics.js';
-import { wholeOrStreamed } from '../body.js';
-import { writeFamilies } from '../sources/registries/write-families.js';
+import { requireOptions, WorkersError } from '../exposition-errors.js';
+import { workingMs, type Exposition, type ScrapeRequest } from '../exposition.js';
+import { Collectors, type CollectorFailure, type FamilyMember } from '../sources/registries/collectors.js';
+import { areRegistries, type AnyRegistry } from '../sources/registries/prom-client-metrics.js';
+import { valueText } from '../sources/registries/series.js';
+import { renderFamilies } from '../sources/registries/write-families.js';
 import { collectParts } from './collect-parts.js';
 import { FollowedWorker, type ReportFault } from './followed-worker.js';
-import { mergeReports, type Contribution } from './merge-reports.js';
-import { mergedMember } from './merged-member.js';
+import { mergeReports, RetainedReports, type Contribution } from './merge-reports.js';
 import { isGroup } from './messages.js';
-import { ReportBuilder } from './report.js';
-import { RetainedReports } from './retained-reports.js';
-import { runStepsInSlices } from './steps-in-slices.js';
-import { tell } from '../../tell.js';
+import { ReportBuilder, type ReportedFamily } from './report.js';
 import type { WorkerChannel } from './worker-channel.js';
-import { largestTimerDelayMs } from '../../timer.js';
-import { WorkersError } from '../exposition-errors.js';
 
 /** As much of `node:cluster` as its workers are found by. */
 export interface ClusterOfWorkers {
@@ -68,26 +63,34 @@ export interface WorkersExposition extends Exposition {
   close(): void;
 }
 
-/** Of work in one go (ms). */
-const sliceMs = 4;
 /** What is left of a scraper's timeout for merging, writing and sending (ms). */
 const sendingMs = 500;
+
 /**
  * One exposition for all workers that call `reportMetrics`: values of one series become one as the metric's
- * `aggregator` says, with the lines of prom-client's AggregatorRegistry. One that does not answer in time keeps
- * nobody waiting: its last known values stand in, so that no sum falls. Exemplars are left out.
+ * `aggregator` says, with the lines of prom-client's AggregatorRegistry. A scrape does not wait for a worker that does
+ * not answer in time: its last known values stand in, so that no sum falls. Exemplars are left out.
  *
  * @throws WorkersError where an option is wrong.
  */
 export function workersExposition(options: WorkersExpositionOptions): WorkersExposition {
-  check(options);
-  const { cluster, registries = [], deadWorkers = 'keep', timeoutMs = 5000, onFailure } = options;
+  const { cluster, workers = [], registries = [], deadWorkers = 'keep', timeoutMs = 5000 } = options;
   const { group = 'metrics', maxSamplesPerWorker: maxSamples = 1_000_000, openMetrics = false } = options;
+  requireOptions(WorkersError, {
+    'registries: pass registries of prom-client 15': areRegistries(registries),
+    "deadWorkers: pass 'keep' or 'drop'": ['keep', 'drop'].includes(deadWorkers),
+    'timeoutMs: pass a positive number of milliseconds': timeoutMs > 0 && timeoutMs <= largestTimerDelayMs,
+    'maxSamplesPerWorker: pass a positive number': maxSamples > 0,
+    'group: pass a name of at most 64 characters': isGroup(group),
+  });
   const followed = new Map<FollowedWorker, WorkerChannel>();
   const retained = new RetainedReports();
   const collectors = new Collectors();
   const report = (failure: WorkersFailure): void => {
-    tell('workersExposition', onFailure, failure);
+    tell('workersExposition', options.onFailure, failure);
+  };
+  const onFailure = (failure: CollectorFailure): void => {
+    report({ kind: 'metric', ...failure });
   };
   const onGone = (gone: FollowedWorker): void => {
     followed.delete(gone);
@@ -97,7 +100,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
     if ([...followed.values()].includes(channel)) return;
     followed.set(new FollowedWorker(channel, { group, maxSamples, onGone }), channel);
   };
-  for (const worker of [...Object.values(cluster?.workers ?? {}), ...(options.workers ?? [])]) {
+  for (const worker of [...Object.values(cluster?.workers ?? {}), ...workers]) {
     if (worker !== undefined) follow(worker);
   }
   cluster?.on('fork', follow);
@@ -107,7 +110,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
     const asked = [...followed].filter(([worker]) => worker.isHere);
     await Promise.all(
       asked.map(async ([worker, channel]) => {
-        // As long for everybody: a scraper in a hurry must not leave gaps in what others get of the same question.
+        // As long for all: a scraper that waits less must not leave gaps in what others get of the same question.
         const cause = await inTime(worker.ask(timeoutMs), waitMs);
         if (cause === 'reported') return;
         const served = worker.report === undefined ? 'left-out' : 'last-known';
@@ -117,14 +120,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
   };
   const ownReport = async (waitMs: number, slice: TimeSlice): Promise<Contribution> => {
     const builder = new ReportBuilder();
-    const parts = collectParts(registries, {
-      collectors,
-      slice,
-      timeoutMs: waitMs,
-      onFailure: (failure) => {
-        report({ kind: 'metric', ...failure });
-      },
-    });
+    const parts = collectParts(registries, collectors, { slice, timeoutMs: waitMs, onFailure });
     for await (const families of parts) for (const family of families) builder.add(family);
     return { report: builder.report(), isRetained: false };
   };
@@ -132,29 +128,15 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
   return {
     contentType: (request) => negotiate(request).contentType,
     async render(request) {
-      const waitMs = Math.min(timeoutMs, waitingMs(request));
-      const slice = new TimeSlice(sliceMs);
-      slice.begin();
+      const waitMs = Math.min(timeoutMs, workingMs(request, sendingMs));
+      const slice = new TimeSlice().begin();
       const [own] = await Promise.all([ownReport(waitMs, slice), askAll(waitMs)]);
       // All in one turn of the event loop: a worker that is gone by now is retained, and counted once.
       const reports = [...followed.keys()].flatMap((worker) => worker.report ?? []);
       const living = reports.map((one): Contribution => ({ report: one, isRetained: false }));
-      const merged = await runStepsInSlices(
-        mergeReports([own, ...living, ...retained.contributions()]),
-        slice,
-      );
+      const merged = await runInSlices(mergeReports([own, ...living, ...retained.contributions()]), slice);
       const members = [...merged.values()].map(mergedMember);
-      const { contentType, joined } = await joinNegotiated(members, negotiate(request), slice);
-      for (const { metric } of joined.conflicts) report({ kind: 'metric', metric, cause: 'duplicate-name' });
-      const chunks = writeFamilies(joined.all, joined.format, slice, {
-        onDuplicate: (metric) => {
-          report({ kind: 'metric', metric, cause: 'duplicate-series' });
-        },
-        onFailure: (metric, error) => {
-          report({ kind: 'metric', metric, cause: 'collect-failed', error });
-        },
-      });
-      return wholeOrStreamed(contentType, chunks);
+      return renderFamilies(members, { negotiated: negotiate(request), slice, isStrict: false, onFailure });
     },
     follow,
     close() {
@@ -165,35 +147,25 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
   };
 }
 
-async function inTime<Outcome>(outcome: Promise<Outcome>, timeoutMs: number): Promise<Outcome | 'timeout'> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<'timeout'>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, 'timeout');
-  });
-  try {
-    return await Promise.race([outcome, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** How long to wait for workers, where the scraper does not wait forever. */
-function waitingMs({ timeoutSeconds = Infinity }: ScrapeRequest): number {
-  const timeoutMs = timeoutSeconds * 1000;
-  return Math.max(timeoutMs - sendingMs, timeoutMs / 2);
-}
-
-function check(options: WorkersExpositionOptions): void {
-  const { registries = [], deadWorkers = 'keep', timeoutMs = 1, maxSamplesPerWorker = 1, group } = options;
-  if (!registries.every((registry) => defaultLabelsOf(registry) !== undefined)) {
-    throw new WorkersError('registries: pass registries of prom-client 15');
-  }
-  if (!['keep', 'drop'].includes(deadWorkers)) throw new WorkersError("deadWorkers: pass 'keep' or 'drop'");
-  if (!(timeoutMs > 0 && timeoutMs <= largestTimerDelayMs)) {
-    throw new WorkersError('timeoutMs: pass a positive number of milliseconds');
-  }
-  if (!(maxSamplesPerWorker > 0)) throw new WorkersError('maxSamplesPerWorker: pass a positive number');
-  if (group !== undefined && !isGroup(group)) {
-    throw new WorkersError('group: pass a name of at most 64 characters');
-  }
+/** A merged family as the writer of registries takes it. */
+function mergedMember({ name, help, type, samples, values }: ReportedFamily): FamilyMember {
+  return {
+    metric: {
+      name,
+      help,
+      type,
+      open: ({ sampleName }) => ({
+        length: samples.length,
+        write(index) {
+          const sample = samples[index] ?? '';
+          // OpenMetrics names the samples of a counter otherwise.
+          const isRenamed = sampleName !== name && sample.startsWith(name);
+          const written = isRenamed ? sampleName + sample.slice(name.length) : sample;
+          return `${written} ${valueText(values[index])}\n`;
+        },
+        identity: (index) => samples[index],
+      }),
+    },
+    defaultLabels: {},
+  };
 }

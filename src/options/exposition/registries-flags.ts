@@ -1,10 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { Exposition } from '../../exposition/exposition.js';
-import {
-  registriesExposition,
-  type CollectorFailure,
-  type MetricConflictPolicy,
-} from '../../exposition/sources/registries.js';
+import type { CollectorFailure } from '../../exposition/sources/registries/collectors.js';
+import { registriesExposition, type MetricConflictPolicy } from '../../exposition/sources/registries.js';
 import { parseBoolean, parseChoice, parseDuration } from '../flag-values.js';
 import { booleanOf, valueOf, type Flag, type FlagValues } from '../flags.js';
 import { UsageError } from '../usage-error.js';

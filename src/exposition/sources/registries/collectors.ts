@@ -1,15 +1,49 @@
 import type { MetricObject } from 'prom-client';
-import { collectedInPlace, collectedValues, type CollectedMetric } from './collected-metric.js';
-import { memberOf, readableKind } from './prom-client-metrics.js';
+import type { TimeSlice } from '../../../time-slice.js';
+import { inTime } from '../../../timer.js';
+import {
+  defaultLabelsOf,
+  isObject,
+  memberOf,
+  readableKind,
+  readMetric,
+  type AnyRegistry,
+  type GatheredValue,
+  type Labels,
+  type ReadableMetric,
+} from './prom-client-metrics.js';
+import { gatheredSeries, readableSeries, type Series, type SeriesContext } from './series.js';
 
-/** What came of one metric's collector. */
-export type Collection =
-  | { readonly kind: 'collected'; readonly metric: CollectedMetric }
-  | {
-      readonly kind: 'left-out';
-      readonly cause: 'collect-failed' | 'collect-timeout';
-      readonly error?: unknown;
-    };
+/** One metric that could not be served, or not with all of its series; the others are. */
+export interface CollectorFailure {
+  readonly metric: string;
+  readonly cause: 'collect-failed' | 'collect-timeout' | 'duplicate-name' | 'duplicate-series';
+  readonly error?: unknown;
+}
+
+/** A metric whose collector is done: what its series are read from. */
+export interface CollectedMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  /** Lists the series, which takes time by their number, and so belongs where they are written. */
+  readonly open: (context: SeriesContext) => Series;
+}
+
+/** A collected metric and what its registry adds to it. */
+export interface FamilyMember {
+  readonly metric: CollectedMetric;
+  readonly defaultLabels: Labels;
+}
+
+export interface CollectingOptions {
+  readonly slice: TimeSlice;
+  /** How long a collector may take from its start (ms). */
+  readonly timeoutMs: number;
+  readonly onFailure: (failure: CollectorFailure) => void;
+}
+
+type Collection = CollectedMetric | Omit<CollectorFailure, 'metric'>;
 
 /** A collector that is waited for. */
 interface Run {
@@ -17,72 +51,123 @@ interface Run {
   readonly collection: Promise<Collection>;
 }
 
-const timedOut: Collection = { kind: 'left-out', cause: 'collect-timeout' };
-
 /**
- * Runs the collectors of metrics. One that is still at work is not started again: whoever comes meanwhile waits for
- * the same run, and for one that hangs nobody waits any more.
+ * Runs the collectors of metrics. One that is still at work is not started again: scrapes that come meanwhile wait for
+ * the same run, and none waits for one that hangs.
  */
 export class Collectors {
   readonly #runs = new Map<MetricObject, Run>();
 
   /**
-   * Collects a metric, at once where its collector does. Never rejects.
-   *
-   * @param timeoutMs how long a collector may take from its start.
+   * Starts the collectors of all registries, in their order and all before the first is waited for. Those that fail or
+   * take too long are left out. Never rejects.
    */
-  collect(metric: MetricObject, timeoutMs: number): Collection | Promise<Collection> {
-    const run = this.#runs.get(metric);
-    if (run !== undefined) return inTime(run, timeoutMs);
-    const begunAt = performance.now();
-    let begun: CollectedMetric | Promise<CollectedMetric>;
-    try {
-      begun = begin(metric);
-    } catch (error) {
-      return failed(error);
+  async collect(
+    registries: readonly AnyRegistry[],
+    { slice, timeoutMs, onFailure }: CollectingOptions,
+  ): Promise<readonly FamilyMember[]> {
+    const started = [];
+    for (const registry of registries) {
+      for (const metric of registry.getMetricsAsArray()) {
+        started.push({ registry, metric, collection: this.#start(metric, timeoutMs) });
+        if (slice.isOver) await slice.rest();
+      }
     }
-    if (!(begun instanceof Promise)) return { kind: 'collected', metric: begun };
-    const collection = begun
-      .then((collected): Collection => ({ kind: 'collected', metric: collected }), failed)
-      .finally(() => this.#runs.delete(metric));
-    const started: Run = { begunAt, collection };
-    this.#runs.set(metric, started);
-    return inTime(started, timeoutMs);
+    const members: FamilyMember[] = [];
+    for (const { registry, metric, collection } of started) {
+      const collected = collection instanceof Promise ? await collection : collection;
+      if ('cause' in collected) onFailure({ metric: metric.name, ...collected });
+      else {
+        const defaultLabels = defaultLabelsOf(registry) ?? {};
+        members.push({ metric: underItsName(collected, metric, registry), defaultLabels });
+      }
+      if (slice.isOver) await slice.rest();
+    }
+    return members;
   }
+
+  /** At once where the metric's collector is. */
+  #start(metric: MetricObject, timeoutMs: number): Collection | Promise<Collection> {
+    let run = this.#runs.get(metric);
+    if (run === undefined) {
+      const begunAt = performance.now();
+      let begun: CollectedMetric | Promise<CollectedMetric>;
+      try {
+        begun = begin(metric);
+      } catch (error) {
+        return failed(error);
+      }
+      if (!(begun instanceof Promise)) return begun;
+      run = { begunAt, collection: begun.catch(failed).finally(() => this.#runs.delete(metric)) };
+      this.#runs.set(metric, run);
+    }
+    return ended(run, timeoutMs);
+  }
+}
+
+async function ended({ begunAt, collection }: Run, timeoutMs: number): Promise<Collection> {
+  const leftMs = begunAt + timeoutMs - performance.now();
+  const collected = leftMs <= 0 ? 'timeout' : await inTime(collection, leftMs);
+  return collected === 'timeout' ? { cause: 'collect-timeout' } : collected;
+}
+
+function failed(error: unknown): Collection {
+  return { cause: 'collect-failed', error };
 }
 
 /** As prom-client does it: a promise of its `collect` is waited for, and whatever else it returns is not looked at. */
 function begin(metric: MetricObject): CollectedMetric | Promise<CollectedMetric> {
   const kind = readableKind(metric);
-  if (kind === undefined) return gather(metric).then(collectedValues);
+  if (kind === undefined) return gathered(metric);
   const collect = memberOf(metric, 'collect');
   const collecting: unknown = typeof collect === 'function' ? Reflect.apply(collect, metric, []) : undefined;
-  if (!(collecting instanceof Promise)) return collectedInPlace(metric, kind);
-  return collecting.then(() => collectedInPlace(metric, kind));
+  if (!(collecting instanceof Promise)) return readInPlace(metric, kind);
+  return collecting.then(() => readInPlace(metric, kind));
 }
 
-/** Asks as prom-client's registry does. */
-function gather(metric: MetricObject): Promise<unknown> {
+/** A metric that is read where it stands; what a later reset takes from it is still read. @throws TypeError */
+function readInPlace(metric: MetricObject, kind: ReadableMetric['kind']): CollectedMetric {
+  const readable = readMetric(metric, kind);
+  if (readable === undefined) throw new TypeError('the metric lost its series while it was collected');
+  return { ...descriptionOf(metric), open: (context) => readableSeries(readable, context) };
+}
+
+/** Any other metric, asked as prom-client's registry does. @throws TypeError where it gives no metric */
+async function gathered(metric: MetricObject): Promise<CollectedMetric> {
   const getForPromString = memberOf(metric, 'getForPromString');
   const get = typeof getForPromString === 'function' ? getForPromString : memberOf(metric, 'get');
   if (typeof get !== 'function') throw new TypeError('the metric has no get()');
-  return Promise.resolve(Reflect.apply(get, metric, []));
+  const given: unknown = await Reflect.apply(get, metric, []);
+  if (!isObject(given)) throw new TypeError('get() of the metric gave no object');
+  const description = descriptionOf(given);
+  const values = memberOf(given, 'values') ?? [];
+  if (!isGatheredValues(values)) throw new TypeError('get() of the metric gave no array of values');
+  return { ...description, open: (context) => gatheredSeries(values, description.type, context) };
 }
 
-async function inTime({ begunAt, collection }: Run, timeoutMs: number): Promise<Collection> {
-  const leftMs = begunAt + timeoutMs - performance.now();
-  if (leftMs <= 0) return timedOut;
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<Collection>((resolve) => {
-    timer = setTimeout(resolve, leftMs, timedOut);
-  });
-  try {
-    return await Promise.race([collection, deadline]);
-  } finally {
-    clearTimeout(timer);
+function descriptionOf(metric: object): Omit<CollectedMetric, 'open'> {
+  const [name, help, type] = ['name', 'help', 'type'].map((member) => memberOf(metric, member));
+  if (typeof name !== 'string' || typeof help !== 'string' || typeof type !== 'string') {
+    throw new TypeError('the metric has no name, help or type');
   }
+  return { name, help, type };
 }
 
-function failed(error: unknown): Collection {
-  return { kind: 'left-out', cause: 'collect-failed', error };
+function isGatheredValues(values: unknown): values is readonly GatheredValue[] {
+  return Array.isArray(values) && values.every(isObject);
+}
+
+/**
+ * A metric under the name that it was given. Once prom-client has written OpenMetrics, its counters have lost their
+ * suffix, and would have other series in the text format from then on.
+ */
+function underItsName(
+  collected: CollectedMetric,
+  metric: MetricObject,
+  registry: AnyRegistry,
+): CollectedMetric {
+  if (collected.type !== 'counter' || collected.name.endsWith('_total')) return collected;
+  const name = `${collected.name}_total`;
+  const registered: object | undefined = registry.getSingleMetric(name);
+  return registered === metric ? { ...collected, name } : collected;
 }

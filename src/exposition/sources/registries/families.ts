@@ -2,18 +2,11 @@ import type { TimeSlice } from '../../../time-slice.js';
 import type { NegotiatedFormat } from '../../delivery/negotiation.js';
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
 import { isMetricType, sampleSuffixes } from '../../text-format/metric-type.js';
-import type { CollectedMetric } from './collected-metric.js';
-import type { Labels } from './prom-client-metrics.js';
+import type { CollectedMetric, FamilyMember } from './collectors.js';
 import type { Series } from './series.js';
 
 /** The text format knows no such samples of a metric. */
 const ofOpenMetrics: readonly string[] = ['_total', '_created'];
-
-/** A collected metric and what its registry adds to it. */
-export interface FamilyMember {
-  readonly metric: CollectedMetric;
-  readonly defaultLabels: Labels;
-}
 
 /** All metrics of one name, help and type, which stand under one header. */
 export interface Family {
@@ -23,60 +16,50 @@ export interface Family {
   readonly members: readonly FamilyMember[];
 }
 
-/** A metric that cannot be served beside one that came before it. */
-export interface NameConflict {
-  readonly metric: string;
-  readonly other: string;
+interface JoinedFamilies {
+  readonly format: ExpositionFormat;
+  /** In the order in which their names appear. */
+  readonly families: readonly Family[];
+  /** Metrics that cannot be served beside one that came before them, the `other`. */
+  readonly conflicts: readonly { readonly metric: string; readonly other: string }[];
 }
 
 /**
- * Metrics that are joined into families, in the order in which names appear. One whose name, or whose samples', stands
- * already for something else is left out: with another help or type, or as that of another metric's samples.
+ * Metrics joined into families, in time slices. One whose name, or whose samples', stands already for something else is
+ * left out: with another help or type, or as that of another metric's samples.
  */
-export class JoinedFamilies {
-  readonly #families = new Map<string, Family & { readonly members: FamilyMember[] }>();
-  /** By the names of families and of all their samples: the metric. */
-  readonly #owners = new Map<string, string>();
-  readonly conflicts: NameConflict[] = [];
-
-  constructor(readonly format: ExpositionFormat) {}
-
-  add(member: FamilyMember): void {
-    const { name: metric, help, type } = member.metric;
-    const name = familyName(member.metric, this.format);
-    const family = this.#families.get(name);
-    if (family !== undefined && this.#owners.get(name) === metric) {
-      if (family.help === help && family.type === type) family.members.push(member);
-      else this.conflicts.push({ metric, other: metric });
-      return;
-    }
-    const names = namesOf(name, type, this.format);
-    const taken = names.find((one) => this.#owners.has(one));
-    if (taken !== undefined) {
-      this.conflicts.push({ metric, other: this.#owners.get(taken) ?? taken });
-      return;
-    }
-    for (const one of names) this.#owners.set(one, metric);
-    this.#families.set(name, { name, help, type, members: [member] });
-  }
-
-  get all(): readonly Family[] {
-    return [...this.#families.values()];
-  }
-}
-
-/** All members, in time slices. */
 export async function joinFamilies(
   members: Iterable<FamilyMember>,
   format: ExpositionFormat,
   slice: TimeSlice,
 ): Promise<JoinedFamilies> {
-  const joined = new JoinedFamilies(format);
+  const families = new Map<string, Family & { readonly members: FamilyMember[] }>();
+  /** By the names of families and of all their samples: the metric. */
+  const owners = new Map<string, string>();
+  const conflicts: JoinedFamilies['conflicts'][number][] = [];
+  const add = (member: FamilyMember): void => {
+    const { name: metric, help, type } = member.metric;
+    const name = familyName(member.metric, format);
+    const family = families.get(name);
+    if (family !== undefined && owners.get(name) === metric) {
+      if (family.help === help && family.type === type) family.members.push(member);
+      else conflicts.push({ metric, other: metric });
+      return;
+    }
+    const names = namesOf(name, type, format);
+    const taken = names.find((one) => owners.has(one));
+    if (taken !== undefined) {
+      conflicts.push({ metric, other: owners.get(taken) ?? taken });
+      return;
+    }
+    for (const one of names) owners.set(one, metric);
+    families.set(name, { name, help, type, members: [member] });
+  };
   for (const member of members) {
-    joined.add(member);
+    add(member);
     if (slice.isOver) await slice.rest();
   }
-  return joined;
+  return { format, families: [...families.values()], conflicts };
 }
 
 /**
@@ -85,16 +68,15 @@ export async function joinFamilies(
  */
 export async function joinNegotiated(
   members: readonly FamilyMember[],
-  { fallback, ...negotiated }: NegotiatedFormat,
+  { format, contentType, fallback }: NegotiatedFormat,
   slice: TimeSlice,
-): Promise<{ readonly contentType: string; readonly joined: JoinedFamilies }> {
-  const { contentType } = negotiated;
-  const joined = await joinFamilies(members, negotiated.format, slice);
-  if (joined.conflicts.length === 0 || fallback === undefined) return { contentType, joined };
-  const inText = await joinFamilies(members, 'text', slice);
-  return inText.conflicts.length < joined.conflicts.length
-    ? { contentType: fallback, joined: inText }
-    : { contentType, joined };
+): Promise<JoinedFamilies & { readonly contentType: string }> {
+  const joined = await joinFamilies(members, format, slice);
+  if (joined.conflicts.length > 0 && fallback !== undefined) {
+    const inText = await joinFamilies(members, 'text', slice);
+    if (inText.conflicts.length < joined.conflicts.length) return { ...inText, contentType: fallback };
+  }
+  return { ...joined, contentType };
 }
 
 /** The series of one member of the family. */
@@ -115,7 +97,6 @@ function familyName({ name, type }: CollectedMetric, format: ExpositionFormat): 
 /** What a family and its samples are called, or may be by the format's rules. */
 function namesOf(name: string, type: string, format: ExpositionFormat): readonly string[] {
   const suffixes = isMetricType(type) ? sampleSuffixes[type] : [];
-  const ofFormat =
-    format === 'text' ? suffixes.filter((suffix) => !ofOpenMetrics.includes(suffix)) : suffixes;
+  const ofFormat = suffixes.filter((suffix) => format !== 'text' || !ofOpenMetrics.includes(suffix));
   return [...new Set([name, ...ofFormat.map((suffix) => name + suffix)])];
 }

@@ -1,6 +1,17 @@
-import { Counter, Gauge, Histogram, Summary, type MetricObject } from 'prom-client';
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  Summary,
+  type MetricObject,
+  type Registry,
+  type RegistryContentType,
+} from 'prom-client';
 
-/** What prom-client 15 keeps and hands out, as far as its own types leave it out. */
+// What prom-client 15 keeps and hands out, as far as its own types leave it out.
+
+export type AnyRegistry = Registry<RegistryContentType>;
+
 export type Labels = Readonly<Record<string, unknown>>;
 
 export interface Exemplar {
@@ -13,7 +24,7 @@ export interface Exemplar {
 export type HashMap<Entry> = Readonly<Record<string, Entry | undefined>>;
 
 /** One series of a counter or a gauge. */
-export interface ValueEntry {
+interface ValueEntry {
   readonly labels: Labels;
   readonly value: unknown;
   readonly exemplar?: Exemplar;
@@ -29,7 +40,7 @@ export interface HistogramEntry {
   readonly count: number;
 }
 
-export interface SummaryEntry {
+interface SummaryEntry {
   readonly labels: Labels;
   readonly td: {
     compress(): void;
@@ -59,21 +70,16 @@ export type ReadableMetric =
     }
   | {
       readonly kind: 'summary';
-      readonly hashMap: Record<string, SummaryEntry | undefined>;
+      readonly hashMap: HashMap<SummaryEntry>;
       readonly percentiles: readonly number[];
       readonly pruneAgedBuckets: boolean;
     };
 
-interface KnownClass {
-  readonly prototype: object;
-  readonly kind: ReadableMetric['kind'];
-}
-
-const knownClasses: readonly KnownClass[] = [
-  { prototype: Counter.prototype, kind: 'values' },
-  { prototype: Gauge.prototype, kind: 'values' },
-  { prototype: Histogram.prototype, kind: 'histogram' },
-  { prototype: Summary.prototype, kind: 'summary' },
+const knownClasses: readonly (readonly [object, ReadableMetric['kind']])[] = [
+  [Counter.prototype, 'values'],
+  [Gauge.prototype, 'values'],
+  [Histogram.prototype, 'histogram'],
+  [Summary.prototype, 'summary'],
 ];
 
 /** What prom-client's registry asks a metric for its values with. */
@@ -84,36 +90,45 @@ const gatherers = ['get', 'getForPromString'] as const;
  * other: of another class, with a `get` of its own, or of a prom-client that keeps them otherwise.
  */
 export function readableKind(metric: MetricObject): ReadableMetric['kind'] | undefined {
-  const known = knownClasses.find(({ prototype }) => Object.prototype.isPrototypeOf.call(prototype, metric));
-  if (known === undefined) return undefined;
-  const isItsOwn = gatherers.every((name) => memberOf(metric, name) === memberOf(known.prototype, name));
-  return isItsOwn && readMetric(metric, known.kind) !== undefined ? known.kind : undefined;
+  for (const [prototype, kind] of knownClasses) {
+    if (!Object.prototype.isPrototypeOf.call(prototype, metric)) continue;
+    const isItsOwn = gatherers.every((name) => memberOf(metric, name) === memberOf(prototype, name));
+    return isItsOwn && readMetric(metric, kind) !== undefined ? kind : undefined;
+  }
+  return undefined;
 }
 
 /** The metric's series as they are kept now; undefined where they are not kept as expected. */
 export function readMetric(metric: MetricObject, kind: ReadableMetric['kind']): ReadableMetric | undefined {
-  const hashMap = memberOf(metric, 'hashMap');
+  const [hashMap, upperBounds, percentiles] = ['hashMap', 'upperBounds', 'percentiles'].map((name) =>
+    memberOf(metric, name),
+  );
   if (!isObject(hashMap)) return undefined;
   switch (kind) {
     case 'values':
       return { kind, hashMap: hashMap as HashMap<ValueEntry> };
-    case 'histogram': {
-      const upperBounds = memberOf(metric, 'upperBounds');
-      if (!isNumbers(upperBounds)) return undefined;
-      return { kind, hashMap: hashMap as HashMap<HistogramEntry>, upperBounds };
-    }
+    case 'histogram':
+      return isNumbers(upperBounds)
+        ? { kind, hashMap: hashMap as HashMap<HistogramEntry>, upperBounds }
+        : undefined;
     case 'summary': {
-      const percentiles = memberOf(metric, 'percentiles');
-      if (!isNumbers(percentiles)) return undefined;
       const pruneAgedBuckets = Boolean(memberOf(metric, 'pruneAgedBuckets'));
-      return {
-        kind,
-        hashMap: hashMap as Record<string, SummaryEntry | undefined>,
-        percentiles,
-        pruneAgedBuckets,
-      };
+      return isNumbers(percentiles)
+        ? { kind, hashMap: hashMap as HashMap<SummaryEntry>, percentiles, pruneAgedBuckets }
+        : undefined;
     }
   }
+}
+
+/** Labels that the registry adds to all series; undefined where it is none of prom-client 15. */
+export function defaultLabelsOf(registry: AnyRegistry): Labels | undefined {
+  const labels = memberOf(registry, '_defaultLabels');
+  return isObject(labels) ? (labels as Labels) : undefined;
+}
+
+/** Whether all of them are registries of prom-client 15. */
+export function areRegistries(registries: readonly AnyRegistry[]): boolean {
+  return registries.every((registry) => defaultLabelsOf(registry) !== undefined);
 }
 
 /** A member that prom-client's types leave out. */

@@ -1,6 +1,13 @@
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
-import { joinPairs, labelPairs } from './sample-text.js';
-import type { HashMap, Labels } from './prom-client-metrics.js';
+import { escapedText } from '../../text-format/quoted-text.js';
+import type {
+  Exemplar,
+  GatheredValue,
+  HashMap,
+  HistogramEntry,
+  Labels,
+  ReadableMetric,
+} from './prom-client-metrics.js';
 
 /** The series of one metric of one registry as they stand when they are opened. A series is written whole. */
 export interface Series {
@@ -19,14 +26,76 @@ export interface SeriesContext {
   readonly format: ExpositionFormat;
 }
 
-/** How the entries of one kind of metric are written. */
-export type EntryWriter<Entry> = (entry: Entry, key: string) => string;
+/** Labels that tell apart the lines of one series. */
+const lineLabels: Readonly<Record<string, string | undefined>> = { histogram: 'le', summary: 'quantile' };
+
+/** The series of a metric that is read where it stands, written as prom-client writes them. */
+export function readableSeries(metric: ReadableMetric, context: SeriesContext): Series {
+  const { sampleName, defaultLabels } = context;
+  switch (metric.kind) {
+    case 'values':
+      return keyedSeries(metric.hashMap, context, ({ labels, value, exemplar }) => {
+        const braced = inBraces(allLabelPairs(labels, defaultLabels));
+        return `${sampleName}${braced} ${valueText(value)}${exemplarText(exemplar, context)}\n`;
+      });
+    case 'histogram':
+      return keyedSeries(metric.hashMap, context, histogramWriter(metric.upperBounds, context));
+    case 'summary': {
+      const { hashMap, percentiles, pruneAgedBuckets } = metric;
+      return keyedSeries(hashMap, context, ({ labels, td, sum, count }, key) => {
+        if (pruneAgedBuckets && td.size() === 0) {
+          Reflect.deleteProperty(hashMap, key);
+          return '';
+        }
+        td.compress();
+        let lines = '';
+        for (const quantile of percentiles) {
+          const pairs = allLabelPairs({ quantile, ...labels }, defaultLabels);
+          lines += `${sampleName}{${pairs}} ${valueText(td.percentile(quantile) || 0)}\n`;
+        }
+        const braced = inBraces(allLabelPairs(labels, defaultLabels));
+        return `${lines}${sampleName}_sum${braced} ${valueText(sum)}\n${sampleName}_count${braced} ${valueText(count)}\n`;
+      });
+    }
+  }
+}
+
+/** The values of any other metric, as its `get()` gave them: one line each. */
+export function gatheredSeries(
+  values: readonly GatheredValue[],
+  type: string,
+  context: SeriesContext,
+): Series {
+  const { sampleName, defaultLabels, format } = context;
+  const suffix = format === 'openmetrics' && type === 'counter' ? '_total' : '';
+  const lineLabel = lineLabels[type];
+  return {
+    length: values.length,
+    write(index) {
+      const value = values[index];
+      if (value === undefined) return '';
+      const { labels = {}, sharedLabels = {}, exemplar } = value;
+      const name = value.metricName === undefined ? sampleName : `${value.metricName}${suffix}`;
+      const ownPairs = labelPairs({ ...labels, ...defaultLabels, ...labels }, sharedLabels);
+      const braced = inBraces(joinPairs(ownPairs, labelPairs(sharedLabels)));
+      return `${name}${braced} ${valueText(value.value)}${exemplarText(exemplar, context)}\n`;
+    },
+    identity(index) {
+      const value = values[index];
+      if (value === undefined) return undefined;
+      const labels = { ...value.labels, ...value.sharedLabels };
+      if (lineLabel === undefined) return `${value.metricName ?? ''}${seriesIdentity(labels, defaultLabels)}`;
+      Reflect.deleteProperty(labels, lineLabel);
+      return seriesIdentity(labels, defaultLabels);
+    },
+  };
+}
 
 /** The series that a metric keeps by key: their keys are listed at once, and what they hold is read one by one. */
-export function keyedSeries<Entry extends { readonly labels: Labels }>(
+function keyedSeries<Entry extends { readonly labels: Labels }>(
   hashMap: HashMap<Entry>,
   { defaultLabels }: SeriesContext,
-  write: EntryWriter<Entry>,
+  write: (entry: Entry, key: string) => string,
 ): Series {
   const keys = Object.keys(hashMap);
   const entryAt = (index: number): Entry | undefined => hashMap[keys[index] ?? ''];
@@ -43,13 +112,74 @@ export function keyedSeries<Entry extends { readonly labels: Labels }>(
   };
 }
 
+/** Buckets are accumulated. Labels of the series stand last, as prom-client has them. */
+function histogramWriter(
+  upperBounds: readonly number[],
+  context: SeriesContext,
+): (entry: HistogramEntry) => string {
+  const { sampleName, defaultLabels } = context;
+  const bucketName = `${sampleName}_bucket`;
+  const lePairs = upperBounds.map((bound) => `le="${bound}"`);
+  return ({ labels, bucketValues, bucketExemplars, sum, count }) => {
+    const ownPairs = labelPairs(labels);
+    const braced = inBraces(joinPairs(labelPairs(defaultLabels, labels), ownPairs));
+    const bucketPairs = joinPairs(labelPairs(defaultLabels, { le: '', ...labels }), ownPairs);
+    const bucketEnd = bucketPairs === '' ? '} ' : `,${bucketPairs}} `;
+    let lines = '';
+    let accumulated = 0;
+    for (const [index, bound] of upperBounds.entries()) {
+      accumulated += bucketValues[bound] ?? NaN;
+      const exemplar = exemplarText(bucketExemplars?.[bound], context);
+      lines += `${bucketName}{${lePairs[index] ?? ''}${bucketEnd}${valueText(accumulated)}${exemplar}\n`;
+    }
+    return `${lines}${bucketName}{le="+Inf"${bucketEnd}${valueText(count)}${exemplarText(bucketExemplars?.[-1], context)}
+${sampleName}_sum${braced} ${valueText(sum)}
+${sampleName}_count${braced} ${valueText(count)}
+`;
+  };
+}
+
+/** `name="value"`, joined by commas, in the order of the object; without the names that stand in `except`. */
+function labelPairs(labels: Labels, except?: Labels): string {
+  let pairs = '';
+  for (const name of Object.keys(labels)) {
+    if (except !== undefined && Object.hasOwn(except, name)) continue;
+    if (pairs !== '') pairs += ',';
+    pairs += `${name}="${escapedText(String(labels[name]))}"`;
+  }
+  return pairs;
+}
+
 /** A series' own labels and then those default ones that it does not have. */
-export function allLabelPairs(labels: Labels, defaultLabels: Labels): string {
+function allLabelPairs(labels: Labels, defaultLabels: Labels): string {
   return joinPairs(labelPairs(labels), labelPairs(defaultLabels, labels));
 }
 
+function joinPairs(first: string, second: string): string {
+  return first === '' || second === '' ? first + second : `${first},${second}`;
+}
+
+function inBraces(pairs: string): string {
+  return pairs === '' ? '' : `{${pairs}}`;
+}
+
+/** A sample's value as prom-client writes it, its `Nan` included, which every parser takes. */
+export function valueText(value: unknown): string {
+  if (Number.isFinite(value)) return String(value);
+  if (Number.isNaN(value)) return 'Nan';
+  return Number(value) < 0 ? '-Inf' : '+Inf';
+}
+
+/** What OpenMetrics puts behind a value. */
+function exemplarText(exemplar: Exemplar | null | undefined, { format }: SeriesContext): string {
+  if (!exemplar || format === 'text') return '';
+  const { labelSet, value, timestamp } = exemplar;
+  const seconds = Number.isFinite(timestamp) ? ` ${String(timestamp)}` : '';
+  return ` # {${labelPairs(labelSet)}} ${valueText(value)}${seconds}`;
+}
+
 /** Labels in any order, those without a value left out: that is how scrapers tell series apart. */
-export function seriesIdentity(labels: Labels, defaultLabels: Labels): string {
+function seriesIdentity(labels: Labels, defaultLabels: Labels): string {
   const names = Object.keys(labels);
   for (const name of Object.keys(defaultLabels)) if (!Object.hasOwn(labels, name)) names.push(name);
   if (names.length > 1) names.sort();

@@ -1,52 +1,78 @@
+import { runInSlices, type TimeSlice } from '../../../time-slice.js';
+import type { NegotiatedFormat } from '../../delivery/negotiation.js';
+import { ChunkWriter, wholeOrStreamed } from '../../body.js';
+import { MetricConflictError } from '../../exposition-errors.js';
+import type { RenderedExposition } from '../../exposition.js';
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
-import type { TimeSlice } from '../../../time-slice.js';
 import { writtenType } from '../../text-format/metric-type.js';
 import { escapedHelp, escapedText } from '../../text-format/quoted-text.js';
-import { ChunkWriter } from '../../body.js';
-import { openMember, type Family, type FamilyMember } from './families.js';
-import { SeriesClaims } from './series-claims.js';
+import type { CollectorFailure, FamilyMember } from './collectors.js';
+import { joinNegotiated, openMember, type Family } from './families.js';
 
 /** Characters that are gathered before they become bytes: few enough to be garbage soon, enough to be worth the call. */
 const batchLength = 4096;
 
-export interface FamilyListeners {
-  /** Told once of a family in which a metric has a series that one before it has: it is left out. */
-  readonly onDuplicate: (name: string) => void;
-  /** Told once of a metric of which a series could not be written: it is left out. */
-  readonly onFailure: (name: string, error: unknown) => void;
+export interface RenderOptions {
+  readonly negotiated: NegotiatedFormat;
+  readonly slice: TimeSlice;
+  /** Whether metrics that contradict each other fail the scrape; else the first of them is written. */
+  readonly isStrict: boolean;
+  /** Told once of a metric that is left out, or some of whose series are. */
+  readonly onFailure: (failure: CollectorFailure) => void;
 }
 
 /**
- * Writes families as prom-client writes them, in chunks of about 64 KiB and in time slices. The last chunk comes as
- * the returned value, all of a small exposition included.
+ * Metrics as prom-client writes them, joined into families, in chunks of about 64 KiB and in time slices.
+ *
+ * @throws MetricConflictError
  */
-export async function* writeFamilies(
-  families: readonly Family[],
-  format: ExpositionFormat,
-  slice: TimeSlice,
-  listeners: FamilyListeners,
-): AsyncGenerator<Buffer, Buffer, undefined> {
-  const writer = new ChunkWriter();
-  let batch = '';
-  for (const lines of linesOf(families, format, listeners)) {
-    batch += lines;
-    if (batch.length >= batchLength) {
-      writer.writeText(batch);
-      batch = '';
-      yield* writer.takeFull();
+export async function renderFamilies(
+  members: readonly FamilyMember[],
+  { negotiated, slice, isStrict, onFailure }: RenderOptions,
+): Promise<RenderedExposition> {
+  const contradicted = (metric: string, cause: MetricConflictError['conflict'], other?: string): void => {
+    onFailure({ metric, cause });
+    if (isStrict) throw new MetricConflictError(metric, cause, other);
+  };
+  const { contentType, format, families, conflicts } = await joinNegotiated(members, negotiated, slice);
+  for (const { metric, other } of conflicts) contradicted(metric, 'duplicate-name', other);
+  const onDuplicate = (metric: string): void => {
+    contradicted(metric, 'duplicate-series');
+  };
+  // While nothing is sent yet: a failure later breaks the scraper's transfer off.
+  if (isStrict) {
+    for (const family of families) {
+      if (family.members.length === 1) continue;
+      if (await runInSlices(hasDuplicates(family, format), slice)) onDuplicate(family.name);
     }
-    if (slice.isOver) await slice.rest();
   }
-  // A small exposition needs no chunk of 64 KiB.
-  if (writer.end === 0) return Buffer.from(batch);
-  writer.writeText(batch);
-  return yield* writer.rest();
+  return wholeOrStreamed(contentType, writeFamilies());
+
+  /** The last chunk comes as the returned value, all of a small exposition included. */
+  async function* writeFamilies(): AsyncGenerator<Buffer, Buffer, undefined> {
+    const writer = new ChunkWriter();
+    let batch = '';
+    for (const lines of linesOf(families, format, onDuplicate, onFailure)) {
+      batch += lines;
+      if (batch.length >= batchLength) {
+        writer.writeText(batch);
+        batch = '';
+        yield* writer.takeFull();
+      }
+      if (slice.isOver) await slice.rest();
+    }
+    // A small exposition needs no chunk of 64 KiB.
+    if (writer.end === 0) return Buffer.from(batch);
+    writer.writeText(batch);
+    return yield* writer.rest();
+  }
 }
 
 function* linesOf(
   families: readonly Family[],
   format: ExpositionFormat,
-  listeners: FamilyListeners,
+  onDuplicate: (metric: string) => void,
+  onFailure: RenderOptions['onFailure'],
 ): Generator<string, void, undefined> {
   const isText = format === 'text';
   for (const [index, family] of families.entries()) {
@@ -58,41 +84,62 @@ function* linesOf(
     const claims = family.members.length > 1 ? new SeriesClaims() : undefined;
     let hasDuplicate = false;
     for (const member of family.members) {
-      for (const lines of memberLines(family, member, format, claims, listeners)) {
-        if (lines !== undefined) yield lines;
-        else hasDuplicate = true;
+      const series = openMember(family, member, format);
+      let failure: CollectorFailure | undefined;
+      for (let index = 0; index < series.length; index += 1) {
+        let lines = '';
+        try {
+          const identity = claims && series.identity(index);
+          if (identity === undefined || claims?.claim(identity, member) === true) lines = series.write(index);
+          else hasDuplicate = true;
+        } catch (error) {
+          failure ??= { metric: name, cause: 'collect-failed', error };
+        }
+        yield lines;
       }
+      if (failure !== undefined) onFailure(failure);
     }
-    if (hasDuplicate) listeners.onDuplicate(name);
+    if (hasDuplicate) onDuplicate(name);
   }
   if (!isText) yield '# EOF\n';
   else if (families.length === 0) yield '\n';
 }
 
-/** One series after another; undefined for one that stands there already. */
-function* memberLines(
-  family: Family,
-  member: FamilyMember,
-  format: ExpositionFormat,
-  claims: SeriesClaims | undefined,
-  { onFailure }: FamilyListeners,
-): Generator<string | undefined, void, undefined> {
-  const series = openMember(family, member, format);
-  let failure: { readonly error: unknown } | undefined;
-  for (let index = 0; index < series.length; index += 1) {
-    let lines: string | undefined;
-    try {
-      lines = isClaimed(index) ? series.write(index) : undefined;
-    } catch (error) {
-      failure ??= { error };
-      lines = '';
+/** Steps through a family that several metrics share, to find out whether two of them have the same series. */
+function* hasDuplicates(family: Family, format: ExpositionFormat): Generator<undefined, boolean, undefined> {
+  const claims = new SeriesClaims();
+  for (const member of family.members) {
+    const series = openMember(family, member, format);
+    for (let index = 0; index < series.length; index += 1) {
+      const identity = series.identity(index);
+      if (identity !== undefined && !claims.claim(identity, member)) return true;
+      yield;
     }
-    yield lines;
   }
-  if (failure !== undefined) onFailure(family.name, failure.error);
+  return false;
+}
 
-  function isClaimed(index: number): boolean {
-    const identity = claims === undefined ? undefined : series.identity(index);
-    return identity === undefined || claims?.claim(identity, member) === true;
+/** So many that none of them takes long to grow. */
+const shards = 64;
+
+/** Which member of a family a series belongs to: to the first that has it. */
+class SeriesClaims {
+  readonly #owners = Array.from({ length: shards }, () => new Map<string, FamilyMember>());
+
+  /** Whether the series is this member's. */
+  claim(identity: string, member: FamilyMember): boolean {
+    const owners = this.#owners[shardOf(identity)] ?? new Map<string, FamilyMember>();
+    const owner = owners.get(identity);
+    if (owner === undefined) owners.set(identity, member);
+    return owner === undefined || owner === member;
   }
+}
+
+/** By its end, where the series of a metric differ. */
+function shardOf(identity: string): number {
+  let hash = 0;
+  for (let at = Math.max(0, identity.length - 12); at < identity.length; at += 1) {
+    hash = Math.imul(hash ^ identity.charCodeAt(at), 0x01000193);
+  }
+  return (hash >>> 8) % shards;
 }

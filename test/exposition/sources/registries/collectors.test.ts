@@ -1,10 +1,8 @@
 import { once } from 'node:events';
 import { Gauge, Registry, type Metric } from 'prom-client';
 import { describe, expect, it, vi } from 'vitest';
-import {
-  registriesExposition,
-  type CollectorFailure,
-} from '../../../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../../../src/exposition/sources/registries.js';
+import type { CollectorFailure } from '../../../../src/exposition/sources/registries/collectors.js';
 import { bytesOf, scrapeOnce } from './rendered.js';
 
 const fine = '# HELP fine h\n# TYPE fine gauge\nfine 1\n';

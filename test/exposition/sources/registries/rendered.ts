@@ -1,9 +1,9 @@
 import type { Registry, RegistryContentType } from 'prom-client';
 import {
   registriesExposition,
-  type CollectorFailure,
   type RegistriesExpositionOptions,
 } from '../../../../src/exposition/sources/registries.js';
+import type { CollectorFailure } from '../../../../src/exposition/sources/registries/collectors.js';
 
 export type AnyRegistry = Registry<RegistryContentType>;
 
