@@ -1,21 +1,17 @@
-import type { ApiClient, RequestObservation } from '../../kubernetes/api-client.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
-import type { ClusterRole, ClusterRoleBinding, PolicyObject } from '../objects.js';
-import type { PolicySink } from '../policy.js';
+import type { ApiClient, RequestObservation } from '../../kubernetes/api-client.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
-import type {
-  ReflectorFault,
-  ReflectorObserver,
-  ReflectorSink,
-} from '../../kubernetes/reflector/reflector-sink.js';
+import type { ReflectorFault, ReflectorSink } from '../../kubernetes/reflector/reflector-sink.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
-import { clusterRoleBindingOf, clusterRoleOf } from './kubernetes-object.js';
-import type { PolicySource } from '../policy-source.js';
 import { runInSlices } from '../../time-slice.js';
+import type { PolicyObject } from '../objects.js';
+import type { PolicySource } from '../policy-source.js';
+import type { PolicySink } from '../policy.js';
+import { clusterRoleBindingOf, clusterRoleOf } from './kubernetes-object.js';
 
 type Kind = PolicyObject['kind'];
 
-/** Told of what a source does, for metrics and logs. None of it may throw. */
+/** What a source reports, for metrics and logs. None of it may throw. */
 export interface ApiServerObserver {
   request?(observation: RequestObservation): void;
   listed?(kind: Kind, method: 'list' | 'watch-list', result: 'success' | ReflectorFault): void;
@@ -28,14 +24,14 @@ export interface ApiServerObserver {
   /** Out of step with the server, or in step again. */
   lost?(reason: string): void;
   synced?(): void;
-  /** What a person should know: one line. */
+  /** One line, for the log. */
   warning?(message: string): void;
 }
 
 export interface ApiServerPolicySourceOptions {
   /** Its current context is used; kcp: one whose server ends in `/clusters/root`. Read anew when it changes. */
   readonly kubeconfig: string;
-  /** Default: as the function says. */
+  /** Default: see the function. */
   readonly name?: string;
   readonly observer?: ApiServerObserver;
 }
@@ -70,26 +66,28 @@ export function systemAdminPolicySource(options: ApiServerPolicySourceOptions): 
   });
 }
 
-/** What is known of one kind. */
-interface KindState {
-  isLive: boolean;
-  count: number;
-}
+const kinds = {
+  ClusterRole: { path: '/apis/rbac.authorization.k8s.io/v1/clusterroles', decode: clusterRoleOf },
+  ClusterRoleBinding: {
+    path: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+    decode: clusterRoleBindingOf,
+  },
+} as const;
 
 class ApiServerPolicySource implements PolicySource {
   readonly name: string;
+  /** Where the objects that the layer holds are from, or will be. */
+  origin: string | undefined;
   readonly #options: ApiServerPolicySourceOptions;
   readonly #basePath: (serverPath: string) => string;
   readonly #observer: ApiServerObserver;
-  readonly #kinds: Readonly<Record<Kind, KindState>> = {
-    ClusterRole: { isLive: false, count: 0 },
-    ClusterRoleBinding: { isLive: false, count: 0 },
-  };
-  readonly #lists = new BothLists();
+  readonly #bothLists = new BothLists();
+  /** How many objects the latest list of each kind held. */
+  readonly #counts: Record<Kind, number> = { ClusterRole: 0, ClusterRoleBinding: 0 };
+  /** The kinds that are in step with the server. */
+  readonly #live = new Set<Kind>();
   #client: ApiClient | undefined;
-  /** Where the objects that the layer holds are from, or will be. */
-  #origin: string | undefined;
-  #reflectors: readonly { close(): Promise<void> }[] = [];
+  #reflectors: readonly Reflector<PolicyObject>[] = [];
   #isSynced = false;
   #isClosed = false;
 
@@ -100,52 +98,37 @@ class ApiServerPolicySource implements PolicySource {
     this.#observer = options.observer ?? {};
   }
 
-  get origin(): string | undefined {
-    return this.#origin;
-  }
-
   async open(): Promise<void> {
-    const { kubeconfig } = this.#options;
-    this.#client ??= await openApiClient({
-      kubeconfig,
-      basePath: this.#basePath,
-      onRequest: (observation) => this.#observer.request?.(observation),
-      onWarning: (message) => this.#observer.warning?.(message),
-    });
-    this.#origin ??= this.#client.server;
+    await this.#open();
   }
 
   async start(sink: PolicySink): Promise<void> {
     if (this.#reflectors.length > 0 || this.#isClosed) throw new Error('a policy source is started once');
-    await this.open();
-    const client = this.#client;
+    const client = await this.#open();
     // Closed while the kubeconfig was read.
-    if (client === undefined || this.#hasClosed()) return;
+    if (this.#hasClosed()) return;
     const probe = new ServerProbe({ client });
-    const reflect = <Item extends ClusterRole | ClusterRoleBinding>(
-      kind: Kind,
-      resource: string,
-      decode: (object: unknown) => Item,
-    ): Reflector<Item> =>
-      new Reflector<Item>({
-        client,
-        path: `/apis/rbac.authorization.k8s.io/v1/${resource}`,
-        decode,
-        sink: this.#reflectorSink(kind, sink),
-        observer: this.#reflectorObserver(kind),
-        probe,
-      });
-    const reflectors = [
-      reflect('ClusterRole', 'clusterroles', clusterRoleOf),
-      reflect('ClusterRoleBinding', 'clusterrolebindings', clusterRoleBindingOf),
-    ];
-    this.#reflectors = reflectors;
-    for (const reflector of reflectors) reflector.start();
+    this.#reflectors = (['ClusterRole', 'ClusterRoleBinding'] as const).map(
+      (kind) =>
+        new Reflector<PolicyObject>({
+          ...kinds[kind],
+          client,
+          probe,
+          sink: this.#reflectorSink(kind, client, sink),
+          observer: {
+            listed: (method, result) => this.#observer.listed?.(kind, method, result),
+            watched: (result) => this.#observer.watched?.(kind, result),
+            applied: (seconds) => this.#observer.applied?.(kind, seconds),
+            retrying: (reason, delayMs) => this.#observer.retrying?.(kind, reason, delayMs),
+          },
+        }),
+    );
+    for (const reflector of this.#reflectors) reflector.start();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#lists.release();
+    this.#bothLists.release();
     await Promise.all(this.#reflectors.map((reflector) => reflector.close()));
     this.#client?.close();
   }
@@ -154,87 +137,78 @@ class ApiServerPolicySource implements PolicySource {
     return this.#isClosed;
   }
 
-  #reflectorSink(kind: Kind, sink: PolicySink): ReflectorSink<ClusterRole | ClusterRoleBinding> {
-    const state = this.#kinds[kind];
+  async #open(): Promise<ApiClient> {
+    this.#client ??= await openApiClient({
+      kubeconfig: this.#options.kubeconfig,
+      basePath: this.#basePath,
+      onRequest: (observation) => this.#observer.request?.(observation),
+      onWarning: (message) => this.#observer.warning?.(message),
+    });
+    this.origin ??= this.#client.server;
+    return this.#client;
+  }
+
+  #reflectorSink(kind: Kind, client: ApiClient, sink: PolicySink): ReflectorSink<PolicyObject> {
     return {
       replace: async (items, server) => {
         // One server's roles beside another's bindings, or none, would be a policy that never was.
-        await this.#lists.arrived(kind, server);
+        await this.#bothLists.arrived(kind, server);
         if (this.#isClosed) return;
-        if (items.length === 0 && state.count > 0) this.#warnOfEmptyList(kind, state.count);
-        state.count = items.length;
-        this.#origin = server;
+        const before = this.#counts[kind];
+        // It is followed, since what the server no longer has must not grant anything. But it is hardly ever meant.
+        if (items.length === 0 && before > 0) {
+          this.#observer.warning?.(
+            `${client.server} lists no ${kind}, where it listed ${before} before: what they granted is revoked`,
+          );
+        }
+        this.#counts[kind] = items.length;
+        this.origin = server;
         await runInSlices(sink.replaceKind(kind, items));
       },
-      set: (item) => {
-        sink.apply({ type: 'set', object: item });
+      set: (object) => {
+        sink.apply({ type: 'set', object });
       },
       delete: (name) => {
         sink.apply({ type: 'delete', kind, name });
       },
       live: () => {
-        state.isLive = true;
-        this.#markSynced(sink);
+        this.#live.add(kind);
+        if (this.#isSynced || this.#live.size < 2) return;
+        this.#isSynced = true;
+        sink.markSynced();
+        this.#observer.synced?.();
       },
       lost: (reason, since) => {
-        const server = this.#client?.server ?? '';
-        const told = reason.includes(server) ? reason : `${server}: ${reason}`;
-        state.isLive = false;
+        const told = reason.includes(client.server) ? reason : `${client.server}: ${reason}`;
+        this.#live.delete(kind);
         this.#isSynced = false;
         sink.markStale(told, since);
         this.#observer.lost?.(told);
       },
     };
   }
-
-  #markSynced(sink: PolicySink): void {
-    if (this.#isSynced || !Object.values(this.#kinds).every(({ isLive }) => isLive)) return;
-    this.#isSynced = true;
-    sink.markSynced();
-    this.#observer.synced?.();
-  }
-
-  #reflectorObserver(kind: Kind): ReflectorObserver {
-    const observer = this.#observer;
-    return {
-      listed: (method, result) => observer.listed?.(kind, method, result),
-      watched: (result) => observer.watched?.(kind, result),
-      applied: (seconds) => observer.applied?.(kind, seconds),
-      retrying: (reason, delayMs) => observer.retrying?.(kind, reason, delayMs),
-    };
-  }
-
-  /**
-   * Believed all the same: what the server no longer has, nobody may rely on. But it is hardly ever meant, and
-   * whoever is called for the refusals that follow has to find the reason.
-   */
-  #warnOfEmptyList(kind: Kind, before: number): void {
-    this.#observer.warning?.(
-      `${this.#client?.server ?? ''} lists no ${kind}, where it listed ${before} before: what they granted is revoked`,
-    );
-  }
 }
 
 /**
- * Lets nobody pass before both kinds have been listed on one server: at the beginning, and again when the
+ * Holds back the list of one kind until the other was listed on the same server: at the beginning, and again when the
  * kubeconfig has come to name another server.
  */
 class BothLists {
   #server: string | undefined;
-  #awaited = new Set<PolicyObject['kind']>();
+  #awaited = new Set<Kind>();
   #release: () => void = () => undefined;
   #complete = Promise.resolve();
 
-  async arrived(kind: PolicyObject['kind'], server: string): Promise<void> {
+  async arrived(kind: Kind, server: string): Promise<void> {
     if (server !== this.#server) {
-      // Whoever waits with a list of the server before waits on, for what it will be told is old by then.
-      const released = this.#release;
+      // A list of the server before is held back until those of the new one are there, and is outdated by then.
+      const releaseBefore = this.#release;
       this.#server = server;
       this.#awaited = new Set(['ClusterRole', 'ClusterRoleBinding']);
       this.#complete = new Promise((resolve) => {
         this.#release = () => {
           resolve();
-          released();
+          releaseBefore();
         };
       });
     }

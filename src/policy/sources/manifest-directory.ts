@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { sourceOf, utf8TextOf } from '../../documents/source.js';
 import { runInSlices } from '../../time-slice.js';
 import { ManifestError, systemCode } from '../policy-errors.js';
 import { ManifestThread } from './manifest-thread.js';
-import { decoded, readManifest, type Manifest } from './manifest.js';
+import { readManifest, type Manifest } from './manifest.js';
 
 const manifestName = /^[^.].*\.(?:ya?ml|json)$/;
 const maxFileBytes = 64 * 1024 * 1024;
@@ -14,13 +15,6 @@ const maxAttempts = 10;
 const maxReadHereBytes = 8 * 1024;
 /** How much is hashed in one step. */
 const hashedBytes = 256 * 1024;
-
-interface DirectoryReading {
-  /** In the order of the files' names. A file that did not change gives the same object again. */
-  readonly manifests: readonly Manifest[];
-  /** Of the directory as it was all the while it was read. */
-  readonly fingerprint: string;
-}
 
 /** Reads the manifests that lie in a directory, not below it; hidden files are left out. */
 export class ManifestDirectory {
@@ -33,22 +27,22 @@ export class ManifestDirectory {
   ) {}
 
   /**
-   * All manifests of one moment: when anything changes meanwhile, all are read again.
-   * Throws ManifestError for a file that is broken or cannot be read.
+   * All manifests of one moment, in the order of the files' names, with the directory's fingerprint: when anything
+   * changes meanwhile, all are read again. A file that did not change gives the same object again. Throws ManifestError
+   * for a file that is broken or cannot be read.
    */
-  async read(): Promise<DirectoryReading> {
+  async read(): Promise<{ readonly manifests: readonly Manifest[]; readonly fingerprint: string }> {
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       const fingerprint = await this.fingerprint();
-      const outcome = await this.#readFiles()
-        .catch((error: unknown) => ({ error }))
-        .finally(() => this.#thread.close());
+      const [outcome] = await Promise.allSettled([this.#readFiles()]);
+      await this.#thread.close();
       // An error, too, may be due to a file that was replaced while it was read.
       if ((await this.fingerprint()) !== fingerprint) {
         await setTimeout(attempt * 10);
         continue;
       }
-      if ('error' in outcome) throw outcome.error;
-      return { manifests: outcome.manifests, fingerprint };
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return { manifests: outcome.value, fingerprint };
     }
     throw new ManifestError(`${this.directory}: keeps changing while it is read`);
   }
@@ -67,21 +61,18 @@ export class ManifestDirectory {
     return hash.digest('base64');
   }
 
-  async #readFiles(): Promise<{ readonly manifests: readonly Manifest[] }> {
+  async #readFiles(): Promise<readonly Manifest[]> {
     const names = await this.#names().catch((error: unknown) => {
       throw new ManifestError(`${this.directory}: ${reasonOf(error)}`, { cause: error });
     });
-    const manifests: Manifest[] = [];
-    const files = new Set<string>();
+    const manifests = new Map<string, Manifest>();
     for (const name of names) {
       const file = join(this.directory, name);
       const manifest = await this.#readFile(file);
-      if (manifest === undefined) continue;
-      files.add(file);
-      manifests.push(manifest);
+      if (manifest !== undefined) manifests.set(file, manifest);
     }
-    for (const file of this.#parsed.keys()) if (!files.has(file)) this.#parsed.delete(file);
-    return { manifests };
+    for (const file of this.#parsed.keys()) if (!manifests.has(file)) this.#parsed.delete(file);
+    return [...manifests.values()];
   }
 
   async #readFile(file: string): Promise<Manifest | undefined> {
@@ -91,7 +82,7 @@ export class ManifestDirectory {
     const known = this.#parsed.get(file);
     if (known?.digest === digest) return known.manifest;
     const manifest = await (bytes.length <= maxReadHereBytes
-      ? runInSlices(readManifest(decoded(bytes, file), file))
+      ? runInSlices(readManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file))
       : this.#thread.read({ file, bytes }));
     this.#parsed.set(file, { digest, manifest });
     manifest.warnings.forEach((warning) => {

@@ -1,9 +1,10 @@
 // Run by ManifestThread: reads manifests, one after the other, off the event loop of the process.
 import { parentPort } from 'node:worker_threads';
+import { sourceOf, utf8TextOf } from '../../documents/source.js';
 import type { PolicyObject, PolicyRule } from '../objects.js';
 import { ManifestError } from '../policy-errors.js';
 import type { ManifestBytes, ManifestPart, ManifestPiece } from './manifest-thread.js';
-import { decoded, parseManifest, type Manifest } from './manifest.js';
+import { parseManifest, type Manifest } from './manifest.js';
 
 /** About how many strings a message holds: they are received within a millisecond. */
 const maxSize = 1000;
@@ -12,45 +13,32 @@ const maxSize = 1000;
 export function* partsOf({ file, bytes }: ManifestBytes): Generator<ManifestPart, void, undefined> {
   let manifest: Manifest;
   try {
-    manifest = parseManifest(decoded(bytes, file), file);
+    manifest = parseManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file);
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     yield { kind: 'fault', message: error.message };
     return;
   }
-  for (const pieces of batches(allPieces(manifest.objects), ({ object }) => sizeOf(object))) {
-    yield { kind: 'pieces', pieces };
-  }
+  const pieces = manifest.objects.flatMap(piecesOf);
+  for (const batch of batches(pieces, ({ object }) => sizeOf(object)))
+    yield { kind: 'pieces', pieces: batch };
   yield { kind: 'end', warnings: manifest.warnings };
 }
 
-function* allPieces(objects: readonly PolicyObject[]): Generator<ManifestPiece, void, undefined> {
-  for (const object of objects) {
-    if (sizeOf(object) <= maxSize) yield { object, continues: false };
-    else yield* piecesOf(object);
-  }
-}
-
-function* piecesOf(object: PolicyObject): Generator<ManifestPiece, void, undefined> {
-  let continues = false;
-  if (object.kind === 'ClusterRole') {
-    for (const rules of batches(object.rules.flatMap(shortRules), sizeOfRule)) {
-      yield { object: { ...object, rules }, continues };
-      continues = true;
-    }
-  } else {
-    for (const subjects of batches(object.subjects, () => 1)) {
-      yield { object: { ...object, subjects }, continues };
-      continues = true;
-    }
-  }
+function piecesOf(object: PolicyObject): readonly ManifestPiece[] {
+  if (sizeOf(object) <= maxSize) return [{ object, continues: false }];
+  const parts =
+    object.kind === 'ClusterRole'
+      ? batches(object.rules.flatMap(shortRules), sizeOfRule).map((rules) => ({ ...object, rules }))
+      : batches(object.subjects).map((subjects) => ({ ...object, subjects }));
+  return parts.map((part, at) => ({ object: part, continues: at > 0 }));
 }
 
 /** Rules that grant the same. */
 function shortRules(rule: PolicyRule): readonly PolicyRule[] {
   if (sizeOfRule(rule) <= maxSize) return [rule];
-  return [...batches(rule.verbs, () => 1)].flatMap((verbs) =>
-    [...batches(rule.nonResourceURLs, () => 1)].map((nonResourceURLs) => ({ verbs, nonResourceURLs })),
+  return batches(rule.verbs).flatMap((verbs) =>
+    batches(rule.nonResourceURLs).map((nonResourceURLs) => ({ verbs, nonResourceURLs })),
   );
 }
 
@@ -63,20 +51,21 @@ function sizeOfRule({ verbs, nonResourceURLs }: PolicyRule): number {
   return verbs.length + nonResourceURLs.length;
 }
 
-function* batches<Item>(
-  items: Iterable<Item>,
-  sizeOfItem: (item: Item) => number,
-): Generator<Item[], void, undefined> {
-  let batch: Item[] = [];
-  let size = 0;
+function batches<Item>(
+  items: readonly Item[],
+  sizeOfItem: (item: Item) => number = () => 1,
+): readonly (readonly Item[])[] {
+  const done: Item[][] = [];
+  let size = maxSize;
   for (const item of items) {
-    batch.push(item);
+    if (size >= maxSize) {
+      done.push([]);
+      size = 0;
+    }
+    done.at(-1)?.push(item);
     size += sizeOfItem(item);
-    if (size < maxSize) continue;
-    yield batch;
-    [batch, size] = [[], 0];
   }
-  if (batch.length > 0) yield batch;
+  return done;
 }
 
 let parts: Iterator<unknown> | undefined;

@@ -1,10 +1,10 @@
+import { readDocuments } from '../../documents/documents.js';
+import { Field } from '../../documents/field.js';
+import { sourceOf } from '../../documents/source.js';
 import { runAll } from '../../time-slice.js';
 import type { PolicyObject } from '../objects.js';
-import { Field } from '../../documents/field.js';
 import { ManifestError } from '../policy-errors.js';
 import { policyObject } from './manifest-object.js';
-import { readDocuments } from '../../documents/documents.js';
-import { sourceOf } from '../../documents/source.js';
 
 export interface Manifest {
   readonly objects: readonly PolicyObject[];
@@ -12,20 +12,8 @@ export interface Manifest {
   readonly warnings: readonly string[];
 }
 
-interface Findings {
-  readonly objects: PolicyObject[];
-  readonly warnings: string[];
-  /** How many warnings there are beyond the bound. */
-  omitted: number;
-}
-
 /** Each is a line of the log; more would not be read. */
 const maxWarnings = 100;
-
-function warn(findings: Findings, message: string): void {
-  if (findings.warnings.length < maxWarnings) findings.warnings.push(message);
-  else findings.omitted += 1;
-}
 
 const rbacVersion = 'rbac.authorization.k8s.io/v1';
 
@@ -40,24 +28,24 @@ export function parseManifest(text: string, file: string): Manifest {
 
 /** The same in steps of one document. */
 export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
-  const findings: Findings = { objects: [], warnings: [], omitted: 0 };
+  const objects: PolicyObject[] = [];
+  const warnings: string[] = [];
+  let omitted = 0;
+  const warn = (message: string): void => {
+    if (warnings.length < maxWarnings) warnings.push(message);
+    else omitted += 1;
+  };
   for (const document of readDocuments(text, 'manifest', sourceOf(file, ManifestError))) {
-    if (document.value !== null) addObject(Field.root(document), findings);
+    const root = Field.root(document);
+    if (root.value !== null) {
+      for (const [kind, field] of policyFields(root, warn)) objects.push(policyObject(kind, field, warn));
+    }
     yield;
   }
-  yield* refuseDuplicates(findings.objects);
-  if (findings.omitted > 0) findings.warnings.push(`${file}: ${findings.omitted} more warnings`);
+  yield* refuseDuplicates(objects);
+  if (omitted > 0) warnings.push(`${file}: ${omitted} more warnings`);
   // The parser's strings are slices of the file's text, and one of them would keep all of it in memory.
-  return JSON.parse(JSON.stringify({ objects: findings.objects, warnings: findings.warnings })) as Manifest;
-}
-
-/** @throws ManifestError */
-export function decoded(bytes: Uint8Array, file: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new ManifestError(`${file}: is not UTF-8`, { cause: error });
-  }
+  return JSON.parse(JSON.stringify({ objects, warnings })) as Manifest;
 }
 
 /** Objects are known by kind and name; the second of a name is refused, wherever it stands. */
@@ -74,58 +62,49 @@ export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<un
   }
 }
 
-function addObject(object: Field, findings: Findings): void {
+/** The ClusterRoles and ClusterRoleBindings that an object is or lists, each when it is asked for. */
+function* policyFields(
+  object: Field,
+  warn: (message: string) => void,
+): Generator<readonly [PolicyObject['kind'], Field]> {
   object.requireObject();
   const kind = object.get('kind').optionalString();
   switch (kind) {
     case undefined:
-      warn(findings, `${object.where}: skipped, because it has no kind`);
+      warn(`${object.where}: skipped, because it has no kind`);
       return;
     case 'ClusterRole':
     case 'ClusterRoleBinding':
       requireRbacVersion(object);
-      addTyped(kind, object, findings);
+      yield [kind, object];
       return;
     case 'ClusterRoleList':
     case 'ClusterRoleBindingList':
       requireRbacVersion(object);
-      addItems(kind, object, findings);
+      for (const item of object.get('items').list()) {
+        const itemKind = kind === 'ClusterRoleList' ? 'ClusterRole' : 'ClusterRoleBinding';
+        // Items of a typed list, as an API server sends them, do not say what they are.
+        if ((item.get('kind').optionalString() ?? itemKind) !== itemKind) {
+          item.get('kind').fail(`must be ${itemKind} in a ${kind}`);
+        }
+        if (item.get('apiVersion').optionalString() !== undefined) requireRbacVersion(item);
+        yield [itemKind, item];
+      }
       return;
     case 'List':
       for (const item of object.get('items').list()) {
         if (item.get('kind').value === 'List') item.fail('must not be a List itself');
-        addObject(item, findings);
+        yield* policyFields(item, warn);
       }
       return;
     case 'Role':
     case 'RoleBinding':
     case 'RoleList':
     case 'RoleBindingList':
-      warn(findings, `${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`);
+      warn(`${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`);
       return;
     default:
   }
-}
-
-type Kind = PolicyObject['kind'];
-
-function addItems(listKind: `${Kind}List`, list: Field, findings: Findings): void {
-  const kind = listKind === 'ClusterRoleList' ? 'ClusterRole' : 'ClusterRoleBinding';
-  for (const item of list.get('items').list()) {
-    // Items of a typed list, as an API server sends them, do not say what they are.
-    const itemKind = item.get('kind').optionalString() ?? kind;
-    if (itemKind !== kind) item.get('kind').fail(`must be ${kind} in a ${listKind}`);
-    if (item.get('apiVersion').optionalString() !== undefined) requireRbacVersion(item);
-    addTyped(kind, item, findings);
-  }
-}
-
-function addTyped(kind: Kind, object: Field, findings: Findings): void {
-  findings.objects.push(
-    policyObject(kind, object, (message) => {
-      warn(findings, message);
-    }),
-  );
 }
 
 function requireRbacVersion(object: Field): void {

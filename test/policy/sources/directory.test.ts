@@ -180,7 +180,7 @@ describe('at the start', () => {
     [
       'a file that is not UTF-8',
       () => writeFile(join(directory, 'a.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff])),
-      () => `${join(directory, 'a.yaml')}: is not UTF-8`,
+      () => `${join(directory, 'a.yaml')}:1: is not UTF-8`,
     ],
     [
       'a file that is too large',

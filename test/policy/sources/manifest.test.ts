@@ -760,7 +760,7 @@ describe('a manifest that is told in parts', () => {
 
   it('names its file where it is not UTF-8', () => {
     expect([...partsOf({ file: 'f', bytes: Buffer.from([0x61, 0xff]) })]).toEqual([
-      { kind: 'fault', message: 'f: is not UTF-8' },
+      { kind: 'fault', message: 'f:1: is not UTF-8' },
     ]);
   });
 });
