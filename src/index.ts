@@ -112,14 +112,14 @@ export {
   type ReviewClientOptions,
   type ReviewOptions,
 } from './kubernetes/reviews/review-client.js';
-export { ReviewError, type ReviewFailure } from './kubernetes/reviews/review-error.js';
+export { ReviewError, type ReviewFailure } from './kubernetes/kubernetes-errors.js';
 export {
   subjectAccessReview,
   tokenReview,
   type ReviewKind,
   type ReviewVersion,
 } from './kubernetes/reviews/review-kind.js';
-export type { ReviewObserver } from './kubernetes/reviews/review-observer.js';
+export type { ReviewObserver } from './kubernetes/reviews/review-kind.js';
 
 // Authorization
 export type { Attributes, Authorizer, Decision } from './authorization/authorizer.js';
@@ -157,9 +157,9 @@ export {
   type ApiServerObserver,
   type ApiServerPolicySourceOptions,
 } from './policy/sources/api-server.js';
-export type { ReflectorFault } from './kubernetes/reflector/reflector-sink.js';
+export type { ReflectorFault } from './kubernetes/kubernetes-errors.js';
 export type { RequestObservation } from './kubernetes/api-client.js';
-export { KubeconfigError } from './kubernetes/kubeconfig/kubeconfig-error.js';
+export { KubeconfigError } from './kubernetes/kubernetes-errors.js';
 export type { PolicySource } from './policy/policy-source.js';
 export {
   directoryPolicySource,

@@ -3,7 +3,6 @@ import { LRUCache } from 'lru-cache';
 import type { Identity } from '../authentication/identity.js';
 import { errorClass } from '../error-class.js';
 import type { Reviewer } from '../kubernetes/reviews/review-client.js';
-import { ReviewError } from '../kubernetes/reviews/review-error.js';
 import { ReviewFields } from '../kubernetes/reviews/review-fields.js';
 import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { oneLine } from '../outgoing/one-line.js';
@@ -18,6 +17,7 @@ import {
   type Authorizer,
   type Decision,
 } from './authorizer.js';
+import { ReviewError } from '../kubernetes/kubernetes-errors.js';
 
 /** The result of one review. */
 export type SubjectAccessReviewObservation =

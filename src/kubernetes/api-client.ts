@@ -1,3 +1,5 @@
+import { jsonOf, type JsonAnswer } from '../outgoing/json-answer.js';
+
 /** One request to an API server, below the client's base path. */
 export interface ApiRequest {
   readonly method: 'GET' | 'PATCH' | 'POST';
@@ -13,17 +15,15 @@ export interface ApiRequest {
   readonly isProbe?: boolean;
 }
 
-/** An answer whose headers have come. Its body has to be read, or the request's signal aborted. */
-export interface ApiResponse {
+/**
+ * An answer whose headers have come. Its body has to be read, or the request's signal aborted; it rejects with
+ * ApiConnectionError where the connection breaks in the middle.
+ */
+export interface ApiResponse extends JsonAnswer {
   /** Who answered, as in ApiClient: a kubeconfig may come to name another server between two requests. */
   readonly server: string;
-  readonly status: number;
   /** How many times the kubeconfig had changed, with the files that it names, when it was asked. */
   readonly revision?: number;
-  /** What `Retry-After` asks for (ms). */
-  readonly retryAfterMs?: number;
-  /** Rejects with ApiConnectionError where the connection breaks in the middle. */
-  readonly body: AsyncIterable<Buffer>;
 }
 
 /** Requests to one API server, with the credentials of a kubeconfig. */
@@ -46,4 +46,21 @@ export interface RequestObservation {
   readonly code: string;
   /** Until the answer's headers; undefined for a watch, which Kubernetes' clients do not time either. */
   readonly seconds: number | undefined;
+}
+
+const defaultMaxBytes = 64 * 1024 * 1024;
+
+/**
+ * The JSON of an answer, which is read as a whole: at most `maxBytes` (default 64 MiB).
+ *
+ * @throws ApiConnectionError when no answer comes, or not all of it; ApiStatusError when it is no success;
+ * ApiContentError when it is larger than `maxBytes`, or no JSON.
+ */
+export async function requestJson(
+  client: Pick<ApiClient, 'send' | 'server'>,
+  request: ApiRequest,
+  { maxBytes = defaultMaxBytes }: { readonly maxBytes?: number } = {},
+): Promise<unknown> {
+  const what = `${client.server}: the answer to ${request.method} ${request.path}`;
+  return jsonOf(await client.send(request), what, maxBytes);
 }

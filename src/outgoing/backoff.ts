@@ -1,4 +1,4 @@
-import { maxRetryAfterMs } from './api-error.js';
+import { maxRetryAfterMs } from './outgoing-errors.js';
 
 export interface BackoffOptions {
   /** The bound of the first delay (ms). Default 250. */
@@ -16,15 +16,11 @@ const minDelayMs = 20;
  * failure, so that clients that failed together do not come back together.
  */
 export class Backoff {
-  readonly #baseMs: number;
-  readonly #capMs: number;
-  readonly #random: () => number;
+  readonly #options: Required<BackoffOptions>;
   #failures = 0;
 
   constructor({ baseMs = 250, capMs = 15_000, random = Math.random }: BackoffOptions = {}) {
-    this.#baseMs = baseMs;
-    this.#capMs = capMs;
-    this.#random = random;
+    this.#options = { baseMs, capMs, random };
   }
 
   /**
@@ -33,16 +29,15 @@ export class Backoff {
    * jitter of up to `baseMs` upon that.
    */
   next(retryAfterMs?: number): number {
-    const span = Math.min(this.#capMs, this.#baseMs * 2 ** this.#failures);
+    const delay = this.#delayAfter(this.#failures);
     this.#failures += 1;
-    const delay = Math.max(minDelayMs, this.#upTo(span));
     if (retryAfterMs === undefined) return delay;
-    return Math.max(delay, Math.min(retryAfterMs, maxRetryAfterMs) + this.#upTo(this.#baseMs));
+    return Math.max(delay, Math.min(retryAfterMs, maxRetryAfterMs) + this.#upTo(this.#options.baseMs));
   }
 
   /** What the first failure would wait; this one does not count. */
   first(): number {
-    return Math.max(minDelayMs, this.#upTo(Math.min(this.#capMs, this.#baseMs)));
+    return this.#delayAfter(0);
   }
 
   /** After a success: the next failure is the first again. */
@@ -50,8 +45,29 @@ export class Backoff {
     this.#failures = 0;
   }
 
+  #delayAfter(failures: number): number {
+    const { baseMs, capMs } = this.#options;
+    return Math.max(minDelayMs, this.#upTo(Math.min(capMs, baseMs * 2 ** failures)));
+  }
+
   /** Above 0, since `random` gives numbers from 0 to just below 1. */
   #upTo(span: number): number {
-    return (1 - this.#random()) * span;
+    return (1 - this.#options.random()) * span;
   }
+}
+
+/**
+ * What a `Retry-After` header asks for (RFC 9110, 10.2.3: seconds, or a date), from 0 to 5 minutes (ms);
+ * undefined for anything else.
+ */
+export function parseRetryAfter(value: string | undefined, now = Date.now()): number | undefined {
+  if (value === undefined) return undefined;
+  const text = value.trim();
+  const delay = /^\d+$/.test(text) ? Number(text) * 1000 : dateOf(text) - now;
+  return Number.isNaN(delay) ? undefined : Math.min(Math.max(0, delay), maxRetryAfterMs);
+}
+
+/** Only what says GMT: `Date.parse` takes all kinds of text for a date, in local time. */
+function dateOf(text: string): number {
+  return /^[A-Za-z]{3,9}, .* GMT$/.test(text) ? Date.parse(text) : NaN;
 }

@@ -1,6 +1,9 @@
-import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
-import { closeIdleConnections, probeWhenSilent } from './keep-alive.js';
+import { packageVersion } from '../package-version.js';
+import { closeIdleConnections, probeWhenSilent } from './connection-pool.js';
+
+export const userAgent = `kcp-metrics-filter/${packageVersion}`;
 
 export interface ExchangeOptions extends RequestOptions {
   /** What is sent behind the headers. */
@@ -30,7 +33,7 @@ type Attempt =
 
 function attempt({ content, signal, ...options }: ExchangeOptions): Promise<Attempt> {
   return new Promise((resolve) => {
-    const request = start(options);
+    const request = options.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
     const fail = (error: Error): void => {
       const isReset = 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
       resolve({ kind: 'failed', error, wasStale: request.reusedSocket && isReset });
@@ -42,7 +45,7 @@ function attempt({ content, signal, ...options }: ExchangeOptions): Promise<Atte
     };
     request.on('error', fail);
     request.once('response', (answer) => {
-      // It is told of where the body is read; nobody has to read it.
+      // Errors are handled where the body is read, and nobody has to read it.
       answer.on('error', () => undefined);
       resolve({ kind: 'answered', answer });
     });
@@ -55,8 +58,4 @@ function attempt({ content, signal, ...options }: ExchangeOptions): Promise<Atte
     else signal.addEventListener('abort', onAbort, { once: true });
     request.end(content);
   });
-}
-
-function start(options: RequestOptions): ClientRequest {
-  return options.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
 }

@@ -1,16 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { ApiConnectionError, ApiStatusError } from './api-error.js';
-import type { ApiClient, ApiRequest, ApiResponse } from '../kubernetes/api-client.js';
-import { connectionError } from './connection-fault.js';
-import { exchange } from './exchange.js';
-import { httpsUrl } from './https-url.js';
+import { exchange, userAgent } from './exchange.js';
+import { jsonOf } from './json-answer.js';
 import { oneLine } from './one-line.js';
-import { RequestEnd } from './request-end.js';
-import { requestJson } from './request-json.js';
-import { responseBody } from './response-body.js';
-import { serverTrust } from './server-trust.js';
+import { ApiConnectionError, ApiStatusError, connectionError } from './outgoing-errors.js';
+import { RequestEnd, responseBody } from './request-end.js';
+import { hostOf, serverTrust } from './server-trust.js';
 import { authoritiesFault } from './tls-material.js';
-import { userAgent } from './user-agent.js';
 
 export interface HttpsJsonOptions {
   /** PEM; the only authorities that may vouch for the server. Default: those of Node. */
@@ -23,10 +18,22 @@ export interface HttpsJsonOptions {
   readonly signal?: AbortSignal;
 }
 
-const defaultTimeoutMs = 10_000;
-const defaultMaxBytes = 1024 * 1024;
-/** Of a URL in a message: some are found in documents from elsewhere. */
-const maxUrlLength = 200;
+const maxUrlLength = 2_048;
+/** In a message: some URLs are found in documents from elsewhere. */
+const maxShownLength = 200;
+
+/**
+ * An absolute https URL without user name, password and fragment, at most 2,048 characters long; undefined for
+ * anything else, plain http on a loopback address included.
+ */
+export function httpsUrl(text: string): URL | undefined {
+  // The parser would pass over blanks at the ends, and over line ends and tabs anywhere.
+  if (text.length > maxUrlLength || !/^https:\/\/[\x21-\x7e]+$/i.test(text) || !URL.canParse(text))
+    return undefined;
+  const url = new URL(text);
+  const { username, password } = url;
+  return username === '' && password === '' && !text.includes('#') ? url : undefined;
+}
 
 /**
  * The JSON that stands at an https URL, over a connection of its own (TLS 1.2 or later). Redirects are not
@@ -36,53 +43,43 @@ const maxUrlLength = 200;
  * when its status is not 200; ApiContentError when it is larger than `maxBytes`, or no JSON.
  */
 export async function getHttpsJson(url: string, options: HttpsJsonOptions = {}): Promise<unknown> {
+  const { authorities, timeoutMs = 10_000, maxBytes = 1024 * 1024, signal } = options;
   const target = httpsUrl(url);
   if (target === undefined) throw new ApiConnectionError('the URL to ask is no https URL');
-  const { origin, host, pathname } = target;
-  const client: ApiClient = {
-    server: oneLine(origin, maxUrlLength),
-    host,
-    send: (request) => send(target, request, options),
-    close: () => undefined,
-  };
-  const request: ApiRequest = { method: 'GET', path: oneLine(pathname, maxUrlLength) };
-  return requestJson(client, request, { maxBytes: options.maxBytes ?? defaultMaxBytes });
-}
-
-async function send(target: URL, { method }: ApiRequest, options: HttpsJsonOptions): Promise<ApiResponse> {
-  const { authorities, timeoutMs = defaultTimeoutMs, signal } = options;
-  const server = oneLine(`${target.origin}${target.pathname}`, maxUrlLength);
+  const { origin, pathname } = target;
+  const server = oneLine(`${origin}${pathname}`, maxShownLength);
   const fault = authorities === undefined ? undefined : authoritiesFault(authorities);
   if (fault !== undefined) throw new ApiConnectionError(`${server}: the CA bundle ${fault}`);
   const end = new RequestEnd(server, timeoutMs, signal);
-  let answer: IncomingMessage;
-  try {
-    answer = await exchange({ ...requestOptions(target, authorities), method, signal: end.signal });
-  } catch (error) {
+  const answer = await send(target, authorities, end).catch((error: unknown) => {
     end.release();
     throw end.reason ?? connectionError(server, error);
-  }
-  const { statusCode = 0 } = answer;
-  if (statusCode !== 200) {
+  });
+  const { statusCode: status = 0 } = answer;
+  if (status !== 200) {
     end.release();
     answer.destroy();
-    const redirect = statusCode >= 300 && statusCode < 400 ? ', and redirects are not followed' : '';
-    throw new ApiStatusError(statusCode, { message: `${server}: the answer is ${statusCode}${redirect}` });
+    const redirect = status >= 300 && status < 400 ? ', and redirects are not followed' : '';
+    throw new ApiStatusError(status, { message: `${server}: the answer is ${status}${redirect}` });
   }
-  return { server, status: statusCode, body: responseBody(answer, server, end) };
+  const shown = [origin, pathname].map((text) => oneLine(text, maxShownLength));
+  const what = shown.join(': the answer to GET ');
+  return jsonOf({ status, body: responseBody(answer, server, end) }, what, maxBytes);
 }
 
-function requestOptions({ hostname, port, pathname, search }: URL, authorities: string | undefined) {
-  const address = hostname.replace(/^\[(.*)\]$/, '$1');
-  return {
+function send(url: URL, authorities: string | undefined, { signal }: RequestEnd): Promise<IncomingMessage> {
+  const { port, pathname, search } = url;
+  return exchange({
+    method: 'GET',
     protocol: 'https:',
-    host: address,
+    host: hostOf(url),
     port: port === '' ? 443 : port,
     path: `${pathname}${search}`,
     headers: { Accept: 'application/json', 'Accept-Encoding': 'identity', 'User-Agent': userAgent },
     // A connection of its own: it is asked for too seldom to keep one.
-    agent: false as const,
-    minVersion: 'TLSv1.2' as const,
-    ...serverTrust(address, authorities),
-  };
+    agent: false,
+    minVersion: 'TLSv1.2',
+    ...serverTrust(hostOf(url), authorities),
+    signal,
+  });
 }

@@ -1,4 +1,8 @@
-import { ApiConnectionError } from './api-error.js';
+import type { IncomingMessage } from 'node:http';
+import { pipeline } from 'node:stream';
+import { constants, createGunzip } from 'node:zlib';
+import { oneLine } from './one-line.js';
+import { ApiConnectionError, connectionError } from './outgoing-errors.js';
 
 /** When a request ends before its time: its caller says so, or the answer's headers take too long. */
 export class RequestEnd {
@@ -9,13 +13,17 @@ export class RequestEnd {
   #reason: ApiConnectionError | undefined;
 
   constructor(server: string, timeoutMs: number, callers: AbortSignal | undefined) {
+    const end = (problem: string, code: string): void => {
+      this.#reason = new ApiConnectionError(`${server}: ${problem} (${code})`, code);
+      this.release();
+      this.#controller.abort();
+    };
     this.#callers = callers;
     this.#onAbort = () => {
-      this.#end(new ApiConnectionError(`${server}: the request was aborted (ABORT_ERR)`, 'ABORT_ERR'));
+      end('the request was aborted', 'ABORT_ERR');
     };
     this.#deadline = setTimeout(() => {
-      const message = `${server}: no answer within ${timeoutMs} ms (ETIMEDOUT)`;
-      this.#end(new ApiConnectionError(message, 'ETIMEDOUT'));
+      end(`no answer within ${timeoutMs} ms`, 'ETIMEDOUT');
     }, timeoutMs);
     if (callers?.aborted === true) this.#onAbort();
     else callers?.addEventListener('abort', this.#onAbort, { once: true });
@@ -52,10 +60,46 @@ export class RequestEnd {
     clearTimeout(this.#deadline);
     this.#callers?.removeEventListener('abort', this.#onAbort);
   }
+}
 
-  #end(reason: ApiConnectionError): void {
-    this.#reason = reason;
-    this.release();
-    this.#controller.abort();
+/**
+ * An answer's body. A reader that stops before its end closes the connection; read to the end, it is left for
+ * the next request.
+ *
+ * @throws ApiConnectionError where it breaks off, or is ended.
+ */
+export async function* responseBody(
+  answer: IncomingMessage,
+  server: string,
+  end: RequestEnd,
+): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    for await (const chunk of decoded(answer, server)) {
+      end.signal.throwIfAborted();
+      yield chunk;
+    }
+    // What has come as a whole ends like any other, although it was ended before it was read.
+    end.signal.throwIfAborted();
+  } catch (error) {
+    throw end.reason ?? connectionError(server, error);
+  } finally {
+    if (!answer.readableEnded) answer.destroy();
+    end.release();
   }
+}
+
+/**
+ * All requests ask for `identity`; a proxy may compress all the same. Of gzip, every member is read, and as far as it
+ * has come: a watch may be a member for each flush. The reader bounds how much it may become.
+ */
+function decoded(answer: IncomingMessage, server: string): AsyncIterable<Buffer> {
+  const coding = answer.headers['content-encoding']?.trim().toLowerCase() ?? '';
+  if (coding === '' || coding === 'identity') return answer;
+  if (coding !== 'gzip' && coding !== 'x-gzip') {
+    throw new ApiConnectionError(
+      `${server}: the answer is compressed as ${JSON.stringify(oneLine(coding, 40))}, which was not asked for`,
+    );
+  }
+  // Its errors are those of the answer, too, and are told to the reader.
+  return pipeline(answer, createGunzip({ flush: constants.Z_SYNC_FLUSH }), () => undefined);
 }

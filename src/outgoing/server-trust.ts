@@ -1,6 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { checkServerIdentity, type ConnectionOptions, type PeerCertificate } from 'node:tls';
+import { given } from '../given.js';
+
+/** A URL's host as Node connects to it: an IPv6 address without brackets. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+/** A URL's port, also where it is left out. */
+export function portOf({ protocol, port }: URL): number {
+  if (port !== '') return Number(port);
+  return protocol === 'https:' ? 443 : 80;
+}
 
 /**
  * What a connection to a TLS server demands of it: a certificate for `name`, a DNS name or IP address, that leads to one
@@ -10,8 +22,8 @@ import { checkServerIdentity, type ConnectionOptions, type PeerCertificate } fro
 export function serverTrust(name: string, authorities: string | undefined) {
   return {
     // Without `ca`, Node 20 would forget NODE_EXTRA_CA_CERTS for it.
-    ...(authorities === undefined ? {} : { ca: authorities, allowPartialTrustChain: true }),
-    // Said outright, since Node would otherwise let an environment variable decide.
+    ...given({ ca: authorities, allowPartialTrustChain: authorities === undefined ? undefined : true }),
+    // Otherwise Node would let an environment variable decide.
     rejectUnauthorized: true,
     // RFC 6066 wants names there, not addresses.
     servername: isIP(name) === 0 ? name : '',

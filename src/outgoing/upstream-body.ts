@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { ApiConnectionError } from './api-error.js';
-import { connectionError } from './connection-fault.js';
+import { ApiConnectionError, connectionError } from './outgoing-errors.js';
 import type { RequestEnd } from './request-end.js';
 
 export interface UpstreamBodyOptions {

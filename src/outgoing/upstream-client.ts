@@ -1,12 +1,22 @@
 import type { IncomingMessage } from 'node:http';
-import type { ApiConnectionError } from './api-error.js';
-import { connectionError } from './connection-fault.js';
-import { exchange } from './exchange.js';
+import { given } from '../given.js';
+import { ConnectionPool, keepAliveAgent } from './connection-pool.js';
+import { exchange, userAgent } from './exchange.js';
+import { connectionError, type ApiConnectionError } from './outgoing-errors.js';
 import { RequestEnd } from './request-end.js';
-import { defaultPort } from './server-address.js';
-import { UpstreamAgent, type UpstreamTls } from './upstream-agent.js';
+import { hostOf, portOf, serverTrust } from './server-trust.js';
+import type { ClientCertificate } from './tls-material.js';
 import { UpstreamBody } from './upstream-body.js';
-import { userAgent } from './user-agent.js';
+
+/** How an https upstream is known, and how it knows us. Replaced whole, never changed in place. */
+export interface UpstreamTls {
+  /** PEM bundle of the authorities of its certificate. Default: those that Node trusts. */
+  readonly ca?: string | undefined;
+  /** Presented to it, where it asks. */
+  readonly clientCertificate?: ClientCertificate | undefined;
+  /** DNS name or IP address that its certificate must be for, in place of the URL's host. */
+  readonly serverName?: string | undefined;
+}
 
 export interface UpstreamRequest {
   /** Sent beside Host and our own User-Agent; nothing else is. */
@@ -25,56 +35,44 @@ export interface UpstreamAnswer {
   readonly status: number;
   /** Empty where there is none. */
   readonly contentType: string;
-  readonly contentLength?: number;
-  readonly contentEncoding?: string;
+  readonly contentLength: number | undefined;
+  readonly contentEncoding: string | undefined;
   /** To be read to its end, or closed with `return`. */
   readonly body: UpstreamBody;
 }
 
-/** Gets one URL, over connections that are kept. */
+/** Gets one URL, over connections that are kept for as long as authorities and certificate stay the same. */
 export class UpstreamClient {
   /** The URL without its query, which may be a secret. */
   readonly address: string;
   readonly #url: URL;
-  readonly #agent: UpstreamAgent;
+  readonly #tls: UpstreamTls;
+  readonly #pool = new ConnectionPool();
 
   /** `url` is http or https; `tls` is read at each request: its members may be getters. */
   constructor(url: URL, tls: UpstreamTls) {
     this.#url = url;
+    this.#tls = tls;
     this.address = `${url.origin}${url.pathname}`;
-    this.#agent = new UpstreamAgent(url, tls);
   }
 
   /** Resolves when the answer's headers have come, whatever its status. @throws ApiConnectionError */
-  async get({
-    headers,
-    timeoutMs,
-    stallTimeoutMs,
-    signal,
-    onBreakOff,
-  }: UpstreamRequest): Promise<UpstreamAnswer> {
-    const { protocol, hostname, host, port, pathname, search } = this.#url;
-    const end = new RequestEnd(this.address, timeoutMs, signal);
+  async get(request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const { protocol, host, pathname, search } = this.#url;
+    const end = new RequestEnd(this.address, request.timeoutMs, request.signal);
     try {
       const answer = await exchange({
         method: 'GET',
         protocol,
-        host: hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: port === '' ? defaultPort(protocol) : port,
+        host: hostOf(this.#url),
+        port: portOf(this.#url),
         path: `${pathname}${search}`,
-        headers: { Host: host, 'User-Agent': userAgent, ...headers },
-        agent: this.#agent.current,
+        headers: { Host: host, 'User-Agent': userAgent, ...request.headers },
+        agent: this.#agent(),
         signal: end.signal,
       });
       end.headersCame();
-      const described = describe(answer);
-      const body = new UpstreamBody(answer, end, {
-        address: this.address,
-        stallTimeoutMs,
-        onBreakOff,
-        contentLength: described.contentLength,
-      });
-      return { ...described, body };
+      return upstreamAnswer(answer, end, this.address, request);
     } catch (error) {
       end.release();
       throw end.reason ?? connectionError(this.address, error);
@@ -83,17 +81,34 @@ export class UpstreamClient {
 
   /** Closes idle connections now, and the others when their requests end. */
   close(): void {
-    this.#agent.retire();
+    this.#pool.close();
+  }
+
+  #agent() {
+    const { ca, clientCertificate, serverName = hostOf(this.#url) } = this.#tls;
+    return this.#pool.agentFor([ca, clientCertificate], () =>
+      keepAliveAgent(this.#url.protocol, {
+        ...serverTrust(serverName, ca),
+        ...given({ cert: clientCertificate?.certificate, key: clientCertificate?.privateKey }),
+      }),
+    );
   }
 }
 
-function describe({ statusCode = 0, headers }: IncomingMessage): Omit<UpstreamAnswer, 'body'> {
+function upstreamAnswer(
+  answer: IncomingMessage,
+  end: RequestEnd,
+  address: string,
+  { stallTimeoutMs, onBreakOff }: UpstreamRequest,
+): UpstreamAnswer {
+  const { statusCode: status = 0, headers } = answer;
   const length = headers['content-length'];
-  const encoding = headers['content-encoding'];
+  const contentLength = length === undefined ? undefined : Number(length);
   return {
-    status: statusCode,
+    status,
     contentType: headers['content-type'] ?? '',
-    ...(length === undefined ? {} : { contentLength: Number(length) }),
-    ...(encoding === undefined ? {} : { contentEncoding: encoding }),
+    contentLength,
+    contentEncoding: headers['content-encoding'],
+    body: new UpstreamBody(answer, end, { address, stallTimeoutMs, onBreakOff, contentLength }),
   };
 }

@@ -1,5 +1,5 @@
 import type { ApiRequest } from '../kubernetes/api-client.js';
-import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/api-error.js';
+import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/outgoing-errors.js';
 import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
 import type { Change } from './plan.js';
 import type { RootObject } from './root-objects.js';

@@ -1,6 +1,5 @@
-import type { ApiClient } from '../kubernetes/api-client.js';
+import { type ApiClient, requestJson } from '../kubernetes/api-client.js';
 import { Backoff } from '../outgoing/backoff.js';
-import { requestJson } from '../outgoing/request-json.js';
 import { annotationPatch, patchFailureOf, type PatchFailure } from './annotation.js';
 import { ChangeLedger, newSinceLastTime } from './ledgers.js';
 import type { Change, SkippedBinding } from './plan.js';

@@ -1,5 +1,5 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
-import type { ReflectorObserver } from '../kubernetes/reflector/reflector-sink.js';
+import type { ReflectorObserver } from '../kubernetes/reflector/reflector-options.js';
 import { MalformedObjectError } from '../policy/policy-errors.js';
 import { newSinceLastTime, OnceLedger } from './ledgers.js';
 import { defaultTiming, Patcher, type ReplicationEvent, type ReplicatorTiming } from './patcher.js';

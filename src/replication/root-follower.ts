@@ -1,7 +1,7 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
 import { Reflector } from '../kubernetes/reflector/reflector.js';
-import type { ReflectorObserver, ReflectorSink } from '../kubernetes/reflector/reflector-sink.js';
-import { isOlder } from '../kubernetes/reflector/resource-version.js';
+import type { ReflectorObserver, ReflectorSink } from '../kubernetes/reflector/reflector-options.js';
+import { isOlder } from '../kubernetes/reflector/history.js';
 import { ServerProbe } from '../kubernetes/reflector/server-probe.js';
 import { pathOf } from './annotation.js';
 import {

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ReviewError } from '../../src/kubernetes/reviews/review-error.js';
 import type { Identity } from '../../src/authentication/identity.js';
 import type { Attributes, Decision } from '../../src/authorization/authorizer.js';
 import {
@@ -8,6 +7,7 @@ import {
   type SubjectAccessReviewOptions,
 } from '../../src/authorization/subject-access-review.js';
 import { FakeReviewer } from '../support/fake-reviewer.js';
+import { ReviewError } from '../../src/kubernetes/kubernetes-errors.js';
 
 const bob: Identity = { name: 'bob', groups: ['g'], extra: {} };
 const question: Attributes = { identity: bob, verb: 'get', path: '/metrics' };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { requestJson } from '../../src/outgoing/request-json.js';
+import { requestJson } from '../../src/kubernetes/api-client.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import type { ControlPlane } from './control-plane.js';
 import { startEventGenerator, type EventGenerator } from './event-generator.js';

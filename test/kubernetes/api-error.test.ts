@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ApiStatusError } from '../../src/outgoing/api-error.js';
-import { connectionError } from '../../src/outgoing/connection-fault.js';
+import { ApiStatusError, connectionError } from '../../src/outgoing/outgoing-errors.js';
 
 describe('an ApiStatusError', () => {
   it('tells what the Status object says', () => {

@@ -1,6 +1,6 @@
 import { expect, vi } from 'vitest';
 import type { ApiClient, ApiResponse } from '../../src/kubernetes/api-client.js';
-import { ApiConnectionError } from '../../src/outgoing/api-error.js';
+import { ApiConnectionError } from '../../src/outgoing/outgoing-errors.js';
 import {
   openApiClient,
   type OpenApiClientOptions,

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient } from '../../src/kubernetes/api-client.js';
-import { requestJson } from '../../src/outgoing/request-json.js';
+import { requestJson } from '../../src/kubernetes/api-client.js';
 import { createApiSetting, type ApiSetting } from './api-setting.js';
 import type { Answer, ApiServer } from './api-server.js';
 

@@ -8,7 +8,7 @@ import {
   openApiClient,
   type OpenApiClientOptions,
 } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { requestJson } from '../../src/outgoing/request-json.js';
+import { requestJson } from '../../src/kubernetes/api-client.js';
 import { packageVersion } from '../../src/package-version.js';
 import {
   ask,
@@ -155,7 +155,7 @@ describe('a request', () => {
     });
     expect(await ask(observed)).toBe(200);
     const [{ message }] = await warned;
-    expect(message).toBe('a callback of the API client failed with RangeError');
+    expect(message).toBe('a listener of the API client failed with RangeError');
   });
 });
 

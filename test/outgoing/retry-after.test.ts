@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseRetryAfter } from '../../src/outgoing/retry-after.js';
+import { parseRetryAfter } from '../../src/outgoing/backoff.js';
 
 const now = Date.parse('Sun, 06 Nov 1994 08:49:37 GMT');
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../src/outgoing/api-error.js';
+import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../src/outgoing/outgoing-errors.js';
 import {
   annotationPatch,
   hasOwnEntry,

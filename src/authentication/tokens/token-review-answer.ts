@@ -1,4 +1,4 @@
-import { ReviewError } from '../../kubernetes/reviews/review-error.js';
+import { ReviewError } from '../../kubernetes/kubernetes-errors.js';
 import { ReviewFields } from '../../kubernetes/reviews/review-fields.js';
 import type { Identity } from '../identity.js';
 

@@ -1,12 +1,11 @@
 import { FilesRead } from '../../files/files-read.js';
-import { KubeconfigError } from '../../kubernetes/kubeconfig/kubeconfig-error.js';
+import { KubeconfigError } from '../../kubernetes/kubernetes-errors.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import { readKubeconfig, type Kubeconfig } from '../../kubernetes/kubeconfig/kubeconfig.js';
 import { about, withoutSubject, type Finding } from './finding.js';
 import { credentialsOf, kubeconfigFindings } from './kubeconfig-checks.js';
-import type { ApiClient, ApiResponse } from '../../kubernetes/api-client.js';
-import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../outgoing/api-error.js';
-import { requestJson } from '../../outgoing/request-json.js';
+import { type ApiClient, type ApiResponse, requestJson } from '../../kubernetes/api-client.js';
+import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../outgoing/outgoing-errors.js';
 
 /** Which server it is decides what a refusal means. */
 export type ServerRole = 'root' | 'cache' | 'system-admin';

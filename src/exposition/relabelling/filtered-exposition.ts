@@ -1,4 +1,4 @@
-import { ApiConnectionError } from '../../outgoing/api-error.js';
+import { ApiConnectionError } from '../../outgoing/outgoing-errors.js';
 import { abandon, chunkBytes, wholeOrStreamed } from '../body.js';
 import { type Exposition, isEncoded } from '../exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ExecPluginError, type ExecCredential } from './exec-credential.js';
-import { runExecPlugin, type ExecPlugin } from './exec-plugin.js';
+import { ExecPluginError } from '../kubernetes-errors.js';
+import { runExecPlugin, type ExecCredential, type ExecPlugin } from './exec-plugin.js';
 
 /** What a kubeconfig's exec plugin gave, kept for as long as it is good. */
 export class ExecCredentials {

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { ExecPluginError, readExecCredential, type ExecCredential } from './exec-credential.js';
+import { certificateFault, privateKeyFault, type ClientCertificate } from '../../outgoing/tls-material.js';
+import { ExecPluginError } from '../kubernetes-errors.js';
 
 /** A program that gives credentials: `exec` of a kubeconfig's user. */
 export interface ExecPlugin {
@@ -10,10 +11,23 @@ export interface ExecPlugin {
   /** In addition to this process' own environment. */
   readonly env: Readonly<Record<string, string>>;
   /** What it is told of the cluster, where it wants to know. */
-  readonly cluster?: unknown;
+  readonly cluster: unknown;
+}
+
+/** What an exec plugin gave: a token, a client certificate, or both. */
+export interface ExecCredential {
+  readonly token: string | undefined;
+  readonly clientCertificate: ClientCertificate | undefined;
+  /** Milliseconds since the epoch. Without it, good until the server refuses it. */
+  readonly expiresAt: number | undefined;
 }
 
 const maxOutputBytes = 1024 * 1024;
+
+/** Whether a text can stand behind `Bearer`: at least one visible ASCII character, and nothing else. */
+export function isHeaderToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}
 
 /**
  * Runs an exec plugin, without a terminal. `signal` ends it at once, with all that it has started.
@@ -26,8 +40,7 @@ export async function runExecPlugin(plugin: ExecPlugin, signal: AbortSignal): Pr
 
 type Plugin = ReturnType<typeof start>;
 
-function start(plugin: ExecPlugin) {
-  const { apiVersion, command, args, env, cluster } = plugin;
+function start({ apiVersion, command, args, env, cluster }: ExecPlugin) {
   const info = { apiVersion, kind: 'ExecCredential', spec: { cluster, interactive: false } };
   try {
     return spawn(command, args, {
@@ -89,4 +102,61 @@ function killGroup(child: ChildProcess): void {
 function cannotRun(error: unknown): ExecPluginError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
   return new ExecPluginError(`the exec plugin cannot be run: ${code}`);
+}
+
+/**
+ * An ExecCredential as plugins print it:
+ * https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
+ */
+function readExecCredential(output: string, apiVersion: string): ExecCredential {
+  const credential = membersOf(parse(output));
+  if (credential['kind'] !== 'ExecCredential') throw unusable('no ExecCredential');
+  if (credential['apiVersion'] !== apiVersion) throw unusable('another apiVersion than it was asked for');
+  const status = membersOf(credential['status']);
+  const token = textOf(status, 'token');
+  if (token !== undefined && !isHeaderToken(token)) throw unusable('a token that no header can carry');
+  const clientCertificate = clientCertificateOf(status);
+  if (token === undefined && clientCertificate === undefined) throw unusable('neither token nor certificate');
+  const expiration = textOf(status, 'expirationTimestamp');
+  const expiresAt = expiration === undefined ? undefined : Date.parse(expiration);
+  if (Number.isNaN(expiresAt)) throw unusable('an expirationTimestamp that is no time');
+  return { token, clientCertificate, expiresAt };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+function clientCertificateOf(status: Members): ClientCertificate | undefined {
+  const certificate = textOf(status, 'clientCertificateData');
+  const privateKey = textOf(status, 'clientKeyData');
+  if (certificate === undefined && privateKey === undefined) return undefined;
+  if (certificate === undefined) throw unusable('a key without certificate');
+  if (privateKey === undefined) throw unusable('a certificate without key');
+  const fault = certificateFault(certificate);
+  if (fault !== undefined) throw unusable(`clientCertificateData that ${fault}`);
+  const keyFault = privateKeyFault(certificate, privateKey);
+  if (keyFault !== undefined) throw unusable(`clientKeyData that ${keyFault}`);
+  return { certificate, privateKey };
+}
+
+/** Undefined for an empty one too. */
+function textOf(status: Members, key: string): string | undefined {
+  const value = status[key] ?? '';
+  if (typeof value !== 'string') throw unusable(`a ${key} that is no string`);
+  return value === '' ? undefined : value;
+}
+
+function parse(output: string): unknown {
+  try {
+    return JSON.parse(output);
+  } catch {
+    throw unusable('no JSON');
+  }
+}
+
+function membersOf(value: unknown): Members {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function unusable(what: string): ExecPluginError {
+  return new ExecPluginError(`the exec plugin gave ${what}`);
 }

@@ -1,20 +1,17 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { parseRetryAfter } from '../../outgoing/backoff.js';
+import { exchange, userAgent } from '../../outgoing/exchange.js';
+import { ApiConnectionError, connectionError } from '../../outgoing/outgoing-errors.js';
+import { RequestEnd, responseBody } from '../../outgoing/request-end.js';
+import { portOf } from '../../outgoing/server-trust.js';
+import { tell } from '../../tell.js';
 import type { ApiClient, ApiRequest, ApiResponse, RequestObservation } from '../api-client.js';
-import { ApiConnectionError } from '../../outgoing/api-error.js';
-import { connectionError } from '../../outgoing/connection-fault.js';
-import { Connections } from './connections.js';
-import { exchange } from '../../outgoing/exchange.js';
-import type { ExecCredential } from '../exec/exec-credential.js';
 import { ExecCredentials } from '../exec/exec-credentials.js';
-import type { ExecPlugin } from '../exec/exec-plugin.js';
+import type { ExecCredential, ExecPlugin } from '../exec/exec-plugin.js';
+import { ExecPluginError } from '../kubernetes-errors.js';
+import { KubeconfigConnections, requireClientNode } from './kubeconfig-connections.js';
 import { KubeconfigFile } from './kubeconfig-file.js';
 import type { Kubeconfig } from './kubeconfig.js';
-import { RequestEnd } from '../../outgoing/request-end.js';
-import { responseBody } from '../../outgoing/response-body.js';
-import { parseRetryAfter } from '../../outgoing/retry-after.js';
-import { loadClientNode } from './server-options.js';
-import { serverAddress, type ServerAddress } from '../../outgoing/server-address.js';
-import { userAgent } from '../../outgoing/user-agent.js';
 
 export interface OpenApiClientOptions {
   /** The file; its current context counts. Followed as it changes, with every file that it names. */
@@ -32,24 +29,24 @@ export interface OpenApiClientOptions {
 /**
  * A client of the API server of a kubeconfig's current context. Nothing is sent yet.
  *
- * @throws KubeconfigError for all that can be known to be wrong before a request.
+ * @throws KubeconfigError for all that can be known to be wrong before a request; KubernetesClientMissingError.
  */
 export async function openApiClient(options: OpenApiClientOptions): Promise<ApiClient> {
   const file = await KubeconfigFile.open(options.kubeconfig, (message) => {
-    tell(() => options.onWarning?.(message));
+    tell(owner, options.onWarning, message);
   });
-  // Now rather than at the first request, which somebody may be waiting for.
-  await loadClientNode();
+  await requireClientNode();
   return new KubeconfigClient(file, options);
 }
 
+/** Of requests and exec plugins (ms). */
 const defaultTimeoutMs = 30_000;
-const defaultExecTimeoutMs = 30_000;
+const owner = 'the API client';
 
 class KubeconfigClient implements ApiClient {
   readonly #file: KubeconfigFile;
   readonly #options: OpenApiClientOptions;
-  readonly #connections = new Connections();
+  readonly #connections = new KubeconfigConnections();
   readonly #execCredentials: ExecCredentials;
   #isClosed = false;
   /** What the latest request was sent with, and how many there were before. */
@@ -60,7 +57,7 @@ class KubeconfigClient implements ApiClient {
     this.#file = file;
     this.#latest = file.current;
     this.#options = options;
-    this.#execCredentials = new ExecCredentials(options.execTimeoutMs ?? defaultExecTimeoutMs);
+    this.#execCredentials = new ExecCredentials(options.execTimeoutMs ?? defaultTimeoutMs);
   }
 
   get server(): string {
@@ -76,7 +73,7 @@ class KubeconfigClient implements ApiClient {
     const observe = (code: string): void => {
       const isWatch = request.query?.['watch'] === 'true';
       const seconds = isWatch ? undefined : (performance.now() - startedAt) / 1000;
-      tell(() => this.#options.onRequest?.({ method: request.method, host: this.host, code, seconds }));
+      tell(owner, this.#options.onRequest, { method: request.method, host: this.host, code, seconds });
     };
     try {
       const response = await this.#send(request);
@@ -130,7 +127,11 @@ class KubeconfigClient implements ApiClient {
   }
 
   async #execCredential(plugin: ExecPlugin, isProbe: boolean): Promise<ExecCredential | undefined> {
-    return isProbe ? this.#execCredentials.last(plugin) : this.#execCredentials.get(plugin);
+    if (isProbe) return this.#execCredentials.last(plugin);
+    return this.#execCredentials.get(plugin).catch((error: unknown) => {
+      if (!(error instanceof ExecPluginError)) throw error;
+      throw new ApiConnectionError(`${this.server}: ${error.message}`, error.code);
+    });
   }
 
   #revisionOf(kubeconfig: Kubeconfig): number {
@@ -139,8 +140,13 @@ class KubeconfigClient implements ApiClient {
     return this.#revision;
   }
 
-  #addressIn({ cluster }: Kubeconfig): ServerAddress {
-    return serverAddress(cluster.server, this.#options.basePath ?? ((serverPath) => serverPath));
+  /** Where requests go, without credentials; `basePath` is empty, or begins with a slash and ends with none. */
+  #addressIn({ cluster }: Kubeconfig) {
+    const url = new URL(cluster.server);
+    const host = `${url.hostname}:${portOf(url)}`;
+    const serverPath = trimmed(url.pathname);
+    const basePath = trimmed(this.#options.basePath?.(serverPath) ?? serverPath);
+    return { server: `${url.protocol}//${host}${basePath}`, host, basePath };
   }
 }
 
@@ -168,22 +174,15 @@ function responseOf(
   asked: Pick<ApiResponse, 'server' | 'revision'>,
   end: RequestEnd,
 ): ApiResponse {
-  const retryAfterMs = parseRetryAfter(answer.headers['retry-after']);
   return {
     ...asked,
     status: answer.statusCode ?? 0,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    retryAfterMs: parseRetryAfter(answer.headers['retry-after']),
     body: responseBody(answer, asked.server, end),
   };
 }
 
-/** Whoever listens cannot make a request fail. */
-function tell(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    process.emitWarning(
-      `a callback of the API client failed with ${error instanceof Error ? error.name : typeof error}`,
-    );
-  }
+function trimmed(path: string): string {
+  const bare = path.replace(/^\/+|\/+$/g, '');
+  return bare === '' ? '' : `/${bare}`;
 }

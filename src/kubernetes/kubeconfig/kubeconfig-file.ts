@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { FilesRead } from '../../files/files-read.js';
-import { KubeconfigError } from './kubeconfig-error.js';
 import { readKubeconfig, type Kubeconfig } from './kubeconfig.js';
+import { KubeconfigError } from '../kubernetes-errors.js';
 
 interface Reading {
   /** All that it was read from, also where that failed. */

@@ -1,16 +1,17 @@
-import type { ExecPlugin } from '../exec/exec-plugin.js';
-import { isHeaderToken } from '../header-token.js';
-import { readExecPlugin } from './kubeconfig-exec.js';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { delimiter, join, sep } from 'node:path';
 import type { Field } from '../../documents/field.js';
+import { isHeaderToken, type ExecPlugin } from '../exec/exec-plugin.js';
 import type { NamedFiles } from './named-files.js';
 import { certificateFault, privateKeyFault, type ClientCertificate } from '../../outgoing/tls-material.js';
 
 /** Who a kubeconfig says we are. */
 export interface KubeconfigUser {
-  readonly clientCertificate?: ClientCertificate;
+  readonly clientCertificate?: ClientCertificate | undefined;
   readonly credentials: UserCredentials;
   /** Of the `Impersonate-User` header. */
-  readonly impersonatedUser?: string;
+  readonly impersonatedUser?: string | undefined;
 }
 
 /** What is sent beside a certificate, if anything. */
@@ -34,31 +35,24 @@ export async function readUser(
   files: NamedFiles,
   clusterInfo: () => unknown,
 ): Promise<KubeconfigUser> {
-  refuseUnsupported(user);
-  const clientCertificate = await readClientCertificate(user, files);
-  const credentials = await readCredentials(user, files, clusterInfo);
-  const impersonatedUser = readImpersonatedUser(user);
+  for (const [key, problem] of Object.entries(unsupported)) {
+    if (!user.get(key).isEmpty) user.get(key).fail(problem);
+  }
   return {
-    ...(clientCertificate === undefined ? {} : { clientCertificate }),
-    credentials,
-    ...(impersonatedUser === undefined ? {} : { impersonatedUser }),
+    clientCertificate: await readClientCertificate(user, files),
+    credentials: await readCredentials(user, files, clusterInfo),
+    impersonatedUser: readImpersonatedUser(user.get('as')),
   };
 }
 
-/** What would be left out without a word, and make us someone else than the kubeconfig says. */
-function refuseUnsupported(user: Field): void {
-  const unsupported: Readonly<Record<string, string>> = {
-    'auth-provider': 'is not supported: use exec',
-    'token-file': 'is no field of a kubeconfig: write tokenFile',
-    'as-uid': 'is not supported: only as is',
-    'as-groups': 'is not supported: only as is',
-    'as-user-extra': 'is not supported: only as is',
-  };
-  for (const [key, problem] of Object.entries(unsupported)) {
-    const field = user.get(key);
-    if (!field.isEmpty) field.fail(problem);
-  }
-}
+/** What would be left out silently, so that requests would be made as another user than the kubeconfig says. */
+const unsupported = {
+  'auth-provider': 'is not supported: use exec',
+  'token-file': 'is no field of a kubeconfig: write tokenFile',
+  'as-uid': 'is not supported: only as is',
+  'as-groups': 'is not supported: only as is',
+  'as-user-extra': 'is not supported: only as is',
+} as const;
 
 async function readClientCertificate(user: Field, files: NamedFiles): Promise<ClientCertificate | undefined> {
   const certificate = await files.pem(user, 'client-certificate');
@@ -100,9 +94,51 @@ function checkedToken(token: string, field: Field): string {
   return isHeaderToken(token) ? token : field.fail('holds a character that no header can carry');
 }
 
-function readImpersonatedUser(user: Field): string | undefined {
-  const field = user.get('as');
+function readImpersonatedUser(field: Field): string | undefined {
   const name = field.optionalText();
   if (name === undefined || /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(name)) return name;
   return field.fail('holds a character that no header can carry');
+}
+
+const execVersions = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
+
+async function readExecPlugin(
+  exec: Field,
+  files: NamedFiles,
+  clusterInfo: () => unknown,
+): Promise<ExecPlugin> {
+  const apiVersion = exec.get('apiVersion');
+  if (!execVersions.includes(apiVersion.string()))
+    apiVersion.fail(`must be one of ${execVersions.join(', ')}`);
+  const interactive = exec.get('interactiveMode');
+  if (interactive.optionalText() === 'Always') interactive.fail('must not be Always: there is no terminal');
+  const env = Object.fromEntries(
+    exec
+      .get('env')
+      .items()
+      .map((entry) => [entry.get('name').string(), entry.get('value').optionalText() ?? '']),
+  );
+  return {
+    apiVersion: apiVersion.string(),
+    command: await readCommand(exec.get('command'), files, env['PATH'] ?? process.env['PATH'] ?? ''),
+    args: exec.get('args').strings(),
+    env,
+    cluster: exec.get('provideClusterInfo').boolean() ? clusterInfo() : undefined,
+  };
+}
+
+/** As in client-go: a name is looked up in PATH, and a relative path starts at the kubeconfig's directory. */
+async function readCommand(field: Field, files: NamedFiles, path: string): Promise<string> {
+  const command = field.string();
+  const isName = !command.includes('/') && !command.includes(sep);
+  // Windows finds programs by endings that are not written.
+  if (isName && process.platform === 'win32') return command;
+  const candidates = isName
+    ? path.split(delimiter).map((directory) => join(directory, command))
+    : [files.resolve(command)];
+  for (const candidate of candidates) {
+    const fault = await access(candidate, constants.X_OK).catch((error: unknown) => error);
+    if (fault === undefined) return candidate;
+  }
+  return field.fail('is no program that can be run');
 }

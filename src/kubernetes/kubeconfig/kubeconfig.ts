@@ -1,9 +1,10 @@
+import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { readDocument, type ReadDocument } from '../../documents/documents.js';
-import type { FilesRead } from '../../files/files-read.js';
-import { readCluster, type KubeconfigCluster } from './kubeconfig-cluster.js';
-import { KubeconfigError } from './kubeconfig-error.js';
 import { Field } from '../../documents/field.js';
+import type { FilesRead } from '../../files/files-read.js';
+import { authoritiesFault } from '../../outgoing/tls-material.js';
+import { KubeconfigError } from '../kubernetes-errors.js';
 import { anonymousUser, readUser, type KubeconfigUser } from './kubeconfig-user.js';
 import { NamedFiles } from './named-files.js';
 
@@ -11,6 +12,19 @@ import { NamedFiles } from './named-files.js';
 export interface Kubeconfig {
   readonly cluster: KubeconfigCluster;
   readonly user: KubeconfigUser;
+}
+
+/** A kubeconfig's cluster: the server, and how to know it. */
+export interface KubeconfigCluster {
+  /** `https://host:6443/clusters/root`, without a slash at its end. */
+  readonly server: string;
+  /** PEM. Without it, the authorities that Node trusts. */
+  readonly authorities: string | undefined;
+  /** DNS name or IP address that the server's certificate must be for, in place of the URL's. */
+  readonly tlsServerName: string | undefined;
+  readonly insecureSkipTlsVerify: boolean;
+  /** http, https or socks. */
+  readonly proxyUrl: string | undefined;
 }
 
 const maxBytes = 1024 * 1024;
@@ -88,4 +102,56 @@ function clusterInfo(cluster: KubeconfigCluster, field: Field): unknown {
     'proxy-url': proxyUrl,
     config: extension?.get('extension').value,
   };
+}
+
+const proxyProtocols = /^(?:https?|socks(?:4a?|5h?)?):$/;
+
+async function readCluster(cluster: Field, files: NamedFiles): Promise<KubeconfigCluster> {
+  cluster.requireObject();
+  const skipVerify = cluster.get('insecure-skip-tls-verify');
+  const insecureSkipTlsVerify = skipVerify.boolean();
+  const server = readServer(cluster.get('server'), insecureSkipTlsVerify);
+  const pem = await files.pem(cluster, 'certificate-authority');
+  const fault = pem && authoritiesFault(pem.text);
+  if (fault !== undefined) pem?.field.fail(fault);
+  if (pem !== undefined && insecureSkipTlsVerify) {
+    skipVerify.fail('cannot stand beside certificate-authority, which it would leave unused');
+  }
+  const serverName = cluster.get('tls-server-name');
+  const tlsServerName = serverName.optionalText();
+  if (tlsServerName !== undefined && isIP(tlsServerName) === 0 && !/^[A-Za-z0-9_.-]+$/.test(tlsServerName)) {
+    serverName.fail('must be a host name');
+  }
+  const proxyUrl = readProxyUrl(cluster.get('proxy-url'));
+  return { server, authorities: pem?.text, tlsServerName, insecureSkipTlsVerify, proxyUrl };
+}
+
+function readServer(field: Field, insecureSkipTlsVerify: boolean): string {
+  const text = field.string();
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) field.fail('must be an http or https URL');
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '') field.fail('must not hold credentials');
+  if (/[?#]/.test(text)) field.fail('must not have a query or a fragment');
+  if (url.protocol === 'http:' && !insecureSkipTlsVerify) {
+    field.fail('is plain http, which only insecure-skip-tls-verify allows');
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+function readProxyUrl(field: Field): string | undefined {
+  const text = field.optionalText();
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.hostname === '' || !proxyProtocols.test(url.protocol)) {
+    return field.fail('must be an http, https or socks5 URL');
+  }
+  // The proxies' agents would look the brackets up as part of a name.
+  if (url.hostname.startsWith('[')) field.fail('must have a host name or an IPv4 address');
+  try {
+    decodeURIComponent(url.username);
+    decodeURIComponent(url.password);
+  } catch {
+    field.fail('has credentials with a broken percent-encoding');
+  }
+  return url.href;
 }

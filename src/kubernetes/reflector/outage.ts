@@ -1,6 +1,6 @@
-import type { Clock } from './clock.js';
-import type { ReflectorFailure } from './reflector-failure.js';
 import type { ServerProbe } from './server-probe.js';
+import type { ReflectorFailure } from '../kubernetes-errors.js';
+import type { Clock } from './reflector-options.js';
 
 export interface OutageOptions {
   readonly probe: ServerProbe;

@@ -1,24 +1,31 @@
 import { setTimeout } from 'node:timers/promises';
+import { oneLine } from '../../outgoing/one-line.js';
+import { tell } from '../../tell.js';
+import { TimeSlice } from '../../time-slice.js';
 import type { ApiClient } from '../api-client.js';
-import { Callbacks } from './callbacks.js';
-import { realClock, type Clock } from './clock.js';
-import { KnownObjects } from './known-objects.js';
-import { requireSameHistory } from './same-history.js';
-import { pageSize, type List } from './list-pages.js';
-import { Liveness } from './liveness.js';
-import { readOrRefuse, refusal } from './malformed-error.js';
+import { failureOf, MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
+import { isOlder, KnownObjects, requireSameHistory } from './history.js';
+import {
+  isWatchListRefusal,
+  listPages,
+  pageSize,
+  readInitialEvents,
+  watchListQuery,
+  type List,
+} from './lists.js';
 import { Outage } from './outage.js';
-import { Recovery, type Activity } from './recovery.js';
-import { failureOf, ReflectorFailure } from './reflector-failure.js';
-import type { ReflectorObserver, ReflectorSink } from './reflector-sink.js';
-import { Requests } from './requests.js';
-import { defaultTiming, type ReflectorTiming } from './reflector-timing.js';
-import { isOlder } from './resource-version.js';
+import { Liveness, Recovery, type Activity } from './recovery.js';
+import {
+  defaultTiming,
+  realClock,
+  type Clock,
+  type ReflectorObserver,
+  type ReflectorSink,
+  type ReflectorTiming,
+} from './reflector-options.js';
 import { ServerProbe } from './server-probe.js';
-import { errorEventFailure } from './status-failure.js';
-import type { WatchEvent } from './watch-event.js';
-import { isWatchListRefusal, readInitialEvents, watchListQuery } from './watch-list.js';
-import type { WatchListeners, WatchStream } from './watch-stream.js';
+import { errorEventFailure, type Requests } from './streamed-answer.js';
+import { WatchStream, type WatchEvent, type WatchListeners } from './watch-stream.js';
 
 export interface ReflectorOptions<Item> {
   readonly client: ApiClient;
@@ -54,7 +61,8 @@ interface Position {
  */
 export class Reflector<Item extends { readonly name: string }> {
   readonly #options: ReflectorOptions<Item>;
-  readonly #callbacks: Callbacks;
+  /** Whose listeners they are, in warnings. */
+  readonly #owner: string;
   readonly #timing: ReflectorTiming;
   readonly #random: () => number;
   readonly #requests: Requests;
@@ -81,11 +89,12 @@ export class Reflector<Item extends { readonly name: string }> {
     const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };
     const { backoffBaseMs: baseMs, backoffCapMs: capMs, spreadMs } = timing;
+    const unanswered: Requests['unanswered'] = new Set();
     this.#options = options;
     this.#random = random;
     this.#timing = timing;
-    this.#callbacks = new Callbacks(`reflector of ${path}`);
-    this.#requests = new Requests({ client, path, timing, signal });
+    this.#owner = `the reflector of ${path}`;
+    this.#requests = { client, path, timing, slice: new TimeSlice(timing.sliceMs), signal, unanswered };
     this.#recovery = new Recovery({ baseMs, capMs, random });
     this.#outage = new Outage({
       probe,
@@ -93,12 +102,12 @@ export class Reflector<Item extends { readonly name: string }> {
       onReturn: () => {
         this.#recovery.serverReturned();
       },
-      unanswered: () => this.#requests.unanswered,
+      unanswered: () => [...unanswered],
       random,
       clock,
       signal,
     });
-    const told: Pick<ReflectorSink<Item>, 'live' | 'lost'> = {
+    this.#liveness = new Liveness(this.#owner, {
       live: () => {
         this.#outage.end();
         sink.live();
@@ -106,8 +115,7 @@ export class Reflector<Item extends { readonly name: string }> {
       lost: (reason, since) => {
         sink.lost(reason, since);
       },
-    };
-    this.#liveness = new Liveness(told, this.#callbacks);
+    });
   }
 
   /** Begins, and goes on until `close`. */
@@ -142,14 +150,15 @@ export class Reflector<Item extends { readonly name: string }> {
   async #list(): Promise<void> {
     this.#activity = 'list';
     this.#known.clear();
-    await this.#replace('list', await this.#requests.list(this.#decode));
+    await this.#replace('list', await listPages(this.#requests, this.#decode));
   }
 
   /** One stream for both: everything there is, then its changes. */
   async #watchList(): Promise<void> {
     this.#activity = 'watch-list';
     this.#known.clear();
-    await this.#requests.watch(watchListQuery, this.#seconds(), this.#listeners, async (stream) => {
+    const stream = new WatchStream(this.#requests, this.#listeners, watchListQuery, this.#seconds());
+    await stream.during(async () => {
       this.#isWatchListUnfinished = true;
       const { silenceMs } = stream;
       stream.silenceMs = this.#timing.listSilenceMs;
@@ -164,7 +173,8 @@ export class Reflector<Item extends { readonly name: string }> {
     const { catchUpSeconds, relistMs } = this.#timing;
     const seconds = this.#liveness.isLive ? this.#seconds() : catchUpSeconds;
     const askedAt = performance.now();
-    await this.#requests.watch({ resourceVersion }, seconds, this.#listeners, async (stream) => {
+    const stream = new WatchStream(this.#requests, this.#listeners, { resourceVersion }, seconds);
+    await stream.during(async () => {
       if (stream.server !== server) throw new ReflectorFailure('expired', 'another server answers');
       const now = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
       // That there is no news of this kind is told only after seconds; one page is read sooner.
@@ -310,9 +320,21 @@ export class Reflector<Item extends { readonly name: string }> {
     return minWatchSeconds + Math.floor(this.#random() * (maxWatchSeconds - minWatchSeconds + 1));
   }
 
-  #tell(tell: (observer: ReflectorObserver) => void): void {
-    this.#callbacks.call(() => {
-      tell(this.#options.observer ?? {});
-    });
+  #tell(telling: (observer: ReflectorObserver) => void): void {
+    tell(this.#owner, telling, this.#options.observer ?? {});
   }
+}
+
+/** Runs `read`; whatever that throws for an object is a MalformedError. */
+function readOrRefuse<Result>(read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+/** What the decoder or the sink threw. */
+function refusal(error: unknown): MalformedError {
+  return new MalformedError(oneLine(error instanceof Error ? error.message : String(error)));
 }

@@ -1,7 +1,7 @@
 import type { ApiClient } from '../api-client.js';
-import { realClock, type Clock } from './clock.js';
-import { failureOf } from './reflector-failure.js';
 import { StreamedAnswer } from './streamed-answer.js';
+import { failureOf } from '../kubernetes-errors.js';
+import { realClock, type Clock } from './reflector-options.js';
 
 /**
  * Told of each probe: what the server answered, undefined where it is away. `isUnready`: away by its own word alone, with a

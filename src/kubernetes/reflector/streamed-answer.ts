@@ -1,10 +1,24 @@
+import { ApiStatusError } from '../../outgoing/outgoing-errors.js';
+import { given } from '../../given.js';
+import type { TimeSlice } from '../../time-slice.js';
 import type { ApiClient, ApiResponse } from '../api-client.js';
-import { parseJson } from './malformed-error.js';
-import { failureOf, ReflectorFailure } from './reflector-failure.js';
-import { Silence } from './silence.js';
-import { statusFailure } from './status-failure.js';
+import { failureOf, ReflectorFailure, type ReflectorFault } from '../kubernetes-errors.js';
+import { member, parseJson, stringMember } from './json.js';
+import type { ReflectorTiming } from './reflector-options.js';
 
 const maxStatusBytes = 64 * 1024;
+
+/** What a reflector's requests have in common. */
+export interface Requests {
+  readonly client: ApiClient;
+  readonly path: string;
+  readonly timing: ReflectorTiming;
+  readonly slice: TimeSlice;
+  /** Ends all of them. */
+  readonly signal: AbortSignal;
+  /** Those that have no answer yet. */
+  readonly unanswered: Set<StreamedAnswer>;
+}
 
 export interface StreamedRequest {
   readonly client: ApiClient;
@@ -79,8 +93,7 @@ export class StreamedAnswer {
       this.#response = await client.send({
         method: 'GET',
         path,
-        ...(query === undefined ? {} : { query }),
-        ...(isProbe === undefined ? {} : { isProbe }),
+        ...given({ query, isProbe }),
         // The deadline here comes first, so that it is the one that is told of.
         timeoutMs: headersMs * 2,
         signal: this.#ending.signal,
@@ -185,4 +198,68 @@ export class StreamedAnswer {
     this.#deadline.end();
     this.#quiet.end();
   }
+}
+
+/** Tells when nothing has come for some time. What came while this process was busy is read first, and counts. */
+export class Silence {
+  #timer: NodeJS.Timeout | undefined;
+  #check: NodeJS.Immediate | undefined;
+
+  /** Begins to listen; `tell` is called after `ms`, unless `end` is before. */
+  begin(ms: number, tell: () => void): void {
+    this.end();
+    this.#timer = setTimeout(() => {
+      this.#check = setImmediate(tell);
+    }, ms);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#check);
+  }
+}
+
+/**
+ * What an answer's status stands for, or an ERROR event's, such as `403 Forbidden: …`.
+ *
+ * @param object the Status, where there is one; whatever is missing in it or of another type is left out.
+ * @param retryAfterMs of the answer's header; without it the Status' own counts.
+ */
+export function statusFailure(code: number, object: unknown, retryAfterMs?: number): ReflectorFailure {
+  const error = new ApiStatusError(code, object, retryAfterMs);
+  const fault = isAhead(object) ? 'expired' : faultOf(code);
+  const words = [String(code)];
+  if (error.reason !== undefined) words.push(` ${error.reason}`);
+  // What the client did wrong is for the operator to mend; the messages of other failures differ each time.
+  const isForOperator = fault === 'refused' || (fault === 'status' && code >= 400 && code < 500);
+  if (isForOperator && stringMember(object, 'message') !== undefined) words.push(`: ${error.message}`);
+  return new ReflectorFailure(fault, words.join(''), { status: code, retryAfterMs: error.retryAfterMs });
+}
+
+/** The failure that an ERROR event's Status tells of. */
+export function errorEventFailure(object: unknown): ReflectorFailure {
+  const code = member(object, 'code');
+  return statusFailure(typeof code === 'number' && Number.isInteger(code) ? code : 500, object);
+}
+
+function faultOf(code: number): ReflectorFault {
+  switch (code) {
+    case 410:
+      return 'expired';
+    case 401:
+    case 403:
+      return 'refused';
+    case 429:
+      return 'throttled';
+    default:
+      return 'status';
+  }
+}
+
+/** The server knows less than was asked for: it has gone back, or another one answers that lags behind. */
+function isAhead(object: unknown): boolean {
+  const causes = member(object, 'details', 'causes');
+  return (
+    Array.isArray(causes) && causes.some((cause) => member(cause, 'reason') === 'ResourceVersionTooLarge')
+  );
 }

@@ -1,9 +1,63 @@
-import type { ApiClient } from '../api-client.js';
-import type { TimeSlice } from '../../time-slice.js';
+import { MalformedError } from '../kubernetes-errors.js';
 import { JsonLines } from './json-lines.js';
-import type { ReflectorTiming } from './reflector-timing.js';
-import { StreamedAnswer } from './streamed-answer.js';
-import { parseWatchEvent, type WatchEvent } from './watch-event.js';
+import { member, parseJson, stringMember } from './json.js';
+import { StreamedAnswer, type Requests } from './streamed-answer.js';
+
+/** A line of a watch, as far as a reflector reads it. */
+export type WatchEvent =
+  | {
+      readonly type: 'ADDED' | 'MODIFIED';
+      readonly resourceVersion: string;
+      /** As it came, to be decoded. */
+      readonly object: unknown;
+    }
+  | { readonly type: 'DELETED'; readonly resourceVersion: string; readonly name: string }
+  | {
+      readonly type: 'BOOKMARK';
+      readonly resourceVersion: string;
+      /** Everything there was when the watch began has been sent. */
+      readonly endsInitialEvents: boolean;
+    }
+  | {
+      readonly type: 'ERROR';
+      /** A Status, as it came. */
+      readonly object: unknown;
+    };
+
+const endAnnotation = 'k8s.io/initial-events-end';
+
+/** @throws MalformedError for what is no event of a known type with a resourceVersion. */
+export function parseWatchEvent(line: string): WatchEvent {
+  const event = parseJson(line);
+  const type = member(event, 'type');
+  const object = member(event, 'object');
+  switch (type) {
+    case 'ADDED':
+    case 'MODIFIED':
+      return { type, resourceVersion: resourceVersionOf(object), object };
+    case 'DELETED': {
+      const name = stringMember(object, 'metadata', 'name');
+      if (name === undefined) throw new MalformedError('an event of an object without a name');
+      return { type, resourceVersion: resourceVersionOf(object), name };
+    }
+    case 'BOOKMARK':
+      return {
+        type,
+        resourceVersion: resourceVersionOf(object),
+        endsInitialEvents: member(object, 'metadata', 'annotations', endAnnotation) === 'true',
+      };
+    case 'ERROR':
+      return { type, object };
+    default:
+      throw new MalformedError('an event of an unknown type');
+  }
+}
+
+function resourceVersionOf(object: unknown): string {
+  const resourceVersion = stringMember(object, 'metadata', 'resourceVersion');
+  if (resourceVersion === undefined) throw new MalformedError('an event without a resourceVersion');
+  return resourceVersion;
+}
 
 export interface WatchListeners {
   /** Told when bytes have come. */
@@ -12,46 +66,38 @@ export interface WatchListeners {
   readonly onQuiet: () => void;
 }
 
-export interface WatchStreamOptions extends WatchListeners {
-  readonly client: ApiClient;
-  readonly path: string;
-  /** Where the watch begins. */
-  readonly query: Readonly<Record<string, string>>;
-  /** How long the server is asked to go on (s). */
-  readonly seconds: number;
-  readonly timing: ReflectorTiming;
-  readonly slice: TimeSlice;
-  readonly signal: AbortSignal;
-  readonly unanswered: Set<StreamedAnswer>;
-}
-
 /** What to do after an event: take the next, or leave it where it is. */
 export type Next = 'go on' | 'stop';
 
 /** The events of one watch, in their order. */
 export class WatchStream {
-  readonly #options: WatchStreamOptions;
+  readonly #requests: Requests;
+  readonly #onBytes: () => void;
   readonly #answer: StreamedAnswer;
   readonly #lines = new JsonLines();
   #chunks: AsyncGenerator<Buffer, void, undefined> | undefined;
   /** When the latest bytes came, on `performance`'s clock. */
   #arrivedAt = 0;
 
-  constructor(options: WatchStreamOptions) {
-    const { client, path, query, seconds, timing, signal, unanswered, onQuiet } = options;
-    this.#options = options;
+  /** `query` says where it begins, `seconds` how long the server is asked to go on. */
+  constructor(
+    requests: Requests,
+    { onBytes, onQuiet }: WatchListeners,
+    query: Readonly<Record<string, string>>,
+    seconds: number,
+  ) {
+    const { headersMs, watchGraceMs, catchUpMs } = requests.timing;
+    this.#requests = requests;
+    this.#onBytes = onBytes;
     this.#answer = new StreamedAnswer({
-      client,
-      path,
+      ...requests,
       query: { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...query },
-      signal,
-      unanswered,
-      headersMs: timing.headersMs,
-      silenceMs: seconds * 1000 + timing.watchGraceMs,
+      headersMs,
+      silenceMs: seconds * 1000 + watchGraceMs,
       // Only a server that goes on without end gets that far.
-      totalMs: seconds * 1000 + 2 * timing.watchGraceMs,
+      totalMs: seconds * 1000 + 2 * watchGraceMs,
       quiet: {
-        afterMs: timing.catchUpMs,
+        afterMs: catchUpMs,
         tell: () => {
           if (!this.#lines.isInLine) onQuiet();
         },
@@ -73,10 +119,17 @@ export class WatchStream {
     return this.#answer.server;
   }
 
-  /** @throws ReflectorFailure for anything but a success. */
-  async open(): Promise<void> {
-    await this.#answer.open();
-    this.#chunks = this.#answer.chunks();
+  /** Opens it for `use`, and closes it when that is done. @throws ReflectorFailure, and what `use` throws. */
+  async during(use: () => Promise<void>): Promise<void> {
+    try {
+      await this.#answer.open();
+      this.#chunks = this.#answer.chunks();
+      await use();
+    } finally {
+      this.#answer.close();
+      // Why the rest fails is known already.
+      await this.#chunks?.return().catch(() => undefined);
+    }
   }
 
   /**
@@ -86,7 +139,7 @@ export class WatchStream {
    * @throws ReflectorFailure or MalformedError where the events break off; what `handle` throws.
    */
   async each(handle: (event: WatchEvent, arrivedAt: number) => Next): Promise<'stopped' | 'ended'> {
-    const { slice, signal, onBytes } = this.#options;
+    const { slice, signal } = this.#requests;
     for (;;) {
       for (let line = this.#lines.next(); line !== undefined; line = this.#lines.next()) {
         if (handle(parseWatchEvent(line), this.#arrivedAt) === 'stop') return 'stopped';
@@ -96,16 +149,10 @@ export class WatchStream {
       const chunk = await this.#chunks?.next();
       if (chunk === undefined || chunk.done === true) break;
       this.#arrivedAt = performance.now();
-      onBytes();
+      this.#onBytes();
       this.#lines.write(chunk.value);
     }
     this.#lines.end();
     return 'ended';
-  }
-
-  async close(): Promise<void> {
-    this.#answer.close();
-    // Whatever still fails has been told of already.
-    await this.#chunks?.return().catch(() => undefined);
   }
 }

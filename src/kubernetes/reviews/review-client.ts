@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ApiClient, ApiRequest } from '../api-client.js';
 import { Backoff } from '../../outgoing/backoff.js';
-import { requestJson } from '../../outgoing/request-json.js';
-import { ReviewError, reviewError } from './review-error.js';
-import type { ReviewKind, ReviewVersion } from './review-kind.js';
-import { tellObserver, type ReviewObserver } from './review-observer.js';
+import { tell } from '../../tell.js';
+import { requestJson, type ApiClient, type ApiRequest } from '../api-client.js';
+import { ReviewError, reviewError } from '../kubernetes-errors.js';
+import type { ReviewKind, ReviewObserver, ReviewVersion } from './review-kind.js';
 import { ReviewOutage, type Admission, type ReviewOutageOptions } from './review-outage.js';
+
+const owner = 'a client of a reviewer';
 
 export interface ReviewOptions {
   /**
@@ -155,7 +156,7 @@ export class ReviewClient implements Reviewer {
     const json = { apiVersion: this.#apiVersion, kind: kind.kind, spec };
     try {
       const answer = await requestJson(
-        { server: client.server, host: client.host, send, close: () => undefined },
+        { server: client.server, send },
         {
           method: 'POST',
           path: this.#path,
@@ -168,7 +169,7 @@ export class ReviewClient implements Reviewer {
       return this.#statusIn(answer);
     } finally {
       const seconds = (performance.now() - startedAt) / 1000;
-      tellObserver(() => observer?.onRequest?.({ code, seconds }));
+      tell(owner, observer?.onRequest, { code, seconds });
     }
   }
 
@@ -190,6 +191,6 @@ export class ReviewClient implements Reviewer {
   }
 
   #unasked(why: 'overload' | 'outage'): void {
-    tellObserver(() => this.#options.observer?.onUnasked?.(why));
+    tell(owner, this.#options.observer?.onUnasked, why);
   }
 }

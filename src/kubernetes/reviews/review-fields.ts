@@ -1,5 +1,5 @@
 import { oneLine } from '../../outgoing/one-line.js';
-import { ReviewError } from './review-error.js';
+import { ReviewError } from '../kubernetes-errors.js';
 
 type Members = Readonly<Record<string, unknown>>;
 

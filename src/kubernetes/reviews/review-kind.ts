@@ -19,3 +19,17 @@ export const subjectAccessReview: ReviewKind = Object.freeze({
   kind: 'SubjectAccessReview',
   resource: 'subjectaccessreviews',
 });
+
+/** Of each request to a reviewer, for `apiserver_delegated_authn_request_*` and `…_authz_request_*`. */
+export interface ReviewRequestObservation {
+  /** The status, or `<error>` where none came. */
+  readonly code: string;
+  /** Until the answer had come as a whole. */
+  readonly seconds: number;
+}
+
+export interface ReviewObserver {
+  readonly onRequest?: (observation: ReviewRequestObservation) => void;
+  /** Told of each question that is not asked, and why. */
+  readonly onUnasked?: (why: 'overload' | 'outage') => void;
+}

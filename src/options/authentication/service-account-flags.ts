@@ -1,4 +1,3 @@
-import { httpsUrl } from '../../outgoing/https-url.js';
 import type { Authenticator } from '../../authentication/authenticator.js';
 import { type KeySet, staticKeySet } from '../../authentication/tokens/jwt/key-set.js';
 import { parsePublicKeys } from '../../authentication/tokens/jwt/verification-keys.js';
@@ -9,6 +8,7 @@ import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../flags.j
 import { UsageError } from '../usage-error.js';
 import { authorityFileOf } from './authority-file.js';
 import type { AuthenticationContext } from './authentication-context.js';
+import { httpsUrl } from '../../outgoing/https-json.js';
 
 export const serviceAccountKeyFile: Flag = {
   name: '--service-account-key-file',

@@ -1,11 +1,11 @@
 import { isIP } from 'node:net';
 import { authoritiesFault, certificateFault, privateKeyFault } from '../../outgoing/tls-material.js';
 import type { ClientCertificate } from '../../outgoing/tls-material.js';
-import type { UpstreamTls } from '../../outgoing/upstream-agent.js';
 import type { FileContent } from '../../files/followed-files.js';
 import { valueOf, type Flag, type FlagValues } from '../flags.js';
 import { ofOneFile, type FollowedFlagFiles } from '../followed-flag-files.js';
 import { UsageError } from '../usage-error.js';
+import type { UpstreamTls } from '../../outgoing/upstream-client.js';
 
 const upstreamCaFile: Flag = {
   name: '--upstream-ca-file',

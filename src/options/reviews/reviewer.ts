@@ -1,8 +1,7 @@
 import type { RequestObservation } from '../../kubernetes/api-client.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import { ReviewClient, type ReviewClientOptions } from '../../kubernetes/reviews/review-client.js';
-import type { ReviewKind, ReviewVersion } from '../../kubernetes/reviews/review-kind.js';
-import type { ReviewObserver } from '../../kubernetes/reviews/review-observer.js';
+import type { ReviewKind, ReviewVersion, ReviewObserver } from '../../kubernetes/reviews/review-kind.js';
 import { parseChoice } from '../flag-values.js';
 import { isGiven, valueOf, type Flag, type FlagValues } from '../flags.js';
 import type { Opened } from '../opened.js';

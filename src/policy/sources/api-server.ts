@@ -1,7 +1,8 @@
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import type { ApiClient, RequestObservation } from '../../kubernetes/api-client.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
-import type { ReflectorFault, ReflectorSink } from '../../kubernetes/reflector/reflector-sink.js';
+import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
+import type { ReflectorSink } from '../../kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
 import { runInSlices } from '../../time-slice.js';
 import type { PolicyObject } from '../objects.js';

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FilesRead } from '../../../src/files/files-read.js';
-import { KubeconfigError } from '../../../src/kubernetes/kubeconfig/kubeconfig-error.js';
 import { readKubeconfig, type Kubeconfig } from '../../../src/kubernetes/kubeconfig/kubeconfig.js';
 import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { base64, kubeconfigText } from '../kubeconfig-text.js';
+import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 const secret = 'S3cr3tMarker';
 

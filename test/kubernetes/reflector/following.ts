@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { Reflector, type ReflectorOptions } from '../../../src/kubernetes/reflector/reflector.js';
-import type { ReflectorTiming } from '../../../src/kubernetes/reflector/reflector-timing.js';
+import type { ReflectorTiming } from '../../../src/kubernetes/reflector/reflector-options.js';
 import type { ApiClient } from '../../../src/kubernetes/api-client.js';
 import { decodeItem, type Item } from './api-objects.js';
 import { httpApiClient } from './http-api-client.js';

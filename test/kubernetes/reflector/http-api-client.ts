@@ -1,5 +1,5 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
-import { ApiConnectionError } from '../../../src/outgoing/api-error.js';
+import { ApiConnectionError } from '../../../src/outgoing/outgoing-errors.js';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../../src/kubernetes/api-client.js';
 
 /** Requests over plain HTTP to a server in this process; without credentials, which faults do not need. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonItems } from '../../../src/kubernetes/reflector/json-items.js';
-import { MalformedError } from '../../../src/kubernetes/reflector/malformed-error.js';
 import { inChunks } from './chunks.js';
+import { MalformedError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 interface Split {
   readonly items: readonly string[];

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonLines } from '../../../src/kubernetes/reflector/json-lines.js';
-import { MalformedError } from '../../../src/kubernetes/reflector/malformed-error.js';
 import { inChunks } from './chunks.js';
+import { MalformedError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 function split(chunks: readonly Buffer[], maxBytes?: number): readonly string[] {
   const splitter = new JsonLines(maxBytes);

@@ -1,10 +1,10 @@
-import type {
-  ReflectorFault,
-  ReflectorObserver,
-  ReflectorSink,
-} from '../../../src/kubernetes/reflector/reflector-sink.js';
 import type { Item } from './api-objects.js';
 import { Arrivals } from './arrivals.js';
+import type { ReflectorFault } from '../../../src/kubernetes/kubernetes-errors.js';
+import type {
+  ReflectorObserver,
+  ReflectorSink,
+} from '../../../src/kubernetes/reflector/reflector-options.js';
 
 /** Holds what it is told, and each call as a line, to be awaited. */
 export class RecordingSink implements ReflectorSink<Item> {

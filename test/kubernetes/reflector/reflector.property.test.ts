@@ -2,10 +2,10 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Reflector } from '../../../src/kubernetes/reflector/reflector.js';
-import type { ReflectorSink } from '../../../src/kubernetes/reflector/reflector-sink.js';
 import { decodeItem, type Item } from './api-objects.js';
 import { httpApiClient } from './http-api-client.js';
 import { ModelApiServer, type Moment, type State, type Trouble } from './model-api-server.js';
+import type { ReflectorSink } from '../../../src/kubernetes/reflector/reflector-options.js';
 
 /** Holds the sink to what the server was: always one of its states, and never an earlier one than before. */
 class HistoryCheckingSink implements ReflectorSink<Item> {

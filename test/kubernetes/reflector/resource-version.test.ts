@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isOlder } from '../../../src/kubernetes/reflector/resource-version.js';
+import { isOlder } from '../../../src/kubernetes/reflector/history.js';
 
 describe('a resourceVersion', () => {
   it('that is a decimal integer is older than every larger one', () => {

@@ -1,7 +1,7 @@
-import { ApiConnectionError } from '../../../src/outgoing/api-error.js';
+import { ApiConnectionError } from '../../../src/outgoing/outgoing-errors.js';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../../src/kubernetes/api-client.js';
-import type { Clock } from '../../../src/kubernetes/reflector/clock.js';
 import { errorEvent, eventOf, initialEventsEnd, listOf } from './api-objects.js';
+import type { Clock } from '../../../src/kubernetes/reflector/reflector-options.js';
 
 export type Question = 'probe' | 'list' | 'watch';
 

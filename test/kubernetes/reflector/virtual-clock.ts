@@ -1,4 +1,4 @@
-import type { Clock } from '../../../src/kubernetes/reflector/clock.js';
+import type { Clock } from '../../../src/kubernetes/reflector/reflector-options.js';
 
 interface Sleeper {
   readonly until: number;

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ReflectorTiming } from '../../../src/kubernetes/reflector/reflector-timing.js';
+import type { ReflectorTiming } from '../../../src/kubernetes/reflector/reflector-options.js';
 import { bookmark, errorEvent, eventOf, line, listOf, objectOf, statusOf, manyNames } from './api-objects.js';
 import type { Fault } from './faults.js';
 import { expectOutcome, Following, lost } from './following.js';

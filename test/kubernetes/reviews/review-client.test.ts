@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openApiClient } from '../../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { ReviewClient, type ReviewClientOptions } from '../../../src/kubernetes/reviews/review-client.js';
-import { ReviewError } from '../../../src/kubernetes/reviews/review-error.js';
 import { subjectAccessReview, tokenReview } from '../../../src/kubernetes/reviews/review-kind.js';
 import { ReviewServer, type ReviewAnswer } from '../../support/review-server.js';
+import { ReviewError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 let server: ReviewServer;
 const endings: (() => void)[] = [];
@@ -211,7 +211,7 @@ describe('a question', () => {
     const reviews = await open({ observer: { onRequest } });
     answering({ status });
     expect(await reviews.review({})).toEqual(status);
-    expect(warning.mock.calls).toEqual([['an observer of reviews failed with RangeError']]);
+    expect(warning.mock.calls).toEqual([['a listener of a client of a reviewer failed with RangeError']]);
     warning.mockRestore();
   });
 });

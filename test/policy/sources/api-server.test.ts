@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { KubeconfigError } from '../../../src/kubernetes/kubeconfig/kubeconfig-error.js';
 import {
   cachePolicySource,
   rootPolicySource,
@@ -10,6 +9,7 @@ import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../../../sr
 import { getMetrics, sentBinding, sentRole } from '../../replication/root-objects.js';
 import { RootServer, type Resource } from '../../support/root-server.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
+import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 let server: RootServer;
 let opened: OpenPolicy[];

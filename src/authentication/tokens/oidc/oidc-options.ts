@@ -1,7 +1,7 @@
-import { httpsUrl } from '../../../outgoing/https-url.js';
 import type { RemoteKeySetOptions } from '../jwt/remote-key-set.js';
 import { systemPrefix, type ClaimMapping } from './oidc-claims.js';
 import { OidcOptionError } from '../../authentication-errors.js';
+import { httpsUrl } from '../../../outgoing/https-json.js';
 
 /** As kube-apiserver's flags `--oidc-*`. */
 export interface OidcOptions {

@@ -1,5 +1,4 @@
-import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
-import { httpsUrl } from '../../../outgoing/https-url.js';
+import { getHttpsJson, type HttpsJsonOptions, httpsUrl } from '../../../outgoing/https-json.js';
 import { KeySetError } from '../../authentication-errors.js';
 import type { Authenticator } from '../../authenticator.js';
 import { dateText, numericDate, requireAudience, TokenFault } from '../jwt/claims.js';

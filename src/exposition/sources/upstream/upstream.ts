@@ -1,6 +1,5 @@
-import { ApiConnectionError } from '../../../outgoing/api-error.js';
-import type { UpstreamTls } from '../../../outgoing/upstream-agent.js';
-import { UpstreamClient, type UpstreamAnswer } from '../../../outgoing/upstream-client.js';
+import { ApiConnectionError } from '../../../outgoing/outgoing-errors.js';
+import { UpstreamClient, type UpstreamAnswer, type UpstreamTls } from '../../../outgoing/upstream-client.js';
 import type { Exposition, RenderedExposition } from '../../exposition.js';
 import { faultOf, passedOn } from './upstream-answer.js';
 import { UpstreamError } from '../../exposition-errors.js';

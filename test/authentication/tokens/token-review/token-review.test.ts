@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ReviewError } from '../../../../src/kubernetes/reviews/review-error.js';
 import type { Authentication } from '../../../../src/authentication/authenticator.js';
 import {
   tokenReviewAuthenticator,
@@ -8,6 +7,7 @@ import {
 } from '../../../../src/authentication/tokens/token-review.js';
 import { FakeReviewer } from '../../../support/fake-reviewer.js';
 import { tokenClaiming } from '../../../support/review-server.js';
+import { ReviewError } from '../../../../src/kubernetes/kubernetes-errors.js';
 
 const alice = { authenticated: true, user: { username: 'alice', groups: ['g'] } };
 const aliceIdentity = { name: 'alice', groups: ['g'], extra: {} };

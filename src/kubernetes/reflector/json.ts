@@ -1,3 +1,14 @@
+import { MalformedError } from '../kubernetes-errors.js';
+
+/** @throws MalformedError that quotes nothing, unlike JSON.parse's own. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new MalformedError('not JSON');
+  }
+}
+
 /** A member of parsed JSON, as deep as `keys` lead; undefined where there is none. */
 export function member(value: unknown, ...keys: readonly string[]): unknown {
   let found = value;

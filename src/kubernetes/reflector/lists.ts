@@ -1,15 +1,12 @@
-import type { ApiClient } from '../api-client.js';
-import type { TimeSlice } from '../../time-slice.js';
+import { MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { JsonItems } from './json-items.js';
-import { stringMember } from './json-member.js';
-import { MalformedError, parseJson } from './malformed-error.js';
-import { ReflectorFailure } from './reflector-failure.js';
-import type { ReflectorTiming } from './reflector-timing.js';
-import { StreamedAnswer } from './streamed-answer.js';
+import { parseJson, stringMember } from './json.js';
+import { errorEventFailure, StreamedAnswer, type Requests } from './streamed-answer.js';
+import type { WatchStream } from './watch-stream.js';
 
 /** Objects. */
 export const pageSize = 500;
-/** More than any server has: one that goes on for ever must end somewhere. */
+/** More than any server has: a list that goes on for ever must end somewhere. */
 const maxObjects = 1_000_000;
 const maxPages = 10_000;
 
@@ -21,15 +18,6 @@ export interface List<Item> {
   readonly server: string;
 }
 
-export interface ListOptions {
-  readonly client: ApiClient;
-  readonly path: string;
-  readonly timing: ReflectorTiming;
-  readonly slice: TimeSlice;
-  readonly signal: AbortSignal;
-  readonly unanswered: Set<StreamedAnswer>;
-}
-
 /**
  * Lists page by page. No resourceVersion is asked for, so that the answer is what holds now and not what some
  * cache remembers. Of two items of one name the later counts.
@@ -37,31 +25,25 @@ export interface ListOptions {
  * @throws ReflectorFailure or MalformedError; `expired` where the list was forgotten between two pages.
  */
 export async function listPages<Item extends { readonly name: string }>(
-  options: ListOptions,
+  requests: Requests,
   decode: (object: unknown) => Item,
 ): Promise<List<Item>> {
   const items = new Map<string, Item>();
   const take = (object: unknown): void => {
-    const item = decode(object);
-    items.set(item.name, item);
-    requireBound(items.size);
+    add(items, decode(object));
   };
+  const { pageMs } = requests.timing;
   // All pages are of the first one's resourceVersion; whatever a later one says, nothing is watched from there.
-  const { resourceVersion, server, ...first } = await readPage(options, pageSize, undefined, take);
+  const { resourceVersion, server, ...first } = await readPage(requests, pageMs, pageSize, undefined, take);
   let { next } = first;
   for (let pages = 1; next !== undefined; pages += 1) {
     if (pages > maxPages) throw new MalformedError('a list of too many pages');
-    const page = await readPage(options, pageSize, next, take);
+    const page = await readPage(requests, pageMs, pageSize, next, take);
     if (page.next === next) throw new MalformedError('a list that continues where it began');
     if (page.server !== server) throw new ReflectorFailure('expired', 'another server goes on with the list');
     ({ next } = page);
   }
   return { items: [...items.values()], resourceVersion, server };
-}
-
-/** @throws MalformedError where there are more objects than any server has. */
-export function requireBound(objects: number): void {
-  if (objects > maxObjects) throw new MalformedError(`a list of more than ${maxObjects} objects`);
 }
 
 /** The first object of a list, undefined where there is none, and the server's resourceVersion now. */
@@ -72,12 +54,56 @@ export interface First {
 }
 
 /** What the server lists first. @throws as listPages does. */
-export async function listFirst(options: ListOptions): Promise<First> {
+export async function listFirst(requests: Requests): Promise<First> {
   let first: unknown;
-  const { timing } = options;
-  const quick = { ...options, timing: { ...timing, pageMs: timing.questionMs } };
-  const { resourceVersion, server } = await readPage(quick, 1, undefined, (object) => (first ??= object));
-  return { object: first, resourceVersion, server };
+  const { questionMs } = requests.timing;
+  const page = await readPage(requests, questionMs, 1, undefined, (object) => (first ??= object));
+  return { object: first, resourceVersion: page.resourceVersion, server: page.server };
+}
+
+/** Asks a watch to tell everything there is before its first change (KEP-3157). */
+export const watchListQuery = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' } as const;
+
+/** Whether a server refused a watch-list for being one. */
+export function isWatchListRefusal({ status }: ReflectorFailure): boolean {
+  return status === 400 || status === 405 || status === 422;
+}
+
+/**
+ * Everything there is, as a watch-list tells it; the stream's next events are changes of that. What changed while
+ * it was told may stand among it already.
+ *
+ * @throws ReflectorFailure or MalformedError where it does not come to its end.
+ */
+export async function readInitialEvents<Item extends { readonly name: string }>(
+  stream: WatchStream,
+  decode: (object: unknown) => Item,
+): Promise<List<Item>> {
+  const items = new Map<string, Item>();
+  let resourceVersion = '';
+  const outcome = await stream.each((event) => {
+    switch (event.type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        add(items, decode(event.object));
+        return 'go on';
+      case 'DELETED':
+        items.delete(event.name);
+        return 'go on';
+      case 'BOOKMARK':
+        resourceVersion = event.resourceVersion;
+        return event.endsInitialEvents ? 'stop' : 'go on';
+      case 'ERROR':
+        throw errorEventFailure(event.object);
+    }
+  });
+  if (outcome === 'ended') throw new ReflectorFailure('connection', 'ended before everything was told');
+  return { items: [...items.values()], resourceVersion, server: stream.server };
+}
+
+function add<Item extends { readonly name: string }>(items: Map<string, Item>, item: Item): void {
+  items.set(item.name, item);
+  if (items.size > maxObjects) throw new MalformedError(`a list of more than ${maxObjects} objects`);
 }
 
 interface Page {
@@ -88,15 +114,16 @@ interface Page {
 }
 
 async function readPage(
-  { client, path, timing, slice, signal, unanswered }: ListOptions,
+  requests: Requests,
+  totalMs: number,
   limit: number,
   token: string | undefined,
   take: (object: unknown) => void,
 ): Promise<Page> {
-  const { headersMs, listSilenceMs: silenceMs, pageMs: totalMs } = timing;
-  const query = { limit: String(limit), ...(token === undefined ? {} : { continue: token }) };
-  const limits = { headersMs, silenceMs, totalMs };
-  const answer = new StreamedAnswer({ client, path, query, signal, unanswered, ...limits });
+  const { timing, slice, signal } = requests;
+  const query = { limit: String(limit), ...(token !== undefined && { continue: token }) };
+  const { headersMs, listSilenceMs: silenceMs } = timing;
+  const answer = new StreamedAnswer({ ...requests, query, headersMs, silenceMs, totalMs });
   try {
     await answer.open();
     const page = new JsonItems();

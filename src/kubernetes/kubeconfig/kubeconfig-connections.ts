@@ -1,0 +1,174 @@
+import type { Cluster, User } from '@kubernetes/client-node';
+import { Agent } from 'node:http';
+import type { RequestOptions } from 'node:https';
+import { isIP } from 'node:net';
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { ConnectionOptions } from 'node:tls';
+import { given } from '../../given.js';
+import { ConnectionPool, keepAliveAgent } from '../../outgoing/connection-pool.js';
+import { hostOf, portOf, serverTrust } from '../../outgoing/server-trust.js';
+import type { ExecCredential } from '../exec/exec-plugin.js';
+import { KubernetesClientMissingError } from '../kubernetes-errors.js';
+import type { Kubeconfig, KubeconfigCluster } from './kubeconfig.js';
+import type { KubeconfigUser } from './kubeconfig-user.js';
+
+/** Of every request, with the agent that has the connections. */
+export type ConnectionRequestOptions = RequestOptions & { readonly headers: OutgoingHttpHeaders };
+
+/** TLS options, credentials and agent, as client-node works them out. */
+type ClientNodeOptions = Pick<
+  RequestOptions,
+  'agent' | 'auth' | 'cert' | 'key' | 'rejectUnauthorized' | 'timeout'
+> & { headers: OutgoingHttpHeaders };
+
+interface Known {
+  readonly kubeconfig: Kubeconfig;
+  readonly execCredential: ExecCredential | undefined;
+  readonly options: ConnectionRequestOptions;
+}
+
+/**
+ * How long an HTTP proxy may take to answer (ms). A request that is ended leaves its CONNECT behind for as long;
+ * for SOCKS, the agent has the same time of its own.
+ */
+const proxyTimeoutMs = 30_000;
+
+/** The connections to one API server, kept alive for as long as its address and the TLS options stay the same. */
+export class KubeconfigConnections {
+  readonly #pool = new ConnectionPool();
+  #known: Known | undefined;
+
+  /** Options of requests to the kubeconfig's server; `execCredential` is what its exec plugin gave, if it has one. */
+  async options(
+    kubeconfig: Kubeconfig,
+    execCredential: ExecCredential | undefined,
+  ): Promise<ConnectionRequestOptions> {
+    const known = this.#known;
+    if (known?.kubeconfig === kubeconfig && known.execCredential === execCredential) return known.options;
+    const options = await this.#make(kubeconfig, execCredential);
+    this.#known = { kubeconfig, execCredential, options };
+    return options;
+  }
+
+  /** Closes idle connections now, and the others when their requests end. */
+  close(): void {
+    this.#pool.close();
+  }
+
+  async #make(
+    { cluster, user }: Kubeconfig,
+    execCredential: ExecCredential | undefined,
+  ): Promise<ConnectionRequestOptions> {
+    const found = await clientNodeOptions(cluster, user, execCredential);
+    const { auth, cert, key, headers, rejectUnauthorized } = found;
+    const url = new URL(cluster.server);
+    const trust = serverTrust(cluster.tlsServerName ?? hostOf(url), cluster.authorities);
+    const tls: ConnectionOptions = { ...trust, cert, key, rejectUnauthorized };
+    const certificate = execCredential?.clientCertificate ?? user.clientCertificate;
+    const hasProxy = cluster.proxyUrl !== undefined;
+    const agent = this.#pool.agentFor([JSON.stringify([cluster, certificate])], () =>
+      hasProxy ? proxyAgentOf(found.agent) : keepAliveAgent(url.protocol, tls),
+    );
+    return {
+      protocol: url.protocol,
+      // What stands behind CONNECT is taken from here, and needs an IPv6 address' brackets.
+      host: isHttpProxy(cluster.proxyUrl) ? url.hostname : hostOf(url),
+      port: portOf(url),
+      headers,
+      ...(typeof auth === 'string' && { auth }),
+      agent,
+      // A proxy's agent opens a connection for each request, which has to bring the TLS options. Elsewhere they stand
+      // in the agent alone: Node keeps apart the connections of requests that bring their own.
+      ...(hasProxy && tls),
+    };
+  }
+}
+
+/**
+ * Loads client-node, which takes half a second of the event loop: now rather than at the first request.
+ *
+ * @throws KubernetesClientMissingError
+ */
+export async function requireClientNode(importIt: () => Promise<unknown> = importClientNode): Promise<void> {
+  await importIt().catch((error: unknown) => {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
+    throw isMissing ? new KubernetesClientMissingError() : error;
+  });
+}
+
+function importClientNode() {
+  return import('@kubernetes/client-node');
+}
+
+/**
+ * client-node is given the current context alone, with every file's content in place: by itself it would look
+ * at files once, read tokens with their line ends, and leave out the CA of a context without user.
+ */
+async function clientNodeOptions(
+  cluster: KubeconfigCluster,
+  user: KubeconfigUser,
+  execCredential: ExecCredential | undefined,
+): Promise<ClientNodeOptions> {
+  const { KubeConfig } = await importClientNode();
+  const config = new KubeConfig();
+  config.loadFromOptions({
+    clusters: [clientNodeCluster(cluster)],
+    users: [clientNodeUser(user, execCredential)],
+    contexts: [{ name, cluster: name, user: name }],
+    currentContext: name,
+  });
+  const options: ClientNodeOptions = {
+    // Otherwise Node would let an environment variable decide.
+    rejectUnauthorized: !cluster.insecureSkipTlsVerify,
+    headers: {},
+    ...(isHttpProxy(cluster.proxyUrl) && { timeout: proxyTimeoutMs }),
+  };
+  await config.applyToHTTPSOptions(options);
+  return options;
+}
+
+const name = 'current';
+
+function clientNodeCluster(cluster: KubeconfigCluster): Cluster {
+  const { server, authorities, tlsServerName, insecureSkipTlsVerify, proxyUrl } = cluster;
+  return {
+    name,
+    server,
+    skipTLSVerify: insecureSkipTlsVerify,
+    ...given({
+      caData: base64(authorities),
+      tlsServerName: tlsServerName === undefined || isIP(tlsServerName) !== 0 ? undefined : tlsServerName,
+      proxyUrl,
+    }),
+  };
+}
+
+function clientNodeUser(user: KubeconfigUser, execCredential: ExecCredential | undefined): User {
+  const { credentials, impersonatedUser } = user;
+  const pair = execCredential?.clientCertificate ?? user.clientCertificate;
+  return {
+    name,
+    ...given({
+      token: credentials.kind === 'token' ? credentials.token : execCredential?.token,
+      username: credentials.kind === 'basic' ? credentials.username : undefined,
+      password: credentials.kind === 'basic' ? credentials.password : undefined,
+      certData: base64(pair?.certificate),
+      keyData: base64(pair?.privateKey),
+      impersonateUser: impersonatedUser,
+    }),
+  };
+}
+
+/** Without one, requests would go past the proxy. */
+function proxyAgentOf(agent: ClientNodeOptions['agent']): Agent {
+  if (agent instanceof Agent) return agent;
+  throw new TypeError('client-node has made no agent for the proxy');
+}
+
+function isHttpProxy(proxyUrl: string | undefined): boolean {
+  return proxyUrl?.startsWith('http') === true;
+}
+
+function base64(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : Buffer.from(text).toString('base64');
+}

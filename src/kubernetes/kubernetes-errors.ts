@@ -1,0 +1,140 @@
+import { CodedError } from '../coded-error.js';
+import { errorClass } from '../error-class.js';
+import { oneLine } from '../outgoing/one-line.js';
+import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/outgoing-errors.js';
+
+/**
+ * A kubeconfig, or a file that it names, has to be mended. The message is one line, `<file>: <problem>` or
+ * `<file>:<line>: <problem>`, and quotes nothing of what stands in the file: a value in the wrong place may be a key.
+ */
+export class KubeconfigError extends CodedError {
+  override readonly name = 'KubeconfigError';
+  readonly code = 'ERR_KUBECONFIG';
+
+  constructor(file: string, problem: string) {
+    super(`${oneLine(file, 4096)}: ${problem}`);
+  }
+}
+
+/** A kubeconfig needs the package `@kubernetes/client-node`, which is an optional dependency and not installed. */
+export class KubernetesClientMissingError extends CodedError {
+  override readonly name = 'KubernetesClientMissingError';
+  readonly code = 'ERR_KUBERNETES_CLIENT_MISSING';
+
+  constructor() {
+    super(
+      'a kubeconfig needs the package @kubernetes/client-node, which is not installed: npm install @kubernetes/client-node',
+    );
+  }
+}
+
+/** The plugin gave no credential. The message quotes nothing of what it wrote: that may be a token. */
+export class ExecPluginError extends CodedError {
+  override readonly name = 'ExecPluginError';
+  readonly code = 'ERR_EXEC_PLUGIN';
+}
+
+/** What a server sent and what cannot be read. The message is one line. */
+export class MalformedError extends CodedError {
+  override readonly name = 'MalformedError';
+  readonly code = 'ERR_MALFORMED';
+}
+
+/** Why a list or a watch failed; each is a value of a metric's label. */
+export type ReflectorFault =
+  /** The resourceVersion is no longer known (410), or it may be one of another server, or of another history. */
+  | 'expired'
+  /** No connection, or one that broke. */
+  | 'connection'
+  /** Nothing came for longer than the server promised. */
+  | 'stalled'
+  /** 401 or 403. */
+  | 'refused'
+  /** 429. */
+  | 'throttled'
+  /** Any other status that is not success. */
+  | 'status'
+  /** A line that is no event, an event of an unknown type, an object that cannot be read, or one too large. */
+  | 'malformed';
+
+/** Why a list or a watch failed. The message is one line, for the operator. */
+export class ReflectorFailure extends CodedError {
+  override readonly name = 'ReflectorFailure';
+  readonly code = 'ERR_REFLECTOR';
+  /** What the server answered, where it answered at all. */
+  readonly status: number | undefined;
+  /** How long the server asks to be left alone (ms). */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    readonly fault: ReflectorFault,
+    message: string,
+    answer: { readonly status?: number; readonly retryAfterMs?: number | undefined } = {},
+  ) {
+    super(message);
+    this.status = answer.status;
+    this.retryAfterMs = answer.retryAfterMs;
+  }
+}
+
+export function failureOf(error: unknown): ReflectorFailure {
+  if (error instanceof ReflectorFailure) return error;
+  if (error instanceof MalformedError) return new ReflectorFailure('malformed', error.message);
+  if (error instanceof ApiConnectionError) return new ReflectorFailure('connection', error.message);
+  return new ReflectorFailure('connection', `failed with ${errorClass(error)}`);
+}
+
+export type ReviewFailure =
+  /** No answer came in time, or the server has none to give now: a status of 429, or of 500 and above. */
+  | 'unavailable'
+  /** The answer is another one that is no success. */
+  | 'refused'
+  /** A success that is no answer to the question. */
+  | 'malformed'
+  /** Not asked: as many questions as may be are under way. */
+  | 'overload'
+  /** Not asked: an earlier question has just found the reviewer away. */
+  | 'outage'
+  /** Not asked, or given up: the client is closed. */
+  | 'closed';
+
+/**
+ * A reviewer gave no answer. The message is one line for the operator; what the server says of its refusal is in it,
+ * and may quote the question: a caller that asked about a secret has to take that out.
+ */
+export class ReviewError extends CodedError {
+  override readonly name = 'ReviewError';
+  readonly code = 'ERR_REVIEW';
+  /** The message without any text from the answer. */
+  readonly summary: string;
+  /** How long the server asks to be left alone (ms). */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    readonly failure: ReviewFailure,
+    message: string,
+    details: { readonly summary?: string; readonly retryAfterMs?: number | undefined } = {},
+  ) {
+    super(message);
+    this.summary = details.summary ?? message;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** Why a request to a reviewer has failed. */
+export function reviewError(server: string, error: unknown): ReviewError {
+  if (error instanceof ReviewError) return error;
+  if (error instanceof ApiConnectionError) return new ReviewError('unavailable', error.message);
+  if (error instanceof ApiContentError) return new ReviewError('malformed', error.message);
+  if (error instanceof ApiStatusError) {
+    const { status, message, retryAfterMs } = error;
+    const isUnavailable = status === 429 || status >= 500;
+    const summary = `${server}: answered ${status}`;
+    return new ReviewError(isUnavailable ? 'unavailable' : 'refused', `${summary}: ${message}`, {
+      summary,
+      retryAfterMs,
+    });
+  }
+  // Nothing is known of it, and so nothing quoted.
+  return new ReviewError('unavailable', `${server}: the request failed`);
+}

@@ -1,0 +1,62 @@
+import { Agent as HttpAgent, type AgentOptions } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+
+/** After how long a silence a peer is asked whether it is still there (ms). */
+const probeDelayMs = 10_000;
+
+/** Connections wait a minute for the next request. kube-apiserver closes those of 90 s; better be first. */
+const keepAliveOptions: AgentOptions = { keepAlive: true, keepAliveMsecs: probeDelayMs, timeout: 60_000 };
+
+/** The connections to one server, kept alive for as long as they are made in the same way. */
+export class ConnectionPool {
+  #kept: { readonly identity: readonly unknown[]; readonly agent: HttpAgent } | undefined;
+  #isClosed = false;
+
+  /** The agent that has the connections; `identity` is what decides how `make` makes it. */
+  agentFor(identity: readonly unknown[], make: () => HttpAgent): HttpAgent {
+    if (!this.#kept?.identity.every((part, at) => part === identity[at])) {
+      this.#retire();
+      this.#kept = { identity, agent: make() };
+      // For a request that was under way when all was closed.
+      if (this.#isClosed) this.#retire();
+    }
+    return this.#kept.agent;
+  }
+
+  /** Closes idle connections now, and the others when their requests end. */
+  close(): void {
+    this.#isClosed = true;
+    this.#retire();
+  }
+
+  #retire(): void {
+    if (this.#kept === undefined) return;
+    this.#kept.agent.maxFreeSockets = 0;
+    closeIdleConnections(this.#kept.agent);
+  }
+}
+
+export function keepAliveAgent(protocol: string, tls: ConnectionOptions): HttpAgent {
+  return protocol === 'http:'
+    ? new HttpAgent(keepAliveOptions)
+    : new HttpsAgent({ ...keepAliveOptions, ...tls });
+}
+
+/** A peer that has vanished ends no connection by itself. */
+export function probeWhenSilent(socket: Socket): void {
+  const probe = (): void => {
+    socket.setKeepAlive(true, probeDelayMs);
+  };
+  // Node forgets what it is told before.
+  if (socket.connecting) socket.once('connect', probe);
+  else probe();
+}
+
+/** Closes the connections of an agent that no request uses. */
+export function closeIdleConnections(agent: HttpAgent): void {
+  for (const sockets of Object.values(agent.freeSockets)) {
+    for (const socket of sockets ?? []) socket.destroy();
+  }
+}

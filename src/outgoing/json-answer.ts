@@ -1,0 +1,53 @@
+import { ApiContentError, ApiStatusError } from './outgoing-errors.js';
+
+/** An answer whose headers have come. */
+export interface JsonAnswer {
+  readonly status: number;
+  /** What `Retry-After` asks for (ms). */
+  readonly retryAfterMs?: number | undefined;
+  readonly body: AsyncIterable<Buffer>;
+}
+
+/** Of an answer that is no success; a Status object is far smaller. */
+const maxStatusBytes = 64 * 1024;
+
+/**
+ * The JSON of an answer, which is read as a whole; `what` begins the messages of ApiContentError.
+ *
+ * @throws ApiConnectionError when not all of it comes; ApiStatusError when it is no success; ApiContentError when it is
+ * larger than `maxBytes`, or no JSON.
+ */
+export async function jsonOf(answer: JsonAnswer, what: string, maxBytes: number): Promise<unknown> {
+  const { status, retryAfterMs, body } = answer;
+  if (status < 200 || status > 299) {
+    // Where it has no Status, its status is told all the same.
+    const bytes = await read(body, maxStatusBytes).catch(() => undefined);
+    throw new ApiStatusError(status, bytes && parsed(bytes)?.json, retryAfterMs);
+  }
+  const bytes = await read(body, maxBytes);
+  if (bytes === undefined) throw new ApiContentError(`${what} is larger than ${maxBytes} bytes`);
+  const content = parsed(bytes);
+  if (content === undefined) throw new ApiContentError(`${what} is no JSON`);
+  return content.json;
+}
+
+/** Undefined where it is larger; the rest is not waited for. */
+async function read(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parsed(bytes: Buffer): { readonly json: unknown } | undefined {
+  try {
+    return { json: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) };
+  } catch {
+    // The error's message would quote the answer.
+    return undefined;
+  }
+}

@@ -1,0 +1,103 @@
+import { CodedError } from '../coded-error.js';
+import { oneLine } from './one-line.js';
+
+/** No answer came, or it broke off. The message is one line and begins with the server. */
+export class ApiConnectionError extends CodedError {
+  override readonly name = 'ApiConnectionError';
+  readonly code = 'ERR_API_CONNECTION';
+
+  constructor(
+    message: string,
+    /** Of the error below, such as `ECONNREFUSED`. That error itself is left out: some carry credentials. */
+    readonly causeCode?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** An answer that is no success. */
+export class ApiStatusError extends CodedError {
+  override readonly name = 'ApiStatusError';
+  readonly code = 'ERR_API_STATUS';
+  /** Of the Status object, such as `Forbidden`; undefined where the answer has none. */
+  readonly reason: string | undefined;
+  /** How long the server asks to be left alone (ms), at most 5 minutes. */
+  readonly retryAfterMs: number | undefined;
+  /** Which object it is about: of a 404, what was not found. */
+  readonly about: { readonly resource: string; readonly name: string } | undefined;
+
+  /**
+   * `statusObject` is the answer's body, parsed (kind Status). Its message becomes this one's, at most 512
+   * characters. `retryAfterMs` is that of the header; without it the Status' `details.retryAfterSeconds` counts.
+   */
+  constructor(
+    readonly status: number,
+    statusObject?: unknown,
+    retryAfterMs?: number,
+  ) {
+    const { message, reason, details } = membersOf(statusObject);
+    super(typeof message === 'string' && message !== '' ? oneLine(message) : `status ${status}`);
+    this.reason = typeof reason === 'string' && /^[A-Za-z]{1,64}$/.test(reason) ? reason : undefined;
+    // `kind` is the resource's name, such as clusterroles.
+    const { kind, name, retryAfterSeconds: seconds } = membersOf(details);
+    this.retryAfterMs =
+      retryAfterMs ??
+      (typeof seconds === 'number' && seconds > 0 ? Math.min(seconds * 1000, maxRetryAfterMs) : undefined);
+    this.about = typeof kind === 'string' && typeof name === 'string' ? { resource: kind, name } : undefined;
+  }
+}
+
+/** A success whose content cannot be used: larger than allowed, or no JSON. */
+export class ApiContentError extends CodedError {
+  override readonly name = 'ApiContentError';
+  readonly code = 'ERR_API_CONTENT';
+}
+
+/** The longest that a server may ask for. */
+export const maxRetryAfterMs = 300_000;
+
+/**
+ * Why no answer came from a server, or it broke off, in words of our own: messages from below quote what was
+ * received, and errors of proxies carry their passwords.
+ */
+export function connectionError(server: string, error: unknown): ApiConnectionError {
+  if (error instanceof ApiConnectionError) return error;
+  const found = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = typeof found === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(found) ? found : undefined;
+  const suffix = code === undefined ? '' : ` (${code})`;
+  return new ApiConnectionError(`${server}: ${descriptionOf(error, code)}${suffix}`, code);
+}
+
+const descriptions: readonly (readonly [code: RegExp, description: string])[] = [
+  [/^ECONNREFUSED$/, 'connection refused'],
+  [/^(?:ECONNRESET|EPIPE|ERR_STREAM_PREMATURE_CLOSE)$/, 'connection closed by the server'],
+  [/^(?:ENOTFOUND|EAI_\w+)$/, 'host name not resolved'],
+  [/^(?:ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN)$/, 'host not reached'],
+  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, 'the server certificate is for another name'],
+  [/^CERT_(?:HAS_EXPIRED|NOT_YET_VALID)$/, 'the server certificate is not valid now'],
+  [
+    /^(?:UNABLE_TO_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|INVALID_CA|CERT_\w+)$/,
+    'the server certificate is not signed by a known authority',
+  ],
+  [
+    /^(?:INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|UNSPECIFIED)$/,
+    'the server certificate, or an authority above it, may not be used for this',
+  ],
+  [/^(?:EPROTO|ERR_SSL_\w+|ERR_TLS_\w+|ERR_OSSL_\w+)$/, 'TLS failed'],
+  [/^HPE_\w+$/, 'the answer is no HTTP'],
+  [/^Z_\w+$/, 'the answer is no gzip, or breaks off'],
+];
+
+function descriptionOf(error: unknown, code: string | undefined): string {
+  const known = descriptions.find(([pattern]) => code !== undefined && pattern.test(code));
+  if (known !== undefined) return known[1];
+  const { message, constructor } = error instanceof Error ? error : new Error();
+  const proxyStatus = /^Bad response: (\d{3})$/.exec(message)?.[1];
+  if (proxyStatus !== undefined) return `the proxy answered ${proxyStatus}`;
+  if (message === 'Proxy timeout') return 'the proxy did not answer';
+  return constructor.name === 'SocksClientError' ? 'the SOCKS proxy failed' : 'connection failed';
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
