@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import { prometheusConfig } from '../../src/cli/demo/prometheus-config.js';
+import { prometheusConfig } from '../../src/cli/demo/instructions.js';
 import type { DemoServers } from '../../src/cli/demo/servers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { outputOf, repository } from './commands.js';

@@ -1,8 +1,53 @@
 import { randomBytes } from 'node:crypto';
-import { createAuthority, type Authority, type IssuedCertificate } from '../../pki/throwaway-pki.js';
-import type { DemoFolder } from './folder.js';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createAuthority, type IssuedCertificate } from '../../pki/throwaway-pki.js';
+import { usageError } from '../../options/usage-error.js';
 
-/** Who asks, and what he shows; without certificate and token he is anonymous. */
+/** A folder of this user alone, for keys and tokens that must not outlive the process. */
+export interface DemoFolder {
+  readonly path: string;
+  /** Writes a file that only this user may read; returns its path. */
+  write(name: string, text: string): string;
+  /** Makes a folder in it; returns its path. */
+  makeFolder(name: string): string;
+  remove(): void;
+}
+
+/** @throws UsageError when there is no place for it. */
+export function createDemoFolder(): DemoFolder {
+  let path: string;
+  try {
+    // Readable by this user alone: mkdtemp makes it 0700.
+    path = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-demo-'));
+  } catch (error) {
+    throw usageError('TMPDIR', error);
+  }
+  const remove = (): void => {
+    process.off('exit', remove);
+    // Retried, since a server may be writing into it just now.
+    rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+  };
+  // An uncaught error ends the process without running any other cleanup.
+  process.once('exit', remove);
+  return {
+    path,
+    write(name, text) {
+      const file = join(path, name);
+      writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
+      return file;
+    },
+    makeFolder(name) {
+      const folder = join(path, name);
+      mkdirSync(folder, { mode: 0o700 });
+      return folder;
+    },
+    remove,
+  };
+}
+
+/** A client and its credentials; without certificate and token it is anonymous. */
 export interface Caller {
   readonly label: string;
   readonly certificate?: IssuedCertificate;
@@ -19,23 +64,19 @@ export interface Credentials {
     readonly clientCaFile: string;
     readonly tokenAuthFile: string;
   };
-  readonly callers: Callers;
+  readonly callers: Readonly<Record<CallerName, Caller>>;
 }
 
-type Callers = Readonly<
-  Record<
-    | 'prometheus'
-    | 'alice'
-    | 'bob'
-    | 'mallory'
-    | 'admin'
-    | 'impostor'
-    | 'prometheusToken'
-    | 'unknownToken'
-    | 'anonymous',
-    Caller
-  >
->;
+type CallerName =
+  | 'prometheus'
+  | 'alice'
+  | 'bob'
+  | 'mallory'
+  | 'admin'
+  | 'impostor'
+  | 'prometheusToken'
+  | 'unknownToken'
+  | 'anonymous';
 
 /** Issues everything on the spot and writes it into the folder: a caller's certificate as `<caller>.crt`. */
 export async function createCredentials(folder: DemoFolder): Promise<Credentials> {
@@ -56,7 +97,9 @@ export async function createCredentials(folder: DemoFolder): Promise<Credentials
   const withCertificate = async (
     file: string,
     commonName: string,
-    { organizations = [], authority = clientCa, remark = '' }: CertificateCaller = {},
+    organizations: readonly string[] = [],
+    authority = clientCa,
+    remark = '',
   ): Promise<Caller> => {
     const certificate = await authority.issue({ commonName, organizations, usage: 'clientAuth' });
     folder.write(`${file}.crt`, certificate.certificatePem);
@@ -72,24 +115,18 @@ export async function createCredentials(folder: DemoFolder): Promise<Credentials
     clientCaFile: folder.write('client-ca.crt', clientCa.certificatePem),
     tokenAuthFile: folder.write('tokens.csv', `${token},prometheus,1\n`),
   };
-  const callers: Callers = {
+  const callers = {
     prometheus: await withCertificate('prometheus', 'prometheus'),
-    alice: await withCertificate('alice', 'alice', { organizations: ['monitoring'] }),
+    alice: await withCertificate('alice', 'alice', ['monitoring']),
     bob: await withCertificate('bob', 'bob'),
     mallory: await withCertificate('mallory', 'mallory'),
-    admin: await withCertificate('admin', 'admin', { organizations: ['system:masters'] }),
-    impostor: await withCertificate('impostor', 'prometheus', { authority: otherCa, remark: ', another CA' }),
+    admin: await withCertificate('admin', 'admin', ['system:masters']),
+    impostor: await withCertificate('impostor', 'prometheus', [], otherCa, ', another CA'),
     prometheusToken: { label: 'token of prometheus', token },
     unknownToken: { label: 'token that nobody has', token: randomToken() },
     anonymous: { label: 'nobody: no credentials' },
   };
   return { servingCa: servingCa.certificatePem, files, callers };
-}
-
-interface CertificateCaller {
-  readonly organizations?: readonly string[];
-  readonly authority?: Authority;
-  readonly remark?: string;
 }
 
 function randomToken(): string {

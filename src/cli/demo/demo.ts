@@ -1,16 +1,20 @@
-import { AuditTrail } from './audit-trail.js';
-import { describeCases } from './cases.js';
-import { createCredentials } from './credentials.js';
-import { createDemoFolder, type DemoFolder } from './folder.js';
-import { instructions } from './instructions.js';
-import { isAsExpected, play, type Outcome, type Stage } from './outcome.js';
-import { writePolicy } from './policy.js';
-import { prometheusConfig } from './prometheus-config.js';
-import { serverNames, startServers, type ServerRole } from './servers.js';
 import type { Command, CommandCall, Terminal } from '../command.js';
 import { parseBoolean } from '../../options/flag-values.js';
 import { booleanOf, type Flag } from '../../options/flags.js';
-import { renderGroup, renderHeader, widthsOf } from './table.js';
+import { createCredentials, createDemoFolder, type DemoFolder } from './credentials.js';
+import { instructions, prometheusConfig } from './instructions.js';
+import {
+  AuditTrail,
+  isAsExpected,
+  play,
+  renderGroup,
+  renderHeader,
+  widthsOf,
+  type Outcome,
+  type Stage,
+  describeCases,
+} from './outcome.js';
+import { serverNames, startServers, type ServerRole } from './servers.js';
 
 const checkFlag: Flag = {
   name: '--check',
@@ -44,7 +48,7 @@ async function show(
 ): Promise<number> {
   const credentials = await createCredentials(folder);
   const trail = new AuditTrail();
-  const servers = await startServers(credentials, writePolicy(folder), trail.add);
+  const servers = await startServers(credentials, folder, trail.add);
   try {
     for (const role of Object.keys(serverNames) as ServerRole[]) {
       print(`${serverNames[role].padEnd(12)}  ${servers.urls[role]}`);
@@ -62,7 +66,7 @@ async function show(
     if (check) return differing === 0 ? 0 : 1;
 
     const prometheusFile = folder.write('prometheus.yml', prometheusConfig(servers));
-    instructions({ folder: folder.path, prometheusFile, servers }).forEach(print);
+    instructions(servers, folder.path, prometheusFile).forEach(print);
     await stop.requested;
     return 0;
   } finally {

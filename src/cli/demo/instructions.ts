@@ -1,14 +1,11 @@
 import type { DemoServers } from './servers.js';
 
-export interface InstructionsOptions {
-  readonly folder: string;
-  readonly prometheusFile: string;
-  readonly servers: DemoServers;
-}
-
 /** What to try by hand while the servers run. */
-export function instructions({ folder, prometheusFile, servers }: InstructionsOptions): readonly string[] {
-  const { root, cache } = servers.urls;
+export function instructions(
+  { urls: { root, cache } }: DemoServers,
+  folder: string,
+  prometheusFile: string,
+): readonly string[] {
   return [
     '',
     'In another terminal, from the folder with the keys:',
@@ -36,4 +33,63 @@ function certificate(caller: string): string {
 
 function shellQuote(text: string): string {
   return /^[\w/.:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A prometheus.yml for the demo's servers; the files it names lie beside it, where Prometheus looks for them. */
+export function prometheusConfig({ urls }: DemoServers): string {
+  const root = new URL(urls.root).host;
+  const second = new URL(urls.second).host;
+  const cache = new URL(urls.cache).host;
+  return `# Scrapes the demo's servers for as long as they run:
+#   prometheus --config.file=prometheus.yml --storage.tsdb.path="$(mktemp -d)"
+global:
+  scrape_interval: 5s
+
+scrape_configs:
+  # One job for all shards, each by its own address: /metrics describes a process, not a workspace.
+  - job_name: kcp-metrics-filter
+    scheme: https
+    tls_config:
+      ca_file: ca.crt
+      cert_file: prometheus.crt
+      key_file: prometheus.key
+    static_configs:
+      - targets: ['${root}']
+        labels: { shard: root }
+      - targets: ['${second}']
+        labels: { shard: second }
+
+  # The same user by a bearer token.
+  - job_name: kcp-metrics-filter-by-token
+    scheme: https
+    authorization:
+      credentials_file: token
+    tls_config:
+      ca_file: ca.crt
+    static_configs:
+      - targets: ['${root}']
+        labels: { shard: root }
+
+  # A cache server knows no RBAC: it takes a certificate of the group system:masters.
+  - job_name: kcp-metrics-filter-cache-server
+    scheme: https
+    tls_config:
+      ca_file: ca.crt
+      cert_file: admin.crt
+      key_file: admin.key
+    static_configs:
+      - targets: ['${cache}']
+
+  # What used to work, and is now answered 501 to everybody: a shard's metrics at the root workspace's path.
+  # Take metrics_path out, and the job is the first one above.
+  # - job_name: kcp-root-workspace
+  #   scheme: https
+  #   metrics_path: /clusters/root/metrics
+  #   tls_config:
+  #     ca_file: ca.crt
+  #     cert_file: prometheus.crt
+  #     key_file: prometheus.key
+  #   static_configs:
+  #     - targets: ['${root}']
+`;
 }

@@ -1,8 +1,89 @@
-import { ask, type Answer } from './ask.js';
-import type { AuditTrail } from './audit-trail.js';
-import type { Case } from './cases.js';
-import type { Credentials } from './credentials.js';
-import type { DemoServers } from './servers.js';
+import { EventEmitter, once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request, type RequestOptions } from 'node:https';
+import { text } from 'node:stream/consumers';
+import type { AuditEvent, AuditSink } from '../../request/steps/audit.js';
+import type { Credentials, Caller } from './credentials.js';
+import { serverNames, type DemoServers, type ServerRole } from './servers.js';
+import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
+
+/** One request, and the status it must be answered with. */
+interface Case {
+  readonly caller: Caller;
+  readonly path: string;
+  readonly server: ServerRole;
+  readonly expected: number;
+  /** What the answer leaves out, for the reader. */
+  readonly note: string | undefined;
+}
+
+interface CaseGroup {
+  readonly title: string;
+  readonly cases: readonly Case[];
+}
+
+type Row = readonly [caller: Caller, path: string, server: ServerRole, expected: number, note?: string];
+
+export function describeCases({ callers }: Credentials): readonly CaseGroup[] {
+  const { prometheus, prometheusToken, alice, bob, mallory, admin, impostor, unknownToken, anonymous } =
+    callers;
+  const cacheNote = 'a cache server knows no RBAC: only system:masters may';
+  const bobNote = `this binding lacks the annotation ${replicateAnnotation}, so no other shard has it`;
+  const groups: Readonly<Record<string, readonly Row[]>> = {
+    Granted: [
+      [prometheus, '/metrics', 'root', 200],
+      [prometheus, '/metrics', 'second', 200],
+      [alice, '/metrics', 'root', 200],
+      [prometheusToken, '/metrics', 'root', 200],
+      [anonymous, '/readyz', 'root', 200],
+      [admin, '/metrics', 'cache', 200],
+    ],
+    'Known, and not granted': [
+      [mallory, '/metrics', 'root', 403],
+      [anonymous, '/metrics', 'root', 403],
+      [prometheus, '/metrics', 'cache', 403, cacheNote],
+    ],
+    'Credentials that are not accepted': [
+      [impostor, '/metrics', 'root', 401],
+      [unknownToken, '/metrics', 'root', 401],
+    ],
+    'A binding that kcp does not replicate': [
+      [bob, '/metrics', 'root', 200],
+      [bob, '/metrics', 'second', 403, bobNote],
+    ],
+    'Scoped paths, whoever asks': [
+      [prometheus, '/clusters/root/metrics', 'root', 501],
+      [admin, '/clusters/root/metrics', 'second', 501],
+      [admin, '/shards/root/metrics', 'cache', 501],
+    ],
+  };
+  return Object.entries(groups).map(([title, rows]) => ({
+    title,
+    cases: rows.map(([caller, path, server, expected, note]) => ({ caller, path, server, expected, note })),
+  }));
+}
+
+const eventTimeoutMs = 5000;
+const answerTimeoutMs = 10_000;
+
+/** The audit events of the servers, by audit id. */
+export class AuditTrail {
+  readonly #events = new Map<string, AuditEvent>();
+  readonly #arrivals = new EventEmitter();
+
+  readonly add: AuditSink = (event) => {
+    this.#events.set(event.auditId, event);
+    this.#arrivals.emit(event.auditId);
+  };
+
+  /** Waits for the event: a server writes its event when the answer is out. Rejects after 5 s. */
+  async eventOf(auditId: string): Promise<AuditEvent | undefined> {
+    if (!this.#events.has(auditId)) {
+      await once(this.#arrivals, auditId, { signal: AbortSignal.timeout(eventTimeoutMs) });
+    }
+    return this.#events.get(auditId);
+  }
+}
 
 /** A case and what came of it. */
 export interface Outcome {
@@ -24,21 +105,20 @@ export interface Stage {
 
 /** Sends the request of a case. A request that fails is an outcome too. */
 export async function play(of: Case, { servers, credentials, trail }: Stage): Promise<Outcome> {
-  const { caller, path, server } = of;
   try {
-    const answer = await ask({ url: servers.urls[server], path, caller, servingCa: credentials.servingCa });
+    const answer = await ask(of, servers.urls[of.server], credentials.servingCa);
     return { of, status: answer.status, reason: await reasonOf(answer, trail) };
   } catch (error) {
     return { of, status: undefined, reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
-/** Why he was let in stands in the audit event only; why he was not, in the answer. */
+/** Why a request was allowed is in the audit event only; why it was refused, in the answer. */
 async function reasonOf({ status, auditId, body }: Answer, trail: AuditTrail): Promise<string> {
   if (status !== 200 && status !== 401) return messageOf(body);
   const event = auditId === undefined ? undefined : await trail.eventOf(auditId);
   if (status === 200) return event?.annotations['authorization.k8s.io/reason'] ?? 'no reason was noted';
-  // The client is told no more than this; what was wrong with his credentials is for the operator.
+  // The client is told no more than this; what was wrong with the credentials is for the operator.
   const refusals = event?.refusals?.map(({ authenticator, reason }) => `${authenticator}: ${reason}`) ?? [];
   return [messageOf(body), ...refusals].join('; ');
 }
@@ -52,4 +132,95 @@ function messageOf(body: string): string {
     // Text, as kcp answers a scoped path.
   }
   return body.trim();
+}
+
+interface Answer {
+  readonly status: number;
+  readonly auditId: string | undefined;
+  readonly body: string;
+}
+
+/** Sends one request on a connection of its own. Rejects when there is no answer. */
+async function ask({ caller, path }: Case, url: string, servingCa: string): Promise<Answer> {
+  const { hostname, port } = new URL(url);
+  const { certificate, token } = caller;
+  const response = await send({
+    hostname,
+    port,
+    // Sent as it is.
+    path,
+    ca: servingCa,
+    cert: certificate?.certificatePem,
+    key: certificate?.privateKeyPem,
+    headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
+    // A connection kept open would bring the certificate of the caller before.
+    agent: false,
+    signal: AbortSignal.timeout(answerTimeoutMs),
+  });
+  const auditId = response.headers['audit-id'];
+  return {
+    status: response.statusCode ?? 0,
+    auditId: typeof auditId === 'string' ? auditId : undefined,
+    body: await text(response),
+  };
+}
+
+function send(options: RequestOptions): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request(options, resolve).on('error', reject).end();
+  });
+}
+
+/** Fits a plain terminal. */
+const columns = 100;
+const indent = ' '.repeat(7);
+
+/** A group's title, and for each request a line with the reason below it. */
+export function renderGroup(title: string, outcomes: readonly Outcome[], widths: Widths): readonly string[] {
+  return ['', title, ...outcomes.flatMap((outcome) => renderOutcome(outcome, widths))];
+}
+
+interface Widths {
+  readonly who: number;
+  readonly path: number;
+}
+
+/** What the columns are, above all groups. */
+export function renderHeader(widths: Widths): readonly string[] {
+  return ['', `${indent}${'WHO'.padEnd(widths.who)}  ${'PATH'.padEnd(widths.path)}  SERVER`];
+}
+
+/** The same for all groups, so that their columns stand below each other. */
+export function widthsOf(groups: readonly CaseGroup[]): Widths {
+  const cases = groups.flatMap((group) => group.cases);
+  return {
+    who: Math.max(...cases.map(({ caller }) => caller.label.length)),
+    path: Math.max(...cases.map(({ path }) => path.length)),
+  };
+}
+
+function renderOutcome(outcome: Outcome, widths: Widths): readonly string[] {
+  const { of, status, reason } = outcome;
+  const who = of.caller.label.padEnd(widths.who);
+  const path = of.path.padEnd(widths.path);
+  const isExpected = isAsExpected(outcome);
+  return [
+    `${isExpected ? '✓' : '✗'} ${status ?? '---'}  ${who}  ${path}  ${serverNames[of.server]}`,
+    ...(isExpected ? [] : wrap(`expected ${of.expected}`)),
+    ...wrap(reason),
+    ...(of.note === undefined ? [] : wrap(`(${of.note})`)),
+  ];
+}
+
+function wrap(text: string): readonly string[] {
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.split(/\s+/)) {
+    const isFirst = line === indent;
+    if (!isFirst && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = indent + word;
+    } else line += isFirst ? word : ` ${word}`;
+  }
+  return [...lines, line];
 }

@@ -1,9 +1,14 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readDocument } from '../../documents/documents.js';
+import { Field } from '../../documents/field.js';
+import { sourceOf } from '../../documents/source.js';
+import type { FlagValues } from '../../options/flags.js';
+import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 import type { AuditSink } from '../../request/steps/audit.js';
 import type { RunningServer } from '../../server/start-server.js';
-import type { FlagValues } from '../../options/flags.js';
 import { start } from '../start.js';
-import type { Credentials } from './credentials.js';
-import type { DemoPolicy } from './policy.js';
+import type { Credentials, DemoFolder } from './credentials.js';
 
 export const serverNames = {
   root: 'root shard',
@@ -21,10 +26,11 @@ export interface DemoServers {
 /** Starts all three as `kcp-metrics-filter start` does, on free ports of 127.0.0.1; none stays when one fails. */
 export async function startServers(
   { files }: Credentials,
-  policy: DemoPolicy,
+  folder: DemoFolder,
   onAuditEvent: AuditSink,
 ): Promise<DemoServers> {
   const { tokenAuthFile, ...certificates } = files;
+  const { root, second } = writePolicy(folder);
   const running: RunningServer[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(running.map((server) => server.close()));
@@ -38,8 +44,8 @@ export async function startServers(
   };
   try {
     const urls = {
-      root: await startOne({ mode: 'shard', tokenAuthFile, rbacDir: policy.root }),
-      second: await startOne({ mode: 'shard', tokenAuthFile, rbacDir: policy.second }),
+      root: await startOne({ mode: 'shard', tokenAuthFile, rbacDir: root }),
+      second: await startOne({ mode: 'shard', tokenAuthFile, rbacDir: second }),
       cache: await startOne({ mode: 'cache-server' }),
     };
     return { urls, close };
@@ -47,4 +53,48 @@ export async function startServers(
     await close();
     throw error;
   }
+}
+
+// src/cli/demo and dist/cli/demo both lie three levels below the package's root.
+const packagedManifests = new URL('../../../rbac/', import.meta.url);
+
+/** Every server has these without being told. */
+const builtIn = 'bootstrap-policy.yaml';
+
+/** Grants as much as the packaged ones, but lacks the annotation that they have. */
+const plainBinding = `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: metrics-reader:user:bob
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: system:kcp:metrics-reader
+subjects:
+  - apiGroup: rbac.authorization.k8s.io
+    kind: User
+    name: bob
+`;
+
+/**
+ * Writes directories for `--rbac-dir`: the package's own manifests and a binding of bob's for the root shard; what
+ * kcp would replicate of them for the second.
+ */
+function writePolicy(folder: DemoFolder): { readonly root: string; readonly second: string } {
+  const root = folder.makeFolder('root-shard-rbac');
+  const second = folder.makeFolder('second-shard-rbac');
+  const packaged = readdirSync(packagedManifests)
+    .filter((name) => name.endsWith('.yaml') && name !== builtIn)
+    .sort()
+    .map((name) => [name, readFileSync(new URL(name, packagedManifests), 'utf8')] as const);
+  for (const [name, text] of [...packaged, ['plain-binding.yaml', plainBinding] as const]) {
+    folder.write(join('root-shard-rbac', name), text);
+    if (isReplicated(text)) folder.write(join('second-shard-rbac', name), text);
+  }
+  return { root, second };
+}
+
+function isReplicated(manifest: string): boolean {
+  const root = Field.root(readDocument(manifest, 'manifest', sourceOf('rbac', Error)));
+  return !root.get('metadata').get('annotations').get(replicateAnnotation).isAbsent;
 }
