@@ -2,14 +2,24 @@ import type { Command } from '../command.js';
 import { parseChoice } from '../../options/flag-values.js';
 import type { FlagValues } from '../../options/flags.js';
 import { startFlags } from '../../options/start-topics.js';
-import { clusterRoleBinding } from './cluster-role-binding.js';
-import { configuredServerOf, type ConfiguredServer } from './configured-server.js';
+import {
+  configuredServerOf,
+  type ConfiguredServer,
+  manifestFlags,
+  manifestNamesOf,
+  scraperWarning,
+  type ManifestNames,
+} from './configured-server.js';
 import { renderManifests, type ManifestFile } from './manifest.js';
-import { manifestFlags, manifestNamesOf, scraperWarning, type ManifestNames } from './manifest-flags.js';
-import { podMonitor, scrapeConfig, serviceMonitor } from './monitors.js';
+import {
+  podMonitor,
+  scrapeConfig,
+  serviceMonitor,
+  service,
+  scrapeJob,
+  clusterRoleBinding,
+} from './monitors.js';
 import { prometheusRules } from './prometheus-rules.js';
-import { scrapeJob } from './scrape-job.js';
-import { service } from './service.js';
 
 export const manifestKinds = [
   'clusterrolebinding',

@@ -1,7 +1,5 @@
-import type { ConfiguredServer } from './configured-server.js';
+import type { ConfiguredServer, ManifestNames, Scraper } from './configured-server.js';
 import { labelsOf, metadataOf, nameLabel, type Manifest, type ManifestFile } from './manifest.js';
-import type { ManifestNames } from './manifest-flags.js';
-import { portName } from './service.js';
 
 const apiVersion = 'monitoring.coreos.com/v1';
 
@@ -154,4 +152,100 @@ function projectedToken(audience: string | undefined): readonly string[] {
 /** Of a user, whose token the cluster does not make: in a Secret beside Prometheus, under the key `token`. */
 function secretToken(name: string): readonly string[] {
   return ['        secret:', `          secretName: ${name}-token`];
+}
+
+/** Of ports in manifests that name it. */
+export const portName = 'metrics';
+
+/** The Service in front of the pods that run the server. */
+export function service({ port }: ConfiguredServer, names: ManifestNames): ManifestFile {
+  return {
+    comment: [`The port of the container is called ${portName}.`],
+    documents: [
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: metadataOf(names),
+        spec: {
+          selector: labelsOf(names.name),
+          ports: [{ name: portName, port, targetPort: portName }],
+        },
+      },
+    ],
+  };
+}
+
+/** For a prometheus.yml: a job for each path. */
+export function scrapeJob(server: ConfiguredServer, names: ManifestNames): ManifestFile {
+  const jobs = suffixesOf(server.paths).map(({ path, suffix }): Manifest => ({
+    job_name: `${names.name}${suffix}`,
+    scheme: 'https',
+    metrics_path: path,
+    ...credentialsOf(server, names),
+    static_configs: [{ targets: [addressOf(server, names)] }],
+  }));
+  return {
+    comment: [
+      'For prometheus.yml. File names are relative to it: ca.crt is the authority of the serving certificate.',
+    ],
+    documents: [{ scrape_configs: jobs }],
+  };
+}
+
+function credentialsOf({ credentials }: ConfiguredServer, { name, serverName }: ManifestNames): Manifest {
+  const authority = { ca_file: 'ca.crt', server_name: serverName };
+  if (credentials.kind === 'certificate') {
+    return { tls_config: { ...authority, cert_file: `${name}.crt`, key_file: `${name}.key` } };
+  }
+  return { tls_config: authority, authorization: { credentials_file: `${name}.token` } };
+}
+
+const group = 'rbac.authorization.k8s.io';
+const rbacVersion = `${group}/v1`;
+/** kcp has it, for `/metrics` alone. */
+const kcpRole = 'system:kcp:metrics-reader';
+/** Any value makes kcp copy an object to the other shards. */
+const replicated: Manifest = { annotations: { 'internal.kcp.io/replicate': 'true' } };
+
+/** Grants the scraper every path that is served, and nothing else. */
+export function clusterRoleBinding(
+  { paths, isKcp }: ConfiguredServer,
+  { name, scraper }: ManifestNames,
+): ManifestFile {
+  const isBuiltIn = isKcp && paths.every((path) => path === '/metrics');
+  const role = isBuiltIn ? kcpRole : `${name}:metrics-reader`;
+  const copied = isKcp ? replicated : {};
+  const roles: readonly Manifest[] = isBuiltIn
+    ? []
+    : [
+        {
+          apiVersion: rbacVersion,
+          kind: 'ClusterRole',
+          metadata: { name: role, ...copied },
+          rules: [{ nonResourceURLs: paths, verbs: ['get'] }],
+        },
+      ];
+  const binding: Manifest = {
+    apiVersion: rbacVersion,
+    kind: 'ClusterRoleBinding',
+    metadata: { name: `${name}:metrics-reader:${inName(scraper.name)}`, ...copied },
+    roleRef: { apiGroup: group, kind: 'ClusterRole', name: role },
+    subjects: [subjectOf(scraper)],
+  };
+  const comment = isKcp
+    ? [
+        "Apply in kcp's root workspace. kcp copies to the other shards only what has the annotation",
+        'internal.kcp.io/replicate.',
+      ]
+    : ['A path has no namespace: this grants it on every server that goes by the RBAC of this cluster.'];
+  return { comment, documents: [...roles, binding] };
+}
+
+function subjectOf(scraper: Scraper): Manifest {
+  return scraper.kind === 'ServiceAccount' ? { ...scraper } : { apiGroup: group, ...scraper };
+}
+
+/** RBAC's objects may have any name that is one segment of a path. */
+function inName(name: string): string {
+  return name.replaceAll(/[/%]/g, '-');
 }

@@ -209,11 +209,15 @@ describe('manifests KIND', () => {
     ['a free port', ['service', ...byToken, '--secure-port=0'], /^--secure-port: 0 is another port at each/],
     ['no port', ['service', ...byToken, '--secure-port=x'], /^--secure-port: "x" is not a port/],
     ['a self-signed certificate', ['service', '--mode=shard'], /^--tls-cert-file: needed: a scraper cannot/],
-    ['nobody known', ['service', ...serving], /^--scraper: nobody would know him: needs --service-account-k/],
+    [
+      'nobody known',
+      ['service', ...serving],
+      /^--scraper: cannot be authenticated: needs --service-account-k/,
+    ],
     [
       'an issuer without its keys',
       ['service', ...serving, '--service-account-issuer=https://kubernetes.default.svc'],
-      /^--scraper: nobody would know him: needs --service-account-key-file or /,
+      /^--scraper: cannot be authenticated: needs --service-account-key-file or /,
     ],
     [
       'a server whose metrics nobody may ask for',
@@ -223,7 +227,7 @@ describe('manifests KIND', () => {
     [
       'a user whom nobody knows',
       ['service', ...serving, '--scraper=user:a'],
-      /^--scraper: nobody would know him: needs --client-ca-file or --token-auth-file or/,
+      /^--scraper: cannot be authenticated: needs --client-ca-file or --token-auth-file or/,
     ],
     [
       'a cache server without a policy',
