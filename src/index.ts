@@ -236,7 +236,7 @@ export {
 export type { DropReason, SeriesCounts } from './exposition/relabelling/exposition-filter.js';
 export { LabelMapping } from './exposition/relabelling/label-mapping.js';
 export { LabelMappingError } from './exposition/exposition-errors.js';
-export { readLabelMapping } from './exposition/relabelling/label-mapping-file.js';
+export { readLabelMapping } from './exposition/relabelling/label-mapping.js';
 export { RelabellingOptionError, SeriesLimitError } from './exposition/exposition-errors.js';
 export { TextFormatError } from './exposition/exposition-errors.js';
 export { UpstreamError } from './exposition/exposition-errors.js';

@@ -1,5 +1,4 @@
-import type { ExpositionFormat } from '../text-format/exposition-format.js';
-import { parseMediaType } from '../text-format/media-type.js';
+import { type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
 
 /** As the Content-Encoding header names it. */
 export type ContentCoding = 'gzip' | 'zstd';

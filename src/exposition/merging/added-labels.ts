@@ -1,6 +1,5 @@
-import { closingBrace, openingBrace, space } from '../text-format/characters.js';
 import type { SampleBatch } from '../text-format/exposition-part.js';
-import { findLabels, type LabelSpans } from '../text-format/labels.js';
+import { findLabels, type LabelSpans, closingBrace, openingBrace, space } from '../text-format/labels.js';
 import { escapedText } from '../text-format/quoted-text.js';
 import type { ChunkWriter } from '../body.js';
 import { exportedNames } from './exported-labels.js';

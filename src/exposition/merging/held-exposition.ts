@@ -1,8 +1,8 @@
 import type { ExpositionPart } from '../text-format/exposition-part.js';
 import { addRun, KnownFamilies } from '../text-format/known-families.js';
-import type { MetricType } from '../text-format/metric-type.js';
 import { ChunkWriter } from '../body.js';
 import type { AddedLabels } from './added-labels.js';
+import type { MetricType } from '../text-format/metadata-line.js';
 
 /** One metric of a member's exposition. */
 export interface HeldFamily extends HeldSamples {

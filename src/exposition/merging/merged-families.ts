@@ -1,5 +1,4 @@
-import { metadataLine } from '../text-format/metadata-line.js';
-import { writtenType, type MetricType } from '../text-format/metric-type.js';
+import { metadataLine, writtenType, type MetricType } from '../text-format/metadata-line.js';
 import type { ChunkWriter } from '../body.js';
 import type { HeldExposition, HeldFamily } from './held-exposition.js';
 import type { LeftOut, MergedMember } from './member.js';

@@ -1,7 +1,7 @@
-import { labelNameFault } from '../relabelling/label-name.js';
 import { memberNameFault, type LeftOut, type MemberFailure, type MergedMember } from './member.js';
 import { largestTimerDelayMs } from '../../timer.js';
 import { MergingOptionError } from '../exposition-errors.js';
+import { labelNameFault } from '../relabelling/label-mapping.js';
 
 export interface MergedExpositionOptions {
   /**

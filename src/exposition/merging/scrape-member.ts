@@ -2,12 +2,12 @@ import { ApiConnectionError } from '../../outgoing/outgoing-errors.js';
 import { abandon, bodyPieces } from '../body.js';
 import { type RenderedExposition, type ScrapeRequest, isEncoded } from '../exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
-import { readTextFormat } from '../text-format/read-text-format.js';
 import { UpstreamError, NoTenantError, TextFormatError } from '../exposition-errors.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition, HoldingLimitError } from './held-exposition.js';
 import { MemberDeadline } from './member-deadline.js';
 import type { MemberFailure, MergedMember } from './member.js';
+import { readTextFormat } from '../text-format/text-format-reader.js';
 
 export interface MemberScrape {
   readonly member: MergedMember;

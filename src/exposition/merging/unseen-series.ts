@@ -1,7 +1,5 @@
-import { lineFeed, space } from '../text-format/characters.js';
-import { endOfName, findLabels, type LabelSpans } from '../text-format/labels.js';
-import { SeriesDigest } from '../relabelling/series-digest.js';
-import { SeriesDigests } from '../relabelling/series-digests.js';
+import { endOfName, findLabels, type LabelSpans, lineFeed, space } from '../text-format/labels.js';
+import { SeriesDigests, SeriesDigest } from '../relabelling/series-digests.js';
 import type { MergedPiece } from './merged-families.js';
 
 /** Which series of one metric have been seen of whom, by digests of 64 bits. */

@@ -1,17 +1,15 @@
+import { ChunkWriter } from '../body.js';
+import { SeriesLimitError, TextFormatError } from '../exposition-errors.js';
 import type { GroupedFamily } from '../merging/merged-families.js';
 import type { ExpositionPart, FamilyMetadata, SampleBatch } from '../text-format/exposition-part.js';
 import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
-import type { LabelRule } from './label-rules.js';
-import type { MetricNameRule } from './metric-name-rules.js';
-import { ChunkWriter } from '../body.js';
 import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
-import { SeriesDigest } from './series-digest.js';
-import { SeriesDigests } from './series-digests.js';
-import { SeriesLimitError, TextFormatError } from '../exposition-errors.js';
+import { SeriesDigest, SeriesDigests } from './series-digests.js';
+import type { CurrentRules } from './series-rules.js';
 
 const blankLine = Buffer.from('\n');
 
-/** Why a series is left out; `duplicate` where with its new labels it is the same as one before. */
+/** Why a series is left out; `duplicate` where with its new labels it is the same as an earlier one. */
 export type DropReason = 'metric-name' | 'duplicate' | SeriesFault;
 
 export interface SeriesCounts {
@@ -19,39 +17,31 @@ export interface SeriesCounts {
   readonly dropped: Readonly<Record<DropReason, number>>;
 }
 
-export interface ExpositionFilterOptions {
-  readonly metricNames: MetricNameRule | undefined;
-  readonly labels: readonly LabelRule[];
-  /** Whether two series may get the same labels. */
-  readonly mayJoinSeries: boolean;
-  readonly maxSeries: number;
-}
-
-/** What is remembered to find duplicates has an end, too (24 to 80 bytes a series). */
+/** Bounds what is remembered to find duplicates (24 to 80 bytes a series). */
 const maxFamilySeries = 4_000_000;
 const maxFamilies = 200_000;
 /** Of headers, and of what has to be held to be put in order (characters, bytes). */
 const maxHeld = 64 * 1024 * 1024;
-/** What it takes to know where a run of lines stands. */
+/** What the position of a run of lines takes. */
 const runBytes = 16;
 
 interface FilteredSamples {
   isWritten: boolean;
-  /** Where its samples stand in what is held: of each run of lines the start and the end. */
+  /** Where its samples are in the output: of each run of lines the start and the end. */
   readonly runs: number[];
 }
 
 type FilteredFamily = KnownFamily<FilteredSamples>;
 
 /**
- * Decides of each part of one exposition, and writes what is left. Metrics are written as they come, each header with
- * its first sample. Where one comes in pieces, or its header behind its samples, and nothing has been taken yet, all is
- * held until the end and then put in order. Later than that its samples are written where they stand, and what is said
- * of it can no more be.
+ * Decides about each part of one exposition, and writes what is left. Metrics are written as they come, each header
+ * with its first sample. Where the samples of a metric come in pieces, or before its header, and nothing has been taken
+ * yet, all is held until the end and then put in order. After that, samples are written where they are, and a header
+ * that comes too late is left out.
  */
 export class ExpositionFilter {
   readonly #output = new ChunkWriter();
-  readonly #options: ExpositionFilterOptions;
+  readonly #rules: CurrentRules;
   readonly #series: RelabelledSeries | undefined;
   readonly #identity: SeriesDigest | undefined;
   readonly #origin = new SeriesDigest();
@@ -61,25 +51,30 @@ export class ExpositionFilter {
     runs: [],
   }));
   #family: FilteredFamily | undefined;
-  /** By the names of this family's samples. */
+  /** Whether samples are kept, by the names of this family's samples. */
   #decisions = new Map<string, boolean>();
   /** Where the run of lines begins that is being written. */
   #runStart = 0;
   #runs = 0;
   #state: 'nothing taken' | 'streaming' | 'holding' = 'nothing taken';
-  /** What ends it. */
+  /** The line that ends the exposition, if its format has one. */
   end = '';
   #kept = 0;
   readonly #dropped = { 'metric-name': 0, duplicate: 0, 'no-mapping': 0, 'label-conflict': 0 };
 
-  constructor(options: ExpositionFilterOptions) {
-    this.#options = options;
-    if (options.labels.length > 0) this.#series = new RelabelledSeries(options.labels);
-    if (options.mayJoinSeries) this.#identity = new SeriesDigest();
+  constructor(rules: CurrentRules) {
+    this.#rules = rules;
+    if (rules.labels.length > 0) this.#series = new RelabelledSeries(rules.labels);
+    if (rules.mayJoinSeries) this.#identity = new SeriesDigest();
   }
 
   get counts(): SeriesCounts {
     return { kept: this.#kept, dropped: { ...this.#dropped } };
+  }
+
+  /** Whether all is held, to be put in order: then `held` is what is left, not `rest`. */
+  get isHolding(): boolean {
+    return this.#state === 'holding';
   }
 
   /** @throws TextFormatError, SeriesLimitError */
@@ -99,7 +94,7 @@ export class ExpositionFilter {
     }
   }
 
-  /** What is ready, in chunks of 64 KiB. */
+  /** Takes what is ready, in chunks of 64 KiB. */
   takeFull(): readonly Buffer[] {
     if (this.#state === 'holding') return [];
     const full = this.#output.takeFull();
@@ -107,15 +102,14 @@ export class ExpositionFilter {
     return full;
   }
 
-  /** Behind the last part: what is left, where nothing had to be put in order. */
-  takeRest(): Generator<Buffer, Buffer, undefined> | undefined {
-    if (this.#state === 'holding') return undefined;
+  /** After the last part: yields full chunks and returns the last one. */
+  rest(): Generator<Buffer, Buffer, undefined> {
     for (const family of this.#families.all) if (this.#isEmpty(family)) this.#writeHeader(family);
     this.#output.write(Buffer.from(this.end));
     return this.#output.rest();
   }
 
-  /** All that is held, metric by metric. */
+  /** After the last part: all that is held, metric by metric. */
   *held(): Generator<GroupedFamily, void, undefined> {
     for (const family of this.#families.all) {
       const { name, header, state } = family;
@@ -125,23 +119,27 @@ export class ExpositionFilter {
     }
   }
 
-  /** Whether it has a header and no samples: then its header is all that is to be kept. */
+  /** Whether it has a header and no samples: then the header alone is kept. */
   #isEmpty({ name, hasBegun }: FilteredFamily): boolean {
-    return !hasBegun && (this.#options.metricNames?.(name, name) ?? true);
+    return !hasBegun && (this.#rules.metricNames?.(name, name) ?? true);
   }
 
   #readMetadata(part: FamilyMetadata): void {
     const family = this.#families.add(part, (strayed, state) => {
       if (!strayed.isWritten || this.#state === 'streaming') return;
       state.isWritten = true;
-      for (const place of strayed.runs) state.runs.push(place);
+      for (const position of strayed.runs) state.runs.push(position);
     });
     if (family?.state.isWritten === true) this.#hold();
-    if (this.#families.size > maxFamilies) {
-      throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
-    }
+    this.#checkFamilies();
     if (this.#families.headerLength > maxHeld) {
       throw new SeriesLimitError(`more than ${maxHeld} characters of headers in one scrape`);
+    }
+  }
+
+  #checkFamilies(): void {
+    if (this.#families.size > maxFamilies) {
+      throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
     }
   }
 
@@ -155,7 +153,7 @@ export class ExpositionFilter {
     if (family !== this.#family) this.#beginFamily(family, batch);
     let isKept = this.#decisions.get(sampleName);
     if (isKept === undefined) {
-      isKept = this.#options.metricNames?.(family.name, sampleName) ?? true;
+      isKept = this.#rules.metricNames?.(family.name, sampleName) ?? true;
       this.#decisions.set(sampleName, isKept);
     }
     this.#runStart = this.#output.end;
@@ -171,11 +169,9 @@ export class ExpositionFilter {
   #beginFamily(family: FilteredFamily, { sampleName, line }: SampleBatch): void {
     this.#family = family;
     this.#decisions = new Map();
-    if (this.#families.size > maxFamilies) {
-      throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
-    }
+    this.#checkFamilies();
     if (family.state.isWritten) {
-      // Duplicates are looked for within a family, and those of its first place are forgotten.
+      // Duplicates are looked for within a family, and the earlier part of this one is forgotten.
       if (this.#state === 'streaming' && this.#identity !== undefined) {
         throw new TextFormatError(line, 'samples of one metric stand in two places', sampleName);
       }
@@ -189,11 +185,8 @@ export class ExpositionFilter {
     if (end > this.#runStart) addRun(state.runs, this.#runStart, end);
     this.#runs += 1;
     if (this.#state === 'holding' && end + runBytes * this.#runs > maxHeld) {
-      throw new TextFormatError(
-        line,
-        `metrics that come in pieces, of more than ${maxHeld} bytes`,
-        sampleName,
-      );
+      const fault = `metrics that come in pieces, of more than ${maxHeld} bytes`;
+      throw new TextFormatError(line, fault, sampleName);
     }
   }
 
@@ -236,7 +229,7 @@ export class ExpositionFilter {
   }
 
   #keep(series: number, family: FilteredFamily): void {
-    const { maxSeries } = this.#options;
+    const { maxSeries } = this.#rules;
     if (!family.state.isWritten) this.#writeHeader(family);
     this.#kept += series;
     if (maxSeries > 0 && this.#kept > maxSeries) {

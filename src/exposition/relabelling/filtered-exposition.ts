@@ -1,25 +1,26 @@
 import { ApiConnectionError } from '../../outgoing/outgoing-errors.js';
-import { abandon, chunkBytes, wholeOrStreamed } from '../body.js';
-import { type Exposition, isEncoded } from '../exposition.js';
-import { expositionFormat } from '../text-format/exposition-format.js';
+import { tell } from '../../tell.js';
+import { TimeSlice } from '../../time-slice.js';
+import { abandon, bodyPieces, chunkBytes, wholeOrStreamed } from '../body.js';
 import {
-  UpstreamError,
   RelabellingOptionError,
   SeriesLimitError,
   TextFormatError,
+  UpstreamError,
 } from '../exposition-errors.js';
-import type { ExpositionFilter, SeriesCounts } from './exposition-filter.js';
-import { filterFactory, type SeriesRules } from './filter-factory.js';
-import { filteredBody } from './filtered-body.js';
-import { filteredRequest } from './filtered-request.js';
-import { tell } from '../../tell.js';
+import { isEncoded, type Exposition, type RenderedExposition, type ScrapeRequest } from '../exposition.js';
+import { mergedBody } from '../merging/merged-body.js';
+import { expositionFormat, type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
+import { ExpositionFilter, type SeriesCounts } from './exposition-filter.js';
+import { checkedRules, type SeriesRules } from './series-rules.js';
+import { readTextFormat } from '../text-format/text-format-reader.js';
 
 export interface FilteredExpositionOptions extends SeriesRules {
   /** The longest line that is read (bytes), in one go. Default 128 KiB. */
   readonly maxLineBytes?: number;
-  /** Told of each scrape that was filtered; `abandoned` where the scraper went away. */
+  /** Called for each scrape that was filtered; `abandoned` where the scraper went away. */
   readonly onScrape?: (result: FilterResult, counts: SeriesCounts) => void;
-  /** Told why a scrape could not be filtered. The messages name lines, metrics and bounds, and no value. */
+  /** Called where a scrape could not be filtered. The messages name lines, metrics and bounds, and no value. */
   readonly onFailure?: (error: FilterFailure) => void;
 }
 
@@ -31,9 +32,9 @@ export type FilterFailure = TextFormatError | SeriesLimitError | UpstreamError;
  * has no header; comments are left out. Families that come in pieces are put together where that shows before anything
  * was sent, and are held for it (at most 64 MiB).
  *
- * Nothing is passed on that was not read: what is malformed, which is what Prometheus refuses, cut off, encoded, of another format or beyond
- * `maxSeries` fails. It fails with a status as long as less than 64 KiB are left of it; after that the transfer breaks
- * off, since half an exposition must not look like a whole one.
+ * Nothing is passed on that was not read: an exposition fails that is malformed, which is what Prometheus refuses, cut
+ * off, encoded, of another format or beyond `maxSeries`. It fails with a status as long as less than 64 KiB are left
+ * of it; after that the transfer breaks off, since half an exposition must not look like a whole one.
  *
  * @throws RelabellingOptionError
  */
@@ -42,22 +43,26 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
   if (maxLineBytes !== undefined && !(Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0)) {
     throw new RelabellingOptionError('maxLineBytes: must be a whole number of at least 1');
   }
-  const newFilter = filterFactory(options);
+  const currentRules = checkedRules(options);
   const failed = (error: unknown): unknown => {
     if (isFilterFailure(error)) tell('filteredExposition', onFailure, error);
     return error;
   };
 
-  async function* observed(
-    body: AsyncIterable<Uint8Array>,
-    filter: ExpositionFilter,
+  async function* filtered(
+    rendered: RenderedExposition,
+    format: ExpositionFormat,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array, undefined, undefined> {
+    const filter = new ExpositionFilter(currentRules());
     let result: FilterResult = 'abandoned';
     try {
-      yield* body;
+      for await (const parts of readTextFormat(bodyPieces(rendered), { format, maxLineBytes })) {
+        for (const part of parts) filter.write(part);
+        yield* filter.takeFull();
+      }
+      yield* restOf(filter);
       result = 'success';
-      return undefined;
     } catch (error) {
       if (signal?.aborted !== true) result = 'failure';
       throw failed(error);
@@ -69,7 +74,6 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
   return {
     contentType: (request) => exposition.contentType(filteredRequest(request)),
     async render(request) {
-      const filter = newFilter();
       const rendered = await exposition.render(filteredRequest(request));
       const { contentType } = rendered;
       const format = expositionFormat(contentType);
@@ -78,9 +82,8 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
         const fault = format === undefined ? 'its format is not known' : 'it is encoded';
         throw failed(new UpstreamError(`the exposition cannot be filtered: ${fault}`));
       }
-      const body = filteredBody(rendered, { format, maxLineBytes, filter });
       try {
-        return await wholeOrStreamed(contentType, observed(body, filter, request.signal), chunkBytes);
+        return await wholeOrStreamed(contentType, filtered(rendered, format, request.signal), chunkBytes);
       } catch (error) {
         throw beforeItIsSent(error);
       }
@@ -88,7 +91,22 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
   };
 }
 
-/** Nothing is sent yet, so whose fault it is can be answered with a status. */
+async function* restOf(filter: ExpositionFilter): AsyncGenerator<Uint8Array, void, undefined> {
+  let last: Uint8Array;
+  if (filter.isHolding) {
+    const chunk = yield* mergedBody(filter.held(), new TimeSlice().begin(), () => undefined);
+    last = Buffer.concat([chunk, Buffer.from(filter.end)]);
+  } else last = yield* filter.rest();
+  if (last.byteLength > 0) yield last;
+}
+
+function isFilterFailure(error: unknown): error is FilterFailure {
+  return (
+    error instanceof TextFormatError || error instanceof SeriesLimitError || error instanceof UpstreamError
+  );
+}
+
+/** While nothing is sent yet, an upstream's fault can be answered with a status. */
 function beforeItIsSent(error: unknown): unknown {
   if (error instanceof TextFormatError) {
     return new UpstreamError(`the exposition cannot be filtered: ${error.message}`);
@@ -100,8 +118,44 @@ function beforeItIsSent(error: unknown): unknown {
   return error;
 }
 
-function isFilterFailure(error: unknown): error is FilterFailure {
-  return (
-    error instanceof TextFormatError || error instanceof SeriesLimitError || error instanceof UpstreamError
-  );
+const textFormat = 'text/plain;version=0.0.4';
+const maxAcceptLength = 2048;
+const isWeight = /^(?:0(?:\.\d{1,3})?|1(?:\.0{1,3})?)$/;
+
+/**
+ * The request for the exposition behind the filter: the scraper's own, but without what cannot be filtered, which is
+ * protobuf, any content coding, and names beyond `[a-zA-Z0-9_:]`.
+ */
+function filteredRequest({ accept, timeoutSeconds, user, signal }: ScrapeRequest): ScrapeRequest {
+  return { accept: readableTypes(accept), acceptEncoding: 'identity', timeoutSeconds, user, signal };
+}
+
+/** The members of an Accept header (RFC 9110, 12.5.1) that name a format read here, in their order. */
+function readableTypes(accept: string): string {
+  const members = accept
+    .slice(0, maxAcceptLength)
+    .split(',')
+    .flatMap((member) => {
+      const { essence = '', parameters } = parseMediaType(member) ?? {};
+      const weight = parameters?.get('q');
+      const type = readableType(essence, parameters?.get('version'));
+      if (type === undefined) return [];
+      return [weight !== undefined && isWeight.test(weight) ? `${type};q=${weight}` : type];
+    });
+  return members.length === 0 ? textFormat : [...new Set(members)].join(',');
+}
+
+function readableType(essence: string, version: string | undefined): string | undefined {
+  switch (essence) {
+    case 'application/openmetrics-text':
+      return [undefined, '1.0.0', '0.0.1'].includes(version)
+        ? `${essence};version=${version ?? '1.0.0'};escaping=underscores`
+        : undefined;
+    case 'text/plain':
+    case 'text/*':
+    case '*/*':
+      return [undefined, '0.0.4'].includes(version) ? textFormat : undefined;
+    default:
+      return undefined;
+  }
 }

@@ -1,10 +1,13 @@
-import { labelNameFault } from './label-name.js';
-import { LabelValueTable } from './label-value-table.js';
-import { RelabellingOptionError } from '../exposition-errors.js';
+import { readPlainObject } from '../../documents/plain-object.js';
+import { sourceOf, utf8TextOf, type Source } from '../../documents/source.js';
+import type { FileContent } from '../../files/followed-files.js';
+import { runInSlices } from '../../time-slice.js';
+import { LabelMappingError, RelabellingOptionError } from '../exposition-errors.js';
+import { escapedText } from '../text-format/quoted-text.js';
 
 /**
- * For each label that it names, what the label's values are called elsewhere. A series is kept only where every one
- * of these labels has a value that has another name here: what nobody has named is seen by nobody.
+ * For each label that it names, new values for the label's values. A series is kept only where every one of these
+ * labels has a value that has a new one here: what is not mapped is shown to nobody.
  */
 export class LabelMapping {
   readonly #tables: ReadonlyMap<string, LabelValueTable>;
@@ -15,18 +18,21 @@ export class LabelMapping {
 
   /** @throws RelabellingOptionError */
   static of(labels: Readonly<Record<string, Readonly<Record<string, string>>>>): LabelMapping {
+    const fail = (fault: string): never => {
+      throw new RelabellingOptionError(`labelMapping: ${fault}`);
+    };
     const tables = new Map<string, LabelValueTable>();
     for (const [label, values] of Object.entries(labels)) {
+      const fault = labelNameFault(label);
+      if (fault !== undefined) fail(fault);
       const table = new LabelValueTable();
-      const fault =
-        labelNameFault(label) ??
-        Object.entries(values)
-          .map(([from, to]) => table.add(from, to))
-          .find((found) => found !== undefined);
-      if (fault !== undefined) throw new RelabellingOptionError(`labelMapping: ${fault}`);
+      for (const [from, to] of Object.entries(values)) {
+        const valueFault = table.add(from, to);
+        if (valueFault !== undefined) fail(valueFault);
+      }
       tables.set(label, table);
     }
-    if (tables.size === 0) throw new RelabellingOptionError('labelMapping: names no label');
+    if (tables.size === 0) fail('names no label');
     return new LabelMapping(tables);
   }
 
@@ -38,8 +44,118 @@ export class LabelMapping {
     return this.#tables.get(label);
   }
 
-  /** Whether no two values of a label get one name, so that no two series become one. */
+  /** Whether no two values of a label get the same new one, so that no two series become one. */
   get isOneToOne(): boolean {
     return [...this.#tables.values()].every((table) => table.isOneToOne);
   }
+}
+
+/**
+ * New values for the values of one label. Both are as they stand in an exposition, since no line is decoded: escaped,
+ * and their UTF-8 decoded as Latin-1.
+ */
+export class LabelValueTable {
+  readonly #values = new Map<string, string>();
+  readonly #newValues = new Set<string>();
+  #maxLength = 0;
+
+  get(value: string): string | undefined {
+    return this.#values.get(value);
+  }
+
+  /** Of the longest new value (bytes). */
+  get maxLength(): number {
+    return this.#maxLength;
+  }
+
+  /** Whether no two values get the same new one. */
+  get isOneToOne(): boolean {
+    return this.#newValues.size === this.#values.size;
+  }
+
+  /** Adds a pair; returns what is wrong with it, if anything is. */
+  add(from: string, to: string): string | undefined {
+    // Prometheus takes an empty value for a label that is not there.
+    if (from === '') return 'the empty value cannot be mapped';
+    if (to === '') return `${quoted(from)} is mapped to nothing`;
+    const [key, value] = [asExposed(from), asExposed(to)];
+    if (this.#values.has(key)) return `${quoted(from)} is mapped twice`;
+    this.#values.set(key, value);
+    this.#newValues.add(value);
+    this.#maxLength = Math.max(this.#maxLength, value.length);
+    return undefined;
+  }
+}
+
+function asExposed(value: string): string {
+  return Buffer.from(escapedText(value)).toString('latin1');
+}
+
+function quoted(value: string): string {
+  return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
+}
+
+/** Without these, buckets and quantiles no longer say what their type means. */
+const labelsOfTypes: readonly string[] = ['le', 'quantile'];
+
+/** Why a label cannot be dropped, renamed or mapped. */
+export function labelNameFault(name: string): string | undefined {
+  const label = JSON.stringify(name.slice(0, 64));
+  if (!/^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/.test(name)) return `${label} is no label name`;
+  if (name.startsWith('__')) return `${label} is reserved to Prometheus`;
+  if (labelsOfTypes.includes(name)) return `${label} belongs to histograms and summaries`;
+  return undefined;
+}
+
+/** About 100,000 names. */
+const maxFileBytes = 4 * 1024 * 1024;
+
+/**
+ * The mapping in a YAML or JSON file, read whole or not at all:
+ *
+ * ```yaml
+ * labels:
+ *   namespace:
+ *     host-namespace-x-virtual-cluster: team-a
+ * ```
+ *
+ * Every name is text, quoted or not. For `FollowedFiles`; it reads in slices, so that a large file does not hold the
+ * event loop.
+ *
+ * @throws LabelMappingError
+ */
+export async function readLabelMapping([content]: readonly FileContent[]): Promise<LabelMapping> {
+  if (content === undefined) throw new RangeError('one file is needed');
+  const { file, bytes } = content;
+  const source = sourceOf(file, LabelMappingError);
+  if (bytes.byteLength > maxFileBytes) source.fail(1, `larger than ${maxFileBytes} bytes`);
+  return new LabelMapping(await runInSlices(tablesIn(utf8TextOf(bytes, source), source)));
+}
+
+function* tablesIn(
+  text: string,
+  source: Source,
+): Generator<undefined, ReadonlyMap<string, LabelValueTable>, undefined> {
+  const tables = new Map<string, LabelValueTable>();
+  let isEmpty = true;
+  for (const labels of yield* readPlainObject(text, source)) {
+    if (labels.key !== 'labels' || !isEmpty) labels.fail('only one entry, "labels", may stand here');
+    isEmpty = false;
+    for (const label of labels.entries('labels:')) {
+      const fault = labelNameFault(label.key);
+      if (fault !== undefined) label.fail(`labels: ${fault}`);
+      if (tables.has(label.key)) label.fail(`labels: "${label.key}" stands twice`);
+      const table = new LabelValueTable();
+      tables.set(label.key, table);
+      const where = `labels.${label.key}:`;
+      for (const entry of label.entries(where)) {
+        const wrong = table.add(entry.key, entry.text());
+        if (wrong !== undefined) entry.fail(`${where} ${wrong}`);
+        yield;
+      }
+    }
+  }
+  // A mapping without a label would leave nothing out.
+  if (tables.size === 0) source.fail(1, 'labels: must name a label');
+  return tables;
 }

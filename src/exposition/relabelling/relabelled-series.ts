@@ -1,4 +1,6 @@
 import {
+  findLabels,
+  type LabelSpans,
   closingBrace,
   comma,
   equalsSign,
@@ -6,26 +8,25 @@ import {
   numberSign,
   openingBrace,
   quotationMark,
-} from '../text-format/characters.js';
-import { findLabels, type LabelSpans } from '../text-format/labels.js';
-import type { LabelRule } from './label-rules.js';
+} from '../text-format/labels.js';
 import type { ChunkWriter } from '../body.js';
-import type { SeriesDigest } from './series-digest.js';
+import type { LabelRule } from './series-rules.js';
+import type { SeriesDigest } from './series-digests.js';
 
 /** Why a series cannot be shown. */
 export type SeriesFault =
   /** A mapped label is missing, or its value has no other name. */
   | 'no-mapping'
-  /** It has a label already that another is renamed to. */
+  /** It already has a label that another is renamed to. */
   | 'label-conflict';
 
-/** What becomes of a label, and its new value where that is mapped. */
-interface LabelFate {
+/** What becomes of a label, and its new value if that is mapped. */
+interface LabelChange {
   readonly rule: LabelRule;
   readonly value: string | undefined;
 }
 
-/** One line after another: read first, then written with other labels. */
+/** A sample line that was read and is written with other labels; used for one line after another. */
 export class RelabelledSeries {
   readonly #rules: readonly LabelRule[];
   readonly #mappedLabels: number;
@@ -33,7 +34,7 @@ export class RelabelledSeries {
   readonly #maxGrowth: number;
   readonly #spans: LabelSpans = [];
   /** Of each label that stands in `#spans`. */
-  readonly #fates: (LabelFate | undefined)[] = [];
+  readonly #changes: (LabelChange | undefined)[] = [];
   #bytes: Buffer = Buffer.alloc(0);
   #nameStart = 0;
   #nameEnd = 0;
@@ -49,7 +50,7 @@ export class RelabelledSeries {
     );
   }
 
-  /** Reads the line from `start` to `end`. What is wrong with it is returned; then it cannot be written. */
+  /** Reads the line from `start` to `end`. Returns what is wrong with it; then it cannot be written. */
   read(bytes: Buffer, start: number, nameEnd: number, end: number): SeriesFault | undefined {
     this.#bytes = bytes;
     this.#nameStart = start;
@@ -60,11 +61,10 @@ export class RelabelledSeries {
   }
 
   /**
-   * Writes the line that was read. An exemplar is left out: it has labels of its own, which may hold the very names
-   * that are not to be seen. `identity` is made of what is written, where it is given, and then `origin` of the labels
-   * that were others before: two series that became the same differ in them.
-   *
-   * @returns where in the output it begins.
+   * Writes the line that was read; returns where in the output's chunk it begins. An exemplar is left out: it has
+   * labels of its own, which may hold the very values that must not be seen. `identity`, if given, becomes the digest
+   * of the series as written, and `origin` that of its labels that were changed: two series that became the same
+   * differ in it.
    */
   write(output: ChunkWriter, identity: SeriesDigest | undefined, origin: SeriesDigest): number {
     const [bytes, spans] = [this.#bytes, this.#spans];
@@ -73,20 +73,20 @@ export class RelabelledSeries {
     output.append(bytes, this.#nameStart, this.#nameEnd);
     identity?.begin(bytes, this.#nameStart, this.#nameEnd);
     origin.clear();
-    // A quoted name stands in the braces, too.
+    // A quoted name is in the braces, too.
     let separator = bytes[this.#nameStart] === openingBrace ? comma : openingBrace;
     for (let at = 0; at < spans.length; at += 4) {
-      const fate = this.#fates[at / 4];
+      const change = this.#changes[at / 4];
       const nameStart = spans[at] ?? 0;
       const nameEnd = spans[at + 1] ?? 0;
       const valueStart = spans[at + 2] ?? 0;
       const valueEnd = spans[at + 3] ?? 0;
-      // A label with an empty value is none.
+      // An empty value means that there is no such label.
       const isLabel = valueEnd > valueStart;
-      if (identity !== undefined && fate !== undefined && isLabel)
+      if (identity !== undefined && change !== undefined && isLabel)
         origin.addLabel(bytes, nameStart, valueEnd);
-      if (fate?.rule.isDropped === true) continue;
-      const newName = fate?.rule.newName;
+      if (change?.rule.isDropped === true) continue;
+      const newName = change?.rule.newName;
       output.appendByte(separator);
       separator = comma;
       const labelStart = output.length;
@@ -94,8 +94,8 @@ export class RelabelledSeries {
       else output.append(newName, 0, newName.length);
       output.appendByte(equalsSign);
       output.appendByte(quotationMark);
-      if (fate?.value === undefined) output.append(bytes, valueStart, valueEnd);
-      else output.appendLatin1(fate.value);
+      if (change?.value === undefined) output.append(bytes, valueStart, valueEnd);
+      else output.appendLatin1(change.value);
       if (isLabel) identity?.addLabel(output.bytes, labelStart, output.length);
       output.appendByte(quotationMark);
     }
@@ -104,7 +104,7 @@ export class RelabelledSeries {
     return start;
   }
 
-  /** Value and timestamp, and no exemplar. */
+  /** Writes value and timestamp, without the exemplar. */
   #writeValue(output: ChunkWriter): void {
     const [bytes, start] = [this.#bytes, this.#labelsEnd];
     let end = start;
@@ -116,7 +116,7 @@ export class RelabelledSeries {
 
   #decide(): SeriesFault | undefined {
     const spans = this.#spans;
-    this.#fates.length = 0;
+    this.#changes.length = 0;
     let mapped = 0;
     for (let at = 0; at < spans.length; at += 4) {
       const rule = this.#ruleAt(spans[at] ?? 0, spans[at + 1] ?? 0);
@@ -126,7 +126,7 @@ export class RelabelledSeries {
         if (value === undefined) return 'no-mapping';
         mapped += 1;
       }
-      this.#fates.push(rule === undefined ? undefined : { rule, value });
+      this.#changes.push(rule === undefined ? undefined : { rule, value });
     }
     if (mapped < this.#mappedLabels) return 'no-mapping';
     return this.#hasConflict() ? 'label-conflict' : undefined;
@@ -137,13 +137,13 @@ export class RelabelledSeries {
     return undefined;
   }
 
-  /** Whether a label will stand twice. */
+  /** Whether a label would be there twice. */
   #hasConflict(): boolean {
-    const fates = this.#fates;
-    for (let index = 0; index < fates.length; index += 1) {
-      const rule = fates[index]?.rule;
+    const changes = this.#changes;
+    for (let index = 0; index < changes.length; index += 1) {
+      const rule = changes[index]?.rule;
       if (rule === undefined) continue;
-      for (let other = 0; other < fates.length; other += 1) {
+      for (let other = 0; other < changes.length; other += 1) {
         if (other !== index && this.#collides(rule, other)) return true;
       }
     }
@@ -152,7 +152,7 @@ export class RelabelledSeries {
 
   /** Whether another label keeps the name that this one gets. */
   #collides({ newName }: LabelRule, other: number): boolean {
-    const rule = this.#fates[other]?.rule;
+    const rule = this.#changes[other]?.rule;
     if (newName === undefined || rule?.isDropped === true || rule?.newName !== undefined) return false;
     return this.#standsAt(newName, this.#spans[4 * other] ?? 0, this.#spans[4 * other + 1] ?? 0);
   }

@@ -1,23 +1,63 @@
-import type { SeriesDigest } from './series-digest.js';
+import { randomInt } from 'node:crypto';
+
+/** Of this process alone, so that nobody can prepare series that have one digest. */
+const seeds: [number, number] = [randomInt(2 ** 32), randomInt(2 ** 32)];
+
+/** A digest of 64 bits of a series' name and labels, in whatever order they come. */
+export class SeriesDigest {
+  low = 0;
+  high = 0;
+
+  /** Begins with a name. */
+  begin(bytes: Uint8Array, start: number, end: number): void {
+    this.clear();
+    this.addLabel(bytes, start, end);
+  }
+
+  clear(): void {
+    this.low = 0;
+    this.high = 0;
+  }
+
+  addLabel(bytes: Uint8Array, start: number, end: number): void {
+    let [low, high]: [number, number] = seeds;
+    for (let at = start; at < end; at += 1) {
+      const byte = bytes[at] ?? 0;
+      low = Math.imul(low ^ byte, 0x01000193);
+      low ^= low >>> 15;
+      high = Math.imul(high + byte, 0x85ebca6b);
+      high ^= high >>> 13;
+    }
+    // Mixed before they are summed: else labels that exchange parts could have the same sum.
+    this.low = (this.low + mixed(low ^ Math.imul(high, 0x9e3779b1))) | 0;
+    this.high = (this.high + mixed(high ^ Math.imul(low, 0xc2b2ae3d))) | 0;
+  }
+}
+
+function mixed(word: number): number {
+  let mixing = Math.imul(word ^ (word >>> 16), 0x7feb352d);
+  mixing = Math.imul(mixing ^ (mixing >>> 15), 0x846ca68b);
+  return mixing ^ (mixing >>> 16);
+}
 
 /** So many that growing one of them takes well under a millisecond. */
 const shards = 64;
 const initialSlots = 16;
 const maxLoad = 0.6;
 
-/** What a slot holds: a digest, and whose it is. */
+/** What a slot holds: a digest, and its owner. */
 const slotWords = 3;
 
 /**
- * The series of a family and whose they are, remembered by digests of 64 bits: 24 to 48 bytes each, where their text
- * may have hundreds.
+ * The series of a family and their owners, remembered by digests: 24 to 48 bytes each, where their text may have
+ * hundreds.
  */
 export class SeriesDigests {
   #shards: (DigestTable | undefined)[] = [];
   /** How many there are. */
   size = 0;
 
-  /** Whose it is: the first that claimed it. */
+  /** Returns the owner: the first that claimed it. */
   claim({ low, high }: SeriesDigest, owner: number): number {
     const at = high >>> 26;
     let table = this.#shards[at];
@@ -34,13 +74,13 @@ export class SeriesDigests {
   }
 }
 
-/** Open addressing; a slot of two zeros is free. */
+/** A table with open addressing; a slot of two zeros is free. */
 class DigestTable {
   #slots = new Int32Array(slotWords * initialSlots);
   size = 0;
 
   claim(low: number, high: number, owner: number): number {
-    // The one digest that looks like a free slot takes its neighbour's place.
+    // The one digest that looks like a free slot is taken for its neighbour.
     const word = low === 0 && high === 0 ? 1 : low;
     if (this.size >= maxLoad * (this.#slots.length / slotWords)) this.#grow();
     const at = slotOf(this.#slots, word, high);
@@ -61,7 +101,7 @@ class DigestTable {
   }
 }
 
-/** Where the digest stands, or has its place. */
+/** Where the digest is, or would be. */
 function slotOf(slots: Int32Array, low: number, high: number): number {
   const mask = slots.length / slotWords - 1;
   for (let slot = low & mask; ; slot = (slot + 1) & mask) {

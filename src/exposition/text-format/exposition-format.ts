@@ -1,11 +1,9 @@
-import { parseMediaType } from './media-type.js';
-
 /** Prometheus' text format, or OpenMetrics 1 in text. */
 export type ExpositionFormat = 'text' | 'openmetrics';
 
 /**
- * The format that Prometheus reads an exposition of this Content-Type in; undefined where it is none of these, as
- * OpenMetrics 2 is. Other versions are the same to it.
+ * The format in which Prometheus reads an exposition of this Content-Type; undefined where it is neither, as with
+ * OpenMetrics 2. Other versions make no difference.
  */
 export function expositionFormat(contentType: string): ExpositionFormat | undefined {
   const { essence = '', parameters } = parseMediaType(contentType) ?? {};
@@ -17,4 +15,37 @@ export function expositionFormat(contentType: string): ExpositionFormat | undefi
     default:
       return undefined;
   }
+}
+
+/** A media type with its parameters (RFC 9110, 8.3.1), all names in lower case. */
+export interface MediaType {
+  /** Such as `text/plain`. */
+  readonly essence: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const essence = new RegExp(`[ \\t]*(${token}/${token})[ \\t]*(?=;|$)`, 'y');
+/** A value may be in quotation marks. There may be nothing behind the last semicolon. */
+const parameter = new RegExp(
+  `;[ \\t]*(?:$|(${token})[ \\t]*=[ \\t]*(?:(${token})|"((?:[^"\\\\]|\\\\.)*)")[ \\t]*(?=;|$))`,
+  'y',
+);
+
+/** Undefined for anything that is no media type, or has a parameter twice. */
+export function parseMediaType(text: string): MediaType | undefined {
+  essence.lastIndex = 0;
+  const [, type] = essence.exec(text) ?? [];
+  if (type === undefined) return undefined;
+  const parameters = new Map<string, string>();
+  for (let at = essence.lastIndex; at < text.length; at = parameter.lastIndex) {
+    parameter.lastIndex = at;
+    const found = parameter.exec(text);
+    if (found === null) return undefined;
+    const [, name, value, quoted = ''] = found;
+    if (name === undefined) continue;
+    if (parameters.has(name.toLowerCase())) return undefined;
+    parameters.set(name.toLowerCase(), value ?? quoted.replace(/\\(.)/g, '$1'));
+  }
+  return { essence: type.toLowerCase(), parameters };
 }

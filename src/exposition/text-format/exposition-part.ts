@@ -1,9 +1,9 @@
 import type { Metadata } from './metadata-line.js';
 
-/** What a part of an exposition says. Comments say nothing to a scraper, and are no part. */
+/** A part of an exposition. Comments mean nothing to a scraper, and are left out. */
 export type ExpositionPart = FamilyMetadata | SampleBatch | BlankLine | EndOfExposition;
 
-/** A HELP, TYPE or UNIT. It may stand anywhere, and say something else of a metric than one before it. */
+/** A HELP, TYPE or UNIT line. It may come anywhere, and contradict an earlier one of the same metric. */
 export interface FamilyMetadata {
   readonly kind: 'metadata';
   readonly family: string;
@@ -11,9 +11,9 @@ export interface FamilyMetadata {
 }
 
 /**
- * Samples, one a line, all of one name: plain ones as they came, any other written as a plain one. So all of them have
- * no blank where none has to be, `\\`, `\"` and `\n` as their only escapes, and no label twice. A name that is not of
- * `[a-zA-Z0-9_:]` stands as the first in the braces, quoted, and such labels are quoted, too.
+ * Samples, one a line, all of one name: plain ones as they came, any other written as a plain one. A plain sample has
+ * no needless blank, no escapes but `\\`, `\"` and `\n`, and no label twice. A name with other characters than
+ * `[a-zA-Z0-9_:]` comes first in the braces, quoted; labels with such names are quoted, too.
  */
 export interface SampleBatch {
   readonly kind: 'samples';

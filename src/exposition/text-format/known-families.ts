@@ -1,11 +1,10 @@
 import type { FamilyMetadata } from './exposition-part.js';
-import { metadataLine, type Metadata } from './metadata-line.js';
-import { sampleSuffixes, type MetricType } from './metric-type.js';
+import { metadataLine, type Metadata, sampleSuffixes, type MetricType } from './metadata-line.js';
 
-/** A metric of one exposition, and what whoever reads it keeps of it. */
+/** A metric of one exposition, with `state` for its reader. */
 export class KnownFamily<State> {
   readonly #metadata = new Map<Metadata['kind'], Metadata>();
-  /** Of each type that was said: samples belong together, whichever it is in the end. */
+  /** Those of every TYPE so far: samples belong together whichever type it is in the end. */
   #suffixes: readonly string[] = [];
   /** Whether samples of it have been read. */
   hasBegun = false;
@@ -15,7 +14,7 @@ export class KnownFamily<State> {
     readonly state: State,
   ) {}
 
-  /** Of HELP, TYPE and UNIT what stands last, as in Prometheus. Returns whether it is new. */
+  /** Of several HELP, TYPE or UNIT the last holds, as in Prometheus. Returns whether it says something new. */
   add(metadata: Metadata): boolean {
     const isNew = this.#metadata.get(metadata.kind)?.text !== metadata.text;
     this.#metadata.set(metadata.kind, metadata);
@@ -39,7 +38,7 @@ export class KnownFamily<State> {
     return this.#metadata.get('HELP')?.text;
   }
 
-  /** The lines that say it, in the order in which they came. */
+  /** Its HELP, TYPE and UNIT lines, in the order in which they came. */
   get header(): string {
     return [...this.#metadata.values()].map((metadata) => metadataLine(this.name, metadata)).join('');
   }
@@ -51,11 +50,11 @@ export class KnownFamily<State> {
   }
 }
 
-/** The metrics of one exposition, wherever their samples stand. */
+/** The metrics of one exposition, wherever their samples are. */
 export class KnownFamilies<State> {
   readonly #families = new Map<string, KnownFamily<State>>();
   readonly #newState: () => State;
-  /** The last one that was read of: samples stand behind their header, most often. */
+  /** The one that was read last: most samples come right behind their header. */
   #current: KnownFamily<State> | undefined;
   #headerLength = 0;
 
@@ -64,9 +63,9 @@ export class KnownFamilies<State> {
   }
 
   /**
-   * Returns the metric where the line says something new of it.
+   * Returns the metric if the line says something new about it.
    *
-   * @param onFound told of metrics that had no header and turn out to be samples of this one, such as `…_sum`.
+   * @param onFound called for metrics without a header that turn out to be samples of this one, such as `…_sum`.
    */
   add(
     { family: name, metadata }: FamilyMetadata,
@@ -102,14 +101,14 @@ export class KnownFamilies<State> {
     return this.#families.size;
   }
 
-  /** Characters of all that was said of them. */
+  /** Characters of all headers. */
   get headerLength(): number {
     return this.#headerLength;
   }
 
   #find(sampleName: string): KnownFamily<State> {
     const itsOwn = this.#families.get(sampleName);
-    // A header that stands far before its samples is theirs, whatever stands in between.
+    // A header may come far before its samples.
     if (itsOwn?.hasMetadata === true && !itsOwn.hasBegun) return itsOwn;
     if (this.#current?.hasSamples(sampleName) === true) return this.#current;
     if (itsOwn !== undefined) return itsOwn;
@@ -125,7 +124,7 @@ export class KnownFamilies<State> {
   }
 }
 
-/** Adds a run of lines to those before; one that goes on where the last one ends becomes part of it. */
+/** Adds a run of lines; one that begins where the last one ends becomes part of it. */
 export function addRun(runs: number[], start: number, end: number): void {
   if (runs.at(-1) === start) runs[runs.length - 1] = end;
   else runs.push(start, end);

@@ -1,13 +1,20 @@
-import { backslash, closingBrace, equalsSign, openingBrace, quotationMark, space } from './characters.js';
+export const lineFeed = 0x0a;
+export const space = 0x20;
+export const quotationMark = 0x22;
+export const numberSign = 0x23;
+export const comma = 0x2c;
+export const equalsSign = 0x3d;
+export const backslash = 0x5c;
+export const openingBrace = 0x7b;
+export const closingBrace = 0x7d;
 
 /**
- * Where the labels of a line stand: of each the start and the end of its name, with the quotation marks of a quoted
- * one, then of its value, without quotation marks and as escaped. One array is used for line after line, since most
- * lines are read and forgotten.
+ * The positions of a line's labels: of each the start and the end of its name, with the quotation marks of a quoted
+ * one, then of its value, escaped and without quotation marks. One array is used for line after line.
  */
 export type LabelSpans = number[];
 
-/** Finds the labels of a line of a SampleBatch, behind its name, and returns where they end: at the blank. */
+/** Finds the labels behind the name of a line of a SampleBatch; returns where they end: at the blank. */
 export function findLabels(bytes: Uint8Array, nameEnd: number, spans: LabelSpans): number {
   spans.length = 0;
   let at = nameEnd;
@@ -27,7 +34,7 @@ export function findLabels(bytes: Uint8Array, nameEnd: number, spans: LabelSpans
   return at + 1;
 }
 
-/** Where a name ends that begins a line of a SampleBatch. */
+/** Where the name ends with which a line of a SampleBatch begins. */
 export function endOfName(bytes: Uint8Array, start: number): number {
   let at = start;
   // The brace before a quoted name, and its quotation marks, are part of it.
@@ -36,7 +43,7 @@ export function endOfName(bytes: Uint8Array, start: number): number {
   return at;
 }
 
-/** Where the closing quotation mark stands. */
+/** The position of the closing quotation mark. */
 function endOfQuoted(bytes: Uint8Array, start: number): number {
   let at = start;
   while (bytes[at] !== quotationMark) at += bytes[at] === backslash ? 2 : 1;

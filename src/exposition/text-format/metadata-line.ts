@@ -1,11 +1,50 @@
 import { isUtf8 } from 'node:buffer';
 import type { ExpositionFormat } from './exposition-format.js';
-import { LineFault, OpenQuoteFault } from './line-fault.js';
 import { writtenName } from './metric-name.js';
-import { typeOf, type MetricType } from './metric-type.js';
-import { escapedHelp, escapedText, openQuotedText, unescaped } from './quoted-text.js';
+import {
+  escapedHelp,
+  escapedText,
+  openQuotedText,
+  unescaped,
+  LineFault,
+  OpenQuoteFault,
+} from './quoted-text.js';
 
-/** What a line says that begins with `#`, and where the next one begins. */
+/** What the names of a type's samples may have behind the family's name. In the text format, counters have none. */
+export const sampleSuffixes = {
+  counter: ['', '_total', '_created'],
+  gauge: [''],
+  gaugehistogram: ['_bucket', '_gsum', '_gcount'],
+  histogram: ['_bucket', '_sum', '_count', '_created'],
+  info: ['_info'],
+  stateset: [''],
+  summary: ['', '_sum', '_count', '_created'],
+  unknown: [''],
+  untyped: [''],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** As the formats write it; `untyped` is the text format's word for `unknown`. */
+export type MetricType = keyof typeof sampleSuffixes;
+
+export function isMetricType(text: string): text is MetricType {
+  return Object.hasOwn(sampleSuffixes, text);
+}
+
+const typesOf: Readonly<Record<ExpositionFormat, readonly MetricType[]>> = {
+  text: ['counter', 'gauge', 'histogram', 'summary', 'untyped'],
+  openmetrics: ['counter', 'gauge', 'gaugehistogram', 'histogram', 'info', 'stateset', 'summary', 'unknown'],
+};
+
+function typeOf(text: string, format: ExpositionFormat): MetricType | undefined {
+  return typesOf[format].find((known) => known === text);
+}
+
+/** The type as a format writes it; one that the format does not know is `untyped` or `unknown`. */
+export function writtenType(type: string, format: ExpositionFormat): MetricType {
+  return typeOf(type, format) ?? (format === 'text' ? 'untyped' : 'unknown');
+}
+
+/** What a line that begins with `#` says, and where the next line begins. */
 export type MetadataLine = (
   | {
       readonly kind: 'metadata';
@@ -17,7 +56,7 @@ export type MetadataLine = (
   | { readonly kind: 'comment' }
 ) & { readonly end: number };
 
-/** What one line says of a metric. */
+/** What such a line says about a metric. */
 export type Metadata =
   | { readonly kind: 'HELP'; /** As escaped. */ readonly text: string }
   | { readonly kind: 'TYPE'; readonly text: MetricType }
@@ -34,7 +73,7 @@ const name = String.raw`(?:"([^"\\\0]*(?:\\[^\n\0][^"\\\0]*)*)"|([a-zA-Z_:][a-zA
 const syntaxes: Readonly<Record<ExpositionFormat, Syntax>> = {
   text: {
     keyword: /#[ \t]+(HELP|TYPE)[ \t]+/y,
-    // Whatever stands behind the name, the first character is not looked at.
+    // Prometheus skips the first character behind the name, whatever it is.
     rest: new RegExp(String.raw`${name}(?:[ \t]*(?=\n)|[^\n])([^\n]*)\n`, 'y'),
   },
   openmetrics: {
@@ -69,7 +108,7 @@ export function readMetadataLine(lines: string, start: number, format: Expositio
   const latin1Family = quoted === undefined ? plain : unescaped(quoted);
   const end = rest.lastIndex;
   const metadata = metadataOf(kind, text, latin1Family, format);
-  // Prometheus takes it, and no metric is called so.
+  // Prometheus takes an empty name, which no metric has.
   return latin1Family === '' ? { kind: 'comment', end } : { kind: 'metadata', latin1Family, metadata, end };
 }
 
@@ -85,18 +124,15 @@ function metadataOf(kind: string, latin1: string, family: string, format: Exposi
     if (latin1 === '' || family.endsWith(`_${latin1}`)) return { kind, text };
     throw new LineFault('UNIT is not how the metric’s name ends');
   }
-  // Of all that such a line says, this alone is looked at by Prometheus.
+  // Prometheus checks the encoding of HELP alone.
   if (!isUtf8(bytes)) throw new LineFault('is not UTF-8');
   return { kind: 'HELP', text: format === 'text' ? rewrittenHelp(text) : escapedText(unescaped(text)) };
 }
 
-/** With its backslashes and line feeds escaped, as some have to be. */
+/** With every backslash and line feed escaped; a backslash that escapes nothing is text. */
 function rewrittenHelp(text: string): string {
-  return text.includes('\\') ? escapedHelp(text.replace(/\\([\\n])/g, unescapedHelp)) : text;
-}
-
-function unescapedHelp(_escape: string, character: string): string {
-  return character === 'n' ? '\n' : character;
+  if (!text.includes('\\')) return text;
+  return escapedHelp(text.replace(/\\[\\n]/g, (escape) => (escape === '\\n' ? '\n' : '\\')));
 }
 
 /** The line that says it. */

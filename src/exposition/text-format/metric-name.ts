@@ -1,11 +1,7 @@
-import { escapedText } from './quoted-text.js';
-import { LineFault } from './line-fault.js';
+import { escapedText, LineFault } from './quoted-text.js';
 
-/** Far beyond what any metric is called; globs and tables of names need a bound. */
+/** Longer than any metric's name: globs and tables of names need a bound. */
 export const maxMetricNameLength = 1024;
-
-/** What can be written without quotation marks. */
-const plainName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 
 /** At most 64 characters of a name, as JSON. */
 export function quotedName(name: string): string {
@@ -15,13 +11,13 @@ export function quotedName(name: string): string {
 /** A histogram's samples have three names in turn. */
 const maxKnownNames = 4;
 
-/** Names of metrics as they were read from UTF-8 as Latin-1, those of neighbouring lines once. */
+/** Decodes names that were read as Latin-1; remembers those of neighbouring lines. */
 export class MetricNames {
   readonly #latin1: string[] = [];
   readonly #names: string[] = [];
 
   /**
-   * A copy: a part of a text keeps all of it in memory, and names are kept for long.
+   * Returns a copy: a substring would keep all of the text in memory, and names are kept for long.
    *
    * @throws LineFault
    */
@@ -40,8 +36,9 @@ export class MetricNames {
   }
 }
 
+/** Whether it can be written without quotation marks. */
 export function isPlainName(name: string): boolean {
-  return plainName.test(name);
+  return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
 }
 
 /** As it stands in HELP and TYPE. */

@@ -4,7 +4,7 @@ import { maxMetricNameLength } from './metric-name.js';
 const name = '[a-zA-Z_:][a-zA-Z0-9_:]*';
 const labelName = '[a-zA-Z_][a-zA-Z0-9_]*';
 const labelValue = String.raw`"[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"`;
-/** Never beyond float64: 200 digits and 99 more by the exponent. */
+/** 200 digits, and 99 more by the exponent, are never beyond float64. */
 const digits = '[0-9]{1,200}';
 const value = String.raw`(?:[+-]?(?:${digits}(?:\.[0-9]{0,200})?|\.${digits})(?:[eE][+-]?[0-9]{1,2})?|N[aA]N|[+-]?Inf)`;
 const seconds = String.raw`(?: -?${digits}(?:\.${digits})?)?`;
@@ -15,10 +15,10 @@ const behind: Readonly<Record<ExpositionFormat, string>> = {
   openmetrics: `${seconds}(?: # ${labels} ${value}${seconds})?`,
 };
 
-/** How many a line may have. Few, as most have, are found faster; with more than these it is read otherwise. */
+/** How many labels a line may have. Most lines have few, which are found faster; one with more is read by `readSample`. */
 const labelBounds = [8, 32];
 
-/** Labels in braces, if there are any: of the first line, and of the others that have the same names or fewer. */
+/** Optional labels in braces; `nameOf` is the pattern of each name. */
 function labelsOf(maxLabels: number, nameOf: (label: number) => string): string {
   let labels = '';
   for (let label = maxLabels; label > 0; label -= 1) {
@@ -28,9 +28,9 @@ function labelsOf(maxLabels: number, nameOf: (label: number) => string): string 
 }
 
 /**
- * Lines of one name, without a blank that does not have to be there, and of the same labels in
- * the same order. Nothing of it can be taken in two ways, so that a line that does not fit is known after two looks at
- * it. The names of the labels are caught, so that they are looked at once for all lines.
+ * Lines of one name without needless blanks, whose labels have the same names in the same order as those of the first
+ * line, or fewer. Nothing can be matched in two ways, so that a line that does not fit is rejected in linear time. The
+ * names of the labels are caught, to be checked once for all lines.
  */
 function plainSamples(format: ExpositionFormat, maxLabels: number): RegExp {
   const rest = ` ${value}${behind[format]}\\n`;
@@ -45,7 +45,7 @@ const patterns: Readonly<Record<ExpositionFormat, readonly RegExp[]>> = {
   openmetrics: labelBounds.map((bound) => plainSamples('openmetrics', bound)),
 };
 
-/** A longer line is read otherwise, so that none of them takes long. */
+/** A longer line is read by `readSample`, so that no match takes long. */
 const maxLineLength = 4096;
 
 export interface PlainSamples {
@@ -55,9 +55,8 @@ export interface PlainSamples {
 }
 
 /**
- * The samples of one name that begin at `start`, as far as they are written as almost all are; undefined where the
- * first one is not. Those have to be read piece by piece, which takes several times as long, and finds valid all that
- * is found here.
+ * The plain samples of one name that begin at `start`; undefined where the first sample is not plain. Then it has to be
+ * read piece by piece by `readSample`, which takes several times as long, and takes all that is found here.
  *
  * @param lines UTF-8 as Latin-1, each character a byte; whole lines.
  * @param maxLength of a line.
@@ -92,7 +91,7 @@ function foundAt(lines: string, start: number, of: readonly RegExp[]): RegExpExe
   return undefined;
 }
 
-/** Whether two labels of the first line have one name, or one has that of the metric's. */
+/** Whether two labels of the first line have one name, or one is called `__name__`. */
 function hasNameTwice(found: readonly (string | undefined)[]): boolean {
   for (let label = 2; label < found.length; label += 1) {
     const labelled = found[label];

@@ -3,12 +3,12 @@
  * backslash stands for itself. What is written has no backslash and no line feed but in escapes.
  */
 
-/** Without its quotation marks. Line feeds may stand in it: names in both formats, label values in the text format. */
+/** Catches the text within. It may hold line feeds: names in both formats, label values in the text format. */
 export const quotedText = /"([^"\\]*(?:\\[^\n][^"\\]*)*)"/y;
 /** The same on one line. */
 export const quotedOnOneLine = /"([^"\\\n]*(?:\\[^\n][^"\\\n]*)*)"/y;
 
-/** Where a quoted text begins that does not end, and might with the lines to come. */
+/** A quoted text that has not ended, and may do so in the lines to come. */
 export const openQuotedText = /"[^"\\]*(?:\\[^\n][^"\\]*)*$/y;
 
 const escapes: Readonly<Record<string, string>> = { '\\\\': '\\', '\\"': '"', '\\n': '\n' };
@@ -25,4 +25,20 @@ export function escapedText(text: string): string {
 /** Of the text format's HELP, in which quotation marks stand as they are. */
 export function escapedHelp(text: string): string {
   return text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n');
+}
+
+/** What is wrong with a line, thrown where its number is not known; the reader makes a TextFormatError of it. */
+export class LineFault extends Error {
+  override readonly name: string = 'LineFault';
+  /** The name that the line begins with, if any. */
+  metric: string | undefined;
+}
+
+/** A quoted text that does not end in the lines read so far. */
+export class OpenQuoteFault extends LineFault {
+  override readonly name = 'OpenQuoteFault';
+
+  constructor() {
+    super('a quoted text is not closed');
+  }
 }

@@ -1,10 +1,16 @@
 import type { ExpositionFormat } from './exposition-format.js';
-import { isInt64, readFloat } from './float-text.js';
-import { LineFault, OpenQuoteFault } from './line-fault.js';
 import { isPlainName } from './metric-name.js';
-import { escapedText, openQuotedText, quotedOnOneLine, quotedText, unescaped } from './quoted-text.js';
+import {
+  escapedText,
+  LineFault,
+  openQuotedText,
+  OpenQuoteFault,
+  quotedOnOneLine,
+  quotedText,
+  unescaped,
+} from './quoted-text.js';
 
-/** One sample, written in the one way that all that follows is made for (see `SampleBatch`). */
+/** One sample, written as a plain one (see `SampleBatch`). */
 export interface SampleLine {
   /** Unescaped; UTF-8 as Latin-1. */
   readonly latin1Name: string;
@@ -22,7 +28,7 @@ interface Labels {
   readonly pairs: readonly string[];
 }
 
-/** More than any metric has; rules for labels look at each of a line. */
+/** More than any metric has: each rule for labels looks at every label of a line. */
 const maxLabels = 1000;
 
 const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
@@ -114,10 +120,35 @@ function readSeconds(at: Cursor, what: string): string {
   return ` ${seconds}`;
 }
 
+const decimal = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$/i;
+const infinity = /^[+-]?inf(?:inity)?$/i;
+/** A longer number is written anew: Go reads no more than five digits of an exponent. */
+const maxKeptLength = 32;
+
+/**
+ * A number that Prometheus reads, which is what Go's strconv.ParseFloat takes but for hexadecimal numbers and
+ * underscores; written so that every scraper reads it.
+ */
 function numberOf(text: string, what: string): string {
-  const number = readFloat(text);
-  if (number === undefined) throw new LineFault(`${what} is not a number, or beyond float64`);
-  return number;
+  if (decimal.test(text)) {
+    const value = Number(text);
+    if (Number.isFinite(value)) {
+      if (text.length <= maxKeptLength) return text;
+      return Object.is(value, -0) ? '-0' : String(value);
+    }
+  }
+  if (infinity.test(text)) return text.startsWith('-') ? '-Inf' : '+Inf';
+  if (/^nan$/i.test(text)) return 'NaN';
+  throw new LineFault(`${what} is not a number, or beyond float64`);
+}
+
+const maxInt64 = '9223372036854775807';
+
+/** Whether an int64 holds these milliseconds. */
+function isInt64(digits: string): boolean {
+  const significant = digits.replace(/^0+/, '');
+  const { length } = maxInt64;
+  return significant.length < length || (significant.length === length && significant <= maxInt64);
 }
 
 /**

@@ -1,19 +1,44 @@
 import { isUtf8 } from 'node:buffer';
-import { lineFeed } from './characters.js';
+import { TimeSlice } from '../../time-slice.js';
+import { TextFormatError } from '../exposition-errors.js';
 import type { ExpositionFormat } from './exposition-format.js';
-import type { ExpositionPart, SampleBatch } from './exposition-part.js';
-import { LineFault, OpenQuoteFault } from './line-fault.js';
+import type { ExpositionPart } from './exposition-part.js';
+import { lineFeed } from './labels.js';
 import { readMetadataLine } from './metadata-line.js';
 import { MetricNames } from './metric-name.js';
 import { plainSamplesAt } from './plain-samples.js';
-import { readSample, type SampleLine } from './sample-line.js';
-import { WholeLines } from './whole-lines.js';
-import { TextFormatError } from '../exposition-errors.js';
+import { LineFault, OpenQuoteFault } from './quoted-text.js';
+import { readSample } from './sample-line.js';
 
 export interface TextFormatReaderOptions {
   readonly format: ExpositionFormat;
   /** The longest line (bytes). Default 128 KiB: a line is read in one go. */
-  readonly maxLineBytes?: number;
+  readonly maxLineBytes?: number | undefined;
+}
+
+/** As small as costs no time in all: made of nothing but short lines, it takes some milliseconds. */
+const maxPieceBytes = 8 * 1024;
+
+/**
+ * The parts of an exposition, a few at a time, while it comes. However much comes at once, the event loop is free
+ * every few milliseconds.
+ *
+ * @throws TextFormatError at the first line that is malformed, and at the end where the exposition is not whole.
+ */
+export async function* readTextFormat(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: TextFormatReaderOptions,
+): AsyncGenerator<readonly ExpositionPart[], void, undefined> {
+  const reader = new TextFormatReader(options);
+  const slice = new TimeSlice();
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.byteLength; at += maxPieceBytes) {
+      const parts = reader.read(chunk.subarray(at, at + maxPieceBytes));
+      if (parts.length > 0) yield parts;
+      if (slice.isOver) await slice.rest();
+    }
+  }
+  yield reader.end();
 }
 
 /** Whole lines, as bytes and as Latin-1. */
@@ -31,20 +56,19 @@ interface WrittenBatch {
   readonly lineEnds: number[];
 }
 
-const defaultMaxLineBytes = 128 * 1024;
 const noBytes = Buffer.alloc(0);
 const indent = /[ \t]*/y;
 
 /**
- * Reads an exposition in pieces, cut anywhere, and says of each what it holds: everything that Prometheus takes, and
- * nothing that it refuses. No more is held than the line that has begun.
+ * Reads an exposition in pieces, cut anywhere, and says what each holds: everything that Prometheus takes, and nothing
+ * that it refuses. No more is held than the line that has begun.
  */
 export class TextFormatReader {
   readonly #format: ExpositionFormat;
   readonly #maxLineBytes: number;
-  readonly #lines: WholeLines;
+  readonly #lines = new WholeLines();
   #parts: ExpositionPart[] = [];
-  /** Of the line that is being read, counted from 1. */
+  /** The number of the line that is being read, counted from 1. */
   #line = 1;
   /** Lines with a quoted text that has not ended. */
   #open: Buffer = noBytes;
@@ -52,10 +76,9 @@ export class TextFormatReader {
   readonly #names = new MetricNames();
   #isAtEnd = false;
 
-  constructor({ format, maxLineBytes = defaultMaxLineBytes }: TextFormatReaderOptions) {
+  constructor({ format, maxLineBytes = 128 * 1024 }: TextFormatReaderOptions) {
     this.#format = format;
     this.#maxLineBytes = maxLineBytes;
-    this.#lines = new WholeLines(maxLineBytes);
   }
 
   /** The parts that are known with this piece; they share its memory. @throws TextFormatError */
@@ -63,19 +86,17 @@ export class TextFormatReader {
     for (const lines of this.#lines.add(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))) {
       this.#readLines(lines, false);
     }
-    if (this.#lines.isTooLong) throw this.#tooLong();
+    if (this.#lines.restLength > this.#maxLineBytes) throw this.#tooLong();
     return this.#takeParts();
   }
 
-  /** What is left behind the last piece. @throws TextFormatError where the exposition is not whole. */
+  /** What is left after the last piece. @throws TextFormatError where the exposition is not whole. */
   end(): readonly ExpositionPart[] {
     const rest = this.#lines.takeRest();
     // The last line may end without a line feed.
     if (rest.length > 0) this.#readLines(Buffer.concat([rest, Buffer.of(lineFeed)]), true);
     else if (this.#open.length > 0) this.#readLines(noBytes, true);
-    if (this.#format === 'openmetrics' && !this.#isAtEnd) {
-      throw new TextFormatError(this.#line, 'cut off: "# EOF" is missing');
-    }
+    if (this.#format === 'openmetrics' && !this.#isAtEnd) throw this.#error('cut off: "# EOF" is missing');
     return this.#takeParts();
   }
 
@@ -91,12 +112,12 @@ export class TextFormatReader {
     const isText = isUtf8(bytes);
     const lines = { bytes, text: bytes.toString('latin1') };
     for (let at = 0; at < bytes.length;) {
-      if (this.#isAtEnd) throw new TextFormatError(this.#line, 'more lines behind "# EOF"');
+      if (this.#isAtEnd) throw this.#error('more lines behind "# EOF"');
       try {
         at = (isText ? this.#readPlainSamples(lines, at) : undefined) ?? this.#readLine(lines, at, isText);
       } catch (error) {
         if (!(error instanceof LineFault)) throw error;
-        if (isLast || !(error instanceof OpenQuoteFault)) throw this.#located(error);
+        if (isLast || !(error instanceof OpenQuoteFault)) throw this.#error(error.message, error.metric);
         this.#open = Buffer.from(bytes.subarray(at));
         if (this.#open.length > this.#maxLineBytes) throw this.#tooLong();
         break;
@@ -105,7 +126,7 @@ export class TextFormatReader {
     this.#closeBatch();
   }
 
-  /** Where the next line begins; undefined where the samples are not plain, or there are none. */
+  /** Returns where the next line begins; undefined where there are no plain samples. */
   #readPlainSamples({ bytes, text }: Lines, start: number): number | undefined {
     const plain = plainSamplesAt(text, start, this.#format, this.#maxLineBytes);
     if (plain === undefined) return undefined;
@@ -119,7 +140,7 @@ export class TextFormatReader {
       lineEnds.push(lineEnd - start);
       at = lineEnd;
     }
-    const batch: SampleBatch = {
+    this.#parts.push({
       kind: 'samples',
       sampleName,
       line: this.#line,
@@ -127,38 +148,35 @@ export class TextFormatReader {
       text: text.slice(start, at),
       nameEnds,
       lineEnds,
-    };
-    this.#parts.push(batch);
+    });
     this.#line += lineEnds.length;
     return at;
   }
 
-  /** Where the next line begins. @throws LineFault */
+  /** Returns where the next line begins. @throws LineFault */
   #readLine(lines: Lines, start: number, isText: boolean): number {
     const { text } = lines;
-    indent.lastIndex = start;
-    if (this.#format === 'text') indent.test(text);
-    const at = this.#format === 'text' ? indent.lastIndex : start;
-    if (this.#format === 'text' && text[at] === '\n') {
-      this.#closeBatch();
-      if (at === start) this.#parts.push({ kind: 'blank' });
-      this.#line += 1;
-      return at + 1;
+    let at = start;
+    if (this.#format === 'text') {
+      indent.lastIndex = start;
+      indent.test(text);
+      at = indent.lastIndex;
+      if (text[at] === '\n') {
+        this.#closeBatch();
+        if (at === start) this.#parts.push({ kind: 'blank' });
+        this.#line += 1;
+        return at + 1;
+      }
     }
-    const end = text[at] === '#' ? this.#readOther(lines, at) : this.#readSample(lines, at, isText);
+    const end = text[at] === '#' ? this.#readOther(text, at) : this.#readSample(lines, at, isText);
     if (end - start > this.#maxLineBytes) throw this.#tooLong();
     for (let next = start; next < end; next = text.indexOf('\n', next) + 1) this.#line += 1;
     return end;
   }
 
   #readSample({ bytes, text }: Lines, at: number, isText: boolean): number {
-    const sample = readSample(text, at, this.#format);
-    if (!isText && !isUtf8(bytes.subarray(at, sample.end))) throw new LineFault('is not UTF-8');
-    this.#addToBatch(sample);
-    return sample.end;
-  }
-
-  #addToBatch({ latin1Name, line, nameEnd }: SampleLine): void {
+    const { latin1Name, line, nameEnd, end } = readSample(text, at, this.#format);
+    if (!isText && !isUtf8(bytes.subarray(at, end))) throw new LineFault('is not UTF-8');
     const sampleName = this.#names.of(latin1Name);
     if (this.#batch?.sampleName !== sampleName) {
       this.#closeBatch();
@@ -168,26 +186,20 @@ export class TextFormatReader {
     batch.nameEnds.push(batch.text.length + nameEnd);
     batch.text += line;
     batch.lineEnds.push(batch.text.length);
+    return end;
   }
 
-  /** A line of metadata or a comment. */
-  #readOther({ text }: Lines, at: number): number {
+  /** Reads a line of metadata or a comment. */
+  #readOther(text: string, at: number): number {
     const said = readMetadataLine(text, at, this.#format);
-    switch (said.kind) {
-      case 'comment':
-        break;
-      case 'end':
-        this.#closeBatch();
-        this.#isAtEnd = true;
-        this.#parts.push({ kind: 'end' });
-        break;
-      case 'metadata':
-        this.#closeBatch();
-        this.#parts.push({
-          kind: 'metadata',
-          family: this.#names.of(said.latin1Family),
-          metadata: said.metadata,
-        });
+    if (said.kind === 'comment') return said.end;
+    this.#closeBatch();
+    if (said.kind === 'end') {
+      this.#isAtEnd = true;
+      this.#parts.push({ kind: 'end' });
+    } else {
+      const family = this.#names.of(said.latin1Family);
+      this.#parts.push({ kind: 'metadata', family, metadata: said.metadata });
     }
     return said.end;
   }
@@ -199,11 +211,51 @@ export class TextFormatReader {
     this.#parts.push({ kind: 'samples', ...batch, bytes: Buffer.from(batch.text, 'latin1') });
   }
 
-  #located({ message, metric }: LineFault): TextFormatError {
-    return new TextFormatError(this.#line, message, metric);
+  #error(fault: string, metric?: string): TextFormatError {
+    return new TextFormatError(this.#line, fault, metric);
   }
 
   #tooLong(): TextFormatError {
-    return new TextFormatError(this.#line, `longer than ${this.#maxLineBytes} bytes`);
+    return this.#error(`longer than ${this.#maxLineBytes} bytes`);
+  }
+}
+
+/** Bytes that come in any pieces, as runs of whole lines. Only a line that was cut apart is copied. */
+class WholeLines {
+  #rest: Buffer = noBytes;
+  /** The length of the line that has begun. */
+  restLength = 0;
+
+  /** The lines that end in this piece. */
+  *add(piece: Buffer): Generator<Buffer, void, undefined> {
+    let start = 0;
+    if (this.restLength > 0) {
+      const end = piece.indexOf(lineFeed);
+      this.#keep(end === -1 ? piece : piece.subarray(0, end + 1));
+      if (end === -1) return;
+      yield this.takeRest();
+      start = end + 1;
+    }
+    const end = piece.lastIndexOf(lineFeed) + 1;
+    if (end > start) yield piece.subarray(start, end);
+    this.#keep(piece.subarray(Math.max(start, end)));
+  }
+
+  /** The line that has begun; after the last piece one without a line feed. */
+  takeRest(): Buffer {
+    const line = Buffer.from(this.#rest.subarray(0, this.restLength));
+    this.restLength = 0;
+    return line;
+  }
+
+  #keep(bytes: Buffer): void {
+    const length = this.restLength + bytes.length;
+    if (length > this.#rest.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#rest.length));
+      this.#rest.copy(larger, 0, 0, this.restLength);
+      this.#rest = larger;
+    }
+    bytes.copy(this.#rest, this.restLength);
+    this.restLength = length;
   }
 }

@@ -1,6 +1,5 @@
 import type { Exposition } from '../../exposition/exposition.js';
-import { readLabelMapping } from '../../exposition/relabelling/label-mapping-file.js';
-import type { LabelMapping } from '../../exposition/relabelling/label-mapping.js';
+import { type LabelMapping, readLabelMapping } from '../../exposition/relabelling/label-mapping.js';
 import {
   filteredExposition,
   type FilteredExpositionOptions,

@@ -1,7 +1,6 @@
 import type { Exposition } from '../../exposition/exposition.js';
 import type { LeftOut, MemberFailure } from '../../exposition/merging/member.js';
 import { mergedExposition } from '../../exposition/merging/merged-exposition.js';
-import { labelNameFault } from '../../exposition/relabelling/label-name.js';
 import type { UpstreamError, NoTenantError } from '../../exposition/exposition-errors.js';
 import {
   upstreamExposition,
@@ -15,6 +14,7 @@ import { identityHeadersOf } from './identity-header-flags.js';
 import { refusalsTold, tenantHeadersOf } from './tenant-header-flags.js';
 import { isHttps, upstreamPathsOf, upstreamsOf, type Upstreams } from './upstream-targets.js';
 import { upstreamTlsFlags, upstreamTlsOf } from './upstream-tls-flags.js';
+import { labelNameFault } from '../../exposition/relabelling/label-mapping.js';
 
 const upstream: Flag = {
   name: '--upstream',

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseDocument, stringify } from 'yaml';
-import { readLabelMapping } from '../../../src/exposition/relabelling/label-mapping-file.js';
-import type { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
+import { type LabelMapping, readLabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
 import { FollowedFiles } from '../../../src/files/followed-files.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { LabelMappingError } from '../../../src/exposition/exposition-errors.js';

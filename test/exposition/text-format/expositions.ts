@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { ExpositionFormat } from '../../../src/exposition/text-format/exposition-format.js';
 import type { ExpositionPart } from '../../../src/exposition/text-format/exposition-part.js';
 import { metadataLine } from '../../../src/exposition/text-format/metadata-line.js';
-import { readTextFormat } from '../../../src/exposition/text-format/read-text-format.js';
+import { readTextFormat } from '../../../src/exposition/text-format/text-format-reader.js';
 
 export type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExpositionFormat } from '../../../src/exposition/text-format/exposition-format.js';
-import { readTextFormat } from '../../../src/exposition/text-format/read-text-format.js';
 import { bytesOf, expositionText, families, inPieces, partsOf, pieceLengths } from './expositions.js';
 import { TextFormatError } from '../../../src/exposition/exposition-errors.js';
+import { readTextFormat } from '../../../src/exposition/text-format/text-format-reader.js';
 
 const secret = 'cadabra';
 

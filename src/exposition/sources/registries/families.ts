@@ -1,9 +1,9 @@
 import type { TimeSlice } from '../../../time-slice.js';
 import type { NegotiatedFormat } from '../../delivery/negotiation.js';
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
-import { isMetricType, sampleSuffixes } from '../../text-format/metric-type.js';
 import type { CollectedMetric, FamilyMember } from './collectors.js';
 import type { Series } from './series.js';
+import { isMetricType, sampleSuffixes } from '../../text-format/metadata-line.js';
 
 /** The text format knows no such samples of a metric. */
 const ofOpenMetrics: readonly string[] = ['_total', '_created'];

@@ -4,7 +4,7 @@ import { ChunkWriter, wholeOrStreamed } from '../../body.js';
 import { MetricConflictError } from '../../exposition-errors.js';
 import type { RenderedExposition } from '../../exposition.js';
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
-import { writtenType } from '../../text-format/metric-type.js';
+import { writtenType } from '../../text-format/metadata-line.js';
 import { escapedHelp, escapedText } from '../../text-format/quoted-text.js';
 import type { CollectorFailure, FamilyMember } from './collectors.js';
 import { joinNegotiated, openMember, type Family } from './families.js';

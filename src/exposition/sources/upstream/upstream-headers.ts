@@ -1,5 +1,5 @@
 import type { ScrapeRequest } from '../../exposition.js';
-import { parseMediaType } from '../../text-format/media-type.js';
+import { parseMediaType } from '../../text-format/exposition-format.js';
 
 /** Content codings that a scraper may be given as the upstream made them. */
 const contentCodings: ReadonlySet<string> = new Set(['gzip', 'zstd', 'br', 'deflate', 'identity']);

@@ -1,0 +1,147 @@
+import micromatch from 'micromatch';
+import { RelabellingOptionError } from '../exposition-errors.js';
+import { labelNameFault, type LabelMapping, type LabelValueTable } from './label-mapping.js';
+
+/** Which series an exposition keeps, and under which labels. */
+export interface SeriesRules {
+  /** Globs of metrics to keep, by the name of a family or of its samples; without any, all. */
+  readonly keepMetrics?: readonly string[];
+  /** Globs of metrics to leave out, also where they match one above. */
+  readonly dropMetrics?: readonly string[];
+  /** Of series that become the same, the first is kept: nothing is summed. */
+  readonly dropLabels?: readonly string[];
+  /** The new name by the old one; all at once, so that two can change places. */
+  readonly renameLabels?: Readonly<Record<string, string>>;
+  /**
+   * Read at each scrape: a FollowedFiles will do. A series without a mapping for every label of it is left out. Labels
+   * are mapped first, by their old names, then dropped or renamed.
+   */
+  readonly labelMapping?: { readonly current: LabelMapping };
+  /** A scrape with more series (sample lines) fails. Default 0: no bound. */
+  readonly maxSeries?: number;
+}
+
+/** The rules as they apply to one scrape. */
+export interface CurrentRules {
+  readonly metricNames: MetricNameRule | undefined;
+  readonly labels: readonly LabelRule[];
+  /** Whether two series may get the same labels. */
+  readonly mayJoinSeries: boolean;
+  readonly maxSeries: number;
+}
+
+/** Whether samples of this name, in this family, are kept. */
+export type MetricNameRule = (family: string, sampleName: string) => boolean;
+
+/** What becomes of one label. */
+export interface LabelRule {
+  readonly label: Buffer;
+  readonly isDropped: boolean;
+  readonly newName: Buffer | undefined;
+  /** Series whose value is not in it are left out. */
+  readonly values: LabelValueTable | undefined;
+}
+
+/** Checks the rules; the function returned says how they apply to the next scrape. @throws RelabellingOptionError */
+export function checkedRules(rules: SeriesRules): () => CurrentRules {
+  const { dropLabels = [], renameLabels = {}, maxSeries = 0 } = rules;
+  if (!Number.isSafeInteger(maxSeries) || maxSeries < 0) {
+    throw new RelabellingOptionError('maxSeries: must be a whole number, 0 for no bound');
+  }
+  const metricNames = metricNameRule(rules);
+  checkDropped(dropLabels, renameLabels);
+  checkRenamed(renameLabels);
+  const areChanged = dropLabels.length > 0 || Object.keys(renameLabels).length > 0;
+  let mapping: LabelMapping | undefined;
+  let labels: readonly LabelRule[] | undefined;
+  return () => {
+    const current = rules.labelMapping?.current;
+    if (labels === undefined || current !== mapping) labels = labelRules(dropLabels, renameLabels, current);
+    mapping = current;
+    const mayJoinSeries = areChanged || mapping?.isOneToOne === false;
+    return { metricNames, labels, mayJoinSeries, maxSeries };
+  };
+}
+
+const maxGlobLength = 1024;
+/** Matching takes time to the power of a glob's stars, and names come from outside. */
+const maxStars = 3;
+const maxMatchedLength = 256;
+
+/**
+ * A glob that matches a family's name stands for all of its samples, such as `_bucket`, `_sum` and `_count`; one that
+ * matches the name of samples, for these. So `requests_total` means the same in both formats, although the family is
+ * called `requests` in OpenMetrics. A name too long for globs is left out. Undefined where there are no globs.
+ */
+function metricNameRule({ keepMetrics = [], dropMetrics = [] }: SeriesRules): MetricNameRule | undefined {
+  if (keepMetrics.length === 0 && dropMetrics.length === 0) return undefined;
+  const isKept = matcherOf(keepMetrics, 'keepMetrics');
+  const isDropped = matcherOf(dropMetrics, 'dropMetrics');
+  return (family, sampleName) =>
+    sampleName.length <= maxMatchedLength &&
+    (keepMetrics.length === 0 || isKept(sampleName) || isKept(family)) &&
+    !isDropped(sampleName) &&
+    !isDropped(family);
+}
+
+function matcherOf(globs: readonly string[], option: keyof SeriesRules): (name: string) => boolean {
+  const matchers = globs.map((glob) => {
+    const fault = globFault(glob);
+    if (fault !== undefined) {
+      throw new RelabellingOptionError(`${option}: ${JSON.stringify(glob.slice(0, 64))} ${fault}`);
+    }
+    return micromatch.matcher(glob, { noextglob: true, nonegate: true });
+  });
+  return (name) => {
+    // Any other name is matched as Prometheus writes it for scrapers that know plain names alone.
+    const plain = name.replace(/[^a-zA-Z0-9_:]/g, '_');
+    return matchers.some((matches) => matches(plain));
+  };
+}
+
+function globFault(glob: string): string | undefined {
+  if (glob === '' || glob.length > maxGlobLength) return `must have 1 to ${maxGlobLength} characters`;
+  // A character that no name has would match nothing, without anybody noticing.
+  if (!/^[a-zA-Z0-9_:*?,{}[\]!^-]+$/.test(glob)) return 'has a character that no glob of metric names has';
+  if ((glob.match(/\*+/g) ?? []).length > maxStars) return `has more than ${maxStars} stars`;
+  return undefined;
+}
+
+function checkDropped(labels: readonly string[], renamed: Readonly<Record<string, string>>): void {
+  for (const label of labels) {
+    const fault =
+      labelNameFault(label) ?? (Object.hasOwn(renamed, label) ? `"${label}" is renamed, too` : undefined);
+    if (fault !== undefined) throw new RelabellingOptionError(`dropLabels: ${fault}`);
+  }
+}
+
+function checkRenamed(labels: Readonly<Record<string, string>>): void {
+  const targets = new Set<string>();
+  const faultOf = (from: string, to: string): string | undefined => {
+    if (from === to) return `"${from}" becomes itself`;
+    return targets.has(to) ? `two labels become "${to}"` : undefined;
+  };
+  for (const [from, to] of Object.entries(labels)) {
+    const fault = labelNameFault(from) ?? labelNameFault(to) ?? faultOf(from, to);
+    if (fault !== undefined) throw new RelabellingOptionError(`renameLabels: ${fault}`);
+    targets.add(to);
+  }
+}
+
+/** A label that is mapped and dropped decides which series are kept, and is not shown. */
+function labelRules(
+  dropLabels: readonly string[],
+  renameLabels: Readonly<Record<string, string>>,
+  mapping: LabelMapping | undefined,
+): readonly LabelRule[] {
+  const labels = new Set([...dropLabels, ...Object.keys(renameLabels), ...(mapping?.labels ?? [])]);
+  return [...labels].map((label) => {
+    const newName = Object.hasOwn(renameLabels, label) ? renameLabels[label] : undefined;
+    return {
+      label: Buffer.from(label),
+      isDropped: dropLabels.includes(label),
+      newName: newName === undefined ? undefined : Buffer.from(newName),
+      values: mapping?.tableOf(label),
+    };
+  });
+}

@@ -1,9 +1,0 @@
-export const lineFeed = 0x0a;
-export const space = 0x20;
-export const quotationMark = 0x22;
-export const numberSign = 0x23;
-export const comma = 0x2c;
-export const equalsSign = 0x3d;
-export const backslash = 0x5c;
-export const openingBrace = 0x7b;
-export const closingBrace = 0x7d;
