@@ -12,7 +12,6 @@ import {
   maxSnapshotBytes,
   withoutDigest,
   type LayerHeader,
-  type SnapshotHeader,
   type SnapshotLayer,
 } from './snapshot-format.js';
 import { openSnapshot, replaceFile } from './snapshot-place.js';
@@ -38,15 +37,7 @@ export async function readSnapshot(
   const handle = await openSnapshot(file);
   if (handle === undefined) return undefined;
   try {
-    const decoder = new SnapshotDecoder(file, now());
-    let bytes = 0;
-    for await (const piece of piecesOf(handle)) {
-      bytes += piece.length;
-      // It may have grown since it was opened.
-      if (bytes > maxSnapshotBytes) throw new SnapshotError(file, 'is larger than 256 MiB');
-      decoder.add(piece);
-    }
-    return decoder.end();
+    return await decode(file, handle, now());
   } catch (error) {
     throw snapshotError(file, 'read', error);
   } finally {
@@ -107,100 +98,84 @@ function* encode(header: Buffer, layers: readonly SnapshotLayer[]): Generator<Bu
 
 const lineEnd = 0x0a;
 
-/** A layer as far as it has been read. */
-interface ArrivingLayer extends Omit<LayerHeader, 'objects'> {
-  readonly awaited: number;
-  readonly objects: PolicyObject[];
-  readonly names: Readonly<Record<PolicyObject['kind'], Set<string>>>;
-}
-
-/** Reads a snapshot from pieces, each as it comes in, and returns it once all of it proved good. */
-class SnapshotDecoder {
-  readonly #hash = createHash('sha256');
-  #header: SnapshotHeader | undefined;
-  #layers: readonly ArrivingLayer[] = [];
-  /** The layer that the next object belongs to is this one or a later one. */
-  #layerAt = 0;
-  /** Of a line whose end has not come yet. */
-  #pieces: Buffer[] = [];
-  #lines = 0;
-
-  constructor(
-    readonly file: string,
-    /** In ms since the epoch. */
-    readonly now: number,
-  ) {}
-
-  /** The bytes must stay as they are from then on. */
-  add(bytes: Buffer): void {
-    let start = this.#header === undefined ? this.#addToHeader(bytes) : 0;
-    this.#hash.update(bytes.subarray(start));
-    for (let end = bytes.indexOf(lineEnd, start); end !== -1; end = bytes.indexOf(lineEnd, start)) {
-      this.#addObject(this.#takeLine(bytes.subarray(start, end)));
+async function decode(file: string, handle: FileHandle, now: number): Promise<readonly SnapshotLayer[]> {
+  const refuse = (fault: string): never => {
+    throw new SnapshotError(file, fault);
+  };
+  const hash = createHash('sha256');
+  /** Of a line whose end has not been read yet. */
+  const begun: Buffer[] = [];
+  const takeLine = (end: Buffer): Buffer =>
+    begun.length === 0 ? end : Buffer.concat([...begun.splice(0), end]);
+  let decoder: ObjectDecoder | undefined;
+  let digest = '';
+  let bytes = 0;
+  for await (const piece of piecesOf(handle)) {
+    bytes += piece.length;
+    // It may have grown since it was opened.
+    if (bytes > maxSnapshotBytes) refuse('is larger than 256 MiB');
+    let start = 0;
+    if (decoder === undefined) {
+      start = piece.indexOf(lineEnd) + 1;
+      const headerBytes = start === 0 ? bytes : bytes - piece.length + start;
+      if (headerBytes > maxHeaderBytes) break;
+      if (start > 0) {
+        const line = takeLine(piece.subarray(0, start));
+        const header = decodeHeader(file, line, now);
+        digest = header.sha256;
+        decoder = new ObjectDecoder(header.layers, refuse);
+        hash.update(withoutDigest(line));
+      }
+    }
+    if (decoder !== undefined) hash.update(piece.subarray(start));
+    for (let end = piece.indexOf(lineEnd, start); end !== -1; end = piece.indexOf(lineEnd, start)) {
+      decoder?.add(takeLine(piece.subarray(start, end)));
       start = end + 1;
     }
-    if (start < bytes.length) this.#pieces.push(bytes.subarray(start));
+    if (start < piece.length) begun.push(piece.subarray(start));
+  }
+  if (decoder === undefined) return refuse('is no policy snapshot, or its first line is damaged');
+  if (begun.length > 0 || decoder.isWaiting) return refuse('is truncated');
+  return hash.digest('hex') === digest ? decoder.layers : refuse('is damaged: its checksum is another');
+}
+
+/** Reads the lines of objects, and puts each object to its layer. */
+class ObjectDecoder {
+  readonly layers: readonly (SnapshotLayer & { readonly objects: PolicyObject[] })[];
+  readonly #awaited: number[];
+  /** Of the objects of the layer that is being read. */
+  #names = { ClusterRole: new Set<string>(), ClusterRoleBinding: new Set<string>() };
+  #layerAt = 0;
+  #line = 1;
+
+  constructor(
+    headers: readonly LayerHeader[],
+    readonly refuse: (fault: string) => never,
+  ) {
+    this.layers = headers.map((header) => ({ ...header, objects: [] }));
+    this.#awaited = headers.map(({ objects }) => objects);
   }
 
-  end(): readonly SnapshotLayer[] {
-    if (this.#header === undefined) throw this.#error('is no policy snapshot, or its first line is damaged');
-    if (this.#pieces.length > 0 || this.#arriving() !== undefined) throw this.#error('is truncated');
-    if (this.#hash.digest('hex') !== this.#header.sha256) {
-      throw this.#error('is damaged: its checksum is another');
+  /** Whether a layer waits for objects. Skips those that do not. */
+  get isWaiting(): boolean {
+    while (this.layers[this.#layerAt]?.objects.length === this.#awaited[this.#layerAt]) {
+      if (this.#layerAt === this.layers.length) return false;
+      this.#layerAt += 1;
+      this.#names = { ClusterRole: new Set(), ClusterRoleBinding: new Set() };
     }
-    return this.#layers.map(({ layer, origin, syncedAt, objects }) => ({ layer, origin, syncedAt, objects }));
+    return true;
   }
 
-  /** How many of the bytes belong to the first line. */
-  #addToHeader(bytes: Buffer): number {
-    const end = bytes.indexOf(lineEnd) + 1;
-    const length = this.#pieces.reduce((sum, piece) => sum + piece.length, end === 0 ? bytes.length : end);
-    if (length > maxHeaderBytes) throw this.#error('is no policy snapshot, or its first line is damaged');
-    if (end === 0) {
-      this.#pieces.push(bytes);
-      return bytes.length;
-    }
-    const line = this.#takeLine(bytes.subarray(0, end));
-    this.#hash.update(withoutDigest(line));
-    this.#header = decodeHeader(this.file, line, this.now);
-    this.#layers = this.#header.layers.map(({ objects: awaited, ...header }) => {
-      const names = { ClusterRole: new Set<string>(), ClusterRoleBinding: new Set<string>() };
-      return { ...header, awaited, objects: [], names };
-    });
-    return end;
-  }
-
-  #takeLine(last: Buffer): Buffer {
-    this.#lines += 1;
-    if (this.#pieces.length === 0) return last;
-    return Buffer.concat([...this.#pieces.splice(0), last]);
-  }
-
-  #addObject(line: Buffer): void {
-    const layer = this.#arriving();
-    if (layer === undefined) throw this.#error('goes on behind its last object');
+  add(line: Buffer): void {
+    this.#line += 1;
+    if (!this.isWaiting) this.refuse('goes on behind its last object');
     const object = decodeObject(line);
     if (object === undefined) {
-      throw this.#error(`line ${this.#lines} is no ClusterRole and no ClusterRoleBinding`);
+      return this.refuse(`line ${this.#line} is no ClusterRole and no ClusterRoleBinding`);
     }
-    const names = layer.names[object.kind];
-    if (names.has(object.name)) {
-      throw this.#error(`line ${this.#lines} is an object that stands in it already`);
-    }
+    const names = this.#names[object.kind];
+    if (names.has(object.name)) this.refuse(`line ${this.#line} is an object that stands in it already`);
     names.add(object.name);
-    layer.objects.push(object);
-  }
-
-  /** The first layer that waits for objects. */
-  #arriving(): ArrivingLayer | undefined {
-    for (; this.#layerAt < this.#layers.length; this.#layerAt += 1) {
-      const layer = this.#layers[this.#layerAt];
-      if (layer !== undefined && layer.objects.length < layer.awaited) return layer;
-    }
-    return undefined;
-  }
-
-  #error(fault: string): SnapshotError {
-    return new SnapshotError(this.file, fault);
+    this.layers[this.#layerAt]?.objects.push(object);
   }
 }
