@@ -5,7 +5,7 @@ import { keyOf, type RootObject } from './root-objects.js';
 interface Hold {
   readonly until: number;
   readonly resourceVersion: string;
-  readonly message: string | undefined;
+  readonly message: string;
 }
 
 interface Additions {
@@ -29,13 +29,13 @@ export class ChangeLedger {
   /**
    * Leaves an object alone for so many ms, or until there is a newer one.
    *
-   * @returns whether the message, if there is one, differs from that of the hold before.
+   * @returns whether the message differs from that of the hold before.
    */
-  hold(object: RootObject, ms: number, message?: string): boolean {
+  hold(object: RootObject, ms: number, message = ''): boolean {
     const before = this.#holds.get(keyOf(object))?.message;
     const { resourceVersion } = object;
     this.#holds.set(keyOf(object), { until: performance.now() + ms, resourceVersion, message });
-    return message !== undefined && message !== before;
+    return message !== before;
   }
 
   /** Releases all objects but those that are still to be changed. */
@@ -85,21 +85,13 @@ const maxAttempts = 5;
 
 /** Keeps account of what is to be done once: what is over, and when to give up. */
 export class OnceLedger {
+  /** Whether everything could be done so far. */
+  isComplete = true;
+  /** Why the server is not tried any more; undefined while it is. */
+  fault: string | undefined;
   readonly #settled = new Set<string>();
   readonly #conflicts = new Map<string, number>();
   #failures = 0;
-  #isComplete = true;
-  #fault: string | undefined;
-
-  /** Whether everything could be done. */
-  get isComplete(): boolean {
-    return this.#isComplete && this.#fault === undefined;
-  }
-
-  /** Why the server is not tried any more; undefined while it is. */
-  get fault(): string | undefined {
-    return this.#fault;
-  }
 
   /** Whether a change was made, or given up. */
   isSettled({ object }: Change): boolean {
@@ -122,12 +114,13 @@ export class OnceLedger {
       if (conflicts < maxAttempts) return false;
     }
     this.#settled.add(key);
-    if (isConflict || result.kind === 'refused') this.#isComplete = false;
+    if (isConflict || result.kind === 'refused') this.isComplete = false;
     return isConflict;
   }
 
   giveUp(message: string): void {
-    this.#fault ??= message;
+    this.fault ??= message;
+    this.isComplete = false;
   }
 }
 

@@ -108,26 +108,17 @@ export class Patcher {
 
   #failed(change: Change, failure: PatchFailure): void {
     const { timing, onEvent } = this.#options;
-    switch (failure.kind) {
-      case 'conflict':
-        this.#ledger.hold(change.object, timing.conflictMs);
-        return;
-      case 'gone':
-        this.#ledger.hold(change.object, timing.refusedMs);
-        return;
-      case 'refused': {
-        const { message } = failure;
-        const isNew = this.#ledger.hold(change.object, timing.refusedMs, message);
-        if (isNew) onEvent({ kind: 'refused', change, message });
-        return;
-      }
-      case 'unavailable': {
-        const { message, retryAfterMs } = failure;
-        const delayMs = this.#backoff.next(retryAfterMs);
-        this.#pausedUntil = performance.now() + delayMs;
-        if (message !== this.#lastFailure) onEvent({ kind: 'retrying', message, delayMs });
-        this.#lastFailure = message;
-      }
+    if (failure.kind === 'unavailable') {
+      const { message, retryAfterMs } = failure;
+      const delayMs = this.#backoff.next(retryAfterMs);
+      this.#pausedUntil = performance.now() + delayMs;
+      if (message !== this.#lastFailure) onEvent({ kind: 'retrying', message, delayMs });
+      this.#lastFailure = message;
+      return;
     }
+    const message = failure.kind === 'refused' ? failure.message : '';
+    const holdMs = failure.kind === 'conflict' ? timing.conflictMs : timing.refusedMs;
+    const isNew = this.#ledger.hold(change.object, holdMs, message);
+    if (isNew && message !== '') onEvent({ kind: 'refused', change, message });
   }
 }

@@ -1,10 +1,9 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
 import type { ReflectorObserver } from '../kubernetes/reflector/reflector-options.js';
-import { MalformedObjectError } from '../policy/policy-errors.js';
 import { newSinceLastTime, OnceLedger } from './ledgers.js';
 import { defaultTiming, Patcher, type ReplicationEvent, type ReplicatorTiming } from './patcher.js';
 import { planReplication, type Change, type Plan, type SkippedBinding } from './plan.js';
-import { RootFollower } from './root-follower.js';
+import { RootFollower, type ObjectTableEvents } from './root-follower.js';
 import { keyOf, type RoleGrants } from './root-objects.js';
 
 interface ReplicatorOptions {
@@ -24,9 +23,8 @@ interface ReplicatorOptions {
 const maxFailedLists = 8;
 
 /**
- * Makes kcp copy the bindings of the root workspace that grant a shard-level path, and their roles, to every
- * shard: follows both kinds, plans what has to change and changes it, one patch at a time. Replicators beside
- * each other do no harm.
+ * Makes kcp copy the bindings of the root workspace that grant a shard-level path, and their roles, to every shard:
+ * follows both kinds, plans what has to change and changes it, one patch at a time. Several at once do no harm.
  */
 export class Replicator {
   readonly #options: ReplicatorOptions;
@@ -48,11 +46,11 @@ export class Replicator {
     this.#timing = { ...defaultTiming, ...timing };
     this.#patcher = new Patcher({ client, onEvent, timing: this.#timing });
     this.#ledger = isOnce ? new OnceLedger() : undefined;
-    const events = {
-      onChange: (): void => {
+    const events: ObjectTableEvents = {
+      onChange: () => {
         this.#changed();
       },
-      onLost: (reason: string): void => {
+      onLost: (reason) => {
         this.#lost(reason);
       },
     };
@@ -117,18 +115,9 @@ export class Replicator {
         const message = 'it changes faster than it can be annotated';
         this.#options.onEvent({ kind: 'refused', change, message });
       }
-      if (result.kind === 'patched') this.#learn(change, result.object);
+      if (result.kind === 'patched') this.#root.learn(change.object.kind, result.object);
     }
     this.#wakeUp.within(this.#patcher.remainingMs(change));
-  }
-
-  #learn({ object: { kind } }: Change, answer: unknown): void {
-    try {
-      this.#root.learn(kind, answer);
-    } catch (error) {
-      // The watch will bring it, or report it.
-      if (!(error instanceof MalformedObjectError)) throw error;
-    }
   }
 
   #plan(): Plan {

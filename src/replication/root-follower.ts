@@ -3,6 +3,7 @@ import { Reflector } from '../kubernetes/reflector/reflector.js';
 import type { ReflectorObserver, ReflectorSink } from '../kubernetes/reflector/reflector-options.js';
 import { isOlder } from '../kubernetes/reflector/history.js';
 import { ServerProbe } from '../kubernetes/reflector/server-probe.js';
+import { MalformedObjectError } from '../policy/policy-errors.js';
 import { pathOf } from './annotation.js';
 import {
   decodeBinding,
@@ -13,7 +14,7 @@ import {
   type RootRole,
 } from './root-objects.js';
 
-interface ObjectTableEvents {
+export interface ObjectTableEvents {
   /** Something in it, or whether it is in step, has changed. */
   readonly onChange: () => void;
   readonly onLost: (reason: string) => void;
@@ -68,17 +69,13 @@ export class RootFollower implements RootPolicy {
   readonly #reflectors: readonly (Reflector<RootRole> | Reflector<RootBinding>)[];
 
   constructor(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver = {}) {
-    this.#roles = new ObjectTable(events);
-    this.#bindings = new ObjectTable(events);
     const shared = { client, observer, probe: new ServerProbe({ client }) };
+    const [roles, bindings] = [new ObjectTable<RootRole>(events), new ObjectTable<RootBinding>(events)];
+    this.#roles = roles;
+    this.#bindings = bindings;
     this.#reflectors = [
-      new Reflector({ ...shared, path: pathOf.ClusterRole, decode: decodeRole, sink: this.#roles }),
-      new Reflector({
-        ...shared,
-        path: pathOf.ClusterRoleBinding,
-        decode: decodeBinding,
-        sink: this.#bindings,
-      }),
+      new Reflector({ ...shared, path: pathOf.ClusterRole, decode: decodeRole, sink: roles }),
+      new Reflector({ ...shared, path: pathOf.ClusterRoleBinding, decode: decodeBinding, sink: bindings }),
     ];
   }
 
@@ -114,9 +111,14 @@ export class RootFollower implements RootPolicy {
     return items.get(object.name) === object;
   }
 
-  /** Takes note of an object that a patch answered with. @throws MalformedObjectError */
+  /** Takes note of an object that a patch answered with. */
   learn(kind: RootObject['kind'], object: unknown): void {
-    if (kind === 'ClusterRole') this.#roles.set(decodeRole(object));
-    else this.#bindings.set(decodeBinding(object));
+    try {
+      if (kind === 'ClusterRole') this.#roles.set(decodeRole(object));
+      else this.#bindings.set(decodeBinding(object));
+    } catch (error) {
+      // The watch will bring it, or report it.
+      if (!(error instanceof MalformedObjectError)) throw error;
+    }
   }
 }
