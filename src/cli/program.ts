@@ -6,7 +6,7 @@ import { addFlags, isGiven, type Flag, type FlagValues } from '../options/flags.
 import { UsageError } from '../options/usage-error.js';
 import type { Command, Terminal } from './command.js';
 import { commands } from './commands.js';
-import { isWorkerProcess } from './workers/is-worker-process.js';
+import { isWorkerProcess } from './workers/link-messages.js';
 
 /** Runs a command line (without node and script); resolves to the exit code. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {

@@ -1,7 +1,7 @@
 import { workersOf } from '../options/serving/workers-flags.js';
 import { startFlags } from '../options/start-topics.js';
 import type { Command } from './command.js';
-import { isWorkerProcess } from './workers/is-worker-process.js';
+import { isWorkerProcess } from './workers/link-messages.js';
 
 export const startCommand: Command = {
   flags: startFlags,

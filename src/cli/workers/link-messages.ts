@@ -1,7 +1,15 @@
+import cluster from 'node:cluster';
 import type { PolicyObject } from '../../policy/objects.js';
 import type { PolicyChange } from '../../policy/index/policy-index.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
 import type { FlagValues } from '../../options/flags.js';
+
+/** Says to a process that it is a worker of this program, and no other cluster's. */
+export const workerVariable = 'KCP_METRICS_FILTER_WORKER';
+
+export function isWorkerProcess(): boolean {
+  return cluster.isWorker && process.env[workerVariable] === 'true';
+}
 
 /** On every message between the primary and its workers. */
 const protocol = 'kcp-metrics-filter/workers/1';

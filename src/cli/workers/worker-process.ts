@@ -1,6 +1,20 @@
+import cluster from 'node:cluster';
+import type { Registry } from 'prom-client';
+import type { Exposition } from '../../exposition/exposition.js';
+import type { LeavePlace, RenderingPlaces } from '../../exposition/delivery/rendering-limit.js';
+import { reportMetrics } from '../../exposition/workers/report-metrics.js';
+import { openPolicy, type OpenPolicy } from '../../policy/open-policy.js';
+import type { RunningServer } from '../../server/start-server.js';
+import type { KeyPair } from '../../server/serving-certificates.js';
+import type { FlagValues } from '../../options/flags.js';
+import { maxStalenessOf } from '../../options/policy/policy-flags.js';
+import { policySourcesOf } from '../../options/policy/policy-source-flags.js';
+import { FollowedPrimary } from './followed-primary.js';
+import { fromPrimary, sealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
+import { ScrapesOfPrimary } from './scrapes.js';
+import type { SharedByWorkers } from '../../options/shared-by-workers.js';
 import type { Terminal } from '../command.js';
 import { start } from '../start.js';
-import { WorkerLink } from './worker-link.js';
 
 /**
  * Serves as one of several workers until the primary or somebody else ends it; resolves to the exit code. Flags are
@@ -20,5 +34,158 @@ export async function serveAsWorker({ stopRequested }: Pick<Terminal, 'stopReque
     return 0;
   } finally {
     link.close();
+  }
+}
+
+/** How often a worker looks whether the primary is still there (ms). */
+const lookMs = 1000;
+
+type Begin = PrimaryMessage & { readonly kind: 'begin' };
+
+/** A worker's end of the channel to the primary. */
+class WorkerLink implements SharedByWorkers {
+  readonly #policy = new FollowedPrimary();
+  readonly #scrapes = new ScrapesOfPrimary((message) => {
+    this.#send(message);
+  });
+  readonly #waiting = new Map<number, (isGranted: boolean) => void>();
+  readonly #looking: NodeJS.Timeout;
+  readonly #reporting: { close(): void }[] = [];
+  readonly #begun: Promise<Begin>;
+  readonly #drainRequested: Promise<void>;
+  #onBegin: (begin: Begin) => void = () => undefined;
+  #onDrain: () => void = () => undefined;
+  #begin: Begin | undefined;
+  #selfSigned: KeyPair | undefined;
+  #lastPlace = 0;
+
+  private constructor() {
+    this.#begun = new Promise((resolve) => {
+      this.#onBegin = resolve;
+    });
+    this.#drainRequested = new Promise((resolve) => {
+      this.#onDrain = resolve;
+    });
+    process.on('message', this.#onMessage);
+    this.#looking = setInterval(() => {
+      this.#policy.look();
+    }, lookMs).unref();
+    this.#send({ kind: 'started' });
+  }
+
+  /** Resolves when the primary has said what is served, by which flags. */
+  static async open(): Promise<{ readonly link: WorkerLink; readonly values: FlagValues }> {
+    const link = new WorkerLink();
+    const begin = await link.#begun;
+    link.#begin = begin;
+    return { link, values: begin.values };
+  }
+
+  /** Resolves when the primary wants this worker to end. */
+  get drainRequested(): Promise<void> {
+    return this.#drainRequested;
+  }
+
+  async openPolicy(values: FlagValues): Promise<OpenPolicy | undefined> {
+    const layers = this.#begin?.layers;
+    if (layers === undefined) return undefined;
+    const open = await openPolicy({
+      sources: layers.map((layer) => this.#policy.source(layer)),
+      // The primary opens and follows them; here they say which stands in for which.
+      fallbacks: policySourcesOf(values, { onWarning: () => undefined }).fallbacks,
+      bootstrap: false,
+      ...maxStalenessOf(values),
+    });
+    this.#policy.begin();
+    await this.#policy.whole;
+    return open;
+  }
+
+  expositionOf(path: string, registry: Registry, own: Exposition): Exposition {
+    this.#reporting.push(reportMetrics({ registries: [registry], group: path }));
+    return this.#scrapes.exposition(path, (request) => own.contentType(request));
+  }
+
+  places(max: number): RenderingPlaces {
+    return {
+      max,
+      enter: (scraper) =>
+        new Promise<LeavePlace | undefined>((resolve) => {
+          this.#lastPlace += 1;
+          const place = this.#lastPlace;
+          this.#waiting.set(place, (isGranted) => {
+            resolve(isGranted ? this.#leaving(place) : undefined);
+          });
+          this.#send({ kind: 'enter', place, scraper });
+        }),
+    };
+  }
+
+  port(asked: number): number {
+    return this.#begin?.port ?? asked;
+  }
+
+  selfSigned(pair: KeyPair): KeyPair {
+    this.#selfSigned = this.#begin?.selfSigned ?? {
+      certificate: pair.certificate,
+      privateKey: pair.privateKey,
+    };
+    return this.#selfSigned;
+  }
+
+  listening({ url, port }: RunningServer): void {
+    this.#send({ kind: 'listening', url, port, selfSigned: this.#selfSigned });
+  }
+
+  /** Leaves the cluster, and with it what keeps this process alive. */
+  close(): void {
+    clearInterval(this.#looking);
+    process.off('message', this.#onMessage);
+    for (const reporting of this.#reporting) reporting.close();
+    cluster.worker?.disconnect();
+  }
+
+  #leaving(place: number): LeavePlace {
+    let isOver = false;
+    return () => {
+      if (!isOver) this.#send({ kind: 'leave', place });
+      isOver = true;
+    };
+  }
+
+  readonly #onMessage = (received: unknown): void => {
+    const message = fromPrimary(received);
+    if (message === undefined) return;
+    this.#policy.heard();
+    switch (message.kind) {
+      case 'begin':
+        this.#onBegin(message);
+        break;
+      case 'policy':
+        void this.#policy.take(message.operations).then(() => {
+          this.#send({ kind: 'applied' });
+        });
+        break;
+      case 'drain':
+        this.#onDrain();
+        break;
+      case 'place':
+        this.#waiting.get(message.place)?.(message.isGranted);
+        this.#waiting.delete(message.place);
+        break;
+      case 'scrape-head':
+      case 'scrape-chunk':
+      case 'scrape-end':
+      case 'scrape-failed':
+        this.#scrapes.receive(message);
+        break;
+      case 'pulse':
+        break;
+    }
+  };
+
+  #send(message: WorkerMessage): void {
+    // A primary that is gone ends this process.
+    if (process.connected) process.send?.(sealed(message), undefined, {}, () => undefined);
   }
 }

@@ -2,8 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Exposition, RenderedExposition, ScrapeRequest } from '../../../src/exposition/exposition.js';
 import type { PrimaryMessage } from '../../../src/cli/workers/link-messages.js';
-import { PrimaryScrapeError, ScrapesOfPrimary } from '../../../src/cli/workers/scrapes-of-primary.js';
-import { ServedScrapes } from '../../../src/cli/workers/served-scrapes.js';
+import { PrimaryScrapeError, ScrapesOfPrimary, ServedScrapes } from '../../../src/cli/workers/scrapes.js';
 import { bytesOf } from '../../exposition/sources/registries/rendered.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
