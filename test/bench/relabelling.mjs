@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { LabelMapping } from '../../dist/exposition/relabelling/label-mapping.js';
 import { filteredExposition } from '../../dist/exposition/relabelling/filtered-exposition.js';
 import { duration } from './report.mjs';
-import { readTextFormat } from '../../src/exposition/text-format/text-format-reader.js';
+import { readTextFormat } from '../../dist/exposition/text-format/text-format-reader.js';
 
 const chunkBytes = 64 * 1024;
 const hostNamespaces = 100;
