@@ -244,10 +244,10 @@ export { UpstreamError } from './exposition/exposition-errors.js';
 // Telemetry
 export { FilterMetrics } from './telemetry/filter-metrics.js';
 export { registerPolicyMetrics } from './telemetry/policy-metrics.js';
-export { PolicySourceMetrics } from './telemetry/policy-source-metrics.js';
-export { RestClientMetrics, type ObservedRequest } from './telemetry/rest-client-metrics.js';
-export { ReviewMetrics, type ReviewPurpose } from './telemetry/review-metrics.js';
-export { UpstreamMetrics } from './telemetry/upstream-metrics.js';
+export { PolicySourceMetrics } from './telemetry/policy-metrics.js';
+export { RestClientMetrics, type ObservedRequest } from './telemetry/outgoing-metrics.js';
+export { ReviewMetrics, type ReviewPurpose } from './telemetry/outgoing-metrics.js';
+export { UpstreamMetrics } from './telemetry/outgoing-metrics.js';
 
 // Instrumentation of an API server
 export {
@@ -257,13 +257,13 @@ export {
 export {
   ApiserverMetricsOptionError,
   type ApiserverMetricsOptions,
-} from './telemetry/api-server/apiserver-metrics-options.js';
-export type { InstrumentedResource } from './telemetry/api-server/bounded-labels.js';
+} from './telemetry/api-server/apiserver-metrics.js';
+export type { InstrumentedResource } from './telemetry/api-server/request-labels.js';
 export {
   healthcheckMetrics,
   type HealthcheckObserver,
   type HealthcheckResult,
-} from './telemetry/api-server/healthcheck-metrics.js';
+} from './telemetry/server-metrics.js';
 
 // The ready server
 export type { ServerOptions } from './server/server-options.js';

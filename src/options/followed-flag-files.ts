@@ -1,8 +1,8 @@
 import { FollowedFiles, type FileContent, type ReloadResult } from '../files/followed-files.js';
-import type { ExpiringCertificate } from '../telemetry/certificate-metrics.js';
 import { expiryOf } from './certificate-expiry.js';
 import type { Flag } from './flags.js';
 import { UsageError, usageError } from './usage-error.js';
+import type { ExpiringCertificate } from '../telemetry/server-metrics.js';
 
 /** What a running server's files say, each named by its flag. */
 export class FollowedFlagFiles {

@@ -4,11 +4,8 @@ import type { ServerKind } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { Logger } from '../server/logger.js';
 import type { ServerOptions } from '../server/server-options.js';
-import { healthcheckMetrics } from '../telemetry/api-server/healthcheck-metrics.js';
-import { registerCertificateMetrics } from '../telemetry/certificate-metrics.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
-import { RestClientMetrics } from '../telemetry/rest-client-metrics.js';
-import { ReviewMetrics } from '../telemetry/review-metrics.js';
+import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
 import { openAuditLog } from './audit/audit-log.js';
 import { openAuthentication } from './authentication/authentication.js';
 import { authenticationEvents } from './authentication/authentication-events.js';
@@ -27,6 +24,7 @@ import { openMaintenance } from './serving/maintenance-flags.js';
 import { servingOf } from './serving/serving-flags.js';
 import { servedPagesOf } from './serving/served-pages.js';
 import type { SharedByWorkers } from './shared-by-workers.js';
+import { registerCertificateMetrics, healthcheckMetrics } from '../telemetry/server-metrics.js';
 
 /** Reads all that the flags name, and leaves in `opened` what is followed from then on. @throws UsageError */
 export async function openServerOptions(

@@ -1,8 +1,8 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
+import type { Registry } from 'prom-client';
 import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
+import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
+import { counter, gauge, histogram, register } from './metric-table.js';
 
-const prefix = 'kcp_metrics_filter';
 /** Kubernetes' own, for authentication and authorization alike: 1 ms and its doubles up to 16.384 s. */
 const decisionBuckets = Array.from({ length: 15 }, (_, power) => 2 ** power / 1000);
 /** Those that Kubernetes itself tells apart; the names of others are whatever their issuers choose. */
@@ -28,287 +28,214 @@ const results: Readonly<Record<DecisionOrError, string>> = {
 /** No credentials are a failure, bad ones an error; anonymous is a success. */
 export type AuthenticationResult = 'success' | 'failure' | 'error';
 
+const table = {
+  authenticated_user_requests: counter('Counter of authenticated requests broken out by username.', [
+    'username',
+  ]),
+  authentication_attempts: counter('Counter of authenticated attempts.', ['result']),
+  authentication_duration_seconds: histogram(
+    decisionBuckets,
+    'Authentication duration in seconds broken out by result.',
+    ['result'],
+  ),
+  authorization_attempts_total: counter(
+    "Counter of authorization attempts broken down by result. It can be either 'allowed', 'denied', 'no-opinion' or 'error'.",
+    ['result'],
+  ),
+  authorization_duration_seconds: histogram(
+    decisionBuckets,
+    'Authorization duration in seconds broken out by result.',
+    ['result'],
+  ),
+  kcp_metrics_filter_refused_credentials_total: counter(
+    'What methods had something against in requests answered 401, by authenticator; the log says what.',
+    ['authenticator'],
+  ),
+  kcp_metrics_filter_spoofed_headers_total: counter(
+    "Requests with a front proxy's headers from somebody who is none; the headers were ignored.",
+  ),
+  apiserver_authorization_decisions_total: counter(
+    'Total number of terminal decisions made by an authorizer split by authorizer type, name, and decision.',
+    ['type', 'name', 'decision'],
+  ),
+  kcp_metrics_filter_forbidden_requests_total: counter(
+    'Requests answered 403, since no authorizer allowed them; the log and the audit log say whose.',
+  ),
+  kcp_metrics_filter_rejected_requests_total: counter(
+    'Requests turned away by their path, before anyone was asked who sends them, by status code.',
+    ['code'],
+  ),
+  kcp_metrics_filter_scrape_duration_seconds: histogram(
+    [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+    'Time to render an exposition, in seconds, by result.',
+    ['result'],
+  ),
+  kcp_metrics_filter_scrapes_total: counter(
+    'Scrapes by where their bytes come from: rendered for them, joined while it was, or kept from before.',
+    ['origin'],
+  ),
+  kcp_metrics_filter_refused_scrapes_total: counter(
+    'Scrapes answered 503, since as many expositions were being rendered as may be.',
+  ),
+  kcp_metrics_filter_stalled_clients_total: counter(
+    'Clients that were cut, since they took too little of an exposition that was being sent, or too long.',
+  ),
+  kcp_metrics_filter_limited_requests_total: counter(
+    'Requests answered 429, by what sent more than its share: an identity or an address.',
+    ['by'],
+  ),
+  kcp_metrics_filter_refused_connections_total: counter(
+    'Connections closed at once: as many were open as may be, or TLS handshakes from their address have cost too much.',
+  ),
+  kcp_metrics_filter_maintenance: gauge(
+    'Whether scrapes are refused for maintenance, of everybody or of some: 1 or 0.',
+    { aggregator: 'max' },
+  ),
+  kcp_metrics_filter_maintenance_refused_scrapes_total: counter('Scrapes answered 503 for maintenance.'),
+  kcp_metrics_filter_renderings_in_flight: gauge(
+    'Expositions that are being rendered, or sent while they are.',
+  ),
+  kcp_metrics_filter_left_out_metrics_total: counter('Metrics left out of an exposition, by cause.', [
+    'cause',
+  ]),
+  kcp_metrics_filter_filtered_scrapes_total: counter(
+    'Expositions that were filtered or relabelled, by result; abandoned where the client went away.',
+    ['result'],
+  ),
+  kcp_metrics_filter_dropped_series_total: counter('Series left out of filtered expositions, by reason.', [
+    'reason',
+  ]),
+  kcp_metrics_filter_policy_reloads_total: counter(
+    'Attempts to reload a policy source, by source and result.',
+    ['source', 'result'],
+  ),
+  kcp_metrics_filter_key_downloads_total: counter(
+    'Downloads of the keys that tokens are verified with, by flag and result.',
+    ['flag', 'result'],
+  ),
+  kcp_metrics_filter_file_reloads_total: counter(
+    'Changes of files that flags name, by flag and result; after a failure the file before stays in force.',
+    ['flag', 'result'],
+  ),
+};
+
 /**
  * What the filter tells of itself, under Kubernetes' names where it has one that means the same. Labels hold fixed
  * words only: no name, path or token that a client can choose.
  */
 export class FilterMetrics {
-  readonly #users: Counter<'username'>;
-  readonly #attempts: Counter<'result'>;
-  readonly #authenticationSeconds: Histogram<'result'>;
-  readonly #authorizations: Counter<'result'>;
-  readonly #authorizationSeconds: Histogram<'result'>;
-  readonly #refusedCredentials: Counter<'authenticator'>;
-  readonly #spoofedHeaders: Counter;
-  readonly #decisions: Counter<'type' | 'name' | 'decision'>;
-  readonly #forbidden: Counter;
-  readonly #rejections: Counter<'code'>;
-  readonly #scrapeSeconds: Histogram<'result'>;
-  readonly #scrapeOrigins: Counter<'origin'>;
-  readonly #refusedScrapes: Counter;
-  readonly #stalledClients: Counter;
-  readonly #limitedRequests: Counter<'by'>;
-  readonly #refusedConnections: Counter;
-  readonly #maintenance: Gauge;
-  readonly #refusedInMaintenance: Counter;
-  readonly #renderings: Gauge;
-  readonly #collectorFailures: Counter<'cause'>;
-  readonly #filteredScrapes: Counter<'result'>;
-  readonly #droppedSeries: Counter<'reason'>;
-  readonly #reloads: Counter<'source' | 'result'>;
-  readonly #fileReloads: Counter<'flag' | 'result'>;
-  readonly #keyRefreshes: Counter<'flag' | 'result'>;
+  readonly #metrics;
 
   /** @throws Error where the registry already holds one of the names. */
   constructor(registry: Registry) {
-    const registers = [registry];
-    this.#users = new Counter({
-      name: 'authenticated_user_requests',
-      help: 'Counter of authenticated requests broken out by username.',
-      labelNames: ['username'],
-      registers,
-    });
-    this.#attempts = new Counter({
-      name: 'authentication_attempts',
-      help: 'Counter of authenticated attempts.',
-      labelNames: ['result'],
-      registers,
-    });
-    this.#authenticationSeconds = new Histogram({
-      name: 'authentication_duration_seconds',
-      help: 'Authentication duration in seconds broken out by result.',
-      labelNames: ['result'],
-      buckets: decisionBuckets,
-      registers,
-    });
-    this.#authorizations = new Counter({
-      name: 'authorization_attempts_total',
-      help: "Counter of authorization attempts broken down by result. It can be either 'allowed', 'denied', 'no-opinion' or 'error'.",
-      labelNames: ['result'],
-      registers,
-    });
-    this.#authorizationSeconds = new Histogram({
-      name: 'authorization_duration_seconds',
-      help: 'Authorization duration in seconds broken out by result.',
-      labelNames: ['result'],
-      buckets: decisionBuckets,
-      registers,
-    });
-    this.#refusedCredentials = new Counter({
-      name: `${prefix}_refused_credentials_total`,
-      help: 'What methods had something against in requests answered 401, by authenticator; the log says what.',
-      labelNames: ['authenticator'],
-      registers,
-    });
-    this.#spoofedHeaders = new Counter({
-      name: `${prefix}_spoofed_headers_total`,
-      help: "Requests with a front proxy's headers from somebody who is none; the headers were ignored.",
-      registers,
-    });
-    this.#decisions = new Counter({
-      name: 'apiserver_authorization_decisions_total',
-      help: 'Total number of terminal decisions made by an authorizer split by authorizer type, name, and decision.',
-      labelNames: ['type', 'name', 'decision'],
-      registers,
-    });
-    this.#forbidden = new Counter({
-      name: `${prefix}_forbidden_requests_total`,
-      help: 'Requests answered 403, since no authorizer allowed them; the log and the audit log say whose.',
-      registers,
-    });
-    this.#rejections = new Counter({
-      name: `${prefix}_rejected_requests_total`,
-      help: 'Requests turned away by their path, before anyone was asked who sends them, by status code.',
-      labelNames: ['code'],
-      registers,
-    });
-    this.#scrapeSeconds = new Histogram({
-      name: `${prefix}_scrape_duration_seconds`,
-      help: 'Time to render an exposition, in seconds, by result.',
-      labelNames: ['result'],
-      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
-      registers,
-    });
-    this.#scrapeOrigins = new Counter({
-      name: `${prefix}_scrapes_total`,
-      help: 'Scrapes by where their bytes come from: rendered for them, joined while it was, or kept from before.',
-      labelNames: ['origin'],
-      registers,
-    });
-    this.#refusedScrapes = new Counter({
-      name: `${prefix}_refused_scrapes_total`,
-      help: 'Scrapes answered 503, since as many expositions were being rendered as may be.',
-      registers,
-    });
-    this.#stalledClients = new Counter({
-      name: `${prefix}_stalled_clients_total`,
-      help: 'Clients that were cut, since they took too little of an exposition that was being sent, or too long.',
-      registers,
-    });
-    this.#limitedRequests = new Counter({
-      name: `${prefix}_limited_requests_total`,
-      help: 'Requests answered 429, by what sent more than its share: an identity or an address.',
-      labelNames: ['by'],
-      registers,
-    });
-    this.#refusedConnections = new Counter({
-      name: `${prefix}_refused_connections_total`,
-      help: 'Connections closed at once: as many were open as may be, or TLS handshakes from their address have cost too much.',
-      registers,
-    });
-    this.#maintenance = new Gauge({
-      name: `${prefix}_maintenance`,
-      help: 'Whether scrapes are refused for maintenance, of everybody or of some: 1 or 0.',
-      aggregator: 'max',
-      registers,
-    });
-    this.#refusedInMaintenance = new Counter({
-      name: `${prefix}_maintenance_refused_scrapes_total`,
-      help: 'Scrapes answered 503 for maintenance.',
-      registers,
-    });
-    this.#renderings = new Gauge({
-      name: `${prefix}_renderings_in_flight`,
-      help: 'Expositions that are being rendered, or sent while they are.',
-      registers,
-    });
-    this.#collectorFailures = new Counter({
-      name: `${prefix}_left_out_metrics_total`,
-      help: 'Metrics left out of an exposition, by cause.',
-      labelNames: ['cause'],
-      registers,
-    });
-    this.#filteredScrapes = new Counter({
-      name: `${prefix}_filtered_scrapes_total`,
-      help: 'Expositions that were filtered or relabelled, by result; abandoned where the client went away.',
-      labelNames: ['result'],
-      registers,
-    });
-    this.#droppedSeries = new Counter({
-      name: `${prefix}_dropped_series_total`,
-      help: 'Series left out of filtered expositions, by reason.',
-      labelNames: ['reason'],
-      registers,
-    });
-    this.#reloads = new Counter({
-      name: `${prefix}_policy_reloads_total`,
-      help: 'Attempts to reload a policy source, by source and result.',
-      labelNames: ['source', 'result'],
-      registers,
-    });
-    this.#keyRefreshes = new Counter({
-      name: `${prefix}_key_downloads_total`,
-      help: 'Downloads of the keys that tokens are verified with, by flag and result.',
-      labelNames: ['flag', 'result'],
-      registers,
-    });
-    this.#fileReloads = new Counter({
-      name: `${prefix}_file_reloads_total`,
-      help: 'Changes of files that flags name, by flag and result; after a failure the file before stays in force.',
-      labelNames: ['flag', 'result'],
-      registers,
-    });
+    this.#metrics = register(registry, table);
   }
 
   /** `username`: of a success. */
   authenticationAttempt(result: AuthenticationResult, seconds: number, username = ''): void {
-    if (result === 'success') this.#users.inc({ username: toldUsername(username) });
-    this.#attempts.inc({ result });
-    this.#authenticationSeconds.observe({ result }, seconds);
+    if (result === 'success')
+      this.#metrics.authenticated_user_requests.inc({ username: toldUsername(username) });
+    this.#metrics.authentication_attempts.inc({ result });
+    this.#metrics.authentication_duration_seconds.observe({ result }, seconds);
   }
 
   authorizationAttempt(decision: DecisionOrError, seconds: number): void {
     const result = results[decision];
-    this.#authorizations.inc({ result });
-    this.#authorizationSeconds.observe({ result }, seconds);
+    this.#metrics.authorization_attempts_total.inc({ result });
+    this.#metrics.authorization_duration_seconds.observe({ result }, seconds);
   }
 
   refusedCredentials(authenticator: string): void {
-    this.#refusedCredentials.inc({ authenticator });
+    this.#metrics.kcp_metrics_filter_refused_credentials_total.inc({ authenticator });
   }
 
   spoofedHeaders(): void {
-    this.#spoofedHeaders.inc();
+    this.#metrics.kcp_metrics_filter_spoofed_headers_total.inc();
   }
 
   /** Only opinions count as decisions; an authorizer without one leaves the word to the next. */
   decision(type: string, decision: DecisionOrError): void {
     if ((decision !== 'allow' && decision !== 'deny') || uncounted.has(type)) return;
-    this.#decisions.inc({ type, name: type.toLowerCase(), decision: results[decision] });
+    this.#metrics.apiserver_authorization_decisions_total.inc({
+      type,
+      name: type.toLowerCase(),
+      decision: results[decision],
+    });
   }
 
   forbidden(): void {
-    this.#forbidden.inc();
+    this.#metrics.kcp_metrics_filter_forbidden_requests_total.inc();
   }
 
   rejected(code: number): void {
-    this.#rejections.inc({ code: String(code) });
+    this.#metrics.kcp_metrics_filter_rejected_requests_total.inc({ code: String(code) });
   }
 
   scrape(result: 'success' | 'failure', seconds: number): void {
-    this.#scrapeSeconds.observe({ result }, seconds);
+    this.#metrics.kcp_metrics_filter_scrape_duration_seconds.observe({ result }, seconds);
   }
 
   scrapeFrom(origin: ScrapeOrigin): void {
-    this.#scrapeOrigins.inc({ origin });
+    this.#metrics.kcp_metrics_filter_scrapes_total.inc({ origin });
   }
 
   refusedScrape(): void {
-    this.#refusedScrapes.inc();
+    this.#metrics.kcp_metrics_filter_refused_scrapes_total.inc();
   }
 
   stalledClient(): void {
-    this.#stalledClients.inc();
+    this.#metrics.kcp_metrics_filter_stalled_clients_total.inc();
   }
 
   limitedRequest(by: 'identity' | 'address'): void {
-    this.#limitedRequests.inc({ by });
+    this.#metrics.kcp_metrics_filter_limited_requests_total.inc({ by });
   }
 
   refusedConnection(): void {
-    this.#refusedConnections.inc();
+    this.#metrics.kcp_metrics_filter_refused_connections_total.inc();
   }
 
   maintenance(isOn: boolean): void {
-    this.#maintenance.set(isOn ? 1 : 0);
+    this.#metrics.kcp_metrics_filter_maintenance.set(isOn ? 1 : 0);
   }
 
   refusedInMaintenance(): void {
-    this.#refusedInMaintenance.inc();
+    this.#metrics.kcp_metrics_filter_maintenance_refused_scrapes_total.inc();
   }
 
   renderingsInFlight(count: number): void {
-    this.#renderings.set(count);
+    this.#metrics.kcp_metrics_filter_renderings_in_flight.set(count);
   }
 
   collectorFailure({ cause }: CollectorFailure): void {
-    this.#collectorFailures.inc({ cause });
+    this.#metrics.kcp_metrics_filter_left_out_metrics_total.inc({ cause });
   }
 
   filteredScrape(
     result: 'success' | 'failure' | 'abandoned',
     dropped: Readonly<Record<string, number>>,
   ): void {
-    this.#filteredScrapes.inc({ result });
+    this.#metrics.kcp_metrics_filter_filtered_scrapes_total.inc({ result });
     for (const [reason, count] of Object.entries(dropped))
-      if (count > 0) this.#droppedSeries.inc({ reason }, count);
+      if (count > 0) this.#metrics.kcp_metrics_filter_dropped_series_total.inc({ reason }, count);
   }
 
   policyReload(source: string, result: 'success' | 'failure'): void {
-    this.#reloads.inc({ source, result });
+    this.#metrics.kcp_metrics_filter_policy_reloads_total.inc({ source, result });
   }
 
   /** An alert on an increase needs the series before the first change: a bad file is counted once. */
   fileFollowed(flag: string): void {
-    for (const result of ['success', 'failure']) this.#fileReloads.inc({ flag, result }, 0);
+    for (const result of ['success', 'failure'])
+      this.#metrics.kcp_metrics_filter_file_reloads_total.inc({ flag, result }, 0);
   }
 
   fileReload(flag: string, result: 'success' | 'failure'): void {
-    this.#fileReloads.inc({ flag, result });
+    this.#metrics.kcp_metrics_filter_file_reloads_total.inc({ flag, result });
   }
 
   keyRefresh(flag: string, result: 'success' | 'failure'): void {
-    this.#keyRefreshes.inc({ flag, result });
+    this.#metrics.kcp_metrics_filter_key_downloads_total.inc({ flag, result });
   }
 }
 

@@ -1,63 +1,125 @@
-import { Gauge, type Registry } from 'prom-client';
+import type { Gauge, Registry } from 'prom-client';
 import type { PolicyLayerStatus } from '../policy/policy.js';
-
-const prefix = 'kcp_metrics_filter';
+import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
+import type { ApiServerObserver } from '../policy/sources/api-server.js';
+import { counter, gauge, histogram, register } from './metric-table.js';
+import { RestClientMetrics } from './outgoing-metrics.js';
 
 /** Shows the state of a policy's layers, read at each scrape. */
 export function registerPolicyMetrics(registry: Registry, status: () => readonly PolicyLayerStatus[]): void {
-  const registers = [registry];
-  new Gauge({
-    name: `${prefix}_policy_age_seconds`,
-    help: 'Time since a policy layer was last known to be in step with its source; 0 while it is.',
-    labelNames: ['layer'],
-    registers,
-    collect() {
-      for (const { layer, ageMs } of status()) this.set({ layer }, ageMs / 1000);
-    },
-  });
-  new Gauge({
-    name: `${prefix}_policy_last_sync_timestamp_seconds`,
-    help: 'When a policy layer was last known to be in step with its source, in seconds since the epoch.',
-    labelNames: ['layer'],
-    registers,
-    collect() {
-      for (const { layer, syncedAt } of status()) {
-        if (syncedAt !== undefined) this.set({ layer }, syncedAt / 1000);
-      }
-    },
-  });
-  new Gauge({
-    name: `${prefix}_policy_in_force`,
-    help: 'Whether decisions are made on a policy layer (1), or it waits as a fallback (0).',
-    labelNames: ['layer'],
-    registers,
-    collect() {
-      for (const { layer, inForce } of status()) this.set({ layer }, inForce ? 1 : 0);
-    },
-  });
-  new Gauge({
-    name: `${prefix}_policy_state`,
-    help: 'Whether a policy layer is in a state (1) or not (0).',
-    labelNames: ['layer', 'state'],
-    registers,
-    collect() {
-      for (const { layer, state } of status()) {
-        for (const candidate of ['syncing', 'synced', 'stale']) {
-          this.set({ layer, state: candidate }, candidate === state ? 1 : 0);
+  const ofLayers = <Label extends string>(
+    help: string,
+    labels: readonly Label[],
+    show: (metric: Gauge<Label>, layer: PolicyLayerStatus) => void,
+  ) =>
+    gauge(help, {
+      labels,
+      collect(metric: Gauge<Label>) {
+        for (const layer of status()) show(metric, layer);
+      },
+    });
+  register(registry, {
+    kcp_metrics_filter_policy_age_seconds: ofLayers(
+      'Time since a policy layer was last known to be in step with its source; 0 while it is.',
+      ['layer'],
+      (metric, { layer, ageMs }) => {
+        metric.set({ layer }, ageMs / 1000);
+      },
+    ),
+    kcp_metrics_filter_policy_last_sync_timestamp_seconds: ofLayers(
+      'When a policy layer was last known to be in step with its source, in seconds since the epoch.',
+      ['layer'],
+      (metric, { layer, syncedAt }) => {
+        if (syncedAt !== undefined) metric.set({ layer }, syncedAt / 1000);
+      },
+    ),
+    kcp_metrics_filter_policy_in_force: ofLayers(
+      'Whether decisions are made on a policy layer (1), or it waits as a fallback (0).',
+      ['layer'],
+      (metric, { layer, inForce }) => {
+        metric.set({ layer }, inForce ? 1 : 0);
+      },
+    ),
+    kcp_metrics_filter_policy_state: ofLayers(
+      'Whether a policy layer is in a state (1) or not (0).',
+      ['layer', 'state'],
+      (metric, { layer, state }) => {
+        for (const each of ['syncing', 'synced', 'stale']) {
+          metric.set({ layer, state: each }, each === state ? 1 : 0);
         }
-      }
-    },
+      },
+    ),
+    kcp_metrics_filter_policy_objects: ofLayers(
+      'Objects of a policy layer, by kind.',
+      ['layer', 'kind'],
+      (metric, { layer, clusterRoles, clusterRoleBindings }) => {
+        metric.set({ layer, kind: 'ClusterRole' }, clusterRoles);
+        metric.set({ layer, kind: 'ClusterRoleBinding' }, clusterRoleBindings);
+      },
+    ),
   });
-  new Gauge({
-    name: `${prefix}_policy_objects`,
-    help: 'Objects of a policy layer, by kind.',
-    labelNames: ['layer', 'kind'],
-    registers,
-    collect() {
-      for (const { layer, clusterRoles, clusterRoleBindings } of status()) {
-        this.set({ layer, kind: 'ClusterRole' }, clusterRoles);
-        this.set({ layer, kind: 'ClusterRoleBinding' }, clusterRoleBindings);
-      }
-    },
-  });
+}
+
+const sourceTable = {
+  kcp_metrics_filter_policy_lists_total: counter(
+    'Lists of a kind of object from an API server, by how they ended.',
+    ['source', 'kind', 'method', 'result'],
+  ),
+  kcp_metrics_filter_policy_watches_total: counter(
+    'Watches of a kind of object that ended, by how: closed is what servers do from time to time.',
+    ['source', 'kind', 'result'],
+  ),
+  kcp_metrics_filter_policy_watch_restarts_total: counter('Lists and watches started anew after a failure.', [
+    'source',
+    'kind',
+  ]),
+  kcp_metrics_filter_policy_apply_duration_seconds: histogram(
+    [0.00001, 0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1],
+    'From the arrival of a change to the moment decisions are made on it, in seconds.',
+    ['source'],
+  ),
+  kcp_metrics_filter_policy_snapshots_total: counter(
+    'Readings and writings of the policy snapshot, by result.',
+    ['operation', 'result'],
+  ),
+};
+
+/**
+ * What the sources of the policy tell: how lists and watches end, and, under Kubernetes' names and buckets, each
+ * request to an API server.
+ */
+export class PolicySourceMetrics {
+  readonly #metrics;
+  readonly #requests: RestClientMetrics;
+
+  /** `requests` may be shared with others that ask API servers. @throws Error where the registry already holds one of the names. */
+  constructor(registry: Registry, requests = new RestClientMetrics(registry)) {
+    this.#metrics = register(registry, sourceTable);
+    this.#requests = requests;
+  }
+
+  /** Counts what one source tells. */
+  observerOf(source: string): ApiServerObserver {
+    return {
+      request: (request) => {
+        this.#requests.request(request);
+      },
+      listed: (kind, method, result) => {
+        this.#metrics.kcp_metrics_filter_policy_lists_total.inc({ source, kind, method, result });
+      },
+      watched: (kind, result) => {
+        this.#metrics.kcp_metrics_filter_policy_watches_total.inc({ source, kind, result });
+      },
+      retrying: (kind) => {
+        this.#metrics.kcp_metrics_filter_policy_watch_restarts_total.inc({ source, kind });
+      },
+      applied: (_kind, seconds) => {
+        this.#metrics.kcp_metrics_filter_policy_apply_duration_seconds.observe({ source }, seconds);
+      },
+    };
+  }
+
+  snapshot({ operation, result }: SnapshotResult): void {
+    this.#metrics.kcp_metrics_filter_policy_snapshots_total.inc({ operation, result });
+  }
 }

@@ -6,7 +6,7 @@ import { AuditLog } from '../../dist/audit/audit-log.js';
 import { createCertificateVerifier } from '../../dist/authentication/certificates/certificate-verifier.js';
 import { clientCertificateAuthenticator } from '../../dist/authentication/certificates/client-certificate.js';
 import { metricsFilter } from '../../dist/request/guard.js';
-import { alwaysAllowGroups } from '../../src/authorization/authorizer.js';
+import { alwaysAllowGroups } from '../../dist/authorization/authorizer.js';
 
 const body = Buffer.alloc(40_000, 'a_total 1\n');
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';

@@ -10,7 +10,7 @@ import { registriesExposition } from '../../dist/exposition/sources/registries.j
 import { metricsFilter } from '../../dist/request/guard.js';
 import { Policy } from '../../dist/policy/policy.js';
 import { policyShapes } from './policies.mjs';
-import { alwaysAllowGroups, alwaysAllowPaths } from '../../src/authorization/authorizer.js';
+import { alwaysAllowGroups, alwaysAllowPaths } from '../../dist/authorization/authorizer.js';
 
 const expositionBytes = 40_000;
 

@@ -2,7 +2,7 @@ import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { expiryOf } from '../../src/options/certificate-expiry.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { registerCertificateMetrics } from '../../src/telemetry/certificate-metrics.js';
+import { registerCertificateMetrics } from '../../src/telemetry/server-metrics.js';
 
 describe('the metrics of certificates', () => {
   it('say when each expires, as long as that can be told', async () => {

@@ -1,7 +1,10 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { RestClientMetrics } from '../../src/telemetry/rest-client-metrics.js';
-import { ReviewMetrics, type ReviewPurpose } from '../../src/telemetry/review-metrics.js';
+import {
+  RestClientMetrics,
+  ReviewMetrics,
+  type ReviewPurpose,
+} from '../../src/telemetry/outgoing-metrics.js';
 import { linesOf } from './series.js';
 
 describe('what is told of reviews', () => {

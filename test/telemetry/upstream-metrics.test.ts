@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { UpstreamMetrics } from '../../src/telemetry/upstream-metrics.js';
 import { linesOf } from './series.js';
+import { UpstreamMetrics } from '../../src/telemetry/outgoing-metrics.js';
 
 describe('what is told of upstreams', () => {
   it('is which of them failed and why, and what could not be merged', async () => {

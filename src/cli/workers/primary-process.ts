@@ -4,8 +4,7 @@ import type { Exposition } from '../../exposition/exposition.js';
 import { RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
 import { workersExposition, type WorkersExposition } from '../../exposition/workers/workers-exposition.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
-import { RestClientMetrics } from '../../telemetry/rest-client-metrics.js';
-import { WorkerMetrics } from '../../telemetry/worker-metrics.js';
+import { RestClientMetrics } from '../../telemetry/outgoing-metrics.js';
 import type { Terminal } from '../command.js';
 import { readFlags } from '../doctor/flag-faults.js';
 import { registriesOf } from '../../options/exposition/registries-flags.js';
@@ -20,6 +19,7 @@ import { startLogger } from '../start.js';
 import { UsageError } from '../../options/usage-error.js';
 import { PolicyBroadcast } from './policy-broadcast.js';
 import { WorkerStartError, Workforce } from './workforce.js';
+import { WorkerMetrics } from '../../telemetry/server-metrics.js';
 
 /**
  * Serves with several workers until it is asked to stop; resolves to the exit code. This process serves nothing: it

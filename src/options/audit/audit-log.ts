@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import { AuditLog } from '../../audit/audit-log.js';
 import { faultOf } from '../../audit/audit-errors.js';
 import type { Logger } from '../../server/logger.js';
-import { AuditMetrics } from '../../telemetry/audit-metrics.js';
+import { AuditMetrics } from '../../telemetry/server-metrics.js';
 import type { FlagValues } from '../flags.js';
 import { OutageLog } from '../outage-log.js';
 import { UsageError, usageError } from '../usage-error.js';

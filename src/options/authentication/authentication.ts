@@ -1,6 +1,5 @@
 import type { Authenticator } from '../../authentication/authenticator.js';
 import type { ServerKind } from '../../paths/classify.js';
-import type { ExpiringCertificate } from '../../telemetry/certificate-metrics.js';
 import { parseBoolean } from '../flag-values.js';
 import { booleanOf, type Flag, type FlagTopic, type FlagValues } from '../flags.js';
 import { FollowedFlagFiles } from '../followed-flag-files.js';
@@ -11,6 +10,7 @@ import { oidcFlags, oidcOf } from './oidc-flags.js';
 import { serviceAccountFlags, serviceAccountOf } from './service-account-flags.js';
 import { tokenAuthFile, tokenFileOf } from './token-file-flags.js';
 import { tokenReviewFlags, tokenReviewOf } from './token-review-flags.js';
+import type { ExpiringCertificate } from '../../telemetry/server-metrics.js';
 
 const anonymousAuth: Flag = {
   name: '--anonymous-auth',

@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client';
 import type { Logger } from '../../server/logger.js';
-import { UpstreamMetrics } from '../../telemetry/upstream-metrics.js';
 import { OutageLog } from '../outage-log.js';
 import type { UpstreamEvents } from './upstream-flags.js';
+import { UpstreamMetrics } from '../../telemetry/outgoing-metrics.js';
 
 /** Failures of upstreams, logged upstream by upstream, and counted in the registry. */
 export function upstreamEvents(registry: Registry, logger: Logger): UpstreamEvents {

@@ -3,9 +3,8 @@ import type { OpenPolicy, OpenPolicyOptions } from '../../policy/open-policy.js'
 import type { SnapshotResult } from '../../policy/snapshot/snapshot-restore.js';
 import type { Logger } from '../../server/logger.js';
 import type { FilterMetrics } from '../../telemetry/filter-metrics.js';
-import { registerPolicyMetrics } from '../../telemetry/policy-metrics.js';
-import { PolicySourceMetrics } from '../../telemetry/policy-source-metrics.js';
-import type { RestClientMetrics } from '../../telemetry/rest-client-metrics.js';
+import { registerPolicyMetrics, PolicySourceMetrics } from '../../telemetry/policy-metrics.js';
+import type { RestClientMetrics } from '../../telemetry/outgoing-metrics.js';
 import type { FlagValues } from '../flags.js';
 import { openPolicyOf } from './policy-flags.js';
 

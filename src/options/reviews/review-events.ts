@@ -1,8 +1,7 @@
 import type { RequestObservation } from '../../kubernetes/api-client.js';
 import type { TokenReviewObserver } from '../../authentication/tokens/token-review.js';
 import type { Logger } from '../../server/logger.js';
-import type { RestClientMetrics } from '../../telemetry/rest-client-metrics.js';
-import type { ReviewMetrics, ReviewPurpose } from '../../telemetry/review-metrics.js';
+import type { RestClientMetrics, ReviewMetrics, ReviewPurpose } from '../../telemetry/outgoing-metrics.js';
 import { OutageLog } from '../outage-log.js';
 import type { ReviewerEvents } from './reviewer.js';
 import type { SubjectAccessReviewObserver } from '../../authorization/subject-access-review.js';

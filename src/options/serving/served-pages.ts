@@ -1,8 +1,8 @@
 import type { ServedZPagesOptions } from '../../server/served-z-pages.js';
-import type { ExpiringCertificate } from '../../telemetry/certificate-metrics.js';
 import { upstreamAddressesOf } from '../exposition/upstream-flags.js';
 import type { FlagValues } from '../flags.js';
 import { servesZPages } from './z-pages-flags.js';
+import type { ExpiringCertificate } from '../../telemetry/server-metrics.js';
 
 /** What the server's own pages tell of what the flags name; undefined where there are none. @throws UsageError */
 export function servedPagesOf(

@@ -1,18 +1,14 @@
-import { Counter, Gauge, Histogram, type HistogramConfiguration, type Registry } from 'prom-client';
-import { FastHistogram } from './fast-histogram.js';
-import { InflightWatermark } from './inflight-watermark.js';
+import { Counter, type Histogram, type Registry } from 'prom-client';
+import { counter, gauge, histogram, register } from '../metric-table.js';
 import { other, type RequestLabels } from './request-labels.js';
 
 const resourceLabels = ['group', 'version', 'resource', 'subresource', 'scope'] as const;
 const labelNames = ['verb', ...resourceLabels, 'component'] as const;
-const sliBuckets = [
-  0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
-] as const;
+const sliBuckets = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
+const buckets = [0.005, 0.025, ...sliBuckets];
+const sizeBuckets = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 type LabelName = (typeof labelNames)[number];
-type BucketedConfiguration<Name extends string> = HistogramConfiguration<Name> & {
-  readonly buckets: number[];
-};
 
 /** What is known of requests with the same labels before a scrape asks. */
 interface Tally {
@@ -33,77 +29,70 @@ export interface AnsweredRequest {
 
 /** The metrics of Kubernetes' API servers, with their names, labels and buckets. */
 export class RequestMetrics {
+  readonly #metrics;
   readonly #seconds: FastHistogram<LabelName | 'dry_run'>;
   readonly #sliSeconds: FastHistogram<LabelName>;
   readonly #sizes: FastHistogram<LabelName>;
-  readonly #longRunning: Gauge<LabelName>;
-  readonly #aborts: Counter<Exclude<LabelName, 'component'>>;
   // As with histograms: what can wait until a scrape is counted here, without a look-up by nine labels.
   readonly #tallies = new Map<RequestLabels, Tally>();
   readonly inflight = { mutating: new InflightWatermark(), readOnly: new InflightWatermark() } as const;
 
   /** @throws Error where the registry already holds one of the names. */
   constructor(registry: Registry) {
-    const registers = [registry];
-    const histogram = <Name extends string>(
-      configuration: BucketedConfiguration<Name>,
-    ): FastHistogram<Name> =>
-      new FastHistogram(new Histogram({ ...configuration, registers }), configuration.buckets);
     const tallies = this.#tallies;
-    new Counter({
-      name: 'apiserver_request_total',
-      help: 'Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.',
-      labelNames: [...labelNames, 'dry_run', 'code'],
-      registers,
-      collect() {
-        for (const [labels, { codes }] of tallies) {
-          for (const [code, count] of codes) this.inc({ ...labels, code: codeLabel(code) }, count);
-          codes.clear();
-        }
-      },
-    });
-    this.#seconds = histogram({
-      name: 'apiserver_request_duration_seconds',
-      help: 'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
-      labelNames: [...labelNames, 'dry_run'],
-      buckets: [0.005, 0.025, ...sliBuckets],
-    });
-    this.#sliSeconds = histogram({
-      name: 'apiserver_request_sli_duration_seconds',
-      help: 'Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.',
-      labelNames,
-      buckets: [...sliBuckets],
-    });
-    this.#sizes = histogram({
-      name: 'apiserver_response_sizes',
-      help: 'Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.',
-      labelNames,
-      buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
-    });
-    this.#longRunning = new Gauge({
-      name: 'apiserver_longrunning_requests',
-      help: 'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
-      labelNames,
-      registers,
-    });
-    this.#aborts = new Counter({
-      name: 'apiserver_request_aborts_total',
-      help: 'Number of requests which apiserver aborted possibly due to a timeout, for each group, version, verb, resource, subresource and scope',
-      labelNames: ['verb', ...resourceLabels],
-      registers,
-    });
     const { inflight } = this;
-    new Gauge({
-      name: 'apiserver_current_inflight_requests',
-      help: 'Maximal number of currently used inflight request limit of this apiserver per request kind in last second.',
-      labelNames: ['request_kind'],
-      registers,
-      collect() {
-        const now = performance.now();
-        this.set({ request_kind: 'mutating' }, inflight.mutating.peak(now));
-        this.set({ request_kind: 'readOnly' }, inflight.readOnly.peak(now));
-      },
+    this.#metrics = register(registry, {
+      apiserver_request_total: (name: string) =>
+        new Counter({
+          name,
+          help: 'Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.',
+          labelNames: [...labelNames, 'dry_run', 'code'],
+          registers: [registry],
+          collect() {
+            for (const [labels, { codes }] of tallies) {
+              for (const [code, count] of codes) this.inc({ ...labels, code: codeLabel(code) }, count);
+              codes.clear();
+            }
+          },
+        }),
+      apiserver_request_duration_seconds: histogram(
+        buckets,
+        'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
+        [...labelNames, 'dry_run'],
+      ),
+      apiserver_request_sli_duration_seconds: histogram(
+        sliBuckets,
+        'Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.',
+        labelNames,
+      ),
+      apiserver_response_sizes: histogram(
+        sizeBuckets,
+        'Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.',
+        labelNames,
+      ),
+      apiserver_longrunning_requests: gauge(
+        'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
+        { labels: labelNames },
+      ),
+      apiserver_request_aborts_total: counter(
+        'Number of requests which apiserver aborted possibly due to a timeout, for each group, version, verb, resource, subresource and scope',
+        ['verb', ...resourceLabels],
+      ),
+      apiserver_current_inflight_requests: gauge(
+        'Maximal number of currently used inflight request limit of this apiserver per request kind in last second.',
+        {
+          labels: ['request_kind'],
+          collect(metric) {
+            const now = performance.now();
+            metric.set({ request_kind: 'mutating' }, inflight.mutating.peak(now));
+            metric.set({ request_kind: 'readOnly' }, inflight.readOnly.peak(now));
+          },
+        },
+      ),
     });
+    this.#seconds = new FastHistogram(this.#metrics.apiserver_request_duration_seconds, buckets);
+    this.#sliSeconds = new FastHistogram(this.#metrics.apiserver_request_sli_duration_seconds, sliBuckets);
+    this.#sizes = new FastHistogram(this.#metrics.apiserver_response_sizes, sizeBuckets);
   }
 
   answered({ labels, isWatch, code, seconds, bodyBytes }: AnsweredRequest): void {
@@ -117,15 +106,16 @@ export class RequestMetrics {
 
   /** A request whose answer did not come to its end. */
   aborted({ verb, group, version, resource, subresource, scope }: RequestLabels): void {
-    this.#aborts.inc({ verb, group, version, resource, subresource, scope });
+    const labels = { verb, group, version, resource, subresource, scope };
+    this.#metrics.apiserver_request_aborts_total.inc(labels);
   }
 
   /** One more is running; returns what to call at its end. */
   longRunning(request: RequestLabels): () => void {
     const labels = withoutDryRun(request);
-    this.#longRunning.inc(labels);
+    this.#metrics.apiserver_longrunning_requests.inc(labels);
     return () => {
-      this.#longRunning.dec(labels);
+      this.#metrics.apiserver_longrunning_requests.dec(labels);
     };
   }
 
@@ -143,4 +133,105 @@ function codeLabel(code: number): string {
 function withoutDryRun(labels: RequestLabels): Omit<RequestLabels, 'dry_run'> {
   const { verb, group, version, resource, subresource, scope, component } = labels;
   return { verb, group, version, resource, subresource, scope, component };
+}
+
+/** What prom-client keeps of one series. Its types do not have it, so that its shape is looked at first. */
+interface Series {
+  readonly labels: Readonly<Record<string, unknown>>;
+  readonly bucketValues: Record<number, number>;
+  sum: number;
+  count: number;
+}
+
+/**
+ * Observes into a prom-client histogram without looking its series up by eight labels each time, which is most
+ * of what counting a request costs: series are remembered by the object that holds the labels. Where prom-client
+ * keeps them otherwise than it does today, it is asked to observe by itself.
+ */
+export class FastHistogram<Name extends string> {
+  readonly #remembered = new Map<object, Series>();
+  readonly #bounds: readonly number[];
+  #of: unknown;
+
+  /** `bounds`: those of the histogram's buckets, ascending. */
+  constructor(
+    readonly histogram: Histogram<Name>,
+    bounds: readonly number[],
+  ) {
+    this.#bounds = bounds;
+  }
+
+  /** `labels`: the same object for the same labels, and never changed. `value`: finite. */
+  observe(labels: Readonly<Record<Name, string>>, value: number): void {
+    const all = (this.histogram as { readonly hashMap?: unknown }).hashMap;
+    if (all !== this.#of) {
+      // The registry was reset.
+      this.#remembered.clear();
+      this.#of = all;
+    }
+    const series = this.#remembered.get(labels);
+    if (series === undefined) {
+      this.histogram.observe(labels, value);
+      const added = seriesOf(all, labels);
+      if (added !== undefined) this.#remembered.set(labels, added);
+      return;
+    }
+    series.sum += value;
+    series.count += 1;
+    const bound = this.#bounds.find((candidate) => value <= candidate);
+    if (bound !== undefined) series.bucketValues[bound] = (series.bucketValues[bound] ?? 0) + 1;
+  }
+}
+
+function seriesOf(all: unknown, labels: Readonly<Record<string, string>>): Series | undefined {
+  if (typeof all !== 'object' || all === null) return undefined;
+  const names = Object.keys(labels);
+  return Object.values(all)
+    .filter(isSeries)
+    .find((series) => names.every((name) => series.labels[name] === labels[name]));
+}
+
+function isSeries(value: unknown): value is Series {
+  if (typeof value !== 'object' || value === null) return false;
+  const { labels, bucketValues, sum, count } = value as Partial<Series>;
+  const isWhole = typeof labels === 'object' && typeof bucketValues === 'object';
+  return isWhole && typeof sum === 'number' && typeof count === 'number';
+}
+
+const windowMs = 1000;
+
+/**
+ * How many requests were in flight at most in the last second, as Kubernetes tells it: a scrape would miss
+ * what comes and goes between two. Keeps the maximum of this second and of the one before, without a timer.
+ */
+export class InflightWatermark {
+  #inflight = 0;
+  #windowStart = 0;
+  #peak = 0;
+  #peakBefore = 0;
+
+  /** `now` in ms of a clock that never goes back. */
+  rise(now: number): void {
+    this.#roll(now);
+    this.#inflight += 1;
+    this.#peak = Math.max(this.#peak, this.#inflight);
+  }
+
+  fall(now: number): void {
+    this.#roll(now);
+    this.#inflight -= 1;
+  }
+
+  peak(now: number): number {
+    this.#roll(now);
+    return Math.max(this.#peak, this.#peakBefore);
+  }
+
+  #roll(now: number): void {
+    const elapsed = now - this.#windowStart;
+    if (elapsed < windowMs) return;
+    this.#peakBefore = elapsed < 2 * windowMs ? this.#peak : this.#inflight;
+    this.#peak = this.#inflight;
+    this.#windowStart = now;
+  }
 }

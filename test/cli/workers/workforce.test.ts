@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PolicyBroadcast } from '../../../src/cli/workers/policy-broadcast.js';
 import { Workforce } from '../../../src/cli/workers/workforce.js';
 import { RenderingLimit } from '../../../src/exposition/delivery/rendering-limit.js';
-import { WorkerMetrics } from '../../../src/telemetry/worker-metrics.js';
+import { WorkerMetrics } from '../../../src/telemetry/server-metrics.js';
 
 const soon = { timeout: 10_000, interval: 10 };
 const exec = fileURLToPath(new URL('obedient-worker.mjs', import.meta.url));

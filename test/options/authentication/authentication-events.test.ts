@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { authenticationEvents } from '../../../src/options/authentication/authentication-events.js';
 import { reviewEvents } from '../../../src/options/reviews/review-events.js';
 import { FilterMetrics } from '../../../src/telemetry/filter-metrics.js';
-import { RestClientMetrics } from '../../../src/telemetry/rest-client-metrics.js';
-import { ReviewMetrics } from '../../../src/telemetry/review-metrics.js';
+import { RestClientMetrics, ReviewMetrics } from '../../../src/telemetry/outgoing-metrics.js';
 import { linesOf } from '../../telemetry/series.js';
 
 function setting() {

@@ -1,10 +1,10 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import {
+  apiserverMetrics,
   ApiserverMetricsOptionError,
   type ApiserverMetricsOptions,
-} from '../../../src/telemetry/api-server/apiserver-metrics-options.js';
-import { apiserverMetrics } from '../../../src/telemetry/api-server/apiserver-metrics.js';
+} from '../../../src/telemetry/api-server/apiserver-metrics.js';
 
 const pods = { group: '', version: 'v1', resource: 'pods' };
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type RequestLabels,
   BoundedLabels,
   type BoundedLabelsOptions,
-} from '../../../src/telemetry/api-server/bounded-labels.js';
-import type { RequestLabels } from '../../../src/telemetry/api-server/request-labels.js';
+} from '../../../src/telemetry/api-server/request-labels.js';
 import { labelled } from './labelled.js';
 
 const served = true;

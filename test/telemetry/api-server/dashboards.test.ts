@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { healthcheckMetrics } from '../../../src/telemetry/api-server/healthcheck-metrics.js';
 import { isRequired } from '../../support/required.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { listeners, MeasuredServer } from './measured-server.js';
+import { healthcheckMetrics } from '../../../src/telemetry/server-metrics.js';
 
 const isInstalled = spawnSync('promtool', ['--version']).status === 0;
 if (!isInstalled && !isRequired) {

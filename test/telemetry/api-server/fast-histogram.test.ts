@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { Histogram, Registry } from 'prom-client';
 import { describe, expect, it, vi } from 'vitest';
-import { FastHistogram } from '../../../src/telemetry/api-server/fast-histogram.js';
+import { FastHistogram } from '../../../src/telemetry/api-server/request-metrics.js';
 
 const buckets = [0.5, 1, 2.5, 10];
 const labelSets = [

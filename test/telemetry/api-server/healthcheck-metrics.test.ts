@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { healthcheckMetrics } from '../../../src/telemetry/api-server/healthcheck-metrics.js';
 import { linesOf, seriesOf } from '../series.js';
+import { healthcheckMetrics } from '../../../src/telemetry/server-metrics.js';
 
 describe('the results of health checks', () => {
   it('are the last one, and how often each was had', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InflightWatermark } from '../../../src/telemetry/api-server/inflight-watermark.js';
+import { InflightWatermark } from '../../../src/telemetry/api-server/request-metrics.js';
 
 describe('the watermark of requests in flight', () => {
   it('remembers for a second what a scrape has missed', () => {

@@ -1,5 +1,8 @@
-import { queryParameters } from '../../../src/telemetry/api-server/query-parameters.js';
-import { requestInfo, type RequestInfo } from '../../../src/telemetry/api-server/request-info.js';
+import {
+  requestInfo,
+  type RequestInfo,
+  queryParameters,
+} from '../../../src/telemetry/api-server/request-info.js';
 import { requestLabels, type RequestLabels } from '../../../src/telemetry/api-server/request-labels.js';
 import { parseRequestTarget } from '../../../src/paths/request-target.js';
 

@@ -4,8 +4,10 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import express from 'express';
 import express4 from 'express4';
 import { Registry } from 'prom-client';
-import { apiserverMetrics } from '../../../src/telemetry/api-server/apiserver-metrics.js';
-import type { ApiserverMetricsOptions } from '../../../src/telemetry/api-server/apiserver-metrics-options.js';
+import {
+  apiserverMetrics,
+  type ApiserverMetricsOptions,
+} from '../../../src/telemetry/api-server/apiserver-metrics.js';
 import { linesOf } from '../series.js';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;

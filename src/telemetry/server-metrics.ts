@@ -1,0 +1,146 @@
+import type { Gauge, Registry } from 'prom-client';
+import { counter, gauge, register } from './metric-table.js';
+
+const auditTable = {
+  apiserver_audit_event_total: counter('Counter of audit events generated and sent to the audit backend.'),
+  apiserver_audit_error_total: counter(
+    'Counter of audit events that failed to be audited properly: not written (plugin log), or dropped since too many waited (buffered).',
+    ['plugin'],
+  ),
+};
+
+/** What becomes of audit events, under kube-apiserver's names. */
+export class AuditMetrics {
+  readonly #metrics;
+
+  /** @throws Error where the registry already holds one of the names. */
+  constructor(registry: Registry) {
+    this.#metrics = register(registry, auditTable);
+    // An alert on its rate needs the series before the first loss.
+    for (const plugin of ['log', 'buffered']) this.#metrics.apiserver_audit_error_total.inc({ plugin }, 0);
+  }
+
+  event(): void {
+    this.#metrics.apiserver_audit_event_total.inc();
+  }
+
+  lost(count: number, plugin: 'log' | 'buffered'): void {
+    this.#metrics.apiserver_audit_error_total.inc({ plugin }, count);
+  }
+}
+
+const workerTable = {
+  kcp_metrics_filter_workers: gauge('Workers that are running.'),
+  kcp_metrics_filter_worker_restarts_total: counter(
+    'Workers that were started in the place of one that ended.',
+  ),
+  kcp_metrics_filter_missing_worker_reports_total: counter(
+    "Scrapes without a worker's metrics of that moment, by cause and by what was served in their place.",
+    ['cause', 'served'],
+  ),
+};
+
+/** What the process that starts workers tells of them. */
+export class WorkerMetrics {
+  readonly #metrics;
+
+  /** @throws Error where the registry already holds one of the names. */
+  constructor(registry: Registry) {
+    this.#metrics = register(registry, workerTable);
+  }
+
+  running(count: number): void {
+    this.#metrics.kcp_metrics_filter_workers.set(count);
+  }
+
+  restarted(): void {
+    this.#metrics.kcp_metrics_filter_worker_restarts_total.inc();
+  }
+
+  missingReport({ cause, served }: { readonly cause: string; readonly served: string }): void {
+    this.#metrics.kcp_metrics_filter_missing_worker_reports_total.inc({ cause, served });
+  }
+}
+
+/** One that stands in a file, or the one of several that expires first. */
+export interface ExpiringCertificate {
+  readonly flag: string;
+  /** As the flag names it; empty for one that is held in memory alone. */
+  readonly file: string;
+  /** Milliseconds since the epoch; undefined where it cannot be told. */
+  readonly expiresAt: () => number | undefined;
+}
+
+/**
+ * Shows when the certificates in force expire, read at each scrape. As a moment and not as days left: Prometheus'
+ * names know seconds alone, and `(… - time()) / 86400` is the days.
+ *
+ * @throws Error where the registry already holds the name.
+ */
+export function registerCertificateMetrics(
+  registry: Registry,
+  certificates: readonly ExpiringCertificate[],
+): void {
+  register(registry, {
+    kcp_metrics_filter_certificate_expiration_timestamp_seconds: gauge(
+      'When the first certificate of a file in force expires, in seconds since the epoch, by flag and file.',
+      {
+        labels: ['flag', 'file'],
+        // Of several workers, each reads the files.
+        aggregator: 'min',
+        collect(metric: Gauge<'flag' | 'file'>) {
+          metric.reset();
+          for (const { flag, file, expiresAt } of certificates) {
+            const time = expiresAt();
+            if (time !== undefined) metric.set({ flag, file }, time / 1000);
+          }
+        },
+      },
+    ),
+  });
+}
+
+/** The result of one check, in answer to one question for it. */
+export interface HealthcheckResult {
+  /** As in `/readyz/<name>`. */
+  readonly name: string;
+  /** The endpoint that asked. */
+  readonly type: 'healthz' | 'livez' | 'readyz';
+  readonly ok: boolean;
+}
+
+/** Is told of every result. */
+export type HealthcheckObserver = (result: HealthcheckResult) => void;
+
+const maxCheckNames = 100;
+
+const healthTable = {
+  // Of several workers: well only where all are.
+  kubernetes_healthcheck: gauge('This metric records the result of a single healthcheck.', {
+    labels: ['name', 'type'],
+    aggregator: 'min',
+  }),
+  kubernetes_healthchecks_total: counter('This metric records the results of all healthcheck.', [
+    'name',
+    'type',
+    'status',
+  ]),
+};
+
+/**
+ * Kubernetes' `/metrics/slis` (k8s.io/component-base, metrics/prometheus/slis): the last result of each check, and
+ * how often each was had. As there, tell of the checks that `/livez`, `/readyz` or `/healthz` run, and not of those
+ * that the question excludes or asks for alone. Beyond a hundred names checks are `other`.
+ *
+ * @throws Error where the registry already holds one of the names.
+ */
+export function healthcheckMetrics(registry: Registry): HealthcheckObserver {
+  const metrics = register(registry, healthTable);
+  const names = new Set<string>();
+  return ({ name: checked, type, ok }) => {
+    if (names.size < maxCheckNames) names.add(checked);
+    const name = names.has(checked) ? checked : 'other';
+    metrics.kubernetes_healthcheck.set({ name, type }, ok ? 1 : 0);
+    metrics.kubernetes_healthchecks_total.inc({ name, type, status: ok ? 'success' : 'error' });
+  };
+}
