@@ -5,7 +5,7 @@ import { errorClass } from '../error-class.js';
 import type { Reviewer } from '../kubernetes/reviews/review-client.js';
 import { ReviewFields } from '../kubernetes/reviews/review-fields.js';
 import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
-import { oneLine } from '../outgoing/one-line.js';
+import { oneLine } from '../documents/one-line.js';
 import { isResourcePath } from '../paths/always-allow.js';
 import { tell } from '../tell.js';
 import { SubjectAccessReviewError } from './authorization-errors.js';

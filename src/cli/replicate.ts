@@ -1,6 +1,6 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
 import { openApiClient } from '../kubernetes/kubeconfig/kubeconfig-client.js';
-import { oneLine } from '../outgoing/one-line.js';
+import { oneLine } from '../documents/one-line.js';
 import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
 import { bootstrapPolicy } from '../policy/sources/bootstrap.js';
 import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';

@@ -1,4 +1,5 @@
 import type { CST, Document, DocumentOptions, ParseOptions, Schema, SchemaOptions } from 'yaml';
+import { oneLine } from './one-line.js';
 import type { Source } from './source.js';
 import { yaml } from './yaml-library.js';
 
@@ -56,6 +57,8 @@ const dialects = {
 
 /** An alias is looked up in the whole document each time. */
 const maxAliases = 100;
+/** Of a message from the parser, or of a key (characters). */
+const maxQuoted = 256;
 
 type DialectName = keyof typeof dialects;
 type Fail = (offset: number, fault: string) => never;
@@ -145,7 +148,7 @@ function refuseProblems(
   const [problem] = isPlain ? [...errors, ...warnings] : errors;
   if (problem === undefined) return;
   const code = problem.code.toLowerCase().replaceAll('_', ' ');
-  fail(problem.pos[0], quotes === 'text' ? oneLine(problem.message) : `is not YAML: ${code}`);
+  fail(problem.pos[0], quotes === 'text' ? oneLine(problem.message, maxQuoted) : `is not YAML: ${code}`);
 }
 
 function checkKeysAndAliases(
@@ -174,7 +177,7 @@ function checkKeysAndAliases(
         const first = firstAt.get(key.value);
         if (first === undefined) firstAt.set(key.value, offset);
         else {
-          const shown = quotes === 'nothing' ? '' : ` ${JSON.stringify(bounded(key.value))}`;
+          const shown = quotes === 'nothing' ? '' : ` ${oneLine(JSON.stringify(key.value), maxQuoted)}`;
           fail(offset, `duplicate key${shown}, first on line ${lineAt(first)}`);
         }
       }
@@ -201,7 +204,9 @@ function plainValue(document: Document.Parsed, { quotes }: Dialect, fail: (fault
     return document.toJS({ maxAliasCount: maxAliases });
   } catch (cause) {
     return fail(
-      quotes === 'text' && cause instanceof Error ? oneLine(cause.message) : 'an alias cannot be followed',
+      quotes === 'text' && cause instanceof Error
+        ? oneLine(cause.message, maxQuoted)
+        : 'an alias cannot be followed',
     );
   }
 }
@@ -227,12 +232,4 @@ function offsetOf(document: Document.Parsed, path: ValuePath): number | undefine
 
 function startOf(node: unknown): number | undefined {
   return yaml().isNode(node) ? node.range?.[0] : undefined;
-}
-
-function oneLine(message: string): string {
-  return bounded(message.replace(/\p{Cc}+/gu, ' '));
-}
-
-function bounded(text: string): string {
-  return text.length <= 256 ? text : `${text.slice(0, 256)}…`;
 }

@@ -138,7 +138,7 @@ function shownStep(step: string | number): string {
   return /^[\w./-]{1,128}$/.test(step) ? `.${step}` : `[${JSON.stringify(step.slice(0, 128))}]`;
 }
 
-/** A name that somebody wrote, as messages show it: short, and on one line. */
+/** A name from a document, as messages show it: short, and on one line. */
 export function shownName(name: string): string {
   const short = name.length > 64 ? `${name.slice(0, 64)}…` : name;
   return /^[A-Za-z][\w-]*…?$/.test(short) ? short : JSON.stringify(short);

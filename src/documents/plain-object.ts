@@ -6,14 +6,28 @@ type Fail = (offset: number, fault: string) => never;
 type Item = CST.BlockMap['items'][number] | CST.FlowCollection['items'][number];
 
 /** One entry of an object, which knows where it stands. */
-export interface PlainEntry {
-  readonly key: string;
+export class PlainEntry {
+  constructor(
+    readonly key: string,
+    private readonly offset: number,
+    private readonly value: CST.Token | undefined,
+    private readonly failAt: Fail,
+  ) {}
+
   /** The entries of the object that it holds; `name` is what a message calls it where there is none. */
-  entries(name: string): Generator<PlainEntry, void, undefined>;
+  entries(name: string): Generator<PlainEntry, void, undefined> {
+    return entriesOf(this.value ?? this.fail(`${name} has no value`), this.failAt);
+  }
+
   /** The text that it holds. */
-  text(): string;
+  text(): string {
+    return textOf(this.value, this.offset, this.failAt);
+  }
+
   /** Throws. */
-  fail(fault: string): never;
+  fail(fault: string): never {
+    return this.failAt(this.offset, fault);
+  }
 }
 
 /** Lexemes that stand for no text: of a document, of an error in a flow collection, of a scalar. */
@@ -80,67 +94,47 @@ function* entriesOf(token: CST.Token, fail: Fail): Generator<PlainEntry, void, u
       for (const mark of [...item.start, ...(item.sep ?? [])]) {
         if (hasTab(mark)) fail(mark.offset, 'is indented by a tab');
       }
-      const key = keyOf(item, token.offset, fail);
-      if (key === undefined) continue;
-      if (key.token.indent !== undefined && key.token.indent !== token.indent) {
-        fail(key.token.offset, 'is indented otherwise than its neighbours');
+      const entry = entryOf(item, token.offset, fail);
+      if (entry === undefined) continue;
+      if (item.key && 'indent' in item.key && item.key.indent !== token.indent) {
+        entry.fail('is indented otherwise than its neighbours');
       }
       if (item.value?.type === 'block-map' && !item.sep?.some(({ type }) => type === 'newline')) {
-        fail(key.token.offset, 'holds an object that begins on the same line');
+        entry.fail('holds an object that begins on the same line');
       }
-      yield entryOf(key, item.value, fail);
+      yield entry;
     }
   } else if (token.type === 'flow-collection' && token.start.type === 'flow-map-start') {
     const [closing, ...behind] = token.end;
     if (closing?.type !== 'flow-map-end') fail(token.offset, 'is not closed');
     refuseMarks(behind, fail);
     for (const [index, item] of token.items.entries()) {
-      const key = keyOf(item, token.offset, fail);
+      const entry = entryOf(item, token.offset, fail);
       if (!isSeparated(item, index, token.items.length)) {
-        fail(key?.token.offset ?? token.offset, 'has no comma before it, or two');
+        fail(item.key?.offset ?? token.offset, 'has no comma before it, or two');
       }
-      if (key === undefined) continue;
-      if (item.value?.type === 'block-map') fail(key.token.offset, 'holds an object without braces');
-      yield entryOf(key, item.value, fail);
+      if (entry === undefined) continue;
+      if (item.value?.type === 'block-map') entry.fail('holds an object without braces');
+      yield entry;
     }
   } else fail(token.offset, 'must be an object');
 }
 
-interface Key {
-  readonly name: string;
-  readonly token: { readonly offset: number; readonly indent?: number };
-}
-
-function entryOf(
-  { name: key, token: { offset } }: Key,
-  value: CST.Token | undefined,
-  fail: Fail,
-): PlainEntry {
-  return {
-    key,
-    entries: (name) => entriesOf(value ?? fail(offset, `${name} has no value`), fail),
-    text: () => textOf(value, offset, fail),
-    fail: (fault) => fail(offset, fault),
-  };
-}
-
-function keyOf(item: Item, offset: number, fail: Fail): Key | undefined {
+function entryOf(item: Item, offset: number, fail: Fail): PlainEntry | undefined {
   refuseMarks(item.start, fail, 'comma');
   refuseMarks(item.sep ?? [], fail, 'map-value-ind');
-  const { key: token } = item;
-  if (!token) {
+  const { key } = item;
+  if (!key) {
     // A comment behind the last one, or a comma.
     if (item.sep !== undefined || item.value) fail(offset, 'holds an entry without a key');
     return undefined;
   }
-  const name = textOf(token, token.offset, fail);
-  if (name === '<<' || ('source' in token && token.source.includes('\n'))) {
-    fail(token.offset, 'is no plain key');
-  }
+  const name = textOf(key, key.offset, fail);
+  if (name === '<<' || ('source' in key && key.source.includes('\n'))) fail(key.offset, 'is no plain key');
   if (item.sep?.filter(({ type }) => type === 'map-value-ind').length !== 1) {
-    fail(token.offset, 'has no ":" behind its key');
+    fail(key.offset, 'has no ":" behind its key');
   }
-  return { name, token };
+  return new PlainEntry(name, key.offset, item.value, fail);
 }
 
 function textOf(token: CST.Token | undefined, offset: number, fail: Fail): string {

@@ -10,6 +10,50 @@ export type FileReading =
 /** File systems tell two changes apart that are this far from each other (ms); FAT is the worst of them. */
 const clockStepMs = 2_000;
 
+const maxAttempts = 5;
+
+/** What `read` makes of files, read again where one changed meanwhile: the rest of it may be on its way. */
+export async function readSettled<Result>(
+  read: (files: FilesRead) => Promise<Result>,
+): Promise<{ readonly files: FilesRead; readonly result: Result }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const files = new FilesRead();
+    const result = await read(files);
+    if (attempt === maxAttempts || !(await files.haveChanged())) return { files, result };
+  }
+}
+
+/** Looks at something in intervals that keep no process alive; one look serves all who ask meanwhile. */
+export class Looking {
+  readonly #polling: NodeJS.Timeout;
+  #look: Promise<void> | undefined;
+  #isClosed = false;
+
+  /** `look` never rejects. */
+  constructor(
+    private readonly look: () => Promise<void>,
+    pollMs = 1000,
+  ) {
+    this.#polling = setInterval(() => void this.now(), pollMs).unref();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  now(): Promise<void> {
+    this.#look ??= this.look().finally(() => {
+      this.#look = undefined;
+    });
+    return this.#look;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#polling);
+  }
+}
+
 /** Files as they were when they were read, and whether they still are. */
 export class FilesRead {
   readonly #stamps = new Map<string, string>();
@@ -18,7 +62,7 @@ export class FilesRead {
   /** At most `maxBytes` of a regular file. A file that is missing is remembered too: it may appear. */
   async read(file: string, maxBytes: number): Promise<FileReading> {
     try {
-      // Non-blocking: opening a pipe that nobody writes to would wait for ever.
+      // Non-blocking: opening a pipe without a writer would wait for ever.
       const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
       try {
         const status = await handle.stat({ bigint: true });
@@ -35,7 +79,7 @@ export class FilesRead {
     }
   }
 
-  /** Whether any of the files is another than the one that was read. */
+  /** Whether any of the files has changed since it was read. */
   async haveChanged(): Promise<boolean> {
     const stamps = await Promise.all([...this.#stamps.keys()].map(stampNow));
     return [...this.#stamps.values()].some((stamp, at) => stamp !== stamps[at]);
@@ -62,11 +106,6 @@ async function stampNow(file: string): Promise<string> {
 
 function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
-}
-
-/** Whether there was no such file, rather than one that cannot be read. */
-export function isMissing(reading: FileReading): boolean {
-  return reading.kind === 'fault' && reading.fault === 'cannot be read: ENOENT';
 }
 
 function fault(text: string): FileReading {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { FilesRead } from './files-read.js';
+import { CodedError } from '../coded-error.js';
+import { tell } from '../tell.js';
+import { Looking, readSettled, type FilesRead } from './files-read.js';
 
 export type ReloadResult =
   { readonly result: 'success' } | { readonly result: 'failure'; readonly message: string };
@@ -23,59 +25,48 @@ export interface FileContent {
 }
 
 /** A file that cannot be read; the message names it. */
-export class UnreadableFileError extends Error {
+export class UnreadableFileError extends CodedError {
   override readonly name = 'UnreadableFileError';
   readonly code = 'ERR_UNREADABLE_FILE';
 }
 
 interface Reading {
-  /** All that was looked at, also where that failed. */
-  readonly files: FilesRead;
-  readonly contents: readonly FileContent[] | UnreadableFileError;
+  readonly contents: readonly FileContent[];
+  readonly digest: string;
 }
-
-const defaultMaxBytes = 16 * 1024 * 1024;
-const maxAttempts = 5;
 
 /**
  * What files say while they may be replaced. A change is read and parsed whole before it takes the old value's
  * place; what cannot be used leaves the old value in force. Files are looked at in intervals, since a Secret's
- * mount changes by a symbolic link and network file systems tell nobody.
+ * mount changes by a symbolic link and network file systems tell of no change.
  */
 export class FollowedFiles<Value> {
   readonly #options: FollowedFilesOptions<Value>;
-  readonly #polling: NodeJS.Timeout;
+  readonly #looking: Looking;
   #files: FilesRead;
   /** Of what `current` was made of. */
   #digest: string;
   #current: Value;
   /** Why the last reading failed. */
   #failure: string | undefined;
-  #looking: Promise<void> | undefined;
-  #isClosed = false;
 
-  private constructor(
-    options: FollowedFilesOptions<Value>,
-    first: { readonly files: FilesRead; readonly digest: string; readonly value: Value },
-  ) {
+  private constructor(options: FollowedFilesOptions<Value>, files: FilesRead, digest: string, value: Value) {
     this.#options = options;
-    this.#files = first.files;
-    this.#digest = first.digest;
-    this.#current = first.value;
-    this.#polling = setInterval(() => {
-      void this.look();
-    }, options.pollMs ?? 1000).unref();
+    this.#files = files;
+    this.#digest = digest;
+    this.#current = value;
+    this.#looking = new Looking(async () => {
+      await this.#look().catch((error: unknown) => {
+        this.#failed(error);
+      });
+    }, options.pollMs);
   }
 
   /** @throws UnreadableFileError, or what `parse` throws. */
   static async open<Value>(options: FollowedFilesOptions<Value>): Promise<FollowedFiles<Value>> {
-    const { files, contents } = await readSettled(options);
-    if (contents instanceof UnreadableFileError) throw contents;
-    return new FollowedFiles(options, {
-      files,
-      digest: digestOf(contents),
-      value: await options.parse(contents),
-    });
+    const { files, result } = await readSettled((read) => readAll(read, options));
+    if (result instanceof UnreadableFileError) throw result;
+    return new FollowedFiles(options, files, result.digest, await options.parse(result.contents));
   }
 
   /** The last value that could be used; the same object as long as the files' bytes are the same. */
@@ -85,31 +76,21 @@ export class FollowedFiles<Value> {
 
   /** Looks whether a file has changed, now rather than at the next interval. Never rejects. */
   look(): Promise<void> {
-    this.#looking ??= this.#look()
-      .catch((error: unknown) => {
-        this.#failed(error);
-      })
-      .finally(() => {
-        this.#looking = undefined;
-      });
-    return this.#looking;
+    return this.#looking.now();
   }
 
   close(): void {
-    this.#isClosed = true;
-    clearInterval(this.#polling);
+    this.#looking.close();
   }
 
   async #look(): Promise<void> {
-    if (this.#isClosed || !(await this.#files.mayHaveChanged())) return;
-    const { files, contents } = await readSettled(this.#options);
+    if (this.#looking.isClosed || !(await this.#files.mayHaveChanged())) return;
+    const { files, result } = await readSettled((read) => readAll(read, this.#options));
     this.#files = files;
-    if (contents instanceof UnreadableFileError) throw contents;
-    const digest = digestOf(contents);
-    if (digest !== this.#digest) {
-      const value = await this.#options.parse(contents);
-      this.#current = value;
-      this.#digest = digest;
+    if (result instanceof UnreadableFileError) throw result;
+    if (result.digest !== this.#digest) {
+      this.#current = await this.#options.parse(result.contents);
+      this.#digest = result.digest;
     } else if (this.#failure === undefined) return;
     this.#failure = undefined;
     this.#tell({ result: 'success' });
@@ -123,42 +104,22 @@ export class FollowedFiles<Value> {
   }
 
   #tell(result: ReloadResult): void {
-    if (this.#isClosed) return;
-    try {
-      this.#options.onReload?.(result);
-    } catch (error) {
-      process.emitWarning(`followed files: a callback failed: ${String(error)}`);
-    }
+    if (!this.#looking.isClosed) tell('followed files', this.#options.onReload, result);
   }
 }
 
-/** Read again where a file changed meanwhile: the others of its kind may be on their way. */
-async function readSettled<Value>(options: FollowedFilesOptions<Value>): Promise<Reading> {
-  for (let attempt = 1; ; attempt += 1) {
-    const reading = await readOnce(options);
-    if (attempt === maxAttempts || !(await reading.files.haveChanged())) return reading;
-  }
-}
-
-async function readOnce<Value>({
-  files: names,
-  maxBytes = defaultMaxBytes,
-}: FollowedFilesOptions<Value>): Promise<Reading> {
-  const files = new FilesRead();
+async function readAll<Value>(
+  files: FilesRead,
+  { files: names, maxBytes = 16 * 1024 * 1024 }: FollowedFilesOptions<Value>,
+): Promise<Reading | UnreadableFileError> {
   const readings = await Promise.all(names.map((file) => files.read(file, maxBytes)));
   const contents: FileContent[] = [];
+  const hash = createHash('sha256');
   for (const [at, reading] of readings.entries()) {
     const file = names[at] ?? '';
-    if (reading.kind === 'fault') {
-      return { files, contents: new UnreadableFileError(`${file} ${reading.fault}`) };
-    }
+    if (reading.kind === 'fault') return new UnreadableFileError(`${file} ${reading.fault}`);
     contents.push({ file, bytes: reading.bytes });
+    hash.update(`${reading.bytes.byteLength}:`).update(reading.bytes);
   }
-  return { files, contents };
-}
-
-function digestOf(contents: readonly FileContent[]): string {
-  const hash = createHash('sha256');
-  for (const { bytes } of contents) hash.update(`${bytes.byteLength}:`).update(bytes);
-  return hash.digest('base64');
+  return { contents, digest: hash.digest('base64') };
 }

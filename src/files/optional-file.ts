@@ -1,4 +1,5 @@
-import { FilesRead, isMissing, type FileReading } from './files-read.js';
+import { tell } from '../tell.js';
+import { FilesRead, Looking, readSettled, type FileReading } from './files-read.js';
 import { UnreadableFileError } from './followed-files.js';
 
 /** What a file says that may be there or not. */
@@ -20,27 +21,23 @@ export interface OptionalFileOptions<Value> {
   readonly pollMs?: number;
 }
 
-const maxAttempts = 5;
-
 /**
  * A file whose presence says something, looked at in intervals as `FollowedFiles` does. A file that turns out to be
- * unusable takes the old value's place: whoever put it there wanted a change, and only he knows which.
+ * unusable takes the old value's place: it was put there for a change, and which one is not known.
  */
 export class OptionalFile<Value> {
   readonly #options: OptionalFileOptions<Value>;
-  readonly #polling: NodeJS.Timeout;
+  readonly #looking: Looking;
   #files = new FilesRead();
   /** What `current` was made of. */
   #made: string | undefined;
   #current: OptionalValue<Value> = { kind: 'absent' };
-  #looking: Promise<void> | undefined;
-  #isClosed = false;
 
   private constructor(options: OptionalFileOptions<Value>) {
     this.#options = options;
-    this.#polling = setInterval(() => {
-      void this.look();
-    }, options.pollMs ?? 1000).unref();
+    this.#looking = new Looking(async () => {
+      if (!this.#looking.isClosed && (await this.#files.mayHaveChanged())) await this.#read();
+    }, options.pollMs);
   }
 
   /** @throws UnreadableFileError where there is something that is no regular file, such as a directory. */
@@ -61,31 +58,18 @@ export class OptionalFile<Value> {
 
   /** Looks whether the file has changed, now rather than at the next interval. Never rejects. */
   look(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
+    return this.#looking.now();
   }
 
   close(): void {
-    this.#isClosed = true;
-    clearInterval(this.#polling);
-  }
-
-  async #look(): Promise<void> {
-    if (!this.#isClosed && (await this.#files.mayHaveChanged())) await this.#read();
+    this.#looking.close();
   }
 
   async #read(): Promise<void> {
     const { file, maxBytes = 1024 * 1024 } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      this.#files = new FilesRead();
-      const reading = await this.#files.read(file, maxBytes);
-      // Read again where it changed meanwhile: the rest of it may be on its way.
-      if (attempt < maxAttempts && (await this.#files.haveChanged())) continue;
-      if (!this.#isClosed) this.#become(reading);
-      return;
-    }
+    const { files, result } = await readSettled((read) => read.read(file, maxBytes));
+    this.#files = files;
+    if (!this.#looking.isClosed) this.#become(result);
   }
 
   #become(reading: FileReading): void {
@@ -96,16 +80,12 @@ export class OptionalFile<Value> {
     const { current } = this;
     this.#current = now;
     if (now.kind === 'fault' && current.kind === 'fault' && now.message === current.message) return;
-    try {
-      this.#options.onChange?.(now);
-    } catch (error) {
-      process.emitWarning(`followed file: a callback failed: ${String(error)}`);
-    }
+    tell('a followed file', this.#options.onChange, now);
   }
 
   #valueOf(reading: FileReading): OptionalValue<Value> {
     const { file, parse } = this.#options;
-    if (isMissing(reading)) return { kind: 'absent' };
+    if (reading.kind === 'fault' && reading.fault === 'cannot be read: ENOENT') return { kind: 'absent' };
     if (reading.kind === 'fault') return { kind: 'fault', message: `${file} ${reading.fault}` };
     try {
       return { kind: 'present', value: parse(reading.bytes) };

@@ -1,6 +1,6 @@
 import { CodedError } from '../coded-error.js';
 import { errorClass } from '../error-class.js';
-import { oneLine } from '../outgoing/one-line.js';
+import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/outgoing-errors.js';
 
 /**

@@ -25,8 +25,8 @@ export class Backoff {
 
   /**
    * How long to wait after one more failure (ms): up to `baseMs` doubled for each failure before, at most
-   * `capMs`, at least 20. Never less than what a server asked for, of which up to 5 minutes are believed, and a
-   * jitter of up to `baseMs` upon that.
+   * `capMs`, at least 20. Never less than what a server asked for, of which up to 5 minutes count, plus a
+   * jitter of up to `baseMs`.
    */
   next(retryAfterMs?: number): number {
     const delay = this.#delayAfter(this.#failures);

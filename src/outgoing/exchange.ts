@@ -45,7 +45,7 @@ function attempt({ content, signal, ...options }: ExchangeOptions): Promise<Atte
     };
     request.on('error', fail);
     request.once('response', (answer) => {
-      // Errors are handled where the body is read, and nobody has to read it.
+      // Errors are handled where the body is read, and it need not be read.
       answer.on('error', () => undefined);
       resolve({ kind: 'answered', answer });
     });

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { exchange, userAgent } from './exchange.js';
 import { jsonOf } from './json-answer.js';
-import { oneLine } from './one-line.js';
+import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, ApiStatusError, connectionError } from './outgoing-errors.js';
 import { RequestEnd, responseBody } from './request-end.js';
 import { hostOf, serverTrust } from './server-trust.js';

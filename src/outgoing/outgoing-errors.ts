@@ -1,5 +1,5 @@
 import { CodedError } from '../coded-error.js';
-import { oneLine } from './one-line.js';
+import { oneLine } from '../documents/one-line.js';
 
 /** No answer came, or it broke off. The message is one line and begins with the server. */
 export class ApiConnectionError extends CodedError {

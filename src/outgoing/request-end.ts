@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
 import { constants, createGunzip } from 'node:zlib';
-import { oneLine } from './one-line.js';
+import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, connectionError } from './outgoing-errors.js';
 
 /** When a request ends before its time: its caller says so, or the answer's headers take too long. */

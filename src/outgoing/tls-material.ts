@@ -30,7 +30,7 @@ export function privateKeyFault(certificatePem: string, keyPem: string): string 
   return unusable({ cert: certificatePem, key: keyPem });
 }
 
-/** OpenSSL passes over what it cannot read, and would then trust nobody without a word. */
+/** OpenSSL passes over what it cannot read, and would then trust no authority without saying so. */
 function unreadable(pem: string): string | undefined {
   try {
     return certificatesIn(pem).length === 0 ? 'holds no PEM certificate' : undefined;

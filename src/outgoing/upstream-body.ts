@@ -122,7 +122,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     this.#settle();
   }
 
-  /** Answers whoever waits, if there is something to say. Whether nobody waits any more. */
+  /** Settles the call that waits, if there is something to say. Returns whether none waits any more. */
   #settle(isTurnOver = false): boolean {
     const waiting = this.#waiting;
     if (waiting === undefined) return true;

@@ -27,7 +27,7 @@ export interface UpstreamRequest {
   readonly stallTimeoutMs: number;
   /** Ends the request, and the answer's body. */
   readonly signal?: AbortSignal;
-  /** Told why the body ended before its end; not where `signal` did that, or whoever read it. */
+  /** Told why the body ended before its end; not where `signal` or the reader ended it. */
   readonly onBreakOff?: (error: ApiConnectionError) => void;
 }
 

@@ -170,7 +170,7 @@ describe('followed files', () => {
     directory.write('one', 'second');
     await followed.look();
     expect(followed.current).toEqual(['second']);
-    expect((await warned).message).toContain('deaf');
+    expect((await warned).message).toContain('followed files failed with Error');
   });
 });
 

@@ -8,6 +8,7 @@ import {
   openApiClient,
   type OpenApiClientOptions,
 } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
+import { requireClientNode } from '../../src/kubernetes/kubeconfig/kubeconfig-connections.js';
 import { requestJson } from '../../src/kubernetes/api-client.js';
 import { packageVersion } from '../../src/package-version.js';
 import {
@@ -360,5 +361,17 @@ describe('opening a client', () => {
     await expect(openApiClient({ kubeconfig })).rejects.toThrow(
       `${kubeconfig}:24: clusters[0].cluster.server must be an http or https URL`,
     );
+  });
+
+  it('needs client-node, and says which package to install where that is missing', async () => {
+    const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
+    await expect(requireClientNode(() => Promise.reject(missing))).rejects.toMatchObject({
+      name: 'KubernetesClientMissingError',
+      code: 'ERR_KUBERNETES_CLIENT_MISSING',
+      message: expect.stringMatching(/ is not installed: npm install @kubernetes\/client-node$/) as string,
+    });
+    const broken = new SyntaxError('of the package');
+    await expect(requireClientNode(() => Promise.reject(broken))).rejects.toBe(broken);
+    await expect(requireClientNode()).resolves.toBeUndefined();
   });
 });

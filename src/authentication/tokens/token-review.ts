@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { isDeepStrictEqual } from 'node:util';
-import { oneLine } from '../../outgoing/one-line.js';
+import { oneLine } from '../../documents/one-line.js';
 import type { Reviewer } from '../../kubernetes/reviews/review-client.js';
 import { ReviewError } from '../../kubernetes/kubernetes-errors.js';
 import { tell } from '../../tell.js';

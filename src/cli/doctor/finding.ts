@@ -1,4 +1,4 @@
-import { oneLine } from '../../outgoing/one-line.js';
+import { oneLine } from '../../documents/one-line.js';
 
 /** `error`: a start would fail, or nobody could be served. */
 export type Level = 'ok' | 'warning' | 'error';

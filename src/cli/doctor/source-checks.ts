@@ -1,5 +1,5 @@
 import { FilesRead } from '../../files/files-read.js';
-import { KubeconfigError } from '../../kubernetes/kubernetes-errors.js';
+import { KubeconfigError, KubernetesClientMissingError } from '../../kubernetes/kubernetes-errors.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import { readKubeconfig, type Kubeconfig } from '../../kubernetes/kubeconfig/kubeconfig.js';
 import { about, withoutSubject, type Finding } from './finding.js';
@@ -37,14 +37,15 @@ const execAttemptMs = 30_000;
 export async function checkApiServerSource(source: ApiServerSource, now: number): Promise<SourceReport> {
   const { subject, kubeconfig: file, basePath } = source;
   let kubeconfig: Kubeconfig;
+  let client: ApiClient;
   try {
     kubeconfig = await readKubeconfig(file, new FilesRead());
+    client = await openApiClient({ kubeconfig: file, basePath: () => basePath });
   } catch (error) {
-    if (!(error instanceof KubeconfigError)) throw error;
+    if (!(error instanceof KubeconfigError || error instanceof KubernetesClientMissingError)) throw error;
     const message = withoutSubject(error.message, file);
     return { kubeconfig: [about('policy-source', subject)('error', message)], isReadable: false };
   }
-  const client = await openApiClient({ kubeconfig: file, basePath: () => basePath });
   try {
     const isExec = kubeconfig.user.credentials.kind === 'exec';
     const attemptMs = source.attemptMs ?? (isExec ? execAttemptMs : defaultAttemptMs);

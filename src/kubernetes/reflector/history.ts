@@ -16,7 +16,7 @@ export function isOlder(resourceVersion: string, other: string): boolean {
 }
 
 /**
- * The uids of all objects, by which a server's history is known again: one that was wiped and filled anew has
+ * The uids of all objects, by which a server's history is recognised: one that was wiped and filled again has
  * objects of the same names, but not of the same uids.
  */
 export class KnownObjects {

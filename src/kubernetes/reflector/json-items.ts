@@ -20,8 +20,8 @@ type Place =
 
 /**
  * Splits a list, an object whose member `items` is an array, into its items while it arrives, so that it never
- * has to be parsed in one go: write a chunk, take items until there are no more, write the next. Each is checked
- * as JSON only by whoever parses it.
+ * has to be parsed in one go: write a chunk, take items until there are no more, write the next. Whether
+ * each is JSON shows when it is parsed.
  */
 export class JsonItems {
   readonly #rest = new Map<string, unknown>();

@@ -42,7 +42,7 @@ export const defaultTiming = {
   questionMs: 10_000,
   /** After this long a list is no longer what the server has (ms): it waited for others. */
   replaceMs: 30_000,
-  /** How often everything is listed anew although nothing failed (ms). */
+  /** How often everything is listed again although nothing failed (ms). */
   relistMs: 3_600_000,
   /**
    * How long the first watch after a loss is asked to last (s): at its end it has certainly caught up. Two seconds

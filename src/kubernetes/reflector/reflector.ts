@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { oneLine } from '../../outgoing/one-line.js';
+import { oneLine } from '../../documents/one-line.js';
 import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
 import type { ApiClient } from '../api-client.js';
@@ -193,7 +193,7 @@ export class Reflector<Item extends { readonly name: string }> {
     if (performance.now() - listedAt > relistMs) this.#position = undefined;
   }
 
-  /** A list is believed, even one of an older resourceVersion: it is what the server has now. */
+  /** A list counts, even one of an older resourceVersion: it is what the server has now. */
   async #replace(method: 'list' | 'watch-list', list: List<Item>): Promise<void> {
     const { items, resourceVersion, server } = list;
     const listedAt = performance.now();

@@ -24,7 +24,7 @@ const maxIntervalMs = 1_000;
 const timeoutMs = 1_000;
 
 /**
- * Asks a server whether it is there for as long as somebody follows this: one question at a time, however many
+ * Asks a server whether it is there for as long as there is a listener: one question at a time, however many
  * follow. Any answer of HTTP says that it is, unless it is a 5xx or a 429.
  */
 export class ServerProbe {

@@ -41,8 +41,8 @@ export interface StreamedRequest {
 }
 
 /**
- * An answer of the API server, read while it comes. A peer that vanished without a word is noticed: whoever says
- * nothing for too long is hung up on. Time counts only while the next bytes are waited for.
+ * An answer of the API server, read while it comes. A peer that vanished is noticed: the connection to one
+ * that sends nothing for too long is closed. Time counts only while the next bytes are waited for.
  */
 export class StreamedAnswer {
   /** How long the answer may pause (ms). */

@@ -134,7 +134,7 @@ export class WatchStream {
 
   /**
    * Gives one event after the other to `handle`, with the time its last byte arrived, until that says stop or the
-   * server ends the watch; may then be called again to go on. While nobody reads, the server has to wait.
+   * server ends the watch; may then be called again to go on. Until it is called, the server has to wait.
    *
    * @throws ReflectorFailure or MalformedError where the events break off; what `handle` throws.
    */

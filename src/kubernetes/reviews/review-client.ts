@@ -10,17 +10,17 @@ const owner = 'a client of a reviewer';
 
 export interface ReviewOptions {
   /**
-   * About somebody who was let in before. A quarter of the questions under way is kept for these, and an outage
+   * About a user who was let in before. A quarter of the questions under way is kept for these, and an outage
    * that strangers' questions run into does not count for them, so that strangers cannot keep them out. Default
    * false.
    */
   readonly isKnown?: boolean;
 }
 
-/** Whoever answers TokenReviews or SubjectAccessReviews. */
+/** What answers TokenReviews or SubjectAccessReviews. */
 export interface Reviewer {
   readonly version: ReviewVersion;
-  /** Whether the last question of either kind found nobody: the next may fail at once, or find out by waiting. */
+  /** Whether the last question, of a known user or a stranger, had no answer: the next may fail at once. */
   readonly isFailing: boolean;
   /**
    * The answer's `status`, as it came.
@@ -52,9 +52,9 @@ export interface ReviewClientOptions extends ReviewOutageOptions {
 const maxBytes = 1024 * 1024;
 
 /**
- * Asks one reviewer. A question that finds nobody, or a server that has too much to do, is asked a second time; after
- * that, the next ones fail at once for a while (ReviewOutage). Strangers find out apart from those who are known: a
- * token that was made to bring the reviewer down is theirs.
+ * Asks one reviewer. A question without an answer, or to a server that has too much to do, is asked a second time; after
+ * that, the next ones fail at once for a while (ReviewOutage). Outages of strangers'
+ * questions are counted apart from those of known users: a token that was made to bring the reviewer down is theirs.
  */
 export class ReviewClient implements Reviewer {
   readonly version: ReviewVersion;

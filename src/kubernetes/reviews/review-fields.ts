@@ -1,4 +1,4 @@
-import { oneLine } from '../../outgoing/one-line.js';
+import { oneLine } from '../../documents/one-line.js';
 import { ReviewError } from '../kubernetes-errors.js';
 
 type Members = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import { oneLine } from '../../outgoing/one-line.js';
+import { oneLine } from '../../documents/one-line.js';
 import type { ClusterRoleBinding } from '../../policy/objects.js';
 import type { Policy } from '../../policy/policy.js';
 import { runInSlices } from '../../time-slice.js';
