@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { startFlags, startTopics } from '../src/options/start-topics.js';
+import { optionsIn } from '../src/options/option.js';
+import { startOptions, startTopics } from '../src/options/start-topics.js';
 import { loadedCommands as commands } from './support/command-line.js';
 import { flagRows, tableHead } from './documentation/flag-table.mjs';
 
@@ -28,7 +29,7 @@ describe('docs/flags.md', () => {
 describe('the README and the pages of docs/', () => {
   it('name no flag that is not there', () => {
     const known = new Set<string>([
-      ...commands.flatMap(({ flags }) => flags.map(({ name }) => name)),
+      ...commands.flatMap(({ topics }) => optionsIn(topics).map(({ name }) => name)),
       // Of other command lines, and of every command.
       '--help',
       '--bump-revision',
@@ -39,7 +40,7 @@ describe('the README and the pages of docs/', () => {
     const named = ['README.md', ...pages].flatMap((file) =>
       [...read(file).matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z](?![\w.-]*\*|\w)/g)].map(([flag]) => flag),
     );
-    expect(named.length).toBeGreaterThan(startFlags.length);
+    expect(named.length).toBeGreaterThan(startOptions.length);
     expect(named.filter((flag) => !known.has(flag))).toEqual([]);
   });
 

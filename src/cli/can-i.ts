@@ -1,62 +1,46 @@
+import { authorization, authorizersOf } from '../options/authorization-options.js';
+import { configuration } from '../options/general-options.js';
+import {
+  hasPolicy,
+  offline,
+  openPolicyOffline,
+  policySources,
+  requestedPath,
+  sayWhoIsNotAsked,
+} from '../options/offline-options.js';
+import { fault, isGiven, topic, type GivenOptions } from '../options/option.js';
+import { file, list, parsed, text } from '../options/option-kinds.js';
+import { usageError, UsageError } from '../options/usage-error.js';
 import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
 import { type Attributes, authorizerUnion, type Verdict } from '../authorization/authorizer.js';
-import { isGiven, listOf, valueOf, type Flag, type FlagValues } from '../options/flags.js';
-import {
-  authorizationFlags,
-  authorizersOf,
-  sayWhoIsNotAsked,
-} from '../options/authorization/authorization-flags.js';
-import { configFlag } from '../options/configuration/config-flag.js';
-import { hasPolicy, offlineMode, requestedPath } from '../options/policy/offline-mode.js';
-import { openPolicyOffline } from '../options/policy/policy-flags.js';
-import { policySourceFlags } from '../options/policy/policy-source-flags.js';
 import type { Command, CommandCall } from './command.js';
 import { parseReviews, type Review } from './subject-access-review.js';
-import { UsageError, usageError } from '../options/usage-error.js';
 
-const user: Flag = {
-  name: '--user',
-  value: 'name',
-  description: 'user to decide for (default system:anonymous)',
-};
-const group: Flag = {
-  name: '--group',
-  value: 'groups',
-  isList: true,
-  default: '',
-  description: 'groups of the user; system:authenticated is added as at a real request',
-};
-const filenameFlag: Flag = {
-  name: '--filename',
-  short: '-f',
-  value: 'file',
-  description: 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin',
-};
-const extraFlag: Flag = {
-  name: '--extra',
-  value: 'key=value',
-  isList: true,
-  keepsCommas: true,
-  description:
-    'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
-};
+const question = topic('Options', {
+  filename: { ...file({}, 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin'), short: '-f' },
+  user: text('name', undefined, 'user to decide for (default system:anonymous)'),
+  group: list('groups', [], 'groups of the user; system:authenticated is added as at a real request'),
+  extra: {
+    ...parsed(
+      list(
+        'key=value',
+        undefined,
+        'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
+      ),
+      extrasIn,
+      {},
+    ),
+    keepsCommas: true,
+  },
+});
 
 export const canICommand: Command = {
   args: [
     { name: 'verb', description: 'such as get', isOptional: true },
     { name: 'path', description: 'such as /metrics', isOptional: true },
   ],
-  flags: [
-    filenameFlag,
-    user,
-    group,
-    extraFlag,
-    configFlag,
-    offlineMode,
-    ...policySourceFlags,
-    ...authorizationFlags,
-  ],
+  topics: [question, configuration, offline, policySources, authorization],
   run: canI,
 };
 
@@ -93,24 +77,24 @@ async function canI({
 function questionOf(
   verb: string | undefined,
   path: string | undefined,
-  values: FlagValues,
+  values: GivenOptions,
 ): Attributes | { readonly reviews: readonly Review[] } {
-  const filename = valueOf(values, filenameFlag);
-  const extras = listOf(values, extraFlag);
+  const { filename, extra } = question.read(values);
   if (filename === undefined) {
     if (verb === undefined || path === undefined) {
-      throw new UsageError('can-i: pass VERB and PATH, or --filename');
+      throw new UsageError(`can-i: pass VERB and PATH, or ${question.options.filename.name}`);
     }
-    return { identity: identityOf(values, extras), verb, path };
+    return { identity: identityOf(values), verb, path };
   }
+  const { user, group } = question.options;
   const besides = [
     ...(verb === undefined ? [] : ['VERB']),
     ...(path === undefined ? [] : ['PATH']),
-    ...[user, group].filter((flag) => isGiven(values, flag)).map(({ name }) => name),
-    ...(extras.length === 0 ? [] : [extraFlag.name]),
+    ...[user, group].filter((option) => isGiven(values, option)).map(({ name }) => name),
+    ...(Object.keys(extra).length === 0 ? [] : [question.options.extra.name]),
   ];
   if (besides.length > 0) {
-    throw new UsageError(`--filename: asks all there is to ask: leave out ${besides.join(', ')}`);
+    throw fault(question.options.filename, `asks all there is to ask: leave out ${besides.join(', ')}`);
   }
   return { reviews: readReviews(filename) };
 }
@@ -138,24 +122,22 @@ function readReviews(filename: string): readonly Review[] {
   try {
     return parseReviews(readFileSync(filename === '-' ? 0 : filename, 'utf8'));
   } catch (error) {
-    throw usageError(`--filename: ${filename}`, error);
+    throw usageError(`${question.options.filename.name}: ${filename}`, error);
   }
 }
 
-function identityOf(values: FlagValues, extras: readonly string[]): Identity {
-  const name = valueOf(values, user);
-  const groups = listOf(values, group);
-  const extra = extrasOf(extras);
+function identityOf(values: GivenOptions): Identity {
+  const { user: name, group: groups, extra } = question.read(values);
   if (name === undefined)
     return { name: 'system:anonymous', groups: ['system:unauthenticated', ...groups], extra };
   return withAuthenticatedGroup({ name, groups, extra });
 }
 
-function extrasOf(pairs: readonly string[]): Identity['extra'] {
+function extrasIn(pairs: readonly string[]): Identity['extra'] {
   const fields = new Map<string, string[]>();
   for (const pair of pairs) {
     const at = pair.indexOf('=');
-    if (at <= 0) throw new UsageError(`${extraFlag.name}: ${JSON.stringify(pair)} is not key=value`);
+    if (at <= 0) throw new RangeError(`${JSON.stringify(pair)} is not key=value`);
     const key = pair.slice(0, at);
     fields.set(key, [...(fields.get(key) ?? []), pair.slice(at + 1)]);
   }

@@ -1,5 +1,6 @@
-import type { Flag, FlagValues } from '../options/flags.js';
-import type { UsageError } from '../options/usage-error.js';
+import { chosen } from '../options/option-kinds.js';
+import type { GivenOptions, Topic } from '../options/option.js';
+import { usageError, type UsageError } from '../options/usage-error.js';
 
 /** Where a command writes, and what ends it; the tests bring their own. */
 export interface Terminal {
@@ -21,16 +22,17 @@ export interface CommandCall {
   /** In the order of the command's own; undefined where one is left out. */
   readonly args: readonly (string | undefined)[];
   /** With those of the configuration file. */
-  readonly values: FlagValues;
+  readonly values: GivenOptions;
   readonly terminal: Terminal;
-  /** See `ConfiguredValues`. */
-  readonly inOwnWords: (message: string) => string;
+  /** See `ConfiguredOptions`. */
+  readonly withConfigFieldNames: (message: string) => string;
 }
 
 /** What a command takes and does: loaded when it is called, or when its help or completion is asked for. */
 export interface Command {
   readonly args?: readonly CommandArgument[];
-  readonly flags: readonly Flag[];
+  /** What it takes, under the headings of its help. */
+  readonly topics: readonly Topic[];
   /** Resolves to the exit code. @throws UsageError */
   readonly run: (call: CommandCall) => Promise<number>;
   /** Called instead where the configuration file cannot be read; without it, the fault ends the command. */
@@ -47,4 +49,17 @@ export interface CommandDescription {
   readonly usage: string;
   readonly description: string;
   readonly load: () => Promise<Command>;
+}
+
+/** One of the words that an argument may be. @throws UsageError naming the command. */
+export function chosenArgument<Word extends string>(
+  command: string,
+  given: string,
+  words: readonly Word[],
+): Word {
+  try {
+    return chosen(given, words);
+  } catch (error) {
+    throw usageError(command, error);
+  }
 }

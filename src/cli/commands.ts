@@ -50,9 +50,9 @@ export const commands: readonly CommandDescription[] = [
     usage: '',
     description: 'print the JSON Schema of the file that --config names',
     load: async () => {
-      const { configurationSchema } = await import('../options/configuration/schema.js');
+      const { configurationSchema } = await import('../options/configuration-schema.js');
       return {
-        flags: [],
+        topics: [],
         run: ({ terminal }) => {
           terminal.print(JSON.stringify(configurationSchema(), undefined, 2));
           return Promise.resolve(0);

@@ -1,9 +1,10 @@
+import type { ConfiguredOptions } from '../options/configured-options.js';
+import { addOptions } from '../options/command-line.js';
+import { configuration } from '../options/general-options.js';
+import { isGiven, type GivenOptions, type Topic } from '../options/option.js';
+import { UsageError } from '../options/usage-error.js';
 import { Command as CommanderCommand, CommanderError, type Help } from 'commander';
 import { packageVersion } from '../package-version.js';
-import { configFlag } from '../options/configuration/config-flag.js';
-import type { ConfiguredValues } from '../options/configuration/configured-values.js';
-import { addFlags, isGiven, type Flag, type FlagValues } from '../options/flags.js';
-import { UsageError } from '../options/usage-error.js';
 import type { Command, Terminal } from './command.js';
 import { commands } from './commands.js';
 import { isWorkerProcess } from './workers/link-messages.js';
@@ -44,67 +45,58 @@ async function describeProgram(
   // The program itself has no flag that takes a value.
   const [first, second] = args.filter((arg) => !arg.startsWith('-'));
   const asked = first === 'help' ? second : first;
-  const isHelp = first === 'help' || args.includes('--help') || args.includes('-h');
   for (const description of commands) {
     const described = withTerminal(program.command(description.name), terminal).description(
       description.description,
     );
     if (description.name !== asked) continue;
     const command = await description.load();
-    await addParameters(described, command, isHelp);
+    addParameters(described, command);
     described.action(async (...call: readonly unknown[]) => {
       const count = command.args?.length ?? 0;
       const given = call.slice(0, count) as readonly (string | undefined)[];
-      finish(await runConfigured(command, given, call[count] as FlagValues, terminal));
+      finish(await runConfigured(command, given, call[count] as GivenOptions, terminal));
     });
   }
   return program;
 }
 
-async function addParameters(
-  described: CommanderCommand,
-  { args = [], flags }: Command,
-  isHelp: boolean,
-): Promise<void> {
+function addParameters(described: CommanderCommand, { args = [], topics }: Command): void {
   for (const { name, description, isOptional = false } of args) {
     described.argument(isOptional ? `[${name}]` : `<${name}>`, description);
   }
-  const topics = isHelp ? (await import('../options/start-topics.js')).startTopics : [];
-  // A command's own flags stand beside `--help` itself.
-  const headingOf = (flag: Flag): string =>
-    topics.find((topic) => topic.flags.includes(flag))?.heading ?? 'Options';
-  addFlags(described, flags, headingOf);
+  addOptions(described, topics);
 }
 
 /** With what a configuration file says, where the command takes one. @throws UsageError in the file's words. */
 async function runConfigured(
-  { flags, run: runCommand, runMisconfigured }: Command,
+  { topics, run: runCommand, runMisconfigured }: Command,
   args: readonly (string | undefined)[],
-  given: FlagValues,
+  given: GivenOptions,
   terminal: Terminal,
 ): Promise<number> {
-  let configured: ConfiguredValues;
+  let configured: ConfiguredOptions;
   try {
-    configured = await configuredBy(given, flags);
+    configured = await configuredBy(given, topics);
   } catch (error) {
     if (!(error instanceof UsageError) || runMisconfigured === undefined) throw error;
     return await runMisconfigured(error, { values: given, terminal });
   }
-  const { values, inOwnWords } = configured;
+  const { given: values, withConfigFieldNames } = configured;
   try {
-    return await runCommand({ args, values, terminal, inOwnWords });
+    return await runCommand({ args, values, terminal, withConfigFieldNames });
   } catch (error) {
-    throw error instanceof UsageError ? new UsageError(inOwnWords(error.message)) : error;
+    throw error instanceof UsageError ? new UsageError(withConfigFieldNames(error.message)) : error;
   }
 }
 
-async function configuredBy(given: FlagValues, flags: readonly Flag[]): Promise<ConfiguredValues> {
+async function configuredBy(given: GivenOptions, topics: readonly Topic[]): Promise<ConfiguredOptions> {
   // The primary reads the file once, and tells its workers.
-  if (!isGiven(given, configFlag) || isWorkerProcess()) {
-    return { values: given, inOwnWords: (message) => message };
+  if (!isGiven(given, configuration.options.config) || isWorkerProcess()) {
+    return { given, withConfigFieldNames: (message) => message };
   }
-  const { configuredValues } = await import('../options/configuration/configured-values.js');
-  return configuredValues(given, flags);
+  const { configuredOptions } = await import('../options/configured-options.js');
+  return configuredOptions(given, topics);
 }
 
 /** One line a fault, and no exit from within. */

@@ -1,3 +1,8 @@
+import { configuration } from '../options/general-options.js';
+import { fault, only, topic, type GivenOptions } from '../options/option.js';
+import { boolean } from '../options/option-kinds.js';
+import { policy } from '../options/policy-options.js';
+import { usageError } from '../options/usage-error.js';
 import type { ApiClient } from '../kubernetes/api-client.js';
 import { openApiClient } from '../kubernetes/kubeconfig/kubeconfig-client.js';
 import { oneLine } from '../documents/one-line.js';
@@ -10,27 +15,18 @@ import type { Change, RemovalReason } from '../replication/plan.js';
 import { Replicator } from '../replication/replicator.js';
 import { bootstrapRoleGrants } from '../replication/root-objects.js';
 import type { Command, CommandCall } from './command.js';
-import { configFlag } from '../options/configuration/config-flag.js';
-import { parseBoolean } from '../options/flag-values.js';
-import { booleanOf, valueOf, type Flag, type FlagValues } from '../options/flags.js';
-import { rootKubeconfig } from '../options/policy/policy-source-flags.js';
-import { UsageError, usageError } from '../options/usage-error.js';
 
-const once: Flag = {
-  name: '--once',
-  default: 'false',
-  description: 'look at what there is, change it and end; exit code 1 when something could not be changed',
-};
-const dryRun: Flag = {
-  name: '--dry-run',
-  default: 'false',
-  description: 'print what would be changed, and change nothing',
-};
+const root = only(policy, 'rootKubeconfig');
+const { rootKubeconfig } = root.options;
+const mode = topic('Options', {
+  once: boolean(
+    false,
+    'look at what there is, change it and end; exit code 1 when something could not be changed',
+  ),
+  dryRun: boolean(false, 'print what would be changed, and change nothing'),
+});
 
-export const replicateCommand: Command = {
-  flags: [configFlag, rootKubeconfig, once, dryRun],
-  run: replicate,
-};
+export const replicateCommand: Command = { topics: [configuration, root, mode], run: replicate };
 
 /** Of what roles of many paths have to say. */
 const maxLineLength = 1024;
@@ -46,8 +42,7 @@ async function replicate({
   values,
   terminal: { print, printError, stopRequested },
 }: CommandCall): Promise<number> {
-  const isOnce = parseBoolean(once.name, booleanOf(values, once));
-  const isDryRun = parseBoolean(dryRun.name, booleanOf(values, dryRun));
+  const { once: isOnce, dryRun: isDryRun } = mode.read(values);
   const client = await clientOf(values, printError);
   refuseOtherWorkspaces(client);
   const replicator = new Replicator({
@@ -69,10 +64,10 @@ async function replicate({
   return (await running) ? 0 : 1;
 }
 
-async function clientOf(values: FlagValues, onWarning: (message: string) => void): Promise<ApiClient> {
-  const kubeconfig = valueOf(values, rootKubeconfig);
+async function clientOf(values: GivenOptions, onWarning: (message: string) => void): Promise<ApiClient> {
+  const { rootKubeconfig: kubeconfig } = root.read(values);
   if (kubeconfig === undefined) {
-    throw new UsageError(`${rootKubeconfig.name}: required: the kubeconfig of the root workspace`);
+    throw fault(rootKubeconfig, 'required: the kubeconfig of the root workspace');
   }
   try {
     return await openApiClient({ kubeconfig, onWarning });
@@ -85,7 +80,7 @@ async function clientOf(values: FlagValues, onWarning: (message: string) => void
 function refuseOtherWorkspaces({ server }: ApiClient): void {
   const workspace = /\/clusters\/([^/]+)$/.exec(new URL(server).pathname)?.[1];
   if (workspace === undefined || decodeURIComponent(workspace) === 'root') return;
-  throw new UsageError(`${rootKubeconfig.name}: ${server} is not the root workspace (/clusters/root)`);
+  throw fault(rootKubeconfig, `${server} is not the root workspace (/clusters/root)`);
 }
 
 /** What is asked for, rather than what stands in its way. */

@@ -1,10 +1,10 @@
-import { workersOf } from '../options/serving/workers-flags.js';
-import { startFlags } from '../options/start-topics.js';
+import { workersOf } from '../options/serving-options.js';
+import { startTopics } from '../options/start-topics.js';
 import type { Command } from './command.js';
 import { isWorkerProcess } from './workers/link-messages.js';
 
 export const startCommand: Command = {
-  flags: startFlags,
+  topics: startTopics,
   run: async ({ values, terminal }) => {
     if (isWorkerProcess()) return (await import('./workers/worker-process.js')).serveAsWorker(terminal);
     const workers = workersOf(values);

@@ -1,14 +1,14 @@
+import { logging, serverKindOf } from '../options/general-options.js';
+import { HeldBackLogger } from '../options/held-back-logger.js';
+import { openServerOptions } from '../options/open-server.js';
+import { Opened } from '../options/opened.js';
+import type { GivenOptions } from '../options/option.js';
+import { listening } from '../options/serving-options.js';
+import type { SharedByWorkers } from '../options/shared-by-workers.js';
+import { UsageError } from '../options/usage-error.js';
 import { pino } from 'pino';
 import type { AuditSink } from '../request/steps/audit.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
-import type { FlagValues } from '../options/flags.js';
-import { HeldBackLogger } from '../options/held-back-logger.js';
-import { Opened } from '../options/opened.js';
-import { openServerOptions } from '../options/server-options.js';
-import { flagsInForce } from '../options/serving/flags-in-force.js';
-import type { SharedByWorkers } from '../options/shared-by-workers.js';
-import { logLevelOf, serverKindOf, startFlags } from '../options/start-topics.js';
-import { UsageError } from '../options/usage-error.js';
 
 export interface StartContext {
   readonly onAuditEvent?: AuditSink;
@@ -17,9 +17,12 @@ export interface StartContext {
 }
 
 /** Writes to stderr, and nothing before `release`: a start that fails says so in one line. */
-export function startLogger(values: FlagValues): HeldBackLogger {
+export function startLogger(values: GivenOptions): HeldBackLogger {
   return new HeldBackLogger(
-    pino({ name: 'kcp-metrics-filter', level: logLevelOf(values) }, pino.destination({ fd: 2, sync: true })),
+    pino(
+      { name: 'kcp-metrics-filter', level: logging.read(values).logLevel },
+      pino.destination({ fd: 2, sync: true }),
+    ),
   );
 }
 
@@ -29,7 +32,7 @@ export function startLogger(values: FlagValues): HeldBackLogger {
  * @throws UsageError naming the flag to mend; then nothing listens.
  */
 export async function start(
-  values: FlagValues,
+  values: GivenOptions,
   { onAuditEvent, shared }: StartContext = {},
 ): Promise<RunningServer> {
   const serverKind = serverKindOf(values);
@@ -40,7 +43,6 @@ export async function start(
     const server = await startServer({
       ...options,
       ...(shared && { port: shared.port(options.port ?? 0) }),
-      ...(options.zPages && { zPages: { ...options.zPages, flags: flagsInForce(values, startFlags) } }),
       onAuditEvent: (event) => {
         options.onAuditEvent?.(event);
         onAuditEvent?.(event);
@@ -61,7 +63,10 @@ export async function start(
     };
   } catch (error) {
     await opened.close();
-    if (isAddressFault(error)) throw new UsageError(`--bind-address, --secure-port: ${error.message}`);
+    if (isAddressFault(error)) {
+      const { bindAddress, securePort } = listening.options;
+      throw new UsageError(`${bindAddress.name}, ${securePort.name}: ${error.message}`);
+    }
     throw error;
   }
 }

@@ -1,20 +1,17 @@
+import { authorization, authorizersOf, type AuthorizerName } from '../options/authorization-options.js';
+import { configuration } from '../options/general-options.js';
+import {
+  hasPolicy,
+  offline,
+  openPolicyOffline,
+  policySources,
+  requestedPath,
+  sayWhoIsNotAsked,
+} from '../options/offline-options.js';
+import type { GivenOptions } from '../options/option.js';
 import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
 import type { Command, CommandCall } from './command.js';
-import { listOf, type FlagValues } from '../options/flags.js';
-import {
-  alwaysAllowGroupsFlag,
-  alwaysAllowPathsFlag,
-  authorizationFlags,
-  authorizationOrderOf,
-  authorizersOf,
-  sayWhoIsNotAsked,
-  type AuthorizerName,
-} from '../options/authorization/authorization-flags.js';
-import { configFlag } from '../options/configuration/config-flag.js';
-import { hasPolicy, offlineMode, requestedPath } from '../options/policy/offline-mode.js';
-import { openPolicyOffline } from '../options/policy/policy-flags.js';
-import { policySourceFlags } from '../options/policy/policy-source-flags.js';
 import { describeSubject, subjectKey } from '../policy/objects.js';
 
 export const whoCanCommand: Command = {
@@ -22,7 +19,7 @@ export const whoCanCommand: Command = {
     { name: 'verb', description: 'such as get' },
     { name: 'path', description: 'such as /metrics' },
   ],
-  flags: [configFlag, offlineMode, ...policySourceFlags, ...authorizationFlags],
+  topics: [configuration, offline, policySources, authorization],
   run: whoCan,
 };
 
@@ -53,7 +50,8 @@ async function whoCan({
   const asked = { verb, path: requested.path };
   const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {
-    const rows = authorizationOrderOf(values).flatMap((name) => grantedBy(name, asked, values, open?.policy));
+    const { authorizationOrder } = authorization.read(values);
+    const rows = authorizationOrder.flatMap((name) => grantedBy(name, asked, values, open?.policy));
     const width = rows.reduce((longest, [who]) => Math.max(longest, who.length), 0);
     for (const [who, by] of rows) print(`${who.padEnd(width)}  ${by}`);
     return 0;
@@ -65,18 +63,22 @@ async function whoCan({
 function grantedBy(
   authorizer: AuthorizerName,
   { verb, path }: Question,
-  values: FlagValues,
+  values: GivenOptions,
   policy: Policy | undefined,
 ): readonly Row[] {
+  const { options } = authorization;
+  const { authorizationAlwaysAllowGroups: groups, authorizationAlwaysAllowPaths: paths } =
+    authorization.read(values);
   switch (authorizer) {
     case 'AlwaysAllowGroups':
-      return listOf(values, alwaysAllowGroupsFlag)
+      return groups
         .filter((name) => name !== '')
-        .map((name) => [describeSubject({ kind: 'Group', name }), alwaysAllowGroupsFlag.name]);
+        .map((name) => [
+          describeSubject({ kind: 'Group', name }),
+          options.authorizationAlwaysAllowGroups.name,
+        ]);
     case 'AlwaysAllowPaths':
-      return alwaysAllowPaths(listOf(values, alwaysAllowPathsFlag))(path)
-        ? [['everybody', alwaysAllowPathsFlag.name]]
-        : [];
+      return alwaysAllowPaths(paths)(path) ? [['everybody', options.authorizationAlwaysAllowPaths.name]] : [];
     case 'RBAC':
       if (isResourcePath(path)) return [];
       return [...(policy?.grantsOf(verb, path) ?? [])].flatMap(({ layer, binding }) => {

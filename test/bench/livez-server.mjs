@@ -2,8 +2,8 @@
 import { createServer } from 'node:https';
 import { Counter, Registry } from 'prom-client';
 import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
-import { openExpositions } from '../../dist/options/exposition/exposition.js';
-import { FollowedFlagFiles } from '../../dist/options/followed-flag-files.js';
+import { openExpositions } from '../../dist/options/exposition-options.js';
+import { FollowedOptionFiles } from '../../dist/options/followed-option-files.js';
 import { Opened } from '../../dist/options/opened.js';
 import { startServer } from '../../dist/server/start-server.js';
 import { FilterMetrics } from '../../dist/telemetry/filter-metrics.js';
@@ -15,7 +15,7 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} };
 /** By what the section calls them. */
 const ways = {
   shared: (registry, setup) => guarded(registry, setup, {}),
-  'not shared': (registry, setup) => guarded(registry, setup, { maxScrapesInFlight: '0' }),
+  'not shared': (registry, setup) => guarded(registry, setup, { maxScrapesInFlight: 0 }),
   'prom-client': bare,
 };
 
@@ -34,7 +34,7 @@ async function guarded(registry, { certificate, privateKey, tokens }, values) {
     slis: undefined,
     telemetry,
     logger: silent,
-    files: new FollowedFlagFiles(),
+    files: new FollowedOptionFiles(),
     opened: new Opened(),
   });
   const { port } = await startServer({

@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor/doctor.js';
-import { startFlags } from '../../src/options/start-topics.js';
+import { startOptions, startTopics } from '../../src/options/start-topics.js';
 import { checks, type Finding } from '../../src/cli/doctor/finding.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { writeSnapshot } from '../../src/policy/snapshot/snapshot-file.js';
@@ -519,7 +519,7 @@ describe('doctor of flags', () => {
   });
 
   it('takes those of start and its own', async () => {
-    expect(doctorCommand.flags.slice(0, -1)).toEqual(startFlags);
+    expect(doctorCommand.topics.slice(0, -1)).toEqual(startTopics);
     expect(await command('doctor', '-o', 'xml')).toEqual({
       code: 2,
       out: '',
@@ -567,7 +567,7 @@ describe('doctor tells no secret', () => {
 
 describe('doctor of random flags', () => {
   it('always ends with findings', { timeout: 120_000 }, async () => {
-    const names = startFlags.map(({ name }) => name).filter((name) => name !== '--mode');
+    const names = startOptions.map(({ name }) => name).filter((name) => name !== '--mode');
     const value = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { optionsIn, textOf } from '../../src/options/option.js';
 import { startTopics } from '../../src/options/start-topics.js';
 import { packageVersion } from '../../src/package-version.js';
 import { command, loadedCommands as commands } from '../support/command-line.js';
@@ -19,10 +20,11 @@ describe('--help', () => {
     expect(lines.filter((line) => line !== line.trimEnd())).toEqual([]);
   });
 
-  it.each(commands)('of $name has each flag with its meaning and default', async ({ name, flags }) => {
+  it.each(commands)('of $name has each flag with its meaning and default', async ({ name, topics }) => {
     const text = (await printedBy(name, '--help')).replaceAll(/\s+/g, ' ');
-    for (const { name: flag, description, default: preset } of flags) {
-      const end = preset === undefined ? '' : ` (default ${preset === '' ? 'empty' : preset})`;
+    for (const option of optionsIn(topics)) {
+      const { name: flag, description, default: preset } = option;
+      const end = preset === undefined ? '' : ` (default ${textOf(option) || 'empty'})`;
       expect(text).toContain(`${flag} `);
       expect(text, flag).toContain(`${description}${end}`);
     }
@@ -33,13 +35,17 @@ describe('--help', () => {
     const shown = lines.flatMap(
       (line) => /^(?:(\S.*):$| {2}(?:-\w, )?(--[a-z0-9-]+))/.exec(line)?.slice(1) ?? [],
     );
-    const expected = startTopics.flatMap(({ heading, flags }) => [heading, ...flags.map(({ name }) => name)]);
+    const headings = new Set(startTopics.map(({ heading }) => heading));
+    const expected = [...headings].flatMap((heading) => [
+      heading,
+      ...optionsIn(startTopics.filter((topic) => topic.heading === heading)).map(({ name }) => name),
+    ]);
     expect(shown.filter((word) => typeof word === 'string')).toEqual([...expected, 'Options', '--help']);
   });
 
   it('names no flag twice', () => {
-    for (const { name, flags } of commands) {
-      const names = flags.map((flag) => flag.name);
+    for (const { name, topics } of commands) {
+      const names = optionsIn(topics).map((flag) => flag.name);
       expect(new Set(names).size, name).toBe(names.length);
     }
   });

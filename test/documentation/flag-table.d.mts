@@ -1,5 +1,5 @@
-import type { FlagTopic } from '../../src/options/flags.js';
+import type { Topic } from '../../src/options/flags.js';
 
 export declare const tableHead: RegExp;
-export declare function flagRows(topics: readonly FlagTopic[]): readonly string[];
-export declare function flagPage(topics: readonly FlagTopic[]): string;
+export declare function flagRows(topics: readonly Topic[]): readonly string[];
+export declare function flagPage(topics: readonly Topic[]): string;

@@ -3,12 +3,14 @@ export const tableHead = /^\| flag +\| default +\| meaning +\|$/m;
 
 const inTable = (text) => text.replaceAll('|', '\\|');
 
-/** The rows of the table of flags, each topic under a row that names it. */
+/** The rows of the table of flags, the topics of each heading under a row that names it. */
 export function flagRows(topics) {
-  return topics.flatMap(({ heading, flags }) => [
-    `| **${heading}** | | |`,
-    ...flags.map(({ name, default: preset, description }) => {
-      const shown = preset === undefined ? '' : preset === '' ? 'empty' : `\`${inTable(preset)}\``;
+  return topics.flatMap(({ heading, options }, at) => [
+    ...(heading === topics[at - 1]?.heading ? [] : [`| **${heading}** | | |`]),
+    ...Object.values(options).map(({ name, default: preset, description }) => {
+      // A list as it is written on the command line.
+      const text = preset === undefined ? undefined : String(preset);
+      const shown = text === undefined ? '' : text === '' ? 'empty' : `\`${inTable(text)}\``;
       return `| \`${name}\` | ${shown} | ${inTable(description).replaceAll('*', '\\*')} |`;
     }),
   ]);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import { startFlags } from '../../src/options/start-topics.js';
+import { startOptions } from '../../src/options/start-topics.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
@@ -95,7 +95,7 @@ describe('the cache server of the examples', () => {
   it.each(['start-cache-server.sh', 'README.md', ...commandLines.map(({ file }) => file)])(
     '%s names only flags that exist',
     (file) => {
-      const known: readonly string[] = startFlags.map(({ name }) => name);
+      const known: readonly string[] = startOptions.map(({ name }) => name);
       // A flag of another program stands behind its name on the same line.
       const lines = read(file)
         .split('\n')

@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { startFlags } from '../../src/options/start-topics.js';
-import { upstreamFlags } from '../../src/options/exposition/upstream-flags.js';
+import { startOptions } from '../../src/options/start-topics.js';
 import { upstreamExposition } from '../../src/exposition/sources/upstream/upstream.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { listenFilter, scrape, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
@@ -17,7 +16,7 @@ import {
   type Manifest,
 } from './kubernetes-sidecar.js';
 
-const known: ReadonlySet<string> = new Set([...startFlags, ...upstreamFlags].map(({ name }) => name));
+const known: ReadonlySet<string> = new Set(startOptions.map(({ name }) => name));
 
 /** What `kube-rbac-proxy --help` of 0.21 lists, and the flags for logs that it takes and does not list. */
 const kubeRbacProxyFlags = `

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { startFlags } from '../../src/options/start-topics.js';
-import { parseDuration } from '../../src/options/flag-values.js';
+import { startOptions } from '../../src/options/start-topics.js';
+import { valueOf } from '../../src/options/option.js';
 import { RootServer } from '../support/root-server.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -56,8 +56,8 @@ describe('the systemd unit of the examples', () => {
   it('waits longer for the end than the server does', () => {
     const seconds = ['--shutdown-delay-duration', '--shutdown-timeout'].map((flag) => {
       const given = words.find((word) => word.startsWith(`${flag}=`))?.slice(flag.length + 1);
-      const preset = startFlags.find((candidate) => candidate.name === flag)?.default ?? '';
-      return parseDuration(flag, given ?? preset) / 1000;
+      const option = startOptions.find(({ name }) => name === flag);
+      return Number(option && valueOf(option, { [option.key]: given })) / 1000;
     });
     expect(Number(valuesOf('TimeoutStopSec')[0])).toBeGreaterThan(seconds.reduce((a, b) => a + b));
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { startFlags } from '../../src/options/start-topics.js';
+import { startOptions } from '../../src/options/start-topics.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
@@ -106,7 +106,7 @@ describe('the manifests of the gateway', () => {
 
   it('fit together: flags, files, volumes', () => {
     const [, ...flags] = container?.args ?? [];
-    const known: readonly string[] = startFlags.map(({ name }) => name);
+    const known: readonly string[] = startOptions.map(({ name }) => name);
     expect(flags.map((flag) => flag.split('=')[0]).filter((flag) => !known.includes(flag ?? ''))).toEqual([]);
     const mounts = container?.volumeMounts ?? [];
     expect(mounts.map(({ name }) => name)).toEqual(pod?.volumes.map(({ name }) => name));

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { expiryOf } from '../../src/options/certificate-expiry.js';
+import { expiryOf } from '../../src/options/followed-option-files.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { registerCertificateMetrics } from '../../src/telemetry/server-metrics.js';
 

@@ -1,5 +1,4 @@
-import type { Command, CommandDescription } from '../command.js';
-import { parseChoice } from '../../options/flag-values.js';
+import { chosenArgument, type Command, type CommandDescription } from '../command.js';
 import { bashCompletion } from './bash.js';
 import { describeCompletion } from './completion-description.js';
 import { fishCompletion } from './fish.js';
@@ -13,9 +12,9 @@ const scripts = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion
 export function completionCommand(commands: readonly CommandDescription[]): Command {
   return {
     args: [{ name: 'shell', description: shells.join(', '), choices: shells }],
-    flags: [],
+    topics: [],
     run: async ({ args: [shell = ''], terminal }) => {
-      const script = scripts[parseChoice('completion', shell, shells)];
+      const script = scripts[chosenArgument('completion', shell, shells)];
       terminal.print(script(await describeCompletion(commands)).trimEnd());
       return 0;
     },

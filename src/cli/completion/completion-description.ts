@@ -1,6 +1,5 @@
+import { optionsIn, type Option } from '../../options/option.js';
 import type { CommandDescription } from '../command.js';
-import { kindOf } from '../../options/flag-kind.js';
-import type { Flag } from '../../options/flags.js';
 
 /** What may stand in the place of a value. */
 export type CompletedValue =
@@ -36,30 +35,29 @@ export function describeCompletion(
 ): Promise<readonly CompletedCommand[]> {
   return Promise.all(
     commands.map(async ({ name, description, load }) => {
-      const { flags, args } = await load();
-      return { name, description, flags: flags.map(completedFlag), words: args?.[0]?.choices ?? [] };
+      const { topics, args } = await load();
+      const flags = optionsIn(topics).map(completedFlag);
+      return { name, description, flags, words: args?.[0]?.choices ?? [] };
     }),
   );
 }
 
-function completedFlag(flag: Flag): CompletedFlag {
-  const { name, short, description } = flag;
+function completedFlag(option: Option): CompletedFlag {
+  const { name, short, description, kind } = option;
   return {
     name,
-    ...(short === undefined ? {} : { short }),
+    ...(short && { short }),
     description,
-    value: completedValue(flag),
-    isBoolean: kindOf(flag) === 'boolean',
-    isList: flag.isList === true && flag.keepsCommas !== true,
+    value: completedValue(option),
+    isBoolean: kind === 'boolean',
+    isList: option.isList === true && option.keepsCommas !== true,
   };
 }
 
-function completedValue(flag: Flag): CompletedValue {
-  if (flag.choices !== undefined) return { kind: 'words', words: flag.choices };
-  const kind = kindOf(flag);
+function completedValue({ kind, choices }: Option): CompletedValue {
   switch (kind) {
     case 'boolean':
-      return { kind: 'words', words: ['true', 'false'] };
+      return { kind: 'words', words: ['true', 'false', ...(choices ?? [])] };
     case 'file':
     case 'directory':
       return { kind };
@@ -67,7 +65,7 @@ function completedValue(flag: Flag): CompletedValue {
     case 'duration':
     case 'pair':
     case 'text':
-      return { kind: 'text' };
+      return choices === undefined ? { kind: 'text' } : { kind: 'words', words: choices };
   }
 }
 

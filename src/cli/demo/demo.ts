@@ -1,6 +1,6 @@
+import { topic } from '../../options/option.js';
+import { boolean } from '../../options/option-kinds.js';
 import type { Command, CommandCall, Terminal } from '../command.js';
-import { parseBoolean } from '../../options/flag-values.js';
-import { booleanOf, type Flag } from '../../options/flags.js';
 import { createCredentials, createDemoFolder, type DemoFolder } from './credentials.js';
 import { instructions, prometheusConfig } from './instructions.js';
 import {
@@ -16,17 +16,15 @@ import {
 } from './outcome.js';
 import { serverNames, startServers, type ServerRole } from './servers.js';
 
-const checkFlag: Flag = {
-  name: '--check',
-  default: 'false',
-  description: 'end after the table; exit code 0 when every answer is as expected, otherwise 1',
-};
+const ending = topic('Options', {
+  check: boolean(false, 'end after the table; exit code 0 when every answer is as expected, otherwise 1'),
+});
 
-export const demoCommand: Command = { flags: [checkFlag], run: demo };
+export const demoCommand: Command = { topics: [ending], run: demo };
 
 /** Shows two shards and a cache server at work, with keys made for the occasion. Resolves to the exit code. */
 async function demo({ values, terminal: { print, stopRequested } }: CommandCall): Promise<number> {
-  const check = parseBoolean(checkFlag.name, booleanOf(values, checkFlag));
+  const { check } = ending.read(values);
   // Asked before there is a folder, so that from its first moment Ctrl-C removes it.
   const stop = untilStopped(stopRequested);
   const folder = createDemoFolder();

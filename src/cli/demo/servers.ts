@@ -1,9 +1,9 @@
+import type { StartOptions } from '../../options/start-topics.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readDocument } from '../../documents/documents.js';
 import { Field } from '../../documents/field.js';
 import { sourceOf } from '../../documents/source.js';
-import type { FlagValues } from '../../options/flags.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 import type { AuditSink } from '../../request/steps/audit.js';
 import type { RunningServer } from '../../server/start-server.js';
@@ -35,10 +35,10 @@ export async function startServers(
   const close = async (): Promise<void> => {
     await Promise.all(running.map((server) => server.close()));
   };
-  const startOne = async (values: FlagValues): Promise<string> => {
+  const startOne = async (options: StartOptions): Promise<string> => {
     // Below errors the log would stand between the lines of the table.
-    const common = { ...certificates, bindAddress: '127.0.0.1', securePort: '0', logLevel: 'error' };
-    const server = await start({ ...common, ...values }, { onAuditEvent });
+    const common = { ...certificates, bindAddress: '127.0.0.1', securePort: 0, logLevel: 'error' } as const;
+    const server = await start({ ...common, ...options }, { onAuditEvent });
     running.push(server);
     return server.url;
   };

@@ -1,18 +1,20 @@
+import { certificates } from '../../options/certificate-options.js';
+import type { GivenOptions } from '../../options/option.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
-import { listOf, type FlagValues } from '../../options/flags.js';
 import { isSignedBy, pemCertificates, validityOf, weaknessesOf } from './certificate-health.js';
 import { about, type Check, type Finding } from './finding.js';
-import { flagNamed, givenFile, readGiven } from './given-flags.js';
+import { givenFile, readGiven, textsOf } from './given-flags.js';
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 
 /** Whether the bundles can vouch for clients and front proxies, and for each of them only. */
-export function authorityFindings(values: FlagValues, now: number): readonly Finding[] {
-  const clients = givenFile(values, '--client-ca-file');
-  const proxies = givenFile(values, '--requestheader-client-ca-file');
+export function authorityFindings(values: GivenOptions, now: number): readonly Finding[] {
+  const { clientCaFile, requestheaderClientCaFile, requestheaderAllowedNames } = certificates.options;
+  const clients = givenFile(values, clientCaFile);
+  const proxies = givenFile(values, requestheaderClientCaFile);
   const clientsPem = readGiven(clients);
   const proxiesPem = readGiven(proxies);
-  const allowedNames = listOf(values, flagNamed('--requestheader-allowed-names'))
+  const allowedNames = textsOf(values, requestheaderAllowedNames)
     .map((name) => name.trim())
     .filter((name) => name !== '');
   const findings: Finding[] = [];

@@ -1,7 +1,10 @@
-import { booleanOf, isGiven, type FlagValues } from '../../options/flags.js';
+import { certificates } from '../../options/certificate-options.js';
+import { openid } from '../../options/openid-options.js';
+import { isGiven, textOf, type GivenOptions, type Option } from '../../options/option.js';
+import { tokenReview } from '../../options/reviewer-options.js';
+import { serviceAccounts, tokens } from '../../options/token-options.js';
 import { serviceAccountSuffix, type Subject } from '../../policy/objects.js';
 import { about, type Finding } from './finding.js';
-import { flagNamed } from './given-flags.js';
 
 /** Whom the server's authenticators can recognize. */
 export interface Callers {
@@ -13,33 +16,36 @@ export interface Callers {
   readonly serviceAccounts: boolean;
 }
 
-/** The flags that configure a method of authentication, and whether it knows service accounts. */
-const methods = {
-  '--requestheader-client-ca-file': true,
-  '--client-ca-file': false,
-  '--token-auth-file': false,
-  '--service-account-key-file': true,
-  '--service-account-jwks-uri': true,
-  '--oidc-issuer-url': false,
-  '--authentication-kubeconfig': true,
-  '--authentication-token-webhook-config-file': true,
-} as const;
-type Method = keyof typeof methods;
+const { clientCaFile, requestheaderClientCaFile } = certificates.options;
+const { anonymousAuth, tokenAuthFile } = tokens.options;
 
-/** Those of them that are given. */
-export function methodsIn(values: FlagValues): readonly Method[] {
-  const names = Object.keys(methods) as readonly Method[];
-  return names.filter((name) => isGiven(values, flagNamed(name)));
+/** The options that configure a method of authentication, and whether it knows service accounts. */
+const methods: readonly (readonly [Option, boolean])[] = [
+  [requestheaderClientCaFile, true],
+  [clientCaFile, false],
+  [tokenAuthFile, false],
+  [serviceAccounts.options.serviceAccountKeyFile, true],
+  [serviceAccounts.options.serviceAccountJwksUri, true],
+  [openid.options.oidcIssuerUrl, false],
+  [tokenReview.options.authenticationKubeconfig, true],
+  [tokenReview.options.authenticationTokenWebhookConfigFile, true],
+];
+
+/** The names of those that are given. */
+export function methodsIn(values: GivenOptions): readonly string[] {
+  return methods.filter(([option]) => isGiven(values, option)).map(([{ name }]) => name);
 }
 
-export function callersOf(values: FlagValues): Callers {
-  const given = methodsIn(values);
+export function callersOf(values: GivenOptions): Callers {
   return {
-    authenticated: given.length > 0,
-    anonymous: booleanOf(values, flagNamed('--anonymous-auth')) !== 'false',
-    serviceAccounts: given.some((name) => methods[name]),
+    authenticated: methodsIn(values).length > 0,
+    anonymous: textOf(anonymousAuth, values) !== 'false',
+    serviceAccounts: methods.some(([option, knowsAccounts]) => knowsAccounts && isGiven(values, option)),
   };
 }
+
+/** How clients can be made known, for advice. */
+export const authenticationAdvice = `configure ${clientCaFile.name}, ${tokenAuthFile.name} or ${requestheaderClientCaFile.name}`;
 
 /** Whether callers can be authenticated; `given` are the flags for it. */
 export function authenticationFinding(given: readonly string[], { anonymous }: Callers): Finding {
@@ -49,12 +55,12 @@ export function authenticationFinding(given: readonly string[], { anonymous }: C
     return about('authentication', given.join(', '))('ok', message);
   }
   const at = about('authentication', 'no method');
-  const advice = 'configure --client-ca-file, --token-auth-file or --requestheader-client-ca-file';
+  const advice = authenticationAdvice;
   return anonymous
     ? at('warning', `everybody is anonymous: ${advice}`)
     : at(
         'error',
-        `nobody can authenticate, and --anonymous-auth=false refuses all others with 401: ${advice}`,
+        `nobody can authenticate, and ${anonymousAuth.name}=false refuses all others with 401: ${advice}`,
       );
 }
 

@@ -1,11 +1,14 @@
+import { certificates } from '../../options/certificate-options.js';
+import { general } from '../../options/general-options.js';
+import { topic, type GivenOptions } from '../../options/option.js';
+import { choice } from '../../options/option-kinds.js';
+import { listening, servedPaths } from '../../options/serving-options.js';
+import { startTopics } from '../../options/start-topics.js';
+import { tls } from '../../options/tls-options.js';
+import type { UsageError } from '../../options/usage-error.js';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { errorClass } from '../../error-class.js';
-import { configFlag } from '../../options/configuration/config-flag.js';
-import { parseChoice } from '../../options/flag-values.js';
-import { valueOf, type Flag, type FlagValues } from '../../options/flags.js';
-import { startFlags } from '../../options/start-topics.js';
-import type { UsageError } from '../../options/usage-error.js';
 import type { Command, CommandCall } from '../command.js';
 import { authorityFindings } from './authorities.js';
 import { authenticationFinding, callersOf, methodsIn } from './callers.js';
@@ -21,7 +24,6 @@ import {
   type Result,
 } from './finding.js';
 import { readFlags } from './flag-faults.js';
-import { flagNamed } from './given-flags.js';
 import { reviewersFindings } from './kubeconfig-checks.js';
 import { policyFindings } from './policy-checks.js';
 import { servedPathFindings } from './scrapers.js';
@@ -29,18 +31,13 @@ import { servingFindings, sniFindings } from './serving-certificates.js';
 
 const formats = ['table', 'json'] as const;
 
-const outputFlag: Flag = {
-  name: '--output',
-  short: '-o',
-  value: 'format',
-  choices: formats,
-  default: 'table',
-  description: 'table for people, or json for programs',
-};
+const reporting = topic('Options', {
+  output: { ...choice('format', formats, 'table', 'table for people, or json for programs'), short: '-o' },
+});
 
 export const doctorCommand: Command = {
   // Those of `start`, so that its command line can be checked as it is.
-  flags: [...startFlags, outputFlag],
+  topics: [...startTopics, reporting],
   run: doctor,
   runMisconfigured: reportMisconfiguration,
 };
@@ -49,11 +46,14 @@ const exitCodes: Readonly<Record<Result, number>> = { ok: 0, warnings: 1, errors
 
 /**
  * Checks a configuration before it goes live. Resolves to the exit code: 0 where all is well, 1 with warnings, 2
- * where a start would fail or nobody could be served. `inOwnWords` names what a configuration file says by its field.
+ * where a start would fail or nobody could be served. `withConfigFieldNames` names what a configuration file says by its field.
  */
-async function doctor({ values, terminal: { print }, inOwnWords }: CommandCall): Promise<number> {
-  const format = parseChoice(outputFlag.name, valueOf(values, outputFlag) ?? '', formats);
-  const findings = (await diagnose(values)).map((found) => ({ ...found, ...wordsOf(found, inOwnWords) }));
+async function doctor({ values, terminal: { print }, withConfigFieldNames }: CommandCall): Promise<number> {
+  const { output: format } = reporting.read(values);
+  const findings = (await diagnose(values)).map((found) => ({
+    ...found,
+    ...wordsOf(found, withConfigFieldNames),
+  }));
   return report(findings, format, print);
 }
 
@@ -62,9 +62,11 @@ function reportMisconfiguration(
   fault: UsageError,
   { values, terminal: { print } }: Pick<CommandCall, 'values' | 'terminal'>,
 ): Promise<number> {
-  const format = parseChoice(outputFlag.name, valueOf(values, outputFlag) ?? '', formats);
-  const message = fault.message.replace(`${configFlag.name}: `, '');
-  return Promise.resolve(report([finding('error', 'flag', configFlag.name, message)], format, print));
+  const { output: format } = reporting.read(values);
+  const message = fault.message.replace(`${general.options.config.name}: `, '');
+  return Promise.resolve(
+    report([finding('error', 'flag', general.options.config.name, message)], format, print),
+  );
 }
 
 function report(
@@ -80,11 +82,11 @@ function report(
 /** The words of a finding begin with its subject. */
 function wordsOf(
   { subject, message }: Finding,
-  inOwnWords: (message: string) => string,
+  withConfigFieldNames: (message: string) => string,
 ): Pick<Finding, 'subject' | 'message'> {
-  const blamed = inOwnWords(subject);
-  if (blamed === subject) return { subject, message: inOwnWords(message) };
-  const words = inOwnWords(`${subject}: ${message}`);
+  const blamed = withConfigFieldNames(subject);
+  if (blamed === subject) return { subject, message: withConfigFieldNames(message) };
+  const words = withConfigFieldNames(`${subject}: ${message}`);
   return { subject: blamed, message: words.slice(blamed.length + 2) };
 }
 
@@ -92,20 +94,22 @@ function wordsOf(
  * Looks at everything that a start with these flags would need, and beyond the first fault. Listens nowhere and
  * leaves nothing behind. In the order of the checks; `now` in ms since the epoch.
  */
-async function diagnose(given: FlagValues, now = Date.now()): Promise<readonly Finding[]> {
+async function diagnose(given: GivenOptions, now = Date.now()): Promise<readonly Finding[]> {
   const { findings: files, values } = await lookAtFiles(given);
   const { findings: flags, usable } = await readFlags(values);
   const faulty = new Set(flags.filter(({ level }) => level === 'error').map(({ subject }) => subject));
+  const { bindAddress } = listening.options;
+  const { tlsCertFile, tlsSniCertKey } = tls.options;
   const looks: readonly (readonly [Check, string, () => readonly Finding[] | Promise<readonly Finding[]>])[] =
     [
-      ['flag', '--bind-address', () => addressFindings(valueOf(usable, flagNamed('--bind-address')))],
-      ['serving-certificate', '--tls-cert-file', () => servingFindings(values, now, faulty)],
-      ['serving-certificate', '--tls-sni-cert-key', () => sniFindings(values, now)],
-      ['client-ca', '--client-ca-file', () => authorityFindings(values, now)],
+      ['flag', bindAddress.name, () => addressFindings(listening.read(usable).bindAddress)],
+      ['serving-certificate', tlsCertFile.name, () => servingFindings(values, now, faulty)],
+      ['serving-certificate', tlsSniCertKey.name, () => sniFindings(values, now)],
+      ['client-ca', certificates.options.clientCaFile.name, () => authorityFindings(values, now)],
       ['authentication', 'no method', () => [authenticationFinding(methodsIn(given), callersOf(usable))]],
       ['authentication', 'reviews', () => reviewersFindings(usable, now)],
       ['policy-source', 'policy', () => policyFindings(usable, given, now)],
-      ['scrapers', '--allow-paths', () => servedPathFindings(usable)],
+      ['scrapers', servedPaths.options.allowPaths.name, () => servedPathFindings(usable)],
     ];
   const findings = [...files, ...flags];
   for (const [check, subject, look] of looks) {
@@ -121,7 +125,7 @@ async function diagnose(given: FlagValues, now = Date.now()): Promise<readonly F
 
 /** Whether this machine has the address to listen on. */
 export function addressFindings(
-  address = '0.0.0.0',
+  address: string,
   ours: readonly string[] = ourAddresses(),
 ): readonly Finding[] {
   const [bare = ''] = address.split('%');
@@ -129,7 +133,7 @@ export function addressFindings(
   const isLoopback = isIPv4(bare) && bare.startsWith('127.');
   if (isAny || isLoopback || ours.some((own) => canonical(own) === canonical(bare))) return [];
   const message = `no network interface of this machine has the address ${address}: a start here would fail`;
-  return [finding('warning', 'flag', flagNamed('--bind-address').name, message)];
+  return [finding('warning', 'flag', listening.options.bindAddress.name, message)];
 }
 
 function ourAddresses(): readonly string[] {

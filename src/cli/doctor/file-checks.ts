@@ -1,70 +1,29 @@
+import type { GivenOptions } from '../../options/option.js';
+import { policy } from '../../options/policy-options.js';
 import { stat } from 'node:fs/promises';
-import {
-  authenticationKubeconfig,
-  authenticationWebhook,
-} from '../../options/authentication/token-review-flags.js';
-import {
-  authorizationKubeconfig,
-  authorizationWebhook,
-} from '../../options/authorization/authorization-webhook-flags.js';
-import type { FlagValues } from '../../options/flags.js';
-import { policySnapshot } from '../../options/policy/policy-flags.js';
-import { cacheKubeconfig, rootKubeconfig } from '../../options/policy/policy-source-flags.js';
 import { about, finding, type Finding } from './finding.js';
 import { givenFiles, partnerOf, withoutFlags } from './given-flags.js';
-
-const kubeconfigs = [
-  rootKubeconfig,
-  cacheKubeconfig,
-  authenticationKubeconfig,
-  authenticationWebhook,
-  authorizationKubeconfig,
-  authorizationWebhook,
-].map(({ name }) => name);
-
-const secretFiles: ReadonlySet<string> = new Set([
-  '--tls-private-key-file',
-  '--token-auth-file',
-  '--upstream-client-key-file',
-  ...kubeconfigs,
-]);
-
-/** Refused by their readers where they are no regular files: they are followed as they change. */
-const regularFiles: ReadonlySet<string> = new Set([
-  '--tls-cert-file',
-  '--tls-private-key-file',
-  '--tls-sni-cert-key',
-  '--maintenance-file',
-  '--client-ca-file',
-  '--requestheader-client-ca-file',
-  '--token-auth-file',
-  '--service-account-key-file',
-  '--service-account-jwks-ca-file',
-  '--oidc-ca-file',
-  '--label-mapping-file',
-  '--upstream-ca-file',
-  '--upstream-client-cert-file',
-  '--upstream-client-key-file',
-  ...kubeconfigs,
-]);
 
 export interface FileReading {
   readonly findings: readonly Finding[];
   /** Without the files that can be read once only, or never end. */
-  readonly values: FlagValues;
+  readonly values: GivenOptions;
 }
 
 /** Looks at the files that flags name, without reading them. A missing file is a fault that its reader finds. */
-export async function lookAtFiles(given: FlagValues): Promise<FileReading> {
+export async function lookAtFiles(given: GivenOptions): Promise<FileReading> {
   const findings: Finding[] = [];
   let values = given;
-  for (const { flag, file, subject, isSecret = secretFiles.has(flag.name) } of givenFiles(given)) {
+  for (const { option, file, subject, isSecret } of givenFiles(given)) {
+    const { name, file: use } = option;
     // The reader of snapshots is strict about the place itself.
-    if (flag.name === policySnapshot.name) continue;
-    if (!regularFiles.has(flag.name) && (await isPipeOrDevice(file))) {
+    if (name === policy.options.policySnapshot.name) continue;
+    // What has to be a regular file is refused by its reader where it is none.
+    const isRegular = use?.followed === true || use?.kubeconfig === true;
+    if (!isRegular && (await isPipeOrDevice(file))) {
       const message = 'is no regular file: a start may read it, but it cannot be looked at before';
       findings.push(finding('warning', 'flag', subject, message));
-      values = withoutFlags(values, [flag.name, partnerOf(flag.name)]);
+      values = withoutFlags(values, [name, partnerOf(name)]);
     } else findings.push(...(await fileFindings({ subject, file, isSecret })));
   }
   return { findings, values };

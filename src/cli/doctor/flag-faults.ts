@@ -1,21 +1,23 @@
+import { checkAuditLog } from '../../options/audit-options.js';
+import { openAuthentication } from '../../options/authentication.js';
+import { authorizersOf } from '../../options/authorization-options.js';
+import { certificates } from '../../options/certificate-options.js';
+import { openExpositions } from '../../options/exposition-options.js';
+import { FollowedOptionFiles } from '../../options/followed-option-files.js';
+import { logging, serverKindOf } from '../../options/general-options.js';
+import { openMaintenance } from '../../options/maintenance-options.js';
+import { openServing } from '../../options/open-server.js';
+import { Opened } from '../../options/opened.js';
+import { openid } from '../../options/openid-options.js';
+import { optionsIn, type GivenOptions } from '../../options/option.js';
+import { policySourcesOf } from '../../options/policy-sources.js';
+import { openAccessReview, tokenReview } from '../../options/reviewer-options.js';
+import { workersOf } from '../../options/serving-options.js';
+import { tls } from '../../options/tls-options.js';
+import { serviceAccounts, tokens } from '../../options/token-options.js';
+import { UsageError } from '../../options/usage-error.js';
 import { Registry } from 'prom-client';
 import { errorClass } from '../../error-class.js';
-import { checkAuditLog } from '../../options/audit/audit-log.js';
-import { openAuthentication } from '../../options/authentication/authentication.js';
-import { authorizersOf } from '../../options/authorization/authorization-flags.js';
-import { openWebhookAuthorizer } from '../../options/authorization/authorization-webhook-flags.js';
-import { openExpositions } from '../../options/exposition/exposition.js';
-import { servesSlis } from '../../options/exposition/slis-flags.js';
-import type { FlagValues } from '../../options/flags.js';
-import { FollowedFlagFiles } from '../../options/followed-flag-files.js';
-import { Opened } from '../../options/opened.js';
-import { checkPolicyFlags } from '../../options/policy/policy-flags.js';
-import { openMaintenance } from '../../options/serving/maintenance-flags.js';
-import { servingOf } from '../../options/serving/serving-flags.js';
-import { workersOf } from '../../options/serving/workers-flags.js';
-import { servesZPages } from '../../options/serving/z-pages-flags.js';
-import { logLevelOf, serverKindOf } from '../../options/start-topics.js';
-import { UsageError } from '../../options/usage-error.js';
 import type { ServerKind } from '../../paths/classify.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { finding, type Check, type Finding } from './finding.js';
@@ -25,14 +27,14 @@ export interface FlagReading {
   /** The faults, or that there are none. */
   readonly findings: readonly Finding[];
   /** Without those that cannot be used. */
-  readonly usable: FlagValues;
+  readonly usable: GivenOptions;
 }
 
 /**
  * Reads the flags as a start does, again and again without the flag that was at fault, until there is none: a
  * start would stop at the first.
  */
-export async function readFlags(values: FlagValues): Promise<FlagReading> {
+export async function readFlags(values: GivenOptions): Promise<FlagReading> {
   const findings: Finding[] = [];
   let usable = values;
   for (const read of readers) {
@@ -56,7 +58,7 @@ function isConsequence({ message }: Finding, told: readonly Finding[]): boolean 
 }
 
 /** The server's kind, which decides the path rules; a shard where the flag cannot be read. */
-export function assumedServerKind(values: FlagValues): ServerKind {
+export function assumedServerKind(values: GivenOptions): ServerKind {
   try {
     return serverKindOf(values);
   } catch {
@@ -68,14 +70,14 @@ const nothing = (): void => undefined;
 const silentReviews = { onWarning: nothing, onApiRequest: nothing };
 const silentLogger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
-type Reader = (values: FlagValues) => unknown;
+type Reader = (values: GivenOptions) => unknown;
 
 /** Each reads some flags as a start does, and follows none of the files. */
 const readers: readonly Reader[] = [
   serverKindOf,
-  logLevelOf,
+  (values) => logging.read(values),
   workersOf,
-  (values) => closing(new FollowedFlagFiles(), (files) => servingOf(values, true, files)),
+  (values) => closing(new FollowedOptionFiles(), (files) => openServing(values, true, files)),
   async (values) => {
     const opened = await openMaintenance(values, { logger: silentLogger, onChange: nothing });
     opened?.close();
@@ -91,9 +93,8 @@ const readers: readonly Reader[] = [
     await open.close();
   },
   (values) =>
-    closing(new FollowedFlagFiles(), (files) =>
+    closing(new FollowedOptionFiles(), (files) =>
       closing(new Opened(), (opened) => {
-        servesSlis(values);
         const registry = new Registry();
         const telemetry = new FilterMetrics(registry);
         const context = { registry, slis: undefined, telemetry, logger: silentLogger, files, opened };
@@ -103,11 +104,10 @@ const readers: readonly Reader[] = [
   (values) => authorizersOf(values),
   (values) =>
     closing(new Opened(), (opened) =>
-      openWebhookAuthorizer(values, { tokens: silentReviews, access: silentReviews }, opened),
+      openAccessReview(values, { tokens: silentReviews, access: silentReviews }, opened),
     ),
-  checkPolicyFlags,
+  (values) => policySourcesOf(values, { onWarning: nothing }),
   checkAuditLog,
-  servesZPages,
 ];
 
 async function closing<Opening extends { close(): unknown }>(
@@ -121,7 +121,7 @@ async function closing<Opening extends { close(): unknown }>(
   }
 }
 
-async function faultOf(read: Reader, values: FlagValues): Promise<Finding | undefined> {
+async function faultOf(read: Reader, values: GivenOptions): Promise<Finding | undefined> {
   try {
     await read(values);
     return undefined;
@@ -131,20 +131,17 @@ async function faultOf(read: Reader, values: FlagValues): Promise<Finding | unde
     }
     const [, flag = 'command line', message = error.message] =
       /^(--[a-z-]+): (.*)$/s.exec(error.message) ?? [];
-    return finding('error', checksOfFlags[flag] ?? 'flag', flag, message);
+    return finding('error', checksOfFlags.get(flag) ?? 'flag', flag, message);
   }
 }
 
-const checksOfFlags: Readonly<Record<string, Check>> = {
-  '--tls-cert-file': 'serving-certificate',
-  '--tls-private-key-file': 'serving-certificate',
-  '--tls-sni-cert-key': 'serving-certificate',
-  '--client-ca-file': 'client-ca',
-  '--requestheader-client-ca-file': 'front-proxy-ca',
-  '--token-auth-file': 'authentication',
-  '--service-account-key-file': 'authentication',
-  '--service-account-jwks-ca-file': 'authentication',
-  '--oidc-ca-file': 'authentication',
-  '--authentication-kubeconfig': 'authentication',
-  '--authentication-token-webhook-config-file': 'authentication',
-};
+const checksOfFlags: ReadonlyMap<string, Check> = new Map([
+  ...optionsIn([tls])
+    .filter(({ file }) => file?.followed)
+    .map(({ name }): [string, Check] => [name, 'serving-certificate']),
+  ...optionsIn([tokens, serviceAccounts, openid, tokenReview])
+    .filter(({ file }) => file !== undefined)
+    .map(({ name }): [string, Check] => [name, 'authentication']),
+  [certificates.options.clientCaFile.name, 'client-ca'],
+  [certificates.options.requestheaderClientCaFile.name, 'front-proxy-ca'],
+]);

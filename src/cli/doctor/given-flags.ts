@@ -1,69 +1,74 @@
+import { valueOf, type GivenOptions, type Option } from '../../options/option.js';
+import { startOptions, startTopics } from '../../options/start-topics.js';
+import { tls } from '../../options/tls-options.js';
 import { readFileSync, statSync } from 'node:fs';
-import { keyOf, listOf, valueOf, type Flag, type FlagValues } from '../../options/flags.js';
-import { sniPairsOf, tlsSniCertKey } from '../../options/serving/sni-flags.js';
-import { startFlags } from '../../options/start-topics.js';
 
-/** A flag of `start`. @throws RangeError for a name that it does not have. */
-export function flagNamed(name: Flag['name']): Flag {
-  const flag = startFlags.find((candidate) => candidate.name === name);
-  if (flag === undefined) throw new RangeError(`start has no flag ${name}`);
-  return flag;
+/** The option that makes no sense without this one, if there is one. */
+export function partnerOf(name: string): string | undefined {
+  const pairs = startTopics.flatMap(({ options, rules }) => {
+    const byKey: Readonly<Record<string, Option>> = options;
+    return rules.flatMap((rule) =>
+      rule.kind === 'together' ? [rule.keys.map((key) => byKey[key]?.name)] : [],
+    );
+  });
+  return pairs.find((pair) => pair.includes(name as Option['name']))?.find((other) => other !== name);
 }
 
-/** Flags of which neither makes sense without the other. */
-const partners = [
-  ['--tls-cert-file', '--tls-private-key-file'],
-  ['--upstream-client-cert-file', '--upstream-client-key-file'],
-] as const;
-
-export function partnerOf(name: string): Flag['name'] | undefined {
-  return partners.flatMap(([one, other]) => (name === one ? other : name === other ? one : []))[0];
-}
-
-/** The same as if flags had not been given. */
-export function withoutFlags(values: FlagValues, names: readonly (string | undefined)[]): FlagValues {
-  const keys = new Set(startFlags.filter(({ name }) => names.includes(name)).map(keyOf));
+/** The same as if options had not been given. */
+export function withoutFlags(values: GivenOptions, names: readonly (string | undefined)[]): GivenOptions {
+  const keys = new Set(startOptions.filter(({ name }) => names.includes(name)).map(({ key }) => key));
   return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.has(key)));
 }
 
-/** A flag that names a file, and what was given for it. */
+/** An option that names a file, and what was given for it. */
 export interface GivenFile {
-  readonly flag: Flag;
+  readonly option: Option;
   readonly file: string;
   /** What findings name. */
   readonly subject: string;
-  /** Where the flag names secret files and others. */
-  readonly isSecret?: boolean;
+  /** Whether others must not be able to read it. */
+  readonly isSecret: boolean;
 }
 
-export function givenFile(values: FlagValues, name: Flag['name']): GivenFile | undefined {
-  const flag = flagNamed(name);
-  const file = valueOf(values, flag);
-  return file === undefined ? undefined : { flag, file, subject: `${name} ${file}` };
+export function givenFile(values: GivenOptions, option: Option): GivenFile | undefined {
+  return filesOf(values, option)[0];
+}
+
+function filesOf(values: GivenOptions, option: Option): readonly GivenFile[] {
+  return textsOf(values, option).map((file) => ({
+    option,
+    file,
+    subject: `${option.name} ${file}`,
+    isSecret: option.file?.secret === true,
+  }));
+}
+
+/** What was given for an option, as it was written. */
+export function textsOf(values: GivenOptions, { key }: Option): readonly string[] {
+  const given = values[key];
+  if (given === undefined) return [];
+  return typeof given === 'object' ? given : [String(given)];
 }
 
 /** All that are given. */
-export function givenFiles(values: FlagValues): readonly GivenFile[] {
-  const single = startFlags.filter(({ value }) => value === 'file' || value === 'files');
+export function givenFiles(values: GivenOptions): readonly GivenFile[] {
   return [
-    ...single.flatMap((flag) => {
-      const files = flag.isList === true ? listOf(values, flag) : [valueOf(values, flag) ?? []].flat();
-      return files.map((file) => ({ flag, file, subject: `${flag.name} ${file}` }));
-    }),
+    ...startOptions.filter(({ kind }) => kind === 'file').flatMap((option) => filesOf(values, option)),
     ...givenSniPairs(values).flat(),
   ];
 }
 
-/** Certificate and key of each pair; none where one cannot be read, which is a fault of the flag. */
-export function givenSniPairs(values: FlagValues): readonly (readonly [GivenFile, GivenFile])[] {
+/** Certificate and key of each pair; none where one cannot be read, which is a fault of the option. */
+export function givenSniPairs(values: GivenOptions): readonly (readonly [GivenFile, GivenFile])[] {
+  const option = tls.options.tlsSniCertKey;
   const given = (file: string, isSecret: boolean): GivenFile => ({
-    flag: tlsSniCertKey,
+    option,
     file,
-    subject: `${tlsSniCertKey.name} ${file}`,
+    subject: `${option.name} ${file}`,
     isSecret,
   });
   try {
-    return sniPairsOf(values).map(({ certificateFile, keyFile }) => [
+    return valueOf(option, values).map(({ certificateFile, keyFile }) => [
       given(certificateFile, false),
       given(keyFile, true),
     ]);

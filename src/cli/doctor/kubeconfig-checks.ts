@@ -1,7 +1,6 @@
-import { tokenReviewerFlags } from '../../options/authentication/token-review-flags.js';
-import { accessReviewerFlags } from '../../options/authorization/authorization-webhook-flags.js';
-import type { FlagValues } from '../../options/flags.js';
-import { reviewVersionOf, type ReviewerFlags } from '../../options/reviews/reviewer.js';
+import type { GivenOptions } from '../../options/option.js';
+import { accessReviewerOf, tokenReviewerOf } from '../../options/reviewer-options.js';
+import type { Reviewer } from '../../options/reviewer.js';
 import { FilesRead } from '../../files/files-read.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import { KubeconfigError, ReviewError } from '../../kubernetes/kubernetes-errors.js';
@@ -11,7 +10,6 @@ import { ReviewClient, type ReviewClientOptions } from '../../kubernetes/reviews
 import { subjectAccessReview, tokenReview, type ReviewKind } from '../../kubernetes/reviews/review-kind.js';
 import { pemCertificates, validityOf, type PlacedCertificate, type Validity } from './certificate-health.js';
 import { about, withoutSubject, type Check, type Finding } from './finding.js';
-import { givenFile } from './given-flags.js';
 
 /** What a kubeconfig that can be read says of the connection to its server. `now` in ms since the epoch. */
 export function kubeconfigFindings(
@@ -64,19 +62,14 @@ export function credentialsOf({ clientCertificate, credentials, impersonatedUser
 }
 
 /** Asks the other servers that a start would ask, all at once. `now` in ms since the epoch. */
-export async function reviewersFindings(usable: FlagValues, now: number): Promise<readonly Finding[]> {
-  const reviewersOf = (kind: ReviewKind, flags: ReviewerFlags): readonly ReviewerToCheck[] => {
-    const version = reviewVersionOf(usable, flags);
-    return ([flags.kubeconfig, flags.webhook] as const).flatMap((flag) => {
-      const given = givenFile(usable, flag.name);
-      if (given === undefined) return [];
-      const target = flag === flags.webhook ? ('webhook' as const) : ('api-server' as const);
-      return [{ subject: given.subject, kubeconfig: given.file, kind, target, version }];
-    });
-  };
+export async function reviewersFindings(usable: GivenOptions, now: number): Promise<readonly Finding[]> {
+  const reviewersOf = (kind: ReviewKind, reviewer: Reviewer | undefined): readonly ReviewerToCheck[] =>
+    reviewer === undefined
+      ? []
+      : [{ ...reviewer, kind, subject: `${reviewer.option.name} ${reviewer.kubeconfig}` }];
   const reviewers = [
-    ...reviewersOf(tokenReview, tokenReviewerFlags),
-    ...reviewersOf(subjectAccessReview, accessReviewerFlags),
+    ...reviewersOf(tokenReview, tokenReviewerOf(usable)),
+    ...reviewersOf(subjectAccessReview, accessReviewerOf(usable)),
   ];
   return (await Promise.all(reviewers.map((reviewer) => reviewerFindings(reviewer, now)))).flat();
 }

@@ -1,15 +1,7 @@
-import { authorizationOrderOf } from '../../options/authorization/authorization-flags.js';
-import { parseDuration } from '../../options/flag-values.js';
-import { valueOf, type FlagValues } from '../../options/flags.js';
-import { maxPolicyStaleness, policySnapshot } from '../../options/policy/policy-flags.js';
-import {
-  cacheKubeconfig,
-  namesPolicySource,
-  policySourcesOf,
-  rootKubeconfig,
-  sourceFlag,
-  type PolicySources,
-} from '../../options/policy/policy-source-flags.js';
+import { authorization } from '../../options/authorization-options.js';
+import { valueOf, type GivenOptions, type Option } from '../../options/option.js';
+import { namesPolicySource, policy as policyTopic, sourceOption } from '../../options/policy-options.js';
+import { policySourcesOf, type PolicySources } from '../../options/policy-sources.js';
 import { bootstrapLayer, openPolicy } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
 import type { PolicySource } from '../../policy/policy-source.js';
@@ -28,10 +20,12 @@ import { scrapersFinding, type Scrapers } from './scrapers.js';
 import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
 import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
 
+const { cacheKubeconfig, maxPolicyStaleness, policySnapshot, rootKubeconfig } = policyTopic.options;
+
 /** The policy and where it comes from, and who may scrape by it. `given` are the flags with those that are at fault. */
 export async function policyFindings(
-  usable: FlagValues,
-  given: FlagValues,
+  usable: GivenOptions,
+  given: GivenOptions,
   now: number,
 ): Promise<readonly Finding[]> {
   if (assumedServerKind(usable) === 'cache-server' && !namesPolicySource(given)) {
@@ -43,11 +37,11 @@ export async function policyFindings(
   const { findings, policy } = await loadPolicy(sources, report);
   const found = [...report.findings, ...findings, ...warnings.map(warningFinding)];
   if (policy === undefined) return found;
-  if (!authorizationOrderOf(usable).includes('RBAC')) {
+  if (!authorization.read(usable).authorizationOrder.includes('RBAC')) {
     const message = 'leaves RBAC out: no binding of the policy grants anything; add RBAC';
     return [
       ...found,
-      finding('warning', 'scrapers', '--authorization-order', message),
+      finding('warning', 'scrapers', authorization.options.authorizationOrder.name, message),
       scrapersFinding(usable, given, undefined),
     ];
   }
@@ -99,7 +93,7 @@ interface SourcesReport {
 }
 
 /** The API servers that layers of the policy come from. */
-const servers: Readonly<Record<string, readonly [ServerRole, typeof rootKubeconfig]>> = {
+const servers: Readonly<Record<string, readonly [ServerRole, Option]>> = {
   root: ['root', rootKubeconfig],
   cache: ['cache', cacheKubeconfig],
   bootstrap: ['system-admin', rootKubeconfig],
@@ -107,7 +101,7 @@ const servers: Readonly<Record<string, readonly [ServerRole, typeof rootKubeconf
 
 /** Looks at the API servers that the policy comes from, all at once, and at its snapshot. */
 async function checkSources(
-  values: FlagValues,
+  values: GivenOptions,
   { sources, fallbacks, bootstrap }: PolicySources,
   now: number,
 ): Promise<SourcesReport> {
@@ -134,31 +128,29 @@ async function checkSources(
 
 /** Undefined where the source is no API server. */
 async function checkServer(
-  values: FlagValues,
+  values: GivenOptions,
   source: PolicySource,
   now: number,
 ): Promise<SourceReport | undefined> {
   const server = servers[source.name];
   if (server === undefined) return undefined;
-  const [role, flag] = server;
+  const [role, option] = server;
   // Its fault is found again where the kubeconfig is looked at.
   await source.open?.().catch(() => undefined);
   const basePath = source.origin === undefined ? '' : new URL(source.origin).pathname;
-  const given = givenFile(values, flag.name);
+  const given = givenFile(values, option);
   if (given === undefined) return undefined;
   return checkApiServerSource({ role, subject: given.subject, kubeconfig: given.file, basePath }, now);
 }
 
 async function lookAtSnapshot(
-  values: FlagValues,
+  values: GivenOptions,
   sources: readonly PolicySource[],
   now: number,
 ): Promise<SnapshotReport | undefined> {
-  const given = givenFile(values, policySnapshot.name);
+  const given = givenFile(values, policySnapshot);
   if (given === undefined) return undefined;
-  const staleness = valueOf(values, maxPolicyStaleness);
-  const maxStalenessMs =
-    staleness === undefined ? Infinity : parseDuration(maxPolicyStaleness.name, staleness);
+  const maxStalenessMs = valueOf(maxPolicyStaleness, values) ?? Infinity;
   const kept = sources.filter(({ name }) => servers[name] !== undefined);
   const origins = new Map(kept.map(({ name, origin }) => [name, origin]));
   return checkSnapshot({ ...given, origins, maxStalenessMs }, now);
@@ -198,7 +190,7 @@ async function loadPolicy(
     },
     start: (sink) =>
       source.start(sink).catch((error: unknown) => {
-        const flag = sourceFlag(source.name).name;
+        const flag = sourceOption(source.name).name;
         failed.add(source.name);
         const message = error instanceof Error ? error.message : String(error);
         findings.push(finding('error', 'policy-source', flag, withoutSubject(message, flag)));
@@ -215,7 +207,7 @@ async function loadPolicy(
   try {
     for (const { layer, reason } of await open.settled(loadMs)) {
       const message = `the policy did not come within ${loadMs / 1000} s: ${reason ?? 'the server did not answer'}`;
-      const fault = finding('error', 'policy-source', sourceFlag(layer).name, message);
+      const fault = finding('error', 'policy-source', sourceOption(layer).name, message);
       findings.push(...softened([fault], standIns.get(layer)));
     }
     findings.push(...contentsOf(open.policy, failed));
@@ -234,7 +226,7 @@ function contentsOf(policy: Policy, failed: ReadonlySet<string>): readonly Findi
   return policy.status().flatMap(({ layer, state, clusterRoles, clusterRoleBindings }) => {
     if (layer === bootstrapLayer || state !== 'synced' || failed.has(layer)) return [];
     const message = `gave ${clusterRoles} ClusterRoles and ${clusterRoleBindings} ClusterRoleBindings`;
-    return [about('policy-source', sourceFlag(layer).name)('ok', message)];
+    return [about('policy-source', sourceOption(layer).name)('ok', message)];
   });
 }
 

@@ -1,22 +1,13 @@
-import {
-  alwaysAllowGroupsFlag,
-  alwaysAllowPathsFlag,
-  authorizationOrderOf,
-  pathsAllowedToAll,
-} from '../../options/authorization/authorization-flags.js';
-import {
-  authorizationKubeconfig,
-  authorizationWebhook,
-} from '../../options/authorization/authorization-webhook-flags.js';
-import { isGiven, listOf, type FlagValues } from '../../options/flags.js';
-import { pathGlobsOf } from '../../options/serving/served-paths-flags.js';
+import { authorization, pathsAllowedToAll } from '../../options/authorization-options.js';
+import type { GivenOptions } from '../../options/option.js';
+import { accessReviewerOf } from '../../options/reviewer-options.js';
+import { servedPaths } from '../../options/serving-options.js';
 import { alwaysAllowPaths } from '../../paths/always-allow.js';
 import { describeSubject, type Subject } from '../../policy/objects.js';
 import { allowedPaths } from '../../request/steps/allow-paths.js';
 import { ignoredPaths } from '../../request/steps/ignore-paths.js';
-import { callersOf, matchFault, type Callers } from './callers.js';
+import { authenticationAdvice, callersOf, matchFault, type Callers } from './callers.js';
 import { about, finding, type Finding } from './finding.js';
-import { flagNamed } from './given-flags.js';
 
 /** Who is allowed to get `/metrics`, and by what. */
 export interface Scrapers {
@@ -43,34 +34,36 @@ const maxNamed = 5;
 
 /** `given` are the flags with those that are at fault, which a client could use after they are mended. */
 export function scrapersFinding(
-  usable: FlagValues,
-  given: FlagValues,
+  usable: GivenOptions,
+  given: GivenOptions,
   granted: Scrapers['granted'],
 ): Finding {
-  const asksGroups = authorizationOrderOf(usable).includes('AlwaysAllowGroups');
+  const { authorizationOrder, authorizationAlwaysAllowGroups: groups } = authorization.read(usable);
+  const asksGroups = authorizationOrder.includes('AlwaysAllowGroups');
   return scraperFinding({
     callers: callersOf(given),
-    groups: asksGroups ? listOf(usable, alwaysAllowGroupsFlag).filter((group) => group !== '') : [],
-    isDelegated: [authorizationKubeconfig, authorizationWebhook].some((flag) => isGiven(usable, flag)),
+    groups: asksGroups ? groups.filter((group) => group !== '') : [],
+    isDelegated: accessReviewerOf(usable) !== undefined,
     openedBy: openingFlagOf(usable),
     granted,
   });
 }
 
 /** The flag that lets everybody read `/metrics`, if one does. */
-function openingFlagOf(values: FlagValues): string | undefined {
-  if (alwaysAllowPaths(pathsAllowedToAll(values))(path)) return alwaysAllowPathsFlag.name;
-  const { ignorePaths } = pathGlobsOf(values);
-  if (ignorePaths === undefined || !ignoredPaths(ignorePaths)(path)) return undefined;
-  return flagNamed('--ignore-paths').name;
+function openingFlagOf(values: GivenOptions): string | undefined {
+  if (alwaysAllowPaths(pathsAllowedToAll(values))(path)) {
+    return authorization.options.authorizationAlwaysAllowPaths.name;
+  }
+  const { ignorePaths } = servedPaths.read(values);
+  return ignoredPaths(ignorePaths)(path) ? servedPaths.options.ignorePaths.name : undefined;
 }
 
 /** Whether `/metrics` is served at all. */
-export function servedPathFindings(values: FlagValues): readonly Finding[] {
-  const { allowPaths } = pathGlobsOf(values);
-  if (allowPaths === undefined || allowedPaths(allowPaths)(path)) return [];
+export function servedPathFindings(values: GivenOptions): readonly Finding[] {
+  const { allowPaths } = servedPaths.read(values);
+  if (allowPaths.length === 0 || allowedPaths(allowPaths)(path)) return [];
   const message = `leaves ${path} out: every scrape of it is answered 404; add it unless that is meant`;
-  return [finding('warning', 'scrapers', flagNamed('--allow-paths').name, message)];
+  return [finding('warning', 'scrapers', servedPaths.options.allowPaths.name, message)];
 }
 
 /** Whether anybody can scrape at all, and whether it is somebody that a person meant. */
@@ -114,11 +107,11 @@ function needsCredentials({ name }: Subject): boolean {
 
 function adviceFor({ authenticated }: Callers, hasPolicy: boolean): string {
   if (!authenticated) {
-    return 'configure --client-ca-file, --token-auth-file or --requestheader-client-ca-file';
+    return authenticationAdvice;
   }
   return hasPolicy
     ? 'bind the scraper to system:kcp:metrics-reader, as rbac/prometheus-user.yaml does'
-    : 'name a group in --authorization-always-allow-groups, or a policy';
+    : `name a group in ${authorization.options.authorizationAlwaysAllowGroups.name}, or a policy`;
 }
 
 function listed(subjects: readonly Subject[]): string {

@@ -1,6 +1,7 @@
+import type { GivenOptions } from '../../options/option.js';
+import { tls } from '../../options/tls-options.js';
 import { X509Certificate } from 'node:crypto';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
-import type { FlagValues } from '../../options/flags.js';
 import {
   isSelfSigned,
   isSignedBy,
@@ -19,33 +20,34 @@ const serverAuth = '1.3.6.1.5.5.7.3.1';
  * known already to be unusable.
  */
 export function servingFindings(
-  values: FlagValues,
+  values: GivenOptions,
   now: number,
   told: ReadonlySet<string>,
 ): readonly Finding[] {
-  const certificate = givenFile(values, '--tls-cert-file');
-  const privateKey = givenFile(values, '--tls-private-key-file');
+  const { tlsCertFile, tlsPrivateKeyFile } = tls.options;
+  const certificate = givenFile(values, tlsCertFile);
+  const privateKey = givenFile(values, tlsPrivateKeyFile);
   if (certificate === undefined && privateKey === undefined) {
     const message =
       'is not given: each start makes a self-signed certificate for localhost, which no client can know';
-    return [about('serving-certificate', '--tls-cert-file')('warning', message)];
+    return [about('serving-certificate', tlsCertFile.name)('warning', message)];
   }
   // A start reads the one only where it can read the other.
   const unreadable = [certificate, privateKey].flatMap((given) =>
-    given === undefined || told.has(given.flag.name) || readGiven(given) !== undefined
+    given === undefined || told.has(given.option.name) || readGiven(given) !== undefined
       ? []
       : [about('serving-certificate', given.subject)('error', 'cannot be read')],
   );
   const pem = readGiven(certificate);
   if (certificate === undefined || pem === undefined) return unreadable;
-  const { flag, subject } = certificate;
-  return told.has(flag.name) || isCertificate(pem)
+  const { option, subject } = certificate;
+  return told.has(option.name) || isCertificate(pem)
     ? [...unreadable, ...servingCertificateFindings({ subject, pem }, now)]
     : [...unreadable, about('serving-certificate', subject)('error', 'holds no certificate in PEM')];
 }
 
 /** The same of the pairs for clients that ask for a name. `now` in ms since the epoch. */
-export function sniFindings(values: FlagValues, now: number): readonly Finding[] {
+export function sniFindings(values: GivenOptions, now: number): readonly Finding[] {
   return givenSniPairs(values).flatMap(([given]) => {
     const pem = readGiven(given);
     return pem === undefined ? [] : servingCertificateFindings({ subject: given.subject, pem }, now);

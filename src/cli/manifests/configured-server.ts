@@ -1,15 +1,25 @@
-import { allowedPaths } from '../../request/steps/allow-paths.js';
-import { audiencesOf } from '../../options/authentication/service-account-flags.js';
-import { servesSlis } from '../../options/exposition/slis-flags.js';
-import { ownMetricsPath } from '../../options/exposition/upstream-flags.js';
-import { upstreamPathsOf, upstreamsOf } from '../../options/exposition/upstream-targets.js';
-import { parsePort } from '../../options/flag-values.js';
-import { booleanOf, isGiven, valueOf, type Flag, type FlagValues } from '../../options/flags.js';
-import { bootstrapPolicyFlag, namesPolicySource } from '../../options/policy/policy-source-flags.js';
-import { pathGlobsOf } from '../../options/serving/served-paths-flags.js';
-import { serverKindOf, startFlags } from '../../options/start-topics.js';
-import { UsageError } from '../../options/usage-error.js';
+import { certificates } from '../../options/certificate-options.js';
+import { delivery } from '../../options/exposition-options.js';
+import { serverKindOf } from '../../options/general-options.js';
+import { openid } from '../../options/openid-options.js';
+import {
+  blaming,
+  fault,
+  isGiven,
+  topic,
+  valueOf,
+  type GivenOptions,
+  type Option,
+} from '../../options/option.js';
+import { parsed, text } from '../../options/option-kinds.js';
+import { namesPolicySource, policy } from '../../options/policy-options.js';
+import { tokenReview } from '../../options/reviewer-options.js';
+import { listening, servedPaths } from '../../options/serving-options.js';
+import { tls } from '../../options/tls-options.js';
+import { audiencesOf, serviceAccounts, tokens } from '../../options/token-options.js';
+import { ownMetricsPath, slisPath, upstreams } from '../../options/upstream-options.js';
 import { isIP } from 'node:net';
+import { allowedPaths } from '../../request/steps/allow-paths.js';
 
 /** What a configuration of `start` says to those who scrape the server. */
 export interface ConfiguredServer {
@@ -25,92 +35,95 @@ export interface ConfiguredServer {
 export type Credentials =
   { readonly kind: 'certificate' } | { readonly kind: 'token'; readonly audience: string | undefined };
 
-const flagsByName = new Map(startFlags.map((flag) => [flag.name, flag]));
-const accountFlags = [
-  '--service-account-key-file',
-  '--service-account-jwks-uri',
-  '--authentication-kubeconfig',
-  '--authentication-token-webhook-config-file',
-] as const;
-const tokenFlags = ['--token-auth-file', '--oidc-issuer-url', ...accountFlags] as const;
+const { clientCaFile } = certificates.options;
+const accountOptions: readonly Option[] = [
+  serviceAccounts.options.serviceAccountKeyFile,
+  serviceAccounts.options.serviceAccountJwksUri,
+  tokenReview.options.authenticationKubeconfig,
+  tokenReview.options.authenticationTokenWebhookConfigFile,
+];
+const tokenOptions = [tokens.options.tokenAuthFile, openid.options.oidcIssuerUrl, ...accountOptions];
 
 /** @throws UsageError naming the flag. */
-export function configuredServerOf(values: FlagValues, { scraper }: ManifestNames): ConfiguredServer {
+export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNames): ConfiguredServer {
   const kind = serverKindOf(values);
-  const securePort = flag('--secure-port');
-  const port = parsePort(securePort.name, valueOf(values, securePort) ?? '');
-  if (port === 0) throw new UsageError(`${securePort.name}: 0 is another port at each start: name one`);
-  if (!isGiven(values, flag('--tls-cert-file'))) {
-    throw new UsageError('--tls-cert-file: needed: a scraper cannot verify the certificate made without it');
+  const { securePort } = listening.options;
+  const { securePort: port } = listening.read(values);
+  if (port === 0) throw fault(securePort, '0 is another port at each start: name one');
+  const { tlsCertFile } = tls.options;
+  if (!isGiven(values, tlsCertFile)) {
+    throw fault(tlsCertFile, 'needed: a scraper cannot verify the certificate made without it');
   }
   if (kind === 'cache-server' && !namesPolicySource(values)) {
-    throw new UsageError('--rbac-dir: needed: without a policy, a cache server grants nothing to a scraper');
+    throw fault(
+      policy.options.rbacDir,
+      'needed: without a policy, a cache server grants nothing to a scraper',
+    );
   }
   return {
     port,
     paths: pathsOf(values),
     credentials: credentialsOf(values, scraper),
-    isKcp: booleanOf(values, bootstrapPolicyFlag) !== 'false',
+    isKcp: valueOf(policy.options.bootstrapPolicy, values) !== false,
   };
 }
 
-function pathsOf(values: FlagValues): readonly string[] {
-  const slis = servesSlis(values) ? ['/metrics/slis'] : [];
-  const own = upstreamsOf(values, flag('--upstream')).kind === 'none' ? [] : [ownMetricsPath];
-  const taken = new Set([ownMetricsPath, '/metrics/slis']);
-  const others = upstreamPathsOf(values, flag('--upstream-path'), taken).keys();
-  const { allowPaths } = pathGlobsOf(values);
-  const isAllowed = allowPaths === undefined ? () => true : allowedPaths(allowPaths);
-  const paths = ['/metrics', ...own, ...slis, ...others].filter((path) => isAllowed(path));
-  if (paths.length === 0) throw new UsageError('--allow-paths: leaves no path with metrics to scrape');
+function pathsOf(values: GivenOptions): readonly string[] {
+  const { upstream, upstreamPath } = upstreams.read(values);
+  const slis = delivery.read(values).componentSlis ? [slisPath] : [];
+  const own = upstream.kind === 'none' ? [] : [ownMetricsPath];
+  const { allowPaths: globs } = servedPaths.read(values);
+  const { allowPaths } = servedPaths.options;
+  const isAllowed = globs.length === 0 ? () => true : blaming(allowPaths, () => allowedPaths(globs));
+  const paths = ['/metrics', ...own, ...slis, ...upstreamPath.keys()].filter((path) => isAllowed(path));
+  if (paths.length === 0) throw fault(allowPaths, 'leaves no path with metrics to scrape');
   return paths;
 }
 
-function credentialsOf(values: FlagValues, { kind }: Scraper): Credentials {
-  const takesCertificates = isGiven(values, flag('--client-ca-file'));
-  if (kind !== 'ServiceAccount' && takesCertificates) return { kind: 'certificate' };
-  const accepting = kind === 'ServiceAccount' ? accountFlags : tokenFlags;
-  if (!accepting.some((name) => isGiven(values, flag(name)))) {
-    const needed = kind === 'ServiceAccount' ? accepting : ['--client-ca-file', ...accepting];
-    throw new UsageError(`--scraper: cannot be authenticated: needs ${needed.join(' or ')}`);
+function credentialsOf(values: GivenOptions, { kind }: Scraper): Credentials {
+  if (kind !== 'ServiceAccount' && isGiven(values, clientCaFile)) return { kind: 'certificate' };
+  const accepting = kind === 'ServiceAccount' ? accountOptions : tokenOptions;
+  if (!accepting.some((option) => isGiven(values, option))) {
+    const needed = kind === 'ServiceAccount' ? accepting : [clientCaFile, ...accepting];
+    const names = needed.map(({ name }) => name).join(' or ');
+    throw fault(manifestTopic.options.scraper, `cannot be authenticated: needs ${names}`);
   }
   return { kind: 'token', audience: audiencesOf(values)[0] };
 }
 
-/** One of `start`'s own. */
-function flag(name: Flag['name']): Flag {
-  const found = flagsByName.get(name);
-  if (found === undefined) throw new Error(`start has no flag ${name}`);
-  return found;
-}
+const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const domainName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
+// Of users and groups RBAC knows no rule but that there is a name.
+const subjectName = /^[^\p{Cc}]{1,253}$/u;
 
-const nameFlag: Flag = {
-  name: '--name',
-  value: 'name',
-  default: 'kcp-metrics-filter',
-  description: 'name of the objects, of the scrape job and of the label app.kubernetes.io/name of the pods',
-};
-const namespaceFlag: Flag = {
-  name: '--namespace',
-  value: 'namespace',
-  default: 'monitoring',
-  description: 'namespace of the objects, and of the pods',
-};
-const scraperFlag: Flag = {
-  name: '--scraper',
-  value: 'subject',
-  default: 'serviceaccount:monitoring:prometheus',
-  description:
-    'who scrapes: serviceaccount:NAMESPACE:NAME, which brings its token, or user:NAME or group:NAME, which bring a client certificate where --client-ca-file is given; of names that stand for everybody it warns',
-};
-const serverNameFlag: Flag = {
-  name: '--server-name',
-  value: 'name',
-  description:
-    'DNS name or IP address that the serving certificate is for; without it, NAME.NAMESPACE.svc, the name of the Service',
-};
-
-export const manifestFlags: readonly Flag[] = [nameFlag, namespaceFlag, scraperFlag, serverNameFlag];
+/** What the configuration of a server does not say. */
+export const manifestTopic = topic('Options', {
+  name: parsed(
+    text(
+      'name',
+      'kcp-metrics-filter',
+      'name of the objects, of the scrape job and of the label app.kubernetes.io/name of the pods',
+    ),
+    labelIn,
+  ),
+  namespace: parsed(text('namespace', 'monitoring', 'namespace of the objects, and of the pods'), labelIn),
+  scraper: parsed(
+    text(
+      'subject',
+      'serviceaccount:monitoring:prometheus',
+      `who scrapes: serviceaccount:NAMESPACE:NAME, which brings its token, or user:NAME or group:NAME, which bring a client certificate where ${clientCaFile.name} is given; of names that stand for everybody it warns`,
+    ),
+    scraperIn,
+  ),
+  serverName: parsed(
+    text(
+      'name',
+      undefined,
+      'DNS name or IP address that the serving certificate is for; without it, NAME.NAMESPACE.svc, the name of the Service',
+    ),
+    serverNameIn,
+  ),
+});
 
 export type Scraper =
   | { readonly kind: 'ServiceAccount'; readonly namespace: string; readonly name: string }
@@ -124,32 +137,26 @@ export interface ManifestNames {
   readonly serverName: string;
 }
 
-const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const domainName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-// Of users and groups RBAC knows no rule but that there is a name.
-const subjectName = /^[^\p{Cc}]{1,253}$/u;
-
-/** @throws UsageError naming the flag. */
-export function manifestNamesOf(values: FlagValues): ManifestNames {
-  const name = labelOf(values, nameFlag);
-  const namespace = labelOf(values, namespaceFlag);
-  const serverName = valueOf(values, serverNameFlag) ?? `${name}.${namespace}.svc`;
-  if (isIP(serverName) === 0 && !domainName.test(serverName)) {
-    throw new UsageError(`${serverNameFlag.name}: ${quoted(serverName)} is no DNS name or IP address`);
-  }
-  return { name, namespace, scraper: scraperOf(valueOf(values, scraperFlag) ?? ''), serverName };
+/** @throws UsageError naming the option. */
+export function manifestNamesOf(values: GivenOptions): ManifestNames {
+  const { name, namespace, scraper, serverName } = manifestTopic.read(values);
+  return { name, namespace, scraper, serverName: serverName ?? serverNameIn(`${name}.${namespace}.svc`) };
 }
 
-function labelOf(values: FlagValues, flag: Flag): string {
-  const given = valueOf(values, flag) ?? '';
+function labelIn(given: string): string {
   if (label.test(given)) return given;
-  throw new UsageError(
-    `${flag.name}: ${quoted(given)} is not 1 to 63 lower-case letters, digits and dashes, with no dash at an end`,
+  throw new RangeError(
+    `${quoted(given)} is not 1 to 63 lower-case letters, digits and dashes, with no dash at an end`,
   );
 }
 
-function scraperOf(text: string): Scraper {
-  const [kind = '', ...rest] = text.split(':');
+function serverNameIn(given: string): string {
+  if (isIP(given) !== 0 || domainName.test(given)) return given;
+  throw new RangeError(`${quoted(given)} is no DNS name or IP address`);
+}
+
+function scraperIn(given: string): Scraper {
+  const [kind = '', ...rest] = given.split(':');
   if (kind === 'serviceaccount') {
     const [namespace = '', name = '', ...more] = rest;
     if (label.test(namespace) && domainName.test(name) && more.length === 0) {
@@ -161,9 +168,7 @@ function scraperOf(text: string): Scraper {
     if (kind === 'user') return { kind: 'User', name };
     if (kind === 'group') return { kind: 'Group', name };
   }
-  throw new UsageError(
-    `${scraperFlag.name}: ${quoted(text)} is not serviceaccount:NAMESPACE:NAME, user:NAME or group:NAME`,
-  );
+  throw new RangeError(`${quoted(given)} is not serviceaccount:NAMESPACE:NAME, user:NAME or group:NAME`);
 }
 
 const noWildcard = 'is only who is called exactly so: RBAC knows no wildcard in names';
@@ -197,7 +202,7 @@ const meanings: Readonly<Record<Scraper['kind'], readonly (readonly [name: RegEx
 export function scraperWarning({ kind, name }: Scraper): string | undefined {
   const meaning = meanings[kind].find(([names]) => names.test(name))?.[1];
   if (meaning === undefined) return undefined;
-  return `${scraperFlag.name}: ${kind.toLowerCase()} ${quoted(name)} ${meaning}`;
+  return `${manifestTopic.options.scraper.name}: ${kind.toLowerCase()} ${quoted(name)} ${meaning}`;
 }
 
 function quoted(text: string): string {

@@ -1,11 +1,10 @@
-import type { Command } from '../command.js';
-import { parseChoice } from '../../options/flag-values.js';
-import type { FlagValues } from '../../options/flags.js';
-import { startFlags } from '../../options/start-topics.js';
+import type { GivenOptions } from '../../options/option.js';
+import { startTopics } from '../../options/start-topics.js';
+import { chosenArgument, type Command } from '../command.js';
 import {
   configuredServerOf,
   type ConfiguredServer,
-  manifestFlags,
+  manifestTopic,
   manifestNamesOf,
   scraperWarning,
   type ManifestNames,
@@ -45,10 +44,10 @@ const makers: Readonly<Record<Exclude<ManifestKind, 'prometheus-rules'>, Maker>>
 
 export const manifestsCommand: Command = {
   args: [{ name: 'kind', description: manifestKinds.join(', '), choices: manifestKinds }],
-  flags: [...manifestFlags, ...startFlags],
+  topics: [manifestTopic, ...startTopics],
   run: ({ args: [kind = ''], values, terminal }) => {
     const names = manifestNamesOf(values);
-    terminal.print(manifestOf(parseChoice('manifests', kind, manifestKinds), values, names));
+    terminal.print(manifestOf(chosenArgument('manifests', kind, manifestKinds), values, names));
     const warning = scraperWarning(names.scraper);
     if (warning !== undefined) terminal.printError(warning);
     return Promise.resolve(0);
@@ -56,7 +55,7 @@ export const manifestsCommand: Command = {
 };
 
 /** Reads no file, so that it can be asked anywhere. @throws UsageError naming the flag. */
-function manifestOf(kind: ManifestKind, values: FlagValues, names: ManifestNames): string {
+function manifestOf(kind: ManifestKind, values: GivenOptions, names: ManifestNames): string {
   // Rules go by what is scraped, however that is.
   if (kind === 'prometheus-rules') return renderManifests(prometheusRules(names));
   return renderManifests(makers[kind](configuredServerOf(values, names), names));

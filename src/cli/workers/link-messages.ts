@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import type { PolicyObject } from '../../policy/objects.js';
 import type { PolicyChange } from '../../policy/index/policy-index.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
-import type { FlagValues } from '../../options/flags.js';
+import type { GivenOptions } from '../../options/option.js';
 
 /** Says to a process that it is a worker of this program, and no other cluster's. */
 export const workerVariable = 'KCP_METRICS_FILTER_WORKER';
@@ -31,7 +31,7 @@ export type PrimaryMessage =
   | {
       readonly kind: 'begin';
       /** As the primary has read them: its configuration file may be another by now. */
-      readonly values: FlagValues;
+      readonly values: GivenOptions;
       /** Of the policy; undefined where there is none. */
       readonly layers: readonly string[] | undefined;
       /** Served by every worker alike, where no flag names one. */

@@ -1,3 +1,11 @@
+import { delivery, ownExposition, placeWaitMs } from '../../options/exposition-options.js';
+import { openFollowedPolicy } from '../../options/followed-policy.js';
+import { serverKindOf } from '../../options/general-options.js';
+import { shutdown } from '../../options/limits-options.js';
+import type { GivenOptions } from '../../options/option.js';
+import { namesPolicySource } from '../../options/policy-options.js';
+import { slisPath } from '../../options/upstream-options.js';
+import { UsageError } from '../../options/usage-error.js';
 import cluster from 'node:cluster';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Exposition } from '../../exposition/exposition.js';
@@ -7,16 +15,7 @@ import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { RestClientMetrics } from '../../telemetry/outgoing-metrics.js';
 import type { Terminal } from '../command.js';
 import { readFlags } from '../doctor/flag-faults.js';
-import { registriesOf } from '../../options/exposition/registries-flags.js';
-import { maxScrapesInFlightOf, placeWaitMs } from '../../options/exposition/sharing-flags.js';
-import { servesSlis } from '../../options/exposition/slis-flags.js';
-import type { FlagValues } from '../../options/flags.js';
-import { openFollowedPolicy } from '../../options/policy/followed-policy.js';
-import { namesPolicySource } from '../../options/policy/policy-source-flags.js';
-import { shutdownOf } from '../../options/serving/shutdown-flags.js';
-import { serverKindOf } from '../../options/start-topics.js';
 import { startLogger } from '../start.js';
-import { UsageError } from '../../options/usage-error.js';
 import { PolicyBroadcast } from './policy-broadcast.js';
 import { WorkerStartError, Workforce } from './workforce.js';
 import { WorkerMetrics } from '../../telemetry/server-metrics.js';
@@ -28,13 +27,13 @@ import { WorkerMetrics } from '../../telemetry/server-metrics.js';
  * @throws UsageError naming the flag; then nothing listens.
  */
 export async function serveWithWorkers(
-  values: FlagValues,
+  values: GivenOptions,
   count: number,
   { stopRequested }: Pick<Terminal, 'stopRequested'>,
 ): Promise<number> {
   await checkFlags(values);
   const serverKind = serverKindOf(values);
-  const { shutdownDelayMs, shutdownTimeoutMs } = shutdownOf(values);
+  const { shutdownDelayDuration, shutdownTimeout } = shutdown.read(values);
   const logger = startLogger(values);
   const registry = new Registry();
   const telemetry = new FilterMetrics(registry);
@@ -53,7 +52,7 @@ export async function serveWithWorkers(
     : undefined;
   collectDefaultMetrics({ register: registry });
   const limit = new RenderingLimit({
-    max: maxScrapesInFlightOf(values),
+    max: delivery.read(values).maxScrapesInFlight,
     waitMs: placeWaitMs,
     onRefused: () => {
       telemetry.refusedScrape();
@@ -62,7 +61,7 @@ export async function serveWithWorkers(
       telemetry.renderingsInFlight(underWay);
     },
   });
-  const expositions = expositionsOf(values, registry, metrics);
+  const expositions = await expositionsOf(values, registry, metrics);
   cluster.setupPrimary({ serialization: 'advanced' });
   const workforce = new Workforce({ values, policy, broadcast, limit, expositions }, logger, metrics);
   try {
@@ -82,25 +81,26 @@ export async function serveWithWorkers(
     logger.error({}, error.message);
     return 1;
   } finally {
-    await workforce.drain(shutdownDelayMs + shutdownTimeoutMs);
+    await workforce.drain(shutdownDelayDuration + shutdownTimeout);
     for (const exposition of expositions.values()) exposition.close();
     await policy?.close();
   }
 }
 
 /** As a start reads them, before there is any other process. */
-async function checkFlags(values: FlagValues): Promise<void> {
+async function checkFlags(values: GivenOptions): Promise<void> {
   const { findings } = await readFlags(values);
   const fault = findings.find(({ level }) => level === 'error');
   if (fault !== undefined) throw new UsageError(`${fault.subject}: ${fault.message}`);
 }
 
-function expositionsOf(
-  values: FlagValues,
+async function expositionsOf(
+  values: GivenOptions,
   registry: Registry,
   metrics: WorkerMetrics,
-): ReadonlyMap<string, WorkersExposition> {
-  const openMetrics = offersOpenMetrics(registriesOf(values, [registry], () => undefined));
+): Promise<ReadonlyMap<string, WorkersExposition>> {
+  const ownExpositionOf = await ownExposition(values, () => undefined);
+  const openMetrics = offersOpenMetrics(ownExpositionOf(registry));
   const exposition = (group: string, registries: readonly Registry[]): WorkersExposition =>
     workersExposition({
       group,
@@ -112,7 +112,7 @@ function expositionsOf(
     });
   return new Map([
     ['/metrics', exposition('/metrics', [registry])],
-    ...(servesSlis(values) ? ([['/metrics/slis', exposition('/metrics/slis', [])]] as const) : []),
+    ...(delivery.read(values).componentSlis ? ([[slisPath, exposition(slisPath, [])]] as const) : []),
   ]);
 }
 

@@ -6,9 +6,8 @@ import { reportMetrics } from '../../exposition/workers/report-metrics.js';
 import { openPolicy, type OpenPolicy } from '../../policy/open-policy.js';
 import type { RunningServer } from '../../server/start-server.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
-import type { FlagValues } from '../../options/flags.js';
-import { maxStalenessOf } from '../../options/policy/policy-flags.js';
-import { policySourcesOf } from '../../options/policy/policy-source-flags.js';
+import type { GivenOptions } from '../../options/option.js';
+import { policySourcesOf } from '../../options/policy-sources.js';
 import { FollowedPrimary } from './followed-primary.js';
 import { fromPrimary, sealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
 import { ScrapesOfPrimary } from './scrapes.js';
@@ -74,7 +73,7 @@ class WorkerLink implements SharedByWorkers {
   }
 
   /** Resolves when the primary has said what is served, by which flags. */
-  static async open(): Promise<{ readonly link: WorkerLink; readonly values: FlagValues }> {
+  static async open(): Promise<{ readonly link: WorkerLink; readonly values: GivenOptions }> {
     const link = new WorkerLink();
     const begin = await link.#begun;
     link.#begin = begin;
@@ -86,15 +85,15 @@ class WorkerLink implements SharedByWorkers {
     return this.#drainRequested;
   }
 
-  async openPolicy(values: FlagValues): Promise<OpenPolicy | undefined> {
+  async openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined> {
     const layers = this.#begin?.layers;
     if (layers === undefined) return undefined;
+    // The primary opens and follows them; here they say which stands in for which, and how stale they may be.
+    const described = policySourcesOf(values, { onWarning: () => undefined });
     const open = await openPolicy({
+      ...described,
       sources: layers.map((layer) => this.#policy.source(layer)),
-      // The primary opens and follows them; here they say which stands in for which.
-      fallbacks: policySourcesOf(values, { onWarning: () => undefined }).fallbacks,
       bootstrap: false,
-      ...maxStalenessOf(values),
     });
     this.#policy.begin();
     await this.#policy.whole;

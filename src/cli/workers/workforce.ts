@@ -7,7 +7,7 @@ import type { Exposition } from '../../exposition/exposition.js';
 import type { LeavePlace, RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
 import type { WorkersExposition } from '../../exposition/workers/workers-exposition.js';
 import type { OpenPolicy } from '../../policy/open-policy.js';
-import type { FlagValues } from '../../options/flags.js';
+import type { GivenOptions } from '../../options/option.js';
 import {
   fromWorker,
   sealed,
@@ -142,7 +142,7 @@ function describe({ code, signal }: Ended): string {
 /** What the primary holds for all workers. */
 export interface PrimaryState {
   /** Those of the configuration file among them. */
-  readonly values: FlagValues;
+  readonly values: GivenOptions;
   readonly policy: OpenPolicy | undefined;
   readonly broadcast: PolicyBroadcast;
   readonly limit: RenderingLimit;

@@ -2,9 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { kindOf } from '../../../src/options/flag-kind.js';
-import { keyOf } from '../../../src/options/flags.js';
-import { startFlags } from '../../../src/options/start-topics.js';
+import { optionsIn } from '../../../src/options/option.js';
+import { startOptions } from '../../../src/options/start-topics.js';
 import { command, loadedCommands as commands } from '../../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 
@@ -18,7 +17,7 @@ async function scriptFor(shell: string): Promise<string> {
 
 const has = (shell: string): boolean => spawnSync(shell, ['--version']).error === undefined;
 const flagsOf = (name: string): readonly string[] => [
-  ...(commands.find((candidate) => candidate.name === name)?.flags ?? []).map((flag) => flag.name),
+  ...optionsIn(commands.find((candidate) => candidate.name === name)?.topics ?? []).map((flag) => flag.name),
   '--help',
 ];
 
@@ -89,11 +88,11 @@ describe('completion in bash', () => {
 
 describe('completion', () => {
   it('knows which flags name files, by their names', () => {
-    const named = startFlags.filter(({ name }) => /-(?:file|kubeconfig|path|snapshot)$/.test(name));
-    const files = startFlags.filter((flag) => kindOf(flag) === 'file').map(keyOf);
+    const named = startOptions.filter(({ name }) => /-(?:file|kubeconfig|path|snapshot)$/.test(name));
+    const files = startOptions.filter(({ kind }) => kind === 'file').map(({ key }) => key);
     expect(named.length).toBeGreaterThan(10);
     // The one that takes a path of a URL.
-    const expected = named.map(keyOf).filter((key) => key !== 'upstreamPath');
+    const expected = named.map(({ key }) => key).filter((key) => key !== 'upstreamPath');
     expect(files).toEqual(expect.arrayContaining(expected));
   });
 
@@ -107,9 +106,9 @@ describe('completion', () => {
 
   it.each(['bash', 'zsh', 'fish'])('names each command and flag to %s', async (shell) => {
     const script = await scriptFor(shell);
-    for (const { name, flags } of commands) {
+    for (const { name, topics } of commands) {
       expect(script).toContain(name);
-      for (const flag of flags)
+      for (const flag of optionsIn(topics))
         expect(script).toContain(shell === 'fish' ? `-l ${flag.name.slice(2)} ` : flag.name);
     }
   });

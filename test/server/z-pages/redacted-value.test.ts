@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { startFlags } from '../../../src/options/start-topics.js';
+import { startOptions } from '../../../src/options/start-topics.js';
 import { shownValue, withoutUrlSecrets } from '../../../src/server/z-pages/redacted-value.js';
 
 describe('of a URL', () => {
@@ -57,6 +57,6 @@ describe('of a flag', () => {
   );
 
   it('that is there now, the value is shown: files and names', () => {
-    for (const { name } of startFlags) expect(shownValue(name, 'x')).toBe('x');
+    for (const { name } of startOptions) expect(shownValue(name, 'x')).toBe('x');
   });
 });

@@ -1,0 +1,132 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Registry } from 'prom-client';
+import type { AuditLog, AuditLogOptions } from '../audit/audit-log.js';
+import { faultOf } from '../audit/audit-errors.js';
+import type { Logger } from '../server/logger.js';
+import { blaming, fault, isGiven, needs, topic, type GivenOptions } from './option.js';
+import { choice, count, file } from './option-kinds.js';
+import { OutageLog } from './outage-log.js';
+
+export const audit = topic(
+  'Audit',
+  {
+    auditLogPath: file(
+      {},
+      'file that gets an audit.k8s.io/v1 event for each request that was decided, as a line of JSON; - is standard output; without it, none is written',
+    ),
+    auditLogMaxage: count(
+      366,
+      { max: 36_500, unit: 'days' },
+      'how many days rotated audit logs are kept, by the time in their names; 0 keeps them however old',
+    ),
+    auditLogMaxbackup: count(100, { max: 100_000 }, 'how many rotated audit logs are kept; 0 keeps all'),
+    auditLogMaxsize: count(
+      100,
+      { max: 1_000_000, unit: 'megabytes' },
+      'size in megabytes at which the audit log is rotated; 0 never rotates it',
+    ),
+    auditLogMode: choice(
+      'mode',
+      ['batch', 'blocking'],
+      'batch',
+      'batch: events wait in memory until they are written, and are dropped when too many wait; blocking: each is written at the end of its request, and everything waits for it',
+    ),
+    auditLogBatchBufferSize: count(
+      10_000,
+      { min: 1, max: 1_000_000 },
+      'how many events may wait in batch mode; more are dropped and counted',
+    ),
+    auditLogFormat: choice('format', ['json'], 'json', 'format of the audit log: json'),
+  },
+  [
+    needs(
+      [
+        'auditLogMaxage',
+        'auditLogMaxbackup',
+        'auditLogMaxsize',
+        'auditLogMode',
+        'auditLogBatchBufferSize',
+        'auditLogFormat',
+      ],
+      'auditLogPath',
+    ),
+  ],
+);
+
+/** Undefined where no audit log is wanted. @throws UsageError naming the option. */
+export function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'observer'> | undefined {
+  const { auditLogPath: path, ...values } = audit.read(given);
+  const { options } = audit;
+  if (path === undefined) return undefined;
+  const rotation = [options.auditLogMaxage, options.auditLogMaxbackup, options.auditLogMaxsize].find(
+    (option) => isGiven(given, option),
+  );
+  if (path === '-' && rotation !== undefined) {
+    throw fault(rotation, `standard output is not rotated: needs a file in ${options.auditLogPath.name}`);
+  }
+  if (values.auditLogMode === 'blocking' && isGiven(given, options.auditLogBatchBufferSize)) {
+    throw fault(options.auditLogBatchBufferSize, `nothing waits with ${options.auditLogMode.name}=blocking`);
+  }
+  return {
+    path,
+    maxAgeDays: values.auditLogMaxage,
+    maxBackups: values.auditLogMaxbackup,
+    maxSizeMebibytes: values.auditLogMaxsize,
+    mode: values.auditLogMode,
+    bufferSize: values.auditLogBatchBufferSize,
+  };
+}
+
+/** The audit log that the options describe, counted and its outages logged. @throws UsageError naming the option. */
+export async function openAuditLog(
+  given: GivenOptions,
+  { registry, logger }: { readonly registry: Registry; readonly logger: Logger },
+): Promise<AuditLog | undefined> {
+  const options = auditLogOptionsOf(given);
+  if (options === undefined) return undefined;
+  const { auditLogPath } = audit.options;
+  const { AuditLog } = await import('../audit/audit-log.js');
+  const { AuditMetrics } = await import('../telemetry/server-metrics.js');
+  const metrics = new AuditMetrics(registry);
+  const outages = new OutageLog(logger, {
+    failure: 'audit events are not written',
+    recovery: 'audit events are written again',
+    fields: { flag: auditLogPath.name },
+  });
+  const observer = {
+    onEvent: () => {
+      metrics.event();
+    },
+    onLost: metrics.lost.bind(metrics),
+    onOutage: outages.failed.bind(outages),
+    onRecovery: outages.answered.bind(outages),
+  };
+  return blaming(auditLogPath, () => new AuditLog({ ...options, observer }));
+}
+
+/** Whether `openAuditLog` would be able to write; makes nothing. @throws UsageError naming the option. */
+export function checkAuditLog(given: GivenOptions): void {
+  const path = auditLogOptionsOf(given)?.path;
+  if (path === undefined || path === '-') return;
+  const { auditLogPath } = audit.options;
+  let isDirectory: boolean;
+  try {
+    const status = statSync(path, { throwIfNoEntry: false });
+    isDirectory = status?.isDirectory() === true;
+    if (!isDirectory)
+      accessSync(status === undefined ? nearestDirectory(path) : path, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw fault(auditLogPath, `${path} cannot be written to: ${faultOf(error)}`);
+  }
+  if (isDirectory) throw fault(auditLogPath, `${path} is a directory`);
+}
+
+/** The one in which those that are missing would be made. */
+function nearestDirectory(path: string): string {
+  let directory = dirname(path);
+  while (statSync(directory, { throwIfNoEntry: false }) === undefined && dirname(directory) !== directory) {
+    directory = dirname(directory);
+  }
+  return directory;
+}

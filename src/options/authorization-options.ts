@@ -1,0 +1,73 @@
+import { alwaysAllowGroups, alwaysAllowPaths, type Authorizer } from '../authorization/authorizer.js';
+import { rbacAuthorizer } from '../authorization/rbac.js';
+import type { Policy } from '../policy/policy.js';
+import { blaming, topic, type GivenOptions } from './option.js';
+import { choices, list, parsed } from './option-kinds.js';
+
+const authorizerNames = ['AlwaysAllowGroups', 'AlwaysAllowPaths', 'RBAC', 'Webhook'] as const;
+export type AuthorizerName = (typeof authorizerNames)[number];
+
+/** Who is allowed, and in which order the authorizers are asked. */
+export const authorization = topic('Authorization', {
+  authorizationAlwaysAllowPaths: list(
+    'paths',
+    ['/healthz', '/readyz', '/livez'],
+    'paths allowed to everybody; a single trailing * is a prefix',
+  ),
+  authorizationAlwaysAllowGroups: list('groups', ['system:masters'], 'groups allowed everything'),
+  authorizationOrder: parsed(
+    choices(
+      'authorizers',
+      authorizerNames,
+      authorizerNames,
+      'authorizers in the order they are asked, the first opinion wins; one that is left out is not asked',
+    ),
+    (order) => {
+      if (order.length === 0) throw new RangeError('names no authorizer');
+      const twice = order.find((name, at) => order.indexOf(name) !== at);
+      if (twice !== undefined) throw new RangeError(`${twice} stands there twice`);
+      return order;
+    },
+  ),
+});
+
+/** The paths that pass before anyone is authenticated: none where the order leaves their authorizer out. */
+export function pathsAllowedToAll(given: GivenOptions): readonly string[] {
+  const { authorizationOrder, authorizationAlwaysAllowPaths } = authorization.read(given);
+  return authorizationOrder.includes('AlwaysAllowPaths') ? authorizationAlwaysAllowPaths : [];
+}
+
+/** @throws UsageError naming the option. */
+export function asksWebhook(given: GivenOptions): boolean {
+  return authorization.read(given).authorizationOrder.includes('Webhook');
+}
+
+/** What stands behind RBAC and Webhook; without it, they are not asked. */
+export interface AuthorizationSources {
+  readonly policy?: Policy | undefined;
+  readonly webhook?: Authorizer | undefined;
+}
+
+/** The authorizers in the order the options give. @throws UsageError naming the option. */
+export function authorizersOf(
+  given: GivenOptions,
+  { policy, webhook }: AuthorizationSources = {},
+): readonly Authorizer[] {
+  const values = authorization.read(given);
+  // A pattern that cannot be read ends the start even where the order leaves its authorizer out.
+  const paths = blaming(authorization.options.authorizationAlwaysAllowPaths, () =>
+    alwaysAllowPaths(values.authorizationAlwaysAllowPaths),
+  );
+  return values.authorizationOrder.flatMap((name) => {
+    switch (name) {
+      case 'AlwaysAllowGroups':
+        return [alwaysAllowGroups(values.authorizationAlwaysAllowGroups)];
+      case 'AlwaysAllowPaths':
+        return [paths];
+      case 'RBAC':
+        return policy === undefined ? [] : [rbacAuthorizer({ policy })];
+      case 'Webhook':
+        return webhook === undefined ? [] : [webhook];
+    }
+  });
+}

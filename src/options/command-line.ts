@@ -1,0 +1,26 @@
+import { Option as CommanderOption, type Command } from 'commander';
+import { splitList, textOf, type Option, type Topic } from './option.js';
+
+/** Gives a command the options of some topics, each under its heading of `--help`. */
+export function addOptions(command: Command, topics: readonly Topic[]): Command {
+  for (const { heading, options } of topics) {
+    for (const option of Object.values(options)) {
+      command.addOption(commanderOption(option).helpGroup(`${heading}:`));
+    }
+  }
+  return command;
+}
+
+function commanderOption(option: Option): CommanderOption {
+  const { name, short, kind, placeholder = '', description } = option;
+  const value = kind === 'boolean' ? '[boolean]' : `<${placeholder}>`;
+  const preset = option.default === undefined ? '' : ` (default ${textOf(option) || 'empty'})`;
+  const flags = short === undefined ? name : `${short}, ${name}`;
+  const added = new CommanderOption(`${flags} ${value}`, `${description}${preset}`);
+  return option.isList === true
+    ? added.argParser((text: string, earlier: readonly string[] | undefined) => [
+        ...(earlier ?? []),
+        ...splitList(option, text),
+      ])
+    : added;
+}

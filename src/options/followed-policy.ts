@@ -1,0 +1,165 @@
+import type { Registry } from 'prom-client';
+import { given as presentOnly } from '../given.js';
+import { oneLine } from '../documents/one-line.js';
+import type { ClusterRoleBinding } from '../policy/objects.js';
+import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../policy/open-policy.js';
+import type { Policy } from '../policy/policy.js';
+import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
+import { runInSlices } from '../time-slice.js';
+import type { Logger } from '../server/logger.js';
+import type { FilterMetrics } from '../telemetry/filter-metrics.js';
+import type { RestClientMetrics } from '../telemetry/outgoing-metrics.js';
+import { PolicySourceMetrics, registerPolicyMetrics } from '../telemetry/policy-metrics.js';
+import type { GivenOptions } from './option.js';
+import { policy } from './policy-options.js';
+import { policySourcesOf, type PolicySourceEvents } from './policy-sources.js';
+import { UsageError, usageError } from './usage-error.js';
+
+export interface PolicyEvents extends PolicySourceEvents {
+  readonly onSnapshot?: (result: SnapshotResult) => void;
+  /** As `openPolicy` takes it. */
+  readonly through?: OpenPolicyOptions['through'];
+}
+
+/**
+ * Opens the policy that the options describe, and follows it. Gives API servers `waitMs` to answer.
+ *
+ * @throws UsageError naming the option.
+ */
+export async function openPolicyOf(
+  given: GivenOptions,
+  events: PolicyEvents,
+  waitMs = 0,
+): Promise<OpenPolicy> {
+  const { onWarning, onSnapshot, through } = events;
+  const { policySnapshot: snapshotFile } = policy.read(given);
+  const warnings = new DanglingBindingWarnings(onWarning);
+  const open = await openPolicy({
+    ...policySourcesOf(given, events),
+    ...presentOnly({ snapshotFile, onSnapshot, through }),
+    onChange: warnings.changed,
+  }).catch((error: unknown) => {
+    // A source's fault names its option already.
+    throw error instanceof UsageError || snapshotFile === undefined
+      ? error
+      : usageError(policy.options.policySnapshot.name, error);
+  });
+  await open.settled(waitMs);
+  await warnings.look(open.policy);
+  return {
+    policy: open.policy,
+    settled: (timeoutMs) => open.settled(timeoutMs),
+    close: async () => {
+      warnings.close();
+      await open.close();
+    },
+  };
+}
+
+export interface PolicyObservers {
+  readonly registry: Registry;
+  readonly telemetry: FilterMetrics;
+  /** Shared with whatever else asks API servers. */
+  readonly requests: RestClientMetrics;
+  readonly logger: Logger;
+  /** As `openPolicy` takes it. */
+  readonly through?: OpenPolicyOptions['through'];
+}
+
+/** The policy that the options describe, with all that happens to it logged and counted. @throws UsageError */
+export async function openFollowedPolicy(
+  given: GivenOptions,
+  { registry, telemetry, requests, logger, through }: PolicyObservers,
+): Promise<OpenPolicy> {
+  const metrics = new PolicySourceMetrics(registry, requests);
+  const open = await openPolicyOf(given, {
+    onWarning: (message) => {
+      logger.warn({}, message);
+    },
+    onReload: (source, result) => {
+      telemetry.policyReload(source, result.result);
+      if (result.result === 'failure') logger.error({ source }, result.message);
+      else logger.info({ source }, 'policy reloaded');
+    },
+    observerOf: (source) => ({
+      ...metrics.observerOf(source),
+      lost: (reason) => {
+        logger.warn({ source }, `out of step with the policy's source: ${reason}`);
+      },
+      synced: () => {
+        logger.info({ source }, "in step with the policy's source");
+      },
+    }),
+    onSnapshot: (result) => {
+      metrics.snapshot(result);
+      logSnapshot(logger, result);
+    },
+    ...presentOnly({ through }),
+  });
+  registerPolicyMetrics(registry, () => open.policy.status());
+  return open;
+}
+
+function logSnapshot(logger: Logger, { operation, result, message }: SnapshotResult): void {
+  const text = message ?? 'policy snapshot';
+  // Being served from a snapshot must show in the log alone.
+  if (result === 'success' && operation === 'write') logger.debug({ operation, result }, text);
+  else if (result === 'missing') logger.info({ operation, result }, text);
+  else logger.warn({ operation, result }, text);
+}
+
+/** A policy that changes for ever must not fill the memory with what was said of it. */
+const maxRemembered = 1000;
+
+const maxLength = 2048;
+
+/** Warns of each binding to a role that is nowhere, once; to be told of every change. */
+class DanglingBindingWarnings {
+  readonly #warn: (message: string) => void;
+  readonly #quietMs: number;
+  readonly #said = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #look = Promise.resolve();
+
+  /** Looks at most every `quietMs`, since it may have to walk the whole policy. Default 2,000. */
+  constructor(warn: (message: string) => void, quietMs = 2000) {
+    this.#warn = warn;
+    this.#quietMs = quietMs;
+  }
+
+  readonly changed = (policy: Policy): void => {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.look(policy);
+    }, this.#quietMs).unref();
+  };
+
+  /** Looks now. */
+  look(policy: Policy): Promise<void> {
+    this.#look = this.#look.then(() => runInSlices(this.#walk(policy)));
+    return this.#look;
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  *#walk(policy: Policy): Generator<undefined, void, undefined> {
+    // A role may be on its way; the layer's first sync is a change, too.
+    if (policy.status().some(({ state, inForce }) => state === 'syncing' && inForce)) return;
+    for (const found of policy.danglingBindings()) {
+      if (found !== undefined) this.#say(found);
+      yield;
+    }
+  }
+
+  #say({ layer, binding }: { readonly layer: string; readonly binding: ClusterRoleBinding }): void {
+    const { name, role, origin = layer } = binding;
+    const text = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
+    const message = oneLine(text, maxLength);
+    if (this.#said.has(message)) return;
+    if (this.#said.size >= maxRemembered) this.#said.clear();
+    this.#said.add(message);
+    this.#warn(message);
+  }
+}

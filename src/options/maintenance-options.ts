@@ -1,0 +1,120 @@
+import { OptionalFile, type OptionalValue } from '../files/optional-file.js';
+import { readDocument } from '../documents/documents.js';
+import { Field, shownName } from '../documents/field.js';
+import { sourceOf, utf8TextOf } from '../documents/source.js';
+import type { Maintenance } from '../request/steps/refuse-in-maintenance.js';
+import type { Logger } from '../server/logger.js';
+import { topic, type GivenOptions } from './option.js';
+import { file } from './option-kinds.js';
+import { UsageError, usageError } from './usage-error.js';
+
+export const maintenance = topic('Maintenance and shutdown', {
+  maintenanceFile: file(
+    { followed: true },
+    'while this file is there, scrapes are answered 503: of everybody where it is empty, else of those in users: [...] and groups: [...]; of everybody too where it cannot be read; health is served on',
+  ),
+});
+
+export interface MaintenanceEvents {
+  readonly logger: Logger;
+  /** Told whether it is on, for some or for everybody. */
+  readonly onChange: (isOn: boolean) => void;
+}
+
+export interface FollowedMaintenance {
+  readonly current: Maintenance;
+  close(): void;
+}
+
+/** Undefined where no file is named. @throws UsageError naming the option. */
+export async function openMaintenance(
+  given: GivenOptions,
+  { logger, onChange }: MaintenanceEvents,
+): Promise<FollowedMaintenance | undefined> {
+  const { maintenanceFile } = maintenance.read(given);
+  if (maintenanceFile === undefined) return undefined;
+  const { name } = maintenance.options.maintenanceFile;
+  let isOn = false;
+  const log = (now: OptionalValue<Maintenance>): void => {
+    const fields = { flag: name };
+    if (now.kind === 'fault') logger.error(fields, `${now.message}; until then no scrape is served`);
+    else if (now.kind === 'present') logger.warn({ ...fields, ...concerned(now.value) }, 'maintenance');
+    else if (isOn) logger.info(fields, 'maintenance is over');
+    isOn = now.kind !== 'absent';
+    onChange(isOn);
+  };
+  try {
+    const followed = await OptionalFile.open({
+      file: maintenanceFile,
+      parse: (bytes) => readMaintenance(maintenanceFile, bytes),
+      onChange: log,
+    });
+    return {
+      get current() {
+        return maintenanceIn(followed.current);
+      },
+      close() {
+        followed.close();
+      },
+    };
+  } catch (error) {
+    throw usageError(name, error);
+  }
+}
+
+const nobody: Maintenance = { kind: 'nobody' };
+const everybody: Maintenance = { kind: 'everybody' };
+
+/** A file that cannot be read was put there for a reason. */
+function maintenanceIn(read: OptionalValue<Maintenance>): Maintenance {
+  switch (read.kind) {
+    case 'absent':
+      return nobody;
+    case 'present':
+      return read.value;
+    case 'fault':
+      return everybody;
+  }
+}
+
+function concerned(who: Maintenance): object {
+  return who.kind === 'some'
+    ? { users: who.users.size, groups: who.groups.size }
+    : { scrapes: 'of everybody' };
+}
+
+/** More would be a policy. */
+const maxNames = 10_000;
+
+/**
+ * The users and groups that a maintenance file concerns: everybody where it is empty, but for comments; else, in YAML
+ * or JSON:
+ *
+ * ```yaml
+ * users: [prometheus]
+ * groups: [monitoring]
+ * ```
+ *
+ * @throws UsageError for anything else, naming file and line.
+ */
+export function readMaintenance(file: string, bytes: Uint8Array): Maintenance {
+  const source = sourceOf(file, UsageError);
+  const text = utf8TextOf(bytes, source);
+  if (text.split('\n').every((line) => /^\s*(?:#|$)/.test(line))) return everybody;
+  const named = { users: new Set<string>(), groups: new Set<string>() };
+  for (const [name, field] of Field.root(readDocument(text, 'configuration', source)).entries()) {
+    if (name !== 'users' && name !== 'groups') {
+      return source.fail(field.line, `${shownName(name)}: only users and groups may stand here`);
+    }
+    if (field.isAbsent) field.fail('must be a list of names');
+    for (const item of field.list()) named[name].add(item.string());
+  }
+  const { users, groups } = named;
+  if (users.size + groups.size === 0) {
+    return source.fail(1, 'names nobody: an empty file means everybody, and no file nobody');
+  }
+  if (users.size + groups.size > maxNames) {
+    return source.fail(1, `names more than ${maxNames} users and groups`);
+  }
+  return { kind: 'some', users, groups };
+}

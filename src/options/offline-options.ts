@@ -1,0 +1,71 @@
+import { createPathClassifier, decidedPath, pathRefusal } from '../paths/classify.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
+import { zPagePaths } from '../server/z-pages/z-page.js';
+import { asksWebhook, authorization } from './authorization-options.js';
+import { modes } from './general-options.js';
+import { isGiven, only, topic, type GivenOptions } from './option.js';
+import { choice } from './option-kinds.js';
+import { namesPolicySource, policy, sourceOption } from './policy-options.js';
+import { UsageError } from './usage-error.js';
+
+/** The mode of `start`, which a configuration file has, for commands that answer offline. */
+export const offline = topic('Options', {
+  mode: choice(
+    'mode',
+    modes,
+    'shard',
+    `which server is asked, ${modes.join(' or ')}; a cache-server asks no RBAC where no flag says where the policy is`,
+  ),
+});
+
+/** What commands that answer offline take of the policy's options. */
+export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');
+
+/** Whether that server would have a policy. @throws UsageError naming the option. */
+export function hasPolicy(given: GivenOptions): boolean {
+  return offline.read(given).mode === 'shard' || namesPolicySource(given);
+}
+
+/** What that server decides on where a path is requested, or why it does not. @throws UsageError naming the option. */
+export function requestedPath(
+  target: string,
+  given: GivenOptions,
+): { readonly path: string } | { readonly refused: string } {
+  const { mode: serverKind } = offline.read(given);
+  const classify = createPathClassifier({ serverKind, endpoints: ['/metrics'], unscopedPaths: zPagePaths });
+  const classification = classify(target);
+  const refusal = pathRefusal(classification, serverKind);
+  if (refusal !== undefined) return { refused: `the server answers ${refusal.code}: ${refusal.reason}` };
+  const path = decidedPath(classification);
+  return path === undefined ? { refused: 'the server answers 403: below a scope' } : { path };
+}
+
+/** @throws UsageError naming the option. */
+export function sayWhoIsNotAsked(given: GivenOptions, printError: (line: string) => void): void {
+  const { authorizationOrder } = authorization.options;
+  if (!isGiven(given, authorizationOrder) || !asksWebhook(given)) return;
+  printError(`${authorizationOrder.name}: Webhook is not asked here`);
+}
+
+/** How long a command that ends soon waits for API servers (ms). */
+const offlineTimeoutMs = 10_000;
+
+/** The policy for one answer: its warnings are printed once it is open, so that a fault is one line alone. */
+export async function openPolicyOffline(
+  given: GivenOptions,
+  printError: (line: string) => void,
+): Promise<OpenPolicy> {
+  const { openPolicyOf } = await import('./followed-policy.js');
+  const warnings: string[] = [];
+  const events = { onWarning: (message: string) => warnings.push(message) };
+  const open = await openPolicyOf(given, events, offlineTimeoutMs);
+  const missing = (await open.settled(0)).map(
+    ({ layer, reason }) => `${sourceOption(layer).name}: ${reason ?? 'the server has not answered'}`,
+  );
+  if (open.policy.unavailable() !== undefined) {
+    await open.close();
+    throw new UsageError(missing.join('; '));
+  }
+  for (const message of [...warnings, ...missing]) printError(message);
+  return open;
+}

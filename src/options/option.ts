@@ -1,0 +1,226 @@
+import { UsageError, usageError } from './usage-error.js';
+
+/** What a value is, or each one of a list: for the configuration file, its schema and the shell's completion. */
+export type OptionKind = 'boolean' | 'integer' | 'duration' | 'file' | 'directory' | 'pair' | 'text';
+
+/** What was given for an option: text on a command line, typed in a configuration file or by a program. */
+export type GivenValue = string | number | boolean | readonly string[];
+
+/** By the option's key. A key that is not there was not given. */
+export type GivenOptions = Readonly<Record<string, GivenValue | undefined>>;
+
+/** How a file is used: what doctor looks at, and which files are followed. */
+export interface FileUse {
+  /** Others must not be able to read it. */
+  readonly secret?: boolean;
+  /** Read again when it changes, so it has to be a regular file. */
+  readonly followed?: boolean;
+  /** Read as a kubeconfig, which has to be a regular file and may hold secrets. */
+  readonly kubeconfig?: boolean;
+}
+
+/** Everything there is to know of an option but its name, which is its key in a topic. */
+export interface Declaration<Value, Given extends GivenValue = GivenValue> {
+  readonly kind: OptionKind;
+  readonly description: string;
+  readonly default?: Given;
+  /** What stands for the value in `--help`; a boolean has none. */
+  readonly placeholder?: string;
+  /** One letter that says the same on the command line. */
+  readonly short?: `-${string}`;
+  /** Values separated by commas; the flag may be repeated. Where it has a default, an empty value means none. */
+  readonly isList?: boolean;
+  /** Of a list: a comma is a part of its value, and more values need the flag once more. */
+  readonly keepsCommas?: boolean;
+  /** The only values it takes; of a boolean, what it takes besides true and false. */
+  readonly choices?: readonly string[];
+  /** Where a value holds paths among other things: the same value with each of them replaced. */
+  readonly replacePaths?: (value: string, replace: (path: string) => string) => string;
+  readonly file?: FileUse;
+  /** Of what was given, or of the default. Throws an Error that says what is wrong with it, without the name. */
+  readonly parse: (given: GivenValue) => Value;
+  /** Where nothing is given and there is no default. */
+  readonly absent: Value;
+}
+
+/** A declared option: the command line, `--help`, the schema, the documentation and doctor are made of these. */
+export type Option<Value = unknown, Given extends GivenValue = GivenValue> = Declaration<Value, Given> & {
+  /** In a configuration file and in a program. */
+  readonly key: string;
+  /** On the command line. */
+  readonly name: `--${string}`;
+};
+
+type Declarations = Readonly<Record<string, Declaration<unknown>>>;
+type ValueOf<Declared> = Declared extends Declaration<infer Value> ? Value : never;
+type GivenOf<Declared> = Declared extends { readonly default?: infer Given }
+  ? Exclude<Given, undefined>
+  : never;
+
+/** What the options of one topic say together. */
+export interface Topic<Declared extends Declarations = Declarations> {
+  /** In `--help` and in the README. Topics beside each other may share one. */
+  readonly heading: string;
+  readonly options: {
+    readonly [Key in keyof Declared]: Option<ValueOf<Declared[Key]>, GivenOf<Declared[Key]>>;
+  };
+  readonly rules: readonly Rule[];
+  /** The values of its options, checked. @throws UsageError naming the first option at fault. */
+  read(given: GivenOptions): { readonly [Key in keyof Declared]: ValueOf<Declared[Key]> };
+}
+
+type Intersection<Union> = (Union extends unknown ? (one: Union) => void : never) extends (
+  all: infer All,
+) => void
+  ? All
+  : never;
+type OptionsIn<Topics extends readonly Topic[]> = Intersection<Topics[number]['options']>;
+
+/** What a program may pass for the options of some topics. */
+export type OptionsOf<Topics extends readonly Topic[]> = {
+  readonly [Key in keyof OptionsIn<Topics>]?: GivenOf<OptionsIn<Topics>[Key]>;
+};
+
+/** What has to hold between options of a topic, each named by its key. */
+export type Rule<Key extends string = string> =
+  | { readonly kind: 'needs'; readonly keys: readonly Key[]; readonly anyOf: readonly Key[] }
+  | { readonly kind: 'excludes'; readonly key: Key; readonly other: Key }
+  | { readonly kind: 'together'; readonly keys: readonly [Key, Key] };
+
+/** Each of `keys` that is given needs one of `anyOf`. */
+export function needs<const Key extends string>(
+  keys: Key | readonly Key[],
+  ...anyOf: readonly Key[]
+): Rule<Key> {
+  return { kind: 'needs', keys: typeof keys === 'string' ? [keys] : keys, anyOf };
+}
+
+/** `key` cannot be given beside `other`, and is blamed where it is. */
+export function excludes<const Key extends string>(key: Key, other: Key): Rule<Key> {
+  return { kind: 'excludes', key, other };
+}
+
+/** Neither is of any use without the other. */
+export function together<const Key extends string>(one: Key, other: Key): Rule<Key> {
+  return { kind: 'together', keys: [one, other] };
+}
+
+/** Options under a heading: each key is the option's name, `clientCaFile` for `--client-ca-file`. */
+export function topic<Declared extends Declarations>(
+  heading: string,
+  declarations: Declared,
+  rules: readonly Rule<NoInfer<keyof Declared & string>>[] = [],
+): Topic<Declared> {
+  const options = Object.fromEntries(
+    Object.entries(declarations).map(([key, declared]) => [key, { ...declared, key, name: flagName(key) }]),
+  ) as unknown as Topic<Declared>['options'];
+  return topicOf(heading, options, rules);
+}
+
+/** The same topic with some of its options alone, for a command that needs no more. */
+export function only<Declared extends Declarations, Key extends keyof Declared & string>(
+  { heading, options }: Topic<Declared>,
+  ...keys: readonly Key[]
+): Topic<Pick<Declared, Key>> {
+  const chosen = Object.fromEntries(keys.map((key) => [key, options[key]]));
+  return topicOf(heading, chosen as unknown as Topic<Pick<Declared, Key>>['options'], []);
+}
+
+function topicOf<Declared extends Declarations>(
+  heading: string,
+  options: Topic<Declared>['options'],
+  rules: readonly Rule[],
+): Topic<Declared> {
+  const byKey = options as Readonly<Record<string, Option>>;
+  return {
+    heading,
+    options,
+    rules,
+    read: (given) => {
+      const values = Object.fromEntries(
+        Object.entries(byKey).map(([key, option]) => [key, valueOf(option, given)]),
+      );
+      for (const rule of rules) checkRule(rule, byKey, given, values);
+      return values as ReturnType<Topic<Declared>['read']>;
+    },
+  };
+}
+
+/** The options of some topics, in their order. */
+export function optionsIn(topics: readonly Topic[]): readonly Option[] {
+  return topics.flatMap(({ options }) => Object.values(options));
+}
+
+/** How an option is called on the command line, as Kubernetes or kcp spells it where they have it. */
+export function flagName(key: string): `--${string}` {
+  return `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+export function isGiven(given: GivenOptions, { key }: Option): boolean {
+  return given[key] !== undefined;
+}
+
+/** What an option says, as it is given or by default. @throws UsageError naming the option. */
+export function valueOf<Value>(option: Option<Value>, given: GivenOptions): Value {
+  const value = given[option.key] ?? option.default;
+  return value === undefined ? option.absent : blaming(option, () => option.parse(value));
+}
+
+/** As it is shown, given or by default; empty where it is neither. */
+export function textOf(option: Option, given: GivenOptions = {}): string {
+  const value = given[option.key] ?? option.default ?? '';
+  return typeof value === 'object' ? value.join(',') : String(value);
+}
+
+/** The values in one text of a list. */
+export function splitList(option: Option, text: string): readonly string[] {
+  if (option.keepsCommas === true) return [text];
+  return text === '' && option.default !== undefined ? [] : text.split(',');
+}
+
+/** The fault of an option that cannot be used as it is. */
+export function fault({ name }: Option, message: string): UsageError {
+  return new UsageError(`${name}: ${message}`);
+}
+
+/** What `make` throws is the fault of the option; a fault of another is that one's. */
+export function blaming<Value>(option: Option, make: () => Value): Value {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof UsageError ? error : usageError(option.name, error);
+  }
+}
+
+function checkRule(
+  rule: Rule,
+  options: Readonly<Record<string, Option>>,
+  given: GivenOptions,
+  values: Readonly<Record<string, unknown>>,
+): void {
+  const nameOf = (key: string): string => options[key]?.name ?? key;
+  const has = (key: string): boolean => given[key] !== undefined;
+  const blame = (key: string, message: string): never => {
+    throw new UsageError(`${nameOf(key)}: ${message}`);
+  };
+  switch (rule.kind) {
+    case 'needs': {
+      const lonely = rule.keys.find(has);
+      if (lonely === undefined || rule.anyOf.some((key) => isSet(values[key]))) return;
+      return blame(lonely, `needs ${rule.anyOf.map(nameOf).join(' or ')}`);
+    }
+    case 'excludes':
+      if (!has(rule.key) || !has(rule.other)) return;
+      return blame(rule.key, `cannot stand beside ${nameOf(rule.other)}`);
+    case 'together': {
+      const missing = rule.keys.find((key) => !has(key));
+      const beside = rule.keys.find(has);
+      if (missing === undefined || beside === undefined) return;
+      return blame(missing, `missing beside ${nameOf(beside)}`);
+    }
+  }
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+}

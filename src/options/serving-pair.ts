@@ -1,0 +1,113 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { FileContent } from '../files/followed-files.js';
+import { FilesRead } from '../files/files-read.js';
+import type { CurrentKeyPair, KeyPair } from '../server/serving-certificates.js';
+import type { FollowedOptionFiles } from './followed-option-files.js';
+import { fault, type Option } from './option.js';
+import { UsageError, usageError } from './usage-error.js';
+
+/** Where a pair is, and by which options. */
+export interface PairFiles {
+  readonly certificateOption: Option;
+  readonly certificateFile: string;
+  readonly keyOption: Option;
+  readonly keyFile: string;
+  /** Whether another key must be of the same type, since pairs are served beside each other. Default false. */
+  readonly keepsKeyType?: boolean;
+}
+
+export interface ServingPair extends KeyPair {
+  /** As OpenSSL calls it: `rsa`, `ec`, `ed25519`. */
+  readonly keyType: string;
+  /** Milliseconds since the epoch, of the certificate itself. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** Larger than any chain or key. */
+const maxBytes = 1024 * 1024;
+
+/**
+ * A pair that is served while its files change. What a start takes though clients will not, an expired certificate,
+ * does not take the place of another; one that is not valid yet waits for its time.
+ *
+ * @throws UsageError naming the option.
+ */
+export async function followServingPair(
+  pair: PairFiles,
+  files: FollowedOptionFiles,
+  now: () => number = Date.now,
+): Promise<{ readonly first: ServingPair; readonly followed: CurrentKeyPair }> {
+  const { certificateOption, certificateFile, keyOption, keyFile, keepsKeyType = false } = pair;
+  await checkReadable(certificateOption, certificateFile);
+  await checkReadable(keyOption, keyFile);
+  let firstKeyType: string | undefined;
+  const opened = await files.open(certificateOption, [certificateFile, keyFile], (contents) => {
+    const read = readPair(pair, contents);
+    if (firstKeyType !== undefined && read.notAfter < now()) {
+      const expired = new Date(read.notAfter).toISOString();
+      throw fault(certificateOption, `${certificateFile} has expired on ${expired}`);
+    }
+    if (keepsKeyType && firstKeyType !== undefined && read.keyType !== firstKeyType) {
+      throw fault(
+        keyOption,
+        `${keyFile} has a key of type ${read.keyType}: pairs beside each other need ${firstKeyType}`,
+      );
+    }
+    firstKeyType ??= read.keyType;
+    return read;
+  });
+  const first = opened.current;
+  const followed = inTurn(opened, now);
+  files.addCertificates(certificateOption, certificateFile, () => followed.current.certificate);
+  return { first, followed };
+}
+
+/** Beforehand, since both files are read as one afterwards: the option of the one at fault is named. */
+async function checkReadable(option: Option, file: string): Promise<void> {
+  const reading = await new FilesRead().read(file, maxBytes);
+  if (reading.kind === 'fault') throw fault(option, `${file} ${reading.fault}`);
+}
+
+function readPair(
+  { certificateOption, certificateFile, keyOption, keyFile }: PairFiles,
+  [certificateContent, keyContent]: readonly FileContent[],
+): ServingPair {
+  const certificate = certificateContent?.bytes.toString('utf8') ?? '';
+  const privateKey = keyContent?.bytes.toString('utf8') ?? '';
+  const ofCertificate = `${certificateOption.name}: ${certificateFile}`;
+  const ofKey = `${keyOption.name}: ${keyFile}`;
+  const parsed = attempt(ofCertificate, () => new X509Certificate(certificate));
+  const key = attempt(ofKey, () => createPrivateKey(privateKey));
+  if (!parsed.checkPrivateKey(key)) throw new UsageError(`${ofKey} is not the key of ${certificateFile}`);
+  attempt(ofCertificate, () => createSecureContext({ cert: certificate, key: privateKey }));
+  return {
+    certificate,
+    privateKey,
+    keyType: key.asymmetricKeyType ?? '',
+    notBefore: Date.parse(parsed.validFrom),
+    notAfter: Date.parse(parsed.validTo),
+  };
+}
+
+function attempt<Value>(what: string, make: () => Value): Value {
+  try {
+    return make();
+  } catch (error) {
+    throw usageError(what, error);
+  }
+}
+
+/** A pair that clients would refuse does not come before one that they accept. */
+function inTurn(opened: { readonly current: ServingPair }, now: () => number): CurrentKeyPair {
+  let served = opened.current;
+  return {
+    get current() {
+      const next = opened.current;
+      const time = now();
+      if (next !== served && (next.notBefore <= time || served.notAfter < time)) served = next;
+      return served;
+    },
+  };
+}

@@ -1,0 +1,198 @@
+import { isIP } from 'node:net';
+import { isDomainPattern } from '../server/certificate-names.js';
+import type { CurrentKeyPair, KeyPair, NamedKeyPair } from '../server/serving-certificates.js';
+import { httpsOptions, tlsCipherSuites, tlsVersions, type TlsOptions } from '../server/tls.js';
+import type { FollowedOptionFiles } from './followed-option-files.js';
+import { blaming, fault, flagName, together, topic, type GivenOptions } from './option.js';
+import { choice, choices, file, list, parsed } from './option-kinds.js';
+import { followServingPair } from './serving-pair.js';
+
+const versions = Object.keys(tlsVersions);
+const certFile = flagName('tlsCertFile');
+
+export const tls = topic(
+  'Serving',
+  {
+    tlsCertFile: file(
+      { followed: true },
+      'PEM certificate to serve with, intermediates behind it; without it, a self-signed one in memory; reloaded on change',
+    ),
+    tlsPrivateKeyFile: file(
+      { followed: true, secret: true },
+      `PEM private key of ${certFile}; reloaded on change`,
+    ),
+    tlsSniCertKey: {
+      ...parsed(
+        list(
+          'pair',
+          undefined,
+          'a further pair for clients that ask for its names: cert.pem,key.pem or cert.pem,key.pem:*.example.com,192.0.2.1; without names, those in the certificate; may be repeated; reloaded on change',
+        ),
+        (given) => given.map(parseSniPair),
+        [],
+      ),
+      keepsCommas: true,
+      file: { followed: true },
+      replacePaths: (value: string, replace: (path: string) => string) => {
+        const { files, patterns } = partsOf(value);
+        return [files.map(replace).join(','), ...(patterns === undefined ? [] : [patterns])].join(':');
+      },
+    },
+    tlsMinVersion: choice(
+      'version',
+      versions,
+      'VersionTLS12',
+      `oldest TLS version served: ${versions.join(' or ')}`,
+    ),
+    tlsCipherSuites: choices(
+      'suites',
+      Object.keys(tlsCipherSuites),
+      undefined,
+      'cipher suites of TLS 1.2 by their IANA names; without it, every one that Kubernetes calls secure',
+    ),
+  },
+  [together('tlsCertFile', 'tlsPrivateKeyFile')],
+);
+
+export interface SniPair {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** In lower case. */
+  readonly patterns?: readonly string[];
+}
+
+/** `certificate,key` or `certificate,key:pattern,…`, as kube-apiserver reads it. */
+function parseSniPair(text: string): SniPair {
+  const { files, patterns } = partsOf(text);
+  const [certificateFile = '', keyFile = ''] = files;
+  if (files.length !== 2 || certificateFile === '' || keyFile === '') {
+    throw new RangeError(
+      `${quoted(text)} does not begin with a certificate's and a key's file: cert.pem,key.pem`,
+    );
+  }
+  if (patterns === undefined) return { certificateFile, keyFile };
+  const names = patterns.split(',').map((name) => name.trim().toLowerCase());
+  const wrong = names.find((name) => isIP(name) === 0 && !isDomainPattern(name));
+  if (wrong !== undefined) throw new RangeError(`${quoted(wrong)} is no domain name, *.domain or IP address`);
+  return { certificateFile, keyFile, patterns: names };
+}
+
+/** A colon in a file's name would end it, as for kube-apiserver. */
+function partsOf(text: string): { readonly files: readonly string[]; readonly patterns: string | undefined } {
+  const colon = text.indexOf(':');
+  const pair = colon < 0 ? text : text.slice(0, colon);
+  return {
+    files: pair.split(',').map((one) => one.trim()),
+    patterns: colon < 0 ? undefined : text.slice(colon + 1),
+  };
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}
+
+export interface TlsConfiguration {
+  readonly tls: TlsOptions;
+  /** No certificate was named: clients cannot know this one. */
+  readonly isSelfSigned: boolean;
+}
+
+/** How the server is known and how handshakes are done; pairs follow their files. @throws UsageError naming the option. */
+export async function openTls(
+  given: GivenOptions,
+  requestCertificates: boolean,
+  files: FollowedOptionFiles,
+): Promise<TlsConfiguration> {
+  const values = tls.read(given);
+  const { first, keyType, followed } = await defaultPairOf(values, files);
+  const named = await openSniPairs(values.tlsSniCertKey, keyType, files);
+  const options: TlsOptions = {
+    certificate: first.certificate,
+    privateKey: first.privateKey,
+    ...(followed && { followed }),
+    ...(named.length > 0 && { named }),
+    minVersion: tlsVersions[values.tlsMinVersion] ?? 'TLSv1.3',
+    requestCertificates,
+    ...(values.tlsCipherSuites.length > 0 && {
+      ciphers: values.tlsCipherSuites.map((name) => tlsCipherSuites[name] ?? ''),
+    }),
+  };
+  blaming(tls.options.tlsCertFile, () => httpsOptions(options));
+  return { tls: options, isSelfSigned: followed === undefined };
+}
+
+interface DefaultPair {
+  readonly first: KeyPair;
+  readonly keyType: string;
+  /** Undefined for one that stands in no file. */
+  readonly followed: CurrentKeyPair | undefined;
+}
+
+async function defaultPairOf(
+  {
+    tlsCertFile: certificateFile,
+    tlsPrivateKeyFile: keyFile,
+    tlsSniCertKey,
+  }: ReturnType<(typeof tls)['read']>,
+  files: FollowedOptionFiles,
+): Promise<DefaultPair> {
+  const { options } = tls;
+  if (certificateFile === undefined || keyFile === undefined) {
+    const first = await selfSignedPair();
+    files.addCertificates(options.tlsCertFile, '', () => first.certificate);
+    return { first, keyType: 'ec', followed: undefined };
+  }
+  const { first, followed } = await followServingPair(
+    {
+      certificateOption: options.tlsCertFile,
+      certificateFile,
+      keyOption: options.tlsPrivateKeyFile,
+      keyFile,
+      keepsKeyType: tlsSniCertKey.length > 0,
+    },
+    files,
+  );
+  return { first, keyType: first.keyType, followed };
+}
+
+/** Keys of another type than the default pair's cannot be served beside it. */
+async function openSniPairs(
+  pairs: readonly SniPair[],
+  keyType: string,
+  files: FollowedOptionFiles,
+): Promise<readonly NamedKeyPair[]> {
+  const opened: NamedKeyPair[] = [];
+  const option = tls.options.tlsSniCertKey;
+  for (const { patterns, ...pair } of pairs) {
+    const { first, followed } = await followServingPair(
+      { ...pair, certificateOption: option, keyOption: option, keepsKeyType: true },
+      files,
+    );
+    if (first.keyType !== keyType) {
+      throw fault(
+        option,
+        `needs a key of type ${keyType}, as the pair of ${certFile} and ${tls.options.tlsPrivateKeyFile.name} (self-signed without them) has: ${pair.keyFile} has ${first.keyType}`,
+      );
+    }
+    opened.push({
+      get current() {
+        return followed.current;
+      },
+      ...(patterns && { patterns }),
+    });
+  }
+  return opened;
+}
+
+/** As Kubernetes' servers do where none is given. */
+async function selfSignedPair(): Promise<KeyPair> {
+  const { createSelfSignedCertificate } = await import('../pki/throwaway-pki.js');
+  const { certificatePem, privateKeyPem } = await createSelfSignedCertificate({
+    commonName: 'localhost',
+    usage: 'serverAuth',
+    dnsNames: ['localhost'],
+    ipAddresses: ['127.0.0.1'],
+    notAfter: new Date(Date.now() + 365 * 24 * 3_600_000),
+  });
+  return { certificate: certificatePem, privateKey: privateKeyPem };
+}

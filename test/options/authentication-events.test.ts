@@ -1,0 +1,94 @@
+import { Registry } from 'prom-client';
+import { describe, expect, it } from 'vitest';
+import { authenticationEvents } from '../../src/options/authentication-context.js';
+import { reviewEvents } from '../../src/options/reviewer.js';
+import { FilterMetrics } from '../../src/telemetry/filter-metrics.js';
+import { RestClientMetrics, ReviewMetrics } from '../../src/telemetry/outgoing-metrics.js';
+import { linesOf } from '../telemetry/series.js';
+
+function setting() {
+  const registry = new Registry();
+  const lines: string[] = [];
+  const at = (level: string) => (fields: object, message: string) => {
+    lines.push(`${level} ${JSON.stringify(fields)} ${message}`);
+  };
+  const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const reviews = reviewEvents(logger, new ReviewMetrics(registry), new RestClientMetrics(registry));
+  const events = authenticationEvents(logger, new FilterMetrics(registry), reviews);
+  return { events, reviews, lines, series: () => linesOf(registry) };
+}
+
+describe('downloads of keys', () => {
+  const flag = '--oidc-issuer-url';
+
+  it('are logged when they begin to fail, fail in another way, and succeed again', async () => {
+    const { events, lines, series } = setting();
+    const results = ['success', 'refused', 'refused', 'no answer', 'refused', 'success', 'success'];
+    for (const result of results) {
+      if (result === 'success') events.onKeyRefresh(flag, result);
+      else events.onKeyRefresh(flag, 'failure', result);
+    }
+    const failed = (reason: string) =>
+      `warn {"flag":"${flag}"} keys not downloaded: ${reason}; those before stay in force`;
+    expect(lines).toEqual([
+      ...['refused', 'no answer', 'refused'].map(failed),
+      `info {"flag":"${flag}"} keys are downloaded again`,
+    ]);
+    expect(await series()).toEqual(
+      expect.arrayContaining([
+        `kcp_metrics_filter_key_downloads_total{flag="${flag}",result="success"} 3`,
+        `kcp_metrics_filter_key_downloads_total{flag="${flag}",result="failure"} 4`,
+      ]),
+    );
+  });
+
+  it('of one flag say nothing of those of another', () => {
+    const { events, lines } = setting();
+    events.onKeyRefresh(flag, 'failure', 'refused');
+    events.onKeyRefresh('--service-account-jwks-uri', 'success');
+    events.onKeyRefresh('--service-account-jwks-uri', 'failure', 'refused');
+    expect(lines).toHaveLength(2);
+  });
+});
+
+describe('headers of somebody who is no front proxy', () => {
+  it('are counted, and not logged: anybody can send them', async () => {
+    const { events, lines, series } = setting();
+    for (let time = 0; time < 3; time += 1) events.onSpoofedHeaders();
+    expect(lines).toEqual([]);
+    expect(await series()).toContain('kcp_metrics_filter_spoofed_headers_total 3');
+  });
+});
+
+describe('reviews', () => {
+  it.each([
+    { reviewer: 'authn', of: 'tokens' },
+    { reviewer: 'authz', of: 'access' },
+  ] as const)(
+    'of $of are counted as $reviewer; an outage is two lines, however long',
+    async ({ reviewer, of }) => {
+      const { reviews, lines, series } = setting();
+      const { onReview } = reviews[of];
+      for (let time = 0; time < 5; time += 1) {
+        onReview?.({ result: 'error', message: 'https://host: no answer', seconds: 1 });
+      }
+      reviews.tokens.onReview?.({ result: 'authenticated', seconds: 1 });
+      reviews.access.onReview?.({ result: 'allow', seconds: 1 });
+      reviews[of].onRequest?.({ code: '201', seconds: 1 });
+      reviews[of].onUnasked?.('outage');
+      reviews[of].onWarning('a warning');
+      expect(lines).toEqual([
+        `warn {"reviewer":"${reviewer}"} a review failed: https://host: no answer`,
+        `info {"reviewer":"${reviewer}"} reviews are answered again`,
+        `warn {"reviewer":"${reviewer}"} a warning`,
+      ]);
+      expect(await series()).toEqual(
+        expect.arrayContaining([
+          `kcp_metrics_filter_review_failures_total{type="${reviewer}"} 5`,
+          `apiserver_delegated_${reviewer}_request_total{code="201"} 1`,
+          `kcp_metrics_filter_reviews_not_asked_total{type="${reviewer}",cause="outage"} 1`,
+        ]),
+      );
+    },
+  );
+});
