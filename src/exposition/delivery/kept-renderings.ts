@@ -22,10 +22,6 @@ export class KeptRenderings {
     this.#maxBytes = maxBytes;
   }
 
-  get count(): number {
-    return this.#kept.size;
-  }
-
   /** A streamed rendering gets a new body each time. */
   get(key: string): RenderedExposition | undefined {
     const kept = this.#kept.get(key);

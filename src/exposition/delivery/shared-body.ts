@@ -4,7 +4,7 @@ import { BodyReader, SlowReaderTimer, type ReadBody } from './body-reader.js';
 import { ChunkWindow } from './chunk-window.js';
 import { LaggingScraperError } from '../exposition-errors.js';
 
-export interface SharedBodyOptions {
+interface SharedBodyOptions {
   /** How far the fastest reader may be before the slowest (bytes); nobody joins a longer body. */
   readonly windowBytes: number;
   /** For how long a reader may hold up others, all in all (ms). */

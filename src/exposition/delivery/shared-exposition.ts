@@ -109,8 +109,7 @@ function check(options: SharedExpositionOptions): void {
   }
 }
 
-/** Exported for tests alone. */
-export function sharedRequest(request: ScrapeRequest, perUser: boolean): SharedRequest {
+function sharedRequest(request: ScrapeRequest, perUser: boolean): SharedRequest {
   const { accept, acceptEncoding, timeoutSeconds } = request;
   return {
     accept: normalized(accept),

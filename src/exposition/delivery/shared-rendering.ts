@@ -2,7 +2,7 @@ import { abandon } from '../body.js';
 import { isStreamed, type RenderedExposition, type StreamedExposition } from '../exposition.js';
 import { SharedBody } from './shared-body.js';
 
-export interface SharedRenderingOptions {
+interface SharedRenderingOptions {
   readonly windowBytes: number;
   readonly laggardTimeoutMs: number;
   /** Called once, when nobody can join any more: the rendering has ended, has failed or was left by all. */

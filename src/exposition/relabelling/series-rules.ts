@@ -31,7 +31,7 @@ export interface CurrentRules {
 }
 
 /** Whether samples of this name, in this family, are kept. */
-export type MetricNameRule = (family: string, sampleName: string) => boolean;
+type MetricNameRule = (family: string, sampleName: string) => boolean;
 
 /** What becomes of one label. */
 export interface LabelRule {

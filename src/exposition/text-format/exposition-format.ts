@@ -18,7 +18,7 @@ export function expositionFormat(contentType: string): ExpositionFormat | undefi
 }
 
 /** A media type with its parameters (RFC 9110, 8.3.1), all names in lower case. */
-export interface MediaType {
+interface MediaType {
   /** Such as `text/plain`. */
   readonly essence: string;
   readonly parameters: ReadonlyMap<string, string>;

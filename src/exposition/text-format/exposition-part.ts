@@ -1,7 +1,13 @@
 import type { Metadata } from './metadata-line.js';
 
 /** A part of an exposition. Comments mean nothing to a scraper, and are left out. */
-export type ExpositionPart = FamilyMetadata | SampleBatch | BlankLine | EndOfExposition;
+export type ExpositionPart =
+  | FamilyMetadata
+  | SampleBatch
+  /** An empty line of the text format. */
+  | { readonly kind: 'blank' }
+  /** OpenMetrics' `# EOF`. */
+  | { readonly kind: 'end' };
 
 /** A HELP, TYPE or UNIT line. It may come anywhere, and contradict an earlier one of the same metric. */
 export interface FamilyMetadata {
@@ -28,14 +34,4 @@ export interface SampleBatch {
   readonly nameEnds: readonly number[];
   /** For each line, where the next one begins. */
   readonly lineEnds: readonly number[];
-}
-
-/** An empty line of the text format. */
-export interface BlankLine {
-  readonly kind: 'blank';
-}
-
-/** OpenMetrics' `# EOF`. */
-export interface EndOfExposition {
-  readonly kind: 'end';
 }

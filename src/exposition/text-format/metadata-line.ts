@@ -45,7 +45,7 @@ export function writtenType(type: string, format: ExpositionFormat): MetricType 
 }
 
 /** What a line that begins with `#` says, and where the next line begins. */
-export type MetadataLine = (
+type MetadataLine = (
   | {
       readonly kind: 'metadata';
       /** Unescaped; UTF-8 as Latin-1. */

@@ -11,7 +11,7 @@ import {
 } from './quoted-text.js';
 
 /** One sample, written as a plain one (see `SampleBatch`). */
-export interface SampleLine {
+interface SampleLine {
   /** Unescaped; UTF-8 as Latin-1. */
   readonly latin1Name: string;
   /** With its line feed; UTF-8 as Latin-1. */

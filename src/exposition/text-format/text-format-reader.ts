@@ -10,7 +10,7 @@ import { plainSamplesAt } from './plain-samples.js';
 import { LineFault, OpenQuoteFault } from './quoted-text.js';
 import { readSample } from './sample-line.js';
 
-export interface TextFormatReaderOptions {
+interface TextFormatReaderOptions {
   readonly format: ExpositionFormat;
   /** The longest line (bytes). Default 128 KiB: a line is read in one go. */
   readonly maxLineBytes?: number | undefined;

@@ -5,6 +5,8 @@ import {
   type ScrapeOrigin,
   type SharedExpositionOptions,
 } from '../../../src/exposition/delivery/shared-exposition.js';
+import { limitedExposition, RenderingLimit } from '../../../src/exposition/delivery/rendering-limit.js';
+import { fixedExposition, textOf } from '../relabelling/filtering.js';
 import { contentType, renderingOf, scriptedExposition, settled } from './scripted-source.js';
 
 const prometheus: ScrapeRequest = { accept: 'text/plain;version=0.0.4', acceptEncoding: 'gzip' };
@@ -17,13 +19,6 @@ function setting(options: SharedExpositionOptions = {}) {
     onScrape: (origin) => origins.push(origin),
   });
   return { source, origins, exposition };
-}
-
-async function textOf({ body }: RenderedExposition): Promise<string> {
-  if (typeof body === 'string' || body instanceof Uint8Array) return Buffer.from(body).toString();
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
 }
 
 function iteratorOf({ body }: RenderedExposition): AsyncIterator<Uint8Array> {
@@ -353,7 +348,65 @@ describe('a finished rendering', () => {
   });
 });
 
+describe('finished renderings', () => {
+  it('are kept in no greater number than 1024, however small', async () => {
+    vi.useFakeTimers();
+    const origins: ScrapeOrigin[] = [];
+    const exposition = sharedExposition(fixedExposition({ contentType, body: '' }), {
+      freshnessMs: 10_000,
+      onScrape: (origin) => origins.push(origin),
+    });
+    for (let at = 0; at <= 1100; at += 1) await exposition.render({ accept: `${at}` });
+    for (const at of [1100, 77, 76]) await exposition.render({ accept: `${at}` });
+    vi.advanceTimersByTime(10_000);
+    await exposition.render({ accept: '1100' });
+    expect(origins.slice(1101)).toEqual(['kept', 'kept', 'rendered', 'rendered']);
+  });
+
+  it('keep no more memory than there are bytes', async () => {
+    const { source, exposition } = setting({ freshnessMs: 10_000 });
+    const short = (text: string): Buffer => Buffer.alloc(64 * 1024, text).subarray(0, 3);
+    const whole = exposition.render({ accept: 'whole' });
+    renderingOf(source).whole(short('a'));
+    await whole;
+    const streamed = exposition.render({ accept: 'streamed' });
+    renderingOf(source, 1).begin();
+    renderingOf(source, 1).body.script(short('b'), short('c'), 'end');
+    await textOf(await streamed);
+    const chunks: Uint8Array[] = [];
+    for (const accept of ['whole', 'streamed']) {
+      const { body } = await exposition.render({ accept });
+      for await (const chunk of typeof body === 'object' && !(body instanceof Uint8Array) ? body : [body]) {
+        chunks.push(chunk as Uint8Array);
+      }
+    }
+    expect(Buffer.concat(chunks).toString()).toBe('aaabbbccc');
+    expect(chunks.map(({ buffer }) => buffer.byteLength)).toEqual([3, 3, 3]);
+  });
+});
+
 describe('a shared exposition', () => {
+  it('reads headers that were made to cost much in a time that grows no faster than they do', () => {
+    const { source, exposition } = setting();
+    const accept = `a${' '.repeat(60_000)}b`;
+    const begun = performance.now();
+    void exposition.render({ accept, acceptEncoding: `${accept},\t c ; q=1 ` });
+    expect(renderingOf(source).request).toMatchObject({ accept, acceptEncoding: `${accept},c;q=1` });
+    expect(performance.now() - begun).toBeLessThan(1000);
+  });
+
+  it.each<[what: string, rendered: unknown]>([
+    ['nothing', undefined],
+    ['no body', { contentType, body: null }],
+  ])('fails one scrape where the source renders %s, and keeps no place for it', async (_what, rendered) => {
+    const limit = new RenderingLimit({ max: 1 });
+    const source = fixedExposition(rendered as RenderedExposition);
+    for (const behind of [limitedExposition(source, limit), source]) {
+      await expect(sharedExposition(behind).render({ accept: '' })).rejects.toThrow(TypeError);
+    }
+    expect(limit.underWay).toBe(0);
+  });
+
   it('answers HEAD as the one behind it', () => {
     expect(setting().exposition.contentType(prometheus)).toBe(
       `${contentType}; asked=text/plain;version=0.0.4`,
