@@ -25,7 +25,7 @@ export interface OpenPolicyOptions {
   readonly onSnapshot?: (result: SnapshotResult) => void;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
-  /** Puts something between each source and its layer that sees what is written. Default: nothing. */
+  /** Puts a sink of plain functions between each source and its layer's, to see what is written. Default: none. */
   readonly through?: (layer: string, sink: PolicySink) => PolicySink;
 }
 

@@ -13,11 +13,11 @@ export interface PolicySource {
   readonly origin?: string | undefined;
   /** Whether what the layer holds came from it; default: whether the layer is loaded. */
   readonly hasSynced?: boolean | undefined;
-  /** Reads what has to be known before the start; rejects for what has to be mended (a kubeconfig, say). */
+  /** Reads what has to be known before the start; rejects for what must be corrected (a kubeconfig, say). */
   open?(): Promise<void>;
   /**
    * Begins to write to the sink and goes on until `close`. Resolves once the source is being followed;
-   * rejects for what has to be mended before a start (a broken manifest, say).
+   * rejects for what must be corrected before a start (a broken manifest, say).
    */
   start(sink: PolicySink): Promise<void>;
   /** Stops following; idempotent. The last policy stays in force. */

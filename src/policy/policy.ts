@@ -62,7 +62,7 @@ export interface PolicyOptions {
   readonly maxStalenessMs?: number;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
-  /** Clock in ms since the epoch. Default: one that nobody sets back while the process runs. */
+  /** Clock in ms since the epoch. Default: one that is never set back while the process runs. */
   readonly now?: () => number;
 }
 
@@ -85,7 +85,7 @@ interface LayerWithFallback {
   readonly fallback: LayerState | undefined;
 }
 
-/** The system's clock may be set back, and a policy must not grow younger by that. */
+/** In ms since the epoch. Unlike the system's clock it is never set back, which would make a policy younger. */
 export function steadyNow(): number {
   return performance.timeOrigin + performance.now();
 }

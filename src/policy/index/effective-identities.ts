@@ -57,8 +57,8 @@ class Walk {
     if (isInScope(caller, this.cluster)) this.identities.push(caller);
     else if (caller.groups.includes(authenticated)) this.#authenticatedElsewhere = true;
     else this.#unauthenticatedElsewhere = true;
-    const abroad = foreignServiceAccount(caller);
-    if (abroad !== undefined) this.identities.push(abroad);
+    const foreign = foreignServiceAccount(caller);
+    if (foreign !== undefined) this.identities.push(foreign);
     for (const text of caller.extra[warrantKey] ?? []) this.#addWarrant(text, depth + 1);
   }
 

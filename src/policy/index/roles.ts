@@ -50,7 +50,7 @@ export function coversVerb(verbs: ReadonlySet<string>, verb: string): boolean {
   return verbs.has(verb) || verbs.has('*');
 }
 
-/** Lists, since there may be many roles and a map is large; nobody looks a URL up here. */
+/** Lists, since there may be many roles and a map is large; no URL is looked up here. */
 function* listed(
   verbsByUrl: ReadonlyMap<string, ReadonlySet<string>>,
 ): Generator<undefined, VerbsByUrl, undefined> {

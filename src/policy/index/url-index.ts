@@ -1,4 +1,4 @@
-import type { Grants, VerbsByUrl, RoleReference } from './roles.js';
+import type { Grants, RoleReference, VerbsByUrl } from './roles.js';
 
 /** The roles that a URL pattern stands in, with the verbs they grant on it. */
 export type RolesByPattern = ReadonlyMap<RoleReference, ReadonlySet<string>>;

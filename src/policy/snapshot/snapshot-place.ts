@@ -47,7 +47,7 @@ export async function checkSnapshotPlace(file: string): Promise<void> {
   });
   await handle?.close();
   try {
-    await probeReplacement(file);
+    await writeBeside(file, () => Promise.resolve(), unlink);
   } catch (error) {
     throw snapshotError(file, 'written', error);
   }
@@ -93,31 +93,34 @@ const temporaryName = /^\.(.+)\.[0-9a-f]{16}\.tmp$/s;
  */
 export async function replaceFile(file: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
   await refuseOtherThanFile(file);
-  const { path, handle } = await openBeside(file);
+  const fillAndSync = async (handle: FileHandle): Promise<void> => {
+    await fill(handle);
+    await handle.sync();
+  };
+  await writeBeside(file, fillAndSync, (path) => rename(path, resolve(file)));
+  await syncDirectory(dirname(resolve(file)));
+}
+
+/** Makes a file beside `file` and hands it on to `use` once it is filled and closed. */
+async function writeBeside(
+  file: string,
+  fill: (handle: FileHandle) => Promise<void>,
+  use: (path: string) => Promise<void>,
+): Promise<void> {
+  const name = `.${basename(resolve(file))}.${randomBytes(8).toString('hex')}.tmp`;
+  const path = join(dirname(resolve(file)), name);
+  const handle = await open(path, 'wx', 0o600);
   try {
     try {
       await removeAbandoned(file, handle);
       await fill(handle);
-      await handle.sync();
     } finally {
       await handle.close();
     }
-    await rename(path, resolve(file));
+    await use(path);
   } catch (error) {
     await unlink(path).catch(ignore);
     throw error;
-  }
-  await syncDirectory(dirname(resolve(file)));
-}
-
-/** Rejects where a file could not be replaced for want of a directory or of permissions. */
-async function probeReplacement(file: string): Promise<void> {
-  const { path, handle } = await openBeside(file);
-  try {
-    await removeAbandoned(file, handle);
-  } finally {
-    await handle.close();
-    await unlink(path);
   }
 }
 
@@ -127,12 +130,6 @@ async function refuseOtherThanFile(file: string): Promise<void> {
     if (systemCode(error) !== 'ENOENT') throw error;
   });
   if (status?.isFile() === false) throw notRegular(file);
-}
-
-async function openBeside(file: string): Promise<{ readonly path: string; readonly handle: FileHandle }> {
-  const name = `.${basename(resolve(file))}.${randomBytes(8).toString('hex')}.tmp`;
-  const path = join(dirname(resolve(file)), name);
-  return { path, handle: await open(path, 'wx', 0o600) };
 }
 
 /**

@@ -180,11 +180,11 @@ class ApiServerPolicySource implements PolicySource {
         this.#observer.synced?.();
       },
       lost: (reason, since) => {
-        const told = reason.includes(client.server) ? reason : `${client.server}: ${reason}`;
+        const message = reason.includes(client.server) ? reason : `${client.server}: ${reason}`;
         this.#live.delete(kind);
         this.#isSynced = false;
-        sink.markStale(told, since);
-        this.#observer.lost?.(told);
+        sink.markStale(message, since);
+        this.#observer.lost?.(message);
       },
     };
   }

@@ -185,7 +185,7 @@ class DirectoryWatch {
 
   /**
    * Watches what stands at the directory's path now. A watch stays with the directory it was made for, and not
-   * even its inode tells whether that is still the one; so renew before each look at the directory.
+   * even its inode shows whether that is still the one; so renew before each look at the directory.
    */
   renew(): void {
     if (this.#isClosed) return;
