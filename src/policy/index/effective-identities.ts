@@ -37,46 +37,27 @@ export function effectiveIdentities(
 ): readonly EffectiveIdentity[] | undefined {
   if (![scopesKey, clusterNameKey, warrantKey].some((key) => caller.extra[key] !== undefined))
     return [caller];
-  const walk = new Walk(cluster);
-  walk.add(caller, 0);
-  if (walk.outOfBounds) return undefined;
-  return [...walk.identities, ...walk.substitutes(caller)];
-}
-
-class Walk {
-  readonly identities: EffectiveIdentity[] = [];
-  outOfBounds = false;
-  #authenticatedElsewhere = false;
-  #unauthenticatedElsewhere = false;
-
-  constructor(readonly cluster: string) {}
-
-  add(caller: Caller, depth: number): void {
-    if (depth > maxWarrantDepth || this.identities.length >= maxIdentities) this.outOfBounds = true;
-    if (this.outOfBounds) return;
-    if (isInScope(caller, this.cluster)) this.identities.push(caller);
-    else if (caller.groups.includes(authenticated)) this.#authenticatedElsewhere = true;
-    else this.#unauthenticatedElsewhere = true;
-    const foreign = foreignServiceAccount(caller);
-    if (foreign !== undefined) this.identities.push(foreign);
-    for (const text of caller.extra[warrantKey] ?? []) this.#addWarrant(text, depth + 1);
+  const identities: EffectiveIdentity[] = [];
+  const outOfScope = { authenticated: false, unauthenticated: false };
+  /** Whether the bounds were kept. */
+  const add = (holder: Caller, depth: number): boolean => {
+    if (depth > maxWarrantDepth || identities.length >= maxIdentities) return false;
+    if (isInScope(holder, cluster)) identities.push(holder);
+    else outOfScope[holder.groups.includes(authenticated) ? 'authenticated' : 'unauthenticated'] = true;
+    const foreign = foreignServiceAccount(holder);
+    if (foreign !== undefined) identities.push(foreign);
+    return (holder.extra[warrantKey] ?? []).every((text) => {
+      const warrant = parseWarrant(text);
+      return warrant === undefined || add(warrant, depth + 1);
+    });
+  };
+  if (!add(caller, 0)) return undefined;
+  // A caller that is out of scope here still counts as anonymous.
+  if (outOfScope.authenticated) {
+    identities.push({ name: anonymous, groups: [authenticated, ...clusterGroups(caller)] });
   }
-
-  /** A caller that is out of scope here still counts as anonymous. */
-  *substitutes(outermost: Caller): Generator<EffectiveIdentity> {
-    if (this.#authenticatedElsewhere) {
-      yield { name: anonymous, groups: [authenticated, ...clusterGroups(outermost)] };
-    }
-    if (this.#unauthenticatedElsewhere) yield { name: anonymous, groups: [unauthenticated] };
-  }
-
-  #addWarrant(text: string, depth: number): void {
-    const warrant = parseWarrant(text);
-    if (warrant === undefined) return;
-    // Without its home cluster, a service account's name is ambiguous.
-    if (serviceAccountSuffix(warrant.name) !== undefined && !warrant.extra[clusterNameKey]?.length) return;
-    this.add({ ...warrant, groups: [...warrant.groups, ...clusterGroups(warrant)] }, depth);
-  }
+  if (outOfScope.unauthenticated) identities.push({ name: anonymous, groups: [unauthenticated] });
+  return identities;
 }
 
 function isInScope(caller: Caller, cluster: string): boolean {
@@ -113,33 +94,44 @@ function scopeValues(caller: Caller): readonly ReadonlySet<string>[] {
 }
 
 /**
- * Reads one value of `authorization.kcp.io/warrant`: as whom, too, its holder may act. Keys are case-sensitive, unknown
- * ones are ignored. Undefined for bad JSON or a field of the wrong type, as kcp ignores such a warrant.
+ * Reads one value of `authorization.kcp.io/warrant`: as which user its holder may act, too. Keys are case-sensitive,
+ * unknown ones are ignored. Undefined for bad JSON or a field of the wrong type, as kcp ignores such a warrant.
  */
 function parseWarrant(text: string): Caller | undefined {
   try {
     const { user, uid, groups, extra } = membersOf(JSON.parse(text));
     textOf(uid);
     const lists = Object.entries(membersOf(extra)).map(([key, list]) => [key, textsOf(list)] as const);
-    return { name: textOf(user), groups: textsOf(groups), extra: Object.fromEntries(lists) };
+    const warrant = { name: textOf(user), groups: textsOf(groups), extra: Object.fromEntries(lists) };
+    // Without its home cluster, a service account's name is ambiguous.
+    if (serviceAccountSuffix(warrant.name) !== undefined && !warrant.extra[clusterNameKey]?.length) {
+      return undefined;
+    }
+    return { ...warrant, groups: [...warrant.groups, ...clusterGroups(warrant)] };
   } catch {
     return undefined;
   }
 }
 
-// Go decodes null into the zero value, as it does what is missing.
+/** One for all, since making an error takes longer than reading a warrant. */
+const wrongType = new TypeError('of the wrong type');
+
+// Go decodes null into the zero value, which what is missing has as well.
 
 function textOf(value: unknown): string {
-  if (typeof (value ?? '') === 'string') return (value ?? '') as string;
-  throw new TypeError('not a string');
+  const text = value ?? '';
+  if (typeof text === 'string') return text;
+  throw wrongType;
 }
 
 function textsOf(value: unknown): readonly string[] {
-  if (Array.isArray(value ?? [])) return ((value ?? []) as unknown[]).map(textOf);
-  throw new TypeError('not a list');
+  const list: unknown = value ?? [];
+  if (Array.isArray(list)) return list.map(textOf);
+  throw wrongType;
 }
 
 function membersOf(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof (value ?? {}) === 'object' && !Array.isArray(value)) return { ...(value as object | null) };
-  throw new TypeError('not an object');
+  const object: unknown = value ?? {};
+  if (typeof object === 'object' && !Array.isArray(object)) return { ...object };
+  throw wrongType;
 }
