@@ -38,7 +38,7 @@ export type {
   UpstreamAddress,
 } from './server/z-pages/server-status.js';
 export { RefusalTally, type CountedRefusal } from './server/z-pages/refusal-tally.js';
-export type { RefusedRequest } from './server/z-pages/refusal-reason.js';
+export type { RefusedRequest } from './server/z-pages/refusal-tally.js';
 
 // Paths
 export {

@@ -1,6 +1,6 @@
 import { anonymousName } from '../authentication/identity.js';
 import type { AuditEvent } from '../request/steps/audit.js';
-import { visibleText } from './z-pages/visible-text.js';
+import { visibleText } from './z-pages/shown-text.js';
 import { LineBudget } from './line-budget.js';
 import type { Logger } from './logger.js';
 

@@ -1,6 +1,6 @@
-import { escapeHtml } from './escape-html.js';
+import { createHash } from 'node:crypto';
 import type { PageDocument, PageLink, PageSection } from './page-document.js';
-import { pageStyle } from './page-style.js';
+import { visibleText } from './shown-text.js';
 
 /** The page for a browser: no script, nothing that is loaded, everything escaped. */
 export function htmlPage({ title, notice, sections, links }: PageDocument): string {
@@ -50,7 +50,7 @@ function contentOf(section: PageSection): string {
   const { caption } = section;
   switch (section.kind) {
     case 'facts':
-      return table('facts', caption, section.columns, section.facts.map(escapedRow));
+      return table('facts', caption, section.columns, section.rows.map(escapedRow));
     case 'table':
       if (section.rows.length === 0) return nothing(caption);
       return table('rows', caption, section.columns, section.rows.map(escapedRow));
@@ -100,3 +100,67 @@ function nothing(caption: string): string {
 function quiet(text: string): string {
   return `<p class="quiet">${escapeHtml(text)}</p>`;
 }
+
+const entities: ReadonlyMap<string, string> = new Map([
+  ['&', '&amp;'],
+  ['<', '&lt;'],
+  ['>', '&gt;'],
+  ['"', '&quot;'],
+  ["'", '&#39;'],
+]);
+
+/** The text as content, or as an attribute's value in double quotes. */
+export function escapeHtml(text: string): string {
+  return visibleText(text).replace(/[&<>"']/g, (character) => entities.get(character) ?? '');
+}
+
+/**
+ * The only style of a page: every pair of its colours has a contrast of 5:1 and more. On a narrow screen each row of a
+ * table with several columns is a block, each cell a line of it.
+ */
+export const pageStyle = `
+:root { color-scheme: light dark; --text: #1b1f24; --quiet: #57606a; --line: #d0d7de; --page: #fff; --link: #0550ae; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #e6edf3; --quiet: #9da7b3; --line: #3d444d; --page: #0d1117; --link: #79b8ff; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem; max-width: 64rem; color: var(--text); background: var(--page); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { margin: 0; font-size: 1.5rem; line-height: 1.25; }
+h2 { margin: 2rem 0 0; font-size: 1.15rem; }
+p { margin: .5rem 0; }
+.quiet, caption { color: var(--quiet); }
+a { color: var(--link); }
+a:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+.skip { position: absolute; left: -100vw; }
+.skip:focus { position: static; display: inline-block; }
+nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: .75rem 0 0; padding: 0; list-style: none; }
+nav a { display: inline-block; min-width: 1.5rem; padding: .15rem 0; }
+table { width: 100%; border-collapse: collapse; }
+caption { padding: 0 0 .5rem; text-align: left; }
+th, td { padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top; font-weight: normal; }
+thead th { color: var(--quiet); font-size: .875rem; }
+tbody th { min-width: 6rem; }
+.facts tbody th { width: 40%; }
+td, tbody th { font-family: ui-monospace, monospace; font-size: .9375rem; }
+th:last-child, td:last-child { padding-right: 0; }
+ol { margin: .25rem 0; padding-left: 1.75rem; font-family: ui-monospace, monospace; }
+@media (max-width: 40rem) {
+  td, tbody th { font-size: .875rem; }
+  tbody th { min-width: 0; }
+  .rows, .rows caption, .rows tbody, .rows tr, .rows th, .rows td { display: block; padding-right: 0; }
+  .rows thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .rows tr { padding: .35rem 0; border-top: 1px solid var(--line); }
+  .rows tr > * { padding: .05rem 0; border: 0; }
+  .rows tbody th { font-weight: 600; }
+  .rows td::before { content: attr(data-column) ": "; color: var(--quiet); font-family: system-ui, sans-serif; }
+}
+`;
+
+/** Nothing is loaded, run, sent or framed; the style is known by its digest. */
+export const pageSecurityPolicy = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(pageStyle).digest('base64')}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');

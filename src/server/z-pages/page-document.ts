@@ -1,3 +1,5 @@
+import { visibleText } from './shown-text.js';
+
 /** What one page says, as data: its text and its HTML say the same. */
 export interface PageDocument {
   readonly title: string;
@@ -14,39 +16,75 @@ export interface PageLink {
   readonly about: string;
 }
 
-interface Headed {
+export type PageSection = {
   readonly heading: string;
   /** What the section holds, for whoever hears the page rather than sees it. */
   readonly caption: string;
+} & (
+  | {
+      /** Names and what is known of each. */
+      readonly kind: 'facts';
+      /** What the text puts between the two. */
+      readonly delimiter: ': ' | '=';
+      readonly columns: readonly [name: string, value: string];
+      readonly rows: readonly (readonly [name: string, value: string])[];
+    }
+  /** Rows of which the first cell names each. */
+  | {
+      readonly kind: 'table';
+      readonly columns: readonly string[];
+      readonly rows: readonly (readonly string[])[];
+    }
+  /** What stands in an order that matters. */
+  | { readonly kind: 'list'; readonly items: readonly string[] }
+  /** Paths of the same server, where they are what the page is about. */
+  | {
+      readonly kind: 'links';
+      readonly columns: readonly [path: string, about: string];
+      readonly links: readonly PageLink[];
+    }
+);
+
+const none = '  none';
+
+/** The page for a terminal. It begins as Kubernetes' z-pages do: an empty line, the title, the warning. */
+export function textPage({ title, notice, sections, links }: PageDocument): string {
+  const parts = [`\n${visibleText(title)}\n${visibleText(notice)}`, ...sections.map(textOf)];
+  if (links.length > 0) parts.push(['Paths', ...linkLines(links)].join('\n'));
+  return `${parts.join('\n\n')}\n`;
 }
 
-export type PageSection = FactsSection | TableSection | ListSection | LinksSection;
-
-/** Names and what is known of each. */
-export interface FactsSection extends Headed {
-  readonly kind: 'facts';
-  /** What the text puts between the two. */
-  readonly delimiter: ': ' | '=';
-  readonly columns: readonly [name: string, value: string];
-  readonly facts: readonly (readonly [name: string, value: string])[];
+function textOf(section: PageSection): string {
+  // The first to look for, and no reader of flags wants a heading above them.
+  if (section.kind !== 'facts') return [visibleText(section.heading), ...linesOf(section)].join('\n');
+  return section.rows
+    .map(([name, value]) => visibleText(name) + section.delimiter + visibleText(value))
+    .join('\n');
 }
 
-/** Rows of which the first cell names each; none at all is said in a word. */
-export interface TableSection extends Headed {
-  readonly kind: 'table';
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
+function linesOf(section: Exclude<PageSection, { readonly kind: 'facts' }>): readonly string[] {
+  switch (section.kind) {
+    case 'table':
+      if (section.rows.length === 0) return [none];
+      return aligned([section.columns.map((column) => column.toUpperCase()), ...section.rows]);
+    case 'list':
+      if (section.items.length === 0) return [none];
+      return section.items.map((item, at) => `  ${at + 1}. ${visibleText(item)}`);
+    case 'links':
+      return linkLines(section.links);
+  }
 }
 
-/** What stands in an order that matters. */
-export interface ListSection extends Headed {
-  readonly kind: 'list';
-  readonly items: readonly string[];
+function linkLines(links: readonly PageLink[]): readonly string[] {
+  return aligned(links.map(({ target, about }) => [target, about]));
 }
 
-/** Paths of the same server, where they are what the page is about. */
-export interface LinksSection extends Headed {
-  readonly kind: 'links';
-  readonly columns: readonly [path: string, about: string];
-  readonly links: readonly PageLink[];
+/** Below each other, two blanks apart. */
+function aligned(rows: readonly (readonly string[])[]): readonly string[] {
+  const seen = rows.map((row) => row.map(visibleText));
+  const widths: number[] = [];
+  for (const row of seen) {
+    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+  }
+  return seen.map((row) => `  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd());
 }

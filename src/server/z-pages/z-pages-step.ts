@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http';
-import { prefersHtml } from './negotiate-page.js';
-import { pageSecurityPolicy } from './page-style.js';
-import { structuredKinds, type StructuredKind } from './structured-page.js';
-import { zPage, zPageObject, zPagePaths, type ZPagePath, type ZPageSources } from './z-page.js';
+import { CodedError } from '../../coded-error.js';
+import { zPage, zPageObject, zPagePaths, type ZPagePath, type ZPageSources, prefersHtml } from './z-page.js';
 import { negotiate, type MediaTypeParameters } from '../../request/answer/accept.js';
 import type { Middleware, Request } from '../../request/middleware.js';
 import { objectBody } from '../../request/answer/object-body.js';
 import { headerLine } from '../../request/raw-header.js';
 import { requestState } from '../../request/request-state.js';
 import { sendInternalError, sendStatus, sendText } from '../../request/answer/status.js';
+import { pageSecurityPolicy } from './html-page.js';
+import { structuredKinds, type StructuredKind } from './page-contents.js';
 
 export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
   /** Stands in each title. Default `kcp-metrics-filter`. */
@@ -16,7 +16,7 @@ export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
 }
 
 /** An option of `zPages` that cannot be used; the message names it. */
-export class ZPagesOptionError extends TypeError {
+export class ZPagesOptionError extends CodedError {
   override readonly name = 'ZPagesOptionError';
   readonly code = 'ERR_Z_PAGES_OPTION';
 }

@@ -3,11 +3,11 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pageSecurityPolicy } from '../../../src/server/z-pages/page-style.js';
 import { zPage, zPagePaths, type ZPagePath, type ZPageSources } from '../../../src/server/z-pages/z-page.js';
 import { isRequired } from '../../support/required.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { now, sources, status } from './page-sources.js';
+import { pageSecurityPolicy } from '../../../src/server/z-pages/html-page.js';
 
 const run = promisify(execFile);
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { prefersHtml } from '../../../src/server/z-pages/negotiate-page.js';
+import { prefersHtml } from '../../../src/server/z-pages/z-page.js';
 
 describe('an Accept header', () => {
   it.each([

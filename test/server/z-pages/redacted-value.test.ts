@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { startOptions } from '../../../src/options/start-topics.js';
-import { shownValue, withoutUrlSecrets } from '../../../src/server/z-pages/redacted-value.js';
+import { shownValue, withoutUrlSecrets } from '../../../src/server/z-pages/shown-text.js';
 
 describe('of a URL', () => {
   it.each([

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pageSecurityPolicy } from '../../../src/server/z-pages/page-style.js';
 import { zPage, zPagePaths, type ZPageSources } from '../../../src/server/z-pages/z-page.js';
 import { now, sources, status } from './page-sources.js';
+import { pageSecurityPolicy } from '../../../src/server/z-pages/html-page.js';
 
 const warning =
   'Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.';
