@@ -91,9 +91,8 @@ function rootOf(tokens: readonly CST.Token[], fail: Fail): CST.Token {
 function* entriesOf(token: CST.Token, fail: Fail): Generator<PlainEntry, void, undefined> {
   if (token.type === 'block-map') {
     for (const item of token.items) {
-      for (const mark of [...item.start, ...(item.sep ?? [])]) {
-        if (hasTab(mark)) fail(mark.offset, 'is indented by a tab');
-      }
+      const tab = item.start.find(hasTab) ?? item.sep?.find(hasTab);
+      if (tab !== undefined) fail(tab.offset, 'is indented by a tab');
       const entry = entryOf(item, token.offset, fail);
       if (entry === undefined) continue;
       if (item.key && 'indent' in item.key && item.key.indent !== token.indent) {
@@ -149,14 +148,10 @@ function textOf(token: CST.Token | undefined, offset: number, fail: Fail): strin
   return yaml().CST.resolveAsScalar(token, true, () => fail(token.offset, 'is no valid text')).value;
 }
 
-/** Refuses anything but blanks, line ends, comments and what `others` names. */
-function refuseMarks(
-  tokens: readonly CST.SourceToken[],
-  fail: Fail,
-  ...others: readonly CST.SourceToken['type'][]
-): void {
+/** Refuses anything but blanks, line ends, comments and `other`. */
+function refuseMarks(tokens: readonly CST.SourceToken[], fail: Fail, other?: CST.SourceToken['type']): void {
   for (const { type, offset } of tokens) {
-    if (!['space', 'newline', 'comment', ...others].includes(type)) {
+    if (type !== 'space' && type !== 'newline' && type !== 'comment' && type !== other) {
       fail(offset, 'has a mark that is not read here: only plain objects and text are');
     }
   }

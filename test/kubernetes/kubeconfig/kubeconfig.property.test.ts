@@ -153,7 +153,7 @@ describe('whatever stands in a kubeconfig', () => {
       fc.asyncProperty(fc.array(mutation, { minLength: 1, maxLength: 6 }), async (changes) => {
         await expectGoodOrRefused(changes.reduce(mutated, whole));
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 
@@ -167,7 +167,7 @@ describe('whatever stands in a kubeconfig', () => {
         ),
         expectGoodOrRefused,
       ),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 
@@ -183,7 +183,7 @@ describe('whatever stands in a kubeconfig', () => {
           }),
         );
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 });

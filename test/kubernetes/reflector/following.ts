@@ -4,7 +4,6 @@ import type { ReflectorTiming } from '../../../src/kubernetes/reflector/reflecto
 import type { ApiClient } from '../../../src/kubernetes/api-client.js';
 import { decodeItem, type Item } from './api-objects.js';
 import { httpApiClient } from './http-api-client.js';
-import type { Fault } from './faults.js';
 import { RecordingObserver, RecordingSink } from './recording-sink.js';
 import { ScriptedApiServer, type Answer } from './scripted-api-server.js';
 
@@ -84,4 +83,15 @@ export async function expectOutcome(
   expect(await following.calls(calls.length)).toEqual(calls);
   expect(following.requests).toEqual(requests);
   expect(following.observer.reports).toEqual(reports);
+}
+
+/** What a server does, and what becomes of it. */
+export interface Fault {
+  /** The server's answers, one request after the other; then an open watch that says nothing. */
+  readonly answers: readonly Answer[];
+  /** What the sink is told. */
+  readonly calls: readonly string[];
+  /** What the observer is told. */
+  readonly reports: readonly string[];
+  readonly requests: readonly string[];
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { realClock, type Clock } from '../../../src/kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../../src/kubernetes/reflector/server-probe.js';
 import { statusOf } from './api-objects.js';
 import { Arrivals } from './arrivals.js';
@@ -14,6 +15,8 @@ const started = ['replace a b', 'live'];
 /** Longer than any test waits. */
 const never = { backoffBaseMs: 600_000, backoffCapMs: 600_000, headersMs: 600_000 };
 const random = (): number => 0;
+/** Pauses are a fiftieth of what they are. */
+const clock: Clock = { now: () => realClock.now(), sleep: (ms, signal) => realClock.sleep(ms / 50, signal) };
 
 let following: Following;
 beforeEach(() => {
@@ -30,7 +33,7 @@ describe('a probe', () => {
     await following.server.start();
     following.server.scriptProbe(...answers);
     const client = httpApiClient(following.server.port);
-    const asked = new ServerProbe({ client, random });
+    const asked = new ServerProbe({ client, random, clock });
     const listener = (answered: string | undefined): void => {
       found.add(answered);
     };
@@ -83,7 +86,7 @@ describe('a probe', () => {
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const client = httpApiClient((server.address() as AddressInfo).port);
-    const asked = new ServerProbe({ client, random });
+    const asked = new ServerProbe({ client, random, clock });
     const listener = (answered: string | undefined): void => {
       found.add(answered);
     };
@@ -109,13 +112,13 @@ describe('a probe', () => {
 describe('a server that is found back', () => {
   it('is asked at once, whatever was left of a pause', async () => {
     following.server.scriptProbe(answer(503, ''));
-    await following.start([answer(503, ''), start], never, { random });
+    await following.start([answer(503, ''), start], never, { random, clock });
     expect(await following.calls(3)).toEqual([lost('watch-list', '503'), ...started]);
   });
 
   it('is asked anew where what was asked before has no answer', async () => {
     following.server.scriptProbe(answer(503, ''));
-    await following.start([silence, start], never, { random });
+    await following.start([silence, start], never, { random, clock });
     const reason = 'no answer had come when the server was found back';
     expect(await following.calls(3)).toEqual([lost('watch-list', reason), ...started]);
     expect(following.observer.reports).toEqual(['watch-list connection', 'watch-list success']);
@@ -123,16 +126,16 @@ describe('a server that is found back', () => {
 
   it('once: what is asked then has all the time it needs', async () => {
     following.server.scriptProbe(answer(503, ''), answer(200, ''), answer(503, ''), answer(200, ''));
-    await following.start([silence, silence], never, { random });
+    await following.start([silence, silence], never, { random, clock });
     await following.calls(1);
     for (let probes = 0; probes < 6; probes += 1) await following.server.probes.next();
     expect(following.requests).toEqual(['watch-list', 'watch-list']);
   });
 
   it('is not asked for while a watch is followed', async () => {
-    await following.start([start]);
+    await following.start([start], {}, { clock });
     await following.calls(2);
-    await setTimeout(1_500);
+    await setTimeout(100);
     expect(following.server.probes.untaken).toEqual([]);
   });
 });

@@ -2,8 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ReflectorTiming } from '../../../src/kubernetes/reflector/reflector-options.js';
 import { bookmark, errorEvent, eventOf, line, listOf, objectOf, statusOf, manyNames } from './api-objects.js';
-import type { Fault } from './faults.js';
-import { expectOutcome, Following, lost } from './following.js';
+import { expectOutcome, Following, lost, type Fault } from './following.js';
 import {
   answer,
   closed,

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { JsonItems } from '../../../src/kubernetes/reflector/json-items.js';
 import { inChunks } from './chunks.js';
 import { MalformedError } from '../../../src/kubernetes/kubernetes-errors.js';
+import { JsonLines } from '../../../src/kubernetes/reflector/json-lines.js';
 
 interface Split {
   readonly items: readonly string[];
@@ -176,5 +177,52 @@ describe('a list in chunks', () => {
   it('is refused where an item is not UTF-8', () => {
     const text = Buffer.concat([Buffer.from('{"items":["'), Buffer.from([0xc3]), Buffer.from('"]}')]);
     expect(() => split([text])).toThrow('an item is not UTF-8');
+  });
+});
+
+function splitLines(chunks: readonly Buffer[], maxBytes?: number): readonly string[] {
+  const splitter = new JsonLines(maxBytes);
+  const lines: string[] = [];
+  for (const chunk of chunks) {
+    splitter.write(chunk);
+    for (let line = splitter.next(); line !== undefined; line = splitter.next()) lines.push(line);
+  }
+  splitter.end();
+  return lines;
+}
+
+describe('lines in chunks', () => {
+  it('are what stands between line ends, wherever they are cut', () => {
+    const line = fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\n', ''));
+    fc.assert(
+      fc.property(fc.array(line), fc.array(fc.nat(20), { maxLength: 20 }), (lines, cuts) => {
+        const bytes = Buffer.from(lines.map((text) => `${text}\n`).join(''));
+        expect(splitLines(inChunks(bytes, cuts))).toEqual(lines.filter((text) => text !== ''));
+      }),
+    );
+  });
+
+  it('of many bytes each, one by one, are put together again', () => {
+    const text = '{"name":"größer 🎉"}';
+    const bytes = Buffer.from(`${text}\n${text}\n`);
+    expect(splitLines(inChunks(bytes, Array<number>(bytes.length).fill(1)))).toEqual([text, text]);
+  });
+
+  it('are malformed where the last has no end', () => {
+    expect(() => splitLines([Buffer.from('{"a":1}\n{"b"')])).toThrow('ends in the middle of a line');
+  });
+
+  it('are malformed where one is not UTF-8', () => {
+    expect(() => splitLines([Buffer.from([0x61, 0xff, 0x0a])])).toThrow(MalformedError);
+    expect(() => splitLines([Buffer.from([0xf0, 0x9f]), Buffer.from([0x0a])])).toThrow('a line is not UTF-8');
+  });
+
+  it('are bounded, in one chunk or in many, also before they end', () => {
+    const bytes = Buffer.from(`${'x'.repeat(100)}\n`);
+    expect(splitLines([bytes], 100)).toHaveLength(1);
+    expect(() => splitLines([bytes], 99)).toThrow('a line is larger than 99 bytes');
+    expect(() => splitLines(inChunks(bytes.subarray(0, 100), Array<number>(50).fill(2)), 99)).toThrow(
+      MalformedError,
+    );
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Backoff } from '../../src/outgoing/backoff.js';
+import { Backoff, parseRetryAfter } from '../../src/outgoing/backoff.js';
 
 const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
 const drawn = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -70,5 +70,41 @@ describe('a backoff', () => {
     const mean = delays.reduce((sum, delay) => sum + delay, 0) / delays.length;
     expect(mean).toBeGreaterThan(4500);
     expect(mean).toBeLessThan(5500);
+  });
+});
+
+const now = Date.parse('Sun, 06 Nov 1994 08:49:37 GMT');
+
+describe('a Retry-After header', () => {
+  it.each<[string | undefined, number | undefined]>([
+    [undefined, undefined],
+    ['0', 0],
+    ['1', 1000],
+    [' 120 ', 120_000],
+    ['86400', 300_000],
+    ['9'.repeat(400), 300_000],
+    ['Sun, 06 Nov 1994 08:49:40 GMT', 3000],
+    ['Sunday, 06-Nov-94 08:49:40 GMT', 3000],
+    ['Sun, 06 Nov 1994 08:00:00 GMT', 0],
+    ['Mon, 06 Nov 2994 08:49:37 GMT', 300_000],
+    ['', undefined],
+    ['-5', undefined],
+    ['1.5', undefined],
+    ['1e3', undefined],
+    ['soon', undefined],
+    ['2030', 300_000],
+    ['Sun, 06 Nov 1994 08:49:40', undefined],
+    ['Sun, 99 Nov 1994 08:49:40 GMT', undefined],
+  ])('of %j asks for %j ms', (value, delayMs) => {
+    expect(parseRetryAfter(value, now)).toBe(delayMs);
+  });
+
+  it('asks for nothing, or for up to five minutes, whatever it says', () => {
+    fc.assert(
+      fc.property(fc.string(), (value) => {
+        const delayMs = parseRetryAfter(value) ?? 0;
+        expect(delayMs >= 0 && delayMs <= 300_000).toBe(true);
+      }),
+    );
   });
 });
