@@ -5,17 +5,10 @@ export type ContentCoding = 'gzip' | 'zstd';
 
 export interface NegotiatedFormat {
   readonly format: ExpositionFormat;
-  /** As Prometheus' own libraries write it, with the escaping of names that was agreed on. */
+  /** As Prometheus' own libraries write it, with the escaping of names that was negotiated. */
   readonly contentType: string;
   /** The text format's content type, for what cannot be said in OpenMetrics: every scraper reads it. */
   readonly fallback?: string;
-}
-
-interface Clause {
-  readonly type: string;
-  readonly version: string;
-  readonly escaping: string;
-  readonly weight: number;
 }
 
 /** Longer than what any scraper sends: such a header is not read. */
@@ -30,16 +23,15 @@ const mediaTypes: Readonly<Record<ExpositionFormat, string>> = {
 };
 
 /**
- * The format that an Accept header asks for first (RFC 9110, 12.5.1), as Kubernetes' and Prometheus' handlers
- * find it: the heaviest clause that names a known format; the text format where there is none. Wildcards stand
- * for the text format.
+ * The format that an Accept header prefers (RFC 9110, 12.5.1), as Kubernetes' and Prometheus' handlers find it: the
+ * clause of the highest weight that names a known format, else the text format. Wildcards stand for the text format.
  *
- * @param offersOpenMetrics else everybody gets the text format.
+ * @param offersOpenMetrics otherwise it is always the text format.
  */
 export function negotiateFormat(accept: string, offersOpenMetrics: boolean): NegotiatedFormat {
   let escaping = 'underscores';
   for (const clause of clausesOf(accept)) {
-    // Asked for once, an escaping holds for the formats behind it, too.
+    // An escaping also holds for the formats that come after it.
     if (escapings.has(clause.escaping)) escaping = clause.escaping;
     const format = formatOf(clause);
     if (format === 'text') return answer(format, escaping);
@@ -67,21 +59,19 @@ function formatOf({ type, version }: Clause): ExpositionFormat | undefined {
   }
 }
 
-/** Heaviest first; of equal weight, what is named before what a wildcard allows. */
+/** By weight, the highest first; of equal weight, wildcards last. */
 function clausesOf(accept: string): readonly Clause[] {
   if (accept === '' || accept.length > maxHeaderLength) return [];
   return accept
     .split(',')
     .map(parseClause)
     .filter(({ weight }) => weight > 0)
-    .sort((a, b) => b.weight - a.weight || Number(isWildcard(a)) - Number(isWildcard(b)));
+    .sort((a, b) => b.weight - a.weight || Number(a.type.includes('*')) - Number(b.type.includes('*')));
 }
 
-function isWildcard({ type }: Clause): boolean {
-  return type.includes('*');
-}
+type Clause = ReturnType<typeof parseClause>;
 
-function parseClause(text: string): Clause {
+function parseClause(text: string) {
   const { essence = '', parameters } = parseMediaType(text) ?? {};
   const parameter = (name: string): string => parameters?.get(name)?.toLowerCase() ?? '';
   const weight = parameters?.get('q') ?? '1';

@@ -57,15 +57,11 @@ export class LabelMapping {
 export class LabelValueTable {
   readonly #values = new Map<string, string>();
   readonly #newValues = new Set<string>();
-  #maxLength = 0;
+  /** Of the longest new value (bytes). */
+  maxLength = 0;
 
   get(value: string): string | undefined {
     return this.#values.get(value);
-  }
-
-  /** Of the longest new value (bytes). */
-  get maxLength(): number {
-    return this.#maxLength;
   }
 
   /** Whether no two values get the same new one. */
@@ -82,7 +78,7 @@ export class LabelValueTable {
     if (this.#values.has(key)) return `${quoted(from)} is mapped twice`;
     this.#values.set(key, value);
     this.#newValues.add(value);
-    this.#maxLength = Math.max(this.#maxLength, value.length);
+    this.maxLength = Math.max(this.maxLength, value.length);
     return undefined;
   }
 }

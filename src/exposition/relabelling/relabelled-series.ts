@@ -52,12 +52,26 @@ export class RelabelledSeries {
 
   /** Reads the line from `start` to `end`. Returns what is wrong with it; then it cannot be written. */
   read(bytes: Buffer, start: number, nameEnd: number, end: number): SeriesFault | undefined {
+    const spans = this.#spans;
     this.#bytes = bytes;
     this.#nameStart = start;
     this.#nameEnd = nameEnd;
-    this.#labelsEnd = findLabels(bytes, nameEnd, this.#spans);
+    this.#labelsEnd = findLabels(bytes, nameEnd, spans);
     this.#end = end;
-    return this.#decide();
+    this.#changes.length = 0;
+    let mapped = 0;
+    for (let at = 0; at < spans.length; at += 4) {
+      const rule = this.#ruleAt(spans[at] ?? 0, spans[at + 1] ?? 0);
+      let value: string | undefined;
+      if (rule?.values !== undefined) {
+        value = rule.values.get(bytes.toString('latin1', spans[at + 2], spans[at + 3]));
+        if (value === undefined) return 'no-mapping';
+        mapped += 1;
+      }
+      this.#changes.push(rule === undefined ? undefined : { rule, value });
+    }
+    if (mapped < this.#mappedLabels) return 'no-mapping';
+    return this.#hasConflict() ? 'label-conflict' : undefined;
   }
 
   /**
@@ -114,47 +128,27 @@ export class RelabelledSeries {
     output.appendByte(lineFeed);
   }
 
-  #decide(): SeriesFault | undefined {
-    const spans = this.#spans;
-    this.#changes.length = 0;
-    let mapped = 0;
-    for (let at = 0; at < spans.length; at += 4) {
-      const rule = this.#ruleAt(spans[at] ?? 0, spans[at + 1] ?? 0);
-      let value: string | undefined;
-      if (rule?.values !== undefined) {
-        value = rule.values.get(this.#bytes.toString('latin1', spans[at + 2], spans[at + 3]));
-        if (value === undefined) return 'no-mapping';
-        mapped += 1;
-      }
-      this.#changes.push(rule === undefined ? undefined : { rule, value });
-    }
-    if (mapped < this.#mappedLabels) return 'no-mapping';
-    return this.#hasConflict() ? 'label-conflict' : undefined;
-  }
-
   #ruleAt(start: number, end: number): LabelRule | undefined {
     for (const rule of this.#rules) if (this.#standsAt(rule.label, start, end)) return rule;
     return undefined;
   }
 
-  /** Whether a label would be there twice. */
+  /** Whether a label keeps the name that another one gets. */
   #hasConflict(): boolean {
-    const changes = this.#changes;
-    for (let index = 0; index < changes.length; index += 1) {
-      const rule = changes[index]?.rule;
-      if (rule === undefined) continue;
-      for (let other = 0; other < changes.length; other += 1) {
-        if (other !== index && this.#collides(rule, other)) return true;
-      }
+    for (const change of this.#changes) {
+      const newName = change?.rule.newName;
+      if (newName !== undefined && this.#keepsName(newName)) return true;
     }
     return false;
   }
 
-  /** Whether another label keeps the name that this one gets. */
-  #collides({ newName }: LabelRule, other: number): boolean {
-    const rule = this.#changes[other]?.rule;
-    if (newName === undefined || rule?.isDropped === true || rule?.newName !== undefined) return false;
-    return this.#standsAt(newName, this.#spans[4 * other] ?? 0, this.#spans[4 * other + 1] ?? 0);
+  #keepsName(name: Buffer): boolean {
+    for (let index = 0; index < this.#changes.length; index += 1) {
+      const rule = this.#changes[index]?.rule;
+      if (rule?.isDropped === true || rule?.newName !== undefined) continue;
+      if (this.#standsAt(name, this.#spans[4 * index] ?? 0, this.#spans[4 * index + 1] ?? 0)) return true;
+    }
+    return false;
   }
 
   #standsAt(name: Buffer, start: number, end: number): boolean {
