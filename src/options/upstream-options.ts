@@ -1,13 +1,13 @@
 import type { Registry } from 'prom-client';
 import type { Exposition } from '../exposition/exposition.js';
-import { memberNameFault } from '../exposition/merging/member.js';
+import { memberNameFault } from '../exposition/merging/merging-options.js';
 import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
 import type {
   UpstreamExposition,
   UpstreamExpositionOptions,
 } from '../exposition/sources/upstream/upstream.js';
 import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-url.js';
-import type { LeftOut, MemberFailure } from '../exposition/merging/member.js';
+import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
 import type { Logger } from '../server/logger.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';

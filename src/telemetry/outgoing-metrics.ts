@@ -1,4 +1,4 @@
-import type { LeftOut, MemberFault } from '../exposition/merging/member.js';
+import type { LeftOut, MemberFault } from '../exposition/merging/merging-options.js';
 import type { TenantFault } from '../exposition/exposition-errors.js';
 import type { Registry } from 'prom-client';
 import { counter, histogram, register } from './metric-table.js';

@@ -1,14 +1,7 @@
+import type { ChunkWriter } from '../body.js';
 import type { SampleBatch } from '../text-format/exposition-part.js';
 import { findLabels, type LabelSpans, closingBrace, openingBrace, space } from '../text-format/labels.js';
 import { escapedText } from '../text-format/quoted-text.js';
-import type { ChunkWriter } from '../body.js';
-import { exportedNames } from './exported-labels.js';
-
-/** What is written in the place of a piece of a line, and where the line goes on. */
-interface Rewritten {
-  readonly text: string;
-  readonly end: number;
-}
 
 /** The same labels for every series of a member, written in front of its own. */
 export class AddedLabels {
@@ -59,8 +52,11 @@ export class AddedLabels {
     return hasConflicts;
   }
 
-  /** The labels behind a name, up to the closing brace; undefined where none has to have another name. */
-  #renamed({ bytes, text }: SampleBatch, nameEnd: number): Rewritten | undefined {
+  /** The labels behind a name and where they end, before the brace; undefined where none has to have another name. */
+  #renamed(
+    { bytes, text }: SampleBatch,
+    nameEnd: number,
+  ): { readonly text: string; readonly end: number } | undefined {
     const spans = this.#spans;
     const labelsEnd = findLabels(bytes, nameEnd, spans);
     const exported = exportedNames(bytes, spans, this.#names);
@@ -73,4 +69,28 @@ export class AddedLabels {
     }
     return { text: labels, end: labelsEnd - 1 };
   }
+}
+
+/**
+ * The new names of labels whose names are given to added ones, by their place in the line; undefined where none is. As
+ * Prometheus names them where it does not honour them: with `exported_` in front until no label has that name.
+ */
+function exportedNames(
+  bytes: Buffer,
+  spans: LabelSpans,
+  given: ReadonlySet<string>,
+): ReadonlyMap<number, string> | undefined {
+  const names: string[] = [];
+  for (let at = 0; at < spans.length; at += 4) names.push(bytes.toString('latin1', spans[at], spans[at + 1]));
+  if (!names.some((name) => given.has(name))) return undefined;
+  const taken = new Set([...given, ...names]);
+  const exported = new Map<number, string>();
+  for (const [place, name] of names.entries()) {
+    if (!given.has(name)) continue;
+    let newName = `exported_${name}`;
+    while (taken.has(newName)) newName = `exported_${newName}`;
+    taken.add(newName);
+    exported.set(place, newName);
+  }
+  return exported;
 }

@@ -4,29 +4,23 @@ import { ChunkWriter } from '../body.js';
 import type { AddedLabels } from './added-labels.js';
 import type { MetricType } from '../text-format/metadata-line.js';
 
+/** The samples of a metric. */
+interface HeldSamples {
+  /** What they are called. */
+  readonly sampleNames: Set<string>;
+  series: number;
+  /** Where they stand in what is held: of each run of lines the start and the end. */
+  readonly runs: number[];
+  /** Whether labels got other names. */
+  hasRenamedLabels: boolean;
+}
+
 /** One metric of a member's exposition. */
-export interface HeldFamily extends HeldSamples {
+export interface HeldFamily extends Readonly<HeldSamples> {
   readonly name: string;
   readonly type: MetricType;
   /** As escaped. */
   readonly help: string | undefined;
-}
-
-interface HeldSamples {
-  /** What its samples are called. */
-  readonly sampleNames: ReadonlySet<string>;
-  readonly series: number;
-  /** Where its samples stand in what is held: of each run of lines the start and the end. */
-  readonly runs: readonly number[];
-  /** Whether labels got other names. */
-  readonly hasRenamedLabels: boolean;
-}
-
-interface OpenSamples extends HeldSamples {
-  readonly sampleNames: Set<string>;
-  series: number;
-  readonly runs: number[];
-  hasRenamedLabels: boolean;
 }
 
 /** An exposition with more than may be held of it. */
@@ -38,10 +32,10 @@ export class HoldingLimitError extends Error {
 const maxFamilies = 200_000;
 const maxSeries = 2_000_000;
 
-/** What a member's exposition says, part by part, with its labels added: its samples as bytes, and where each metric stands. */
+/** A member's exposition with its labels added: its samples as bytes, and where those of each metric stand. */
 export class HeldExposition {
   readonly bytes = new ChunkWriter();
-  readonly #families = new KnownFamilies<OpenSamples>(() => ({
+  readonly #families = new KnownFamilies<HeldSamples>(() => ({
     sampleNames: new Set(),
     series: 0,
     runs: [],
@@ -105,7 +99,7 @@ export class HeldExposition {
 }
 
 /** Samples that were found to be another metric's. */
-function addSamples(strayed: OpenSamples, to: OpenSamples): void {
+function addSamples(strayed: HeldSamples, to: HeldSamples): void {
   for (const name of strayed.sampleNames) to.sampleNames.add(name);
   for (const place of strayed.runs) to.runs.push(place);
   to.series += strayed.series;

@@ -1,19 +1,18 @@
+import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
-import type { Exposition, ScrapeRequest } from '../exposition.js';
 import { wholeOrStreamed } from '../body.js';
 import { UpstreamError } from '../exposition-errors.js';
+import { workingMs, type Exposition } from '../exposition.js';
+import { TextFormatReader } from '../text-format/text-format-reader.js';
 import { HeldExposition } from './held-exposition.js';
-import { memberStatus } from './member-status.js';
-import type { LeftOut } from './member.js';
 import { mergedBody } from './merged-body.js';
 import { MergedFamilies } from './merged-families.js';
-import { checkMergingOptions, type MergedExpositionOptions } from './merging-options.js';
+import { checkMergingOptions, type LeftOut, type MergedExpositionOptions } from './merging-options.js';
 import { scrapeMember, type MemberScrape } from './scrape-member.js';
-import { tell } from '../../tell.js';
 
+const up = 'kcp_metrics_filter_upstream_up';
+const seconds = 'kcp_metrics_filter_upstream_scrape_duration_seconds';
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
-/** Work in one go (ms). */
-const sliceMs = 4;
 /** What is left of a scraper's timeout for merging and sending (ms), as Prometheus' own exporters leave it. */
 const sendingMs = 500;
 
@@ -29,24 +28,24 @@ const sendingMs = 500;
  */
 export function mergedExposition(options: MergedExpositionOptions): Exposition {
   checkMergingOptions(options);
-  const { members, timeoutMs = 10_000, maxHeldBytes = 64 * 1024 * 1024, onFailure, onLeftOut } = options;
-  const leftOut = (what: LeftOut): void => {
-    tell('mergedExposition', onLeftOut, what);
+  const { members, timeoutMs = 10_000, maxHeldBytes = 64 * 1024 * 1024 } = options;
+  const onLeftOut = (what: LeftOut): void => {
+    tell('mergedExposition', options.onLeftOut, what);
   };
   return {
     contentType: () => contentType,
     async render(request) {
-      const bounds = { timeoutMs: Math.min(timeoutMs, readingMs(request)), maxHeldBytes };
+      const bounds = { timeoutMs: Math.min(timeoutMs, workingMs(request, sendingMs)), maxHeldBytes };
       const scrapes = await Promise.all(members.map((member) => scrapeMember(member, request, bounds)));
-      for (const { result } of scrapes) {
-        if (result instanceof HeldExposition) continue;
-        tell('mergedExposition', onFailure, result);
+      const failures = scrapes.flatMap(({ result }) => (result instanceof HeldExposition ? [] : [result]));
+      for (const failure of failures) tell('mergedExposition', options.onFailure, failure);
+      if (failures.length === scrapes.length) {
+        const isLate = failures.every(({ reason }) => reason === 'timeout');
+        throw new UpstreamError('no upstream gave an exposition', isLate ? 504 : 502);
       }
-      requireOne(scrapes);
-      const slice = new TimeSlice(sliceMs);
-      slice.begin();
-      const families = await joined(scrapes, slice, leftOut);
-      return wholeOrStreamed(contentType, mergedBody(families.values(), slice, leftOut));
+      const slice = new TimeSlice().begin();
+      const families = await joined(scrapes, slice, onLeftOut);
+      return wholeOrStreamed(contentType, mergedBody(families.values(), slice, onLeftOut));
     },
   };
 }
@@ -71,16 +70,21 @@ async function joined(
   return families;
 }
 
-/** @throws UpstreamError where there is no member. */
-function requireOne(scrapes: readonly MemberScrape[]): void {
-  const failures = scrapes.flatMap(({ result }) => (result instanceof HeldExposition ? [] : [result]));
-  if (failures.length < scrapes.length) return;
-  const isLate = failures.every(({ reason }) => reason === 'timeout');
-  throw new UpstreamError('no upstream gave an exposition', isLate ? 504 : 502);
-}
-
-/** How long members may take, where the scraper does not wait forever (ms). */
-function readingMs({ timeoutSeconds = Infinity }: ScrapeRequest): number {
-  const scraperMs = timeoutSeconds * 1000;
-  return Math.max(scraperMs - sendingMs, scraperMs / 2);
+/** How each member was scraped, as an exposition of its own: `up` as Prometheus has it of its targets. */
+function memberStatus(scrapes: readonly MemberScrape[]): HeldExposition {
+  const lines = [
+    `# HELP ${up} Whether the upstream's exposition is part of this scrape.`,
+    `# TYPE ${up} gauge`,
+    ...scrapes.map(
+      ({ member, result }) => `${up}{upstream="${member.name}"} ${result instanceof HeldExposition ? 1 : 0}`,
+    ),
+    `# HELP ${seconds} Time until the upstream's exposition was read, or failed, in seconds.`,
+    `# TYPE ${seconds} gauge`,
+    ...scrapes.map((scrape) => `${seconds}{upstream="${scrape.member.name}"} ${scrape.seconds.toFixed(6)}`),
+  ];
+  const reader = new TextFormatReader({ format: 'text' });
+  const held = new HeldExposition(Infinity, undefined);
+  for (const part of reader.read(Buffer.from(lines.map((line) => `${line}\n`).join('')))) held.write(part);
+  for (const part of reader.end()) held.write(part);
+  return held;
 }

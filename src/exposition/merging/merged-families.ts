@@ -1,17 +1,7 @@
 import { metadataLine, writtenType, type MetricType } from '../text-format/metadata-line.js';
 import type { ChunkWriter } from '../body.js';
 import type { HeldExposition, HeldFamily } from './held-exposition.js';
-import type { LeftOut, MergedMember } from './member.js';
-
-/** One metric as it is written. */
-export interface GroupedFamily {
-  readonly name: string;
-  /** Its HELP and TYPE. */
-  readonly header: string;
-  readonly pieces: readonly MergedPiece[];
-  /** Whether labels do not tell all series apart. */
-  readonly mayHaveDuplicates: boolean;
-}
+import type { LeftOut, MergedMember } from './merging-options.js';
 
 /** What one member has of a metric. */
 export interface MergedPiece {
@@ -22,8 +12,18 @@ export interface MergedPiece {
   readonly hasRenamedLabels: boolean;
 }
 
-/** One metric of all members that have it. */
-interface OpenFamily extends Omit<GroupedFamily, 'header'> {
+/** One metric of all members that have it, as it is written. */
+export interface GroupedFamily {
+  readonly name: string;
+  /** Its HELP and TYPE. */
+  readonly header: string;
+  readonly pieces: readonly MergedPiece[];
+  /** Whether labels do not tell all series apart. */
+  readonly mayHaveDuplicates: boolean;
+}
+
+interface OpenFamily {
+  readonly name: string;
   readonly type: MetricType;
   /** As escaped; the first that a member gave. */
   help: string | undefined;

@@ -1,7 +1,39 @@
-import { memberNameFault, type LeftOut, type MemberFailure, type MergedMember } from './member.js';
 import { largestTimerDelayMs } from '../../timer.js';
-import { MergingOptionError } from '../exposition-errors.js';
+import { MergingOptionError, requireOptions, type UpstreamError } from '../exposition-errors.js';
+import type { Exposition } from '../exposition.js';
 import { labelNameFault } from '../relabelling/label-mapping.js';
+
+/** One of several expositions that are merged. */
+export interface MergedMember {
+  /** What its status, its failures and errors call it: 1 to 63 of `[A-Za-z0-9_.-]`. */
+  readonly name: string;
+  readonly exposition: Exposition;
+  /** Added to each of its series; a label of the same name becomes `exported_<name>`, as in Prometheus. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export type MemberFault = 'unavailable' | 'timeout' | 'malformed' | 'too-large';
+
+/** Why nothing of a member is in a scrape. */
+export interface MemberFailure {
+  readonly member: string;
+  readonly reason: MemberFault;
+  /** Its message names the member, and the line where one is at fault. */
+  readonly error: UpstreamError;
+}
+
+/** What could not be merged of a member that is there. */
+export interface LeftOut {
+  readonly member: string;
+  readonly family: string;
+  /**
+   * `conflict`: the metric has another type in a member before, or its samples stand in another metric there.
+   * `duplicate`: a member before has series of the same names and labels, or they became the same by other names.
+   */
+  readonly cause: 'conflict' | 'duplicate';
+  /** How many series, which is sample lines. */
+  readonly series: number;
+}
 
 export interface MergedExpositionOptions {
   /**
@@ -22,28 +54,35 @@ export interface MergedExpositionOptions {
 const maxLabelValueLength = 1024;
 
 /** @throws MergingOptionError */
-export function checkMergingOptions({ members, timeoutMs, maxHeldBytes }: MergedExpositionOptions): void {
-  if (members.length === 0) throw new MergingOptionError('members: pass at least one');
+export function checkMergingOptions({
+  members,
+  timeoutMs = 1,
+  maxHeldBytes = 1,
+}: MergedExpositionOptions): void {
+  requireOptions(MergingOptionError, {
+    'members: pass at least one': members.length > 0,
+    'timeoutMs: pass a positive number of milliseconds': timeoutMs > 0 && timeoutMs <= largestTimerDelayMs,
+    'maxHeldBytes: pass a whole number of at least 1': Number.isSafeInteger(maxHeldBytes) && maxHeldBytes > 0,
+  });
   const names = new Set<string>();
   for (const { name, labels = {} } of members) {
-    const fault = memberNameFault(name);
-    if (fault !== undefined) throw new MergingOptionError(`members: a name ${fault}`);
+    const nameFault = memberNameFault(name);
+    if (nameFault !== undefined) throw new MergingOptionError(`members: a name ${nameFault}`);
     if (names.has(name)) throw new MergingOptionError(`members: two are called "${name}"`);
     names.add(name);
     for (const [label, value] of Object.entries(labels)) {
-      const labelFault = labelNameFault(label) ?? labelValueFault(label, value);
-      if (labelFault !== undefined) throw new MergingOptionError(`members: ${labelFault}`);
+      const fault = labelNameFault(label) ?? labelValueFault(label, value);
+      if (fault !== undefined) throw new MergingOptionError(`members: ${fault}`);
     }
-  }
-  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= largestTimerDelayMs)) {
-    throw new MergingOptionError('timeoutMs: pass a positive number of milliseconds');
-  }
-  if (maxHeldBytes !== undefined && !(Number.isSafeInteger(maxHeldBytes) && maxHeldBytes > 0)) {
-    throw new MergingOptionError('maxHeldBytes: pass a whole number of at least 1');
   }
 }
 
-/** An empty value is none to Prometheus; half a character cannot be written. */
+/** Why a member cannot have this name; the end of a sentence. */
+export function memberNameFault(name: string): string | undefined {
+  return /^[A-Za-z0-9_.-]{1,63}$/.test(name) ? undefined : 'must be 1 to 63 of A-Z a-z 0-9 _ . -';
+}
+
+/** To Prometheus, an empty value is no label; half a character cannot be written. */
 function labelValueFault(label: string, value: string): string | undefined {
   const isText = value !== '' && value.length <= maxLabelValueLength && value.isWellFormed();
   return isText ? undefined : `"${label}" needs a value of 1 to ${maxLabelValueLength} characters`;

@@ -1,13 +1,13 @@
+import { errorClass } from '../../error-class.js';
 import { ApiConnectionError } from '../../outgoing/outgoing-errors.js';
 import { abandon, bodyPieces } from '../body.js';
-import { type RenderedExposition, type ScrapeRequest, isEncoded } from '../exposition.js';
+import { NoTenantError, TextFormatError, UpstreamError } from '../exposition-errors.js';
+import { isEncoded, type ScrapeRequest } from '../exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
-import { UpstreamError, NoTenantError, TextFormatError } from '../exposition-errors.js';
+import { readTextFormat } from '../text-format/text-format-reader.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition, HoldingLimitError } from './held-exposition.js';
-import { MemberDeadline } from './member-deadline.js';
-import type { MemberFailure, MergedMember } from './member.js';
-import { readTextFormat } from '../text-format/text-format-reader.js';
+import type { MemberFailure, MergedMember } from './merging-options.js';
 
 export interface MemberScrape {
   readonly member: MergedMember;
@@ -16,7 +16,7 @@ export interface MemberScrape {
   readonly result: HeldExposition | MemberFailure;
 }
 
-export interface MemberBounds {
+interface MemberBounds {
   /** For the whole exposition (ms). */
   readonly timeoutMs: number;
   readonly maxHeldBytes: number;
@@ -59,10 +59,10 @@ async function readMember(
     signal: deadline.signal,
   });
   const rendered = await deadline.unlessReached(rendering, abandon);
-  const fault = faultOf(rendered);
-  if (fault !== undefined) {
+  const isText = expositionFormat(rendered.contentType) === 'text';
+  if (!isText || isEncoded(rendered)) {
     await abandon(rendered);
-    throw new UpstreamError(fault);
+    throw new UpstreamError(isText ? 'it is encoded' : 'its format is not the text format');
   }
   const added = Object.keys(labels).length === 0 ? undefined : new AddedLabels(labels);
   const held = new HeldExposition(maxHeldBytes, added);
@@ -76,12 +76,6 @@ async function readMember(
     for (const part of parts) held.write(part);
   }
   return held;
-}
-
-/** Why it is not even read. */
-function faultOf(rendered: RenderedExposition): string | undefined {
-  if (expositionFormat(rendered.contentType) !== 'text') return 'its format is not the text format';
-  return isEncoded(rendered) ? 'it is encoded' : undefined;
 }
 
 /** `overMs` where its time was over. */
@@ -103,5 +97,76 @@ function failureOf(member: string, error: unknown, overMs: number | undefined): 
       ? failure('timeout', error.message, 504)
       : failure('unavailable', error.message);
   }
-  return failure('unavailable', `failed with ${error instanceof Error ? error.name : typeof error}`);
+  return failure('unavailable', `failed with ${errorClass(error)}`);
+}
+
+/** When a member is no longer waited for: its time is over, or the scraper went away. */
+class MemberDeadline {
+  readonly #controller = new AbortController();
+  readonly #scraper: AbortSignal | undefined;
+  readonly #timer: NodeJS.Timeout;
+  readonly #end: Promise<never>;
+  readonly #onAbort = (): void => {
+    this.#controller.abort();
+  };
+
+  constructor(timeoutMs: number, scraper: AbortSignal | undefined) {
+    this.#scraper = scraper;
+    this.#end = new Promise((_, reject) => {
+      this.signal.addEventListener(
+        'abort',
+        () => {
+          reject(new Error('not waited for any more'));
+        },
+        { once: true },
+      );
+    });
+    this.#end.catch(() => undefined);
+    this.#timer = setTimeout(this.#onAbort, timeoutMs);
+    if (scraper?.aborted === true) this.#onAbort();
+    else scraper?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The same as `work`, but rejects as soon as the end comes; what comes later is given to `discard`. */
+  async unlessReached<T>(work: Promise<T>, discard: (late: T) => unknown): Promise<T> {
+    try {
+      return await Promise.race([work, this.#end]);
+    } catch (error) {
+      work.then(discard).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** The pieces of a body, which is closed when the end comes. */
+  async *pieces(
+    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    if (!(Symbol.asyncIterator in body)) {
+      yield* body;
+      return;
+    }
+    const pieces = body[Symbol.asyncIterator]();
+    let isDone = false;
+    try {
+      for (;;) {
+        this.signal.throwIfAborted();
+        const next = await Promise.race([pieces.next(), this.#end]);
+        isDone = next.done === true;
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      // Not waited for: what hangs may hang here as well.
+      if (!isDone) void Promise.resolve(pieces.return?.()).catch(() => undefined);
+    }
+  }
+
+  release(): void {
+    clearTimeout(this.#timer);
+    this.#scraper?.removeEventListener('abort', this.#onAbort);
+  }
 }

@@ -2,9 +2,8 @@ import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { MemberFailure } from '../../../src/exposition/merging/member.js';
 import { mergedExposition } from '../../../src/exposition/merging/merged-exposition.js';
-import type { MergedExpositionOptions } from '../../../src/exposition/merging/merging-options.js';
+import type { MergedExpositionOptions, MemberFailure } from '../../../src/exposition/merging/merging-options.js';
 import {
   upstreamExposition,
   type UpstreamExposition,
