@@ -203,7 +203,7 @@ export {
 } from './exposition/sources/upstream/upstream.js';
 export { IdentityHeadersError } from './exposition/exposition-errors.js';
 export type { IdentityHeaders } from './exposition/sources/upstream/upstream-identity.js';
-export type { TenantHeader, TenantSource } from './exposition/sources/upstream/upstream-tenant.js';
+export type { TenantHeader, TenantSource } from './exposition/sources/upstream/upstream-identity.js';
 export { NoTenantError, TenantHeadersError, type TenantFault } from './exposition/exposition-errors.js';
 export { mergedExposition } from './exposition/merging/merged-exposition.js';
 export type { MergedExpositionOptions } from './exposition/merging/merging-options.js';

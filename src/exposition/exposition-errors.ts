@@ -1,4 +1,5 @@
 import { CodedError } from '../coded-error.js';
+import { ApiConnectionError } from '../outgoing/outgoing-errors.js';
 import { quotedName } from './text-format/metric-name.js';
 
 /** @throws Fault with the first message whose condition does not hold. */
@@ -102,6 +103,12 @@ export class UpstreamError extends CodedError {
   ) {
     super(message);
   }
+}
+
+/** An upstream's answer that did not come or broke off, as what its scraper is answered; any other error as it is. */
+export function asUpstreamError(error: unknown): unknown {
+  if (!(error instanceof ApiConnectionError)) return error;
+  return new UpstreamError(error.message, error.causeCode === 'ETIMEDOUT' ? 504 : 502);
 }
 
 /** Two metrics contradict each other, and nothing may be left out. */

@@ -27,7 +27,7 @@ export interface WholeExposition {
   readonly contentType: string;
   readonly body: string | Uint8Array;
   /** Of the Content-Encoding header, for bytes that are already encoded. */
-  readonly contentEncoding?: string;
+  readonly contentEncoding?: string | undefined;
 }
 
 /** Sent as it comes, no faster than the scraper reads. Where it fails, the scraper's transfer breaks off. */
@@ -35,9 +35,9 @@ export interface StreamedExposition {
   readonly contentType: string;
   readonly body: AsyncIterable<Uint8Array>;
   /** Bytes of the body, where that is known before. */
-  readonly contentLength?: number;
+  readonly contentLength?: number | undefined;
   /** Of the Content-Encoding header, for a body that is already encoded. */
-  readonly contentEncoding?: string;
+  readonly contentEncoding?: string | undefined;
 }
 
 /** What is served to scrapers. */

@@ -4,13 +4,11 @@ import { IdentityHeadersError, NoTenantError } from '../exposition/exposition-er
 import {
   identityFieldNames,
   identityWriter,
-  type IdentityHeaders,
-} from '../exposition/sources/upstream/upstream-identity.js';
-import {
   tenantWriter,
+  type IdentityHeaders,
   type TenantHeader,
   type TenantSource,
-} from '../exposition/sources/upstream/upstream-tenant.js';
+} from '../exposition/sources/upstream/upstream-identity.js';
 import { blaming, fault, flagName, needs, topic, type GivenOptions, type Option } from './option.js';
 import { boolean, list, parsed, text } from './option-kinds.js';
 

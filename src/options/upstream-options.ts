@@ -6,7 +6,7 @@ import type {
   UpstreamExposition,
   UpstreamExpositionOptions,
 } from '../exposition/sources/upstream/upstream.js';
-import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-url.js';
+import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-http.js';
 import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
 import type { Logger } from '../server/logger.js';

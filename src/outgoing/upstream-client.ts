@@ -26,7 +26,7 @@ export interface UpstreamRequest {
   /** How long the answer's body may make no progress while it is waited for (ms). */
   readonly stallTimeoutMs: number;
   /** Ends the request, and the answer's body. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Told why the body ended before its end; not where `signal` or the reader ended it. */
   readonly onBreakOff?: (error: ApiConnectionError) => void;
 }

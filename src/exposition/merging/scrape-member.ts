@@ -1,7 +1,6 @@
 import { errorClass } from '../../error-class.js';
-import { ApiConnectionError } from '../../outgoing/outgoing-errors.js';
 import { abandon, bodyPieces } from '../body.js';
-import { NoTenantError, TextFormatError, UpstreamError } from '../exposition-errors.js';
+import { asUpstreamError, NoTenantError, TextFormatError, UpstreamError } from '../exposition-errors.js';
 import { isEncoded, type ScrapeRequest } from '../exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
@@ -79,23 +78,18 @@ async function readMember(
 }
 
 /** `overMs` where its time was over. */
-function failureOf(member: string, error: unknown, overMs: number | undefined): MemberFailure {
+function failureOf(member: string, cause: unknown, overMs: number | undefined): MemberFailure {
   const failure = (
     reason: MemberFailure['reason'],
     fault: string,
     status: UpstreamError['status'] = 502,
   ): MemberFailure => ({ member, reason, error: new UpstreamError(`${member}: ${fault}`, status) });
+  const error = asUpstreamError(cause);
   if (overMs !== undefined) return failure('timeout', `not whole within ${Math.round(overMs)} ms`, 504);
   if (error instanceof TextFormatError) return failure('malformed', error.message);
   if (error instanceof HoldingLimitError) return failure('too-large', error.message);
   if (error instanceof UpstreamError) {
     return failure(error.status === 504 ? 'timeout' : 'unavailable', error.message, error.status);
-  }
-  // In the middle of a body.
-  if (error instanceof ApiConnectionError) {
-    return error.causeCode === 'ETIMEDOUT'
-      ? failure('timeout', error.message, 504)
-      : failure('unavailable', error.message);
   }
   return failure('unavailable', `failed with ${errorClass(error)}`);
 }

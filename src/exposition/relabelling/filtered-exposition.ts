@@ -1,8 +1,8 @@
-import { ApiConnectionError } from '../../outgoing/outgoing-errors.js';
 import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
 import { abandon, bodyPieces, chunkBytes, wholeOrStreamed } from '../body.js';
 import {
+  asUpstreamError,
   RelabellingOptionError,
   SeriesLimitError,
   TextFormatError,
@@ -111,11 +111,7 @@ function beforeItIsSent(error: unknown): unknown {
   if (error instanceof TextFormatError) {
     return new UpstreamError(`the exposition cannot be filtered: ${error.message}`);
   }
-  // The body of an upstream broke off, or stood still.
-  if (error instanceof ApiConnectionError) {
-    return new UpstreamError(error.message, error.causeCode === 'ETIMEDOUT' ? 504 : 502);
-  }
-  return error;
+  return asUpstreamError(error);
 }
 
 const textFormat = 'text/plain;version=0.0.4';

@@ -7,7 +7,10 @@ import type {
   ScrapingUser,
 } from '../../../src/exposition/exposition.js';
 import { sharedExposition } from '../../../src/exposition/delivery/shared-exposition.js';
-import { tenantWriter, type TenantSource } from '../../../src/exposition/sources/upstream/upstream-tenant.js';
+import {
+  tenantWriter,
+  type TenantSource,
+} from '../../../src/exposition/sources/upstream/upstream-identity.js';
 import { contentType, settled } from './scripted-source.js';
 
 const sources: readonly TenantSource[] = [

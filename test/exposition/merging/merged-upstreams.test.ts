@@ -3,7 +3,10 @@ import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { mergedExposition } from '../../../src/exposition/merging/merged-exposition.js';
-import type { MergedExpositionOptions, MemberFailure } from '../../../src/exposition/merging/merging-options.js';
+import type {
+  MergedExpositionOptions,
+  MemberFailure,
+} from '../../../src/exposition/merging/merging-options.js';
 import {
   upstreamExposition,
   type UpstreamExposition,

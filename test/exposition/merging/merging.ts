@@ -1,6 +1,11 @@
 import type { Exposition, RenderedExposition } from '../../../src/exposition/exposition.js';
 import { mergedExposition } from '../../../src/exposition/merging/merged-exposition.js';
-import type { MergedExpositionOptions, LeftOut, MemberFailure, MergedMember } from '../../../src/exposition/merging/merging-options.js';
+import type {
+  MergedExpositionOptions,
+  LeftOut,
+  MemberFailure,
+  MergedMember,
+} from '../../../src/exposition/merging/merging-options.js';
 import { contentTypes, fixedExposition, textOf } from '../relabelling/filtering.js';
 
 export interface Merged {

@@ -7,7 +7,7 @@ import {
   tenantWriter,
   type TenantHeader,
   type TenantSource,
-} from '../../../../src/exposition/sources/upstream/upstream-tenant.js';
+} from '../../../../src/exposition/sources/upstream/upstream-identity.js';
 import {
   upstreamExposition,
   type UpstreamExpositionOptions,
