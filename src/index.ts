@@ -207,7 +207,12 @@ export type { TenantHeader, TenantSource } from './exposition/sources/upstream/u
 export { NoTenantError, TenantHeadersError, type TenantFault } from './exposition/exposition-errors.js';
 export { mergedExposition } from './exposition/merging/merged-exposition.js';
 export type { MergedExpositionOptions } from './exposition/merging/merging-options.js';
-export type { LeftOut, MemberFailure, MemberFault, MergedMember } from './exposition/merging/merging-options.js';
+export type {
+  LeftOut,
+  MemberFailure,
+  MemberFault,
+  MergedMember,
+} from './exposition/merging/merging-options.js';
 export { MergingOptionError } from './exposition/exposition-errors.js';
 export {
   filteredExposition,
