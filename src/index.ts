@@ -1,11 +1,5 @@
 // The filter
-export {
-  metricsFilter,
-  guardSteps,
-  MetricsFilterOptionError,
-  type GuardSteps,
-  type MetricsFilterOptions,
-} from './request/guard.js';
+export { metricsFilter, guardSteps, type GuardSteps, type MetricsFilterOptions } from './request/guard.js';
 
 // Its steps, each a middleware of its own
 export type { AuditedFailure, AuditEvent, AuditSink } from './audit/audit-event.js';
@@ -16,18 +10,22 @@ export { audit } from './request/steps/audit.js';
 export { authenticate, type AuthenticateOptions } from './request/steps/authenticate.js';
 export { authorize, type AuthorizeOptions } from './request/steps/authorize.js';
 export { classifyPath, type ClassifyPathOptions } from './request/steps/classify-path.js';
-export { allowPaths, AllowPathsError } from './request/steps/allow-paths.js';
-export { ignorePaths, IgnorePathsError } from './request/steps/ignore-paths.js';
-export { alwaysAllow } from './request/steps/always-allow.js';
+export { allowPaths, alwaysAllow, ignorePaths } from './request/steps/listed-paths.js';
+export {
+  AllowPathsError,
+  IgnorePathsError,
+  MetricsFilterOptionError,
+  RequestLimitError,
+} from './request/request-errors.js';
 export { limitRequests, type LimitedBy, type LimitRequestsOptions } from './request/steps/limit-requests.js';
-export { RequestLimitError, type RequestBucketsOptions } from './request/limits/request-buckets.js';
+export type { RequestBucketsOptions } from './request/limits/request-buckets.js';
 export {
   refuseInMaintenance,
   type Maintenance,
   type RefuseInMaintenanceOptions,
 } from './request/steps/refuse-in-maintenance.js';
 export type { Middleware, Next, Request } from './request/middleware.js';
-export { chain, requestState, type Guard, type RequestState } from './request/request-state.js';
+export { chain, requestState, type Guard, type RequestState } from './request/middleware.js';
 export { serveExposition, type ServeExpositionOptions } from './request/steps/serve-exposition.js';
 export { zPages, ZPagesOptionError, type ZPagesOptions } from './server/z-pages/z-pages-step.js';
 export type {
@@ -273,10 +271,10 @@ export {
 // The ready server
 export type { ServerOptions } from './server/server-options.js';
 export { startServer, type RunningServer } from './server/start-server.js';
-export type { ServedZPagesOptions } from './server/served-z-pages.js';
+export type { ServedZPagesOptions } from './server/routes.js';
 export type { ConnectionLimits } from './server/connection-limits.js';
 export { limitHandshakes, type LimitHandshakesOptions } from './server/limit-handshakes.js';
-export type { RequestLimits } from './server/request-limits.js';
-export type { Logger } from './server/logger.js';
+export type { RequestLimits } from './request/steps/limit-requests.js';
+export type { Logger } from './server/server-options.js';
 export type { CurrentKeyPair, KeyPair, NamedKeyPair } from './server/serving-certificates.js';
 export type { TlsOptions } from './server/tls.js';

@@ -7,7 +7,7 @@ import { listening } from '../options/serving-options.js';
 import type { SharedByWorkers } from '../options/shared-by-workers.js';
 import { UsageError } from '../options/usage-error.js';
 import { pino } from 'pino';
-import type { AuditSink } from '../request/steps/audit.js';
+import type { AuditSink } from '../audit/audit-event.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
 
 export interface StartContext {

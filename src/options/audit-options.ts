@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { Registry } from 'prom-client';
 import type { AuditLog, AuditLogOptions } from '../audit/audit-log.js';
 import { faultOf } from '../audit/audit-errors.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import { blaming, fault, isGiven, needs, topic, type GivenOptions } from './option.js';
 import { choice, count, file } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';

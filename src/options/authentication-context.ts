@@ -1,5 +1,5 @@
 import type { ReloadResult } from '../files/followed-files.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import type { Opened } from './opened.js';

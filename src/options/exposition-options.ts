@@ -4,7 +4,7 @@ import type { RenderingPlaces } from '../exposition/delivery/rendering-limit.js'
 import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 import type { Exposition } from '../exposition/exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import type { Opened } from './opened.js';

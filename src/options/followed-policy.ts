@@ -6,7 +6,7 @@ import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../policy/o
 import type { Policy } from '../policy/policy.js';
 import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
 import { runInSlices } from '../time-slice.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { RestClientMetrics } from '../telemetry/outgoing-metrics.js';
 import { PolicySourceMetrics, registerPolicyMetrics } from '../telemetry/policy-metrics.js';

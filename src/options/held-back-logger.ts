@@ -1,4 +1,4 @@
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 
 /** A logger that keeps what it is told until it is released, so that a failed start prints one line. */
 export class HeldBackLogger implements Logger {

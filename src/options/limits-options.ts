@@ -1,5 +1,5 @@
 import type { ConnectionLimits } from '../server/connection-limits.js';
-import type { RequestLimits } from '../server/request-limits.js';
+import type { RequestLimits } from '../request/steps/limit-requests.js';
 import { topic, type GivenOptions } from './option.js';
 import { count, duration } from './option-kinds.js';
 

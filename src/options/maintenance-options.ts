@@ -3,7 +3,7 @@ import { readDocument } from '../documents/documents.js';
 import { Field, shownName } from '../documents/field.js';
 import { sourceOf, utf8TextOf } from '../documents/source.js';
 import type { Maintenance } from '../request/steps/refuse-in-maintenance.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import { topic, type GivenOptions } from './option.js';
 import { file } from './option-kinds.js';
 import { UsageError, usageError } from './usage-error.js';

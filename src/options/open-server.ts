@@ -4,7 +4,7 @@ import type { ReloadResult } from '../files/followed-files.js';
 import { given as presentOnly } from '../given.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import type { ServerOptions } from '../server/server-options.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';

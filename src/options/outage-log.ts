@@ -1,4 +1,4 @@
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 
 export interface OutageWords {
   /** What cannot be done without the other server; why follows. */

@@ -3,7 +3,7 @@ import type { SubjectAccessReviewObserver } from '../authorization/subject-acces
 import type { RequestObservation } from '../kubernetes/api-client.js';
 import type { ReviewClient, ReviewClientOptions } from '../kubernetes/reviews/review-client.js';
 import type { ReviewKind, ReviewObserver, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import type { RestClientMetrics, ReviewMetrics, ReviewPurpose } from '../telemetry/outgoing-metrics.js';
 import type { Opened } from './opened.js';
 import type { Option } from './option.js';

@@ -42,11 +42,11 @@ export async function pathGlobsOf(given: GivenOptions): Promise<PathGlobs> {
   const { allowPaths, ignorePaths } = servedPaths.read(given);
   // Compiled once, to see whether they can be.
   if (allowPaths.length > 0) {
-    const { allowedPaths } = await import('../request/steps/allow-paths.js');
+    const { allowedPaths } = await import('../request/steps/listed-paths.js');
     blaming(servedPaths.options.allowPaths, () => allowedPaths(allowPaths));
   }
   if (ignorePaths.length > 0) {
-    const { ignoredPaths } = await import('../request/steps/ignore-paths.js');
+    const { ignoredPaths } = await import('../request/steps/listed-paths.js');
     blaming(servedPaths.options.ignorePaths, () => ignoredPaths(ignorePaths));
   }
   return presentOnly({

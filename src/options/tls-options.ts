@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { isDomainPattern } from '../server/certificate-names.js';
+import { isDomainPattern } from '../server/serving-certificates.js';
 import type { CurrentKeyPair, KeyPair, NamedKeyPair } from '../server/serving-certificates.js';
 import { httpsOptions, tlsCipherSuites, tlsVersions, type TlsOptions } from '../server/tls.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';

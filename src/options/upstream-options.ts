@@ -9,7 +9,7 @@ import type {
 import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-http.js';
 import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
-import type { Logger } from '../server/logger.js';
+import type { Logger } from '../server/server-options.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import { fault, isGiven, topic, type GivenOptions } from './option.js';
 import { list, parsed, text } from './option-kinds.js';

@@ -1,30 +1,25 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Credentials, PeerCertificates } from '../authentication/authenticator.js';
+import type { Authenticator, Credentials, PeerCertificates } from '../authentication/authenticator.js';
 import { bearerToken } from '../authentication/tokens/bearer-token.js';
 import { streamOf, type Request } from './middleware.js';
 
-/** A client that sends a longer chain is not looked at any further. */
+/** Of a longer chain, no more certificates are read. */
 const maxChain = 8;
 
-/** What a connection's client has sent in its handshake. */
+/** The certificates that a client has sent in its handshake. */
 export interface PresentedChain {
   readonly certificates: PeerCertificates | undefined;
-  /** Whether it sent more certificates than are looked at. */
+  /** Whether it sent more certificates than are read. */
   readonly isLonger: boolean;
 }
 
-// On the socket, and not in a table: what node:http2 calls a request's socket stands in for the connection's own.
+// On the socket, and not in a table: node:http2 hands out a proxy of a connection's socket.
 const presentedKey = Symbol('kcp-metrics-filter');
 
 type SocketWithChain = Socket & { [presentedKey]?: PresentedChain };
 
-/** All that authenticators may see of a request. */
-export function credentialsOf(request: Request): Credentials {
-  return new RequestCredentials(request);
-}
-
-/** Why no method has found credentials of its own, in words that quote nothing of what was sent. */
+/** Why no method found credentials of its own, without quoting what was sent. */
 export function noCredentialsIn(credentials: Credentials): string {
   if (credentials.headers['authorization'] !== undefined) {
     const token = bearerToken(credentials);
@@ -37,7 +32,12 @@ export function noCredentialsIn(credentials: Credentials): string {
     : 'no method takes the client certificate';
 }
 
-/** Reads what is asked for: a certificate's authenticator has no use for headers, and taking them apart costs. */
+/** All that authenticators may see of a request. */
+export function credentialsOf(request: Request): Credentials {
+  return new RequestCredentials(request);
+}
+
+/** Reads only what is asked for: a certificate's authenticator needs no headers, and parsing them costs. */
 class RequestCredentials implements Credentials {
   readonly #request: Request;
 
@@ -46,7 +46,10 @@ class RequestCredentials implements Credentials {
   }
 
   get peerCertificates(): PeerCertificates | undefined {
-    return peerCertificatesOf(this.#request);
+    const stream = streamOf(this.#request);
+    // Over HTTP/2 each request has a socket of its own to show; that of its session is one for all, while it is open.
+    const socket = stream === undefined ? this.#request.socket : stream.session?.socket;
+    return socket === undefined ? undefined : presentedChain(socket).certificates;
   }
 
   get headers(): Credentials['headers'] {
@@ -56,7 +59,7 @@ class RequestCredentials implements Credentials {
   }
 }
 
-/** What Node has for HTTP/1 alone. */
+/** As Node has it for HTTP/1 only. */
 function headersDistinct(rawHeaders: readonly string[]): Credentials['headers'] {
   const headers: Record<string, string[] | undefined> = Object.create(null) as Record<string, never>;
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -66,16 +69,9 @@ function headersDistinct(rawHeaders: readonly string[]): Credentials['headers'] 
   return headers;
 }
 
-function peerCertificatesOf(request: Request): PeerCertificates | undefined {
-  const stream = streamOf(request);
-  // Over HTTP/2 each request has a socket of its own to show; that of its session is one for all, while it is open.
-  const socket = stream === undefined ? request.socket : stream.session?.socket;
-  return socket === undefined ? undefined : presentedChain(socket).certificates;
-}
-
 /**
- * Read once a connection: the handshake is over, and the chain does not change any more. Nor could it be read again:
- * Node hands out the certificates above the leaf a single time.
+ * Read once a connection: the chain does not change after the handshake, and Node hands out the certificates above the
+ * leaf only once.
  */
 export function presentedChain(socket: SocketWithChain): PresentedChain {
   const chain = socket[presentedKey] ?? readChain(socket);
@@ -84,8 +80,8 @@ export function presentedChain(socket: SocketWithChain): PresentedChain {
 }
 
 /**
- * Read as X509Certificate objects: Node's older description of a peer's certificate parses far more of it than
- * is needed, and what a stranger sends should meet as little code as possible.
+ * Read as X509Certificate objects: Node's older description of a peer's certificate parses far more of it than is needed,
+ * and what an unknown client sends should meet as little code as possible.
  */
 function readChain(socket: Socket): PresentedChain {
   const chain: Uint8Array[] = [];
@@ -99,7 +95,26 @@ function readChain(socket: Socket): PresentedChain {
   return { certificates, isLonger: certificate !== undefined };
 }
 
-/** Asked for by name: a socket of HTTP/2 is a proxy, in which nothing is found by `in`. */
+/** A socket of HTTP/2 is a proxy, in which `in` finds nothing. */
 function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
   return (socket as Partial<TLSSocket>).getPeerX509Certificate !== undefined;
+}
+
+/** Whether these credentials are those of a verified front proxy. */
+export type FrontProxyCheck = (credentials: Credentials) => boolean;
+
+/** Asks the authenticators that know front proxies; undefined where none of them does. */
+export function frontProxyCheckOf(authenticators: readonly Authenticator[]): FrontProxyCheck | undefined {
+  const knowing = authenticators.filter((authenticator) => 'isFrontProxy' in authenticator);
+  if (knowing.length === 0) return undefined;
+  return (credentials) => knowing.some((authenticator) => authenticator.isFrontProxy?.(credentials) === true);
+}
+
+/** A check that fails counts as no. */
+export function isBehindFrontProxy(request: Request, isFrontProxy: FrontProxyCheck): boolean {
+  try {
+    return isFrontProxy(credentialsOf(request));
+  } catch {
+    return false;
+  }
 }

@@ -1,35 +1,33 @@
+import type { RequestListener } from 'node:http';
+import type { AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
-import type { Authorizer, DecisionObserver } from '../authorization/authorizer.js';
+import type { Authorizer } from '../authorization/authorizer.js';
 import type { Exposition } from '../exposition/exposition.js';
-import { alwaysAllow } from './steps/always-allow.js';
-import { adoptAuditId } from './audit-id.js';
-import { audit, type AuditSink } from './steps/audit.js';
+import { alwaysAllowPaths as matchingPaths } from '../paths/always-allow.js';
+import { createPathClassifier, type ServerKind } from '../paths/classify.js';
+import { FilterMetrics } from '../telemetry/filter-metrics.js';
+import { tell } from '../tell.js';
+import { largestTimerDelayMs } from '../timer.js';
+import { sendInternalError, sendNotFound } from './answer/status.js';
+import { frontProxyCheckOf, type FrontProxyCheck } from './credentials.js';
+import { boundWaiting, inTurn } from './in-turn.js';
+import {
+  listenerOf,
+  requestState,
+  sequence,
+  type FilterListener,
+  type Guard,
+  type Middleware,
+} from './middleware.js';
+import { MetricsFilterOptionError } from './request-errors.js';
+import { adoptAuditId, audit } from './steps/audit.js';
 import { authenticate } from './steps/authenticate.js';
 import { authorize } from './steps/authorize.js';
 import { classifyPath } from './steps/classify-path.js';
-import { frontProxyCheckOf } from './front-proxy.js';
-import { boundWaiting, inTurn } from './in-turn.js';
-import { sequence, type Middleware } from './middleware.js';
+import { limitRequests, type RequestLimits } from './steps/limit-requests.js';
+import { allowPaths, alwaysAllow, ignorePaths } from './steps/listed-paths.js';
+import { refuseInMaintenance, type Maintenance } from './steps/refuse-in-maintenance.js';
 import { serveExposition } from './steps/serve-exposition.js';
-import { requestState, type Guard } from './request-state.js';
-import { alwaysAllowPaths as pathMatcher } from '../paths/always-allow.js';
-import { createPathClassifier, type ServerKind } from '../paths/classify.js';
-import { FilterMetrics } from '../telemetry/filter-metrics.js';
-import { largestTimerDelayMs } from '../timer.js';
-
-/** An option that cannot be used: `code` is `ERR_OPTION_` and the option's name in capitals. */
-export class MetricsFilterOptionError extends TypeError {
-  override readonly name = 'MetricsFilterOptionError';
-  readonly code: string;
-
-  constructor(
-    readonly option: string,
-    message: string,
-  ) {
-    super(`${option}: ${message}`);
-    this.code = `ERR_OPTION_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
-  }
-}
 
 export interface MetricsFilterOptions {
   /** What `/metrics` serves. */
@@ -38,13 +36,13 @@ export interface MetricsFilterOptions {
   readonly otherExpositions?: ReadonlyMap<string, Exposition>;
   /** Asked in this order who sends a request; the first that accepts wins. */
   readonly authenticators: readonly Authenticator[];
-  /** Asked in this order whether he may; the first opinion wins, without one it is 403. */
+  /** Asked in this order whether they may; the first opinion wins, without one it is 403. */
   readonly authorizers: readonly Authorizer[];
   /** Whether a request without credentials is `system:anonymous` rather than 401. Default false. */
   readonly anonymous?: boolean;
   /**
-   * Paths that pass without being asked who is there, in Kubernetes' spelling: exact, or a prefix that ends in a
-   * single `*`. Default: none.
+   * Paths that pass without authentication, in Kubernetes' spelling: exact, or a prefix that ends in a single `*`.
+   * Default: none.
    */
   readonly alwaysAllowPaths?: readonly string[];
   /** Whose path rules and messages apply. Default `shard`. */
@@ -53,28 +51,33 @@ export interface MetricsFilterOptions {
   readonly scopedEndpoint?: Middleware;
   /** Told of every decided or rejected request, when its answer is out. */
   readonly onAuditEvent?: AuditSink;
-  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut. Default 10,000. */
+  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut off. Default 10,000. */
   readonly scrapeWriteTimeoutMs?: number;
-  /** How long sending a body may take in all (ms) before its client is cut; 0: no bound. Default 300,000. */
+  /** How long sending a body may take in all (ms) before its client is cut off; 0: no bound. Default 300,000. */
   readonly scrapeDeadlineMs?: number;
   /** Where the filter counts what it does: `new FilterMetrics(registry)`. Default: nowhere. */
   readonly telemetry?: FilterMetrics;
 }
 
-const known: ReadonlySet<string> = new Set<keyof MetricsFilterOptions>([
-  'exposition',
-  'otherExpositions',
-  'authenticators',
-  'authorizers',
-  'anonymous',
-  'alwaysAllowPaths',
-  'serverKind',
-  'scopedEndpoint',
-  'onAuditEvent',
-  'scrapeWriteTimeoutMs',
-  'scrapeDeadlineMs',
-  'telemetry',
-]);
+/** The options of the guard that only a server of its own has. */
+export interface ServerGuardOptions extends MetricsFilterOptions {
+  /** Globs (micromatch) of the paths that are served at all; others are 404. Default: every path. */
+  readonly allowPaths?: readonly string[];
+  /** Globs of the shard-level paths that are served to everybody, as `ignorePaths` takes them. Default: none. */
+  readonly ignorePaths?: readonly string[];
+  readonly requestLimits?: RequestLimits;
+  /** Whose scrapes are refused for now. Default: nobody's. */
+  readonly maintenance?: { readonly current: Maintenance };
+}
+
+/** What a server adds to the guard. */
+export interface GuardedServer {
+  /** Paths that do without a shard on a cache server, besides health. */
+  readonly unscopedPaths: readonly string[];
+  /** Answer what is allowed and is no exposition; each passes on what is not its own. */
+  readonly routes: readonly Middleware[];
+  readonly listeners: readonly FilterListener[];
+}
 
 /** kcp's shards append this to a 403; its cache server does not. */
 const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
@@ -83,28 +86,100 @@ const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
 };
 
 /**
- * One middleware that guards and serves `/metrics` as a kcp shard or cache server does: it answers
- * shard-level paths, scoped or bare, and passes every other request on untouched. Mount it at the root,
- * before any router.
+ * One middleware that guards and serves `/metrics` as a kcp shard or cache server does: it answers shard-level paths,
+ * scoped or bare, and passes every other request on untouched. Mount it at the root, before any router.
  *
  * @throws MetricsFilterOptionError when an option is missing, unknown or of the wrong type.
  */
 export function metricsFilter(options: MetricsFilterOptions): Middleware {
-  const steps = guardSteps(options);
-  const guard = sequence([steps.alwaysAllow, steps.authenticate, steps.authorize, steps.serve]);
-  const entrance = sequence([boundWaiting, steps.audit, steps.classify]);
+  refuseUnknown(options);
+  const { entrance, guarded } = inOrder(options);
   return function metricsFilter(request, response, next) {
     entrance(request, response, (error) => {
       const isGuarded = requestState(request).classification?.kind === 'shard-level';
       if (error !== undefined || !isGuarded) next(error);
-      else guard(request, response, next);
+      else guarded(request, response, next);
     });
+  };
+}
+
+/** A request listener that guards every path of a server; what no route answers is 404. */
+export function guardedServer(options: ServerGuardOptions, server: GuardedServer): RequestListener {
+  const { entrance, guarded, listener } = inOrder(options, server);
+  return (request, response) => {
+    const fail = (error: unknown): void => {
+      listener({ kind: 'failure', error, auditId: requestState(request).auditId });
+      sendInternalError(request, response, error);
+    };
+    const orFail = (next: () => void) => (error?: unknown) => {
+      if (error === undefined) next();
+      else fail(error);
+    };
+    try {
+      entrance(
+        request,
+        response,
+        orFail(() => {
+          guarded(
+            request,
+            response,
+            orFail(() => {
+              sendNotFound(request, response);
+            }),
+          );
+        }),
+      );
+    } catch (error) {
+      fail(error);
+    }
+  };
+}
+
+/** The order of all steps. What stands alone in it leaves steps out. */
+function inOrder(
+  options: ServerGuardOptions,
+  server?: GuardedServer,
+): { readonly entrance: Middleware; readonly guarded: Middleware; readonly listener: FilterListener } {
+  const steps = stepsOf(options, server === undefined ? 'shard-level' : 'all', server);
+  const { guard, listener, isFrontProxy } = steps;
+  const { requestLimits = {} } = options;
+  const limit = (by: 'address' | 'identity', perSecond = 0): Middleware | undefined =>
+    perSecond === 0 ? undefined : limitRequests({ by, perSecond, isFrontProxy }, guard);
+  return {
+    listener,
+    entrance: sequence([
+      // First, so that nothing is done for a request whose turn on its connection may never come.
+      server === undefined ? boundWaiting : inTurn,
+      // Around all that answers, so that every answer leaves its event, under the Audit-Id of a front proxy.
+      steps.audit,
+      // Before anything that depends on the client: a 401 or 403 would tell a stranger whether a workspace exists.
+      steps.classify,
+    ]),
+    guarded: sequence([
+      // It can only take away, so it needs to know no client.
+      options.allowPaths && allowPaths(options.allowPaths),
+      // Before authentication: health must not wait for it, nor fail with it.
+      steps.alwaysAllow,
+      options.ignorePaths && ignorePaths(options.ignorePaths, undefined, guard),
+      // Before authentication, so that a flood puts no question to another server, and behind the paths it need not spare.
+      limit('address', requestLimits.perSecondByAddress),
+      steps.authenticate,
+      // Behind authentication, which finds the identity, and before authorization, so that denied requests count too.
+      limit('identity', requestLimits.perSecondByIdentity),
+      steps.authorize,
+      // Behind authorization: a client that may not scrape learns nothing of maintenance.
+      options.maintenance && refuseInMaintenance({ maintenance: options.maintenance }, guard),
+      // Behind all that can refuse; the classified path decides what is served, not a router.
+      steps.serve,
+      // Pages, health and version: allowed by now, and each by its own classified path.
+      ...(server?.routes ?? []),
+    ]),
   };
 }
 
 /** The steps of one guard, sharing one set of options. They rely on one another, and on no other guard's. */
 export interface GuardSteps {
-  /** Stands first: takes over the Audit-Id of a front proxy, and leaves an event where somebody listens. */
+  /** Stands first: takes over the Audit-Id of a front proxy, and leaves an event where there is a listener. */
   readonly audit: Middleware;
   readonly classify: Middleware;
   readonly alwaysAllow: Middleware;
@@ -114,7 +189,7 @@ export interface GuardSteps {
 }
 
 /**
- * What `metricsFilter` is made of; for a server that guards more than `/metrics` with the same options.
+ * The steps of `metricsFilter`, for a server that guards more than `/metrics` with the same options.
  * `unscopedPaths` are those of it that do without a shard on a cache server.
  *
  * @throws MetricsFilterOptionError when an option is missing, unknown or of the wrong type.
@@ -124,161 +199,161 @@ export function guardSteps(
   extent: 'shard-level' | 'all' = 'shard-level',
   unscopedPaths: readonly string[] = [],
 ): GuardSteps {
+  refuseUnknown(options);
+  const { audit, classify, alwaysAllow, authenticate, authorize, serve } = stepsOf(options, extent, {
+    unscopedPaths,
+  });
+  return { audit, classify, alwaysAllow, authenticate, authorize, serve };
+}
+
+function stepsOf(
+  options: MetricsFilterOptions,
+  extent: 'shard-level' | 'all',
+  { unscopedPaths = [], listeners = [] }: Partial<GuardedServer> = {},
+): GuardSteps &
+  Required<Guard> & { readonly guard: Guard; readonly isFrontProxy: FrontProxyCheck | undefined } {
   validate(options);
-  const { exposition, authenticators, authorizers, anonymous = false, serverKind = 'shard' } = options;
-  const { alwaysAllowPaths = [], scopedEndpoint, onAuditEvent, telemetry, otherExpositions = [] } = options;
-  const { scrapeWriteTimeoutMs, scrapeDeadlineMs } = options;
-  const expositions = new Map([...otherExpositions, ['/metrics', exposition]]);
-  const denialSuffix = denialSuffixes[serverKind];
-  const onDecision: DecisionObserver = (authorizer, decision) => telemetry?.decision(authorizer, decision);
-  const isFrontProxy = frontProxyCheckOf(authenticators);
-  const guard: Guard = {};
+  const { authenticators, authorizers, serverKind = 'shard', scopedEndpoint } = options;
+  const expositions = new Map([...(options.otherExpositions ?? []), ['/metrics', options.exposition]]);
   const classifier = createPathClassifier({ serverKind, endpoints: [...expositions.keys()], unscopedPaths });
+  const isFrontProxy = frontProxyCheckOf(authenticators);
+  const isAudited = options.onAuditEvent !== undefined || listeners.length > 0;
+  const own = telemetryAndAudit(options);
+  const listener: FilterListener = (event) => {
+    own(event);
+    for (const each of listeners) tell('startServer', each, event);
+  };
+  const guard: Guard = { listener };
+  const identify = authenticate(options, guard);
   return {
+    guard,
+    listener,
+    isFrontProxy,
     audit: sequence([
-      ...(isFrontProxy === undefined ? [] : [adoptAuditId(isFrontProxy)]),
-      ...(onAuditEvent === undefined ? [] : [audit(onAuditEvent, isFrontProxy)]),
+      isFrontProxy && adoptAuditId(isFrontProxy),
+      isAudited
+        ? audit((event) => {
+            listener({ kind: 'audit', event });
+          }, isFrontProxy)
+        : undefined,
     ]),
-    classify: classifyPath(
-      {
-        classifier,
-        serverKind,
-        extent,
-        ...(scopedEndpoint === undefined ? {} : { scopedEndpoint }),
-        onRejected: (code) => telemetry?.rejected(code),
-      },
-      guard,
-    ),
-    alwaysAllow: alwaysAllow(
-      alwaysAllowPaths,
-      (_, decision) => {
-        telemetry?.authorizationAttempt(decision, 0);
-      },
-      guard,
-    ),
-    // One connection asks others one question at a time, and nothing is decided without its audit event.
-    authenticate: sequence([
-      inTurn,
-      authenticate(
-        {
-          authenticators,
-          anonymous,
-          onAttempt: (result, seconds, username) =>
-            telemetry?.authenticationAttempt(result, seconds, username),
-          onRefused: (refusals) => {
-            for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
-          },
-        },
-        guard,
-      ),
-    ]),
-    authorize: authorize(
-      {
-        authorizers,
-        classifier,
-        ...(denialSuffix === undefined ? {} : { denialSuffix }),
-        onDecision,
-        onAttempt: (result, seconds) => telemetry?.authorizationAttempt(result, seconds),
-        onForbidden: () => telemetry?.forbidden(),
-      },
-      guard,
-    ),
+    classify: classifyPath({ classifier, serverKind, extent, scopedEndpoint }, guard),
+    alwaysAllow: alwaysAllow(options.alwaysAllowPaths ?? [], undefined, guard),
+    // One connection puts one question at a time to other servers, and nothing is decided without its audit event.
+    authenticate: sequence([inTurn, identify]),
+    authorize: authorize({ authorizers, classifier, denialSuffix: denialSuffixes[serverKind] }, guard),
     serve: serveExposition(
       {
         expositions,
-        onScrape: (result, seconds) => telemetry?.scrape(result, seconds),
-        onStalledClient: () => telemetry?.stalledClient(),
-        ...(scrapeWriteTimeoutMs === undefined ? {} : { writeTimeoutMs: scrapeWriteTimeoutMs }),
-        ...(scrapeDeadlineMs === undefined ? {} : { deadlineMs: scrapeDeadlineMs }),
+        writeTimeoutMs: options.scrapeWriteTimeoutMs,
+        deadlineMs: options.scrapeDeadlineMs,
       },
       guard,
     ),
   };
 }
 
-/** Checks at run time what the types say at compile time, once. */
-function validate(options: MetricsFilterOptions): void {
+function telemetryAndAudit({ telemetry, onAuditEvent }: MetricsFilterOptions): FilterListener {
+  return listenerOf('metricsFilter', {
+    rejected: ({ code }) => telemetry?.rejected(code),
+    authentication: ({ result, seconds, username }) =>
+      telemetry?.authenticationAttempt(result, seconds, username),
+    unauthenticated: ({ refusals }) => {
+      for (const { authenticator } of refusals) telemetry?.refusedCredentials(authenticator);
+    },
+    decision: ({ authorizer, decision }) => telemetry?.decision(authorizer, decision),
+    authorization: ({ result, seconds }) => telemetry?.authorizationAttempt(result, seconds),
+    forbidden: () => telemetry?.forbidden(),
+    limited: ({ by }) => telemetry?.limitedRequest(by),
+    'refused-in-maintenance': () => telemetry?.refusedInMaintenance(),
+    scrape: ({ result, seconds }) => telemetry?.scrape(result, seconds),
+    'stalled-client': () => telemetry?.stalledClient(),
+    audit: ({ event }) => onAuditEvent?.(event),
+  });
+}
+
+/** What is wrong with each option, where it has the wrong type; undefined where nothing is. */
+const faults: Readonly<Record<keyof MetricsFilterOptions, (value: unknown) => string | undefined>> = {
+  exposition: (value) =>
+    isExposition(value)
+      ? undefined
+      : 'pass an Exposition, for example registriesExposition({ registries: [register] })',
+  otherExpositions: optional(
+    (value) =>
+      value instanceof Map &&
+      [...value].every(
+        ([path, exposition]: [unknown, unknown]) =>
+          typeof path === 'string' &&
+          /^\/metrics(?:\/[A-Za-z0-9_.-]+)+$/.test(path) &&
+          isExposition(exposition),
+      ),
+    'pass a Map of Expositions by paths below /metrics/',
+  ),
+  authenticators: (value) => faultOfMethods(value, 'authenticate'),
+  authorizers: (value) => faultOfMethods(value, 'authorize'),
+  anonymous: optional((value) => typeof value === 'boolean', 'pass true or false'),
+  alwaysAllowPaths: (value) => (value === undefined ? undefined : faultOfPatterns(value)),
+  serverKind: optional(
+    (value) => value === 'shard' || value === 'cache-server',
+    "pass 'shard' or 'cache-server'",
+  ),
+  scopedEndpoint: optional(isFunction, 'pass a function'),
+  onAuditEvent: optional(isFunction, 'pass a function'),
+  telemetry: optional((value) => value instanceof FilterMetrics, 'pass new FilterMetrics(registry)'),
+  scrapeWriteTimeoutMs: optional(
+    (value) => typeof value === 'number' && value > 0 && value <= largestTimerDelayMs,
+    'pass a positive number of milliseconds',
+  ),
+  scrapeDeadlineMs: optional(
+    (value) => typeof value === 'number' && value >= 0 && value <= largestTimerDelayMs,
+    'pass a number of milliseconds; 0: no bound',
+  ),
+};
+
+function refuseUnknown(options: MetricsFilterOptions): void {
   const given: unknown = options;
   if (!isRecord(given)) throw new MetricsFilterOptionError('options', 'pass an object');
-  for (const option of Object.keys(given)) {
-    if (!known.has(option)) throw new MetricsFilterOptionError(option, 'is no option of metricsFilter');
+  const unknown = Object.keys(given).find((option) => !(option in faults));
+  if (unknown !== undefined) throw new MetricsFilterOptionError(unknown, 'is no option of metricsFilter');
+}
+
+/** Checks at run time what the types say at compile time, once. */
+function validate(options: MetricsFilterOptions): void {
+  for (const [option, faultOf] of Object.entries(faults)) {
+    const fault = faultOf(options[option as keyof MetricsFilterOptions]);
+    if (fault !== undefined) throw new MetricsFilterOptionError(option, fault);
   }
-  const { exposition, authenticators, authorizers, anonymous, alwaysAllowPaths, serverKind } = given;
-  if (!isExposition(exposition)) {
-    throw new MetricsFilterOptionError(
-      'exposition',
-      'pass an Exposition, for example registriesExposition({ registries: [register] })',
+}
+
+function optional(
+  isValid: (value: unknown) => boolean,
+  fault: string,
+): (value: unknown) => string | undefined {
+  return (value) => (value === undefined || isValid(value) ? undefined : fault);
+}
+
+function faultOfMethods(value: unknown, method: string): string | undefined {
+  const isValid =
+    Array.isArray(value) &&
+    value.every(
+      (item: unknown) => isRecord(item) && typeof item['name'] === 'string' && isFunction(item[method]),
     );
-  }
-  requireOtherExpositions(given['otherExpositions']);
-  requireList('authenticators', authenticators, 'authenticate');
-  requireList('authorizers', authorizers, 'authorize');
-  if (anonymous !== undefined && typeof anonymous !== 'boolean') {
-    throw new MetricsFilterOptionError('anonymous', 'pass true or false');
-  }
-  if (alwaysAllowPaths !== undefined) requirePatterns(alwaysAllowPaths);
-  if (serverKind !== undefined && serverKind !== 'shard' && serverKind !== 'cache-server') {
-    throw new MetricsFilterOptionError('serverKind', "pass 'shard' or 'cache-server'");
-  }
-  for (const option of ['scopedEndpoint', 'onAuditEvent'] as const) {
-    if (given[option] !== undefined && !isFunction(given[option])) {
-      throw new MetricsFilterOptionError(option, 'pass a function');
-    }
-  }
-  const { telemetry, scrapeWriteTimeoutMs: writeMs = 1, scrapeDeadlineMs: deadlineMs = 0 } = given;
-  if (!(typeof writeMs === 'number' && writeMs > 0 && writeMs <= largestTimerDelayMs)) {
-    throw new MetricsFilterOptionError('scrapeWriteTimeoutMs', 'pass a positive number of milliseconds');
-  }
-  if (!(typeof deadlineMs === 'number' && deadlineMs >= 0 && deadlineMs <= largestTimerDelayMs)) {
-    throw new MetricsFilterOptionError('scrapeDeadlineMs', 'pass a number of milliseconds; 0: no bound');
-  }
-  if (telemetry !== undefined && !(telemetry instanceof FilterMetrics)) {
-    throw new MetricsFilterOptionError('telemetry', 'pass new FilterMetrics(registry)');
+  return isValid ? undefined : `pass a list of objects with name and ${method}()`;
+}
+
+function faultOfPatterns(value: unknown): string | undefined {
+  const isList = Array.isArray(value) && value.every((item: unknown) => typeof item === 'string');
+  if (!isList) return 'pass a list of strings';
+  try {
+    matchingPaths(value);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : 'bad pattern';
   }
 }
 
 function isExposition(value: unknown): boolean {
   return isRecord(value) && isFunction(value['render']) && isFunction(value['contentType']);
-}
-
-function requireOtherExpositions(value: unknown): void {
-  if (value === undefined) return;
-  const isTable =
-    value instanceof Map &&
-    [...value].every(
-      ([path, exposition]: [unknown, unknown]) =>
-        typeof path === 'string' &&
-        /^\/metrics(?:\/[A-Za-z0-9_.-]+)+$/.test(path) &&
-        isExposition(exposition),
-    );
-  if (!isTable) {
-    throw new MetricsFilterOptionError(
-      'otherExpositions',
-      'pass a Map of Expositions by paths below /metrics/',
-    );
-  }
-}
-
-function requirePatterns(value: unknown): void {
-  const isList = Array.isArray(value) && value.every((item: unknown) => typeof item === 'string');
-  if (!isList) throw new MetricsFilterOptionError('alwaysAllowPaths', 'pass a list of strings');
-  try {
-    pathMatcher(value);
-  } catch (error) {
-    throw new MetricsFilterOptionError(
-      'alwaysAllowPaths',
-      error instanceof Error ? error.message : 'bad pattern',
-    );
-  }
-}
-
-function requireList(option: string, value: unknown, method: string): void {
-  const isList =
-    Array.isArray(value) &&
-    value.every(
-      (item: unknown) => isRecord(item) && typeof item['name'] === 'string' && isFunction(item[method]),
-    );
-  if (!isList) throw new MetricsFilterOptionError(option, `pass a list of objects with name and ${method}()`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

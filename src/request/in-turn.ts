@@ -2,12 +2,12 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { isAnswered, type Middleware, type Request } from './middleware.js';
 
-/** So many requests of a connection wait at most. No scraper sends a second one before the first is answered. */
+/** How many requests of a connection wait at most. No scraper sends a second one before the first is answered. */
 const maxWaiting = 256;
-/** When the headers of those that wait have so many bytes, no more is read. Those that came with them are there. */
+/** When the headers of those that wait hold more bytes, no more is read. */
 const maxWaitingBytes = 16 * 1024;
 
-/** The requests of a connection before whose answers others have to go out. */
+/** The requests of a connection that wait for the answers to earlier ones. */
 class Waiting {
   count = 0;
   readonly #socket: Socket;
@@ -68,14 +68,14 @@ function hasBody({ headers }: Request): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
-/** Node hands the connection to one answer after the other. */
+/** Node gives the connection to one answer after the other. */
 function isInTurn(response: ServerResponse): boolean {
   return response.socket !== null;
 }
 
 /**
- * Stops reading a connection on which requests wait for the answers to others (pipelining), once they hold as much as
- * one request may: Node itself reads on, whatever that costs, as long as nothing is written.
+ * Stops reading a connection on which requests wait for the answers to earlier ones (pipelining), once they hold as much
+ * as one request may. Node itself would read on without end as long as nothing is written.
  */
 export const boundWaiting: Middleware = (request, response, next) => {
   if (!isInTurn(response)) waitingBehind(request, response);
@@ -83,19 +83,18 @@ export const boundWaiting: Middleware = (request, response, next) => {
 };
 
 /**
- * Lets a request wait until those before it on its connection are answered (pipelining: RFC 9112, 9.3.2). Its own
- * answer cannot go out before, so all that it would cost until then is wasted; and where the connection closes
- * meanwhile, Node never says so of an answer whose turn had not come.
+ * Lets a request wait until those before it on its connection are answered (pipelining: RFC 9112, 9.3.2). Its own answer
+ * cannot go out before, so all that it would cost until then could be wasted; and where the connection closes meanwhile,
+ * Node emits no event for an answer whose turn had not come.
  *
- * What waits is bounded in bytes, as by `boundWaiting`, and in number: a connection on which more wait than anybody has a
- * use for is closed.
+ * What waits is bounded in bytes, as by `boundWaiting`, and in number: a connection with more is closed.
  */
 export const inTurn: Middleware = (request, response, next) => {
   if (isInTurn(response) || isAnswered(response)) {
     next();
     return;
   }
-  // Requests that came with the last one that was too many.
+  // It came together with the request that was one too many.
   if (request.socket.destroyed) return;
   if (waitingBehind(request, response).count > maxWaiting) {
     request.socket.destroy();
@@ -105,3 +104,28 @@ export const inTurn: Middleware = (request, response, next) => {
     next();
   });
 };
+
+/** One set of listeners a connection, however many answers of it wait. */
+const waitingToHear = new WeakMap<Socket, Set<() => void>>();
+
+/**
+ * Calls `onClosed` for an answer whose turn had not come when its connection closed: Node emits no `close` for it. Does
+ * nothing for an answer whose turn has come.
+ */
+export function onClosedBeforeTurn(
+  { socket }: Request,
+  response: ServerResponse,
+  onClosed: () => void,
+): void {
+  if (isInTurn(response)) return;
+  const known = waitingToHear.get(socket);
+  const listeners = known ?? new Set();
+  if (known === undefined) {
+    waitingToHear.set(socket, listeners);
+    socket.once('close', () => {
+      for (const listener of listeners) listener();
+    });
+  }
+  listeners.add(onClosed);
+  response.once('socket', () => listeners.delete(onClosed));
+}

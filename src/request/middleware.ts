@@ -1,17 +1,127 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
-import { errorClass } from '../error-class.js';
+import type { AuditedFailure, AuditEvent } from '../audit/audit-event.js';
+import type { Identity } from '../authentication/identity.js';
+import type { Refusal } from '../authentication/union.js';
+import type { Decision, Verdict } from '../authorization/authorizer.js';
+import type { PathClassification } from '../paths/classify.js';
+import { tell } from '../tell.js';
 
-/** A request as Node makes it; Express 4 and 5 remember its target before any router cuts it. */
+/** A request as Node makes it; Express 4 and 5 keep the target as it was before any router cut it. */
 export type Request = IncomingMessage & { readonly originalUrl?: string; readonly baseUrl?: string };
 
 export type Next = (error?: unknown) => void;
 
-/** One step of a request's way; fits Express 4, Express 5, connect and a bare `http.Server` alike. */
+/** One step in the handling of a request; fits Express 4, Express 5, connect and a bare `http.Server` alike. */
 export type Middleware = (request: Request, response: ServerResponse, next: Next) => void;
 
+/** What steps tell of. Telemetry, the audit log and the public hooks are fed from these events alone. */
+export type FilterEvent =
+  /** Turned away by its path. */
+  | { readonly kind: 'rejected'; readonly code: number }
+  /** An attempt, as Kubernetes counts them: no credentials are a failure, bad ones an error. */
+  | {
+      readonly kind: 'authentication';
+      readonly result: 'success' | 'failure' | 'error';
+      readonly seconds: number;
+      /** Of a success. */
+      readonly username?: string;
+    }
+  /** Answered 401. */
+  | { readonly kind: 'unauthenticated'; readonly refusals: readonly Refusal[] }
+  /** What one authorizer said. */
+  | { readonly kind: 'decision'; readonly authorizer: string; readonly decision: Outcome }
+  /** The outcome of asking all authorizers. */
+  | { readonly kind: 'authorization'; readonly result: Outcome; readonly seconds: number }
+  /** No authorizer allowed it. */
+  | { readonly kind: 'forbidden' }
+  /** Answered 429. */
+  | { readonly kind: 'limited'; readonly by: 'address' | 'identity' }
+  | { readonly kind: 'refused-in-maintenance' }
+  | { readonly kind: 'scrape'; readonly result: 'success' | 'failure'; readonly seconds: number }
+  /** A client was cut off, since it took too little of a body, or took too long. */
+  | { readonly kind: 'stalled-client' }
+  /** A decided or rejected request is over. */
+  | { readonly kind: 'audit'; readonly event: AuditEvent }
+  /** A step has failed in a way that none of them handles. */
+  | { readonly kind: 'failure'; readonly error: unknown; readonly auditId: string };
+
+type Outcome = Decision['decision'] | 'error';
+
+export type FilterListener = (event: FilterEvent) => void;
+
+/** Calls the hook of an event's kind; one that throws is warned of and changes nothing. */
+export function listenerOf(
+  owner: string,
+  hooks: {
+    readonly [Kind in FilterEvent['kind']]?: (event: Extract<FilterEvent, { readonly kind: Kind }>) => void;
+  },
+): FilterListener {
+  return (event) => {
+    tell(owner, hooks[event.kind] as FilterListener | undefined, event);
+  };
+}
+
+/**
+ * Steps that rely on one another: those of one `guardSteps`, and those of one `chain`. Told apart by identity. Steps that
+ * stand alone have none.
+ */
+export interface Guard {
+  readonly listener?: FilterListener;
+}
+
+/** What the steps have found out about a request so far; where there are several guards, what the latest has. */
+export interface RequestState {
+  /** Kubernetes' Audit-Id: connects an answer with the operator's log. */
+  auditId: string;
+  /** When it was first looked at, in ms since the epoch. */
+  readonly received: number;
+  classification?: PathClassification;
+  classifiedBy?: Guard | undefined;
+  classifiedIn?: Guard | undefined;
+  identity?: Identity | undefined;
+  identifiedBy?: Guard | undefined;
+  /** Which method established the identity. */
+  authenticator?: string | undefined;
+  /** Why methods refused the credentials presented. */
+  refusals?: readonly Refusal[];
+  /** Why no method found credentials of its own. */
+  noCredentials?: string | undefined;
+  verdict?: Verdict | undefined;
+  /** Whether a step has allowed what was classified last, and of which guard. */
+  isAllowed?: boolean;
+  allowedBy?: Guard | undefined;
+  /** Whose own always-allow or ignore step lets its later steps pass, and in which chain. */
+  passedBy?: Guard | undefined;
+  passedIn?: Guard | undefined;
+  /** The innermost chain that the request is in, and the step of it that was called last. */
+  chain?: Guard | undefined;
+  step?: Middleware | undefined;
+  /** Why the request was turned away, if not for its client's identity: its path, too many requests, maintenance. */
+  rejected?: string;
+  /** What its answer says, where that is a Kubernetes Status. */
+  failure?: AuditedFailure;
+}
+
+// A symbol of this module: no client and no middleware can name it. (With a WeakMap, one entry a request costs more in
+// garbage collection than all steps of the guard.)
+const stateKey = Symbol('kcp-metrics-filter');
+
+type RequestWithState = Request & { [stateKey]?: RequestState };
+
+/** The state of a request; made at the first look. */
+export function requestState(request: RequestWithState): RequestState {
+  const known = request[stateKey];
+  if (known !== undefined) return known;
+  const state: RequestState = { auditId: randomUUID(), received: Date.now() };
+  request[stateKey] = state;
+  return state;
+}
+
 /** Several steps one after the other; each runs only if the one before called its `next`. */
-export function sequence(steps: readonly Middleware[]): Middleware {
+export function sequence(given: readonly (Middleware | undefined)[]): Middleware {
+  const steps = given.filter((step) => step !== undefined);
   return (request, response, next) => {
     const run = (at: number): void => {
       const step = steps[at];
@@ -29,9 +139,39 @@ export function sequence(steps: readonly Middleware[]): Middleware {
 }
 
 /**
- * A step that has to wait. It resolves to whether the request goes on; the rest is for the worst case: a step
- * that fails answers 500, one whose answer another middleware has given meanwhile (a timeout) ends there, and
- * no failure ever becomes an unhandled rejection, which would end the process.
+ * Several steps as one guard; each runs only if the one before called its `next`. What an always-allow or ignore step in
+ * it lets pass, the later steps in it let pass, but no step outside, nor one of a router or chain that is a step of it.
+ * Steps of `guardSteps` rely only on their own.
+ */
+export function chain(steps: readonly Middleware[]): Middleware {
+  const run = sequence(
+    steps.map((step): Middleware => (request, response, next) => {
+      requestState(request).step = step;
+      step(request, response, next);
+    }),
+  );
+  const guard: Guard = {};
+  return (request, response, next) => {
+    const state = requestState(request);
+    const { chain: outer } = state;
+    state.chain = guard;
+    run(request, response, (error) => {
+      state.chain = outer;
+      next(error);
+    });
+  };
+}
+
+/** Whether an always-allow or ignore step of the same guard, or of the same chain, lets a step pass. */
+export function isPassed(state: RequestState, guard: Guard | undefined, step: Middleware): boolean {
+  if (guard !== undefined) return state.passedBy === guard;
+  return state.passedIn !== undefined && state.passedIn === state.chain && state.step === step;
+}
+
+/**
+ * A step that has to wait. It resolves to whether the request goes on. A step that fails is answered by `fail`, one whose
+ * answer another middleware has given meanwhile (a timeout) ends there, and no failure ever becomes an unhandled
+ * rejection, which would end the process.
  */
 export function waitingStep(
   run: (request: Request, response: ServerResponse) => Promise<boolean>,
@@ -64,12 +204,12 @@ export function isAnswered(response: ServerResponse): boolean {
   return response.headersSent || response.writableEnded || isClosed(response);
 }
 
-/** Whether nobody takes any more of the answer. Over HTTP/2 its stream alone knows. */
+/** Whether the client takes no more of the answer. Over HTTP/2 only its stream knows. */
 export function isClosed(response: ServerResponse): boolean {
   return streamOf(response)?.destroyed ?? (response.destroyed || response.closed);
 }
 
-/** Whether all of the answer is out. Over HTTP/2 one that was broken off calls itself finished, too. */
+/** Whether all of the answer is out. Over HTTP/2, one that was broken off calls itself finished, too. */
 export function isSent(response: ServerResponse): boolean {
   const stream = streamOf(response);
   if (stream === undefined) return response.writableFinished;
@@ -82,16 +222,19 @@ export function breakOff(response: ServerResponse): void {
   else response.destroy(new Error('the answer was broken off'));
 }
 
-/** Tells somebody who only watches; whatever he makes of it, the request goes on. */
-export function tell(observer: () => void): void {
-  try {
-    observer();
-  } catch (error) {
-    process.emitWarning(`an observer failed: ${errorClass(error)}`);
-  }
-}
-
 /** The target as the client sent it, whatever a router has made of `url` since. */
 export function requestTarget(request: Request): string {
   return request.originalUrl ?? request.url ?? '/';
+}
+
+/**
+ * The first line of a header, by its lower-case name. Looks at the lines as they came: taking all headers apart, as Node
+ * does, costs more than the rest of most requests.
+ */
+export function headerLine({ rawHeaders }: Request, name: string): string | undefined {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const candidate = rawHeaders[at];
+    if (candidate?.length === name.length && candidate.toLowerCase() === name) return rawHeaders[at + 1];
+  }
+  return undefined;
 }

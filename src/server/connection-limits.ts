@@ -1,8 +1,8 @@
 import cluster from 'node:cluster';
 import type { Server, ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
-import { addressKey } from '../request/limits/address-key.js';
 import type { LimitHandshakesOptions } from './limit-handshakes.js';
+import { addressKey } from '../request/limits/request-buckets.js';
 
 /** What connections may cost before anyone is known by them. Durations in ms, from 1 to 2,147,483,647. */
 export interface ConnectionLimits extends Pick<LimitHandshakesOptions, 'maxHandshakeMsByAddress'> {

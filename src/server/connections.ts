@@ -1,26 +1,28 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 /**
- * Knows which connections have a request under way. Node's own account of idle connections leaves out those
- * that never sent one, and takes an answer for given before the last of it is out.
+ * Hands requests to a handler and knows which connections have one under way. Node's own account of idle connections
+ * leaves out those that never sent a request, and takes an answer for given before the last of it is out.
  */
 export class Connections {
+  readonly #server: Server;
   readonly #open = new Map<Socket, string>();
   readonly #secured = new Set<TLSSocket>();
   readonly #busy = new Map<string, number>();
   #isDraining = false;
 
-  constructor(server: Server) {
+  constructor(server: Server, handle: RequestListener) {
+    this.#server = server;
     // The bare TCP connections: one that never finishes its TLS handshake is among them.
     server.on('connection', (socket: Socket) => {
       const key = endsOf(socket);
       this.#open.set(socket, key);
       socket.once('close', () => {
         this.#open.delete(socket);
-        // Node never says that an answer whose turn had not come is closed.
+        // Node emits nothing for an answer whose turn had not come.
         this.#busy.delete(key);
       });
     });
@@ -34,24 +36,28 @@ export class Connections {
       response.once('close', () => {
         this.#finished(key);
       });
+      if (this.#isDraining) response.setHeader('Connection', 'close');
+      handle(request, response);
     });
   }
 
-  /** Closes every connection as soon as it has no request under way. */
-  drain(): void {
+  /**
+   * Stops listening and closes every connection as soon as it has no request under way. Resolves when the last is closed,
+   * by itself or after the timeout.
+   */
+  async drain(timeoutMs: number): Promise<void> {
+    const deadline = setTimeout(() => {
+      for (const socket of this.#open.keys()) socket.destroy();
+    }, timeoutMs);
+    // The listening socket's own `close`: the server's would also cut answers whose last bytes are on their way.
+    const closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve));
     this.#isDraining = true;
     for (const [socket, key] of this.#open) if (!this.#busy.has(key)) socket.destroy();
-  }
-
-  destroyAll(): void {
-    for (const socket of this.#open.keys()) socket.destroy();
-  }
-
-  /**
-   * Resolves when each that is still told of is closed. A TLS connection learns that of the TCP connection below it,
-   * and only then do answers that were cut: their audit events come before a stop is over.
-   */
-  async closed(): Promise<void> {
+    await closed;
+    clearTimeout(deadline);
+    this.#server.close();
+    // A TLS connection closes after the TCP connection below it, and only then do answers that were cut leave their
+    // audit events.
     await Promise.all(
       [...this.#secured].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
     );

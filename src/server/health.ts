@@ -1,8 +1,8 @@
-import type { Middleware } from '../request/middleware.js';
-import { requestState } from '../request/request-state.js';
-import { requestTarget, tell } from '../request/middleware.js';
-import { sendText } from '../request/answer/status.js';
 import { goQuote } from '../paths/request-target.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
+import { sendText } from '../request/answer/status.js';
+import { requestState, requestTarget, type Middleware } from '../request/middleware.js';
+import { tell } from '../tell.js';
 
 /** The state of one check. The remark is shown to everybody who may read health: it names nothing. */
 export interface CheckResult {
@@ -16,48 +16,68 @@ export interface HealthCheck {
   check(): CheckResult;
 }
 
-export interface HealthOptions {
+export interface HealthChecks {
   /** Whether the process is to be left running: `/livez` and `/healthz`. */
   readonly live: readonly HealthCheck[];
-  /** Whether it is to be sent requests: `/readyz`, beside those of `live`. */
+  /** Whether it is to be sent requests: `/readyz`, besides those of `live`. */
   readonly ready: readonly HealthCheck[];
-  /** Told of the result of every check that an endpoint runs; not of one that is asked for alone. Default: nobody. */
-  readonly onResult?: HealthObserver;
 }
 
-export type HealthEndpoint = 'livez' | 'healthz' | 'readyz';
+/** Told of the result of every check that an endpoint runs, but not of one that is asked for by itself. */
 export type HealthObserver = (result: {
   readonly name: string;
-  readonly type: HealthEndpoint;
+  readonly type: 'livez' | 'healthz' | 'readyz';
   readonly ok: boolean;
 }) => void;
 
 /** Says no more than that the process answers. */
 export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }) };
 
+/** The checks of `/readyz`: a policy from each source, none of them too old, and no shutdown. */
+export function readinessChecks(
+  open: OpenPolicy | undefined,
+  isStopping: () => boolean,
+): readonly HealthCheck[] {
+  const layers = open?.policy.status().map(({ layer }) => layer) ?? [];
+  return [
+    ...layers.map((layer): HealthCheck => ({
+      name: `policy-${layer}`,
+      check() {
+        const status = open?.policy.status().find((candidate) => candidate.layer === layer);
+        if (status === undefined) return { ok: false };
+        // A layer that is not in force holds nothing up: a fallback, or one that a fallback replaces.
+        if (status.state === 'syncing') return { ok: !status.inForce, remark: 'not loaded yet' };
+        if (status.state !== 'stale') return { ok: true };
+        // A stale policy goes on serving; why it is stale is in the log, not in an answer to everybody.
+        const seconds = Math.round(status.ageMs / 1000);
+        return { ok: true, remark: `stale for ${seconds}s: the last good policy is in force` };
+      },
+    })),
+    { name: 'policy-staleness', check: () => ({ ok: open?.policy.unavailable() === undefined }) },
+    { name: 'shutdown', check: () => ({ ok: !isStopping() }) },
+  ];
+}
+
 /**
  * `/livez`, `/readyz` and `/healthz` with kubernetes' texts: `ok`, every check with `?verbose`, without some
- * with `?exclude=<name>`, one alone as `/readyz/<name>`. Passes every other path on.
+ * with `?exclude=<name>`, one by itself as `/readyz/<name>`. Passes every other path on.
  */
-export function health({ live, ready, onResult = () => undefined }: HealthOptions): Middleware {
-  const endpoints = new Map<
-    string,
-    { readonly type: HealthEndpoint; readonly checks: readonly HealthCheck[] }
-  >([
-    ['livez', { type: 'livez', checks: live }],
-    ['healthz', { type: 'healthz', checks: live }],
-    ['readyz', { type: 'readyz', checks: [...live, ...ready] }],
-  ]);
+export function health({ live, ready }: HealthChecks, onResult?: HealthObserver): Middleware {
+  const endpoints = {
+    livez: live,
+    healthz: live,
+    readyz: [...live, ...ready],
+  };
+  const isEndpoint = (name: string): name is keyof typeof endpoints => Object.hasOwn(endpoints, name);
   return (request, response, next) => {
     const { classification } = requestState(request);
     const path = classification?.kind === 'other' ? classification.path : '';
-    const [, endpoint = '', name, ...deeper] = path.split('/');
-    const known = endpoints.get(endpoint);
-    if (known === undefined || deeper.length > 0) {
+    const [, type = '', name, ...deeper] = path.split('/');
+    if (!isEndpoint(type) || deeper.length > 0) {
       next();
       return;
     }
-    const { type, checks } = known;
+    const checks = endpoints[type];
     if (name !== undefined) {
       const check = checks.find((candidate) => candidate.name === name);
       if (check === undefined) next();
@@ -76,26 +96,24 @@ export function health({ live, ready, onResult = () => undefined }: HealthOption
       }
       const result = check.check();
       isOk &&= result.ok;
-      lines += describe(check.name, result);
-      tell(() => {
-        onResult({ name: check.name, type, ok: result.ok });
-      });
+      lines += lineOf(check.name, result);
+      tell('health', onResult, { name: check.name, type, ok: result.ok });
     }
     if (isOk && !query.has('verbose')) sendText(request, response, 200, 'ok');
     else {
-      const verdict = `${endpoint} check ${isOk ? 'passed' : 'failed'}\n`;
+      const verdict = `${type} check ${isOk ? 'passed' : 'failed'}\n`;
       sendText(request, response, isOk ? 200 : 500, `${lines}${warningOf(excluded)}${verdict}`);
     }
   };
+}
+
+function lineOf(name: string, { ok, remark }: CheckResult): string {
+  const note = remark === undefined ? '' : ` (${remark})`;
+  return ok ? `[+]${name} ok${note}\n` : `[-]${name} failed: ${remark ?? 'reason withheld'}\n`;
 }
 
 function warningOf(unknown: ReadonlySet<string>): string {
   if (unknown.size === 0) return '';
   const names = [...unknown].sort().map(goQuote).join(',');
   return `warn: some health checks cannot be excluded: no matches for ${names}\n`;
-}
-
-function describe(name: string, { ok, remark }: CheckResult): string {
-  const note = remark === undefined ? '' : ` (${remark})`;
-  return ok ? `[+]${name} ok${note}\n` : `[-]${name} failed: ${remark ?? 'reason withheld'}\n`;
 }

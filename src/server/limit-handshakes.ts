@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
 import { presentedChain } from '../request/credentials.js';
-import { addressKey } from '../request/limits/address-key.js';
-import { RequestBuckets, RequestLimitError } from '../request/limits/request-buckets.js';
+import { addressKey, RequestBuckets } from '../request/limits/request-buckets.js';
+import { RequestLimitError } from '../request/request-errors.js';
 import { endsOf } from './connections.js';
 
 export interface LimitHandshakesOptions {

@@ -1,5 +1,6 @@
-import { SocketAddress } from 'node:net';
-import { namesInCertificate } from './certificate-names.js';
+import { SocketAddress, isIP } from 'node:net';
+import { X509Certificate } from 'node:crypto';
+import { x509 } from '../pki/x509.js';
 
 /** PEM; the certificate has its intermediates behind it. */
 export interface KeyPair {
@@ -92,4 +93,33 @@ function canonicalAddress(text: string): string {
   } catch {
     return address;
   }
+}
+
+/**
+ * The names that a certificate (the first in a PEM text) is for, as kube-apiserver takes them from it for server
+ * name indication: a CN that is a domain name, and the DNS names of its subjectAltName.
+ *
+ * @throws Error when it cannot be read.
+ */
+export function namesInCertificate(pem: string): readonly string[] {
+  const { raw } = new X509Certificate(pem);
+  const { SubjectAlternativeNameExtension, X509Certificate: ParsedCertificate } = x509();
+  const parsed = new ParsedCertificate(raw);
+  const commonName = parsed.subjectName.getField('CN').at(-1) ?? '';
+  const alternatives = parsed.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];
+  return [
+    ...(isDomainPattern(commonName) ? [commonName] : []),
+    ...alternatives.filter(({ type }) => type === 'dns').map(({ value }) => value),
+  ];
+}
+
+/** Whether it may be sent as a server's name, `*` and one `*.` at its beginning included; no IP address is. */
+export function isDomainPattern(text: string): boolean {
+  const domain = text.replace(/^\*\./, '');
+  return (
+    text === '*' ||
+    (text.length <= 253 &&
+      isIP(text) === 0 &&
+      /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i.test(domain))
+  );
 }

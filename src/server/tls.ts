@@ -1,9 +1,22 @@
 import { constants } from 'node:crypto';
-import { createSecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls';
-import type { ServerOptions as HttpsOptions } from 'node:https';
-import type { CurrentKeyPair, KeyPair, NamedKeyPair } from './serving-certificates.js';
+import {
+  createSecureContext,
+  type SecureContextOptions,
+  type SecureVersion,
+  type SecureContext,
+} from 'node:tls';
+import type { ServerOptions as HttpsOptions, Server } from 'node:https';
+import {
+  type CurrentKeyPair,
+  type KeyPair,
+  type NamedKeyPair,
+  ServingCertificates,
+} from './serving-certificates.js';
+import type { Socket } from 'node:net';
+import { errorClass } from '../error-class.js';
+import { tell } from '../tell.js';
 
-/** Kubernetes' names of `--tls-min-version`; older versions are not served. */
+/** Kubernetes' names of TLS versions; older ones are not served. */
 export const tlsVersions: Readonly<Record<string, SecureVersion>> = {
   VersionTLS12: 'TLSv1.2',
   VersionTLS13: 'TLSv1.3',
@@ -39,9 +52,10 @@ export interface TlsOptions extends KeyPair {
 }
 
 /**
- * The TLS side of the server. Certificates are asked for but not judged here: the authenticators do that at
- * every request, so that one which expires on an open connection is refused from then on. No `ca` is set: a chain
- * that OpenSSL has verified against it is cut down to its leaf by Node 24. Sessions are not resumed and not renegotiated: a connection has one identity, that of its own handshake.
+ * The TLS side of the server. Certificates are asked for but not judged here: the authenticators do that at every request,
+ * so that one which expires on an open connection is refused from then on. No `ca` is set, since Node 24 cuts a chain that
+ * OpenSSL has verified down to its leaf. Sessions are not resumed and not renegotiated: a connection has one identity,
+ * that of its own handshake.
  *
  * @throws Error of OpenSSL when certificate, key or cipher list cannot be used; RangeError for ciphers that are none.
  */
@@ -58,7 +72,7 @@ export function httpsOptions(options: TlsOptions): HttpsOptions {
   };
 }
 
-/** The same with another pair: all that a handshake is held to. */
+/** All that a handshake is held to, with one pair. */
 export function contextOptions(
   { minVersion = 'TLSv1.2', ciphers = Object.values(tlsCipherSuites) }: TlsOptions,
   { certificate, privateKey }: KeyPair,
@@ -71,4 +85,60 @@ export function contextOptions(
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
+}
+
+/**
+ * Chooses the certificate of each handshake, so that a followed pair is served from the next connection on; open
+ * connections keep theirs. Everything but the pair stays as the server was made.
+ */
+export class CertificateChoice {
+  readonly #tls: TlsOptions;
+  readonly #certificates: ServingCertificates;
+  readonly #contexts = new WeakMap<KeyPair, SecureContext>();
+
+  constructor(tls: TlsOptions) {
+    this.#tls = tls;
+    this.#certificates = new ServingCertificates(tls.followed ?? { current: tls }, tls.named ?? []);
+  }
+
+  /** What clients with a server name get, where there is a choice. */
+  get serverOptions(): Pick<HttpsOptions, 'SNICallback'> {
+    if (this.#tls.named === undefined || this.#tls.named.length === 0) return {};
+    return {
+      SNICallback: (serverName, answer) => {
+        let context: SecureContext;
+        try {
+          context = this.#contextOf(this.#certificates.ofServerName(serverName));
+        } catch (error) {
+          answer(new Error(`no certificate can be chosen: ${errorClass(error)}`));
+          return;
+        }
+        answer(null, context);
+      },
+    };
+  }
+
+  /** What clients without a server name get. To be called before the server listens. */
+  follow(server: Server): void {
+    let served: KeyPair = this.#tls;
+    // Before the listener that begins the handshake, with the context that the server has then.
+    server.prependListener('connection', ({ localAddress }: Socket) => {
+      // Where the next pair cannot be used, the one before is served on.
+      tell('startServer', () => {
+        const pair = this.#certificates.ofAddress(localAddress);
+        if (pair === served) return;
+        server.setSecureContext(contextOptions(this.#tls, pair));
+        served = pair;
+      });
+    });
+  }
+
+  #contextOf(pair: KeyPair): SecureContext {
+    let context = this.#contexts.get(pair);
+    if (context === undefined) {
+      context = createSecureContext(contextOptions(this.#tls, pair));
+      this.#contexts.set(pair, context);
+    }
+    return context;
+  }
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { valueOf } from '../../src/options/option.js';
 import { tls, type SniPair } from '../../src/options/tls-options.js';
 import { UsageError } from '../../src/options/usage-error.js';
-import { isDomainPattern } from '../../src/server/certificate-names.js';
+import { isDomainPattern } from '../../src/server/serving-certificates.js';
 
 const { tlsSniCertKey } = tls.options;
 const parseSniPair = (text: string): SniPair | undefined =>

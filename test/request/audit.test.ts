@@ -6,7 +6,7 @@ import { auditLine } from '../../src/audit/audit-line.js';
 import type { Authenticator } from '../../src/authentication/authenticator.js';
 import { tokenFileAuthenticator } from '../../src/authentication/tokens/token-file.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
-import type { AuditEvent } from '../../src/request/steps/audit.js';
+import type { AuditEvent } from '../../src/audit/audit-event.js';
 import type { MetricsFilterOptions } from '../../src/request/guard.js';
 import { listenFilter, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { tokens } from '../support/filter.js';

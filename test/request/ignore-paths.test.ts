@@ -2,10 +2,10 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ignorePaths, IgnorePathsError } from '../../src/request/steps/ignore-paths.js';
-import type { Request } from '../../src/request/middleware.js';
-import { requestState } from '../../src/request/request-state.js';
+import { type Request, requestState } from '../../src/request/middleware.js';
 import type { PathClassification } from '../../src/paths/classify.js';
+import { IgnorePathsError } from '../../src/request/request-errors.js';
+import { ignorePaths } from '../../src/request/steps/listed-paths.js';
 
 function isIgnored(globs: readonly string[], classification: PathClassification): boolean {
   const request: Request = new IncomingMessage(new Socket());

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { AuditEvent } from '../../src/request/steps/audit.js';
+import type { AuditEvent } from '../../src/audit/audit-event.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { metricsFilter, type MetricsFilterOptions } from '../../src/request/guard.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';

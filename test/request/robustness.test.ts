@@ -129,7 +129,7 @@ describe('whatever a part of the application does, a request gets an answer and 
           .set(...bearer)
       ).status,
     ).toBe(200);
-    expect(String(await warned)).toBe('Warning: an observer failed: RangeError');
+    expect(String(await warned)).toBe('Warning: a listener of metricsFilter failed with RangeError');
   });
 });
 

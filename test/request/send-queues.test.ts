@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { portsOf, sendQueues } from '../../src/request/answer/send-queues.js';
+import { portsOf, sendQueues } from '../../src/request/answer/write-deadline.js';
 
 const open: { destroy(): void }[] = [];
 afterEach(() => {

@@ -6,10 +6,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { metricsFilter, tokenFileAuthenticator, type Authorizer } from '../../src/index.js';
-import { negotiate } from '../../src/request/answer/accept.js';
 import { sendInternalError } from '../../src/request/answer/status.js';
-import { yamlOf, type PlainObject } from '../../src/request/answer/yaml.js';
 import { filterOptions, tokens } from '../support/filter.js';
+import { negotiate, yamlOf, type PlainObject } from '../../src/request/answer/object-body.js';
 
 const marked = `b<i>&"'o`;
 const compact = (message: string, rest: string): string =>

@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { classifyPath } from '../../src/request/steps/classify-path.js';
-import { chain } from '../../src/request/request-state.js';
 import { createPathClassifier } from '../../src/paths/classify.js';
 import { health, pingCheck, type HealthCheck } from '../../src/server/health.js';
+import { chain } from '../../src/request/middleware.js';
 
 let server: Server;
 let url: string;
@@ -23,15 +23,16 @@ beforeAll(async () => {
   });
   const answer = chain([
     classifyPath({ classifier: createPathClassifier({ endpoints: ['/metrics'] }), extent: 'all' }),
-    health({
-      live: [pingCheck],
-      ready: [check('policy', () => isReady), check('shutdown', () => true)],
-      onResult: ({ name, type, ok }) => told.push(`${type} ${name} ${ok}`),
-    }),
+    health(
+      { live: [pingCheck], ready: [check('policy', () => isReady), check('shutdown', () => true)] },
+      ({ name, type, ok }) => told.push(`${type} ${name} ${ok}`),
+    ),
   ]);
   server = createServer((request, response) => {
     answer(request, response, () => response.writeHead(404).end());
   });
+  // Kept open however slow the machine is: a client may send on a connection that is just being closed.
+  server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });

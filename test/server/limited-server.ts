@@ -1,7 +1,7 @@
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { Registry } from 'prom-client';
 import { FilterMetrics, startServer, type RunningServer, type ServerOptions } from '../../src/index.js';
-import type { AuditEvent } from '../../src/request/steps/audit.js';
+import type { AuditEvent } from '../../src/audit/audit-event.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';

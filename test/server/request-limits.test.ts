@@ -157,7 +157,7 @@ describe('limits of requests', () => {
       },
       { annotations: { 'shardpaths.kcp.io/rejected': 'too many requests from this address' } },
     ]);
-    expect(limitedEvents[1]).not.toHaveProperty('identity');
+    expect(limitedEvents[1]?.identity).toBeUndefined();
   });
 
   it('do not exist unless they are asked for', async () => {

@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isDomainPattern, namesInCertificate } from '../../src/server/certificate-names.js';
-import { ServingCertificates, type KeyPair } from '../../src/server/serving-certificates.js';
+import {
+  ServingCertificates,
+  type KeyPair,
+  isDomainPattern,
+  namesInCertificate,
+} from '../../src/server/serving-certificates.js';
 import { createAuthority, type Authority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
 
 let authority: Authority;

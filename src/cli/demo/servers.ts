@@ -5,7 +5,7 @@ import { readDocument } from '../../documents/documents.js';
 import { Field } from '../../documents/field.js';
 import { sourceOf } from '../../documents/source.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
-import type { AuditSink } from '../../request/steps/audit.js';
+import type { AuditSink } from '../../audit/audit-event.js';
 import type { RunningServer } from '../../server/start-server.js';
 import { start } from '../start.js';
 import type { Credentials, DemoFolder } from './credentials.js';

@@ -19,7 +19,7 @@ import { tls } from '../../options/tls-options.js';
 import { audiencesOf, serviceAccounts, tokens } from '../../options/token-options.js';
 import { ownMetricsPath, slisPath, upstreams } from '../../options/upstream-options.js';
 import { isIP } from 'node:net';
-import { allowedPaths } from '../../request/steps/allow-paths.js';
+import { allowedPaths } from '../../request/steps/listed-paths.js';
 
 /** What a configuration of `start` says to those who scrape the server. */
 export interface ConfiguredServer {

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError } from '../../coded-error.js';
-import type { Logger } from '../../server/logger.js';
+import type { Logger } from '../../server/server-options.js';
 import type { WorkerMetrics } from '../../telemetry/server-metrics.js';
 import type { Exposition } from '../../exposition/exposition.js';
 import type { LeavePlace, RenderingLimit } from '../../exposition/delivery/rendering-limit.js';

@@ -1,13 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { errorClass } from '../../error-class.js';
-import { negotiate, type MediaTypeParameters } from './accept.js';
-import { breakOff, isAnswered, requestTarget, type Request } from '../middleware.js';
-import { objectBody, type ObjectMediaType } from './object-body.js';
-import { headerLine } from '../raw-header.js';
-import { requestState } from '../request-state.js';
 import { goQuote } from '../../paths/request-target.js';
+import {
+  breakOff,
+  headerLine,
+  isAnswered,
+  requestState,
+  requestTarget,
+  type Request,
+} from '../middleware.js';
+import { negotiate, objectBody, type MediaTypeParameters, type ObjectMediaType } from './object-body.js';
 
-/** Kubernetes' `metav1.StatusReason`, as far as it is used here, with its code. */
+/** Those of Kubernetes' `metav1.StatusReason` that are used here, with their codes. */
 const codes = {
   BadRequest: 400,
   Unauthorized: 401,
@@ -22,22 +26,18 @@ const codes = {
 
 export type StatusReason = keyof typeof codes;
 
-/** Reasons for which Kubernetes fills `details`, with nothing in it for a path that is no resource. */
+/** Reasons for which Kubernetes sets `details`, which is empty for a path that is no resource. */
 const detailed: ReadonlySet<StatusReason> = new Set(['Forbidden', 'NotFound', 'MethodNotAllowed']);
 
-/** kube-apiserver serves protobuf as well; to who wants nothing else it is as if nothing were accepted. */
+/** kube-apiserver serves protobuf as well; a client that accepts nothing else is answered as if it accepted nothing. */
 const mediaTypes: readonly ObjectMediaType[] = ['application/json', 'application/yaml'];
-/** They ask for another object than a Status. */
+/** Parameters that ask for another object than a Status. */
 const conversions = ['as', 'g', 'v', 'sv'] as const;
 
-/** What Kubernetes writes for characters of names in a message, should a browser take it for HTML. */
-const entities: ReadonlyMap<string, string> = new Map([
-  ['&', '&amp;'],
-  ['<', '&lt;'],
-  ['>', '&gt;'],
-]);
+/** What Kubernetes writes for characters in a message that a browser could take for HTML. */
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
-/** Answers with a Kubernetes Status as kube-apiserver negotiates it, in its spelling to the byte. */
+/** Answers with a Kubernetes Status, in the format and to the byte as kube-apiserver does. */
 export function sendStatus(
   request: Request,
   response: ServerResponse,
@@ -59,7 +59,7 @@ export function sendStatus(
     code,
   };
   requestState(request).failure = { message, reason, hasDetails };
-  const accepted = negotiate(headerLine(request.rawHeaders, 'accept') ?? '', mediaTypes, allowsStatus);
+  const accepted = negotiate(headerLine(request, 'accept') ?? '', mediaTypes, allowsStatus);
   const { body, mediaType } = objectBody(request, status, accepted);
   send(request, response, code, body, { ...headers, 'Content-Type': mediaType });
 }
@@ -72,13 +72,21 @@ export function sendForbidden(
   act: string,
   suffix?: string,
 ): void {
-  const told = withEntities(`User ${goQuote(user)} cannot ${act}`);
-  sendStatus(
-    request,
-    response,
-    'Forbidden',
-    `forbidden: ${told}${suffix === undefined ? '' : `: ${suffix}`}`,
-  );
+  const message = `forbidden: ${withEntities(`User ${goQuote(user)} cannot ${act}`)}`;
+  sendStatus(request, response, 'Forbidden', suffix === undefined ? message : `${message}: ${suffix}`);
+}
+
+/** Answers 404, as for every path that is not served. */
+export function sendNotFound(request: Request, response: ServerResponse): void {
+  sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
+}
+
+/** Answers 405 where only reading is served. Returns whether it did. */
+export function refuseOtherMethods(request: Request, response: ServerResponse): boolean {
+  if (request.method === 'GET' || request.method === 'HEAD') return false;
+  const message = 'the server does not allow this method on the requested resource';
+  sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
+  return true;
 }
 
 /** Answers in plain text, as Go's `http.Error` does. */
@@ -92,14 +100,7 @@ export function sendText(
   send(request, response, code, body, { 'Content-Type': 'text/plain; charset=utf-8', ...headers });
 }
 
-const gatewayErrors = { 502: 'Bad Gateway\n', 504: 'Gateway Timeout\n' } as const;
-
-/** Says no more than that it was the server behind. In plain text, since Kubernetes has no reason for a 502. */
-export function sendGatewayError(request: Request, response: ServerResponse, code: 502 | 504): void {
-  sendText(request, response, code, gatewayErrors[code]);
-}
-
-/** Says what failed by its class alone: a message may quote what no client should see. */
+/** Names only the class of what failed: a message may quote what no client should see. */
 export function sendInternalError(request: Request, response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
     // Half an answer must not look like a whole one.
@@ -146,5 +147,5 @@ function allowsStatus(mediaType: ObjectMediaType, parameters: MediaTypeParameter
 }
 
 function withEntities(text: string): string {
-  return text.replace(/[&<>]/g, (character) => entities.get(character) ?? '');
+  return text.replace(/[&<>]/g, (character) => entities[character] ?? '');
 }

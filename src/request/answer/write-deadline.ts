@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { breakOff, isClosed } from '../middleware.js';
-import { portsOf, sendQueues } from './send-queues.js';
 import { largestTimerDelayMs } from '../../timer.js';
+import { createReadStream } from 'node:fs';
+import type { Socket } from 'node:net';
 
-/** How often an answer is looked at within its time. */
-const looks = 8;
-/** After so many without progress, the kernel is asked what it holds. */
-const patientLooks = 2;
+/** How often an answer is checked within its time. */
+const checks = 8;
+/** After this many without progress, the kernel is asked what it holds. */
+const patientChecks = 2;
 /** What a client has to take within the timeout (bytes). */
 const minBytes = 64 * 1024;
 
@@ -15,7 +16,7 @@ export interface WriteDeadlineOptions {
   readonly timeoutMs: number;
   /** How long an answer may take to be sent in all (ms); 0: no bound. Default 0. */
   readonly totalMs?: number;
-  /** Told of each client that is cut. */
+  /** Told of each client that is cut off. */
   readonly onCut?: () => void;
   /** Default: those of the kernel. */
   readonly queues?: typeof sendQueues;
@@ -31,13 +32,13 @@ interface Sending {
 }
 
 /**
- * Cuts clients that take too little of what is being sent to them, so that they hold neither a body nor whoever makes it.
+ * Cuts off clients that take too little of what is being sent to them, so that they hold up neither a body nor its source.
  * A client that waits because there is nothing to send is left alone, up to the total.
  *
- * Progress is what the socket has been rid of. Of a client that shows none, it is what the other end has acknowledged: a
- * send buffer of some megabytes that is full takes no more before a third of it is empty, however steadily that goes.
+ * Progress is what the socket has passed on. For a client without any, it is what the other end has acknowledged: a full
+ * send buffer of some megabytes takes no more before a third of it is empty, however steadily that goes.
  *
- * One timer serves all answers, and answers that are out at once cost none of it.
+ * One timer serves all answers, and answers that are out at once need none.
  */
 export class WriteDeadline {
   readonly #timeoutMs: number;
@@ -55,12 +56,8 @@ export class WriteDeadline {
     onCut = () => undefined,
     queues = sendQueues,
   }: WriteDeadlineOptions) {
-    if (!(
-      timeoutMs > 0 &&
-      timeoutMs <= largestTimerDelayMs &&
-      totalMs >= 0 &&
-      totalMs <= largestTimerDelayMs
-    )) {
+    const isDelay = (ms: number): boolean => ms >= 0 && ms <= largestTimerDelayMs;
+    if (timeoutMs === 0 || !isDelay(timeoutMs) || !isDelay(totalMs)) {
       throw new RangeError('a write deadline must be a positive number of milliseconds');
     }
     this.#timeoutMs = timeoutMs;
@@ -69,12 +66,12 @@ export class WriteDeadline {
     this.#queues = queues;
   }
 
-  /** How many answers are looked after. */
+  /** How many answers are watched. */
   get watched(): number {
     return this.#sending.size;
   }
 
-  /** Looks after an answer until it is closed; call it when its body is being written. */
+  /** Watches an answer until it is closed; call it when its body is being written. */
   watch(response: ServerResponse): void {
     if (isClosed(response) || (response.writableEnded && response.writableLength === 0)) return;
     const now = performance.now();
@@ -87,13 +84,13 @@ export class WriteDeadline {
     response.once('close', () => this.#sending.delete(response));
     this.#timer ??= setInterval(
       () => {
-        this.#look();
+        this.#check();
       },
-      Math.min(this.#timeoutMs, this.#totalMs) / looks,
+      Math.min(this.#timeoutMs, this.#totalMs) / checks,
     ).unref();
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now();
     const slow: ServerResponse[] = [];
     for (const [response, sending] of this.#sending) {
@@ -101,13 +98,13 @@ export class WriteDeadline {
       if (now - sending.begun >= this.#totalMs) this.#cut(response);
       else if (response.writableLength === 0 || written - sending.written >= minBytes) {
         Object.assign(sending, { since: now, written, delivered: undefined });
-      } else if (now - sending.since >= (patientLooks * this.#timeoutMs) / looks) slow.push(response);
+      } else if (now - sending.since >= (patientChecks * this.#timeoutMs) / checks) slow.push(response);
     }
     if (slow.length > 0 && !this.#isAsking) {
       this.#isAsking = true;
       void this.#ask(slow).finally(() => (this.#isAsking = false));
     }
-    // Not at each answer's end: the next one comes soon on a busy server.
+    // Not at each answer's end, since on a busy server the next one comes soon.
     if (this.#sending.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -135,11 +132,51 @@ export class WriteDeadline {
   }
 }
 
-/** Bytes that the connection's socket has been rid of. */
+/** Bytes that the connection's socket has passed on. */
 function writtenOf({ socket, writableLength }: ServerResponse): number {
   return (socket?.bytesWritten ?? 0) - writableLength;
 }
 
 function connectionOf({ socket }: ServerResponse): string {
   return socket === null ? '' : portsOf(socket);
+}
+
+/** Those of this network namespace; `/proc/net` may be hidden where these are not. */
+const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'] as const;
+
+/** Identifies a connection in the kernel's tables. Clients at two addresses may have the same port, and then count as one. */
+export function portsOf({ localPort = 0, remotePort = 0 }: Pick<Socket, 'localPort' | 'remotePort'>): string {
+  return `${hexOf(localPort)}:${hexOf(remotePort)}`;
+}
+
+/**
+ * What the kernel holds for each of these connections, since the other end has not acknowledged it (bytes), without those
+ * for which it holds nothing. Undefined where that cannot be known: not on Linux, or where /proc is hidden.
+ */
+export async function sendQueues(
+  wanted: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  const queues = new Map<string, number>();
+  try {
+    for (const table of tables) {
+      let rest = '';
+      for await (const chunk of createReadStream(table, 'latin1') as AsyncIterable<string>) {
+        const lines = `${rest}${chunk}`.split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          const [, local = '', remote = '', , held = ''] = line.trim().split(/\s+/, 5);
+          const ports = `${local.slice(-4)}:${remote.slice(-4)}`;
+          const bytes = parseInt(held, 16);
+          if (bytes > 0 && wanted.has(ports)) queues.set(ports, (queues.get(ports) ?? 0) + bytes);
+        }
+      }
+    }
+  } catch {
+    return queues.size > 0 ? queues : undefined;
+  }
+  return queues;
+}
+
+function hexOf(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, '0');
 }

@@ -1,33 +1,28 @@
 import { createHash } from 'node:crypto';
+import { RequestLimitError } from '../request-errors.js';
 
 export interface RequestBucketsOptions {
   /** How many requests a second each key may go on sending. Above 0, at most 1,000,000. */
   readonly perSecond: number;
   /** How many it may send at once, after a pause. At least 1. Default twice `perSecond`. */
   readonly burst?: number;
-  /** How many keys are told apart. Default 10,000. */
+  /** How many keys have a bucket of their own. Default 10,000. */
   readonly maxKeys?: number;
   /** In ms, of a clock that never goes back. Default `performance.now`. */
   readonly now?: () => number;
 }
 
-/** A limit that cannot be used; the message names the option. */
-export class RequestLimitError extends Error {
-  override readonly name = 'RequestLimitError';
-  readonly code = 'ERR_REQUEST_LIMIT';
-}
-
 const maxRequests = 1_000_000;
-/** Longer keys are held as their digests: a name may have thousands of bytes. */
+/** Longer keys are kept as digests, since a name may have thousands of bytes. */
 const maxKeyLength = 128;
 const looksForRoom = 16;
 
 /**
  * A token bucket for each key. In any t seconds, a bucket lets at most `burst + perSecond * t` requests pass.
  *
- * Keys are told apart in a table of bounded size, which forgets full buckets alone: they say no more than unknown
- * ones. So no flood of other keys gives anybody a new bucket before his own is full again. Where all of the table is
- * in use, those who are not in it share one bucket. To keep it so takes `maxKeys * perSecond` requests a second.
+ * The table of buckets is bounded and forgets only full ones, which say no more than unknown ones: no flood of other keys
+ * gives a client a new bucket before its own is full again. Where the whole table is in use, keys that are not in it share
+ * one bucket. Keeping it in use takes `maxKeys * perSecond` requests a second.
  */
 export class RequestBuckets {
   readonly #intervalMs: number;
@@ -37,7 +32,7 @@ export class RequestBuckets {
   /** When each bucket will be full again. */
   readonly #fullAt = new Map<string, number>();
   #sharedFullAt = -Infinity;
-  /** Goes round the table, so that no part of it can stand in the way for long. */
+  /** Goes round the table, so that each part of it is looked at in time. */
   #hand: Iterator<[string, number]>;
 
   /** @throws RequestLimitError */
@@ -73,18 +68,18 @@ export class RequestBuckets {
   /** 0 where there is a token, else how long it will be until there is (ms). */
   waitFor(key: string): number {
     const now = this.#now();
-    const fullAt = this.#fullAt.get(heldKey(key)) ?? (this.#hasRoom(now) ? -Infinity : this.#sharedFullAt);
+    const fullAt = this.#fullAt.get(keptKey(key)) ?? (this.#hasRoom(now) ? -Infinity : this.#sharedFullAt);
     return Math.max(0, fullAt - now - this.#depthMs);
   }
 
-  /** Takes tokens whether there are so many or not: what is missing has to come again first. Less than 0 gives back. */
+  /** Takes tokens even if there are not so many: what is missing has to refill first. Less than 0 gives back. */
   charge(key: string, tokens: number): void {
     const now = this.#now();
-    const held = heldKey(key);
-    const known = this.#fullAt.get(held);
+    const kept = keptKey(key);
+    const known = this.#fullAt.get(kept);
     const later = (fullAt: number): number => Math.max(fullAt, now) + tokens * this.#intervalMs;
     if (known === undefined && !this.#hasRoom(now)) this.#sharedFullAt = later(this.#sharedFullAt);
-    else this.#fullAt.set(held, later(known ?? now));
+    else this.#fullAt.set(kept, later(known ?? now));
   }
 
   /** How many keys are in the table. */
@@ -103,8 +98,37 @@ export class RequestBuckets {
   }
 }
 
-/** A digest is longer than any key that is held as it is. */
-function heldKey(key: string): string {
+/** A digest is longer than any key that is kept as it is. */
+function keptKey(key: string): string {
   if (key.length <= maxKeyLength) return key;
   return `sha256:${createHash('sha256').update(key).digest('hex')}`.padEnd(maxKeyLength + 1);
+}
+
+const mappedIpv4 = /^::ffff:(?=\d+\.)/i;
+const groupsOfAddress = 8;
+const groupsOfNetwork = 4;
+
+/**
+ * The client that a peer's address stands for: an IPv4 address itself, also where IPv6 carries it; of IPv6 the /64, since
+ * one host may use any address of it. Never given an address from a header.
+ */
+export function addressKey(address: string): string {
+  const unmapped = address.replace(mappedIpv4, '');
+  if (!unmapped.includes(':')) return unmapped;
+  const [plain = '', zone] = unmapped.split('%', 2);
+  const [head = '', tail] = plain.split('::', 2);
+  const before = groupsOf(head);
+  const after = tail === undefined ? [] : groupsOf(tail);
+  const gap = Math.max(0, groupsOfAddress - before.length - after.length);
+  const groups = [...before, ...Array.from({ length: gap }, () => '0'), ...after];
+  const network = groups
+    .slice(0, groupsOfNetwork)
+    .map((group) => group.toLowerCase().replace(/^0+(?=.)/, ''));
+  return `${network.join(':')}::/64${zone === undefined ? '' : `%${zone}`}`;
+}
+
+/** An IPv4 address at the end stands for two groups. */
+function groupsOf(text: string): readonly string[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => (group.includes('.') ? [group, group] : [group]));
 }

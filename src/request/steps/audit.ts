@@ -1,52 +1,65 @@
 import type { ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
+import { auditedRequestUri, cutTo } from '../../audit/audit-line.js';
 import { parseRequestTarget } from '../../paths/request-target.js';
-import { isBehindFrontProxy, type FrontProxyCheck } from '../front-proxy.js';
-import { givenUpWith } from '../answer/given-up.js';
-import { requestTarget, tell, type Middleware, type Request } from '../middleware.js';
-import { headerLine } from '../raw-header.js';
-import { requestState } from '../request-state.js';
-import { sourceIpsOf } from '../source-ips.js';
-import { cutTo, auditedRequestUri } from '../../audit/audit-line.js';
-
-export type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
+import { tell } from '../../tell.js';
+import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
+import { onClosedBeforeTurn } from '../in-turn.js';
+import { headerLine, requestState, requestTarget, type Middleware, type Request } from '../middleware.js';
 
 const maxUserAgentBytes = 1024;
+const maxPathLength = 1024;
+const maxSourceIps = 16;
+/** More than so many addresses need; each part costs a little. */
+const maxForwardedLength = 1024;
+/** As long as a UUID with a prefix; kube-apiserver takes any. */
+const validAuditId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
 
 /**
- * Stands around all steps, so that an answer of any of them leaves its event. `isFrontProxy` says whose
- * `X-Forwarded-For` is believed; default: nobody's.
+ * Stands before all other steps: a request keeps the `Audit-Id` that a front proxy gave it, so that both logs use the
+ * same. From any other client the header is ignored: it could make its requests look like another's.
  */
-export function audit(sink: AuditSink, isFrontProxy: FrontProxyCheck = () => false): Middleware {
-  return (request, response, next) => {
-    let written = false;
-    // The socket knows neither its peer nor its certificates when it is closed.
-    const sourceIps = sourceIpsOf(request, () => isBehindFrontProxy(request, isFrontProxy));
-    const write = (): void => {
-      if (written) return;
-      written = true;
-      const event = eventOf(request, response, sourceIps);
-      if (event === undefined) return;
-      tell(() => {
-        sink(event);
-      });
-    };
-    // `close` follows every answer, also one whose client went away before its end.
-    response.once('close', write);
-    givenUpWith(request, response, write);
+export function adoptAuditId(isFrontProxy: FrontProxyCheck): Middleware {
+  return (request, _response, next) => {
+    const auditId = headerLine(request, 'audit-id');
+    if (auditId !== undefined && validAuditId.test(auditId) && isBehindFrontProxy(request, isFrontProxy)) {
+      requestState(request).auditId = auditId;
+    }
     next();
   };
 }
 
-/** Undefined where no step took a decision: the request was none of the guard's business. */
+/**
+ * Stands around all steps, so that an answer of any of them leaves its event. `isFrontProxy` says whose
+ * `X-Forwarded-For` is used; default: none.
+ */
+export function audit(sink: AuditSink, isFrontProxy: FrontProxyCheck = () => false): Middleware {
+  return (request, response, next) => {
+    let written = false;
+    // Read now, since a closed socket knows neither its peer nor its certificates.
+    const sourceIps = sourceIpsOf(request, isFrontProxy);
+    const write = (): void => {
+      if (written) return;
+      written = true;
+      const event = eventOf(request, response, sourceIps);
+      if (event !== undefined) tell('audit', sink, event);
+    };
+    // `close` follows every answer, also one whose client went away before its end.
+    response.once('close', write);
+    onClosedBeforeTurn(request, response, write);
+    next();
+  };
+}
+
+/** Undefined where no step took a decision: the request did not concern the guard. */
 function eventOf(
   request: Request,
   response: ServerResponse,
   sourceIps: readonly string[],
 ): AuditEvent | undefined {
-  const state = requestState(request);
-  const { auditId, received, identity, authenticator, refusals, noCredentials } = state;
-  const { verdict, rejected, failure } = state;
+  const { auditId, received, identity, authenticator, refusals, noCredentials, verdict, rejected, failure } =
+    requestState(request);
   if (verdict === undefined && rejected === undefined && refusals === undefined) return undefined;
   const annotations: Record<string, string> = {};
   if (verdict !== undefined) {
@@ -55,7 +68,6 @@ function eventOf(
   }
   if (rejected !== undefined) annotations['shardpaths.kcp.io/rejected'] = rejected;
   const target = requestTarget(request);
-  const userAgent = userAgentOf(request);
   return {
     auditId,
     received: new Date(received),
@@ -63,14 +75,14 @@ function eventOf(
     verb: (request.method ?? '').toLowerCase(),
     path: auditedPath(target),
     requestUri: auditedRequestUri(target),
-    ...(identity === undefined ? {} : { identity }),
-    ...(authenticator === undefined ? {} : { authenticator }),
-    ...(refusals === undefined ? {} : { refusals }),
-    ...(noCredentials === undefined ? {} : { noCredentials }),
+    identity,
+    authenticator,
+    refusals,
+    noCredentials,
     sourceIps,
-    ...(userAgent === undefined ? {} : { userAgent }),
+    userAgent: userAgentOf(request),
     code: response.statusCode,
-    ...(failure === undefined ? {} : { failure }),
+    failure,
     isClosedEarly: !response.headersSent,
     annotations,
   };
@@ -79,13 +91,46 @@ function eventOf(
 function auditedPath(target: string): string {
   // Cut once more after decoding: an encoded `?` may hide a query.
   const path = parseRequestTarget(target)?.path ?? target;
-  return path.replace(/[?#].*$/s, '').slice(0, 1024);
+  return path.replace(/[?#].*$/s, '').slice(0, maxPathLength);
 }
 
-function userAgentOf({ rawHeaders }: Request): string | undefined {
-  const line = headerLine(rawHeaders, 'user-agent');
+function userAgentOf(request: Request): string | undefined {
+  const line = headerLine(request, 'user-agent');
   if (line === undefined || line === '') return undefined;
   const cut = cutTo(line, maxUserAgentBytes);
   // Node hands over bytes as Latin-1; what is not UTF-8 becomes U+FFFD, as with Go.
   return /[^\0-\x7f]/.test(cut) ? Buffer.from(cut, 'latin1').toString('utf8') : cut;
+}
+
+/**
+ * Where a request comes from, as kube-apiserver logs it: the addresses of `X-Forwarded-For` and `X-Real-Ip`, and last the
+ * peer's own. The headers count only if a front proxy sent them.
+ */
+function sourceIpsOf(request: Request, isFrontProxy: FrontProxyCheck): readonly string[] {
+  const peer = addressIn(request.socket.remoteAddress ?? '');
+  const forwardedFor = headerLine(request, 'x-forwarded-for');
+  const realIp = headerLine(request, 'x-real-ip');
+  if ((forwardedFor === undefined && realIp === undefined) || !isBehindFrontProxy(request, isFrontProxy)) {
+    return peer === undefined ? [] : [peer];
+  }
+  // The last of them are the nearest, and known best.
+  const ips = (forwardedFor ?? '')
+    .slice(-maxForwardedLength)
+    .split(',')
+    .map(addressIn)
+    .filter((ip) => ip !== undefined);
+  const real = addressIn(realIp ?? '');
+  if (real !== undefined && !ips.includes(real)) ips.push(real);
+  if (peer !== undefined && ips.at(-1) !== peer) ips.push(peer);
+  return ips.slice(-maxSourceIps);
+}
+
+/** IPv4 in its own form, and no zone, as Go writes them. */
+function addressIn(text: string): string | undefined {
+  const [address = ''] = text
+    .trim()
+    .toLowerCase()
+    .replace(/^::ffff:(?=\d+\.)/, '')
+    .split('%', 1);
+  return isIP(address) === 0 ? undefined : address;
 }

@@ -1,8 +1,16 @@
 import type { Authenticator } from '../../authentication/authenticator.js';
 import { authenticatorUnion, type Refusal } from '../../authentication/union.js';
 import { credentialsOf, noCredentialsIn } from '../credentials.js';
-import { isAnswered, tell, waitingStep, type Middleware, type Request } from '../middleware.js';
-import { isPassed, requestState, type Guard } from '../request-state.js';
+import {
+  isAnswered,
+  isPassed,
+  listenerOf,
+  requestState,
+  waitingStep,
+  type Guard,
+  type Middleware,
+  type Request,
+} from '../middleware.js';
 import { sendForbidden, sendInternalError, sendStatus } from '../answer/status.js';
 
 export interface AuthenticateOptions {
@@ -11,11 +19,11 @@ export interface AuthenticateOptions {
   /** Whether a request without credentials goes on as `system:anonymous`. Default false. */
   readonly anonymous?: boolean;
   /**
-   * Told of every attempt, as Kubernetes counts them: without credentials it is a failure, with bad ones an error.
+   * Told of every attempt, as Kubernetes counts them: no credentials are a failure, bad ones an error.
    * `username`: of a success.
    */
   readonly onAttempt?: (result: 'success' | 'failure' | 'error', seconds: number, username?: string) => void;
-  /** Told what methods had against the credentials of a request that is answered 401. */
+  /** Told why methods refused the credentials of a request that is answered 401. */
   readonly onRefused?: (refusals: readonly Refusal[]) => void;
 }
 
@@ -24,21 +32,20 @@ const extraSpaceWarning =
   '299 - "the provided Authorization header contains extra space before the bearer token, and is ignored"';
 
 /**
- * Finds out who sends the request and notes it for the next steps; 401 when nobody can tell. Each asks its own
- * authenticators, whoever another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
+ * Establishes the identity for the next steps; 401 where no method accepts. Each asks its own authenticators, whatever
+ * identity another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
  *
  * @throws TypeError where `anonymous` is no boolean: the text `false` must not come to mean true.
  */
-export function authenticate(
-  {
-    authenticators,
-    anonymous = false,
-    onAttempt = () => undefined,
-    onRefused = () => undefined,
-  }: AuthenticateOptions,
-  guard?: Guard,
-): Middleware {
+export function authenticate(options: AuthenticateOptions, guard?: Guard): Middleware {
+  const { authenticators, anonymous = false } = options;
   if (typeof anonymous !== 'boolean') throw new TypeError('anonymous: pass true or false');
+  const listener =
+    guard?.listener ??
+    listenerOf('authenticate', {
+      authentication: ({ result, seconds, username }) => options.onAttempt?.(result, seconds, username),
+      unauthenticated: ({ refusals }) => options.onRefused?.(refusals),
+    });
   const union = authenticatorUnion({ authenticators, anonymous });
   const step = waitingStep(async (request, response) => {
     const state = requestState(request);
@@ -47,10 +54,6 @@ export function authenticate(
     const credentials = credentialsOf(request);
     const result = await union(credentials);
     const seconds = (performance.now() - started) / 1000;
-    tell(() => {
-      if (result.kind === 'authenticated') onAttempt('success', seconds, result.identity.name);
-      else onAttempt(result.refusals.length > 0 ? 'error' : 'failure', seconds);
-    });
     if (result.hasExtraSpace === true && !isAnswered(response))
       response.setHeader('Warning', extraSpaceWarning);
     if (result.kind === 'unauthenticated') {
@@ -60,31 +63,29 @@ export function authenticate(
       state.refusals = refusals;
       state.verdict = undefined;
       state.noCredentials = refusals.length === 0 ? noCredentialsIn(credentials) : undefined;
-      tell(() => {
-        onRefused(refusals);
-      });
+      listener({ kind: 'authentication', result: refusals.length > 0 ? 'error' : 'failure', seconds });
+      listener({ kind: 'unauthenticated', refusals });
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }
-    state.identity = result.identity;
+    const { identity, authenticator } = result;
+    listener({ kind: 'authentication', result: 'success', seconds, username: identity.name });
+    state.identity = identity;
     state.identifiedBy = guard;
-    state.authenticator = result.authenticator;
+    state.authenticator = authenticator;
     if (!isImpersonating(request)) return true;
-    state.verdict = { decision: 'deny', reason: 'impersonation is not served' };
-    const { reason } = state.verdict;
-    sendForbidden(request, response, result.identity.name, 'impersonate here', reason);
+    const reason = 'impersonation is not served';
+    state.verdict = { decision: 'deny', reason };
+    sendForbidden(request, response, identity.name, 'impersonate here', reason);
     return false;
   }, sendInternalError);
   return step;
 }
 
-const impersonation = /^impersonate-/i;
-
-/** To ignore the headers would be to act with more rights than were asked for. */
-function isImpersonating(request: Request): boolean {
-  const { rawHeaders } = request;
+/** Ignoring these headers would mean acting with more rights than were asked for. */
+function isImpersonating({ rawHeaders }: Request): boolean {
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (impersonation.test(rawHeaders[at] ?? '')) return true;
+    if (/^impersonate-/i.test(rawHeaders[at] ?? '')) return true;
   }
   return false;
 }

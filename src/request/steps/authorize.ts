@@ -1,24 +1,32 @@
 import type { ServerResponse } from 'node:http';
-import { errorClass } from '../../error-class.js';
+import { PolicyUnavailableError } from '../../authorization/authorization-errors.js';
 import {
+  authorizerUnion,
   type Authorizer,
   type Decision,
-  authorizerUnion,
   type DecisionObserver,
 } from '../../authorization/authorizer.js';
-import { PolicyUnavailableError } from '../../authorization/authorization-errors.js';
+import { errorClass } from '../../error-class.js';
 import { createPathClassifier, decidedPath, type PathClassifier } from '../../paths/classify.js';
-import { parseRequestTarget, goQuote } from '../../paths/request-target.js';
-import { refusePath } from './classify-path.js';
-import { requestTarget, tell, waitingStep, type Middleware, type Request } from '../middleware.js';
-import { isPassed, noteAllowed, requestState, type Guard } from '../request-state.js';
+import { goQuote, parseRequestTarget } from '../../paths/request-target.js';
 import { sendForbidden, sendInternalError, sendStatus } from '../answer/status.js';
+import {
+  isPassed,
+  listenerOf,
+  requestState,
+  requestTarget,
+  waitingStep,
+  type Guard,
+  type Middleware,
+  type Request,
+} from '../middleware.js';
+import { refusePath } from './classify-path.js';
 
 export interface AuthorizeOptions {
   /** Asked in this order; the first opinion wins, and without one nothing is allowed. */
   readonly authorizers: readonly Authorizer[];
   /** Appended to a refusal's message; kcp shards say `access denied`. Default: nothing. */
-  readonly denialSuffix?: string;
+  readonly denialSuffix?: string | undefined;
   /**
    * What paths mean, where no `classifyPath` of the same guard stands in front. Default: the rules of a shard, and below
    * `/shards/` and `/services/cache/` those of a cache server.
@@ -32,13 +40,11 @@ export interface AuthorizeOptions {
   readonly scopedPaths?: 'refuse' | 'whole';
   /** Told what each authorizer said. */
   readonly onDecision?: DecisionObserver;
-  /** Told what came of asking them all. */
+  /** Told the outcome of asking them all. */
   readonly onAttempt?: (result: Decision['decision'] | 'error', seconds: number) => void;
-  /** Told of each request that nobody allowed: without an opinion there is no decision to be told of. */
+  /** Told of each request that no authorizer allowed. */
   readonly onForbidden?: () => void;
 }
-
-const retryAfterSeconds = '1';
 
 const ofShard = createPathClassifier({ endpoints: [] });
 const ofCacheServer = createPathClassifier({ serverKind: 'cache-server', endpoints: [] });
@@ -52,28 +58,23 @@ const ofEitherServer: PathClassifier = (target) => {
 /**
  * Stands behind `authenticate`: lets pass what an authorizer allows, and nothing else. It decides for itself, whatever
  * another guard has decided, and never on a path that is not canonical: that is answered as by `classifyPath`.
- * `guard`: whose step it is (`guardSteps`), and whose `authenticate` says who asks; default: steps that stand alone.
+ * `guard`: whose step it is (`guardSteps`), and whose `authenticate` counts; default: steps that stand alone.
  *
  * @throws TypeError for another word in `scopedPaths`.
  */
-export function authorize(
-  {
-    authorizers,
-    denialSuffix,
-    classifier = ofEitherServer,
-    scopedPaths = 'refuse',
-    onDecision = () => undefined,
-    onAttempt = () => undefined,
-    onForbidden = () => undefined,
-  }: AuthorizeOptions,
-  guard?: Guard,
-): Middleware {
+export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware {
+  const { authorizers, denialSuffix, classifier = ofEitherServer, scopedPaths = 'refuse' } = options;
   if (!['refuse', 'whole'].includes(scopedPaths))
     throw new TypeError("scopedPaths: pass 'refuse' or 'whole'");
-  const union = authorizerUnion(authorizers, (authorizer, decision) => {
-    tell(() => {
-      onDecision(authorizer, decision);
+  const listener =
+    guard?.listener ??
+    listenerOf('authorize', {
+      decision: ({ authorizer, decision }) => options.onDecision?.(authorizer, decision),
+      authorization: ({ result, seconds }) => options.onAttempt?.(result, seconds),
+      forbidden: () => options.onForbidden?.(),
     });
+  const union = authorizerUnion(authorizers, (authorizer, decision) => {
+    listener({ kind: 'decision', authorizer, decision });
   });
   const step = waitingStep(async (request, response) => {
     const state = requestState(request);
@@ -83,8 +84,8 @@ export function authorize(
     if (refusePath(request, response, classification)) return false;
     const identity = state.identifiedBy === guard ? state.identity : undefined;
     if (identity === undefined) {
-      // Reached only where `authenticate` was left out: nobody is known, so nobody is allowed.
-      state.verdict = { decision: 'no-opinion', reason: 'nobody has said who sends the request' };
+      // Reached only where `authenticate` was left out: without an identity nothing is allowed.
+      state.verdict = { decision: 'no-opinion', reason: 'no step has established who sends the request' };
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }
@@ -93,9 +94,7 @@ export function authorize(
     const path = unscoped ?? parseRequestTarget(requestTarget(request))?.path ?? '';
     const started = performance.now();
     const attempted = (result: Decision['decision'] | 'error'): void => {
-      tell(() => {
-        onAttempt(result, (performance.now() - started) / 1000);
-      });
+      listener({ kind: 'authorization', result, seconds: (performance.now() - started) / 1000 });
     };
     if (unscoped === undefined && scopedPaths === 'refuse') {
       state.verdict = { decision: 'no-opinion', reason: 'below a scope, of which this policy says nothing' };
@@ -104,29 +103,29 @@ export function authorize(
         state.verdict = await union({ identity, verb, path });
       } catch (error) {
         attempted('error');
-        refuseUndecided(request, response, error);
+        answerUndecided(request, response, error);
         return false;
       }
     }
     attempted(state.verdict.decision);
     if (state.verdict.decision === 'allow') {
-      noteAllowed(state, state.verdict, guard);
+      state.isAllowed = true;
+      state.allowedBy = guard;
       return true;
     }
-    tell(onForbidden);
+    listener({ kind: 'forbidden' });
     sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
     return false;
   }, sendInternalError);
   return step;
 }
 
-function refuseUndecided(request: Request, response: ServerResponse, error: unknown): void {
+function answerUndecided(request: Request, response: ServerResponse, error: unknown): void {
   const state = requestState(request);
   if (error instanceof PolicyUnavailableError) {
     state.verdict = { decision: 'no-opinion', reason: error.message };
-    sendStatus(request, response, 'ServiceUnavailable', 'the policy is not available', {
-      'Retry-After': retryAfterSeconds,
-    });
+    const headers = { 'Retry-After': '1' };
+    sendStatus(request, response, 'ServiceUnavailable', 'the policy is not available', headers);
     return;
   }
   state.verdict = { decision: 'no-opinion', reason: `authorizer failed: ${errorClass(error)}` };

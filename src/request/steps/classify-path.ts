@@ -5,9 +5,16 @@ import {
   type PathClassifier,
   type ServerKind,
 } from '../../paths/classify.js';
-import { requestTarget, tell, type Middleware, type Request } from '../middleware.js';
-import { noteClassified, requestState, type Guard } from '../request-state.js';
-import { sendStatus, sendText } from '../answer/status.js';
+import { sendNotFound, sendStatus, sendText } from '../answer/status.js';
+import {
+  listenerOf,
+  requestState,
+  requestTarget,
+  type FilterListener,
+  type Guard,
+  type Middleware,
+  type Request,
+} from '../middleware.js';
 
 export interface ClassifyPathOptions {
   readonly classifier: PathClassifier;
@@ -22,7 +29,7 @@ export interface ClassifyPathOptions {
    * Answers a shard-level path below a scope in place of the 501, after an authorization of its own: kcp
    * keeps that place for metrics of one workspace.
    */
-  readonly scopedEndpoint?: Middleware;
+  readonly scopedEndpoint?: Middleware | undefined;
   /** Told of every request turned away here, by its status code. */
   readonly onRejected?: (code: number) => void;
 }
@@ -31,32 +38,36 @@ export interface ClassifyPathOptions {
 const maxHeaderFields = 1000;
 
 /**
- * Stands first: what a path means does not depend on who asks, and a stranger who asks for a scoped path
- * must not learn from a 401 or 403 whether its workspace exists. What an earlier guard has allowed counts no more behind
- * it. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
+ * Stands first: what a path means does not depend on the client, and one that asks for a scoped path must not learn from a
+ * 401 or 403 whether its workspace exists. What an earlier guard has allowed does not count behind it. `guard`: whose step
+ * it is (`guardSteps`); default: one that stands alone.
  */
-export function classifyPath(
-  {
-    classifier,
-    serverKind = 'shard',
-    extent,
-    scopedEndpoint,
-    onRejected = () => undefined,
-  }: ClassifyPathOptions,
-  guard?: Guard,
-): Middleware {
+export function classifyPath(options: ClassifyPathOptions, guard?: Guard): Middleware {
+  const { classifier, serverKind = 'shard', extent, scopedEndpoint } = options;
+  const listener =
+    guard?.listener ??
+    listenerOf('classifyPath', {
+      rejected: ({ code }) => options.onRejected?.(code),
+    });
   return (request, response, next) => {
     if (request.rawHeaders.length > 2 * fieldLimit(request)) {
-      reject(request, 431, 'too many header fields', onRejected);
+      reject(request, 431, 'too many header fields', listener);
       sendStatus(request, response, 'RequestHeaderFieldsTooLarge', 'too many header fields');
       return;
     }
     const classification = classifyAsSentAndAsRouted(classifier, request);
-    noteClassified(requestState(request), classification, guard);
+    const state = requestState(request);
+    state.classification = classification;
+    state.classifiedBy = guard;
+    state.classifiedIn = state.chain;
+    state.isAllowed = false;
+    state.allowedBy = undefined;
+    state.passedBy = undefined;
+    state.passedIn = undefined;
     if (extent === 'shard-level' && isPassedOn(classification)) next();
     else if (classification.kind === 'scoped-shard-level' && scopedEndpoint !== undefined) {
       scopedEndpoint(request, response, next);
-    } else if (!refusePath(request, response, classification, onRejected, serverKind)) next();
+    } else if (!refusePath(request, response, classification, listener, serverKind)) next();
   };
 }
 
@@ -65,35 +76,33 @@ export function refusePath(
   request: Request,
   response: ServerResponse,
   classification: PathClassification,
-  onRejected: (code: number) => void = () => undefined,
+  listener?: FilterListener,
   serverKind?: ServerKind,
 ): boolean {
   const refusal = pathRefusal(classification, serverKind);
   if (refusal === undefined) return false;
   const { code, reason } = refusal;
-  reject(request, code, reason, onRejected);
+  reject(request, code, reason, listener);
   if (classification.kind === 'redirect') {
     sendText(request, response, code, 'Temporary Redirect\n', { Location: classification.location });
   } else if (code === 501) sendText(request, response, code, `${reason}\n`);
   else if (code === 400) sendStatus(request, response, 'BadRequest', reason);
-  else sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
+  else sendNotFound(request, response);
   return true;
 }
 
-/** Takes back what an earlier guard has decided: it is not what the answer says. */
-function reject(request: Request, code: number, reason: string, onRejected: (code: number) => void): void {
+/** Takes back the verdict of an earlier guard: the answer says something else. */
+function reject(request: Request, code: number, reason: string, listener?: FilterListener): void {
   const state = requestState(request);
   state.rejected = reason;
   state.verdict = undefined;
-  tell(() => {
-    onRejected(code);
-  });
+  listener?.({ kind: 'rejected', code });
 }
 
 /**
- * The target as it was sent decides. Where a router has cut it or a middleware in front has rewritten it, as
- * kcp's own handler strips a scope, what the routers behind will see must not lead to a shard-level path
- * either: bare `/metrics` there is a scoped request for it.
+ * The target as it was sent decides. Where a router has cut it or a middleware in front has rewritten it, as kcp's own
+ * handler strips a scope, what the routers behind will see must not lead to a shard-level path either: a bare `/metrics`
+ * there is a scoped request for it.
  */
 function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request): PathClassification {
   const sent = requestTarget(request);
@@ -110,7 +119,7 @@ function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request)
   return classification;
 }
 
-/** Whether the application behind may get to see it. */
+/** Whether the application behind may see it. */
 function isPassedOn(classification: PathClassification): boolean {
   return (
     classification.kind === 'other' ||

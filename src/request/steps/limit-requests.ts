@@ -1,12 +1,18 @@
-import { addressKey } from '../limits/address-key.js';
-import { RequestBuckets, type RequestBucketsOptions } from '../limits/request-buckets.js';
-import { isBehindFrontProxy, type FrontProxyCheck } from '../front-proxy.js';
-import { tell, type Middleware, type Request } from '../middleware.js';
-import { requestState } from '../request-state.js';
-import { sendStatus } from '../answer/status.js';
 import { healthPaths } from '../../paths/always-allow.js';
+import { sendStatus } from '../answer/status.js';
+import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
+import { addressKey, RequestBuckets, type RequestBucketsOptions } from '../limits/request-buckets.js';
+import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
 
 export type LimitedBy = 'address' | 'identity';
+
+/** How many requests a second each client may send, and twice as many after a pause; 0: no bound. */
+export interface RequestLimits {
+  /** From an address, or a /64 of IPv6; not from a verified front proxy. Default 0. */
+  readonly perSecondByAddress?: number;
+  /** By a user, whether they are allowed or denied what they ask for. Default 0. */
+  readonly perSecondByIdentity?: number;
+}
 
 export interface LimitRequestsOptions extends RequestBucketsOptions {
   /**
@@ -14,8 +20,8 @@ export interface LimitRequestsOptions extends RequestBucketsOptions {
    * and before authorization, so that what is denied counts too.
    */
   readonly by: LimitedBy;
-  /** Whose address is everybody's: it is not limited by `address`. Default: nobody's. */
-  readonly isFrontProxy?: FrontProxyCheck;
+  /** Front proxies are not limited by `address`, since they send the requests of many. Default: none. */
+  readonly isFrontProxy?: FrontProxyCheck | undefined;
   /** Told of every request that is answered 429. */
   readonly onLimited?: (by: LimitedBy) => void;
 }
@@ -26,48 +32,39 @@ const rejections: Readonly<Record<LimitedBy, string>> = {
 };
 
 /**
- * Answers 429 to who sends more than his share, by what no client can choose in a header. Health that everybody may see
- * is never limited; health that needs a credential has buckets of its own, so that a flood of scrapes takes nothing from
- * probes, and a flood of probes reaches no authenticator.
+ * Answers 429 to a client that sends more than its share, told apart by what it cannot choose in a header. Health that
+ * everybody may see is never limited; health that needs a credential has buckets of its own, so that a flood of scrapes
+ * takes nothing from probes, and a flood of probes reaches no authenticator.
  *
  * @throws RequestLimitError
  */
-export function limitRequests({
-  by,
-  isFrontProxy = () => false,
-  onLimited = () => undefined,
-  ...buckets
-}: LimitRequestsOptions): Middleware {
-  const ofHealth = new RequestBuckets(buckets);
-  const ofOthers = new RequestBuckets(buckets);
-  const mayStillPass = (request: Request): boolean =>
-    by === 'address' && isBehindFrontProxy(request, isFrontProxy);
+export function limitRequests(options: LimitRequestsOptions, guard?: Guard): Middleware {
+  const { by, isFrontProxy } = options;
+  const listener = guard?.listener ?? listenerOf('limitRequests', { limited: () => options.onLimited?.(by) });
+  const ofHealth = new RequestBuckets(options);
+  const ofOthers = new RequestBuckets(options);
   return (request, response, next) => {
     const state = requestState(request);
-    const isHealth = asksForHealth(request);
+    const { classification } = state;
+    // Bare or below a scope, but not a single check, which no probe asks for.
+    const isHealth = classification?.kind === 'other' && healthPaths.includes(classification.path);
     const key = by === 'address' ? addressKey(request.socket.remoteAddress ?? '') : state.identity?.name;
     if (key === undefined || (isHealth && state.isAllowed === true)) {
       next();
       return;
     }
     const waitMs = (isHealth ? ofHealth : ofOthers).take(key);
-    // Asked last: to find out costs more than a token.
-    if (waitMs === 0 || mayStillPass(request)) {
+    // The front proxy is looked for last, since that costs more than a token.
+    const isProxy = (): boolean =>
+      by === 'address' && isFrontProxy !== undefined && isBehindFrontProxy(request, isFrontProxy);
+    if (waitMs === 0 || isProxy()) {
       next();
       return;
     }
     state.rejected = rejections[by];
-    tell(() => {
-      onLimited(by);
-    });
+    listener({ kind: 'limited', by });
     sendStatus(request, response, 'TooManyRequests', 'Too many requests: please try again later', {
       'Retry-After': String(Math.max(1, Math.ceil(waitMs / 1000))),
     });
   };
-}
-
-/** Bare or below a scope; a single check of it is no probe's. */
-function asksForHealth(request: Request): boolean {
-  const { classification } = requestState(request);
-  return classification?.kind === 'other' && healthPaths.includes(classification.path);
 }

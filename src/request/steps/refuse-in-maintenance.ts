@@ -1,7 +1,6 @@
 import type { Identity } from '../../authentication/identity.js';
-import { tell, type Middleware } from '../middleware.js';
-import { requestState } from '../request-state.js';
 import { sendStatus } from '../answer/status.js';
+import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
 
 /** Whose scrapes are refused for now. */
 export type Maintenance =
@@ -9,7 +8,7 @@ export type Maintenance =
   | { readonly kind: 'everybody' }
   | {
       readonly kind: 'some';
-      /** By their names. */
+      /** By name. */
       readonly users: ReadonlySet<string>;
       readonly groups: ReadonlySet<string>;
     };
@@ -21,32 +20,30 @@ export interface RefuseInMaintenanceOptions {
   readonly onRefused?: () => void;
 }
 
-const retryAfterSeconds = '30';
-
 /**
  * Answers 503 to scrapes of those whom maintenance concerns; health and all other paths are served on. Stands behind
- * authorization: who may not scrape is told so as ever, and learns nothing else.
+ * authorization: a client that may not scrape is told so as ever, and learns nothing else.
  */
-export function refuseInMaintenance({
-  maintenance,
-  onRefused = () => undefined,
-}: RefuseInMaintenanceOptions): Middleware {
+export function refuseInMaintenance(options: RefuseInMaintenanceOptions, guard?: Guard): Middleware {
+  const listener =
+    guard?.listener ??
+    listenerOf('refuseInMaintenance', { 'refused-in-maintenance': () => options.onRefused?.() });
   return (request, response, next) => {
     const state = requestState(request);
     const isScrape = state.classification?.kind === 'shard-level';
-    if (!isScrape || !concerns(maintenance.current, state.identity)) {
+    if (!isScrape || !concerns(options.maintenance.current, state.identity)) {
       next();
       return;
     }
     state.rejected = 'maintenance';
-    tell(onRefused);
+    listener({ kind: 'refused-in-maintenance' });
     sendStatus(request, response, 'ServiceUnavailable', 'metrics are not served during maintenance', {
-      'Retry-After': retryAfterSeconds,
+      'Retry-After': '30',
     });
   };
 }
 
-/** Without an identity, as on a path that is always allowed, nobody is among those named. */
+/** Without an identity, as on a path that is always allowed, a client is not among those named. */
 function concerns(maintenance: Maintenance, identity: Identity | undefined): boolean {
   switch (maintenance.kind) {
     case 'nobody':
@@ -60,7 +57,7 @@ function concerns(maintenance: Maintenance, identity: Identity | undefined): boo
           identity.groups.some((group) => maintenance.groups.has(group)))
       );
     default:
-      // What the types do not allow is never taken for leave to serve.
+      // What the types do not allow refuses everybody.
       return true;
   }
 }

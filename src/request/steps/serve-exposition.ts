@@ -1,19 +1,33 @@
 import type { ServerResponse } from 'node:http';
-import type { Exposition } from '../../exposition/exposition.js';
+import { credentialIdKey, type Identity } from '../../authentication/identity.js';
 import {
-  UpstreamError,
-  NoTenantError,
   MetricConflictError,
+  NoTenantError,
   TooManyScrapesError,
+  UpstreamError,
 } from '../../exposition/exposition-errors.js';
-import { endInPieces, isLong } from '../answer/body-pieces.js';
-import { inTurn } from '../in-turn.js';
-import { isAnswered, sequence, tell, waitingStep, type Middleware, type Request } from '../middleware.js';
-import { requestState, type Guard } from '../request-state.js';
-import { Scrape } from '../scrape.js';
-import { sendGatewayError, sendInternalError, sendStatus, sendText, writeHead } from '../answer/status.js';
-import { abandonStream, isStreamed, streamExposition, variesBy } from '../answer/stream-exposition.js';
+import type { Exposition, ScrapeRequest, ScrapingUser } from '../../exposition/exposition.js';
+import { abandonStream, isStreamed, sendExposition, writeExpositionHead } from '../answer/send-body.js';
+import {
+  refuseOtherMethods,
+  sendInternalError,
+  sendNotFound,
+  sendStatus,
+  sendText,
+} from '../answer/status.js';
 import { WriteDeadline } from '../answer/write-deadline.js';
+import { inTurn } from '../in-turn.js';
+import {
+  isAnswered,
+  isClosed,
+  isSent,
+  listenerOf,
+  requestState,
+  waitingStep,
+  type Guard,
+  type Middleware,
+  type Request,
+} from '../middleware.js';
 
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
@@ -22,65 +36,56 @@ export interface ServeExpositionOptions {
   readonly defaultPath?: string;
   /** Told of every scrape served or failed, with the seconds it took. */
   readonly onScrape?: (result: 'success' | 'failure', seconds: number) => void;
-  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut. Default 10,000. */
-  readonly writeTimeoutMs?: number;
-  /** How long sending a body may take in all (ms) before its client is cut; 0: no bound. Default 300,000. */
-  readonly deadlineMs?: number;
-  /** Told of each client that was cut since it took too little, or too long. */
+  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut off. Default 10,000. */
+  readonly writeTimeoutMs?: number | undefined;
+  /** How long sending a body may take in all (ms) before its client is cut off; 0: no bound. Default 300,000. */
+  readonly deadlineMs?: number | undefined;
+  /** Told of each client that was cut off since it took too little, or too long. */
   readonly onStalledClient?: () => void;
 }
 
-const processStart = String(Math.floor((Date.now() - process.uptime() * 1000) / 1000));
-
 /**
- * Stands last. It serves the path the classifier found, not the one a router would: so the guard and what it
- * guards cannot disagree; and only where a step behind that classifier has allowed it, else it is 401. Whatever the
- * classifier took for no shard-level path is passed on. `guard`: whose step it is (`guardSteps`), and whose `authenticate`
- * says who scrapes; default: a step that stands alone, and the latest.
+ * Stands last. It serves the path the classifier found, not the one a router would, so that the guard and what it guards
+ * cannot disagree; and only where a step behind that classifier has allowed it, else it is 401. What the classifier took
+ * for no shard-level path is passed on. `guard`: whose step it is (`guardSteps`), and whose `authenticate` says who
+ * scrapes; default: a step that stands alone, and the latest.
  */
-export function serveExposition(
-  {
-    expositions,
-    defaultPath = '/metrics',
-    onScrape = () => undefined,
-    writeTimeoutMs = 10_000,
-    deadlineMs = 300_000,
-    onStalledClient = () => undefined,
-  }: ServeExpositionOptions,
-  guard?: Guard,
-): Middleware {
+export function serveExposition(options: ServeExpositionOptions, guard?: Guard): Middleware {
+  const { expositions, defaultPath = '/metrics', writeTimeoutMs = 10_000, deadlineMs = 300_000 } = options;
+  const listener =
+    guard?.listener ??
+    listenerOf('serveExposition', {
+      scrape: ({ result, seconds }) => options.onScrape?.(result, seconds),
+      'stalled-client': () => options.onStalledClient?.(),
+    });
   const deadline = new WriteDeadline({
     timeoutMs: writeTimeoutMs,
     totalMs: deadlineMs,
     onCut: () => {
-      tell(onStalledClient);
+      listener({ kind: 'stalled-client' });
     },
   });
   const serve = waitingStep(async (request, response) => {
-    const path = servedPath(request, defaultPath);
-    if (path === undefined) return true;
     const state = requestState(request);
-    const isUnguarded = guard === undefined && state.classification === undefined;
+    const { classification } = state;
+    if (classification !== undefined && classification.kind !== 'shard-level') return true;
+    const isUnguarded = guard === undefined && classification === undefined;
     const isAllowed = state.isAllowed === true && (guard === undefined || state.allowedBy === guard);
     if (!isUnguarded && !isAllowed) {
       // Reached only where `authorize` was left out, or was another guard's.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }
-    const exposition = expositions.get(path);
+    const exposition = expositions.get(classification?.path ?? defaultPath);
     if (exposition === undefined) {
-      sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
+      sendNotFound(request, response);
       return false;
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      const message = 'the server does not allow this method on the requested resource';
-      sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
-      return false;
-    }
+    if (refuseOtherMethods(request, response)) return false;
     const isKnown = guard === undefined || state.identifiedBy === guard;
     const scrape = new Scrape(request, response, isKnown ? state.identity : undefined);
     if (request.method === 'HEAD') {
-      writeHead(request, response, 200, expositionHeaders(exposition.contentType(scrape)));
+      writeExpositionHead(request, response, exposition.contentType(scrape));
       response.end();
       return false;
     }
@@ -88,38 +93,21 @@ export function serveExposition(
     let result: 'success' | 'failure' = 'failure';
     try {
       const rendered = await exposition.render(scrape);
-      if (isStreamed(rendered)) {
-        if (isAnswered(response)) return await abandonStream(rendered);
-        await streamExposition(request, response, rendered, deadline);
-      } else {
-        if (isAnswered(response)) return false;
-        const { contentType, contentEncoding, body } = rendered;
-        // Bytes, since Node would join a string to the head and so copy it once more.
-        const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-        writeHead(request, response, 200, {
-          ...expositionHeaders(contentType),
-          ...(contentEncoding === undefined ? {} : { 'Content-Encoding': contentEncoding }),
-          'Content-Length': bytes.byteLength,
-        });
-        if (isLong(bytes)) {
-          deadline.watch(response);
-          await endInPieces(response, bytes);
-        } else {
-          response.end(bytes);
-          deadline.watch(response);
-        }
-      }
-      result = 'success';
+      if (!isAnswered(response)) {
+        await sendExposition(request, response, rendered, deadline);
+        result = 'success';
+      } else if (isStreamed(rendered)) await abandonStream(rendered);
     } finally {
-      const seconds = (performance.now() - started) / 1000;
-      tell(() => {
-        onScrape(result, seconds);
-      });
+      listener({ kind: 'scrape', result, seconds: (performance.now() - started) / 1000 });
     }
     return false;
   }, answerFailure);
   // A rendered body is held until it can be sent, and an upstream's connection with it.
-  return sequence([inTurn, serve]);
+  return (request, response, next) => {
+    inTurn(request, response, () => {
+      serve(request, response, next);
+    });
+  };
 }
 
 function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
@@ -129,19 +117,68 @@ function answerFailure(request: Request, response: ServerResponse, error: unknow
   } else if (error instanceof NoTenantError) {
     sendStatus(request, response, 'Forbidden', error.message);
   } else if (error instanceof UpstreamError && !isAnswered(response)) {
-    sendGatewayError(request, response, error.status);
+    // No more than that it was the server behind. In plain text, since Kubernetes has no reason for a 502.
+    const { status } = error;
+    sendText(request, response, status, status === 502 ? 'Bad Gateway\n' : 'Gateway Timeout\n');
   } else if (error instanceof MetricConflictError && !isAnswered(response)) {
-    // Whoever may read the metrics may know which of them is at fault, as with Kubernetes.
+    // A client that may read the metrics may know which of them is at fault, as with Kubernetes.
     sendText(request, response, 500, `An error has occurred while serving metrics: ${error.message}\n`);
   } else sendInternalError(request, response, error);
 }
 
-function expositionHeaders(contentType: string): Readonly<Record<string, string>> {
-  return { 'Content-Type': contentType, ...variesBy, 'Process-Start-Time-Unix': processStart };
+const maxTimeoutSeconds = 3600;
+
+/** Reads only what is asked for: taking all headers apart costs more than most expositions need. */
+class Scrape implements ScrapeRequest {
+  readonly #request: Request;
+  readonly #response: ServerResponse;
+  readonly #identity: Identity | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(request: Request, response: ServerResponse, identity: Identity | undefined) {
+    this.#request = request;
+    this.#response = response;
+    this.#identity = identity;
+  }
+
+  get accept(): string {
+    return this.#request.headers.accept ?? '';
+  }
+
+  get acceptEncoding(): string {
+    return this.#request.headers['accept-encoding'] ?? '';
+  }
+
+  get timeoutSeconds(): number | undefined {
+    const header = String(this.#request.headers['x-prometheus-scrape-timeout-seconds'] ?? '');
+    const seconds = /^\d{1,9}(?:\.\d{1,9})?$/.test(header) ? Number(header) : 0;
+    return seconds > 0 ? Math.min(seconds, maxTimeoutSeconds) : undefined;
+  }
+
+  get user(): ScrapingUser | undefined {
+    if (this.#identity === undefined) return undefined;
+    const { name, groups, extra } = this.#identity;
+    const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
+    return entries.length === 0 ? { name, groups } : { name, groups, extra: Object.fromEntries(entries) };
+  }
+
+  get scraper(): string | undefined {
+    return this.#identity?.name;
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= departure(this.#response);
+    return this.#signal;
+  }
 }
 
-function servedPath(request: Request, defaultPath: string): string | undefined {
-  const { classification } = requestState(request);
-  if (classification === undefined) return defaultPath;
-  return classification.kind === 'shard-level' ? classification.path : undefined;
+/** Fires when the answer's connection closes before all of the answer is out. */
+function departure(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  const onClose = (): void => {
+    if (!isSent(response)) controller.abort();
+  };
+  if (isClosed(response)) onClose();
+  else response.once('close', onClose);
+  return controller.signal;
 }

@@ -1,14 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { CodedError } from '../../coded-error.js';
-import { zPage, zPageObject, zPagePaths, type ZPagePath, type ZPageSources, prefersHtml } from './z-page.js';
-import { negotiate, type MediaTypeParameters } from '../../request/answer/accept.js';
-import type { Middleware, Request } from '../../request/middleware.js';
-import { objectBody } from '../../request/answer/object-body.js';
-import { headerLine } from '../../request/raw-header.js';
-import { requestState } from '../../request/request-state.js';
-import { sendInternalError, sendStatus, sendText } from '../../request/answer/status.js';
+import { negotiate, objectBody, type MediaTypeParameters } from '../../request/answer/object-body.js';
+import { refuseOtherMethods, sendInternalError, sendStatus, sendText } from '../../request/answer/status.js';
+import { headerLine, requestState, type Middleware, type Request } from '../../request/middleware.js';
 import { pageSecurityPolicy } from './html-page.js';
 import { structuredKinds, type StructuredKind } from './page-contents.js';
+import { prefersHtml, zPage, zPageObject, zPagePaths, type ZPagePath, type ZPageSources } from './z-page.js';
 
 export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
   /** Stands in each title. Default `kcp-metrics-filter`. */
@@ -45,16 +42,13 @@ export function zPages(options: ZPagesOptions): Middleware {
     else if (requestState(request).isAllowed !== true) {
       // Reached only where `authorize` was left out: nobody has been allowed anything.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
-    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
-      const message = 'the server does not allow this method on the requested resource';
-      sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
-    } else sendPage(request, response, path, sources);
+    } else if (!refuseOtherMethods(request, response)) sendPage(request, response, path, sources);
   };
 }
 
 /** What cannot be told, since an application's `status` throws, is a 500. */
 function sendPage(request: Request, response: ServerResponse, path: ZPagePath, sources: ZPageSources): void {
-  const accept = headerLine(request.rawHeaders, 'accept') ?? '';
+  const accept = headerLine(request, 'accept') ?? '';
   const send = (contentType: string, body: string, headers: Readonly<Record<string, string>> = {}): void => {
     sendText(request, response, 200, body, {
       'Content-Type': contentType,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addressKey } from '../../../src/request/limits/address-key.js';
+import { addressKey } from '../../../src/request/limits/request-buckets.js';
 
 describe('whose an address is', () => {
   it.each([

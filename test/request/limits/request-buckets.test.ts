@@ -1,10 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  RequestBuckets,
-  RequestLimitError,
-  type RequestBucketsOptions,
-} from '../../../src/request/limits/request-buckets.js';
+import { RequestBuckets, type RequestBucketsOptions } from '../../../src/request/limits/request-buckets.js';
+import { RequestLimitError } from '../../../src/request/request-errors.js';
 
 function setting(options: Omit<RequestBucketsOptions, 'now'>) {
   const clock = { now: 5000 };

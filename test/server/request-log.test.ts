@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AuditEvent } from '../../src/request/steps/audit.js';
-import { RefusalLog } from '../../src/server/refusal-log.js';
+import type { AuditEvent } from '../../src/audit/audit-event.js';
+import { RequestLog } from '../../src/server/request-log.js';
 
 interface Line {
   readonly level: string;
@@ -32,8 +32,13 @@ function setting() {
   const at = (level: string) => (fields: object, message: string) => {
     lines.push({ level, fields, message });
   };
-  const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  const log = new RefusalLog(logger, () => clock.now);
+  const logger = { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error') };
+  const requestLog = new RequestLog(logger, () => clock.now);
+  const log = {
+    write: (event: AuditEvent) => {
+      requestLog.listen({ kind: 'audit', event });
+    },
+  };
   return {
     clock,
     lines,

@@ -1,0 +1,113 @@
+import type { AuditEvent } from '../audit/audit-event.js';
+import { anonymousName } from '../authentication/identity.js';
+import { errorClass } from '../error-class.js';
+import type { FilterListener } from '../request/middleware.js';
+import type { Logger } from './server-options.js';
+import { visibleText } from './z-pages/shown-text.js';
+
+/** A flood of requests must not become a flood of lines. */
+const linesPerSecond = 10;
+
+/** Ten lines in each second of the clock. */
+export class LineBudget {
+  readonly #now: () => number;
+  #second = 0;
+  #lines = 0;
+  #suppressed = 0;
+
+  /** `now` in ms since the epoch; default Date.now. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** `write` is given the count of lines left out before, if there are any. */
+  spend(write: (suppressed: { readonly suppressed?: number }) => void): void {
+    const second = Math.floor(this.#now() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#lines = 0;
+    }
+    if (this.#lines >= linesPerSecond) {
+      this.#suppressed += 1;
+      return;
+    }
+    this.#lines += 1;
+    const suppressed = this.#suppressed === 0 ? {} : { suppressed: this.#suppressed };
+    this.#suppressed = 0;
+    write(suppressed);
+  }
+}
+
+/** Unknown clients, who can come as often as they like, have budgets of their own: they hide no other refusal. */
+type Kind = 'unauthenticated' | 'without credentials' | 'forbidden' | 'anonymous' | 'limited';
+
+/** Of a name, a path or a reason (characters). */
+const maxLength = 512;
+
+/**
+ * Logs why a request was refused, which its client is not told, under the Audit-Id that the client can quote: which method
+ * refused its credentials and why, what its user may not read, or whose share of requests is used up. At most ten lines a
+ * second of each kind; those left out are counted in the next. On level debug, every audited request has a line.
+ */
+export class RequestLog {
+  readonly #logger: Logger;
+  readonly #now: () => number;
+  readonly #budgets = new Map<Kind, LineBudget>();
+
+  /** `now` in ms since the epoch; default Date.now. */
+  constructor(logger: Logger, now: () => number = Date.now) {
+    this.#logger = logger;
+    this.#now = now;
+  }
+
+  readonly listen: FilterListener = (event) => {
+    if (event.kind === 'failure') {
+      const { error, auditId } = event;
+      this.#logger.error({ error: errorClass(error), auditId }, 'request failed');
+    } else if (event.kind === 'audit') {
+      this.#logger.debug({ audit: event.event }, 'request');
+      this.#refusal(event.event);
+    }
+  };
+
+  #refusal(event: AuditEvent): void {
+    const { code, identity, refusals, noCredentials, failure, annotations } = event;
+    if (code === 401 && refusals !== undefined) {
+      if (refusals.length === 0) {
+        this.#say('without credentials', 'unauthenticated', event, () => ({ reason: noCredentials }));
+      } else {
+        this.#say('unauthenticated', 'unauthenticated', event, () => ({
+          refusals: refusals.map((refusal) => ({ ...refusal, reason: shown(refusal.reason) })),
+        }));
+      }
+    } else if (code === 403 && failure?.reason === 'Forbidden') {
+      const kind = identity?.name === anonymousName ? 'anonymous' : 'forbidden';
+      this.#say(kind, 'forbidden', event, () => ({ reason: shown(reasonOf(event)) }));
+    } else if (code === 429 && failure?.reason === 'TooManyRequests') {
+      const reason = annotations['shardpaths.kcp.io/rejected'];
+      this.#say('limited', 'too many requests', event, () => ({ reason }));
+    }
+  }
+
+  #say(kind: Kind, message: string, event: AuditEvent, why: () => object): void {
+    const budget = this.#budgets.get(kind) ?? new LineBudget(this.#now);
+    this.#budgets.set(kind, budget);
+    budget.spend((suppressed) => {
+      const { auditId, verb, path, sourceIps, identity } = event;
+      const user = identity && { user: shown(identity.name) };
+      const fields = { auditId, ...user, verb: shown(verb), path: shown(path), ...why(), sourceIps };
+      this.#logger.info({ ...fields, ...suppressed }, message);
+    });
+  }
+}
+
+/** A client that was allowed learns from the answer what it lacks; there is no other reason. */
+function reasonOf({ annotations, failure }: AuditEvent): string {
+  if (annotations['authorization.k8s.io/decision'] === 'allow') return failure?.message ?? '';
+  const reason = annotations['authorization.k8s.io/reason'] ?? '';
+  return reason === '' ? 'no authorizer allows it' : reason;
+}
+
+function shown(text: string): string {
+  return visibleText(text.length > maxLength ? `${text.slice(0, maxLength)}…` : text);
+}

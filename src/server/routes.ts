@@ -1,0 +1,101 @@
+import type { RequestListener } from 'node:http';
+import { packageVersion } from '../package-version.js';
+import { sendText } from '../request/answer/status.js';
+import { guardedServer } from '../request/guard.js';
+import { requestState, type Middleware } from '../request/middleware.js';
+import { health, pingCheck, readinessChecks, type HealthCheck, type HealthChecks } from './health.js';
+import { RequestLog } from './request-log.js';
+import type { ServerOptions } from './server-options.js';
+import { RefusalTally } from './z-pages/refusal-tally.js';
+import type { CertificateStatus, FlagInForce, UpstreamAddress } from './z-pages/server-status.js';
+import { zPagePaths } from './z-pages/z-page.js';
+import { zPages } from './z-pages/z-pages-step.js';
+
+/** What the server's own pages show besides what the server knows itself. */
+export interface ServedZPagesOptions {
+  /** Those of `/flagz`. Default: there is no such page. */
+  readonly flags?: readonly FlagInForce[];
+  /** Asked at each request. Default: none. */
+  readonly certificates?: () => readonly CertificateStatus[];
+  /** Default: none. */
+  readonly upstreams?: readonly UpstreamAddress[];
+  /** Whether other processes answer on the same port. Default false. */
+  readonly isOneOfWorkers?: boolean;
+}
+
+/** All that the server answers, behind one guard. `isStopping`: whether `/readyz` fails. */
+export function guardedRoutes(options: ServerOptions, isStopping: () => boolean): RequestListener {
+  const log = new RequestLog(options.logger);
+  const checks = { live: [pingCheck], ready: readinessChecks(options.policy, isStopping) };
+  const routes = [health(checks, options.onHealthResult)];
+  if (options.serverKind === 'cache-server') routes.push(version);
+  const listeners = [log.listen];
+  if (options.zPages === undefined) return guardedServer(options, { unscopedPaths: [], routes, listeners });
+  const refusals = new RefusalTally();
+  return guardedServer(options, {
+    unscopedPaths: zPagePaths,
+    routes: [servedZPages(options, options.zPages, checks, refusals), ...routes],
+    listeners: [
+      ...listeners,
+      (event) => {
+        if (event.kind === 'audit') refusals.count(event.event);
+      },
+    ],
+  });
+}
+
+/** `/statusz`, `/flagz` and `/` of the ready server. */
+function servedZPages(
+  options: ServerOptions,
+  { flags, certificates, upstreams = [], isOneOfWorkers = false }: ServedZPagesOptions,
+  checks: HealthChecks,
+  refusals: RefusalTally,
+): Middleware {
+  const { serverKind: mode = 'shard', policy, authenticators, authorizers } = options;
+  const pages = {
+    status: () => ({
+      version: packageVersion,
+      mode,
+      startedAt: performance.timeOrigin,
+      isOneOfWorkers,
+      policy: policy?.policy.status() ?? [],
+      certificates: certificates?.() ?? [],
+      authenticators: authenticators.map(({ name }) => name),
+      authorizers: authorizers.map(({ name }) => name),
+      refusals: refusals.refusals,
+      upstreams,
+    }),
+    paths: pathsOf(options, checks),
+  };
+  return zPages(flags === undefined ? pages : { ...pages, flags: () => flags });
+}
+
+/** The paths of the ready server, as Kubernetes lists them: its metrics, its health checks, its version. */
+function pathsOf(
+  { otherExpositions = new Map(), serverKind }: ServerOptions,
+  { live, ready }: HealthChecks,
+): readonly string[] {
+  const below = (endpoint: string, checks: readonly HealthCheck[]): readonly string[] => [
+    endpoint,
+    ...checks.map(({ name }) => `${endpoint}/${name}`),
+  ];
+  return [
+    '/metrics',
+    ...otherExpositions.keys(),
+    ...below('/healthz', live),
+    ...below('/livez', live),
+    ...below('/readyz', [...live, ...ready]),
+    ...(serverKind === 'cache-server' ? ['/version'] : []),
+  ];
+}
+
+const [major = '', minor = ''] = packageVersion.split('.');
+const platform = `${process.platform}/${process.arch}`;
+const versionJson = `${JSON.stringify({ major, minor, gitVersion: `v${packageVersion}`, platform }, null, 2)}\n`;
+
+/** `/version`, with those fields of Kubernetes' that a Node program has; passes every other path on. */
+const version: Middleware = (request, response, next) => {
+  const { classification } = requestState(request);
+  if (classification?.kind !== 'other' || classification.path !== '/version') next();
+  else sendText(request, response, 200, versionJson, { 'Content-Type': 'application/json' });
+};
