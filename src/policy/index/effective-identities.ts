@@ -35,8 +35,12 @@ export function effectiveIdentities(
   caller: Caller,
   cluster: string,
 ): readonly EffectiveIdentity[] | undefined {
-  if (![scopesKey, clusterNameKey, warrantKey].some((key) => caller.extra[key] !== undefined))
-    return [caller];
+  const { [scopesKey]: scopes, [clusterNameKey]: clusterName, [warrantKey]: warrants } = caller.extra;
+  const isPlain = scopes === undefined && clusterName === undefined && warrants === undefined;
+  return isPlain ? [caller] : identitiesOf(caller, cluster);
+}
+
+function identitiesOf(caller: Caller, cluster: string): readonly EffectiveIdentity[] | undefined {
   const identities: EffectiveIdentity[] = [];
   const outOfScope = { authenticated: false, unauthenticated: false };
   /** Whether the bounds were kept. */

@@ -42,23 +42,23 @@ const refuse = (...resources: Resource[]): void => {
   };
 };
 
+/** Waits until whatever grants reading the metrics is this binding, or none. */
+const grants = (followed: OpenPolicy, binding: string | undefined): Promise<void> =>
+  waitFor(() => {
+    expect(grantOf(followed)).toBe(binding);
+  });
+
 describe('the policy of an API server', () => {
   it('decides once both kinds are listed, and follows every change', async () => {
     const followed = await open({ sources: [rootPolicySource({ kubeconfig: server.kubeconfig })] });
     expect(await followed.settled(10_000)).toEqual([]);
     expect(grantOf(followed)).toBe('scrapers');
     server.delete('clusterrolebindings', 'scrapers');
-    await waitFor(() => {
-      expect(grantOf(followed)).toBeUndefined();
-    });
+    await grants(followed, undefined);
     server.put('clusterrolebindings', sentBinding('again', 'reader'));
-    await waitFor(() => {
-      expect(grantOf(followed)).toBe('again');
-    });
+    await grants(followed, 'again');
     server.put('clusterroles', sentRole('reader', [{ verbs: ['get'], nonResourceURLs: ['/healthz'] }]));
-    await waitFor(() => {
-      expect(grantOf(followed)).toBeUndefined();
-    });
+    await grants(followed, undefined);
   });
 
   it.each(['clusterroles', 'clusterrolebindings'] as const)(
@@ -131,9 +131,7 @@ describe('the policy of an API server', () => {
       },
     };
     server.hangUp();
-    await waitFor(() => {
-      expect(grantOf(followed)).toBeUndefined();
-    });
+    await grants(followed, undefined);
     expect(warnings).toEqual([
       expect.stringMatching(/lists no ClusterRoleBinding, where it listed 1 before: .* is revoked$/),
     ]);
@@ -169,9 +167,7 @@ describe('the policy of an API server', () => {
     expect(await followed.settled(10_000)).toEqual([]);
     expect(grantOf(followed)).toBe('scrapers');
     server.delete('clusterrolebindings', 'scrapers');
-    await waitFor(() => {
-      expect(grantOf(followed)).toBeUndefined();
-    });
+    await grants(followed, undefined);
     expect(followed.policy.status()).toMatchObject([{ state: 'synced' }]);
     expect(server.asked).toEqual(new Set(['watch-list']));
     expect([...server.askedCodings]).toEqual(['identity']);
@@ -227,9 +223,7 @@ describe('where it is read', () => {
     expect(grantsMonitoring()).toBe(true);
     expect(grantOf(followed)).toBeUndefined();
     server.script = {};
-    await waitFor(() => {
-      expect(grantOf(followed)).toBe('of-the-server');
-    });
+    await grants(followed, 'of-the-server');
     expect(grantsMonitoring()).toBe(false);
   });
 });
