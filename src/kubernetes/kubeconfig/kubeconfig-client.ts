@@ -9,8 +9,7 @@ import type { ApiClient, ApiRequest, ApiResponse, RequestObservation } from '../
 import { type ExecCredential, type ExecPlugin, ExecCredentials } from '../exec/exec-plugin.js';
 import { ExecPluginError } from '../kubernetes-errors.js';
 import { KubeconfigConnections, requireClientNode } from './kubeconfig-connections.js';
-import { KubeconfigFile } from './kubeconfig-file.js';
-import type { Kubeconfig } from './kubeconfig.js';
+import { type Kubeconfig, KubeconfigFile } from './kubeconfig.js';
 
 export interface OpenApiClientOptions {
   /** The file; its current context counts. Followed as it changes, with every file that it names. */
