@@ -10,8 +10,8 @@ export interface Identity {
 export const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 export const anonymousName = 'system:anonymous';
-export const authenticatedGroup = 'system:authenticated';
-export const unauthenticatedGroup = 'system:unauthenticated';
+const authenticatedGroup = 'system:authenticated';
+const unauthenticatedGroup = 'system:unauthenticated';
 
 /** Who comes without credentials. */
 export const anonymousIdentity: Identity = Object.freeze({

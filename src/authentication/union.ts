@@ -9,7 +9,7 @@ export interface Refusal {
   readonly reason: string;
 }
 
-export type UnionAuthentication = (
+type UnionAuthentication = (
   | { readonly kind: 'authenticated'; readonly identity: Identity; readonly authenticator: string }
   | { readonly kind: 'unauthenticated'; readonly refusals: readonly Refusal[] }
 ) & {
@@ -17,7 +17,7 @@ export type UnionAuthentication = (
   readonly hasExtraSpace?: boolean;
 };
 
-export interface AuthenticatorUnionOptions {
+interface AuthenticatorUnionOptions {
   /** Asked in this order; the first that accepts wins. */
   readonly authenticators: readonly Authenticator[];
   /** Whether a request without credentials is `system:anonymous`. */

@@ -1,5 +1,5 @@
 /** One certificate in a PEM text (RFC 7468), as far as it goes. */
-export interface CertificateBlock {
+interface CertificateBlock {
   /** With its lines of dashes. */
   readonly pem: string;
   readonly base64: string;

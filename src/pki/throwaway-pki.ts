@@ -9,7 +9,7 @@ export interface Subject {
   readonly organizations?: readonly string[];
 }
 
-export interface CertificateOptions extends Subject {
+interface CertificateOptions extends Subject {
   /** Default: an hour ago, so that a clock that is a little behind does no harm. */
   readonly notBefore?: Date;
   /** Default: a year from now. */
@@ -27,7 +27,7 @@ export interface LeafOptions extends CertificateOptions {
   readonly ipAddresses?: readonly string[];
 }
 
-export type LeafUsage = 'clientAuth' | 'serverAuth';
+type LeafUsage = 'clientAuth' | 'serverAuth';
 
 export interface AuthorityOptions extends CertificateOptions {
   /** pathLenConstraint: how many authorities may stand between this one and a leaf. Default: any number. */

@@ -26,7 +26,7 @@ const results: Readonly<Record<DecisionOrError, string>> = {
 };
 
 /** No credentials are a failure, bad ones an error; anonymous is a success. */
-export type AuthenticationResult = 'success' | 'failure' | 'error';
+type AuthenticationResult = 'success' | 'failure' | 'error';
 
 const table = {
   authenticated_user_requests: counter('Counter of authenticated requests broken out by username.', [

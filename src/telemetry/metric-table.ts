@@ -6,7 +6,7 @@ type Row<Metric> = (name: string, registry: Registry) => Metric;
 /** By their names. */
 type Table = Readonly<Record<string, Row<unknown>>>;
 
-export interface GaugeOptions<Label extends string> {
+interface GaugeOptions<Label extends string> {
   readonly labels?: readonly Label[];
   /** What the values of several workers become together; default their sum. */
   readonly aggregator?: 'sum' | 'min' | 'max';

@@ -3,7 +3,7 @@ import { readCertificate, type Certificate, type PresentedCertificate } from './
 /** From the leaf to an authority that is trusted, or the leaf alone if it is itself trusted. */
 export type Chain = readonly [leaf: Certificate, ...authorities: Certificate[]];
 
-export type ChainSearch =
+type ChainSearch =
   | { readonly kind: 'found'; readonly chains: readonly [Chain, ...Chain[]] }
   | { readonly kind: 'not-found'; readonly reason: string };
 

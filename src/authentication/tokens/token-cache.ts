@@ -14,7 +14,7 @@ export class TokenDigest {
   }
 }
 
-export interface TokenCacheOptions {
+interface TokenCacheOptions {
   /** How many tokens are remembered; beyond it, the least recently used is forgotten. */
   readonly limit: number;
   /** Milliseconds since the epoch; default Date.now. */

@@ -16,7 +16,7 @@ export interface TokenFileOptions {
 const unknown = refused('unknown token');
 
 /**
- * Kubernetes' `--token-auth-file`: CSV of token, user name, user uid and, optionally, groups separated by
+ * Kubernetes' static token file: CSV of token, user name, user uid and, optionally, groups separated by
  * commas in one quoted field.
  *
  * Tokens are kept and looked up as digests, so that the time of a look-up tells nothing of a token.

@@ -58,7 +58,7 @@ export interface TokenReviewOptions {
 }
 
 /**
- * Asks a reviewer about bearer tokens: `--authentication-kubeconfig` and `--authentication-token-webhook-config-file`.
+ * Asks a reviewer about bearer tokens, an API server or a webhook.
  * Stands behind all that can decide by themselves, since it takes every token. Where the reviewer gives no answer, the
  * token is refused, and asked about again by the next request.
  *

@@ -110,7 +110,7 @@ const entities: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** The text as content, or as an attribute's value in double quotes. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return visibleText(text).replace(/[&<>"']/g, (character) => entities.get(character) ?? '');
 }
 
@@ -118,7 +118,7 @@ export function escapeHtml(text: string): string {
  * The only style of a page: every pair of its colours has a contrast of 5:1 and more. On a narrow screen each row of a
  * table with several columns is a block, each cell a line of it.
  */
-export const pageStyle = `
+const pageStyle = `
 :root { color-scheme: light dark; --text: #1b1f24; --quiet: #57606a; --line: #d0d7de; --page: #fff; --link: #0550ae; }
 @media (prefers-color-scheme: dark) {
   :root { --text: #e6edf3; --quiet: #9da7b3; --line: #3d444d; --page: #0d1117; --link: #79b8ff; }

@@ -26,7 +26,7 @@ export interface ZPageSources {
   readonly paths: readonly string[];
 }
 
-export interface ZPage {
+interface ZPage {
   readonly contentType: string;
   readonly isHtml: boolean;
   readonly body: string;

@@ -34,7 +34,7 @@ const connections: ReadonlySet<string> = new Set(['attach', 'exec', 'log', 'port
 /** The sizes of their answers are observed; a stream of a connection has none. */
 const sizedVerbs: ReadonlySet<string> = new Set(['GET', 'LIST', 'WATCH']);
 
-export interface LabelledRequest {
+interface LabelledRequest {
   readonly method: string;
   readonly contentType: string | undefined;
   readonly query: QueryParameters;

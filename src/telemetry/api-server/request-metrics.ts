@@ -17,7 +17,7 @@ interface Tally {
 }
 
 /** A request that was answered to its end. */
-export interface AnsweredRequest {
+interface AnsweredRequest {
   /** The same object for the same labels. */
   readonly labels: RequestLabels;
   readonly isWatch: boolean;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { seriesOf } from '../series.js';
 import { listeners, MeasuredServer } from './measured-server.js';
+import { anyCharacter } from '../../support/any-character.js';
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'M-SEARCH'];
 const queries = ['', '?watch=1', '?dryRun=All', '?dryRun=x', '?fieldSelector=metadata.name=y'];
@@ -40,7 +41,7 @@ describe('a stranger who sends random requests', () => {
     await once(client, 'close');
   }
 
-  it('does not grow the registry by 100,000 that are refused', { timeout: 60_000 }, async () => {
+  it('does not grow the registry by 20,000 that are refused', { timeout: 60_000 }, async () => {
     if (listener === undefined) throw new Error('no listener');
     let code = 403;
     server = await MeasuredServer.start(listener, (_, response) => {
@@ -48,15 +49,13 @@ describe('a stranger who sends random requests', () => {
     });
     await send(0, 5_000);
     const before = (await seriesOf(server.registry)).length;
-    await send(5_000, 95_000);
+    await send(5_000, 15_000);
     const series = await seriesOf(server.registry);
     expect(series).toHaveLength(before);
     expect(before).toBeLessThan(1000);
     const counted = series.filter(({ name }) => name === 'apiserver_request_total');
     // Two of the seven forms are no resource's.
-    const resources = Array.from({ length: 100_000 }, (_, at) => at % forms.length).filter(
-      (form) => form < 5,
-    );
+    const resources = Array.from({ length: 20_000 }, (_, at) => at % forms.length).filter((form) => form < 5);
     expect(counted.reduce((sum, { value }) => sum + value, 0)).toBe(resources.length);
     expect(new Set(counted.map(({ labels }) => labels['resource']))).toEqual(new Set(['other']));
 
@@ -68,10 +67,12 @@ describe('a stranger who sends random requests', () => {
     expect((await seriesOf(server.registry)).length).toBe(served.length);
   });
 
-  it('is answered, whatever he sends', async () => {
+  it('is answered, whatever they send', async () => {
     if (listener === undefined) throw new Error('no listener');
     server = await MeasuredServer.start(listener, (_, response) => response.end());
-    const target = fc.string({ unit: 'binary', maxLength: 60 }).map((text) => encodeURI(text.toWellFormed()));
+    const target = fc
+      .string({ unit: anyCharacter, maxLength: 60 })
+      .map((text) => encodeURI(text.toWellFormed()));
     await fc.assert(
       fc.asyncProperty(fc.constantFrom('GET', 'POST', 'DELETE'), target, async (method, text) => {
         const answer = await fetch(`${server.url}/${text}`, { method });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isLongRunning, isSized, requestKind } from '../../../src/telemetry/api-server/request-labels.js';
 import { labelled } from './labelled.js';
+import { anyCharacter } from '../../support/any-character.js';
 
 /** What k8s.io/apiserver v0.36.3 itself says: its RequestInfoFactory, MonitorRequest and long-running check. */
 interface Recorded {
@@ -98,7 +99,7 @@ describe('the labels of a request', () => {
         '',
         '..',
       ),
-      fc.string({ unit: 'binary', maxLength: 12 }),
+      fc.string({ unit: anyCharacter, maxLength: 12 }),
     );
     const query = fc.oneof(
       fc.constantFrom('', '?watch=true', '?dryRun=All', '?fieldSelector=metadata.name=x'),

@@ -5,7 +5,7 @@ import { TokenFault, type ClaimedIdentity, type Claims } from './claims.js';
 import { maxTokenBytes, unverifiedClaims } from './jwt-parts.js';
 import { verifyJwt, type JwtOptions } from './verify-jwt.js';
 
-export interface JwtAuthenticatorOptions extends JwtOptions {
+interface JwtAuthenticatorOptions extends JwtOptions {
   readonly name: string;
   /** The user of verified claims. @throws TokenFault */
   readonly identityOf: (claims: Claims) => ClaimedIdentity;

@@ -4,7 +4,7 @@ export const maxTokenBytes = 64 * 1024;
 const maxParts = 1024;
 
 /** What a token says of itself before anything of it is verified: good to find who is to verify it. */
-export interface UnverifiedClaims {
+interface UnverifiedClaims {
   readonly issuer?: string | undefined;
   /** `exp`, in seconds since the epoch. */
   readonly expires?: number | undefined;

@@ -42,7 +42,7 @@ export interface OidcOptions {
 }
 
 /** What the options say, with the defaults in place. */
-export interface OidcConfiguration {
+interface OidcConfiguration {
   readonly issuerUrl: string;
   readonly clientId: string;
   readonly mapping: ClaimMapping;

@@ -395,7 +395,7 @@ describe('whatever a reviewer answers', () => {
         expect(given.user.username).not.toBe('');
         expect(answer.identity.name).toBe(given.user.username);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
     expect(accepted).toBeGreaterThan(0);
   });
