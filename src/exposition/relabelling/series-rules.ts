@@ -1,4 +1,5 @@
-import micromatch from 'micromatch';
+import type Micromatch from 'micromatch';
+import { createRequire } from 'node:module';
 import { RelabellingOptionError } from '../exposition-errors.js';
 import { labelNameFault, type LabelMapping, type LabelValueTable } from './label-mapping.js';
 
@@ -85,6 +86,9 @@ function metricNameRule({ keepMetrics = [], dropMetrics = [] }: SeriesRules): Me
 }
 
 function matcherOf(globs: readonly string[], option: keyof SeriesRules): (name: string) => boolean {
+  if (globs.length === 0) return () => false;
+  // Loaded with the first glob: most users have none.
+  const micromatch = createRequire(import.meta.url)('micromatch') as typeof Micromatch;
   const matchers = globs.map((glob) => {
     const fault = globFault(glob);
     if (fault !== undefined) {

@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** What a process has loaded: packages by name, and files of dist. */
+interface Loaded {
+  readonly packages: readonly string[];
+  readonly files: readonly string[];
+}
+
+/** Runs node to its end. Its coverage names every script that was evaluated, whoever asked for it. */
+function loadedBy(...args: readonly string[]): Loaded {
+  const directory = temporaryDirectory();
+  onTestFinished(() => {
+    directory.remove();
+  });
+  const env = { ...process.env, NODE_V8_COVERAGE: directory.path };
+  execFileSync(process.execPath, args, { cwd: root, env });
+  const urls = readdirSync(directory.path).flatMap((file) => {
+    const { result } = JSON.parse(readFileSync(join(directory.path, file), 'utf8')) as {
+      readonly result: readonly { readonly url: string }[];
+    };
+    return result.map(({ url }) => url);
+  });
+  const packages = urls.flatMap((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? []);
+  const files = urls.flatMap((url) => /\/dist\/(.*\.js)$/.exec(url)?.[1] ?? []);
+  return {
+    packages: [...new Set(packages)].sort(),
+    files: files.filter((file) => !file.includes('node_modules')),
+  };
+}
+
+/** Each is loaded with the first thing that needs it. */
+const heavy = [
+  '@kubernetes/client-node',
+  '@peculiar/x509',
+  'express',
+  'jose',
+  'micromatch',
+  'pino',
+  'reflect-metadata',
+  'yaml',
+];
+
+const main = 'dist/cli/main.js';
+
+describe('what is loaded', () => {
+  it.each([['--version'], ['--help']])('by %s: commander, and no command', (flag) => {
+    const { packages, files } = loadedBy(main, flag);
+    expect(packages).toEqual(['commander']);
+    expect(files).toContain('cli/commands.js');
+    expect(files.length).toBeLessThan(12);
+  });
+
+  it('by a command: neither the server nor what another command needs', () => {
+    const { packages, files } = loadedBy(
+      main,
+      'can-i',
+      'get',
+      '/metrics',
+      '--user=x',
+      '--group=system:monitoring',
+    );
+    expect(packages.filter((name) => heavy.includes(name))).toEqual(['yaml']);
+    expect(
+      files.filter((file) => /^(?:server|exposition|replication)\/|^cli\/(?:doctor|demo|who)/.test(file)),
+    ).toEqual([]);
+  });
+
+  it('by an application that imports the package: what it brings itself, and little more', () => {
+    const { packages } = loadedBy('--input-type=module', '--eval', "await import('./dist/index.js')");
+    expect(packages).toContain('prom-client');
+    expect(packages.filter((name) => heavy.includes(name))).toEqual([]);
+  });
+});
