@@ -8,6 +8,8 @@ export interface Terminal {
   readonly printError: (line: string) => void;
   /** Resolves when a person or the system asks the process to stop. */
   readonly stopRequested: () => Promise<void>;
+  /** Of a server, a line each. Default: stderr. */
+  readonly log?: { readonly write: (line: string) => void };
 }
 
 export interface CommandArgument {

@@ -1,3 +1,4 @@
+import { given } from '../given.js';
 import { workersOf } from '../options/serving-options.js';
 import { startTopics } from '../options/start-topics.js';
 import type { Command } from './command.js';
@@ -15,7 +16,7 @@ export const startCommand: Command = {
     const { start } = await import('./start.js');
     // Before the port is open: a client that sees it may send the signal.
     const stop = terminal.stopRequested();
-    const server = await start(values);
+    const server = await start(values, given({ log: terminal.log }));
     await stop;
     await server.close();
     return 0;

@@ -9,21 +9,22 @@ import { UsageError } from '../options/usage-error.js';
 import { pino } from 'pino';
 import type { AuditSink } from '../audit/audit-event.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
+import type { Terminal } from './command.js';
 
 export interface StartContext {
   readonly onAuditEvent?: AuditSink;
   /** Where this is one of several workers. */
   readonly shared?: SharedByWorkers;
+  /** See `Terminal`. */
+  readonly log?: NonNullable<Terminal['log']>;
 }
 
-/** Writes to stderr, and nothing before `release`: a start that fails says so in one line. */
-export function startLogger(values: GivenOptions): HeldBackLogger {
-  return new HeldBackLogger(
-    pino(
-      { name: 'kcp-metrics-filter', level: logging.read(values).logLevel },
-      pino.destination({ fd: 2, sync: true }),
-    ),
-  );
+/** Writes nothing before `release`: a start that fails says so in one line. */
+export function startLogger(
+  values: GivenOptions,
+  log: StartContext['log'] = pino.destination({ fd: 2, sync: true }),
+): HeldBackLogger {
+  return new HeldBackLogger(pino({ name: 'kcp-metrics-filter', level: logging.read(values).logLevel }, log));
 }
 
 /**
@@ -33,10 +34,10 @@ export function startLogger(values: GivenOptions): HeldBackLogger {
  */
 export async function start(
   values: GivenOptions,
-  { onAuditEvent, shared }: StartContext = {},
+  { onAuditEvent, shared, log }: StartContext = {},
 ): Promise<RunningServer> {
   const serverKind = serverKindOf(values);
-  const logger = startLogger(values);
+  const logger = startLogger(values, log);
   const opened = new Opened();
   try {
     const options = await openServerOptions(values, serverKind, logger, opened, shared);

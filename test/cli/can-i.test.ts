@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli, startCli } from '../support/started-server.js';
+import { runCli, runProcess, startCli } from '../support/started-server.js';
 import { recordedBinding } from '../support/recorded-servers.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
@@ -152,7 +152,7 @@ items:
     kind: SubjectAccessReview
     spec: { user: mallory, resourceAttributes: { verb: get, resource: pods } }
 `;
-    const { code, stdout } = await runCli(['can-i', policy, '-f', '-'], input);
+    const { code, stdout } = await runProcess(['can-i', policy, '-f', '-'], input);
     expect(code).toBe(0);
     const answers = stdout
       .trim()

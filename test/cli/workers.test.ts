@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { getMetrics, sentBinding, sentRole } from '../replication/root-objects.js';
 import { RootServer } from '../support/root-server.js';
 import { RawClient } from '../support/raw-tls.js';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const soon = { timeout: 15_000, interval: 20 };
@@ -30,8 +30,8 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
-async function started(...flags: readonly string[]): Promise<StartedServer> {
-  const server = await startCli([
+async function started(...flags: readonly string[]): Promise<StartedProcess> {
+  const server = await startProcess([
     '--mode=shard',
     '--workers=2',
     `--token-auth-file=${tokens}`,
@@ -43,7 +43,7 @@ async function started(...flags: readonly string[]): Promise<StartedServer> {
 }
 
 /** Clients whose connections are with different workers: they get connections in turn. */
-async function clientsOfBoth({ port }: StartedServer): Promise<readonly [RawClient, RawClient]> {
+async function clientsOfBoth({ port }: StartedProcess): Promise<readonly [RawClient, RawClient]> {
   const clients = [new RawClient({ port }), new RawClient({ port })] as const;
   for (const client of clients) {
     cleanups.push(() => {
@@ -54,7 +54,7 @@ async function clientsOfBoth({ port }: StartedServer): Promise<readonly [RawClie
   return clients;
 }
 
-function workersOf({ pid }: Pick<StartedServer, 'pid'>): readonly number[] {
+function workersOf({ pid }: Pick<StartedProcess, 'pid'>): readonly number[] {
   try {
     const pids = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
     return pids.trim().split(/\s+/).map(Number).filter(isRunning);
@@ -158,7 +158,7 @@ describe('start --workers', { timeout: 60_000 }, () => {
       'config.yaml',
       `${head}workers: 2\ntokenAuthFile: ${tokens}\nlogLevel: debug\n`,
     );
-    const server = await startCli([`--config=${file}`]);
+    const server = await startProcess([`--config=${file}`]);
     cleanups.push(() => server.stop());
     const listening = (): number => server.log().match(/"msg":"listening"/g)?.length ?? 0;
     await expect.poll(listening, soon).toBe(3);

@@ -17,11 +17,14 @@ const { phases } = recorded('decisions.json') as { readonly phases: readonly Pha
 
 describe('every recorded decision, through can-i -f', () => {
   let directory: TemporaryDirectory;
+  let questions: TemporaryDirectory;
   beforeAll(() => {
     directory = temporaryDirectory();
+    questions = temporaryDirectory();
   });
   afterAll(() => {
     directory.remove();
+    questions.remove();
   });
 
   it.each(phases)('of phase $name is the same', async (phase) => {
@@ -32,10 +35,8 @@ describe('every recorded decision, through can-i -f', () => {
       spec: { user: name, groups, extra, nonResourceAttributes: { verb, path } },
     }));
     const input = reviews.map((review) => JSON.stringify(review)).join('\n');
-    const { code, stdout, stderr } = await runCli(
-      ['can-i', `--rbac-dir=${directory.path}`, '-f', '-'],
-      input,
-    );
+    const file = questions.write('reviews.json', input);
+    const { code, stdout, stderr } = await runCli(['can-i', `--rbac-dir=${directory.path}`, '-f', file]);
     expect(code).toBe(0);
     // Some phases bind to roles that do not exist, which is told beside the answers.
     expect(stderr).toMatch(/^(?:.* which is missing: it grants nothing\n)*$/);

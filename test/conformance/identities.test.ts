@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyPairOf, RawClient, type RawHeaders } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
+import { startCli } from '../support/started-server.js';
 import { recorded } from './recorded.js';
 
 interface Answer {
@@ -24,7 +25,7 @@ const { tokens, rows } = recorded('identities.json') as {
 describe('every recorded identity, over raw TLS', () => {
   let servers: RecordedServers;
   beforeAll(async () => {
-    servers = await startRecordedServers(tokens);
+    servers = await startRecordedServers(startCli, tokens);
   });
   afterAll(() => servers.stop());
 

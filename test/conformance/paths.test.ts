@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
+import { startCli } from '../support/started-server.js';
 import { recorded } from './recorded.js';
 
 type Identity = 'anonymous' | 'prometheus' | 'masters';
@@ -51,7 +52,7 @@ function fault(expected: Expectation, identity: Identity, answer: RawAnswer): un
 describe('every recorded request target, over raw TLS', () => {
   let servers: RecordedServers;
   beforeAll(async () => {
-    servers = await startRecordedServers('');
+    servers = await startRecordedServers(startCli, '');
   });
   afterAll(() => servers.stop());
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { runCli } from '../support/started-server.js';
+import { runProcess } from '../support/started-server.js';
 import { accessReview, isAllowed, type AccessQuestion } from './access-review.js';
 import type { ControlPlane } from './control-plane.js';
 import { printFigure } from './figures.js';
@@ -104,7 +104,7 @@ onControlPlane(kubeApiserver, "can-i and who-can beside the API server's own ans
       expected.push({ question, allowed: await isAllowed(controlPlane, question) });
     }
     const input = questions.map((question) => JSON.stringify(accessReview(question))).join('\n');
-    const { code, stdout, stderr } = await runCli(['can-i', '-f', '-', ...source], input);
+    const { code, stdout, stderr } = await runProcess(['can-i', '-f', '-', ...source], input);
     expect(code).toBe(0);
     expect(stderr.trimEnd().split('\n')).toEqual([expect.stringContaining('"missing"')]);
     const answered = stdout
@@ -125,7 +125,7 @@ onControlPlane(kubeApiserver, "can-i and who-can beside the API server's own ans
     ['post', '/metrics'],
     ['get', '/version'],
   ])('who-can %s %s names those alone whom the API server allows', async (verb, path) => {
-    const { code, stdout } = await runCli(['who-can', verb, path, ...source]);
+    const { code, stdout } = await runProcess(['who-can', verb, path, ...source]);
     expect(code).toBe(0);
     const named = new Set(stdout.split('\n').map((line) => line.split('  ')[0] ?? ''));
     const nonResourceAttributes = { verb, path };

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { runCli, startCli } from '../support/started-server.js';
+import { runProcess, startProcess } from '../support/started-server.js';
 import { RawClient } from '../support/raw-tls.js';
 import { isAllowed } from './access-review.js';
 import type { ControlPlane } from './control-plane.js';
@@ -97,7 +97,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
   };
   const diagnose = async (kubeconfig: string, ...flags: readonly string[]): Promise<Diagnosis> => {
     const args = [...good, `--root-kubeconfig=${kubeconfig}`, ...flags];
-    const { code, stdout, stderr } = await runCli(['doctor', ...args, '--output=json']);
+    const { code, stdout, stderr } = await runProcess(['doctor', ...args, '--output=json']);
     expect(stderr).toBe('');
     const { result, findings } = JSON.parse(stdout) as { result: string; findings: readonly Finding[] };
     return { code, result, faults: findings.filter(({ level }) => level !== 'ok') };
@@ -106,7 +106,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
   it('finds no fault with a reader of the least privilege, and what it checked does start', async () => {
     const kubeconfig = kubeconfigOf(await asReader());
     expect(await diagnose(kubeconfig)).toEqual({ code: 0, result: 'ok', faults: [] });
-    const { code, stdout } = await runCli(['doctor', ...good, `--root-kubeconfig=${kubeconfig}`]);
+    const { code, stdout } = await runProcess(['doctor', ...good, `--root-kubeconfig=${kubeconfig}`]);
     expect(code).toBe(0);
     // Lines are wrapped for people.
     const words = stdout.replaceAll(/\s+/g, ' ');
@@ -114,7 +114,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
     expect(words).toContain('GET /metrics: is granted to User "prometheus"');
     expect(words).toMatch(/ 0 errors, 0 warnings, \d+ fine\. $/);
 
-    const server = await startCli([...good, `--root-kubeconfig=${kubeconfig}`]);
+    const server = await startProcess([...good, `--root-kubeconfig=${kubeconfig}`]);
     onTestFinished(async () => {
       await server.stop();
     });
@@ -155,7 +155,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
     };
     await expect.poll(() => diagnose(kubeconfig), settles).toEqual(unreplicated);
     const asAdmin = `--root-kubeconfig=${controlPlane.adminKubeconfig}`;
-    const replicated = await runCli(['replicate', asAdmin, '--once']);
+    const replicated = await runProcess(['replicate', asAdmin, '--once']);
     expect(replicated).toMatchObject({ code: 0, stderr: '' });
     expect(replicated.stdout).toContain('annotated ClusterRoleBinding "plain" (grants get /metrics)');
     expect(await diagnose(kubeconfig)).toEqual({ code: 0, result: 'ok', faults: [] });

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { metricsOf, type Metrics } from './metrics.js';
 import { tellGuard } from './orphans.js';
@@ -16,7 +16,7 @@ export class FilterUnderTest {
   readonly port: number;
   /** How to connect to it as somebody, by a client certificate. */
   readonly connectionOf: ConnectionOf;
-  readonly #server: StartedServer;
+  readonly #server: StartedProcess;
   /** May read whatever the policy says. */
   readonly #observer: RawClient;
   readonly #remove: () => void;
@@ -33,7 +33,7 @@ export class FilterUnderTest {
     const directory = temporaryDirectory();
     try {
       const authority = await createAuthority({ commonName: 'scraper-ca' });
-      const server = await startCli([
+      const server = await startProcess([
         '--mode=shard',
         ...(kubeconfig === undefined ? [] : [`--root-kubeconfig=${kubeconfig}`]),
         `--client-ca-file=${directory.write('client-ca.crt', authority.certificatePem)}`,
@@ -55,7 +55,7 @@ export class FilterUnderTest {
   }
 
   private constructor(
-    server: StartedServer,
+    server: StartedProcess,
     connectionOf: ConnectionOf,
     observer: RawClient,
     remove: () => void,

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { placeOfTest, prometheusOfTest } from './ingested.js';
 import { metricsOf } from './metrics.js';
 import { tellGuard } from './orphans.js';
@@ -11,8 +11,8 @@ import type { ServingPlace } from './serving-place.js';
 const settles = { timeout: 30_000, interval: 100 };
 const everyMs = 1_000;
 
-async function filterWithWorkers(place: ServingPlace): Promise<StartedServer> {
-  const server = await startCli(['--mode=shard', '--workers=2', ...place.flags]);
+async function filterWithWorkers(place: ServingPlace): Promise<StartedProcess> {
+  const server = await startProcess(['--mode=shard', '--workers=2', ...place.flags]);
   tellGuard('started', server.pid);
   onTestFinished(async () => {
     await server.stop();
@@ -21,7 +21,7 @@ async function filterWithWorkers(place: ServingPlace): Promise<StartedServer> {
   return server;
 }
 
-function workersOf({ pid }: StartedServer): readonly number[] {
+function workersOf({ pid }: StartedProcess): readonly number[] {
   const found = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
   return [...found.matchAll(/^\s*(\d+)$/gm)].map(([, worker]) => Number(worker));
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { runCli } from '../support/started-server.js';
+import { runProcess } from '../support/started-server.js';
 import { accessReview, isAllowed, type AccessQuestion } from './access-review.js';
 import type { ControlPlane } from './control-plane.js';
 import { printFigure } from './figures.js';
@@ -61,7 +61,7 @@ onControlPlane(kubeApiserver, "random policies beside the API server's own answe
       file: join(controlPlane.directory, 'watcher.kubeconfig'),
     });
     const input = questions.map((question) => JSON.stringify(accessReview(question))).join('\n');
-    const { code, stdout } = await runCli(
+    const { code, stdout } = await runProcess(
       ['can-i', '-f', '-', `--root-kubeconfig=${kubeconfig}`, ...likeKubernetes],
       input,
     );

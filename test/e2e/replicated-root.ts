@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { vi } from 'vitest';
-import { runCli, type Finished } from '../support/started-server.js';
+import { runProcess, type Finished } from '../support/started-server.js';
 import { isAllowed } from './access-review.js';
 import type { ControlPlane } from './control-plane.js';
 import type { KubeconfigUser } from './kubeconfig.js';
@@ -42,7 +42,7 @@ export class ReplicatedRoot {
   }
 
   replicateOnce(...flags: readonly string[]): Promise<Finished> {
-    return runCli(['replicate', `--root-kubeconfig=${this.kubeconfig}`, '--once', ...flags]);
+    return runProcess(['replicate', `--root-kubeconfig=${this.kubeconfig}`, '--once', ...flags]);
   }
 
   /** Goes on until it is stopped; `stopAll` does that, too. */

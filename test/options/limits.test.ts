@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const soon = { timeout: 10_000, interval: 50 };
@@ -26,7 +26,8 @@ afterEach(async () => {
 });
 
 async function started(...flags: readonly string[]) {
-  const server: StartedServer = await startCli(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
+  const start = flags.includes('--workers=2') ? startProcess : startCli;
+  const server: StartedServer = await start(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
   const client = new RawClient({ port: server.port });
   cleanups.push(
     () => server.stop(),

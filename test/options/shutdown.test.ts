@@ -2,7 +2,7 @@ import { kill } from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RawClient } from '../support/raw-tls.js';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const admin = { Authorization: 'Bearer token-of-admin' };
@@ -22,8 +22,8 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
-async function started(...flags: readonly string[]): Promise<StartedServer> {
-  const server = await startCli(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
+async function started(...flags: readonly string[]): Promise<StartedProcess> {
+  const server = await startProcess(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
   cleanups.push(() => {
     if (isRunning(server.pid)) kill(server.pid, 'SIGKILL');
   });
@@ -38,7 +38,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-async function statusOf({ port }: StartedServer, target: string): Promise<number | undefined> {
+async function statusOf({ port }: StartedProcess, target: string): Promise<number | undefined> {
   const client = new RawClient({ port });
   const answer = await client.request(target, { headers: admin }).catch(() => undefined);
   client.close();

@@ -3,6 +3,7 @@ import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
+import { startProcess, type StartedProcess } from '../support/started-server.js';
 
 /** Resident memory of a process in MiB; undefined where /proc is not to be had. */
 function residentMiB(pid: number): number | undefined {
@@ -24,9 +25,9 @@ function nestedWarrant(levels: number): string {
 }
 
 describe('hostile input gets an answer or a closed connection, and the next scrape its exposition', () => {
-  let servers: RecordedServers;
+  let servers: RecordedServers<StartedProcess>;
   beforeAll(async () => {
-    servers = await startRecordedServers('tok-prom,prometheus,uid1\n');
+    servers = await startRecordedServers(startProcess, 'tok-prom,prometheus,uid1\n');
   });
   afterAll(() => servers.stop());
 

@@ -17,7 +17,7 @@ import { filterOptions } from '../support/filter.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { recordedBinding } from '../support/recorded-servers.js';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const silent = {
@@ -176,10 +176,9 @@ describe('start', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s with exit code 0', async (signal) => {
-    const server = await startShard();
+    const server = await startProcess(['--mode=shard', ...pki.flags]);
     // An idle keep-alive connection must not hold it up.
     await clientOf(server).request('/livez');
-    running.pop();
     expect(await server.stop(signal)).toBe(0);
   });
 

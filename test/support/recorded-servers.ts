@@ -1,5 +1,5 @@
 import { createRecordedPki, type RecordedPki } from './recorded-pki.js';
-import { startCli, type StartedServer } from './started-server.js';
+import type { StartedServer } from './started-server.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
 /** User `prometheus` and Group `monitoring` may scrape: the policy of paths.json and identities.json. */
@@ -13,27 +13,32 @@ subjects:
   - { kind: Group, apiGroup: rbac.authorization.k8s.io, name: monitoring }
 `;
 
-export interface RecordedServers {
-  readonly shard: StartedServer;
-  readonly cacheServer: StartedServer;
+export interface RecordedServers<Server extends StartedServer = StartedServer> {
+  readonly shard: Server;
+  readonly cacheServer: Server;
   readonly pki: RecordedPki;
   stop(): Promise<void>;
 }
 
-/** A shard and a cache server, configured as the recorded ones were, through `start`. */
-export async function startRecordedServers(tokens: string): Promise<RecordedServers> {
+type Start<Server extends StartedServer> = (args: readonly string[]) => Promise<Server>;
+
+/** A shard and a cache server, configured as the recorded ones were, by `startCli` or `startProcess`. */
+export async function startRecordedServers<Server extends StartedServer>(
+  start: Start<Server>,
+  tokens: string,
+): Promise<RecordedServers<Server>> {
   const directory = temporaryDirectory();
   const policy = temporaryDirectory();
   policy.write('binding.yaml', recordedBinding);
   const pki = await createRecordedPki(directory);
   const [shard, cacheServer] = await Promise.all([
-    startCli([
+    start([
       '--mode=shard',
       ...pki.flags,
       `--token-auth-file=${directory.write('tokens.csv', tokens)}`,
       `--rbac-dir=${policy.path}`,
     ]),
-    startCli(['--mode=cache-server', ...pki.serving, `--client-ca-file=${pki.clientCaFile}`]),
+    start(['--mode=cache-server', ...pki.serving, `--client-ca-file=${pki.clientCaFile}`]),
   ]);
   return {
     shard,

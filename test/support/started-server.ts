@@ -1,8 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type * as Program from '../../src/cli/program.js';
 
-const bin = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const dist = new URL('../../dist/cli/', import.meta.url);
+const bin = fileURLToPath(new URL('main.js', dist));
 
 export interface Finished {
   readonly code: number | null;
@@ -10,8 +12,78 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Runs a command of the built bin to its end. */
-export async function runCli(args: readonly string[], input = ''): Promise<Finished> {
+export interface StartedServer {
+  readonly port: number;
+  readonly url: string;
+  /** All it has written to stderr so far. */
+  log(): string;
+  /** Asks it to stop and resolves to its exit code. */
+  stop(): Promise<number | null>;
+}
+
+const onFreePort = ['start', '--bind-address=127.0.0.1', '--secure-port=0'];
+
+/** The built program, run in this process: a process for each call would cost more than the call. */
+const built = async (): Promise<typeof Program> =>
+  (await import(new URL('program.js', dist).href)) as typeof Program;
+
+/** Runs a command of the built program to its end, in this process. */
+export async function runCli(args: readonly string[]): Promise<Finished> {
+  const written = { stdout: '', stderr: '' };
+  const { run } = await built();
+  const code = await run(args, {
+    print: (line) => (written.stdout += `${line}\n`),
+    printError: (line) => (written.stderr += `${line}\n`),
+    stopRequested: () => Promise.resolve(),
+  });
+  return { code, ...written };
+}
+
+/** Starts the built `kcp-metrics-filter start` on a free port of 127.0.0.1, in this process. */
+export async function startCli(args: readonly string[]): Promise<StartedServer> {
+  if (args.some((arg) => arg.startsWith('--workers='))) throw new Error('workers need startProcess');
+  let stderr = '';
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  let onWritten: () => void = () => undefined;
+  const write = (text: string): void => {
+    stderr += text;
+    onWritten();
+  };
+  const { run } = await built();
+  const running = run([...onFreePort, ...args], {
+    print: () => undefined,
+    printError: (line) => {
+      write(`${line}\n`);
+    },
+    stopRequested: () => stopped,
+    log: { write },
+  });
+  const url = await new Promise<string>((resolve, reject) => {
+    onWritten = () => {
+      const found = urlIn(stderr);
+      if (found !== undefined) resolve(found);
+    };
+    const fail = (): void => {
+      reject(new Error(`did not start: ${stderr}`));
+    };
+    running.then(fail, fail);
+  });
+  return {
+    url,
+    port: Number(new URL(url).port),
+    log: () => stderr,
+    stop: () => {
+      stop();
+      return running;
+    },
+  };
+}
+
+/** Runs a command of the built bin to its end, in a process of its own. */
+export async function runProcess(args: readonly string[], input = ''): Promise<Finished> {
   const child = spawn(process.execPath, [bin, ...args]);
   const collected = collect(child);
   child.stdin.end(input);
@@ -19,30 +91,19 @@ export async function runCli(args: readonly string[], input = ''): Promise<Finis
   return { code, ...collected() };
 }
 
-export interface StartedServer {
-  readonly port: number;
-  readonly url: string;
+export interface StartedProcess extends StartedServer {
   readonly pid: number;
-  /** All it has written to stderr so far. */
-  log(): string;
-  /** Asks it to stop and resolves to its exit code. */
   stop(signal?: 'SIGTERM' | 'SIGINT'): Promise<number | null>;
 }
 
-/** Starts the built `kcp-metrics-filter start` on a free port of 127.0.0.1. */
-export async function startCli(args: readonly string[]): Promise<StartedServer> {
-  const child = spawn(process.execPath, [
-    bin,
-    'start',
-    '--bind-address=127.0.0.1',
-    '--secure-port=0',
-    ...args,
-  ]);
+/** As `startCli`, in a process of its own: for signals, for workers, and for what a process holds. */
+export async function startProcess(args: readonly string[]): Promise<StartedProcess> {
+  const child = spawn(process.execPath, [bin, ...onFreePort, ...args]);
   const collected = collect(child);
   const exited = once(child, 'close') as Promise<[number | null]>;
   const url = await new Promise<string>((resolve, reject) => {
     child.stderr.on('data', () => {
-      const found = /"url":"(https:\/\/[^"]+)"/.exec(collected().stderr)?.[1];
+      const found = urlIn(collected().stderr);
       if (found !== undefined) resolve(found);
     });
     child.once('close', () => {
@@ -60,6 +121,10 @@ export async function startCli(args: readonly string[]): Promise<StartedServer> 
       return code;
     },
   };
+}
+
+function urlIn(log: string): string | undefined {
+  return /"url":"(https:\/\/[^"]+)"/.exec(log)?.[1];
 }
 
 function collect(child: ChildProcess): () => { stdout: string; stderr: string } {
