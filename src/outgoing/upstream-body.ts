@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { ApiConnectionError, connectionError } from './outgoing-errors.js';
 import type { RequestEnd } from './request-end.js';
 
-export interface UpstreamBodyOptions {
+interface UpstreamBodyOptions {
   /** Begins every error's message. */
   readonly address: string;
   readonly stallTimeoutMs: number;

@@ -18,7 +18,7 @@ export interface UpstreamTls {
   readonly serverName?: string | undefined;
 }
 
-export interface UpstreamRequest {
+interface UpstreamRequest {
   /** Sent beside Host and our own User-Agent; nothing else is. */
   readonly headers: Readonly<Record<string, string>>;
   /** How long the answer's headers may take, the connection included (ms). */

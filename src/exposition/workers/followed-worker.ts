@@ -8,7 +8,7 @@ export type ReportFault = 'gone' | 'failed' | 'malformed' | 'too-large';
 
 type ReportOutcome = 'reported' | ReportFault;
 
-export interface FollowedWorkerOptions {
+interface FollowedWorkerOptions {
   readonly group: string;
   /** Samples of one worker beyond which its report is refused. */
   readonly maxSamples: number;

@@ -127,5 +127,5 @@ class Run {
 function parentChannel(): WorkerChannel {
   if (parentPort !== null) return parentPort;
   if (typeof process.send === 'function') return process;
-  throw new WorkersError('channel: nobody has started this process; pass a channel to report to');
+  throw new WorkersError('channel: no process has started this one; pass a channel to report to');
 }

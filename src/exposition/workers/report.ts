@@ -12,7 +12,7 @@ export const combiners = {
   average: (soFar, next) => soFar + next,
 } satisfies Readonly<Record<string, Combine>>;
 
-export type Aggregator = keyof typeof combiners;
+type Aggregator = keyof typeof combiners;
 
 export function isAggregator(value: unknown): value is Aggregator {
   return typeof value === 'string' && Object.hasOwn(combiners, value);

@@ -24,7 +24,7 @@ export interface Line {
   close(): void;
 }
 
-export interface LineListeners {
+interface LineListeners {
   readonly onMessage: (message: unknown) => void;
   /** The other end is gone; called once. */
   readonly onGone: () => void;

@@ -12,7 +12,7 @@ import { joinNegotiated, openMember, type Family } from './families.js';
 /** Characters that are gathered before they become bytes: few enough to be garbage soon, enough to be worth the call. */
 const batchLength = 4096;
 
-export interface RenderOptions {
+interface RenderOptions {
   readonly negotiated: NegotiatedFormat;
   readonly slice: TimeSlice;
   /** Whether metrics that contradict each other fail the scrape; else the first of them is written. */

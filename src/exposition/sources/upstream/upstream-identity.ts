@@ -30,14 +30,14 @@ export interface TenantHeader {
  * What an upstream is told of the scraper: nothing without authentication. A fault where that cannot be written
  * without ambiguity; it names neither the scraper nor their groups.
  */
-export type IdentityWriter = (
+type IdentityWriter = (
   user: ScrapeRequest['user'],
 ) =>
   | { readonly fields: Readonly<Record<string, string>>; readonly fault?: undefined }
   | { readonly fields?: undefined; readonly fault: string };
 
 /** The fields that tell the tenant. @throws NoTenantError */
-export type TenantWriter = (user: ScrapeRequest['user']) => Readonly<Record<string, string>>;
+type TenantWriter = (user: ScrapeRequest['user']) => Readonly<Record<string, string>>;
 
 /** A field name (RFC 9110, 5.6.2). */
 const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
@@ -158,7 +158,7 @@ function sourceFault(source: TenantSource): string | undefined {
 
 function tenantOf(user: ScrapingUser | undefined, source: TenantSource): string {
   const { kind } = source;
-  if (user === undefined) throw new NoTenantError('unasked', 'nobody was asked who scrapes');
+  if (user === undefined) throw new NoTenantError('unasked', 'the scraper was not authenticated');
   const [found, ...others] = new Set(valuesOf(user, source));
   if (found === undefined) throw new NoTenantError('none', `the scraper has no ${kind} that says it`);
   if (others.length > 0) {

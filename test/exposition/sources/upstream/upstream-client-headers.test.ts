@@ -49,7 +49,7 @@ describe('of a scraper’s headers, an upstream never gets', () => {
     ],
     ['what Connection names', ['Connection: X-Secret, keep-alive', 'X-Secret: secret']],
     ['conditions and ranges', ['If-None-Match: "secret"', 'Range: bytes=0-1']],
-    ['his User-Agent', ['User-Agent: secret']],
+    ['their User-Agent', ['User-Agent: secret']],
     ['bytes that are no ASCII', ['X-\u00e4: secret', 'X-Secret: \u00fc']],
   ])('%s', async (_which, lines) => {
     const { received, filter, upstream } = await recorded();
@@ -64,7 +64,7 @@ describe('of a scraper’s headers, an upstream never gets', () => {
     expect(received).toHaveLength(status === 200 ? 1 : 0);
   });
 
-  it('Impersonate-*, since he is refused', async () => {
+  it('Impersonate-*, since that is refused', async () => {
     const { received, filter } = await recorded();
     expect(await statusOf(filter, ['Impersonate-User: root'])).toBe(403);
     expect(received).toEqual([]);

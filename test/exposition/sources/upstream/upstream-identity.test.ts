@@ -42,7 +42,7 @@ describe('an upstream that is told who scrapes', () => {
     ]);
   });
 
-  it('never hears what a scraper says of himself', async () => {
+  it('never hears what a scraper says of themselves', async () => {
     const { upstream, received } = await recorder();
     const filter = await guard(upstream, {
       identityHeaders: { userField: 'X-User', groupsField: 'X-Groups' },

@@ -68,7 +68,7 @@ describe('an upstream that is told the tenant', () => {
     });
   });
 
-  it('never hears what a scraper says of his tenant himself', async () => {
+  it('never hears what a scraper says of their own tenant', async () => {
     const { upstream, received } = await recorder();
     const filter = await guard(upstream, { tenantHeaders: [byName] });
     await scrape(filter, { [field]: ['mallory', 'wheel'], 'x-scope-orgid ': 'mallory' }).catch(
@@ -174,7 +174,7 @@ describe('the tenant', () => {
     expect(asked).toThrow(expect.objectContaining({ message: 'no tenant', fault, code: 'ERR_NO_TENANT' }));
   });
 
-  it('is for every identity one plain word that is his, or none', () => {
+  it('is for every identity one plain word that is theirs, or none', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 10 }),
       fc.constantFrom(
