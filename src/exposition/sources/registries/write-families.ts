@@ -57,7 +57,8 @@ export async function renderFamilies(
       if (batch.length >= batchLength) {
         writer.writeText(batch);
         batch = '';
-        yield* writer.takeFull();
+        // No `yield*`: it awaits a turn even where there is nothing to yield.
+        for (const chunk of writer.takeFull()) yield chunk;
       }
       if (slice.isOver) await slice.rest();
     }
