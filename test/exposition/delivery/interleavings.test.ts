@@ -33,7 +33,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** One scraper, as far as he has come. */
+/** One scraper, as far as it has come. */
 interface Reader {
   readonly abort: AbortController;
   readonly rendering: Rendering | undefined;
@@ -151,8 +151,8 @@ class Scene {
   }
 }
 
-describe('whoever joins, reads, waits and leaves when he likes', () => {
-  it('gets all bytes of his rendering or a clean failure, and every body ends exactly once', async () => {
+describe('a scraper that joins, reads, waits and leaves at any time', () => {
+  it('gets all bytes of its rendering or a clean failure, and every body ends exactly once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const scene = new Scene();

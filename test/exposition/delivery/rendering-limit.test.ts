@@ -201,7 +201,7 @@ describe('a bound of renderings', () => {
     expect(await waiting).toBeDefined();
   });
 
-  it('holds each scraper and all of them to it, whoever comes and goes', async () => {
+  it('holds each scraper and all of them to it, whatever scrapers come and go', async () => {
     const step = fc.record({ scraper: fc.constantFrom('a', 'b', 'c'), comes: fc.boolean() });
     await fc.assert(
       fc.asyncProperty(

@@ -219,7 +219,7 @@ describe('a scraper that goes away', () => {
     expect([request.signal?.aborted, body.closed]).toEqual([true, 1]);
   });
 
-  it('was gone before he asked: nothing is rendered', async () => {
+  it('was gone before it asked: nothing is rendered', async () => {
     const { source, exposition } = setting();
     await expect(exposition.render({ ...prometheus, signal: AbortSignal.abort() })).rejects.toThrow();
     expect(source.renderings).toEqual([]);
@@ -431,7 +431,7 @@ describe('a shared exposition', () => {
     );
   });
 
-  it('is not disturbed by whoever listens', async () => {
+  it('is not disturbed by a listener that throws', async () => {
     const warned = new Promise((resolve) => process.once('warning', resolve));
     const source = scriptedExposition();
     const exposition = sharedExposition(source, {

@@ -44,7 +44,7 @@ const ofTenant = (tenant: string, how: TenantSource['kind']): ScrapingUser => ({
 });
 
 describe('tenants who scrape at the same time', () => {
-  it.each(sources)('share no rendering where it depends on his $kind', async (source) => {
+  it.each(sources)('share no rendering where it depends on the $kind', async (source) => {
     const { exposition, waiting } = tenantsExposition(source);
     const origins: string[] = [];
     const shared = sharedExposition(exposition, {
@@ -67,7 +67,7 @@ describe('tenants who scrape at the same time', () => {
     await expect(shared.render({ accept: '', user: ofTenant('acme', 'name') })).rejects.toThrow('no tenant');
   });
 
-  it('get their own whoever they are, and in whatever order', async () => {
+  it('get their own, whoever asks and in whatever order', async () => {
     const word = fc.constantFrom('a', 'b', 'a"', '["a"]', ',', '');
     const users = fc.record({
       name: word,
