@@ -49,10 +49,13 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
   const underWay = new Map<string, SharedRendering>();
   const kept = new KeptRenderings(freshnessMs, maxKeptBytes);
 
-  const begin = (key: string, request: SharedRequest, scraper: string | undefined): SharedRendering => {
+  const begin = (key: string, shared: SharedRequest, scraper: string | undefined): SharedRendering => {
+    // Named one by one: a spread takes a fifth of the time of a small scrape.
+    const { accept, acceptEncoding, timeoutSeconds, user } = shared;
     const rendering: SharedRendering = new SharedRendering(
       // Async, so that what it throws is a rejection.
-      async (signal) => await exposition.render({ ...request, scraper, signal }),
+      async (signal) =>
+        await exposition.render({ accept, acceptEncoding, timeoutSeconds, user, scraper, signal }),
       {
         windowBytes,
         laggardTimeoutMs,
