@@ -259,9 +259,11 @@ export class PolicyIndex {
    * one throws, and then nothing has changed.
    */
   *#bind(layer: Layer, binding: ClusterRoleBinding): Generator<undefined, void, undefined> {
-    for (const [at, subject] of binding.subjects.entries()) {
+    let done = 0;
+    for (const subject of binding.subjects) {
       subjectKey(subject);
-      if (at % maxPart === 0) yield;
+      done += 1;
+      if (done % maxPart === 0) yield;
     }
     const earlier = layer.bindings.get(binding.name);
     if (earlier !== undefined) yield* this.#unbind(layer, earlier);
@@ -280,10 +282,11 @@ export class PolicyIndex {
     }
     reference.bindings += 1;
     layer.bindings.set(binding.name, binding);
-    for (const [at, subject] of binding.subjects.entries()) {
+    for (const subject of binding.subjects) {
       const key = subjectKey(subject);
       if (key !== undefined) this.#table(key).tie(key.name, { binding, subject, reference });
-      if (at % maxPart === 0) yield;
+      done += 1;
+      if (done % maxPart === 0) yield;
     }
   }
 
@@ -292,10 +295,12 @@ export class PolicyIndex {
     const reference = layer.references.get(binding.role);
     layer.bindings.delete(binding.name);
     if (reference === undefined) return;
-    for (const [at, subject] of binding.subjects.entries()) {
+    let done = 0;
+    for (const subject of binding.subjects) {
       const key = subjectKey(subject);
       if (key !== undefined) this.#table(key).untie(key.name, reference, binding);
-      if (at % maxPart === 0) yield;
+      done += 1;
+      if (done % maxPart === 0) yield;
     }
     reference.bindings -= 1;
     if (reference.bindings > 0) return;
