@@ -1,9 +1,18 @@
 import fc from 'fast-check';
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  type JsonWebKey,
+} from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { parsePublicKeys } from '../../../../src/authentication/tokens/jwt/verification-keys.js';
+import {
+  parsePublicKeys,
+  parseJsonWebKeySet,
+} from '../../../../src/authentication/tokens/jwt/verification-keys.js';
 import { createAuthority } from '../../../../src/pki/throwaway-pki.js';
-import { PublicKeyFileError } from '../../../../src/authentication/authentication-errors.js';
+import { PublicKeyFileError, KeySetError } from '../../../../src/authentication/authentication-errors.js';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -145,6 +154,108 @@ describe('a file that cannot be used', () => {
           expect(error).toBeInstanceOf(PublicKeyFileError);
           expect((error as Error).message).toMatch(/^f: (?:PEM block \d+ |there is no key|more than)/);
           expect((error as Error).message).not.toContain('secret');
+        }
+      }),
+    );
+  });
+});
+
+const rsaOf = (modulusLength: number): JsonWebKey =>
+  generateKeyPairSync('rsa', { modulusLength }).publicKey.export({ format: 'jwk' });
+const ecOf = (namedCurve: string): JsonWebKey =>
+  generateKeyPairSync('ec', { namedCurve }).publicKey.export({ format: 'jwk' });
+
+const rsaJwk = rsaOf(2_048);
+const ecJwk = ecOf('P-256');
+
+describe('a JSON Web Key Set', () => {
+  it('gives its keys by their IDs', () => {
+    const keys = parseJsonWebKeySet({
+      keys: [
+        { ...rsaJwk, kid: 'a', use: 'sig', alg: 'RS256' },
+        { ...ecJwk, kid: 'a', key_ops: ['verify'] },
+        { ...ecOf('P-384'), kid: '__proto__' },
+        ecOf('P-521'),
+        { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: '' },
+      ],
+    });
+    expect(keys.all.map(({ key }) => key.type)).toEqual(Array(5).fill('public'));
+    expect(
+      [...keys.byKeyId].map(([keyId, found]) => [keyId, found.map(({ algorithm }) => algorithm)]),
+    ).toEqual([
+      ['a', ['RS256', undefined]],
+      ['__proto__', [undefined]],
+      ['', [undefined]],
+    ]);
+  });
+
+  it.each<[string, unknown]>([
+    ['for encryption', { ...rsaJwk, use: 'enc' }],
+    ['for encryption by its operations', { ...rsaJwk, key_ops: ['encrypt'] }],
+    ['with operations of no kind', { ...rsaJwk, key_ops: 'verify' }],
+    ['that both sides know', { kty: 'oct', k: 'c2VjcmV0', alg: 'HS256' }],
+    ['of 1,024 bits', rsaOf(1_024)],
+    ['with an exponent of 1', { ...rsaJwk, e: 'AQ' }],
+    ['with a huge exponent', { ...rsaJwk, e: rsaJwk.n }],
+    ['on a curve that nobody asked for', ecOf('secp256k1')],
+    ['that is not on its curve', { ...ecJwk, x: ecJwk.y }],
+    ['for key agreement', generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' })],
+    [
+      'whose private half everybody has',
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
+    ],
+    ['with an ID that is no text', { ...rsaJwk, kid: 1 }],
+    ['with an algorithm that is no text', { ...rsaJwk, alg: ['RS256'] }],
+    ['of no type', { ...rsaJwk, kty: undefined }],
+    ['that is null', null],
+    ['that is text', 'key'],
+  ])('is read without a key %s', (_, jwk) => {
+    expect(parseJsonWebKeySet({ keys: [jwk, { ...ecJwk, kid: 'ec' }] }).all).toMatchObject([{ keyId: 'ec' }]);
+    expect(() => parseJsonWebKeySet({ keys: [jwk] })).toThrow(
+      'the key set has no key that can be used, of 1',
+    );
+  });
+
+  it.each<[string, unknown, string]>([
+    ['null', null, 'the answer is no JSON Web Key Set'],
+    ['a list', [rsaJwk], 'the answer is no JSON Web Key Set'],
+    ['an object of another kind', { keys: { a: rsaJwk } }, 'the answer is no JSON Web Key Set'],
+    ['empty', { keys: [] }, 'the key set has no key that can be used, of 0'],
+    ['too large', { keys: Array(101).fill(ecJwk) }, 'the key set has more than 100 keys'],
+  ])('is not %s', (_, document, message) => {
+    expect(() => parseJsonWebKeySet(document)).toThrow(new KeySetError(message));
+  });
+
+  it('has one digest for the same keys in any order, and another for others', () => {
+    const digest = (...keys: JsonWebKey[]): string => parseJsonWebKeySet({ keys }).digest;
+    expect(digest(rsaJwk, ecJwk)).toBe(digest(ecJwk, rsaJwk));
+    expect(digest({ ...rsaJwk, x5t: 'more' }, ecJwk)).toBe(digest(ecJwk, rsaJwk));
+    const others = [
+      digest(rsaJwk),
+      digest({ ...rsaJwk, kid: 'a' }, ecJwk),
+      digest({ ...rsaJwk, alg: 'RS256' }, ecJwk),
+      digest({ ...rsaJwk, kid: 'RS256' }, ecJwk),
+      digest(rsaJwk, ecJwk),
+    ];
+    expect(new Set(others).size).toBe(others.length);
+  });
+
+  it('is anything at all: keys, or a KeySetError', () => {
+    const member = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom('RSA', 'EC', 'oct', 'OKP', 'P-256', rsaJwk.n, rsaJwk.e, ecJwk.x),
+    );
+    const jwk = fc.dictionary(
+      fc.constantFrom('kty', 'n', 'e', 'crv', 'x', 'y', 'd', 'k', 'kid', 'use', 'alg', 'key_ops', 'oth'),
+      member,
+    );
+    const document = fc.oneof(fc.jsonValue(), fc.record({ keys: fc.array(fc.oneof(jwk, fc.jsonValue())) }));
+    fc.assert(
+      fc.property(document, (value) => {
+        try {
+          return parseJsonWebKeySet(value).all.every(({ key }) => key.type === 'public');
+        } catch (error) {
+          return error instanceof KeySetError;
         }
       }),
     );

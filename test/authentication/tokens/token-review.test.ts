@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Authentication } from '../../../../src/authentication/authenticator.js';
+import type { Authentication } from '../../../src/authentication/authenticator.js';
 import {
   tokenReviewAuthenticator,
   type TokenReviewOptions,
-} from '../../../../src/authentication/tokens/token-review.js';
-import { FakeReviewer } from '../../../support/fake-reviewer.js';
-import { tokenClaiming } from '../../../support/review-server.js';
-import { ReviewError } from '../../../../src/kubernetes/kubernetes-errors.js';
+} from '../../../src/authentication/tokens/token-review.js';
+import { FakeReviewer } from '../../support/fake-reviewer.js';
+import { tokenClaiming } from '../../support/review-server.js';
+import { ReviewError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 const alice = { authenticated: true, user: { username: 'alice', groups: ['g'] } };
 const aliceIdentity = { name: 'alice', groups: ['g'], extra: {} };

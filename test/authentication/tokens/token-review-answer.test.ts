@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { tokenClaiming } from '../../../support/review-server.js';
-import { withoutToken } from '../../../../src/authentication/tokens/token-review-answer.js';
+import { tokenClaiming } from '../../support/review-server.js';
+import { withoutToken } from '../../../src/authentication/tokens/token-review-answer.js';
 
 const token = tokenClaiming({ iss: 'https://issuer.example', sub: 'me' });
 const [, , signature = ''] = token.split('.');
