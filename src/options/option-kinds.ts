@@ -75,7 +75,7 @@ export function duration<Default extends string | undefined>(
   return {
     kind: 'duration',
     description,
-    ...presentOnly({ default: preset as string | undefined }),
+    ...presentOnly({ default: preset }),
     placeholder: 'duration',
     absent: undefined as Preset<number, Default>,
     parse: (given) => {
@@ -107,7 +107,7 @@ export function text<Default extends string | undefined>(
   return {
     kind: 'text',
     description,
-    ...presentOnly({ default: preset as string | undefined }),
+    ...presentOnly({ default: preset }),
     placeholder,
     absent: undefined as Preset<string, Default>,
     parse: (given) => String(given),
@@ -124,7 +124,7 @@ export function choice<const Word extends string, Default extends Word | undefin
   return {
     kind: 'text',
     description,
-    ...presentOnly({ default: preset as Word | undefined }),
+    ...presentOnly({ default: preset }),
     placeholder,
     choices,
     absent: undefined as Preset<Word, Default>,
