@@ -50,7 +50,7 @@ export const commands: readonly CommandDescription[] = [
     usage: '',
     description: 'print the JSON Schema of the file that --config names',
     load: async () => {
-      const { configurationSchema } = await import('../options/configuration-schema.js');
+      const { configurationSchema } = await import('../options/configuration.js');
       return {
         topics: [],
         run: ({ terminal }) => {

@@ -1,4 +1,3 @@
-import type { ConfiguredOptions } from '../options/configured-options.js';
 import { addOptions } from '../options/command-line.js';
 import { configuration } from '../options/general-options.js';
 import { isGiven, type GivenOptions, type Topic } from '../options/option.js';
@@ -8,6 +7,7 @@ import { packageVersion } from '../package-version.js';
 import type { Command, Terminal } from './command.js';
 import { commands } from './commands.js';
 import { isWorkerProcess } from './workers/link-messages.js';
+import type { ConfiguredOptions } from '../options/configuration.js';
 
 /** Runs a command line (without node and script); resolves to the exit code. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -95,7 +95,7 @@ async function configuredBy(given: GivenOptions, topics: readonly Topic[]): Prom
   if (!isGiven(given, configuration.options.config) || isWorkerProcess()) {
     return { given, withConfigFieldNames: (message) => message };
   }
-  const { configuredOptions } = await import('../options/configured-options.js');
+  const { configuredOptions } = await import('../options/configuration.js');
   return configuredOptions(given, topics);
 }
 

@@ -1,15 +1,14 @@
 import { logging, serverKindOf } from '../options/general-options.js';
-import { HeldBackLogger } from '../options/held-back-logger.js';
 import { openServerOptions } from '../options/open-server.js';
-import { Opened } from '../options/opened.js';
+import { Opened, HeldBackLogger } from '../options/starting.js';
 import type { GivenOptions } from '../options/option.js';
 import { listening } from '../options/serving-options.js';
-import type { SharedByWorkers } from '../options/shared-by-workers.js';
 import { UsageError } from '../options/usage-error.js';
 import { pino } from 'pino';
 import type { AuditSink } from '../audit/audit-event.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
 import type { Terminal } from './command.js';
+import type { SharedByWorkers } from '../options/exposition-options.js';
 
 export interface StartContext {
   readonly onAuditEvent?: AuditSink;

@@ -1,5 +1,4 @@
 import type { Registry } from 'prom-client';
-import type { SharedByWorkers } from './shared-by-workers.js';
 import type { RenderingPlaces } from '../exposition/delivery/rendering-limit.js';
 import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 import type { Exposition } from '../exposition/exposition.js';
@@ -7,13 +6,15 @@ import type { CollectorFailure } from '../exposition/sources/registries/collecto
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
-import type { Opened } from './opened.js';
+import type { Opened } from './starting.js';
 import { topic, type GivenOptions } from './option.js';
 import { boolean, choice, count, duration } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
 import { relabelledOf } from './relabelling-options.js';
-import { tellsWhoScrapes } from './upstream-header-options.js';
+import { tellsWhoScrapes } from './upstream-request-options.js';
 import { openUpstreams, slisPath, upstreamEvents } from './upstream-options.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
+import type { KeyPair } from '../server/serving-certificates.js';
 
 /** How the metrics of this process are served. */
 export const ownMetrics = topic('What is served', {
@@ -197,4 +198,18 @@ function relabellingEvents(
       outage.failed(message);
     },
   };
+}
+
+/** What one process holds for all workers, as a worker sees it; a server of one process has none. */
+export interface SharedByWorkers {
+  /** A copy of the policy, in step with the primary's; undefined where it has none. @throws UsageError */
+  openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined>;
+  /** Reports a registry of this worker under a path; the exposition is of all workers. */
+  expositionOf(path: string, registry: Registry, own: Exposition): Exposition;
+  /** Where renderings are granted their places. */
+  places(max: number): RenderingPlaces;
+  /** The port to ask for in the place of the one that a flag names. */
+  port(asked: number): number;
+  /** Takes the pair that all workers serve, where this one has made one up. */
+  selfSigned(pair: KeyPair): KeyPair;
 }

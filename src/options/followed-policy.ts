@@ -11,8 +11,7 @@ import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { RestClientMetrics } from '../telemetry/outgoing-metrics.js';
 import { PolicySourceMetrics, registerPolicyMetrics } from '../telemetry/policy-metrics.js';
 import type { GivenOptions } from './option.js';
-import { policy } from './policy-options.js';
-import { policySourcesOf, type PolicySourceEvents } from './policy-sources.js';
+import { policy, policySourcesOf, type PolicySourceEvents } from './policy-options.js';
 import { UsageError, usageError } from './usage-error.js';
 
 export interface PolicyEvents extends PolicySourceEvents {

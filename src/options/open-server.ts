@@ -1,5 +1,4 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { SharedByWorkers } from './shared-by-workers.js';
 import type { ReloadResult } from '../files/followed-files.js';
 import { given as presentOnly } from '../given.js';
 import type { ServerKind } from '../paths/classify.js';
@@ -8,26 +7,40 @@ import type { Logger } from '../server/server-options.js';
 import type { ServerOptions } from '../server/server-options.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
-import { healthcheckMetrics, registerCertificateMetrics } from '../telemetry/server-metrics.js';
+import {
+  healthcheckMetrics,
+  registerCertificateMetrics,
+  type ExpiringCertificate,
+} from '../telemetry/server-metrics.js';
 import { openAuditLog } from './audit-options.js';
-import { authenticationEvents } from './authentication-context.js';
-import { openAuthentication } from './authentication.js';
+import {
+  authenticationEvents,
+  type AuthenticationContext,
+  type AuthenticationEvents,
+  reviewEvents,
+} from './option-events.js';
 import { authorizersOf, pathsAllowedToAll } from './authorization-options.js';
-import { delivery, openExpositions } from './exposition-options.js';
+import { delivery, openExpositions, type SharedByWorkers } from './exposition-options.js';
 import { openFollowedPolicy } from './followed-policy.js';
 import { FollowedOptionFiles } from './followed-option-files.js';
-import { limitsOf, shutdown } from './limits-options.js';
 import { openMaintenance } from './maintenance-options.js';
-import type { Opened } from './opened.js';
+import { Opened } from './starting.js';
 import type { GivenOptions } from './option.js';
-import { namesPolicySource } from './policy-options.js';
-import { policySourcesOf } from './policy-sources.js';
-import { openAccessReview } from './reviewer-options.js';
-import { reviewEvents } from './reviewer.js';
-import { listening, pathGlobsOf } from './serving-options.js';
+import { namesPolicySource, policySourcesOf } from './policy-options.js';
+import { openAccessReview, openTokenReview } from './reviewer-options.js';
+import { listening, pathGlobsOf, limitsOf, shutdown } from './serving-options.js';
 import { openTls, tls as tlsTopic } from './tls-options.js';
 import { flagsInForce } from './start-topics.js';
 import { upstreamAddressesOf } from './upstream-options.js';
+import type { Authenticator } from '../authentication/authenticator.js';
+import {
+  openClientCertificates,
+  openFrontProxy,
+  openServiceAccounts,
+  openTokenFile,
+  tokens,
+} from './authentication-options.js';
+import { openOpenId } from './openid-options.js';
 
 /** Reads all that the options name, and leaves in `opened` what is followed from then on. @throws UsageError */
 export async function openServerOptions(
@@ -133,4 +146,50 @@ export async function openServing(
   const { shutdownDelayDuration: shutdownDelayMs, shutdownTimeout: shutdownTimeoutMs } = shutdown.read(given);
   const tls = await openTls(given, requestCertificates, files);
   return { bindAddress, port, ...tls, ...globs, ...limits, shutdownDelayMs, shutdownTimeoutMs };
+}
+
+export interface OpenAuthentication {
+  /** In Kubernetes' order. */
+  readonly authenticators: readonly Authenticator[];
+  readonly anonymous: boolean;
+  /** Whether some method looks at client certificates. */
+  readonly requestCertificates: boolean;
+  /** The authorities that expire. */
+  readonly certificates: readonly ExpiringCertificate[];
+  /** Ends what is followed and asked in the background. */
+  close(): Promise<void>;
+}
+
+/** Reads all that the options name, and follows it. @throws UsageError naming the option; then nothing is left open. */
+export async function openAuthentication(
+  given: GivenOptions,
+  serverKind: ServerKind,
+  events: AuthenticationEvents,
+): Promise<OpenAuthentication> {
+  const opened = new Opened();
+  const files = opened.add(new FollowedOptionFiles(events.onReload, events.onFollowed));
+  const context: AuthenticationContext = { files, events, opened };
+  try {
+    const { anonymousAuth: anonymous } = tokens.read(given);
+    const frontProxy = await openFrontProxy(given, context);
+    const clientCertificates = await openClientCertificates(given, context, serverKind);
+    const authenticators = [
+      frontProxy,
+      clientCertificates,
+      await openTokenFile(given, context),
+      await openServiceAccounts(given, context),
+      await openOpenId(given, context),
+      await openTokenReview(given, context),
+    ];
+    return {
+      authenticators: authenticators.filter((one) => one !== undefined),
+      anonymous,
+      requestCertificates: frontProxy !== undefined || clientCertificates !== undefined,
+      certificates: files.certificates,
+      close: () => opened.close(),
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 }

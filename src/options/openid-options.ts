@@ -1,10 +1,10 @@
 import type { Authenticator } from '../authentication/authenticator.js';
 import { OidcOptionError } from '../authentication/authentication-errors.js';
 import { oidcSigningAlgorithms, type OidcOptions } from '../authentication/tokens/oidc/oidc-options.js';
-import type { AuthenticationContext } from './authentication-context.js';
+import type { AuthenticationContext } from './option-events.js';
 import { fault, flagName, needs, topic, type GivenOptions, type Option } from './option.js';
 import { choices, file, pairs, text } from './option-kinds.js';
-import { openAuthorities } from './token-options.js';
+import { openAuthorities } from './authentication-options.js';
 
 export const openid = topic(
   'Authentication: OpenID',

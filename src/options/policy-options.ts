@@ -1,5 +1,15 @@
-import { flagName, isGiven, needs, topic, type GivenOptions, type Option } from './option.js';
+import { flagName, isGiven, needs, topic, type GivenOptions, type Option, fault } from './option.js';
 import { boolean, directory, duration, file } from './option-kinds.js';
+import { given as presentOnly } from '../given.js';
+import {
+  cachePolicySource,
+  rootPolicySource,
+  systemAdminPolicySource,
+  type ApiServerObserver,
+} from '../policy/sources/api-server.js';
+import { directoryPolicySource, type ReloadResult } from '../policy/sources/directory.js';
+import type { PolicySource } from '../policy/policy-source.js';
+import { usageError } from './usage-error.js';
 
 const root = flagName('rootKubeconfig');
 
@@ -55,4 +65,82 @@ export function sourceOption(layer: string): Option {
     default:
       return options.rbacDir;
   }
+}
+
+export interface PolicySourceEvents {
+  /** What is written in the policy but will not do what was likely meant. */
+  readonly onWarning: (message: string) => void;
+  readonly onReload?: (source: string, result: ReloadResult) => void;
+  /** Told of what an API server's source does. */
+  readonly observerOf?: (source: string) => ApiServerObserver;
+}
+
+/** As `openPolicy` takes them. */
+export interface PolicySources {
+  readonly sources: readonly PolicySource[];
+  readonly fallbacks: ReadonlyMap<string, string>;
+  readonly bootstrap: boolean | PolicySource;
+  readonly maxStalenessMs?: number;
+}
+
+/** The sources that the options describe, each with its option in what it throws. @throws UsageError naming the option. */
+export function policySourcesOf(given: GivenOptions, events: PolicySourceEvents): PolicySources {
+  const { onWarning, onReload, observerOf } = events;
+  const { options } = policy;
+  const values = policy.read(given);
+  const { rbacDir: directory, rootKubeconfig: root, cacheKubeconfig: cache } = values;
+  const observed = (source: string): ApiServerObserver => ({
+    ...observerOf?.(source),
+    warning: (message) => {
+      onWarning(`${source}: ${message}`);
+    },
+  });
+  const sources: PolicySource[] = [];
+  if (directory !== undefined) {
+    const source = directoryPolicySource({
+      directory,
+      onWarning,
+      onReload: (result) => onReload?.('directory', result),
+    });
+    sources.push(blamingSource(options.rbacDir, source));
+  }
+  if (root !== undefined) {
+    const source = rootPolicySource({ kubeconfig: root, observer: observed('root') });
+    sources.push(blamingSource(options.rootKubeconfig, source));
+  }
+  if (cache !== undefined) {
+    const source = cachePolicySource({ kubeconfig: cache, observer: observed('cache') });
+    sources.push(blamingSource(options.cacheKubeconfig, source));
+  }
+  return {
+    sources,
+    fallbacks: new Map(root !== undefined && cache !== undefined ? [['root', 'cache']] : []),
+    bootstrap:
+      values.bootstrapPolicy === 'live' ? liveBootstrap(root, observed('bootstrap')) : values.bootstrapPolicy,
+    ...presentOnly({ maxStalenessMs: values.maxPolicyStaleness }),
+  };
+}
+
+function liveBootstrap(kubeconfig: string | undefined, observer: ApiServerObserver): PolicySource {
+  const { bootstrapPolicy, rootKubeconfig } = policy.options;
+  if (kubeconfig === undefined) throw fault(bootstrapPolicy, `live needs ${rootKubeconfig.name}`);
+  return blamingSource(rootKubeconfig, systemAdminPolicySource({ kubeconfig, observer }));
+}
+
+/** Whatever keeps the source from its start is blamed on its option. */
+function blamingSource({ name }: Option, source: PolicySource): PolicySource {
+  const blame = (error: unknown): never => {
+    throw usageError(name, error);
+  };
+  return {
+    name: source.name,
+    get origin() {
+      return source.origin;
+    },
+    open: async () => {
+      await source.open?.().catch(blame);
+    },
+    start: (sink) => source.start(sink).catch(blame),
+    close: () => source.close(),
+  };
 }

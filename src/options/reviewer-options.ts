@@ -1,14 +1,18 @@
 import type { Authenticator } from '../authentication/authenticator.js';
 import type { Authorizer } from '../authorization/authorizer.js';
-import type { AuthenticationContext } from './authentication-context.js';
+import {
+  type AuthenticationContext,
+  openReviewer,
+  type Reviewer,
+  type ReviewEvents,
+} from './option-events.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { given as presentOnly } from '../given.js';
-import type { Opened } from './opened.js';
+import type { Opened } from './starting.js';
 import { excludes, fault, isGiven, needs, topic, type GivenOptions, type Option } from './option.js';
 import { choice, duration, file } from './option-kinds.js';
-import { openReviewer, type Reviewer, type ReviewEvents } from './reviewer.js';
-import { audiencesOf } from './token-options.js';
+import { audiencesOf } from './authentication-options.js';
 
 /** What a webhook may speak. */
 const versions: readonly ReviewVersion[] = ['v1', 'v1beta1'];

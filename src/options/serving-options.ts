@@ -2,7 +2,9 @@ import { isIP } from 'node:net';
 import { given as presentOnly } from '../given.js';
 import { audit } from './audit-options.js';
 import { blaming, excludes, fault, topic, type GivenOptions } from './option.js';
-import { count, list, parsed, port, text } from './option-kinds.js';
+import { count, list, parsed, port, text, duration } from './option-kinds.js';
+import type { ConnectionLimits } from '../server/connection-limits.js';
+import type { RequestLimits } from '../request/steps/limit-requests.js';
 
 export const listening = topic('Serving', {
   bindAddress: parsed(text('address', '0.0.0.0', 'IP address to listen on'), ipAddress),
@@ -74,3 +76,98 @@ export function workersOf(given: GivenOptions): number {
   }
   return processes;
 }
+
+const most = { max: 1_000_000 };
+/** The longest is what a timer takes, less than a day off. */
+const timeouts = { min: '1ms', max: '596h' };
+
+/**
+ * What any client may cost. Nothing is bounded by address or identity unless told to: only whoever runs the server
+ * knows how many scrapers one of them stands for.
+ */
+export const limits = topic('Limits', {
+  maxRequestsPerSecondByIdentity: count(
+    0,
+    most,
+    'requests a second that a user may go on sending, and twice as many at once; any beyond are answered 429; health is not counted; 50 suits scrapers; 0: no bound',
+  ),
+  maxRequestsPerSecondByAddress: count(
+    0,
+    most,
+    'the same for an IPv4 address or an IPv6 /64, before anyone is asked who sends them; not for a verified front proxy; 100 suits scrapers with addresses of their own; 0: no bound',
+  ),
+  maxConnections: count(
+    10_000,
+    most,
+    'connections that may be open at once; any beyond are closed; 0: no bound',
+  ),
+  maxConnectionsByAddress: count(0, most, 'the same for an IPv4 address or an IPv6 /64; 0: no bound'),
+  // The longest is all of the time.
+  maxHandshakeTimeByAddress: duration(
+    '500ms',
+    { max: '10s' },
+    'how long TLS handshakes with costly certificates from an IPv4 address or an IPv6 /64 may hold up everything else in ten seconds; then its connections are closed until that time has come again; 0s: no bound',
+  ),
+  maxHeaderBytes: count(
+    32_768,
+    { min: 4096, max: 256 * 1024, unit: 'bytes' },
+    'how long a request line with its header may be; a longer one is answered 431',
+  ),
+  headerTimeout: duration(
+    '10s',
+    timeouts,
+    'how long a request line with its header may take, and a new connection until one has come; then it is closed',
+  ),
+  // Node would keep idle connections for ever with less.
+  idleTimeout: duration(
+    '1m15s',
+    { min: '1s', max: '595h' },
+    'how long a connection is kept open without a request; longer than scrape intervals, best',
+  ),
+  tlsHandshakeTimeout: duration(
+    '10s',
+    timeouts,
+    'how long a TLS handshake may take before its connection is closed',
+  ),
+});
+
+export interface LimitsConfiguration {
+  readonly requestLimits: RequestLimits;
+  readonly connectionLimits: ConnectionLimits;
+}
+
+/** @throws UsageError naming the option. */
+export function limitsOf(given: GivenOptions): LimitsConfiguration {
+  const values = limits.read(given);
+  return {
+    requestLimits: {
+      perSecondByIdentity: values.maxRequestsPerSecondByIdentity,
+      perSecondByAddress: values.maxRequestsPerSecondByAddress,
+    },
+    connectionLimits: {
+      maxConnections: values.maxConnections,
+      maxConnectionsByAddress: values.maxConnectionsByAddress,
+      maxHandshakeMsByAddress: values.maxHandshakeTimeByAddress,
+      maxHeaderBytes: values.maxHeaderBytes,
+      headerTimeoutMs: values.headerTimeout,
+      idleTimeoutMs: values.idleTimeout,
+      tlsHandshakeTimeoutMs: values.tlsHandshakeTimeout,
+    },
+  };
+}
+
+const bounds = { max: '24h' };
+
+/** How the server ends. */
+export const shutdown = topic('Maintenance and shutdown', {
+  shutdownDelayDuration: duration(
+    '0s',
+    bounds,
+    'how long everything is served on after SIGTERM, while /readyz fails, so that others learn to stay away',
+  ),
+  shutdownTimeout: duration(
+    '30s',
+    bounds,
+    'how long requests under way may take after that before they are cut',
+  ),
+});

@@ -1,22 +1,19 @@
 import type { FlagInForce } from '../server/z-pages/server-status.js';
 import { audit } from './audit-options.js';
 import { authorization } from './authorization-options.js';
-import { certificates } from './certificate-options.js';
+import { certificates, serviceAccounts, tokens } from './authentication-options.js';
 import { delivery, ownMetrics } from './exposition-options.js';
 import { general, logging } from './general-options.js';
-import { limits, shutdown } from './limits-options.js';
 import { maintenance } from './maintenance-options.js';
 import { openid } from './openid-options.js';
 import { optionsIn, textOf, type GivenOptions, type Option, type OptionsOf } from './option.js';
 import { policy } from './policy-options.js';
 import { relabelling } from './relabelling-options.js';
 import { accessReview, tokenReview } from './reviewer-options.js';
-import { listening, servedPaths, workers } from './serving-options.js';
+import { listening, servedPaths, workers, limits, shutdown } from './serving-options.js';
 import { tls } from './tls-options.js';
-import { serviceAccounts, tokens } from './token-options.js';
-import { upstreamHeaders } from './upstream-header-options.js';
+import { upstreamHeaders, upstreamTls } from './upstream-request-options.js';
 import { upstreams } from './upstream-options.js';
-import { upstreamTls } from './upstream-tls-options.js';
 
 /** All that `start` takes, in the order of `--help` and of the README. */
 export const startTopics = [

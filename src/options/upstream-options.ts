@@ -14,8 +14,7 @@ import type { FollowedOptionFiles } from './followed-option-files.js';
 import { fault, isGiven, topic, type GivenOptions } from './option.js';
 import { list, parsed, text } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
-import { refusalsTold, upstreamHeadersOf } from './upstream-header-options.js';
-import { openUpstreamTls, upstreamTls } from './upstream-tls-options.js';
+import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from './upstream-request-options.js';
 
 /** Whose metrics are guarded, where they are not this process' own. */
 export const upstreams = topic('What is served', {

@@ -4,7 +4,7 @@ import { Counter, Registry } from 'prom-client';
 import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
 import { openExpositions } from '../../dist/options/exposition-options.js';
 import { FollowedOptionFiles } from '../../dist/options/followed-option-files.js';
-import { Opened } from '../../dist/options/opened.js';
+import { Opened } from '../../dist/options/starting.js';
 import { startServer } from '../../dist/server/start-server.js';
 import { FilterMetrics } from '../../dist/telemetry/filter-metrics.js';
 

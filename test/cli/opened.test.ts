@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Opened } from '../../src/options/opened.js';
+import { Opened } from '../../src/options/starting.js';
 
 it('what was opened is closed, the last one first, also behind one that cannot be closed', async () => {
   const opened = new Opened();

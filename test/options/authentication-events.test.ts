@@ -1,7 +1,6 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { authenticationEvents } from '../../src/options/authentication-context.js';
-import { reviewEvents } from '../../src/options/reviewer.js';
+import { authenticationEvents, reviewEvents } from '../../src/options/option-events.js';
 import { FilterMetrics } from '../../src/telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../../src/telemetry/outgoing-metrics.js';
 import { linesOf } from '../telemetry/series.js';

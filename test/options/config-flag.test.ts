@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { configuredOptions } from '../../src/options/configured-options.js';
 import { run } from '../../src/cli/program.js';
 import { startTopics } from '../../src/options/start-topics.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { configuredOptions } from '../../src/options/configuration.js';
 
 const head = 'apiVersion: kcp-metrics-filter/v1alpha1\nkind: MetricsFilterConfiguration\n';
 

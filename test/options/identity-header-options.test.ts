@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { GivenOptions } from '../../src/options/option.js';
-import { upstreamHeadersOf } from '../../src/options/upstream-header-options.js';
+import { upstreamHeadersOf } from '../../src/options/upstream-request-options.js';
 import { UsageError } from '../../src/options/usage-error.js';
 
 const enabled = { authHeaderFieldsEnabled: true as const };

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { apiVersion, fieldsOf, kind, parseConfiguration } from '../../src/options/configuration-file.js';
-import { configurationSchema } from '../../src/options/configuration-schema.js';
+import { configurationSchema } from '../../src/options/configuration.js';
 import type { Option } from '../../src/options/option.js';
 import { startTopics } from '../../src/options/start-topics.js';
 import { UsageError } from '../../src/options/usage-error.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GivenOptions } from '../../src/options/option.js';
-import { tellsWhoScrapes, upstreamHeadersOf } from '../../src/options/upstream-header-options.js';
+import { tellsWhoScrapes, upstreamHeadersOf } from '../../src/options/upstream-request-options.js';
 import { UsageError } from '../../src/options/usage-error.js';
 
 const loopback = { urls: ['http://127.0.0.1:8080'], showsCertificate: false };

@@ -1,4 +1,4 @@
-import { certificates } from '../../options/certificate-options.js';
+import { certificates } from '../../options/authentication-options.js';
 import type { GivenOptions } from '../../options/option.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
 import { isSignedBy, pemCertificates, validityOf, weaknessesOf } from './certificate-health.js';

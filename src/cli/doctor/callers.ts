@@ -1,8 +1,7 @@
-import { certificates } from '../../options/certificate-options.js';
+import { certificates, serviceAccounts, tokens } from '../../options/authentication-options.js';
 import { openid } from '../../options/openid-options.js';
 import { isGiven, textOf, type GivenOptions, type Option } from '../../options/option.js';
 import { tokenReview } from '../../options/reviewer-options.js';
-import { serviceAccounts, tokens } from '../../options/token-options.js';
 import { serviceAccountSuffix, type Subject } from '../../policy/objects.js';
 import { about, type Finding } from './finding.js';
 

@@ -1,4 +1,4 @@
-import { certificates } from '../../options/certificate-options.js';
+import { certificates } from '../../options/authentication-options.js';
 import { general } from '../../options/general-options.js';
 import { topic, type GivenOptions } from '../../options/option.js';
 import { choice } from '../../options/option-kinds.js';

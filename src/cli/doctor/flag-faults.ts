@@ -1,20 +1,17 @@
 import { checkAuditLog } from '../../options/audit-options.js';
-import { openAuthentication } from '../../options/authentication.js';
 import { authorizersOf } from '../../options/authorization-options.js';
-import { certificates } from '../../options/certificate-options.js';
+import { certificates, serviceAccounts, tokens } from '../../options/authentication-options.js';
 import { openExpositions } from '../../options/exposition-options.js';
 import { FollowedOptionFiles } from '../../options/followed-option-files.js';
 import { logging, serverKindOf } from '../../options/general-options.js';
 import { openMaintenance } from '../../options/maintenance-options.js';
-import { openServing } from '../../options/open-server.js';
-import { Opened } from '../../options/opened.js';
+import { openServing, openAuthentication } from '../../options/open-server.js';
+import { Opened } from '../../options/starting.js';
 import { openid } from '../../options/openid-options.js';
 import { optionsIn, type GivenOptions } from '../../options/option.js';
-import { policySourcesOf } from '../../options/policy-sources.js';
 import { openAccessReview, tokenReview } from '../../options/reviewer-options.js';
 import { workersOf } from '../../options/serving-options.js';
 import { tls } from '../../options/tls-options.js';
-import { serviceAccounts, tokens } from '../../options/token-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import { Registry } from 'prom-client';
 import { errorClass } from '../../error-class.js';
@@ -22,6 +19,7 @@ import type { ServerKind } from '../../paths/classify.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { finding, type Check, type Finding } from './finding.js';
 import { partnerOf, withoutFlags } from './given-flags.js';
+import { policySourcesOf } from '../../options/policy-options.js';
 
 export interface FlagReading {
   /** The faults, or that there are none. */

@@ -1,7 +1,12 @@
 import { authorization } from '../../options/authorization-options.js';
 import { valueOf, type GivenOptions, type Option } from '../../options/option.js';
-import { namesPolicySource, policy as policyTopic, sourceOption } from '../../options/policy-options.js';
-import { policySourcesOf, type PolicySources } from '../../options/policy-sources.js';
+import {
+  namesPolicySource,
+  policy as policyTopic,
+  sourceOption,
+  policySourcesOf,
+  type PolicySources,
+} from '../../options/policy-options.js';
 import { bootstrapLayer, openPolicy } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
 import type { PolicySource } from '../../policy/policy-source.js';

@@ -1,4 +1,4 @@
-import { certificates } from '../../options/certificate-options.js';
+import { certificates, audiencesOf, serviceAccounts, tokens } from '../../options/authentication-options.js';
 import { delivery } from '../../options/exposition-options.js';
 import { serverKindOf } from '../../options/general-options.js';
 import { openid } from '../../options/openid-options.js';
@@ -16,7 +16,6 @@ import { namesPolicySource, policy } from '../../options/policy-options.js';
 import { tokenReview } from '../../options/reviewer-options.js';
 import { listening, servedPaths } from '../../options/serving-options.js';
 import { tls } from '../../options/tls-options.js';
-import { audiencesOf, serviceAccounts, tokens } from '../../options/token-options.js';
 import { ownMetricsPath, slisPath, upstreams } from '../../options/upstream-options.js';
 import { isIP } from 'node:net';
 import { allowedPaths } from '../../request/steps/listed-paths.js';

@@ -1,7 +1,6 @@
 import { delivery, ownExposition, placeWaitMs } from '../../options/exposition-options.js';
 import { openFollowedPolicy } from '../../options/followed-policy.js';
 import { serverKindOf } from '../../options/general-options.js';
-import { shutdown } from '../../options/limits-options.js';
 import type { GivenOptions } from '../../options/option.js';
 import { namesPolicySource } from '../../options/policy-options.js';
 import { slisPath } from '../../options/upstream-options.js';
@@ -19,6 +18,7 @@ import { startLogger } from '../start.js';
 import { PolicyBroadcast } from './policy-broadcast.js';
 import { WorkerStartError, Workforce } from './workforce.js';
 import { WorkerMetrics } from '../../telemetry/server-metrics.js';
+import { shutdown } from '../../options/serving-options.js';
 
 /**
  * Serves with several workers until it is asked to stop; resolves to the exit code. This process serves nothing: it

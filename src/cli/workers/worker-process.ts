@@ -7,13 +7,13 @@ import { openPolicy, type OpenPolicy } from '../../policy/open-policy.js';
 import type { RunningServer } from '../../server/start-server.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
 import type { GivenOptions } from '../../options/option.js';
-import { policySourcesOf } from '../../options/policy-sources.js';
 import { FollowedPrimary } from './followed-primary.js';
 import { fromPrimary, sealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
 import { ScrapesOfPrimary } from './scrapes.js';
-import type { SharedByWorkers } from '../../options/shared-by-workers.js';
 import type { Terminal } from '../command.js';
 import { start } from '../start.js';
+import type { SharedByWorkers } from '../../options/exposition-options.js';
+import { policySourcesOf } from '../../options/policy-options.js';
 
 /**
  * Serves as one of several workers until the primary or somebody else ends it; resolves to the exit code. Flags are

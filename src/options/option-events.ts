@@ -1,14 +1,62 @@
+import type { ReloadResult } from '../files/followed-files.js';
+import type { Logger } from '../server/server-options.js';
+import type { FilterMetrics } from '../telemetry/filter-metrics.js';
+import type { FollowedOptionFiles } from './followed-option-files.js';
+import type { Opened } from './starting.js';
 import type { TokenReviewObserver } from '../authentication/tokens/token-review.js';
 import type { SubjectAccessReviewObserver } from '../authorization/subject-access-review.js';
 import type { RequestObservation } from '../kubernetes/api-client.js';
 import type { ReviewClient, ReviewClientOptions } from '../kubernetes/reviews/review-client.js';
 import type { ReviewKind, ReviewObserver, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
-import type { Logger } from '../server/server-options.js';
 import type { RestClientMetrics, ReviewMetrics, ReviewPurpose } from '../telemetry/outgoing-metrics.js';
-import type { Opened } from './opened.js';
 import type { Option } from './option.js';
 import { OutageLog } from './outage-log.js';
 import { usageError } from './usage-error.js';
+
+/** What happens to authenticators while they run. */
+export interface AuthenticationEvents {
+  /** A file that an option names is looked at from now on. */
+  readonly onFollowed: (flag: string) => void;
+  /** A file that an option names has changed; where it cannot be used, the one before stays in force. */
+  readonly onReload: (flag: string, result: ReloadResult) => void;
+  /** A request has a front proxy's headers, and comes from none. */
+  readonly onSpoofedHeaders: () => void;
+  /** The keys that an option's server publishes were downloaded, or not; then those before stay in force. */
+  readonly onKeyRefresh: (flag: string, result: 'success' | 'failure', reason?: string) => void;
+  readonly review: TokenReviewEvents;
+}
+
+/** What the functions that open authenticators share. */
+export interface AuthenticationContext {
+  readonly files: FollowedOptionFiles;
+  readonly events: AuthenticationEvents;
+  /** Closed with the authenticators. */
+  readonly opened: Opened;
+}
+
+/** Logs and counts what happens to authenticators while they run. */
+export function authenticationEvents(
+  logger: Logger,
+  telemetry: FilterMetrics,
+  review: ReviewEvents,
+): Omit<AuthenticationEvents, 'onFollowed' | 'onReload'> {
+  const failures = new Map<string, string>();
+  return {
+    onSpoofedHeaders: () => {
+      telemetry.spoofedHeaders();
+    },
+    onKeyRefresh: (flag, result, reason = 'unknown reason') => {
+      telemetry.keyRefresh(flag, result);
+      if (result === 'success') {
+        if (failures.delete(flag)) logger.info({ flag }, 'keys are downloaded again');
+      } else if (failures.get(flag) !== reason) {
+        failures.set(flag, reason);
+        logger.warn({ flag }, `keys not downloaded: ${reason}; those before stay in force`);
+      }
+    },
+    review: review.tokens,
+  };
+}
 
 /** Another server that answers reviews, as options name it. */
 export interface Reviewer {

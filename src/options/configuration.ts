@@ -1,0 +1,141 @@
+import {
+  apiVersion,
+  fieldsOf,
+  isPath,
+  kind,
+  patterns,
+  readConfigurationFile,
+  type FieldValue,
+} from './configuration-file.js';
+import { type Option, type Topic, isGiven, optionsIn, valueOf, type GivenOptions } from './option.js';
+import { startTopics, startOptions } from './start-topics.js';
+import { general } from './general-options.js';
+
+/** A JSON Schema, or a part of one. */
+type Schema = Readonly<Record<string, unknown>>;
+
+/**
+ * What a configuration file may hold (JSON Schema, draft 07): the shape that `parseConfiguration` accepts. Whether
+ * the values fit each other, and the files that they name, is found out by a start.
+ */
+export function configurationSchema(topics: readonly Topic[] = startTopics): Schema {
+  const fields = [...fieldsOf(topics)].map(([name, option]) => [name, fieldSchema(option)] as const);
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: kind,
+    description: 'Configuration of kcp-metrics-filter: a field for each flag of `kcp-metrics-filter start`.',
+    type: 'object',
+    required: ['apiVersion', 'kind'],
+    additionalProperties: false,
+    properties: {
+      apiVersion: { const: apiVersion, description: 'version of this schema' },
+      kind: { const: kind, description: 'what the file is' },
+      ...Object.fromEntries(fields),
+    },
+  };
+}
+
+function fieldSchema(option: Option): Schema {
+  const { description, default: preset } = option;
+  const isBelow = isPath(option) || option.replacePaths !== undefined;
+  return {
+    description: isBelow ? `${description}; a relative path is one below this file's directory` : description,
+    ...(option.isList === true ? listSchema(option) : valueSchema(option)),
+    ...(preset !== undefined && { default: preset }),
+  };
+}
+
+const anyText: Schema = { type: 'string', pattern: patterns.text };
+
+function valueSchema({ kind: kindOf, choices }: Option): Schema {
+  switch (kindOf) {
+    case 'boolean':
+      return choices === undefined ? { type: 'boolean' } : { enum: [true, false, ...choices] };
+    case 'integer':
+      return { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+    case 'duration':
+      return { type: 'string', pattern: patterns.duration };
+    case 'file':
+    case 'directory':
+    case 'pair':
+    case 'text':
+      return choices === undefined ? anyText : { type: 'string', enum: choices };
+  }
+}
+
+/** A list, or the string that the flag takes; of pairs, a map as well. */
+function listSchema(option: Option): Schema {
+  const isMap = option.kind === 'pair';
+  const least = option.default === undefined ? 1 : 0;
+  return {
+    type: ['string', 'array', ...(isMap ? ['object'] : [])],
+    pattern: patterns.text,
+    items: valueSchema(option),
+    minItems: least,
+    ...(isMap && {
+      propertyNames: { pattern: patterns.pairName },
+      additionalProperties: anyText,
+      minProperties: least,
+    }),
+  };
+}
+
+/** What a command line and its configuration file say together. */
+export interface ConfiguredOptions {
+  readonly given: GivenOptions;
+  /** A message about options, with the names of a file's fields for what stands there: `file:line: field: …`. */
+  readonly withConfigFieldNames: (message: string) => string;
+}
+
+/**
+ * What is given on the command line, and behind it what the file that `config` names says: of an option that is in
+ * both, the file's value is not looked at. For a command that takes fewer options, the other fields have no meaning.
+ *
+ * @throws UsageError naming the option, or the file, its line and the field.
+ */
+export async function configuredOptions(
+  given: GivenOptions,
+  topics: readonly Topic[],
+): Promise<ConfiguredOptions> {
+  const file = valueOf(general.options.config, given);
+  if (file === undefined) return { given, withConfigFieldNames: (message) => message };
+  const keys = new Set(optionsIn(topics).map(({ key }) => key));
+  const found = [...(await readConfigurationFile(file))].filter(
+    ([key, { option }]) => keys.has(key) && !isGiven(given, option),
+  );
+  const together = { ...given, ...Object.fromEntries(found.map(([key, { value }]) => [key, value])) };
+  const origins = new Map(found.map(([, field]): [string, FieldValue] => [field.option.name, field]));
+  return {
+    given: together,
+    withConfigFieldNames: (message) => withConfigFieldNames(message, { file, given, origins }),
+  };
+}
+
+interface Origins {
+  readonly file: string;
+  readonly given: GivenOptions;
+  /** By the flag's name: what came from the file. */
+  readonly origins: ReadonlyMap<string, FieldValue>;
+}
+
+const flagNames = /(?<![\w-])--[a-z][a-z0-9-]*/g;
+
+/** A message begins with the flags to mend. */
+function withConfigFieldNames(message: string, { file, given, origins }: Origins): string {
+  const [head = ''] = /^--[a-z0-9-]+(?:, --[a-z0-9-]+)*/.exec(message) ?? [];
+  const blamed = head
+    .split(', ')
+    .map((name) => origins.get(name))
+    .find((field) => field !== undefined);
+  if (blamed === undefined) {
+    return message.replace(flagNames, (name) => {
+      const field = origins.get(name);
+      return field === undefined ? name : `${field.option.key} (${file}:${field.line})`;
+    });
+  }
+  const inWords = message.replace(flagNames, (name) => {
+    const option = startOptions.find((one) => one.name === name);
+    return option === undefined || isGiven(given, option) ? name : option.key;
+  });
+  return `${file}:${blamed.line}: ${inWords}`;
+}
