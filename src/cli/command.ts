@@ -44,7 +44,7 @@ export interface Command {
   ) => Promise<number>;
 }
 
-/** What `--help` lists. */
+/** What the program's help lists. */
 export interface CommandDescription {
   readonly name: string;
   /** What may follow the name. */

@@ -1,6 +1,7 @@
+import { configuration } from '../options/general-options.js';
 import type { CommandDescription } from './command.js';
 
-/** In the order of `--help`. */
+/** In the order of the program's help. */
 export const commands: readonly CommandDescription[] = [
   {
     name: 'start',
@@ -48,7 +49,7 @@ export const commands: readonly CommandDescription[] = [
   {
     name: 'schema',
     usage: '',
-    description: 'print the JSON Schema of the file that --config names',
+    description: `print the JSON Schema of the file that ${configuration.options.config.name} names`,
     load: async () => {
       const { configurationSchema } = await import('../options/configuration.js');
       return {

@@ -115,7 +115,7 @@ function withTerminal(command: CommanderCommand, { print, printError }: Terminal
     });
 }
 
-/** Columns of `--help`. */
+/** Columns of the help. */
 const helpWidth = 80;
 const indent = ' '.repeat(6);
 

@@ -8,7 +8,7 @@ function quoted(given: unknown): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 
-/** On the command line `--flag`, `--flag=true` and `--flag=false`, as Kubernetes has it. */
+/** On the command line alone, or with `=true` or `=false`, as Kubernetes has it. */
 export function boolean(preset: boolean, description: string): Declaration<boolean, boolean>;
 /** One that takes another word, too. */
 export function boolean<Word extends string>(
@@ -33,7 +33,7 @@ export function boolean(preset: boolean, description: string, word?: string): De
   };
 }
 
-/** A whole number. `unit` stands for it in `--help`. */
+/** A whole number. `unit` stands for it in the help. */
 export function count(
   preset: number,
   { min = 0, max = 999_999_999, unit = 'count' }: { min?: number; max?: number; unit?: string },
@@ -98,7 +98,7 @@ function millisecondsOf(given: GivenValue): number {
   return parts.reduce((sum, [, number = '', unit = '']) => sum + Number(number) * (unitMs[unit] ?? 0), 0);
 }
 
-/** `placeholder` stands for it in `--help`. */
+/** `placeholder` stands for it in the help. */
 export function text<Default extends string | undefined>(
   placeholder: string,
   preset: Default,

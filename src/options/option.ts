@@ -24,7 +24,7 @@ export interface Declaration<Value, Given extends GivenValue = GivenValue> {
   readonly kind: OptionKind;
   readonly description: string;
   readonly default?: Given;
-  /** What stands for the value in `--help`; a boolean has none. */
+  /** What stands for the value in the help; a boolean has none. */
   readonly placeholder?: string;
   /** One letter that says the same on the command line. */
   readonly short?: `-${string}`;
@@ -43,7 +43,7 @@ export interface Declaration<Value, Given extends GivenValue = GivenValue> {
   readonly absent: Value;
 }
 
-/** A declared option: the command line, `--help`, the schema, the documentation and doctor are made of these. */
+/** A declared option: the command line, its help, the schema, the documentation and doctor are made of these. */
 export type Option<Value = unknown, Given extends GivenValue = GivenValue> = Declaration<Value, Given> & {
   /** In a configuration file and in a program. */
   readonly key: string;
@@ -59,7 +59,7 @@ type GivenOf<Declared> = Declared extends { readonly default?: infer Given }
 
 /** What the options of one topic say together. */
 export interface Topic<Declared extends Declarations = Declarations> {
-  /** In `--help` and in the README. Topics beside each other may share one. */
+  /** In the help and in docs/flags.md. Topics beside each other may share one. */
   readonly heading: string;
   readonly options: {
     readonly [Key in keyof Declared]: Option<ValueOf<Declared[Key]>, GivenOf<Declared[Key]>>;

@@ -15,7 +15,7 @@ import { tls } from './tls-options.js';
 import { upstreamHeaders, upstreamTls } from './upstream-request-options.js';
 import { upstreams } from './upstream-options.js';
 
-/** All that `start` takes, in the order of `--help` and of the README. */
+/** All that `start` takes, in the order of its help and of docs/flags.md. */
 export const startTopics = [
   general,
   listening,

@@ -1,4 +1,4 @@
-import { namesOf, programName, quoted } from './completion-description.js';
+import { help, namesOf, programName, quoted, version } from './completion-description.js';
 import type { CompletedCommand, CompletedFlag } from './completion-description.js';
 
 /** A script for bash 3.2 and later, which needs nothing beside it. */
@@ -7,7 +7,7 @@ export function bashCompletion(commands: readonly CompletedCommand[]): string {
 _kcp_metrics_filter() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]}
   local command='' flags='' words='' files='' list='' prefix='' at
-  # bash takes --flag=value for three words.
+  # bash takes a flag with = and a value for three words.
   if [[ $current == '=' ]]; then
     current=''
   elif [[ $previous == '=' ]]; then
@@ -22,7 +22,7 @@ _kcp_metrics_filter() {
   COMPREPLY=()
   case $command in
     '')
-      flags='--help --version'
+      flags='${help} ${version}'
       words=${quoted(commands.map(({ name }) => name).join(' '))}
       ;;
 ${commands.map(branchOf).join('\n')}
@@ -53,7 +53,7 @@ function branchOf({ name, flags, words }: CompletedCommand): string {
   const values = [...valuesOf(flags)].map(([assignment, of]) => `        ${of.join('|')}) ${assignment} ;;`);
   return [
     `    ${name})`,
-    `      flags=${quoted([...names, '--help'].join(' '))}`,
+    `      flags=${quoted([...names, help].join(' '))}`,
     ...(words.length === 0 ? [] : [`      words=${quoted(words.join(' '))}`]),
     ...(values.length === 0 ? [] : ['      case $previous in', ...values, '      esac']),
     '      ;;',

@@ -1,4 +1,4 @@
-import { optionsIn, type Option } from '../../options/option.js';
+import { flagName, optionsIn, type Option } from '../../options/option.js';
 import type { CommandDescription } from '../command.js';
 
 /** What may stand in the place of a value. */
@@ -28,6 +28,8 @@ export interface CompletedCommand {
 }
 
 export const programName = 'kcp-metrics-filter';
+/** What commander itself adds. */
+export const [help, version] = [flagName('help'), flagName('version')];
 
 /** What every shell's script is made of. */
 export function describeCompletion(

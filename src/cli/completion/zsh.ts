@@ -1,4 +1,4 @@
-import { namesOf, programName, quoted } from './completion-description.js';
+import { help, namesOf, programName, quoted, version } from './completion-description.js';
 import type { CompletedCommand, CompletedFlag } from './completion-description.js';
 
 /** A script for zsh: sourced, or as `_kcp-metrics-filter` in a folder of `$fpath`. */
@@ -11,7 +11,7 @@ _kcp_metrics_filter() {
   commands=(
 ${commands.map(({ name, description }) => `    ${quoted(`${name}:${escaped(description)}`)}`).join('\n')}
   )
-  _arguments -C '(- *)--help[show help]' '(- *)--version[show the version]' \\
+  _arguments -C '(- *)${help}[show help]' '(- *)${version}[show the version]' \\
     '1:command:->command' '*::rest:->rest'
   case $state in
     command) _describe command commands ;;
@@ -33,7 +33,7 @@ fi
 function branchOf({ name, flags, words }: CompletedCommand): string {
   const specs = [
     ...flags.flatMap((flag) => namesOf(flag).map((typed) => specOf(typed, flag))),
-    '(- *)--help[show help]',
+    `(- *)${help}[show help]`,
     ...(words.length === 0 ? [] : [`1:${name}:(${words.join(' ')})`]),
   ];
   return [

@@ -77,7 +77,7 @@ subjects:
 `;
 
 /**
- * Writes directories for `--rbac-dir`: the package's own manifests and a binding of bob's for the root shard; what
+ * Writes directories for the policy: the package's own manifests and a binding of bob's for the root shard; what
  * kcp would replicate of them for the second.
  */
 function writePolicy(folder: DemoFolder): { readonly root: string; readonly second: string } {

@@ -111,7 +111,7 @@ export function frontProxyFindings(
     allowedNames.length === 0
       ? at(
           'warning',
-          `clients of ${title} are accepted as front proxies, too, and can be anybody by X-Remote-User: name the front proxies with --requestheader-allowed-names, or give them an authority of their own`,
+          `clients of ${title} are accepted as front proxies, too, and can be anybody by X-Remote-User: name the front proxies with ${certificates.options.requestheaderAllowedNames.name}, or give them an authority of their own`,
         )
       : at(
           'ok',

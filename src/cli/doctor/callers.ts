@@ -81,7 +81,7 @@ export function matchFault({ kind, name, namespace }: Subject, callers: Callers)
   if (isEverybody({ kind, name })) {
     // A caller whose scopes leave the root workspace out is anonymous there.
     const isPossible = callers.anonymous || callers.serviceAccounts;
-    return isPossible ? undefined : 'is nobody with --anonymous-auth=false';
+    return isPossible ? undefined : `is nobody with ${anonymousAuth.name}=false`;
   }
   if (kind === 'Group') return undefined;
   const account = serviceAccountSuffix(name);
@@ -99,8 +99,8 @@ export function isEverybody({ kind, name }: Subject): boolean {
     : kind === 'Group' && name === 'system:unauthenticated';
 }
 
-function serviceAccountFault({ serviceAccounts }: Callers): string | undefined {
-  return serviceAccounts
+function serviceAccountFault(callers: Callers): string | undefined {
+  return callers.serviceAccounts
     ? undefined
-    : 'is a service account, and none can be authenticated here: configure --service-account-key-file, --authentication-kubeconfig or --requestheader-client-ca-file, or bind the user of a certificate or token';
+    : `is a service account, and none can be authenticated here: configure ${serviceAccounts.options.serviceAccountKeyFile.name}, ${tokenReview.options.authenticationKubeconfig.name} or ${requestheaderClientCaFile.name}, or bind the user of a certificate or token`;
 }

@@ -1,3 +1,4 @@
+import { policy } from '../../options/policy-options.js';
 import { SnapshotError } from '../../policy/policy-errors.js';
 import { readSnapshot } from '../../policy/snapshot/snapshot-file.js';
 import type { SnapshotLayer } from '../../policy/snapshot/snapshot-format.js';
@@ -35,7 +36,7 @@ export async function checkSnapshot(use: SnapshotUse, now: number): Promise<Snap
   if (use.origins.size === 0) {
     return only(
       'warning',
-      'keeps nothing, because only the policy of API servers is kept: add --root-kubeconfig or --cache-kubeconfig, or leave it out',
+      `keeps nothing, because only the policy of API servers is kept: add ${policy.options.rootKubeconfig.name} or ${policy.options.cacheKubeconfig.name}, or leave it out`,
     );
   }
   let snapshot: readonly SnapshotLayer[] | undefined;
@@ -70,7 +71,10 @@ function layerFinding(
   const ageMs = Math.max(0, now - syncedAt);
   const age = `in step ${durationOf(ageMs)} ago`;
   return ageMs > maxStalenessMs
-    ? ['warning', `${what}, ${age}, are older than --max-policy-staleness and would not decide`]
+    ? [
+        'warning',
+        `${what}, ${age}, are older than ${policy.options.maxPolicyStaleness.name} and would not decide`,
+      ]
     : ['ok', `${what}, ${age}, would decide after a restart until the server answers`];
 }
 

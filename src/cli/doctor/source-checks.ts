@@ -1,3 +1,4 @@
+import { policy } from '../../options/policy-options.js';
 import { FilesRead } from '../../files/files-read.js';
 import { KubeconfigError, KubernetesClientMissingError } from '../../kubernetes/kubernetes-errors.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
@@ -119,8 +120,7 @@ const adviceOnStatus: Readonly<Record<number, string>> = {
 const grants: Readonly<Record<ServerRole, string>> = {
   root: 'apply rbac/api-access/policy-reader.yaml there, with this user as its subject',
   cache: 'a cache server knows no RBAC: use a client certificate of the group system:masters',
-  'system-admin':
-    'only system:masters may read system:admin: use such a certificate, or --bootstrap-policy=true, which has a copy built in',
+  'system-admin': `only system:masters may read system:admin: use such a certificate, or ${policy.options.bootstrapPolicy.name}=true, which has a copy built in`,
 };
 
 function adviceFor(status: number, role: ServerRole): string {

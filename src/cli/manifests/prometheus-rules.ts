@@ -1,3 +1,8 @@
+import { audit } from '../../options/audit-options.js';
+import { delivery } from '../../options/exposition-options.js';
+import { maintenance } from '../../options/maintenance-options.js';
+import { policy } from '../../options/policy-options.js';
+import { limits } from '../../options/serving-options.js';
 import { type Manifest, metadataOf, type ManifestFile } from './manifest.js';
 import type { ManifestNames } from './configured-server.js';
 
@@ -97,8 +102,7 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       expr: `increase(${prefix}_refused_scrapes_total[10m]) > 0`,
       for: '10m',
       summary: `${at} has refused {{ $value | humanize }} scrapes in ten minutes.`,
-      description:
-        'As many expositions are being rendered as --max-scrapes-in-flight allows: there are more scrapers than were planned for, or rendering has become slow.',
+      description: `As many expositions are being rendered as ${delivery.options.maxScrapesInFlight.name} allows: there are more scrapers than were planned for, or rendering has become slow.`,
     },
     {
       alert: 'KcpMetricsFilterScrapesFail',
@@ -113,8 +117,7 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       expr: `${prefix}_maintenance == 1`,
       for: '2h',
       summary: `Some scrapes of ${at} have been stopped for maintenance for two hours.`,
-      description:
-        'The file of --maintenance-file is still there: they go on as soon as it is removed. Where this Prometheus is stopped, too, it is KcpMetricsFilterDown that says so.',
+      description: `The file of ${maintenance.options.maintenanceFile.name} is still there: they go on as soon as it is removed. Where this Prometheus is stopped, too, it is KcpMetricsFilterDown that says so.`,
     },
   ];
 }
@@ -150,8 +153,7 @@ function clientAlerts(jobs: string): readonly Alert[] {
       expr: `increase(${prefix}_refused_connections_total[10m]) > 0`,
       for: '10m',
       summary: `${at} has closed {{ $value | humanize }} connections in ten minutes before they were served.`,
-      description:
-        'As many are open as --max-connections or --max-connections-by-address allows: somebody opens them and does not close them, or there are more scrapers than were planned for. Or TLS handshakes from one address cost too much (--max-handshake-time-by-address): the log names it.',
+      description: `As many are open as ${limits.options.maxConnections.name} or ${limits.options.maxConnectionsByAddress.name} allows: somebody opens them and does not close them, or there are more scrapers than were planned for. Or TLS handshakes from one address cost too much (${limits.options.maxHandshakeTimeByAddress.name}): the log names it.`,
     },
     {
       alert: 'KcpMetricsFilterHeadersSpoofed',
@@ -165,8 +167,7 @@ function clientAlerts(jobs: string): readonly Alert[] {
       expr: `sum by (job, instance, plugin) (increase(apiserver_audit_error_total{${jobs}}[10m])) > 0`,
       severity: 'critical',
       summary: `${at} has lost {{ $value | humanize }} audit events in ten minutes.`,
-      description:
-        'The plugin buffered has dropped them, because too many waited; log could not write them: look at the disk of --audit-log-path.',
+      description: `The plugin buffered has dropped them, because too many waited; log could not write them: look at the disk of ${audit.options.auditLogPath.name}.`,
     },
   ];
 }
@@ -197,8 +198,7 @@ function dependencyAlerts(jobs: string): readonly Alert[] {
       expr: `${prefix}_policy_state{state="stale"} == 1 and ignoring (state) ${prefix}_policy_in_force == 1`,
       for: '10m',
       summary: `${at} decides on a policy of {{ $labels.layer }} that may be old.`,
-      description:
-        'Its source cannot be reached, or a manifest of it cannot be used: users who were revoked since then still get in, users who were granted access do not. With --max-policy-staleness, scrapes end in 503 when the time is over.',
+      description: `Its source cannot be reached, or a manifest of it cannot be used: users who were revoked since then still get in, users who were granted access do not. With ${policy.options.maxPolicyStaleness.name}, scrapes end in 503 when the time is over.`,
     },
     {
       alert: 'KcpMetricsFilterApiServerUnreachable',
