@@ -27,7 +27,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   policy: ['kubernetes'],
   authentication: ['kubernetes', 'outgoing'],
   authorization: ['authentication', 'kubernetes', 'policy'],
-  replication: ['authorization', 'kubernetes', 'policy'],
+  replication: ['authorization', 'kubernetes', 'outgoing', 'policy'],
   audit: ['authentication'],
   exposition: ['outgoing'],
   telemetry: ['exposition', 'policy'],
