@@ -19,9 +19,9 @@ import {
   metricsFilter,
   openPolicy,
   rbacAuthorizer,
-  registerPolicyMetrics,
   registriesExposition,
 } from 'kcp-metrics-filter';
+import { registerPolicyMetrics } from 'kcp-metrics-filter/server';
 
 const {
   TLS_CERT_FILE = 'tls.crt',

@@ -16,10 +16,10 @@ import {
   PolicyUnavailableError,
   Policy,
   rbacAuthorizer,
-  requestState,
   type AuditEvent,
   type MetricsFilterOptions,
 } from '../../src/index.js';
+import { requestState } from '../../src/request/middleware.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient } from '../support/raw-tls.js';

@@ -15,12 +15,12 @@ import {
   ignorePaths,
   metricsFilter,
   serveExposition,
-  zPages,
   type AuditEvent,
   type Authenticator,
   type AuthorizeOptions,
   type Middleware,
 } from '../../src/index.js';
+import { zPages } from '../../src/server.js';
 import { filterOptions } from '../support/filter.js';
 
 const strict = filterOptions();

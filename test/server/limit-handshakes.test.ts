@@ -4,7 +4,9 @@ import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type SecureVersion } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { credentialsOf } from '../../src/request/credentials.js';
-import { limitHandshakes, RequestLimitError, type ConnectionLimits } from '../../src/index.js';
+import { limitHandshakes } from '../../src/index.js';
+import { RequestLimitError } from '../../src/request/request-errors.js';
+import { type ConnectionLimits } from '../../src/server.js';
 import { certificateChain, type CertificateChain, type ChainKey } from '../support/certificate-chain.js';
 import { startLimited } from './limited-server.js';
 

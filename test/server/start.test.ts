@@ -8,10 +8,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   clientCertificateAuthenticator,
   createCertificateVerifier,
-  startServer,
   type CertificateVerifier,
-  type RunningServer,
 } from '../../src/index.js';
+import { startServer, type RunningServer } from '../../src/server.js';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';

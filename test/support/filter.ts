@@ -6,8 +6,8 @@ import {
   registriesExposition,
   tokenFileAuthenticator,
   type MetricsFilterOptions,
-  type PolicyObject,
 } from '../../src/index.js';
+import { type PolicyObject } from '../../src/server.js';
 
 /** `scraper` may get /metrics by RBAC, `root-admin` may all, `mallory` nothing. */
 export const tokens = [

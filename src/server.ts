@@ -1,0 +1,48 @@
+// What a server of its own is built from, beside what `.` exports.
+
+// The ready server
+export { startServer, type RunningServer } from './server/start-server.js';
+export type { ServerOptions, Logger } from './server/server-options.js';
+export type { TlsOptions } from './server/tls.js';
+export type { KeyPair, CurrentKeyPair, NamedKeyPair } from './server/serving-certificates.js';
+export type { ConnectionLimits } from './server/connection-limits.js';
+export type { RequestLimits } from './request/steps/limit-requests.js';
+
+// Status pages
+export { zPages, type ZPagesOptions } from './server/z-pages/z-pages-step.js';
+export type { ServedZPagesOptions } from './server/routes.js';
+export type {
+  ServerStatus,
+  CertificateStatus,
+  PolicySourceStatus,
+  FlagInForce,
+  UpstreamAddress,
+} from './server/z-pages/server-status.js';
+export { RefusalTally, type CountedRefusal, type RefusedRequest } from './server/z-pages/refusal-tally.js';
+
+// Files that are followed, and the audit log
+export { FollowedFiles, type FollowedFilesOptions, type FileContent } from './files/followed-files.js';
+export { OptionalFile, type OptionalFileOptions, type OptionalValue } from './files/optional-file.js';
+export { AuditLog, type AuditLogOptions, type AuditLogObserver } from './audit/audit-log.js';
+export { auditLine } from './audit/audit-line.js';
+
+// Policy
+export { bootstrapPolicy } from './policy/sources/bootstrap.js';
+export { systemAdminPolicySource, type ApiServerObserver } from './policy/sources/api-server.js';
+export type { ReflectorFault } from './kubernetes/kubernetes-errors.js';
+export type { RequestObservation } from './kubernetes/api-client.js';
+export type { PolicyObject } from './policy/objects.js';
+export type { PolicyChange } from './policy/index/policy-index.js';
+export type { PolicyState, PolicyLayerStatus } from './policy/policy.js';
+export type { SnapshotResult } from './policy/snapshot/snapshot-restore.js';
+export type { ReloadResult } from './policy/sources/directory.js';
+
+// Own metrics
+export { registerPolicyMetrics, PolicySourceMetrics } from './telemetry/policy-metrics.js';
+export {
+  RestClientMetrics,
+  ReviewMetrics,
+  UpstreamMetrics,
+  type ObservedRequest,
+  type ReviewPurpose,
+} from './telemetry/outgoing-metrics.js';
