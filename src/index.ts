@@ -63,8 +63,9 @@ export {
   type Authorizer,
   type Attributes,
   type Decision,
+  rbacAuthorizer,
+  type RbacAuthorizerOptions,
 } from './authorization/authorizer.js';
-export { rbacAuthorizer, type RbacAuthorizerOptions } from './authorization/rbac.js';
 export {
   subjectAccessReviewAuthorizer,
   type SubjectAccessReviewOptions,

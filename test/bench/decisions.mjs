@@ -1,8 +1,8 @@
-import { rbacAuthorizer } from '../../dist/authorization/rbac.js';
 import { Policy } from '../../dist/policy/policy.js';
 import { lastResult, nanosecondsPerCall, parsed } from './measure.mjs';
 import { groupNames, path, policyShapes, userName } from './policies.mjs';
 import { duration } from './report.mjs';
+import { rbacAuthorizer } from '../../src/authorization/authorizer.js';
 
 const sizes = [1000, 10_000, 100_000];
 const batchSize = 64;

@@ -5,12 +5,12 @@ import { Counter, Registry } from 'prom-client';
 import { createCertificateVerifier } from '../../dist/authentication/certificates/certificate-verifier.js';
 import { clientCertificateAuthenticator } from '../../dist/authentication/certificates/client-certificate.js';
 import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
-import { rbacAuthorizer } from '../../dist/authorization/rbac.js';
 import { registriesExposition } from '../../dist/exposition/sources/registries.js';
 import { metricsFilter } from '../../dist/request/guard.js';
 import { Policy } from '../../dist/policy/policy.js';
 import { policyShapes } from './policies.mjs';
 import { alwaysAllowGroups, alwaysAllowPaths } from '../../dist/authorization/authorizer.js';
+import { rbacAuthorizer } from '../../src/authorization/authorizer.js';
 
 const expositionBytes = 40_000;
 

@@ -28,20 +28,6 @@ function shownRest(rest: string): string {
   const shown = isCredential ? `${classified}@${place.slice(at + 1)}` : place;
   return queryAt < 0 ? shown : `${shown}${rest.charAt(queryAt)}${classified}`;
 }
-/** Controls, blanks that are none, marks that turn text around, and halves of characters. */
-const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-
-const maxLength = 4096;
-
-/**
- * The text on one line, with `\u{…}` in the place of what nobody sees: no value can end a line, steer a terminal or
- * turn what stands behind it around. Cut at 4,096 characters.
- */
-export function visibleText(text: string): string {
-  const cut = text.length <= maxLength ? text : `${text.slice(0, maxLength)}…`;
-  return cut.replace(unseen, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
-}
-
 const dayMs = 86_400_000;
 /** The last moment that a Date can hold, on both sides of the epoch. */
 const lastMs = 8.64e15;
