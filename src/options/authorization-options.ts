@@ -1,4 +1,9 @@
-import { alwaysAllowGroups, alwaysAllowPaths, type Authorizer, rbacAuthorizer } from '../authorization/authorizer.js';
+import {
+  alwaysAllowGroups,
+  alwaysAllowPaths,
+  type Authorizer,
+  rbacAuthorizer,
+} from '../authorization/authorizer.js';
 import type { Policy } from '../policy/policy.js';
 import { blaming, topic, type GivenOptions } from './option.js';
 import { choices, list, parsed } from './option-kinds.js';
