@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { run } from './program.js';
-import { stopSignals } from './stop-signals.js';
+import { stopSignals } from './command.js';
 
 // A reader that has seen enough (`demo | head`) is no fault of this process.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { stopSignals } from '../../src/cli/stop-signals.js';
+import { stopSignals } from '../../src/cli/command.js';
 
 function setting() {
   const clock = { now: 0 };

@@ -152,7 +152,7 @@ async function ask({ caller, path }: Case, url: string, servingCa: string): Prom
     ca: servingCa,
     cert: certificate?.certificatePem,
     key: certificate?.privateKeyPem,
-    headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
+    headers: token === undefined ? undefined : { Authorization: `Bearer ${token}` },
     // A connection kept open would bring the certificate of the caller before.
     agent: false,
     signal: AbortSignal.timeout(answerTimeoutMs),
