@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { rsaPair } from '../support/rsa-pair.js';
-import { runCli } from '../support/started-server.js';
+import { runProcess } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 describe('start refuses what it cannot use: exit code 2, one line naming the flag, nothing listening', () => {
@@ -395,7 +395,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   ])(
     '%s, as a process of its own',
     async (line, message) => {
-      const { code, stdout, stderr } = await runCli(argumentsOf(line));
+      const { code, stdout, stderr } = await runProcess(argumentsOf(line));
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toMatch(/^[^\n]+\n$/);
       expect(stderr.trimEnd()).toMatch(message);
