@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
 import { auditLine, maxAuditLineBytes } from '../../src/audit/audit-line.js';
 import { auditEvent } from './audited-request.js';
+import { anyCharacter } from '../support/any-character.js';
 
 /** Of a kube-apiserver 1.36, with the names and times of `auditEvent`. */
 const kubernetesLine =
@@ -67,7 +68,7 @@ describe('an audit event', () => {
   });
 
   it('of any identity, message and client is one line of valid JSON, bounded, and without control characters', () => {
-    const text = fc.string({ unit: 'binary', maxLength: 3000 });
+    const text = fc.string({ unit: anyCharacter, maxLength: 3000 });
     const anyEvent = fc.record({
       identity: fc.record({
         name: text,
@@ -76,7 +77,7 @@ describe('an audit event', () => {
         extra: fc.dictionary(text, fc.array(text, { maxLength: 4 }), { maxKeys: 6 }),
       }),
       requestUri: fc.string({ unit: 'grapheme-ascii', maxLength: 1036 }),
-      userAgent: fc.string({ unit: 'binary', maxLength: 1036 }),
+      userAgent: fc.string({ unit: anyCharacter, maxLength: 1036 }),
       failure: fc.record({ message: text, reason: fc.constant('Forbidden'), hasDetails: fc.boolean() }),
       annotations: fc.record({
         'authorization.k8s.io/decision': fc.constantFrom('allow', 'forbid'),

@@ -14,6 +14,7 @@ import { binding, role } from './doctor/policies.js';
 import { secretToken, startPolicyServer, type PolicyServer } from './doctor/policy-server.js';
 import { command } from '../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { anyCharacter } from '../support/any-character.js';
 
 interface Report {
   readonly result: string;
@@ -570,7 +571,7 @@ describe('doctor of random flags', () => {
     const names = startOptions.map(({ name }) => name).filter((name) => name !== '--mode');
     const value = fc.oneof(
       fc.string(),
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
       fc.constantFrom(
         '',
         '/',

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPathClassifier, type PathClassification, type ServerKind } from '../../src/paths/classify.js';
 import { leadsToShardLevel } from './readers.js';
+import { anyCharacter } from '../support/any-character.js';
 
 // Express 4 under another name brings no types of its own.
 const express4 = createRequire(import.meta.url)('express4') as typeof express;
@@ -105,7 +106,7 @@ const part = fc.oneof(
     ),
   },
   { weight: 1, arbitrary: fc.string({ maxLength: 4 }) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 3 }) },
+  { weight: 1, arbitrary: fc.string({ unit: anyCharacter, maxLength: 3 }) },
 );
 const assembled = fc.array(part, { maxLength: 8 }).map((parts) => parts.join(''));
 /** `/metrics` with each character written in some way or other. */
@@ -133,7 +134,7 @@ const target = fc.oneof(
   { weight: 2, arbitrary: assembled.map((text) => `/${text}`) },
   { weight: 2, arbitrary: disguised },
   { weight: 1, arbitrary: fc.string() },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }) },
+  { weight: 1, arbitrary: fc.string({ unit: anyCharacter, maxLength: 40 }) },
   { weight: 1, arbitrary: fc.webUrl({ withQueryParameters: true, withFragments: true }) },
 );
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
 import { RequestLog } from '../../src/server/request-log.js';
+import { anyCharacter } from '../support/any-character.js';
 
 interface Line {
   readonly level: string;
@@ -108,7 +109,7 @@ describe('the log of refusals', () => {
 
   it('is short and visible, whatever a name, a path or a reason is made of', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 2000 }), fc.boolean(), (text, isKnown) => {
+      fc.property(fc.string({ unit: anyCharacter, maxLength: 2000 }), fc.boolean(), (text, isKnown) => {
         const { lines, log } = setting();
         const refusal = { authenticator: 'oidc', reason: text };
         log.write(

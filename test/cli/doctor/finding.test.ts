@@ -8,12 +8,13 @@ import {
   type Finding,
   type Level,
 } from '../../../src/cli/doctor/finding.js';
+import { anyCharacter } from '../../support/any-character.js';
 
 describe('a finding', () => {
   it('is one line without control characters, whatever the names in it are', () => {
     const text = fc.oneof(
       fc.string(),
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
       fc.constant('\u001b[31m\u202e\r\n\u0085'),
     );
     fc.assert(

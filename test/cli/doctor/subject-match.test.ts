@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isEverybody, matchFault, type Callers } from '../../../src/cli/doctor/callers.js';
 import type { Subject } from '../../../src/policy/objects.js';
+import { anyCharacter } from '../../support/any-character.js';
 
 const everyone: Callers = { authenticated: true, anonymous: true, serviceAccounts: true };
 const user = (name: string): Subject => ({ kind: 'User', name });
@@ -79,7 +80,7 @@ describe('a subject', () => {
   it('of any name is judged without failing', () => {
     const kind = fc.constantFrom('User', 'Group', 'ServiceAccount');
     const name = fc.oneof(
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
       fc.string().map((rest) => `system:serviceaccount:${rest}`),
     );
     fc.assert(

@@ -4,6 +4,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { manifestKinds } from '../../../src/cli/manifests/manifests-command.js';
 import { run } from '../../../src/cli/program.js';
 import { faultsOf, objectsIn } from '../../examples/manifest-schemas.js';
+import { anyCharacter } from '../../support/any-character.js';
 
 interface Printed {
   readonly code: number;
@@ -258,7 +259,11 @@ describe('manifests KIND', () => {
 
   it('prints names as they are, or refuses them', async () => {
     const kind = fc.constantFrom(...manifestKinds);
-    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.stringMatching(/^[a-z0-9-]{1,70}$/));
+    const text = fc.oneof(
+      fc.string({ unit: anyCharacter }),
+      fc.string(),
+      fc.stringMatching(/^[a-z0-9-]{1,70}$/),
+    );
     await fc.assert(
       fc.asyncProperty(kind, text, text, text, async (which, name, namespace, user) => {
         const {

@@ -9,11 +9,12 @@ import {
 } from '../../../src/exposition/workers/messages.js';
 import type { ReportedFamily } from '../../../src/exposition/workers/report.js';
 import { inLabelOrder, labelOrder, samplesIn } from '../../../src/exposition/workers/samples.js';
+import { anyCharacter } from '../../support/any-character.js';
 
 const families: fc.Arbitrary<ReportedFamily> = fc
   .record({
     name: fc.stringMatching(/^[a-z_:][a-z0-9_:]{0,20}$/),
-    help: fc.string({ unit: 'binary' }),
+    help: fc.string({ unit: anyCharacter }),
     type: fc.constantFrom('counter', 'gauge', 'histogram', 'summary', 'untyped'),
     aggregator: fc.constantFrom('sum', 'first', 'min', 'max', 'average'),
     pairs: fc.array(fc.tuple(fc.stringMatching(/^[a-z]\{[^\n]{0,20}\}$/), fc.double())),

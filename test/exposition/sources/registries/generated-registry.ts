@@ -9,11 +9,12 @@ import {
   type RegistryContentType,
 } from 'prom-client';
 import type { AnyRegistry } from './rendered.js';
+import { anyCharacter } from '../../../support/any-character.js';
 
 const labelNames = ['a', 'b_c', '_d'];
 
 const oddText = fc.oneof(
-  fc.string({ unit: 'binary' }),
+  fc.string({ unit: anyCharacter }),
   fc.string({
     unit: fc.constantFrom('\\', '"', '\n', '\r', '{', '}', ',', '=', '#', ' ', 'é', '\u{1f600}', '\ud800'),
   }),
@@ -30,7 +31,7 @@ const anyNumber = fc.oneof(fc.double(), fc.constantFrom(NaN, Infinity, -Infinity
 const positive = fc.oneof(fc.nat(), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }));
 const exemplarLabels = fc.dictionary(
   fc.constantFrom('trace', 'span'),
-  fc.string({ unit: 'binary', maxLength: 9 }),
+  fc.string({ unit: anyCharacter, maxLength: 9 }),
   {
     noNullPrototype: true,
   },

@@ -16,6 +16,7 @@ import type { MetricsFilterOptions } from '../../../../src/request/guard.js';
 import { listenFilter, scrape, type Listening } from './upstream-servers.js';
 import { failures, guard, recorder, running } from './upstream-setting.js';
 import { NoTenantError, TenantHeadersError } from '../../../../src/exposition/exposition-errors.js';
+import { anyCharacter } from '../../../support/any-character.js';
 
 const field = 'X-Scope-OrgID';
 const byName: TenantHeader = { field, source: { kind: 'name' } };
@@ -176,7 +177,7 @@ describe('the tenant', () => {
 
   it('is for every identity one plain word that is theirs, or none', () => {
     const text = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 10 }),
+      fc.string({ unit: anyCharacter, maxLength: 10 }),
       fc.constantFrom(
         'acme',
         'system:anonymous',
