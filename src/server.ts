@@ -2,7 +2,7 @@
 
 // The ready server
 export { startServer, type RunningServer } from './server/start-server.js';
-export type { ServerOptions, Logger } from './server/server-options.js';
+export type { Logger, ServedZPagesOptions, ServerOptions } from './server/server-options.js';
 export type { TlsOptions } from './server/tls.js';
 export type { KeyPair, CurrentKeyPair, NamedKeyPair } from './server/serving-certificates.js';
 export type { ConnectionLimits } from './server/connection-limits.js';
@@ -10,7 +10,6 @@ export type { RequestLimits } from './request/steps/limit-requests.js';
 
 // Status pages
 export { zPages, type ZPagesOptions } from './server/z-pages/z-pages-step.js';
-export type { ServedZPagesOptions } from './server/routes.js';
 export type {
   ServerStatus,
   CertificateStatus,

@@ -35,7 +35,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   exposition: ['outgoing'],
   telemetry: ['exposition', 'policy'],
   request: ['audit', 'authentication', 'authorization', 'exposition', 'telemetry'],
-  server: ['authentication', 'policy', 'request'],
+  server: ['audit', 'authentication', 'policy', 'request'],
   options: [
     'audit',
     'authentication',
@@ -49,6 +49,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
   ],
   cli: [
+    'audit',
     'authentication',
     'authorization',
     'exposition',

@@ -11,9 +11,8 @@ import { bootstrapPolicy } from '../policy/sources/bootstrap.js';
 import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
 import { ownEntry, valueAfter } from '../replication/annotation.js';
 import type { ReplicationEvent } from '../replication/patcher.js';
-import type { Change, RemovalReason } from '../replication/plan.js';
 import { Replicator } from '../replication/replicator.js';
-import { bootstrapRoleGrants } from '../replication/root-objects.js';
+import { bootstrapRoleGrants, type Change, type RemovalReason } from '../replication/root-objects.js';
 import type { Command, CommandCall } from './command.js';
 
 const root = only(policy, 'rootKubeconfig');

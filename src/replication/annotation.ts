@@ -1,8 +1,7 @@
 import type { ApiRequest } from '../kubernetes/api-client.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/outgoing-errors.js';
 import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
-import type { Change } from './plan.js';
-import type { RootObject } from './root-objects.js';
+import type { Change, RootObject } from './root-objects.js';
 
 /**
  * This project's entry in the annotation `internal.kcp.io/replicate`. kcp copies a ClusterRole or ClusterRoleBinding

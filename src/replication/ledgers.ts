@@ -1,6 +1,5 @@
 import type { PatchFailure } from './annotation.js';
-import type { Change } from './plan.js';
-import { keyOf, type RootObject } from './root-objects.js';
+import { keyOf, type RootObject, type Change } from './root-objects.js';
 
 interface Hold {
   readonly until: number;

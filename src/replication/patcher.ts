@@ -2,8 +2,8 @@ import { type ApiClient, requestJson } from '../kubernetes/api-client.js';
 import { Backoff } from '../outgoing/backoff.js';
 import { annotationPatch, patchFailureOf, type PatchFailure } from './annotation.js';
 import { ChangeLedger, newSinceLastTime } from './ledgers.js';
-import type { Change, SkippedBinding } from './plan.js';
-import { keyOf } from './root-objects.js';
+import type { SkippedBinding } from './plan.js';
+import { keyOf, type Change } from './root-objects.js';
 
 /** What a replicator reports. */
 export type ReplicationEvent =

@@ -1,21 +1,6 @@
 import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
 import { hasOwnEntry, isReplicated } from './annotation.js';
-import type { RoleGrants, RootBinding, RootObject, RootPolicy, RootRole } from './root-objects.js';
-
-/** Why this project's entry is removed from an object. */
-export type RemovalReason =
-  | 'grants-no-shard-level-path'
-  | 'grants-resources'
-  | 'grants-beyond-metrics'
-  | 'names-nobody'
-  /** A role that no binding needs on other shards. */
-  | 'not-bound';
-
-export type Change =
-  /** The object lacks the annotation; `grants` is why it should have it. */
-  | { readonly action: 'add'; readonly object: RootObject; readonly grants: readonly ShardLevelGrant[] }
-  /** The object has this project's entry without need. */
-  | { readonly action: 'remove'; readonly object: RootObject; readonly reason: RemovalReason };
+import type { Change, RemovalReason, RoleGrants, RootBinding, RootPolicy, RootRole } from './root-objects.js';
 
 export interface Plan {
   /** In the order to apply them. */

@@ -2,9 +2,9 @@ import type { ApiClient } from '../kubernetes/api-client.js';
 import type { ReflectorObserver } from '../kubernetes/reflector/reflector-options.js';
 import { newSinceLastTime, OnceLedger } from './ledgers.js';
 import { defaultTiming, Patcher, type ReplicationEvent, type ReplicatorTiming } from './patcher.js';
-import { planReplication, type Change, type Plan, type SkippedBinding } from './plan.js';
+import { planReplication, type Plan, type SkippedBinding } from './plan.js';
 import { RootFollower, type ObjectTableEvents } from './root-follower.js';
-import { keyOf, type RoleGrants } from './root-objects.js';
+import { keyOf, type RoleGrants, type Change } from './root-objects.js';
 
 interface ReplicatorOptions {
   /** Of the root workspace. */

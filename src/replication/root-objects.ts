@@ -115,3 +115,18 @@ function roleGrants(name: string, rules: readonly PolicyRule[], resources: boole
   const grants = { shardLevel: shardLevelGrants(rules), resources };
   return beyond.length === 0 ? grants : { ...grants, beyond };
 }
+
+/** Why this project's entry is removed from an object. */
+export type RemovalReason =
+  | 'grants-no-shard-level-path'
+  | 'grants-resources'
+  | 'grants-beyond-metrics'
+  | 'names-nobody'
+  /** A role that no binding needs on other shards. */
+  | 'not-bound';
+
+export type Change =
+  /** The object lacks the annotation; `grants` is why it should have it. */
+  | { readonly action: 'add'; readonly object: RootObject; readonly grants: readonly ShardLevelGrant[] }
+  /** The object has this project's entry without need. */
+  | { readonly action: 'remove'; readonly object: RootObject; readonly reason: RemovalReason };

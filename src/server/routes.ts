@@ -5,23 +5,10 @@ import { guardedServer } from '../request/guard.js';
 import { requestState, type Middleware } from '../request/middleware.js';
 import { health, pingCheck, readinessChecks, type HealthCheck, type HealthChecks } from './health.js';
 import { RequestLog } from './request-log.js';
-import type { ServerOptions } from './server-options.js';
+import type { ServedZPagesOptions, ServerOptions } from './server-options.js';
 import { RefusalTally } from './z-pages/refusal-tally.js';
-import type { CertificateStatus, FlagInForce, UpstreamAddress } from './z-pages/server-status.js';
 import { zPagePaths } from './z-pages/z-page.js';
 import { zPages } from './z-pages/z-pages-step.js';
-
-/** What the server's own pages show besides what the server knows itself. */
-export interface ServedZPagesOptions {
-  /** Those of `/flagz`. Default: there is no such page. */
-  readonly flags?: readonly FlagInForce[];
-  /** Asked at each request. Default: none. */
-  readonly certificates?: () => readonly CertificateStatus[];
-  /** Default: none. */
-  readonly upstreams?: readonly UpstreamAddress[];
-  /** Whether other processes answer on the same port. Default false. */
-  readonly isOneOfWorkers?: boolean;
-}
 
 /** All that the server answers, behind one guard. `isStopping`: whether `/readyz` fails. */
 export function guardedRoutes(options: ServerOptions, isStopping: () => boolean): RequestListener {

@@ -2,8 +2,8 @@ import type { OpenPolicy } from '../policy/open-policy.js';
 import type { ServerGuardOptions } from '../request/guard.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import type { HealthObserver } from './health.js';
-import type { ServedZPagesOptions } from './routes.js';
 import type { TlsOptions } from './tls.js';
+import type { CertificateStatus, FlagInForce, UpstreamAddress } from './z-pages/server-status.js';
 
 export interface ServerOptions extends ServerGuardOptions {
   /** Default `127.0.0.1`. */
@@ -33,4 +33,16 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** What the server's own pages show besides what the server knows itself. */
+export interface ServedZPagesOptions {
+  /** Those of `/flagz`. Default: there is no such page. */
+  readonly flags?: readonly FlagInForce[];
+  /** Asked at each request. Default: none. */
+  readonly certificates?: () => readonly CertificateStatus[];
+  /** Default: none. */
+  readonly upstreams?: readonly UpstreamAddress[];
+  /** Whether other processes answer on the same port. Default false. */
+  readonly isOneOfWorkers?: boolean;
 }

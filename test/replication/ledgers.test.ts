@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ChangeLedger } from '../../src/replication/ledgers.js';
-import type { Change } from '../../src/replication/plan.js';
-import type { RootObject } from '../../src/replication/root-objects.js';
+import type { RootObject, Change } from '../../src/replication/root-objects.js';
 import { rootBinding, rootRole } from './root-objects.js';
 
 const object = rootBinding('b', 'own');
