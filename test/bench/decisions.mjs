@@ -2,7 +2,7 @@ import { Policy } from '../../dist/policy/policy.js';
 import { lastResult, nanosecondsPerCall, parsed } from './measure.mjs';
 import { groupNames, path, policyShapes, userName } from './policies.mjs';
 import { duration } from './report.mjs';
-import { rbacAuthorizer } from '../../src/authorization/authorizer.js';
+import { rbacAuthorizer } from '../../dist/authorization/authorizer.js';
 
 const sizes = [1000, 10_000, 100_000];
 const batchSize = 64;

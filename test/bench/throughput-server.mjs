@@ -10,7 +10,7 @@ import { metricsFilter } from '../../dist/request/guard.js';
 import { Policy } from '../../dist/policy/policy.js';
 import { policyShapes } from './policies.mjs';
 import { alwaysAllowGroups, alwaysAllowPaths } from '../../dist/authorization/authorizer.js';
-import { rbacAuthorizer } from '../../src/authorization/authorizer.js';
+import { rbacAuthorizer } from '../../dist/authorization/authorizer.js';
 
 const expositionBytes = 40_000;
 
