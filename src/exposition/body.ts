@@ -53,7 +53,12 @@ export class ChunkWriter {
     this.bytes[this.length++] = byte;
   }
 
-  /** `text` is UTF-8 decoded as Latin-1. */
+  /** Into one chunk. `text` is UTF-8 decoded as Latin-1. */
+  writeLatin1(text: string): void {
+    this.reserve(text.length);
+    this.appendLatin1(text);
+  }
+
   appendLatin1(text: string): void {
     this.length += this.bytes.write(text, this.length, 'latin1');
   }

@@ -47,8 +47,7 @@ export class AddedLabels {
       }
     }
     written += text.slice(from);
-    held.reserve(written.length);
-    held.appendLatin1(written);
+    held.writeLatin1(written);
     return hasConflicts;
   }
 

@@ -3,6 +3,7 @@ import { SeriesLimitError, TextFormatError } from '../exposition-errors.js';
 import type { GroupedFamily } from '../merging/merged-families.js';
 import type { ExpositionPart, FamilyMetadata, SampleBatch } from '../text-format/exposition-part.js';
 import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
+import { MappedLabels } from './mapped-labels.js';
 import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
 import { SeriesDigest, SeriesDigests } from './series-digests.js';
 import type { CurrentRules } from './series-rules.js';
@@ -43,6 +44,8 @@ export class ExpositionFilter {
   readonly #output = new ChunkWriter();
   readonly #rules: CurrentRules;
   readonly #series: RelabelledSeries | undefined;
+  /** Where no labels are dropped or renamed, and no duplicates can come. */
+  readonly #mapped: MappedLabels | undefined;
   readonly #identity: SeriesDigest | undefined;
   readonly #origin = new SeriesDigest();
   readonly #digests = new SeriesDigests();
@@ -66,6 +69,7 @@ export class ExpositionFilter {
     this.#rules = rules;
     if (rules.labels.length > 0) this.#series = new RelabelledSeries(rules.labels);
     if (rules.mayJoinSeries) this.#identity = new SeriesDigest();
+    else if (rules.labels.length > 0) this.#mapped = new MappedLabels(rules.labels);
   }
 
   get counts(): SeriesCounts {
@@ -190,11 +194,15 @@ export class ExpositionFilter {
     }
   }
 
-  #writeSeries(
-    { bytes, nameEnds, lineEnds }: SampleBatch,
-    family: FilteredFamily,
-    series: RelabelledSeries,
-  ): void {
+  #writeSeries(batch: SampleBatch, family: FilteredFamily, series: RelabelledSeries): void {
+    const { bytes, nameEnds, lineEnds } = batch;
+    const mapped = this.#mapped?.write(batch);
+    if (mapped !== undefined) {
+      this.#dropped['no-mapping'] += lineEnds.length - mapped.lines;
+      if (mapped.lines > 0) this.#keep(mapped.lines, family);
+      this.#output.writeLatin1(mapped.text);
+      return;
+    }
     let start = 0;
     for (let at = 0; at < lineEnds.length; at += 1) {
       const [nameEnd = 0, end = 0] = [nameEnds[at], lineEnds[at]];

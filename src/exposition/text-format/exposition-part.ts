@@ -34,4 +34,6 @@ export interface SampleBatch {
   readonly nameEnds: readonly number[];
   /** For each line, where the next one begins. */
   readonly lineEnds: readonly number[];
+  /** Where all lines have labels of these names in this order, or only the first of them. */
+  readonly labelNames?: readonly string[];
 }

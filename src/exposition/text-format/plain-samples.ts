@@ -50,6 +50,8 @@ const maxLineLength = 4096;
 
 export interface PlainSamples {
   readonly name: string;
+  /** Those of the first line; any other has no other ones, and no other order. */
+  readonly labelNames: readonly string[];
   /** For each line, where the next one begins. */
   readonly lineEnds: readonly number[];
 }
@@ -70,7 +72,8 @@ export function plainSamplesAt(
   const found = foundAt(lines, start, patterns[format]);
   if (found === undefined) return undefined;
   const [samples, sampleName = ''] = found;
-  if (sampleName.length > maxMetricNameLength || hasNameTwice(found)) return undefined;
+  const labelNames = labelNamesIn(found);
+  if (labelNames === undefined || sampleName.length > maxMetricNameLength) return undefined;
   const limit = Math.min(maxLength, maxLineLength);
   const lineEnds: number[] = [];
   for (let at = start; at < start + samples.length;) {
@@ -79,7 +82,7 @@ export function plainSamplesAt(
     lineEnds.push(next);
     at = next;
   }
-  return lineEnds.length === 0 ? undefined : { name: sampleName, lineEnds };
+  return lineEnds.length === 0 ? undefined : { name: sampleName, labelNames, lineEnds };
 }
 
 function foundAt(lines: string, start: number, of: readonly RegExp[]): RegExpExecArray | undefined {
@@ -91,13 +94,14 @@ function foundAt(lines: string, start: number, of: readonly RegExp[]): RegExpExe
   return undefined;
 }
 
-/** Whether two labels of the first line have one name, or one is called `__name__`. */
-function hasNameTwice(found: readonly (string | undefined)[]): boolean {
+/** The names of the first line's labels; undefined where two have one name, or one is called `__name__`. */
+function labelNamesIn(found: readonly (string | undefined)[]): readonly string[] | undefined {
+  const names: string[] = [];
   for (let label = 2; label < found.length; label += 1) {
-    const labelled = found[label];
-    if (labelled === undefined) return false;
-    if (labelled === '__name__') return true;
-    for (let before = 2; before < label; before += 1) if (found[before] === labelled) return true;
+    const name = found[label];
+    if (name === undefined) break;
+    if (name === '__name__' || names.includes(name)) return undefined;
+    names.push(name);
   }
-  return false;
+  return names;
 }

@@ -148,6 +148,7 @@ export class TextFormatReader {
       text: text.slice(start, at),
       nameEnds,
       lineEnds,
+      labelNames: plain.labelNames,
     });
     this.#line += lineEnds.length;
     return at;

@@ -1,0 +1,80 @@
+import type { SampleBatch } from '../text-format/exposition-part.js';
+import { closingBrace, space } from '../text-format/labels.js';
+import type { LabelValueTable } from './label-mapping.js';
+import type { LabelRule } from './series-rules.js';
+
+interface MappedLines {
+  /** UTF-8 as Latin-1. */
+  readonly text: string;
+  readonly lines: number;
+}
+
+/**
+ * Gives labels their new values where nothing else of a line changes, which takes a fifth of the time that
+ * `RelabelledSeries` does: all between two values is copied as it is.
+ */
+export class MappedLabels {
+  readonly #tables = new Map<string, LabelValueTable>();
+
+  constructor(rules: readonly LabelRule[]) {
+    for (const { label, values } of rules)
+      if (values !== undefined) this.#tables.set(label.toString(), values);
+  }
+
+  /** The lines that have a mapping; undefined where a line has to be taken apart. */
+  write({ text, nameEnds, lineEnds, labelNames }: SampleBatch): MappedLines | undefined {
+    // Escapes, exemplars, and the last comma, which is not written.
+    if (labelNames === undefined || text.includes('\\') || text.includes(' # {') || text.includes(',}')) {
+      return undefined;
+    }
+    const tables = this.#tablesOf(labelNames);
+    if (tables === undefined) return { text: '', lines: 0 };
+    let written = '';
+    let lines = 0;
+    /** What stands before is written, or left out. */
+    let from = 0;
+    let start = 0;
+    for (let line = 0; line < lineEnds.length; line += 1) {
+      const [before, beforeFrom] = [written, from];
+      const end = lineEnds[line] ?? 0;
+      let at = nameEnds[line] ?? 0;
+      let isMapped = true;
+      for (let label = 0; label < tables.length; label += 1) {
+        const next = text.charCodeAt(at);
+        isMapped = next !== space && next !== closingBrace && text.charCodeAt(at + 1) !== closingBrace;
+        if (!isMapped) break;
+        // Behind the brace or comma, the name, the equals sign and the quotation mark.
+        const valueStart = at + (labelNames[label] ?? '').length + 3;
+        const valueEnd = text.indexOf('"', valueStart);
+        const table = tables[label];
+        if (table !== undefined) {
+          const value = table.get(text.slice(valueStart, valueEnd));
+          isMapped = value !== undefined;
+          if (value === undefined) break;
+          written += text.slice(from, valueStart) + value;
+          from = valueEnd;
+        }
+        at = valueEnd + 1;
+      }
+      if (isMapped) lines += 1;
+      else {
+        written = before + text.slice(beforeFrom, start);
+        from = end;
+      }
+      start = end;
+    }
+    return { text: written + text.slice(from), lines };
+  }
+
+  /** By the places of labels, up to the last that is mapped; undefined where not all are there. */
+  #tablesOf(labelNames: readonly string[]): readonly (LabelValueTable | undefined)[] | undefined {
+    const tables: (LabelValueTable | undefined)[] = [];
+    for (let label = 0, found = 0; label < labelNames.length; label += 1) {
+      const table = this.#tables.get(labelNames[label] ?? '');
+      tables.push(table);
+      if (table !== undefined) found += 1;
+      if (found === this.#tables.size) return tables;
+    }
+    return undefined;
+  }
+}
