@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { flagName, optionsIn } from '../src/options/option.js';
+import { startTopics } from '../src/options/start-topics.js';
 
 const src = fileURLToPath(new URL('../src/', import.meta.url));
 
@@ -193,23 +195,26 @@ describe('one place for one thing', () => {
     expect(filesWith(/\bsequence\(\[|\bchain\(\[/)).toEqual(['request/guard.ts']);
   });
 
-  it("a flag's name stands once, in its topic", () => {
+  it("an option's flag stands once: in its topic, as its key", () => {
+    const flags = new Set<string>(optionsIn(startTopics).map(({ key }) => flagName(key)));
     const sites = sources.flatMap(({ file, text }) =>
-      [...text.matchAll(/(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-])/g)].map(([name]) => ({
+      [...text.matchAll(/(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w.-])/g)].map(([name]) => ({
         file,
         name,
       })),
     );
-    expect(sites.filter(({ file }) => !file.startsWith('options/'))).toEqual([]);
-    const seen = new Map<string, number>();
-    for (const { name } of sites) seen.set(name, (seen.get(name) ?? 0) + 1);
-    expect([...seen].filter(([, times]) => times > 1)).toEqual([]);
+    expect(flags.size).toBeGreaterThan(80);
+    expect(sites.filter(({ name }) => flags.has(name))).toEqual([]);
   });
 });
 
 describe('files', () => {
   /** Short files with one importer beside them, each for a reason. */
-  const shortOnPurpose: Readonly<Record<string, string>> = {};
+  const shortOnPurpose: Readonly<Record<string, string>> = {
+    'cli/completion/fish.ts': 'a file a shell',
+    'cli/completion/zsh.ts': 'a file a shell',
+    'cli/start-command.ts': 'the options of start, without its server',
+  };
 
   it('have names of their own', () => {
     const names = files.map((file) => file.split('/').at(-1) ?? file);
@@ -254,6 +259,72 @@ describe('files', () => {
     expect(
       importedAtOnce.filter(({ to }) => to === '@kubernetes/client-node' || to === '@peculiar/x509'),
     ).toEqual([]);
+  });
+});
+
+describe('tests', () => {
+  /** Each for what only a process has, or a program that is not ours; everything else runs in the test's own. */
+  const startProcesses: Readonly<Record<string, readonly string[]>> = {
+    'signals, exit codes, standard streams, memory of a process': [
+      'cli/audit-log.test.ts',
+      'cli/bad-input.test.ts',
+      'cli/can-i.test.ts',
+      'cli/demo.test.ts',
+      'options/config-flag.test.ts',
+      'options/shutdown.test.ts',
+      'server/hostile.test.ts',
+      'server/start.test.ts',
+      'support/started-server.ts',
+      'support/told-secrets.test.ts',
+      'support/told-secrets.ts',
+    ],
+    'several processes': [
+      'cli/workers.test.ts',
+      'exposition/workers/real-workers.test.ts',
+      'options/limits.test.ts',
+      'support/recorded-servers.ts',
+    ],
+    'files that other processes write, pipes, the environment of a process': [
+      'audit/line-writers.test.ts',
+      'files/files-read.test.ts',
+      'files/followed-files.test.ts',
+      'outgoing/trust-anchors.test.ts',
+      'policy/snapshot/snapshot-file.test.ts',
+      'policy/snapshot/snapshot-place.test.ts',
+    ],
+    'the package as it is installed, and what a process has loaded': [
+      'packaging/loaded-modules.test.ts',
+      'packaging/packed.test.ts',
+    ],
+    'shells, browsers, Prometheus and its tools, and the commands of READMEs': [
+      'cli/completion/completion.test.ts',
+      'cli/doctor.test.ts',
+      'examples/alerts.test.ts',
+      'examples/cache-server.test.ts',
+      'examples/commands.ts',
+      'examples/prometheus-programs.ts',
+      'examples/prometheus.test.ts',
+      'examples/pushprox.test.ts',
+      'examples/service-discovery.test.ts',
+      'examples/systemd.test.ts',
+      'examples/tenant-gateway.test.ts',
+      'exposition/merging/merged-exposition.test.ts',
+      'exposition/relabelling/filtered-exposition.test.ts',
+      'exposition/sources/registries/promtool.test.ts',
+      'server/z-pages/browser.test.ts',
+      'telemetry/api-server/dashboards.test.ts',
+    ],
+  };
+
+  it('start processes only where they are listed', () => {
+    const test = fileURLToPath(new URL('.', import.meta.url));
+    const starting = readdirSync(test, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && !/^(?:e2e|soak|bench)\//.test(file))
+      .filter((file) => file !== 'architecture.test.ts')
+      .filter((file) =>
+        /node:child_process|runProcess|startProcess|\bfork\(/.test(readFileSync(join(test, file), 'utf8')),
+      );
+    expect(starting.sort()).toEqual(Object.values(startProcesses).flat().sort());
   });
 });
 

@@ -15,7 +15,7 @@ import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
 import { type Attributes, authorizerUnion, type Verdict } from '../authorization/authorizer.js';
 import type { Command, CommandCall } from './command.js';
-import { parseReviews, type Review } from './subject-access-review.js';
+import { parseReviews, type Review } from './can-i-file.js';
 
 const question = topic('Options', {
   filename: { ...file({}, 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin'), short: '-f' },

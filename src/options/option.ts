@@ -105,7 +105,7 @@ export function together<const Key extends string>(one: Key, other: Key): Rule<K
   return { kind: 'together', keys: [one, other] };
 }
 
-/** Options under a heading: each key is the option's name, `clientCaFile` for `--client-ca-file`. */
+/** Options under a heading: each key is the option's name, and its flag is the same words in lower case, with dashes. */
 export function topic<Declared extends Declarations>(
   heading: string,
   declarations: Declared,

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { given as presentOnly } from '../given.js';
 import { audit } from './audit-options.js';
-import { blaming, excludes, fault, topic, type GivenOptions } from './option.js';
+import { blaming, excludes, fault, topic, type GivenOptions, flagName } from './option.js';
 import { count, list, parsed, port, text, duration } from './option-kinds.js';
 import type { ConnectionLimits } from '../server/connection-limits.js';
 import type { RequestLimits } from '../request/steps/limit-requests.js';
@@ -28,7 +28,7 @@ export const servedPaths = topic(
     ignorePaths: list(
       'globs',
       undefined,
-      `globs of metrics paths that are served to everybody, such as /metrics/slis; * matches no slash; not beside --allow-paths`,
+      `globs of metrics paths that are served to everybody, such as /metrics/slis; * matches no slash; not beside ${flagName('allowPaths')}`,
     ),
   },
   [excludes('ignorePaths', 'allowPaths')],

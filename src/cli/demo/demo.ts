@@ -1,7 +1,7 @@
 import { topic } from '../../options/option.js';
 import { boolean } from '../../options/option-kinds.js';
 import type { Command, CommandCall, Terminal } from '../command.js';
-import { createCredentials, createDemoFolder, type DemoFolder } from './credentials.js';
+import { createCredentials, createDemoFolder, type DemoFolder } from './demo-credentials.js';
 import { instructions, prometheusConfig } from './instructions.js';
 import {
   AuditTrail,

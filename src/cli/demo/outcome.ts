@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { request, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
-import type { Credentials, Caller } from './credentials.js';
+import type { Credentials, Caller } from './demo-credentials.js';
 import { serverNames, type DemoServers, type ServerRole } from './servers.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 

@@ -8,7 +8,7 @@ import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 import type { AuditSink } from '../../audit/audit-event.js';
 import type { RunningServer } from '../../server/start-server.js';
 import { start } from '../start.js';
-import type { Credentials, DemoFolder } from './credentials.js';
+import type { Credentials, DemoFolder } from './demo-credentials.js';
 
 export const serverNames = {
   root: 'root shard',

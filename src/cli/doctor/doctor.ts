@@ -27,7 +27,7 @@ import { readFlags } from './flag-faults.js';
 import { reviewersFindings } from './kubeconfig-checks.js';
 import { policyFindings } from './policy-checks.js';
 import { servedPathFindings } from './scrapers.js';
-import { servingFindings, sniFindings } from './serving-certificates.js';
+import { servingFindings, sniFindings } from './served-pair-checks.js';
 
 const formats = ['table', 'json'] as const;
 

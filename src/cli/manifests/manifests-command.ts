@@ -9,7 +9,7 @@ import {
   scraperWarning,
   type ManifestNames,
 } from './configured-server.js';
-import { renderManifests, type ManifestFile } from './manifest.js';
+import { renderManifests, type ManifestFile } from './printed-manifest.js';
 import {
   podMonitor,
   scrapeConfig,

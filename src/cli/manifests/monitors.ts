@@ -1,5 +1,5 @@
 import type { ConfiguredServer, ManifestNames, Scraper } from './configured-server.js';
-import { labelsOf, metadataOf, nameLabel, type Manifest, type ManifestFile } from './manifest.js';
+import { labelsOf, metadataOf, nameLabel, type Manifest, type ManifestFile } from './printed-manifest.js';
 
 const apiVersion = 'monitoring.coreos.com/v1';
 

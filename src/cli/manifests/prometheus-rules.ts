@@ -3,7 +3,7 @@ import { delivery } from '../../options/exposition-options.js';
 import { maintenance } from '../../options/maintenance-options.js';
 import { policy } from '../../options/policy-options.js';
 import { limits } from '../../options/serving-options.js';
-import { type Manifest, metadataOf, type ManifestFile } from './manifest.js';
+import { type Manifest, metadataOf, type ManifestFile } from './printed-manifest.js';
 import type { ManifestNames } from './configured-server.js';
 
 const prefix = 'kcp_metrics_filter';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { servingCertificateFindings } from '../../../src/cli/doctor/serving-certificates.js';
+import { servingCertificateFindings } from '../../../src/cli/doctor/served-pair-checks.js';
 import {
   createAuthority,
   createSelfSignedCertificate,
