@@ -1,16 +1,33 @@
 import { availableParallelism } from 'node:os';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** Files that replace a module, or count what a process has run: each in a process of its own. */
+const isolated = [
+  'test/authentication/certificates/certificate-verifier.test.ts',
+  'test/pki/x509.test.ts',
+  'test/request/ways.test.ts',
+];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     // Most tests wait for processes and sockets rather than for the processor.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    // Built files are run as they are.
-    server: { deps: { external: [/\/dist\//] } },
+    reporters: ['default', './test/summary-reporter.ts'],
+    projects: [
+      {
+        // The sources are evaluated once for all files of a worker.
+        extends: true,
+        test: {
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...isolated],
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: 'isolated', include: isolated, isolate: true } },
+    ],
     setupFiles: ['./test/support/no-secrets-told.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
-    reporters: ['default', './test/summary-reporter.ts'],
   },
 });

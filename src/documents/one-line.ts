@@ -11,17 +11,3 @@ function hex(codePoint: number): string {
   const digits = codePoint.toString(16).padStart(4, '0');
   return digits.length > 4 ? `{${digits}}` : digits;
 }
-
-/** Control characters, unusual blanks, marks that turn text around, and halves of characters. */
-const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-
-const maxVisibleLength = 4096;
-
-/**
- * The text on one line, with `\u{…}` in place of invisible characters: no value can end a line, steer a terminal or turn
- * the text behind it around. Cut at 4,096 characters.
- */
-export function visibleText(text: string): string {
-  const cut = text.length <= maxVisibleLength ? text : `${text.slice(0, maxVisibleLength)}…`;
-  return cut.replace(invisible, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
-}

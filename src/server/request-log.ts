@@ -1,6 +1,5 @@
 import type { AuditEvent } from '../audit/audit-event.js';
 import { anonymousName } from '../authentication/identity.js';
-import { visibleText } from '../documents/one-line.js';
 import { errorClass } from '../error-class.js';
 import type { FilterListener } from '../request/middleware.js';
 import type { Logger } from './server-options.js';
@@ -110,4 +109,18 @@ function reasonOf({ annotations, failure }: AuditEvent): string {
 
 function shown(text: string): string {
   return visibleText(text.length > maxLength ? `${text.slice(0, maxLength)}…` : text);
+}
+
+/** Control characters, unusual blanks, marks that turn text around, and halves of characters. */
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+const maxVisibleLength = 4096;
+
+/**
+ * The text on one line, with `\u{…}` in place of invisible characters: no value can end a line, steer a terminal or turn
+ * the text behind it around. Cut at 4,096 characters.
+ */
+export function visibleText(text: string): string {
+  const cut = text.length <= maxVisibleLength ? text : `${text.slice(0, maxVisibleLength)}…`;
+  return cut.replace(invisible, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }

@@ -65,7 +65,9 @@ describe('the packed package, installed in an empty folder', () => {
       expect(files).toContain(file);
     }
     expect(
-      files.filter((file) => !/^(?:dist|rbac|examples)\/|^[A-Z]+\.md$|^LICENSE$|^package\.json$/.test(file)),
+      files.filter(
+        (file) => !/^(?:dist|rbac|docs|examples)\/|^[A-Z]+\.md$|^LICENSE$|^package\.json$/.test(file),
+      ),
     ).toEqual([]);
     const links = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)];
     const named = links.map(([, path = '']) => path.replace(/^\.\//, '').replace(/\/$/, ''));

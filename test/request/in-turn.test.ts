@@ -10,7 +10,15 @@ import { metricsFilter, type MetricsFilterOptions } from '../../src/request/guar
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
 import { listen, listenFilter, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
-import { application, guard, running, textFormat } from '../exposition/sources/upstream/upstream-setting.js';
+import {
+  closeAfterEach,
+  application,
+  guard,
+  running,
+  textFormat,
+} from '../exposition/sources/upstream/upstream-setting.js';
+
+closeAfterEach();
 
 const scrapeRequest = (token = 'admin-token'): string =>
   `GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PageDocument, PageLink, PageSection } from './page-document.js';
-import { visibleText } from '../../documents/one-line.js';
+import { visibleText } from '../request-log.js';
 
 /** The page for a browser: no script, nothing that is loaded, everything escaped. */
 export function htmlPage({ title, notice, sections, links }: PageDocument): string {

@@ -1,4 +1,4 @@
-import { visibleText } from '../../documents/one-line.js';
+import { visibleText } from '../request-log.js';
 
 /** What one page says, as data: its text and its HTML say the same. */
 export interface PageDocument {

@@ -20,7 +20,9 @@ import {
   scrape,
   type Listening,
 } from '../sources/upstream/upstream-servers.js';
-import { running, send, textFormat } from '../sources/upstream/upstream-setting.js';
+import { closeAfterEach, running, send, textFormat } from '../sources/upstream/upstream-setting.js';
+
+closeAfterEach();
 
 let authority: Authority;
 let certificate: IssuedCertificate;

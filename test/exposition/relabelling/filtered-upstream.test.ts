@@ -12,7 +12,15 @@ import {
   type UpstreamExposition,
 } from '../../../src/exposition/sources/upstream/upstream.js';
 import { beginScrape, listenFilter, scrape, type Listening } from '../sources/upstream/upstream-servers.js';
-import { application, running, send, textFormat } from '../sources/upstream/upstream-setting.js';
+import {
+  closeAfterEach,
+  application,
+  running,
+  send,
+  textFormat,
+} from '../sources/upstream/upstream-setting.js';
+
+closeAfterEach();
 
 const upstreams: UpstreamExposition[] = [];
 const results: string[] = [];

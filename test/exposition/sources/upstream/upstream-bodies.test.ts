@@ -3,7 +3,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
 import { digestOf, listen, scrape } from './upstream-servers.js';
-import { application, failures, guard, running, send, textFormat } from './upstream-setting.js';
+import {
+  closeAfterEach,
+  application,
+  failures,
+  guard,
+  running,
+  send,
+  textFormat,
+} from './upstream-setting.js';
+
+closeAfterEach();
 
 const KiB = 1024;
 

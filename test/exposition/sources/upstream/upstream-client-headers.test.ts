@@ -3,7 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Listening } from './upstream-servers.js';
-import { application, guard, send } from './upstream-setting.js';
+import { closeAfterEach, application, guard, send } from './upstream-setting.js';
+
+closeAfterEach();
 
 /** Asks with header lines as they are; resolves to the status. */
 function statusOf(filter: Listening, lines: readonly string[]): Promise<number> {

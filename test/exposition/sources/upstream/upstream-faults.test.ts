@@ -2,7 +2,17 @@ import type { RequestListener } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { beginScrape, listen, scrape } from './upstream-servers.js';
-import { application, failures, guard, running, send, textFormat } from './upstream-setting.js';
+import {
+  closeAfterEach,
+  application,
+  failures,
+  guard,
+  running,
+  send,
+  textFormat,
+} from './upstream-setting.js';
+
+closeAfterEach();
 
 const timeoutHeader = 'X-Prometheus-Scrape-Timeout-Seconds';
 

@@ -8,8 +8,10 @@ import {
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
 import { filteredExposition } from '../../../../src/exposition/relabelling/filtered-exposition.js';
 import { listenFilter, scrape } from './upstream-servers.js';
-import { failures, guard, recorder, running } from './upstream-setting.js';
+import { closeAfterEach, failures, guard, recorder, running } from './upstream-setting.js';
 import { anyCharacter } from '../../../support/any-character.js';
+
+closeAfterEach();
 
 describe('an upstream that is told who scrapes', () => {
   it('hears name and groups, under kube-rbac-proxy’s names', async () => {

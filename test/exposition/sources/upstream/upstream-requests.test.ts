@@ -2,7 +2,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { scrape } from './upstream-servers.js';
-import { application, guard, send } from './upstream-setting.js';
+import { closeAfterEach, application, guard, send } from './upstream-setting.js';
+
+closeAfterEach();
 
 describe('what an upstream is told of a scrape', () => {
   async function heard(headers: Readonly<Record<string, string | readonly string[]>>) {

@@ -16,11 +16,14 @@ const expositions: UpstreamExposition[] = [];
 /** What `onFailure` was told. */
 export const failures: UpstreamError[] = [];
 
-afterEach(async () => {
-  for (const exposition of expositions.splice(0)) exposition.close();
-  await Promise.all(running.splice(0).map((server) => server.close()));
-  failures.splice(0);
-});
+/** To be called by each file: a hook belongs to the file that is running when it is registered. */
+export function closeAfterEach(): void {
+  afterEach(async () => {
+    for (const exposition of expositions.splice(0)) exposition.close();
+    await Promise.all(running.splice(0).map((server) => server.close()));
+    failures.splice(0);
+  });
+}
 
 export async function application(answer: RequestListener): Promise<Listening> {
   const listening = await listenHttp(answer);

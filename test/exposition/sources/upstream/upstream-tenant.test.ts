@@ -14,9 +14,11 @@ import {
 } from '../../../../src/exposition/sources/upstream/upstream.js';
 import type { MetricsFilterOptions } from '../../../../src/request/guard.js';
 import { listenFilter, scrape, type Listening } from './upstream-servers.js';
-import { failures, guard, recorder, running } from './upstream-setting.js';
+import { closeAfterEach, failures, guard, recorder, running } from './upstream-setting.js';
 import { NoTenantError, TenantHeadersError } from '../../../../src/exposition/exposition-errors.js';
 import { anyCharacter } from '../../../support/any-character.js';
+
+closeAfterEach();
 
 const field = 'X-Scope-OrgID';
 const byName: TenantHeader = { field, source: { kind: 'name' } };

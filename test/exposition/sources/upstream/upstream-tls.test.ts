@@ -10,7 +10,9 @@ import {
   type LeafOptions,
 } from '../../../../src/pki/throwaway-pki.js';
 import { listen, scrape, type Listening } from './upstream-servers.js';
-import { failures, guard as guardBy, running } from './upstream-setting.js';
+import { closeAfterEach, failures, guard as guardBy, running } from './upstream-setting.js';
+
+closeAfterEach();
 
 let authority: Authority;
 let other: Authority;

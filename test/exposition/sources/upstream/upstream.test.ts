@@ -3,7 +3,9 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
 import { beginScrape, digestOf, scrape } from './upstream-servers.js';
-import { application, failures, guard, send, textFormat } from './upstream-setting.js';
+import { closeAfterEach, application, failures, guard, send, textFormat } from './upstream-setting.js';
+
+closeAfterEach();
 
 describe('an upstream’s exposition', () => {
   it('is passed on byte by byte, with its content type', async () => {
