@@ -98,7 +98,7 @@ export async function openAuditLog(
     onEvent: () => {
       metrics.event();
     },
-    onLost: metrics.lost.bind(metrics),
+    onLost: metrics.lost,
     onOutage: outages.failed.bind(outages),
     onRecovery: outages.answered.bind(outages),
   };

@@ -1,7 +1,6 @@
-import type { Registry } from 'prom-client';
 import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
-import { counter, gauge, histogram, register } from './metric-table.js';
+import { adds, counts, gauge, observes, recorder } from './metric-table.js';
 
 /** Kubernetes' own, for authentication and authorization alike: 1 ms and its doubles up to 16.384 s. */
 const decisionBuckets = Array.from({ length: 15 }, (_, power) => 2 ** power / 1000);
@@ -28,214 +27,171 @@ const results: Readonly<Record<DecisionOrError, string>> = {
 /** No credentials are a failure, bad ones an error; anonymous is a success. */
 type AuthenticationResult = 'success' | 'failure' | 'error';
 
-const table = {
-  authenticated_user_requests: counter('Counter of authenticated requests broken out by username.', [
-    'username',
-  ]),
-  authentication_attempts: counter('Counter of authenticated attempts.', ['result']),
-  authentication_duration_seconds: histogram(
+type Result = 'success' | 'failure';
+
+const Recorder = recorder({
+  authenticatedUser: counts<[username: string]>(
+    'authenticated_user_requests{username}',
+    'Counter of authenticated requests broken out by username.',
+  ),
+  authenticated: counts<[AuthenticationResult]>(
+    'authentication_attempts{result}',
+    'Counter of authenticated attempts.',
+  ),
+  authenticatedIn: observes<[AuthenticationResult]>(
+    'authentication_duration_seconds{result}',
     decisionBuckets,
     'Authentication duration in seconds broken out by result.',
-    ['result'],
   ),
-  authorization_attempts_total: counter(
+  authorized: counts<[result: string]>(
+    'authorization_attempts_total{result}',
     "Counter of authorization attempts broken down by result. It can be either 'allowed', 'denied', 'no-opinion' or 'error'.",
-    ['result'],
   ),
-  authorization_duration_seconds: histogram(
+  authorizedIn: observes<[result: string]>(
+    'authorization_duration_seconds{result}',
     decisionBuckets,
     'Authorization duration in seconds broken out by result.',
-    ['result'],
   ),
-  kcp_metrics_filter_refused_credentials_total: counter(
+  refusedCredentials: counts<[authenticator: string]>(
+    'kcp_metrics_filter_refused_credentials_total{authenticator}',
     'What methods had something against in requests answered 401, by authenticator; the log says what.',
-    ['authenticator'],
   ),
-  kcp_metrics_filter_spoofed_headers_total: counter(
+  spoofedHeaders: counts(
+    'kcp_metrics_filter_spoofed_headers_total',
     "Requests with a front proxy's headers from somebody who is none; the headers were ignored.",
   ),
-  apiserver_authorization_decisions_total: counter(
+  decided: counts<[type: string, name: string, decision: string]>(
+    'apiserver_authorization_decisions_total{type,name,decision}',
     'Total number of terminal decisions made by an authorizer split by authorizer type, name, and decision.',
-    ['type', 'name', 'decision'],
   ),
-  kcp_metrics_filter_forbidden_requests_total: counter(
+  forbidden: counts(
+    'kcp_metrics_filter_forbidden_requests_total',
     'Requests answered 403, since no authorizer allowed them; the log and the audit log say whose.',
   ),
-  kcp_metrics_filter_rejected_requests_total: counter(
+  rejectedWith: counts<[code: string]>(
+    'kcp_metrics_filter_rejected_requests_total{code}',
     'Requests turned away by their path, before anyone was asked who sends them, by status code.',
-    ['code'],
   ),
-  kcp_metrics_filter_scrape_duration_seconds: histogram(
+  scrapedIn: observes<[Result]>(
+    'kcp_metrics_filter_scrape_duration_seconds{result}',
     [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
     'Time to render an exposition, in seconds, by result.',
-    ['result'],
   ),
-  kcp_metrics_filter_scrapes_total: counter(
+  scrapeFrom: counts<[ScrapeOrigin]>(
+    'kcp_metrics_filter_scrapes_total{origin}',
     'Scrapes by where their bytes come from: rendered for them, joined while it was, or kept from before.',
-    ['origin'],
   ),
-  kcp_metrics_filter_refused_scrapes_total: counter(
+  refusedScrape: counts(
+    'kcp_metrics_filter_refused_scrapes_total',
     'Scrapes answered 503, since as many expositions were being rendered as may be.',
   ),
-  kcp_metrics_filter_stalled_clients_total: counter(
+  stalledClient: counts(
+    'kcp_metrics_filter_stalled_clients_total',
     'Clients that were cut, since they took too little of an exposition that was being sent, or too long.',
   ),
-  kcp_metrics_filter_limited_requests_total: counter(
+  limitedRequest: counts<[by: 'identity' | 'address']>(
+    'kcp_metrics_filter_limited_requests_total{by}',
     'Requests answered 429, by what sent more than its share: an identity or an address.',
-    ['by'],
   ),
-  kcp_metrics_filter_refused_connections_total: counter(
+  refusedConnection: counts(
+    'kcp_metrics_filter_refused_connections_total',
     'Connections closed at once: as many were open as may be, or TLS handshakes from their address have cost too much.',
   ),
-  kcp_metrics_filter_maintenance: gauge(
+  maintained: gauge(
+    'kcp_metrics_filter_maintenance',
     'Whether scrapes are refused for maintenance, of everybody or of some: 1 or 0.',
     { aggregator: 'max' },
   ),
-  kcp_metrics_filter_maintenance_refused_scrapes_total: counter('Scrapes answered 503 for maintenance.'),
-  kcp_metrics_filter_renderings_in_flight: gauge(
+  refusedInMaintenance: counts(
+    'kcp_metrics_filter_maintenance_refused_scrapes_total',
+    'Scrapes answered 503 for maintenance.',
+  ),
+  inFlight: gauge(
+    'kcp_metrics_filter_renderings_in_flight',
     'Expositions that are being rendered, or sent while they are.',
   ),
-  kcp_metrics_filter_left_out_metrics_total: counter('Metrics left out of an exposition, by cause.', [
-    'cause',
-  ]),
-  kcp_metrics_filter_filtered_scrapes_total: counter(
+  leftOutMetric: counts<[cause: string]>(
+    'kcp_metrics_filter_left_out_metrics_total{cause}',
+    'Metrics left out of an exposition, by cause.',
+  ),
+  filtered: counts<[Result | 'abandoned']>(
+    'kcp_metrics_filter_filtered_scrapes_total{result}',
     'Expositions that were filtered or relabelled, by result; abandoned where the client went away.',
-    ['result'],
   ),
-  kcp_metrics_filter_dropped_series_total: counter('Series left out of filtered expositions, by reason.', [
-    'reason',
-  ]),
-  kcp_metrics_filter_policy_reloads_total: counter(
+  droppedSeries: adds<[reason: string]>(
+    'kcp_metrics_filter_dropped_series_total{reason}',
+    'Series left out of filtered expositions, by reason.',
+  ),
+  policyReload: counts<[source: string, Result]>(
+    'kcp_metrics_filter_policy_reloads_total{source,result}',
     'Attempts to reload a policy source, by source and result.',
-    ['source', 'result'],
   ),
-  kcp_metrics_filter_key_downloads_total: counter(
+  keyRefresh: counts<[flag: string, Result]>(
+    'kcp_metrics_filter_key_downloads_total{flag,result}',
     'Downloads of the keys that tokens are verified with, by flag and result.',
-    ['flag', 'result'],
   ),
-  kcp_metrics_filter_file_reloads_total: counter(
+  reloadedFiles: adds<[flag: string, Result]>(
+    'kcp_metrics_filter_file_reloads_total{flag,result}',
     'Changes of files that flags name, by flag and result; after a failure the file before stays in force.',
-    ['flag', 'result'],
   ),
-};
+});
 
 /**
  * What the filter tells of itself, under Kubernetes' names where it has one that means the same. Labels hold fixed
  * words only: no name, path or token that a client can choose.
  */
-export class FilterMetrics {
-  readonly #metrics;
-
-  /** @throws Error where the registry already holds one of the names. */
-  constructor(registry: Registry) {
-    this.#metrics = register(registry, table);
-  }
-
+export class FilterMetrics extends Recorder {
   /** `username`: of a success. */
   authenticationAttempt(result: AuthenticationResult, seconds: number, username = ''): void {
-    if (result === 'success')
-      this.#metrics.authenticated_user_requests.inc({ username: toldUsername(username) });
-    this.#metrics.authentication_attempts.inc({ result });
-    this.#metrics.authentication_duration_seconds.observe({ result }, seconds);
+    if (result === 'success') this.authenticatedUser(toldUsername(username));
+    this.authenticated(result);
+    this.authenticatedIn(seconds, result);
   }
 
   authorizationAttempt(decision: DecisionOrError, seconds: number): void {
-    const result = results[decision];
-    this.#metrics.authorization_attempts_total.inc({ result });
-    this.#metrics.authorization_duration_seconds.observe({ result }, seconds);
-  }
-
-  refusedCredentials(authenticator: string): void {
-    this.#metrics.kcp_metrics_filter_refused_credentials_total.inc({ authenticator });
-  }
-
-  spoofedHeaders(): void {
-    this.#metrics.kcp_metrics_filter_spoofed_headers_total.inc();
+    this.authorized(results[decision]);
+    this.authorizedIn(seconds, results[decision]);
   }
 
   /** Only opinions count as decisions; an authorizer without one leaves the word to the next. */
   decision(type: string, decision: DecisionOrError): void {
     if ((decision !== 'allow' && decision !== 'deny') || uncounted.has(type)) return;
-    this.#metrics.apiserver_authorization_decisions_total.inc({
-      type,
-      name: type.toLowerCase(),
-      decision: results[decision],
-    });
-  }
-
-  forbidden(): void {
-    this.#metrics.kcp_metrics_filter_forbidden_requests_total.inc();
+    this.decided(type, type.toLowerCase(), results[decision]);
   }
 
   rejected(code: number): void {
-    this.#metrics.kcp_metrics_filter_rejected_requests_total.inc({ code: String(code) });
+    this.rejectedWith(String(code));
   }
 
-  scrape(result: 'success' | 'failure', seconds: number): void {
-    this.#metrics.kcp_metrics_filter_scrape_duration_seconds.observe({ result }, seconds);
-  }
-
-  scrapeFrom(origin: ScrapeOrigin): void {
-    this.#metrics.kcp_metrics_filter_scrapes_total.inc({ origin });
-  }
-
-  refusedScrape(): void {
-    this.#metrics.kcp_metrics_filter_refused_scrapes_total.inc();
-  }
-
-  stalledClient(): void {
-    this.#metrics.kcp_metrics_filter_stalled_clients_total.inc();
-  }
-
-  limitedRequest(by: 'identity' | 'address'): void {
-    this.#metrics.kcp_metrics_filter_limited_requests_total.inc({ by });
-  }
-
-  refusedConnection(): void {
-    this.#metrics.kcp_metrics_filter_refused_connections_total.inc();
+  scrape(result: Result, seconds: number): void {
+    this.scrapedIn(seconds, result);
   }
 
   maintenance(isOn: boolean): void {
-    this.#metrics.kcp_metrics_filter_maintenance.set(isOn ? 1 : 0);
-  }
-
-  refusedInMaintenance(): void {
-    this.#metrics.kcp_metrics_filter_maintenance_refused_scrapes_total.inc();
+    this.maintained.set(isOn ? 1 : 0);
   }
 
   renderingsInFlight(count: number): void {
-    this.#metrics.kcp_metrics_filter_renderings_in_flight.set(count);
+    this.inFlight.set(count);
   }
 
   collectorFailure({ cause }: CollectorFailure): void {
-    this.#metrics.kcp_metrics_filter_left_out_metrics_total.inc({ cause });
+    this.leftOutMetric(cause);
   }
 
-  filteredScrape(
-    result: 'success' | 'failure' | 'abandoned',
-    dropped: Readonly<Record<string, number>>,
-  ): void {
-    this.#metrics.kcp_metrics_filter_filtered_scrapes_total.inc({ result });
-    for (const [reason, count] of Object.entries(dropped))
-      if (count > 0) this.#metrics.kcp_metrics_filter_dropped_series_total.inc({ reason }, count);
-  }
-
-  policyReload(source: string, result: 'success' | 'failure'): void {
-    this.#metrics.kcp_metrics_filter_policy_reloads_total.inc({ source, result });
+  filteredScrape(result: Result | 'abandoned', dropped: Readonly<Record<string, number>>): void {
+    this.filtered(result);
+    for (const [reason, count] of Object.entries(dropped)) if (count > 0) this.droppedSeries(count, reason);
   }
 
   /** An alert on an increase needs the series before the first change: a bad file is counted once. */
   fileFollowed(flag: string): void {
-    for (const result of ['success', 'failure'])
-      this.#metrics.kcp_metrics_filter_file_reloads_total.inc({ flag, result }, 0);
+    this.reloadedFiles(0, flag, 'success');
+    this.reloadedFiles(0, flag, 'failure');
   }
 
-  fileReload(flag: string, result: 'success' | 'failure'): void {
-    this.#metrics.kcp_metrics_filter_file_reloads_total.inc({ flag, result });
-  }
-
-  keyRefresh(flag: string, result: 'success' | 'failure'): void {
-    this.#metrics.kcp_metrics_filter_key_downloads_total.inc({ flag, result });
+  fileReload(flag: string, result: Result): void {
+    this.reloadedFiles(1, flag, result);
   }
 }
 

@@ -1,10 +1,14 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-/** A row of a table of metrics: makes the metric with this name in a registry. */
-type Row<Metric> = (name: string, registry: Registry) => Metric;
+/** A row of a table of metrics: makes a metric in a registry, and gives it or what records in it. */
+type Row<Made> = (registry: Registry) => Made;
 
-/** By their names. */
+/** By the names that this program has for them. */
 type Table = Readonly<Record<string, Row<unknown>>>;
+type MadeOf<Rows extends Table> = { readonly [Name in keyof Rows]: ReturnType<Rows[Name]> };
+
+/** `name{label,label}`, or the name alone where there are no labels. */
+type Series<Values extends readonly string[]> = Values extends readonly [] ? string : `${string}{${string}}`;
 
 interface GaugeOptions<Label extends string> {
   readonly labels?: readonly Label[];
@@ -14,18 +18,12 @@ interface GaugeOptions<Label extends string> {
   readonly collect?: (gauge: Gauge<Label>) => void;
 }
 
-export function counter<Label extends string = never>(
-  help: string,
-  labelNames: readonly Label[] = [],
-): Row<Counter<Label>> {
-  return (name, registry) => new Counter({ name, help, labelNames, registers: [registry] });
-}
-
 export function gauge<Label extends string = never>(
+  name: string,
   help: string,
   { labels = [], aggregator = 'sum', collect = () => undefined }: GaugeOptions<Label> = {},
 ): Row<Gauge<Label>> {
-  return (name, registry) => {
+  return (registry) => {
     const made: Gauge<Label> = new Gauge({
       name,
       help,
@@ -40,20 +38,78 @@ export function gauge<Label extends string = never>(
   };
 }
 
-export function histogram<Label extends string = never>(
+export function histogram<Label extends string>(
+  name: string,
   buckets: readonly number[],
   help: string,
-  labelNames: readonly Label[] = [],
+  labelNames: readonly Label[],
 ): Row<Histogram<Label>> {
-  return (name, registry) =>
+  return (registry) =>
     new Histogram({ name, help, labelNames, buckets: [...buckets], registers: [registry] });
 }
 
+/** Adds an amount under the values of the labels, in the order of their names. */
+export function adds<Values extends readonly string[] = []>(
+  series: Series<Values>,
+  help: string,
+): Row<(amount: number, ...values: Values) => void> {
+  const { name, labelNames } = parsed(series);
+  return (registry) => {
+    const made = new Counter({ name, help, labelNames, registers: [registry] });
+    return (amount, ...values) => {
+      made.inc(labelled(labelNames, values), amount);
+    };
+  };
+}
+
+/** Adds one. */
+export function counts<Values extends readonly string[] = []>(
+  series: Series<Values>,
+  help: string,
+): Row<(...values: Values) => void> {
+  const row = adds<Values>(series, help);
+  return (registry) => {
+    const add = row(registry);
+    return (...values) => {
+      add(1, ...values);
+    };
+  };
+}
+
+export function observes<Values extends readonly string[]>(
+  series: Series<Values>,
+  buckets: readonly number[],
+  help: string,
+): Row<(value: number, ...values: Values) => void> {
+  const { name, labelNames } = parsed(series);
+  return (registry) => {
+    const made = histogram(name, buckets, help, labelNames)(registry);
+    return (value, ...values) => {
+      made.observe(labelled(labelNames, values), value);
+    };
+  };
+}
+
+function parsed(series: string): { readonly name: string; readonly labelNames: readonly string[] } {
+  const [name = '', labels] = series.split(/[{}]/);
+  return { name, labelNames: labels?.split(',') ?? [] };
+}
+
+function labelled(names: readonly string[], values: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (let at = 0; at < names.length; at += 1) labels[names[at] ?? ''] = values[at] ?? '';
+  return labels;
+}
+
 /** Makes all metrics of a table, in its order. @throws Error where the registry already holds one of the names. */
-export function register<Rows extends Table>(
-  registry: Registry,
-  table: Rows,
-): { readonly [Name in keyof Rows]: ReturnType<Rows[Name]> } {
-  const metrics = Object.entries(table).map(([name, row]) => [name, row(name, registry)] as const);
-  return Object.fromEntries(metrics) as { readonly [Name in keyof Rows]: ReturnType<Rows[Name]> };
+export function register<Rows extends Table>(registry: Registry, table: Rows): MadeOf<Rows> {
+  const made = Object.entries(table).map(([name, row]) => [name, row(registry)] as const);
+  return Object.fromEntries(made) as MadeOf<Rows>;
+}
+
+/** The base of a class that records in the metrics of a table. @throws what `register` throws, when constructed. */
+export function recorder<Rows extends Table>(table: Rows): new (registry: Registry) => MadeOf<Rows> {
+  return function (this: object, registry: Registry) {
+    Object.assign(this, register(registry, table));
+  } as unknown as new (registry: Registry) => MadeOf<Rows>;
 }

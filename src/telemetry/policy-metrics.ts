@@ -2,45 +2,50 @@ import type { Gauge, Registry } from 'prom-client';
 import type { PolicyLayerStatus } from '../policy/policy.js';
 import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
 import type { ApiServerObserver } from '../policy/sources/api-server.js';
-import { counter, gauge, histogram, register } from './metric-table.js';
+import { counts, gauge, observes, recorder, register } from './metric-table.js';
 import { RestClientMetrics } from './outgoing-metrics.js';
 
 /** Shows the state of a policy's layers, read at each scrape. */
 export function registerPolicyMetrics(registry: Registry, status: () => readonly PolicyLayerStatus[]): void {
   const ofLayers = <Label extends string>(
+    name: string,
     help: string,
     labels: readonly Label[],
     show: (metric: Gauge<Label>, layer: PolicyLayerStatus) => void,
   ) =>
-    gauge(help, {
+    gauge(name, help, {
       labels,
       collect(metric: Gauge<Label>) {
         for (const layer of status()) show(metric, layer);
       },
     });
   register(registry, {
-    kcp_metrics_filter_policy_age_seconds: ofLayers(
+    age: ofLayers(
+      'kcp_metrics_filter_policy_age_seconds',
       'Time since a policy layer was last known to be in step with its source; 0 while it is.',
       ['layer'],
       (metric, { layer, ageMs }) => {
         metric.set({ layer }, ageMs / 1000);
       },
     ),
-    kcp_metrics_filter_policy_last_sync_timestamp_seconds: ofLayers(
+    lastSync: ofLayers(
+      'kcp_metrics_filter_policy_last_sync_timestamp_seconds',
       'When a policy layer was last known to be in step with its source, in seconds since the epoch.',
       ['layer'],
       (metric, { layer, syncedAt }) => {
         if (syncedAt !== undefined) metric.set({ layer }, syncedAt / 1000);
       },
     ),
-    kcp_metrics_filter_policy_in_force: ofLayers(
+    inForce: ofLayers(
+      'kcp_metrics_filter_policy_in_force',
       'Whether decisions are made on a policy layer (1), or it waits as a fallback (0).',
       ['layer'],
       (metric, { layer, inForce }) => {
         metric.set({ layer }, inForce ? 1 : 0);
       },
     ),
-    kcp_metrics_filter_policy_state: ofLayers(
+    state: ofLayers(
+      'kcp_metrics_filter_policy_state',
       'Whether a policy layer is in a state (1) or not (0).',
       ['layer', 'state'],
       (metric, { layer, state }) => {
@@ -49,7 +54,8 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
         }
       },
     ),
-    kcp_metrics_filter_policy_objects: ofLayers(
+    objects: ofLayers(
+      'kcp_metrics_filter_policy_objects',
       'Objects of a policy layer, by kind.',
       ['layer', 'kind'],
       (metric, { layer, clusterRoles, clusterRoleBindings }) => {
@@ -60,41 +66,38 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
   });
 }
 
-const sourceTable = {
-  kcp_metrics_filter_policy_lists_total: counter(
-    'Lists of a kind of object from an API server, by how they ended.',
-    ['source', 'kind', 'method', 'result'],
-  ),
-  kcp_metrics_filter_policy_watches_total: counter(
-    'Watches of a kind of object that ended, by how: closed is what servers do from time to time.',
-    ['source', 'kind', 'result'],
-  ),
-  kcp_metrics_filter_policy_watch_restarts_total: counter('Lists and watches started anew after a failure.', [
-    'source',
-    'kind',
-  ]),
-  kcp_metrics_filter_policy_apply_duration_seconds: histogram(
-    [0.00001, 0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1],
-    'From the arrival of a change to the moment decisions are made on it, in seconds.',
-    ['source'],
-  ),
-  kcp_metrics_filter_policy_snapshots_total: counter(
-    'Readings and writings of the policy snapshot, by result.',
-    ['operation', 'result'],
-  ),
-};
-
 /**
  * What the sources of the policy tell: how lists and watches end, and, under Kubernetes' names and buckets, each
  * request to an API server.
  */
-export class PolicySourceMetrics {
-  readonly #metrics;
+export class PolicySourceMetrics extends recorder({
+  listed: counts<[source: string, kind: string, method: string, result: string]>(
+    'kcp_metrics_filter_policy_lists_total{source,kind,method,result}',
+    'Lists of a kind of object from an API server, by how they ended.',
+  ),
+  watched: counts<[source: string, kind: string, result: string]>(
+    'kcp_metrics_filter_policy_watches_total{source,kind,result}',
+    'Watches of a kind of object that ended, by how: closed is what servers do from time to time.',
+  ),
+  restarted: counts<[source: string, kind: string]>(
+    'kcp_metrics_filter_policy_watch_restarts_total{source,kind}',
+    'Lists and watches started anew after a failure.',
+  ),
+  appliedIn: observes<[source: string]>(
+    'kcp_metrics_filter_policy_apply_duration_seconds{source}',
+    [0.00001, 0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1],
+    'From the arrival of a change to the moment decisions are made on it, in seconds.',
+  ),
+  snapshots: counts<[operation: string, result: string]>(
+    'kcp_metrics_filter_policy_snapshots_total{operation,result}',
+    'Readings and writings of the policy snapshot, by result.',
+  ),
+}) {
   readonly #requests: RestClientMetrics;
 
   /** `requests` may be shared with others that ask API servers. @throws Error where the registry already holds one of the names. */
   constructor(registry: Registry, requests = new RestClientMetrics(registry)) {
-    this.#metrics = register(registry, sourceTable);
+    super(registry);
     this.#requests = requests;
   }
 
@@ -105,21 +108,21 @@ export class PolicySourceMetrics {
         this.#requests.request(request);
       },
       listed: (kind, method, result) => {
-        this.#metrics.kcp_metrics_filter_policy_lists_total.inc({ source, kind, method, result });
+        this.listed(source, kind, method, result);
       },
       watched: (kind, result) => {
-        this.#metrics.kcp_metrics_filter_policy_watches_total.inc({ source, kind, result });
+        this.watched(source, kind, result);
       },
       retrying: (kind) => {
-        this.#metrics.kcp_metrics_filter_policy_watch_restarts_total.inc({ source, kind });
+        this.restarted(source, kind);
       },
       applied: (_kind, seconds) => {
-        this.#metrics.kcp_metrics_filter_policy_apply_duration_seconds.observe({ source }, seconds);
+        this.appliedIn(seconds, source);
       },
     };
   }
 
   snapshot({ operation, result }: SnapshotResult): void {
-    this.#metrics.kcp_metrics_filter_policy_snapshots_total.inc({ operation, result });
+    this.snapshots(operation, result);
   }
 }

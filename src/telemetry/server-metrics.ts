@@ -1,64 +1,39 @@
 import type { Gauge, Registry } from 'prom-client';
-import { counter, gauge, register } from './metric-table.js';
-
-const auditTable = {
-  apiserver_audit_event_total: counter('Counter of audit events generated and sent to the audit backend.'),
-  apiserver_audit_error_total: counter(
-    'Counter of audit events that failed to be audited properly: not written (plugin log), or dropped since too many waited (buffered).',
-    ['plugin'],
-  ),
-};
+import { adds, counts, gauge, recorder, register } from './metric-table.js';
 
 /** What becomes of audit events, under kube-apiserver's names. */
-export class AuditMetrics {
-  readonly #metrics;
-
-  /** @throws Error where the registry already holds one of the names. */
+export class AuditMetrics extends recorder({
+  event: counts(
+    'apiserver_audit_event_total',
+    'Counter of audit events generated and sent to the audit backend.',
+  ),
+  lost: adds<[plugin: 'log' | 'buffered']>(
+    'apiserver_audit_error_total{plugin}',
+    'Counter of audit events that failed to be audited properly: not written (plugin log), or dropped since too many waited (buffered).',
+  ),
+}) {
   constructor(registry: Registry) {
-    this.#metrics = register(registry, auditTable);
+    super(registry);
     // An alert on its rate needs the series before the first loss.
-    for (const plugin of ['log', 'buffered']) this.#metrics.apiserver_audit_error_total.inc({ plugin }, 0);
-  }
-
-  event(): void {
-    this.#metrics.apiserver_audit_event_total.inc();
-  }
-
-  lost(count: number, plugin: 'log' | 'buffered'): void {
-    this.#metrics.apiserver_audit_error_total.inc({ plugin }, count);
+    this.lost(0, 'log');
+    this.lost(0, 'buffered');
   }
 }
 
-const workerTable = {
-  kcp_metrics_filter_workers: gauge('Workers that are running.'),
-  kcp_metrics_filter_worker_restarts_total: counter(
+/** What the process that starts workers tells of them. */
+export class WorkerMetrics extends recorder({
+  workers: gauge('kcp_metrics_filter_workers', 'Workers that are running.'),
+  restarted: counts(
+    'kcp_metrics_filter_worker_restarts_total',
     'Workers that were started in the place of one that ended.',
   ),
-  kcp_metrics_filter_missing_worker_reports_total: counter(
+  missingReport: counts<[cause: string, served: string]>(
+    'kcp_metrics_filter_missing_worker_reports_total{cause,served}',
     "Scrapes without a worker's metrics of that moment, by cause and by what was served in their place.",
-    ['cause', 'served'],
   ),
-};
-
-/** What the process that starts workers tells of them. */
-export class WorkerMetrics {
-  readonly #metrics;
-
-  /** @throws Error where the registry already holds one of the names. */
-  constructor(registry: Registry) {
-    this.#metrics = register(registry, workerTable);
-  }
-
+}) {
   running(count: number): void {
-    this.#metrics.kcp_metrics_filter_workers.set(count);
-  }
-
-  restarted(): void {
-    this.#metrics.kcp_metrics_filter_worker_restarts_total.inc();
-  }
-
-  missingReport({ cause, served }: { readonly cause: string; readonly served: string }): void {
-    this.#metrics.kcp_metrics_filter_missing_worker_reports_total.inc({ cause, served });
+    this.workers.set(count);
   }
 }
 
@@ -82,7 +57,8 @@ export function registerCertificateMetrics(
   certificates: readonly ExpiringCertificate[],
 ): void {
   register(registry, {
-    kcp_metrics_filter_certificate_expiration_timestamp_seconds: gauge(
+    expirations: gauge(
+      'kcp_metrics_filter_certificate_expiration_timestamp_seconds',
       'When the first certificate of a file in force expires, in seconds since the epoch, by flag and file.',
       {
         labels: ['flag', 'file'],
@@ -114,19 +90,6 @@ export type HealthcheckObserver = (result: HealthcheckResult) => void;
 
 const maxCheckNames = 100;
 
-const healthTable = {
-  // Of several workers: well only where all are.
-  kubernetes_healthcheck: gauge('This metric records the result of a single healthcheck.', {
-    labels: ['name', 'type'],
-    aggregator: 'min',
-  }),
-  kubernetes_healthchecks_total: counter('This metric records the results of all healthcheck.', [
-    'name',
-    'type',
-    'status',
-  ]),
-};
-
 /**
  * Kubernetes' `/metrics/slis` (k8s.io/component-base, metrics/prometheus/slis): the last result of each check, and
  * how often each was had. As there, tell of the checks that `/livez`, `/readyz` or `/healthz` run, and not of those
@@ -135,12 +98,22 @@ const healthTable = {
  * @throws Error where the registry already holds one of the names.
  */
 export function healthcheckMetrics(registry: Registry): HealthcheckObserver {
-  const metrics = register(registry, healthTable);
+  const metrics = register(registry, {
+    // Of several workers: well only where all are.
+    last: gauge('kubernetes_healthcheck', 'This metric records the result of a single healthcheck.', {
+      labels: ['name', 'type'],
+      aggregator: 'min',
+    }),
+    count: counts<[name: string, type: string, status: string]>(
+      'kubernetes_healthchecks_total{name,type,status}',
+      'This metric records the results of all healthcheck.',
+    ),
+  });
   const names = new Set<string>();
   return ({ name: checked, type, ok }) => {
     if (names.size < maxCheckNames) names.add(checked);
     const name = names.has(checked) ? checked : 'other';
-    metrics.kubernetes_healthcheck.set({ name, type }, ok ? 1 : 0);
-    metrics.kubernetes_healthchecks_total.inc({ name, type, status: ok ? 'success' : 'error' });
+    metrics.last.set({ name, type }, ok ? 1 : 0);
+    metrics.count(name, type, ok ? 'success' : 'error');
   };
 }

@@ -107,7 +107,7 @@ async function expositionsOf(
       registries,
       openMetrics,
       onFailure: (failure) => {
-        if (failure.kind === 'worker') metrics.missingReport(failure);
+        if (failure.kind === 'worker') metrics.missingReport(failure.cause, failure.served);
       },
     });
   return new Map([

@@ -20,7 +20,7 @@ import {
   type BoundedLabelsOptions,
   type InstrumentedResource,
 } from './request-labels.js';
-import { RequestMetrics } from './request-metrics.js';
+import { requestMetrics } from './request-metrics.js';
 
 export interface ApiserverMetricsOptions {
   /** Where the metrics stand. */
@@ -71,7 +71,7 @@ export type InstrumentationMiddleware = (
  */
 export function apiserverMetrics(options: ApiserverMetricsOptions): InstrumentationMiddleware {
   const { registry, namedPaths, isIgnored, ...bounds } = validOptions(options);
-  const metrics = new RequestMetrics(registry);
+  const metrics = requestMetrics(registry);
   const bounded = new BoundedLabels(bounds);
 
   return function apiserverMetrics(request, response, next) {

@@ -1,14 +1,11 @@
 import { Counter, type Histogram, type Registry } from 'prom-client';
-import { counter, gauge, histogram, register } from '../metric-table.js';
+import { counts, gauge, histogram, register } from '../metric-table.js';
 import { other, type RequestLabels } from './request-labels.js';
 
-const resourceLabels = ['group', 'version', 'resource', 'subresource', 'scope'] as const;
-const labelNames = ['verb', ...resourceLabels, 'component'] as const;
+const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
 const sliBuckets = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 const buckets = [0.005, 0.025, ...sliBuckets];
 const sizeBuckets = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-
-type LabelName = (typeof labelNames)[number];
 
 /** What is known of requests with the same labels before a scrape asks. */
 interface Tally {
@@ -27,103 +24,98 @@ interface AnsweredRequest {
   readonly bodyBytes: number | undefined;
 }
 
-/** The metrics of Kubernetes' API servers, with their names, labels and buckets. */
-export class RequestMetrics {
-  readonly #metrics;
-  readonly #seconds: FastHistogram<LabelName | 'dry_run'>;
-  readonly #sliSeconds: FastHistogram<LabelName>;
-  readonly #sizes: FastHistogram<LabelName>;
+/**
+ * The metrics of Kubernetes' API servers, with their names, labels and buckets.
+ *
+ * @throws Error where the registry already holds one of the names.
+ */
+export function requestMetrics(registry: Registry) {
   // As with histograms: what can wait until a scrape is counted here, without a look-up by nine labels.
-  readonly #tallies = new Map<RequestLabels, Tally>();
-  readonly inflight = { mutating: new InflightWatermark(), readOnly: new InflightWatermark() } as const;
-
-  /** @throws Error where the registry already holds one of the names. */
-  constructor(registry: Registry) {
-    const tallies = this.#tallies;
-    const { inflight } = this;
-    this.#metrics = register(registry, {
-      apiserver_request_total: (name: string) =>
-        new Counter({
-          name,
-          help: 'Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.',
-          labelNames: [...labelNames, 'dry_run', 'code'],
-          registers: [registry],
-          collect() {
-            for (const [labels, { codes }] of tallies) {
-              for (const [code, count] of codes) this.inc({ ...labels, code: codeLabel(code) }, count);
-              codes.clear();
-            }
-          },
-        }),
-      apiserver_request_duration_seconds: histogram(
-        buckets,
-        'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
-        [...labelNames, 'dry_run'],
-      ),
-      apiserver_request_sli_duration_seconds: histogram(
-        sliBuckets,
-        'Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.',
-        labelNames,
-      ),
-      apiserver_response_sizes: histogram(
-        sizeBuckets,
-        'Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.',
-        labelNames,
-      ),
-      apiserver_longrunning_requests: gauge(
-        'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
-        { labels: labelNames },
-      ),
-      apiserver_request_aborts_total: counter(
-        'Number of requests which apiserver aborted possibly due to a timeout, for each group, version, verb, resource, subresource and scope',
-        ['verb', ...resourceLabels],
-      ),
-      apiserver_current_inflight_requests: gauge(
-        'Maximal number of currently used inflight request limit of this apiserver per request kind in last second.',
-        {
-          labels: ['request_kind'],
-          collect(metric) {
-            const now = performance.now();
-            metric.set({ request_kind: 'mutating' }, inflight.mutating.peak(now));
-            metric.set({ request_kind: 'readOnly' }, inflight.readOnly.peak(now));
-          },
+  const tallies = new Map<RequestLabels, Tally>();
+  const inflight = { mutating: new InflightWatermark(), readOnly: new InflightWatermark() } as const;
+  const metrics = register(registry, {
+    total: () =>
+      new Counter({
+        name: 'apiserver_request_total',
+        help: 'Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.',
+        labelNames: [...labelNames, 'dry_run', 'code'],
+        registers: [registry],
+        collect() {
+          for (const [labels, { codes }] of tallies) {
+            for (const [code, count] of codes) this.inc({ ...labels, code: codeLabel(code) }, count);
+            codes.clear();
+          }
         },
-      ),
-    });
-    this.#seconds = new FastHistogram(this.#metrics.apiserver_request_duration_seconds, buckets);
-    this.#sliSeconds = new FastHistogram(this.#metrics.apiserver_request_sli_duration_seconds, sliBuckets);
-    this.#sizes = new FastHistogram(this.#metrics.apiserver_response_sizes, sizeBuckets);
-  }
-
-  answered({ labels, isWatch, code, seconds, bodyBytes }: AnsweredRequest): void {
-    const tally = this.#tallies.get(labels) ?? this.#tallyOf(labels);
-    tally.codes.set(code, (tally.codes.get(code) ?? 0) + 1);
-    this.#seconds.observe(labels, seconds);
-    // Kubernetes' service level counts neither dry runs nor watches, which last as long as the client likes.
-    if (labels.dry_run === '' && !isWatch) this.#sliSeconds.observe(tally.withoutDryRun, seconds);
-    if (bodyBytes !== undefined) this.#sizes.observe(tally.withoutDryRun, bodyBytes);
-  }
-
-  /** A request whose answer did not come to its end. */
-  aborted({ verb, group, version, resource, subresource, scope }: RequestLabels): void {
-    const labels = { verb, group, version, resource, subresource, scope };
-    this.#metrics.apiserver_request_aborts_total.inc(labels);
-  }
-
-  /** One more is running; returns what to call at its end. */
-  longRunning(request: RequestLabels): () => void {
-    const labels = withoutDryRun(request);
-    this.#metrics.apiserver_longrunning_requests.inc(labels);
-    return () => {
-      this.#metrics.apiserver_longrunning_requests.dec(labels);
-    };
-  }
-
-  #tallyOf(labels: RequestLabels): Tally {
-    const tally = { withoutDryRun: withoutDryRun(labels), codes: new Map<number, number>() };
-    this.#tallies.set(labels, tally);
+      }),
+    seconds: fastHistogram(
+      'apiserver_request_duration_seconds',
+      buckets,
+      'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
+      [...labelNames, 'dry_run'],
+    ),
+    sliSeconds: fastHistogram(
+      'apiserver_request_sli_duration_seconds',
+      sliBuckets,
+      'Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.',
+      labelNames,
+    ),
+    sizes: fastHistogram(
+      'apiserver_response_sizes',
+      sizeBuckets,
+      'Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.',
+      labelNames,
+    ),
+    longRunning: gauge(
+      'apiserver_longrunning_requests',
+      'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
+      { labels: labelNames },
+    ),
+    abort: counts<string[]>(
+      'apiserver_request_aborts_total{verb,group,version,resource,subresource,scope}',
+      'Number of requests which apiserver aborted possibly due to a timeout, for each group, version, verb, resource, subresource and scope',
+    ),
+    inflight: gauge(
+      'apiserver_current_inflight_requests',
+      'Maximal number of currently used inflight request limit of this apiserver per request kind in last second.',
+      {
+        labels: ['request_kind'],
+        collect(metric) {
+          const now = performance.now();
+          metric.set({ request_kind: 'mutating' }, inflight.mutating.peak(now));
+          metric.set({ request_kind: 'readOnly' }, inflight.readOnly.peak(now));
+        },
+      },
+    ),
+  });
+  const tallyOf = (labels: RequestLabels): Tally => {
+    let tally = tallies.get(labels);
+    if (tally === undefined)
+      tallies.set(labels, (tally = { withoutDryRun: withoutDryRun(labels), codes: new Map() }));
     return tally;
-  }
+  };
+  return {
+    inflight,
+    answered({ labels, isWatch, code, seconds, bodyBytes }: AnsweredRequest): void {
+      const tally = tallyOf(labels);
+      tally.codes.set(code, (tally.codes.get(code) ?? 0) + 1);
+      metrics.seconds.observe(labels, seconds);
+      // Kubernetes' service level counts neither dry runs nor watches, which last as long as the client likes.
+      if (labels.dry_run === '' && !isWatch) metrics.sliSeconds.observe(tally.withoutDryRun, seconds);
+      if (bodyBytes !== undefined) metrics.sizes.observe(tally.withoutDryRun, bodyBytes);
+    },
+    /** A request whose answer did not come to its end. */
+    aborted({ verb, group, version, resource, subresource, scope }: RequestLabels): void {
+      metrics.abort(verb, group, version, resource, subresource, scope);
+    },
+    /** One more is running; returns what to call at its end. */
+    longRunning(request: RequestLabels): () => void {
+      const labels = withoutDryRun(request);
+      metrics.longRunning.inc(labels);
+      return () => {
+        metrics.longRunning.dec(labels);
+      };
+    },
+  };
 }
 
 function codeLabel(code: number): string {
@@ -150,16 +142,13 @@ interface Series {
  */
 export class FastHistogram<Name extends string> {
   readonly #remembered = new Map<object, Series>();
-  readonly #bounds: readonly number[];
   #of: unknown;
 
   /** `bounds`: those of the histogram's buckets, ascending. */
   constructor(
     readonly histogram: Histogram<Name>,
-    bounds: readonly number[],
-  ) {
-    this.#bounds = bounds;
-  }
+    private readonly bounds: readonly number[],
+  ) {}
 
   /** `labels`: the same object for the same labels, and never changed. `value`: finite. */
   observe(labels: Readonly<Record<Name, string>>, value: number): void {
@@ -178,9 +167,15 @@ export class FastHistogram<Name extends string> {
     }
     series.sum += value;
     series.count += 1;
-    const bound = this.#bounds.find((candidate) => value <= candidate);
+    const bound = this.bounds.find((candidate) => value <= candidate);
     if (bound !== undefined) series.bucketValues[bound] = (series.bucketValues[bound] ?? 0) + 1;
   }
+}
+
+function fastHistogram<Name extends string>(
+  ...[name, bounds, help, labels]: Parameters<typeof histogram<Name>>
+): (registry: Registry) => FastHistogram<Name> {
+  return (registry) => new FastHistogram(histogram(name, bounds, help, labels)(registry), bounds);
 }
 
 function seriesOf(all: unknown, labels: Readonly<Record<string, string>>): Series | undefined {
