@@ -19,13 +19,12 @@ export class AddedLabels {
 
   /** Returns whether a label got another name: then two series may have become the same. */
   write(batch: SampleBatch, held: ChunkWriter): boolean {
-    const { text } = batch;
-    // Most often the names stand nowhere, and no line has to be taken apart.
-    const mayConflict = [...this.#names].some((name) => text.includes(name));
+    const { text, nameEnds } = batch;
+    const mayConflict = this.#mayConflict(batch);
     let hasConflicts = false;
     let written = '';
     let from = 0;
-    for (const nameEnd of batch.nameEnds) {
+    for (const nameEnd of nameEnds) {
       written += text.slice(from, nameEnd);
       const next = text.charCodeAt(nameEnd);
       from = nameEnd;
@@ -49,6 +48,12 @@ export class AddedLabels {
     written += text.slice(from);
     held.writeLatin1(written);
     return hasConflicts;
+  }
+
+  /** Most often the names stand nowhere, and no line has to be taken apart. */
+  #mayConflict({ text, labelNames }: SampleBatch): boolean {
+    for (const name of this.#names) if (labelNames?.includes(name) ?? text.includes(name)) return true;
+    return false;
   }
 
   /** The labels behind a name and where they end, before the brace; undefined where none has to have another name. */

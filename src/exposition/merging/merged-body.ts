@@ -24,14 +24,15 @@ export async function* mergedBody(
       for (const lines of linesOf(piece)) {
         if (series === undefined) output.write(lines);
         else duplicates += yield* writeUnseen(lines, series, output, slice);
-        yield* output.takeFull();
+        // No `yield*`: it awaits a turn even where there is nothing to yield.
+        for (const chunk of output.takeFull()) yield chunk;
         if (slice.isOver) await slice.rest();
       }
       if (duplicates > 0) {
         onLeftOut({ member: piece.member.name, family: family.name, cause: 'duplicate', series: duplicates });
       }
     }
-    yield* output.takeFull();
+    for (const chunk of output.takeFull()) yield chunk;
     if (slice.isOver) await slice.rest();
   }
   return yield* output.rest();
@@ -51,7 +52,7 @@ async function* writeUnseen(
     else duplicates += 1;
     start = end;
     if (slice.isOver) {
-      yield* output.takeFull();
+      for (const chunk of output.takeFull()) yield chunk;
       await slice.rest();
     }
   }

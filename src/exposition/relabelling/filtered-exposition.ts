@@ -59,7 +59,8 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
     try {
       for await (const parts of readTextFormat(bodyPieces(rendered), { format, maxLineBytes })) {
         for (const part of parts) filter.write(part);
-        yield* filter.takeFull();
+        // No `yield*`: it awaits a turn even where there is nothing to yield.
+        for (const chunk of filter.takeFull()) yield chunk;
       }
       yield* restOf(filter);
       result = 'success';

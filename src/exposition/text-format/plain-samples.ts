@@ -52,7 +52,9 @@ export interface PlainSamples {
   readonly name: string;
   /** Those of the first line; any other has no other ones, and no other order. */
   readonly labelNames: readonly string[];
-  /** For each line, where the next one begins. */
+  /** For each line, counted from where the samples begin, where its name ends. */
+  readonly nameEnds: readonly number[];
+  /** The same of where the next line begins. */
   readonly lineEnds: readonly number[];
 }
 
@@ -69,27 +71,23 @@ export function plainSamplesAt(
   format: ExpositionFormat,
   maxLength: number,
 ): PlainSamples | undefined {
-  const found = foundAt(lines, start, patterns[format]);
-  if (found === undefined) return undefined;
-  const [samples, sampleName = ''] = found;
-  const labelNames = labelNamesIn(found);
-  if (labelNames === undefined || sampleName.length > maxMetricNameLength) return undefined;
-  const limit = Math.min(maxLength, maxLineLength);
-  const lineEnds: number[] = [];
-  for (let at = start; at < start + samples.length;) {
-    const next = lines.indexOf('\n', at) + 1;
-    if (next - at > limit) break;
-    lineEnds.push(next);
-    at = next;
-  }
-  return lineEnds.length === 0 ? undefined : { name: sampleName, labelNames, lineEnds };
-}
-
-function foundAt(lines: string, start: number, of: readonly RegExp[]): RegExpExecArray | undefined {
-  for (const pattern of of) {
+  for (const pattern of patterns[format]) {
     pattern.lastIndex = start;
     const found = pattern.exec(lines);
-    if (found !== null) return found;
+    if (found === null) continue;
+    const name = found[1] ?? '';
+    const labelNames = labelNamesIn(found);
+    if (labelNames === undefined || name.length > maxMetricNameLength) return undefined;
+    const limit = Math.min(maxLength, maxLineLength);
+    const [nameEnds, lineEnds]: [number[], number[]] = [[], []];
+    for (let at = start, end = pattern.lastIndex; at < end;) {
+      const next = lines.indexOf('\n', at) + 1;
+      if (next - at > limit) break;
+      nameEnds.push(at - start + name.length);
+      lineEnds.push(next - start);
+      at = next;
+    }
+    return lineEnds.length === 0 ? undefined : { name, labelNames, nameEnds, lineEnds };
   }
   return undefined;
 }

@@ -2,11 +2,11 @@ import { isUtf8 } from 'node:buffer';
 import { TimeSlice } from '../../time-slice.js';
 import { TextFormatError } from '../exposition-errors.js';
 import type { ExpositionFormat } from './exposition-format.js';
-import type { ExpositionPart } from './exposition-part.js';
+import type { ExpositionPart, SampleBatch } from './exposition-part.js';
 import { lineFeed } from './labels.js';
 import { readMetadataLine } from './metadata-line.js';
 import { MetricNames } from './metric-name.js';
-import { plainSamplesAt } from './plain-samples.js';
+import { plainSamplesAt, type PlainSamples } from './plain-samples.js';
 import { LineFault, OpenQuoteFault } from './quoted-text.js';
 import { readSample } from './sample-line.js';
 
@@ -54,6 +54,40 @@ interface WrittenBatch {
   text: string;
   readonly nameEnds: number[];
   readonly lineEnds: number[];
+}
+
+/** Plain samples as they came. */
+class PlainBatch implements SampleBatch {
+  readonly kind = 'samples';
+  readonly text: string;
+  readonly nameEnds: readonly number[];
+  readonly lineEnds: readonly number[];
+  readonly labelNames: readonly string[];
+  /** Where they end in the lines. */
+  readonly end: number;
+  readonly #lines: Buffer;
+  readonly #start: number;
+
+  constructor(
+    readonly sampleName: string,
+    readonly line: number,
+    { nameEnds, lineEnds, labelNames }: PlainSamples,
+    { bytes, text }: Lines,
+    start: number,
+  ) {
+    this.end = start + (lineEnds.at(-1) ?? 0);
+    this.text = text.slice(start, this.end);
+    this.nameEnds = nameEnds;
+    this.lineEnds = lineEnds;
+    this.labelNames = labelNames;
+    this.#lines = bytes;
+    this.#start = start;
+  }
+
+  /** Made when it is asked for: many readers need the text alone. */
+  get bytes(): Buffer {
+    return this.#lines.subarray(this.#start, this.end);
+  }
 }
 
 const noBytes = Buffer.alloc(0);
@@ -127,31 +161,15 @@ export class TextFormatReader {
   }
 
   /** Returns where the next line begins; undefined where there are no plain samples. */
-  #readPlainSamples({ bytes, text }: Lines, start: number): number | undefined {
-    const plain = plainSamplesAt(text, start, this.#format, this.#maxLineBytes);
+  #readPlainSamples(lines: Lines, start: number): number | undefined {
+    const plain = plainSamplesAt(lines.text, start, this.#format, this.#maxLineBytes);
     if (plain === undefined) return undefined;
     this.#closeBatch();
     const sampleName = this.#names.of(plain.name);
-    const nameEnds: number[] = [];
-    const lineEnds: number[] = [];
-    let at = start;
-    for (const lineEnd of plain.lineEnds) {
-      nameEnds.push(at - start + sampleName.length);
-      lineEnds.push(lineEnd - start);
-      at = lineEnd;
-    }
-    this.#parts.push({
-      kind: 'samples',
-      sampleName,
-      line: this.#line,
-      bytes: bytes.subarray(start, at),
-      text: text.slice(start, at),
-      nameEnds,
-      lineEnds,
-      labelNames: plain.labelNames,
-    });
-    this.#line += lineEnds.length;
-    return at;
+    const batch = new PlainBatch(sampleName, this.#line, plain, lines, start);
+    this.#parts.push(batch);
+    this.#line += plain.lineEnds.length;
+    return batch.end;
   }
 
   /** Returns where the next line begins. @throws LineFault */
