@@ -1,6 +1,13 @@
 import type { ChunkWriter } from '../body.js';
 import type { SampleBatch } from '../text-format/exposition-part.js';
-import { findLabels, type LabelSpans, closingBrace, openingBrace, space } from '../text-format/labels.js';
+import {
+  findLabels,
+  type LabelSpans,
+  closingBrace,
+  comma,
+  openingBrace,
+  space,
+} from '../text-format/labels.js';
 import { escapedText } from '../text-format/quoted-text.js';
 
 /** The same labels for every series of a member, written in front of its own. */
@@ -8,23 +15,62 @@ export class AddedLabels {
   readonly #names: ReadonlySet<string>;
   /** `name="value",…`; UTF-8 as Latin-1, as the lines are. */
   readonly #labels: string;
+  readonly #bytes: Uint8Array;
   readonly #spans: LabelSpans = [];
 
   /** `labels` has at least one, and was checked. */
   constructor(labels: Readonly<Record<string, string>>) {
     this.#names = new Set(Object.keys(labels));
     const texts = Object.entries(labels).map(([name, value]) => `${name}="${escapedText(value)}"`);
-    this.#labels = Buffer.from(texts.join(',')).toString('latin1');
+    this.#bytes = Buffer.from(texts.join(','));
+    this.#labels = Buffer.from(this.#bytes).toString('latin1');
   }
 
   /** Returns whether a label got another name: then two series may have become the same. */
   write(batch: SampleBatch, held: ChunkWriter): boolean {
-    const { text, nameEnds } = batch;
-    const mayConflict = this.#mayConflict(batch);
+    if (this.#mayConflict(batch)) return this.#writeRenamed(batch, held);
+    const { bytes, nameLength, lineEnds } = batch;
+    const growth = lineEnds.length * (this.#bytes.length + 2);
+    held.reserve(bytes.length + growth);
+    const target = held.bytes;
+    // Moved to the left from there, and never over what is still to be moved.
+    let from = held.length + growth;
+    target.set(bytes, from);
+    const offset = from;
+    let to = held.length;
+    let lineStart = 0;
+    for (const lineEnd of lineEnds) {
+      const nameEnd = offset + lineStart + nameLength;
+      lineStart = lineEnd;
+      const next = target[nameEnd];
+      const isBraced = next === openingBrace;
+      // With the brace of labels that are there.
+      const until = isBraced ? nameEnd + 1 : nameEnd;
+      target.copyWithin(to, from, until);
+      to += until - from;
+      from = until;
+      // A quoted name stands in the braces, too.
+      if (!isBraced) target[to++] = next === space ? openingBrace : comma;
+      for (let at = 0; at < this.#bytes.length; at += 1) target[to++] = this.#bytes[at] ?? 0;
+      if (next === space) target[to++] = closingBrace;
+      else if (isBraced && target[from] !== closingBrace) target[to++] = comma;
+    }
+    const end = offset + bytes.length;
+    target.copyWithin(to, from, end);
+    held.length = to + end - from;
+    return false;
+  }
+
+  /** The same where a label may have to have another name. */
+  #writeRenamed(batch: SampleBatch, held: ChunkWriter): boolean {
+    const { text, nameLength, lineEnds } = batch;
     let hasConflicts = false;
     let written = '';
     let from = 0;
-    for (const nameEnd of nameEnds) {
+    let start = 0;
+    for (const lineEnd of lineEnds) {
+      const nameEnd = start + nameLength;
+      start = lineEnd;
       written += text.slice(from, nameEnd);
       const next = text.charCodeAt(nameEnd);
       from = nameEnd;
@@ -35,7 +81,7 @@ export class AddedLabels {
       // A quoted name stands in the braces, too.
       const isInBraces = next !== openingBrace;
       written += `${isInBraces ? ',' : '{'}${this.#labels}`;
-      const renamed = mayConflict ? this.#renamed(batch, nameEnd) : undefined;
+      const renamed = this.#renamed(batch, nameEnd);
       if (renamed !== undefined) {
         hasConflicts = true;
         written += renamed.text;

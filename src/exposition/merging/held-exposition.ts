@@ -70,13 +70,14 @@ export class HeldExposition {
         this.#families.add(part, addSamples);
         break;
       case 'samples': {
-        const { sampleName, bytes, lineEnds } = part;
+        const { sampleName, lineEnds } = part;
         const { state } = this.#families.of(sampleName);
         state.sampleNames.add(sampleName);
         state.series += lineEnds.length;
         this.#series += lineEnds.length;
         const start = this.bytes.end;
         if (this.#labels === undefined) {
+          const { bytes } = part;
           this.bytes.reserve(bytes.length);
           this.bytes.append(bytes, 0, bytes.length);
         } else if (this.#labels.write(part, this.bytes)) state.hasRenamedLabels = true;

@@ -152,7 +152,7 @@ export class ExpositionFilter {
   }
 
   #writeSamples(batch: SampleBatch): void {
-    const { sampleName, lineEnds, bytes } = batch;
+    const { sampleName, lineEnds } = batch;
     const family = this.#families.of(sampleName);
     if (family !== this.#family) this.#beginFamily(family, batch);
     let isKept = this.#decisions.get(sampleName);
@@ -165,7 +165,7 @@ export class ExpositionFilter {
     else if (this.#series !== undefined) this.#writeSeries(batch, family, this.#series);
     else {
       this.#keep(lineEnds.length, family);
-      this.#output.write(bytes);
+      this.#output.write(batch.bytes);
     }
     if (this.#state !== 'streaming') this.#addRun(family, batch);
   }
@@ -195,7 +195,7 @@ export class ExpositionFilter {
   }
 
   #writeSeries(batch: SampleBatch, family: FilteredFamily, series: RelabelledSeries): void {
-    const { bytes, nameEnds, lineEnds } = batch;
+    const { lineEnds } = batch;
     const mapped = this.#mapped?.write(batch);
     if (mapped !== undefined) {
       this.#dropped['no-mapping'] += lineEnds.length - mapped.lines;
@@ -203,10 +203,10 @@ export class ExpositionFilter {
       this.#output.writeLatin1(mapped.text);
       return;
     }
+    const { bytes, nameLength } = batch;
     let start = 0;
-    for (let at = 0; at < lineEnds.length; at += 1) {
-      const [nameEnd = 0, end = 0] = [nameEnds[at], lineEnds[at]];
-      const fault = series.read(bytes, start, nameEnd, end);
+    for (const end of lineEnds) {
+      const fault = series.read(bytes, start, start + nameLength, end);
       if (fault === undefined) this.#writeOne(series, family);
       else this.#dropped[fault] += 1;
       start = end;

@@ -22,7 +22,7 @@ export class MappedLabels {
   }
 
   /** The lines that have a mapping; undefined where a line has to be taken apart. */
-  write({ text, nameEnds, lineEnds, labelNames }: SampleBatch): MappedLines | undefined {
+  write({ text, nameLength, lineEnds, labelNames }: SampleBatch): MappedLines | undefined {
     // Escapes, exemplars, and the last comma, which is not written.
     if (labelNames === undefined || text.includes('\\') || text.includes(' # {') || text.includes(',}')) {
       return undefined;
@@ -34,10 +34,9 @@ export class MappedLabels {
     /** What stands before is written, or left out. */
     let from = 0;
     let start = 0;
-    for (let line = 0; line < lineEnds.length; line += 1) {
+    for (const end of lineEnds) {
       const [before, beforeFrom] = [written, from];
-      const end = lineEnds[line] ?? 0;
-      let at = nameEnds[line] ?? 0;
+      let at = start + nameLength;
       let isMapped = true;
       for (let label = 0; label < tables.length; label += 1) {
         const next = text.charCodeAt(at);

@@ -30,8 +30,8 @@ export interface SampleBatch {
   readonly bytes: Buffer;
   /** `bytes` as Latin-1: each character is one of them. */
   readonly text: string;
-  /** For each line, where its name ends; with the brace and the quotation marks of a quoted one. */
-  readonly nameEnds: readonly number[];
+  /** Of the name as each line has it (bytes); with the brace and the quotation marks of a quoted one. */
+  readonly nameLength: number;
   /** For each line, where the next one begins. */
   readonly lineEnds: readonly number[];
   /** Where all lines have labels of these names in this order, or only the first of them. */

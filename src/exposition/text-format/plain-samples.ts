@@ -52,9 +52,7 @@ export interface PlainSamples {
   readonly name: string;
   /** Those of the first line; any other has no other ones, and no other order. */
   readonly labelNames: readonly string[];
-  /** For each line, counted from where the samples begin, where its name ends. */
-  readonly nameEnds: readonly number[];
-  /** The same of where the next line begins. */
+  /** For each line, where the next one begins, counted from where the samples do. */
   readonly lineEnds: readonly number[];
 }
 
@@ -79,15 +77,14 @@ export function plainSamplesAt(
     const labelNames = labelNamesIn(found);
     if (labelNames === undefined || name.length > maxMetricNameLength) return undefined;
     const limit = Math.min(maxLength, maxLineLength);
-    const [nameEnds, lineEnds]: [number[], number[]] = [[], []];
+    const lineEnds: number[] = [];
     for (let at = start, end = pattern.lastIndex; at < end;) {
       const next = lines.indexOf('\n', at) + 1;
       if (next - at > limit) break;
-      nameEnds.push(at - start + name.length);
       lineEnds.push(next - start);
       at = next;
     }
-    return lineEnds.length === 0 ? undefined : { name, labelNames, nameEnds, lineEnds };
+    return lineEnds.length === 0 ? undefined : { name, labelNames, lineEnds };
   }
   return undefined;
 }

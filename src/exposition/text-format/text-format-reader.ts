@@ -52,41 +52,43 @@ interface WrittenBatch {
   readonly sampleName: string;
   readonly line: number;
   text: string;
-  readonly nameEnds: number[];
+  readonly nameLength: number;
   readonly lineEnds: number[];
 }
 
 /** Plain samples as they came. */
 class PlainBatch implements SampleBatch {
   readonly kind = 'samples';
-  readonly text: string;
-  readonly nameEnds: readonly number[];
+  readonly nameLength: number;
   readonly lineEnds: readonly number[];
   readonly labelNames: readonly string[];
   /** Where they end in the lines. */
   readonly end: number;
-  readonly #lines: Buffer;
+  readonly #lines: Lines;
   readonly #start: number;
 
   constructor(
     readonly sampleName: string,
     readonly line: number,
-    { nameEnds, lineEnds, labelNames }: PlainSamples,
-    { bytes, text }: Lines,
+    { name, lineEnds, labelNames }: PlainSamples,
+    lines: Lines,
     start: number,
   ) {
     this.end = start + (lineEnds.at(-1) ?? 0);
-    this.text = text.slice(start, this.end);
-    this.nameEnds = nameEnds;
+    this.nameLength = name.length;
     this.lineEnds = lineEnds;
     this.labelNames = labelNames;
-    this.#lines = bytes;
+    this.#lines = lines;
     this.#start = start;
   }
 
-  /** Made when it is asked for: many readers need the text alone. */
+  /** Made when it is asked for, as the text is: most readers need one of them. */
   get bytes(): Buffer {
-    return this.#lines.subarray(this.#start, this.end);
+    return this.#lines.bytes.subarray(this.#start, this.end);
+  }
+
+  get text(): string {
+    return this.#lines.text.slice(this.#start, this.end);
   }
 }
 
@@ -199,10 +201,9 @@ export class TextFormatReader {
     const sampleName = this.#names.of(latin1Name);
     if (this.#batch?.sampleName !== sampleName) {
       this.#closeBatch();
-      this.#batch = { sampleName, line: this.#line, text: '', nameEnds: [], lineEnds: [] };
+      this.#batch = { sampleName, line: this.#line, text: '', nameLength: nameEnd, lineEnds: [] };
     }
     const batch = this.#batch;
-    batch.nameEnds.push(batch.text.length + nameEnd);
     batch.text += line;
     batch.lineEnds.push(batch.text.length);
     return end;
