@@ -93,6 +93,26 @@ describe('several expositions become one', () => {
     expect(series).toBe(`# TYPE m gauge\n${becomes}\n`);
   });
 
+  it('whose series get the label: one of each kind behind another', async () => {
+    const lines = [
+      'm{x="1",y="2"} 1',
+      'm{x="ü"} 2 5',
+      'm 3',
+      'm{} 4',
+      'm{x="5",} 5',
+      'm{x="a\\"} m 1\\n"} 6',
+    ];
+    const { series } = await merged([labelled('b', `# TYPE m gauge\n${lines.join('\n')}\n`)]);
+    expect(series.split('\n').slice(1, -1)).toEqual([
+      'm{upstream="b",x="1",y="2"} 1',
+      'm{upstream="b",x="ü"} 2 5',
+      'm{upstream="b"} 3',
+      'm{upstream="b"} 4',
+      'm{upstream="b",x="5",} 5',
+      'm{upstream="b",x="a\\"} m 1\\n"} 6',
+    ]);
+  });
+
   it('whose labels may be several, with any text', async () => {
     const { series } = await merged([member('a', 'm{zone="1"} 1\n', { shard: 'a"\\\nü', zone: 'eu' })]);
     expect(series).toBe('# TYPE m untyped\nm{shard="a\\"\\\\\\nü",zone="eu",exported_zone="1"} 1\n');

@@ -159,6 +159,29 @@ describe('labels', () => {
     });
   });
 
+  it.each([
+    ['as they come', ''],
+    ['where one of them has an escape', 'a{b="\\\\",namespace="host-a"} 0\n'],
+    ['where one of them ends with a comma', 'a{b="",namespace="host-a",} 0\n'],
+  ])('are mapped line by line, %s', async (_how, first) => {
+    const lines = [
+      'a{b="x",namespace="host-a",c="host-b"} 1',
+      'a{b="x,namespace=",namespace="host-b"} 2 5',
+      'a{b="namespace"} 3',
+      'a{} 4',
+      'a 5',
+      'a{b="ü",namespace="host-c",c="}"} 6',
+      'a{b="ü",namespace="host-a",c="} 1"} 7',
+    ];
+    const { text, counts } = await filtered(`${first}${lines.join('\n')}\n`, { labelMapping: mapping });
+    expect(text.split('\n').slice(first === '' ? 0 : 1, -1)).toEqual([
+      'a{b="x",namespace="team-a",c="host-b"} 1',
+      'a{b="x,namespace=",namespace="team-b"} 2 5',
+      'a{b="ü",namespace="team-a",c="} 1"} 7',
+    ]);
+    expect(counts).toMatchObject({ kept: first === '' ? 3 : 4, dropped: { 'no-mapping': 4 } });
+  });
+
   it('leave no exemplar and no remark, which may hold the old names', async () => {
     const body = 'a_total{namespace="host-a"} 1 2 # {namespace="host-b"} 1 2\n# EOF\n';
     const rules = { labelMapping: mapping };
