@@ -1,4 +1,4 @@
-import { coversVerb, type RoleReference } from './roles.js';
+import { coversVerb, type RoleReference, type VerbsByUrl } from './roles.js';
 import type { RolesByPattern } from './url-index.js';
 import type { ClusterRoleBinding, Subject } from '../objects.js';
 
@@ -18,16 +18,22 @@ export type SubjectBonds = Bond | Map<RoleReference, RoleBonds>;
 /** The bonds of all users, or of all groups, by name. */
 export class SubjectTable {
   readonly #bonds = new Map<string, SubjectBonds>();
+  /** How many of the names fall on each slot. */
+  readonly #slots = new Uint32Array(slots);
 
   get(name: string): SubjectBonds | undefined {
-    return this.#bonds.get(name);
+    // Most of a caller's groups are in no binding, and a look-up has to hash the whole name first.
+    const isUnknown = this.#bonds.size <= maxFiltered && this.#slots[slotOf(name)] === 0;
+    return isUnknown ? undefined : this.#bonds.get(name);
   }
 
   /** A subject that stands in one binding several times is tied once. */
   tie(name: string, bond: Bond): void {
     const known = this.#bonds.get(name);
-    if (known === undefined) this.#bonds.set(name, bond);
-    else if (known instanceof Map) known.set(bond.reference, joined(known.get(bond.reference), bond));
+    if (known === undefined) {
+      this.#bonds.set(name, bond);
+      this.#count(name, 1);
+    } else if (known instanceof Map) known.set(bond.reference, joined(known.get(bond.reference), bond));
     else if (known.reference !== bond.reference) {
       this.#bonds.set(
         name,
@@ -45,7 +51,7 @@ export class SubjectTable {
     const known = this.#bonds.get(name);
     if (known === undefined) return;
     if (!(known instanceof Map)) {
-      if (known.reference === reference && known.binding === binding) this.#bonds.delete(name);
+      if (known.reference === reference && known.binding === binding) this.#delete(name);
       return;
     }
     const bonds = known.get(reference);
@@ -54,8 +60,34 @@ export class SubjectTable {
       if (bonds.size > 0) return;
     } else if (bonds?.binding !== binding) return;
     known.delete(reference);
-    if (known.size === 0) this.#bonds.delete(name);
+    if (known.size === 0) this.#delete(name);
   }
+
+  #delete(name: string): void {
+    this.#bonds.delete(name);
+    this.#count(name, -1);
+  }
+
+  #count(name: string, change: 1 | -1): void {
+    const slot = slotOf(name);
+    this.#slots[slot] = (this.#slots[slot] ?? 0) + change;
+  }
+}
+
+const slots = 4096;
+/** With more names than this hardly a slot is empty. */
+const maxFiltered = 2048;
+
+/** By the length and three of the characters. */
+function slotOf(name: string): number {
+  const { length } = name;
+  if (length === 0) return 0;
+  const mixed =
+    Math.imul(length, 0x9e3779b1) ^
+    Math.imul(name.charCodeAt(0), 0x85ebca6b) ^
+    Math.imul(name.charCodeAt(length >> 1), 0xc2b2ae35) ^
+    Math.imul(name.charCodeAt(length - 1), 0x27d4eb2f);
+  return mixed >>> 20;
 }
 
 /** Any one of the bonds to a role; for a decision they are all alike. */
@@ -92,11 +124,12 @@ export class BondSearch {
     subject: SubjectBonds | undefined,
     patterns: readonly RolesByPattern[],
     verb: string,
+    path: string,
   ): Bond | undefined {
     if (subject === undefined) return undefined;
+    if (!(subject instanceof Map)) return single(subject, patterns, verb, path);
     for (const roles of patterns) {
-      const found =
-        subject instanceof Map ? this.#findAmong(subject, roles, verb) : single(subject, roles, verb);
+      const found = this.#findAmong(subject, roles, verb);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -129,8 +162,33 @@ export class BondSearch {
   }
 }
 
-function single(bond: Bond, roles: RolesByPattern, verb: string): Bond | undefined {
-  return grants(bond.reference, roles.get(bond.reference), verb) ? bond : undefined;
+/** Of a role that grants no more than this on paths, each is compared: that takes less than looking the role up. */
+const few = 8;
+
+function single(
+  bond: Bond,
+  patterns: readonly RolesByPattern[],
+  verb: string,
+  path: string,
+): Bond | undefined {
+  const { reference } = bond;
+  if (!reference.inForce) return undefined;
+  const { exact, prefix } = reference.grants;
+  const isGranted =
+    exact.length + prefix.length <= few
+      ? grantsExactly(exact, verb, path) || grantsByPrefix(prefix, verb, path)
+      : patterns.some((roles) => grants(reference, roles.get(reference), verb));
+  return isGranted ? bond : undefined;
+}
+
+function grantsExactly(exact: VerbsByUrl, verb: string, path: string): boolean {
+  for (const [url, verbs] of exact) if (url === path) return coversVerb(verbs, verb);
+  return false;
+}
+
+function grantsByPrefix(prefix: VerbsByUrl, verb: string, path: string): boolean {
+  for (const [url, verbs] of prefix) if (path.startsWith(url) && coversVerb(verbs, verb)) return true;
+  return false;
 }
 
 function bySubject(

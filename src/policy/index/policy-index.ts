@@ -64,10 +64,10 @@ export class PolicyIndex {
     const candidates = this.#urls.rolesFor(path);
     if (candidates.length === 0) return undefined;
     for (const { name, groups } of identities) {
-      const found = this.#search.find(this.#users.get(name), candidates, verb);
+      const found = this.#search.find(this.#users.get(name), candidates, verb, path);
       if (found !== undefined) return found;
       for (const group of groups) {
-        const foundByGroup = this.#search.find(this.#groups.get(group), candidates, verb);
+        const foundByGroup = this.#search.find(this.#groups.get(group), candidates, verb, path);
         if (foundByGroup !== undefined) return foundByGroup;
       }
     }

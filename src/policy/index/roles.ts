@@ -35,7 +35,7 @@ export function* grantsInSteps(rules: readonly PolicyRule[]): Generator<undefine
       yield;
     }
   }
-  return { exact: yield* listed(exact), prefix: yield* listed(prefix) };
+  return sharedGrants({ exact: yield* listed(exact), prefix: yield* listed(prefix) });
 }
 
 /** Rules that grant the same. */
@@ -60,7 +60,8 @@ function* listed(
     list.push([url, sharedSet(verbs)]);
     yield;
   }
-  return list;
+  // Without the room that `push` leaves for more.
+  return list.slice();
 }
 
 /** One set a URL, however many rules name it: a role may be made of thousands. */
@@ -82,6 +83,25 @@ function sharedSet(verbs: ReadonlySet<string>): ReadonlySet<string> {
   if (known !== undefined) return known;
   if (sharedSets.size < maxShared) sharedSets.set(key, verbs);
   return verbs;
+}
+
+const maxSharedUrls = 4;
+const maxKeyLength = 1024;
+const grantsByKey = new Map<string, Grants>();
+
+/** Roles by the thousand grant the same on the same few paths: they hold one object between them. */
+function sharedGrants(grants: Grants): Grants {
+  const { exact, prefix } = grants;
+  if (exact.length + prefix.length > maxSharedUrls) return grants;
+  let key = '';
+  for (const [url, verbs] of exact) key += JSON.stringify([url, ...verbs]);
+  for (const [url, verbs] of prefix) key += JSON.stringify([`${url}*`, ...verbs]);
+  const known = grantsByKey.get(key);
+  if (known !== undefined) return known;
+  if (key.length > maxKeyLength) return grants;
+  if (grantsByKey.size >= maxShared) grantsByKey.clear();
+  grantsByKey.set(key, grants);
+  return grants;
 }
 
 function withoutTrailingStars(url: string): string {

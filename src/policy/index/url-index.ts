@@ -1,9 +1,13 @@
 import type { Grants, RoleReference, VerbsByUrl } from './roles.js';
 
 /** The roles that a URL pattern stands in, with the verbs they grant on it. */
-export type RolesByPattern = ReadonlyMap<RoleReference, ReadonlySet<string>>;
+export interface RolesByPattern extends Iterable<readonly [RoleReference, ReadonlySet<string>]> {
+  readonly size: number;
+  get(reference: RoleReference): ReadonlySet<string> | undefined;
+}
 
-type PatternTable = Map<string, Map<RoleReference, ReadonlySet<string>>>;
+/** There may be as many patterns as roles, and a map of one entry takes five times the memory. */
+type PatternTable = Map<string, OneRole | Map<RoleReference, ReadonlySet<string>>>;
 
 const maxRememberedPaths = 64;
 const maxRememberedLength = 256;
@@ -59,14 +63,20 @@ export class UrlIndex {
   /** Returns the patterns that are new to the table. */
   #addAll(table: PatternTable, reference: RoleReference, grants: VerbsByUrl): readonly string[] {
     const added: string[] = [];
+    let isReplaced = false;
     for (const [url, verbs] of grants) {
       const roles = table.get(url);
       if (roles === undefined) {
-        table.set(url, new Map([[reference, verbs]]));
+        table.set(url, new OneRole(reference, verbs));
         added.push(url);
-      } else roles.set(reference, verbs);
+      } else if (roles instanceof Map) roles.set(reference, verbs);
+      else if (roles.reference === reference) roles.verbs = verbs;
+      else {
+        table.set(url, new Map([...roles, [reference, verbs]]));
+        isReplaced = true;
+      }
     }
-    if (added.length > 0) this.#remembered.clear();
+    if (added.length > 0 || isReplaced) this.#remembered.clear();
     return added;
   }
 
@@ -75,13 +85,34 @@ export class UrlIndex {
     const removed: string[] = [];
     for (const [url] of grants) {
       const roles = table.get(url);
-      roles?.delete(reference);
-      if (roles?.size !== 0) continue;
+      if (roles instanceof Map) {
+        roles.delete(reference);
+        if (roles.size > 0) continue;
+      } else if (roles?.reference !== reference) continue;
       table.delete(url);
       removed.push(url);
     }
     if (removed.length > 0) this.#remembered.clear();
     return removed;
+  }
+}
+
+class OneRole implements RolesByPattern {
+  constructor(
+    readonly reference: RoleReference,
+    public verbs: ReadonlySet<string>,
+  ) {}
+
+  get size(): number {
+    return 1;
+  }
+
+  get(reference: RoleReference): ReadonlySet<string> | undefined {
+    return reference === this.reference ? this.verbs : undefined;
+  }
+
+  *[Symbol.iterator](): Generator<readonly [RoleReference, ReadonlySet<string>], void, undefined> {
+    yield [this.reference, this.verbs];
   }
 }
 
