@@ -23,11 +23,6 @@ export const whoCanCommand: Command = {
   run: whoCan,
 };
 
-interface Question {
-  readonly verb: string;
-  readonly path: string;
-}
-
 type Row = readonly [who: string, by: string];
 
 /**
@@ -62,7 +57,7 @@ async function whoCan({
 
 function grantedBy(
   authorizer: AuthorizerName,
-  { verb, path }: Question,
+  { verb, path }: { readonly verb: string; readonly path: string },
   values: GivenOptions,
   policy: Policy | undefined,
 ): readonly Row[] {

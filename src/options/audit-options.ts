@@ -95,9 +95,7 @@ export async function openAuditLog(
     fields: { flag: auditLogPath.name },
   });
   const observer = {
-    onEvent: () => {
-      metrics.event();
-    },
+    onEvent: metrics.event,
     onLost: metrics.lost,
     onOutage: outages.failed.bind(outages),
     onRecovery: outages.answered.bind(outages),

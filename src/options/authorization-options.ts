@@ -46,16 +46,13 @@ export function asksWebhook(given: GivenOptions): boolean {
   return authorization.read(given).authorizationOrder.includes('Webhook');
 }
 
-/** What stands behind RBAC and Webhook; without it, they are not asked. */
-export interface AuthorizationSources {
-  readonly policy?: Policy | undefined;
-  readonly webhook?: Authorizer | undefined;
-}
-
-/** The authorizers in the order the options give. @throws UsageError naming the option. */
+/** The authorizers in the order the options give; without a policy or a webhook, those that ask it are left out. @throws UsageError naming the option. */
 export function authorizersOf(
   given: GivenOptions,
-  { policy, webhook }: AuthorizationSources = {},
+  {
+    policy,
+    webhook,
+  }: { readonly policy?: Policy | undefined; readonly webhook?: Authorizer | undefined } = {},
 ): readonly Authorizer[] {
   const values = authorization.read(given);
   // A pattern that cannot be read ends the start even where the order leaves its authorizer out.

@@ -103,25 +103,22 @@ export async function configuredOptions(
   const found = [...(await readConfigurationFile(file))].filter(
     ([key, { option }]) => keys.has(key) && !isGiven(given, option),
   );
-  const together = { ...given, ...Object.fromEntries(found.map(([key, { value }]) => [key, value])) };
   const origins = new Map(found.map(([, field]): [string, FieldValue] => [field.option.name, field]));
   return {
-    given: together,
-    withConfigFieldNames: (message) => withConfigFieldNames(message, { file, given, origins }),
+    given: { ...given, ...Object.fromEntries(found.map(([key, { value }]) => [key, value])) },
+    withConfigFieldNames: (message) => withConfigFieldNames(message, file, given, origins),
   };
-}
-
-interface Origins {
-  readonly file: string;
-  readonly given: GivenOptions;
-  /** By the flag's name: what came from the file. */
-  readonly origins: ReadonlyMap<string, FieldValue>;
 }
 
 const flagNames = /(?<![\w-])--[a-z][a-z0-9-]*/g;
 
-/** A message begins with the flags to mend. */
-function withConfigFieldNames(message: string, { file, given, origins }: Origins): string {
+/** A message begins with the flags to mend. `origins`: what came from the file, by the flag's name. */
+function withConfigFieldNames(
+  message: string,
+  file: string,
+  given: GivenOptions,
+  origins: ReadonlyMap<string, FieldValue>,
+): string {
   const [head = ''] = /^--[a-z0-9-]+(?:, --[a-z0-9-]+)*/.exec(message) ?? [];
   const blamed = head
     .split(', ')

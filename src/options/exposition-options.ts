@@ -1,6 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { RenderingPlaces } from '../exposition/delivery/rendering-limit.js';
-import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
+import type { RenderingLimit, RenderingPlaces } from '../exposition/delivery/rendering-limit.js';
 import type { Exposition } from '../exposition/exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
 import type { Logger } from '../server/server-options.js';
@@ -72,7 +71,7 @@ export const delivery = topic('What is served', {
 });
 
 /** How long a scrape waits for its place among the renderings: those of other paths or formats are soon over (ms). */
-export const placeWaitMs = 1000;
+const placeWaitMs = 1000;
 
 export interface ExpositionContext {
   /** The metrics of this process. */
@@ -87,50 +86,30 @@ export interface ExpositionContext {
   readonly shared?: SharedByWorkers | undefined;
 }
 
-export interface ServedPaths {
-  /** What `/metrics` serves. */
-  readonly exposition: Exposition;
-  /** By the path below `/metrics`; RBAC grants each by its own path. */
-  readonly otherExpositions: ReadonlyMap<string, Exposition>;
-  readonly scrapeWriteTimeoutMs: number;
-  readonly scrapeDeadlineMs: number;
-}
-
 /** Reads what is served at which path. @throws UsageError naming the option. */
-export async function openExpositions(given: GivenOptions, context: ExpositionContext): Promise<ServedPaths> {
+export async function openExpositions(given: GivenOptions, context: ExpositionContext) {
   const { registry, slis, telemetry, logger, files, opened, shared: workers } = context;
   const values = delivery.read(given);
-  const expositionOf = await ownExposition(given, (failure) => {
-    telemetry.collectorFailure(failure);
-  });
+  const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
   const own = (path: string, served: Registry): Exposition =>
     workers?.expositionOf(path, served, expositionOf(served)) ?? expositionOf(served);
   const events = await upstreamEvents(registry, logger);
-  const { exposition, others, close } = await openUpstreams(given, own('/metrics', registry), files, events);
-  opened.add({ close });
-  const relabelled = await relabelledOf(given, exposition, files, relabellingEvents(telemetry, logger));
-  const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
-  const shared = await sharingOf(
+  const source = await openUpstreams(given, own('/metrics', registry), files, opened, events);
+  const relabelled = await relabelledOf(
     given,
-    {
-      onScrape: (origin) => {
-        telemetry.scrapeFrom(origin);
-      },
-      onRefused: () => {
-        telemetry.refusedScrape();
-      },
-      onChange: (underWay) => {
-        telemetry.renderingsInFlight(underWay);
-      },
-    },
-    workers?.places(values.maxScrapesInFlight),
+    source.exposition,
+    files,
+    relabellingEvents(telemetry, logger),
   );
-  const served = (source: Exposition): Exposition =>
-    shared(values.disableCompression ? source : encodedExposition(source));
-  const otherExpositions = new Map([...others].map(([path, source]) => [path, served(source)]));
+  const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
+  const shared = await sharingOf(given, telemetry, workers?.places(values.maxScrapesInFlight));
+  const served = (exposition: Exposition): Exposition =>
+    shared(values.disableCompression ? exposition : encodedExposition(exposition));
+  const otherExpositions = new Map([...source.others].map(([path, other]) => [path, served(other)]));
   if (slis !== undefined) otherExpositions.set(slisPath, served(own(slisPath, slis)));
   return {
     exposition: served(relabelled),
+    /** By the path below `/metrics`; RBAC grants each by its own path. */
     otherExpositions,
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,
@@ -154,12 +133,7 @@ export async function ownExposition(
     });
 }
 
-export interface SharingEvents {
-  readonly onScrape: (origin: ScrapeOrigin) => void;
-  readonly onRefused: () => void;
-  /** Told how many renderings are under way. */
-  readonly onChange: (underWay: number) => void;
-}
+type SharingMetrics = Pick<FilterMetrics, 'scrapeFrom' | 'refusedScrape' | 'renderingsInFlight'>;
 
 /**
  * What is done to each exposition that is served: one bound for all of them together. `places`: where they are
@@ -169,16 +143,32 @@ export interface SharingEvents {
  */
 export async function sharingOf(
   given: GivenOptions,
-  { onScrape, onRefused, onChange }: SharingEvents,
+  metrics: SharingMetrics,
   places?: RenderingPlaces,
 ): Promise<(exposition: Exposition) => Exposition> {
-  const { maxScrapesInFlight: max, scrapeFreshness: freshnessMs } = delivery.read(given);
-  const { limitedExposition, RenderingLimit } = await import('../exposition/delivery/rendering-limit.js');
+  const { limitedExposition } = await import('../exposition/delivery/rendering-limit.js');
   const { sharedExposition } = await import('../exposition/delivery/shared-exposition.js');
-  const limit = places ?? new RenderingLimit({ max, waitMs: placeWaitMs, onRefused, onChange });
-  const perUser = tellsWhoScrapes(given);
-  return (exposition) =>
-    sharedExposition(limitedExposition(exposition, limit), { perUser, freshnessMs, onScrape });
+  const limit = places ?? (await renderingLimitOf(given, metrics));
+  const sharing = {
+    perUser: tellsWhoScrapes(given),
+    freshnessMs: delivery.read(given).scrapeFreshness,
+    onScrape: metrics.scrapeFrom.bind(metrics),
+  };
+  return (exposition) => sharedExposition(limitedExposition(exposition, limit), sharing);
+}
+
+/** The bound of the renderings of one process, or of all its workers. @throws UsageError naming the option. */
+export async function renderingLimitOf(
+  given: GivenOptions,
+  metrics: Omit<SharingMetrics, 'scrapeFrom'>,
+): Promise<RenderingLimit> {
+  const { RenderingLimit } = await import('../exposition/delivery/rendering-limit.js');
+  return new RenderingLimit({
+    max: delivery.read(given).maxScrapesInFlight,
+    waitMs: placeWaitMs,
+    onRefused: metrics.refusedScrape.bind(metrics),
+    onChange: metrics.renderingsInFlight.bind(metrics),
+  });
 }
 
 function relabellingEvents(

@@ -7,8 +7,6 @@ import { UsageError, usageError } from './usage-error.js';
 
 /** What the files that options name say while a server runs. */
 export class FollowedOptionFiles {
-  readonly #onReload: (flag: string, result: ReloadResult) => void;
-  readonly #onFollowed: (flag: string) => void;
   readonly #opened: FollowedFiles<unknown>[] = [];
   readonly #certificates: ExpiringCertificate[] = [];
 
@@ -17,12 +15,9 @@ export class FollowedOptionFiles {
    * there is any.
    */
   constructor(
-    onReload: (flag: string, result: ReloadResult) => void = () => undefined,
-    onFollowed: (flag: string) => void = () => undefined,
-  ) {
-    this.#onReload = onReload;
-    this.#onFollowed = onFollowed;
-  }
+    private readonly onReload?: (flag: string, result: ReloadResult) => void,
+    private readonly onFollowed?: (flag: string) => void,
+  ) {}
 
   /** `parse` throws for what cannot be used, and names the file. @throws UsageError naming the option. */
   async open<Value>(
@@ -36,11 +31,11 @@ export class FollowedOptionFiles {
         files,
         parse,
         onReload: (result) => {
-          this.#onReload(name, result);
+          this.onReload?.(name, result);
         },
       });
       this.#opened.push(followed);
-      this.#onFollowed(name);
+      this.onFollowed?.(name);
       return followed;
     } catch (error) {
       // One that names another option knows better.

@@ -14,11 +14,7 @@ import type { GivenOptions } from './option.js';
 import { policy, policySourcesOf, type PolicySourceEvents } from './policy-options.js';
 import { UsageError, usageError } from './usage-error.js';
 
-export interface PolicyEvents extends PolicySourceEvents {
-  readonly onSnapshot?: (result: SnapshotResult) => void;
-  /** As `openPolicy` takes it. */
-  readonly through?: OpenPolicyOptions['through'];
-}
+type PolicyEvents = PolicySourceEvents & Pick<OpenPolicyOptions, 'onSnapshot' | 'through'>;
 
 /**
  * Opens the policy that the options describe, and follows it. Gives API servers `waitMs` to answer.
@@ -46,8 +42,7 @@ export async function openPolicyOf(
   await open.settled(waitMs);
   await warnings.look(open.policy);
   return {
-    policy: open.policy,
-    settled: (timeoutMs) => open.settled(timeoutMs),
+    ...open,
     close: async () => {
       warnings.close();
       await open.close();
@@ -55,14 +50,12 @@ export async function openPolicyOf(
   };
 }
 
-export interface PolicyObservers {
+interface PolicyObservers extends Pick<OpenPolicyOptions, 'through'> {
   readonly registry: Registry;
   readonly telemetry: FilterMetrics;
   /** Shared with whatever else asks API servers. */
   readonly requests: RestClientMetrics;
   readonly logger: Logger;
-  /** As `openPolicy` takes it. */
-  readonly through?: OpenPolicyOptions['through'];
 }
 
 /** The policy that the options describe, with all that happens to it logged and counted. @throws UsageError */
@@ -112,25 +105,25 @@ const maxRemembered = 1000;
 
 const maxLength = 2048;
 
+/** How often bindings are looked at (ms), since that may have to walk the whole policy. */
+const quietMs = 2000;
+
 /** Warns of each binding to a role that is nowhere, once; to be told of every change. */
 class DanglingBindingWarnings {
   readonly #warn: (message: string) => void;
-  readonly #quietMs: number;
   readonly #said = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #look = Promise.resolve();
 
-  /** Looks at most every `quietMs`, since it may have to walk the whole policy. Default 2,000. */
-  constructor(warn: (message: string) => void, quietMs = 2000) {
+  constructor(warn: (message: string) => void) {
     this.#warn = warn;
-    this.#quietMs = quietMs;
   }
 
   readonly changed = (policy: Policy): void => {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.look(policy);
-    }, this.#quietMs).unref();
+    }, quietMs).unref();
   };
 
   /** Looks now. */

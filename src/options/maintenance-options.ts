@@ -15,22 +15,12 @@ export const maintenance = topic('Maintenance and shutdown', {
   ),
 });
 
-export interface MaintenanceEvents {
-  readonly logger: Logger;
-  /** Told whether it is on, for some or for everybody. */
-  readonly onChange: (isOn: boolean) => void;
-}
-
-export interface FollowedMaintenance {
-  readonly current: Maintenance;
-  close(): void;
-}
-
-/** Undefined where no file is named. @throws UsageError naming the option. */
+/** Undefined where no file is named. `onChange`: whether it is on, for some or for everybody. @throws UsageError naming the option. */
 export async function openMaintenance(
   given: GivenOptions,
-  { logger, onChange }: MaintenanceEvents,
-): Promise<FollowedMaintenance | undefined> {
+  logger: Logger,
+  onChange: (isOn: boolean) => void,
+) {
   const { maintenanceFile } = maintenance.read(given);
   if (maintenanceFile === undefined) return undefined;
   const { name } = maintenance.options.maintenanceFile;
@@ -51,31 +41,20 @@ export async function openMaintenance(
     });
     return {
       get current() {
-        return maintenanceIn(followed.current);
+        const read = followed.current;
+        if (read.kind === 'present') return read.value;
+        // A file that cannot be read was put there for a reason.
+        return read.kind === 'fault' ? everybody : nobody;
       },
-      close() {
-        followed.close();
-      },
+      close: followed.close.bind(followed),
     };
   } catch (error) {
     throw usageError(name, error);
   }
 }
 
-const nobody: Maintenance = { kind: 'nobody' };
 const everybody: Maintenance = { kind: 'everybody' };
-
-/** A file that cannot be read was put there for a reason. */
-function maintenanceIn(read: OptionalValue<Maintenance>): Maintenance {
-  switch (read.kind) {
-    case 'absent':
-      return nobody;
-    case 'present':
-      return read.value;
-    case 'fault':
-      return everybody;
-  }
-}
+const nobody: Maintenance = { kind: 'nobody' };
 
 function concerned(who: Maintenance): object {
   return who.kind === 'some'

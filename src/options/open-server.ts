@@ -7,24 +7,15 @@ import type { Logger } from '../server/server-options.js';
 import type { ServerOptions } from '../server/server-options.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
-import {
-  healthcheckMetrics,
-  registerCertificateMetrics,
-  type ExpiringCertificate,
-} from '../telemetry/server-metrics.js';
+import { healthcheckMetrics, registerCertificateMetrics } from '../telemetry/server-metrics.js';
 import { openAuditLog } from './audit-options.js';
-import {
-  authenticationEvents,
-  type AuthenticationContext,
-  type AuthenticationEvents,
-  reviewEvents,
-} from './option-events.js';
+import { authenticationEvents, type AuthenticationContext, reviewEvents } from './option-events.js';
 import { authorizersOf, pathsAllowedToAll } from './authorization-options.js';
 import { delivery, openExpositions, type SharedByWorkers } from './exposition-options.js';
 import { openFollowedPolicy } from './followed-policy.js';
 import { FollowedOptionFiles } from './followed-option-files.js';
 import { openMaintenance } from './maintenance-options.js';
-import { Opened } from './starting.js';
+import type { Opened } from './starting.js';
 import type { GivenOptions } from './option.js';
 import { namesPolicySource, policySourcesOf } from './policy-options.js';
 import { openAccessReview, openTokenReview } from './reviewer-options.js';
@@ -32,7 +23,6 @@ import { listening, pathGlobsOf, limitsOf, shutdown } from './serving-options.js
 import { openTls, tls as tlsTopic } from './tls-options.js';
 import { flagsInForce } from './start-topics.js';
 import { upstreamAddressesOf } from './upstream-options.js';
-import type { Authenticator } from '../authentication/authenticator.js';
 import {
   openClientCertificates,
   openFrontProxy,
@@ -54,29 +44,21 @@ export async function openServerOptions(
   const telemetry = new FilterMetrics(registry);
   const requests = new RestClientMetrics(registry);
   const reviews = reviewEvents(logger, new ReviewMetrics(registry), requests);
-  const onFollowed = (flag: string): void => {
-    telemetry.fileFollowed(flag);
-  };
+  const onFollowed = telemetry.fileFollowed.bind(telemetry);
   const onReload = (flag: string, result: ReloadResult): void => {
     telemetry.fileReload(flag, result.result);
     if (result.result === 'success') logger.info({ flag }, 'file reloaded');
     else logger.error({ flag }, `${result.message}; the file before stays in force`);
   };
-  const { authenticators, anonymous, requestCertificates, certificates } = opened.add(
-    await openAuthentication(given, serverKind, {
-      ...authenticationEvents(logger, telemetry, reviews),
-      onFollowed,
-      onReload,
-    }),
-  );
+  const credentialFiles = opened.add(new FollowedOptionFiles(onReload, onFollowed));
+  const { requestCertificates, ...authentication } = await openAuthentication(given, serverKind, {
+    files: credentialFiles,
+    events: authenticationEvents(logger, telemetry, reviews),
+    opened,
+  });
   const files = opened.add(new FollowedOptionFiles(onReload, onFollowed));
   const { isSelfSigned, tls, ...serving } = await openServing(given, requestCertificates, files);
-  const maintenance = await openMaintenance(given, {
-    logger,
-    onChange: (isOn) => {
-      telemetry.maintenance(isOn);
-    },
-  });
+  const maintenance = await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry));
   if (maintenance !== undefined) opened.add(maintenance);
   const { componentSlis, enableZPages } = delivery.read(given);
   const slis = componentSlis ? new Registry() : undefined;
@@ -98,11 +80,13 @@ export async function openServerOptions(
     const { name } = tlsTopic.options.tlsCertFile;
     logger.warn({}, `no ${name}: serving with a self-signed certificate for localhost`);
   }
-  if (authenticators.length === 0) {
-    const who = anonymous ? 'everybody is anonymous' : 'nothing but always-allow paths is answered';
+  if (authentication.authenticators.length === 0) {
+    const who = authentication.anonymous
+      ? 'everybody is anonymous'
+      : 'nothing but always-allow paths is answered';
     logger.warn({}, `no flag says who is known: ${who}`);
   }
-  const inForce = [...files.certificates, ...certificates];
+  const inForce = [...files.certificates, ...credentialFiles.certificates];
   registerCertificateMetrics(registry, inForce);
   collectDefaultMetrics({ register: registry });
   return {
@@ -110,8 +94,7 @@ export async function openServerOptions(
     tls: isSelfSigned ? { ...tls, ...shared?.selfSigned(tls) } : tls,
     serverKind,
     ...expositions,
-    authenticators,
-    anonymous,
+    ...authentication,
     alwaysAllowPaths: pathsAllowedToAll(given),
     authorizers: authorizersOf(given, { policy: policy?.policy, webhook }),
     telemetry,
@@ -148,48 +131,26 @@ export async function openServing(
   return { bindAddress, port, ...tls, ...globs, ...limits, shutdownDelayMs, shutdownTimeoutMs };
 }
 
-export interface OpenAuthentication {
-  /** In Kubernetes' order. */
-  readonly authenticators: readonly Authenticator[];
-  readonly anonymous: boolean;
-  /** Whether some method looks at client certificates. */
-  readonly requestCertificates: boolean;
-  /** The authorities that expire. */
-  readonly certificates: readonly ExpiringCertificate[];
-  /** Ends what is followed and asked in the background. */
-  close(): Promise<void>;
-}
-
-/** Reads all that the options name, and follows it. @throws UsageError naming the option; then nothing is left open. */
+/** Who is known, in Kubernetes' order, and whether that needs client certificates. @throws UsageError naming the option. */
 export async function openAuthentication(
   given: GivenOptions,
   serverKind: ServerKind,
-  events: AuthenticationEvents,
-): Promise<OpenAuthentication> {
-  const opened = new Opened();
-  const files = opened.add(new FollowedOptionFiles(events.onReload, events.onFollowed));
-  const context: AuthenticationContext = { files, events, opened };
-  try {
-    const { anonymousAuth: anonymous } = tokens.read(given);
-    const frontProxy = await openFrontProxy(given, context);
-    const clientCertificates = await openClientCertificates(given, context, serverKind);
-    const authenticators = [
-      frontProxy,
-      clientCertificates,
-      await openTokenFile(given, context),
-      await openServiceAccounts(given, context),
-      await openOpenId(given, context),
-      await openTokenReview(given, context),
-    ];
-    return {
-      authenticators: authenticators.filter((one) => one !== undefined),
-      anonymous,
-      requestCertificates: frontProxy !== undefined || clientCertificates !== undefined,
-      certificates: files.certificates,
-      close: () => opened.close(),
-    };
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
+  context: AuthenticationContext,
+) {
+  const { anonymousAuth: anonymous } = tokens.read(given);
+  const frontProxy = await openFrontProxy(given, context);
+  const clientCertificates = await openClientCertificates(given, context, serverKind);
+  const authenticators = [
+    frontProxy,
+    clientCertificates,
+    await openTokenFile(given, context),
+    await openServiceAccounts(given, context),
+    await openOpenId(given, context),
+    await openTokenReview(given, context),
+  ];
+  return {
+    authenticators: authenticators.filter((one) => one !== undefined),
+    anonymous,
+    requestCertificates: frontProxy !== undefined || clientCertificates !== undefined,
+  };
 }

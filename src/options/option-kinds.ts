@@ -3,7 +3,8 @@ import type { Declaration, FileUse, GivenValue } from './option.js';
 
 type Preset<Value, Default> = undefined extends Default ? Value | undefined : Value;
 
-function quoted(given: unknown): string {
+/** As it is shown in messages. */
+export function quoted(given: unknown): string {
   const text = String(given);
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

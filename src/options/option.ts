@@ -184,11 +184,11 @@ export function fault({ name }: Option, message: string): UsageError {
 }
 
 /** What `make` throws is the fault of the option; a fault of another is that one's. */
-export function blaming<Value>(option: Option, make: () => Value): Value {
+export function blaming<Value>({ name }: { readonly name: string }, make: () => Value): Value {
   try {
     return make();
   } catch (error) {
-    throw error instanceof UsageError ? error : usageError(option.name, error);
+    throw error instanceof UsageError ? error : usageError(name, error);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../server/server-options.js';
 
-export interface OutageWords {
+interface OutageWords {
   /** What cannot be done without the other server; why follows. */
   readonly failure: string;
   /** That it can be done again. Default: nothing is said of it. */

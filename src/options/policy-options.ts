@@ -54,17 +54,9 @@ export function namesPolicySource(given: GivenOptions): boolean {
 
 /** The option behind a layer of the policy. */
 export function sourceOption(layer: string): Option {
-  const { options } = policy;
-  switch (layer) {
-    case 'root':
-      return options.rootKubeconfig;
-    case 'cache':
-      return options.cacheKubeconfig;
-    case 'bootstrap':
-      return options.bootstrapPolicy;
-    default:
-      return options.rbacDir;
-  }
+  const { rbacDir, rootKubeconfig, cacheKubeconfig, bootstrapPolicy } = policy.options;
+  const byLayer = { root: rootKubeconfig, cache: cacheKubeconfig, bootstrap: bootstrapPolicy };
+  return new Map<string, Option>(Object.entries(byLayer)).get(layer) ?? rbacDir;
 }
 
 export interface PolicySourceEvents {
@@ -76,16 +68,13 @@ export interface PolicySourceEvents {
 }
 
 /** As `openPolicy` takes them. */
-export interface PolicySources {
-  readonly sources: readonly PolicySource[];
-  readonly fallbacks: ReadonlyMap<string, string>;
-  readonly bootstrap: boolean | PolicySource;
-  readonly maxStalenessMs?: number;
-}
+export type PolicySources = ReturnType<typeof policySourcesOf>;
 
 /** The sources that the options describe, each with its option in what it throws. @throws UsageError naming the option. */
-export function policySourcesOf(given: GivenOptions, events: PolicySourceEvents): PolicySources {
-  const { onWarning, onReload, observerOf } = events;
+export function policySourcesOf(
+  given: GivenOptions,
+  { onWarning, onReload, observerOf }: PolicySourceEvents,
+) {
   const { options } = policy;
   const values = policy.read(given);
   const { rbacDir: directory, rootKubeconfig: root, cacheKubeconfig: cache } = values;
@@ -95,23 +84,27 @@ export function policySourcesOf(given: GivenOptions, events: PolicySourceEvents)
       onWarning(`${source}: ${message}`);
     },
   });
-  const sources: PolicySource[] = [];
-  if (directory !== undefined) {
-    const source = directoryPolicySource({
-      directory,
-      onWarning,
-      onReload: (result) => onReload?.('directory', result),
-    });
-    sources.push(blamingSource(options.rbacDir, source));
-  }
-  if (root !== undefined) {
-    const source = rootPolicySource({ kubeconfig: root, observer: observed('root') });
-    sources.push(blamingSource(options.rootKubeconfig, source));
-  }
-  if (cache !== undefined) {
-    const source = cachePolicySource({ kubeconfig: cache, observer: observed('cache') });
-    sources.push(blamingSource(options.cacheKubeconfig, source));
-  }
+  const sources = [
+    directory !== undefined &&
+      blamingSource(
+        options.rbacDir,
+        directoryPolicySource({
+          directory,
+          onWarning,
+          onReload: (result) => onReload?.('directory', result),
+        }),
+      ),
+    root !== undefined &&
+      blamingSource(
+        options.rootKubeconfig,
+        rootPolicySource({ kubeconfig: root, observer: observed('root') }),
+      ),
+    cache !== undefined &&
+      blamingSource(
+        options.cacheKubeconfig,
+        cachePolicySource({ kubeconfig: cache, observer: observed('cache') }),
+      ),
+  ].filter((source) => source !== false);
   return {
     sources,
     fallbacks: new Map(root !== undefined && cache !== undefined ? [['root', 'cache']] : []),

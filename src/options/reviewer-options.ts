@@ -1,18 +1,15 @@
 import type { Authenticator } from '../authentication/authenticator.js';
 import type { Authorizer } from '../authorization/authorizer.js';
-import {
-  type AuthenticationContext,
-  openReviewer,
-  type Reviewer,
-  type ReviewEvents,
-} from './option-events.js';
+import type { ReviewClient, ReviewClientOptions } from '../kubernetes/reviews/review-client.js';
+import type { AuthenticationContext, ReviewEvents } from './option-events.js';
 import { asksWebhook, authorization } from './authorization-options.js';
-import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
+import type { ReviewKind, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { given as presentOnly } from '../given.js';
 import type { Opened } from './starting.js';
 import { excludes, fault, isGiven, needs, topic, type GivenOptions, type Option } from './option.js';
 import { choice, duration, file } from './option-kinds.js';
 import { audiencesOf } from './authentication-options.js';
+import { usageError } from './usage-error.js';
 
 /** What a webhook may speak. */
 const versions: readonly ReviewVersion[] = ['v1', 'v1beta1'];
@@ -104,6 +101,13 @@ export const accessReview = topic(
   ],
 );
 
+/** Another server that answers reviews, as options name it. */
+export interface Reviewer extends Required<Pick<ReviewClientOptions, 'target' | 'version'>> {
+  /** The option that names it. */
+  readonly option: Option;
+  readonly kubeconfig: string;
+}
+
 /** The server that is asked about tokens, if an option names one. @throws UsageError naming the option. */
 export function tokenReviewerOf(given: GivenOptions): Reviewer | undefined {
   const values = tokenReview.read(given);
@@ -139,6 +143,23 @@ function reviewerOf(
   }
   if (apiServerConfig === undefined) return undefined;
   return { option: apiServer, kubeconfig: apiServerConfig, target: 'api-server', version };
+}
+
+/** Nothing is asked yet. @throws UsageError naming the option. */
+async function openReviewer(
+  { option, kubeconfig, target, version }: Reviewer,
+  kind: ReviewKind,
+  { onWarning, onApiRequest: onRequest, ...observer }: ReviewEvents['tokens' | 'access'],
+  opened: Opened,
+): Promise<ReviewClient> {
+  const { openApiClient } = await import('../kubernetes/kubeconfig/kubeconfig-client.js');
+  const { ReviewClient } = await import('../kubernetes/reviews/review-client.js');
+  try {
+    const client = opened.add(await openApiClient({ kubeconfig, onWarning, onRequest }));
+    return opened.add(new ReviewClient({ client, kind, target, version, observer }));
+  } catch (error) {
+    throw usageError(option.name, error);
+  }
 }
 
 /** Clients with a token that another server knows. @throws UsageError naming the option. */

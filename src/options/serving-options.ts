@@ -3,8 +3,7 @@ import { given as presentOnly } from '../given.js';
 import { audit } from './audit-options.js';
 import { blaming, excludes, fault, topic, type GivenOptions, flagName } from './option.js';
 import { count, list, parsed, port, text, duration } from './option-kinds.js';
-import type { ConnectionLimits } from '../server/connection-limits.js';
-import type { RequestLimits } from '../request/steps/limit-requests.js';
+import type { ServerOptions } from '../server/server-options.js';
 
 export const listening = topic('Serving', {
   bindAddress: parsed(text('address', '0.0.0.0', 'IP address to listen on'), ipAddress),
@@ -34,21 +33,13 @@ export const servedPaths = topic(
   [excludes('ignorePaths', 'allowPaths')],
 );
 
-export interface PathGlobs {
-  readonly allowPaths?: readonly string[];
-  readonly ignorePaths?: readonly string[];
-}
-
 /** Undefined where none is given. @throws UsageError naming the option. */
-export async function pathGlobsOf(given: GivenOptions): Promise<PathGlobs> {
+export async function pathGlobsOf(given: GivenOptions) {
   const { allowPaths, ignorePaths } = servedPaths.read(given);
   // Compiled once, to see whether they can be.
-  if (allowPaths.length > 0) {
-    const { allowedPaths } = await import('../request/steps/listed-paths.js');
+  if (allowPaths.length + ignorePaths.length > 0) {
+    const { allowedPaths, ignoredPaths } = await import('../request/steps/listed-paths.js');
     blaming(servedPaths.options.allowPaths, () => allowedPaths(allowPaths));
-  }
-  if (ignorePaths.length > 0) {
-    const { ignoredPaths } = await import('../request/steps/listed-paths.js');
     blaming(servedPaths.options.ignorePaths, () => ignoredPaths(ignorePaths));
   }
   return presentOnly({
@@ -131,13 +122,8 @@ export const limits = topic('Limits', {
   ),
 });
 
-export interface LimitsConfiguration {
-  readonly requestLimits: RequestLimits;
-  readonly connectionLimits: ConnectionLimits;
-}
-
 /** @throws UsageError naming the option. */
-export function limitsOf(given: GivenOptions): LimitsConfiguration {
+export function limitsOf(given: GivenOptions): Pick<ServerOptions, 'requestLimits' | 'connectionLimits'> {
   const values = limits.read(given);
   return {
     requestLimits: {

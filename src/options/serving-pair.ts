@@ -4,8 +4,8 @@ import type { FileContent } from '../files/followed-files.js';
 import { FilesRead } from '../files/files-read.js';
 import type { CurrentKeyPair, KeyPair } from '../server/serving-certificates.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
-import { fault, type Option } from './option.js';
-import { UsageError, usageError } from './usage-error.js';
+import { blaming, fault, type Option } from './option.js';
+import { UsageError } from './usage-error.js';
 
 /** Where a pair is, and by which options. */
 export interface PairFiles {
@@ -17,7 +17,7 @@ export interface PairFiles {
   readonly keepsKeyType?: boolean;
 }
 
-export interface ServingPair extends KeyPair {
+interface ServingPair extends KeyPair {
   /** As OpenSSL calls it: `rsa`, `ec`, `ed25519`. */
   readonly keyType: string;
   /** Milliseconds since the epoch, of the certificate itself. */
@@ -76,12 +76,13 @@ function readPair(
 ): ServingPair {
   const certificate = certificateContent?.bytes.toString('utf8') ?? '';
   const privateKey = keyContent?.bytes.toString('utf8') ?? '';
-  const ofCertificate = `${certificateOption.name}: ${certificateFile}`;
-  const ofKey = `${keyOption.name}: ${keyFile}`;
-  const parsed = attempt(ofCertificate, () => new X509Certificate(certificate));
-  const key = attempt(ofKey, () => createPrivateKey(privateKey));
-  if (!parsed.checkPrivateKey(key)) throw new UsageError(`${ofKey} is not the key of ${certificateFile}`);
-  attempt(ofCertificate, () => createSecureContext({ cert: certificate, key: privateKey }));
+  const ofCertificate = { name: `${certificateOption.name}: ${certificateFile}` };
+  const ofKey = { name: `${keyOption.name}: ${keyFile}` };
+  const parsed = blaming(ofCertificate, () => new X509Certificate(certificate));
+  const key = blaming(ofKey, () => createPrivateKey(privateKey));
+  if (!parsed.checkPrivateKey(key))
+    throw new UsageError(`${ofKey.name} is not the key of ${certificateFile}`);
+  blaming(ofCertificate, () => createSecureContext({ cert: certificate, key: privateKey }));
   return {
     certificate,
     privateKey,
@@ -89,14 +90,6 @@ function readPair(
     notBefore: Date.parse(parsed.validFrom),
     notAfter: Date.parse(parsed.validTo),
   };
-}
-
-function attempt<Value>(what: string, make: () => Value): Value {
-  try {
-    return make();
-  } catch (error) {
-    throw usageError(what, error);
-  }
 }
 
 /** A pair that clients would refuse does not come before one that they accept. */

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 import { isDomainPattern } from '../server/serving-certificates.js';
-import type { CurrentKeyPair, KeyPair, NamedKeyPair } from '../server/serving-certificates.js';
+import type { KeyPair, NamedKeyPair } from '../server/serving-certificates.js';
 import { httpsOptions, tlsCipherSuites, tlsVersions, type TlsOptions } from '../server/tls.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import { blaming, fault, flagName, together, topic, type GivenOptions } from './option.js';
-import { choice, choices, file, list, parsed } from './option-kinds.js';
+import { choice, choices, file, list, parsed, quoted } from './option-kinds.js';
 import { followServingPair } from './serving-pair.js';
 
 const versions = Object.keys(tlsVersions);
@@ -87,29 +87,30 @@ function partsOf(text: string): { readonly files: readonly string[]; readonly pa
   };
 }
 
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
-}
-
-export interface TlsConfiguration {
-  readonly tls: TlsOptions;
-  /** No certificate was named: clients cannot know this one. */
-  readonly isSelfSigned: boolean;
-}
-
 /** How the server is known and how handshakes are done; pairs follow their files. @throws UsageError naming the option. */
-export async function openTls(
-  given: GivenOptions,
-  requestCertificates: boolean,
-  files: FollowedOptionFiles,
-): Promise<TlsConfiguration> {
+export async function openTls(given: GivenOptions, requestCertificates: boolean, files: FollowedOptionFiles) {
   const values = tls.read(given);
-  const { first, keyType, followed } = await defaultPairOf(values, files);
-  const named = await openSniPairs(values.tlsSniCertKey, keyType, files);
+  const { tlsCertFile: certificateFile, tlsPrivateKeyFile: keyFile, tlsSniCertKey: sniPairs } = values;
+  const pair =
+    certificateFile === undefined || keyFile === undefined
+      ? undefined
+      : await followServingPair(
+          {
+            certificateOption: tls.options.tlsCertFile,
+            certificateFile,
+            keyOption: tls.options.tlsPrivateKeyFile,
+            keyFile,
+            keepsKeyType: sniPairs.length > 0,
+          },
+          files,
+        );
+  const first = pair?.first ?? (await selfSignedPair());
+  if (pair === undefined) files.addCertificates(tls.options.tlsCertFile, '', () => first.certificate);
+  const named = await openSniPairs(sniPairs, pair?.first.keyType ?? 'ec', files);
   const options: TlsOptions = {
     certificate: first.certificate,
     privateKey: first.privateKey,
-    ...(followed && { followed }),
+    ...(pair && { followed: pair.followed }),
     ...(named.length > 0 && { named }),
     minVersion: tlsVersions[values.tlsMinVersion] ?? 'TLSv1.3',
     requestCertificates,
@@ -118,41 +119,10 @@ export async function openTls(
     }),
   };
   blaming(tls.options.tlsCertFile, () => httpsOptions(options));
-  return { tls: options, isSelfSigned: followed === undefined };
-}
-
-interface DefaultPair {
-  readonly first: KeyPair;
-  readonly keyType: string;
-  /** Undefined for one that stands in no file. */
-  readonly followed: CurrentKeyPair | undefined;
-}
-
-async function defaultPairOf(
-  {
-    tlsCertFile: certificateFile,
-    tlsPrivateKeyFile: keyFile,
-    tlsSniCertKey,
-  }: ReturnType<(typeof tls)['read']>,
-  files: FollowedOptionFiles,
-): Promise<DefaultPair> {
-  const { options } = tls;
-  if (certificateFile === undefined || keyFile === undefined) {
-    const first = await selfSignedPair();
-    files.addCertificates(options.tlsCertFile, '', () => first.certificate);
-    return { first, keyType: 'ec', followed: undefined };
-  }
-  const { first, followed } = await followServingPair(
-    {
-      certificateOption: options.tlsCertFile,
-      certificateFile,
-      keyOption: options.tlsPrivateKeyFile,
-      keyFile,
-      keepsKeyType: tlsSniCertKey.length > 0,
-    },
-    files,
-  );
-  return { first, keyType: first.keyType, followed };
+  return {
+    tls: options /** No certificate was named: clients cannot know this one. */,
+    isSelfSigned: pair === undefined,
+  };
 }
 
 /** Keys of another type than the default pair's cannot be served beside it. */

@@ -2,10 +2,7 @@ import type { Registry } from 'prom-client';
 import type { Exposition } from '../exposition/exposition.js';
 import { memberNameFault } from '../exposition/merging/merging-options.js';
 import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
-import type {
-  UpstreamExposition,
-  UpstreamExpositionOptions,
-} from '../exposition/sources/upstream/upstream.js';
+import type { UpstreamExpositionOptions } from '../exposition/sources/upstream/upstream.js';
 import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-http.js';
 import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
@@ -14,6 +11,7 @@ import type { FollowedOptionFiles } from './followed-option-files.js';
 import { fault, isGiven, topic, type GivenOptions } from './option.js';
 import { list, parsed, text } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
+import type { Opened } from './starting.js';
 import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from './upstream-request-options.js';
 
 /** Whose metrics are guarded, where they are not this process' own. */
@@ -148,24 +146,7 @@ function namedUrls(upstream: Upstreams): readonly (readonly [name: string, url: 
   }
 }
 
-export interface ServedExpositions {
-  /** What `/metrics` serves. */
-  readonly exposition: Exposition;
-  /** By the path below `/metrics`; RBAC grants each by its own path. */
-  readonly others: ReadonlyMap<string, Exposition>;
-  /** Closes the connections to the upstreams. */
-  readonly close: () => void;
-}
-
-export interface UpstreamEvents {
-  /** `upstream` is the path that serves it. */
-  readonly onFailure: (upstream: string, error: UpstreamError) => void;
-  /** Of one upstream of several. */
-  readonly onMemberFailure: (failure: MemberFailure) => void;
-  readonly onLeftOut: (leftOut: LeftOut) => void;
-  /** Told of each scrape that was refused. */
-  readonly onNoTenant: (error: NoTenantError) => void;
-}
+export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
 
 /**
  * What is served where: `own` at `/metrics`, or beside upstreams'. Nothing is asked of the upstreams yet: they may
@@ -177,34 +158,33 @@ export async function openUpstreams(
   given: GivenOptions,
   own: Exposition,
   files: FollowedOptionFiles,
+  opened: Opened,
   events: UpstreamEvents,
-): Promise<ServedExpositions> {
+) {
   const { upstream, upstreamLabel: label, upstreamPath } = upstreams.read(given);
   const urls = [...namedUrls(upstream), ...upstreamPath].map(([, url]) => url);
   checkUses(given, upstream, urls);
   const tls = await openUpstreamTls(given, files);
   const headers = upstreamHeadersOf(given, urls, tls.clientCertificate !== undefined);
   const { upstreamExposition } = await import('../exposition/sources/upstream/upstream.js');
-  const opened: UpstreamExposition[] = [];
   const open = (
     url: string,
     options: Pick<UpstreamExpositionOptions, 'onFailure' | 'answeringMs'>,
-  ): Exposition => {
-    const exposition = upstreamExposition({
-      url,
-      get ca() {
-        return tls.ca;
-      },
-      get clientCertificate() {
-        return tls.clientCertificate;
-      },
-      serverName: tls.serverName,
-      ...headers,
-      ...options,
-    });
-    opened.push(exposition);
-    return exposition;
-  };
+  ): Exposition =>
+    opened.add(
+      upstreamExposition({
+        url,
+        get ca() {
+          return tls.ca;
+        },
+        get clientCertificate() {
+          return tls.clientCertificate;
+        },
+        serverName: tls.serverName,
+        ...headers,
+        ...options,
+      }),
+    );
   const told = (exposition: Exposition): Exposition =>
     headers.tenantHeaders === undefined ? exposition : refusalsTold(exposition, events.onNoTenant);
   const passedOn = (path: string, url: string): Exposition =>
@@ -217,14 +197,11 @@ export async function openUpstreams(
     );
   const others = new Map([...upstreamPath].map(([path, url]) => [path, passedOn(path, url)]));
   if (upstream.kind !== 'none') others.set(ownMetricsPath, own);
-  const close = (): void => {
-    for (const exposition of opened) exposition.close();
-  };
   switch (upstream.kind) {
     case 'none':
-      return { exposition: own, others, close };
+      return { exposition: own, others };
     case 'passed-on':
-      return { exposition: passedOn('/metrics', upstream.url), others, close };
+      return { exposition: passedOn('/metrics', upstream.url), others };
     case 'merged': {
       const { mergedExposition } = await import('../exposition/merging/merged-exposition.js');
       const members = [...upstream.urls].map(([name, url]) => ({
@@ -234,7 +211,7 @@ export async function openUpstreams(
         ...(label !== '' && { labels: { [label]: name } }),
       }));
       const { onMemberFailure: onFailure, onLeftOut } = events;
-      return { exposition: told(mergedExposition({ members, onFailure, onLeftOut })), others, close };
+      return { exposition: told(mergedExposition({ members, onFailure, onLeftOut })), others };
     }
   }
 }
@@ -252,7 +229,7 @@ function checkUses(given: GivenOptions, upstream: Upstreams, urls: readonly stri
 }
 
 /** Failures of upstreams, logged upstream by upstream, and counted in the registry. */
-export async function upstreamEvents(registry: Registry, logger: Logger): Promise<UpstreamEvents> {
+export async function upstreamEvents(registry: Registry, logger: Logger) {
   const { UpstreamMetrics } = await import('../telemetry/outgoing-metrics.js');
   const metrics = new UpstreamMetrics(registry);
   const outages = new Map<string, OutageLog>();
@@ -262,20 +239,22 @@ export async function upstreamEvents(registry: Registry, logger: Logger): Promis
     outages.set(key, outage);
     return outage;
   };
+  const onMemberFailure = ({ member, reason, error }: MemberFailure): void => {
+    metrics.failure(member, reason);
+    outageOf(member, 'the upstream was not scraped').failed(error.message);
+  };
   return {
-    onFailure: (upstream, error) => {
-      metrics.failure(upstream, error.status === 504 ? 'timeout' : 'unavailable');
-      outageOf(upstream, 'the upstream was not scraped').failed(error.message);
+    /** `upstream` is the path that serves it. */
+    onFailure: (member: string, error: UpstreamError) => {
+      onMemberFailure({ member, reason: error.status === 504 ? 'timeout' : 'unavailable', error });
     },
-    onMemberFailure: ({ member, reason, error }) => {
-      metrics.failure(member, reason);
-      outageOf(member, 'the upstream was not scraped').failed(error.message);
-    },
-    onNoTenant: ({ fault: reason, detail }) => {
+    /** Of one upstream of several. */
+    onMemberFailure,
+    onNoTenant: ({ fault: reason, detail }: NoTenantError) => {
       metrics.withoutTenant(reason);
       outageOf('', 'a scrape was refused, without a tenant').failed(detail);
     },
-    onLeftOut: (leftOut) => {
+    onLeftOut: (leftOut: LeftOut) => {
       metrics.leftOut(leftOut);
       const { member, family, cause } = leftOut;
       const why =

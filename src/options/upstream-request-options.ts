@@ -86,22 +86,13 @@ export function tellsWhoScrapes(given: GivenOptions): boolean {
   return authHeaderFieldsEnabled || tenantHeader.length > 0;
 }
 
-export interface UpstreamHeaders {
-  readonly identityHeaders?: IdentityHeaders;
-  readonly tenantHeaders?: readonly TenantHeader[];
-}
-
 /**
  * The headers that upstreams at these URLs are sent. `showsCertificate`: whether https ones are shown a client
  * certificate.
  *
  * @throws UsageError naming the option; also where somebody else could send the same headers to an upstream.
  */
-export function upstreamHeadersOf(
-  given: GivenOptions,
-  urls: readonly string[],
-  showsCertificate: boolean,
-): UpstreamHeaders {
+export function upstreamHeadersOf(given: GivenOptions, urls: readonly string[], showsCertificate: boolean) {
   const { options } = upstreamHeaders;
   const values = upstreamHeaders.read(given);
   const identityHeaders = {

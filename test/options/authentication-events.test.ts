@@ -69,12 +69,12 @@ describe('reviews', () => {
       const { reviews, lines, series } = setting();
       const { onReview } = reviews[of];
       for (let time = 0; time < 5; time += 1) {
-        onReview?.({ result: 'error', message: 'https://host: no answer', seconds: 1 });
+        onReview({ result: 'error', message: 'https://host: no answer' });
       }
-      reviews.tokens.onReview?.({ result: 'authenticated', seconds: 1 });
-      reviews.access.onReview?.({ result: 'allow', seconds: 1 });
-      reviews[of].onRequest?.({ code: '201', seconds: 1 });
-      reviews[of].onUnasked?.('outage');
+      reviews.tokens.onReview({ result: 'authenticated' });
+      reviews.access.onReview({ result: 'allow' });
+      reviews[of].onRequest({ code: '201', seconds: 1 });
+      reviews[of].onUnasked('outage');
       reviews[of].onWarning('a warning');
       expect(lines).toEqual([
         `warn {"reviewer":"${reviewer}"} a review failed: https://host: no answer`,

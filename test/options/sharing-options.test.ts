@@ -6,9 +6,9 @@ import { renderingOf, scriptedExposition } from '../exposition/delivery/scripted
 async function setting(values: GivenOptions) {
   const told: (string | number)[] = [];
   const served = await sharingOf(values, {
-    onScrape: (origin) => told.push(origin),
-    onRefused: () => told.push('refused'),
-    onChange: (underWay) => told.push(underWay),
+    scrapeFrom: (origin) => told.push(origin),
+    refusedScrape: () => told.push('refused'),
+    renderingsInFlight: (underWay) => told.push(underWay),
   });
   const sources = [scriptedExposition(), scriptedExposition()] as const;
   return { told, sources, first: served(sources[0]), second: served(sources[1]) };

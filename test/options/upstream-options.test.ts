@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { openUpstreams, ownMetricsPath, type UpstreamEvents } from '../../src/options/upstream-options.js';
+import { Opened } from '../../src/options/starting.js';
 import { UsageError } from '../../src/options/usage-error.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
@@ -12,7 +13,7 @@ const own: Exposition = {
 };
 let directory: TemporaryDirectory;
 let paths: Readonly<Record<string, string>>;
-const files: FollowedOptionFiles[] = [];
+const opened = new Opened();
 beforeAll(async () => {
   directory = temporaryDirectory();
   const authority = await createAuthority({ commonName: 'upstream-ca' });
@@ -29,9 +30,7 @@ beforeAll(async () => {
     MISSING: `${directory.path}/missing`,
   };
 });
-afterEach(() => {
-  for (const followed of files.splice(0)) followed.close();
-});
+afterEach(() => opened.close());
 afterAll(() => {
   directory.remove();
 });
@@ -47,15 +46,14 @@ const lists: readonly string[] = ['upstream', 'upstreamPath'];
 
 /** As the command line has them; capitals stand for files. */
 function expositionFor(flags: Readonly<Record<string, string>>) {
-  const followed = new FollowedOptionFiles();
-  files.push(followed);
+  const followed = opened.add(new FollowedOptionFiles());
   const values = Object.fromEntries(
     Object.entries(flags).map(([name, value]) => [
       name,
       lists.includes(name) ? value.split(',') : (paths[value] ?? value),
     ]),
   );
-  return openUpstreams(values, own, followed, events);
+  return openUpstreams(values, own, followed, opened, events);
 }
 
 const https = { upstream: 'https://127.0.0.1:8443/metrics' };
@@ -74,10 +72,9 @@ describe('the exposition of the flags', () => {
     { ...https, upstreamCaFile: 'CA', upstreamServerName: 'app.shop.svc' },
     { ...https, upstreamClientCertFile: 'CERT', upstreamClientKeyFile: 'KEY', upstreamServerName: '::1' },
   ])('%j: is the upstream’s, the filter’s own beside it', async (flags) => {
-    const { exposition, others, close } = await expositionFor(flags);
+    const { exposition, others } = await expositionFor(flags);
     expect(exposition).not.toBe(own);
     expect([...others]).toEqual([[ownMetricsPath, own]]);
-    close();
   });
 
   it.each([
@@ -88,10 +85,9 @@ describe('the exposition of the flags', () => {
       ['/metrics/a', '/metrics/b', ownMetricsPath],
     ],
   ])('%j: has paths of their own', async (flags, served) => {
-    const { exposition, others, close } = await expositionFor(flags);
+    const { exposition, others } = await expositionFor(flags);
     expect([...others.keys()]).toEqual(served);
     expect(exposition === own).toBe(!('upstream' in flags));
-    close();
   });
 
   it.each<[Readonly<Record<string, string>>, RegExp]>([

@@ -5,18 +5,10 @@ import { join } from 'node:path';
 import { createAuthority, type IssuedCertificate } from '../../pki/throwaway-pki.js';
 import { usageError } from '../../options/usage-error.js';
 
-/** A folder of this user alone, for keys and tokens that must not outlive the process. */
-export interface DemoFolder {
-  readonly path: string;
-  /** Writes a file that only this user may read; returns its path. */
-  write(name: string, text: string): string;
-  /** Makes a folder in it; returns its path. */
-  makeFolder(name: string): string;
-  remove(): void;
-}
+export type DemoFolder = ReturnType<typeof createDemoFolder>;
 
-/** @throws UsageError when there is no place for it. */
-export function createDemoFolder(): DemoFolder {
+/** A folder of this user alone, for keys and tokens that must not outlive the process. @throws UsageError when there is no place. */
+export function createDemoFolder() {
   let path: string;
   try {
     // Readable by this user alone: mkdtemp makes it 0700.
@@ -33,12 +25,14 @@ export function createDemoFolder(): DemoFolder {
   process.once('exit', remove);
   return {
     path,
-    write(name, text) {
+    /** Writes a file that only this user may read; returns its path. */
+    write(name: string, text: string) {
       const file = join(path, name);
       writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
       return file;
     },
-    makeFolder(name) {
+    /** Makes a folder in it; returns its path. */
+    makeFolder(name: string) {
       const folder = join(path, name);
       mkdirSync(folder, { mode: 0o700 });
       return folder;
@@ -54,32 +48,10 @@ export interface Caller {
   readonly token?: string;
 }
 
-export interface Credentials {
-  /** The authority of the servers' certificate, for clients. */
-  readonly servingCa: string;
-  /** Files for the servers' flags. */
-  readonly files: {
-    readonly tlsCertFile: string;
-    readonly tlsPrivateKeyFile: string;
-    readonly clientCaFile: string;
-    readonly tokenAuthFile: string;
-  };
-  readonly callers: Readonly<Record<CallerName, Caller>>;
-}
-
-type CallerName =
-  | 'prometheus'
-  | 'alice'
-  | 'bob'
-  | 'mallory'
-  | 'admin'
-  | 'impostor'
-  | 'prometheusToken'
-  | 'unknownToken'
-  | 'anonymous';
+export type Credentials = Awaited<ReturnType<typeof createCredentials>>;
 
 /** Issues everything on the spot and writes it into the folder: a caller's certificate as `<caller>.crt`. */
-export async function createCredentials(folder: DemoFolder): Promise<Credentials> {
+export async function createCredentials(folder: DemoFolder) {
   const [servingCa, clientCa, otherCa] = await Promise.all([
     createAuthority({ commonName: 'demo serving CA' }),
     createAuthority({ commonName: 'demo client CA' }),

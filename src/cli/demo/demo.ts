@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { topic } from '../../options/option.js';
 import { boolean } from '../../options/option-kinds.js';
 import type { Command, CommandCall, Terminal } from '../command.js';
@@ -26,23 +27,21 @@ export const demoCommand: Command = { topics: [ending], run: demo };
 async function demo({ values, terminal: { print, stopRequested } }: CommandCall): Promise<number> {
   const { check } = ending.read(values);
   // Asked before there is a folder, so that from its first moment Ctrl-C removes it.
-  const stop = untilStopped(stopRequested);
+  const stop = new AbortController();
+  void stopRequested().then(() => {
+    stop.abort();
+  });
   const folder = createDemoFolder();
   try {
-    return await show(folder, { check, print, stop });
+    return await show(folder, { check, print, stop: stop.signal });
   } finally {
     folder.remove();
   }
 }
 
-interface Stop {
-  readonly requested: Promise<unknown>;
-  isRequested(): boolean;
-}
-
 async function show(
   folder: DemoFolder,
-  { check, print, stop }: { check: boolean; print: Terminal['print']; stop: Stop },
+  { check, print, stop }: { check: boolean; print: Terminal['print']; stop: AbortSignal },
 ): Promise<number> {
   const credentials = await createCredentials(folder);
   const trail = new AuditTrail();
@@ -53,7 +52,7 @@ async function show(
     }
     const outcomes = await playAll({ servers, credentials, trail }, print, stop);
     // Cut short, the table says nothing.
-    if (stop.isRequested()) return check ? 1 : 0;
+    if (stop.aborted) return check ? 1 : 0;
     const differing = outcomes.filter((outcome) => !isAsExpected(outcome)).length;
     print('');
     print(
@@ -65,7 +64,7 @@ async function show(
 
     const prometheusFile = folder.write('prometheus.yml', prometheusConfig(servers));
     instructions(servers, folder.path, prometheusFile).forEach(print);
-    await stop.requested;
+    await once(stop, 'abort');
     return 0;
   } finally {
     await servers.close();
@@ -73,7 +72,11 @@ async function show(
 }
 
 /** One request after the other, a group printed as soon as it is complete. */
-async function playAll(stage: Stage, print: Terminal['print'], stop: Stop): Promise<readonly Outcome[]> {
+async function playAll(
+  stage: Stage,
+  print: Terminal['print'],
+  stop: AbortSignal,
+): Promise<readonly Outcome[]> {
   const groups = describeCases(stage.credentials);
   const widths = widthsOf(groups);
   renderHeader(widths).forEach(print);
@@ -81,19 +84,11 @@ async function playAll(stage: Stage, print: Terminal['print'], stop: Stop): Prom
   for (const { title, cases } of groups) {
     const outcomes: Outcome[] = [];
     for (const each of cases) {
-      if (stop.isRequested()) return all;
+      if (stop.aborted) return all;
       outcomes.push(await play(each, stage));
     }
     renderGroup(title, outcomes, widths).forEach(print);
     all.push(...outcomes);
   }
   return all;
-}
-
-function untilStopped(stopRequested: () => Promise<void>): Stop {
-  let isRequested = false;
-  const requested = stopRequested().then(() => {
-    isRequested = true;
-  });
-  return { requested, isRequested: () => isRequested };
 }

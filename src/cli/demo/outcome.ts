@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
 import type { Credentials, Caller } from './demo-credentials.js';
 import { serverNames, type DemoServers, type ServerRole } from './servers.js';
+import { wrap } from '../wrap.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 
 /** One request, and the status it must be answered with. */
@@ -114,7 +115,10 @@ export async function play(of: Case, { servers, credentials, trail }: Stage): Pr
 }
 
 /** Why a request was allowed is in the audit event only; why it was refused, in the answer. */
-async function reasonOf({ status, auditId, body }: Answer, trail: AuditTrail): Promise<string> {
+async function reasonOf(
+  { status, auditId, body }: Awaited<ReturnType<typeof ask>>,
+  trail: AuditTrail,
+): Promise<string> {
   if (status !== 200 && status !== 401) return messageOf(body);
   const event = auditId === undefined ? undefined : await trail.eventOf(auditId);
   if (status === 200) return event?.annotations['authorization.k8s.io/reason'] ?? 'no reason was noted';
@@ -134,14 +138,8 @@ function messageOf(body: string): string {
   return body.trim();
 }
 
-interface Answer {
-  readonly status: number;
-  readonly auditId: string | undefined;
-  readonly body: string;
-}
-
 /** Sends one request on a connection of its own. Rejects when there is no answer. */
-async function ask({ caller, path }: Case, url: string, servingCa: string): Promise<Answer> {
+async function ask({ caller, path }: Case, url: string, servingCa: string) {
   const { hostname, port } = new URL(url);
   const { certificate, token } = caller;
   const response = await send({
@@ -171,8 +169,6 @@ function send(options: RequestOptions): Promise<IncomingMessage> {
   });
 }
 
-/** Fits a plain terminal. */
-const columns = 100;
 const indent = ' '.repeat(7);
 
 /** A group's title, and for each request a line with the reason below it. */
@@ -206,21 +202,8 @@ function renderOutcome(outcome: Outcome, widths: Widths): readonly string[] {
   const isExpected = isAsExpected(outcome);
   return [
     `${isExpected ? '✓' : '✗'} ${status ?? '---'}  ${who}  ${path}  ${serverNames[of.server]}`,
-    ...(isExpected ? [] : wrap(`expected ${of.expected}`)),
-    ...wrap(reason),
-    ...(of.note === undefined ? [] : wrap(`(${of.note})`)),
+    ...(isExpected ? [] : wrap(`expected ${of.expected}`, indent)),
+    ...wrap(reason, indent),
+    ...(of.note === undefined ? [] : wrap(`(${of.note})`, indent)),
   ];
-}
-
-function wrap(text: string): readonly string[] {
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of text.split(/\s+/)) {
-    const isFirst = line === indent;
-    if (!isFirst && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = indent + word;
-    } else line += isFirst ? word : ` ${word}`;
-  }
-  return [...lines, line];
 }

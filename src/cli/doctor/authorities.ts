@@ -2,32 +2,26 @@ import { certificates } from '../../options/authentication-options.js';
 import type { GivenOptions } from '../../options/option.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
 import { isSignedBy, pemCertificates, validityOf, weaknessesOf } from './certificate-health.js';
-import { about, type Check, type Finding } from './finding.js';
-import { givenFile, readGiven, textsOf } from './given-flags.js';
+import { about, those, type Check, type Finding } from './finding.js';
+import { givenText, textsOf } from './given-flags.js';
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 
 /** Whether the bundles can vouch for clients and front proxies, and for each of them only. */
 export function authorityFindings(values: GivenOptions, now: number): readonly Finding[] {
   const { clientCaFile, requestheaderClientCaFile, requestheaderAllowedNames } = certificates.options;
-  const clients = givenFile(values, clientCaFile);
-  const proxies = givenFile(values, requestheaderClientCaFile);
-  const clientsPem = readGiven(clients);
-  const proxiesPem = readGiven(proxies);
+  const clients = givenText(values, clientCaFile);
+  const proxies = givenText(values, requestheaderClientCaFile);
   const allowedNames = textsOf(values, requestheaderAllowedNames)
     .map((name) => name.trim())
     .filter((name) => name !== '');
-  const findings: Finding[] = [];
-  if (clients !== undefined && clientsPem !== undefined) {
-    const bundle = { check: 'client-ca', subject: clients.subject, pem: clientsPem } as const;
-    findings.push(...authorityBundleFindings(bundle, now));
-  }
-  if (proxies !== undefined && proxiesPem !== undefined) {
-    const bundle = { check: 'front-proxy-ca', subject: proxies.subject, pem: proxiesPem } as const;
-    findings.push(...authorityBundleFindings(bundle, now));
-    findings.push(...frontProxyFindings(proxies.subject, clientsPem ?? '', proxiesPem, allowedNames));
-  }
-  return findings;
+  return [
+    ...(clients ? authorityBundleFindings({ ...clients, check: 'client-ca' }, now) : []),
+    ...(proxies ? authorityBundleFindings({ ...proxies, check: 'front-proxy-ca' }, now) : []),
+    ...(clients && proxies
+      ? frontProxyFindings(proxies.subject, clients.pem, proxies.pem, allowedNames)
+      : []),
+  ];
 }
 
 /**
@@ -72,23 +66,25 @@ export function authorityBundleFindings(
 /** Why the verifier of client certificates would accept nothing that it signed. */
 function authorityFaults(certificate: Certificate): readonly string[] {
   const { unknownCriticalExtension, extendedKeyUsages } = certificate;
-  const faults: string[] = [];
-  if (!certificate.isAuthority) {
-    faults.push('is not a certificate authority: put the authority in that signs client certificates');
-  }
-  if (!certificate.maySignCertificates) {
-    faults.push('may not sign certificates: its keyUsage lacks keyCertSign');
-  }
-  if (certificate.hasNameConstraints) {
-    faults.push('has name constraints, which are not supported: all it signed is refused');
-  }
-  if (unknownCriticalExtension !== undefined) {
-    faults.push(`has the unknown critical extension ${unknownCriticalExtension}: all it signed is refused`);
-  }
-  if (extendedKeyUsages?.includes(clientAuth) === false) {
-    faults.push('is not for client authentication: its extended key usages lack clientAuth');
-  }
-  return faults;
+  return those(
+    [
+      !certificate.isAuthority,
+      'is not a certificate authority: put the authority in that signs client certificates',
+    ],
+    [!certificate.maySignCertificates, 'may not sign certificates: its keyUsage lacks keyCertSign'],
+    [
+      certificate.hasNameConstraints,
+      'has name constraints, which are not supported: all it signed is refused',
+    ],
+    [
+      unknownCriticalExtension !== undefined,
+      `has the unknown critical extension ${unknownCriticalExtension ?? ''}: all it signed is refused`,
+    ],
+    [
+      extendedKeyUsages?.includes(clientAuth) === false,
+      'is not for client authentication: its extended key usages lack clientAuth',
+    ],
+  );
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { parseCertificateBundle, type Certificate } from '../../authentication/certificates/certificate.js';
 import { certificateBlocks } from '../../files/pem.js';
-import type { Level } from './finding.js';
+import { those, type Level } from './finding.js';
 
 /** One block of a PEM file. */
 export interface PlacedCertificate {
@@ -32,13 +32,14 @@ export function weaknessesOf({ x509, hasStrongSignature }: Certificate): readonl
   const { asymmetricKeyType, asymmetricKeyDetails } = x509.publicKey;
   const bits = asymmetricKeyDetails?.modulusLength ?? minRsaBits;
   const isRsa = asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss';
-  return [
-    ...(isRsa && bits < minRsaBits ? [`has an RSA key of ${bits} bits, fewer than ${minRsaBits}`] : []),
-    ...(asymmetricKeyType === 'dsa' ? ['has a DSA key'] : []),
-    ...(hasStrongSignature || isSelfSigned(x509)
-      ? []
-      : ['is signed with SHA-1 or another algorithm that clients refuse']),
-  ];
+  return those(
+    [isRsa && bits < minRsaBits, `has an RSA key of ${bits} bits, fewer than ${minRsaBits}`],
+    [asymmetricKeyType === 'dsa', 'has a DSA key'],
+    [
+      !hasStrongSignature && !isSelfSigned(x509),
+      'is signed with SHA-1 or another algorithm that clients refuse',
+    ],
+  );
 }
 
 /** Whether its own key signed it: the issuer's name alone does not say so. */

@@ -1,17 +1,14 @@
 import type { GivenOptions } from '../../options/option.js';
 import { policy } from '../../options/policy-options.js';
 import { stat } from 'node:fs/promises';
-import { about, finding, type Finding } from './finding.js';
-import { givenFiles, partnerOf, withoutFlags } from './given-flags.js';
+import { finding, those, type Finding } from './finding.js';
+import { givenFiles, partnerOf, withoutFlags, type GivenFile } from './given-flags.js';
 
-export interface FileReading {
-  readonly findings: readonly Finding[];
-  /** Without the files that can be read once only, or never end. */
-  readonly values: GivenOptions;
-}
-
-/** Looks at the files that flags name, without reading them. A missing file is a fault that its reader finds. */
-export async function lookAtFiles(given: GivenOptions): Promise<FileReading> {
+/**
+ * Looks at the files that flags name, without reading them. A missing file is a fault that its reader finds. `values` are
+ * without the files that can be read once only, or never end.
+ */
+export async function lookAtFiles(given: GivenOptions) {
   const findings: Finding[] = [];
   let values = given;
   for (const { option, file, subject, isSecret } of givenFiles(given)) {
@@ -38,13 +35,7 @@ async function isPipeOrDevice(file: string): Promise<boolean> {
   }
 }
 
-interface NamedFile {
-  /** What findings name: flag and file. */
-  readonly subject: string;
-  readonly file: string;
-  /** Holds a private key, tokens or other credentials. */
-  readonly isSecret: boolean;
-}
+type NamedFile = Pick<GivenFile, 'subject' | 'file' | 'isSecret'>;
 
 /** Whether others may read a secret, or write what decides here. */
 export async function fileFindings(named: NamedFile): Promise<readonly Finding[]> {
@@ -69,19 +60,18 @@ export function accessFindings(
   { uid, mode }: { readonly uid: number; readonly mode: number },
   ourUid: number,
 ): readonly Finding[] {
-  const at = about('file-permissions', subject);
-  const findings: Finding[] = [];
   const octal = `0${(mode & 0o777).toString(8)}`;
   const readers = isSecret ? readersOf(uid, mode, ourUid) : undefined;
-  if (readers !== undefined) {
-    const advice = 'make it 0600, or set defaultMode: 0400 for the volume of a Secret';
-    findings.push(at('warning', `holds secrets and can be read by ${readers} (mode ${octal}): ${advice}`));
-  }
-  if ((mode & othersMayWrite) !== 0) {
-    const danger = 'who then decides who may scrape: chmod o-w';
-    findings.push(at('warning', `can be written by everybody (mode ${octal}), ${danger}`));
-  }
-  return findings;
+  return those(
+    [
+      readers !== undefined,
+      `holds secrets and can be read by ${readers ?? ''} (mode ${octal}): make it 0600, or set defaultMode: 0400 for the volume of a Secret`,
+    ],
+    [
+      (mode & othersMayWrite) !== 0,
+      `can be written by everybody (mode ${octal}), who then decides who may scrape: chmod o-w`,
+    ],
+  ).map((message) => finding('warning', 'file-permissions', subject, message));
 }
 
 function readersOf(uid: number, mode: number, ourUid: number): string | undefined {

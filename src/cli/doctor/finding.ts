@@ -1,4 +1,5 @@
 import { oneLine } from '../../documents/one-line.js';
+import { wrap } from '../wrap.js';
 
 /** `error`: a start would fail, or nobody could be served. */
 export type Level = 'ok' | 'warning' | 'error';
@@ -51,6 +52,11 @@ export function about(check: Check, subject: string): (level: Level, message: st
   return (level, message) => finding(level, check, subject, message);
 }
 
+/** The words of those that hold. */
+export function those(...rows: readonly (readonly [holds: boolean, words: string])[]): readonly string[] {
+  return rows.flatMap(([holds, words]) => (holds ? [words] : []));
+}
+
 /** A message without the flag or file in front that the subject names already: `file: …` or `file:line: …`. */
 export function withoutSubject(message: string, named: string): string {
   if (!message.startsWith(named)) return message;
@@ -71,8 +77,6 @@ export function renderJson(findings: readonly Finding[]): string {
   return JSON.stringify({ result: resultOf(findings), findings }, undefined, 2);
 }
 
-/** Fits a plain terminal. */
-const columns = 100;
 const indent = ' '.repeat(4);
 /** Of one check and level, since a policy may have the same fault in each of many bindings. The JSON has all. */
 const maxRows = 20;
@@ -94,23 +98,12 @@ function renderRows(findings: readonly Finding[]): readonly string[] {
   const rows = findings.flatMap(({ level, subject, message }) => {
     const count = (seen.get(level) ?? 0) + 1;
     seen.set(level, count);
-    return count > maxRows ? [] : wrap(`${marks[level]} `, `${subject}: ${message}`);
+    return count > maxRows ? [] : wrap(`${subject}: ${message}`, indent, `${marks[level]} `);
   });
   const rest = [...seen].flatMap(([level, count]) =>
-    count > maxRows ? wrap(`${marks[level]} `, `and ${count - maxRows} more: -o json has all of them`) : [],
+    count > maxRows
+      ? wrap(`and ${count - maxRows} more: -o json has all of them`, indent, `${marks[level]} `)
+      : [],
   );
   return [...rows, ...rest];
-}
-
-function wrap(mark: string, text: string): readonly string[] {
-  const lines: string[] = [];
-  const [first = '', ...words] = text.split(/\s+/);
-  let line = mark + first;
-  for (const word of words) {
-    if (line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = indent + word;
-    } else line += ` ${word}`;
-  }
-  return [...lines, line];
 }

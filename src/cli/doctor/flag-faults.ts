@@ -6,6 +6,7 @@ import { FollowedOptionFiles } from '../../options/followed-option-files.js';
 import { logging, serverKindOf } from '../../options/general-options.js';
 import { openMaintenance } from '../../options/maintenance-options.js';
 import { openServing, openAuthentication } from '../../options/open-server.js';
+import { authenticationEvents, reviewEvents } from '../../options/option-events.js';
 import { Opened } from '../../options/starting.js';
 import { openid } from '../../options/openid-options.js';
 import { optionsIn, type GivenOptions } from '../../options/option.js';
@@ -17,22 +18,16 @@ import { Registry } from 'prom-client';
 import { errorClass } from '../../error-class.js';
 import type { ServerKind } from '../../paths/classify.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
+import { RestClientMetrics, ReviewMetrics } from '../../telemetry/outgoing-metrics.js';
 import { finding, type Check, type Finding } from './finding.js';
 import { partnerOf, withoutFlags } from './given-flags.js';
 import { policySourcesOf } from '../../options/policy-options.js';
 
-export interface FlagReading {
-  /** The faults, or that there are none. */
-  readonly findings: readonly Finding[];
-  /** Without those that cannot be used. */
-  readonly usable: GivenOptions;
-}
-
 /**
  * Reads the flags as a start does, again and again without the flag that was at fault, until there is none: a
- * start would stop at the first.
+ * start would stop at the first. `findings` are the faults, or that there are none; `usable` is what is left.
  */
-export async function readFlags(values: GivenOptions): Promise<FlagReading> {
+export async function readFlags(values: GivenOptions) {
   const findings: Finding[] = [];
   let usable = values;
   for (const read of readers) {
@@ -65,8 +60,11 @@ export function assumedServerKind(values: GivenOptions): ServerKind {
 }
 
 const nothing = (): void => undefined;
-const silentReviews = { onWarning: nothing, onApiRequest: nothing };
 const silentLogger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+const unread = new Registry();
+const telemetry = new FilterMetrics(unread);
+const reviews = reviewEvents(silentLogger, new ReviewMetrics(unread), new RestClientMetrics(unread));
+const events = authenticationEvents(silentLogger, telemetry, reviews);
 
 type Reader = (values: GivenOptions) => unknown;
 
@@ -77,33 +75,27 @@ const readers: readonly Reader[] = [
   workersOf,
   (values) => closing(new FollowedOptionFiles(), (files) => openServing(values, true, files)),
   async (values) => {
-    const opened = await openMaintenance(values, { logger: silentLogger, onChange: nothing });
+    const opened = await openMaintenance(values, silentLogger, nothing);
     opened?.close();
   },
-  async (values) => {
-    const open = await openAuthentication(values, assumedServerKind(values), {
-      onFollowed: nothing,
-      onReload: nothing,
-      onSpoofedHeaders: nothing,
-      onKeyRefresh: nothing,
-      review: silentReviews,
-    });
-    await open.close();
-  },
   (values) =>
-    closing(new FollowedOptionFiles(), (files) =>
-      closing(new Opened(), (opened) => {
-        const registry = new Registry();
-        const telemetry = new FilterMetrics(registry);
-        const context = { registry, slis: undefined, telemetry, logger: silentLogger, files, opened };
-        return openExpositions(values, context);
+    closing(new Opened(), (opened) => {
+      const context = { files: opened.add(new FollowedOptionFiles()), events, opened };
+      return openAuthentication(values, assumedServerKind(values), context);
+    }),
+  (values) =>
+    closing(new Opened(), (opened) =>
+      openExpositions(values, {
+        registry: new Registry(),
+        slis: undefined,
+        telemetry,
+        logger: silentLogger,
+        files: opened.add(new FollowedOptionFiles()),
+        opened,
       }),
     ),
   (values) => authorizersOf(values),
-  (values) =>
-    closing(new Opened(), (opened) =>
-      openAccessReview(values, { tokens: silentReviews, access: silentReviews }, opened),
-    ),
+  (values) => closing(new Opened(), (opened) => openAccessReview(values, reviews, opened)),
   (values) => policySourcesOf(values, { onWarning: nothing }),
   checkAuditLog,
 ];

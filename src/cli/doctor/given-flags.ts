@@ -35,12 +35,11 @@ export function givenFile(values: GivenOptions, option: Option): GivenFile | und
 }
 
 function filesOf(values: GivenOptions, option: Option): readonly GivenFile[] {
-  return textsOf(values, option).map((file) => ({
-    option,
-    file,
-    subject: `${option.name} ${file}`,
-    isSecret: option.file?.secret === true,
-  }));
+  return textsOf(values, option).map((file) => namedFile(option, file, option.file?.secret === true));
+}
+
+function namedFile(option: Option, file: string, isSecret: boolean): GivenFile {
+  return { option, file, subject: `${option.name} ${file}`, isSecret };
 }
 
 /** What was given for an option, as it was written. */
@@ -61,20 +60,24 @@ export function givenFiles(values: GivenOptions): readonly GivenFile[] {
 /** Certificate and key of each pair; none where one cannot be read, which is a fault of the option. */
 export function givenSniPairs(values: GivenOptions): readonly (readonly [GivenFile, GivenFile])[] {
   const option = tls.options.tlsSniCertKey;
-  const given = (file: string, isSecret: boolean): GivenFile => ({
-    option,
-    file,
-    subject: `${option.name} ${file}`,
-    isSecret,
-  });
   try {
     return valueOf(option, values).map(({ certificateFile, keyFile }) => [
-      given(certificateFile, false),
-      given(keyFile, true),
+      namedFile(option, certificateFile, false),
+      namedFile(option, keyFile, true),
     ]);
   } catch {
     return [];
   }
+}
+
+/** The PEM text of a file that an option names, if it can be read. */
+export function givenText(
+  values: GivenOptions,
+  option: Option,
+): { readonly subject: string; readonly pem: string } | undefined {
+  const given = givenFile(values, option);
+  const pem = readGiven(given);
+  return given && pem !== undefined ? { subject: given.subject, pem } : undefined;
 }
 
 /** The text of a file whose flag has been read already; undefined for a pipe, which would be waited for without end. */

@@ -1,5 +1,5 @@
 import type { GivenOptions } from '../../options/option.js';
-import { accessReviewerOf, tokenReviewerOf } from '../../options/reviewer-options.js';
+import { accessReviewerOf, tokenReviewerOf, type Reviewer } from '../../options/reviewer-options.js';
 import { FilesRead } from '../../files/files-read.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import { KubeconfigError, ReviewError } from '../../kubernetes/kubernetes-errors.js';
@@ -9,7 +9,6 @@ import { ReviewClient, type ReviewClientOptions } from '../../kubernetes/reviews
 import { subjectAccessReview, tokenReview, type ReviewKind } from '../../kubernetes/reviews/review-kind.js';
 import { pemCertificates, validityOf, type PlacedCertificate, type Validity } from './certificate-health.js';
 import { about, withoutSubject, type Check, type Finding } from './finding.js';
-import type { Reviewer } from '../../options/option-events.js';
 
 /** What a kubeconfig that can be read says of the connection to its server. `now` in ms since the epoch. */
 export function kubeconfigFindings(

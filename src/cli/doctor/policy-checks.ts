@@ -89,14 +89,6 @@ function warningFinding(warning: string): Finding {
     : finding('warning', 'manifest', place, fault);
 }
 
-interface SourcesReport {
-  readonly findings: readonly Finding[];
-  /** The layers of API servers whose policy may be read. */
-  readonly readable: ReadonlySet<string>;
-  /** What decides in the place of a layer that cannot be read; in words. */
-  readonly standIns: ReadonlyMap<string, string>;
-}
-
 /** The API servers that layers of the policy come from. */
 const servers: Readonly<Record<string, readonly [ServerRole, Option]>> = {
   root: ['root', rootKubeconfig],
@@ -104,12 +96,15 @@ const servers: Readonly<Record<string, readonly [ServerRole, Option]>> = {
   bootstrap: ['system-admin', rootKubeconfig],
 };
 
-/** Looks at the API servers that the policy comes from, all at once, and at its snapshot. */
+/**
+ * Looks at the API servers that the policy comes from, all at once, and at its snapshot. `readable` are the layers whose
+ * policy may be read, `standIns` what decides in the place of one that cannot be, in words.
+ */
 async function checkSources(
   values: GivenOptions,
   { sources, fallbacks, bootstrap }: PolicySources,
   now: number,
-): Promise<SourcesReport> {
+) {
   const all = typeof bootstrap === 'boolean' ? sources : [...sources, bootstrap];
   const reports = await Promise.all(
     all.map(async (source) => [source.name, await checkServer(values, source, now)] as const),
@@ -171,20 +166,17 @@ function softened(findings: readonly Finding[], standIn: string | undefined): re
   );
 }
 
-interface LoadedPolicy {
-  readonly findings: readonly Finding[];
-  /** Undefined where a part of it is missing: half a policy would be judged wrongly. */
-  readonly policy: Policy | undefined;
-}
-
 /** How long all of it may take (ms): the whole of a large policy. */
 const loadMs = 30_000;
 
-/** Reads the policy once, from the sources that may be read, and follows it no further. */
+/**
+ * Reads the policy once, from the sources that may be read, and follows it no further. No policy where a part of it is
+ * missing: half of one would be judged wrongly.
+ */
 async function loadPolicy(
   { sources, fallbacks, bootstrap }: PolicySources,
-  { readable, standIns }: SourcesReport,
-): Promise<LoadedPolicy> {
+  { readable, standIns }: Awaited<ReturnType<typeof checkSources>>,
+) {
   const isAsked = ({ name }: PolicySource): boolean => readable.has(name) || name === 'directory';
   const findings: Finding[] = [];
   const failed = new Set<string>();

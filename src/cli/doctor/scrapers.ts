@@ -4,8 +4,7 @@ import { accessReviewerOf } from '../../options/reviewer-options.js';
 import { servedPaths } from '../../options/serving-options.js';
 import { alwaysAllowPaths } from '../../paths/always-allow.js';
 import { describeSubject, type Subject } from '../../policy/objects.js';
-import { allowedPaths } from '../../request/steps/listed-paths.js';
-import { ignoredPaths } from '../../request/steps/listed-paths.js';
+import { allowedPaths, ignoredPaths } from '../../request/steps/listed-paths.js';
 import { authenticationAdvice, callersOf, matchFault, type Callers } from './callers.js';
 import { about, finding, type Finding } from './finding.js';
 

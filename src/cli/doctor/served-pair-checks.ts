@@ -10,7 +10,7 @@ import {
   weaknessesOf,
   type PlacedCertificate,
 } from './certificate-health.js';
-import { about, type Finding, type Level } from './finding.js';
+import { about, those, type Finding, type Level } from './finding.js';
 import { givenFile, givenSniPairs, readGiven } from './given-flags.js';
 
 const serverAuth = '1.3.6.1.5.5.7.3.1';
@@ -85,16 +85,16 @@ export function servingCertificateFindings(
 
 /** Why clients would not take it for a server's, or not for this server's. */
 function nameFaults({ x509: { subjectAltName = '' }, extendedKeyUsages }: Certificate): readonly string[] {
-  const faults: string[] = [];
-  if (!/(?:^|, )(?:DNS|IP Address):/.test(subjectAltName)) {
-    faults.push(
+  return those(
+    [
+      !/(?:^|, )(?:DNS|IP Address):/.test(subjectAltName),
       'names no host in its subjectAltName, and clients such as Prometheus look nowhere else: issue one that does',
-    );
-  }
-  if (extendedKeyUsages?.includes(serverAuth) === false) {
-    faults.push('is not for server authentication: issue one with the extended key usage serverAuth');
-  }
-  return faults;
+    ],
+    [
+      extendedKeyUsages?.includes(serverAuth) === false,
+      'is not for server authentication: issue one with the extended key usage serverAuth',
+    ],
+  );
 }
 
 /** Whether each certificate signed the one before it: TLS sends them as they stand, and not every client sorts them. */

@@ -5,6 +5,8 @@ import type { SnapshotLayer } from '../../policy/snapshot/snapshot-format.js';
 import { checkSnapshotPlace } from '../../policy/snapshot/snapshot-place.js';
 import { about, withoutSubject, type Finding, type Level } from './finding.js';
 
+const { cacheKubeconfig, maxPolicyStaleness, rootKubeconfig } = policy.options;
+
 export interface SnapshotUse {
   /** What findings name: flag and file. */
   readonly subject: string;
@@ -36,7 +38,7 @@ export async function checkSnapshot(use: SnapshotUse, now: number): Promise<Snap
   if (use.origins.size === 0) {
     return only(
       'warning',
-      `keeps nothing, because only the policy of API servers is kept: add ${policy.options.rootKubeconfig.name} or ${policy.options.cacheKubeconfig.name}, or leave it out`,
+      `keeps nothing, because only the policy of API servers is kept: add ${rootKubeconfig.name} or ${cacheKubeconfig.name}, or leave it out`,
     );
   }
   let snapshot: readonly SnapshotLayer[] | undefined;
@@ -71,10 +73,7 @@ function layerFinding(
   const ageMs = Math.max(0, now - syncedAt);
   const age = `in step ${durationOf(ageMs)} ago`;
   return ageMs > maxStalenessMs
-    ? [
-        'warning',
-        `${what}, ${age}, are older than ${policy.options.maxPolicyStaleness.name} and would not decide`,
-      ]
+    ? ['warning', `${what}, ${age}, are older than ${maxPolicyStaleness.name} and would not decide`]
     : ['ok', `${what}, ${age}, would decide after a restart until the server answers`];
 }
 

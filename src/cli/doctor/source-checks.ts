@@ -5,7 +5,8 @@ import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js'
 import { readKubeconfig, type Kubeconfig } from '../../kubernetes/kubeconfig/kubeconfig.js';
 import { about, withoutSubject, type Finding } from './finding.js';
 import { credentialsOf, kubeconfigFindings } from './kubeconfig-checks.js';
-import { type ApiClient, type ApiResponse, requestJson } from '../../kubernetes/api-client.js';
+import { type ApiClient, requestJson } from '../../kubernetes/api-client.js';
+import { jsonOf } from '../../outgoing/json-answer.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../outgoing/outgoing-errors.js';
 
 /** Which server it is decides what a refusal means. */
@@ -184,7 +185,10 @@ async function probeResource(
     const query = { watch: 'true', timeoutSeconds: '1', ...from };
     const response = await client.send({ ...request, query, signal });
     // Expired is not forbidden.
-    if (response.status !== 200 && response.status !== 410) throw await statusError(response);
+    if (response.status === 200 || response.status === 410) return;
+    // The Status of a refusal names the user whom the server saw.
+    await jsonOf(response, client.server, maxStatusBytes);
+    throw new ApiStatusError(response.status);
   });
   return [list, { resource, verb: 'watch', outcome: watched }];
 }
@@ -214,22 +218,6 @@ async function attempt(
   } finally {
     clearTimeout(deadline);
     ending.abort();
-  }
-}
-
-/** The Status of a refusal names the user whom the server saw. */
-async function statusError({ status, body }: ApiResponse): Promise<ApiStatusError> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length > maxStatusBytes) return new ApiStatusError(status);
-  }
-  try {
-    return new ApiStatusError(status, JSON.parse(Buffer.concat(chunks).toString()));
-  } catch {
-    return new ApiStatusError(status);
   }
 }
 

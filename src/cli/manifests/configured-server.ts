@@ -11,7 +11,7 @@ import {
   type GivenOptions,
   type Option,
 } from '../../options/option.js';
-import { parsed, text } from '../../options/option-kinds.js';
+import { parsed, quoted, text } from '../../options/option-kinds.js';
 import { namesPolicySource, policy } from '../../options/policy-options.js';
 import { tokenReview } from '../../options/reviewer-options.js';
 import { listening, servedPaths } from '../../options/serving-options.js';
@@ -128,16 +128,10 @@ export type Scraper =
   | { readonly kind: 'ServiceAccount'; readonly namespace: string; readonly name: string }
   | { readonly kind: 'User' | 'Group'; readonly name: string };
 
-/** What the configuration of a server does not say. */
-export interface ManifestNames {
-  readonly name: string;
-  readonly namespace: string;
-  readonly scraper: Scraper;
-  readonly serverName: string;
-}
+export type ManifestNames = ReturnType<typeof manifestNamesOf>;
 
 /** @throws UsageError naming the option. */
-export function manifestNamesOf(values: GivenOptions): ManifestNames {
+export function manifestNamesOf(values: GivenOptions) {
   const { name, namespace, scraper, serverName } = manifestTopic.read(values);
   return { name, namespace, scraper, serverName: serverName ?? serverNameIn(`${name}.${namespace}.svc`) };
 }
@@ -202,8 +196,4 @@ export function scraperWarning({ kind, name }: Scraper): string | undefined {
   const meaning = meanings[kind].find(([names]) => names.test(name))?.[1];
   if (meaning === undefined) return undefined;
   return `${manifestTopic.options.scraper.name}: ${kind.toLowerCase()} ${quoted(name)} ${meaning}`;
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

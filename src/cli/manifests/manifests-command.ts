@@ -10,14 +10,7 @@ import {
   type ManifestNames,
 } from './configured-server.js';
 import { renderManifests, type ManifestFile } from './printed-manifest.js';
-import {
-  podMonitor,
-  scrapeConfig,
-  serviceMonitor,
-  service,
-  scrapeJob,
-  clusterRoleBinding,
-} from './monitors.js';
+import { monitor, scrapeConfig, service, scrapeJob, clusterRoleBinding } from './monitors.js';
 import { prometheusRules } from './prometheus-rules.js';
 
 export const manifestKinds = [
@@ -36,8 +29,8 @@ type Maker = (server: ConfiguredServer, names: ManifestNames) => ManifestFile;
 const makers: Readonly<Record<Exclude<ManifestKind, 'prometheus-rules'>, Maker>> = {
   clusterrolebinding: clusterRoleBinding,
   service,
-  servicemonitor: serviceMonitor,
-  podmonitor: podMonitor,
+  servicemonitor: (server, names) => monitor('ServiceMonitor', server, names),
+  podmonitor: (server, names) => monitor('PodMonitor', server, names),
   scrapeconfig: scrapeConfig,
   'scrape-job': scrapeJob,
 };

@@ -1,20 +1,6 @@
 import type { ConfiguredServer, ManifestNames, Scraper } from './configured-server.js';
 import { labelsOf, metadataOf, nameLabel, type Manifest, type ManifestFile } from './printed-manifest.js';
 
-const apiVersion = 'monitoring.coreos.com/v1';
-
-/** For the Prometheus operator: the Service's endpoints. */
-export function serviceMonitor(server: ConfiguredServer, names: ManifestNames): ManifestFile {
-  const spec = { endpoints: endpointsOf(server, names) };
-  return monitor('ServiceMonitor', spec, server, names);
-}
-
-/** For the Prometheus operator: the pods, where there is no Service. */
-export function podMonitor(server: ConfiguredServer, names: ManifestNames): ManifestFile {
-  const spec = { podMetricsEndpoints: endpointsOf(server, names) };
-  return monitor('PodMonitor', spec, server, names);
-}
-
 /** For the Prometheus operator: an address, wherever the server runs; an object for each path. */
 export function scrapeConfig(server: ConfiguredServer, names: ManifestNames): ManifestFile {
   const target = addressOf(server, names);
@@ -35,17 +21,12 @@ export function scrapeConfig(server: ConfiguredServer, names: ManifestNames): Ma
 }
 
 /** `host:port`, as a target is written. */
-export function addressOf(
-  { port }: Pick<ConfiguredServer, 'port'>,
-  { serverName }: Pick<ManifestNames, 'serverName'>,
-): string {
+function addressOf({ port }: ConfiguredServer, { serverName }: ManifestNames): string {
   return serverName.includes(':') ? `[${serverName}]:${port}` : `${serverName}:${port}`;
 }
 
 /** What tells apart the names of what stands once for each path: `-filter` for `/metrics/filter`. */
-export function suffixesOf(
-  paths: readonly string[],
-): readonly { readonly path: string; readonly suffix: string }[] {
+function suffixesOf(paths: readonly string[]) {
   const taken = new Set<string>();
   return paths.map((path) => {
     const words = path.toLowerCase().match(/[a-z0-9]+/g) ?? [];
@@ -60,19 +41,20 @@ export function suffixesOf(
   });
 }
 
-function monitor(
+/** For the Prometheus operator: the Service's endpoints, or the pods, where there is no Service. */
+export function monitor(
   kind: 'ServiceMonitor' | 'PodMonitor',
-  endpoints: Manifest,
   server: ConfiguredServer,
   names: ManifestNames,
 ): ManifestFile {
+  const endpoints = endpointsOf(server, names);
   const spec: Manifest = {
     jobLabel: nameLabel,
     selector: { matchLabels: labelsOf(names.name) },
     ...classOf(server, names),
-    ...endpoints,
+    ...(kind === 'ServiceMonitor' ? { endpoints } : { podMetricsEndpoints: endpoints }),
   };
-  const documents = [{ apiVersion, kind, metadata: metadataOf(names), spec }];
+  const documents = [{ apiVersion: 'monitoring.coreos.com/v1', kind, metadata: metadataOf(names), spec }];
   return { comment: commentOf(server, names), documents };
 }
 
@@ -155,7 +137,7 @@ function secretToken(name: string): readonly string[] {
 }
 
 /** Of ports in manifests that name it. */
-export const portName = 'metrics';
+const portName = 'metrics';
 
 /** The Service in front of the pods that run the server. */
 export function service({ port }: ConfiguredServer, names: ManifestNames): ManifestFile {

@@ -81,17 +81,9 @@ export function sealed(message: PrimaryMessage | WorkerMessage): object {
   return { protocol, message };
 }
 
-/** What the primary says; undefined for anything else that comes over the channel. Both ends are one program. */
-export function fromPrimary(received: unknown): PrimaryMessage | undefined {
-  return isSealed(received) ? (received.message as PrimaryMessage) : undefined;
-}
-
-/** What a worker says; undefined for anything else that comes over the channel. */
-export function fromWorker(received: unknown): WorkerMessage | undefined {
-  return isSealed(received) ? (received.message as WorkerMessage) : undefined;
-}
-
-function isSealed(received: unknown): received is { readonly message: unknown } {
-  if (typeof received !== 'object' || received === null) return false;
-  return 'protocol' in received && received.protocol === protocol && 'message' in received;
+/** What the other end says; undefined for anything else that comes over the channel. Both ends are one program. */
+export function unsealed(received: unknown): unknown {
+  if (typeof received !== 'object' || received === null) return undefined;
+  const isSealed = 'protocol' in received && received.protocol === protocol && 'message' in received;
+  return isSealed ? received.message : undefined;
 }

@@ -1,4 +1,4 @@
-import { delivery, ownExposition, placeWaitMs } from '../../options/exposition-options.js';
+import { delivery, ownExposition, renderingLimitOf } from '../../options/exposition-options.js';
 import { openFollowedPolicy } from '../../options/followed-policy.js';
 import { serverKindOf } from '../../options/general-options.js';
 import type { GivenOptions } from '../../options/option.js';
@@ -8,7 +8,6 @@ import { UsageError } from '../../options/usage-error.js';
 import cluster from 'node:cluster';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Exposition } from '../../exposition/exposition.js';
-import { RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
 import { workersExposition, type WorkersExposition } from '../../exposition/workers/workers-exposition.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { RestClientMetrics } from '../../telemetry/outgoing-metrics.js';
@@ -51,16 +50,7 @@ export async function serveWithWorkers(
       })
     : undefined;
   collectDefaultMetrics({ register: registry });
-  const limit = new RenderingLimit({
-    max: delivery.read(values).maxScrapesInFlight,
-    waitMs: placeWaitMs,
-    onRefused: () => {
-      telemetry.refusedScrape();
-    },
-    onChange: (underWay) => {
-      telemetry.renderingsInFlight(underWay);
-    },
-  });
+  const limit = await renderingLimitOf(values, telemetry);
   const expositions = await expositionsOf(values, registry, metrics);
   cluster.setupPrimary({ serialization: 'advanced' });
   const workforce = new Workforce({ values, policy, broadcast, limit, expositions }, logger, metrics);

@@ -8,7 +8,7 @@ import type { RunningServer } from '../../server/start-server.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
 import type { GivenOptions } from '../../options/option.js';
 import { FollowedPrimary } from './followed-primary.js';
-import { fromPrimary, sealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
+import { sealed, unsealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
 import { ScrapesOfPrimary } from './scrapes.js';
 import type { Terminal } from '../command.js';
 import { start } from '../start.js';
@@ -153,7 +153,7 @@ class WorkerLink implements SharedByWorkers {
   }
 
   readonly #onMessage = (received: unknown): void => {
-    const message = fromPrimary(received);
+    const message = unsealed(received) as PrimaryMessage | undefined;
     if (message === undefined) return;
     this.#policy.heard();
     switch (message.kind) {

@@ -9,8 +9,8 @@ import type { WorkersExposition } from '../../exposition/workers/workers-exposit
 import type { OpenPolicy } from '../../policy/open-policy.js';
 import type { GivenOptions } from '../../options/option.js';
 import {
-  fromWorker,
   sealed,
+  unsealed,
   type PrimaryMessage,
   type WorkerMessage,
   workerVariable,
@@ -191,7 +191,7 @@ class PrimaryWorker {
     for (const exposition of state.expositions.values()) exposition.follow(this.#worker);
     this.listening = new Promise((resolve) => {
       this.#worker.on('message', (received: unknown) => {
-        const message = fromWorker(received);
+        const message = unsealed(received) as WorkerMessage | undefined;
         if (message?.kind === 'listening') resolve(message);
         else if (message !== undefined) this.#receive(message, beginWith);
       });
