@@ -152,7 +152,7 @@ export async function sharingOf(
   const sharing = {
     perUser: tellsWhoScrapes(given),
     freshnessMs: delivery.read(given).scrapeFreshness,
-    onScrape: metrics.scrapeFrom.bind(metrics),
+    onScrape: metrics.scrapeFrom,
   };
   return (exposition) => sharedExposition(limitedExposition(exposition, limit), sharing);
 }
@@ -166,7 +166,7 @@ export async function renderingLimitOf(
   return new RenderingLimit({
     max: delivery.read(given).maxScrapesInFlight,
     waitMs: placeWaitMs,
-    onRefused: metrics.refusedScrape.bind(metrics),
+    onRefused: metrics.refusedScrape,
     onChange: metrics.renderingsInFlight.bind(metrics),
   });
 }

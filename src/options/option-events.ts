@@ -19,9 +19,7 @@ export function authenticationEvents(logger: Logger, telemetry: FilterMetrics, r
   const failures = new Map<string, string>();
   return {
     /** A request has a front proxy's headers, and comes from none. */
-    onSpoofedHeaders: () => {
-      telemetry.spoofedHeaders();
-    },
+    onSpoofedHeaders: telemetry.spoofedHeaders,
     /** The keys that an option's server publishes were downloaded, or not; then those before stay in force. */
     onKeyRefresh: (flag: string, result: 'success' | 'failure', reason = 'unknown reason') => {
       telemetry.keyRefresh(flag, result);
@@ -74,7 +72,7 @@ export function reviewEvents(logger: Logger, metrics: ReviewMetrics, requests: R
     };
   };
   return {
-    tokens: { ...eventsOf('authn'), onCache: metrics.tokenCache.bind(metrics) },
-    access: { ...eventsOf('authz'), onCache: metrics.decisionCache.bind(metrics) },
+    tokens: { ...eventsOf('authn'), onCache: metrics.tokenCache },
+    access: { ...eventsOf('authz'), onCache: metrics.decisionCache },
   };
 }
