@@ -43,6 +43,8 @@ function mixed(word: number): number {
 /** So many that growing one of them takes well under a millisecond. */
 const shards = 64;
 const initialSlots = 16;
+/** A metric with fewer series has one table: it takes less time than many small ones. */
+const maxInOneTable = 1024;
 const maxLoad = 0.6;
 
 /** What a slot holds: a digest, and its owner. */
@@ -53,13 +55,14 @@ const slotWords = 3;
  * hundreds.
  */
 export class SeriesDigests {
-  #shards: (DigestTable | undefined)[] = [];
+  #shards: (DigestTable | undefined)[] = [undefined];
   /** How many there are. */
   size = 0;
 
   /** Returns the owner: the first that claimed it. */
   claim({ low, high }: SeriesDigest, owner: number): number {
-    const at = high >>> 26;
+    if (this.size >= maxInOneTable && this.#shards.length === 1) this.#spread();
+    const at = this.#shards.length === 1 ? 0 : high >>> 26;
     let table = this.#shards[at];
     if (table === undefined) this.#shards[at] = table = new DigestTable();
     const before = table.size;
@@ -69,8 +72,17 @@ export class SeriesDigests {
   }
 
   clear(): void {
-    if (this.size > 0) this.#shards = new Array<undefined>(shards);
+    if (this.size > 0) this.#shards = [undefined];
     this.size = 0;
+  }
+
+  #spread(): void {
+    const [one] = this.#shards;
+    this.#shards = new Array<undefined>(shards);
+    one?.forEach((low, high, owner) => {
+      const table = (this.#shards[high >>> 26] ??= new DigestTable());
+      table.claim(low, high, owner);
+    });
   }
 }
 
@@ -88,6 +100,14 @@ class DigestTable {
     this.#slots.set([word, high, owner], at);
     this.size += 1;
     return owner;
+  }
+
+  forEach(visit: (low: number, high: number, owner: number) => void): void {
+    const slots = this.#slots;
+    for (let at = 0; at < slots.length; at += slotWords) {
+      const [low = 0, high = 0, owner = 0] = [slots[at], slots[at + 1], slots[at + 2]];
+      if (low !== 0 || high !== 0) visit(low, high, owner);
+    }
   }
 
   #grow(): void {
