@@ -6,6 +6,11 @@ import { linesOf, seriesOf } from './series.js';
 import { anyCharacter } from '../support/any-character.js';
 
 type Told = (metrics: FilterMetrics) => void;
+type Call = {
+  [Method in keyof FilterMetrics]: FilterMetrics[Method] extends (...values: infer Values) => void
+    ? [method: Method, ...values: Values]
+    : never;
+}[keyof FilterMetrics];
 
 async function linesAfter(...told: readonly Told[]): Promise<readonly string[]> {
   const registry = new Registry();
@@ -15,189 +20,80 @@ async function linesAfter(...told: readonly Told[]): Promise<readonly string[]> 
 }
 
 describe('what the filter tells of itself', () => {
-  it.each<[line: string, tell: Told]>([
-    [
-      'authentication_attempts{result="success"} 1',
-      (metrics) => {
-        metrics.authenticationAttempt('success', 0.001, 'mallory');
-      },
-    ],
-    [
-      'authentication_attempts{result="error"} 1',
-      (metrics) => {
-        metrics.authenticationAttempt('error', 0.001);
-      },
-    ],
-    [
-      'authentication_duration_seconds_count{result="failure"} 1',
-      (metrics) => {
-        metrics.authenticationAttempt('failure', 0.001);
-      },
-    ],
-    [
-      'authentication_duration_seconds_sum{result="failure"} 0.5',
-      (metrics) => {
-        metrics.authenticationAttempt('failure', 0.5);
-      },
-    ],
-    [
-      'authorization_attempts_total{result="allowed"} 1',
-      (metrics) => {
-        metrics.authorizationAttempt('allow', 0.001);
-      },
-    ],
-    [
-      'authorization_attempts_total{result="denied"} 1',
-      (metrics) => {
-        metrics.authorizationAttempt('deny', 0.001);
-      },
-    ],
-    [
-      'authorization_attempts_total{result="no-opinion"} 1',
-      (metrics) => {
-        metrics.authorizationAttempt('no-opinion', 0.001);
-      },
-    ],
-    [
-      'authorization_attempts_total{result="error"} 1',
-      (metrics) => {
-        metrics.authorizationAttempt('error', 0.001);
-      },
-    ],
-    [
-      'authorization_duration_seconds_sum{result="allowed"} 0.5',
-      (metrics) => {
-        metrics.authorizationAttempt('allow', 0.5);
-      },
-    ],
+  it.each<[line: string, ...call: Call]>([
+    ['authentication_attempts{result="success"} 1', 'authenticationAttempt', 'success', 0.001, 'mallory'],
+    ['authentication_attempts{result="error"} 1', 'authenticationAttempt', 'error', 0.001],
+    ['authentication_duration_seconds_count{result="failure"} 1', 'authenticationAttempt', 'failure', 0.001],
+    ['authentication_duration_seconds_sum{result="failure"} 0.5', 'authenticationAttempt', 'failure', 0.5],
+    ['authorization_attempts_total{result="allowed"} 1', 'authorizationAttempt', 'allow', 0.001],
+    ['authorization_attempts_total{result="denied"} 1', 'authorizationAttempt', 'deny', 0.001],
+    ['authorization_attempts_total{result="no-opinion"} 1', 'authorizationAttempt', 'no-opinion', 0.001],
+    ['authorization_attempts_total{result="error"} 1', 'authorizationAttempt', 'error', 0.001],
+    ['authorization_duration_seconds_sum{result="allowed"} 0.5', 'authorizationAttempt', 'allow', 0.5],
     [
       'kcp_metrics_filter_refused_credentials_total{authenticator="service-account"} 1',
-      (metrics) => {
-        metrics.refusedCredentials('service-account');
-      },
+      'refusedCredentials',
+      'service-account',
     ],
-    [
-      'kcp_metrics_filter_spoofed_headers_total 1',
-      (metrics) => {
-        metrics.spoofedHeaders();
-      },
-    ],
+    ['kcp_metrics_filter_spoofed_headers_total 1', 'spoofedHeaders'],
     [
       'apiserver_authorization_decisions_total{type="Webhook",name="webhook",decision="allowed"} 1',
-      (metrics) => {
-        metrics.decision('Webhook', 'allow');
-      },
+      'decision',
+      'Webhook',
+      'allow',
     ],
     [
       'apiserver_authorization_decisions_total{type="RBAC",name="rbac",decision="denied"} 1',
-      (metrics) => {
-        metrics.decision('RBAC', 'deny');
-      },
+      'decision',
+      'RBAC',
+      'deny',
     ],
-    [
-      'kcp_metrics_filter_scrapes_total{origin="joined"} 1',
-      (metrics) => {
-        metrics.scrapeFrom('joined');
-      },
-    ],
-    [
-      'kcp_metrics_filter_refused_scrapes_total 1',
-      (metrics) => {
-        metrics.refusedScrape();
-      },
-    ],
-    [
-      'kcp_metrics_filter_stalled_clients_total 1',
-      (metrics) => {
-        metrics.stalledClient();
-      },
-    ],
-    [
-      'kcp_metrics_filter_renderings_in_flight 2',
-      (metrics) => {
-        metrics.renderingsInFlight(2);
-      },
-    ],
-    [
-      'kcp_metrics_filter_rejected_requests_total{code="501"} 1',
-      (metrics) => {
-        metrics.rejected(501);
-      },
-    ],
-    [
-      'kcp_metrics_filter_scrape_duration_seconds_count{result="success"} 1',
-      (metrics) => {
-        metrics.scrape('success', 0.01);
-      },
-    ],
+    ['kcp_metrics_filter_scrapes_total{origin="joined"} 1', 'scrapeFrom', 'joined'],
+    ['kcp_metrics_filter_refused_scrapes_total 1', 'refusedScrape'],
+    ['kcp_metrics_filter_stalled_clients_total 1', 'stalledClient'],
+    ['kcp_metrics_filter_renderings_in_flight 2', 'renderingsInFlight', 2],
+    ['kcp_metrics_filter_rejected_requests_total{code="501"} 1', 'rejected', 501],
+    ['kcp_metrics_filter_scrape_duration_seconds_count{result="success"} 1', 'scrape', 'success', 0.01],
     [
       'kcp_metrics_filter_policy_reloads_total{source="directory",result="failure"} 1',
-      (metrics) => {
-        metrics.policyReload('directory', 'failure');
-      },
+      'policyReload',
+      'directory',
+      'failure',
     ],
     [
       'kcp_metrics_filter_file_reloads_total{flag="--client-ca-file",result="success"} 1',
-      (metrics) => {
-        metrics.fileReload('--client-ca-file', 'success');
-      },
+      'fileReload',
+      '--client-ca-file',
+      'success',
     ],
     [
       'kcp_metrics_filter_file_reloads_total{flag="--client-ca-file",result="failure"} 0',
-      (metrics) => {
-        metrics.fileFollowed('--client-ca-file');
-      },
+      'fileFollowed',
+      '--client-ca-file',
     ],
     [
       'kcp_metrics_filter_key_downloads_total{flag="--oidc-issuer-url",result="failure"} 1',
-      (metrics) => {
-        metrics.keyRefresh('--oidc-issuer-url', 'failure');
-      },
+      'keyRefresh',
+      '--oidc-issuer-url',
+      'failure',
     ],
-    [
-      'kcp_metrics_filter_filtered_scrapes_total{result="abandoned"} 1',
-      (metrics) => {
-        metrics.filteredScrape('abandoned', {});
-      },
-    ],
+    ['kcp_metrics_filter_filtered_scrapes_total{result="abandoned"} 1', 'filteredScrape', 'abandoned', {}],
     [
       'kcp_metrics_filter_dropped_series_total{reason="no-mapping"} 7',
-      (metrics) => {
-        metrics.filteredScrape('success', { 'no-mapping': 7, duplicate: 0 });
-      },
+      'filteredScrape',
+      'success',
+      { 'no-mapping': 7, duplicate: 0 },
     ],
-    [
-      'kcp_metrics_filter_forbidden_requests_total 1',
-      (metrics) => {
-        metrics.forbidden();
-      },
-    ],
-    [
-      'kcp_metrics_filter_limited_requests_total{by="identity"} 1',
-      (metrics) => {
-        metrics.limitedRequest('identity');
-      },
-    ],
-    [
-      'kcp_metrics_filter_refused_connections_total 1',
-      (metrics) => {
-        metrics.refusedConnection();
-      },
-    ],
-    [
-      'kcp_metrics_filter_maintenance 1',
-      (metrics) => {
-        metrics.maintenance(true);
-      },
-    ],
-    [
-      'kcp_metrics_filter_maintenance_refused_scrapes_total 1',
-      (metrics) => {
-        metrics.refusedInMaintenance();
-      },
-    ],
-  ])('is %s', async (line, tell) => {
-    expect(await linesAfter(tell)).toContain(line);
+    ['kcp_metrics_filter_forbidden_requests_total 1', 'forbidden'],
+    ['kcp_metrics_filter_limited_requests_total{by="identity"} 1', 'limitedRequest', 'identity'],
+    ['kcp_metrics_filter_refused_connections_total 1', 'refusedConnection'],
+    ['kcp_metrics_filter_maintenance 1', 'maintenance', true],
+    ['kcp_metrics_filter_maintenance_refused_scrapes_total 1', 'refusedInMaintenance'],
+  ])('is %s', async (line, method, ...values) => {
+    const lines = await linesAfter((metrics) => {
+      Reflect.apply(metrics[method], metrics, values);
+    });
+    expect(lines).toContain(line);
   });
 
   it('counts each time', async () => {

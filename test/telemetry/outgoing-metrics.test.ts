@@ -36,40 +36,24 @@ describe('what is told of reviews', () => {
     ]);
   });
 
-  it.each<[line: string, tell: (metrics: ReviewMetrics) => void]>([
-    [
-      'authentication_token_cache_request_total{status="hit"} 1',
-      (metrics) => {
-        metrics.tokenCache('hit');
-      },
-    ],
-    [
-      'kcp_metrics_filter_authorization_webhook_cache_total{status="stale"} 1',
-      (metrics) => {
-        metrics.decisionCache('stale');
-      },
-    ],
+  it.each([
+    ['authentication_token_cache_request_total{status="hit"} 1', 'tokenCache', ['hit']],
+    ['kcp_metrics_filter_authorization_webhook_cache_total{status="stale"} 1', 'decisionCache', ['stale']],
     [
       'kcp_metrics_filter_reviews_not_asked_total{type="authn",cause="outage"} 1',
-      (metrics) => {
-        metrics.unasked('authn', 'outage');
-      },
+      'unasked',
+      ['authn', 'outage'],
     ],
     [
       'kcp_metrics_filter_reviews_not_asked_total{type="authz",cause="overload"} 1',
-      (metrics) => {
-        metrics.unasked('authz', 'overload');
-      },
+      'unasked',
+      ['authz', 'overload'],
     ],
-    [
-      'kcp_metrics_filter_review_failures_total{type="authz"} 1',
-      (metrics) => {
-        metrics.failure('authz');
-      },
-    ],
-  ])('is %s', async (line, tell) => {
+    ['kcp_metrics_filter_review_failures_total{type="authz"} 1', 'failure', ['authz']],
+  ] as const)('is %s', async (line, method, values) => {
     const registry = new Registry();
-    tell(new ReviewMetrics(registry));
+    const metrics = new ReviewMetrics(registry);
+    Reflect.apply(metrics[method], metrics, values);
     expect(await linesOf(registry)).toEqual([line]);
   });
 

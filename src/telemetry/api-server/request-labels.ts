@@ -16,19 +16,8 @@ export interface RequestLabels {
 export const other = 'other';
 
 const verbs: ReadonlySet<string> = new Set([
-  'APPLY',
-  'CONNECT',
-  'CREATE',
-  'DELETE',
-  'DELETECOLLECTION',
-  'GET',
-  'LIST',
-  'PATCH',
-  'POST',
-  'PROXY',
-  'PUT',
-  'UPDATE',
-  'WATCH',
+  ...['APPLY', 'CONNECT', 'CREATE', 'DELETE', 'DELETECOLLECTION', 'GET', 'LIST', 'PATCH', 'POST', 'PROXY'],
+  ...['PUT', 'UPDATE', 'WATCH'],
 ]);
 const connections: ReadonlySet<string> = new Set(['attach', 'exec', 'log', 'portforward', 'proxy']);
 /** The sizes of their answers are observed; a stream of a connection has none. */
