@@ -1,7 +1,7 @@
 import { readDocuments } from '../documents/documents.js';
 import type { Attributes } from '../authorization/authorizer.js';
 
-/** A SubjectAccessReview as it came, and what it asks; nothing where it asks about a resource. */
+/** A SubjectAccessReview and its question; undefined if it asks about a resource. */
 export interface Review {
   readonly document: Readonly<Record<string, unknown>>;
   readonly attributes: Attributes | undefined;
@@ -69,7 +69,7 @@ function reviewOf(document: unknown, where: string): Review {
   if (!isRecord(spec)) throw new Error(`${where}: spec is missing`);
   const asked = spec['nonResourceAttributes'] ?? undefined;
   const resource = spec['resourceAttributes'] ?? undefined;
-  // As the API server's own validation says it.
+  // The wording of the API server's own validation.
   if ((asked === undefined) === (resource === undefined)) {
     throw new Error(
       `${where}: spec: exactly one of nonResourceAttributes or resourceAttributes must be specified`,

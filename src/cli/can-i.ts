@@ -20,7 +20,7 @@ import { parseReviews, type Review } from './can-i-file.js';
 const question = topic('Options', {
   filename: { ...file({}, 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin'), short: '-f' },
   user: text('name', undefined, 'user to decide for (default system:anonymous)'),
-  group: list('groups', [], 'groups of the user; system:authenticated is added as at a real request'),
+  group: list('groups', [], 'groups of the user; system:authenticated is added as for a real request'),
   extra: {
     ...parsed(
       list(
@@ -44,14 +44,14 @@ export const canICommand: Command = {
   run: canI,
 };
 
-/** Answers one question, or a file of SubjectAccessReviews, from the policy alone. Resolves to the exit code. */
+/** Answers one question, or a file of SubjectAccessReviews, from the policy. Resolves to the exit code. */
 async function canI({
   args: [verb, path],
   values,
   terminal: { print, printError },
 }: CommandCall): Promise<number> {
   const asked = questionOf(verb, path, values);
-  // Reads the flags, and with them their faults, before the policy.
+  // Reports invalid flags before opening the policy.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
   const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
@@ -94,7 +94,7 @@ function questionOf(
     ...(Object.keys(extra).length === 0 ? [] : [question.options.extra.name]),
   ];
   if (besides.length > 0) {
-    throw fault(question.options.filename, `asks all there is to ask: leave out ${besides.join(', ')}`);
+    throw fault(question.options.filename, `already contains the questions: leave out ${besides.join(', ')}`);
   }
   return { reviews: readReviews(filename) };
 }
@@ -105,7 +105,7 @@ async function answer(
 ): Promise<object> {
   const verdict: Verdict =
     attributes === undefined
-      ? { decision: 'no-opinion', reason: 'only nonResourceAttributes are decided here' }
+      ? { decision: 'no-opinion', reason: 'only nonResourceAttributes are supported' }
       : await decide(attributes);
   const { decision, reason } = verdict;
   return {

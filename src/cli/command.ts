@@ -2,13 +2,13 @@ import { chosen } from '../options/option-kinds.js';
 import type { GivenOptions, Topic } from '../options/option.js';
 import { usageError, type UsageError } from '../options/usage-error.js';
 
-/** Where a command writes, and what ends it; the tests bring their own. */
+/** Where a command writes and what stops it; tests pass their own. */
 export interface Terminal {
   readonly print: (line: string) => void;
   readonly printError: (line: string) => void;
-  /** Resolves when a person or the system asks the process to stop. */
+  /** Resolves when the process is asked to stop. */
   readonly stopRequested: () => Promise<void>;
-  /** Of a server, a line each. Default: stderr. */
+  /** Receives a server's log lines. Default: stderr. */
   readonly log?: { readonly write: (line: string) => void };
 }
 
@@ -21,39 +21,39 @@ export interface CommandArgument {
 
 /** One call of a command. */
 export interface CommandCall {
-  /** In the order of the command's own; undefined where one is left out. */
+  /** In the order of the command's arguments; undefined for one left out. */
   readonly args: readonly (string | undefined)[];
-  /** With those of the configuration file. */
+  /** Includes those of the configuration file. */
   readonly values: GivenOptions;
   readonly terminal: Terminal;
   /** See `ConfiguredOptions`. */
   readonly withConfigFieldNames: (message: string) => string;
 }
 
-/** What a command takes and does: loaded when it is called, or when its help or completion is asked for. */
+/** A command's options and action: loaded when the command, its help or its completion is needed. */
 export interface Command {
   readonly args?: readonly CommandArgument[];
-  /** What it takes, under the headings of its help. */
+  /** Its options, under the headings of its help. */
   readonly topics: readonly Topic[];
   /** Resolves to the exit code. @throws UsageError */
   readonly run: (call: CommandCall) => Promise<number>;
-  /** Called instead where the configuration file cannot be read; without it, the fault ends the command. */
+  /** Called instead if the configuration file is invalid; by default, that error ends the command. */
   readonly runMisconfigured?: (
     fault: UsageError,
     call: Pick<CommandCall, 'values' | 'terminal'>,
   ) => Promise<number>;
 }
 
-/** What the program's help lists. */
+/** A command as the program's help lists it. */
 export interface CommandDescription {
   readonly name: string;
-  /** What may follow the name. */
+  /** Follows the name in the help. */
   readonly usage: string;
   readonly description: string;
   readonly load: () => Promise<Command>;
 }
 
-/** One of the words that an argument may be. @throws UsageError naming the command. */
+/** Checks that an argument is one of some words. @throws UsageError naming the command. */
 export function chosenArgument<Word extends string>(
   command: string,
   given: string,
@@ -66,19 +66,19 @@ export function chosenArgument<Word extends string>(
   }
 }
 
-/** A process that signals come to; the tests bring their own. */
+/** A process that receives signals; tests pass their own. */
 export interface SignalledProcess {
   readonly on: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => void;
   readonly exit: (code: number) => void;
 }
 
-/** npm and systemd may each pass the same SIGTERM on; within this time (ms) it is one. */
+/** npm and systemd may both forward the same SIGTERM; signals within this time (ms) count as one. */
 const sameSignalMs = 1000;
 
 /**
- * Makes what resolves at the first signal to stop. It listens on after that: npm passes Ctrl-C on to a process that the
- * terminal has told already, and the second one must not end it before requests under way are answered and files
- * removed. But who sends SIGTERM again does not want to wait: exit code 1, at once, as kube-apiserver ends.
+ * Resolves at the first signal to stop. It keeps listening after that: npm forwards Ctrl-C to a process that already got
+ * it from the terminal, and the second one must not end it before running requests are answered and files are removed.
+ * A repeated SIGTERM means "do not wait": it exits at once with code 1, like kube-apiserver.
  */
 export function stopSignals(
   { on, exit }: SignalledProcess,

@@ -12,7 +12,7 @@ export const commands: readonly CommandDescription[] = [
   {
     name: 'doctor',
     usage: '[options]',
-    description: 'check what start would need, without listening; exit code 1 with warnings, 2 with errors',
+    description: 'check what start would need, without listening; exit code 1 for warnings, 2 for errors',
     load: async () => (await import('./doctor/doctor.js')).doctorCommand,
   },
   {
@@ -24,32 +24,32 @@ export const commands: readonly CommandDescription[] = [
   {
     name: 'can-i',
     usage: '[options] [verb] [path]',
-    description: 'say whether a user may, from the policy alone; exit code 0 for yes, 1 for no',
+    description: 'check offline whether a user is allowed; exit code 0 for yes, 1 for no',
     load: async () => (await import('./can-i.js')).canICommand,
   },
   {
     name: 'who-can',
     usage: '[options] <verb> <path>',
-    description: 'list everybody who is granted a verb on a path',
+    description: 'list who is allowed a verb on a path',
     load: async () => (await import('./who-can.js')).whoCanCommand,
   },
   {
     name: 'replicate',
     usage: '[options]',
     description:
-      "annotate root's bindings that let somebody read metrics and do nothing else, so that kcp copies them to every shard",
+      'annotate the bindings of the root workspace that grant nothing but reading metrics, so that kcp replicates them to every shard',
     load: async () => (await import('./replicate.js')).replicateCommand,
   },
   {
     name: 'manifests',
     usage: '[options] <kind>',
-    description: 'print what Kubernetes and Prometheus have to know of a server with these flags, as YAML',
+    description: 'print Kubernetes and Prometheus manifests for a server with these flags, as YAML',
     load: async () => (await import('./manifests/manifests-command.js')).manifestsCommand,
   },
   {
     name: 'schema',
     usage: '',
-    description: `print the JSON Schema of the file that ${configuration.options.config.name} names`,
+    description: `print the JSON Schema of the ${configuration.options.config.name} file`,
     load: async () => {
       const { configurationSchema } = await import('../options/configuration.js');
       return {
@@ -64,7 +64,7 @@ export const commands: readonly CommandDescription[] = [
   {
     name: 'completion',
     usage: '<shell>',
-    description: 'print a script that completes commands, flags and values: source <(… completion bash)',
+    description: 'print a shell completion script: source <(… completion bash)',
     load: async () => (await import('./completion/completion-command.js')).completionCommand(commands),
   },
 ];

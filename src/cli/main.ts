@@ -2,7 +2,7 @@
 import { run } from './program.js';
 import { stopSignals } from './command.js';
 
-// A reader that has seen enough (`demo | head`) is no fault of this process.
+// A closed pipe (`demo | head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit();

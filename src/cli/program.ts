@@ -20,7 +20,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Help and version come this way too, with exit code 0.
+      // Help and version end here, too, with exit code 0.
       return error.exitCode === 0 ? 0 : 2;
     }
     if (error instanceof UsageError) {
@@ -31,7 +31,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-/** All commands by name and description; only the one that is asked for is loaded. */
+/** Declares all commands and loads only the requested one. */
 async function describeProgram(
   args: readonly string[],
   terminal: Terminal,
@@ -42,7 +42,7 @@ async function describeProgram(
       'Guards /metrics as kcp does: rejects, authenticates, authorizes, then serves the exposition.',
     )
     .version(packageVersion);
-  // The program itself has no flag that takes a value.
+  // The program itself has no flags with values.
   const [first, second] = args.filter((arg) => !arg.startsWith('-'));
   const asked = first === 'help' ? second : first;
   for (const description of commands) {
@@ -68,7 +68,7 @@ function addParameters(described: CommanderCommand, { args = [], topics }: Comma
   addOptions(described, topics);
 }
 
-/** With what a configuration file says, where the command takes one. @throws UsageError in the file's words. */
+/** Merges in the configuration file, if the command takes one. @throws UsageError in the file's field names. */
 async function runConfigured(
   { topics, run: runCommand, runMisconfigured }: Command,
   args: readonly (string | undefined)[],
@@ -91,7 +91,7 @@ async function runConfigured(
 }
 
 async function configuredBy(given: GivenOptions, topics: readonly Topic[]): Promise<ConfiguredOptions> {
-  // The primary reads the file once, and tells its workers.
+  // The primary reads the file once and sends the values to its workers.
   if (!isGiven(given, configuration.options.config) || isWorkerProcess()) {
     return { given, withConfigFieldNames: (message) => message };
   }
@@ -99,7 +99,7 @@ async function configuredBy(given: GivenOptions, topics: readonly Topic[]): Prom
   return configuredOptions(given, topics);
 }
 
-/** One line a fault, and no exit from within. */
+/** Prints one line per error and does not exit the process. */
 function withTerminal(command: CommanderCommand, { print, printError }: Terminal): CommanderCommand {
   return command
     .exitOverride()
@@ -119,7 +119,7 @@ function withTerminal(command: CommanderCommand, { print, printError }: Terminal
 const helpWidth = 80;
 const indent = ' '.repeat(6);
 
-/** The flag on a line of its own, as Go prints it: kubernetes' names leave no room for a second column. */
+/** The flag on its own line, as Go prints it: Kubernetes' long names leave no room for a second column. */
 function formatHelpItem(term: string, _termWidth: number, description: string, helper: Help): string {
   const text = helper.boxWrap(description, helpWidth - indent.length);
   return `  ${term}${text === '' ? '' : `\n${text.replace(/^/gm, indent)}`}`;

@@ -18,21 +18,18 @@ import type { Command, CommandCall } from './command.js';
 const root = only(policy, 'rootKubeconfig');
 const { rootKubeconfig } = root.options;
 const mode = topic('Options', {
-  once: boolean(
-    false,
-    'look at what there is, change it and end; exit code 1 when something could not be changed',
-  ),
-  dryRun: boolean(false, 'print what would be changed, and change nothing'),
+  once: boolean(false, 'annotate the existing bindings and exit; exit code 1 if one could not be changed'),
+  dryRun: boolean(false, 'print the changes without making them'),
 });
 
 export const replicateCommand: Command = { topics: [configuration, root, mode], run: replicate };
 
-/** Of what roles of many paths have to say. */
+/** Limits the line about a role with many paths. */
 const maxLineLength = 1024;
 const maxNamedGrants = 5;
 
 /**
- * Has kcp copy the bindings of the root workspace that let somebody scrape to every shard, until it is asked to
+ * Annotates the bindings of the root workspace that only grant scraping, so that kcp replicates them, until asked to
  * stop. Resolves to the exit code.
  *
  * @throws UsageError naming the flag.
@@ -75,14 +72,14 @@ async function clientOf(values: GivenOptions, onWarning: (message: string) => vo
   }
 }
 
-/** What is granted in another workspace lets nobody scrape, and is not ours to copy. */
+/** Bindings of other workspaces do not grant scraping. */
 function refuseOtherWorkspaces({ server }: ApiClient): void {
   const workspace = /\/clusters\/([^/]+)$/.exec(new URL(server).pathname)?.[1];
   if (workspace === undefined || decodeURIComponent(workspace) === 'root') return;
   throw fault(rootKubeconfig, `${server} is not the root workspace (/clusters/root)`);
 }
 
-/** What is asked for, rather than what stands in its way. */
+/** Whether the event is a result rather than a problem. */
 function isOutcome({ kind }: ReplicationEvent): boolean {
   return kind === 'changed' || kind === 'skipped';
 }
@@ -94,16 +91,16 @@ function lineOf(event: ReplicationEvent): string {
     case 'skipped': {
       const { name, role, beyond } = event.binding;
       const what = beyond.length === 0 ? 'resources' : wordsOf(beyond.slice(0, maxNamedGrants));
-      return `skipped ClusterRoleBinding ${JSON.stringify(name)} (ClusterRole ${JSON.stringify(role)} grants ${what}, too; annotate it by hand if other shards should have it)`;
+      return `skipped ClusterRoleBinding ${JSON.stringify(name)} (ClusterRole ${JSON.stringify(role)} also grants ${what}; annotate it by hand if other shards should have it)`;
     }
     case 'refused':
       return `${objectOf(event.change)}: not changed: ${event.message}`;
     case 'contested':
-      return `${objectOf(event.change)}: somebody else removes the annotation again and again; next try in ${seconds(event.delayMs)}`;
+      return `${objectOf(event.change)}: another client keeps removing the annotation; next try in ${seconds(event.delayMs)}`;
     case 'retrying':
       return `${event.message}; next try in ${seconds(event.delayMs)}`;
     case 'lost':
-      return `out of step with root, nothing is changed: ${event.message}`;
+      return `lost the watch of root, no changes until it is back: ${event.message}`;
     case 'in-step':
       return 'in step with root';
     case 'gave-up':
@@ -122,11 +119,11 @@ function changeLine(change: Change, isDryRun: boolean): string {
 }
 
 const withdrawals: Readonly<Record<RemovalReason, string>> = {
-  'grants-no-shard-level-path': 'grants no shard-level path any more',
+  'grants-no-shard-level-path': 'no longer grants a shard-level path',
   'grants-resources': 'grants resources, too',
-  'grants-beyond-metrics': 'grants more than to read metrics',
-  'names-nobody': 'names nobody any more',
-  'not-bound': 'no ClusterRoleBinding needs it any more',
+  'grants-beyond-metrics': 'grants more than reading metrics',
+  'names-nobody': 'no longer has subjects',
+  'not-bound': 'no ClusterRoleBinding needs it any longer',
 };
 
 function wordsOf(grants: readonly ShardLevelGrant[]): string {

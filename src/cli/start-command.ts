@@ -14,7 +14,7 @@ export const startCommand: Command = {
       return serveWithWorkers(values, workers, terminal);
     }
     const { start } = await import('./start.js');
-    // Before the port is open: a client that sees it may send the signal.
+    // Registered before the port opens, since a signal may follow at once.
     const stop = terminal.stopRequested();
     const server = await start(values, given({ log: terminal.log }));
     await stop;

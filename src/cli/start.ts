@@ -12,13 +12,13 @@ import type { SharedByWorkers } from '../options/exposition-options.js';
 
 export interface StartContext {
   readonly onAuditEvent?: AuditSink;
-  /** Where this is one of several workers. */
+  /** Set in one of several workers. */
   readonly shared?: SharedByWorkers;
   /** See `Terminal`. */
   readonly log?: NonNullable<Terminal['log']>;
 }
 
-/** Writes nothing before `release`: a start that fails says so in one line. */
+/** Holds back lines until `release`, so that a failed start prints one line only. */
 export function startLogger(
   values: GivenOptions,
   log: StartContext['log'] = pino.destination({ fd: 2, sync: true }),
@@ -29,7 +29,7 @@ export function startLogger(
 /**
  * Starts the server the flags describe. Everything is read and checked before it listens.
  *
- * @throws UsageError naming the flag to mend; then nothing listens.
+ * @throws UsageError naming the flag to fix; then nothing listens.
  */
 export async function start(
   values: GivenOptions,
@@ -49,7 +49,7 @@ export async function start(
       },
     });
     logger.release();
-    // With several workers, the primary says it once.
+    // With several workers, the primary logs it once.
     logger[shared === undefined ? 'info' : 'debug']({ url: server.url, mode: serverKind }, 'listening');
     return {
       ...server,

@@ -26,7 +26,7 @@ export const whoCanCommand: Command = {
 type Row = readonly [who: string, by: string];
 
 /**
- * Prints everybody who is granted `verb` on `path`, and by what, in the order the authorizers are asked.
+ * Prints who is allowed `verb` on `path`, and by what, in the order of the authorizers.
  * Resolves to the exit code.
  */
 async function whoCan({
@@ -35,7 +35,7 @@ async function whoCan({
   terminal: { print, printError },
 }: CommandCall): Promise<number> {
   const requested = requestedPath(path, values);
-  // Reads the patterns, and with them their faults, as a start would.
+  // Reports invalid patterns as start would.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
   if ('refused' in requested) {

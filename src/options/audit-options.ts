@@ -13,14 +13,14 @@ export const audit = topic(
   {
     auditLogPath: file(
       {},
-      'file that gets an audit.k8s.io/v1 event for each request that was decided, as a line of JSON; - is standard output; without it, none is written',
+      'file for the audit log, one audit.k8s.io/v1 event in JSON a line for each decided request; - is standard output; unset: no audit log',
     ),
     auditLogMaxage: count(
       366,
       { max: 36_500, unit: 'days' },
-      'how many days rotated audit logs are kept, by the time in their names; 0 keeps them however old',
+      'days to keep rotated audit logs, by the time in their names; 0: no limit',
     ),
-    auditLogMaxbackup: count(100, { max: 100_000 }, 'how many rotated audit logs are kept; 0 keeps all'),
+    auditLogMaxbackup: count(100, { max: 100_000 }, 'number of rotated audit logs to keep; 0 keeps all'),
     auditLogMaxsize: count(
       100,
       { max: 1_000_000, unit: 'megabytes' },
@@ -30,12 +30,12 @@ export const audit = topic(
       'mode',
       ['batch', 'blocking'],
       'batch',
-      'batch: events wait in memory until they are written, and are dropped when too many wait; blocking: each is written at the end of its request, and everything waits for it',
+      'batch: events are buffered in memory and written in the background, and dropped while the buffer is full; blocking: each event is written at the end of its request, and blocks the whole process',
     ),
     auditLogBatchBufferSize: count(
       10_000,
       { min: 1, max: 1_000_000 },
-      'how many events may wait in batch mode; more are dropped and counted',
+      'number of events to buffer in batch mode; more are dropped and counted',
     ),
     auditLogFormat: choice('format', ['json'], 'json', 'format of the audit log: json'),
   },
@@ -63,10 +63,10 @@ export function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'o
     (option) => isGiven(given, option),
   );
   if (path === '-' && rotation !== undefined) {
-    throw fault(rotation, `standard output is not rotated: needs a file in ${options.auditLogPath.name}`);
+    throw fault(rotation, `standard output is not rotated; set ${options.auditLogPath.name} to a file`);
   }
   if (values.auditLogMode === 'blocking' && isGiven(given, options.auditLogBatchBufferSize)) {
-    throw fault(options.auditLogBatchBufferSize, `nothing waits with ${options.auditLogMode.name}=blocking`);
+    throw fault(options.auditLogBatchBufferSize, `has no effect with ${options.auditLogMode.name}=blocking`);
   }
   return {
     path,
@@ -78,7 +78,7 @@ export function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'o
   };
 }
 
-/** The audit log that the options describe, counted and its outages logged. @throws UsageError naming the option. */
+/** The audit log that the options describe, with its metrics and its outages logged. @throws UsageError naming the option. */
 export async function openAuditLog(
   given: GivenOptions,
   { registry, logger }: { readonly registry: Registry; readonly logger: Logger },
@@ -120,7 +120,7 @@ export function checkAuditLog(given: GivenOptions): void {
   if (isDirectory) throw fault(auditLogPath, `${path} is a directory`);
 }
 
-/** The one in which those that are missing would be made. */
+/** The closest existing parent directory. */
 function nearestDirectory(path: string): string {
   let directory = dirname(path);
   while (statSync(directory, { throwIfNoEntry: false }) === undefined && dirname(directory) !== directory) {

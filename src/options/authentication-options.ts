@@ -12,37 +12,37 @@ import { httpsUrl } from '../outgoing/https-json.js';
 export const certificates = topic('Authentication: certificates and front proxies', {
   clientCaFile: file(
     { followed: true },
-    'PEM bundle of the authorities whose client certificates are accepted: CN is the user, O are groups',
+    'PEM bundle of the CAs whose client certificates are accepted: CN is the user name, O are the groups',
   ),
   requestheaderClientCaFile: file(
     { followed: true },
-    'PEM bundle of the authorities of front proxies, whose X-Remote-* headers are believed',
+    'PEM bundle of the CAs of the front proxies whose X-Remote-* headers are trusted',
   ),
   requestheaderAllowedNames: names(
     'names',
     undefined,
-    'CNs of the front proxies that are believed; without it, every certificate of their authority is',
+    'CNs of the trusted front proxies; unset: every certificate signed by their CA',
   ),
   requestheaderUsernameHeaders: names(
     'headers',
     ['X-Remote-User'],
-    "headers that may bring the user's name; the first that does counts",
+    'headers to read the user name from; the first one present is used',
   ),
-  // The only headers of which there may be none: a uid decides nothing.
-  requestheaderUidHeaders: list('headers', [], "headers that may bring the user's uid"),
+  // These headers alone may be an empty list: a uid decides nothing.
+  requestheaderUidHeaders: list('headers', [], 'headers to read the uid of the user from'),
   requestheaderGroupHeaders: names(
     'headers',
     ['X-Remote-Group'],
-    "headers that bring the user's groups, one in each line",
+    'headers to read the groups of the user from, one group in each',
   ),
   requestheaderExtraHeadersPrefix: names(
     'prefixes',
     ['X-Remote-Extra-'],
-    'prefixes of the headers that bring extra fields, such as scopes and warrants',
+    'prefixes of the headers to read extra fields from, such as scopes and warrants',
   ),
 });
 
-/** Users for whom a front proxy speaks. @throws UsageError naming the option. */
+/** Authenticates users by a front proxy's headers. @throws UsageError naming the option. */
 export async function openFrontProxy(
   given: GivenOptions,
   { files, events }: AuthenticationContext,
@@ -64,7 +64,7 @@ export async function openFrontProxy(
   });
 }
 
-/** Clients with a certificate of their own. @throws UsageError naming the option. */
+/** Authenticates clients by their certificates. @throws UsageError naming the option. */
 export async function openClientCertificates(
   given: GivenOptions,
   { files }: AuthenticationContext,
@@ -75,12 +75,12 @@ export async function openClientCertificates(
   if (verifier === undefined) return undefined;
   const { clientCertificateAuthenticator } =
     await import('../authentication/certificates/client-certificate.js');
-  // For kcp's cache server, a certificate that it cannot verify is none; a shard refuses it.
+  // kcp's cache server ignores a certificate that it cannot verify; a shard refuses it.
   const unverified = serverKind === 'cache-server' ? 'ignore' : 'refuse';
   return clientCertificateAuthenticator({ verifier, unverified });
 }
 
-/** By the authorities that the file holds when a certificate is looked at. */
+/** Verifies by the CAs that are in the file at that time. */
 async function openVerifier(
   option: Option,
   file: string | undefined,
@@ -97,15 +97,18 @@ async function openVerifier(
   return { verify: (peer) => authorities.current.verifier.verify(peer) };
 }
 
-export const tokens = topic('Authentication: tokens in a file, and nobody', {
+export const tokens = topic('Authentication: token file and anonymous', {
   tokenAuthFile: file(
     { followed: true, secret: true },
     'CSV of static bearer tokens: token,user,uid,"group1,group2"',
   ),
-  anonymousAuth: boolean(true, 'whether a request without credentials is system:anonymous rather than 401'),
+  anonymousAuth: boolean(
+    true,
+    'treat requests without credentials as system:anonymous; false answers them 401',
+  ),
 });
 
-/** Clients with one of the file's tokens. @throws UsageError naming the option. */
+/** Authenticates clients by the tokens of the file. @throws UsageError naming the option. */
 export async function openTokenFile(
   given: GivenOptions,
   { files: followed }: AuthenticationContext,
@@ -128,20 +131,24 @@ export const serviceAccounts = topic(
   {
     serviceAccountKeyFile: files(
       { followed: true },
-      'PEM public keys, private keys or certificates that service-account tokens are verified with, without asking a server',
+      'PEM public keys, private keys or certificates to verify service-account tokens with, offline',
     ),
     serviceAccountIssuer: names(
       'issuers',
       undefined,
-      'issuers whose service-account tokens are accepted; kubernetes/serviceaccount lets legacy tokens in, which never expire',
+      'accepted issuers of service-account tokens; kubernetes/serviceaccount accepts legacy tokens, which never expire',
     ),
     apiAudiences: names(
       'audiences',
       undefined,
-      `audiences of which a service-account token, or one that is reviewed, has to be for one; without it, those of ${flagName('serviceAccountIssuer')}`,
+      `accepted audiences of service-account tokens and of reviewed tokens; a token needs one of them; unset: those of ${flagName('serviceAccountIssuer')}`,
     ),
     serviceAccountJwksUri: parsed(
-      text('url', undefined, `https URL of the keys, in place of ${keyFile}; read in the background`),
+      text(
+        'url',
+        undefined,
+        `https URL of the JWKS to use instead of ${keyFile}; downloaded in the background`,
+      ),
       (uri) => {
         if (httpsUrl(uri) !== undefined) return uri;
         throw new RangeError('must be an https URL without user name and fragment');
@@ -149,7 +156,7 @@ export const serviceAccounts = topic(
     ),
     serviceAccountJwksCaFile: file(
       { followed: true },
-      `PEM bundle of the authorities of ${jwksUri}; without it, Node's own`,
+      `PEM bundle of the CAs of ${jwksUri}; unset: the CAs that Node.js trusts`,
     ),
   },
   [
@@ -159,13 +166,13 @@ export const serviceAccounts = topic(
   ],
 );
 
-/** What tokens have to be for; empty where no option says. @throws UsageError naming the option. */
+/** The accepted audiences; empty if no option sets any. @throws UsageError naming the option. */
 export function audiencesOf(given: GivenOptions): readonly string[] {
   const { apiAudiences, serviceAccountIssuer } = serviceAccounts.read(given);
   return apiAudiences.length > 0 ? apiAudiences : serviceAccountIssuer;
 }
 
-/** Service accounts with a token that can be verified here. @throws UsageError naming the option. */
+/** Authenticates service accounts by tokens that are verified offline. @throws UsageError naming the option. */
 export async function openServiceAccounts(
   given: GivenOptions,
   context: AuthenticationContext,
@@ -224,7 +231,7 @@ async function publishedKeys(
   );
 }
 
-/** The PEM bundle that may vouch for a server, as it is now; undefined where there is no file. @throws UsageError */
+/** The current PEM bundle of a server's CAs; undefined if no file is set. @throws UsageError */
 export async function openAuthorities(
   option: Option,
   caFile: string | undefined,

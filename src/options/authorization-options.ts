@@ -11,12 +11,12 @@ import { choices, list, parsed } from './option-kinds.js';
 const authorizerNames = ['AlwaysAllowGroups', 'AlwaysAllowPaths', 'RBAC', 'Webhook'] as const;
 export type AuthorizerName = (typeof authorizerNames)[number];
 
-/** Who is allowed, and in which order the authorizers are asked. */
+/** Who is allowed, and in which order the authorizers run. */
 export const authorization = topic('Authorization', {
   authorizationAlwaysAllowPaths: list(
     'paths',
     ['/healthz', '/readyz', '/livez'],
-    'paths allowed to everybody; a single trailing * is a prefix',
+    'paths that everyone may read, without authentication; a trailing * matches any suffix',
   ),
   authorizationAlwaysAllowGroups: list('groups', ['system:masters'], 'groups allowed everything'),
   authorizationOrder: parsed(
@@ -24,18 +24,18 @@ export const authorization = topic('Authorization', {
       'authorizers',
       authorizerNames,
       authorizerNames,
-      'authorizers in the order they are asked, the first opinion wins; one that is left out is not asked',
+      'authorizers in the order they run; the first allow or deny decides; an authorizer that is not listed does not run',
     ),
     (order) => {
-      if (order.length === 0) throw new RangeError('names no authorizer');
+      if (order.length === 0) throw new RangeError('must list an authorizer');
       const twice = order.find((name, at) => order.indexOf(name) !== at);
-      if (twice !== undefined) throw new RangeError(`${twice} stands there twice`);
+      if (twice !== undefined) throw new RangeError(`${twice} is listed twice`);
       return order;
     },
   ),
 });
 
-/** The paths that pass before anyone is authenticated: none where the order leaves their authorizer out. */
+/** The paths that are allowed before authentication: none if the order leaves out their authorizer. */
 export function pathsAllowedToAll(given: GivenOptions): readonly string[] {
   const { authorizationOrder, authorizationAlwaysAllowPaths } = authorization.read(given);
   return authorizationOrder.includes('AlwaysAllowPaths') ? authorizationAlwaysAllowPaths : [];
@@ -55,7 +55,7 @@ export function authorizersOf(
   }: { readonly policy?: Policy | undefined; readonly webhook?: Authorizer | undefined } = {},
 ): readonly Authorizer[] {
   const values = authorization.read(given);
-  // A pattern that cannot be read ends the start even where the order leaves its authorizer out.
+  // An invalid pattern fails the start even if the order leaves out its authorizer.
   const paths = blaming(authorization.options.authorizationAlwaysAllowPaths, () =>
     alwaysAllowPaths(values.authorizationAlwaysAllowPaths),
   );

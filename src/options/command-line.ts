@@ -1,7 +1,7 @@
 import { Option as CommanderOption, type Command } from 'commander';
 import { splitList, textOf, type Option, type Topic } from './option.js';
 
-/** Gives a command the options of some topics, each under its heading of the help. */
+/** Adds the options of some topics to a command, each topic under its heading in the help. */
 export function addOptions(command: Command, topics: readonly Topic[]): Command {
   for (const { heading, options } of topics) {
     for (const option of Object.values(options)) {

@@ -16,24 +16,24 @@ import {
 import { startTopics } from './start-topics.js';
 import { UsageError } from './usage-error.js';
 
-/** What a file has to begin with. */
+/** The required fields of every configuration file. */
 export const apiVersion = 'kcp-metrics-filter/v1alpha1';
 export const kind = 'MetricsFilterConfiguration';
 
-/** No command line could hold the first of them; none of them has a place in a name, a path or a glob. */
+/** Text without control characters: a command line cannot hold NUL, and names, paths and globs need none of them. */
 const plainText = '[^\\u0000-\\u001f\\u007f]';
 
-/** What texts, names in a map and durations have to be, as JSON Schema writes patterns. */
+/** JSON Schema patterns of texts, of names in a map and of durations. */
 export const patterns = {
   text: `^${plainText}*$`,
   pairName: '^[^=\\u0000-\\u001f\\u007f]+$',
   duration: '^([0-9]+(\\.[0-9]+)?(ms|h|m|s))+$',
 } as const;
 
-/** Larger than any that a person writes. */
+/** More than anyone writes by hand. */
 const maxConfigurationBytes = 1024 * 1024;
 
-/** The options that a file may hold, by their keys. */
+/** The options that are allowed in a file, by key. */
 export function fieldsOf(topics: readonly Topic[]): ReadonlyMap<string, Option> {
   const { config } = general.options;
   return new Map(
@@ -43,7 +43,7 @@ export function fieldsOf(topics: readonly Topic[]): ReadonlyMap<string, Option> 
   );
 }
 
-/** What a field says, as the option would have been given. */
+/** The value of a field, in the form the option takes. */
 export interface FieldValue {
   readonly option: Option;
   readonly value: GivenValue;
@@ -51,14 +51,14 @@ export interface FieldValue {
   readonly line: number;
 }
 
-/** The fields of a configuration file, by their names. @throws UsageError naming file, line and field. */
+/** The fields of a configuration file, by name. @throws UsageError naming file, line and field. */
 export async function readConfigurationFile(file: string): Promise<ReadonlyMap<string, FieldValue>> {
   const reading = await new FilesRead().read(file, maxConfigurationBytes);
   if (reading.kind === 'fault') throw fault(general.options.config, `${file} ${reading.fault}`);
   return parseConfiguration(reading.bytes, file);
 }
 
-/** Relative paths are those below the file's directory. @throws UsageError naming file, line and field. */
+/** Relative paths are resolved against the file's directory. @throws UsageError naming file, line and field. */
 export function parseConfiguration(
   bytes: Uint8Array,
   file: string,
@@ -67,7 +67,7 @@ export function parseConfiguration(
   const source = sourceOf(file, UsageError);
   const root = Field.root(readDocument(utf8TextOf(bytes, source), 'configuration', source));
   root.requireObject();
-  // Of a file of another kind nothing is said, since it may be a secret.
+  // Nothing of a file of another kind is quoted: it may be a secret.
   requireConstant(root, 'apiVersion', apiVersion, source);
   requireConstant(root, 'kind', kind, source);
   const directory = dirname(resolve(file));
@@ -77,7 +77,7 @@ export function parseConfiguration(
     if (name === 'apiVersion' || name === 'kind') continue;
     const { line } = field;
     const option =
-      fields.get(name) ?? source.fail(line, `${shownName(name)}: is no field${meant(name, fields)}`);
+      fields.get(name) ?? source.fail(line, `${shownName(name)}: unknown field${meant(name, fields)}`);
     if (field.isAbsent) source.fail(line, `${name}: has no value`);
     const given = givenValueOf(option, field.value, (message, item) =>
       item === undefined
@@ -95,7 +95,7 @@ function requireConstant(root: Field, name: string, constant: string, { fail }: 
   if (value !== constant) fail(line, `${name}: must be ${constant}`);
 }
 
-/** What a program passes for options of some topics, checked as a file's fields are. @throws UsageError naming the option. */
+/** Checks options that a program passes, with the rules for a file's fields. @throws UsageError naming the option. */
 export function checkedOptions(options: object, topics: readonly Topic[] = startTopics): GivenOptions {
   const fields = fieldsOf(topics);
   const entries: [string, unknown][] = Object.entries(options).filter(([, value]) => value !== undefined);
@@ -103,7 +103,7 @@ export function checkedOptions(options: object, topics: readonly Topic[] = start
     entries.map(([name, value]) => {
       const option = fields.get(name);
       if (option === undefined)
-        throw new UsageError(`${shownName(name)}: is no option${meant(name, fields)}`);
+        throw new UsageError(`${shownName(name)}: unknown option${meant(name, fields)}`);
       const given = givenValueOf(option, value, (message, item) => {
         throw new UsageError(`${item === undefined ? name : `${name}[${item}]`}: ${message}`);
       });
@@ -118,7 +118,7 @@ function meant(name: string, fields: ReadonlyMap<string, Option>): string {
 }
 
 function withPathsBelow(directory: string, option: Option, value: GivenValue): GivenValue {
-  // `-` is no file where an option takes it, and an empty path is the option's to refuse.
+  // `-` means standard output, and the option itself refuses an empty path.
   const below = (path: string): string => (path === '' || path === '-' ? path : resolve(directory, path));
   const replaced = (one: string): string =>
     option.replacePaths?.(one, below) ?? (isPath(option) ? below(one) : one);
@@ -126,21 +126,21 @@ function withPathsBelow(directory: string, option: Option, value: GivenValue): G
   return typeof value === 'object' ? value.map(replaced) : value;
 }
 
-/** Whether its values are paths. */
+/** Whether an option's values are paths. */
 export function isPath({ kind: kindOf }: Option): boolean {
   return kindOf === 'file' || kindOf === 'directory';
 }
 
-/** Throws; `item` is the place in a list, from 0. */
+/** Throws; `item` is the index in a list. */
 type FieldFail = (message: string, item?: number) => never;
 
 const text = new RegExp(patterns.text, 'u');
 const pairName = new RegExp(patterns.pairName, 'u');
 const duration = new RegExp(patterns.duration, 'u');
-/** Of a value that is shown. */
+/** Characters of a value that a message quotes. */
 const maxShown = 64;
 
-/** A typed value, if the option takes it by its shape. The schema allows the same. */
+/** Checks the type of a value. The schema must accept the same types. */
 function givenValueOf(option: Option, value: unknown, fail: FieldFail): GivenValue {
   if (option.isList !== true) return oneOf(option, value, fail);
   if (typeof value === 'string') return splitList(option, textOf(value, fail));
@@ -151,7 +151,7 @@ function givenValueOf(option: Option, value: unknown, fail: FieldFail): GivenVal
       : Array.isArray(value)
         ? value.map((item: unknown, at) => wordOf(option, item, (message) => fail(message, at)))
         : fail(isMap ? 'must be a map, a list or a string' : 'must be a list or a string');
-  // Without the option, everything is meant where nothing was written.
+  // Without a default, leaving the option out means "all", so an empty list would be ambiguous.
   if (values.length === 0 && option.default === undefined) return fail('is empty: leave it out');
   return values;
 }
@@ -169,7 +169,7 @@ function oneOf(option: Option, value: unknown, fail: FieldFail): string | number
     }
     case 'integer':
       if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-      return fail('must be a whole number that is not negative, without quotes');
+      return fail('must be a whole number, 0 or more, without quotes');
     case 'duration':
       if (typeof value === 'string' && duration.test(value)) return value;
       return fail('must be a duration such as 30s, 10m or 1h30m');
@@ -189,7 +189,7 @@ function wordOf({ choices }: Option, value: unknown, fail: FieldFail): string {
 }
 
 function pairOf(name: string, value: unknown, fail: FieldFail): string {
-  if (!pairName.test(name)) return fail('a name in it is empty or holds = or a control character');
+  if (!pairName.test(name)) return fail('a name in it is empty or contains = or a control character');
   return `${name}=${textOf(value, fail)}`;
 }
 
@@ -197,15 +197,15 @@ function textOf(value: unknown, fail: FieldFail): string {
   if (typeof value === 'number' || typeof value === 'boolean')
     return fail('must be a string: put it in quotes');
   if (typeof value !== 'string') return fail('must be a string');
-  return text.test(value) ? value : fail('holds a control character');
+  return text.test(value) ? value : fail('contains a control character');
 }
 
-/** How far apart two names may be, in letters changed, for one to be a slip of the other. */
+/** Largest edit distance at which a name is suggested as the one that was meant. */
 const maxDistance = 3;
-/** Longer than any name that is looked for. */
+/** Longer names get no suggestion. */
 const maxLength = 100;
 
-/** The one of `names` that was likely meant; undefined where none is like it. */
+/** The most similar of `names`; undefined if none is similar. */
 function closestName(name: string, names: Iterable<string>): string | undefined {
   if (name.length > maxLength) return undefined;
   let closest: string | undefined;
@@ -225,7 +225,7 @@ function lettersOf(name: string): string {
   return name.toLowerCase().replaceAll(/[-_]/g, '');
 }
 
-/** Letters put in, left out or replaced (Levenshtein). */
+/** The Levenshtein distance. */
 function distanceOf(one: string, other: string): number {
   const letters = Array.from(other);
   let row = Array.from({ length: letters.length + 1 }, (_, at) => at);

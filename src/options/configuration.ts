@@ -15,8 +15,8 @@ import { general } from './general-options.js';
 type Schema = Readonly<Record<string, unknown>>;
 
 /**
- * What a configuration file may hold (JSON Schema, draft 07): the shape that `parseConfiguration` accepts. Whether
- * the values fit each other, and the files that they name, is found out by a start.
+ * JSON Schema (draft 07) of the configuration file: the shape that `parseConfiguration` accepts. Whether values fit
+ * each other and the files they name can only be checked by a start.
  */
 export function configurationSchema(topics: readonly Topic[] = startTopics): Schema {
   const fields = [...fieldsOf(topics)].map(([name, option]) => [name, fieldSchema(option)] as const);
@@ -29,7 +29,7 @@ export function configurationSchema(topics: readonly Topic[] = startTopics): Sch
     additionalProperties: false,
     properties: {
       apiVersion: { const: apiVersion, description: 'version of this schema' },
-      kind: { const: kind, description: 'what the file is' },
+      kind: { const: kind, description: 'kind of this file' },
       ...Object.fromEntries(fields),
     },
   };
@@ -39,7 +39,9 @@ function fieldSchema(option: Option): Schema {
   const { description, default: preset } = option;
   const isBelow = isPath(option) || option.replacePaths !== undefined;
   return {
-    description: isBelow ? `${description}; a relative path is one below this file's directory` : description,
+    description: isBelow
+      ? `${description}; a relative path is resolved against this file's directory`
+      : description,
     ...(option.isList === true ? listSchema(option) : valueSchema(option)),
     ...(preset !== undefined && { default: preset }),
   };
@@ -63,7 +65,7 @@ function valueSchema({ kind: kindOf, choices }: Option): Schema {
   }
 }
 
-/** A list, or the string that the flag takes; of pairs, a map as well. */
+/** A list, or the string that the flag takes; for pairs, also a map. */
 function listSchema(option: Option): Schema {
   const isMap = option.kind === 'pair';
   const least = option.default === undefined ? 1 : 0;
@@ -80,16 +82,16 @@ function listSchema(option: Option): Schema {
   };
 }
 
-/** What a command line and its configuration file say together. */
+/** Options of a command line merged with those of its configuration file. */
 export interface ConfiguredOptions {
   readonly given: GivenOptions;
-  /** A message about options, with the names of a file's fields for what stands there: `file:line: field: …`. */
+  /** Replaces flag names in a message by `file:line: field` for options that come from the file. */
   readonly withConfigFieldNames: (message: string) => string;
 }
 
 /**
- * What is given on the command line, and behind it what the file that `config` names says: of an option that is in
- * both, the file's value is not looked at. For a command that takes fewer options, the other fields have no meaning.
+ * Merges the command line with the file that `config` names; the command line wins, and the file's value is then not
+ * checked. Fields of options that the command does not take are ignored.
  *
  * @throws UsageError naming the option, or the file, its line and the field.
  */

@@ -20,53 +20,53 @@ export const ownMetrics = topic('What is served', {
   collectorTimeout: duration(
     '5s',
     { min: '1ms', max: '596h' },
-    'how long a scrape waits for a metric of this process that is slow to collect; the others are served',
+    'how long a scrape waits for each slow collector of this process; the metrics of the others are still served',
   ),
   onMetricConflict: choice(
     'policy',
     ['fail', 'leave-out'],
     'fail',
-    'what a scrape gets where metrics of this process contradict each other: 500, or without the later one; fail or leave-out',
+    'what to do if two metrics of this process conflict: fail answers 500, leave-out serves only the first',
   ),
   enableOpenMetrics: boolean(
     false,
-    'serve metrics of this process as OpenMetrics to scrapers that ask for it; a counter whose name does not end in _total has another name there',
+    'serve metrics of this process as OpenMetrics to scrapers that ask for it; adds _total to counter names that lack it',
   ),
 });
 
-/** What concurrent scrapes may cost, and what is served beside `/metrics`. */
+/** Limits of concurrent scrapes, and what is served beside `/metrics`. */
 export const delivery = topic('What is served', {
   disableCompression: boolean(
     false,
-    'serve metrics as they are, to scrapers that ask for gzip or zstd, too; what an upstream has compressed is passed on',
+    'never compress, even for scrapers that accept gzip or zstd; bodies that an upstream compressed are passed on',
   ),
   maxScrapesInFlight: count(
     3,
     {},
-    'expositions that are rendered at once, and all but one of them for the same user; scrapes that share one count as one, any beyond it wait for a second and are answered 503 then; 0: no bound',
+    'maximum number of expositions rendered at once, of which one user gets all but one; scrapes that share a rendering count as one; more wait up to a second and are then answered 503; 0: no limit',
   ),
   scrapeFreshness: duration(
     '0s',
     { max: '596h' },
-    'for how long a finished exposition is served again to whoever asks for the same; 0s: scrapes share one only while it is rendered',
+    'how long a finished exposition is cached for identical scrapes; 0s: only concurrent scrapes share one',
   ),
   scrapeWriteTimeout: duration(
     '10s',
     { min: '1ms', max: '596h' },
-    'how long a client may take less than 64 KiB of an exposition that is being sent before it is cut; 64 KiB a second are always enough',
+    'how long a client may read less than 64 KiB of a response before its connection is closed; 64 KiB/s is always fast enough',
   ),
   scrapeDeadline: duration(
     '5m',
     { max: '596h' },
-    'how long sending an exposition may take in all before its client is cut; 0s: no bound',
+    'maximum time to send an exposition before the connection is closed; 0s: no limit',
   ),
   componentSlis: boolean(
     false,
-    'whether /metrics/slis serves the results of the health checks, to whoever may read that path; kubernetes_healthcheck and kubernetes_healthchecks_total',
+    'serve health check results (kubernetes_healthcheck, kubernetes_healthchecks_total) at /metrics/slis to users who may read that path',
   ),
   enableZPages: boolean(
     false,
-    "whether /statusz, /flagz and / serve this process' status, its flags and its paths, each to whoever may read that path; as text, as HTML for browsers, or as Kubernetes' objects",
+    'serve status, flags and paths of this process at /statusz, /flagz and / to users who may read that path; as text, HTML or Kubernetes objects',
   ),
 });
 
@@ -76,13 +76,13 @@ const placeWaitMs = 1000;
 export interface ExpositionContext {
   /** The metrics of this process. */
   readonly registry: Registry;
-  /** Where one is given, served at `/metrics/slis`. */
+  /** Served at `/metrics/slis`, if given. */
   readonly slis: Registry | undefined;
   readonly telemetry: FilterMetrics;
   readonly logger: Logger;
   readonly files: FollowedOptionFiles;
   readonly opened: Opened;
-  /** Where there are several workers: what is served then is the metrics of all. */
+  /** Set with several workers: then the metrics of all are served. */
   readonly shared?: SharedByWorkers | undefined;
 }
 
@@ -116,7 +116,7 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
   };
 }
 
-/** What makes one exposition of a registry of this process. @throws UsageError naming the option. */
+/** The exposition of a registry of this process. @throws UsageError naming the option. */
 export async function ownExposition(
   given: GivenOptions,
   onFailure: (failure: CollectorFailure) => void,
@@ -136,8 +136,8 @@ export async function ownExposition(
 type SharingMetrics = Pick<FilterMetrics, 'scrapeFrom' | 'refusedScrape' | 'renderingsInFlight'>;
 
 /**
- * What is done to each exposition that is served: one bound for all of them together. `places`: where they are
- * granted, if not in this process.
+ * Wraps each served exposition in sharing and one limit for all of them. `places` grants renderings across processes;
+ * default: this process alone.
  *
  * @throws UsageError naming the option.
  */
@@ -190,16 +190,16 @@ function relabellingEvents(
   };
 }
 
-/** What one process holds for all workers, as a worker sees it; a server of one process has none. */
+/** What the primary holds for all workers, as a worker sees it; undefined in a server of one process. */
 export interface SharedByWorkers {
-  /** A copy of the policy, in step with the primary's; undefined where it has none. @throws UsageError */
+  /** A replica of the primary's policy; undefined if it has none. @throws UsageError */
   openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined>;
-  /** Reports a registry of this worker under a path; the exposition is of all workers. */
+  /** Reports this worker's registry under a path, and returns the exposition of all workers. */
   expositionOf(path: string, registry: Registry, own: Exposition): Exposition;
-  /** Where renderings are granted their places. */
+  /** Grants renderings across all workers. */
   places(max: number): RenderingPlaces;
-  /** The port to ask for in the place of the one that a flag names. */
+  /** The port to listen on instead of the one in the flag. */
   port(asked: number): number;
-  /** Takes the pair that all workers serve, where this one has made one up. */
+  /** The self-signed pair that all workers serve, in place of this worker's own. */
   selfSigned(pair: KeyPair): KeyPair;
 }

@@ -5,14 +5,14 @@ import type { ExpiringCertificate } from '../telemetry/server-metrics.js';
 import type { Option } from './option.js';
 import { UsageError, usageError } from './usage-error.js';
 
-/** What the files that options name say while a server runs. */
+/** The files named by options, followed while a server runs. */
 export class FollowedOptionFiles {
   readonly #opened: FollowedFiles<unknown>[] = [];
   readonly #certificates: ExpiringCertificate[] = [];
 
   /**
-   * `onReload` is told of each change, and once of each that cannot be used; `onFollowed` of the option's name, before
-   * there is any.
+   * `onReload` is called for each change, and once for each that cannot be used; `onFollowed` with the option's name
+   * before any change.
    */
   constructor(
     private readonly onReload?: (flag: string, result: ReloadResult) => void,
@@ -38,12 +38,12 @@ export class FollowedOptionFiles {
       this.onFollowed?.(name);
       return followed;
     } catch (error) {
-      // One that names another option knows better.
+      // A UsageError already names the option at fault.
       throw error instanceof UsageError ? error : usageError(name, error);
     }
   }
 
-  /** The same of one file's text. */
+  /** The same for one file's text. */
   openOne<Value>(
     option: Option,
     file: string,
@@ -52,12 +52,11 @@ export class FollowedOptionFiles {
     return this.open(option, [file], ([content]) => parse(content?.bytes.toString('utf8') ?? '', file));
   }
 
-  /** Has the certificates in a PEM text that is followed, and may change, shown with when they expire. */
+  /** Adds the certificates of a followed PEM file to those whose expiry is reported. */
   addCertificates({ name }: Option, file: string, pemNow: () => string): void {
     this.#certificates.push({ flag: name, file, expiresAt: expiryOf(pemNow) });
   }
 
-  /** All that were added. */
   get certificates(): readonly ExpiringCertificate[] {
     return this.#certificates;
   }
@@ -67,7 +66,7 @@ export class FollowedOptionFiles {
   }
 }
 
-/** The same as `make`; what it throws names the file. */
+/** Runs `make`; its error then names the file. */
 export function blamingFile<Value>(file: string, make: () => Value): Value {
   try {
     return make();
@@ -77,8 +76,8 @@ export function blamingFile<Value>(file: string, make: () => Value): Value {
 }
 
 /**
- * When the first certificate of a PEM text that may change expires (ms since the epoch); undefined where none can be
- * read. The text is read again only when it is another.
+ * The earliest expiry of the certificates in a PEM text that may change (ms since the epoch); undefined if none can be
+ * read. An unchanged text is not parsed again.
  */
 export function expiryOf(pemNow: () => string): () => number | undefined {
   let read: { readonly pem: string; readonly earliest: number | undefined } | undefined;

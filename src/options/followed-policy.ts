@@ -34,7 +34,7 @@ export async function openPolicyOf(
     ...presentOnly({ snapshotFile, onSnapshot, through }),
     onChange: warnings.changed,
   }).catch((error: unknown) => {
-    // A source's fault names its option already.
+    // A source's error already names its option.
     throw error instanceof UsageError || snapshotFile === undefined
       ? error
       : usageError(policy.options.policySnapshot.name, error);
@@ -53,12 +53,12 @@ export async function openPolicyOf(
 interface PolicyObservers extends Pick<OpenPolicyOptions, 'through'> {
   readonly registry: Registry;
   readonly telemetry: FilterMetrics;
-  /** Shared with whatever else asks API servers. */
+  /** Shared with all other requests to API servers. */
   readonly requests: RestClientMetrics;
   readonly logger: Logger;
 }
 
-/** The policy that the options describe, with all that happens to it logged and counted. @throws UsageError */
+/** Opens the policy that the options describe, with logs and metrics. @throws UsageError */
 export async function openFollowedPolicy(
   given: GivenOptions,
   { registry, telemetry, requests, logger, through }: PolicyObservers,
@@ -94,13 +94,13 @@ export async function openFollowedPolicy(
 
 function logSnapshot(logger: Logger, { operation, result, message }: SnapshotResult): void {
   const text = message ?? 'policy snapshot';
-  // Being served from a snapshot must show in the log alone.
+  // Routine writes must not drown the message that the policy comes from a snapshot.
   if (result === 'success' && operation === 'write') logger.debug({ operation, result }, text);
   else if (result === 'missing') logger.info({ operation, result }, text);
   else logger.warn({ operation, result }, text);
 }
 
-/** A policy that changes for ever must not fill the memory with what was said of it. */
+/** Bounds the memory for bindings that were warned of. */
 const maxRemembered = 1000;
 
 const maxLength = 2048;
@@ -126,7 +126,7 @@ class DanglingBindingWarnings {
     }, quietMs).unref();
   };
 
-  /** Looks now. */
+  /** Checks now. */
   look(policy: Policy): Promise<void> {
     this.#look = this.#look.then(() => runInSlices(this.#walk(policy)));
     return this.#look;
@@ -137,7 +137,7 @@ class DanglingBindingWarnings {
   }
 
   *#walk(policy: Policy): Generator<undefined, void, undefined> {
-    // A role may be on its way; the layer's first sync is a change, too.
+    // The role may still arrive; the end of the first sync is a change, too.
     if (policy.status().some(({ state, inForce }) => state === 'syncing' && inForce)) return;
     for (const found of policy.danglingBindings()) {
       if (found !== undefined) this.#say(found);
@@ -147,7 +147,7 @@ class DanglingBindingWarnings {
 
   #say({ layer, binding }: { readonly layer: string; readonly binding: ClusterRoleBinding }): void {
     const { name, role, origin = layer } = binding;
-    const text = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which is missing: it grants nothing`;
+    const text = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which does not exist: it grants nothing`;
     const message = oneLine(text, maxLength);
     if (this.#said.has(message)) return;
     if (this.#said.size >= maxRemembered) this.#said.clear();

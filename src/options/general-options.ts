@@ -8,16 +8,21 @@ const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export const general = topic('Configuration', {
   config: file(
     {},
-    'YAML or JSON file of the flags of start, a field each; a flag that is given here wins over its field; read once, not reloaded',
+    'YAML or JSON file with a field for each flag of start; flags on the command line win; read once, not reloaded',
   ),
-  mode: choice('mode', modes, undefined, `whose path rules apply: ${modes.join(' or ')}; required`),
+  mode: choice(
+    'mode',
+    modes,
+    undefined,
+    `kind of server whose path rules apply: ${modes.join(' or ')}; required`,
+  ),
 });
 
 /** For every command that takes options of `start`. */
 export const configuration = only(general, 'config');
 
 export const logging = topic('Logging', {
-  logLevel: choice('level', logLevels, 'info', `${logLevels.join(', ')}; debug writes one line a request`),
+  logLevel: choice('level', logLevels, 'info', `${logLevels.join(', ')}; debug logs every request`),
 });
 
 /** @throws UsageError naming the option. */

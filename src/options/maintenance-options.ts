@@ -11,7 +11,7 @@ import { UsageError, usageError } from './usage-error.js';
 export const maintenance = topic('Maintenance and shutdown', {
   maintenanceFile: file(
     { followed: true },
-    'while this file is there, scrapes are answered 503: of everybody where it is empty, else of those in users: [...] and groups: [...]; of everybody too where it cannot be read; health is served on',
+    'while this file exists, scrapes are answered 503: all of them if it is empty or cannot be read, else those of the users and groups it lists (users: [...], groups: [...]); health checks are still served',
   ),
 });
 
@@ -27,7 +27,7 @@ export async function openMaintenance(
   let isOn = false;
   const log = (now: OptionalValue<Maintenance>): void => {
     const fields = { flag: name };
-    if (now.kind === 'fault') logger.error(fields, `${now.message}; until then no scrape is served`);
+    if (now.kind === 'fault') logger.error(fields, `${now.message}; no scrape is served until this is fixed`);
     else if (now.kind === 'present') logger.warn({ ...fields, ...concerned(now.value) }, 'maintenance');
     else if (isOn) logger.info(fields, 'maintenance is over');
     isOn = now.kind !== 'absent';
@@ -62,11 +62,11 @@ function concerned(who: Maintenance): object {
     : { scrapes: 'of everybody' };
 }
 
-/** More would be a policy. */
+/** A longer list should be RBAC instead. */
 const maxNames = 10_000;
 
 /**
- * The users and groups that a maintenance file concerns: everybody where it is empty, but for comments; else, in YAML
+ * Reads the users and groups in a maintenance file; a file that is empty, apart from comments, means everyone. In YAML
  * or JSON:
  *
  * ```yaml
@@ -83,14 +83,17 @@ export function readMaintenance(file: string, bytes: Uint8Array): Maintenance {
   const named = { users: new Set<string>(), groups: new Set<string>() };
   for (const [name, field] of Field.root(readDocument(text, 'configuration', source)).entries()) {
     if (name !== 'users' && name !== 'groups') {
-      return source.fail(field.line, `${shownName(name)}: only users and groups may stand here`);
+      return source.fail(field.line, `${shownName(name)}: unknown field; expected users or groups`);
     }
     if (field.isAbsent) field.fail('must be a list of names');
     for (const item of field.list()) named[name].add(item.string());
   }
   const { users, groups } = named;
   if (users.size + groups.size === 0) {
-    return source.fail(1, 'names nobody: an empty file means everybody, and no file nobody');
+    return source.fail(
+      1,
+      'lists no users or groups; empty the file to mean everyone, or delete it to end maintenance',
+    );
   }
   if (users.size + groups.size > maxNames) {
     return source.fail(1, `names more than ${maxNames} users and groups`);

@@ -8,25 +8,25 @@ import { choice } from './option-kinds.js';
 import { namesPolicySource, policy, sourceOption } from './policy-options.js';
 import { UsageError } from './usage-error.js';
 
-/** The mode of `start`, which a configuration file has, for commands that answer offline. */
+/** The mode of `start`, for commands that answer offline. */
 export const offline = topic('Options', {
   mode: choice(
     'mode',
     modes,
     'shard',
-    `which server is asked, ${modes.join(' or ')}; a cache-server asks no RBAC where no flag says where the policy is`,
+    `kind of server to answer for, ${modes.join(' or ')}; a cache-server checks no RBAC unless a flag names a policy source`,
   ),
 });
 
-/** What commands that answer offline take of the policy's options. */
+/** The policy options of commands that answer offline. */
 export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');
 
-/** Whether that server would have a policy. @throws UsageError naming the option. */
+/** Whether the server would have a policy. @throws UsageError naming the option. */
 export function hasPolicy(given: GivenOptions): boolean {
   return offline.read(given).mode === 'shard' || namesPolicySource(given);
 }
 
-/** What that server decides on where a path is requested, or why it does not. @throws UsageError naming the option. */
+/** The path that the server would authorize, or why it refuses the request before that. @throws UsageError naming the option. */
 export function requestedPath(
   target: string,
   given: GivenOptions,
@@ -37,20 +37,20 @@ export function requestedPath(
   const refusal = pathRefusal(classification, serverKind);
   if (refusal !== undefined) return { refused: `the server answers ${refusal.code}: ${refusal.reason}` };
   const path = decidedPath(classification);
-  return path === undefined ? { refused: 'the server answers 403: below a scope' } : { path };
+  return path === undefined ? { refused: 'the server answers 403: scoped path' } : { path };
 }
 
 /** @throws UsageError naming the option. */
 export function sayWhoIsNotAsked(given: GivenOptions, printError: (line: string) => void): void {
   const { authorizationOrder } = authorization.options;
   if (!isGiven(given, authorizationOrder) || !asksWebhook(given)) return;
-  printError(`${authorizationOrder.name}: Webhook is not asked here`);
+  printError(`${authorizationOrder.name}: this command does not ask Webhook`);
 }
 
-/** How long a command that ends soon waits for API servers (ms). */
+/** How long an offline command waits for API servers (ms). */
 const offlineTimeoutMs = 10_000;
 
-/** The policy for one answer: its warnings are printed once it is open, so that a fault is one line alone. */
+/** Opens the policy for one answer; warnings are printed once it is open, so that a failure prints one line only. */
 export async function openPolicyOffline(
   given: GivenOptions,
   printError: (line: string) => void,

@@ -32,7 +32,7 @@ import {
 } from './authentication-options.js';
 import { openOpenId } from './openid-options.js';
 
-/** Reads all that the options name, and leaves in `opened` what is followed from then on. @throws UsageError */
+/** Opens everything that the options name; `opened` closes it. @throws UsageError */
 export async function openServerOptions(
   given: GivenOptions,
   serverKind: ServerKind,
@@ -48,7 +48,7 @@ export async function openServerOptions(
   const onReload = (flag: string, result: ReloadResult): void => {
     telemetry.fileReload(flag, result.result);
     if (result.result === 'success') logger.info({ flag }, 'file reloaded');
-    else logger.error({ flag }, `${result.message}; the file before stays in force`);
+    else logger.error({ flag }, `${result.message}; the previous content stays in force`);
   };
   const credentialFiles = opened.add(new FollowedOptionFiles(onReload, onFollowed));
   const { requestCertificates, ...authentication } = await openAuthentication(given, serverKind, {
@@ -64,13 +64,13 @@ export async function openServerOptions(
   const slis = componentSlis ? new Registry() : undefined;
   const exposed = { registry, slis, telemetry, logger, files, opened, shared };
   const expositions = await openExpositions(given, exposed);
-  // An option that cannot be read ends the start even where no policy needs it.
+  // An invalid option fails the start even if no policy needs it.
   authorizersOf(given);
   const webhook = await openAccessReview(given, reviews, opened);
   policySourcesOf(given, { onWarning: () => undefined });
   const auditLog = await openAuditLog(given, { registry, logger });
   if (auditLog !== undefined) opened.add(auditLog);
-  // A cache server knows no RBAC unless it is told where to find some.
+  // A cache server checks no RBAC unless an option names a policy source.
   const hasPolicy = serverKind === 'shard' || namesPolicySource(given);
   const open = (): Promise<OpenPolicy | undefined> =>
     shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger });
@@ -117,7 +117,7 @@ export async function openServerOptions(
   };
 }
 
-/** Where and how is listened. @throws UsageError naming the option. */
+/** The listening address, TLS and limits. @throws UsageError naming the option. */
 export async function openServing(
   given: GivenOptions,
   requestCertificates: boolean,

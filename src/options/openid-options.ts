@@ -12,39 +12,39 @@ export const openid = topic(
     oidcIssuerUrl: text(
       'url',
       undefined,
-      'https URL of the OpenID provider whose ID tokens are accepted; asked for its keys in the background',
+      'https URL of the OpenID provider whose ID tokens are accepted; its keys are downloaded in the background',
     ),
     oidcClientId: text(
       'id',
       undefined,
-      `what ID tokens have to be for, among their audiences; required beside ${flagName('oidcIssuerUrl')}`,
+      `client ID that the audiences of an ID token must include; required with ${flagName('oidcIssuerUrl')}`,
     ),
     oidcCaFile: file(
       { followed: true },
-      "PEM bundle of the authorities of the OpenID provider; without it, Node's own",
+      'PEM bundle of the CAs of the OpenID provider; unset: the CAs that Node.js trusts',
     ),
-    oidcUsernameClaim: text('claim', 'sub', "claim that brings the user's name"),
+    oidcUsernameClaim: text('claim', 'sub', 'claim to use as the user name'),
     oidcUsernamePrefix: text(
       'prefix',
       undefined,
-      'what is put before user names, - for nothing; without it, the issuer and #, or nothing before an email',
+      'prefix of user names, - for none; unset: the issuer and #, or none if the claim is email',
     ),
     oidcGroupsClaim: text(
       'claim',
       undefined,
-      "claim that brings the user's groups, a string or a list of strings",
+      'claim to use as the groups of the user, a string or a list of strings',
     ),
-    oidcGroupsPrefix: text('prefix', undefined, 'what is put before group names'),
+    oidcGroupsPrefix: text('prefix', undefined, 'prefix of group names'),
     oidcSigningAlgs: choices(
       'algorithms',
       [...oidcSigningAlgorithms],
       ['RS256'],
-      'algorithms ID tokens may be signed with: RS, ES or PS with 256, 384 or 512',
+      'accepted signature algorithms of ID tokens: RS, ES or PS with 256, 384 or 512',
     ),
     oidcRequiredClaim: pairs(
       'key=value',
       /^([^=]+)=(.*)$/s,
-      'claims that ID tokens have to have, with these values',
+      'claims and their values that an ID token must have',
     ),
   },
   [
@@ -65,7 +65,7 @@ export const openid = topic(
   ],
 );
 
-/** Which option one of the authenticator's comes from. */
+/** The option behind each option of the authenticator. */
 const origins: Readonly<Record<string, Option | undefined>> = {
   issuerUrl: openid.options.oidcIssuerUrl,
   clientId: openid.options.oidcClientId,
@@ -77,7 +77,7 @@ const origins: Readonly<Record<string, Option | undefined>> = {
   requiredClaims: openid.options.oidcRequiredClaim,
 };
 
-/** Clients with an ID token. @throws UsageError naming the option. */
+/** Authenticates clients by ID tokens. @throws UsageError naming the option. */
 export async function openOpenId(
   given: GivenOptions,
   { files, events, opened }: AuthenticationContext,

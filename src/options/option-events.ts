@@ -6,7 +6,6 @@ import type { FollowedOptionFiles } from './followed-option-files.js';
 import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
 
-/** What the functions that open authenticators share. */
 export interface AuthenticationContext {
   readonly files: FollowedOptionFiles;
   readonly events: ReturnType<typeof authenticationEvents>;
@@ -24,10 +23,10 @@ export function authenticationEvents(logger: Logger, telemetry: FilterMetrics, r
     onKeyRefresh: (flag: string, result: 'success' | 'failure', reason = 'unknown reason') => {
       telemetry.keyRefresh(flag, result);
       if (result === 'success') {
-        if (failures.delete(flag)) logger.info({ flag }, 'keys are downloaded again');
+        if (failures.delete(flag)) logger.info({ flag }, 'key downloads succeed again');
       } else if (failures.get(flag) !== reason) {
         failures.set(flag, reason);
-        logger.warn({ flag }, `keys not downloaded: ${reason}; those before stay in force`);
+        logger.warn({ flag }, `key download failed: ${reason}; the previous keys stay in force`);
       }
     },
     review: review.tokens,
@@ -41,7 +40,7 @@ export function reviewEvents(logger: Logger, metrics: ReviewMetrics, requests: R
   const eventsOf = (type: ReviewPurpose) => {
     const outage = new OutageLog(logger, {
       failure: 'a review failed',
-      recovery: 'reviews are answered again',
+      recovery: 'reviews succeed again',
       fields: { reviewer: type },
     });
     return {

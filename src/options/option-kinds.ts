@@ -9,9 +9,9 @@ export function quoted(given: unknown): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 
-/** On the command line alone, or with `=true` or `=false`, as Kubernetes has it. */
+/** A flag without a value, or with `=true` or `=false`, as in Kubernetes. */
 export function boolean(preset: boolean, description: string): Declaration<boolean, boolean>;
-/** One that takes another word, too. */
+/** Also takes one more word. */
 export function boolean<Word extends string>(
   preset: boolean,
   description: string,
@@ -34,7 +34,7 @@ export function boolean(preset: boolean, description: string, word?: string): De
   };
 }
 
-/** A whole number. `unit` stands for it in the help. */
+/** A whole number; the help shows `unit` for it. */
 export function count(
   preset: number,
   { min = 0, max = 999_999_999, unit = 'count' }: { min?: number; max?: number; unit?: string },
@@ -54,7 +54,7 @@ export function count(
   };
 }
 
-/** 0 takes a free one. */
+/** 0 means any free port. */
 export function port(preset: number, description: string): Declaration<number, number> {
   return {
     ...count(preset, { unit: 'port' }, description),
@@ -99,7 +99,7 @@ function millisecondsOf(given: GivenValue): number {
   return parts.reduce((sum, [, number = '', unit = '']) => sum + Number(number) * (unitMs[unit] ?? 0), 0);
 }
 
-/** `placeholder` stands for it in the help. */
+/** The help shows `placeholder` for the value. */
 export function text<Default extends string | undefined>(
   placeholder: string,
   preset: Default,
@@ -133,14 +133,14 @@ export function choice<const Word extends string, Default extends Word | undefin
   };
 }
 
-/** @throws RangeError for a word that is none of them. */
+/** @throws RangeError for any other word. */
 export function chosen<Word extends string>(given: string, choices: readonly Word[]): Word {
   const found = choices.find((word) => word === given);
   if (found === undefined) throw new RangeError(`${quoted(given)} is not one of ${choices.join(', ')}`);
   return found;
 }
 
-/** A file's name; relative to the configuration file where it stands there. */
+/** A file name; in a configuration file, relative to that file. */
 export function file(use: FileUse, description: string): Declaration<string | undefined, string> {
   return {
     kind: 'file',
@@ -163,11 +163,11 @@ export function directory(description: string): Declaration<string | undefined, 
 }
 
 function named(path: string, what: string): string {
-  if (path.trim() === '') throw new RangeError(`names no ${what}`);
+  if (path.trim() === '') throw new RangeError(`must name a ${what}`);
   return path;
 }
 
-/** Texts; none where it is not given and has no default. */
+/** A list of texts; empty if not given and without a default. */
 export function list(
   placeholder: string,
   preset: readonly string[] | undefined,
@@ -185,8 +185,8 @@ export function list(
 }
 
 /**
- * Names without blanks around them and without empty ones, as a list in a shell variable may have them. What is given
- * and names nothing, as an unset variable, is refused: a list that says who may must not come to mean everybody.
+ * A list of names; blanks around names and empty names are dropped, since lists in shell variables have them. A list
+ * that is given but empty, such as an unset variable, is refused: an allow list must not turn into "everyone".
  */
 export function names(
   placeholder: string,
@@ -196,12 +196,12 @@ export function names(
   const namesIn = (given: readonly string[]): readonly string[] => {
     const found = given.map((name) => name.trim()).filter((name) => name !== '');
     if (found.length > 0) return found;
-    throw new RangeError('is given, and names nothing: leave it out, or name some');
+    throw new RangeError('is empty; leave it out, or list at least one name');
   };
   return parsed(list(placeholder, preset, description), namesIn, []);
 }
 
-/** Some of a few words, each once. */
+/** Some of a few words. */
 export function choices<const Word extends string>(
   placeholder: string,
   words: readonly Word[],
@@ -212,13 +212,13 @@ export function choices<const Word extends string>(
   return parsed(declared, (given) => given.map((word) => chosen(word, words)), []);
 }
 
-/** Files that are read as one. */
+/** Files that are read as if they were one. */
 export function files(use: FileUse, description: string): Declaration<readonly string[], readonly string[]> {
   const declared = { ...list('files', undefined, description), kind: 'file', file: use } as const;
   return parsed(declared, (given) => given.map((path) => named(path, 'file')), []);
 }
 
-/** Pairs such as `key=value`, each key once; a map, too, in a configuration file. `form` says how one is written. */
+/** Pairs such as `key=value` with distinct keys; a configuration file may also hold a map. `form` is for messages. */
 export function pairs(
   form: string,
   pair: RegExp,
@@ -230,7 +230,7 @@ export function pairs(
     for (const one of given) {
       const [, key, value] = pair.exec(one) ?? [];
       if (key === undefined || value === undefined) throw new RangeError(`${quoted(one)} is not ${form}`);
-      if (found.has(key)) throw new RangeError(`${quoted(key)} stands there twice`);
+      if (found.has(key)) throw new RangeError(`${quoted(key)} is given twice`);
       found.set(key, value);
     }
     return Object.fromEntries(found);
@@ -239,7 +239,7 @@ export function pairs(
 }
 
 /**
- * The same option with what `parse` makes of its value, which throws for one that cannot be used. `absent` is the value
+ * The same option with its value mapped by `parse`, which throws for an invalid one. `absent` is the value
  * of a list that is not given and has no default.
  */
 export function parsed<Value, Given extends GivenValue, Parsed>(
@@ -250,7 +250,6 @@ export function parsed<Value, Given extends GivenValue, Parsed>(
   return {
     ...declared,
     absent: absent as Parsed | Extract<Value, undefined>,
-    // What is given has a value.
     parse: (given) => parse(declared.parse(given) as Exclude<Value, undefined>),
   };
 }

@@ -1,17 +1,17 @@
 import { UsageError, usageError } from './usage-error.js';
 
-/** What a value is, or each one of a list: for the configuration file, its schema and the shell's completion. */
+/** The type of a value, or of each value of a list: for the configuration file, its schema and shell completion. */
 export type OptionKind = 'boolean' | 'integer' | 'duration' | 'file' | 'directory' | 'pair' | 'text';
 
-/** What was given for an option: text on a command line, typed in a configuration file or by a program. */
+/** The raw value of an option: text from a command line, typed from a configuration file or a program. */
 export type GivenValue = string | number | boolean | readonly string[];
 
-/** By the option's key. A key that is not there was not given. */
+/** By the option's key; a missing key means not given. */
 export type GivenOptions = Readonly<Record<string, GivenValue | undefined>>;
 
-/** How a file is used: what doctor looks at, and which files are followed. */
+/** How a file is used: for the checks of doctor, and for following it. */
 export interface FileUse {
-  /** Others must not be able to read it. */
+  /** Must not be readable by others. */
   readonly secret?: boolean;
   /** Read again when it changes, so it has to be a regular file. */
   readonly followed?: boolean;
@@ -19,31 +19,31 @@ export interface FileUse {
   readonly kubeconfig?: boolean;
 }
 
-/** Everything there is to know of an option but its name, which is its key in a topic. */
+/** An option without its name, which is its key in a topic. */
 export interface Declaration<Value, Given extends GivenValue = GivenValue> {
   readonly kind: OptionKind;
   readonly description: string;
   readonly default?: Given;
-  /** What stands for the value in the help; a boolean has none. */
+  /** Shown for the value in the help; a boolean has none. */
   readonly placeholder?: string;
-  /** One letter that says the same on the command line. */
+  /** A one-letter flag with the same meaning. */
   readonly short?: `-${string}`;
-  /** Values separated by commas; the flag may be repeated. Where it has a default, an empty value means none. */
+  /** Values separated by commas; the flag may be repeated. If there is a default, an empty value means an empty list. */
   readonly isList?: boolean;
-  /** Of a list: a comma is a part of its value, and more values need the flag once more. */
+  /** For a list: commas are part of the value, and further values need a repeated flag. */
   readonly keepsCommas?: boolean;
-  /** The only values it takes; of a boolean, what it takes besides true and false. */
+  /** The accepted values; for a boolean, those besides true and false. */
   readonly choices?: readonly string[];
-  /** Where a value holds paths among other things: the same value with each of them replaced. */
+  /** For values that contain paths: replaces each path in the value. */
   readonly replacePaths?: (value: string, replace: (path: string) => string) => string;
   readonly file?: FileUse;
-  /** Of what was given, or of the default. Throws an Error that says what is wrong with it, without the name. */
+  /** Parses the given value or the default. Throws an Error that says what is wrong, without the option's name. */
   readonly parse: (given: GivenValue) => Value;
-  /** Where nothing is given and there is no default. */
+  /** The value if nothing is given and there is no default. */
   readonly absent: Value;
 }
 
-/** A declared option: the command line, its help, the schema, the documentation and doctor are made of these. */
+/** A declared option: the source of the command line, its help, the schema, the documentation and doctor. */
 export type Option<Value = unknown, Given extends GivenValue = GivenValue> = Declaration<Value, Given> & {
   /** In a configuration file and in a program. */
   readonly key: string;
@@ -57,15 +57,15 @@ type GivenOf<Declared> = Declared extends { readonly default?: infer Given }
   ? Exclude<Given, undefined>
   : never;
 
-/** What the options of one topic say together. */
+/** A group of options with its rules. */
 export interface Topic<Declared extends Declarations = Declarations> {
-  /** In the help and in docs/flags.md. Topics beside each other may share one. */
+  /** In the help and in docs/flags.md. Consecutive topics may share one. */
   readonly heading: string;
   readonly options: {
     readonly [Key in keyof Declared]: Option<ValueOf<Declared[Key]>, GivenOf<Declared[Key]>>;
   };
   readonly rules: readonly Rule[];
-  /** The values of its options, checked. @throws UsageError naming the first option at fault. */
+  /** The checked values of its options. @throws UsageError naming the first invalid option. */
   read(given: GivenOptions): { readonly [Key in keyof Declared]: ValueOf<Declared[Key]> };
 }
 
@@ -81,7 +81,7 @@ export type OptionsOf<Topics extends readonly Topic[]> = {
   readonly [Key in keyof OptionsIn<Topics>]?: GivenOf<OptionsIn<Topics>[Key]>;
 };
 
-/** What has to hold between options of a topic, each named by its key. */
+/** A rule between options of a topic, named by their keys. */
 export type Rule<Key extends string = string> =
   | { readonly kind: 'needs'; readonly keys: readonly Key[]; readonly anyOf: readonly Key[] }
   | { readonly kind: 'excludes'; readonly key: Key; readonly other: Key }
@@ -95,17 +95,17 @@ export function needs<const Key extends string>(
   return { kind: 'needs', keys: typeof keys === 'string' ? [keys] : keys, anyOf };
 }
 
-/** `key` cannot be given beside `other`, and is blamed where it is. */
+/** `key` cannot be combined with `other`; the error names `key`. */
 export function excludes<const Key extends string>(key: Key, other: Key): Rule<Key> {
   return { kind: 'excludes', key, other };
 }
 
-/** Neither is of any use without the other. */
+/** Each needs the other. */
 export function together<const Key extends string>(one: Key, other: Key): Rule<Key> {
   return { kind: 'together', keys: [one, other] };
 }
 
-/** Options under a heading: each key is the option's name, and its flag is the same words in lower case, with dashes. */
+/** Options under a heading. The key is the option's name; its flag is the same in kebab case. */
 export function topic<Declared extends Declarations>(
   heading: string,
   declarations: Declared,
@@ -117,7 +117,7 @@ export function topic<Declared extends Declarations>(
   return topicOf(heading, options, rules);
 }
 
-/** The same topic with some of its options alone, for a command that needs no more. */
+/** The same topic with only some of its options. */
 export function only<Declared extends Declarations, Key extends keyof Declared & string>(
   { heading, options }: Topic<Declared>,
   ...keys: readonly Key[]
@@ -151,7 +151,7 @@ export function optionsIn(topics: readonly Topic[]): readonly Option[] {
   return topics.flatMap(({ options }) => Object.values(options));
 }
 
-/** How an option is called on the command line, as Kubernetes or kcp spells it where they have it. */
+/** The flag of an option, spelled as Kubernetes or kcp spells it if they have it. */
 export function flagName(key: string): `--${string}` {
   return `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
@@ -160,25 +160,25 @@ export function isGiven(given: GivenOptions, { key }: Option): boolean {
   return given[key] !== undefined;
 }
 
-/** What an option says, as it is given or by default. @throws UsageError naming the option. */
+/** The value of an option, given or default. @throws UsageError naming the option. */
 export function valueOf<Value>(option: Option<Value>, given: GivenOptions): Value {
   const value = given[option.key] ?? option.default;
   return value === undefined ? option.absent : blaming(option, () => option.parse(value));
 }
 
-/** As it is shown, given or by default; empty where it is neither. */
+/** The text to display, given or default; empty if there is neither. */
 export function textOf(option: Option, given: GivenOptions = {}): string {
   const value = given[option.key] ?? option.default ?? '';
   return typeof value === 'object' ? value.join(',') : String(value);
 }
 
-/** The values in one text of a list. */
+/** Splits the text of a list into its values. */
 export function splitList(option: Option, text: string): readonly string[] {
   if (option.keepsCommas === true) return [text];
   return text === '' && option.default !== undefined ? [] : text.split(',');
 }
 
-/** The fault of an option that cannot be used as it is. */
+/** The error for an invalid option. */
 export function fault({ name }: Option, message: string): UsageError {
   return new UsageError(`${name}: ${message}`);
 }
@@ -211,12 +211,12 @@ function checkRule(
     }
     case 'excludes':
       if (!has(rule.key) || !has(rule.other)) return;
-      return blame(rule.key, `cannot stand beside ${nameOf(rule.other)}`);
+      return blame(rule.key, `cannot be combined with ${nameOf(rule.other)}`);
     case 'together': {
       const missing = rule.keys.find((key) => !has(key));
       const beside = rule.keys.find(has);
       if (missing === undefined || beside === undefined) return;
-      return blame(missing, `missing beside ${nameOf(beside)}`);
+      return blame(missing, `required with ${nameOf(beside)}`);
     }
   }
 }

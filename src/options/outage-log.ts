@@ -3,18 +3,18 @@ import type { Logger } from '../server/server-options.js';
 interface OutageWords {
   /** What cannot be done without the other server; why follows. */
   readonly failure: string;
-  /** That it can be done again. Default: nothing is said of it. */
+  /** Logged when it works again. Default: nothing is logged. */
   readonly recovery?: string;
-  /** Stand beside both. */
+  /** Logged with both. */
   readonly fields?: object;
 }
 
-/** How often failures are told (ms). */
+/** Failures are logged at most this often (ms). */
 const repeatMs = 10_000;
 
 /**
- * Says when another server stops answering and when it answers again, and not a line for each request between: at most
- * one of either in ten seconds, even where it answers every other request. Failures left out are counted in the next.
+ * Logs when another server stops answering and when it answers again, without a line for each request in between: at most
+ * one of each in ten seconds, even if every other request succeeds. The next line counts the failures left out.
  */
 export class OutageLog {
   readonly #logger: Logger;
@@ -24,7 +24,7 @@ export class OutageLog {
   #isRecoveryDue = false;
   #suppressed = 0;
 
-  /** `now` in ms that only go forward; default performance.now. */
+  /** `now`: a monotonic clock in ms; default performance.now. */
   constructor(logger: Logger, words: OutageWords, now: () => number = () => performance.now()) {
     this.#logger = logger;
     this.#words = words;

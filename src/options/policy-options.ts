@@ -22,25 +22,25 @@ export const policy = topic(
     ),
     rootKubeconfig: file(
       { kubeconfig: true },
-      'kubeconfig of the root workspace, or of a plain Kubernetes: its ClusterRoles and ClusterRoleBindings are watched',
+      'kubeconfig of the root workspace, or of a plain Kubernetes cluster, whose ClusterRoles and ClusterRoleBindings are watched',
     ),
     cacheKubeconfig: file(
       { kubeconfig: true },
-      `kubeconfig of a kcp cache server, whose copy of the root workspace is watched; beside ${root} it decides only where that cannot`,
+      `kubeconfig of a kcp cache server whose replica of the root workspace is watched; with ${root} it is only the fallback`,
     ),
     bootstrapPolicy: boolean(
       true,
-      `whether kcp's own roles and bindings stand behind those of the root workspace: true, false, or live to follow /clusters/system:admin of ${root}`,
+      `add kcp's bootstrap roles and bindings to those of the root workspace: true, false, or live to watch /clusters/system:admin of ${root}`,
       'live',
     ),
     maxPolicyStaleness: duration(
       undefined,
       {},
-      'how long a policy may decide after its source was lost, such as 1h; without it, for ever',
+      'how long a policy stays in use after its source was lost, such as 1h; unset: no limit',
     ),
     policySnapshot: file(
       {},
-      'file that keeps the policy of the API servers over a restart: should they be down then, it is served from there, stale',
+      'file that stores the policy of the API servers, to start from (stale) if they are down at a restart',
     ),
   },
   [needs('policySnapshot', 'rootKubeconfig', 'cacheKubeconfig')],
@@ -60,10 +60,10 @@ export function sourceOption(layer: string): Option {
 }
 
 export interface PolicySourceEvents {
-  /** What is written in the policy but will not do what was likely meant. */
+  /** Warns of policy that likely does not do what was meant. */
   readonly onWarning: (message: string) => void;
   readonly onReload?: (source: string, result: ReloadResult) => void;
-  /** Told of what an API server's source does. */
+  /** Observes the sources that are API servers. */
   readonly observerOf?: (source: string) => ApiServerObserver;
 }
 
@@ -120,7 +120,7 @@ function liveBootstrap(kubeconfig: string | undefined, observer: ApiServerObserv
   return blamingSource(rootKubeconfig, systemAdminPolicySource({ kubeconfig, observer }));
 }
 
-/** Whatever keeps the source from its start is blamed on its option. */
+/** Errors while the source starts name its option. */
 function blamingSource({ name }: Option, source: PolicySource): PolicySource {
   const blame = (error: unknown): never => {
     throw usageError(name, error);

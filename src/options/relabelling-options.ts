@@ -6,32 +6,28 @@ import type { FollowedOptionFiles } from './followed-option-files.js';
 import { fault, isGiven, topic, type GivenOptions, type Option } from './option.js';
 import { count, file, list, pairs } from './option-kinds.js';
 
-/** What `/metrics` serves of an exposition, and under which names. */
+/** Filters and renames what `/metrics` serves. */
 export const relabelling = topic('What is served', {
-  keepMetrics: list(
-    'globs',
-    undefined,
-    'globs of the metrics that /metrics serves, by their names; without it, all',
-  ),
+  keepMetrics: list('globs', undefined, 'globs of the names of metrics that /metrics serves; unset: all'),
   dropMetrics: list(
     'globs',
     undefined,
-    'globs of metrics that /metrics leaves out, whether they are kept or not',
+    'globs of the names of metrics that /metrics leaves out, even if they match --keep-metrics',
   ),
   dropLabels: list(
     'labels',
     undefined,
-    'labels that /metrics leaves out; of series that become the same, the first is served',
+    'labels to remove from the metrics of /metrics; if series become identical, the first is served',
   ),
-  renameLabels: pairs('old=new', /^([^=]+)=([^=]+)$/, 'labels that /metrics serves under another name'),
+  renameLabels: pairs('old=new', /^([^=]+)=([^=]+)$/, 'labels to rename in the metrics of /metrics'),
   labelMappingFile: file(
     { followed: true },
-    "YAML or JSON of labels' values and what they become, such as labels: {namespace: {host-name: name}}; series without a mapping are left out; reloaded on change",
+    'YAML or JSON file that maps values of labels, such as labels: {namespace: {host-name: name}}; series without a mapping are left out; reloaded on change',
   ),
-  maxSeries: count(0, {}, 'series of /metrics beyond which a scrape fails; 0: no bound'),
+  maxSeries: count(0, {}, 'maximum number of series of /metrics; a scrape with more fails; 0: no limit'),
 });
 
-/** The exposition itself, where no option changes it. @throws UsageError naming the option. */
+/** The exposition with these options applied. @throws UsageError naming the option. */
 export async function relabelledOf(
   given: GivenOptions,
   exposition: Exposition,
@@ -51,7 +47,7 @@ export async function relabelledOf(
     return filteredExposition(exposition, { ...events, ...values, ...presentOnly({ labelMapping }) });
   } catch (error) {
     if (!(error instanceof RelabellingOptionError)) throw error;
-    // Its options are called the same there, and its message begins with the one at fault.
+    // Its options have the same names, and its message begins with the invalid one.
     const [, key = '', message = error.message] = /^(\w+): (.*)$/s.exec(error.message) ?? [];
     const blamed = options[key];
     throw blamed === undefined

@@ -11,35 +11,34 @@ import { choice, duration, file } from './option-kinds.js';
 import { audiencesOf } from './authentication-options.js';
 import { usageError } from './usage-error.js';
 
-/** What a webhook may speak. */
 const versions: readonly ReviewVersion[] = ['v1', 'v1beta1'];
 
 export const tokenReview = topic(
-  'Authentication: another server is asked',
+  'Authentication: token review',
   {
     authenticationKubeconfig: file(
       { kubeconfig: true },
-      'kubeconfig of an API server that is asked who brings a token (TokenReview)',
+      'kubeconfig of an API server to authenticate tokens with (TokenReview)',
     ),
     authenticationTokenWebhookConfigFile: file(
       { kubeconfig: true },
-      'kubeconfig of a webhook that is asked who brings a token, at its URL itself',
+      'kubeconfig of a webhook to authenticate tokens with, at exactly its URL (TokenReview)',
     ),
     authenticationTokenWebhookVersion: choice(
       'version',
       versions,
       'v1',
-      'version of the TokenReview that the webhook speaks: v1 or v1beta1',
+      'TokenReview version to send to the webhook: v1 or v1beta1',
     ),
     authenticationTokenWebhookCacheTtl: duration(
       '10s',
       {},
-      'how long it is remembered who brings a token; 0s asks each time',
+      'how long to cache accepted tokens; 0s: no cache',
     ),
     authenticationTokenWebhookCacheUnauthenticatedTtl: duration(
       '10s',
       {},
-      'how long it is remembered that a token was not accepted; 0s asks each time',
+      'how long to cache refused tokens; 0s: no cache',
     ),
   },
   [
@@ -54,36 +53,36 @@ export const tokenReview = topic(
 );
 
 export const accessReview = topic(
-  'Authorization: another server is asked',
+  'Authorization: access review',
   {
     authorizationKubeconfig: file(
       { kubeconfig: true },
-      'kubeconfig of an API server that is asked what the local policy does not decide (SubjectAccessReview)',
+      'kubeconfig of an API server to ask if the local policy does not decide (SubjectAccessReview)',
     ),
     authorizationWebhookConfigFile: file(
       { kubeconfig: true },
-      'kubeconfig of a webhook that is asked the same, at its URL itself',
+      'kubeconfig of a webhook to ask if the local policy does not decide, at exactly its URL (SubjectAccessReview)',
     ),
     authorizationWebhookVersion: choice(
       'version',
       versions,
       'v1',
-      'version of the SubjectAccessReview that the webhook speaks: v1 or v1beta1',
+      'SubjectAccessReview version to send to the webhook: v1 or v1beta1',
     ),
     authorizationWebhookCacheAuthorizedTtl: duration(
       '10s',
       {},
-      'how long an allow of that server is believed; 0s asks each time',
+      'how long to cache allowed answers; 0s: no cache',
     ),
     authorizationWebhookCacheUnauthorizedTtl: duration(
       '10s',
       {},
-      'how long anything else it says is believed; 0s asks each time',
+      'how long to cache all other answers; 0s: no cache',
     ),
     authorizationWebhookStaleTtl: duration(
       '0s',
       {},
-      'how long after that an allow stands in for answers that do not come, through an outage; 0s: never',
+      'how much longer a cached allow may be used while the server does not answer; 0s: never',
     ),
   },
   [
@@ -119,7 +118,7 @@ export function tokenReviewerOf(given: GivenOptions): Reviewer | undefined {
   );
 }
 
-/** The server that is asked about access, if an option names one. @throws UsageError naming the option. */
+/** The server for access reviews, if an option names one. @throws UsageError naming the option. */
 export function accessReviewerOf(given: GivenOptions): Reviewer | undefined {
   const values = accessReview.read(given);
   const { authorizationKubeconfig, authorizationWebhookConfigFile } = accessReview.options;
@@ -132,7 +131,7 @@ export function accessReviewerOf(given: GivenOptions): Reviewer | undefined {
 
 type GivenFile = readonly [option: Option, file: string | undefined];
 
-/** An API server speaks v1. */
+/** API servers get v1. */
 function reviewerOf(
   [apiServer, apiServerConfig]: GivenFile,
   [webhook, webhookConfig]: GivenFile,
@@ -184,7 +183,7 @@ export async function openTokenReview(
   });
 }
 
-/** Asks another server, if an option names one. @throws UsageError naming the option. */
+/** Authorizes by access reviews, if an option names a server. @throws UsageError naming the option. */
 export async function openAccessReview(
   given: GivenOptions,
   { access }: ReviewEvents,
@@ -204,7 +203,7 @@ export async function openAccessReview(
   const { subjectAccessReview } = await import('../kubernetes/reviews/review-kind.js');
   const client = await openReviewer(reviewer, subjectAccessReview, access, opened);
   if (!asksWebhook(given)) {
-    throw fault(reviewer.option, `${authorizationOrder.name} leaves out Webhook, which would ask it`);
+    throw fault(reviewer.option, `${authorizationOrder.name} does not list Webhook, so it is never asked`);
   }
   const { subjectAccessReviewAuthorizer } = await import('../authorization/subject-access-review.js');
   return subjectAccessReviewAuthorizer({

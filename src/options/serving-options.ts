@@ -7,7 +7,7 @@ import type { ServerOptions } from '../server/server-options.js';
 
 export const listening = topic('Serving', {
   bindAddress: parsed(text('address', '0.0.0.0', 'IP address to listen on'), ipAddress),
-  securePort: port(6443, 'port to listen on; 0 takes a free one and logs it'),
+  securePort: port(6443, 'port to listen on; 0 picks a free one and logs it'),
 });
 
 function ipAddress(address: string): string {
@@ -22,12 +22,12 @@ export const servedPaths = topic(
     allowPaths: list(
       'globs',
       undefined,
-      'globs of the paths that are served at all, such as /metrics; others are 404; health always is',
+      'globs of the paths to serve, such as /metrics; others are answered 404; health checks are always served',
     ),
     ignorePaths: list(
       'globs',
       undefined,
-      `globs of metrics paths that are served to everybody, such as /metrics/slis; * matches no slash; not beside ${flagName('allowPaths')}`,
+      `globs of metrics paths to serve without authentication, such as /metrics/slis; * matches no slash; not with ${flagName('allowPaths')}`,
     ),
   },
   [excludes('ignorePaths', 'allowPaths')],
@@ -52,7 +52,7 @@ export const workers = topic('Serving', {
   workers: count(
     1,
     { min: 1, max: 64 },
-    'processes that serve the port together; with more than 1, one more holds the policy, the limit of renderings and the metrics for all of them',
+    'number of processes that serve the port; with more than 1, an additional primary process holds the policy, the rendering limit and the metrics of all',
   ),
 });
 
@@ -60,60 +60,60 @@ export const workers = topic('Serving', {
 export function workersOf(given: GivenOptions): number {
   const { workers: processes } = workers.read(given);
   const { auditLogPath = '-' } = audit.read(given);
-  // Each would rotate it under the others.
+  // Each worker would rotate the file of the others.
   if (processes > 1 && auditLogPath !== '-') {
     const { name } = audit.options.auditLogPath;
-    throw fault(workers.options.workers, `more than 1 cannot share a file of ${name}; - can be`);
+    throw fault(workers.options.workers, `more than 1 worker cannot write to the file of ${name}; use -`);
   }
   return processes;
 }
 
 const most = { max: 1_000_000 };
-/** The longest is what a timer takes, less than a day off. */
+/** The longest is just below what a timer accepts. */
 const timeouts = { min: '1ms', max: '596h' };
 
 /**
- * What any client may cost. Nothing is bounded by address or identity unless told to: only whoever runs the server
- * knows how many scrapers one of them stands for.
+ * What any client may cost. Limits by address or identity are off by default: only the operator knows how many
+ * scrapers share one.
  */
 export const limits = topic('Limits', {
   maxRequestsPerSecondByIdentity: count(
     0,
     most,
-    'requests a second that a user may go on sending, and twice as many at once; any beyond are answered 429; health is not counted; 50 suits scrapers; 0: no bound',
+    'requests per second of a user, with bursts of twice as many; more are answered 429; health checks do not count; 50 suits scrapers; 0: no limit',
   ),
   maxRequestsPerSecondByAddress: count(
     0,
     most,
-    'the same for an IPv4 address or an IPv6 /64, before anyone is asked who sends them; not for a verified front proxy; 100 suits scrapers with addresses of their own; 0: no bound',
+    'requests per second of an IPv4 address or IPv6 /64, counted before authentication; verified front proxies are exempt; 100 suits scrapers with addresses of their own; 0: no limit',
   ),
-  maxConnections: count(
-    10_000,
+  maxConnections: count(10_000, most, 'maximum number of open connections; more are closed; 0: no limit'),
+  maxConnectionsByAddress: count(
+    0,
     most,
-    'connections that may be open at once; any beyond are closed; 0: no bound',
+    'maximum number of open connections of an IPv4 address or IPv6 /64; 0: no limit',
   ),
-  maxConnectionsByAddress: count(0, most, 'the same for an IPv4 address or an IPv6 /64; 0: no bound'),
-  // The longest is all of the time.
+  // The maximum is the whole ten seconds.
   maxHandshakeTimeByAddress: duration(
     '500ms',
     { max: '10s' },
-    'how long TLS handshakes with costly certificates from an IPv4 address or an IPv6 /64 may hold up everything else in ten seconds; then its connections are closed until that time has come again; 0s: no bound',
+    'CPU time in ten seconds for TLS handshakes with costly certificates from an IPv4 address or IPv6 /64; its connections are closed while it is over that; 0s: no limit',
   ),
   maxHeaderBytes: count(
     32_768,
     { min: 4096, max: 256 * 1024, unit: 'bytes' },
-    'how long a request line with its header may be; a longer one is answered 431',
+    'maximum size of the request line and headers; larger requests are answered 431',
   ),
   headerTimeout: duration(
     '10s',
     timeouts,
-    'how long a request line with its header may take, and a new connection until one has come; then it is closed',
+    'how long a client may take to send the request line and headers, also after connecting, before the connection is closed',
   ),
-  // Node would keep idle connections for ever with less.
+  // With less, Node would keep idle connections forever.
   idleTimeout: duration(
     '1m15s',
     { min: '1s', max: '595h' },
-    'how long a connection is kept open without a request; longer than scrape intervals, best',
+    'how long an idle connection stays open; best longer than the scrape interval',
   ),
   tlsHandshakeTimeout: duration(
     '10s',
@@ -144,16 +144,15 @@ export function limitsOf(given: GivenOptions): Pick<ServerOptions, 'requestLimit
 
 const bounds = { max: '24h' };
 
-/** How the server ends. */
 export const shutdown = topic('Maintenance and shutdown', {
   shutdownDelayDuration: duration(
     '0s',
     bounds,
-    'how long everything is served on after SIGTERM, while /readyz fails, so that others learn to stay away',
+    'how long to keep serving after SIGTERM while /readyz fails, so that clients and load balancers move away',
   ),
   shutdownTimeout: duration(
     '30s',
     bounds,
-    'how long requests under way may take after that before they are cut',
+    'how long running requests may take after that before their connections are closed',
   ),
 });

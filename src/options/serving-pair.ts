@@ -7,20 +7,20 @@ import type { FollowedOptionFiles } from './followed-option-files.js';
 import { blaming, fault, type Option } from './option.js';
 import { UsageError } from './usage-error.js';
 
-/** Where a pair is, and by which options. */
+/** The files of a pair and the options that name them. */
 export interface PairFiles {
   readonly certificateOption: Option;
   readonly certificateFile: string;
   readonly keyOption: Option;
   readonly keyFile: string;
-  /** Whether another key must be of the same type, since pairs are served beside each other. Default false. */
+  /** Whether a reloaded key must keep its type, since pairs are served together. Default false. */
   readonly keepsKeyType?: boolean;
 }
 
 interface ServingPair extends KeyPair {
   /** As OpenSSL calls it: `rsa`, `ec`, `ed25519`. */
   readonly keyType: string;
-  /** Milliseconds since the epoch, of the certificate itself. */
+  /** Of the leaf certificate, in ms since the epoch. */
   readonly notBefore: number;
   readonly notAfter: number;
 }
@@ -29,8 +29,8 @@ interface ServingPair extends KeyPair {
 const maxBytes = 1024 * 1024;
 
 /**
- * A pair that is served while its files change. What a start takes though clients will not, an expired certificate,
- * does not take the place of another; one that is not valid yet waits for its time.
+ * A served pair that follows its files. A start accepts an expired certificate, but a reload does not replace another
+ * pair by one; a certificate that is not valid yet is used once it is.
  *
  * @throws UsageError naming the option.
  */
@@ -52,7 +52,7 @@ export async function followServingPair(
     if (keepsKeyType && firstKeyType !== undefined && read.keyType !== firstKeyType) {
       throw fault(
         keyOption,
-        `${keyFile} has a key of type ${read.keyType}: pairs beside each other need ${firstKeyType}`,
+        `${keyFile} has a key of type ${read.keyType}; pairs served together all need type ${firstKeyType}`,
       );
     }
     firstKeyType ??= read.keyType;
@@ -64,7 +64,7 @@ export async function followServingPair(
   return { first, followed };
 }
 
-/** Beforehand, since both files are read as one afterwards: the option of the one at fault is named. */
+/** Checked before both files are read together, so that the error names the option at fault. */
 async function checkReadable(option: Option, file: string): Promise<void> {
   const reading = await new FilesRead().read(file, maxBytes);
   if (reading.kind === 'fault') throw fault(option, `${file} ${reading.fault}`);

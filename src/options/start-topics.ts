@@ -15,7 +15,7 @@ import { tls } from './tls-options.js';
 import { upstreamHeaders, upstreamTls } from './upstream-request-options.js';
 import { upstreams } from './upstream-options.js';
 
-/** All that `start` takes, in the order of its help and of docs/flags.md. */
+/** All options of `start`, in the order of its help and of docs/flags.md. */
 export const startTopics = [
   general,
   listening,
@@ -45,10 +45,10 @@ export const startTopics = [
 
 export const startOptions: readonly Option[] = optionsIn(startTopics);
 
-/** What a program may pass in their place. */
+/** The same options as a program passes them. */
 export type StartOptions = OptionsOf<typeof startTopics>;
 
-/** Every option with its value, given or by default; one without either is empty, as in Kubernetes' `/flagz`. */
+/** Every option with its value, given or default; empty if there is neither, as in Kubernetes' `/flagz`. */
 export function flagsInForce(
   given: GivenOptions,
   options: readonly Option[] = startOptions,

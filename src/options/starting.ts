@@ -4,7 +4,7 @@ export interface Closable {
   close(): void | Promise<void>;
 }
 
-/** What a command has opened, to be closed in the opposite order, however it ends. */
+/** What a command has opened; closed in reverse order when the command ends. */
 export class Opened {
   readonly #opened: Closable[] = [];
 
@@ -13,7 +13,7 @@ export class Opened {
     return resource;
   }
 
-  /** The others, too, where one cannot be closed. */
+  /** Closes all, even if closing one fails. */
   async close(): Promise<void> {
     const last = this.#opened.pop();
     if (last === undefined) return;
@@ -25,7 +25,7 @@ export class Opened {
   }
 }
 
-/** A logger that keeps what it is told until it is released, so that a failed start prints one line. */
+/** A logger that holds back its lines until it is released, so that a failed start prints one line only. */
 export class HeldBackLogger implements Logger {
   #held: (() => void)[] | undefined = [];
 

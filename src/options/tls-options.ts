@@ -15,7 +15,7 @@ export const tls = topic(
   {
     tlsCertFile: file(
       { followed: true },
-      'PEM certificate to serve with, intermediates behind it; without it, a self-signed one in memory; reloaded on change',
+      'PEM serving certificate followed by its intermediates; unset: a self-signed one in memory; reloaded on change',
     ),
     tlsPrivateKeyFile: file(
       { followed: true, secret: true },
@@ -26,7 +26,7 @@ export const tls = topic(
         list(
           'pair',
           undefined,
-          'a further pair for clients that ask for its names: cert.pem,key.pem or cert.pem,key.pem:*.example.com,192.0.2.1; without names, those in the certificate; may be repeated; reloaded on change',
+          'additional certificate and key for SNI: cert.pem,key.pem or cert.pem,key.pem:*.example.com,192.0.2.1; without names, those in the certificate; may be repeated; reloaded on change',
         ),
         (given) => given.map(parseSniPair),
         [],
@@ -48,7 +48,7 @@ export const tls = topic(
       'suites',
       Object.keys(tlsCipherSuites),
       undefined,
-      'cipher suites of TLS 1.2 by their IANA names; without it, every one that Kubernetes calls secure',
+      'IANA names of the TLS 1.2 cipher suites; unset: all that Kubernetes considers secure',
     ),
   },
   [together('tlsCertFile', 'tlsPrivateKeyFile')],
@@ -66,18 +66,17 @@ function parseSniPair(text: string): SniPair {
   const { files, patterns } = partsOf(text);
   const [certificateFile = '', keyFile = ''] = files;
   if (files.length !== 2 || certificateFile === '' || keyFile === '') {
-    throw new RangeError(
-      `${quoted(text)} does not begin with a certificate's and a key's file: cert.pem,key.pem`,
-    );
+    throw new RangeError(`${quoted(text)} must begin with the certificate and key files: cert.pem,key.pem`);
   }
   if (patterns === undefined) return { certificateFile, keyFile };
   const names = patterns.split(',').map((name) => name.trim().toLowerCase());
   const wrong = names.find((name) => isIP(name) === 0 && !isDomainPattern(name));
-  if (wrong !== undefined) throw new RangeError(`${quoted(wrong)} is no domain name, *.domain or IP address`);
+  if (wrong !== undefined)
+    throw new RangeError(`${quoted(wrong)} is not a domain name, *.domain or IP address`);
   return { certificateFile, keyFile, patterns: names };
 }
 
-/** A colon in a file's name would end it, as for kube-apiserver. */
+/** File names cannot contain a colon, as in kube-apiserver. */
 function partsOf(text: string): { readonly files: readonly string[]; readonly patterns: string | undefined } {
   const colon = text.indexOf(':');
   const pair = colon < 0 ? text : text.slice(0, colon);
@@ -125,7 +124,7 @@ export async function openTls(given: GivenOptions, requestCertificates: boolean,
   };
 }
 
-/** Keys of another type than the default pair's cannot be served beside it. */
+/** Their keys must have the type of the default pair's key. */
 async function openSniPairs(
   pairs: readonly SniPair[],
   keyType: string,
@@ -154,7 +153,7 @@ async function openSniPairs(
   return opened;
 }
 
-/** As Kubernetes' servers do where none is given. */
+/** Kubernetes' servers do the same if no pair is given. */
 async function selfSignedPair(): Promise<KeyPair> {
   const { createSelfSignedCertificate } = await import('../pki/throwaway-pki.js');
   const { certificatePem, privateKeyPem } = await createSelfSignedCertificate({

@@ -14,23 +14,19 @@ import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
 import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from './upstream-request-options.js';
 
-/** Whose metrics are guarded, where they are not this process' own. */
+/** Other servers whose metrics are served. */
 export const upstreams = topic('What is served', {
   upstream: parsed(
     list(
       'URL',
       undefined,
-      "http or https URL of the exposition that /metrics serves in place of this process' own, which is then at /metrics/filter; without a path, /metrics of it; name=URL, of which there may be several: their expositions are merged",
+      'http or https URL whose metrics /metrics serves; the default path is /metrics; several name=URL are merged; the metrics of this process are then at /metrics/filter',
     ),
     upstreamsIn,
     { kind: 'none' },
   ),
   upstreamLabel: parsed(
-    text(
-      'label',
-      'upstream',
-      'label of merged series that holds the name of their upstream; empty: none is added',
-    ),
+    text('label', 'upstream', 'label for the name of the upstream in merged series; empty: no label'),
     labelName,
   ),
   upstreamPath: {
@@ -38,7 +34,7 @@ export const upstreams = topic('What is served', {
       list(
         'path=URL',
         undefined,
-        'paths below /metrics/ that serve an exposition each, as http or https URLs: /metrics/app=http://127.0.0.1:8080; RBAC grants each by its own path',
+        'paths below /metrics/ and the http or https URLs whose metrics they serve: /metrics/app=http://127.0.0.1:8080; RBAC grants each path on its own',
       ),
       upstreamPathsIn,
       new Map<string, string>(),
@@ -53,23 +49,23 @@ export type Upstreams =
   | { readonly kind: 'passed-on'; readonly url: string }
   | { readonly kind: 'merged'; readonly urls: ReadonlyMap<string, string> };
 
-/** Where the filter's own metrics are while `/metrics` serves an upstream's. */
+/** Serves this process's own metrics while `/metrics` serves an upstream's. */
 export const ownMetricsPath = '/metrics/filter';
-/** Where the results of the health checks are, if they are served. */
+/** Serves health check results, if enabled. */
 export const slisPath = '/metrics/slis';
-/** Served by this process itself, now or with other options. */
+/** Reserved for this process. */
 const takenPaths: readonly string[] = [ownMetricsPath, slisPath];
 
 /**
- * URLs may hold commas and equals signs, so only a comma before another upstream separates, and only an equals sign
+ * URLs may contain commas and equals signs, so only a comma before another upstream separates, and only an equals sign
  * before the whole URL ends a name. A comma of a URL before such text is written as `%2C`.
  */
 const beforeUpstream = /,(?=(?:[A-Za-z0-9_.-]+=)?[a-z][a-z0-9+.-]*:\/\/)/i;
 const beforePath = /,(?=\/metrics\/[^=,?]+=)/;
-/** As the classifier knows paths: each segment is a plain word. */
+/** Paths that the classifier accepts. */
 const servedPath = /^\/metrics(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+)+$/;
 
-/** The values of a list were separated at every comma; they are put together and separated once more. */
+/** The list was split at every comma; joins it and splits it again. */
 function upstreamsIn(given: readonly string[]): Upstreams {
   const targets = given.join(',').split(beforeUpstream);
   const [first = ''] = targets;
@@ -78,11 +74,11 @@ function upstreamsIn(given: readonly string[]): Upstreams {
   for (const target of targets) {
     const end = nameEnd(target);
     const url = urlBehindName(target.slice(end + 1));
-    if (end === -1) throw new RangeError('several need a name each, such as app=http://…');
+    if (end === -1) throw new RangeError('several upstreams each need a name, such as app=http://…');
     const name = target.slice(0, end);
     const nameFault = memberNameFault(name);
     if (nameFault !== undefined) throw new RangeError(`a name ${nameFault}`);
-    if (urls.has(name)) throw new RangeError(`the name "${name}" stands there twice`);
+    if (urls.has(name)) throw new RangeError(`the name "${name}" is given twice`);
     urls.set(name, url);
   }
   return { kind: 'merged', urls };
@@ -97,22 +93,24 @@ function upstreamPathsIn(given: readonly string[]): ReadonlyMap<string, string> 
       throw new RangeError('must be a path below /metrics/ and a URL: /metrics/app=http://…');
     }
     if (takenPaths.includes(path)) throw new RangeError(`${path} is served by this process itself`);
-    if (urls.has(path)) throw new RangeError(`${path} stands there twice`);
+    if (urls.has(path)) throw new RangeError(`${path} is given twice`);
     urls.set(path, urlBehindName(url));
   }
   return urls;
 }
 
-/** Where the `=` stands behind a name; -1 where the text is a URL, or no name. */
+/** The index of the `=` after a name; -1 if there is no name. */
 function nameEnd(target: string): number {
   const end = target.indexOf('=');
   return /[:/?]/.test(target.slice(0, end)) ? -1 : end;
 }
 
-/** A comma before the query may have been meant to separate. */
+/** Refuses a comma before the query, which may have been meant as a separator. */
 function urlBehindName(url: string): string {
   if (/^[^?]*,/.test(url))
-    throw new RangeError("a comma in a URL's host or path: name=URL behind it, or %2C");
+    throw new RangeError(
+      "a comma in a URL's host or path must be followed by name=URL, or be written as %2C",
+    );
   return checkedUrl(url);
 }
 
@@ -127,7 +125,7 @@ function labelName(label: string): string {
   return label;
 }
 
-/** Where metrics are passed on from, each with the path that serves it or its name among several. @throws UsageError */
+/** The upstreams' URLs, each with the path that serves it or its name among several. @throws UsageError */
 export function upstreamAddressesOf(
   given: GivenOptions,
 ): readonly { readonly name: string; readonly url: string }[] {
@@ -149,8 +147,8 @@ function namedUrls(upstream: Upstreams): readonly (readonly [name: string, url: 
 export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
 
 /**
- * What is served where: `own` at `/metrics`, or beside upstreams'. Nothing is asked of the upstreams yet: they may
- * start later than their guard.
+ * Opens the expositions: `own` at `/metrics`, or beside the upstreams'. Sends no request yet: upstreams may start later
+ * than the filter.
  *
  * @throws UsageError naming the option.
  */
@@ -206,7 +204,7 @@ export async function openUpstreams(
       const { mergedExposition } = await import('../exposition/merging/merged-exposition.js');
       const members = [...upstream.urls].map(([name, url]) => ({
         name,
-        // The merging exposition tells of failures, and leaves of the timeout what it needs.
+        // The merged exposition reports failures and applies its own share of the timeout.
         exposition: open(url, { answeringMs: 0 }),
         ...(label !== '' && { labels: { [label]: name } }),
       }));
@@ -216,7 +214,7 @@ export async function openUpstreams(
   }
 }
 
-/** What has nothing to say where there is no upstream of its kind. */
+/** Refuses options that have no effect without an upstream of their kind. */
 function checkUses(given: GivenOptions, upstream: Upstreams, urls: readonly string[]): void {
   const { name } = upstreams.options.upstream;
   const { upstreamLabel } = upstreams.options;
@@ -252,14 +250,16 @@ export async function upstreamEvents(registry: Registry, logger: Logger) {
     onMemberFailure,
     onNoTenant: ({ fault: reason, detail }: NoTenantError) => {
       metrics.withoutTenant(reason);
-      outageOf('', 'a scrape was refused, without a tenant').failed(detail);
+      outageOf('', 'a scrape without a tenant was refused').failed(detail);
     },
     onLeftOut: (leftOut: LeftOut) => {
       metrics.leftOut(leftOut);
       const { member, family, cause } = leftOut;
       const why =
-        cause === 'conflict' ? 'contradicts an upstream before it' : 'has series that are there already';
-      outageOf(member, 'not all of an upstream was merged').failed(`${member}: ${family} ${why}`);
+        cause === 'conflict'
+          ? 'conflicts with an upstream before it'
+          : 'repeats series of an upstream before it';
+      outageOf(member, 'an upstream was merged in part').failed(`${member}: ${family} ${why}`);
     },
   };
 }

@@ -30,27 +30,27 @@ import {
 import type { UpstreamTls } from '../outgoing/upstream-client.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 
-/** What an upstream is told of who scrapes. */
+/** Headers that tell an upstream who scrapes. */
 export const upstreamHeaders = topic(
   'What is served',
   {
     authHeaderFieldsEnabled: boolean(
       false,
-      `tell the upstream who scrapes; it must be on a loopback address, or be reached over https with ${flagName('upstreamClientCertFile')}`,
+      `send user and groups of the scraper to the upstream, which must have a loopback address or use https with ${flagName('upstreamClientCertFile')}`,
     ),
-    authHeaderUserFieldName: text('field', 'x-remote-user', "header field of the scraper's name"),
-    authHeaderGroupsFieldName: text('field', 'x-remote-groups', "header field of the scraper's groups"),
+    authHeaderUserFieldName: text('field', 'x-remote-user', 'header for the name of the scraper'),
+    authHeaderGroupsFieldName: text('field', 'x-remote-groups', 'header for the groups of the scraper'),
     authHeaderGroupsFieldSeparator: text(
       'separator',
       '|',
-      'what stands between two groups; a scraper with a group that holds it gets nothing',
+      'separator between groups; scrapes of a user with a group that contains it fail',
     ),
     tenantHeader: {
       ...parsed(
         list(
           'field=source',
           undefined,
-          `header field that tells the upstream the scraper's tenant, and what says it: cn (his name), group:<prefix> (the rest of his one group that begins so) or extra:<key>; whose tenant is not sure gets 403; may be repeated; the upstream as for ${flagName('authHeaderFieldsEnabled')}`,
+          `header for the tenant of the scraper and where it comes from: cn (user name), group:<prefix> (rest of the only group with that prefix) or extra:<key>; scrapes without exactly one tenant are answered 403; may be repeated; same upstreams as ${flagName('authHeaderFieldsEnabled')}`,
         ),
         (given) => given.map(tenantHeaderOf),
         [],
@@ -70,7 +70,7 @@ function tenantHeaderOf(text: string): TenantHeader {
   const [, field, said] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
   const source = said === undefined ? undefined : sourceOf(said);
   if (field !== undefined && source !== undefined) return { field, source };
-  throw new RangeError(`${JSON.stringify(text)} is none of NAME=cn, NAME=group:PREFIX and NAME=extra:KEY`);
+  throw new RangeError(`${JSON.stringify(text)} must be NAME=cn, NAME=group:PREFIX or NAME=extra:KEY`);
 }
 
 function sourceOf(text: string): TenantSource | undefined {
@@ -80,17 +80,17 @@ function sourceOf(text: string): TenantSource | undefined {
   return kind === 'extra' ? { kind, key: rest } : undefined;
 }
 
-/** Whether what an upstream answers may depend on who scrapes. @throws UsageError naming the option. */
+/** Whether an upstream's answer may depend on the user. @throws UsageError naming the option. */
 export function tellsWhoScrapes(given: GivenOptions): boolean {
   const { authHeaderFieldsEnabled, tenantHeader } = upstreamHeaders.read(given);
   return authHeaderFieldsEnabled || tenantHeader.length > 0;
 }
 
 /**
- * The headers that upstreams at these URLs are sent. `showsCertificate`: whether https ones are shown a client
+ * The headers to send to upstreams at these URLs. `showsCertificate`: whether https upstreams get a client
  * certificate.
  *
- * @throws UsageError naming the option; also where somebody else could send the same headers to an upstream.
+ * @throws UsageError naming the option; also if others could send the same headers to an upstream.
  */
 export function upstreamHeadersOf(given: GivenOptions, urls: readonly string[], showsCertificate: boolean) {
   const { options } = upstreamHeaders;
@@ -132,7 +132,7 @@ function checkIdentityHeaders(headers: IdentityHeaders): void {
   }
 }
 
-/** Each must be able to tell our headers from those of somebody else in the network. */
+/** Upstreams must be able to tell our headers from forged ones. */
 function checkUpstreams(option: Option, urls: readonly string[], showsCertificate: boolean): void {
   const upstream = flagName('upstream');
   if (urls.length === 0) throw fault(option, `needs ${upstream}`);
@@ -143,18 +143,18 @@ function checkUpstreams(option: Option, urls: readonly string[], showsCertificat
   if (isTold) return;
   throw fault(
     option,
-    `needs an ${upstream} on a loopback address, or an https one and ${flagName('upstreamClientCertFile')}`,
+    `needs an ${upstream} on a loopback address, or an https one with ${flagName('upstreamClientCertFile')}`,
   );
 }
 
-/** RFC 6761, 6.3: `localhost` is one wherever it is looked up. */
+/** `localhost` always resolves to loopback (RFC 6761, 6.3). */
 function isLoopback(hostname: string): boolean {
   return (
     hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
   );
 }
 
-/** The same exposition; `onRefusal` is told of each scrape that it refuses for want of a tenant. */
+/** The same exposition; calls `onRefusal` for each scrape that is refused because its tenant is unknown. */
 export function refusalsTold(exposition: Exposition, onRefusal: (error: NoTenantError) => void): Exposition {
   return {
     contentType: (request) => exposition.contentType(request),
@@ -169,17 +169,17 @@ export function refusalsTold(exposition: Exposition, onRefusal: (error: NoTenant
   };
 }
 
-/** How https upstreams are known, and how they know this process. */
+/** TLS to upstreams. */
 export const upstreamTls = topic(
   'What is served',
   {
     upstreamCaFile: file(
       { followed: true },
-      'PEM bundle of the authorities of https upstreams; without it, those that Node.js trusts; reloaded on change',
+      'PEM bundle of the CAs of https upstreams; unset: the CAs that Node.js trusts; reloaded on change',
     ),
     upstreamClientCertFile: file(
       { followed: true },
-      'PEM client certificate for https upstreams, intermediates behind it; reloaded on change',
+      'PEM client certificate for https upstreams followed by its intermediates; reloaded on change',
     ),
     upstreamClientKeyFile: file(
       { followed: true, secret: true },
@@ -189,7 +189,7 @@ export const upstreamTls = topic(
       text(
         'name',
         undefined,
-        "DNS name or IP address that the certificates of https upstreams must be for; without it, the URL's host",
+        'DNS name or IP address to verify the certificates of https upstreams against; unset: the host of the URL',
       ),
       hostName,
     ),
@@ -199,10 +199,10 @@ export const upstreamTls = topic(
 
 function hostName(name: string): string {
   if (isIP(name) !== 0 || /^[A-Za-z0-9_.-]+$/.test(name)) return name;
-  throw new RangeError(`${JSON.stringify(name)} is no host name`);
+  throw new RangeError(`${JSON.stringify(name)} is not a host name`);
 }
 
-/** Its members follow the files: they are to be read at each request. @throws UsageError naming the option. */
+/** Its members follow the files; read them at each request. @throws UsageError naming the option. */
 export async function openUpstreamTls(given: GivenOptions, files: FollowedOptionFiles): Promise<UpstreamTls> {
   const { options } = upstreamTls;
   const values = upstreamTls.read(given);
@@ -216,7 +216,7 @@ export async function openUpstreamTls(given: GivenOptions, files: FollowedOption
   let clientCertificate: { readonly current: ClientCertificate } | undefined;
   if (certificateFile !== undefined && keyFile !== undefined) {
     const option = options.upstreamClientCertFile;
-    // Together: a certificate without its own key is of no use.
+    // Followed together: a certificate is useless without its key.
     const followed = await files.open(option, [certificateFile, keyFile], clientCertificateIn);
     files.addCertificates(option, certificateFile, () => followed.current.certificate);
     clientCertificate = followed;

@@ -139,8 +139,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       /^--tls-cipher-suites: "TLS_RSA_WITH_RC4_128_SHA" is not one of TLS_AES_128/,
     ],
     ['--mode=shard --tls-cipher-suites=__proto__', /^--tls-cipher-suites: "__proto__" is not one of/],
-    ['--mode=shard --tls-cert-file={tls.crt}', /^--tls-private-key-file: missing beside --tls-cert-file$/],
-    ['--mode=shard --tls-private-key-file={tls.key}', /^--tls-cert-file: missing beside/],
+    ['--mode=shard --tls-cert-file={tls.crt}', /^--tls-private-key-file: required with --tls-cert-file$/],
+    ['--mode=shard --tls-private-key-file={tls.key}', /^--tls-cert-file: required with/],
     [
       '--mode=shard --tls-cert-file={missing} --tls-private-key-file={tls.key}',
       /^--tls-cert-file: .*missing cannot be read: ENOENT$/,
@@ -157,12 +157,12 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--mode=shard --tls-cert-file={tls.crt} --tls-private-key-file={other.key}',
       /^--tls-private-key-file: .* is not the key of/,
     ],
-    ['--mode=shard --tls-sni-cert-key=', /^--tls-sni-cert-key: "" does not begin with a certificate's and/],
-    ['--mode=shard --tls-sni-cert-key={tls.crt}', /^--tls-sni-cert-key: ".*tls\.crt" does not begin with/],
-    ['--mode=shard --tls-sni-cert-key={tls.crt},{tls.key}:', /^--tls-sni-cert-key: "" is no domain name/],
+    ['--mode=shard --tls-sni-cert-key=', /^--tls-sni-cert-key: "" must begin with/],
+    ['--mode=shard --tls-sni-cert-key={tls.crt}', /^--tls-sni-cert-key: ".*tls\.crt" must begin with/],
+    ['--mode=shard --tls-sni-cert-key={tls.crt},{tls.key}:', /^--tls-sni-cert-key: "" is not a domain name/],
     [
       '--mode=shard --tls-sni-cert-key={tls.crt},{tls.key}:a.example,a.*.example',
-      /^--tls-sni-cert-key: "a\.\*\.example" is no domain name, \*\.domain or IP address$/,
+      /^--tls-sni-cert-key: "a\.\*\.example" is not a domain name, \*\.domain or IP address$/,
     ],
     [
       '--mode=shard --tls-sni-cert-key={tls.crt},{missing}:a.example',
@@ -183,7 +183,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --ignore-paths=/metrics/**', /^--ignore-paths: "\/metrics\/\*\*" is no absolute path/],
     [
       '--mode=shard --ignore-paths=/metrics --allow-paths=/metrics',
-      /^--ignore-paths: cannot stand beside --allow-paths$/,
+      /^--ignore-paths: cannot be combined with --allow-paths$/,
     ],
     ['--mode=shard --auth-header-fields-enabled=maybe', /^--auth-header-fields-enabled: "maybe" is not true/],
     ['--mode=shard --auth-header-fields-enabled', /^--auth-header-fields-enabled: needs --upstream$/],
@@ -201,7 +201,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-name=a:b',
-      /^--auth-header-groups-field-name: "a:b" is no field name$/,
+      /^--auth-header-groups-field-name: "a:b" unknown field name$/,
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-separator=',
@@ -214,7 +214,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --tenant-header=X-Tenant',
-      /^--tenant-header: "X-Tenant" is none/,
+      /^--tenant-header: "X-Tenant" must be NAME=cn/,
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --tenant-header=Cookie=cn',
@@ -258,12 +258,12 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     ['--mode=shard --authorization-order=RBAC,Webhook', /^--authorization-order: Webhook needs --authoriz/],
     ['--mode=shard --authorization-order=RBAC,ABAC', /^--authorization-order: "ABAC" is not one of/],
-    ['--mode=shard --authorization-order=RBAC,RBAC', /^--authorization-order: RBAC stands there twice$/],
-    ['--mode=shard --authorization-order=', /^--authorization-order: names no authorizer$/],
+    ['--mode=shard --authorization-order=RBAC,RBAC', /^--authorization-order: RBAC is listed twice$/],
+    ['--mode=shard --authorization-order=', /^--authorization-order: must list an authorizer$/],
     ['--mode=shard --allow-paths=', /^--allow-paths: "" is no glob/],
     ['--mode=shard --tls-cipher-suites=', /^--tls-cipher-suites: "" is not one of/],
-    ['--mode=shard --audit-log-path=\t', /^--audit-log-path: names no file$/],
-    ['--mode=shard --audit-log-path=', /^--audit-log-path: names no file$/],
+    ['--mode=shard --audit-log-path=\t', /^--audit-log-path: must name a file$/],
+    ['--mode=shard --audit-log-path=', /^--audit-log-path: must name a file$/],
     ['--mode=shard --audit-log-path={policy}', /^--audit-log-path: .* cannot be written to: EISDIR$/],
     ['--mode=shard --audit-log-path={text}/audit.log', /^--audit-log-path: .* cannot be written to: E/],
     ['--mode=shard --audit-log-maxage=1', /^--audit-log-maxage: needs --audit-log-path$/],
@@ -279,7 +279,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--mode=shard --audit-log-path=- --audit-log-mode=blocking --audit-log-batch-buffer-size=5',
-      /^--audit-log-batch-buffer-size: nothing waits with --audit-log-mode=blocking$/,
+      /^--audit-log-batch-buffer-size: has no effect with --audit-log-mode=blocking$/,
     ],
     ['--mode=shard --max-policy-staleness=5', /^--max-policy-staleness: "5" is not a duration/],
     ['--mode=cache-server --max-policy-staleness=banana', /^--max-policy-staleness: "banana" is not a dura/],
@@ -345,8 +345,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --idle-timeout=0s', /^--idle-timeout: "0s" is not between 1s and 595h$/],
     ['--mode=shard --idle-timeout=75', /^--idle-timeout: "75" is not a duration/],
     ['--mode=shard --tls-handshake-timeout=0ms', /^--tls-handshake-timeout: "0ms" is not between 1ms/],
-    ['--mode=shard --maintenance-file=\t', /^--maintenance-file: names no file$/],
-    ['--mode=shard --maintenance-file=', /^--maintenance-file: names no file$/],
+    ['--mode=shard --maintenance-file=\t', /^--maintenance-file: must name a file$/],
+    ['--mode=shard --maintenance-file=', /^--maintenance-file: must name a file$/],
     ['--mode=shard --maintenance-file={policy}', /^--maintenance-file: .* is no regular file$/],
     ['--mode=shard --workers=2 --maintenance-file={policy}', /^--maintenance-file: .* is no regular file$/],
     ['--mode=shard --shutdown-delay-duration=-1s', /^--shutdown-delay-duration: "-1s" is not a duration/],
@@ -361,7 +361,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --workers=', /^--workers: "" is not a number from 1 to 64$/],
     [
       '--mode=shard --workers=2 --audit-log-path={missing}',
-      /^--workers: more than 1 cannot share a file of --audit-log-path; - can be$/,
+      /^--workers: more than 1 worker cannot write to the file of --audit-log-path; use -$/,
     ],
     ['--workers=2', /^--mode: required: shard or cache-server$/],
     ['--mode=shard --workers=2 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
@@ -418,7 +418,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   const identityRows: readonly (readonly [flags: string, message: RegExp])[] = [
     // Service accounts' keys in files
     [`${account}={missing}`, /^--service-account-key-file: .*missing cannot be read: ENOENT$/],
-    [`${account}=`, /^--service-account-key-file: names no file$/],
+    [`${account}=`, /^--service-account-key-file: must name a file$/],
     [`${account}={policy}`, /^--service-account-key-file: .* is no regular file$/],
     [
       `${account}={garbage.pem}`,
@@ -439,12 +439,12 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--service-account-key-file={account.key} --service-account-issuer=,',
-      /^--service-account-issuer: is given, and names nothing: leave it out, or name some$/,
+      /^--service-account-issuer: is empty; leave it out, or list at least one name$/,
     ],
     // and at a URL
     [
       `${account}={account.pub} --service-account-jwks-uri=https://127.0.0.1:1/keys`,
-      /^--service-account-jwks-uri: cannot stand beside --service-account-key-file$/,
+      /^--service-account-jwks-uri: cannot be combined with --service-account-key-file$/,
     ],
     [
       '--service-account-jwks-uri=https://127.0.0.1:1/keys',
@@ -519,10 +519,10 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     [`${oidc} --oidc-required-claim=claim`, /^--oidc-required-claim: "claim" is not key=value$/],
     [`${oidc} --oidc-required-claim==value`, /^--oidc-required-claim: "=value" is not key=value$/],
     [`${oidc} --oidc-required-claim=`, /^--oidc-required-claim: "" is not key=value$/],
-    [`${oidc} --oidc-required-claim=a=b,a=c`, /^--oidc-required-claim: "a" stands there twice$/],
+    [`${oidc} --oidc-required-claim=a=b,a=c`, /^--oidc-required-claim: "a" is given twice$/],
     [
       `${oidc} --oidc-required-claim=a=b --oidc-required-claim=a=b`,
-      /^--oidc-required-claim: "a" stands there twice$/,
+      /^--oidc-required-claim: "a" is given twice$/,
     ],
     // Token reviews
     ['--authentication-kubeconfig={missing}', /^--authentication-kubeconfig: .*missing: cannot be read: ENO/],
@@ -543,7 +543,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       `${tokenReview} ${tokenWebhook}`,
-      /^--authentication-token-webhook-config-file: cannot stand beside --authentication-kubeconfig$/,
+      /^--authentication-token-webhook-config-file: cannot be combined with --authentication-kubeconfig$/,
     ],
     [
       '--authentication-token-webhook-version=v1beta1',
@@ -596,15 +596,15 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       `${accessReview} ${accessWebhook}`,
-      /^--authorization-webhook-config-file: cannot stand beside --authorization-kubeconfig$/,
+      /^--authorization-webhook-config-file: cannot be combined with --authorization-kubeconfig$/,
     ],
     [
       `${accessReview} --authorization-order=AlwaysAllowGroups,RBAC`,
-      /^--authorization-kubeconfig: --authorization-order leaves out Webhook/,
+      /^--authorization-kubeconfig: --authorization-order does not list Webhook/,
     ],
     [
       `${accessWebhook} --authorization-order=RBAC`,
-      /^--authorization-webhook-config-file: --authorization-order leaves out Webhook/,
+      /^--authorization-webhook-config-file: --authorization-order does not list Webhook/,
     ],
     [
       '--authorization-webhook-version=v1',
@@ -670,11 +670,11 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt}',
-      /^--upstream-client-key-file: missing beside --upstream-client-cert-file$/,
+      /^--upstream-client-key-file: required with --upstream-client-cert-file$/,
     ],
     [
       '--upstream=https://127.0.0.1:1 --upstream-client-key-file={tls.key}',
-      /^--upstream-client-cert-file: missing beside --upstream-client-key-file$/,
+      /^--upstream-client-cert-file: required with --upstream-client-key-file$/,
     ],
     [
       '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={text} --upstream-client-key-file={tls.key}',
@@ -686,13 +686,22 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--upstream=https://127.0.0.1:1 --upstream-server-name=a/b',
-      /^--upstream-server-name: "a\/b" is no host name$/,
+      /^--upstream-server-name: "a\/b" is not a host name$/,
     ],
     // Several upstreams
-    ['--upstream=http://127.0.0.1:1,http://127.0.0.1:2', /^--upstream: several need a name each, such as /],
-    ['--upstream=http://127.0.0.1:1 --upstream=a=http://127.0.0.1:2', /^--upstream: several need a name /],
-    ['--upstream=a=http://127.0.0.1:1,a=http://127.0.0.1:2', /^--upstream: the name "a" stands there twice$/],
-    ['--upstream=a=http://127.0.0.1:1,b=127.0.0.1:2', /^--upstream: a comma in a URL's host or path: /],
+    [
+      '--upstream=http://127.0.0.1:1,http://127.0.0.1:2',
+      /^--upstream: several upstreams each need a name, such as /,
+    ],
+    [
+      '--upstream=http://127.0.0.1:1 --upstream=a=http://127.0.0.1:2',
+      /^--upstream: several upstreams each need a name /,
+    ],
+    ['--upstream=a=http://127.0.0.1:1,a=http://127.0.0.1:2', /^--upstream: the name "a" is given twice$/],
+    [
+      '--upstream=a=http://127.0.0.1:1,b=127.0.0.1:2',
+      /^--upstream: a comma in a URL.s host or path must be followed by/,
+    ],
     ['--upstream=a=secret-token', /^--upstream: must be an http or https URL such as /],
     ['--upstream=a"b=http://127.0.0.1', /^--upstream: a name must be 1 to 63 of /],
     ['--upstream-label=shard', /^--upstream-label: needs an --upstream with a name: name=URL$/],
@@ -708,7 +717,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--upstream-path=/metrics/filter=http://127.0.0.1', /^--upstream-path: \/metrics\/filter is served by /],
     [
       '--upstream-path=/metrics/a=http://127.0.0.1 --upstream-path=/metrics/a=http://127.0.0.1',
-      /^--upstream-path: \/metrics\/a stands there twice$/,
+      /^--upstream-path: \/metrics\/a is given twice$/,
     ],
     // What is served of it
     ['--keep-metrics=', /^--keep-metrics: /],

@@ -80,9 +80,9 @@ describe('offline answers', () => {
     doubtful.remove();
     expect(stdout).toMatch(output);
     expect(stderr.split('\n')).toEqual([
-      expect.stringMatching(`^${file}:\\d+: "group" is no field here and does nothing$`),
+      expect.stringMatching(`^${file}:\\d+: "group" unknown field here and does nothing$`),
       expect.stringMatching(
-        `^${file}:\\d+: ClusterRoleBinding "pmr" names ClusterRole "system:kcp:metrics-reader", which is missing: it grants nothing$`,
+        `^${file}:\\d+: ClusterRoleBinding "pmr" names ClusterRole "system:kcp:metrics-reader", which does not exist: it grants nothing$`,
       ),
       '',
     ]);
@@ -166,7 +166,7 @@ items:
           'RBAC: allowed by ClusterRoleBinding "pmr" of ClusterRole "system:kcp:metrics-reader" to User "prometheus"',
       },
       { allowed: false },
-      { allowed: false, reason: 'only nonResourceAttributes are decided here' },
+      { allowed: false, reason: 'only nonResourceAttributes are supported' },
     ]);
   });
 
@@ -177,7 +177,7 @@ items:
       '/clusters/root:org/metrics',
       'the server answers 501: shard-level endpoint not available at workspace scope',
     ],
-    ['/clusters/root/version', 'the server answers 403: below a scope'],
+    ['/clusters/root/version', 'the server answers 403: scoped path'],
     ['/clusters/A/metrics', 'the server answers 400: invalid cluster: "A" does not match the regex'],
     ['//metrics', 'the server answers 307: path is not canonical'],
     ['/x/../metrics', 'the server answers 307: path is not canonical'],
@@ -278,8 +278,8 @@ items:
 
 describe('start without any method to authenticate by', () => {
   it.each([
-    ['true', 'everybody is anonymous'],
-    ['false', 'nothing but always-allow paths is answered'],
+    ['true', 'every client is anonymous'],
+    ['false', 'only always-allowed paths are served'],
   ])('and --anonymous-auth=%s logs that %s', async (anonymous, consequence) => {
     const server = await startCli(['--mode=shard', `--anonymous-auth=${anonymous}`]);
     await server.stop();

@@ -120,7 +120,7 @@ describe('demo --check', () => {
       '✓ 403 | nobody: no credentials | /metrics | root shard',
       '✓ 403 | certificate CN=prometheus | /metrics | cache server',
       '✓ 401 | certificate CN=prometheus, another CA | /metrics | root shard',
-      '✓ 401 | token that nobody has | /metrics | root shard',
+      '✓ 401 | unknown token | /metrics | root shard',
       '✓ 200 | certificate CN=bob | /metrics | root shard',
       '✓ 403 | certificate CN=bob | /metrics | second shard',
       '✓ 501 | certificate CN=prometheus | /clusters/root/metrics | root shard',

@@ -108,7 +108,7 @@ describe('doctor of a configuration that all is well with', () => {
     const report = await doctor(...flags);
     expect([report.code, faultsOf(report)]).toEqual([0, []]);
     expect(report.findings.at(-1)?.message).toBe(
-      'is granted to Group "system:masters", because no policy is asked',
+      'is granted to Group "system:masters", because there is no policy',
     );
     expect(server.asked).toEqual([]);
   });
@@ -290,7 +290,7 @@ subjects:
     const broken = await doctor(...wellFlags(), `--rbac-dir=${policy.path}`);
     policy.remove();
     expect(faultsOf(report)).toEqual([
-      expect.stringMatching(`^warning manifest: ${file}:6: "group" is no field here`),
+      expect.stringMatching(`^warning manifest: ${file}:6: "group" unknown field here`),
       expect.stringMatching(/^warning manifest: .*role\.yaml:1: a Role is skipped/),
       expect.stringMatching(`^warning unreplicated-binding: ${file}:1: ClusterRoleBinding "scrapers": `),
       expect.stringMatching(`^warning unmatched-subject: ${file}:1: ClusterRoleBinding "scrapers": `),

@@ -125,8 +125,8 @@ describe('replicate --once', () => {
     expect(await ended('--once')).toEqual({
       code: 0,
       out: [
-        `removed ${annotation} from ClusterRoleBinding "a" (grants no shard-level path any more)`,
-        `removed ${own} in ${annotation} from ClusterRoleBinding "b" (grants no shard-level path any more)`,
+        `removed ${annotation} from ClusterRoleBinding "a" (no longer grants a shard-level path)`,
+        `removed ${own} in ${annotation} from ClusterRoleBinding "b" (no longer grants a shard-level path)`,
       ],
       err: [],
     });
@@ -282,7 +282,7 @@ describe('replicate --dry-run', () => {
       expect(await ended('--once', flag)).toEqual({
         code: 0,
         out: [
-          `would remove ${annotation} from ClusterRoleBinding "old" (grants no shard-level path any more)`,
+          `would remove ${annotation} from ClusterRoleBinding "old" (no longer grants a shard-level path)`,
           'would annotate ClusterRoleBinding "prometheus" (grants get /metrics)',
         ],
         err: [],
@@ -318,8 +318,8 @@ describe('replicate', () => {
     expect(command.out).toEqual([
       'annotated ClusterRole "own" (grants get /metrics)',
       'annotated ClusterRoleBinding "scraper" (grants get /metrics)',
-      `removed ${annotation} from ClusterRoleBinding "scraper" (grants no shard-level path any more)`,
-      `removed ${annotation} from ClusterRole "own" (grants no shard-level path any more)`,
+      `removed ${annotation} from ClusterRoleBinding "scraper" (no longer grants a shard-level path)`,
+      `removed ${annotation} from ClusterRole "own" (no longer grants a shard-level path)`,
     ]);
     expect(command.err).toEqual([]);
     expect(root.annotation('clusterroles', 'own')).toBeUndefined();
@@ -336,7 +336,7 @@ describe('replicate', () => {
     await command.printed(() => command.err.length === 1);
     expect(await command.stop()).toBe(0);
     expect(command.err).toEqual([
-      'ClusterRoleBinding "prometheus": somebody else removes the annotation again and again; next try in 10 s',
+      'ClusterRoleBinding "prometheus": another client keeps removing the annotation; next try in 10 s',
     ]);
     expect(root.patches).toHaveLength(3);
   });

@@ -181,7 +181,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
       },
     );
 
-    it('in a token that nobody has, and does not print it', async () => {
+    it('in a unknown token, and does not print it', async () => {
       const { code, faults } = await diagnose(kubeconfigOf({ token: 'token-of-nobody' }));
       expect(code).toBe(2);
       expect(faults[0]?.message).toMatch(/401 .*renew them/);

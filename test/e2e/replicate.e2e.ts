@@ -109,7 +109,7 @@ onControlPlane(kubeApiserver, 'replicate', (start) => {
     await expect
       .poll(() => following.stdout, settles)
       .toContain(
-        `removed ${annotation} from ClusterRoleBinding "changing" (grants no shard-level path any more)`,
+        `removed ${annotation} from ClusterRoleBinding "changing" (no longer grants a shard-level path)`,
       );
     expect(following.stdout).not.toContain('"changing-too"');
     expect(await following.stop()).toBe(0);

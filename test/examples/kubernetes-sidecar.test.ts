@@ -139,7 +139,7 @@ describe('a real application behind the filter', () => {
 
   it.each<[string, { readonly Authorization?: string }, number]>([
     ['nobody', {}, 401],
-    ['a token that nobody has', { Authorization: 'Bearer nobodys-token' }, 401],
+    ['a unknown token', { Authorization: 'Bearer nobodys-token' }, 401],
     ['somebody without a binding', { Authorization: 'Bearer mallory-token' }, 403],
     ['the scraper', { Authorization: 'Bearer scraper-token' }, 200],
   ])('%s: %j is answered %i', async (_who, { Authorization = '' }, status) => {

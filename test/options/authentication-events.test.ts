@@ -28,7 +28,7 @@ describe('downloads of keys', () => {
       else events.onKeyRefresh(flag, 'failure', result);
     }
     const failed = (reason: string) =>
-      `warn {"flag":"${flag}"} keys not downloaded: ${reason}; those before stay in force`;
+      `warn {"flag":"${flag}"} key download failed: ${reason}; the previous keys stay in force`;
     expect(lines).toEqual([
       ...['refused', 'no answer', 'refused'].map(failed),
       `info {"flag":"${flag}"} keys are downloaded again`,

@@ -115,7 +115,7 @@ describe('--config', () => {
     const { code, errors } = await runHere('start', '--config', file, `${webhook}=a`, '--secure-port=0');
     expect({ code, errors }).toEqual({
       code: 2,
-      errors: [`${webhook}: cannot stand beside authenticationKubeconfig (${file}:4)`],
+      errors: [`${webhook}: cannot be combined with authenticationKubeconfig (${file}:4)`],
     });
   });
 
@@ -159,7 +159,7 @@ describe('--config', () => {
       (): string => directory.write('large', ' '.repeat(1024 * 1024 + 1)),
       'is larger than 1048576 bytes',
     ],
-    ['nothing', (): string => '', 'names no file'],
+    ['nothing', (): string => '', 'must name a file'],
   ])('refuses %s', async (_, make, fault) => {
     const path = make();
     for (const command of [['start'], ['can-i', 'get', '/metrics'], ['replicate']]) {
@@ -196,7 +196,7 @@ describe('--config', () => {
   });
 
   it.each([
-    ['a field that is none', 'modes: shard\n', 'config.yaml:3: modes: is no field; did you mean mode?'],
+    ['a field that is none', 'modes: shard\n', 'config.yaml:3: modes: unknown field; did you mean mode?'],
     ['a type that is wrong', 'mode: shard\nsecurePort: "1"\n', 'config.yaml:4: securePort: must be a whole'],
   ])('is a finding of doctor, with %s', async (_, text, message) => {
     write(text);

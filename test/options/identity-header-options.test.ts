@@ -52,7 +52,7 @@ describe('the identity headers of the flags', () => {
     if (expected) expect(asked()).toBeDefined();
     else {
       expect(asked).toThrow(
-        /^--auth-header-fields-enabled: needs an --upstream on a loopback address, or an https one and/,
+        /^--auth-header-fields-enabled: needs an --upstream on a loopback address, or an https one with/,
       );
     }
   });
@@ -68,7 +68,7 @@ describe('the identity headers of the flags', () => {
     [
       { authHeaderFieldsEnabled: 'true', authHeaderUserFieldName: 'x user' },
       loopback,
-      /^--auth-header-user-field-name: "x user" is no field name$/,
+      /^--auth-header-user-field-name: "x user" unknown field name$/,
     ],
     [
       { authHeaderFieldsEnabled: 'true', authHeaderGroupsFieldName: 'Authorization' },

@@ -33,8 +33,8 @@ describe('the maintenance file', () => {
   });
 
   it.each([
-    ['{}', /^m\.yaml:1: names nobody/],
-    ['users: []', /^m\.yaml:1: names nobody/],
+    ['{}', /^m\.yaml:1: lists no users or groups/],
+    ['users: []', /^m\.yaml:1: lists no users or groups/],
     ['users: prometheus', /^m\.yaml:1: users must be a list, not a string$/],
     ['users:', /^m\.yaml:1: users must be a list of names$/],
     ['users: {a: b}', /^m\.yaml:1: users must be a list, not an object$/],
@@ -42,7 +42,7 @@ describe('the maintenance file', () => {
     ['groups: [""]', /^m\.yaml:1: groups\[0\] must not be empty$/],
     ['groups: [[a]]', /^m\.yaml:1: groups\[0\] must be a string, not a list$/],
     ['groups: [~]', /^m\.yaml:1: groups\[0\] must not be null$/],
-    ['users: [a]\nUsers: [b]\n', /^m\.yaml:2: Users: only users and groups may stand here$/],
+    ['users: [a]\nUsers: [b]\n', /^m\.yaml:2: Users: unknown field; expected users or groups$/],
     ['users: [a]\nusers: [b]\n', /^m\.yaml:2: duplicate key "users", first on line 1$/],
     ['users: [a]\n---\nusers: [b]\n', /^m\.yaml:\d: holds a second document$/],
     ['users: [a', /^m\.yaml:\d: is not YAML/],

@@ -96,7 +96,7 @@ describe('an option that is declared', () => {
       scrapeJitter: '1s',
     });
     expect(() => checkedOptions({ scrapeJiter: '1s' }, topics)).toThrow(
-      'scrapeJiter: is no option; did you mean scrapeJitter?',
+      'scrapeJiter: unknown option; did you mean scrapeJitter?',
     );
     expect(() => checkedOptions({ scrapeJitter: 5 }, topics)).toThrow(/^scrapeJitter: must be a duration/);
   });
@@ -168,13 +168,13 @@ describe('the kinds of options', () => {
     [{ aPort: 65_536 }, '--a-port: "65536" is not a port (0 to 65535; 0 takes a free one)'],
     [{ aDuration: '5' }, '--a-duration: "5" is not a duration such as 30s, 10m or 1h30m'],
     [{ aChoice: 'c' }, '--a-choice: "c" is not one of a, b'],
-    [{ aFile: ' ' }, '--a-file: names no file'],
-    [{ aDirectory: '' }, '--a-directory: names no directory'],
-    [{ someNames: [' '] }, '--some-names: is given, and names nothing: leave it out, or name some'],
+    [{ aFile: ' ' }, '--a-file: must name a file'],
+    [{ aDirectory: '' }, '--a-directory: must name a directory'],
+    [{ someNames: [' '] }, '--some-names: is empty; leave it out, or list at least one name'],
     [{ someChoices: ['a', 'c'] }, '--some-choices: "c" is not one of a, b'],
-    [{ someFiles: ['a', ''] }, '--some-files: names no file'],
+    [{ someFiles: ['a', ''] }, '--some-files: must name a file'],
     [{ somePairs: ['a'] }, '--some-pairs: "a" is not key=value'],
-    [{ somePairs: ['a=1', 'a=2'] }, '--some-pairs: "a" stands there twice'],
+    [{ somePairs: ['a=1', 'a=2'] }, '--some-pairs: "a" is given twice'],
     [{ aText: 'x'.repeat(300), aCount: 'x'.repeat(300) }, `--a-count: "${'x'.repeat(200)}…" is not a number`],
   ])('refuse %j by name', (given, message) => {
     expect(() => kinds.read(given)).toThrow(UsageError);
@@ -195,11 +195,11 @@ describe('the rules between options', () => {
   );
 
   it.each<[GivenOptions, string]>([
-    [{ one: 'a' }, '--other: missing beside --one'],
-    [{ other: 'a' }, '--one: missing beside --other'],
+    [{ one: 'a' }, '--other: required with --one'],
+    [{ other: 'a' }, '--one: required with --other'],
     [{ third: ['a'] }, '--third: needs --is-on or --one'],
     [{ third: ['a'], isOn: false }, '--third: needs --is-on or --one'],
-    [{ isOn: true, one: 'a', other: 'b' }, '--is-on: cannot stand beside --one'],
+    [{ isOn: true, one: 'a', other: 'b' }, '--is-on: cannot be combined with --one'],
   ])('refuse %j', (given, message) => {
     expect(() => ruled.read(given)).toThrow(new UsageError(message));
     // They hold for the whole topic alone.

@@ -88,7 +88,7 @@ describe('the flags that choose and relabel what /metrics serves', () => {
     [{ dropMetrics: [''] }, /^--drop-metrics: /],
     [{ dropLabels: ['le'] }, /^--drop-labels: /],
     [{ renameLabels: ['a'] }, /^--rename-labels: "a" is not old=new$/],
-    [{ renameLabels: ['a=b', 'a=c'] }, /^--rename-labels: "a" stands there twice$/],
+    [{ renameLabels: ['a=b', 'a=c'] }, /^--rename-labels: "a" is given twice$/],
     [{ renameLabels: ['a=le'] }, /^--rename-labels: /],
     [{ maxSeries: '-1' }, /^--max-series: "-1" is not a number from 0 to 999999999$/],
     [{ maxSeries: '1e3' }, /^--max-series: /],

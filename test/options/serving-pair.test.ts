@@ -64,7 +64,7 @@ describe('a pair that is served', () => {
 
   it.each([
     [false, 'CN=second', '--tls-cert-file: success'],
-    [true, 'CN=first', 'has a key of type rsa: pairs beside each other need ec'],
+    [true, 'CN=first', 'has a key of type rsa; pairs served together all need type ec'],
   ])('with a key of another type, where it must keep its type: %s, is then %s', async (...row) => {
     const [keepsKeyType, name, message] = row;
     const pair = { ...write(await issue('first')), keepsKeyType };

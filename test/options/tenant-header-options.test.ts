@@ -39,13 +39,13 @@ describe('the tenant headers of the flags', () => {
   });
 
   it.each<[readonly string[], RegExp]>([
-    [[''], /^--tenant-header: "" is none of NAME=cn, NAME=group:PREFIX and NAME=extra:KEY$/],
-    [['X-Tenant'], /^--tenant-header: "X-Tenant" is none of/],
-    [['X-Tenant=CN'], /is none of/],
-    [['X-Tenant=cn '], /is none of/],
-    [['X-Tenant=group'], /is none of/],
-    [['X-Tenant=uid:x'], /is none of/],
-    [['=cn'], /^--tenant-header: "" is no field name$/],
+    [[''], /^--tenant-header: "" must be NAME=cn, NAME=group:PREFIX or NAME=extra:KEY$/],
+    [['X-Tenant'], /^--tenant-header: "X-Tenant" must be NAME=cn/],
+    [['X-Tenant=CN'], /must be NAME=cn/],
+    [['X-Tenant=cn '], /must be NAME=cn/],
+    [['X-Tenant=group'], /must be NAME=cn/],
+    [['X-Tenant=uid:x'], /must be NAME=cn/],
+    [['=cn'], /^--tenant-header: "" unknown field name$/],
     [['Host=cn'], /^--tenant-header: "Host" has another meaning$/],
     [['X=group:'], /^--tenant-header: the prefix of a group is empty$/],
     [['X=group:system:'], /^--tenant-header: everybody is in a group that begins with "system:"$/],

@@ -104,8 +104,8 @@ describe('the exposition of the flags', () => {
     ],
     [{ ...https, upstreamCaFile: 'MISSING' }, /^--upstream-ca-file: .*missing cannot be read: ENOENT$/],
     [{ ...https, upstreamCaFile: 'TEXT' }, /^--upstream-ca-file: .*text holds no PEM certificate$/],
-    [{ ...https, upstreamClientCertFile: 'CERT' }, /^--upstream-client-key-file: missing beside/],
-    [{ ...https, upstreamClientKeyFile: 'KEY' }, /^--upstream-client-cert-file: missing beside/],
+    [{ ...https, upstreamClientCertFile: 'CERT' }, /^--upstream-client-key-file: required with/],
+    [{ ...https, upstreamClientKeyFile: 'KEY' }, /^--upstream-client-cert-file: required with/],
     [
       { ...https, upstreamClientCertFile: 'TEXT', upstreamClientKeyFile: 'KEY' },
       /^--upstream-client-cert-file: .*text holds no PEM certificate$/,
@@ -118,9 +118,9 @@ describe('the exposition of the flags', () => {
       { ...https, upstreamClientCertFile: 'CERT', upstreamClientKeyFile: 'TEXT' },
       /--upstream-client-key-file .*text holds no PEM private key/,
     ],
-    [{ upstream: 'http://a,http://b' }, /^--upstream: several need a name each, such as app=http/],
-    [{ upstream: 'a=http://a,http://b' }, /^--upstream: several need a name each/],
-    [{ upstream: 'a=http://a,a=http://b' }, /^--upstream: the name "a" stands there twice$/],
+    [{ upstream: 'http://a,http://b' }, /^--upstream: several upstreams each need a name, such as app=http/],
+    [{ upstream: 'a=http://a,http://b' }, /^--upstream: several upstreams each need a name/],
+    [{ upstream: 'a=http://a,a=http://b' }, /^--upstream: the name "a" is given twice$/],
     [{ upstream: 'a=http://a,b=ftp://secret' }, /^--upstream: must be an http or https URL/],
     [{ upstream: 'a=http://a,b=127.0.0.1:80' }, /^--upstream: a comma in a URL's host or path/],
     [{ upstream: 'a=http://a/metrics,b=secret' }, /^--upstream: a comma in a URL's host or path/],
@@ -147,9 +147,9 @@ describe('the exposition of the flags', () => {
     [{ upstreamPath: '/metrics/filter=http://a' }, /^--upstream-path: \/metrics\/filter is served by this/],
     [
       { upstreamPath: '/metrics/a=http://a,/metrics/a=http://b' },
-      /^--upstream-path: \/metrics\/a stands there twice$/,
+      /^--upstream-path: \/metrics\/a is given twice$/,
     ],
-    [{ ...https, upstreamServerName: 'a b' }, /^--upstream-server-name: "a b" is no host name$/],
+    [{ ...https, upstreamServerName: 'a b' }, /^--upstream-server-name: "a b" is not a host name$/],
   ])('%j is a usage error that names the flag', async (flags, message) => {
     const failing = expositionFor(flags);
     await expect(failing).rejects.toThrow(message);

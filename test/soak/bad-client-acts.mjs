@@ -52,10 +52,10 @@ export const acts = {
     const socket = await secure(context);
     return grantedIn(await exchange(socket, randomBytes(500).toString('latin1')));
   },
-  async 'has a token that nobody has'(context) {
+  async 'has a unknown token'(context) {
     return grantedIn(await withToken(context, context.madeUpSecret()));
   },
-  async 'has a token that nobody has signed'(context) {
+  async 'has a unknown token signed'(context) {
     const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const claims = part({
       iss: 'https://kubernetes.default.svc',

@@ -1,13 +1,13 @@
 import { help, namesOf, programName, quoted, version } from './completion-description.js';
 import type { CompletedCommand, CompletedFlag } from './completion-description.js';
 
-/** A script for bash 3.2 and later, which needs nothing beside it. */
+/** A script for bash 3.2 and later, without dependencies. */
 export function bashCompletion(commands: readonly CompletedCommand[]): string {
   return `# bash completion of ${programName}: source <(${programName} completion bash)
 _kcp_metrics_filter() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]}
   local command='' flags='' words='' files='' list='' prefix='' at
-  # bash takes a flag with = and a value for three words.
+  # bash splits flag=value into three words.
   if [[ $current == '=' ]]; then
     current=''
   elif [[ $previous == '=' ]]; then
@@ -60,7 +60,7 @@ function branchOf({ name, flags, words }: CompletedCommand): string {
   ].join('\n');
 }
 
-/** What is completed behind a flag, and the flags behind which it is. */
+/** The flags by the completion of their values. */
 function valuesOf(flags: readonly CompletedFlag[]): ReadonlyMap<string, readonly string[]> {
   const values = new Map<string, readonly string[]>();
   for (const flag of flags) {

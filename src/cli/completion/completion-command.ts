@@ -8,7 +8,7 @@ const shells = ['bash', 'zsh', 'fish'] as const;
 
 const scripts = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion };
 
-/** Prints what a shell needs to complete the commands, itself among them, and their flags. */
+/** Prints a script that completes the commands, this one included, and their flags. */
 export function completionCommand(commands: readonly CommandDescription[]): Command {
   return {
     args: [{ name: 'shell', description: shells.join(', '), choices: shells }],

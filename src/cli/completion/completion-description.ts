@@ -1,7 +1,7 @@
 import { flagName, optionsIn, type Option } from '../../options/option.js';
 import type { CommandDescription } from '../command.js';
 
-/** What may stand in the place of a value. */
+/** The completions of a value. */
 export type CompletedValue =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'file' | 'directory' }
@@ -15,7 +15,7 @@ export interface CompletedFlag {
   readonly value: CompletedValue;
   /** The value may be left out. */
   readonly isBoolean: boolean;
-  /** More values follow behind commas. */
+  /** Takes more values after commas. */
   readonly isList: boolean;
 }
 
@@ -23,15 +23,15 @@ export interface CompletedCommand {
   readonly name: string;
   readonly description: string;
   readonly flags: readonly CompletedFlag[];
-  /** What may stand in the place of its first argument. */
+  /** The choices of its first argument. */
   readonly words: readonly string[];
 }
 
 export const programName = 'kcp-metrics-filter';
-/** What commander itself adds. */
+/** Flags that commander adds. */
 export const [help, version] = [flagName('help'), flagName('version')];
 
-/** What every shell's script is made of. */
+/** The data of every shell's script. */
 export function describeCompletion(
   commands: readonly CommandDescription[],
 ): Promise<readonly CompletedCommand[]> {
@@ -71,12 +71,12 @@ function completedValue({ kind, choices }: Option): CompletedValue {
   }
 }
 
-/** The names of a flag, as they are typed. */
+/** The spellings of a flag. */
 export function namesOf({ name, short }: CompletedFlag): readonly string[] {
   return short === undefined ? [name] : [short, name];
 }
 
-/** As one word of a shell, whatever is in it. */
+/** Quotes any text as one shell word. */
 export function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

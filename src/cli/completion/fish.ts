@@ -27,7 +27,7 @@ function argumentsOf({ name, short, description, value, isBoolean }: CompletedFl
   return [
     ...(short === undefined ? [] : [`-s ${short.slice(1)}`]),
     `-l ${name.slice(2)}`,
-    // A value may be left out, so that none is asked for.
+    // The value is optional.
     ...(isBoolean ? [] : [valueOf(value)]),
     `-d ${quoted(description)}`,
   ].join(' ');
@@ -46,7 +46,7 @@ function valueOf(value: CompletedFlag['value']): string {
   }
 }
 
-/** As one word of fish, whatever is in it. */
+/** Quotes any text as one word of fish. */
 function quoted(text: string): string {
   return `'${text.replaceAll(/[\\']/g, '\\$&')}'`;
 }

@@ -4,7 +4,7 @@ import type { CompletedCommand, CompletedFlag } from './completion-description.j
 /** A script for zsh: sourced, or as `_kcp-metrics-filter` in a folder of `$fpath`. */
 export function zshCompletion(commands: readonly CompletedCommand[]): string {
   return `#compdef ${programName}
-# zsh completion of ${programName}: source <(${programName} completion zsh), behind compinit
+# zsh completion of ${programName}: source <(${programName} completion zsh), after compinit
 _kcp_metrics_filter() {
   local state line
   local -a commands

@@ -11,7 +11,7 @@ export type DemoFolder = ReturnType<typeof createDemoFolder>;
 export function createDemoFolder() {
   let path: string;
   try {
-    // Readable by this user alone: mkdtemp makes it 0700.
+    // mkdtemp creates it with mode 0700.
     path = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-demo-'));
   } catch (error) {
     throw usageError('TMPDIR', error);
@@ -95,7 +95,7 @@ export async function createCredentials(folder: DemoFolder) {
     admin: await withCertificate('admin', 'admin', ['system:masters']),
     impostor: await withCertificate('impostor', 'prometheus', [], otherCa, ', another CA'),
     prometheusToken: { label: 'token of prometheus', token },
-    unknownToken: { label: 'token that nobody has', token: randomToken() },
+    unknownToken: { label: 'unknown token', token: randomToken() },
     anonymous: { label: 'nobody: no credentials' },
   };
   return { servingCa: servingCa.certificatePem, files, callers };

@@ -18,12 +18,12 @@ import {
 import { serverNames, startServers, type ServerRole } from './servers.js';
 
 const ending = topic('Options', {
-  check: boolean(false, 'end after the table; exit code 0 when every answer is as expected, otherwise 1'),
+  check: boolean(false, 'exit after the table, with code 0 if every answer is as expected, else 1'),
 });
 
 export const demoCommand: Command = { topics: [ending], run: demo };
 
-/** Shows two shards and a cache server at work, with keys made for the occasion. Resolves to the exit code. */
+/** Demonstrates two shards and a cache server with throwaway keys. Resolves to the exit code. */
 async function demo({ values, terminal: { print, stopRequested } }: CommandCall): Promise<number> {
   const { check } = ending.read(values);
   // Asked before there is a folder, so that from its first moment Ctrl-C removes it.

@@ -1,6 +1,6 @@
 import type { DemoServers } from './servers.js';
 
-/** What to try by hand while the servers run. */
+/** Commands to try while the servers run. */
 export function instructions(
   { urls: { root, cache } }: DemoServers,
   folder: string,
@@ -46,7 +46,7 @@ global:
   scrape_interval: 5s
 
 scrape_configs:
-  # One job for all shards, each by its own address: /metrics describes a process, not a workspace.
+  # One job for all shards, each at its own address: /metrics describes a process, not a workspace.
   - job_name: kcp-metrics-filter
     scheme: https
     tls_config:
@@ -70,7 +70,7 @@ scrape_configs:
       - targets: ['${root}']
         labels: { shard: root }
 
-  # A cache server knows no RBAC: it takes a certificate of the group system:masters.
+  # A cache server has no RBAC: use a certificate of the group system:masters.
   - job_name: kcp-metrics-filter-cache-server
     scheme: https
     tls_config:
@@ -80,8 +80,8 @@ scrape_configs:
     static_configs:
       - targets: ['${cache}']
 
-  # What used to work, and is now answered 501 to everybody: a shard's metrics at the root workspace's path.
-  # Take metrics_path out, and the job is the first one above.
+  # This used to work and is now always answered 501: a shard's metrics at the root workspace's path.
+  # Remove metrics_path and it is the first job above.
   # - job_name: kcp-root-workspace
   #   scheme: https
   #   metrics_path: /clusters/root/metrics

@@ -28,8 +28,8 @@ type Row = readonly [caller: Caller, path: string, server: ServerRole, expected:
 export function describeCases({ callers }: Credentials): readonly CaseGroup[] {
   const { prometheus, prometheusToken, alice, bob, mallory, admin, impostor, unknownToken, anonymous } =
     callers;
-  const cacheNote = 'a cache server knows no RBAC: only system:masters may';
-  const bobNote = `this binding lacks the annotation ${replicateAnnotation}, so no other shard has it`;
+  const cacheNote = 'a cache server has no RBAC: only system:masters is allowed';
+  const bobNote = `this binding lacks the annotation ${replicateAnnotation}, so other shards do not have it`;
   const groups: Readonly<Record<string, readonly Row[]>> = {
     Granted: [
       [prometheus, '/metrics', 'root', 200],
@@ -39,12 +39,12 @@ export function describeCases({ callers }: Credentials): readonly CaseGroup[] {
       [anonymous, '/readyz', 'root', 200],
       [admin, '/metrics', 'cache', 200],
     ],
-    'Known, and not granted': [
+    'Authenticated, but not allowed': [
       [mallory, '/metrics', 'root', 403],
       [anonymous, '/metrics', 'root', 403],
       [prometheus, '/metrics', 'cache', 403, cacheNote],
     ],
-    'Credentials that are not accepted': [
+    'Invalid credentials': [
       [impostor, '/metrics', 'root', 401],
       [unknownToken, '/metrics', 'root', 401],
     ],
@@ -77,7 +77,7 @@ export class AuditTrail {
     this.#arrivals.emit(event.auditId);
   };
 
-  /** Waits for the event: a server writes its event when the answer is out. Rejects after 5 s. */
+  /** Waits for the event, which a server writes after its answer. Rejects after 5 s. */
   async eventOf(auditId: string): Promise<AuditEvent | undefined> {
     if (!this.#events.has(auditId)) {
       await once(this.#arrivals, auditId, { signal: AbortSignal.timeout(eventTimeoutMs) });
@@ -86,10 +86,10 @@ export class AuditTrail {
   }
 }
 
-/** A case and what came of it. */
+/** A case and its result. */
 export interface Outcome {
   readonly of: Case;
-  /** Undefined where no answer came. */
+  /** Undefined without an answer. */
   readonly status: number | undefined;
   readonly reason: string;
 }
@@ -121,8 +121,8 @@ async function reasonOf(
 ): Promise<string> {
   if (status !== 200 && status !== 401) return messageOf(body);
   const event = auditId === undefined ? undefined : await trail.eventOf(auditId);
-  if (status === 200) return event?.annotations['authorization.k8s.io/reason'] ?? 'no reason was noted';
-  // The client is told no more than this; what was wrong with the credentials is for the operator.
+  if (status === 200) return event?.annotations['authorization.k8s.io/reason'] ?? 'no reason given';
+  // The client learns no more than this; what is wrong with the credentials is for the operator.
   const refusals = event?.refusals?.map(({ authenticator, reason }) => `${authenticator}: ${reason}`) ?? [];
   return [messageOf(body), ...refusals].join('; ');
 }
@@ -151,7 +151,7 @@ async function ask({ caller, path }: Case, url: string, servingCa: string) {
     cert: certificate?.certificatePem,
     key: certificate?.privateKeyPem,
     headers: token === undefined ? undefined : { Authorization: `Bearer ${token}` },
-    // A connection kept open would bring the certificate of the caller before.
+    // A reused connection would carry the previous caller's certificate.
     agent: false,
     signal: AbortSignal.timeout(answerTimeoutMs),
   });
@@ -181,12 +181,12 @@ interface Widths {
   readonly path: number;
 }
 
-/** What the columns are, above all groups. */
+/** The column titles. */
 export function renderHeader(widths: Widths): readonly string[] {
   return ['', `${indent}${'WHO'.padEnd(widths.who)}  ${'PATH'.padEnd(widths.path)}  SERVER`];
 }
 
-/** The same for all groups, so that their columns stand below each other. */
+/** Shared by all groups, so that their columns line up. */
 export function widthsOf(groups: readonly CaseGroup[]): Widths {
   const cases = groups.flatMap((group) => group.cases);
   return {

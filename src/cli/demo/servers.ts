@@ -23,7 +23,7 @@ export interface DemoServers {
   close(): Promise<void>;
 }
 
-/** Starts all three as `kcp-metrics-filter start` does, on free ports of 127.0.0.1; none stays when one fails. */
+/** Starts all three like `kcp-metrics-filter start`, on free ports of 127.0.0.1; if one fails, all are closed. */
 export async function startServers(
   { files }: Credentials,
   folder: DemoFolder,
@@ -36,7 +36,7 @@ export async function startServers(
     await Promise.all(running.map((server) => server.close()));
   };
   const startOne = async (options: StartOptions): Promise<string> => {
-    // Below errors the log would stand between the lines of the table.
+    // Lower levels would mix log lines into the table.
     const common = { ...certificates, bindAddress: '127.0.0.1', securePort: 0, logLevel: 'error' } as const;
     const server = await start({ ...common, ...options }, { onAuditEvent });
     running.push(server);
@@ -58,10 +58,10 @@ export async function startServers(
 // src/cli/demo and dist/cli/demo both lie three levels below the package's root.
 const packagedManifests = new URL('../../../rbac/', import.meta.url);
 
-/** Every server has these without being told. */
+/** Built into every server. */
 const builtIn = 'bootstrap-policy.yaml';
 
-/** Grants as much as the packaged ones, but lacks the annotation that they have. */
+/** Grants the same as the packaged ones, but lacks their annotation. */
 const plainBinding = `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata:
@@ -77,8 +77,8 @@ subjects:
 `;
 
 /**
- * Writes directories for the policy: the package's own manifests and a binding of bob's for the root shard; what
- * kcp would replicate of them for the second.
+ * Writes the policy directories: for the root shard the package's manifests and a binding of bob's; for the second what
+ * kcp would replicate of them.
  */
 function writePolicy(folder: DemoFolder): { readonly root: string; readonly second: string } {
   const root = folder.makeFolder('root-shard-rbac');

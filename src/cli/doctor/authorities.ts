@@ -7,7 +7,7 @@ import { givenText, textsOf } from './given-flags.js';
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 
-/** Whether the bundles can vouch for clients and front proxies, and for each of them only. */
+/** Checks that the CA bundles verify clients and front proxies, and do not mix them up. */
 export function authorityFindings(values: GivenOptions, now: number): readonly Finding[] {
   const { clientCaFile, requestheaderClientCaFile, requestheaderAllowedNames } = certificates.options;
   const clients = givenText(values, clientCaFile);
@@ -25,7 +25,7 @@ export function authorityFindings(values: GivenOptions, now: number): readonly F
 }
 
 /**
- * Whether the certificates of a bundle can vouch for client certificates. Of an unreadable one nothing is said: a
+ * Checks that the CAs of a bundle can verify client certificates. An unreadable certificate is skipped: a
  * start fails for it. `now` in ms since the epoch.
  */
 export function authorityBundleFindings(
@@ -41,7 +41,7 @@ export function authorityBundleFindings(
     const named = `certificate ${place}, ${certificate.title},`;
     const first = places.get(certificate.sha256Hex);
     if (first !== undefined) {
-      const fault = `stands there already as certificate ${first}: remove one of them`;
+      const fault = `is the same as certificate ${first}: remove one of them`;
       findings.push(at('warning', `${named} ${fault}`));
       continue;
     }
@@ -49,21 +49,21 @@ export function authorityBundleFindings(
     const validity = validityOf(certificate, now);
     const faults = authorityFaults(certificate);
     if (faults.length === 0 && validity.level !== 'error') usable += 1;
-    // An expired authority may stay beside its successor for a while.
+    // An expired CA may stay next to its successor for a while.
     findings.push(at(validity.level === 'error' ? 'warning' : validity.level, `${named} ${validity.words}`));
-    // An authority is trusted for being in the bundle: its own signature does not count.
+    // A CA is trusted because it is in the bundle; its own signature does not matter.
     const weaknesses = weaknessesOf({ ...certificate, hasStrongSignature: true });
     for (const fault of [...faults, ...weaknesses.map((weakness) => `${weakness}: renew it`)]) {
       findings.push(at('warning', `${named} ${fault}`));
     }
   }
   if (usable === 0 && places.size > 0) {
-    findings.push(at('error', 'no certificate in it can vouch for anybody: put the right authority in'));
+    findings.push(at('error', 'no certificate in it can verify a client: add the right CA'));
   }
   return findings;
 }
 
-/** Why the verifier of client certificates would accept nothing that it signed. */
+/** Why no certificate signed by it would be accepted. */
 function authorityFaults(certificate: Certificate): readonly string[] {
   const { unknownCriticalExtension, extendedKeyUsages } = certificate;
   return those(
@@ -88,8 +88,8 @@ function authorityFaults(certificate: Certificate): readonly string[] {
 }
 
 /**
- * Kubernetes warns of one authority for clients and front proxies ("CA reusage and conflicts"): without allowed
- * names, every client could send X-Remote-User and be anybody. Both bundles are PEM.
+ * Kubernetes warns of one CA for clients and front proxies ("CA reusage and conflicts"): without allowed
+ * names, every client could impersonate anyone by X-Remote-User. Both bundles are PEM.
  */
 export function frontProxyFindings(
   subject: string,
@@ -107,16 +107,16 @@ export function frontProxyFindings(
     allowedNames.length === 0
       ? at(
           'warning',
-          `clients of ${title} are accepted as front proxies, too, and can be anybody by X-Remote-User: name the front proxies with ${certificates.options.requestheaderAllowedNames.name}, or give them an authority of their own`,
+          `clients of ${title} are also accepted as front proxies and can impersonate anyone by X-Remote-User: list the front proxies in ${certificates.options.requestheaderAllowedNames.name}, or use a separate CA for them`,
         )
       : at(
           'ok',
-          `clients of ${title} are accepted as front proxies only with the CN ${names}: let it sign those for nobody else`,
+          `clients of ${title} are accepted as front proxies with the CN ${names}: make sure it signs these names for front proxies only`,
         ),
   );
 }
 
-/** Whether what a client authority signs has a chain to the proxies' authority as well. */
+/** Whether certificates of a client CA also chain to the CA of front proxies. */
 function vouchesFor(proxy: Certificate, client: Certificate): boolean {
   const isSame = proxy.sha256Hex === client.sha256Hex;
   const isRenewed =
@@ -124,7 +124,7 @@ function vouchesFor(proxy: Certificate, client: Certificate): boolean {
   return isSame || isRenewed || isSignedBy(client.x509, proxy.x509);
 }
 
-/** Each once. */
+/** Without duplicates. */
 function certificatesOf(pem: string): readonly Certificate[] {
   const certificates = pemCertificates(pem).flatMap(({ certificate }) => certificate ?? []);
   return [...new Map(certificates.map((certificate) => [certificate.sha256Hex, certificate])).values()];

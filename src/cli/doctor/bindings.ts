@@ -10,16 +10,16 @@ interface BindingInLayer {
 }
 
 export interface ShardLevelBinding extends BindingInLayer {
-  /** Grants every verb on every path: made for administrators, not for metrics. */
+  /** Grants every verb on every path: for administrators, not for metrics. */
   readonly isForAdministrators: boolean;
 }
 
-/** Each is asked of every binding; nobody writes so many rules for metrics by hand. */
+/** Each is checked against every binding; real policies have far fewer rules for metrics. */
 const maxQuestions = 64;
 /** A subject that is granted an unknown verb on an unknown path is granted everything. */
 const unheardOf = 'any verb, any path';
 
-/** Everything in force that grants anything on `/metrics` or below, each binding once. Walks the whole policy. */
+/** All bindings in force that grant anything on `/metrics` or below. Walks the whole policy. */
 export function shardLevelBindings(policy: Policy): readonly ShardLevelBinding[] {
   const found = new Map<ClusterRoleBinding, BindingInLayer>();
   for (const [verb, path] of questionsAbout(policy)) {
@@ -51,26 +51,26 @@ function questionsAbout(policy: Policy): readonly (readonly [verb: string, path:
   return [...questions.values()];
 }
 
-/** Bindings that grant nothing, because their role stands nowhere. Walks the whole policy. */
+/** Bindings that grant nothing because their role does not exist. Walks the whole policy. */
 export function danglingBindingFindings(policy: Policy): readonly Finding[] {
   return [...policy.danglingBindings()].flatMap((found) => {
     if (found === undefined) return [];
     const role = JSON.stringify(found.binding.role);
-    const message = `names ClusterRole ${role}, which is missing: create it, or remove the binding, which grants nothing`;
+    const message = `names ClusterRole ${role}, which does not exist, so it grants nothing: create the role or remove the binding`;
     return [finding('warning', 'dangling-binding', describeBinding(found), message)];
   });
 }
 
-/** Of rbac/api-access/replicate.yaml: grants a scrape only because an API server asks for it before it lets bind. */
+/** From rbac/api-access/replicate.yaml: grants a scrape only because kcp's escalation check requires it for binding. */
 const replicatorRole = 'kcp-metrics-filter:replicate';
 
 /**
- * Of bindings that grant a shard-level path in kcp's root workspace: those that no other shard gets to know.
- * Administrators' are left out, since replicated they would grant everything everywhere.
+ * Bindings in kcp's root workspace that grant a shard-level path but are not replicated to other shards.
+ * Administrators' bindings are skipped: replicated, they would grant everything everywhere.
  */
 export function unreplicatedBindingFindings(bindings: readonly ShardLevelBinding[]): readonly Finding[] {
   const message =
-    'counts on the root shard alone; the other shards read the cache server, do not find it there and answer 403: annotate it with internal.kcp.io/replicate: "true" (kcp-metrics-filter replicate does, where its role grants nothing but to read metrics)';
+    'works on the root shard only; other shards read the cache server, which does not have it, and answer 403: annotate it with internal.kcp.io/replicate: "true" (kcp-metrics-filter replicate does that if its role only grants reading metrics)';
   return bindings.flatMap((found) => {
     const { role, subjects, replicated } = found.binding;
     return replicated || found.isForAdministrators || role === replicatorRole || subjects.length === 0
@@ -79,26 +79,26 @@ export function unreplicatedBindingFindings(bindings: readonly ShardLevelBinding
   });
 }
 
-/** Of bindings that grant a shard-level path: subjects that nobody is, and those that everybody is. */
+/** Subjects of bindings to shard-level paths that match no client, or every client. */
 export function subjectFindings(bindings: readonly BindingInLayer[], callers: Callers): readonly Finding[] {
   return bindings.flatMap((found) =>
     found.binding.subjects.flatMap((subject) => {
       const named = describeSubject(subject);
       const fault = matchFault(subject, callers);
-      // The reader of manifests warns of it already, with its line.
+      // The manifest reader already warns of it, with the line.
       if (fault === 'has no namespace' && found.binding.origin !== undefined) return [];
       if (fault !== undefined) {
-        const message = `${named} ${fault}: nobody is granted anything by it`;
+        const message = `${named} ${fault}: it matches no client`;
         return [finding('warning', 'unmatched-subject', describeBinding(found), message)];
       }
       if (!isEverybody(subject)) return [];
-      const message = `${named} is everybody without credentials: all who reach the server may read metrics; remove the subject unless that is meant`;
+      const message = `${named} is every client without credentials: anyone who reaches the server may read metrics; remove the subject unless that is intended`;
       return [finding('warning', 'anonymous-access', describeBinding(found), message)];
     }),
   );
 }
 
-/** Where it stands, if that is known, or else which source it comes from. */
+/** Its file and line if known, else its source. */
 function describeBinding({ layer, binding }: BindingInLayer): string {
   return `${binding.origin ?? layer}: ClusterRoleBinding ${JSON.stringify(binding.name)}`;
 }

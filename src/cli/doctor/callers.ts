@@ -5,7 +5,7 @@ import { tokenReview } from '../../options/reviewer-options.js';
 import { serviceAccountSuffix, type Subject } from '../../policy/objects.js';
 import { about, type Finding } from './finding.js';
 
-/** Whom the server's authenticators can recognize. */
+/** Which kinds of clients the server can authenticate. */
 export interface Callers {
   /** Whether any method of authentication is configured. */
   readonly authenticated: boolean;
@@ -56,7 +56,7 @@ export function authenticationFinding(given: readonly string[], { anonymous }: C
   const at = about('authentication', 'no method');
   const advice = authenticationAdvice;
   return anonymous
-    ? at('warning', `everybody is anonymous: ${advice}`)
+    ? at('warning', `every client is anonymous: ${advice}`)
     : at(
         'error',
         `nobody can authenticate, and ${anonymousAuth.name}=false refuses all others with 401: ${advice}`,

@@ -13,12 +13,12 @@ export async function lookAtFiles(given: GivenOptions) {
   let values = given;
   for (const { option, file, subject, isSecret } of givenFiles(given)) {
     const { name, file: use } = option;
-    // The reader of snapshots is strict about the place itself.
+    // The snapshot reader checks its own location.
     if (name === policy.options.policySnapshot.name) continue;
-    // What has to be a regular file is refused by its reader where it is none.
+    // Its reader refuses a file that must be regular and is not.
     const isRegular = use?.followed === true || use?.kubeconfig === true;
     if (!isRegular && (await isPipeOrDevice(file))) {
-      const message = 'is no regular file: a start may read it, but it cannot be looked at before';
+      const message = 'is not a regular file: start may be able to read it, but it cannot be checked here';
       findings.push(finding('warning', 'flag', subject, message));
       values = withoutFlags(values, [name, partnerOf(name)]);
     } else findings.push(...(await fileFindings({ subject, file, isSecret })));
@@ -37,9 +37,9 @@ async function isPipeOrDevice(file: string): Promise<boolean> {
 
 type NamedFile = Pick<GivenFile, 'subject' | 'file' | 'isSecret'>;
 
-/** Whether others may read a secret, or write what decides here. */
+/** Checks that others can neither read a secret nor write a file that decides access. */
 export async function fileFindings(named: NamedFile): Promise<readonly Finding[]> {
-  // Windows has no numbers for users, and modes say nothing there.
+  // Windows has no uids, and its file modes mean nothing.
   const ourUid = process.geteuid?.();
   if (ourUid === undefined) return [];
   try {
@@ -76,6 +76,6 @@ export function accessFindings(
 
 function readersOf(uid: number, mode: number, ourUid: number): string | undefined {
   if ((mode & othersMayRead) !== 0) return 'everybody';
-  // Another user's file is read through its group: by design where a Pod has an fsGroup.
+  // Another user's file is read through its group, as in a Pod with an fsGroup.
   return uid === ourUid && (mode & groupMayRead) !== 0 ? 'its group' : undefined;
 }

@@ -1,22 +1,22 @@
 import { oneLine } from '../../documents/one-line.js';
 import { wrap } from '../wrap.js';
 
-/** `error`: a start would fail, or nobody could be served. */
+/** `error`: start would fail, or no client could be served. */
 export type Level = 'ok' | 'warning' | 'error';
 
 const titles = {
   flag: 'Flags',
   'serving-certificate': 'Serving certificate',
-  'client-ca': 'Authorities of clients',
-  'front-proxy-ca': 'Authorities of front proxies',
+  'client-ca': 'CAs of clients',
+  'front-proxy-ca': 'CAs of front proxies',
   authentication: 'Authentication',
   authorization: 'Authorization',
-  'file-permissions': 'Permissions of files',
+  'file-permissions': 'File permissions',
   'policy-source': "The policy's sources",
   'policy-snapshot': "The policy's snapshot",
   manifest: 'Manifests',
   'dangling-binding': 'Bindings to missing roles',
-  'unreplicated-binding': 'Bindings that other shards do not get',
+  'unreplicated-binding': 'Bindings that are not replicated to other shards',
   'unmatched-subject': 'Subjects that never match',
   'anonymous-access': 'Access without credentials',
   scrapers: 'Who may scrape',
@@ -24,16 +24,16 @@ const titles = {
 
 export type Check = keyof typeof titles;
 
-/** What is looked at, in the order of the report. The words stay the same, for programs. */
+/** All checks, in the order of the report. Their names are stable, for programs. */
 export const checks = Object.keys(titles) as readonly Check[];
 
-/** One thing that was looked at. Holds no secret. */
+/** The result of one check. Contains no secret. */
 export interface Finding {
   readonly level: Level;
   readonly check: Check;
   /** The flag, file or object it is about. */
   readonly subject: string;
-  /** One line: what was found and, unless all is well, what to do. */
+  /** One line: what was found and, unless ok, what to do. */
   readonly message: string;
 }
 
@@ -42,7 +42,7 @@ export type Result = 'ok' | 'warnings' | 'errors';
 const maxSubject = 1024;
 const maxMessage = 4096;
 
-/** Subject and message may hold names from elsewhere: they become one line without control characters. */
+/** Subject and message may contain foreign names, so control characters are removed and both become one line. */
 export function finding(level: Level, check: Check, subject: string, message: string): Finding {
   return { level, check, subject: oneLine(subject, maxSubject), message: oneLine(message, maxMessage) };
 }
@@ -78,7 +78,7 @@ export function renderJson(findings: readonly Finding[]): string {
 }
 
 const indent = ' '.repeat(4);
-/** Of one check and level, since a policy may have the same fault in each of many bindings. The JSON has all. */
+/** Limit per check and level, since many bindings may have the same fault. The JSON lists all. */
 const maxRows = 20;
 const marks: Readonly<Record<Level, string>> = { ok: '✓', warning: '!', error: '✗' };
 

@@ -40,17 +40,17 @@ export async function readFlags(values: GivenOptions) {
       usable = rest;
     }
   }
-  if (findings.length === 0) findings.push(finding('ok', 'flag', 'command line', 'all flags can be read'));
+  if (findings.length === 0) findings.push(finding('ok', 'flag', 'command line', 'all flags are valid'));
   return { findings, usable };
 }
 
-/** Of a flag that needs another, whose fault has been found: it would be well with that one. */
+/** Whether a flag is only invalid because another, already reported, was dropped. */
 function isConsequence({ message }: Finding, told: readonly Finding[]): boolean {
   const words = message.split(' ');
   return words[0] === 'needs' && told.some(({ subject }) => words.includes(subject));
 }
 
-/** The server's kind, which decides the path rules; a shard where the flag cannot be read. */
+/** The kind of server; a shard if the flag is invalid. */
 export function assumedServerKind(values: GivenOptions): ServerKind {
   try {
     return serverKindOf(values);
@@ -68,7 +68,7 @@ const events = authenticationEvents(silentLogger, telemetry, reviews);
 
 type Reader = (values: GivenOptions) => unknown;
 
-/** Each reads some flags as a start does, and follows none of the files. */
+/** Each reads some flags as start does, without following files. */
 const readers: readonly Reader[] = [
   serverKindOf,
   (values) => logging.read(values),

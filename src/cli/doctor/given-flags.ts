@@ -3,7 +3,7 @@ import { startOptions, startTopics } from '../../options/start-topics.js';
 import { tls } from '../../options/tls-options.js';
 import { readFileSync, statSync } from 'node:fs';
 
-/** The option that makes no sense without this one, if there is one. */
+/** The option that needs this one, if any. */
 export function partnerOf(name: string): string | undefined {
   const pairs = startTopics.flatMap(({ options, rules }) => {
     const byKey: Readonly<Record<string, Option>> = options;
@@ -14,19 +14,19 @@ export function partnerOf(name: string): string | undefined {
   return pairs.find((pair) => pair.includes(name as Option['name']))?.find((other) => other !== name);
 }
 
-/** The same as if options had not been given. */
+/** The values without some options. */
 export function withoutFlags(values: GivenOptions, names: readonly (string | undefined)[]): GivenOptions {
   const keys = new Set(startOptions.filter(({ name }) => names.includes(name)).map(({ key }) => key));
   return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.has(key)));
 }
 
-/** An option that names a file, and what was given for it. */
+/** An option that names a file, and the given path. */
 export interface GivenFile {
   readonly option: Option;
   readonly file: string;
-  /** What findings name. */
+  /** For findings. */
   readonly subject: string;
-  /** Whether others must not be able to read it. */
+  /** Whether it must not be readable by others. */
   readonly isSecret: boolean;
 }
 
@@ -42,7 +42,7 @@ function namedFile(option: Option, file: string, isSecret: boolean): GivenFile {
   return { option, file, subject: `${option.name} ${file}`, isSecret };
 }
 
-/** What was given for an option, as it was written. */
+/** The given values of an option, as written. */
 export function textsOf(values: GivenOptions, { key }: Option): readonly string[] {
   const given = values[key];
   if (given === undefined) return [];
@@ -57,7 +57,7 @@ export function givenFiles(values: GivenOptions): readonly GivenFile[] {
   ];
 }
 
-/** Certificate and key of each pair; none where one cannot be read, which is a fault of the option. */
+/** Certificate and key of each pair; empty if the option is invalid. */
 export function givenSniPairs(values: GivenOptions): readonly (readonly [GivenFile, GivenFile])[] {
   const option = tls.options.tlsSniCertKey;
   try {

@@ -10,7 +10,7 @@ import { subjectAccessReview, tokenReview, type ReviewKind } from '../../kuberne
 import { pemCertificates, validityOf, type PlacedCertificate, type Validity } from './certificate-health.js';
 import { about, withoutSubject, type Check, type Finding } from './finding.js';
 
-/** What a kubeconfig that can be read says of the connection to its server. `now` in ms since the epoch. */
+/** Checks the connection settings in a readable kubeconfig. `now` in ms since the epoch. */
 export function kubeconfigFindings(
   subject: string,
   { cluster, user }: Kubeconfig,
@@ -21,23 +21,23 @@ export function kubeconfigFindings(
   const findings: Finding[] = [];
   if (cluster.insecureSkipTlsVerify) {
     const message =
-      'insecure-skip-tls-verify: anybody in between decides who may scrape: name the certificate-authority instead';
+      'insecure-skip-tls-verify lets a man in the middle decide who may scrape: set certificate-authority instead';
     findings.push(at('warning', message));
   }
   if (user.clientCertificate === undefined && user.credentials.kind === 'none') {
-    findings.push(at('warning', 'has no credentials: to the server the requests are anonymous'));
+    findings.push(at('warning', 'has no credentials: its requests are anonymous'));
   }
   const [own] = pemCertificates(user.clientCertificate?.certificate ?? '');
   for (const { level, words } of own === undefined ? [] : lapses([own], now)) {
     findings.push(at(level, `its client certificate ${words}`));
   }
   for (const { words } of lapses(pemCertificates(cluster.authorities ?? ''), now)) {
-    findings.push(at('warning', `of its certificate-authority, certificate ${words}`));
+    findings.push(at('warning', `its certificate-authority has certificate ${words}`));
   }
   return findings;
 }
 
-/** Of certificates that have expired, will soon, or are not valid yet. */
+/** Certificates that have expired, expire soon or are not valid yet. */
 function lapses(certificates: readonly PlacedCertificate[], now: number): readonly Validity[] {
   return certificates.flatMap(({ certificate }) => {
     if (certificate === undefined) return [];
@@ -60,7 +60,7 @@ export function credentialsOf({ clientCertificate, credentials, impersonatedUser
   return `${methods.length === 0 ? 'no credentials' : methods.join(' and ')}${as}`;
 }
 
-/** Asks the other servers that a start would ask, all at once. `now` in ms since the epoch. */
+/** Asks the review servers that start would use, concurrently. `now` in ms since the epoch. */
 export async function reviewersFindings(usable: GivenOptions, now: number): Promise<readonly Finding[]> {
   const reviewersOf = (kind: ReviewKind, reviewer: Reviewer | undefined): readonly ReviewerToCheck[] =>
     reviewer === undefined
@@ -73,9 +73,9 @@ export async function reviewersFindings(usable: GivenOptions, now: number): Prom
   return (await Promise.all(reviewers.map((reviewer) => reviewerFindings(reviewer, now)))).flat();
 }
 
-/** Another server that authenticates tokens or authorizes users. */
+/** A server that authenticates tokens or authorizes users. */
 interface ReviewerToCheck extends Pick<ReviewClientOptions, 'kind' | 'target' | 'version'> {
-  /** What findings name: flag and file. */
+  /** The flag and file, for findings. */
   readonly subject: string;
   readonly kubeconfig: string;
   /** How long its answer may take (ms). Default 10,000. */
@@ -91,7 +91,7 @@ export async function reviewerFindings(reviewer: ReviewerToCheck, now: number): 
   try {
     kubeconfig = await readKubeconfig(file, new FilesRead());
   } catch (error) {
-    // A fault of the flag.
+    // Already reported for the flag.
     if (error instanceof KubeconfigError) return [];
     throw error;
   }
@@ -103,7 +103,7 @@ export async function reviewerFindings(reviewer: ReviewerToCheck, now: number): 
     const ms = Math.ceil(performance.now() - startedAt);
     return [
       ...kubeconfigFindings(subject, kubeconfig, now, check),
-      at('ok', `${client.server} answers a ${kind.kind}, within ${ms} ms`),
+      at('ok', `${client.server} answers a ${kind.kind} in ${ms} ms`),
     ];
   } catch (error) {
     if (!(error instanceof ReviewError)) throw error;
@@ -125,6 +125,6 @@ function adviceFor({ failure }: ReviewError, kind: ReviewKind): string {
     return `let this user create ${kind.resource}, as the ClusterRole system:auth-delegator does`;
   }
   return failure === 'malformed'
-    ? 'look whether it is an API server or a webhook, and which version it speaks'
-    : 'look whether the server runs, and whether its address and certificate-authority are right';
+    ? 'check that it is an API server or webhook, and which version it supports'
+    : 'check that the server runs, and that its address and certificate-authority are correct';
 }

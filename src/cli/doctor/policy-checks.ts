@@ -27,7 +27,7 @@ import { checkApiServerSource, type ServerRole, type SourceReport } from './sour
 
 const { cacheKubeconfig, maxPolicyStaleness, policySnapshot, rootKubeconfig } = policyTopic.options;
 
-/** The policy and where it comes from, and who may scrape by it. `given` are the flags with those that are at fault. */
+/** Checks the policy, its sources and who may scrape. `given`: all flags, also the invalid ones. */
 export async function policyFindings(
   usable: GivenOptions,
   given: GivenOptions,
@@ -43,7 +43,7 @@ export async function policyFindings(
   const found = [...report.findings, ...findings, ...warnings.map(warningFinding)];
   if (policy === undefined) return found;
   if (!authorization.read(usable).authorizationOrder.includes('RBAC')) {
-    const message = 'leaves RBAC out: no binding of the policy grants anything; add RBAC';
+    const message = 'does not list RBAC, so no binding of the policy grants anything: add RBAC';
     return [
       ...found,
       finding('warning', 'scrapers', authorization.options.authorizationOrder.name, message),
@@ -68,7 +68,7 @@ function isReplicatedByKcp({ sources, bootstrap }: PolicySources): (binding: Sha
 }
 
 function grantedBy(policy: Policy, ours: readonly ShardLevelBinding[]): Scrapers['granted'] {
-  // Kubernetes and kcp keep the names with `system:` for what they install themselves.
+  // Kubernetes and kcp reserve names with `system:` for their own objects.
   const made = new Set(
     ours.flatMap(({ binding, isForAdministrators }) =>
       isForAdministrators || binding.name.startsWith('system:') ? [] : [binding],
@@ -111,7 +111,7 @@ async function checkSources(
   );
   const readable = new Set(reports.flatMap(([layer, report]) => (report?.isReadable ? [layer] : [])));
   const snapshot = await lookAtSnapshot(values, sources, now);
-  const standIns = new Map([['bootstrap', 'the copy that is built in decides until then']]);
+  const standIns = new Map([['bootstrap', 'the built-in copy decides until then']]);
   for (const layer of snapshot?.usable ?? []) standIns.set(layer, 'the snapshot decides until then');
   for (const [layer, fallback] of fallbacks) {
     if (readable.has(fallback)) standIns.set(layer, `${cacheKubeconfig.name} decides until then`);
@@ -119,14 +119,14 @@ async function checkSources(
   }
   const findings = reports.flatMap(([layer, report]) => {
     if (report === undefined) return [];
-    // A server that is away is no fatal fault where something decides in its place; an unreadable kubeconfig is.
+    // An unreachable server is not fatal if something else decides instead; an unreadable kubeconfig is.
     const { kubeconfig, server } = report;
     return server === undefined ? kubeconfig : softened([...kubeconfig, ...server], standIns.get(layer));
   });
   return { findings: [...findings, ...(snapshot?.findings ?? [])], readable, standIns };
 }
 
-/** Undefined where the source is no API server. */
+/** Undefined if the source is not an API server. */
 async function checkServer(
   values: GivenOptions,
   source: PolicySource,
@@ -135,7 +135,7 @@ async function checkServer(
   const server = servers[source.name];
   if (server === undefined) return undefined;
   const [role, option] = server;
-  // Its fault is found again where the kubeconfig is looked at.
+  // The kubeconfig check reports the same fault.
   await source.open?.().catch(() => undefined);
   const basePath = source.origin === undefined ? '' : new URL(source.origin).pathname;
   const given = givenFile(values, option);
@@ -156,7 +156,7 @@ async function lookAtSnapshot(
   return checkSnapshot({ ...given, origins, maxStalenessMs }, now);
 }
 
-/** Errors become warnings that say what decides in the meantime, if anything does. */
+/** Turns errors into warnings that say what decides in the meantime, if anything does. */
 function softened(findings: readonly Finding[], standIn: string | undefined): readonly Finding[] {
   if (standIn === undefined) return findings;
   return findings.map((found) =>
@@ -191,7 +191,7 @@ async function loadPolicy(
         failed.add(source.name);
         const message = error instanceof Error ? error.message : String(error);
         findings.push(finding('error', 'policy-source', flag, withoutSubject(message, flag)));
-        // An empty layer, which is not waited for.
+        // Left empty, so that it is not waited for.
         sink.replace([]);
       }),
     close: () => source.close(),
@@ -203,7 +203,7 @@ async function loadPolicy(
   });
   try {
     for (const { layer, reason } of await open.settled(loadMs)) {
-      const message = `the policy did not come within ${loadMs / 1000} s: ${reason ?? 'the server did not answer'}`;
+      const message = `the policy did not load within ${loadMs / 1000} s: ${reason ?? 'the server did not answer'}`;
       const fault = finding('error', 'policy-source', sourceOption(layer).name, message);
       findings.push(...softened([fault], standIns.get(layer)));
     }
@@ -218,11 +218,11 @@ async function loadPolicy(
   }
 }
 
-/** How much each source gave. */
+/** The number of objects of each source. */
 function contentsOf(policy: Policy, failed: ReadonlySet<string>): readonly Finding[] {
   return policy.status().flatMap(({ layer, state, clusterRoles, clusterRoleBindings }) => {
     if (layer === bootstrapLayer || state !== 'synced' || failed.has(layer)) return [];
-    const message = `gave ${clusterRoles} ClusterRoles and ${clusterRoleBindings} ClusterRoleBindings`;
+    const message = `has ${clusterRoles} ClusterRoles and ${clusterRoleBindings} ClusterRoleBindings`;
     return [about('policy-source', sourceOption(layer).name)('ok', message)];
   });
 }

@@ -8,19 +8,19 @@ import { allowedPaths, ignoredPaths } from '../../request/steps/listed-paths.js'
 import { authenticationAdvice, callersOf, matchFault, type Callers } from './callers.js';
 import { about, finding, type Finding } from './finding.js';
 
-/** Who is allowed to get `/metrics`, and by what. */
+/** Who may get `/metrics`, and by what. */
 export interface Scrapers {
   readonly callers: Callers;
-  /** Always-allow groups that are asked for. */
+  /** Always-allow groups. */
   readonly groups: readonly string[];
-  /** The flag that lets everybody read `/metrics`, if one does. */
+  /** The flag that lets everyone read `/metrics`, if any. */
   readonly openedBy?: string | undefined;
-  /** Whether another server is asked what RBAC does not grant. */
+  /** Whether a review server is asked what RBAC does not grant. */
   readonly isDelegated?: boolean;
-  /** Subjects that RBAC grants it to; undefined where RBAC is not asked, or there is no policy. */
+  /** Subjects that RBAC grants it to; undefined without RBAC or without a policy. */
   readonly granted?:
     | {
-        /** By bindings that somebody made for it. */
+        /** By bindings made for metrics. */
         readonly scrapers: readonly Subject[];
         /** By kcp's own bindings, and by those that grant everything. */
         readonly administrators: readonly Subject[];
@@ -31,7 +31,7 @@ export interface Scrapers {
 const path = '/metrics';
 const maxNamed = 5;
 
-/** `given` are the flags with those that are at fault, which a client could use after they are mended. */
+/** `given`: all flags, also invalid ones, which clients could use once they are fixed. */
 export function scrapersFinding(
   usable: GivenOptions,
   given: GivenOptions,
@@ -48,7 +48,7 @@ export function scrapersFinding(
   });
 }
 
-/** The flag that lets everybody read `/metrics`, if one does. */
+/** The flag that lets everyone read `/metrics`, if any. */
 function openingFlagOf(values: GivenOptions): string | undefined {
   if (alwaysAllowPaths(pathsAllowedToAll(values))(path)) {
     return authorization.options.authorizationAlwaysAllowPaths.name;
@@ -61,18 +61,18 @@ function openingFlagOf(values: GivenOptions): string | undefined {
 export function servedPathFindings(values: GivenOptions): readonly Finding[] {
   const { allowPaths } = servedPaths.read(values);
   if (allowPaths.length === 0 || allowedPaths(allowPaths)(path)) return [];
-  const message = `leaves ${path} out: every scrape of it is answered 404; add it unless that is meant`;
+  const message = `does not include ${path}, so every scrape of it is answered 404: add it unless that is intended`;
   return [finding('warning', 'scrapers', servedPaths.options.allowPaths.name, message)];
 }
 
-/** Whether anybody can scrape at all, and whether it is somebody that a person meant. */
+/** Checks that someone may scrape, and that it is intended. */
 export function scraperFinding(who: Scrapers): Finding {
   const { callers, groups, openedBy, isDelegated = false, granted } = who;
   const at = about('scrapers', `GET ${path}`);
   if (openedBy !== undefined) {
     return at(
       'warning',
-      `is among ${openedBy}: everybody who reaches the server may scrape; take it out unless that is meant`,
+      `is in ${openedBy}: anyone who reaches the server may scrape; remove it unless that is intended`,
     );
   }
   const reachable = (subjects: readonly Subject[]): readonly Subject[] =>
@@ -88,16 +88,16 @@ export function scraperFinding(who: Scrapers): Finding {
   if (scrapers.length > 0) return at('ok', `is granted to ${listed(scrapers)}`);
   if (isDelegated) {
     const known = others.length === 0 ? 'nobody' : listed(others);
-    return at('ok', `is granted to ${known} here, and to whom the other server grants it`);
+    return at('ok', `is granted to ${known} here, and to clients that the review server allows`);
   }
   if (others.length === 0) {
     const advice = adviceFor(callers, granted !== undefined);
-    return at('error', `is granted to nobody: every scrape would be refused; ${advice}`);
+    return at('error', `is granted to no one, so every scrape would be refused: ${advice}`);
   }
-  // A cache server has no RBAC in kcp either: only the always-allow groups are meant.
+  // kcp's cache server has no RBAC either: the always-allow groups are enough.
   return granted === undefined
-    ? at('ok', `is granted to ${listed(others)}, because no policy is asked`)
-    : at('warning', `is granted to ${listed(others)} and to nobody else: ${adviceFor(callers, true)}`);
+    ? at('ok', `is granted to ${listed(others)}, because there is no policy`)
+    : at('warning', `is granted only to ${listed(others)}: ${adviceFor(callers, true)}`);
 }
 
 function needsCredentials({ name }: Subject): boolean {

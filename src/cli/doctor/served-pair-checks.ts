@@ -16,8 +16,8 @@ import { givenFile, givenSniPairs, readGiven } from './given-flags.js';
 const serverAuth = '1.3.6.1.5.5.7.3.1';
 
 /**
- * Whether clients will accept the certificate that is served. `now` in ms since the epoch; the flags in `told` are
- * known already to be unusable.
+ * Checks that clients will accept the serving certificate. `now` in ms since the epoch; the flags in `told` are
+ * already known to be invalid.
  */
 export function servingFindings(
   values: GivenOptions,
@@ -29,10 +29,10 @@ export function servingFindings(
   const privateKey = givenFile(values, tlsPrivateKeyFile);
   if (certificate === undefined && privateKey === undefined) {
     const message =
-      'is not given: each start makes a self-signed certificate for localhost, which no client can know';
+      'is not set: each start makes a self-signed certificate for localhost, which no client can verify';
     return [about('serving-certificate', tlsCertFile.name)('warning', message)];
   }
-  // A start reads the one only where it can read the other.
+  // start reads one only if it can read the other.
   const unreadable = [certificate, privateKey].flatMap((given) =>
     given === undefined || told.has(given.option.name) || readGiven(given) !== undefined
       ? []
@@ -43,10 +43,10 @@ export function servingFindings(
   const { option, subject } = certificate;
   return told.has(option.name) || isCertificate(pem)
     ? [...unreadable, ...servingCertificateFindings({ subject, pem }, now)]
-    : [...unreadable, about('serving-certificate', subject)('error', 'holds no certificate in PEM')];
+    : [...unreadable, about('serving-certificate', subject)('error', 'contains no PEM certificate')];
 }
 
-/** The same of the pairs for clients that ask for a name. `now` in ms since the epoch. */
+/** The same for the SNI pairs. `now` in ms since the epoch. */
 export function sniFindings(values: GivenOptions, now: number): readonly Finding[] {
   return givenSniPairs(values).flatMap(([given]) => {
     const pem = readGiven(given);
@@ -63,8 +63,8 @@ function isCertificate(pem: string): boolean {
 }
 
 /**
- * Of the certificate to serve with, and the intermediates behind it. A start checks itself that it can be read and
- * that the key is its key: of an unreadable certificate nothing is said here. `now` in ms since the epoch.
+ * Checks the serving certificate and its intermediates. start itself checks that it can be read and
+ * that the key matches; an unreadable certificate is skipped here. `now` in ms since the epoch.
  */
 export function servingCertificateFindings(
   { subject, pem }: { readonly subject: string; readonly pem: string },
@@ -83,7 +83,7 @@ export function servingCertificateFindings(
   ];
 }
 
-/** Why clients would not take it for a server's, or not for this server's. */
+/** Why clients would not accept it for a server, or for this one. */
 function nameFaults({ x509: { subjectAltName = '' }, extendedKeyUsages }: Certificate): readonly string[] {
   return those(
     [
@@ -97,7 +97,7 @@ function nameFaults({ x509: { subjectAltName = '' }, extendedKeyUsages }: Certif
   );
 }
 
-/** Whether each certificate signed the one before it: TLS sends them as they stand, and not every client sorts them. */
+/** Checks that each certificate signed the one before it: TLS sends them in file order, and not every client sorts them. */
 function chainFindings(
   at: (level: Level, message: string) => Finding,
   leaf: Certificate,
@@ -109,7 +109,7 @@ function chainFindings(
   let isOrdered = true;
   for (const { place, certificate } of behind) {
     if (certificate === undefined) {
-      findings.push(at('error', `certificate ${place} cannot be read: clients get a broken chain`));
+      findings.push(at('error', `certificate ${place} cannot be parsed: clients get a broken chain`));
       isOrdered = false;
       continue;
     }
@@ -119,7 +119,7 @@ function chainFindings(
     const levelHere = level === 'error' && isSelfSigned(certificate.x509) ? 'warning' : level;
     if (level !== 'ok') findings.push(at(levelHere, `${named} ${words}`));
     if (!certificate.isAuthority || !certificate.maySignCertificates) {
-      const advice = 'leave it out, or put the issuer in its place';
+      const advice = 'remove it, or replace it by the issuer';
       findings.push(at('warning', `${named} may not sign certificates: ${advice}`));
     }
     for (const weakness of weaknessesOf(certificate)) {
@@ -139,14 +139,13 @@ function misplaced(below: Certificate, place: number, behind: readonly PlacedCer
     ({ certificate }) => certificate !== undefined && isSignedBy(below.x509, certificate.x509),
   );
   return issuer === undefined
-    ? `certificate ${place} did not sign ${below.title}: put the certificate of its issuer there`
-    : `certificate ${place} did not sign ${below.title}, certificate ${issuer.place} did: put that in its place`;
+    ? `certificate ${place} did not sign ${below.title}: replace it by the certificate of its issuer`
+    : `certificate ${place} did not sign ${below.title}, certificate ${issuer.place} did: move that one here`;
 }
 
 function endOf({ x509, title, issuer = '' }: Certificate, intermediates: number): string {
-  const length =
-    intermediates === 0 ? 'stands alone' : `leads over ${intermediates} behind it, in the right order,`;
+  const length = intermediates === 0 ? 'has no intermediates' : `has ${intermediates} in the right order`;
   return isSelfSigned(x509)
-    ? `the chain ${length} and ends in ${title}, which signed itself: clients have to trust it`
-    : `the chain ${length} and ends in ${title}: clients have to know its issuer ${JSON.stringify(issuer.replaceAll('\n', ', '))}`;
+    ? `the chain ${length} and ends in ${title}, which is self-signed: clients must trust it`
+    : `the chain ${length} and ends in ${title}: clients must trust its issuer ${JSON.stringify(issuer.replaceAll('\n', ', '))}`;
 }

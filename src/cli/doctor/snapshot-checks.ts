@@ -8,22 +8,22 @@ import { about, withoutSubject, type Finding, type Level } from './finding.js';
 const { cacheKubeconfig, maxPolicyStaleness, rootKubeconfig } = policy.options;
 
 export interface SnapshotUse {
-  /** What findings name: flag and file. */
+  /** The flag and file, for findings. */
   readonly subject: string;
   readonly file: string;
-  /** Of the layers that are kept in it: which server's policy each is. Undefined where that is not known. */
+  /** The server behind each stored layer, or undefined if unknown. */
   readonly origins: ReadonlyMap<string, string | undefined>;
-  /** How long a policy may decide without its source (ms). */
+  /** How long a policy stays in use without its source (ms). */
   readonly maxStalenessMs: number;
 }
 
 export interface SnapshotReport {
   readonly findings: readonly Finding[];
-  /** The layers that a restart could begin with. */
+  /** The layers that a restart could restore. */
   readonly usable: ReadonlySet<string>;
 }
 
-/** Whether a snapshot can be kept, and what a restart would make of the one there is. `now` in ms since the epoch. */
+/** Checks that a snapshot can be written, and what a restart would restore from it. `now` in ms since the epoch. */
 export async function checkSnapshot(use: SnapshotUse, now: number): Promise<SnapshotReport> {
   const at = about('policy-snapshot', use.subject);
   const only = (level: Level, message: string): SnapshotReport => ({
@@ -45,9 +45,9 @@ export async function checkSnapshot(use: SnapshotUse, now: number): Promise<Snap
   try {
     snapshot = await readSnapshot(use.file, () => now);
   } catch (error) {
-    return only('warning', `${messageOf(error)}; a restart begins without it`);
+    return only('warning', `${messageOf(error)}; a restart ignores it`);
   }
-  if (snapshot === undefined) return only('ok', 'can be written; there is none yet');
+  if (snapshot === undefined) return only('ok', 'can be written; does not exist yet');
   const usable = new Set<string>();
   const findings = snapshot.map((layer) => {
     const [level, message] = layerFinding(layer, use, now);
@@ -64,11 +64,14 @@ function layerFinding(
 ): readonly [Level, string] {
   const what = `${objects.length} objects of ${origin} (${layer})`;
   if (!origins.has(layer)) {
-    return ['warning', `${what} are not restored, because nothing here reads that source: remove the file`];
+    return ['warning', `${what} are not restored, because that source is not configured: remove the file`];
   }
   const expected = origins.get(layer);
   if (expected !== undefined && expected !== origin) {
-    return ['warning', `${what} are not restored, because the kubeconfig is of ${expected}: remove the file`];
+    return [
+      'warning',
+      `${what} are not restored, because the kubeconfig is for ${expected}: remove the file`,
+    ];
   }
   const ageMs = Math.max(0, now - syncedAt);
   const age = `in step ${durationOf(ageMs)} ago`;
@@ -85,7 +88,7 @@ function durationOf(ms: number): string {
   return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
 }
 
-/** @throws what is no fault of the snapshot. */
+/** @throws errors that are not about the snapshot. */
 function messageOf(error: unknown): string {
   if (error instanceof SnapshotError) return error.message;
   throw error;

@@ -9,33 +9,33 @@ import { type ApiClient, requestJson } from '../../kubernetes/api-client.js';
 import { jsonOf } from '../../outgoing/json-answer.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../outgoing/outgoing-errors.js';
 
-/** Which server it is decides what a refusal means. */
+/** Decides what a refusal means. */
 export type ServerRole = 'root' | 'cache' | 'system-admin';
 
 export interface ApiServerSource {
   readonly role: ServerRole;
-  /** What findings name: flag and file. */
+  /** The flag and file, for findings. */
   readonly subject: string;
   readonly kubeconfig: string;
-  /** Path of the server below which is read, such as `/clusters/root`. */
+  /** The base path of the API, such as `/clusters/root`. */
   readonly basePath: string;
-  /** How long one attempt may take (ms). Default 10,000; with an exec plugin, which may ask somebody, 30,000. */
+  /** How long one attempt may take (ms). Default 10,000; with an exec plugin, which may be interactive, 30,000. */
   readonly attemptMs?: number;
 }
 
 export interface SourceReport {
   /** Of the kubeconfig itself. */
   readonly kubeconfig: readonly Finding[];
-  /** Of the server behind it; undefined where the kubeconfig cannot be read, for which a start fails. */
+  /** Of the server; undefined if the kubeconfig cannot be read, which also fails a start. */
   readonly server?: readonly Finding[];
-  /** Whether everything that is needed may be read. */
+  /** Whether all needed objects can be read. */
   readonly isReadable: boolean;
 }
 
 const defaultAttemptMs = 10_000;
 const execAttemptMs = 30_000;
 
-/** Looks whether a policy can be followed there. `now` in ms since the epoch. */
+/** Checks that the policy can be followed there. `now` in ms since the epoch. */
 export async function checkApiServerSource(source: ApiServerSource, now: number): Promise<SourceReport> {
   const { subject, kubeconfig: file, basePath } = source;
   let kubeconfig: Kubeconfig;
@@ -65,11 +65,11 @@ export async function checkApiServerSource(source: ApiServerSource, now: number)
   }
 }
 
-/** Another workspace's bindings decide nothing about metrics. */
+/** Bindings of other workspaces do not count for metrics. */
 function scopeFindings({ role, subject, basePath }: ApiServerSource, server: string): readonly Finding[] {
   const cluster = /\/clusters\/([^/]+)$/.exec(basePath)?.[1];
   if (role !== 'root' || cluster === undefined || cluster === 'root') return [];
-  const message = `${server} is the workspace ${JSON.stringify(cluster)}: only the root workspace decides who may scrape, so use a context whose server ends in /clusters/root`;
+  const message = `${server} is the workspace ${JSON.stringify(cluster)}, but only the root workspace decides who may scrape: use a context whose server ends in /clusters/root`;
   return [about('policy-source', subject)('warning', message)];
 }
 
@@ -82,21 +82,20 @@ function probeFindings(
   const at = about('policy-source', subject);
   const faults = faultsIn(role, server, probes);
   if (faults.length > 0) return faults.map((message) => at('error', message));
-  // The first attempt connects, and loads what it takes for that.
+  // The first attempt also connects and loads modules.
   const [, ...others] = probes;
   const ms = Math.max(...others.map(({ outcome }) => (outcome.kind === 'allowed' ? outcome.ms : 0)));
   const what = 'list and watch ClusterRoles and ClusterRoleBindings';
-  return [at('ok', `${server} lets ${credentialsOf(user)} ${what}, and answers within ${ms} ms`)];
+  return [at('ok', `${server} lets ${credentialsOf(user)} ${what}, and answers in ${ms} ms`)];
 }
 
-/** One for each way in which attempts failed. */
+/** The distinct failures of the attempts. */
 function faultsIn(role: ServerRole, server: string, probes: readonly Probe[]): readonly string[] {
   const refusals = new Map<number, { readonly attempts: string[]; readonly message: string }>();
   const unreachable: string[] = [];
   for (const { verb, resource, outcome } of probes) {
     if (outcome.kind === 'unreachable') {
-      const advice =
-        'look whether the server runs, and whether its address and certificate-authority are right';
+      const advice = 'check that the server runs, and that its address and certificate-authority are correct';
       unreachable.push(`${outcome.message}: ${advice}`);
     } else if (outcome.kind === 'refused') {
       const { status, message } = outcome;
@@ -120,18 +119,17 @@ const adviceOnStatus: Readonly<Record<number, string>> = {
 
 const grants: Readonly<Record<ServerRole, string>> = {
   root: 'apply rbac/api-access/policy-reader.yaml there, with this user as its subject',
-  cache: 'a cache server knows no RBAC: use a client certificate of the group system:masters',
-  'system-admin': `only system:masters may read system:admin: use such a certificate, or ${policy.options.bootstrapPolicy.name}=true, which has a copy built in`,
+  cache: 'a cache server has no RBAC: use a client certificate of the group system:masters',
+  'system-admin': `only system:masters may read system:admin: use such a certificate, or ${policy.options.bootstrapPolicy.name}=true, which uses a built-in copy`,
 };
 
 function adviceFor(status: number, role: ServerRole): string {
   if (status === 403) return grants[role];
-  const otherwise =
-    status >= 500 ? 'the server has failed: look at its log' : 'this is no API server for a policy';
+  const otherwise = status >= 500 ? 'the server failed: see its log' : 'this is not an API server with RBAC';
   return adviceOnStatus[status] ?? otherwise;
 }
 
-/** What came of one attempt. */
+/** The result of one attempt. */
 export type ProbeOutcome =
   | { readonly kind: 'allowed'; readonly ms: number }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
@@ -144,12 +142,12 @@ export interface Probe {
   readonly outcome: ProbeOutcome;
 }
 
-/** For one object of a list; the largest that an API server keeps is far smaller. */
+/** For a list of one object; API servers store far smaller ones only. */
 const maxListBytes = 8 * 1024 * 1024;
 const maxStatusBytes = 64 * 1024;
 
 /**
- * Tries what following the policy needs: to list and to watch both kinds. Where the first attempt reaches no
+ * Tries to list and watch both kinds, which following the policy needs. If the first attempt reaches no
  * server, it is the only one. `timeoutMs` is for each attempt.
  */
 export async function probeApiServer(client: ApiClient, timeoutMs: number): Promise<readonly Probe[]> {
@@ -180,7 +178,7 @@ async function probeResource(
   const list: Probe = { resource, verb: 'list', outcome: listed };
   if (listed.kind === 'unreachable') return [list];
   const watched = await attempt(timeoutMs, async (signal) => {
-    // From where the list stands: without a version, a server begins with everything there is.
+    // Watches from the list's version: without one, a server sends every object first.
     const from = resourceVersion === undefined ? undefined : { resourceVersion };
     const query = { watch: 'true', timeoutSeconds: '1', ...from };
     const response = await client.send({ ...request, query, signal });
@@ -199,7 +197,7 @@ async function attempt(
   request: (signal: AbortSignal) => Promise<void>,
 ): Promise<ProbeOutcome> {
   const ending = new AbortController();
-  // The headers have their own deadline; this one is for what comes behind them.
+  // The headers have their own deadline; this one is for the body.
   const deadline = setTimeout(() => {
     ending.abort();
   }, timeoutMs + 1000);

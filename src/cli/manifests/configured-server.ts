@@ -20,17 +20,17 @@ import { ownMetricsPath, slisPath, upstreams } from '../../options/upstream-opti
 import { isIP } from 'node:net';
 import { allowedPaths } from '../../request/steps/listed-paths.js';
 
-/** What a configuration of `start` says to those who scrape the server. */
+/** A server's configuration, as its scrapers need it. */
 export interface ConfiguredServer {
   readonly port: number;
-  /** Every path with metrics that is served, one at least; `/metrics` first. */
+  /** All served paths with metrics, at least one; `/metrics` first. */
   readonly paths: readonly string[];
   readonly credentials: Credentials;
-  /** Whether the policy is kcp's, with its roles and its copies for other shards. */
+  /** Whether the policy is from kcp, which has its own roles and replicates to other shards. */
   readonly isKcp: boolean;
 }
 
-/** What a scraper shows: `audience` is what its token has to be for, where a flag says so. */
+/** The scraper's credentials; `audience` is the required audience of its token, if a flag sets one. */
 export type Credentials =
   { readonly kind: 'certificate' } | { readonly kind: 'token'; readonly audience: string | undefined };
 
@@ -48,16 +48,13 @@ export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNa
   const kind = serverKindOf(values);
   const { securePort } = listening.options;
   const { securePort: port } = listening.read(values);
-  if (port === 0) throw fault(securePort, '0 is another port at each start: name one');
+  if (port === 0) throw fault(securePort, '0 picks another port at each start; set a fixed one');
   const { tlsCertFile } = tls.options;
   if (!isGiven(values, tlsCertFile)) {
-    throw fault(tlsCertFile, 'needed: a scraper cannot verify the certificate made without it');
+    throw fault(tlsCertFile, 'required: without it, scrapers cannot verify the self-signed certificate');
   }
   if (kind === 'cache-server' && !namesPolicySource(values)) {
-    throw fault(
-      policy.options.rbacDir,
-      'needed: without a policy, a cache server grants nothing to a scraper',
-    );
+    throw fault(policy.options.rbacDir, 'required: without a policy, a cache server grants scrapers nothing');
   }
   return {
     port,
@@ -75,7 +72,7 @@ function pathsOf(values: GivenOptions): readonly string[] {
   const { allowPaths } = servedPaths.options;
   const isAllowed = globs.length === 0 ? () => true : blaming(allowPaths, () => allowedPaths(globs));
   const paths = ['/metrics', ...own, ...slis, ...upstreamPath.keys()].filter((path) => isAllowed(path));
-  if (paths.length === 0) throw fault(allowPaths, 'leaves no path with metrics to scrape');
+  if (paths.length === 0) throw fault(allowPaths, 'includes no path with metrics');
   return paths;
 }
 
@@ -92,16 +89,16 @@ function credentialsOf(values: GivenOptions, { kind }: Scraper): Credentials {
 
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const domainName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-// Of users and groups RBAC knows no rule but that there is a name.
+// RBAC accepts any non-empty name of a user or group.
 const subjectName = /^[^\p{Cc}]{1,253}$/u;
 
-/** What the configuration of a server does not say. */
+/** Names that the configuration of a server does not contain. */
 export const manifestTopic = topic('Options', {
   name: parsed(
     text(
       'name',
       'kcp-metrics-filter',
-      'name of the objects, of the scrape job and of the label app.kubernetes.io/name of the pods',
+      'name of the objects and the scrape job, and value of the pod label app.kubernetes.io/name',
     ),
     labelIn,
   ),
@@ -110,7 +107,7 @@ export const manifestTopic = topic('Options', {
     text(
       'subject',
       'serviceaccount:monitoring:prometheus',
-      `who scrapes: serviceaccount:NAMESPACE:NAME, which brings its token, or user:NAME or group:NAME, which bring a client certificate where ${clientCaFile.name} is given; of names that stand for everybody it warns`,
+      `who scrapes: serviceaccount:NAMESPACE:NAME, with its token, or user:NAME or group:NAME, with a client certificate if ${clientCaFile.name} is set, else a token; warns of names that match every client`,
     ),
     scraperIn,
   ),
@@ -118,7 +115,7 @@ export const manifestTopic = topic('Options', {
     text(
       'name',
       undefined,
-      'DNS name or IP address that the serving certificate is for; without it, NAME.NAMESPACE.svc, the name of the Service',
+      'DNS name or IP address in the serving certificate; unset: NAME.NAMESPACE.svc, the name of the Service',
     ),
     serverNameIn,
   ),
@@ -145,7 +142,7 @@ function labelIn(given: string): string {
 
 function serverNameIn(given: string): string {
   if (isIP(given) !== 0 || domainName.test(given)) return given;
-  throw new RangeError(`${quoted(given)} is no DNS name or IP address`);
+  throw new RangeError(`${quoted(given)} is not a DNS name or IP address`);
 }
 
 function scraperIn(given: string): Scraper {
@@ -164,10 +161,10 @@ function scraperIn(given: string): Scraper {
   throw new RangeError(`${quoted(given)} is not serviceaccount:NAMESPACE:NAME, user:NAME or group:NAME`);
 }
 
-const noWildcard = 'is only who is called exactly so: RBAC knows no wildcard in names';
-const withoutCredentials = 'is everybody without credentials: all who reach the server may scrape';
+const noWildcard = 'matches only exactly this name: RBAC has no wildcards in names';
+const withoutCredentials = 'is every client without credentials: anyone who reaches the server may scrape';
 
-/** Names that stand for more, or for fewer, than one may have meant. */
+/** Names that match more, or fewer, clients than was likely meant. */
 const meanings: Readonly<Record<Scraper['kind'], readonly (readonly [name: RegExp, meaning: string])[]>> = {
   ServiceAccount: [],
   User: [
@@ -175,23 +172,23 @@ const meanings: Readonly<Record<Scraper['kind'], readonly (readonly [name: RegEx
     [/^system:anonymous$/, withoutCredentials],
     [
       /^system:(?:authenticated|unauthenticated|masters|nodes|serviceaccounts|cluster)(?::|$)/,
-      "is nobody: that is a group's name",
+      "matches no client: it is a group's name",
     ],
   ],
   Group: [
     [/\*/, noWildcard],
     [/^system:unauthenticated$/, withoutCredentials],
-    [/^system:authenticated(?::|$)/, 'is everybody with any valid credentials: each of them may scrape'],
-    [/^system:serviceaccounts$/, 'is every service account there is: each of them may scrape'],
+    [/^system:authenticated(?::|$)/, 'is every client with valid credentials: each of them may scrape'],
+    [/^system:serviceaccounts$/, 'is every service account: each of them may scrape'],
     [/^system:serviceaccounts:/, 'is every service account of its namespace: each of them may scrape'],
-    [/^system:cluster:/, 'is everybody of a logical cluster: each of them may scrape'],
+    [/^system:cluster:/, 'is every client of a logical cluster: each of them may scrape'],
     [/^system:nodes$/, 'is every node: each of them may scrape'],
-    [/^system:masters$/, 'may do everything already, whatever is bound to it: name who scrapes'],
-    [/^system:anonymous$/, "is nobody: that is a user's name"],
+    [/^system:masters$/, 'may already do everything, with or without a binding: name the scraper'],
+    [/^system:anonymous$/, "matches no client: it is a user's name"],
   ],
 };
 
-/** One line on the flag where its name stands for more than one scraper, or for none; undefined elsewhere. */
+/** A warning if the name matches more than one scraper, or none. */
 export function scraperWarning({ kind, name }: Scraper): string | undefined {
   const meaning = meanings[kind].find(([names]) => names.test(name))?.[1];
   if (meaning === undefined) return undefined;

@@ -47,9 +47,9 @@ export const manifestsCommand: Command = {
   },
 };
 
-/** Reads no file, so that it can be asked anywhere. @throws UsageError naming the flag. */
+/** Reads no files, so that it works on any machine. @throws UsageError naming the flag. */
 function manifestOf(kind: ManifestKind, values: GivenOptions, names: ManifestNames): string {
-  // Rules go by what is scraped, however that is.
+  // Rules do not depend on how the server is scraped.
   if (kind === 'prometheus-rules') return renderManifests(prometheusRules(names));
   return renderManifests(makers[kind](configuredServerOf(values, names), names));
 }

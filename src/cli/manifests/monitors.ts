@@ -68,14 +68,14 @@ function endpointsOf(server: ConfiguredServer, names: ManifestNames): readonly M
   }));
 }
 
-/** Without it, two paths of a server would be targets with the same labels, whose series contradict each other. */
+/** Without it, two paths of a server would be targets with the same labels, whose series collide. */
 const pathLabel: Manifest = {
   action: 'replace',
   sourceLabels: ['__metrics_path__'],
   targetLabel: 'metrics_path',
 };
 
-/** The operator lets monitors name no file of a token, so that none of them can send away Prometheus' own. */
+/** The operator forbids token files in monitors, since they could leak Prometheus's own token; a scrape class may. */
 function classOf({ credentials }: ConfiguredServer, { name }: ManifestNames): Manifest {
   return credentials.kind === 'token' ? { scrapeClass: name } : {};
 }
@@ -96,14 +96,14 @@ function commentOf(
   { credentials }: ConfiguredServer,
   { name, namespace, scraper }: ManifestNames,
 ): readonly string[] {
-  const authority = `Of the Secret ${name}-tls in ${namespace}, ca.crt is the authority of the serving certificate.`;
+  const authority = `The Secret ${name}-tls in ${namespace} contains the CA of the serving certificate as ca.crt.`;
   if (credentials.kind === 'certificate') {
-    return [authority, `The Secret ${name}-scraper-tls there holds the scraper's certificate and its key.`];
+    return [authority, `The Secret ${name}-scraper-tls there contains the scraper's certificate and key.`];
   }
   const { audience } = credentials;
   return [
     authority,
-    `The token is of the scrape class ${name}, which the Prometheus object has to have:`,
+    `The token comes from the scrape class ${name}, which the Prometheus object must define:`,
     '',
     '  spec:',
     '    scrapeClasses:',
@@ -120,7 +120,7 @@ function commentOf(
   ];
 }
 
-/** Of the service account that Prometheus runs as. */
+/** The token of the service account that Prometheus runs as. */
 function projectedToken(audience: string | undefined): readonly string[] {
   return [
     '        projected:',
@@ -131,7 +131,7 @@ function projectedToken(audience: string | undefined): readonly string[] {
   ];
 }
 
-/** Of a user, whose token the cluster does not make: in a Secret beside Prometheus, under the key `token`. */
+/** A user's token, which the cluster does not issue: from a Secret with the key `token`. */
 function secretToken(name: string): readonly string[] {
   return ['        secret:', `          secretName: ${name}-token`];
 }
@@ -142,7 +142,7 @@ const portName = 'metrics';
 /** The Service in front of the pods that run the server. */
 export function service({ port }: ConfiguredServer, names: ManifestNames): ManifestFile {
   return {
-    comment: [`The port of the container is called ${portName}.`],
+    comment: [`The container port must be named ${portName}.`],
     documents: [
       {
         apiVersion: 'v1',
@@ -168,7 +168,7 @@ export function scrapeJob(server: ConfiguredServer, names: ManifestNames): Manif
   }));
   return {
     comment: [
-      'For prometheus.yml. File names are relative to it: ca.crt is the authority of the serving certificate.',
+      'For prometheus.yml. File names are relative to it: ca.crt is the CA of the serving certificate.',
     ],
     documents: [{ scrape_configs: jobs }],
   };
@@ -186,10 +186,10 @@ const group = 'rbac.authorization.k8s.io';
 const rbacVersion = `${group}/v1`;
 /** kcp has it, for `/metrics` alone. */
 const kcpRole = 'system:kcp:metrics-reader';
-/** Any value makes kcp copy an object to the other shards. */
+/** With any value, kcp replicates the object to the other shards. */
 const replicated: Manifest = { annotations: { 'internal.kcp.io/replicate': 'true' } };
 
-/** Grants the scraper every path that is served, and nothing else. */
+/** Grants the scraper all served paths and nothing else. */
 export function clusterRoleBinding(
   { paths, isKcp }: ConfiguredServer,
   { name, scraper }: ManifestNames,
@@ -216,10 +216,10 @@ export function clusterRoleBinding(
   };
   const comment = isKcp
     ? [
-        "Apply in kcp's root workspace. kcp copies to the other shards only what has the annotation",
+        "Apply in kcp's root workspace. kcp replicates to the other shards only what has the annotation",
         'internal.kcp.io/replicate.',
       ]
-    : ['A path has no namespace: this grants it on every server that goes by the RBAC of this cluster.'];
+    : ['A path has no namespace: this grants it on every server that uses the RBAC of this cluster.'];
   return { comment, documents: [...roles, binding] };
 }
 
@@ -227,7 +227,7 @@ function subjectOf(scraper: Scraper): Manifest {
   return scraper.kind === 'ServiceAccount' ? { ...scraper } : { apiGroup: group, ...scraper };
 }
 
-/** RBAC's objects may have any name that is one segment of a path. */
+/** RBAC object names may be any path segment. */
 function inName(name: string): string {
   return name.replaceAll(/[/%]/g, '-');
 }

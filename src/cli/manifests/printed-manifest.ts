@@ -1,12 +1,12 @@
 import { yamlOf } from '../../documents/yaml-library.js';
 
-/** What may stand in a manifest. */
+/** A YAML value in a manifest. */
 export type ManifestValue =
   string | number | boolean | readonly ManifestValue[] | { readonly [field: string]: ManifestValue };
 
 export type Manifest = Readonly<Record<string, ManifestValue>>;
 
-/** Documents of one file, with what its reader has to know above them. */
+/** The documents of one file, with a comment above them. */
 export interface ManifestFile {
   readonly comment: readonly string[];
   readonly documents: readonly Manifest[];
@@ -18,7 +18,7 @@ export function renderManifests({ comment, documents }: ManifestFile): string {
   return [...comment.map((line) => (line === '' ? '#' : `# ${line}`)), texts.join('\n---\n')].join('\n');
 }
 
-/** Of an object in a namespace, with the label by which others select it. */
+/** The metadata of a namespaced object, with the label that selects it. */
 export function metadataOf(
   { name, namespace }: { readonly name: string; readonly namespace: string },
   suffix = '',

@@ -9,10 +9,10 @@ import type { ManifestNames } from './configured-server.js';
 const prefix = 'kcp_metrics_filter';
 const at = '{{ $labels.instance }}';
 
-/** For the Prometheus operator; the spec alone is a file of rules for any Prometheus. */
+/** For the Prometheus operator; its spec is also a valid rule file. */
 export function prometheusRules(names: ManifestNames): ManifestFile {
   return {
-    comment: ['The spec alone is a file of rules: rule_files of prometheus.yml names it.'],
+    comment: ['Without the operator, use the spec as a rule file (rule_files in prometheus.yml).'],
     documents: [
       {
         apiVersion: 'monitoring.coreos.com/v1',
@@ -25,7 +25,7 @@ export function prometheusRules(names: ManifestNames): ManifestFile {
 }
 
 function ruleGroups({ name }: ManifestNames): readonly Manifest[] {
-  // The job of each path begins with the name: see scrapeJob. For metrics whose names others have, too.
+  // Restricts metrics that other programs also export to these jobs; scrapeJob names the job of each path after the name.
   const jobs = `job=~"${name}(-.+)?"`;
   const alerts = [...scrapeAlerts(jobs), ...clientAlerts(jobs), ...dependencyAlerts(jobs)];
   return [
@@ -34,7 +34,7 @@ function ruleGroups({ name }: ManifestNames): readonly Manifest[] {
   ];
 }
 
-/** What the dashboard and people ask for often. */
+/** For the dashboard and for frequent queries. */
 function recordingRules(jobs: string): readonly Manifest[] {
   const quantile = (which: number): string =>
     `histogram_quantile(0.${which}, sum by (job, instance, le) (rate(${prefix}_scrape_duration_seconds_bucket[5m])))`;
@@ -59,12 +59,12 @@ function recordingRules(jobs: string): readonly Manifest[] {
 interface Alert {
   readonly alert: string;
   readonly expr: string;
-  /** How long it has to be so. Default: no time. */
+  /** How long the condition must hold. Default: 0. */
   readonly for?: string;
-  /** How soon somebody has to look: now, or on a working day. Default warning. */
+  /** critical: act now; warning (default): act on the next working day. */
   readonly severity?: 'critical' | 'warning';
   readonly summary: string;
-  /** What it means, and what to look at. */
+  /** What it means and where to look. */
   readonly description: string;
 }
 
@@ -87,7 +87,7 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       severity: 'critical',
       summary: `The metrics of ${at} cannot be scraped.`,
       description:
-        'The page of targets says why: 401 and 403 are for the scraper (its credentials, its ClusterRoleBinding), 429 for a limit, 502 and 504 for the upstream, 503 for the policy, for maintenance or for too many scrapes at once.',
+        'The targets page shows why: 401 and 403 point to the scraper (its credentials, its ClusterRoleBinding), 429 to a limit, 502 and 504 to the upstream, 503 to the policy, to maintenance or to too many concurrent scrapes.',
     },
     {
       alert: 'KcpMetricsFilterMissing',
@@ -95,14 +95,14 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       for: '10m',
       severity: 'critical',
       summary: 'There is no target of kcp-metrics-filter.',
-      description: 'Its scrape job finds no target: look at the labels that select it.',
+      description: 'Its scrape job finds no targets: check the labels that select them.',
     },
     {
       alert: 'KcpMetricsFilterScrapesRefused',
       expr: `increase(${prefix}_refused_scrapes_total[10m]) > 0`,
       for: '10m',
       summary: `${at} has refused {{ $value | humanize }} scrapes in ten minutes.`,
-      description: `As many expositions are being rendered as ${delivery.options.maxScrapesInFlight.name} allows: there are more scrapers than were planned for, or rendering has become slow.`,
+      description: `The limit of concurrent renderings (${delivery.options.maxScrapesInFlight.name}) is reached: there are more scrapers than planned, or rendering has become slow.`,
     },
     {
       alert: 'KcpMetricsFilterScrapesFail',
@@ -110,14 +110,14 @@ function scrapeAlerts(jobs: string): readonly Alert[] {
       for: '10m',
       summary: `Scrapes of ${at} fail.`,
       description:
-        'An exposition could not be rendered or passed on; the log says why, under the Audit-Id of the answer.',
+        'An exposition could not be rendered or proxied; the log shows why, under the Audit-Id of the response.',
     },
     {
       alert: 'KcpMetricsFilterMaintenanceForgotten',
       expr: `${prefix}_maintenance == 1`,
       for: '2h',
-      summary: `Some scrapes of ${at} have been stopped for maintenance for two hours.`,
-      description: `The file of ${maintenance.options.maintenanceFile.name} is still there: they go on as soon as it is removed. Where this Prometheus is stopped, too, it is KcpMetricsFilterDown that says so.`,
+      summary: `Some scrapes of ${at} have been refused for maintenance for two hours.`,
+      description: `The file of ${maintenance.options.maintenanceFile.name} still exists: remove it to end maintenance. If this Prometheus is refused as well, KcpMetricsFilterDown fires instead.`,
     },
   ];
 }
@@ -130,7 +130,7 @@ function clientAlerts(jobs: string): readonly Alert[] {
       for: '10m',
       summary: `${at} has answered {{ $value | humanize }} requests with 401 in ten minutes.`,
       description:
-        'A scraper has the wrong credentials, or expired ones, or somebody is guessing; the log says which method refused them, and why.',
+        'A scraper has wrong or expired credentials, or someone is guessing them; the log shows which authenticator refused them and why.',
     },
     {
       alert: 'KcpMetricsFilterRequestsForbidden',
@@ -138,7 +138,7 @@ function clientAlerts(jobs: string): readonly Alert[] {
       for: '10m',
       summary: `${at} has answered {{ $value | humanize }} requests with 403 in ten minutes.`,
       description:
-        'A client that is authenticated asks for what it is not granted: a scraper whose ClusterRoleBinding is missing, or lacks the annotation internal.kcp.io/replicate. The log says who.',
+        'An authenticated client requests what it may not read, for example a scraper whose ClusterRoleBinding is missing or lacks the annotation internal.kcp.io/replicate. The log shows who it is.',
     },
     {
       alert: 'KcpMetricsFilterRequestsLimited',
@@ -146,28 +146,27 @@ function clientAlerts(jobs: string): readonly Alert[] {
       for: '10m',
       summary: `${at} has answered {{ $value | humanize }} requests with 429 in ten minutes.`,
       description:
-        'An {{ $labels.by }} sends more than --max-requests-per-second-by-{{ $labels.by }} allows; the log says which.',
+        'An {{ $labels.by }} sends more than --max-requests-per-second-by-{{ $labels.by }} allows; the log shows which one.',
     },
     {
       alert: 'KcpMetricsFilterConnectionsRefused',
       expr: `increase(${prefix}_refused_connections_total[10m]) > 0`,
       for: '10m',
       summary: `${at} has closed {{ $value | humanize }} connections in ten minutes before they were served.`,
-      description: `As many are open as ${limits.options.maxConnections.name} or ${limits.options.maxConnectionsByAddress.name} allows: somebody opens them and does not close them, or there are more scrapers than were planned for. Or TLS handshakes from one address cost too much (${limits.options.maxHandshakeTimeByAddress.name}): the log names it.`,
+      description: `A connection limit (${limits.options.maxConnections.name}, ${limits.options.maxConnectionsByAddress.name}) is reached: a client leaves connections open, or there are more scrapers than planned. Or TLS handshakes from one address cost too much CPU time (${limits.options.maxHandshakeTimeByAddress.name}): the log names the address.`,
     },
     {
       alert: 'KcpMetricsFilterHeadersSpoofed',
       expr: `increase(${prefix}_spoofed_headers_total[10m]) > 0`,
-      summary: `Somebody sends ${at} the headers of a front proxy.`,
-      description:
-        'The client is no front proxy, and the headers were ignored. A front proxy whose certificate has expired looks the same.',
+      summary: `A client that is not a front proxy sends front proxy headers to ${at}.`,
+      description: 'The headers were ignored. A front proxy with an expired certificate causes this, too.',
     },
     {
       alert: 'KcpMetricsFilterAuditEventsLost',
       expr: `sum by (job, instance, plugin) (increase(apiserver_audit_error_total{${jobs}}[10m])) > 0`,
       severity: 'critical',
       summary: `${at} has lost {{ $value | humanize }} audit events in ten minutes.`,
-      description: `The plugin buffered has dropped them, because too many waited; log could not write them: look at the disk of ${audit.options.auditLogPath.name}.`,
+      description: `Plugin buffered: the buffer was full; plugin log: the events could not be written, so check the disk of ${audit.options.auditLogPath.name}.`,
     },
   ];
 }
@@ -178,27 +177,27 @@ function dependencyAlerts(jobs: string): readonly Alert[] {
       alert: 'KcpMetricsFilterCertificateExpiresSoon',
       expr: `0 < ${prefix}_certificate_expiration_timestamp_seconds - time() < 14 * 86400`,
       summary: `The certificate of {{ $labels.flag }} at ${at} expires in {{ $value | humanizeDuration }}.`,
-      description: 'It is in {{ $labels.file }}. The file is followed: a new one is used without a restart.',
+      description: 'It is in {{ $labels.file }}. Replace the file; no restart is needed.',
     },
     {
       alert: 'KcpMetricsFilterCertificateExpired',
       expr: `${prefix}_certificate_expiration_timestamp_seconds - time() <= 0`,
       severity: 'critical',
       summary: `The certificate of {{ $labels.flag }} at ${at} has expired.`,
-      description: 'It is in {{ $labels.file }}. The file is followed: a new one is used without a restart.',
+      description: 'It is in {{ $labels.file }}. Replace the file; no restart is needed.',
     },
     {
       alert: 'KcpMetricsFilterFileRefused',
       expr: `increase(${prefix}_file_reloads_total{result="failure"}[15m]) > 0`,
-      summary: `${at} could not use a new file of {{ $labels.flag }}.`,
-      description: 'The previous one stays in use; the log says what is wrong with the new one.',
+      summary: `${at} could not reload the file of {{ $labels.flag }}.`,
+      description: 'The previous content stays in use; the log shows what is wrong with the new one.',
     },
     {
       alert: 'KcpMetricsFilterPolicyStale',
       expr: `${prefix}_policy_state{state="stale"} == 1 and ignoring (state) ${prefix}_policy_in_force == 1`,
       for: '10m',
-      summary: `${at} decides on a policy of {{ $labels.layer }} that may be old.`,
-      description: `Its source cannot be reached, or a manifest of it cannot be used: users who were revoked since then still get in, users who were granted access do not. With ${policy.options.maxPolicyStaleness.name}, scrapes end in 503 when the time is over.`,
+      summary: `${at} uses a policy of {{ $labels.layer }} that may be out of date.`,
+      description: `Its source is unreachable or has an invalid manifest: users whose access was revoked since then still get in, newly granted users do not. With ${policy.options.maxPolicyStaleness.name}, scrapes are answered 503 after that time.`,
     },
     {
       alert: 'KcpMetricsFilterApiServerUnreachable',
@@ -206,35 +205,34 @@ function dependencyAlerts(jobs: string): readonly Alert[] {
       for: '10m',
       summary: `${at} gets no answer from {{ $labels.host }}.`,
       description:
-        'Requests to the API server end without a status. Scrapes go on with the policy as it was last seen.',
+        'Requests to the API server fail without a status. Scrapes continue with the last known policy.',
     },
     {
       alert: 'KcpMetricsFilterReviewsUnanswered',
       expr: `sum by (job, instance, type) (increase(${prefix}_review_failures_total[10m])) > 0`,
       for: '10m',
       summary: `${at} gets no answer to its {{ $labels.type }} reviews.`,
-      description:
-        'Those who need one are not served: tokens get 401, and what only another server may decide gets 500.',
+      description: 'Requests that need a review are refused: tokens get 401, undecided requests get 500.',
     },
     {
       alert: 'KcpMetricsFilterUpstreamDown',
       expr: `${prefix}_upstream_up == 0`,
       for: '5m',
       summary: `The upstream {{ $labels.upstream }} of ${at} is not part of the scrape.`,
-      description: 'The metrics of the others are served without it; the log says why.',
+      description: 'The metrics of the other upstreams are served without it; the log shows why.',
     },
     {
       alert: 'KcpMetricsFilterUpstreamFails',
       expr: `sum by (job, instance, upstream, reason) (increase(${prefix}_upstream_failures_total[10m])) > 0`,
       for: '10m',
       summary: `Scrapes of the upstream {{ $labels.upstream }} of ${at} fail: {{ $labels.reason }}.`,
-      description: 'The log says more. Where it is the only upstream, the scrape is answered 502 or 504.',
+      description: 'The log has details. If it is the only upstream, scrapes are answered 502 or 504.',
     },
     {
       alert: 'KcpMetricsFilterWorkersRestart',
       expr: `increase(${prefix}_worker_restarts_total[30m]) > 2`,
-      summary: `Workers of ${at} end again and again.`,
-      description: 'The log has the exit code of each. Out of memory is the usual cause.',
+      summary: `Workers of ${at} exit repeatedly.`,
+      description: 'The log has each exit code. The usual cause is running out of memory.',
     },
   ];
 }

@@ -4,14 +4,14 @@ import { steadyNow, type PolicySink } from '../../policy/policy.js';
 import type { PolicyOperation } from './link-messages.js';
 import { runInSlices } from '../../time-slice.js';
 
-/** After how long without a word from the primary its policy is taken for stale (ms). */
+/** After this long without a message from the primary, its policy counts as stale (ms). */
 export const silenceMs = 5000;
 
-/** The primary's policy at the worker's end: a source for each layer, which says what the primary is told there. */
+/** The worker's replica of the primary's policy: a source for each layer. */
 export class FollowedPrimary {
   readonly #sinks = new Map<string, PolicySink>();
   readonly #objects = new Map<string, PolicyObject[]>();
-  /** Layers that the primary has last called synced. */
+  /** Layers that are synced in the primary. */
   readonly #synced = new Set<string>();
   readonly #whole: Promise<void>;
   readonly #now: () => number;
@@ -33,7 +33,7 @@ export class FollowedPrimary {
     });
   }
 
-  /** Resolves when everything is known that the primary knew when this worker began. */
+  /** Resolves when this worker has all that the primary knew when it started. */
   get whole(): Promise<void> {
     return this.#whole;
   }
@@ -52,12 +52,12 @@ export class FollowedPrimary {
     };
   }
 
-  /** To be called once all sources have been started: what was told before waits until then. */
+  /** Call once all sources have started: earlier messages wait until then. */
   begin(): void {
     this.#begin();
   }
 
-  /** Takes one message's operations behind those before it; resolves when they are in force. */
+  /** Queues one message's operations; resolves when they are in force. */
   take(operations: readonly PolicyOperation[]): Promise<void> {
     this.#work = this.#work.then(async () => {
       for (const operation of operations) {
@@ -71,7 +71,7 @@ export class FollowedPrimary {
     return this.#work;
   }
 
-  /** That the primary is there. */
+  /** Notes that the primary is alive. */
   heard(): void {
     this.#heardAt = this.#now();
     if (!this.#isSilent) return;
@@ -79,12 +79,12 @@ export class FollowedPrimary {
     for (const layer of this.#synced) this.#sinks.get(layer)?.markSynced();
   }
 
-  /** To be called now and then: a primary that hangs may have missed any revocation. */
+  /** Call regularly: a hanging primary may have missed revocations. */
   look(): void {
     if (this.#isSilent || this.#now() - this.#heardAt <= silenceMs) return;
     this.#isSilent = true;
     for (const layer of this.#synced) {
-      this.#sinks.get(layer)?.markStale('the process that follows the policy does not answer', this.#heardAt);
+      this.#sinks.get(layer)?.markStale('the primary process does not respond', this.#heardAt);
     }
   }
 

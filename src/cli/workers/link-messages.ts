@@ -4,7 +4,7 @@ import type { PolicyChange } from '../../policy/index/policy-index.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
 import type { GivenOptions } from '../../options/option.js';
 
-/** Says to a process that it is a worker of this program, and no other cluster's. */
+/** Marks a process as a worker of this program rather than of another cluster. */
 export const workerVariable = 'KCP_METRICS_FILTER_WORKER';
 
 export function isWorkerProcess(): boolean {
@@ -16,7 +16,7 @@ const protocol = 'kcp-metrics-filter/workers/1';
 
 /** One step of a layer's policy, as a PolicySink takes it. Ages are milliseconds, since clocks differ. */
 export type PolicyOperation =
-  /** More objects for the next operation that replaces some. */
+  /** Objects for the next replace operation. */
   | { readonly kind: 'objects'; readonly layer: string; readonly objects: readonly PolicyObject[] }
   | { readonly kind: 'replace'; readonly layer: string }
   | { readonly kind: 'replace-kind'; readonly layer: string; readonly of: PolicyObject['kind'] }
@@ -30,17 +30,17 @@ export type PolicyOperation =
 export type PrimaryMessage =
   | {
       readonly kind: 'begin';
-      /** As the primary has read them: its configuration file may be another by now. */
+      /** As the primary has read them: the configuration file may have changed since. */
       readonly values: GivenOptions;
-      /** Of the policy; undefined where there is none. */
+      /** The policy's layers; undefined without a policy. */
       readonly layers: readonly string[] | undefined;
-      /** Served by every worker alike, where no flag names one. */
+      /** Served by every worker if no certificate is configured. */
       readonly selfSigned: KeyPair | undefined;
-      /** In the place of port 0, once one is known. */
+      /** Replaces port 0, once known. */
       readonly port: number | undefined;
     }
   | { readonly kind: 'policy'; readonly operations: readonly PolicyOperation[] }
-  /** That the primary is there. */
+  /** Notes that the primary is alive. */
   | { readonly kind: 'pulse' }
   | { readonly kind: 'drain' }
   | {
@@ -55,7 +55,7 @@ export type PrimaryMessage =
   | { readonly kind: 'place'; readonly place: number; readonly isGranted: boolean };
 
 export type WorkerMessage =
-  /** It listens to the primary from now on. */
+  /** Ready for messages from the primary. */
   | { readonly kind: 'started' }
   /** The operations of one message are in force. */
   | { readonly kind: 'applied' }

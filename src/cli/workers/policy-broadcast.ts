@@ -3,18 +3,18 @@ import type { PolicyObject } from '../../policy/objects.js';
 import { steadyNow, type Policy, type PolicySink } from '../../policy/policy.js';
 import type { PolicyOperation } from './link-messages.js';
 
-/** How often a policy that is being replaced is looked at, until it is whole (ms). */
+/** How often a policy that is being replaced is checked for completeness (ms). */
 const wholePollMs = 10;
 
 const kinds: readonly PolicyObject['kind'][] = ['ClusterRole', 'ClusterRoleBinding'];
 
-/** Tells workers of a policy: a new one of all that it holds, and every one of each change, in order. */
+/** Sends a policy to workers: all of it to a new worker, then each change, in order. */
 export class PolicyBroadcast {
   readonly #outboxes = new Set<PolicyOutbox>();
-  /** Layers that their source has filled itself, rather than an earlier process' snapshot. */
+  /** Layers that were filled by their source rather than from a snapshot. */
   readonly #confirmed = new Set<string>();
 
-  /** A sink that tells of what is written to it; the policy itself is first where that may throw. */
+  /** A sink that broadcasts what is written to it; the policy comes first if it may throw. */
   through(layer: string, sink: PolicySink): PolicySink {
     const tell = (outgoing: Outgoing): void => {
       for (const outbox of this.#outboxes) outbox.add(outgoing);
@@ -33,7 +33,7 @@ export class PolicyBroadcast {
         tell({ objects, operation: { kind: 'replace', layer } });
       },
       *replaceKind(kind, objects) {
-        // At its beginning, so that what is revoked is revoked everywhere at once.
+        // Sent before the replacement begins, so that revocations take effect in all processes at once.
         tell({ objects, operation: { kind: 'replace-kind', layer, of: kind } });
         yield* sink.replaceKind(kind, objects);
       },
@@ -57,12 +57,12 @@ export class PolicyBroadcast {
     };
   }
 
-  /** Tells a worker everything, then of each change until the outbox is closed. */
+  /** Sends a worker everything, then each change until the outbox is closed. */
   async attach(policy: Policy, outbox: PolicyOutbox): Promise<void> {
     const layers = policy.status().map(({ layer }) => layer);
     while (!layers.every((layer) => policy.isWhole(layer))) await pause(wholePollMs);
     if (outbox.isClosed) return;
-    // In one turn of the event loop: no change is told twice, and none is missed.
+    // In one turn of the event loop, so that no change is sent twice or missed.
     for (const layer of layers) for (const outgoing of this.#all(policy, layer)) outbox.add(outgoing);
     outbox.add({ operation: { kind: 'whole' } });
     this.#outboxes.add(outbox);
@@ -97,7 +97,7 @@ function ageOf(time: number): number {
   return Math.max(0, steadyNow() - time);
 }
 
-/** One operation, and the objects that it needs at the other end. */
+/** One operation and its objects. */
 export interface Outgoing {
   readonly operation: PolicyOperation;
   readonly objects?: readonly PolicyObject[];
@@ -107,22 +107,22 @@ export interface Outgoing {
 const messageObjects = 200;
 /** Operations in a message. */
 const messageOperations = 100;
-/** Messages that may be on their way at once. */
+/** Maximum number of unacknowledged messages. */
 const windowMessages = 4;
-/** Operations that wait for a worker beyond which it is given up. */
+/** A worker with more waiting operations is given up. */
 const maxWaiting = 100_000;
 
 export interface PolicyOutboxOptions {
   readonly send: (operations: readonly PolicyOperation[]) => void;
-  /** So much waits for the worker that it is given up; called once. */
+  /** Called once, when the worker is given up because too much waits for it. */
   readonly onOverflow: () => void;
 }
 
-/** What one worker has still to be told of the policy, in order and no faster than it takes it. */
+/** Policy operations queued for one worker, sent in order and no faster than it applies them. */
 export class PolicyOutbox {
   readonly #options: PolicyOutboxOptions;
   #waiting: Outgoing[] = [];
-  /** Of the first one's objects. */
+  /** How many objects of the first operation are sent. */
   #sent = 0;
   #onTheirWay = 0;
   #isClosed = false;
@@ -144,7 +144,7 @@ export class PolicyOutbox {
     } else this.#send();
   }
 
-  /** The worker has one message more in force. */
+  /** The worker has applied one more message. */
   applied(): void {
     this.#onTheirWay = Math.max(0, this.#onTheirWay - 1);
     this.#send();

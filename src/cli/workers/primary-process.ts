@@ -21,7 +21,7 @@ import { shutdown } from '../../options/serving-options.js';
 
 /**
  * Serves with several workers until it is asked to stop; resolves to the exit code. This process serves nothing: it
- * holds what there is once, however many workers there are.
+ * holds the state that all workers share.
  *
  * @throws UsageError naming the flag; then nothing listens.
  */
@@ -65,7 +65,7 @@ export async function serveWithWorkers(
     return 0;
   } catch (error) {
     if (!(error instanceof WorkerStartError)) throw error;
-    // The worker has said why, in one line.
+    // The worker has already printed the reason.
     if (error.ended.code === 2) return 2;
     logger.release();
     logger.error({}, error.message);
@@ -77,7 +77,7 @@ export async function serveWithWorkers(
   }
 }
 
-/** As a start reads them, before there is any other process. */
+/** Checks the flags like start, before any worker exists. */
 async function checkFlags(values: GivenOptions): Promise<void> {
   const { findings } = await readFlags(values);
   const fault = findings.find(({ level }) => level === 'error');

@@ -10,10 +10,10 @@ export class PrimaryScrapeError extends CodedError {
 
 type ScrapeMessage = Extract<PrimaryMessage, { readonly scrape: number }>;
 
-/** How long the primary may take to begin (ms): longer than it waits for a worker that hangs. */
+/** How long the primary may take to start an answer (ms): longer than it waits for a hanging worker. */
 const beginningMs = 30_000;
 
-/** What a worker asks the primary for: expositions of all workers together. */
+/** Requests expositions of all workers from the primary. */
 export class ScrapesOfPrimary {
   readonly #send: (message: WorkerMessage) => void;
   readonly #inboxes = new Map<number, Inbox>();
@@ -27,7 +27,7 @@ export class ScrapesOfPrimary {
     this.#inboxes.get(message.scrape)?.receive(message);
   }
 
-  /** @param contentType of the format that a scraper asks for; the primary agrees. */
+  /** @param contentType of the requested format; the primary computes the same. */
   exposition(group: string, contentType: Exposition['contentType']): Exposition {
     return { contentType, render: (request) => this.#render(group, request) };
   }
@@ -71,7 +71,7 @@ export class ScrapesOfPrimary {
   }
 }
 
-/** No generator: one that was never begun would leave nothing behind when it is given up. */
+/** Not a generator: one that never started would not run its cleanup. */
 function chunksOf(inbox: Inbox, leave: () => void, taken: () => void): AsyncIterableIterator<Uint8Array> {
   const over = { done: true, value: undefined } as const;
   return {
@@ -95,14 +95,14 @@ function chunksOf(inbox: Inbox, leave: () => void, taken: () => void): AsyncIter
   };
 }
 
-/** What has come of one scrape, in order. */
+/** The received messages of one scrape, in order. */
 class Inbox {
   readonly #messages: ScrapeMessage[] = [];
   #wake: () => void = () => undefined;
   #hasFailed = false;
   #isOver = false;
 
-  /** Whether the primary has nothing more to say. */
+  /** Whether the primary will send nothing more. */
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -129,12 +129,12 @@ class Inbox {
   }
 }
 
-/** Chunks that may be on their way at once. */
+/** Maximum number of unacknowledged chunks. */
 const windowChunks = 4;
-/** Scrapes of one worker at once; it asks for few, since it shares renderings. */
+/** Concurrent scrapes of one worker; it needs few, since it shares renderings. */
 const maxScrapes = 100;
 
-/** The scrapes that one worker asks the primary for. */
+/** The primary's answers to the scrapes of one worker. */
 export class ServedScrapes {
   readonly #expositions: ReadonlyMap<string, Exposition>;
   readonly #send: (message: PrimaryMessage) => void;
@@ -206,7 +206,7 @@ class ScrapeUnderWay {
     return this.#abort.signal;
   }
 
-  /** Resolves when one more chunk may be sent, or none is wanted any more. */
+  /** Resolves when another chunk may be sent, or none is wanted. */
   async turn(): Promise<void> {
     while (this.#free === 0 && !this.signal.aborted) {
       await new Promise<void>((resolve) => {

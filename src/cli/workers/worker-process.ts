@@ -16,8 +16,8 @@ import type { SharedByWorkers } from '../../options/exposition-options.js';
 import { policySourcesOf } from '../../options/policy-options.js';
 
 /**
- * Serves as one of several workers until the primary or somebody else ends it; resolves to the exit code. Flags are
- * those that the primary has read, so that all workers serve alike however late they start. Where the primary is gone,
+ * Serves as one of several workers until stopped; resolves to the exit code. The flags come from the primary, so that all
+ * workers serve the same however late they start. If the primary is gone,
  * Node ends the process.
  *
  * @throws UsageError naming the flag.
@@ -36,7 +36,7 @@ export async function serveAsWorker({ stopRequested }: Pick<Terminal, 'stopReque
   }
 }
 
-/** How often a worker looks whether the primary is still there (ms). */
+/** How often a worker checks that the primary is alive (ms). */
 const lookMs = 1000;
 
 type Begin = PrimaryMessage & { readonly kind: 'begin' };
@@ -72,7 +72,7 @@ class WorkerLink implements SharedByWorkers {
     this.#send({ kind: 'started' });
   }
 
-  /** Resolves when the primary has said what is served, by which flags. */
+  /** Resolves with the flags when the primary has sent its setup. */
   static async open(): Promise<{ readonly link: WorkerLink; readonly values: GivenOptions }> {
     const link = new WorkerLink();
     const begin = await link.#begun;
@@ -80,7 +80,7 @@ class WorkerLink implements SharedByWorkers {
     return { link, values: begin.values };
   }
 
-  /** Resolves when the primary wants this worker to end. */
+  /** Resolves when the primary asks this worker to end. */
   get drainRequested(): Promise<void> {
     return this.#drainRequested;
   }
@@ -88,7 +88,7 @@ class WorkerLink implements SharedByWorkers {
   async openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined> {
     const layers = this.#begin?.layers;
     if (layers === undefined) return undefined;
-    // The primary opens and follows them; here they say which stands in for which, and how stale they may be.
+    // The primary opens the sources; here they only define the fallbacks and the allowed staleness.
     const described = policySourcesOf(values, { onWarning: () => undefined });
     const open = await openPolicy({
       ...described,
@@ -136,7 +136,7 @@ class WorkerLink implements SharedByWorkers {
     this.#send({ kind: 'listening', url, port, selfSigned: this.#selfSigned });
   }
 
-  /** Leaves the cluster, and with it what keeps this process alive. */
+  /** Closes the channel, which would keep this process alive. */
   close(): void {
     clearInterval(this.#looking);
     process.off('message', this.#onMessage);
@@ -184,7 +184,7 @@ class WorkerLink implements SharedByWorkers {
   };
 
   #send(message: WorkerMessage): void {
-    // A primary that is gone ends this process.
+    // This process ends if the primary is gone.
     if (process.connected) process.send?.(sealed(message), undefined, {}, () => undefined);
   }
 }

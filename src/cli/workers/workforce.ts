@@ -23,9 +23,9 @@ const firstPauseMs = 200;
 const maxPauseMs = 10_000;
 /** How long a worker has to live for the next pause to be short again (ms). */
 const settledMs = 60_000;
-/** How often workers are told that the primary is there (ms). */
+/** How often the primary sends workers a heartbeat (ms). */
 const pulseMs = 1000;
-/** How long workers may take to end (ms), above what their servers allow themselves. */
+/** How long workers may take to end (ms), in addition to their servers' shutdown. */
 const graceMs = 10_000;
 
 /** A worker that could not be started. */
@@ -38,7 +38,7 @@ export class WorkerStartError extends CodedError {
   }
 }
 
-/** As many workers as there should be, however they end. */
+/** Keeps the configured number of workers running. */
 export class Workforce {
   readonly #state: PrimaryState;
   readonly #logger: Logger;
@@ -48,7 +48,7 @@ export class Workforce {
   readonly #places: Promise<void>[] = [];
   readonly #pulse: NodeJS.Timeout;
   #first: Listening | undefined;
-  /** In the place of port 0, since all that shared it are gone. */
+  /** Replaces port 0 when all workers that shared it are gone. */
   #port: number | undefined;
 
   constructor(state: PrimaryState, logger: Logger, metrics: WorkerMetrics) {
@@ -66,7 +66,7 @@ export class Workforce {
     const first = await Promise.race([worker.listening, worker.ended]);
     if (!('url' in first)) throw new WorkerStartError(first);
     this.#first = first;
-    // Stopped meanwhile: nobody would ask others to end.
+    // Stopped meanwhile: later workers would never be asked to end.
     if (this.#stop.signal.aborted) return first;
     this.#places.push(this.#keep(worker));
     const others = Array.from({ length: count - 1 }, () => this.#fork());
@@ -75,7 +75,7 @@ export class Workforce {
     return first;
   }
 
-  /** Lets all finish what is under way, for as long as their servers may take (ms); resolves when the last is gone. */
+  /** Lets all workers finish running requests, at most for `shutdownMs`; resolves when the last one is gone. */
   async drain(shutdownMs: number): Promise<void> {
     this.#stop.abort();
     for (const worker of this.#workers) worker.drain();
@@ -100,7 +100,7 @@ export class Workforce {
     return worker;
   }
 
-  /** Starts another in the place of each that ends. */
+  /** Replaces each worker that ends. */
   async #keep(first: PrimaryWorker): Promise<void> {
     const { signal } = this.#stop;
     let worker: PrimaryWorker | undefined = first;
@@ -115,14 +115,14 @@ export class Workforce {
         `a worker ended, ${describe(ended)}; it is replaced`,
       );
       await pause(pauseMs, undefined, { signal }).catch(() => undefined);
-      // Stopped meanwhile, which the compiler takes for impossible.
+      // Stopped meanwhile, which the compiler believes impossible.
       if (this.#stop.signal.aborted) return;
       pauseMs = Math.min(maxPauseMs, 2 * pauseMs);
       worker = this.#forkAgain();
     }
   }
 
-  /** Undefined where the system has no process to give now. */
+  /** Undefined if the system cannot start a process now. */
   #forkAgain(): PrimaryWorker | undefined {
     try {
       const worker = this.#fork();
@@ -139,9 +139,9 @@ function describe({ code, signal }: Ended): string {
   return signal === null ? `with exit code ${code ?? 'unknown'}` : `by ${signal}`;
 }
 
-/** What the primary holds for all workers. */
+/** State that the primary holds for all workers. */
 export interface PrimaryState {
-  /** Those of the configuration file among them. */
+  /** Includes those of the configuration file. */
   readonly values: GivenOptions;
   readonly policy: OpenPolicy | undefined;
   readonly broadcast: PolicyBroadcast;
@@ -152,13 +152,13 @@ export interface PrimaryState {
 type Listening = WorkerMessage & { readonly kind: 'listening' };
 type BeginWith = Pick<PrimaryMessage & { readonly kind: 'begin' }, 'selfSigned' | 'port'>;
 
-/** Neither code nor signal: there was no process. */
+/** Without code and signal, the process never started. */
 interface Ended {
   readonly code: number | null;
   readonly signal: string | null;
 }
 
-/** A renderings' place is a worker's own number for it. */
+/** A worker numbers its rendering slots itself; this bounds how many the primary accepts. */
 const maxPlaces = 10_000;
 
 /** One worker, as the primary sees it. */
@@ -204,7 +204,7 @@ class PrimaryWorker {
       this.#worker.once('exit', (code: number | null, signal: string | null) => {
         end({ code, signal });
       });
-      // One that is there has an exit, too, such as when it ends while a connection is handed to it.
+      // A running worker also emits exit, such as when it ends while a connection is handed to it.
       this.#worker.on('error', () => {
         if (this.pid === undefined) end({ code: null, signal: null });
       });
@@ -223,7 +223,7 @@ class PrimaryWorker {
     }
   }
 
-  /** Lets it finish what is under way, and end. */
+  /** Lets it finish running requests and end. */
   drain(): void {
     this.#isDraining = true;
     this.send({ kind: 'drain' });
@@ -234,7 +234,7 @@ class PrimaryWorker {
   }
 
   #receive(message: WorkerMessage, beginWith: BeginWith): void {
-    // It has ended, or is about to: what it takes now nobody would give back.
+    // It has ended or is about to, so it would never release the slot.
     if (this.#outbox.isClosed) return;
     const { values, policy, broadcast } = this.#state;
     switch (message.kind) {
@@ -245,7 +245,7 @@ class PrimaryWorker {
           layers: policy?.policy.status().map(({ layer }) => layer),
           ...beginWith,
         });
-        // What it was told before it listened is lost.
+        // Messages sent before it listened are lost.
         if (this.#isDraining) this.drain();
         if (policy !== undefined) void broadcast.attach(policy.policy, this.#outbox);
         break;

@@ -48,7 +48,7 @@ export async function readUser(
 /** What would be left out silently, so that requests would be made as another user than the kubeconfig says. */
 const unsupported = {
   'auth-provider': 'is not supported: use exec',
-  'token-file': 'is no field of a kubeconfig: write tokenFile',
+  'token-file': 'is not a field of a kubeconfig; use tokenFile',
   'as-uid': 'is not supported: only as is',
   'as-groups': 'is not supported: only as is',
   'as-user-extra': 'is not supported: only as is',
@@ -58,8 +58,8 @@ async function readClientCertificate(user: Field, files: NamedFiles): Promise<Cl
   const certificate = await files.pem(user, 'client-certificate');
   const key = await files.pem(user, 'client-key');
   if (certificate === undefined && key === undefined) return undefined;
-  if (certificate === undefined) return user.get('client-certificate').fail('is missing beside client-key');
-  if (key === undefined) return user.get('client-key').fail('is missing beside client-certificate');
+  if (certificate === undefined) return user.get('client-certificate').fail('is required with client-key');
+  if (key === undefined) return user.get('client-key').fail('is required with client-certificate');
   const fault = certificateFault(certificate.text);
   if (fault !== undefined) certificate.field.fail(fault);
   const keyFault = privateKeyFault(certificate.text, key.text);

@@ -83,7 +83,7 @@ function named(config: Field, list: string, reference: Field): Field {
     .items()
     .filter((candidate) => candidate.get('name').value === name);
   if (entry === undefined) return reference.fail(`is the name of none of the ${list}`);
-  if (other !== undefined) other.get('name').fail('stands there twice');
+  if (other !== undefined) other.get('name').fail('is given twice');
   return entry;
 }
 
@@ -116,7 +116,7 @@ async function readCluster(cluster: Field, files: NamedFiles): Promise<Kubeconfi
   const fault = pem && authoritiesFault(pem.text);
   if (fault !== undefined) pem?.field.fail(fault);
   if (pem !== undefined && insecureSkipTlsVerify) {
-    skipVerify.fail('cannot stand beside certificate-authority, which it would leave unused');
+    skipVerify.fail('cannot be combined with certificate-authority, which would then not be used');
   }
   const serverName = cluster.get('tls-server-name');
   const tlsServerName = serverName.optionalText();

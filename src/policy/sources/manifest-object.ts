@@ -47,7 +47,7 @@ function policyRule(rule: Field, warn: Warn): PolicyRule {
   if (verbs.length === 0) rule.get('verbs').fail('must hold a verb');
   if (nonResourceURLs.length > 0) {
     if (apiGroups + resources + resourceNames > 0) {
-      rule.get('nonResourceURLs').fail('must not stand beside resources: a rule is about either');
+      rule.get('nonResourceURLs').fail('cannot be combined with resources: a rule covers one of them');
     }
   } else {
     if (apiGroups === 0) rule.get('apiGroups').fail('must hold a group, or the rule nonResourceURLs');
@@ -119,7 +119,7 @@ function warnOfOthers(object: Field, known: readonly string[], warn: Warn): void
   for (const [name, field] of object.entries()) {
     // As in other YAML files, what begins with `x-` is a place for anchors.
     if (!known.includes(name) && !/^x(?:-|$)/.test(name)) {
-      warn(`${field.where}: ${JSON.stringify(name.slice(0, 64))} is no field here and does nothing`);
+      warn(`${field.where}: ${JSON.stringify(name.slice(0, 64))} is not a known field and is ignored`);
     }
   }
 }

@@ -9,7 +9,7 @@ const day = 86_400_000;
 const now = Date.now();
 const inDays = (days: number): Date => new Date(now + days * day);
 const lapsed = { notBefore: inDays(-9), notAfter: inDays(-2) };
-const nobody = 'error: no certificate in it can vouch for anybody: put the right authority in';
+const nobody = 'error: no certificate in it can verify a client: add the right CA';
 
 let good: Authority;
 beforeAll(async () => {
@@ -55,7 +55,7 @@ describe('a bundle of authorities', () => {
     expect(faultsIn(bundleOf(both))).toEqual([]);
   });
 
-  it('names one that stands there twice', async () => {
+  it('names one that is given twice', async () => {
     const other = await createAuthority({ commonName: 'other' });
     expect(faultsIn(bundleOf(good, other, good))).toEqual([
       'warning: certificate 3, "CN=good", stands there already as certificate 1: remove one of them',

@@ -52,7 +52,7 @@ describe('who may scrape', () => {
       'warning',
       /^is among --ignore-paths: everybody/,
     ],
-    ['a cache server', base, 'ok', /^is granted to Group "system:masters", because no policy is asked$/],
+    ['a cache server', base, 'ok', /^is granted to Group "system:masters", because there is no policy$/],
     [
       'a cache server without groups',
       { ...base, groups: [] },
@@ -86,7 +86,7 @@ describe('authentication', () => {
   it.each([
     [['--client-ca-file'], true, 'ok', /is anonymous$/],
     [['--client-ca-file', '--token-auth-file'], false, 'ok', /is refused with 401$/],
-    [[], true, 'warning', /^everybody is anonymous: configure --client-ca-file/],
+    [[], true, 'warning', /^every client is anonymous: configure --client-ca-file/],
     [[], false, 'error', /^nobody can authenticate, and --anonymous-auth=false/],
   ])('with %j, anonymous: %s', (methods, isAnonymous, level, message) => {
     const callers = { ...all, authenticated: methods.length > 0, anonymous: isAnonymous };

@@ -142,7 +142,7 @@ describe('the chain behind a serving certificate', () => {
   it('is broken by what cannot be read', async () => {
     const garbage = { certificatePem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' };
     expect(faultsIn(await lower.issue(good), { ...garbage, privateKeyPem: '' }, lower)).toEqual([
-      'error: certificate 2 cannot be read: clients get a broken chain',
+      'error: certificate 2 cannot be parsed: clients get a broken chain',
     ]);
   });
 
@@ -161,7 +161,7 @@ describe('the chain behind a serving certificate', () => {
   it('leads over authorities only', async () => {
     const issuer = await root.issueAuthority({ commonName: 'no-ca', isAuthority: false });
     expect(faultsIn(await issuer.issue(good), issuer)).toEqual([
-      'warning: certificate 2, "CN=no-ca", may not sign certificates: leave it out, or put the issuer in its place',
+      'warning: certificate 2, "CN=no-ca", may not sign certificates: remove it, or replace it by the issuer',
     ]);
   });
 });

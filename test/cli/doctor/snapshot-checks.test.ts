@@ -89,12 +89,12 @@ describe('a policy snapshot', () => {
     await writeSnapshot(use.file, [{ layer: 'root', origin, syncedAt: now, objects }]);
     chmodSync(use.file, 0o644);
     expect(saidIn((await checkSnapshot(use, now)).findings)).toEqual([
-      'warning: is open to its group or to others (mode 0644): make it 0600; a restart begins without it',
+      'warning: is open to its group or to others (mode 0644): make it 0600; a restart ignores it',
     ]);
     directory.write('policy.snapshot', '{"apiVersion":"kcp-metrics-filter/v1alpha1"}\n');
     chmodSync(use.file, 0o600);
     expect(saidIn((await checkSnapshot(use, now)).findings)).toEqual([
-      expect.stringMatching(/^warning: .*; a restart begins without it$/),
+      expect.stringMatching(/^warning: .*; a restart ignores it$/),
     ]);
   });
 

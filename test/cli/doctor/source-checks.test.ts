@@ -91,8 +91,8 @@ describe('an API server that refuses', () => {
     ['list clusterroles', 401, 'root', /the credentials are not accepted: renew them$/],
     ['list clusterroles', 404, 'root', /there is no such API at this path: /],
     ['list clusterroles', 429, 'root', /the server is busy: try again$/],
-    ['list clusterroles', 503, 'root', /the server has failed: look at its log$/],
-    ['list clusterroles', 302, 'root', /this is no API server for a policy$/],
+    ['list clusterroles', 503, 'root', /the server failed: see its log$/],
+    ['list clusterroles', 302, 'root', /this is not an API server with RBAC$/],
   ];
   it.each(rows)('%s with %s, %s', async (refused, answer, as, advice) => {
     server.script = (verb, resource) => (`${verb} ${resource}` === refused ? answer : undefined);

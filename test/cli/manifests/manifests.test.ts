@@ -223,7 +223,7 @@ describe('manifests KIND', () => {
     [
       'a server whose metrics nobody may ask for',
       ['service', ...byToken, '--allow-paths=/readyz'],
-      /^--allow-paths: leaves no path with metrics to scrape$/,
+      /^--allow-paths: includes no path with metrics$/,
     ],
     [
       'a user whom nobody knows',

@@ -61,7 +61,7 @@ describe('a kubeconfig is refused for', () => {
     ['no YAML', () => `a: "${secret}\nb: [`, 'is not YAML: missing char'],
     ['a tab', () => `users:\n\t- ${secret}`, 'is not YAML: tab as indent'],
     ['a list as a key', () => `? [${secret}]\n: b`, 'is not YAML: non string key'],
-    ['a key that stands there twice', () => `${secret}: 1\n${secret}: 2`, 'duplicate key, first on line 1'],
+    ['a key that is given twice', () => `${secret}: 1\n${secret}: 2`, 'duplicate key, first on line 1'],
     ['a second document', () => `a: 1\n---\n${secret}: 2`, 'holds a second document'],
     ['an alias without anchor', () => `a: *${secret}`, 'no anchor before the alias'],
     ['an alias of itself', () => `a: &${secret} {b: *${secret}}`, 'an alias cannot be followed'],
@@ -101,9 +101,9 @@ describe('a kubeconfig is refused for', () => {
       'contexts[0].context is missing',
     ],
     [
-      'a name that stands there twice',
+      'a name that is given twice',
       () => '{current-context: a, contexts: [{name: a}, {name: b}, {name: a}]}',
-      'contexts[2].name stands there twice',
+      'contexts[2].name is given twice',
     ],
     [
       'a context without cluster',
@@ -176,7 +176,7 @@ describe('a kubeconfig is refused for', () => {
           'insecure-skip-tls-verify': true,
           'certificate-authority-data': base64(authority.certificatePem),
         }),
-      'clusters[0].cluster.insecure-skip-tls-verify cannot stand beside certificate-authority, which it would leave unused',
+      'clusters[0].cluster.insecure-skip-tls-verify cannot be combined with certificate-authority, which would then not be used',
     ],
     [
       'an authority file that is missing',
@@ -248,12 +248,12 @@ describe('a kubeconfig is refused for', () => {
     [
       'a certificate without key',
       () => withUser({ 'client-certificate-data': base64(alice.certificatePem) }),
-      'users[0].user.client-key is missing beside client-certificate',
+      'users[0].user.client-key is required with client-certificate',
     ],
     [
       'a key without certificate',
       () => withUser({ 'client-key-data': base64(alice.privateKeyPem) }),
-      'users[0].user.client-certificate is missing beside client-key',
+      'users[0].user.client-certificate is required with client-key',
     ],
     [
       'a key in place of the certificate',
@@ -329,7 +329,7 @@ describe('a kubeconfig is refused for', () => {
     [
       'a field that only one client knows',
       () => withUser({ 'token-file': secret }),
-      'users[0].user.token-file is no field of a kubeconfig: write tokenFile',
+      'users[0].user.token-file is not a field of a kubeconfig; use tokenFile',
     ],
     [
       'two ways to be someone',

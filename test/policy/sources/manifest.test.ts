@@ -222,22 +222,22 @@ describe('a manifest warns', () => {
     [
       'a field of a ClusterRole that nobody knows',
       `${role}rule: []\n`,
-      'f:11: "rule" is no field here and does nothing',
+      'f:11: "rule" is not a known field and is ignored',
     ],
     [
       'a field of a rule that nobody knows',
       role.replace('    nonResourceURLs', '    nonResourceUrls: [/debug]\n    nonResourceURLs'),
-      'f:7: "nonResourceUrls" is no field here and does nothing',
+      'f:7: "nonResourceUrls" is not a known field and is ignored',
     ],
     [
       'a field of a roleRef that nobody knows',
       binding.replace('  kind: ClusterRole\n', '  kind: ClusterRole\n  namespace: x\n'),
-      'f:9: "namespace" is no field here and does nothing',
+      'f:9: "namespace" is not a known field and is ignored',
     ],
     [
       'a field of a subject that nobody knows',
       binding.replace('    name: monitoring\n', '    name: monitoring\n    users: []\n'),
-      'f:16: "users" is no field here and does nothing',
+      'f:16: "users" is not a known field and is ignored',
     ],
     ['an object without kind', 'a: 1\n---\nKind: ClusterRole\n', 'f:1: skipped, because it has no kind'],
   ])('of %s', (_, text, warning) => {
@@ -405,15 +405,15 @@ describe('what an API server refuses grants nothing:', () => {
     [withRule('{nonResourceURLs: [/metrics]}'), 'f:6: rules[0].verbs must hold a verb'],
     [
       withRule('{verbs: [get], nonResourceURLs: [/metrics], resources: [pods]}'),
-      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+      'f:6: rules[0].nonResourceURLs cannot be combined with resources: a rule covers one of them',
     ],
     [
       withRule("{verbs: [get], nonResourceURLs: [/metrics], apiGroups: ['']}"),
-      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+      'f:6: rules[0].nonResourceURLs cannot be combined with resources: a rule covers one of them',
     ],
     [
       withRule('{verbs: [get], nonResourceURLs: [/metrics], resourceNames: [a]}'),
-      'f:6: rules[0].nonResourceURLs must not stand beside resources: a rule is about either',
+      'f:6: rules[0].nonResourceURLs cannot be combined with resources: a rule covers one of them',
     ],
     [
       withRule('{verbs: [get], nonResourceURLs: []}'),

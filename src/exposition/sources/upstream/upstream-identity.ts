@@ -188,7 +188,7 @@ function valuesOf(user: ScrapingUser, source: TenantSource): readonly string[] {
 
 /** Why an upstream cannot be told anything in a header field of this name; undefined where it can. */
 function fieldNameFault(name: string): string | undefined {
-  if (!fieldName.test(name)) return `${JSON.stringify(name)} is no field name`;
+  if (!fieldName.test(name)) return `${JSON.stringify(name)} is not a header field name`;
   return takenFields.has(name.toLowerCase()) ? `${JSON.stringify(name)} has another meaning` : undefined;
 }
 
