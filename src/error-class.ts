@@ -1,4 +1,4 @@
-/** What may be told of an error from elsewhere: its message may quote what was presented, its class cannot. */
+/** The loggable part of a foreign error: unlike its message, its class cannot quote a secret. */
 export function errorClass(error: unknown): string {
   return error instanceof Error ? error.constructor.name : typeof error;
 }

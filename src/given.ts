@@ -7,7 +7,7 @@ type Given<Options> = {
   >;
 };
 
-/** The same options without those that are undefined: so that "not given" is said in one way, by absence. */
+/** The same options without those that are undefined. */
 export function given<Options extends object>(options: Options): Given<Options> {
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),

@@ -5,5 +5,4 @@ const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.
   readonly version: string;
 };
 
-/** Of this package. */
 export const packageVersion = manifest.version;

@@ -1,4 +1,4 @@
-// What a server of its own is built from, beside what `.` exports.
+// The parts of a standalone server, in addition to the exports of `.`.
 
 // The ready server
 export { startServer, type RunningServer } from './server/start-server.js';

@@ -1,10 +1,10 @@
 import { errorClass } from './error-class.js';
 
 /**
- * Calls a listener, if there is one. A listener that throws is warned of by the class of its error, since a message
- * could quote a secret, and changes nothing for the caller: whoever only listens cannot make an answer fail.
+ * Calls a listener, if any. If it throws, a warning names only the class of its error, since a message
+ * could quote a secret, and changes nothing for the caller: listeners cannot make an answer fail.
  *
- * @param owner whose listener it is, as its user would call it, for the warning.
+ * @param owner names the listener's owner in the warning.
  */
 export function tell<Values extends readonly unknown[]>(
   owner: string,

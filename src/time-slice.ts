@@ -1,26 +1,26 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** All rests of this process end one after another, each in a turn of the event loop of its own. */
+/** Serializes the rests of this process: each gets its own turn of the event loop. */
 let lastRest: Promise<void> = Promise.resolve();
 
-/** When the slices that began in this turn of the event loop are over; undefined where none has begun. */
+/** The end of the slices that began in this turn of the event loop; undefined if none did. */
 let turnEnd: number | undefined;
 
 /**
- * Keeps long work from holding the event loop: ask after each step whether to rest. However many works go on at
- * once, those of one turn of the event loop share one slice.
+ * Keeps long work from blocking the event loop: check `isOver` after each step. All work in one turn of the event loop
+ * shares one slice.
  */
 export class TimeSlice {
   #end = 0;
 
-  /** @param sliceMs of work in one go. */
+  /** @param sliceMs work without a rest (ms). */
   constructor(readonly sliceMs = 4) {}
 
   get isOver(): boolean {
     return performance.now() >= this.#end;
   }
 
-  /** Begins without a rest, for work that is mostly over within one slice, with what is left of this turn's. */
+  /** Begins without a rest, in what is left of this turn's slice, for work that mostly fits into one slice. */
   begin(): this {
     if (turnEnd === undefined) {
       turnEnd = performance.now() + this.sliceMs;
@@ -30,7 +30,7 @@ export class TimeSlice {
     return this;
   }
 
-  /** Lets everything else have its turn; the next slice begins then. */
+  /** Yields to the event loop, then begins the next slice. */
   async rest(): Promise<void> {
     lastRest = lastRest.then(() => nextTurn());
     await lastRest;
@@ -39,7 +39,7 @@ export class TimeSlice {
   }
 }
 
-/** Runs steps to their end, and rests whenever a slice is over. */
+/** Runs all steps, with a rest after each slice. */
 export async function runInSlices<Result>(
   steps: Generator<undefined, Result, undefined>,
   slice = new TimeSlice(),
@@ -51,7 +51,7 @@ export async function runInSlices<Result>(
   }
 }
 
-/** Runs steps to their end in one go. */
+/** Runs all steps without a rest. */
 export function runAll<Result>(steps: Generator<undefined, Result, undefined>): Result {
   for (;;) {
     const step = steps.next();

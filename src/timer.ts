@@ -1,7 +1,7 @@
-/** The largest delay a timer accepts: 2³¹−1 ms, nearly 25 days. Node takes a larger one for 1 ms. */
+/** The largest delay a timer accepts: 2³¹−1 ms, nearly 25 days. Node turns a larger one into 1 ms. */
 export const largestTimerDelayMs = 2_147_483_647;
 
-/** What `work` gives, or `timeout` where that takes longer. */
+/** The result of `work`, or `timeout` if that takes longer. */
 export async function inTime<Result>(work: Promise<Result>, timeoutMs: number): Promise<Result | 'timeout'> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<'timeout'>((resolve) => {

@@ -14,7 +14,7 @@ export interface AuditEvent {
   readonly requestUri: string;
   /** Absent where no authenticator was asked, or none accepted. */
   readonly identity?: Identity | undefined;
-  /** Which method established the identity. */
+  /** The authenticator that established the identity. */
   readonly authenticator?: string | undefined;
   /** Why methods refused the credentials presented. */
   readonly refusals?: readonly Refusal[] | undefined;

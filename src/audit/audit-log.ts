@@ -67,7 +67,7 @@ function destinationOf(options: AuditLogOptions): LogDestination {
 
 const standardOutputDescriptor = 1;
 
-/** There is nothing to rotate and nothing to open anew. */
+/** Cannot be rotated or reopened. */
 function standardOutput(): LogDestination {
   const own = reopenedPipe();
   const ignore = (): void => undefined;

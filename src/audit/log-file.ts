@@ -249,7 +249,7 @@ export function outdated(
 /** What cannot be removed now may be removable the next time. */
 async function removeOutdated(path: string, retention: Retention, now: number): Promise<void> {
   if (retention.maxAgeDays === 0 && retention.maxBackups === 0) return;
-  // Beside the file itself, wherever the symbolic link to it is.
+  // Next to the file itself rather than to a symbolic link to it.
   const file = await realpath(path).catch(() => path);
   const directory = dirname(file);
   const names = await readdir(directory).catch(() => []);

@@ -39,7 +39,7 @@ export function refused(reason: string): Authentication {
   return Object.freeze({ kind: 'refused', reason });
 }
 
-/** An empty list of those who may must not come to mean everybody. @throws RangeError for none, or a blank name. */
+/** An empty allow list must not turn into "everyone". @throws RangeError for an empty list or a blank name. */
 export function requireNames(option: string, names: readonly string[]): void {
   if (names.length === 0 || names.some((name) => name.trim() === '')) {
     throw new RangeError(`${option} must not be empty`);

@@ -94,7 +94,7 @@ export function alwaysAllowGroups(groups: readonly string[]): Authorizer {
 }
 
 /**
- * Allows some paths to everybody, as Kubernetes' always-allow paths do.
+ * Allows some paths to every client, like Kubernetes' always-allow paths.
  *
  * @throws AlwaysAllowPathError for a `*` anywhere but at a pattern's end.
  */

@@ -100,7 +100,7 @@ function lineOf(event: ReplicationEvent): string {
     case 'retrying':
       return `${event.message}; next try in ${seconds(event.delayMs)}`;
     case 'lost':
-      return `lost the watch of root, no changes until it is back: ${event.message}`;
+      return `out of step with root, nothing is changed: ${event.message}`;
     case 'in-step':
       return 'in step with root';
     case 'gave-up':

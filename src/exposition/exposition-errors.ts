@@ -166,12 +166,12 @@ export class TooManyScrapesError extends CodedError {
   }
 }
 
-/** A scraper held up others with whom it shared a rendering; its transfer breaks off. */
+/** A scraper delayed others that share its rendering; its transfer is cut. */
 export class LaggingScraperError extends CodedError {
   override readonly name = 'LaggingScraperError';
   readonly code = 'ERR_LAGGING_SCRAPER';
 
   constructor() {
-    super('read too slowly beside others of the same rendering');
+    super('read too slowly for others that share the rendering');
   }
 }

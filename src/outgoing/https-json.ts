@@ -8,7 +8,7 @@ import { hostOf, serverTrust } from './server-trust.js';
 import { authoritiesFault } from './tls-material.js';
 
 export interface HttpsJsonOptions {
-  /** PEM; the only authorities that may vouch for the server. Default: those of Node. */
+  /** PEM bundle of the trusted CAs. Default: those of Node. */
   readonly authorities?: string | undefined;
   /** How long all of the answer may take, the connection included (ms). Default 10,000. */
   readonly timeoutMs?: number;

@@ -87,7 +87,7 @@ function encodeSegment(segment: string): string {
 const shardLevel = /^(?:\/services\/cache(?=\/)|\/shards\/[^/]*|\/clusters\/[^/]*)*\/metrics(?:\/|$)/;
 const shardLevelSegment = /\/metrics(?:\/|$)/;
 const beyondAscii = /[^\0-\x7f]/;
-/** Characters that nobody sees, and bytes that are no characters, can hide a path. */
+/** Invisible characters and invalid UTF-8 can disguise a path. */
 const invisible = /[\0-\x1f\x7f-\x9f\xad\u200b-\u200f\u2060\ufeff\ufffd\s]/g;
 /** Besides any depth of `%25…`: an escape whose digits are escaped, and one of those. */
 const decodings = 3;

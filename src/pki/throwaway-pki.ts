@@ -69,7 +69,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   return authority(certificate, keys);
 }
 
-/** A leaf signed with its own key, to serve TLS with when nobody gave a certificate. */
+/** A self-signed certificate, for serving TLS if none is configured. */
 export async function createSelfSignedCertificate(options: LeafOptions): Promise<IssuedCertificate> {
   const keys = await createKeys();
   const issuer = { name: subjectOf(options), key: keys.privateKey };

@@ -39,7 +39,7 @@ export type PolicyObject = ClusterRole | ClusterRoleBinding;
 
 const serviceAccountPrefix = 'system:serviceaccount:';
 
-/** As whom a subject is looked up: a user's name or a group's, which never meet. */
+/** The lookup key of a subject: users and groups have separate name spaces. */
 export interface SubjectKey {
   readonly kind: 'user' | 'group';
   readonly name: string;

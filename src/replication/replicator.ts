@@ -102,7 +102,7 @@ export class Replicator {
     }
     this.#patcher.plan(changes);
     for (const change of changes) {
-      // What an earlier patch of this round has changed is planned anew in the next one.
+      // What an earlier patch of this round has changed is planned again in the next one.
       if (!this.#mayAct() || !this.#root.isCurrent(change.object)) continue;
       if (this.#ledger?.isSettled(change) !== true) await this.#applyInTime(change);
     }

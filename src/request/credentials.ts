@@ -4,7 +4,7 @@ import type { Authenticator, Credentials, PeerCertificates } from '../authentica
 import { bearerToken } from '../authentication/tokens/bearer-token.js';
 import { streamOf, type Request } from './middleware.js';
 
-/** Of a longer chain, no more certificates are read. */
+/** Further certificates of a longer chain are not read. */
 const maxChain = 8;
 
 /** The certificates that a client has sent in its handshake. */
@@ -19,7 +19,7 @@ const presentedKey = Symbol('kcp-metrics-filter');
 
 type SocketWithChain = Socket & { [presentedKey]?: PresentedChain };
 
-/** Why no method found credentials of its own, without quoting what was sent. */
+/** Why no authenticator found its kind of credentials, without quoting them. */
 export function noCredentialsIn(credentials: Credentials): string {
   if (credentials.headers['authorization'] !== undefined) {
     const token = bearerToken(credentials);
@@ -32,12 +32,12 @@ export function noCredentialsIn(credentials: Credentials): string {
     : 'no method takes the client certificate';
 }
 
-/** All that authenticators may see of a request. */
+/** The parts of a request that authenticators see. */
 export function credentialsOf(request: Request): Credentials {
   return new RequestCredentials(request);
 }
 
-/** Reads only what is asked for: a certificate's authenticator needs no headers, and parsing them costs. */
+/** Reads lazily: certificate authentication needs no headers, and parsing them is slow. */
 class RequestCredentials implements Credentials {
   readonly #request: Request;
 
@@ -59,7 +59,7 @@ class RequestCredentials implements Credentials {
   }
 }
 
-/** As Node has it for HTTP/1 only. */
+/** Node's `headersDistinct`, which HTTP/2 lacks. */
 function headersDistinct(rawHeaders: readonly string[]): Credentials['headers'] {
   const headers: Record<string, string[] | undefined> = Object.create(null) as Record<string, never>;
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -103,7 +103,7 @@ function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
 /** Whether these credentials are those of a verified front proxy. */
 export type FrontProxyCheck = (credentials: Credentials) => boolean;
 
-/** Asks the authenticators that know front proxies; undefined where none of them does. */
+/** Combines the checks of the authenticators that know front proxies; undefined if there are none. */
 export function frontProxyCheckOf(authenticators: readonly Authenticator[]): FrontProxyCheck | undefined {
   const knowing = authenticators.filter((authenticator) => 'isFrontProxy' in authenticator);
   if (knowing.length === 0) return undefined;

@@ -34,9 +34,9 @@ export interface MetricsFilterOptions {
   readonly exposition: Exposition;
   /** What paths below `/metrics/` serve, each authorized by its own path: `/metrics/slis`. Default: none. */
   readonly otherExpositions?: ReadonlyMap<string, Exposition>;
-  /** Asked in this order who sends a request; the first that accepts wins. */
+  /** Authenticators in order; the first one that accepts wins. */
   readonly authenticators: readonly Authenticator[];
-  /** Asked in this order whether they may; the first opinion wins, without one it is 403. */
+  /** Authorizers in order; the first allow or deny wins; without either the answer is 403. */
   readonly authorizers: readonly Authorizer[];
   /** Whether a request without credentials is `system:anonymous` rather than 401. Default false. */
   readonly anonymous?: boolean;
@@ -45,28 +45,28 @@ export interface MetricsFilterOptions {
    * Default: none.
    */
   readonly alwaysAllowPaths?: readonly string[];
-  /** Whose path rules and messages apply. Default `shard`. */
+  /** The kind of server whose path rules and messages apply. Default `shard`. */
   readonly serverKind?: ServerKind;
   /** Answers scoped shard-level paths in place of the 501, after an authorization of its own. */
   readonly scopedEndpoint?: Middleware;
-  /** Told of every decided or rejected request, when its answer is out. */
+  /** Called for every decided or rejected request, after its answer was sent. */
   readonly onAuditEvent?: AuditSink;
-  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut off. Default 10,000. */
+  /** How long a client may read less than 64 KiB of a body (ms) before its connection is closed. Default 10,000. */
   readonly scrapeWriteTimeoutMs?: number;
-  /** How long sending a body may take in all (ms) before its client is cut off; 0: no bound. Default 300,000. */
+  /** Maximum time to send a body (ms) before the connection is closed; 0: no limit. Default 300,000. */
   readonly scrapeDeadlineMs?: number;
-  /** Where the filter counts what it does: `new FilterMetrics(registry)`. Default: nowhere. */
+  /** The filter's own metrics: `new FilterMetrics(registry)`. Default: none. */
   readonly telemetry?: FilterMetrics;
 }
 
-/** The options of the guard that only a server of its own has. */
+/** Options of the guard that only a standalone server has. */
 export interface ServerGuardOptions extends MetricsFilterOptions {
   /** Globs (micromatch) of the paths that are served at all; others are 404. Default: every path. */
   readonly allowPaths?: readonly string[];
-  /** Globs of the shard-level paths that are served to everybody, as `ignorePaths` takes them. Default: none. */
+  /** Globs of shard-level paths that are served without authentication, as `ignorePaths` takes them. Default: none. */
   readonly ignorePaths?: readonly string[];
   readonly requestLimits?: RequestLimits;
-  /** Whose scrapes are refused for now. Default: nobody's. */
+  /** Whose scrapes are refused for maintenance. Default: none. */
   readonly maintenance?: { readonly current: Maintenance };
 }
 
@@ -74,7 +74,7 @@ export interface ServerGuardOptions extends MetricsFilterOptions {
 export interface GuardedServer {
   /** Paths that do without a shard on a cache server, besides health. */
   readonly unscopedPaths: readonly string[];
-  /** Answer what is allowed and is no exposition; each passes on what is not its own. */
+  /** Answer allowed requests for anything but expositions; each passes on what it does not serve. */
   readonly routes: readonly Middleware[];
   readonly listeners: readonly FilterListener[];
 }
@@ -148,28 +148,28 @@ function inOrder(
   return {
     listener,
     entrance: sequence([
-      // First, so that nothing is done for a request whose turn on its connection may never come.
+      // First, so that a pipelined request costs nothing until the ones before it are answered.
       server === undefined ? boundWaiting : inTurn,
-      // Around all that answers, so that every answer leaves its event, under the Audit-Id of a front proxy.
+      // Around everything that answers, so that every answer has an audit event, under the Audit-Id of a front proxy.
       steps.audit,
-      // Before anything that depends on the client: a 401 or 403 would tell a stranger whether a workspace exists.
+      // Before anything that depends on the client: a 401 or 403 would reveal whether a workspace exists.
       steps.classify,
     ]),
     guarded: sequence([
-      // It can only take away, so it needs to know no client.
+      // It can only refuse, so it needs no identity.
       options.allowPaths && allowPaths(options.allowPaths),
       // Before authentication: health must not wait for it, nor fail with it.
       steps.alwaysAllow,
       options.ignorePaths && ignorePaths(options.ignorePaths, undefined, guard),
-      // Before authentication, so that a flood puts no question to another server, and behind the paths it need not spare.
+      // Before authentication, so that a flood causes no reviews, and after the always-allowed paths, which it does not limit.
       limit('address', requestLimits.perSecondByAddress),
       steps.authenticate,
-      // Behind authentication, which finds the identity, and before authorization, so that denied requests count too.
+      // After authentication, which finds the identity, and before authorization, so that denied requests count, too.
       limit('identity', requestLimits.perSecondByIdentity),
       steps.authorize,
-      // Behind authorization: a client that may not scrape learns nothing of maintenance.
+      // After authorization: a client that may not scrape learns nothing about maintenance.
       options.maintenance && refuseInMaintenance({ maintenance: options.maintenance }, guard),
-      // Behind all that can refuse; the classified path decides what is served, not a router.
+      // After everything that can refuse; the classified path decides what is served, not a router.
       steps.serve,
       // Pages, health and version: allowed by now, and each by its own classified path.
       ...(server?.routes ?? []),
@@ -179,7 +179,7 @@ function inOrder(
 
 /** The steps of one guard, sharing one set of options. They rely on one another, and on no other guard's. */
 export interface GuardSteps {
-  /** Stands first: takes over the Audit-Id of a front proxy, and leaves an event where there is a listener. */
+  /** Comes first: takes the Audit-Id of a front proxy and emits the audit event, if there is a listener. */
   readonly audit: Middleware;
   readonly classify: Middleware;
   readonly alwaysAllow: Middleware;
@@ -239,7 +239,7 @@ function stepsOf(
     ]),
     classify: classifyPath({ classifier, serverKind, extent, scopedEndpoint }, guard),
     alwaysAllow: alwaysAllow(options.alwaysAllowPaths ?? [], undefined, guard),
-    // One connection puts one question at a time to other servers, and nothing is decided without its audit event.
+    // A connection has one review at a time, and nothing is decided without its audit event.
     authenticate: sequence([inTurn, identify]),
     authorize: authorize({ authorizers, classifier, denialSuffix: denialSuffixes[serverKind] }, guard),
     serve: serveExposition(
@@ -272,7 +272,7 @@ function telemetryAndAudit({ telemetry, onAuditEvent }: MetricsFilterOptions): F
   });
 }
 
-/** What is wrong with each option, where it has the wrong type; undefined where nothing is. */
+/** Returns what is wrong with an option's type; undefined if nothing. */
 const faults: Readonly<Record<keyof MetricsFilterOptions, (value: unknown) => string | undefined>> = {
   exposition: (value) =>
     isExposition(value)

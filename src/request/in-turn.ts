@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { isAnswered, type Middleware, type Request } from './middleware.js';
 
-/** How many requests of a connection wait at most. No scraper sends a second one before the first is answered. */
+/** Maximum number of pipelined requests that wait. Scrapers do not pipeline. */
 const maxWaiting = 256;
-/** When the headers of those that wait hold more bytes, no more is read. */
+/** Reading stops if the headers of the waiting requests are larger (bytes). */
 const maxWaitingBytes = 16 * 1024;
 
 /** The requests of a connection that wait for the answers to earlier ones. */
@@ -21,7 +21,7 @@ class Waiting {
   add(request: Request, response: ServerResponse): void {
     this.count += 1;
     this.#bytes += request.rawHeaders.reduce((sum, { length }) => sum + length, request.url?.length ?? 0);
-    // What is still to come of a body would wait with its request.
+    // The rest of a body would wait with its request.
     if (this.#bytes > maxWaitingBytes || hasBody(request)) this.#pause();
     response.once('socket', () => {
       this.count -= 1;
@@ -85,7 +85,7 @@ export const boundWaiting: Middleware = (request, response, next) => {
 /**
  * Lets a request wait until those before it on its connection are answered (pipelining: RFC 9112, 9.3.2). Its own answer
  * cannot go out before, so all that it would cost until then could be wasted; and where the connection closes meanwhile,
- * Node emits no event for an answer whose turn had not come.
+ * Node emits no event for an answer that was still waiting.
  *
  * What waits is bounded in bytes, as by `boundWaiting`, and in number: a connection with more is closed.
  */
@@ -94,7 +94,7 @@ export const inTurn: Middleware = (request, response, next) => {
     next();
     return;
   }
-  // It came together with the request that was one too many.
+  // It arrived with the request that exceeded the limit.
   if (request.socket.destroyed) return;
   if (waitingBehind(request, response).count > maxWaiting) {
     request.socket.destroy();
@@ -105,12 +105,12 @@ export const inTurn: Middleware = (request, response, next) => {
   });
 };
 
-/** One set of listeners a connection, however many answers of it wait. */
+/** One set of listeners per connection. */
 const waitingToHear = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * Calls `onClosed` for an answer whose turn had not come when its connection closed: Node emits no `close` for it. Does
- * nothing for an answer whose turn has come.
+ * Calls `onClosed` for a pipelined answer that was still waiting when its connection closed: Node emits no `close` for
+ * it. Does nothing for the answer at the front.
  */
 export function onClosedBeforeTurn(
   { socket }: Request,

@@ -16,9 +16,9 @@ export type Next = (error?: unknown) => void;
 /** One step in the handling of a request; fits Express 4, Express 5, connect and a bare `http.Server` alike. */
 export type Middleware = (request: Request, response: ServerResponse, next: Next) => void;
 
-/** What steps tell of. Telemetry, the audit log and the public hooks are fed from these events alone. */
+/** The events of the steps: the only input of telemetry, the audit log and the public hooks. */
 export type FilterEvent =
-  /** Turned away by its path. */
+  /** Rejected because of its path. */
   | { readonly kind: 'rejected'; readonly code: number }
   /** An attempt, as Kubernetes counts them: no credentials are a failure, bad ones an error. */
   | {
@@ -71,7 +71,7 @@ export interface Guard {
   readonly listener?: FilterListener;
 }
 
-/** What the steps have found out about a request so far; where there are several guards, what the latest has. */
+/** What the steps know about a request so far; with several guards, the latest wins. */
 export interface RequestState {
   /** Kubernetes' Audit-Id: connects an answer with the operator's log. */
   auditId: string;
@@ -82,7 +82,7 @@ export interface RequestState {
   classifiedIn?: Guard | undefined;
   identity?: Identity | undefined;
   identifiedBy?: Guard | undefined;
-  /** Which method established the identity. */
+  /** The authenticator that established the identity. */
   authenticator?: string | undefined;
   /** Why methods refused the credentials presented. */
   refusals?: readonly Refusal[];
@@ -169,7 +169,7 @@ export function isPassed(state: RequestState, guard: Guard | undefined, step: Mi
 }
 
 /**
- * A step that has to wait. It resolves to whether the request goes on. A step that fails is answered by `fail`, one whose
+ * An asynchronous step; it resolves to whether the request goes on. A failure is answered by `fail`, a step whose
  * answer another middleware has given meanwhile (a timeout) ends there, and no failure ever becomes an unhandled
  * rejection, which would end the process.
  */
@@ -199,7 +199,7 @@ export function streamOf(message: IncomingMessage | ServerResponse): ServerHttp2
   return stream?.rstCode === undefined ? undefined : stream;
 }
 
-/** Whether it is too late to answer. */
+/** Whether an answer was already sent or started. */
 export function isAnswered(response: ServerResponse): boolean {
   return response.headersSent || response.writableEnded || isClosed(response);
 }
@@ -216,7 +216,7 @@ export function isSent(response: ServerResponse): boolean {
   return stream.writableFinished && stream.rstCode === 0;
 }
 
-/** Ends an answer so that what is out of it does not look like all of it: over HTTP/2 that takes an error. */
+/** Ends an answer so that the sent part does not look complete: over HTTP/2 that takes an error. */
 export function breakOff(response: ServerResponse): void {
   if (streamOf(response) === undefined) response.destroy();
   else response.destroy(new Error('the answer was broken off'));

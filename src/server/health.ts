@@ -4,7 +4,7 @@ import { sendText } from '../request/answer/status.js';
 import { requestState, requestTarget, type Middleware } from '../request/middleware.js';
 import { tell } from '../tell.js';
 
-/** The state of one check. The remark is shown to everybody who may read health: it names nothing. */
+/** The state of one check. The remark is shown to every client that may read health, so it names nothing. */
 export interface CheckResult {
   readonly ok: boolean;
   readonly remark?: string;
@@ -48,7 +48,7 @@ export function readinessChecks(
         // A layer that is not in force holds nothing up: a fallback, or one that a fallback replaces.
         if (status.state === 'syncing') return { ok: !status.inForce, remark: 'not loaded yet' };
         if (status.state !== 'stale') return { ok: true };
-        // A stale policy goes on serving; why it is stale is in the log, not in an answer to everybody.
+        // A stale policy keeps serving; the reason is in the log, not in a public answer.
         const seconds = Math.round(status.ageMs / 1000);
         return { ok: true, remark: `stale for ${seconds}s: the last good policy is in force` };
       },

@@ -100,7 +100,7 @@ export function limitHandshakes(
     if (ms > free) charge(handshake, ms - free);
   };
 
-  // OpenSSL calls nobody when it has verified a chain, unless that also ends the handshake. So what nothing else explains
+  // OpenSSL has no callback after verifying a chain, unless that also ends the handshake. So what nothing else explains
   // is charged to those who have sent a chain and are not through, and given back where that proves to be ordinary. Who may
   // have sent none yet is charged at the end of the connection, unless there has been a handshake until then.
   const look = (): void => {
@@ -146,7 +146,7 @@ export function limitHandshakes(
     watch();
   });
 
-  // Before whoever answers: what is done then is no part of the handshake.
+  // Before the request is answered, since that work is not part of the handshake.
   server.prependListener('secureConnection', (socket: TLSSocket) => {
     socket.disableRenegotiation();
     const ends = endsOf(socket);

@@ -13,7 +13,7 @@ export interface ServerOptions extends ServerGuardOptions {
   readonly tls: TlsOptions;
   /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
   readonly policy?: OpenPolicy;
-  /** Told of the result of every health check that an endpoint runs. Default: nobody. */
+  /** Called with the result of every health check that an endpoint runs. Default: none. */
   readonly onHealthResult?: HealthObserver;
   readonly logger: Logger;
   readonly connectionLimits?: ConnectionLimits;

@@ -75,7 +75,7 @@ export class ServingCertificates {
   }
 }
 
-/** A certificate whose names cannot be read is served to nobody who asks for a name. */
+/** A certificate whose names cannot be read is never selected by name. */
 function namesOf({ certificate }: KeyPair): readonly string[] {
   try {
     return namesInCertificate(certificate);

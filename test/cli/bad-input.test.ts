@@ -222,7 +222,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --tenant-header=X-Tenant=group:system:',
-      /^--tenant-header: everybody is in a group that begins with "system:"$/,
+      /^--tenant-header: every user is in a group that begins with "system:"$/,
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --tenant-header=x=cn --tenant-header=X=group:t:',

@@ -227,7 +227,7 @@ describe('doctor of a policy', () => {
       1,
       [
         expect.stringMatching(
-          /^warning scrapers: .* Group "system:masters", Group "system:monitoring" and to nobody else/,
+          /^warning scrapers: .* only to Group "system:masters", Group "system:monitoring"/,
         ),
       ],
     ]);
@@ -322,7 +322,7 @@ subjects:
     [
       '--authorization-order=AlwaysAllowGroups',
       1,
-      /^warning scrapers: --authorization-order: leaves RBAC out/,
+      /^warning scrapers: --authorization-order: does not list RBAC/,
     ],
     [
       '--authorization-always-allow-paths=/metrics',
@@ -465,7 +465,7 @@ describe('doctor of flags', () => {
       1,
       [
         expect.stringMatching(
-          /^warning file-permissions: --token-auth-file .*tokens\.csv: holds secrets and can be/,
+          /^warning file-permissions: --token-auth-file .*tokens\.csv: contains secrets and can be/,
         ),
       ],
     ]);

@@ -39,7 +39,7 @@ describe('every recorded decision, through can-i -f', () => {
     const { code, stdout, stderr } = await runCli(['can-i', `--rbac-dir=${directory.path}`, '-f', file]);
     expect(code).toBe(0);
     // Some phases bind to roles that do not exist, which is told beside the answers.
-    expect(stderr).toMatch(/^(?:.* which is missing: it grants nothing\n)*$/);
+    expect(stderr).toMatch(/^(?:.* which does not exist: it grants nothing\n)*$/);
     const answers = stdout
       .trim()
       .split('\n')

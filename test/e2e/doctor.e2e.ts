@@ -194,7 +194,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
       const way: Way = { through: { origin, certificateAuthority: certificatePem } };
       const { code, faults } = await diagnose(kubeconfigOf(await asReader(), way));
       expect(code).toBe(2);
-      expect(faults[0]?.message).toContain('look whether the server runs');
+      expect(faults[0]?.message).toContain('check that the server runs');
     });
 
     it('in a dead server', async () => {

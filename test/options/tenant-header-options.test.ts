@@ -48,7 +48,7 @@ describe('the tenant headers of the flags', () => {
     [['=cn'], /^--tenant-header: "" unknown field name$/],
     [['Host=cn'], /^--tenant-header: "Host" has another meaning$/],
     [['X=group:'], /^--tenant-header: the prefix of a group is empty$/],
-    [['X=group:system:'], /^--tenant-header: everybody is in a group that begins with "system:"$/],
+    [['X=group:system:'], /^--tenant-header: every user is in a group that begins with "system:"$/],
     [['X=extra:'], /^--tenant-header: the key of an extra is empty$/],
     [['X=cn', 'x=cn'], /^--tenant-header: x would be sent twice$/],
     [['x-user=cn'], /^--tenant-header: x-user would be sent twice$/],

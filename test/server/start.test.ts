@@ -169,7 +169,7 @@ describe('start', () => {
     );
     const server = await startShard(`--rbac-dir=${policy.path}`);
     expect(server.log()).toMatch(
-      /binding\.yaml:\d+: ClusterRoleBinding \\"pmr\\" names ClusterRole \\"system:kcp:metrics-raeder\\", which is missing/,
+      /binding\.yaml:\d+: ClusterRoleBinding \\"pmr\\" names ClusterRole \\"system:kcp:metrics-raeder\\", which does not exist/,
     );
     policy.remove();
   });

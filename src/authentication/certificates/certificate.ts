@@ -4,7 +4,7 @@ import { certificateBlocks } from '../../files/pem.js';
 import { x509 as library } from '../../pki/x509.js';
 import { CertificateBundleError } from '../authentication-errors.js';
 
-/** A certificate that nobody vouches for yet: enough to check its signature, and cheap to make. */
+/** A parsed but unverified certificate: enough to check its signature, and cheap to make. */
 export interface PresentedCertificate {
   readonly x509: X509Certificate;
   /** Lower-case hex of the DER's SHA-256. */

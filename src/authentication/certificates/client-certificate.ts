@@ -5,7 +5,7 @@ import type { CertificateVerifier, VerifiedCertificate } from './certificate-ver
 export interface ClientCertificateOptions {
   readonly verifier: Pick<CertificateVerifier, 'verify'>;
   /**
-   * What becomes of a certificate that does not verify or names nobody: `refuse` (default), or `ignore`, as
+   * What to do with a certificate that does not verify or has no user name: `refuse` (default), or `ignore`, as
    * if none had been sent, which is what the kcp cache server does.
    */
   readonly unverified?: 'refuse' | 'ignore';

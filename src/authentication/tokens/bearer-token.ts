@@ -7,7 +7,7 @@ const malformed = refused('text behind the bearer token');
 /**
  * The token of an `Authorization: Bearer <token>` header (RFC 6750, section 2.1; Latin-1, as sent), or the answer to a
  * request without one. Read as kube-apiserver reads it: of several headers the first, the scheme in any case, exactly
- * one space. Text behind the token is refused: kube-apiserver cuts it off, but nobody can have meant it.
+ * one space. Text after the token is refused; kube-apiserver ignores it.
  */
 export function bearerToken({ headers }: Credentials): string | Authentication {
   const [scheme, token = '', ...rest] = (headers['authorization']?.[0] ?? '').trim().split(' ', 3);

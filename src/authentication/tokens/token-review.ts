@@ -41,7 +41,7 @@ export interface TokenReviewOptions {
    * know of audiences, to mean all of its own (`accepted`); an API server always answers. Default `refused`.
    */
   readonly withoutAudiences?: 'accepted' | 'refused';
-  /** How long an identity is believed (ms), never beyond the token's `exp`. 0: it is asked every time. Default 10,000. */
+  /** How long an identity is cached (ms), never beyond the token's `exp`. 0: no cache. Default 10,000. */
   readonly authenticatedTtlMs?: number;
   /** The same for a refusal. Default 10,000. */
   readonly unauthenticatedTtlMs?: number;
@@ -50,7 +50,7 @@ export interface TokenReviewOptions {
   /** Milliseconds since the epoch, for a token's `exp`; default Date.now. */
   readonly now?: () => number;
   /**
-   * Milliseconds that only go forward, for what is remembered: nobody is known for longer because a clock is set back.
+   * A monotonic clock (ms) for the cache: setting the system clock back must not extend it.
    * Default performance.now, or `now` where that is given.
    */
   readonly steadyNow?: () => number;

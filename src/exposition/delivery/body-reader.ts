@@ -119,7 +119,7 @@ export class SlowReaderTimer {
     this.#schedule();
   }
 
-  /** Nobody waits any more: `last`, the last of the slowest, has read on or left. */
+  /** No reader waits any longer: `last`, the last of the slowest, has read on or left. */
   stop(last?: BodyReader): void {
     clearTimeout(this.#timer);
     if (last !== undefined) last.heldUpMs += this.#elapsedMs;

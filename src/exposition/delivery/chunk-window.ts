@@ -55,7 +55,7 @@ export class ChunkWindow {
     this.#drop();
   }
 
-  /** From now on drops chunks that all have read; nobody can enter any more. */
+  /** From now on drops chunks that all have read; no reader can enter after that. */
   dropRead(): void {
     this.#isWhole = false;
     this.#drop();

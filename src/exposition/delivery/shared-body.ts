@@ -5,7 +5,7 @@ import { ChunkWindow } from './chunk-window.js';
 import { LaggingScraperError } from '../exposition-errors.js';
 
 interface SharedBodyOptions {
-  /** How far the fastest reader may be before the slowest (bytes); nobody joins a longer body. */
+  /** How far the fastest reader may be ahead of the slowest (bytes); a longer body cannot be joined. */
   readonly windowBytes: number;
   /** For how long a reader may hold up others, all in all (ms). */
   readonly laggardTimeoutMs: number;

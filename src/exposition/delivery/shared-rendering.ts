@@ -5,7 +5,7 @@ import { SharedBody } from './shared-body.js';
 interface SharedRenderingOptions {
   readonly windowBytes: number;
   readonly laggardTimeoutMs: number;
-  /** Called once, when nobody can join any more: the rendering has ended, has failed or was left by all. */
+  /** Called once, when the rendering cannot be joined any longer: it has ended, failed or lost its last scraper. */
   readonly onOver: () => void;
   /** Called with what can be served again as a whole. */
   readonly onFinished: (rendered: RenderedExposition, chunks: readonly Uint8Array[]) => void;

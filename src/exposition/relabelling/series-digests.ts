@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 
-/** Of this process alone, so that nobody can prepare series that have one digest. */
+/** A random key of this process, so that colliding series cannot be prepared. */
 const seeds: [number, number] = [randomInt(2 ** 32), randomInt(2 ** 32)];
 
 /** A digest of 64 bits of a series' name and labels, in whatever order they come. */

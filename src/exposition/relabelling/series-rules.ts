@@ -105,7 +105,7 @@ function matcherOf(globs: readonly string[], option: keyof SeriesRules): (name: 
 
 function globFault(glob: string): string | undefined {
   if (glob === '' || glob.length > maxGlobLength) return `must have 1 to ${maxGlobLength} characters`;
-  // A character that no name has would match nothing, without anybody noticing.
+  // A character that no name has would silently match nothing.
   if (!/^[a-zA-Z0-9_:*?,{}[\]!^-]+$/.test(glob)) return 'has a character that no glob of metric names has';
   if ((glob.match(/\*+/g) ?? []).length > maxStars) return `has more than ${maxStars} stars`;
   return undefined;

@@ -50,7 +50,7 @@ export class KnownFamily<State> {
   }
 }
 
-/** The metrics of one exposition, wherever their samples are. */
+/** The metrics of one exposition, even if their samples are scattered. */
 export class KnownFamilies<State> {
   readonly #families = new Map<string, KnownFamily<State>>();
   readonly #newState: () => State;

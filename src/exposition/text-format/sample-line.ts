@@ -122,7 +122,7 @@ function readSeconds(at: Cursor, what: string): string {
 
 const decimal = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?$/i;
 const infinity = /^[+-]?inf(?:inity)?$/i;
-/** A longer number is written anew: Go reads no more than five digits of an exponent. */
+/** A longer number is rewritten: Go reads at most five digits of an exponent. */
 const maxKeptLength = 32;
 
 /**

@@ -47,7 +47,7 @@ interface Lines {
   readonly text: string;
 }
 
-/** Sample lines of one name that had to be written anew, as they come. */
+/** Sample lines of one name that had to be rewritten. */
 interface WrittenBatch {
   readonly sampleName: string;
   readonly line: number;

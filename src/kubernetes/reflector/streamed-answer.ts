@@ -230,7 +230,7 @@ export function statusFailure(code: number, object: unknown, retryAfterMs?: numb
   const fault = isAhead(object) ? 'expired' : faultOf(code);
   const words = [String(code)];
   if (error.reason !== undefined) words.push(` ${error.reason}`);
-  // What the client did wrong is for the operator to mend; the messages of other failures differ each time.
+  // The operator can fix client errors; the messages of other failures differ each time.
   const isForOperator = fault === 'refused' || (fault === 'status' && code >= 400 && code < 500);
   if (isForOperator && stringMember(object, 'message') !== undefined) words.push(`: ${error.message}`);
   return new ReflectorFailure(fault, words.join(''), { status: code, retryAfterMs: error.retryAfterMs });

@@ -48,7 +48,7 @@ export function* readManifest(text: string, file: string): Generator<undefined, 
   return JSON.parse(JSON.stringify({ objects, warnings })) as Manifest;
 }
 
-/** Objects are known by kind and name; the second of a name is refused, wherever it stands. */
+/** Objects are identified by kind and name; a duplicate in any file is refused. */
 export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<undefined, void, undefined> {
   const first = new Map<string, PolicyObject>();
   for (const object of objects) {

@@ -5,9 +5,9 @@ import { breakOff, isSent, type Request } from '../middleware.js';
 import { writeHead } from './status.js';
 import type { WriteDeadline } from './write-deadline.js';
 
-/** What a client has to take for any of it to count as taken (bytes). */
+/** Progress of a client is measured in pieces of this size (bytes). */
 const pieceBytes = 64 * 1024;
-/** What of a scrape the format and coding of an exposition depend on, for caches between (RFC 9110, 12.5.5). */
+/** The request headers that format and coding depend on, for caches (RFC 9110, 12.5.5). */
 const vary = 'Accept, Accept-Encoding';
 const processStart = String(Math.floor((Date.now() - process.uptime() * 1000) / 1000));
 
@@ -43,17 +43,17 @@ export async function sendExposition(
     const { contentLength, body } = rendered;
     const length = contentLength === undefined ? undefined : { 'Content-Length': contentLength };
     writeHead(request, response, 200, { 'Content-Type': contentType, Vary: vary, ...length, ...coding });
-    // Half an exposition must not look like a whole one.
+    // A truncated exposition must not look complete.
     response.strictContentLength = true;
     deadline.watch(response);
     await pumpBody(body, response);
     return;
   }
   const { body } = rendered;
-  // Bytes, since Node would join a string to the head and so copy it once more.
+  // Bytes, since Node would join a string to the head, which copies it.
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   writeExpositionHead(request, response, contentType, { ...coding, 'Content-Length': bytes.byteLength });
-  // Whether a client takes any of a long body can only be told if it is sent piece by piece.
+  // A client's progress with a long body is only visible if it is sent in pieces.
   if (bytes.byteLength > 4 * pieceBytes) {
     deadline.watch(response);
     await pumpBody(piecesOf(bytes), response);
@@ -63,7 +63,7 @@ export async function sendExposition(
   }
 }
 
-/** Ends a body that nobody will read. */
+/** Closes a body that will not be read. */
 export async function abandonStream({ body }: StreamedExposition): Promise<void> {
   if (body instanceof Readable) body.destroy();
   else await body[Symbol.asyncIterator]().return?.();
@@ -92,7 +92,7 @@ function pumpBody(body: AsyncIterable<Uint8Array>, response: ServerResponse): Pr
       isOver = true;
       breakOff(response);
       reject(error instanceof Error ? error : new Error('the body failed'));
-      // One that waits for its source ends when that does: the scrape's signal has fired.
+      // A body that waits for its source ends with it: the scrape's signal has fired.
       if (!isRead) close().catch(() => undefined);
     };
     // Async, so that an iterator that throws rejects, instead of throwing into an event of the response.

@@ -103,7 +103,7 @@ export function sendText(
 /** Names only the class of what failed: a message may quote what no client should see. */
 export function sendInternalError(request: Request, response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
-    // Half an answer must not look like a whole one.
+    // A truncated answer must not look complete.
     breakOff(response);
     return;
   }

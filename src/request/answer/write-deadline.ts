@@ -4,19 +4,19 @@ import { largestTimerDelayMs } from '../../timer.js';
 import { createReadStream } from 'node:fs';
 import type { Socket } from 'node:net';
 
-/** How often an answer is checked within its time. */
+/** Checks of an answer within its timeout. */
 const checks = 8;
-/** After this many without progress, the kernel is asked what it holds. */
+/** After this many checks without progress, the kernel's send queue is read. */
 const patientChecks = 2;
-/** What a client has to take within the timeout (bytes). */
+/** What a client must read within the timeout (bytes). */
 const minBytes = 64 * 1024;
 
 export interface WriteDeadlineOptions {
-  /** How long a client may take less than 64 KiB of what is there for it (ms). */
+  /** How long a client may read less than 64 KiB of the available bytes (ms). */
   readonly timeoutMs: number;
-  /** How long an answer may take to be sent in all (ms); 0: no bound. Default 0. */
+  /** Maximum time to send an answer (ms); 0: no limit. Default 0. */
   readonly totalMs?: number;
-  /** Told of each client that is cut off. */
+  /** Called for each client that is cut off. */
   readonly onCut?: () => void;
   /** Default: those of the kernel. */
   readonly queues?: typeof sendQueues;
@@ -32,7 +32,7 @@ interface Sending {
 }
 
 /**
- * Cuts off clients that take too little of what is being sent to them, so that they hold up neither a body nor its source.
+ * Cuts off clients that read too slowly, so that they hold up neither a body nor its source.
  * A client that waits because there is nothing to send is left alone, up to the total.
  *
  * Progress is what the socket has passed on. For a client without any, it is what the other end has acknowledged: a full
@@ -104,7 +104,7 @@ export class WriteDeadline {
       this.#isAsking = true;
       void this.#ask(slow).finally(() => (this.#isAsking = false));
     }
-    // Not at each answer's end, since on a busy server the next one comes soon.
+    // Not after each answer, since on a busy server the next one comes soon.
     if (this.#sending.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { RequestLimitError } from '../request-errors.js';
 
 export interface RequestBucketsOptions {
-  /** How many requests a second each key may go on sending. Above 0, at most 1,000,000. */
+  /** Sustained requests per second of a key. Above 0, at most 1,000,000. */
   readonly perSecond: number;
-  /** How many it may send at once, after a pause. At least 1. Default twice `perSecond`. */
+  /** Burst size. At least 1. Default twice `perSecond`. */
   readonly burst?: number;
-  /** How many keys have a bucket of their own. Default 10,000. */
+  /** Maximum number of keys with their own bucket. Default 10,000. */
   readonly maxKeys?: number;
-  /** In ms, of a clock that never goes back. Default `performance.now`. */
+  /** A monotonic clock (ms). Default `performance.now`. */
   readonly now?: () => number;
 }
 
@@ -58,21 +58,21 @@ export class RequestBuckets {
     this.#hand = this.#fullAt.entries();
   }
 
-  /** Takes a token: 0 where there is one, else how long it will be until there is (ms). */
+  /** Takes a token and returns 0, or returns how long until there is one (ms). */
   take(key: string): number {
     const wait = this.waitFor(key);
     if (wait === 0) this.charge(key, 1);
     return wait;
   }
 
-  /** 0 where there is a token, else how long it will be until there is (ms). */
+  /** How long until there is a token (ms). */
   waitFor(key: string): number {
     const now = this.#now();
     const fullAt = this.#fullAt.get(keptKey(key)) ?? (this.#hasRoom(now) ? -Infinity : this.#sharedFullAt);
     return Math.max(0, fullAt - now - this.#depthMs);
   }
 
-  /** Takes tokens even if there are not so many: what is missing has to refill first. Less than 0 gives back. */
+  /** Takes tokens even below zero; a negative number gives tokens back. */
   charge(key: string, tokens: number): void {
     const now = this.#now();
     const kept = keptKey(key);

@@ -104,7 +104,7 @@ export function ignorePaths(
   return step;
 }
 
-/** Which shard-level paths `ignorePaths` serves to everybody. @throws IgnorePathsError */
+/** The shard-level paths that `ignorePaths` serves without authentication. @throws IgnorePathsError */
 export function ignoredPaths(globs: readonly string[]): PathMatcher {
   for (const glob of globs) {
     if (glob.length > maxGlobLength || !plainGlob.test(glob)) {

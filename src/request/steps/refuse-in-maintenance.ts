@@ -57,7 +57,7 @@ function concerns(maintenance: Maintenance, identity: Identity | undefined): boo
           identity.groups.some((group) => maintenance.groups.has(group)))
       );
     default:
-      // What the types do not allow refuses everybody.
+      // A value outside the types refuses every client.
       return true;
   }
 }

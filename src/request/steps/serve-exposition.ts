@@ -36,9 +36,9 @@ export interface ServeExpositionOptions {
   readonly defaultPath?: string;
   /** Told of every scrape served or failed, with the seconds it took. */
   readonly onScrape?: (result: 'success' | 'failure', seconds: number) => void;
-  /** How long a client may take less than 64 KiB of a body that is being sent (ms) before it is cut off. Default 10,000. */
+  /** How long a client may read less than 64 KiB of a body (ms) before its connection is closed. Default 10,000. */
   readonly writeTimeoutMs?: number | undefined;
-  /** How long sending a body may take in all (ms) before its client is cut off; 0: no bound. Default 300,000. */
+  /** Maximum time to send a body (ms) before the connection is closed; 0: no limit. Default 300,000. */
   readonly deadlineMs?: number | undefined;
   /** Told of each client that was cut off since it took too little, or too long. */
   readonly onStalledClient?: () => void;

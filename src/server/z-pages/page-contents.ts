@@ -133,7 +133,7 @@ function shownFlags(flags: readonly FlagInForce[]): readonly (readonly [name: st
 export function indexDocument(component: string, links: readonly PageLink[]): PageDocument {
   return {
     title: component,
-    notice: 'Guards the metrics of this server: each path is served to whoever is allowed to read it.',
+    notice: 'Guards the metrics of this server: each path is served to users who may read it.',
     sections: [
       {
         kind: 'links',

@@ -18,7 +18,7 @@ export interface PageLink {
 
 export type PageSection = {
   readonly heading: string;
-  /** What the section holds, for whoever hears the page rather than sees it. */
+  /** The section's label for screen readers. */
   readonly caption: string;
 } & (
   | {

@@ -35,7 +35,7 @@ const spoken: readonly (readonly [RegExp, string])[] = [
   [/^failed\b/, 'the authenticator failed'],
 ];
 
-/** One of a few texts, without anybody's name or address; undefined for an answer that is no refusal. */
+/** One of a few texts, without names or addresses; undefined for an answer that is not a refusal. */
 export function refusalReason({
   code,
   refusals = [],

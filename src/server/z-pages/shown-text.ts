@@ -20,7 +20,7 @@ export function withoutUrlSecrets(text: string): string {
 
 function shownRest(rest: string): string {
   const authorityEnd = rest.search(/[/?#]/);
-  // Before the query, an `@` behind a slash may still belong to a password that nobody encoded.
+  // Before the query, an `@` after a slash may still be part of an unencoded password.
   const queryAt = rest.search(/[?#]/);
   const place = queryAt < 0 ? rest : rest.slice(0, queryAt);
   const at = place.lastIndexOf('@');

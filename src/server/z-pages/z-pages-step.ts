@@ -40,7 +40,7 @@ export function zPages(options: ZPagesOptions): Middleware {
     const path = pagePathOf(request);
     if (path === undefined || (path === '/flagz' && flags === undefined)) next();
     else if (requestState(request).isAllowed !== true) {
-      // Reached only where `authorize` was left out: nobody has been allowed anything.
+      // Reached only if `authorize` was left out, so nothing has been allowed.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
     } else if (!refuseOtherMethods(request, response)) sendPage(request, response, path, sources);
   };

@@ -131,7 +131,7 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
   };
 }
 
-/** Whether somebody answered who knows what was asked for. */
+/** Whether the handler that answered knows the requested resource. */
 function isServed({ headersSent, statusCode }: ServerResponse): boolean {
   return headersSent && statusCode < 400;
 }

@@ -28,7 +28,7 @@ describe('bindings to roles', () => {
         check: 'dangling-binding',
         subject: 'a.yaml:3: ClusterRoleBinding "a"',
         message:
-          'names ClusterRole "gone", which is missing: create it, or remove the binding, which grants nothing',
+          'names ClusterRole "gone", which does not exist, so it grants nothing: create the role or remove the binding',
       },
       expect.objectContaining({ subject: 'root: ClusterRoleBinding "c"' }),
     ]);
@@ -47,7 +47,7 @@ describe('bindings without the annotation', () => {
         check: 'unreplicated-binding',
         subject: 'root: ClusterRoleBinding "a"',
         message: expect.stringMatching(
-          /^counts on the root shard alone; .* 403: annotate it with internal\.kcp\.io\/replicate: "true" \(kcp-metrics-filter replicate does, where its role grants nothing but to read metrics\)$/,
+          /^works on the root shard only; .* 403: annotate it with internal\.kcp\.io\/replicate: "true" \(kcp-metrics-filter replicate does that if its role grants nothing but to read metrics\)$/,
         ) as string,
       },
     ]);
@@ -82,19 +82,19 @@ describe('subjects of bindings', () => {
         'warning',
         'unmatched-subject',
         'root: ClusterRoleBinding "a"',
-        'ServiceAccount "prometheus/" has no namespace: nobody is granted anything by it',
+        'ServiceAccount "prometheus/" has no namespace: it matches no client',
       ],
       [
         'warning',
         'unmatched-subject',
         'root: ClusterRoleBinding "a"',
-        'Group " monitoring" has white space at the beginning or end of its name: nobody is granted anything by it',
+        'Group " monitoring" has white space at the beginning or end of its name: it matches no client',
       ],
       [
         'warning',
         'anonymous-access',
         'root: ClusterRoleBinding "a"',
-        expect.stringMatching(/^User "system:anonymous" is everybody without credentials/),
+        expect.stringMatching(/^User "system:anonymous" is every client without credentials/),
       ],
     ]);
   });

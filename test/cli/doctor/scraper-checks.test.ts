@@ -25,20 +25,20 @@ describe('who may scrape', () => {
       'administrators alone',
       { ...base, granted: { scrapers: [], administrators: [monitoring] } },
       'warning',
-      /^is granted to Group "system:masters", Group "system:monitoring" and to nobody else: .* rbac\/prometheus-user\.yaml/,
+      /^is granted only to Group "system:masters", Group "system:monitoring": .* rbac\/prometheus-user\.yaml/,
     ],
     [
       'a subject that nobody is',
       { ...base, granted: { scrapers: [unmatched], administrators: [] } },
       'warning',
-      /^is granted to Group "system:masters" and to nobody else/,
+      /^is granted only to Group "system:masters"/,
     ],
-    ['nobody', { ...base, groups: [], granted: nobody }, 'error', /^is granted to nobody: .*metrics-reader/],
+    ['nobody', { ...base, groups: [], granted: nobody }, 'error', /^is granted to no one, so every scrape would be refused: .*metrics-reader/],
     [
       'nobody, since nobody can authenticate',
       { ...base, callers: strangersOnly, granted: { scrapers: [prometheus], administrators: [monitoring] } },
       'error',
-      /^is granted to nobody: .* configure --client-ca-file/,
+      /^is granted to no one, so every scrape would be refused: .* configure --client-ca-file/,
     ],
     [
       'strangers',
@@ -57,7 +57,7 @@ describe('who may scrape', () => {
       'a cache server without groups',
       { ...base, groups: [] },
       'error',
-      /^is granted to nobody: .*always-allow-groups/,
+      /^is granted to no one, so every scrape would be refused: .*always-allow-groups/,
     ],
     [
       'many',

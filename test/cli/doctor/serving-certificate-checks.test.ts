@@ -39,7 +39,7 @@ describe('a serving certificate', () => {
       expect.stringMatching(
         /^ok: certificate "CN=localhost" is valid for 36[45] days, until \d{4}-\d\d-\d\d$/,
       ),
-      'ok: the chain stands alone and ends in "CN=localhost": clients have to know its issuer "CN=root"',
+      'ok: the chain has no intermediates and ends in "CN=localhost": clients must trust its issuer "CN=root"',
     ]);
     expect(new Set(findings.map(({ check, subject: of }) => `${check} ${of}`))).toEqual(
       new Set([`serving-certificate ${subject}`]),
@@ -68,7 +68,7 @@ describe('a serving certificate', () => {
     [
       'without subjectAltName',
       { commonName: 'localhost', usage: 'serverAuth' },
-      [/^error: certificate "CN=localhost" names no host in its subjectAltName/],
+      [/^error: certificate "CN=localhost" has no host in its subjectAltName/],
     ],
     [
       'for clients alone',
@@ -78,7 +78,7 @@ describe('a serving certificate', () => {
     [
       'with several faults',
       { commonName: 'localhost', usage: 'clientAuth', notBefore: inDays(-9), notAfter: inDays(-2) },
-      [/ expired /, / names no host /, / is not for server authentication/],
+      [/ expired /, / has no host /, / is not for server authentication/],
     ],
   ];
   it.each(faults)('%s', async (_, options, said) => {
@@ -110,19 +110,19 @@ describe('a serving certificate', () => {
 describe('the chain behind a serving certificate', () => {
   it('may end before a root that clients have', async () => {
     expect(saidIn(look(await lower.issue(good), lower, middle)).at(-1)).toBe(
-      'ok: the chain leads over 2 behind it, in the right order, and ends in "CN=middle": clients have to know its issuer "CN=root"',
+      'ok: the chain leads over 2 behind it, in the right order, and ends in "CN=middle": clients must trust its issuer "CN=root"',
     );
   });
 
   it('may bring the root along', async () => {
     expect(saidIn(look(await middle.issue(good), middle, root)).at(-1)).toBe(
-      'ok: the chain leads over 2 behind it, in the right order, and ends in "CN=root", which signed itself: clients have to trust it',
+      'ok: the chain leads over 2 behind it, in the right order, and ends in "CN=root", which is self-signed: clients must trust it',
     );
   });
 
   it('of a self-signed certificate is that alone', async () => {
     expect(saidIn(look(await createSelfSignedCertificate(good))).at(-1)).toBe(
-      'ok: the chain stands alone and ends in "CN=localhost", which signed itself: clients have to trust it',
+      'ok: the chain has no intermediates and ends in "CN=localhost", which is self-signed: clients must trust it',
     );
   });
 

@@ -86,7 +86,7 @@ describe('an API server that refuses', () => {
     ['watch clusterroles', 403, 'root', policyReader],
     ['list clusterrolebindings', 403, 'root', policyReader],
     ['watch clusterrolebindings', 403, 'root', policyReader],
-    ['list clusterroles', 403, 'cache', /a cache server knows no RBAC: .* system:masters$/],
+    ['list clusterroles', 403, 'cache', /a cache server has no RBAC: .* system:masters$/],
     ['list clusterroles', 403, 'system-admin', /only system:masters may read system:admin: /],
     ['list clusterroles', 401, 'root', /the credentials are not accepted: renew them$/],
     ['list clusterroles', 404, 'root', /there is no such API at this path: /],
@@ -122,7 +122,7 @@ describe('an API server that refuses', () => {
     server.script = () => 'garbage';
     const report = await check(server.kubeconfig());
     expect(report.isReadable).toBe(false);
-    expect(saidIn(report.server ?? [])[0]).toMatch(/^error: .* is no JSON: look whether the server runs/);
+    expect(saidIn(report.server ?? [])[0]).toMatch(/^error: .* is no JSON: check that the server runs/);
   });
 });
 
@@ -135,7 +135,7 @@ describe('an API server that cannot be reached', () => {
     expect(saidIn(report.server ?? [])).toEqual([
       expect.stringMatching(
         new RegExp(
-          `^error: ${server.url}/clusters/root: connection refused \\(ECONNREFUSED\\): look whether the server runs, `,
+          `^error: ${server.url}/clusters/root: connection refused \\(ECONNREFUSED\\): check that the server runs, `,
         ),
       ),
     ]);
@@ -187,7 +187,7 @@ describe('a kubeconfig', () => {
     const cluster = { 'insecure-skip-tls-verify': true };
     const report = await check(server.kubeconfig({ cluster, user: { as: 'reader' } }));
     expect(saidIn(report.kubeconfig)).toEqual([
-      expect.stringMatching(/^warning: insecure-skip-tls-verify: anybody in between decides who may scrape/),
+      expect.stringMatching(/^warning: insecure-skip-tls-verify lets a man in the middle decide who may scrape/),
       expect.stringMatching(/^warning: has no credentials/),
     ]);
   });

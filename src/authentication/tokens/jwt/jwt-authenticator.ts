@@ -51,7 +51,7 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
       const known = verified.get(key);
       if (known !== undefined) return known;
       const authentication: Authentication = Object.freeze({ kind: 'authenticated', identity });
-      // Where the keys changed meanwhile, nobody knows which of them it was verified with.
+      // If the keys changed meanwhile, it is unknown which of them verified it.
       if (version === versionBefore) verified.set(key, authentication, validUntil);
       return authentication;
     } catch (error) {

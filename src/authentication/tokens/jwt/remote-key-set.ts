@@ -9,9 +9,9 @@ import { parseJsonWebKeySet, type JsonWebKeys } from './verification-keys.js';
 export interface RemoteKeySetOptions {
   /** Whose keys they are, for messages: an issuer, or the URL of a key set. */
   readonly owner: string;
-  /** The https URL of a JSON Web Key Set, or what finds it, anew before each download. */
+  /** The https URL of a JSON Web Key Set, or a function that finds it, called before each download. */
   readonly location: string | ((options: HttpsJsonOptions) => Promise<string>);
-  /** The PEM authorities that may vouch for the server, asked for before each download. Default: those of Node. */
+  /** Returns the PEM bundle of the server's CAs; called before each download. Default: the CAs of Node. */
   readonly ca?: (() => string | undefined) | undefined;
   /** Told how each download ended; the reason is one line. */
   readonly onRefresh?: ((result: 'success' | 'failure', reason?: string) => void) | undefined;
@@ -44,7 +44,7 @@ export class RemoteKeySet implements KeySet {
   #failure = 'the first download is under way';
   #waiting = 0;
   #next: NodeJS.Timeout | undefined;
-  /** Of the download under way: its end, or the moment when nobody waits for it any longer. */
+  /** Of the current download: resolves when it ends or when no caller waits for it any longer. */
   #waitable: Promise<void> | undefined;
   #askedAt = -Infinity;
 
@@ -63,7 +63,7 @@ export class RemoteKeySet implements KeySet {
     readonly keyId: string | undefined;
   }): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     if (this.#keys === undefined) {
-      // Nobody waits for it, but whoever comes next may find keys.
+      // No caller waits for it, but the next one may find its keys.
       void this.#ask();
       const { owner } = this.#options;
       return Promise.reject(new KeySetError(`the keys of ${owner} are not loaded yet: ${this.#failure}`));

@@ -18,7 +18,7 @@ const maxPublishedKeys = 100;
 const minRsaBits = 2048;
 /** With an exponent of 1 every message is its own signature. */
 const minRsaExponent = 3n;
-/** Of a key that somebody publishes: beyond these, a verification takes long. */
+/** Limits for published keys: verification with larger ones takes long. */
 const published = { maxRsaBits: 8192, maxRsaExponent: 2n ** 32n };
 const curves: ReadonlySet<string | undefined> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 

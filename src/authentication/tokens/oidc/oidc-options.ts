@@ -9,7 +9,7 @@ export interface OidcOptions {
   readonly issuerUrl: string;
   /** Has to be among the token's audiences. */
   readonly clientId: string;
-  /** The PEM authorities that may vouch for the issuer's servers, asked for before each download; default Node's. */
+  /** Returns the PEM bundle of the issuer's CAs; called before each download. Default: the CAs of Node. */
   readonly ca?: (() => string | undefined) | undefined;
   /**
    * The claim with the user's name. Default `sub`. With `email`, a token is refused whose `email_verified` is there

@@ -146,7 +146,7 @@ function sourceFault(source: TenantSource): string | undefined {
     case 'group':
       if (source.prefix === '') return 'the prefix of a group is empty';
       return groupsOfEverybody.some((group) => group.startsWith(source.prefix))
-        ? `everybody is in a group that begins with ${JSON.stringify(source.prefix)}`
+        ? `every user is in a group that begins with ${JSON.stringify(source.prefix)}`
         : undefined;
     case 'extra':
       if (source.key === '') return 'the key of an extra is empty';

@@ -239,7 +239,7 @@ describe('tenant headers', () => {
     [[byName, { ...byGroup, field: 'x-scope-orgid' }], /^x-scope-orgid would be sent twice$/],
     [[{ ...byName, field: 'X-Remote-User' }], /^X-Remote-User would be sent twice$/],
     [[ofGroup('')], /^the prefix of a group is empty$/],
-    [[ofGroup('s')], /^everybody is in a group that begins with "s"$/],
+    [[ofGroup('s')], /^every user is in a group that begins with "s"$/],
     [[ofGroup('system:')], /^everybody is in a group/],
     [[ofGroup('system:authenticated')], /^everybody is in a group/],
     [[ofGroup('system:un')], /^everybody is in a group/],
