@@ -201,7 +201,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-name=a:b',
-      /^--auth-header-groups-field-name: "a:b" unknown field name$/,
+      /^--auth-header-groups-field-name: "a:b" is not a header field name$/,
     ],
     [
       '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-separator=',
@@ -695,7 +695,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     [
       '--upstream=http://127.0.0.1:1 --upstream=a=http://127.0.0.1:2',
-      /^--upstream: several upstreams each need a name /,
+      /^--upstream: several upstreams each need a name/,
     ],
     ['--upstream=a=http://127.0.0.1:1,a=http://127.0.0.1:2', /^--upstream: the name "a" is given twice$/],
     [

@@ -80,7 +80,7 @@ describe('offline answers', () => {
     doubtful.remove();
     expect(stdout).toMatch(output);
     expect(stderr.split('\n')).toEqual([
-      expect.stringMatching(`^${file}:\\d+: "group" unknown field here and does nothing$`),
+      expect.stringMatching(`^${file}:\\d+: "group" is not a known field and is ignored$`),
       expect.stringMatching(
         `^${file}:\\d+: ClusterRoleBinding "pmr" names ClusterRole "system:kcp:metrics-reader", which does not exist: it grants nothing$`,
       ),
@@ -283,6 +283,6 @@ describe('start without any method to authenticate by', () => {
   ])('and --anonymous-auth=%s logs that %s', async (anonymous, consequence) => {
     const server = await startCli(['--mode=shard', `--anonymous-auth=${anonymous}`]);
     await server.stop();
-    expect(server.log()).toContain(`no flag says who is known: ${consequence}"`);
+    expect(server.log()).toContain(`no authentication is configured: ${consequence}"`);
   });
 });

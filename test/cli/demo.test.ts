@@ -40,7 +40,7 @@ const reasons = [
   'always allowed to group "system:masters"',
   'forbidden: User "mallory" cannot get path "/metrics": access denied',
   'User "system:anonymous" cannot get',
-  'only system:masters may',
+  'only system:masters is allowed',
   'Unauthorized; client-certificate: certificate is not signed by a known authority',
   'Unauthorized; token-file: unknown token',
   'ClusterRoleBinding "metrics-reader:user:bob"',

@@ -88,7 +88,7 @@ describe('doctor of a configuration that all is well with', () => {
     const { code, out, err } = await command('doctor', ...wellFlags(), root());
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toMatch(
-      /^Flags\n✓ command line: all flags can be read\n\nServing certificate\n✓ --tls-cert-file /,
+      /^Flags\n✓ command line: all flags are valid\n\nServing certificate\n✓ --tls-cert-file /,
     );
     expect(out).toContain('\nWho may scrape\n✓ GET /metrics: is granted to User "prometheus"\n');
     expect(out).toMatch(/\n\n0 errors, 0 warnings, \d+ fine\.$/);
@@ -204,7 +204,7 @@ describe('doctor of a policy', () => {
       1,
       [
         expect.stringMatching(
-          /clusters\/system:admin: cannot .*only system:masters may .* \(the copy that is built in/,
+          /clusters\/system:admin: cannot .*only system:masters may .* \(the built-in copy/,
         ),
       ],
     ]);
@@ -290,11 +290,11 @@ subjects:
     const broken = await doctor(...wellFlags(), `--rbac-dir=${policy.path}`);
     policy.remove();
     expect(faultsOf(report)).toEqual([
-      expect.stringMatching(`^warning manifest: ${file}:6: "group" unknown field here`),
+      expect.stringMatching(`^warning manifest: ${file}:6: "group" is not a known field`),
       expect.stringMatching(/^warning manifest: .*role\.yaml:1: a Role is skipped/),
       expect.stringMatching(`^warning unreplicated-binding: ${file}:1: ClusterRoleBinding "scrapers": `),
       expect.stringMatching(`^warning unmatched-subject: ${file}:1: ClusterRoleBinding "scrapers": `),
-      expect.stringMatching(/^warning scrapers: GET \/metrics: is granted to Group "system:masters", /),
+      expect.stringMatching(/^warning scrapers: GET \/metrics: is granted only to Group "system:masters", /),
     ]);
     expect(withoutKcp.findings.map(({ check }) => check)).not.toContain('unreplicated-binding');
     expect(broken.code).toBe(2);
@@ -324,20 +324,16 @@ subjects:
       1,
       /^warning scrapers: --authorization-order: does not list RBAC/,
     ],
-    [
-      '--authorization-always-allow-paths=/metrics',
-      1,
-      /^warning scrapers: .* everybody who reaches the server/,
-    ],
+    ['--authorization-always-allow-paths=/metrics', 1, /^warning scrapers: .* anyone who reaches the server/],
     [
       '--ignore-paths=/metr*',
       1,
-      /^warning scrapers: GET \/metrics: is among --ignore-paths: everybody who reaches the server/,
+      /^warning scrapers: GET \/metrics: is in --ignore-paths: anyone who reaches the server/,
     ],
     [
       '--allow-paths=/metrics/*',
       1,
-      /^warning scrapers: --allow-paths: leaves \/metrics out: every scrape of/,
+      /^warning scrapers: --allow-paths: does not include \/metrics, so every scrape of/,
     ],
   ])('that is asked otherwise: %s', async (flag, code, fault) => {
     const report = await doctor(...wellFlags(), root(), flag);
@@ -422,7 +418,9 @@ describe('doctor of flags', () => {
       `--upstream-client-key-file=${file}`,
     );
     expect(faultsOf(report)).toEqual([
-      expect.stringMatching(/^warning file-permissions: --upstream-client-key-file .*upstream\.key: holds/),
+      expect.stringMatching(
+        /^warning file-permissions: --upstream-client-key-file .*upstream\.key: contains/,
+      ),
     ]);
   });
 

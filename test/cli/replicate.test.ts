@@ -141,7 +141,7 @@ describe('replicate --once', () => {
     expect({ code, err, patches: root.patches }).toEqual({ code: 0, err: [], patches: [] });
     expect(out).toEqual([
       expect.stringMatching(
-        /^skipped ClusterRoleBinding "admin" \(ClusterRole "cluster-admin" grants resources, too; /,
+        /^skipped ClusterRoleBinding "admin" \(ClusterRole "cluster-admin" also grants resources; /,
       ),
     ]);
   });
@@ -157,7 +157,7 @@ describe('replicate --once', () => {
       const { code, out, err } = await ended(...args);
       expect({ code, err, patches: root.patches }).toEqual({ code: 0, err: [], patches: [] });
       expect(out).toEqual([
-        'skipped ClusterRoleBinding "every" (ClusterRole "wide" grants get /debug/*, too; annotate it by hand if other shards should have it)',
+        'skipped ClusterRoleBinding "every" (ClusterRole "wide" also grants get /debug/*; annotate it by hand if other shards should have it)',
       ]);
     },
   );

@@ -124,7 +124,7 @@ describe('a reviewer of tokens', () => {
 
     reviewer.script = knowing(knownTokens);
     await expect.poll(() => withToken(server, token), soon).toBe(200);
-    expect(server.log()).toContain('"msg":"reviews are answered again"');
+    expect(server.log()).toContain('"msg":"reviews succeed again"');
   });
 
   it('is asked about tokens that nobody before it knows, and only by them', async () => {
@@ -218,7 +218,7 @@ describe('a reviewer of access', () => {
 
     reviewer.script = allowing('mallory');
     await expect.poll(async () => (await mallory.request('/metrics')).status, soon).toBe(200);
-    expect(server.log()).toContain('"msg":"reviews are answered again"');
+    expect(server.log()).toContain('"msg":"reviews succeed again"');
   });
 
   it('is stood in for by what it allowed before, for as long as a flag lets it', async () => {

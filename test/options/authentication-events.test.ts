@@ -31,7 +31,7 @@ describe('downloads of keys', () => {
       `warn {"flag":"${flag}"} key download failed: ${reason}; the previous keys stay in force`;
     expect(lines).toEqual([
       ...['refused', 'no answer', 'refused'].map(failed),
-      `info {"flag":"${flag}"} keys are downloaded again`,
+      `info {"flag":"${flag}"} key downloads succeed again`,
     ]);
     expect(await series()).toEqual(
       expect.arrayContaining([
@@ -78,7 +78,7 @@ describe('reviews', () => {
       reviews[of].onWarning('a warning');
       expect(lines).toEqual([
         `warn {"reviewer":"${reviewer}"} a review failed: https://host: no answer`,
-        `info {"reviewer":"${reviewer}"} reviews are answered again`,
+        `info {"reviewer":"${reviewer}"} reviews succeed again`,
         `warn {"reviewer":"${reviewer}"} a warning`,
       ]);
       expect(await series()).toEqual(

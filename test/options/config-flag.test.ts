@@ -120,13 +120,13 @@ describe('--config', () => {
   });
 
   it.each([
-    ["requestheaderAllowedNames: ''", 'requestheaderAllowedNames: is given, and names nothing: '],
-    ["requestheaderAllowedNames: ' , '", 'requestheaderAllowedNames: is given, and names nothing: '],
-    ["requestheaderAllowedNames: ['', ' ']", 'requestheaderAllowedNames: is given, and names nothing: '],
+    ["requestheaderAllowedNames: ''", 'requestheaderAllowedNames: is empty; '],
+    ["requestheaderAllowedNames: ' , '", 'requestheaderAllowedNames: is empty; '],
+    ["requestheaderAllowedNames: ['', ' ']", 'requestheaderAllowedNames: is empty; '],
     ['requestheaderAllowedNames: []', 'requestheaderAllowedNames: is empty: leave it out'],
-    ['requestheaderGroupHeaders: []', 'requestheaderGroupHeaders: is given, and names nothing: '],
-    ['apiAudiences: [" "]', 'apiAudiences: is given, and names nothing: '],
-    ['serviceAccountIssuer: ","', 'serviceAccountIssuer: is given, and names nothing: '],
+    ['requestheaderGroupHeaders: []', 'requestheaderGroupHeaders: is empty; '],
+    ['apiAudiences: [" "]', 'apiAudiences: is empty; '],
+    ['serviceAccountIssuer: ","', 'serviceAccountIssuer: is empty; '],
   ])('%j is no start: it would mean everybody', async (field, message) => {
     const config = write(`mode: shard\n${field}\n`);
     const { code, printed, errors } = await runHere('start', `--config=${config}`, '--secure-port=0');
@@ -184,7 +184,7 @@ describe('--config', () => {
     expect(errors.map(({ subject, message }) => `${subject} | ${message}`)).toEqual(
       expect.arrayContaining([
         `${file}:7: securePort | "70000" is not a port (0 to 65535; 0 takes a free one)`,
-        `tlsPrivateKeyFile | missing beside tlsCertFile (${file}:5)`.replace(
+        `tlsPrivateKeyFile | required with tlsCertFile (${file}:5)`.replace(
           'tlsPrivateKeyFile',
           '--tls-private-key-file',
         ),

@@ -68,7 +68,7 @@ describe('the identity headers of the flags', () => {
     [
       { authHeaderFieldsEnabled: 'true', authHeaderUserFieldName: 'x user' },
       loopback,
-      /^--auth-header-user-field-name: "x user" unknown field name$/,
+      /^--auth-header-user-field-name: "x user" is not a header field name$/,
     ],
     [
       { authHeaderFieldsEnabled: 'true', authHeaderGroupsFieldName: 'Authorization' },

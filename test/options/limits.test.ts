@@ -80,7 +80,7 @@ describe('--maintenance-file', () => {
     rmSync(file);
     await expect.poll(statuses, soon).toEqual([200, 200]);
     expect((await scrape('a')).body).toMatch(/^kcp_metrics_filter_maintenance 0$/m);
-    expect(server.log()).toContain(':1: user: unknown field; expected users or groups; until then no scrape');
+    expect(server.log()).toContain(':1: user: unknown field; expected users or groups; no scrape');
     expect(server.log()).toContain('maintenance is over');
     expect(server.log()).not.toContain('secret-name');
   });

@@ -49,7 +49,7 @@ describe('an option that is declared', () => {
     const schema = configurationSchema(topics) as { properties: Record<string, unknown> };
     expect(schema.properties['scrapeJitter']).toMatchObject({ type: 'string', default: '5s' });
     expect(schema.properties['peerTokenFile']).toMatchObject({
-      description: "file with the token of a peer; a relative path is one below this file's directory",
+      description: "file with the token of a peer; a relative path is resolved against this file's directory",
     });
     const head = 'apiVersion: kcp-metrics-filter/v1alpha1\nkind: MetricsFilterConfiguration\n';
     const fields = parseConfiguration(

@@ -45,7 +45,7 @@ describe('the tenant headers of the flags', () => {
     [['X-Tenant=cn '], /must be NAME=cn/],
     [['X-Tenant=group'], /must be NAME=cn/],
     [['X-Tenant=uid:x'], /must be NAME=cn/],
-    [['=cn'], /^--tenant-header: "" unknown field name$/],
+    [['=cn'], /^--tenant-header: "" is not a header field name$/],
     [['Host=cn'], /^--tenant-header: "Host" has another meaning$/],
     [['X=group:'], /^--tenant-header: the prefix of a group is empty$/],
     [['X=group:system:'], /^--tenant-header: every user is in a group that begins with "system:"$/],

@@ -32,7 +32,7 @@ describe('a bundle of authorities', () => {
   const rows: readonly (readonly [what: string, options: AuthorityOptions, said: readonly RegExp[]])[] = [
     ['has expired', lapsed, [/expired 2 days ago/]],
     ['is not valid yet', { notBefore: inDays(2) }, [/is not valid before/]],
-    ['is none', { isAuthority: false }, [/is not a certificate authority: put the authority in/]],
+    ['is none', { isAuthority: false }, [/is not a CA: add the CA/]],
     [
       'may not sign',
       { maySignCertificates: false },
@@ -58,7 +58,7 @@ describe('a bundle of authorities', () => {
   it('names one that is given twice', async () => {
     const other = await createAuthority({ commonName: 'other' });
     expect(faultsIn(bundleOf(good, other, good))).toEqual([
-      'warning: certificate 3, "CN=good", stands there already as certificate 1: remove one of them',
+      'warning: certificate 3, "CN=good", is the same as certificate 1: remove one of them',
     ]);
   });
 

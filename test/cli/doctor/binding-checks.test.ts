@@ -47,7 +47,7 @@ describe('bindings without the annotation', () => {
         check: 'unreplicated-binding',
         subject: 'root: ClusterRoleBinding "a"',
         message: expect.stringMatching(
-          /^works on the root shard only; .* 403: annotate it with internal\.kcp\.io\/replicate: "true" \(kcp-metrics-filter replicate does that if its role grants nothing but to read metrics\)$/,
+          /^works on the root shard only; .* 403: annotate it with internal\.kcp\.io\/replicate: "true" \(kcp-metrics-filter replicate does that if its role only grants reading metrics\)$/,
         ) as string,
       },
     ]);

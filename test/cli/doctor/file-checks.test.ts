@@ -32,7 +32,12 @@ describe('the permissions of a file', () => {
   it.each([
     [0o644, []],
     [0o664, []],
-    [0o666, ['warning: can be written by every local user (mode 0666), who could then grant themselves access: chmod o-w']],
+    [
+      0o666,
+      [
+        'warning: can be written by every local user (mode 0666), who could then grant themselves access: chmod o-w',
+      ],
+    ],
   ])('of a file for everybody with mode %o', (mode, said) => {
     expect(saidIn(accessFindings({ subject, isSecret: false }, { uid: us, mode }, us))).toEqual(said);
   });

@@ -27,7 +27,7 @@ const look = (
     ),
   );
 const danger = expect.stringMatching(
-  /^warning: clients of "CN=shared" are accepted as front proxies, too, and can be anybody by X-Remote-User: .*--requestheader-allowed-names/,
+  /^warning: clients of "CN=shared" are also accepted as front proxies and can impersonate anyone by X-Remote-User: .*--requestheader-allowed-names/,
 ) as unknown;
 
 describe('authorities of clients and of front proxies', () => {
@@ -43,7 +43,7 @@ describe('authorities of clients and of front proxies', () => {
   it('are the same where the one signed the other', async () => {
     const below = await shared.issueAuthority({ commonName: 'below' });
     expect(look([below], [shared])).toEqual([
-      expect.stringMatching(/^warning: clients of "CN=below" are accepted/),
+      expect.stringMatching(/^warning: clients of "CN=below" are also accepted/),
     ]);
     // Not the other way round: a client of the upper one has no chain to the lower.
     expect(look([shared], [below])).toEqual([]);
@@ -55,7 +55,7 @@ describe('authorities of clients and of front proxies', () => {
 
   it('are told apart by the names that are allowed', () => {
     expect(look([shared], [shared], ['front-proxy', 'other'])).toEqual([
-      'ok: clients of "CN=shared" are accepted as front proxies only with the CN "front-proxy", "other": let it sign those for nobody else',
+      'ok: clients of "CN=shared" are accepted as front proxies with the CN "front-proxy", "other": make sure it signs these names for front proxies only',
     ]);
   });
 });

@@ -37,7 +37,7 @@ describe('a server that is to be asked', () => {
         level: 'ok',
         check,
         subject: '--authentication-kubeconfig k',
-        message: expect.stringMatching(/^https:\/\/.* answers a \w+, within \d+ ms$/) as string,
+        message: expect.stringMatching(/^https:\/\/.* answers a \w+ in \d+ ms$/) as string,
       },
     ]);
     expect(server.reviews.map((review) => review.spec)).toEqual([spec]);

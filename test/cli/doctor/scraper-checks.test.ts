@@ -33,7 +33,12 @@ describe('who may scrape', () => {
       'warning',
       /^is granted only to Group "system:masters"/,
     ],
-    ['nobody', { ...base, groups: [], granted: nobody }, 'error', /^is granted to no one, so every scrape would be refused: .*metrics-reader/],
+    [
+      'nobody',
+      { ...base, groups: [], granted: nobody },
+      'error',
+      /^is granted to no one, so every scrape would be refused: .*metrics-reader/,
+    ],
     [
       'nobody, since nobody can authenticate',
       { ...base, callers: strangersOnly, granted: { scrapers: [prometheus], administrators: [monitoring] } },

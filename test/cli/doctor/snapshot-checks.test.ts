@@ -57,17 +57,17 @@ describe('a policy snapshot', () => {
     [
       'too old',
       { maxStalenessMs: 60 * minute },
-      /are older than --max-policy-staleness and would not decide$/,
+      /are older than --max-policy-staleness and would not be used$/,
     ],
     [
       'of another server',
       { origins: new Map([['root', 'https://other']]) },
-      /because the kubeconfig is of https:\/\/other/,
+      /because the kubeconfig is for https:\/\/other/,
     ],
     [
       'of a source that is gone',
       { origins: new Map([['cache', origin]]) },
-      /because nothing here reads that source/,
+      /because that source is not configured/,
     ],
     ['for no API server', { origins: new Map() }, /^warning: keeps nothing/],
   ];

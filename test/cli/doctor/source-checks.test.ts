@@ -38,7 +38,7 @@ describe('an API server that may be read', () => {
     expect(saidIn(report.server ?? [])).toEqual([
       expect.stringMatching(
         new RegExp(
-          `^ok: ${server.url}/clusters/root lets a token list and watch ClusterRoles and ClusterRoleBindings, and answers within \\d+ ms$`,
+          `^ok: ${server.url}/clusters/root lets a token list and watch ClusterRoles and ClusterRoleBindings, and answers in \\d+ ms$`,
         ),
       ),
     ]);
@@ -187,7 +187,9 @@ describe('a kubeconfig', () => {
     const cluster = { 'insecure-skip-tls-verify': true };
     const report = await check(server.kubeconfig({ cluster, user: { as: 'reader' } }));
     expect(saidIn(report.kubeconfig)).toEqual([
-      expect.stringMatching(/^warning: insecure-skip-tls-verify lets a man in the middle decide who may scrape/),
+      expect.stringMatching(
+        /^warning: insecure-skip-tls-verify lets a man in the middle decide who may scrape/,
+      ),
       expect.stringMatching(/^warning: has no credentials/),
     ]);
   });

@@ -64,17 +64,17 @@ describe('manifests KIND', () => {
   it.each([
     ['user:*', /RBAC knows no wildcard/],
     ['group:team-*', /RBAC knows no wildcard/],
-    ['user:system:anonymous', /everybody without credentials/],
-    ['group:system:unauthenticated', /everybody without credentials/],
-    ['group:system:authenticated', /everybody with any valid credentials/],
-    ['group:system:serviceaccounts', /every service account there is/],
+    ['user:system:anonymous', /every client without credentials/],
+    ['group:system:unauthenticated', /every client without credentials/],
+    ['group:system:authenticated', /every client with valid credentials/],
+    ['group:system:serviceaccounts', /every service account/],
     ['group:system:serviceaccounts:monitoring', /every service account of its namespace/],
-    ['group:system:cluster:root', /everybody of a logical cluster/],
+    ['group:system:cluster:root', /every client of a logical cluster/],
     ['group:system:nodes', /every node/],
-    ['group:system:masters', /everything already/],
-    ['user:system:authenticated', /nobody: that is a group's name/],
-    ['user:system:serviceaccounts:monitoring', /nobody: that is a group's name/],
-    ['group:system:anonymous', /nobody: that is a user's name/],
+    ['group:system:masters', /already do everything/],
+    ['user:system:authenticated', /matches no client: it is a group's name/],
+    ['user:system:serviceaccounts:monitoring', /matches no client: it is a group's name/],
+    ['group:system:anonymous', /matches no client: it is a user's name/],
   ])('says on stderr what --scraper=%s stands for, and prints it', async (scraper, meaning) => {
     for (const kind of ['clusterrolebinding', 'service']) {
       const flags = [...serving, '--client-ca-file=ca.crt', `--scraper=${scraper}`];
@@ -207,9 +207,13 @@ describe('manifests KIND', () => {
     ['an unknown kind', ['deployment', ...byToken], /^manifests: "deployment" is not one of clusterrolebind/],
     ['no kind', [], /^error: missing required argument 'kind'$/],
     ['no mode', ['service'], /^--mode: required/],
-    ['a free port', ['service', ...byToken, '--secure-port=0'], /^--secure-port: 0 is another port at each/],
+    [
+      'a free port',
+      ['service', ...byToken, '--secure-port=0'],
+      /^--secure-port: 0 picks another port at each start/,
+    ],
     ['no port', ['service', ...byToken, '--secure-port=x'], /^--secure-port: "x" is not a port/],
-    ['a self-signed certificate', ['service', '--mode=shard'], /^--tls-cert-file: needed: a scraper cannot/],
+    ['a self-signed certificate', ['service', '--mode=shard'], /^--tls-cert-file: required: without it/],
     [
       'nobody known',
       ['service', ...serving],
@@ -233,7 +237,7 @@ describe('manifests KIND', () => {
     [
       'a cache server without a policy',
       ['service', '--mode=cache-server', ...byCertificate.slice(1)],
-      /^--rbac-dir: needed: without a policy, a cache server grants nothing/,
+      /^--rbac-dir: required: without a policy, a cache server grants nothing/,
     ],
     ['a bad name', ['service', ...byToken, '--name=A'], /^--name: "A" is not 1 to 63 lower-case letters/],
     ['a bad namespace', ['service', ...byToken, '--namespace=a.b'], /^--namespace: "a\.b" is not 1 to 63/],
@@ -247,7 +251,7 @@ describe('manifests KIND', () => {
     [
       'a bad server name',
       ['service', ...byToken, '--server-name=a_b'],
-      /^--server-name: "a_b" is no DNS name/,
+      /^--server-name: "a_b" is not a DNS name/,
     ],
     ['a bad upstream', ['service', ...byToken, '--upstream=ftp://a'], /^--upstream: /],
     ['a missing file', ['service', '--config=/nowhere/config.yaml'], /^--config: .*ENOENT$/],
