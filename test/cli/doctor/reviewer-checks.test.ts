@@ -46,7 +46,7 @@ describe('a server that is to be asked', () => {
   it.each<[string, ReviewAnswer, RegExp]>([
     ['that may not be asked', { code: 403 }, /answered 403.*: let this user create tokenreviews, as the Clu/],
     ['that does not know us', { code: 401 }, /answered 401/],
-    ['that is something else', { body: '<html>' }, /: check that it is an API server or a webhook/],
+    ['that is something else', { body: '<html>' }, /: check that it is an API server or webhook/],
     ['that hangs', 'hang', /no answer within 500 ms: check that the server runs/],
     ['that fails', { code: 500 }, /answered 500/],
   ])('is an error %s', async (_, answer, message) => {

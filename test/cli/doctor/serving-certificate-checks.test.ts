@@ -128,7 +128,7 @@ describe('the chain behind a serving certificate', () => {
 
   it('is in order only if each signed the one before', async () => {
     expect(faultsIn(await lower.issue(good), middle, lower)).toEqual([
-      'warning: certificate 2 did not sign "CN=localhost", certificate 3 did: put that in its place',
+      'warning: certificate 2 did not sign "CN=localhost", certificate 3 did: move that one here',
     ]);
     expect(faultsIn(await lower.issue(good), lower, root, middle)).toEqual([
       'warning: certificate 3 did not sign "CN=lower", certificate 4 did: put that in its place',

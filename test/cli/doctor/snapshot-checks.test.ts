@@ -30,7 +30,7 @@ afterEach(() => {
 describe('a policy snapshot', () => {
   it('need not be there yet', async () => {
     const { findings, usable } = await checkSnapshot(use, now);
-    expect(saidIn(findings)).toEqual(['ok: can be written; there is none yet']);
+    expect(saidIn(findings)).toEqual(['ok: can be written; does not exist yet']);
     expect([...usable]).toEqual([]);
   });
 
@@ -38,7 +38,7 @@ describe('a policy snapshot', () => {
     await writeSnapshot(use.file, [{ layer: 'root', origin, syncedAt: now - 90 * minute, objects }]);
     const { findings, usable } = await checkSnapshot(use, now);
     expect(saidIn(findings)).toEqual([
-      `ok: 2 objects of ${origin} (root), in step 90 min ago, would decide after a restart until the server answers`,
+      `ok: 2 objects of ${origin} (root), in step 90 min ago, would be used after a restart until the server answers`,
     ]);
     expect([...usable]).toEqual(['root']);
   });
@@ -69,7 +69,7 @@ describe('a policy snapshot', () => {
       { origins: new Map([['cache', origin]]) },
       /because that source is not configured/,
     ],
-    ['for no API server', { origins: new Map() }, /^warning: keeps nothing/],
+    ['for no API server', { origins: new Map() }, /^warning: has no effect/],
   ];
   it.each(faults)('that is %s is of no use', async (_, change, said) => {
     await writeSnapshot(use.file, [{ layer: 'root', origin, syncedAt: now - 90 * minute, objects }]);

@@ -72,7 +72,7 @@ describe('an API server that may be read', () => {
     expect(saidIn(warnings)).toEqual(
       Array.from({ length: count }, (): unknown =>
         expect.stringMatching(
-          /only the root workspace decides who may scrape, so use a context whose server ends/,
+          /only the root workspace decides who may scrape: use a context whose server ends/,
         ),
       ),
     );

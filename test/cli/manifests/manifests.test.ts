@@ -62,8 +62,8 @@ describe('manifests KIND', () => {
   });
 
   it.each([
-    ['user:*', /RBAC knows no wildcard/],
-    ['group:team-*', /RBAC knows no wildcard/],
+    ['user:*', /RBAC has no wildcard/],
+    ['group:team-*', /RBAC has no wildcard/],
     ['user:system:anonymous', /every client without credentials/],
     ['group:system:unauthenticated', /every client without credentials/],
     ['group:system:authenticated', /every client with valid credentials/],
