@@ -70,7 +70,7 @@ export const delivery = topic('What is served', {
   ),
 });
 
-/** How long a scrape waits for its place among the renderings: those of other paths or formats are soon over (ms). */
+/** How long a scrape waits until it may render (ms): renderings of other paths or formats end soon. */
 const placeWaitMs = 1000;
 
 export interface ExpositionContext {
@@ -86,7 +86,7 @@ export interface ExpositionContext {
   readonly shared?: SharedByWorkers | undefined;
 }
 
-/** Reads what is served at which path. @throws UsageError naming the option. */
+/** Opens the expositions of all served paths. @throws UsageError naming the option. */
 export async function openExpositions(given: GivenOptions, context: ExpositionContext) {
   const { registry, slis, telemetry, logger, files, opened, shared: workers } = context;
   const values = delivery.read(given);

@@ -108,7 +108,7 @@ const maxLength = 2048;
 /** How often bindings are looked at (ms), since that may have to walk the whole policy. */
 const quietMs = 2000;
 
-/** Warns of each binding to a role that is nowhere, once; to be told of every change. */
+/** Warns once of each binding to a missing role; call it on every change. */
 class DanglingBindingWarnings {
   readonly #warn: (message: string) => void;
   readonly #said = new Set<string>();

@@ -14,7 +14,7 @@ export const general = topic('Configuration', {
     'mode',
     modes,
     undefined,
-    `kind of server whose path rules apply: ${modes.join(' or ')}; required`,
+    `kind of server kind of server whose path rules apply: ${modes.join(' or ')}; required`,
   ),
 });
 

@@ -82,9 +82,9 @@ export async function openServerOptions(
   }
   if (authentication.authenticators.length === 0) {
     const who = authentication.anonymous
-      ? 'everybody is anonymous'
-      : 'nothing but always-allow paths is answered';
-    logger.warn({}, `no flag says who is known: ${who}`);
+      ? 'every client is anonymous'
+      : 'only always-allowed paths are served';
+    logger.warn({}, `no authentication is configured: ${who}`);
   }
   const inForce = [...files.certificates, ...credentialFiles.certificates];
   registerCertificateMetrics(registry, inForce);

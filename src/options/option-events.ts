@@ -13,13 +13,13 @@ export interface AuthenticationContext {
   readonly opened: Opened;
 }
 
-/** Logs and counts what happens to authenticators while they run. */
+/** Logs and counts the events of running authenticators. */
 export function authenticationEvents(logger: Logger, telemetry: FilterMetrics, review: ReviewEvents) {
   const failures = new Map<string, string>();
   return {
-    /** A request has a front proxy's headers, and comes from none. */
+    /** A request carries a front proxy's headers without coming from one. */
     onSpoofedHeaders: telemetry.spoofedHeaders,
-    /** The keys that an option's server publishes were downloaded, or not; then those before stay in force. */
+    /** A key download succeeded or failed; after a failure the previous keys stay in force. */
     onKeyRefresh: (flag: string, result: 'success' | 'failure', reason = 'unknown reason') => {
       telemetry.keyRefresh(flag, result);
       if (result === 'success') {

@@ -183,7 +183,7 @@ export function fault({ name }: Option, message: string): UsageError {
   return new UsageError(`${name}: ${message}`);
 }
 
-/** What `make` throws is the fault of the option; a fault of another is that one's. */
+/** Runs `make`; its error names the option, unless it already names another. */
 export function blaming<Value>({ name }: { readonly name: string }, make: () => Value): Value {
   try {
     return make();

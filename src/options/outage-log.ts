@@ -1,7 +1,7 @@
 import type { Logger } from '../server/server-options.js';
 
 interface OutageWords {
-  /** What cannot be done without the other server; why follows. */
+  /** What fails without the other server; the reason follows. */
   readonly failure: string;
   /** Logged when it works again. Default: nothing is logged. */
   readonly recovery?: string;

@@ -70,7 +70,7 @@ export interface PolicySourceEvents {
 /** As `openPolicy` takes them. */
 export type PolicySources = ReturnType<typeof policySourcesOf>;
 
-/** The sources that the options describe, each with its option in what it throws. @throws UsageError naming the option. */
+/** The sources that the options describe; their errors name the option. @throws UsageError naming the option. */
 export function policySourcesOf(
   given: GivenOptions,
   { onWarning, onReload, observerOf }: PolicySourceEvents,

@@ -100,14 +100,14 @@ export const accessReview = topic(
   ],
 );
 
-/** Another server that answers reviews, as options name it. */
+/** A server that answers reviews. */
 export interface Reviewer extends Required<Pick<ReviewClientOptions, 'target' | 'version'>> {
   /** The option that names it. */
   readonly option: Option;
   readonly kubeconfig: string;
 }
 
-/** The server that is asked about tokens, if an option names one. @throws UsageError naming the option. */
+/** The server for token reviews, if an option names one. @throws UsageError naming the option. */
 export function tokenReviewerOf(given: GivenOptions): Reviewer | undefined {
   const values = tokenReview.read(given);
   const { authenticationKubeconfig, authenticationTokenWebhookConfigFile } = tokenReview.options;
@@ -144,7 +144,7 @@ function reviewerOf(
   return { option: apiServer, kubeconfig: apiServerConfig, target: 'api-server', version };
 }
 
-/** Nothing is asked yet. @throws UsageError naming the option. */
+/** Sends no request yet. @throws UsageError naming the option. */
 async function openReviewer(
   { option, kubeconfig, target, version }: Reviewer,
   kind: ReviewKind,
@@ -161,7 +161,7 @@ async function openReviewer(
   }
 }
 
-/** Clients with a token that another server knows. @throws UsageError naming the option. */
+/** Authenticates clients by token reviews. @throws UsageError naming the option. */
 export async function openTokenReview(
   given: GivenOptions,
   { events, opened }: AuthenticationContext,

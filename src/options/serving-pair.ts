@@ -18,7 +18,7 @@ export interface PairFiles {
 }
 
 interface ServingPair extends KeyPair {
-  /** As OpenSSL calls it: `rsa`, `ec`, `ed25519`. */
+  /** OpenSSL's name: `rsa`, `ec`, `ed25519`. */
   readonly keyType: string;
   /** Of the leaf certificate, in ms since the epoch. */
   readonly notBefore: number;
@@ -92,7 +92,7 @@ function readPair(
   };
 }
 
-/** A pair that clients would refuse does not come before one that they accept. */
+/** Keeps a pair that clients accept until the next one is valid. */
 function inTurn(opened: { readonly current: ServingPair }, now: () => number): CurrentKeyPair {
   let served = opened.current;
   return {

@@ -86,7 +86,7 @@ function partsOf(text: string): { readonly files: readonly string[]; readonly pa
   };
 }
 
-/** How the server is known and how handshakes are done; pairs follow their files. @throws UsageError naming the option. */
+/** Opens the serving pairs, which follow their files, and the TLS settings. @throws UsageError naming the option. */
 export async function openTls(given: GivenOptions, requestCertificates: boolean, files: FollowedOptionFiles) {
   const values = tls.read(given);
   const { tlsCertFile: certificateFile, tlsPrivateKeyFile: keyFile, tlsSniCertKey: sniPairs } = values;
@@ -119,7 +119,7 @@ export async function openTls(given: GivenOptions, requestCertificates: boolean,
   };
   blaming(tls.options.tlsCertFile, () => httpsOptions(options));
   return {
-    tls: options /** No certificate was named: clients cannot know this one. */,
+    tls: options /** No certificate is configured; clients cannot verify this one. */,
     isSelfSigned: pair === undefined,
   };
 }

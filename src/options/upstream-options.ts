@@ -226,7 +226,7 @@ function checkUses(given: GivenOptions, upstream: Upstreams, urls: readonly stri
   if (useless !== undefined) throw fault(useless, `needs ${urls.length === 0 ? '' : 'an https '}${name}`);
 }
 
-/** Failures of upstreams, logged upstream by upstream, and counted in the registry. */
+/** Logs and counts failures of upstreams. */
 export async function upstreamEvents(registry: Registry, logger: Logger) {
   const { UpstreamMetrics } = await import('../telemetry/outgoing-metrics.js');
   const metrics = new UpstreamMetrics(registry);
@@ -239,7 +239,7 @@ export async function upstreamEvents(registry: Registry, logger: Logger) {
   };
   const onMemberFailure = ({ member, reason, error }: MemberFailure): void => {
     metrics.failure(member, reason);
-    outageOf(member, 'the upstream was not scraped').failed(error.message);
+    outageOf(member, 'scraping the upstream failed').failed(error.message);
   };
   return {
     /** `upstream` is the path that serves it. */

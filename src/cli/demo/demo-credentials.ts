@@ -25,13 +25,13 @@ export function createDemoFolder() {
   process.once('exit', remove);
   return {
     path,
-    /** Writes a file that only this user may read; returns its path. */
+    /** Writes a file that only this user can read; returns its path. */
     write(name: string, text: string) {
       const file = join(path, name);
       writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
       return file;
     },
-    /** Makes a folder in it; returns its path. */
+    /** Makes a subfolder; returns its path. */
     makeFolder(name: string) {
       const folder = join(path, name);
       mkdirSync(folder, { mode: 0o700 });
@@ -50,7 +50,7 @@ export interface Caller {
 
 export type Credentials = Awaited<ReturnType<typeof createCredentials>>;
 
-/** Issues everything on the spot and writes it into the folder: a caller's certificate as `<caller>.crt`. */
+/** Issues all keys and certificates and writes them into the folder: a caller's certificate as `<caller>.crt`. */
 export async function createCredentials(folder: DemoFolder) {
   const [servingCa, clientCa, otherCa] = await Promise.all([
     createAuthority({ commonName: 'demo serving CA' }),

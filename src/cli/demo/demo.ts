@@ -26,7 +26,7 @@ export const demoCommand: Command = { topics: [ending], run: demo };
 /** Demonstrates two shards and a cache server with throwaway keys. Resolves to the exit code. */
 async function demo({ values, terminal: { print, stopRequested } }: CommandCall): Promise<number> {
   const { check } = ending.read(values);
-  // Asked before there is a folder, so that from its first moment Ctrl-C removes it.
+  // Registered before the folder exists, so that Ctrl-C always removes it.
   const stop = new AbortController();
   void stopRequested().then(() => {
     stop.abort();
@@ -51,7 +51,7 @@ async function show(
       print(`${serverNames[role].padEnd(12)}  ${servers.urls[role]}`);
     }
     const outcomes = await playAll({ servers, credentials, trail }, print, stop);
-    // Cut short, the table says nothing.
+    // An incomplete table proves nothing.
     if (stop.aborted) return check ? 1 : 0;
     const differing = outcomes.filter((outcome) => !isAsExpected(outcome)).length;
     print('');
@@ -71,7 +71,7 @@ async function show(
   }
 }
 
-/** One request after the other, a group printed as soon as it is complete. */
+/** Sends the requests one by one and prints each group when it is complete. */
 async function playAll(
   stage: Stage,
   print: Terminal['print'],

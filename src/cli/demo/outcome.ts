@@ -138,7 +138,7 @@ function messageOf(body: string): string {
   return body.trim();
 }
 
-/** Sends one request on a connection of its own. Rejects when there is no answer. */
+/** Sends one request on a new connection. Rejects if there is no answer. */
 async function ask({ caller, path }: Case, url: string, servingCa: string) {
   const { hostname, port } = new URL(url);
   const { certificate, token } = caller;

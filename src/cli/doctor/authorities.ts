@@ -67,18 +67,15 @@ export function authorityBundleFindings(
 function authorityFaults(certificate: Certificate): readonly string[] {
   const { unknownCriticalExtension, extendedKeyUsages } = certificate;
   return those(
-    [
-      !certificate.isAuthority,
-      'is not a certificate authority: put the authority in that signs client certificates',
-    ],
+    [!certificate.isAuthority, 'is not a CA: add the CA that signs client certificates'],
     [!certificate.maySignCertificates, 'may not sign certificates: its keyUsage lacks keyCertSign'],
     [
       certificate.hasNameConstraints,
-      'has name constraints, which are not supported: all it signed is refused',
+      'has name constraints, which are not supported: all certificates it signed are refused',
     ],
     [
       unknownCriticalExtension !== undefined,
-      `has the unknown critical extension ${unknownCriticalExtension ?? ''}: all it signed is refused`,
+      `has the unknown critical extension ${unknownCriticalExtension ?? ''}: all certificates it signed are refused`,
     ],
     [
       extendedKeyUsages?.includes(clientAuth) === false,

@@ -57,7 +57,7 @@ export function those(...rows: readonly (readonly [holds: boolean, words: string
   return rows.flatMap(([holds, words]) => (holds ? [words] : []));
 }
 
-/** A message without the flag or file in front that the subject names already: `file: …` or `file:line: …`. */
+/** A message without the leading flag or file (`file: …`, `file:line: …`) that the subject already names. */
 export function withoutSubject(message: string, named: string): string {
   if (!message.startsWith(named)) return message;
   const [, line, rest] = /^(?::(\d+))?: (.*)$/s.exec(message.slice(named.length)) ?? [];

@@ -24,8 +24,8 @@ import { partnerOf, withoutFlags } from './given-flags.js';
 import { policySourcesOf } from '../../options/policy-options.js';
 
 /**
- * Reads the flags as a start does, again and again without the flag that was at fault, until there is none: a
- * start would stop at the first. `findings` are the faults, or that there are none; `usable` is what is left.
+ * Reads the flags as start does, repeatedly and without the flag at fault, to find all faults; start
+ * stops at the first. `findings` are the faults, or that there are none; `usable` is what is left.
  */
 export async function readFlags(values: GivenOptions) {
   const findings: Finding[] = [];

@@ -80,7 +80,7 @@ export function givenText(
   return given && pem !== undefined ? { subject: given.subject, pem } : undefined;
 }
 
-/** The text of a file whose flag has been read already; undefined for a pipe, which would be waited for without end. */
+/** The text of a file whose flag is valid; undefined for a pipe, which would block forever. */
 export function readGiven(given: GivenFile | undefined): string | undefined {
   if (given === undefined) return undefined;
   try {

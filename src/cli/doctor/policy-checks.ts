@@ -166,7 +166,7 @@ function softened(findings: readonly Finding[], standIn: string | undefined): re
   );
 }
 
-/** How long all of it may take (ms): the whole of a large policy. */
+/** Time to load a whole, large policy (ms). */
 const loadMs = 30_000;
 
 /**

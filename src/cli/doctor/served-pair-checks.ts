@@ -88,7 +88,7 @@ function nameFaults({ x509: { subjectAltName = '' }, extendedKeyUsages }: Certif
   return those(
     [
       !/(?:^|, )(?:DNS|IP Address):/.test(subjectAltName),
-      'names no host in its subjectAltName, and clients such as Prometheus look nowhere else: issue one that does',
+      'has no host in its subjectAltName, the only place where clients such as Prometheus look: issue one that has',
     ],
     [
       extendedKeyUsages?.includes(serverAuth) === false,

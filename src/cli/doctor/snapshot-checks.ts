@@ -38,7 +38,7 @@ export async function checkSnapshot(use: SnapshotUse, now: number): Promise<Snap
   if (use.origins.size === 0) {
     return only(
       'warning',
-      `keeps nothing, because only the policy of API servers is kept: add ${rootKubeconfig.name} or ${cacheKubeconfig.name}, or leave it out`,
+      `has no effect, because only the policy of API servers is stored: add ${rootKubeconfig.name} or ${cacheKubeconfig.name}, or leave it out`,
     );
   }
   let snapshot: readonly SnapshotLayer[] | undefined;
@@ -77,7 +77,7 @@ function layerFinding(
   const age = `in step ${durationOf(ageMs)} ago`;
   return ageMs > maxStalenessMs
     ? ['warning', `${what}, ${age}, are older than ${maxPolicyStaleness.name} and would not decide`]
-    : ['ok', `${what}, ${age}, would decide after a restart until the server answers`];
+    : ['ok', `${what}, ${age}, would be used after a restart until the server answers`];
 }
 
 function durationOf(ms: number): string {

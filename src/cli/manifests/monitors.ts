@@ -1,7 +1,7 @@
 import type { ConfiguredServer, ManifestNames, Scraper } from './configured-server.js';
 import { labelsOf, metadataOf, nameLabel, type Manifest, type ManifestFile } from './printed-manifest.js';
 
-/** For the Prometheus operator: an address, wherever the server runs; an object for each path. */
+/** For the Prometheus operator: a fixed address; one object for each path. */
 export function scrapeConfig(server: ConfiguredServer, names: ManifestNames): ManifestFile {
   const target = addressOf(server, names);
   const documents = suffixesOf(server.paths).map(({ path, suffix }): Manifest => ({
@@ -20,12 +20,12 @@ export function scrapeConfig(server: ConfiguredServer, names: ManifestNames): Ma
   return { comment: commentOf(server, names), documents };
 }
 
-/** `host:port`, as a target is written. */
+/** A scrape target: `host:port`. */
 function addressOf({ port }: ConfiguredServer, { serverName }: ManifestNames): string {
   return serverName.includes(':') ? `[${serverName}]:${port}` : `${serverName}:${port}`;
 }
 
-/** What tells apart the names of what stands once for each path: `-filter` for `/metrics/filter`. */
+/** Name suffixes for objects that exist once per path: `-filter` for `/metrics/filter`. */
 function suffixesOf(paths: readonly string[]) {
   const taken = new Set<string>();
   return paths.map((path) => {
@@ -136,7 +136,7 @@ function secretToken(name: string): readonly string[] {
   return ['        secret:', `          secretName: ${name}-token`];
 }
 
-/** Of ports in manifests that name it. */
+/** The port's name in all manifests. */
 const portName = 'metrics';
 
 /** The Service in front of the pods that run the server. */
