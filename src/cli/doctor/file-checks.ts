@@ -65,11 +65,11 @@ export function accessFindings(
   return those(
     [
       readers !== undefined,
-      `holds secrets and can be read by ${readers ?? ''} (mode ${octal}): make it 0600, or set defaultMode: 0400 for the volume of a Secret`,
+      `contains secrets and can be read by ${readers ?? ''} (mode ${octal}): make it 0600, or set defaultMode: 0400 for the volume of a Secret`,
     ],
     [
       (mode & othersMayWrite) !== 0,
-      `can be written by everybody (mode ${octal}), who then decides who may scrape: chmod o-w`,
+      `can be written by every local user (mode ${octal}), who could then grant themselves access: chmod o-w`,
     ],
   ).map((message) => finding('warning', 'file-permissions', subject, message));
 }

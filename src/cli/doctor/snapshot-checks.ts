@@ -76,7 +76,7 @@ function layerFinding(
   const ageMs = Math.max(0, now - syncedAt);
   const age = `in step ${durationOf(ageMs)} ago`;
   return ageMs > maxStalenessMs
-    ? ['warning', `${what}, ${age}, are older than ${maxPolicyStaleness.name} and would not decide`]
+    ? ['warning', `${what}, ${age}, are older than ${maxPolicyStaleness.name} and would not be used`]
     : ['ok', `${what}, ${age}, would be used after a restart until the server answers`];
 }
 

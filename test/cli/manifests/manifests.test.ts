@@ -237,7 +237,7 @@ describe('manifests KIND', () => {
     [
       'a cache server without a policy',
       ['service', '--mode=cache-server', ...byCertificate.slice(1)],
-      /^--rbac-dir: required: without a policy, a cache server grants nothing/,
+      /^--rbac-dir: required: without a policy, a cache server grants scrapers nothing/,
     ],
     ['a bad name', ['service', ...byToken, '--name=A'], /^--name: "A" is not 1 to 63 lower-case letters/],
     ['a bad namespace', ['service', ...byToken, '--namespace=a.b'], /^--namespace: "a\.b" is not 1 to 63/],
