@@ -110,13 +110,13 @@ describe('a serving certificate', () => {
 describe('the chain behind a serving certificate', () => {
   it('may end before a root that clients have', async () => {
     expect(saidIn(look(await lower.issue(good), lower, middle)).at(-1)).toBe(
-      'ok: the chain leads over 2 behind it, in the right order, and ends in "CN=middle": clients must trust its issuer "CN=root"',
+      'ok: the chain has 2 intermediates in the right order and ends in "CN=middle": clients must trust its issuer "CN=root"',
     );
   });
 
   it('may bring the root along', async () => {
     expect(saidIn(look(await middle.issue(good), middle, root)).at(-1)).toBe(
-      'ok: the chain leads over 2 behind it, in the right order, and ends in "CN=root", which is self-signed: clients must trust it',
+      'ok: the chain has 2 intermediates in the right order and ends in "CN=root", which is self-signed: clients must trust it',
     );
   });
 
@@ -131,7 +131,7 @@ describe('the chain behind a serving certificate', () => {
       'warning: certificate 2 did not sign "CN=localhost", certificate 3 did: move that one here',
     ]);
     expect(faultsIn(await lower.issue(good), lower, root, middle)).toEqual([
-      'warning: certificate 3 did not sign "CN=lower", certificate 4 did: put that in its place',
+      'warning: certificate 3 did not sign "CN=lower", certificate 4 did: move that one here',
     ]);
     const stranger = await createAuthority({ commonName: 'lower' });
     expect(faultsIn(await lower.issue(good), stranger)).toEqual([
