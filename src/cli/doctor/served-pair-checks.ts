@@ -144,7 +144,8 @@ function misplaced(below: Certificate, place: number, behind: readonly PlacedCer
 }
 
 function endOf({ x509, title, issuer = '' }: Certificate, intermediates: number): string {
-  const length = intermediates === 0 ? 'has no intermediates' : `has  intermediates in the right order`;
+  const length =
+    intermediates === 0 ? 'has no intermediates' : `has ${intermediates} intermediates in the right order`;
   return isSelfSigned(x509)
     ? `the chain ${length} and ends in ${title}, which is self-signed: clients must trust it`
     : `the chain ${length} and ends in ${title}: clients must trust its issuer ${JSON.stringify(issuer.replaceAll('\n', ', '))}`;
