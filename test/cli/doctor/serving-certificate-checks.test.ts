@@ -135,7 +135,7 @@ describe('the chain behind a serving certificate', () => {
     ]);
     const stranger = await createAuthority({ commonName: 'lower' });
     expect(faultsIn(await lower.issue(good), stranger)).toEqual([
-      'warning: certificate 2 did not sign "CN=localhost": put the certificate of its issuer there',
+      'warning: certificate 2 did not sign "CN=localhost": replace it by the certificate of its issuer',
     ]);
   });
 
