@@ -3,7 +3,7 @@ import type { FilteredExpositionOptions } from '../exposition/relabelling/filter
 import { RelabellingOptionError } from '../exposition/exposition-errors.js';
 import { given as presentOnly } from '../given.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
-import { fault, isGiven, topic, type GivenOptions, type Option } from './option.js';
+import { fault, flagName, isGiven, topic, type GivenOptions, type Option } from './option.js';
 import { count, file, list, pairs } from './option-kinds.js';
 
 /** Filters and renames what `/metrics` serves. */
@@ -12,7 +12,7 @@ export const relabelling = topic('What is served', {
   dropMetrics: list(
     'globs',
     undefined,
-    'globs of the names of metrics that /metrics leaves out, even if they match --keep-metrics',
+    `globs of the names of metrics that /metrics leaves out, even if they match ${flagName('keepMetrics')}`,
   ),
   dropLabels: list(
     'labels',

@@ -34,7 +34,7 @@ function isMetric(name: string): boolean {
   const behindPrefix = ['kcp_metrics_filter', 'kcp_metrics_filter_policy', 'kcp_metrics_filter_certificate']
     .filter((prefix) => family.startsWith(`${prefix}_`))
     .map((prefix) => `}${family.slice(prefix.length)}`);
-  return [`'${family}'`, `  ${family}: `, ...behindPrefix].some((text) => sources.includes(text));
+  return [`'${family}'`, `'${family}{`, ...behindPrefix].some((text) => sources.includes(text));
 }
 
 describe('the rules of the examples', () => {

@@ -1,4 +1,6 @@
 import { none, refused, type Authentication, type Credentials } from '../authenticator.js';
+import { LRUCache } from 'lru-cache';
+import { hash, randomBytes } from 'node:crypto';
 
 /** By its identity it says that a token was ignored for the extra space before it: the client is warned of that. */
 export const afterExtraSpace: Authentication = Object.freeze({ kind: 'none' });
@@ -14,4 +16,62 @@ export function bearerToken({ headers }: Credentials): string | Authentication {
   if (scheme?.toLowerCase() !== 'bearer') return none;
   if (token === '') return rest.length > 0 ? afterExtraSpace : none;
   return rest.length > 0 ? malformed : token;
+}
+
+/**
+ * What tokens are kept and looked up by: SHA-256 behind a salt, so that the time of a look-up tells nothing of a
+ * token, and nothing that is kept can be used as one.
+ */
+export class TokenDigest {
+  /** Of this object alone: no two tables have a key in common. */
+  readonly #salt = randomBytes(32).toString('base64');
+
+  of(token: string): string {
+    return hash('sha256', this.#salt + token);
+  }
+}
+
+interface TokenCacheOptions {
+  /** How many tokens are remembered; beyond it, the least recently used is forgotten. */
+  readonly limit: number;
+  /** Milliseconds since the epoch; default Date.now. */
+  readonly now?: () => number;
+}
+
+/** A key of a TokenCache: a digest, never the token. */
+export type TokenKey = string & { readonly TokenKey: unique symbol };
+
+/** What was found out about tokens, for as long as that is valid; bounded. */
+export class TokenCache<Value> {
+  readonly #entries: LRUCache<TokenKey, { readonly value: Value; readonly validUntil: number }>;
+  readonly #digest = new TokenDigest();
+  readonly #now: () => number;
+
+  constructor({ limit, now = Date.now }: TokenCacheOptions) {
+    this.#entries = new LRUCache({ max: limit });
+    this.#now = now;
+  }
+
+  keyOf(token: string): TokenKey {
+    return this.#digest.of(token) as TokenKey;
+  }
+
+  /** Undefined where nothing is known, or not any more. */
+  get(key: TokenKey): Value | undefined {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && this.#now() < entry.validUntil ? entry.value : undefined;
+  }
+
+  /** `validUntil`: ms since the epoch, that moment excluded. */
+  set(key: TokenKey, value: Value, validUntil: number): void {
+    this.#entries.set(key, { value, validUntil });
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
 }

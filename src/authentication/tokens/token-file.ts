@@ -3,8 +3,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { TokenFileError } from '../authentication-errors.js';
 import { refused, type Authentication, type Authenticator } from '../authenticator.js';
 import type { Identity } from '../identity.js';
-import { bearerToken } from './bearer-token.js';
-import { TokenDigest } from './token-cache.js';
+import { bearerToken, TokenDigest } from './bearer-token.js';
 
 export interface TokenFileOptions {
   /** The file's text. */

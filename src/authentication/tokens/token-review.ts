@@ -11,10 +11,9 @@ import {
   type Authenticator,
   type Credentials,
 } from '../authenticator.js';
-import { bearerToken } from './bearer-token.js';
+import { bearerToken, TokenCache, type TokenKey } from './bearer-token.js';
 import { errorClass } from '../../error-class.js';
 import type { Identity } from '../identity.js';
-import { TokenCache, type TokenKey } from './token-cache.js';
 import { parseTokenReviewStatus, withoutToken } from './token-review-answer.js';
 import { maxTokenBytes, unverifiedClaims } from './jwt/jwt-parts.js';
 

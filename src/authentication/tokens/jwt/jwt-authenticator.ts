@@ -1,6 +1,5 @@
 import { refused, type Authentication, type Authenticator } from '../../authenticator.js';
-import { bearerToken } from '../bearer-token.js';
-import { TokenCache, type TokenKey } from '../token-cache.js';
+import { bearerToken, TokenCache, type TokenKey } from '../bearer-token.js';
 import { TokenFault, type ClaimedIdentity, type Claims } from './claims.js';
 import { maxTokenBytes, unverifiedClaims } from './jwt-parts.js';
 import { verifyJwt, type JwtOptions } from './verify-jwt.js';

@@ -161,11 +161,11 @@ describe('identity headers', () => {
   });
 
   it.each<[IdentityHeaders, RegExp]>([
-    [{ userField: '' }, /^userField: "" is no field name$/],
-    [{ userField: 'x remote' }, /^userField: "x remote" is no field name$/],
-    [{ groupsField: 'x:y' }, /^groupsField: "x:y" is no field name$/],
-    [{ groupsField: 'x\r\ny' }, /^groupsField: .* is no field name$/],
-    [{ userField: 'ü' }, /^userField: "ü" is no field name$/],
+    [{ userField: '' }, /^userField: "" is not a header field name$/],
+    [{ userField: 'x remote' }, /^userField: "x remote" is not a header field name$/],
+    [{ groupsField: 'x:y' }, /^groupsField: "x:y" is not a header field name$/],
+    [{ groupsField: 'x\r\ny' }, /^groupsField: .* is not a header field name$/],
+    [{ userField: 'ü' }, /^userField: "ü" is not a header field name$/],
     ...[
       'Authorization',
       'host',

@@ -231,9 +231,9 @@ describe('tenant headers', () => {
   const ofGroup = (prefix: string): TenantHeader => ({ field, source: { kind: 'group', prefix } });
   const ofExtra = (key: string): TenantHeader => ({ field, source: { kind: 'extra', key } });
   it.each<[readonly TenantHeader[], RegExp]>([
-    [[{ ...byName, field: '' }], /^"" is no field name$/],
-    [[{ ...byName, field: 'x y' }], /^"x y" is no field name$/],
-    [[{ ...byName, field: 'x\r\ny' }], /is no field name$/],
+    [[{ ...byName, field: '' }], /^"" is not a header field name$/],
+    [[{ ...byName, field: 'x y' }], /^"x y" is not a header field name$/],
+    [[{ ...byName, field: 'x\r\ny' }], /is not a header field name$/],
     [[{ ...byName, field: 'Authorization' }], /^"Authorization" has another meaning$/],
     [[{ ...byName, field: 'X-Prometheus-Scrape-Timeout-Seconds' }], /has another meaning$/],
     [[byName, { ...byGroup, field: 'x-scope-orgid' }], /^x-scope-orgid would be sent twice$/],

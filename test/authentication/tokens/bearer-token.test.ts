@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TokenCache, TokenDigest } from '../../../src/authentication/tokens/token-cache.js';
 import { createHash } from 'node:crypto';
 import { anyCharacter } from '../../support/any-character.js';
+import { TokenCache, TokenDigest } from '../../../src/authentication/tokens/bearer-token.js';
 
 function setting(limit = 3) {
   const clock = { now: 1_000_000 };
