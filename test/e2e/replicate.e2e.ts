@@ -67,7 +67,7 @@ onControlPlane(kubeApiserver, 'replicate', (start) => {
       'annotated ClusterRoleBinding "slis" (grants get /metrics/slis)',
       'annotated ClusterRoleBinding "system:monitoring" (grants get /metrics, get /metrics/slis)',
     ]);
-    expect(stdout).toContain('skipped ClusterRoleBinding "wide" (ClusterRole "wide" grants resources, too');
+    expect(stdout).toContain('skipped ClusterRoleBinding "wide" (ClusterRole "wide" also grants resources;');
     for (const name of ['dry', 'slis']) {
       expect(await root.annotationOfRole(name)).toBe(own);
       expect(await root.annotationOfBinding(name)).toBe(own);
