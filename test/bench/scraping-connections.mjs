@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 
+const longestAnswerMs = 10_000;
+
 /**
  * Clients over TLS that cost little: each knows the length of an answer from the first one and then counts bytes.
  * Every answer must be as long as the first.
@@ -24,7 +26,7 @@ async function openConnection(port, { headers, path = '/metrics', status = 200, 
   let received = 0;
   const statusLine = `HTTP/1.1 ${status} `;
   socket.once('close', () => {
-    onClose(new Error('the server closed the connection'));
+    onClose(new Error(`${path}: the server closed the connection`));
   });
   socket.on('data', (data) => {
     const line = data.subarray(0, statusLine.length).toString('latin1');
@@ -41,9 +43,16 @@ async function openConnection(port, { headers, path = '/metrics', status = 200, 
         onAnswer = () => {
           count += 1;
           if (performance.now() < deadline) socket.write(request);
-          else resolve(count);
+          else {
+            socket.setTimeout(0);
+            resolve(count);
+          }
         };
         onClose = reject;
+        // Another server on this port may answer at another length than it did at first.
+        socket.setTimeout(longestAnswerMs, () => {
+          reject(new Error(`${path}: no answer in ${longestAnswerMs} ms`));
+        });
         socket.write(request);
       }),
     close() {
