@@ -8,6 +8,7 @@ import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { oneLine } from '../documents/one-line.js';
 import { isResourcePath } from '../paths/always-allow.js';
 import { tell } from '../tell.js';
+import { inTime } from '../timer.js';
 import { SubjectAccessReviewError } from './authorization-errors.js';
 import {
   allow,
@@ -134,8 +135,8 @@ export function subjectAccessReviewAuthorizer({
     const answer = underWay.get(key) ?? begin(key, attributes);
     try {
       // A review that is not waited for goes on: its answer holds for the next request.
-      const decision = await (mayWait ? answer : within(answer, staleWaitMs));
-      if (decision !== undefined) return decision;
+      const decision = await (mayWait ? answer : inTime(answer, staleWaitMs));
+      if (decision !== 'timeout') return decision;
     } catch (error) {
       const decision = instead(key);
       if (decision === undefined) throw error;
@@ -202,17 +203,4 @@ function decisionOf(value: unknown): Decision {
   if (isDenied) return decided('deny', reason);
   if (isAllowed) return decided('allow', reason);
   return decided('no-opinion', [reason, evaluationError].filter((text) => text !== '').join('; '));
-}
-
-/** What a promise comes to within some time (ms); undefined where it takes longer. */
-async function within<Value>(promise: Promise<Value>, timeMs: number): Promise<Value | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, timeMs, undefined);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

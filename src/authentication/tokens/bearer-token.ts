@@ -2,7 +2,7 @@ import { none, refused, type Authentication, type Credentials } from '../authent
 import { LRUCache } from 'lru-cache';
 import { hash, randomBytes } from 'node:crypto';
 
-/** By its identity it says that a token was ignored for the extra space before it: the client is warned of that. */
+/** Answered, as this very object, where a token was ignored for the extra space before it: the client gets a warning. */
 export const afterExtraSpace: Authentication = Object.freeze({ kind: 'none' });
 const malformed = refused('text behind the bearer token');
 

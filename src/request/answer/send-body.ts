@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import type { RenderedExposition, StreamedExposition } from '../../exposition/exposition.js';
+import { isStreamed, type RenderedExposition } from '../../exposition/exposition.js';
 import { breakOff, isSent, type Request } from '../middleware.js';
 import { writeHead } from './status.js';
 import type { WriteDeadline } from './write-deadline.js';
@@ -10,10 +9,6 @@ const pieceBytes = 64 * 1024;
 /** The request headers that format and coding depend on, for caches (RFC 9110, 12.5.5). */
 const vary = 'Accept, Accept-Encoding';
 const processStart = String(Math.floor((Date.now() - process.uptime() * 1000) / 1000));
-
-export function isStreamed(rendered: RenderedExposition): rendered is StreamedExposition {
-  return typeof rendered.body === 'object' && Symbol.asyncIterator in rendered.body;
-}
 
 /** The head of an exposition that is sent whole, also for HEAD. */
 export function writeExpositionHead(
@@ -61,12 +56,6 @@ export async function sendExposition(
     response.end(bytes);
     deadline.watch(response);
   }
-}
-
-/** Closes a body that will not be read. */
-export async function abandonStream({ body }: StreamedExposition): Promise<void> {
-  if (body instanceof Readable) body.destroy();
-  else await body[Symbol.asyncIterator]().return?.();
 }
 
 async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {

@@ -6,8 +6,14 @@ import {
   TooManyScrapesError,
   UpstreamError,
 } from '../../exposition/exposition-errors.js';
-import type { Exposition, ScrapeRequest, ScrapingUser } from '../../exposition/exposition.js';
-import { abandonStream, isStreamed, sendExposition, writeExpositionHead } from '../answer/send-body.js';
+import {
+  isStreamed,
+  type Exposition,
+  type ScrapeRequest,
+  type ScrapingUser,
+} from '../../exposition/exposition.js';
+import { BodySource } from '../../exposition/body.js';
+import { sendExposition, writeExpositionHead } from '../answer/send-body.js';
 import {
   refuseOtherMethods,
   sendInternalError,
@@ -96,7 +102,7 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
       if (!isAnswered(response)) {
         await sendExposition(request, response, rendered, deadline);
         result = 'success';
-      } else if (isStreamed(rendered)) await abandonStream(rendered);
+      } else if (isStreamed(rendered)) await new BodySource(rendered.body).close();
     } finally {
       listener({ kind: 'scrape', result, seconds: (performance.now() - started) / 1000 });
     }
