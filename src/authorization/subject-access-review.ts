@@ -21,12 +21,12 @@ import {
 import { ReviewError } from '../kubernetes/kubernetes-errors.js';
 
 /** The result of one review. */
-export type SubjectAccessReviewObservation =
+type SubjectAccessReviewObservation =
   | { readonly result: 'allow' | 'deny' | 'no-opinion'; readonly seconds: number }
   /** The message is one line for the operator's log. */
   | { readonly result: 'error'; readonly message: string; readonly seconds: number };
 
-export interface SubjectAccessReviewObserver {
+interface SubjectAccessReviewObserver {
   /**
    * Told of each question: a `miss` waits for a review. `stale` is told besides it where an earlier allow was used
    * instead of an answer.

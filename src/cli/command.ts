@@ -12,7 +12,7 @@ export interface Terminal {
   readonly log?: { readonly write: (line: string) => void };
 }
 
-export interface CommandArgument {
+interface CommandArgument {
   readonly name: string;
   readonly description: string;
   readonly isOptional?: boolean;
@@ -67,7 +67,7 @@ export function chosenArgument<Word extends string>(
 }
 
 /** A process that receives signals; tests pass their own. */
-export interface SignalledProcess {
+interface SignalledProcess {
   readonly on: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => void;
   readonly exit: (code: number) => void;
 }

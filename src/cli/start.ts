@@ -10,7 +10,7 @@ import { startServer, type RunningServer } from '../server/start-server.js';
 import type { Terminal } from './command.js';
 import type { SharedByWorkers } from '../options/exposition-options.js';
 
-export interface StartContext {
+interface StartContext {
   readonly onAuditEvent?: AuditSink;
   /** Set in one of several workers. */
   readonly shared?: SharedByWorkers;

@@ -6,7 +6,7 @@ type Fail = (offset: number, fault: string) => never;
 type Item = CST.BlockMap['items'][number] | CST.FlowCollection['items'][number];
 
 /** One entry of an object, which knows where it stands. */
-export class PlainEntry {
+class PlainEntry {
   constructor(
     readonly key: string,
     private readonly offset: number,

@@ -84,7 +84,7 @@ export function failureOf(error: unknown): ReflectorFailure {
   return new ReflectorFailure('connection', `failed with ${errorClass(error)}`);
 }
 
-export type ReviewFailure =
+type ReviewFailure =
   /** No answer came in time, or the server has none to give now: a status of 429, or of 500 and above. */
   | 'unavailable'
   /** The answer is another one that is no success. */

@@ -55,7 +55,7 @@ export const audit = topic(
 );
 
 /** Undefined where no audit log is wanted. @throws UsageError naming the option. */
-export function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'observer'> | undefined {
+function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'observer'> | undefined {
   const { auditLogPath: path, ...values } = audit.read(given);
   const { options } = audit;
   if (path === undefined) return undefined;

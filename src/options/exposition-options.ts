@@ -73,7 +73,7 @@ export const delivery = topic('What is served', {
 /** How long a scrape waits until it may render (ms): renderings of other paths or formats end soon. */
 const placeWaitMs = 1000;
 
-export interface ExpositionContext {
+interface ExpositionContext {
   /** The metrics of this process. */
   readonly registry: Registry;
   /** Served at `/metrics/slis`, if given. */

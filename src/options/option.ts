@@ -1,7 +1,7 @@
 import { UsageError, usageError } from './usage-error.js';
 
 /** The type of a value, or of each value of a list: for the configuration file, its schema and shell completion. */
-export type OptionKind = 'boolean' | 'integer' | 'duration' | 'file' | 'directory' | 'pair' | 'text';
+type OptionKind = 'boolean' | 'integer' | 'duration' | 'file' | 'directory' | 'pair' | 'text';
 
 /** The raw value of an option: text from a command line, typed from a configuration file or a program. */
 export type GivenValue = string | number | boolean | readonly string[];

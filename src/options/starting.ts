@@ -1,6 +1,6 @@
 import type { Logger } from '../server/server-options.js';
 
-export interface Closable {
+interface Closable {
   close(): void | Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import { closeIdleConnections, probeWhenSilent } from './connection-pool.js';
 
 export const userAgent = `kcp-metrics-filter/${packageVersion}`;
 
-export interface ExchangeOptions extends RequestOptions {
+interface ExchangeOptions extends RequestOptions {
   /** What is sent behind the headers. */
   readonly content?: string;
   /** Ends the request, and the answer's body where it is still being read. */

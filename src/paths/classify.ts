@@ -100,7 +100,7 @@ const notAvailable: Readonly<Record<ServerKind, string>> = {
 };
 
 /** The answer to a path that is not decided on. */
-export interface PathRefusal {
+interface PathRefusal {
   readonly code: 307 | 400 | 404 | 501;
   readonly reason: string;
 }

@@ -1,5 +1,5 @@
 /** A request target (RFC 9112, section 3.2), reduced to what decides: its decoded path and its raw query. */
-export interface RequestTarget {
+interface RequestTarget {
   /** Percent-decoded once; always begins with `/`. */
   readonly path: string;
   /** As sent, with its leading `?`; empty when there is none. */

@@ -8,7 +8,7 @@ import { streamOf, type Request } from './middleware.js';
 const maxChain = 8;
 
 /** The certificates that a client has sent in its handshake. */
-export interface PresentedChain {
+interface PresentedChain {
   readonly certificates: PeerCertificates | undefined;
   /** Whether it sent more certificates than are read. */
   readonly isLonger: boolean;

@@ -71,7 +71,7 @@ export interface ServerGuardOptions extends MetricsFilterOptions {
 }
 
 /** What a server adds to the guard. */
-export interface GuardedServer {
+interface GuardedServer {
   /** Paths that do without a shard on a cache server, besides health. */
   readonly unscopedPaths: readonly string[];
   /** Answer allowed requests for anything but expositions; each passes on what it does not serve. */

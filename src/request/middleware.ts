@@ -17,7 +17,7 @@ export type Next = (error?: unknown) => void;
 export type Middleware = (request: Request, response: ServerResponse, next: Next) => void;
 
 /** The events of the steps: the only input of telemetry, the audit log and the public hooks. */
-export type FilterEvent =
+type FilterEvent =
   /** Rejected because of its path. */
   | { readonly kind: 'rejected'; readonly code: number }
   /** An attempt, as Kubernetes counts them: no credentials are a failure, bad ones an error. */

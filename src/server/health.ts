@@ -5,7 +5,7 @@ import { requestState, requestTarget, type Middleware } from '../request/middlew
 import { tell } from '../tell.js';
 
 /** The state of one check. The remark is shown to every client that may read health, so it names nothing. */
-export interface CheckResult {
+interface CheckResult {
   readonly ok: boolean;
   readonly remark?: string;
 }

@@ -73,7 +73,7 @@ export function httpsOptions(options: TlsOptions): HttpsOptions {
 }
 
 /** All that a handshake is held to, with one pair. */
-export function contextOptions(
+function contextOptions(
   { minVersion = 'TLSv1.2', ciphers = Object.values(tlsCipherSuites) }: TlsOptions,
   { certificate, privateKey }: KeyPair,
 ): SecureContextOptions {

@@ -77,7 +77,7 @@ export function registerCertificateMetrics(
 }
 
 /** The result of one check, in answer to one question for it. */
-export interface HealthcheckResult {
+interface HealthcheckResult {
   /** As in `/readyz/<name>`. */
   readonly name: string;
   /** The endpoint that asked. */
@@ -86,7 +86,7 @@ export interface HealthcheckResult {
 }
 
 /** Is told of every result. */
-export type HealthcheckObserver = (result: HealthcheckResult) => void;
+type HealthcheckObserver = (result: HealthcheckResult) => void;
 
 const maxCheckNames = 100;
 

@@ -13,7 +13,7 @@ export interface VerifiedCertificate {
   readonly sha256Hex: string;
 }
 
-export type CertificateVerification =
+type CertificateVerification =
   /** The same frozen object whenever the same certificate is remembered. */
   VerifiedCertificate | { readonly kind: 'refused'; readonly reason: string };
 

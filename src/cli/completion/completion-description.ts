@@ -2,7 +2,7 @@ import { flagName, optionsIn, type Option } from '../../options/option.js';
 import type { CommandDescription } from '../command.js';
 
 /** The completions of a value. */
-export type CompletedValue =
+type CompletedValue =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'file' | 'directory' }
   /** Nothing is known of it. */

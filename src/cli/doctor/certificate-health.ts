@@ -61,7 +61,7 @@ const dayMs = 86_400_000;
 const soonDays = 30;
 
 /** Milliseconds since the epoch; both ends are still valid. */
-export type ValidityPeriod = Pick<Certificate, 'notBefore' | 'notAfter'>;
+type ValidityPeriod = Pick<Certificate, 'notBefore' | 'notAfter'>;
 
 export interface Validity {
   readonly level: Level;

@@ -12,7 +12,7 @@ import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../outgo
 /** Decides what a refusal means. */
 export type ServerRole = 'root' | 'cache' | 'system-admin';
 
-export interface ApiServerSource {
+interface ApiServerSource {
   readonly role: ServerRole;
   /** The flag and file, for findings. */
   readonly subject: string;
@@ -130,13 +130,13 @@ function adviceFor(status: number, role: ServerRole): string {
 }
 
 /** The result of one attempt. */
-export type ProbeOutcome =
+type ProbeOutcome =
   | { readonly kind: 'allowed'; readonly ms: number }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   /** The message begins with the server. */
   | { readonly kind: 'unreachable'; readonly message: string };
 
-export interface Probe {
+interface Probe {
   readonly verb: 'list' | 'watch';
   readonly resource: 'clusterroles' | 'clusterrolebindings';
   readonly outcome: ProbeOutcome;
@@ -150,7 +150,7 @@ const maxStatusBytes = 64 * 1024;
  * Tries to list and watch both kinds, which following the policy needs. If the first attempt reaches no
  * server, it is the only one. `timeoutMs` is for each attempt.
  */
-export async function probeApiServer(client: ApiClient, timeoutMs: number): Promise<readonly Probe[]> {
+async function probeApiServer(client: ApiClient, timeoutMs: number): Promise<readonly Probe[]> {
   const first = await probeResource(client, 'clusterroles', timeoutMs);
   if (first.some(({ outcome }) => outcome.kind === 'unreachable')) return first;
   return [...first, ...(await probeResource(client, 'clusterrolebindings', timeoutMs))];

@@ -22,7 +22,7 @@ export const manifestKinds = [
   'scrape-job',
   'prometheus-rules',
 ] as const;
-export type ManifestKind = (typeof manifestKinds)[number];
+type ManifestKind = (typeof manifestKinds)[number];
 
 type Maker = (server: ConfiguredServer, names: ManifestNames) => ManifestFile;
 

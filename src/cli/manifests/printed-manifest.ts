@@ -1,7 +1,7 @@
 import { yamlOf } from '../../documents/yaml-library.js';
 
 /** A YAML value in a manifest. */
-export type ManifestValue =
+type ManifestValue =
   string | number | boolean | readonly ManifestValue[] | { readonly [field: string]: ManifestValue };
 
 export type Manifest = Readonly<Record<string, ManifestValue>>;

@@ -98,7 +98,7 @@ function ageOf(time: number): number {
 }
 
 /** One operation and its objects. */
-export interface Outgoing {
+interface Outgoing {
   readonly operation: PolicyOperation;
   readonly objects?: readonly PolicyObject[];
 }
@@ -112,7 +112,7 @@ const windowMessages = 4;
 /** A worker with more waiting operations is given up. */
 const maxWaiting = 100_000;
 
-export interface PolicyOutboxOptions {
+interface PolicyOutboxOptions {
   readonly send: (operations: readonly PolicyOperation[]) => void;
   /** Called once, when the worker is given up because too much waits for it. */
   readonly onOverflow: () => void;

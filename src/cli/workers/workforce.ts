@@ -140,7 +140,7 @@ function describe({ code, signal }: Ended): string {
 }
 
 /** State that the primary holds for all workers. */
-export interface PrimaryState {
+interface PrimaryState {
   /** Includes those of the configuration file. */
   readonly values: GivenOptions;
   readonly policy: OpenPolicy | undefined;

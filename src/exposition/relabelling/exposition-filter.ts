@@ -11,7 +11,7 @@ import type { CurrentRules } from './series-rules.js';
 const blankLine = Buffer.from('\n');
 
 /** Why a series is left out; `duplicate` where with its new labels it is the same as an earlier one. */
-export type DropReason = 'metric-name' | 'duplicate' | SeriesFault;
+type DropReason = 'metric-name' | 'duplicate' | SeriesFault;
 
 export interface SeriesCounts {
   readonly kept: number;

@@ -24,7 +24,7 @@ export interface FilteredExpositionOptions extends SeriesRules {
   readonly onFailure?: (error: FilterFailure) => void;
 }
 
-export type FilterResult = 'success' | 'failure' | 'abandoned';
+type FilterResult = 'success' | 'failure' | 'abandoned';
 export type FilterFailure = TextFormatError | SeriesLimitError | UpstreamError;
 
 /**

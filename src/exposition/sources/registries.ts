@@ -9,7 +9,7 @@ import { Collectors, type CollectorFailure } from './registries/collectors.js';
 import { areRegistries, type AnyRegistry } from './registries/prom-client-metrics.js';
 import { renderFamilies } from './registries/write-families.js';
 
-export type MetricConflictPolicy = 'fail' | 'leave-out';
+type MetricConflictPolicy = 'fail' | 'leave-out';
 
 export interface RegistriesExpositionOptions {
   /** Passed in, never reached for: prom-client's global `register` is served only when it stands here. */

@@ -1,14 +1,14 @@
 import { WorkersError } from '../exposition-errors.js';
 
 /** A process at the other end of an IPC channel: a worker of `cluster`, a forked one, or `process` itself. */
-export interface ProcessChannel {
+interface ProcessChannel {
   readonly send?: ((message: object, callback: (error: Error | null) => void) => boolean) | undefined;
   on(event: string, listener: (value: unknown) => void): unknown;
   off(event: string, listener: (value: unknown) => void): unknown;
 }
 
 /** A thread at the other end of a port: a Worker of `node:worker_threads`, or a MessagePort. */
-export interface ThreadChannel {
+interface ThreadChannel {
   postMessage(message: object): void;
   on(event: string, listener: (value: unknown) => void): unknown;
   off(event: string, listener: (value: unknown) => void): unknown;

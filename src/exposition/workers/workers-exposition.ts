@@ -16,7 +16,7 @@ import { ReportBuilder, type ReportedFamily } from './report.js';
 import type { WorkerChannel } from './worker-channel.js';
 
 /** As much of `node:cluster` as its workers are found by. */
-export interface ClusterOfWorkers {
+interface ClusterOfWorkers {
   readonly workers?: Readonly<Record<string, WorkerChannel | undefined>> | undefined;
   on(event: 'fork', listener: (worker: WorkerChannel) => void): unknown;
   off(event: 'fork', listener: (worker: WorkerChannel) => void): unknown;

@@ -35,7 +35,7 @@ export function isHeaderToken(text: string): boolean {
  *
  * @throws ExecPluginError
  */
-export async function runExecPlugin(plugin: ExecPlugin, signal: AbortSignal): Promise<ExecCredential> {
+async function runExecPlugin(plugin: ExecPlugin, signal: AbortSignal): Promise<ExecCredential> {
   return readExecCredential(await outputOf(start(plugin), signal), plugin.apiVersion);
 }
 

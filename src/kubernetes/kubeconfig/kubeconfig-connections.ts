@@ -13,7 +13,7 @@ import type { Kubeconfig, KubeconfigCluster } from './kubeconfig.js';
 import type { KubeconfigUser } from './kubeconfig-user.js';
 
 /** Of every request, with the agent that has the connections. */
-export type ConnectionRequestOptions = RequestOptions & { readonly headers: OutgoingHttpHeaders };
+type ConnectionRequestOptions = RequestOptions & { readonly headers: OutgoingHttpHeaders };
 
 /** TLS options, credentials and agent, as client-node works them out. */
 type ClientNodeOptions = Pick<

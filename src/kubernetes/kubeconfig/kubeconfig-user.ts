@@ -15,7 +15,7 @@ export interface KubeconfigUser {
 }
 
 /** What is sent beside a certificate, if anything. */
-export type UserCredentials =
+type UserCredentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }

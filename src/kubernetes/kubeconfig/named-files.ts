@@ -3,7 +3,7 @@ import type { FilesRead } from '../../files/files-read.js';
 import type { Field } from '../../documents/field.js';
 
 /** A text of a kubeconfig and the field that it comes from. */
-export interface NamedText {
+interface NamedText {
   readonly text: string;
   readonly field: Field;
 }

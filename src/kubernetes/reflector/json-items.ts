@@ -179,7 +179,7 @@ const closeBrace = 0x7d;
 const maxDepth = 256;
 
 /** JSON's white space. */
-export function isSpace(byte: number | undefined): boolean {
+function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
@@ -187,7 +187,7 @@ export function isSpace(byte: number | undefined): boolean {
  * Finds where a JSON value ends, over any number of chunks. It heeds strings and counts brackets, no more:
  * whether what lies between is JSON is for JSON.parse to say.
  */
-export class JsonValueEnd {
+class JsonValueEnd {
   #isPlain = false;
   #isInString = false;
   #isEscaped = false;

@@ -2,7 +2,7 @@ import type { ServerProbe } from './server-probe.js';
 import type { ReflectorFailure } from '../kubernetes-errors.js';
 import type { Clock } from './reflector-options.js';
 
-export interface OutageOptions {
+interface OutageOptions {
   readonly probe: ServerProbe;
   /** The most that an attempt waits after the server was found back (ms): many may have found it at once. */
   readonly spreadMs: number;

@@ -7,7 +7,7 @@ import type { ReflectorSink } from './reflector-options.js';
 export type Activity = 'list' | 'watch-list' | 'watch';
 
 /** How to go on after a failure. */
-export interface Course {
+interface Course {
   /** Whether everything has to be listed, rather than watched from where it broke off. */
   readonly relists: boolean;
   /** How long to wait first (ms). */

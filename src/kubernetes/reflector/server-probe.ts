@@ -7,9 +7,9 @@ import { realClock, type Clock } from './reflector-options.js';
  * Told of each probe: what the server answered, undefined where it is away. `isUnready`: away by its own word alone, with a
  * 5xx that asks for no pause.
  */
-export type ProbeListener = (answer: string | undefined, isUnready: boolean) => void;
+type ProbeListener = (answer: string | undefined, isUnready: boolean) => void;
 
-export interface ServerProbeOptions {
+interface ServerProbeOptions {
   readonly client: ApiClient;
   /** Default `Math.random`. */
   readonly random?: () => number;

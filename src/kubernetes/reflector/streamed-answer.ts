@@ -20,7 +20,7 @@ export interface Requests {
   readonly unanswered: Set<StreamedAnswer>;
 }
 
-export interface StreamedRequest {
+interface StreamedRequest {
   readonly client: ApiClient;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
@@ -201,7 +201,7 @@ export class StreamedAnswer {
 }
 
 /** Tells when nothing has come for some time. What came while this process was busy is read first, and counts. */
-export class Silence {
+class Silence {
   #timer: NodeJS.Timeout | undefined;
   #check: NodeJS.Immediate | undefined;
 
@@ -225,7 +225,7 @@ export class Silence {
  * @param object the Status, where there is one; whatever is missing in it or of another type is left out.
  * @param retryAfterMs of the answer's header; without it the Status' own counts.
  */
-export function statusFailure(code: number, object: unknown, retryAfterMs?: number): ReflectorFailure {
+function statusFailure(code: number, object: unknown, retryAfterMs?: number): ReflectorFailure {
   const error = new ApiStatusError(code, object, retryAfterMs);
   const fault = isAhead(object) ? 'expired' : faultOf(code);
   const words = [String(code)];

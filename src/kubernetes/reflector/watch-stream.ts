@@ -27,7 +27,7 @@ export type WatchEvent =
 const endAnnotation = 'k8s.io/initial-events-end';
 
 /** @throws MalformedError for what is no event of a known type with a resourceVersion. */
-export function parseWatchEvent(line: string): WatchEvent {
+function parseWatchEvent(line: string): WatchEvent {
   const event = parseJson(line);
   const type = member(event, 'type');
   const object = member(event, 'object');

@@ -21,7 +21,7 @@ export const subjectAccessReview: ReviewKind = Object.freeze({
 });
 
 /** Of each request to a reviewer, for `apiserver_delegated_authn_request_*` and `…_authz_request_*`. */
-export interface ReviewRequestObservation {
+interface ReviewRequestObservation {
   /** The status, or `<error>` where none came. */
   readonly code: string;
   /** Until the answer had come as a whole. */

@@ -13,7 +13,7 @@ export interface Bond {
 type RoleBonds = Bond | Map<ClusterRoleBinding, Bond>;
 
 /** What ties a subject to roles: nearly always one bond, which then stands here itself, without a map. */
-export type SubjectBonds = Bond | Map<RoleReference, RoleBonds>;
+type SubjectBonds = Bond | Map<RoleReference, RoleBonds>;
 
 /** The bonds of all users, or of all groups, by name. */
 export class SubjectTable {

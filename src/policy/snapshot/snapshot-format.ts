@@ -17,7 +17,7 @@ export interface LayerHeader extends Omit<SnapshotLayer, 'objects'> {
   readonly objects: number;
 }
 
-export interface SnapshotHeader {
+interface SnapshotHeader {
   readonly layers: readonly LayerHeader[];
   /** SHA-256 of the whole file (hex), taken with zeros in the place of these digits. */
   readonly sha256: string;

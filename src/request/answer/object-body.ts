@@ -3,7 +3,7 @@ import { headerLine, requestTarget, type Request } from '../middleware.js';
 /** The formats of a Kubernetes object. */
 export type ObjectMediaType = 'application/json' | 'application/yaml';
 
-export interface ObjectBody {
+interface ObjectBody {
   readonly mediaType: ObjectMediaType;
   readonly body: string;
 }
@@ -127,7 +127,7 @@ function withoutBlanks(text: string): string {
   return text.replace(/^ +| +$/g, '');
 }
 
-export type PlainValue = string | number | null | readonly string[] | PlainObject;
+type PlainValue = string | number | null | readonly string[] | PlainObject;
 
 export interface PlainObject {
   readonly [key: string]: PlainValue;

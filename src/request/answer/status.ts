@@ -24,7 +24,7 @@ const codes = {
   ServiceUnavailable: 503,
 } as const;
 
-export type StatusReason = keyof typeof codes;
+type StatusReason = keyof typeof codes;
 
 /** Reasons for which Kubernetes sets `details`, which is empty for a path that is no resource. */
 const detailed: ReadonlySet<StatusReason> = new Set(['Forbidden', 'NotFound', 'MethodNotAllowed']);

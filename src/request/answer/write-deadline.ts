@@ -11,7 +11,7 @@ const patientChecks = 2;
 /** What a client must read within the timeout (bytes). */
 const minBytes = 64 * 1024;
 
-export interface WriteDeadlineOptions {
+interface WriteDeadlineOptions {
   /** How long a client may read less than 64 KiB of the available bytes (ms). */
   readonly timeoutMs: number;
   /** Maximum time to send an answer (ms); 0: no limit. Default 0. */

@@ -4,7 +4,7 @@ import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
 import { addressKey, RequestBuckets, type RequestBucketsOptions } from '../limits/request-buckets.js';
 import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
 
-export type LimitedBy = 'address' | 'identity';
+type LimitedBy = 'address' | 'identity';
 
 /** How many requests a second each client may send, and twice as many after a pause; 0: no bound. */
 export interface RequestLimits {

@@ -56,7 +56,7 @@ export class ApiserverMetricsOptionError extends CodedError {
 }
 
 /** Fits Express 4, Express 5, connect and a bare `http.Server` alike. */
-export type InstrumentationMiddleware = (
+type InstrumentationMiddleware = (
   request: IncomingMessage & { readonly originalUrl?: string },
   response: ServerResponse,
   next: (error?: unknown) => void,
