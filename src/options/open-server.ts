@@ -23,6 +23,7 @@ import { listening, pathGlobsOf, limitsOf, shutdown } from './serving-options.js
 import { openTls, tls as tlsTopic } from './tls-options.js';
 import { flagsInForce } from './start-topics.js';
 import { upstreamAddressesOf } from './upstream-options.js';
+import { workspaceMetricsOf } from './workspace-options.js';
 import {
   openClientCertificates,
   openFrontProxy,
@@ -68,6 +69,7 @@ export async function openServerOptions(
   authorizersOf(given);
   const webhook = await openAccessReview(given, reviews, opened);
   policySourcesOf(given, { onWarning: () => undefined });
+  workspaceMetricsOf(given, serverKind);
   const auditLog = await openAuditLog(given, { registry, logger });
   if (auditLog !== undefined) opened.add(auditLog);
   // A cache server checks no RBAC unless an option names a policy source.

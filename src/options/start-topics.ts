@@ -14,6 +14,7 @@ import { listening, servedPaths, workers, limits, shutdown } from './serving-opt
 import { tls } from './tls-options.js';
 import { upstreamHeaders, upstreamTls } from './upstream-request-options.js';
 import { upstreams } from './upstream-options.js';
+import { workspaces, workspaceSources } from './workspace-options.js';
 
 /** All options of `start`, in the order of its help and of docs/flags.md. */
 export const startTopics = [
@@ -39,6 +40,8 @@ export const startTopics = [
   authorization,
   accessReview,
   policy,
+  workspaces,
+  workspaceSources,
   audit,
   logging,
 ] as const;

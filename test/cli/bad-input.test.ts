@@ -287,6 +287,35 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--mode=cache-server --bootstrap-policy=maybe',
       /^--bootstrap-policy: "maybe" is not true, false or live$/,
     ],
+    [
+      '--mode=shard --workspace-metrics',
+      /^--workspace-metrics: needs --workspace-rbac-dir or --workspace-kubeconfig$/,
+    ],
+    ['--mode=shard --workspace-metrics=maybe', /^--workspace-metrics: "maybe" is not true or false$/],
+    ['--mode=shard --workspace-rbac-dir={policy}', /^--workspace-rbac-dir: needs --workspace-metrics$/],
+    [
+      '--mode=shard --workspace-metrics=false --workspace-kubeconfig={kubeconfig}',
+      /^--workspace-kubeconfig: needs --workspace-metrics$/,
+    ],
+    ['--mode=shard --workspace-label=workspace', /^--workspace-label: needs --workspace-metrics$/],
+    [
+      '--mode=shard --workspace-metrics-max-age=1s',
+      /^--workspace-metrics-max-age: needs --workspace-metrics$/,
+    ],
+    [
+      '--mode=shard --workspace-metrics --workspace-rbac-dir={policy} --workspace-kubeconfig={kubeconfig}',
+      /^--workspace-kubeconfig: cannot be combined with --workspace-rbac-dir$/,
+    ],
+    [
+      '--mode=cache-server --workspace-metrics --workspace-rbac-dir={policy}',
+      /^--workspace-metrics: a cache server has no workspaces: /,
+    ],
+    ['--mode=shard --workspace-metrics --workspace-label=a-b', /^--workspace-label: "a-b" is no label name$/],
+    ['--mode=shard --workspace-metrics --workspace-label=', /^--workspace-label: "" is no label name$/],
+    [
+      '--mode=shard --workspace-metrics --workspace-metrics-max-age=0s',
+      /^--workspace-metrics-max-age: "0s" is not between 1ms and 1h$/,
+    ],
     ['--mode=shard --rbac-dir={missing}', /^--rbac-dir: .*missing/],
     ['--mode=shard --rbac-dir={policy}', /^--rbac-dir: .*broken\.yaml:\d+: /],
     ['--mode=cache-server --rbac-dir={missing}', /^--rbac-dir: .*missing/],

@@ -22,6 +22,7 @@ import { RestClientMetrics, ReviewMetrics } from '../../telemetry/outgoing-metri
 import { finding, type Check, type Finding } from './finding.js';
 import { partnerOf, withoutFlags } from './given-flags.js';
 import { policySourcesOf } from '../../options/policy-options.js';
+import { workspaceMetricsOf } from '../../options/workspace-options.js';
 
 /**
  * Reads the flags as start does, repeatedly and without the flag at fault, to find all faults; start
@@ -97,6 +98,7 @@ const readers: readonly Reader[] = [
   (values) => authorizersOf(values),
   (values) => closing(new Opened(), (opened) => openAccessReview(values, reviews, opened)),
   (values) => policySourcesOf(values, { onWarning: nothing }),
+  (values) => workspaceMetricsOf(values, assumedServerKind(values)),
   checkAuditLog,
 ];
 

@@ -1,0 +1,72 @@
+import type { ServerKind } from '../paths/classify.js';
+import { general } from './general-options.js';
+import { excludes, fault, isGiven, needs, optionsIn, topic, type GivenOptions } from './option.js';
+import { boolean, directory, duration, file, parsed, text } from './option-kinds.js';
+
+/** Where the policy of the workspaces comes from. */
+export const workspaceSources = topic(
+  'Metrics of one workspace',
+  {
+    workspaceRbacDir: directory(
+      'directory of the LogicalCluster, ClusterRole and ClusterRoleBinding manifests of workspaces, told apart by the annotation kcp.io/cluster; reloaded on change',
+    ),
+    workspaceKubeconfig: file(
+      { kubeconfig: true },
+      'kubeconfig of a kcp shard and a user of system:masters; the policy of all its workspaces is watched at /clusters/*',
+    ),
+  },
+  [excludes('workspaceKubeconfig', 'workspaceRbacDir')],
+);
+
+/** Metrics of one workspace, for those to whom the workspace grants them. */
+export const workspaces = topic(
+  'Metrics of one workspace',
+  {
+    workspaceMetrics: boolean(
+      false,
+      'serve /clusters/<workspace>/metrics to users to whom that workspace grants them; a shard only',
+    ),
+    workspaceLabel: parsed(
+      text('label', 'cluster', 'label that holds the logical cluster a series belongs to'),
+      labelName,
+    ),
+    workspaceMetricsMaxAge: duration(
+      '10s',
+      { min: '1ms', max: '1h' },
+      'how old the exposition may be from which the metrics of single workspaces are served',
+    ),
+  },
+  [needs(['workspaceLabel', 'workspaceMetricsMaxAge'], 'workspaceMetrics')],
+);
+
+function labelName(name: string): string {
+  if (/^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/.test(name)) return name;
+  throw new RangeError(`${JSON.stringify(name)} is no label name`);
+}
+
+/** How metrics of one workspace are served; undefined where they are not. @throws UsageError naming the option. */
+export function workspaceMetricsOf(given: GivenOptions, serverKind: ServerKind) {
+  const {
+    workspaceMetrics,
+    workspaceLabel: label,
+    workspaceMetricsMaxAge: maxAgeMs,
+  } = workspaces.read(given);
+  const { workspaceRbacDir: rbacDir, workspaceKubeconfig: kubeconfig } = workspaceSources.read(given);
+  const option = workspaces.options.workspaceMetrics;
+  const sources = optionsIn([workspaceSources]);
+  if (!workspaceMetrics) {
+    const lonely = sources.find((source) => isGiven(given, source));
+    if (lonely !== undefined) throw fault(lonely, `needs ${option.name}`);
+    return undefined;
+  }
+  if (serverKind === 'cache-server') {
+    throw fault(
+      option,
+      `a cache server has no workspaces: leave it out, or use ${general.options.mode.name}=shard`,
+    );
+  }
+  if (rbacDir === undefined && kubeconfig === undefined) {
+    throw fault(option, `needs ${sources.map(({ name }) => name).join(' or ')}`);
+  }
+  return { label, maxAgeMs };
+}
