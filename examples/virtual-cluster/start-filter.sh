@@ -8,7 +8,6 @@ set -eu
 
 # Only metrics that have the label namespace are kept: a series without it belongs to the host.
 exec node "$(dirname "$0")/../../dist/cli/main.js" start \
-  --mode=shard \
   --bind-address=127.0.0.1 \
   --secure-port="$SECURE_PORT" \
   --tls-cert-file="$DIRECTORY/credentials/server.crt" \

@@ -1,8 +1,7 @@
 import { authorization, authorizersOf } from '../options/authorization-options.js';
-import { configuration } from '../options/general-options.js';
+import { general } from '../options/general-options.js';
 import {
   hasPolicy,
-  offline,
   openPolicyOffline,
   policySources,
   requestedPath,
@@ -40,7 +39,7 @@ export const canICommand: Command = {
     { name: 'verb', description: 'such as get', isOptional: true },
     { name: 'path', description: 'such as /metrics', isOptional: true },
   ],
-  topics: [question, configuration, offline, policySources, authorization],
+  topics: [question, general, policySources, authorization],
   run: canI,
 };
 

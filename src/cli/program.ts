@@ -1,4 +1,5 @@
 import { addOptions } from '../options/command-line.js';
+import { didYouMean } from '../options/did-you-mean.js';
 import { configuration } from '../options/general-options.js';
 import { isGiven, type GivenOptions, type Topic } from '../options/option.js';
 import { UsageError } from '../options/usage-error.js';
@@ -6,6 +7,7 @@ import { Command as CommanderCommand, CommanderError, type Help } from 'commande
 import { packageVersion } from '../package-version.js';
 import type { Command, Terminal } from './command.js';
 import { commands } from './commands.js';
+import { foreignFlagAnswer } from './foreign-flags.js';
 import { isWorkerProcess } from './workers/link-messages.js';
 import type { ConfiguredOptions } from '../options/configuration.js';
 
@@ -101,18 +103,35 @@ async function configuredBy(given: GivenOptions, topics: readonly Topic[]): Prom
 
 /** Prints one line per error and does not exit the process. */
 function withTerminal(command: CommanderCommand, { print, printError }: Terminal): CommanderCommand {
-  return command
-    .exitOverride()
-    .showSuggestionAfterError(false)
-    .configureHelp({ helpWidth, formatItem: formatHelpItem, subcommandTerm })
-    .configureOutput({
-      writeOut: (text) => {
-        print(text.trimEnd());
-      },
-      writeErr: (text) => {
-        printError(text.trim().replace(/\s+/g, ' '));
-      },
-    });
+  return (
+    command
+      // It would compare a flag together with its value.
+      .exitOverride()
+      .showSuggestionAfterError(false)
+      .configureHelp({ helpWidth, formatItem: formatHelpItem, subcommandTerm })
+      .configureOutput({
+        writeOut: (text) => {
+          print(text.trimEnd());
+        },
+        writeErr: (text) => {
+          printError(text.trimEnd());
+        },
+        outputError: (text, write) => {
+          write(explained(text.trim().replace(/\s+/g, ' '), command));
+        },
+      })
+  );
+}
+
+/** Says which flag or command may have been meant, and leaves out the value, which may be a secret. */
+function explained(text: string, { options, commands: subcommands }: CommanderCommand): string {
+  const [, what, name = ''] = /^error: unknown (option|command) '([^=]*).*'$/.exec(text) ?? [];
+  if (what === undefined) return text;
+  const foreign = foreignFlagAnswer(name);
+  if (foreign !== undefined) return `error: unknown option: ${foreign}`;
+  const known =
+    what === 'option' ? options.map(({ long }) => long ?? '') : subcommands.map((one) => one.name());
+  return `error: unknown ${what} '${name}'${didYouMean(name, known)}`;
 }
 
 /** Columns of the help. */

@@ -1,8 +1,7 @@
 import { authorization, authorizersOf, type AuthorizerName } from '../options/authorization-options.js';
-import { configuration } from '../options/general-options.js';
+import { general } from '../options/general-options.js';
 import {
   hasPolicy,
-  offline,
   openPolicyOffline,
   policySources,
   requestedPath,
@@ -19,7 +18,7 @@ export const whoCanCommand: Command = {
     { name: 'verb', description: 'such as get' },
     { name: 'path', description: 'such as /metrics' },
   ],
-  topics: [configuration, offline, policySources, authorization],
+  topics: [general, policySources, authorization],
   run: whoCan,
 };
 

@@ -3,6 +3,7 @@ import { readDocument } from '../documents/documents.js';
 import { Field, shownName } from '../documents/field.js';
 import { sourceOf, utf8TextOf, type Source } from '../documents/source.js';
 import { FilesRead } from '../files/files-read.js';
+import { didYouMean } from './did-you-mean.js';
 import { general } from './general-options.js';
 import {
   fault,
@@ -113,8 +114,7 @@ export function checkedOptions(options: object, topics: readonly Topic[] = start
 }
 
 function meant(name: string, fields: ReadonlyMap<string, Option>): string {
-  const closest = closestName(name, [...fields.keys(), 'apiVersion', 'kind']);
-  return closest === undefined ? '' : `; did you mean ${closest}?`;
+  return didYouMean(name, [...fields.keys(), 'apiVersion', 'kind']);
 }
 
 function withPathsBelow(directory: string, option: Option, value: GivenValue): GivenValue {
@@ -198,44 +198,4 @@ function textOf(value: unknown, fail: FieldFail): string {
     return fail('must be a string: put it in quotes');
   if (typeof value !== 'string') return fail('must be a string');
   return text.test(value) ? value : fail('contains a control character');
-}
-
-/** Largest edit distance at which a name is suggested as the one that was meant. */
-const maxDistance = 3;
-/** Longer names get no suggestion. */
-const maxLength = 100;
-
-/** The most similar of `names`; undefined if none is similar. */
-function closestName(name: string, names: Iterable<string>): string | undefined {
-  if (name.length > maxLength) return undefined;
-  let closest: string | undefined;
-  let least = Math.min(maxDistance, Math.floor(name.length / 3)) + 1;
-  for (const candidate of names) {
-    const distance = distanceOf(lettersOf(name), lettersOf(candidate));
-    if (distance < least) {
-      least = distance;
-      closest = candidate;
-    }
-  }
-  return closest;
-}
-
-/** The same for `clientCAFile`, `client-ca-file` and `clientCaFile`. */
-function lettersOf(name: string): string {
-  return name.toLowerCase().replaceAll(/[-_]/g, '');
-}
-
-/** The Levenshtein distance. */
-function distanceOf(one: string, other: string): number {
-  const letters = Array.from(other);
-  let row = Array.from({ length: letters.length + 1 }, (_, at) => at);
-  for (const [at, letter] of Array.from(one).entries()) {
-    const next = [at + 1];
-    for (const [column, otherLetter] of letters.entries()) {
-      const replaced = (row[column] ?? 0) + (letter === otherLetter ? 0 : 1);
-      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }

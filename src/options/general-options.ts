@@ -1,8 +1,8 @@
 import type { ServerKind } from '../paths/classify.js';
-import { fault, only, topic, type GivenOptions } from './option.js';
+import { only, topic, type GivenOptions } from './option.js';
 import { choice, file } from './option-kinds.js';
 
-export const modes: readonly ServerKind[] = ['shard', 'cache-server'];
+const modes: readonly ServerKind[] = ['shard', 'cache-server'];
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 export const general = topic('Configuration', {
@@ -13,8 +13,8 @@ export const general = topic('Configuration', {
   mode: choice(
     'mode',
     modes,
-    undefined,
-    `kind of server kind of server whose path rules apply: ${modes.join(' or ')}; required`,
+    'shard',
+    `kind of server whose path rules apply: ${modes.join(' or ')}; a cache-server checks no RBAC unless a flag names a policy source`,
   ),
 });
 
@@ -27,7 +27,5 @@ export const logging = topic('Logging', {
 
 /** @throws UsageError naming the option. */
 export function serverKindOf(given: GivenOptions): ServerKind {
-  const { mode } = general.read(given);
-  if (mode === undefined) throw fault(general.options.mode, `required: ${modes.join(' or ')}`);
-  return mode;
+  return general.read(given).mode;
 }

@@ -2,28 +2,17 @@ import { createPathClassifier, decidedPath, pathRefusal } from '../paths/classif
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { zPagePaths } from '../server/z-pages/z-page.js';
 import { asksWebhook, authorization } from './authorization-options.js';
-import { modes } from './general-options.js';
-import { isGiven, only, topic, type GivenOptions } from './option.js';
-import { choice } from './option-kinds.js';
+import { serverKindOf } from './general-options.js';
+import { isGiven, only, type GivenOptions } from './option.js';
 import { namesPolicySource, policy, sourceOption } from './policy-options.js';
 import { UsageError } from './usage-error.js';
-
-/** The mode of `start`, for commands that answer offline. */
-export const offline = topic('Options', {
-  mode: choice(
-    'mode',
-    modes,
-    'shard',
-    `kind of server to answer for, ${modes.join(' or ')}; a cache-server checks no RBAC unless a flag names a policy source`,
-  ),
-});
 
 /** The policy options of commands that answer offline. */
 export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');
 
 /** Whether the server would have a policy. @throws UsageError naming the option. */
 export function hasPolicy(given: GivenOptions): boolean {
-  return offline.read(given).mode === 'shard' || namesPolicySource(given);
+  return serverKindOf(given) === 'shard' || namesPolicySource(given);
 }
 
 /** The path that the server would authorize, or why it refuses the request before that. @throws UsageError naming the option. */
@@ -31,7 +20,7 @@ export function requestedPath(
   target: string,
   given: GivenOptions,
 ): { readonly path: string } | { readonly refused: string } {
-  const { mode: serverKind } = offline.read(given);
+  const serverKind = serverKindOf(given);
   const classify = createPathClassifier({ serverKind, endpoints: ['/metrics'], unscopedPaths: zPagePaths });
   const classification = classify(target);
   const refusal = pathRefusal(classification, serverKind);

@@ -123,9 +123,17 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   };
 
   const rows: readonly (readonly [flags: string, message: RegExp])[] = [
-    ['', /^--mode: required: shard or cache-server$/],
     ['--mode=front-proxy', /^--mode: "front-proxy" is not one of shard, cache-server$/],
     ['--mode=shard --no-such-flag', /^error: unknown option '--no-such-flag'$/],
+    [
+      '--tls-cert-fle=secret-token',
+      /^error: unknown option '--tls-cert-fle'; did you mean --tls-cert-file\?$/,
+    ],
+    ['--clientCAFile', /^error: unknown option '--clientCAFile'; did you mean --client-ca-file\?$/],
+    [
+      '--oidc-clientID=secret-token',
+      /^error: unknown option: --oidc-clientID of kube-rbac-proxy is --oidc-client-id here$/,
+    ],
     ['--mode=shard stray', /too many arguments/],
     ['--mode=shard --secure-port=65536', /^--secure-port: "65536" is not a port/],
     ['--mode=shard --secure-port=-1', /^--secure-port: "-1" is not a port/],
@@ -392,7 +400,6 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--mode=shard --workers=2 --audit-log-path={missing}',
       /^--workers: more than 1 worker cannot write to the file of --audit-log-path; use -$/,
     ],
-    ['--workers=2', /^--mode: required: shard or cache-server$/],
     ['--mode=shard --workers=2 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
     ['--mode=shard --workers=2 --client-ca-file={empty.pem}', /^--client-ca-file: .*empty\.pem: /],
     ['--config={missing}', /^--config: .*missing cannot be read: ENOENT$/],
@@ -411,7 +418,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   });
 
   it.concurrent.each([
-    ['start', /^--mode: required: shard or cache-server$/],
+    ['start --mode=shards', /^--mode: "shards" is not one of shard, cache-server$/],
     ['start --mode=shard --no-such-flag', /^error: unknown option '--no-such-flag'$/],
     ['start --mode=shard --secure-port=0 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
     ['start --mode=shard --secure-port=0 --workers=2 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
@@ -859,6 +866,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ],
     ['schema stray', /too many arguments/],
     ['no-such-command', /^error: unknown command 'no-such-command'$/],
+    ['strat', /^error: unknown command 'strat'; did you mean start\?$/],
   ])('%s', async (line, message) => {
     expect(await refusal(argumentsOf(line))).toMatch(message);
   });

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { optionsIn, textOf } from '../../src/options/option.js';
+import { foreignFlagAnswer, foreignFlags } from '../../src/cli/foreign-flags.js';
+import { flagName, optionsIn, textOf } from '../../src/options/option.js';
 import { startTopics } from '../../src/options/start-topics.js';
 import { packageVersion } from '../../src/package-version.js';
 import { command, loadedCommands as commands } from '../support/command-line.js';
@@ -63,5 +65,57 @@ describe('--help', () => {
 describe('--version', () => {
   it('is the version alone', async () => {
     expect(await printedBy('--version')).toBe(packageVersion);
+  });
+});
+
+describe('without a command', () => {
+  it('the help is printed to stderr, in its lines, with exit code 2', async () => {
+    expect(await command()).toEqual({ code: 2, out: '', err: await printedBy('--help') });
+  });
+});
+
+describe('flags of other programs', () => {
+  it('are answered with flags of start, or with why there is none', () => {
+    const known = new Set<string>(optionsIn(startTopics).map(({ key }) => key));
+    expect(foreignFlags.size).toBeGreaterThan(60);
+    for (const [name, { keys, note, program }] of foreignFlags) {
+      expect(
+        keys.filter((key) => !known.has(key)),
+        name,
+      ).toEqual([]);
+      const flags = optionsIn(startTopics).map((option) => option.name);
+      expect(flags).not.toContain(name);
+      expect(foreignFlagAnswer(name)).toBe(
+        `${name} of ${program} ${
+          keys.length === 0
+            ? 'has no counterpart here'
+            : `is ${keys.map((key) => flagName(key)).join(' and ')} here`
+        }${note === undefined ? '' : `; ${note}`}`,
+      );
+    }
+  });
+
+  it.each([
+    ['--secure-listen-address=0.0.0.0:8443', 'kube-rbac-proxy is --bind-address and --secure-port here'],
+    ['--insecure-port=8080', 'kube-apiserver has no counterpart here; everything is served over TLS'],
+    ['--authorization-mode=RBAC', 'kube-apiserver is --authorization-order here'],
+  ])('%s', async (flag, answer) => {
+    const name = flag.split('=')[0] ?? '';
+    expect(await command('start', flag)).toEqual({
+      code: 2,
+      out: '',
+      err: `error: unknown option: ${name} of ${answer}`,
+    });
+  });
+
+  it('and any other are one line without their value', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string(), async (name) => {
+        const { code, out, err } = await command('start', `--x${name.replaceAll('=', '')}=secret-token`);
+        expect({ code, out }).toEqual({ code: 2, out: '' });
+        expect(err).toMatch(/^error: unknown option [^\n]*$/);
+        expect(err).not.toContain('secret-token');
+      }),
+    );
   });
 });

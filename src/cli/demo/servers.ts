@@ -44,8 +44,8 @@ export async function startServers(
   };
   try {
     const urls = {
-      root: await startOne({ mode: 'shard', tokenAuthFile, rbacDir: root }),
-      second: await startOne({ mode: 'shard', tokenAuthFile, rbacDir: second }),
+      root: await startOne({ tokenAuthFile, rbacDir: root }),
+      second: await startOne({ tokenAuthFile, rbacDir: second }),
       cache: await startOne({ mode: 'cache-server' }),
     };
     return { urls, close };
