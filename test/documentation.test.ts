@@ -1,9 +1,16 @@
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
+import { mergedExposition } from '../src/index.js';
 import { optionsIn } from '../src/options/option.js';
 import { startOptions, startTopics } from '../src/options/start-topics.js';
 import { loadedCommands as commands } from './support/command-line.js';
 import { flagRows, tableHead } from './documentation/flag-table.mjs';
+import { documentedMakers, metricsPage } from './documentation/metrics-page.mjs';
+import { startCli } from './support/started-server.js';
 
 const read = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
 const readme = read('README.md');
@@ -23,6 +30,56 @@ describe('docs/flags.md', () => {
     const place = flagPage.search(tableHead);
     const table = rowsOf(flagPage.slice(place, flagPage.indexOf('\n\n', place)));
     expect(table.slice(2)).toEqual(rowsOf(flagRows(startTopics).join('\n')));
+  });
+});
+
+describe('docs/metrics.md', () => {
+  const folder = new URL('../src/telemetry/', import.meta.url);
+  const telemetry = async (): Promise<Record<string, unknown>> => {
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    const modules = files.filter((file) => file.endsWith('.ts'));
+    const loaded = await Promise.all(
+      modules.map((file) => import(new URL(file, folder).href) as Promise<object>),
+    );
+    return Object.assign({}, ...loaded) as Record<string, unknown>;
+  };
+
+  it('is what `npm run docs` writes', async () => {
+    expect(read('docs/metrics.md')).toBe(await metricsPage({ mergedExposition, ...(await telemetry()) }));
+  });
+
+  it('knows everything in src/telemetry that makes metrics', async () => {
+    const makers = Object.keys(await telemetry()).filter((name) => /Metrics$|^register[A-Z]/.test(name));
+    // Called by `apiserverMetrics`.
+    expect(new Set([...makers, 'mergedExposition'])).toEqual(
+      new Set([...documentedMakers, 'requestMetrics']),
+    );
+  });
+
+  it('has every metric that a server with all of its parts shows', async () => {
+    const named = new Set(read('docs/metrics.md').match(/(?<=^\| `)\w+/gm));
+    const server = await startCli([
+      '--mode=shard',
+      '--ignore-paths=/metrics/*',
+      '--upstream=http://127.0.0.1:9/metrics',
+      '--component-slis',
+      '--rbac-dir=rbac',
+      '--audit-log-path=/dev/null',
+    ]);
+    const scrape = async (path: string): Promise<string> => {
+      const request = get(`${server.url}${path}`, { rejectUnauthorized: false, agent: false });
+      const [answer] = (await once(request, 'response')) as [IncomingMessage];
+      return text(answer);
+    };
+    await scrape('/readyz');
+    const shown = `${await scrape('/metrics/filter')}${await scrape('/metrics/slis')}`;
+    await server.stop();
+    const own = (shown.match(/(?<=^# TYPE )\w+/gm) ?? []).filter(
+      (name) => !/^(?:process|nodejs)_/.test(name),
+    );
+    expect(own).toContain('kubernetes_healthcheck');
+    expect(own.length).toBeGreaterThan(40);
+    expect(own.filter((name) => !named.has(name))).toEqual([]);
   });
 });
 

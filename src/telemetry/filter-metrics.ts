@@ -2,9 +2,9 @@ import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
 import { adds, counts, gauge, observes, recorder } from './metric-table.js';
 
-/** Kubernetes' own, for authentication and authorization alike: 1 ms and its doubles up to 16.384 s. */
+/** Kubernetes' buckets for authentication and authorization: 1 ms, doubled up to 16.384 s. */
 const decisionBuckets = Array.from({ length: 15 }, (_, power) => 2 ** power / 1000);
-/** Those that Kubernetes itself tells apart; the names of others are whatever their issuers choose. */
+/** The user names that Kubernetes counts by name; all others are whatever their issuers choose. */
 const toldUsernames: ReadonlySet<string> = new Set([
   'admin',
   'client',
@@ -12,7 +12,7 @@ const toldUsernames: ReadonlySet<string> = new Set([
   'kubelet',
   'system:serviceaccount:kube-system:default',
 ]);
-/** As Kubernetes' own counterparts of them, they stand before the authorizers whose decisions are counted. */
+/** Kubernetes does not count the decisions of their counterparts either. */
 const uncounted: ReadonlySet<string> = new Set(['AlwaysAllowGroups', 'AlwaysAllowPaths']);
 
 type DecisionOrError = 'allow' | 'deny' | 'no-opinion' | 'error';
@@ -24,7 +24,7 @@ const results: Readonly<Record<DecisionOrError, string>> = {
   error: 'error',
 };
 
-/** No credentials are a failure, bad ones an error; anonymous is a success. */
+/** No credentials: failure; bad credentials: error; anonymous: success. */
 type AuthenticationResult = 'success' | 'failure' | 'error';
 
 type Result = 'success' | 'failure';
@@ -54,11 +54,11 @@ const Recorder = recorder({
   ),
   refusedCredentials: counts<[authenticator: string]>(
     'kcp_metrics_filter_refused_credentials_total{authenticator}',
-    'What methods had something against in requests answered 401, by authenticator; the log says what.',
+    'Credentials refused in requests answered 401, by authenticator; the log says why.',
   ),
   spoofedHeaders: counts(
     'kcp_metrics_filter_spoofed_headers_total',
-    "Requests with a front proxy's headers from somebody who is none; the headers were ignored.",
+    "Requests with a front proxy's headers that did not come from a front proxy; the headers were ignored.",
   ),
   decided: counts<[type: string, name: string, decision: string]>(
     'apiserver_authorization_decisions_total{type,name,decision}',
@@ -66,11 +66,11 @@ const Recorder = recorder({
   ),
   forbidden: counts(
     'kcp_metrics_filter_forbidden_requests_total',
-    'Requests answered 403, since no authorizer allowed them; the log and the audit log say whose.',
+    'Requests answered 403 because no authorizer allowed them; the log and the audit log say whose.',
   ),
   rejectedWith: counts<[code: string]>(
     'kcp_metrics_filter_rejected_requests_total{code}',
-    'Requests turned away by their path, before anyone was asked who sends them, by status code.',
+    'Requests refused for their path, before authentication, by status code.',
   ),
   scrapedIn: observes<[Result]>(
     'kcp_metrics_filter_scrape_duration_seconds{result}',
@@ -79,44 +79,41 @@ const Recorder = recorder({
   ),
   scrapeFrom: counts<[ScrapeOrigin]>(
     'kcp_metrics_filter_scrapes_total{origin}',
-    'Scrapes by where their bytes come from: rendered for them, joined while it was, or kept from before.',
+    'Scrapes by what they were served: a rendering of their own, one under way for another scrape, or a kept one.',
   ),
   refusedScrape: counts(
     'kcp_metrics_filter_refused_scrapes_total',
-    'Scrapes answered 503, since as many expositions were being rendered as may be.',
+    'Scrapes answered 503 because the limit of renderings in flight was reached.',
   ),
   stalledClient: counts(
     'kcp_metrics_filter_stalled_clients_total',
-    'Clients that were cut, since they took too little of an exposition that was being sent, or too long.',
+    'Clients disconnected because they read an exposition too slowly.',
   ),
   limitedRequest: counts<[by: 'identity' | 'address']>(
     'kcp_metrics_filter_limited_requests_total{by}',
-    'Requests answered 429, by what sent more than its share: an identity or an address.',
+    'Requests answered 429, by the limit that they exceeded: of an identity or of an address.',
   ),
   refusedConnection: counts(
     'kcp_metrics_filter_refused_connections_total',
-    'Connections closed at once: as many were open as may be, or TLS handshakes from their address have cost too much.',
+    'Connections closed at once: the limit of connections was reached, or TLS handshakes from the address have cost too much.',
   ),
   maintained: gauge(
     'kcp_metrics_filter_maintenance',
-    'Whether scrapes are refused for maintenance, of everybody or of some: 1 or 0.',
+    'Whether scrapes are refused for maintenance, those of all users or of some: 1 or 0.',
     { aggregator: 'max' },
   ),
   refusedInMaintenance: counts(
     'kcp_metrics_filter_maintenance_refused_scrapes_total',
     'Scrapes answered 503 for maintenance.',
   ),
-  inFlight: gauge(
-    'kcp_metrics_filter_renderings_in_flight',
-    'Expositions that are being rendered, or sent while they are.',
-  ),
+  inFlight: gauge('kcp_metrics_filter_renderings_in_flight', 'Expositions that are being rendered.'),
   leftOutMetric: counts<[cause: string]>(
     'kcp_metrics_filter_left_out_metrics_total{cause}',
     'Metrics left out of an exposition, by cause.',
   ),
   filtered: counts<[Result | 'abandoned']>(
     'kcp_metrics_filter_filtered_scrapes_total{result}',
-    'Expositions that were filtered or relabelled, by result; abandoned where the client went away.',
+    'Expositions that were filtered or relabelled, by result; abandoned where the client disconnected.',
   ),
   droppedSeries: adds<[reason: string]>(
     'kcp_metrics_filter_dropped_series_total{reason}',
@@ -132,16 +129,16 @@ const Recorder = recorder({
   ),
   reloadedFiles: adds<[flag: string, Result]>(
     'kcp_metrics_filter_file_reloads_total{flag,result}',
-    'Changes of files that flags name, by flag and result; after a failure the file before stays in force.',
+    'Reloads of files that flags name, by flag and result; after a failure the previous content stays in force.',
   ),
 });
 
 /**
- * What the filter tells of itself, under Kubernetes' names where it has one that means the same. Labels hold fixed
- * words only: no name, path or token that a client can choose.
+ * The filter's own metrics, under Kubernetes' names where it has one that means the same. Labels hold fixed words only:
+ * no name, path or token that a client can choose.
  */
 export class FilterMetrics extends Recorder {
-  /** `username`: of a success. */
+  /** `username`: only for a success. */
   authenticationAttempt(result: AuthenticationResult, seconds: number, username = ''): void {
     if (result === 'success') this.authenticatedUser(toldUsername(username));
     this.authenticated(result);
@@ -153,7 +150,7 @@ export class FilterMetrics extends Recorder {
     this.authorizedIn(seconds, results[decision]);
   }
 
-  /** Only opinions count as decisions; an authorizer without one leaves the word to the next. */
+  /** Counts allow and deny; without an opinion the next authorizer decides. */
   decision(type: string, decision: DecisionOrError): void {
     if ((decision !== 'allow' && decision !== 'deny') || uncounted.has(type)) return;
     this.decided(type, type.toLowerCase(), results[decision]);
@@ -184,7 +181,7 @@ export class FilterMetrics extends Recorder {
     for (const [reason, count] of Object.entries(dropped)) if (count > 0) this.droppedSeries(count, reason);
   }
 
-  /** An alert on an increase needs the series before the first change: a bad file is counted once. */
+  /** An alert on an increase needs the series to exist before the first failure, which is counted once. */
   fileFollowed(flag: string): void {
     this.reloadedFiles(0, flag, 'success');
     this.reloadedFiles(0, flag, 'failure');
@@ -195,7 +192,7 @@ export class FilterMetrics extends Recorder {
   }
 }
 
-/** One of a few words, as Kubernetes does it. */
+/** One of a few words, as Kubernetes counts them. */
 function toldUsername(username: string): string {
   if (toldUsernames.has(username)) return username;
   return username.includes('@') ? 'email_id' : 'other';

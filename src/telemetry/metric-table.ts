@@ -1,9 +1,9 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-/** A row of a table of metrics: makes a metric in a registry, and gives it or what records in it. */
+/** A row of a table of metrics: makes a metric in a registry, and returns it or the function that records in it. */
 type Row<Made> = (registry: Registry) => Made;
 
-/** By the names that this program has for them. */
+/** Rows by the names that the code uses. */
 type Table = Readonly<Record<string, Row<unknown>>>;
 type MadeOf<Rows extends Table> = { readonly [Name in keyof Rows]: ReturnType<Rows[Name]> };
 
@@ -12,7 +12,7 @@ type Series<Values extends readonly string[]> = Values extends readonly [] ? str
 
 interface GaugeOptions<Label extends string> {
   readonly labels?: readonly Label[];
-  /** What the values of several workers become together; default their sum. */
+  /** How the values of several workers are combined; default their sum. */
   readonly aggregator?: 'sum' | 'min' | 'max';
   /** Sets the values when a scrape asks for them. */
   readonly collect?: (gauge: Gauge<Label>) => void;

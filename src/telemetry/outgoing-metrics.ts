@@ -28,10 +28,10 @@ export class RestClientMetrics extends recorder({
   }
 }
 
-/** What is asked of another server: who sends a request (`authn`), or what a user may do (`authz`). */
+/** `authn`: a TokenReview; `authz`: a SubjectAccessReview. */
 export type ReviewPurpose = 'authn' | 'authz';
 
-/** Kubernetes' own. */
+/** Kubernetes' buckets. */
 const reviewBuckets = [0.25, 0.5, 0.7, 1, 1.5, 3, 5, 10];
 
 const server = { authn: 'authentication', authz: 'authorization' };
@@ -51,7 +51,7 @@ function durationsOf(type: ReviewPurpose) {
   );
 }
 
-/** Questions to other servers, under the names of a Kubernetes server that delegates. */
+/** Reviews by another server, under the names that Kubernetes has for delegated authentication and authorization. */
 export class ReviewMetrics extends recorder({
   authn: requestsTo('authn'),
   authz: requestsTo('authz'),
@@ -59,19 +59,19 @@ export class ReviewMetrics extends recorder({
   authzIn: durationsOf('authz'),
   tokenCache: counts<['hit' | 'miss']>(
     'authentication_token_cache_request_total{status}',
-    'Tokens looked for among those that were reviewed, by whether they were found.',
+    'Look-ups of tokens in the cache of reviews, by status: hit or miss.',
   ),
   decisionCache: counts<['hit' | 'miss' | 'stale']>(
     'kcp_metrics_filter_authorization_webhook_cache_total{status}',
-    'Questions looked for among those that were reviewed: hit, miss, or stale where an earlier allow stood in for an answer that did not come.',
+    'Look-ups in the cache of SubjectAccessReviews, by status: hit, miss, or stale where the server did not answer and an earlier allow was used.',
   ),
   unasked: counts<[type: ReviewPurpose, cause: 'outage' | 'overload']>(
     'kcp_metrics_filter_reviews_not_asked_total{type,cause}',
-    'Questions that were not put to the other server, by cause: outage or overload.',
+    'Reviews that were not sent, by cause: outage or overload.',
   ),
   failure: counts<[type: ReviewPurpose]>(
     'kcp_metrics_filter_review_failures_total{type}',
-    'Questions that got no answer; the log says why.',
+    'Reviews that were not answered; the log says why.',
   ),
 }) {
   request(type: ReviewPurpose, { code, seconds }: { readonly code: string; readonly seconds: number }): void {
@@ -80,22 +80,19 @@ export class ReviewMetrics extends recorder({
   }
 }
 
-/**
- * What went wrong with upstreams. They are called as the configuration calls them: by a name, or by the path that
- * serves one alone.
- */
+/** Failures of upstreams. `upstream` is the name in the configuration, or the path that serves it alone. */
 export class UpstreamMetrics extends recorder({
   failure: counts<[upstream: string, reason: MemberFault]>(
     'kcp_metrics_filter_upstream_failures_total{upstream,reason}',
-    'Scrapes that got nothing of an upstream, or not all of it, by upstream and reason; the log says more.',
+    'Scrapes that did not get all of an upstream, by upstream and reason; the log says more.',
   ),
   unmerged: adds<[upstream: string, reason: string]>(
     'kcp_metrics_filter_unmerged_series_total{upstream,reason}',
-    'Series of an upstream that were left out beside those of others, by upstream and reason.',
+    'Series of an upstream left out because they contradict those of others, by upstream and reason.',
   ),
   withoutTenant: counts<[reason: TenantFault]>(
     'kcp_metrics_filter_scrapes_without_tenant_total{reason}',
-    'Scrapes that were refused since their tenant was not sure, by reason.',
+    'Scrapes refused because their tenant could not be determined, by reason.',
   ),
 }) {
   leftOut({ member, cause, series }: LeftOut): void {

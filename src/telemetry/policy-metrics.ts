@@ -22,7 +22,7 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
   register(registry, {
     age: ofLayers(
       'kcp_metrics_filter_policy_age_seconds',
-      'Time since a policy layer was last known to be in step with its source; 0 while it is.',
+      'Time since a policy layer was last in sync with its source; 0 while it is.',
       ['layer'],
       (metric, { layer, ageMs }) => {
         metric.set({ layer }, ageMs / 1000);
@@ -30,7 +30,7 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
     ),
     lastSync: ofLayers(
       'kcp_metrics_filter_policy_last_sync_timestamp_seconds',
-      'When a policy layer was last known to be in step with its source, in seconds since the epoch.',
+      'When a policy layer was last in sync with its source, in seconds since the epoch.',
       ['layer'],
       (metric, { layer, syncedAt }) => {
         if (syncedAt !== undefined) metric.set({ layer }, syncedAt / 1000);
@@ -38,7 +38,7 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
     ),
     inForce: ofLayers(
       'kcp_metrics_filter_policy_in_force',
-      'Whether decisions are made on a policy layer (1), or it waits as a fallback (0).',
+      'Whether a policy layer is used for decisions (1) or is a fallback that waits (0).',
       ['layer'],
       (metric, { layer, inForce }) => {
         metric.set({ layer }, inForce ? 1 : 0);
@@ -67,8 +67,8 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
 }
 
 /**
- * What the sources of the policy tell: how lists and watches end, and, under Kubernetes' names and buckets, each
- * request to an API server.
+ * Counts what policy sources do: how lists and watches end, and each request to an API server under Kubernetes' names
+ * and buckets.
  */
 export class PolicySourceMetrics extends recorder({
   listed: counts<[source: string, kind: string, method: string, result: string]>(
@@ -77,31 +77,31 @@ export class PolicySourceMetrics extends recorder({
   ),
   watched: counts<[source: string, kind: string, result: string]>(
     'kcp_metrics_filter_policy_watches_total{source,kind,result}',
-    'Watches of a kind of object that ended, by how: closed is what servers do from time to time.',
+    'Watches of a kind of object that ended, by result; servers close watches from time to time.',
   ),
   restarted: counts<[source: string, kind: string]>(
     'kcp_metrics_filter_policy_watch_restarts_total{source,kind}',
-    'Lists and watches started anew after a failure.',
+    'Lists and watches restarted after a failure.',
   ),
   appliedIn: observes<[source: string]>(
     'kcp_metrics_filter_policy_apply_duration_seconds{source}',
     [0.00001, 0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1],
-    'From the arrival of a change to the moment decisions are made on it, in seconds.',
+    'Time from the arrival of a change until decisions follow it, in seconds.',
   ),
   snapshots: counts<[operation: string, result: string]>(
     'kcp_metrics_filter_policy_snapshots_total{operation,result}',
-    'Readings and writings of the policy snapshot, by result.',
+    'Reads and writes of the policy snapshot, by operation and result.',
   ),
 }) {
   readonly #requests: RestClientMetrics;
 
-  /** `requests` may be shared with others that ask API servers. @throws Error where the registry already holds one of the names. */
+  /** `requests` may be shared with other clients of API servers. @throws Error where the registry already holds one of the names. */
   constructor(registry: Registry, requests = new RestClientMetrics(registry)) {
     super(registry);
     this.#requests = requests;
   }
 
-  /** Counts what one source tells. */
+  /** Counts the events of one source. */
   observerOf(source: string): ApiServerObserver {
     return {
       request: (request) => {

@@ -1,7 +1,7 @@
 import type { Gauge, Registry } from 'prom-client';
 import { adds, counts, gauge, recorder, register } from './metric-table.js';
 
-/** What becomes of audit events, under kube-apiserver's names. */
+/** Audit events written and lost, under kube-apiserver's names. */
 export class AuditMetrics extends recorder({
   event: counts(
     'apiserver_audit_event_total',
@@ -9,27 +9,24 @@ export class AuditMetrics extends recorder({
   ),
   lost: adds<[plugin: 'log' | 'buffered']>(
     'apiserver_audit_error_total{plugin}',
-    'Counter of audit events that failed to be audited properly: not written (plugin log), or dropped since too many waited (buffered).',
+    'Counter of audit events that failed to be audited properly: not written (plugin log), or dropped because the buffer was full (buffered).',
   ),
 }) {
   constructor(registry: Registry) {
     super(registry);
-    // An alert on its rate needs the series before the first loss.
+    // An alert on the rate needs the series to exist before the first loss.
     this.lost(0, 'log');
     this.lost(0, 'buffered');
   }
 }
 
-/** What the process that starts workers tells of them. */
+/** Recorded by the process that starts the workers. */
 export class WorkerMetrics extends recorder({
   workers: gauge('kcp_metrics_filter_workers', 'Workers that are running.'),
-  restarted: counts(
-    'kcp_metrics_filter_worker_restarts_total',
-    'Workers that were started in the place of one that ended.',
-  ),
+  restarted: counts('kcp_metrics_filter_worker_restarts_total', 'Workers started to replace one that ended.'),
   missingReport: counts<[cause: string, served: string]>(
     'kcp_metrics_filter_missing_worker_reports_total{cause,served}',
-    "Scrapes without a worker's metrics of that moment, by cause and by what was served in their place.",
+    "Scrapes without a worker's current metrics, by cause and by what was served instead.",
   ),
 }) {
   running(count: number): void {
@@ -37,18 +34,18 @@ export class WorkerMetrics extends recorder({
   }
 }
 
-/** One that stands in a file, or the one of several that expires first. */
+/** The certificate of a file; of several, the one that expires first. */
 export interface ExpiringCertificate {
   readonly flag: string;
-  /** As the flag names it; empty for one that is held in memory alone. */
+  /** As given to the flag; empty for a certificate that exists in memory only. */
   readonly file: string;
-  /** Milliseconds since the epoch; undefined where it cannot be told. */
+  /** Milliseconds since the epoch; undefined if unknown. */
   readonly expiresAt: () => number | undefined;
 }
 
 /**
- * Shows when the certificates in force expire, read at each scrape. As a moment and not as days left: Prometheus'
- * names know seconds alone, and `(… - time()) / 86400` is the days.
+ * Shows when the certificates in force expire, read at each scrape. As a timestamp, since Prometheus' base unit is the
+ * second; `(… - time()) / 86400` gives the days left.
  *
  * @throws Error where the registry already holds the name.
  */
@@ -59,7 +56,7 @@ export function registerCertificateMetrics(
   register(registry, {
     expirations: gauge(
       'kcp_metrics_filter_certificate_expiration_timestamp_seconds',
-      'When the first certificate of a file in force expires, in seconds since the epoch, by flag and file.',
+      'When the first certificate of a file expires, in seconds since the epoch, by flag and file.',
       {
         labels: ['flag', 'file'],
         // Of several workers, each reads the files.
@@ -76,7 +73,7 @@ export function registerCertificateMetrics(
   });
 }
 
-/** The result of one check, in answer to one question for it. */
+/** The result of one health check. */
 interface HealthcheckResult {
   /** As in `/readyz/<name>`. */
   readonly name: string;
@@ -85,21 +82,21 @@ interface HealthcheckResult {
   readonly ok: boolean;
 }
 
-/** Is told of every result. */
+/** Called with every result. */
 type HealthcheckObserver = (result: HealthcheckResult) => void;
 
 const maxCheckNames = 100;
 
 /**
  * Kubernetes' `/metrics/slis` (k8s.io/component-base, metrics/prometheus/slis): the last result of each check, and
- * how often each was had. As there, tell of the checks that `/livez`, `/readyz` or `/healthz` run, and not of those
- * that the question excludes or asks for alone. Beyond a hundred names checks are `other`.
+ * how often each occurred. As there, report the checks that `/livez`, `/readyz` or `/healthz` run, but not those that a
+ * request excludes or asks for alone. Beyond a hundred names, checks are `other`.
  *
  * @throws Error where the registry already holds one of the names.
  */
 export function healthcheckMetrics(registry: Registry): HealthcheckObserver {
   const metrics = register(registry, {
-    // Of several workers: well only where all are.
+    // Of several workers: healthy only if all are.
     last: gauge('kubernetes_healthcheck', 'This metric records the result of a single healthcheck.', {
       labels: ['name', 'type'],
       aggregator: 'min',

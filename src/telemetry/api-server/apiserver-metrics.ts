@@ -23,26 +23,25 @@ import {
 import { requestMetrics } from './request-metrics.js';
 
 export interface ApiserverMetricsOptions {
-  /** Where the metrics stand. */
+  /** Where the metrics are registered. */
   readonly registry: Registry;
   /**
-   * The resources that are told apart; every other is `other`. Default: those of the requests that were served,
-   * up to `maxResources`. Name them where paths have the shape of Kubernetes' but hold something else in its
-   * place, such as `/api/users/42`.
+   * The resources counted by name; every other is `other`. Default: those of requests that were served, up to
+   * `maxResources`. List them if your paths only look like Kubernetes', such as `/api/users/42`.
    */
   readonly resources?: readonly InstrumentedResource[];
   /** How many resources and subresources may be learned. Default 500. */
   readonly maxResources?: number;
-  /** Exact paths that are counted although they are no resources. Default: `/livez`, `/readyz`, `/healthz`. */
+  /** Exact paths that are counted although they are not resources. Default: `/livez`, `/readyz`, `/healthz`. */
   readonly nonResourcePaths?: readonly string[];
   /**
-   * Paths that are not even in flight: exact, or a prefix that ends in a single `*`. Default: `/metrics` and what
-   * lies below it, so that a scrape does not see itself.
+   * Paths that are not counted at all: exact, or a prefix that ends in a single `*`. Default: `/metrics` and
+   * everything below it, so that a scrape does not count itself.
    */
   readonly ignorePaths?: readonly string[];
 }
 
-/** An option that cannot be used; the message names it and says what to pass instead. */
+/** An invalid option; the message names it and says what to pass instead. */
 export class ApiserverMetricsOptionError extends CodedError {
   override readonly name = 'ApiserverMetricsOptionError';
   readonly code = 'ERR_APISERVER_METRICS_OPTION';
@@ -55,7 +54,7 @@ export class ApiserverMetricsOptionError extends CodedError {
   }
 }
 
-/** Fits Express 4, Express 5, connect and a bare `http.Server` alike. */
+/** For Express 4, Express 5, connect and a bare `http.Server`. */
 type InstrumentationMiddleware = (
   request: IncomingMessage & { readonly originalUrl?: string },
   response: ServerResponse,
@@ -64,8 +63,8 @@ type InstrumentationMiddleware = (
 
 /**
  * Counts and times the requests of an HTTP server as Kubernetes' API servers count theirs: `apiserver_request_total`
- * and what belongs to it, with the labels that their dashboards and rules ask for. Mounted behind the guards it counts
- * what Kubernetes counts, whose filters answer 401 and 403 uncounted; before them, what they answer as well.
+ * and its companions, with the labels that their dashboards and rules use. Mounted behind the guards it counts what
+ * Kubernetes counts, which leaves out the 401 and 403 of its filters; mounted before them, it counts those as well.
  *
  * @throws ApiserverMetricsOptionError for a wrong option, Error where the registry already holds one of the names.
  */
@@ -88,7 +87,7 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
     const inflight = lasts ? undefined : metrics.inflight[requestKind(info)];
     inflight?.rise(started);
     if (!info.isResourceRequest && !namedPaths.has(info.path)) {
-      // Kubernetes reports what it routes as a resource or a health check, and nothing else.
+      // Kubernetes reports only resources and health checks.
       if (inflight !== undefined)
         onClose(request.socket, response, () => {
           inflight.fall(performance.now());
@@ -112,10 +111,10 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
       longRunningEnds();
       const reported = labels();
       const { statusCode: code } = response;
-      // Clients end a watch when they have seen enough.
+      // It is normal for a client to end a watch.
       const isWhole = response.writableFinished || (lasts && response.headersSent);
       if (!isWhole) metrics.aborted(reported);
-      // No such object or no such resource: where the resource was never served, nobody can tell.
+      // No such object, or no such resource: unknown, if the resource was never served.
       else if (code !== 404 || reported.resource !== other) {
         const seconds = (ended - started) / 1000;
         metrics.answered({
@@ -136,10 +135,10 @@ function isServed({ headersSent, statusCode }: ServerResponse): boolean {
   return headersSent && statusCode < 400;
 }
 
-/** A method that is handed what it was called with, in whichever of its forms. */
+/** A method that takes its arguments in several forms. */
 type Passed<Result> = (...parameters: readonly unknown[]) => Result;
 
-/** Counts the bytes that are written as the body, before any header or chunk framing. */
+/** Counts the bytes of the body, without headers and chunk framing. */
 function countBodyBytes(response: ServerResponse): () => number {
   let bytes = 0;
   const count = ([chunk, encoding]: readonly unknown[]): void => {
@@ -158,11 +157,11 @@ function countBodyBytes(response: ServerResponse): () => number {
     count(parameters);
     return end(...parameters);
   };
-  // What has no body may be given one all the same, and Node leaves it out.
+  // Node leaves out a body that is written although the answer has none.
   return () => (response.statusCode === 204 || response.statusCode === 304 ? 0 : bytes);
 }
 
-/** Tells once that an answer has begun: its status is known and its headers are on their way. */
+/** Calls once when an answer has begun: its status is known and its headers are being sent. */
 function onHeaders(response: ServerResponse, begun: () => void): void {
   const writeHead = response.writeHead.bind(response) as Passed<ServerResponse>;
   let isTold = false;
@@ -174,12 +173,12 @@ function onHeaders(response: ServerResponse, begun: () => void): void {
   };
 }
 
-/** What is still to be told of requests whose connection is busy with an earlier one's answer. */
+/** Callbacks of requests whose connection is busy with the answer to an earlier one. */
 const pipelined = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * Tells once that nothing more will be sent, be it that all was or that the client has gone. Node says so with
- * `close`, but not of an answer that has not had its turn on a connection that breaks.
+ * Calls once when nothing more will be sent: all was sent, or the client has disconnected. Node emits `close`, but not
+ * for a pipelined answer that still waits when its connection breaks.
  */
 function onClose(socket: Socket, response: ServerResponse, closed: () => void): void {
   if (response.closed || response.destroyed) {
@@ -212,7 +211,7 @@ function waitingOn(socket: Socket): Set<() => void> {
 
 const mostResources = 100_000;
 
-/** With the defaults in place. @throws ApiserverMetricsOptionError */
+/** The options with their defaults. @throws ApiserverMetricsOptionError */
 function validOptions({
   registry,
   resources,

@@ -3,7 +3,7 @@ export interface RequestInfo {
   readonly isResourceRequest: boolean;
   /** Decoded, and without the scope (`/clusters/<logical cluster>`) before it. */
   readonly path: string;
-  /** `get`, `list`, `watch`, `create` …; of a request that is for no resource the lower-cased method. */
+  /** `get`, `list`, `watch`, `create` …; for a request without a resource, the lower-cased method. */
   readonly verb: string;
   readonly group: string;
   readonly version: string;
@@ -26,8 +26,8 @@ const resourceVerbs: ReadonlyMap<string, string> = new Map([
 
 /**
  * Reads a request as Kubernetes' RequestInfoFactory does (k8s.io/apiserver, pkg/endpoints/request), with
- * `/api/<version>` and `/apis/<group>/<version>` as the prefixes of resources. kcp's scopes are taken off
- * first, as kcp does.
+ * `/api/<version>` and `/apis/<group>/<version>` as the prefixes of resources. kcp's scopes are removed first, as in
+ * kcp.
  */
 export function requestInfo(method: string, scopedPath: string, query: QueryParameters): RequestInfo {
   const path = scopedPath.replace(scopePrefix, '');
@@ -56,7 +56,7 @@ export function requestInfo(method: string, scopedPath: string, query: QueryPara
   };
 }
 
-/** Those that may mean something: the ninth is the subresource of the longest form. */
+/** The segments that may mean something: the ninth is the subresource of the longest form. */
 function segments(path: string): readonly string[] {
   let start = 0;
   let end = path.length;
@@ -79,7 +79,7 @@ function nonResource(method: string, path: string): RequestInfo {
   };
 }
 
-/** `namespaces/x/pods/y` are pods in a namespace; `namespaces/x` and `namespaces/x/status` are the namespace. */
+/** `namespaces/x/pods/y` is a pod in a namespace; `namespaces/x` and `namespaces/x/status` are the namespace. */
 function withoutNamespace(parts: readonly string[]): {
   readonly namespace: string;
   readonly object: readonly string[];
@@ -90,15 +90,15 @@ function withoutNamespace(parts: readonly string[]): {
   return { namespace, object: isNamespaced ? parts.slice(2) : parts };
 }
 
-/** What a verb becomes where the path names no single object. */
+/** The verb for a path that names no single object. */
 function collectionVerb(verb: string, { watches }: QueryParameters): string {
   if (verb === 'get') return watches ? 'watch' : 'list';
   return verb === 'delete' ? 'deletecollection' : verb;
 }
 
-/** What a query says that Kubernetes' labels depend on. */
+/** The query parameters that Kubernetes' labels depend on. */
 export interface QueryParameters {
-  /** `watch`, where it is there and says neither `0` nor `false`. */
+  /** Whether `watch` is present and neither `0` nor `false`. */
   readonly watches: boolean;
   /** `dryRun` as Kubernetes labels it. */
   readonly dryRun: '' | 'All' | 'invalid';
@@ -110,7 +110,7 @@ const none: QueryParameters = { watches: false, dryRun: '', selectedName: '' };
 const relevant = /watch|dryRun|fieldSelector|%/;
 const exactName = /^metadata\.name==?([^=!\\/%]+)$/;
 
-/** Reads a raw query, with or without its `?`. Most have nothing of interest and are not parsed. */
+/** Reads a raw query, with or without its `?`. Most contain nothing of interest and are not parsed. */
 export function queryParameters(query: string): QueryParameters {
   if (query === '' || !relevant.test(query)) return none;
   const parameters = new URLSearchParams(query);

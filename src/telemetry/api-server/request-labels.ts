@@ -1,6 +1,6 @@
 import type { RequestInfo, QueryParameters } from './request-info.js';
 
-/** Kubernetes' labels of a request, beside the status code. */
+/** Kubernetes' labels of a request, except the status code. */
 export interface RequestLabels {
   readonly verb: string;
   readonly dry_run: QueryParameters['dryRun'];
@@ -12,7 +12,7 @@ export interface RequestLabels {
   readonly component: '' | 'apiserver';
 }
 
-/** Stands for what is not told apart. */
+/** The label of everything that is not counted by name. */
 export const other = 'other';
 
 const verbs: ReadonlySet<string> = new Set([
@@ -20,7 +20,7 @@ const verbs: ReadonlySet<string> = new Set([
   ...['PUT', 'UPDATE', 'WATCH'],
 ]);
 const connections: ReadonlySet<string> = new Set(['attach', 'exec', 'log', 'portforward', 'proxy']);
-/** The sizes of their answers are observed; a stream of a connection has none. */
+/** Verbs whose answer sizes are observed; a connection's stream has none. */
 const sizedVerbs: ReadonlySet<string> = new Set(['GET', 'LIST', 'WATCH']);
 
 interface LabelledRequest {
@@ -32,14 +32,14 @@ interface LabelledRequest {
 
 /**
  * The labels that Kubernetes' MonitorRequest reports (k8s.io/apiserver, pkg/endpoints/metrics). Those of a
- * resource request hold what the client sent; `BoundedLabels` stands behind. Of other requests Kubernetes reports
- * those for the named paths alone.
+ * resource request hold what the client sent, and `BoundedLabels` bounds them. Of other requests Kubernetes reports
+ * only those for the named paths.
  */
 export function requestLabels(request: LabelledRequest, namedPaths: ReadonlySet<string>): RequestLabels {
   const { info, query } = request;
   const scope = scopeOf(info);
   const isNamed = !info.isResourceRequest && namedPaths.has(info.path);
-  // Written out: objects that grow by spreading cost prom-client, which reads them, several times as much.
+  // Written out: prom-client reads objects built by spreading several times more slowly.
   return {
     verb: reportedVerb(request, scope),
     dry_run: query.dryRun,
@@ -67,23 +67,23 @@ function reportedVerb({ method, contentType, query, info }: LabelledRequest, sco
   return verbs.has(method) ? method : other;
 }
 
-/** Whether a request is meant to last: Kubernetes counts it among the long-running and not as in flight. */
+/** Whether Kubernetes counts a request as long-running rather than as in flight. */
 export function isLongRunning({ isResourceRequest, verb, subresource, path }: RequestInfo): boolean {
   if (verb === 'watch' || verb === 'proxy') return true;
   return isResourceRequest ? connections.has(subresource) : path.startsWith('/debug/pprof/');
 }
 
-/** Kubernetes' `request_kind`; but a HEAD, of whatever, changes nothing. */
+/** Kubernetes' `request_kind`, except that any HEAD is read-only. */
 export function requestKind({ verb }: RequestInfo): 'mutating' | 'readOnly' {
   return ['get', 'list', 'watch', 'head'].includes(verb) ? 'readOnly' : 'mutating';
 }
 
-/** Whether Kubernetes observes the size of the answer. A HEAD has no body to measure. */
+/** Whether Kubernetes observes the size of the answer. A HEAD has no body. */
 export function isSized(method: string, { verb }: RequestLabels): boolean {
   return method !== 'HEAD' && sizedVerbs.has(verb);
 }
 
-/** A resource that is told apart from others, with its subresources. */
+/** A resource that is counted by name, with its subresources. */
 export interface InstrumentedResource {
   /** Empty for the group of `/api`. */
   readonly group: string;
@@ -94,7 +94,7 @@ export interface InstrumentedResource {
 }
 
 export interface BoundedLabelsOptions {
-  /** All that are told apart. Without them resources are learned from requests that were served. */
+  /** All that are counted by name. Without them, resources are learned from requests that were served. */
   readonly resources: readonly InstrumentedResource[] | undefined;
   /** How many may be learned, a subresource counting as one. */
   readonly maxResources: number;
@@ -103,18 +103,18 @@ export interface BoundedLabelsOptions {
 type NamedResource = Pick<RequestLabels, 'group' | 'version' | 'resource' | 'subresource'>;
 
 /**
- * How many sets of labels resources have between them, however many verbs, scopes and dry runs somebody tries
- * out on them: each is some fifty lines of an exposition.
+ * The bound of all label sets together, however many verbs, scopes and dry runs a client tries: each is about fifty
+ * lines of an exposition.
  */
 const maxLabelSets = 4000;
-/** How many of them may come from requests that were refused: anybody can have requests refused. */
+/** How many of them may come from refused requests, which anyone can send. */
 const maxRefused = 500;
 const groupName = /^[\w.-]{0,253}$/;
 const word = /^[\w.-]{1,63}$/;
 
 /**
- * Keeps what clients choose from growing the registry. A resource that is not known is `other` in all four
- * labels. It becomes known by a request that was served, so that nobody teaches names by being refused.
+ * Keeps clients from growing the registry. A resource that is not known is `other` in all four labels. Only a request
+ * that was served makes it known, so refused requests add no names.
  */
 export class BoundedLabels {
   readonly #resources = new Set<string>();
@@ -131,7 +131,7 @@ export class BoundedLabels {
     this.#room = resources === undefined ? maxResources : 0;
   }
 
-  /** The labels to report: the same object for the same labels, once they have been reported as they are. */
+  /** The labels to report; the same object for the same labels. */
   of(labels: RequestLabels, isResourceRequest: boolean, wasServed: boolean): RequestLabels {
     const resource = resourceKey(labels);
     const labelSet = `${labels.component} ${labels.verb} ${labels.scope} ${labels.dry_run} ${resource}`;
@@ -156,7 +156,7 @@ export class BoundedLabels {
   }
 }
 
-/** Whether names have a length and characters that Kubernetes' have; what has not is no API's. */
+/** Whether names have a length and characters that Kubernetes allows. */
 function isPlain({ group, version, resource, subresource }: NamedResource): boolean {
   return (
     groupName.test(group) &&

@@ -7,20 +7,20 @@ const sliBuckets = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 
 const buckets = [0.005, 0.025, ...sliBuckets];
 const sizeBuckets = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
-/** What is known of requests with the same labels before a scrape asks. */
+/** Requests with the same labels, counted until the next scrape. */
 interface Tally {
   readonly withoutDryRun: Omit<RequestLabels, 'dry_run'>;
   readonly codes: Map<number, number>;
 }
 
-/** A request that was answered to its end. */
+/** A request whose answer was sent completely. */
 interface AnsweredRequest {
   /** The same object for the same labels. */
   readonly labels: RequestLabels;
   readonly isWatch: boolean;
   readonly code: number;
   readonly seconds: number;
-  /** The bytes of its answer's body; undefined where Kubernetes does not observe them. */
+  /** The size of the answer's body (bytes); undefined where Kubernetes does not observe it. */
   readonly bodyBytes: number | undefined;
 }
 
@@ -30,7 +30,7 @@ interface AnsweredRequest {
  * @throws Error where the registry already holds one of the names.
  */
 export function requestMetrics(registry: Registry) {
-  // As with histograms: what can wait until a scrape is counted here, without a look-up by nine labels.
+  // As with histograms: counted here until a scrape, without a look-up by nine labels.
   const tallies = new Map<RequestLabels, Tally>();
   const inflight = { mutating: new InflightWatermark(), readOnly: new InflightWatermark() } as const;
   const metrics = register(registry, {
@@ -99,15 +99,15 @@ export function requestMetrics(registry: Registry) {
       const tally = tallyOf(labels);
       tally.codes.set(code, (tally.codes.get(code) ?? 0) + 1);
       metrics.seconds.observe(labels, seconds);
-      // Kubernetes' service level counts neither dry runs nor watches, which last as long as the client likes.
+      // Kubernetes leaves dry runs and watches out of the SLI: a watch lasts as long as the client likes.
       if (labels.dry_run === '' && !isWatch) metrics.sliSeconds.observe(tally.withoutDryRun, seconds);
       if (bodyBytes !== undefined) metrics.sizes.observe(tally.withoutDryRun, bodyBytes);
     },
-    /** A request whose answer did not come to its end. */
+    /** A request whose answer was not sent completely. */
     aborted({ verb, group, version, resource, subresource, scope }: RequestLabels): void {
       metrics.abort(verb, group, version, resource, subresource, scope);
     },
-    /** One more is running; returns what to call at its end. */
+    /** Counts a running request; returns the function to call at its end. */
     longRunning(request: RequestLabels): () => void {
       const labels = withoutDryRun(request);
       metrics.longRunning.inc(labels);
@@ -127,7 +127,7 @@ function withoutDryRun(labels: RequestLabels): Omit<RequestLabels, 'dry_run'> {
   return { verb, group, version, resource, subresource, scope, component };
 }
 
-/** What prom-client keeps of one series. Its types do not have it, so that its shape is looked at first. */
+/** What prom-client keeps of one series. Its types lack it, so its shape is checked first. */
 interface Series {
   readonly labels: Readonly<Record<string, unknown>>;
   readonly bucketValues: Record<number, number>;
@@ -136,9 +136,9 @@ interface Series {
 }
 
 /**
- * Observes into a prom-client histogram without looking its series up by eight labels each time, which is most
- * of what counting a request costs: series are remembered by the object that holds the labels. Where prom-client
- * keeps them otherwise than it does today, it is asked to observe by itself.
+ * Observes into a prom-client histogram without looking up the series by eight labels each time, which is most of the
+ * cost of counting a request: series are remembered by the object that holds the labels. If prom-client keeps them
+ * differently one day, its own `observe` is called.
  */
 export class FastHistogram<Name extends string> {
   readonly #remembered = new Map<object, Series>();
@@ -196,8 +196,8 @@ function isSeries(value: unknown): value is Series {
 const windowMs = 1000;
 
 /**
- * How many requests were in flight at most in the last second, as Kubernetes tells it: a scrape would miss
- * what comes and goes between two. Keeps the maximum of this second and of the one before, without a timer.
+ * The largest number of requests in flight in the last second, as in Kubernetes: a gauge read at a scrape would miss
+ * what happens between two. Keeps the maximum of this second and of the one before, without a timer.
  */
 export class InflightWatermark {
   #inflight = 0;
