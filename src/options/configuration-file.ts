@@ -3,6 +3,7 @@ import { readDocument } from '../documents/documents.js';
 import { Field, shownName } from '../documents/field.js';
 import { sourceOf, utf8TextOf, type Source } from '../documents/source.js';
 import { FilesRead } from '../files/files-read.js';
+import { inCluster } from '../kubernetes/kubeconfig/in-cluster.js';
 import { didYouMean } from './did-you-mean.js';
 import { general } from './general-options.js';
 import {
@@ -119,7 +120,9 @@ function meant(name: string, fields: ReadonlyMap<string, Option>): string {
 
 function withPathsBelow(directory: string, option: Option, value: GivenValue): GivenValue {
   // `-` means standard output, and the option itself refuses an empty path.
-  const below = (path: string): string => (path === '' || path === '-' ? path : resolve(directory, path));
+  const isNoPath = (path: string): boolean =>
+    path === '' || path === '-' || (option.file?.kubeconfig === true && path === inCluster);
+  const below = (path: string): string => (isNoPath(path) ? path : resolve(directory, path));
   const replaced = (one: string): string =>
     option.replacePaths?.(one, below) ?? (isPath(option) ? below(one) : one);
   if (typeof value === 'string') return replaced(value);

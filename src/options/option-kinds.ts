@@ -144,7 +144,8 @@ export function chosen<Word extends string>(given: string, choices: readonly Wor
 export function file(use: FileUse, description: string): Declaration<string | undefined, string> {
   return {
     kind: 'file',
-    description,
+    description:
+      use.kubeconfig === true ? `${description}; in-cluster: the pod's service account` : description,
     placeholder: 'file',
     file: use.kubeconfig === true ? { secret: true, ...use } : use,
     absent: undefined,

@@ -327,6 +327,14 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--mode=shard --rbac-dir={missing}', /^--rbac-dir: .*missing/],
     ['--mode=shard --rbac-dir={policy}', /^--rbac-dir: .*broken\.yaml:\d+: /],
     ['--mode=cache-server --rbac-dir={missing}', /^--rbac-dir: .*missing/],
+    [
+      '--root-kubeconfig=in-cluster',
+      /^--root-kubeconfig: in-cluster: KUBERNETES_SERVICE_HOST is not set, as/,
+    ],
+    [
+      '--authentication-kubeconfig=in-cluster',
+      /^--authentication-kubeconfig: in-cluster: KUBERNETES_SERVICE_/,
+    ],
     ['--mode=shard --root-kubeconfig={missing}', /^--root-kubeconfig: .*missing: cannot be read: ENOENT$/],
     ['--mode=shard --root-kubeconfig={policy}', /^--root-kubeconfig: /],
     ['--mode=shard --root-kubeconfig={tls.key}', /^--root-kubeconfig: .*tls\.key:/],
@@ -847,6 +855,14 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
     ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
     ['can-i get /metrics --root-kubeconfig={missing}', /^--root-kubeconfig: /],
+    [
+      'can-i get /metrics --root-kubeconfig=in-cluster',
+      /^--root-kubeconfig: in-cluster: KUBERNETES_SERVICE_/,
+    ],
+    [
+      'replicate --root-kubeconfig=in-cluster',
+      /^--root-kubeconfig: in-cluster: KUBERNETES_SERVICE_HOST is not set/,
+    ],
     ['can-i get /metrics --root-kubeconfig={kubeconfig}', /^--root-kubeconfig: .*ECONNREFUSED/],
     ['replicate', /^--root-kubeconfig: required/],
     ['replicate --root-kubeconfig={missing}', /^--root-kubeconfig: /],

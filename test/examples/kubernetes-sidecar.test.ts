@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
+import { thisPod } from '../../src/kubernetes/kubeconfig/in-cluster.js';
+import { openApiClientIn } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { startOptions } from '../../src/options/start-topics.js';
 import { upstreamExposition } from '../../src/exposition/sources/upstream/upstream.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
@@ -61,7 +62,6 @@ describe('the manifests of the sidecar', () => {
     const kinds = manifestFiles.flatMap(manifestsIn).map(({ apiVersion, kind }) => `${apiVersion} ${kind}`);
     expect(kinds).toEqual([
       'apps/v1 Deployment',
-      'v1 ConfigMap',
       'v1 Service',
       'v1 ServiceAccount',
       'rbac.authorization.k8s.io/v1 ClusterRole',
@@ -81,7 +81,7 @@ describe('the manifests of the sidecar', () => {
     const mounted = files.filter((file) =>
       volumeMounts.some(({ mountPath }) => file.startsWith(`${mountPath}/`)),
     );
-    expect(files.length).toBeGreaterThan(3);
+    expect(files).toHaveLength(3);
     expect(mounted).toEqual(files);
     expect(args).toContain(`--secure-port=${ports[0]?.containerPort ?? 0}`);
     const roles = manifestsIn('rbac.yaml').filter(({ kind }) => kind === 'ClusterRole');
@@ -91,14 +91,26 @@ describe('the manifests of the sidecar', () => {
     expect(bound).toEqual(roles.map(({ metadata }) => metadata.name));
   });
 
-  it('have a kubeconfig that can be used where it is mounted', async () => {
+  it('mount what in-cluster means, for the filter alone', async () => {
+    const pod = deployment().spec.template.spec;
+    const name = sidecar().volumeMounts.find(({ mountPath }) => mountPath === thisPod.directory)?.name;
+    const others = pod.containers.filter((container) => container.name !== 'kcp-metrics-filter');
+    expect(
+      others.flatMap(({ volumeMounts = [] }) => volumeMounts.filter((one) => one.name === name)),
+    ).toEqual([]);
+    const volume = JSON.stringify(pod.volumes.find((candidate) => candidate.name === name));
     const directory = temporaryDirectory();
-    const { data } = manifest('deployment.yaml', 'ConfigMap') as Manifest & { data: { kubeconfig: string } };
+    const files = [...volume.matchAll(/"path":"([^"]+)"/g)].map(([, file = '']) => file);
     const { certificatePem } = await createAuthority({ commonName: 'kube-root-ca' });
-    directory.write('ca.crt', certificatePem);
-    directory.write('token', 'token-of-the-filter\n');
-    const client = await openApiClient({ kubeconfig: directory.write('kubeconfig', data.kubeconfig) });
-    expect(client.server).toBe('https://kubernetes.default.svc:443');
+    for (const file of files) {
+      directory.write(file, file === 'token' ? 'token-of-the-filter\n' : certificatePem);
+    }
+    const environment = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '443' };
+    const client = await openApiClientIn(
+      { directory: directory.path, environment },
+      { kubeconfig: 'in-cluster' },
+    );
+    expect(client.server).toBe('https://10.0.0.1:443');
     client.close();
     directory.remove();
   });

@@ -1,5 +1,6 @@
 import type { GivenOptions } from '../../options/option.js';
 import { policy } from '../../options/policy-options.js';
+import { inCluster } from '../../kubernetes/kubeconfig/in-cluster.js';
 import { stat } from 'node:fs/promises';
 import { finding, those, type Finding } from './finding.js';
 import { givenFiles, partnerOf, withoutFlags, type GivenFile } from './given-flags.js';
@@ -13,7 +14,8 @@ export async function lookAtFiles(given: GivenOptions) {
   let values = given;
   for (const { option, file, subject, isSecret } of givenFiles(given)) {
     const { name, file: use } = option;
-    // The snapshot reader checks its own location.
+    // The pod's own files are its kubelet's, and the snapshot reader checks its own location.
+    if (use?.kubeconfig === true && file === inCluster) continue;
     if (name === policy.options.policySnapshot.name) continue;
     // Its reader refuses a file that must be regular and is not.
     const isRegular = use?.followed === true || use?.kubeconfig === true;

@@ -9,10 +9,14 @@ import type { ApiClient, ApiRequest, ApiResponse, RequestObservation } from '../
 import { type ExecCredential, type ExecPlugin, ExecCredentials } from '../exec/exec-plugin.js';
 import { ExecPluginError } from '../kubernetes-errors.js';
 import { KubeconfigConnections, requireClientNode } from './kubeconfig-connections.js';
+import { thisPod, type Pod } from './in-cluster.js';
 import { type Kubeconfig, KubeconfigFile } from './kubeconfig.js';
 
 export interface OpenApiClientOptions {
-  /** The file; its current context counts. Followed as it changes, with every file that it names. */
+  /**
+   * The file; its current context counts. Followed as it changes, with every file that it names. `in-cluster` is the
+   * service account of the pod that this runs in; its token and authorities are followed, too.
+   */
   readonly kubeconfig: string;
   /** Makes the path that all requests stand below of the server's own, such as `/clusters/root`. Default: the same. */
   readonly basePath?: (serverPath: string) => string;
@@ -29,10 +33,16 @@ export interface OpenApiClientOptions {
  *
  * @throws KubeconfigError for all that can be known to be wrong before a request; KubernetesClientMissingError.
  */
-export async function openApiClient(options: OpenApiClientOptions): Promise<ApiClient> {
-  const file = await KubeconfigFile.open(options.kubeconfig, (message) => {
+export function openApiClient(options: OpenApiClientOptions): Promise<ApiClient> {
+  return openApiClientIn(thisPod, options);
+}
+
+/** The same in another pod. */
+export async function openApiClientIn(pod: Pod, options: OpenApiClientOptions): Promise<ApiClient> {
+  const warn = (message: string): void => {
     tell(owner, options.onWarning, message);
-  });
+  };
+  const file = await KubeconfigFile.open(options.kubeconfig, warn, pod);
   await requireClientNode();
   return new KubeconfigClient(file, options);
 }

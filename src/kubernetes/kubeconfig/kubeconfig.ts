@@ -5,6 +5,7 @@ import { Field } from '../../documents/field.js';
 import { type FilesRead, readSettled } from '../../files/files-read.js';
 import { authoritiesFault } from '../../outgoing/tls-material.js';
 import { KubeconfigError } from '../kubernetes-errors.js';
+import { inCluster, readInCluster, thisPod, type Pod } from './in-cluster.js';
 import { anonymousUser, readUser, type KubeconfigUser } from './kubeconfig-user.js';
 import { NamedFiles } from './named-files.js';
 import { isDeepStrictEqual } from 'node:util';
@@ -31,14 +32,19 @@ export interface KubeconfigCluster {
 const maxBytes = 1024 * 1024;
 
 /**
- * Reads a kubeconfig through `files`, which then knows all that it was read from.
+ * Reads a kubeconfig, or what `in-cluster` stands for, through `files`, which then knows all that it was read from.
  *
  * Where client-node would pass over what it does not know (`as-groups`, say), or over a file's content, this
  * refuses it: a client with fewer restrictions than were written down is worse than none.
  *
  * @throws KubeconfigError
  */
-export async function readKubeconfig(file: string, files: FilesRead): Promise<Kubeconfig> {
+export async function readKubeconfig(
+  file: string,
+  files: FilesRead,
+  pod: Pod = thisPod,
+): Promise<Kubeconfig> {
+  if (file === inCluster) return readInCluster(pod, files);
   const config = await readRoot(file, files);
   const kind = config.get('kind');
   if ((kind.optionalText() ?? 'Config') !== 'Config') kind.fail('must be Config');
@@ -165,6 +171,7 @@ export class KubeconfigFile {
 
   private constructor(
     private readonly file: string,
+    private readonly pod: Pod,
     private readonly onWarning: (message: string) => void,
     /** All that the last reading read, also where that failed. */
     private files: FilesRead,
@@ -176,10 +183,14 @@ export class KubeconfigFile {
    *
    * @throws KubeconfigError
    */
-  static async open(file: string, onWarning: (message: string) => void): Promise<KubeconfigFile> {
-    const { files, result } = await read(file);
+  static async open(
+    file: string,
+    onWarning: (message: string) => void,
+    pod: Pod = thisPod,
+  ): Promise<KubeconfigFile> {
+    const { files, result } = await read(file, pod);
     if (result instanceof KubeconfigError) throw result;
-    return new KubeconfigFile(file, onWarning, files, result);
+    return new KubeconfigFile(file, pod, onWarning, files, result);
   }
 
   /** The last that could be used; the same object as long as nothing in it is another. */
@@ -197,7 +208,7 @@ export class KubeconfigFile {
 
   async #refresh(): Promise<Kubeconfig> {
     if (!(await this.files.mayHaveChanged())) return this.kubeconfig;
-    const { files, result } = await read(this.file);
+    const { files, result } = await read(this.file, this.pod);
     this.files = files;
     if (!(result instanceof KubeconfigError)) {
       this.#failure = undefined;
@@ -210,9 +221,9 @@ export class KubeconfigFile {
   }
 }
 
-function read(file: string) {
+function read(file: string, pod: Pod) {
   return readSettled((files) =>
-    readKubeconfig(file, files).catch((error: unknown) => {
+    readKubeconfig(file, files, pod).catch((error: unknown) => {
       if (error instanceof KubeconfigError) return error;
       throw error;
     }),
