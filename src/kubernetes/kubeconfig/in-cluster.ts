@@ -4,7 +4,6 @@ import type { FilesRead } from '../../files/files-read.js';
 import { authoritiesFault } from '../../outgoing/tls-material.js';
 import { isHeaderToken } from '../exec/exec-plugin.js';
 import { KubeconfigError } from '../kubernetes-errors.js';
-import type { Kubeconfig } from './kubeconfig.js';
 
 /** In place of a kubeconfig's name: the service account of the pod. A file of this name is `./in-cluster`. */
 export const inCluster = 'in-cluster';
@@ -29,7 +28,7 @@ const maxAuthoritiesBytes = 1024 * 1024;
  *
  * @throws KubeconfigError
  */
-export async function readInCluster({ directory, environment }: Pod, files: FilesRead): Promise<Kubeconfig> {
+export async function readInCluster({ directory, environment }: Pod, files: FilesRead) {
   const fail = (problem: string): never => {
     throw new KubeconfigError(inCluster, problem);
   };
@@ -60,6 +59,6 @@ export async function readInCluster({ directory, environment }: Pod, files: File
       insecureSkipTlsVerify: false,
       proxyUrl: undefined,
     },
-    user: { credentials: { kind: 'token', token } },
+    user: { credentials: { kind: 'token' as const, token } },
   };
 }
