@@ -112,6 +112,11 @@ export {
   type RenderingLimitOptions,
 } from './exposition/delivery/rendering-limit.js';
 export { encodedExposition } from './exposition/delivery/encoded-exposition.js';
+export {
+  workspaceExpositions,
+  type WorkspaceExpositions,
+  type WorkspaceExpositionsOptions,
+} from './exposition/workspaces/workspace-expositions.js';
 
 // Metrics of the filter, and of an Express API server
 export { FilterMetrics } from './telemetry/filter-metrics.js';

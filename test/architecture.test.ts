@@ -17,7 +17,7 @@ const ground = [
   'error-class.ts',
   'files',
   'given.ts',
-  'own-package.ts',
+  'package-version.ts',
   'paths',
   'pki',
   'tell.ts',

@@ -3,7 +3,7 @@ import { afterExtraSpace } from './tokens/bearer-token.js';
 import { errorClass } from '../error-class.js';
 import { anonymousIdentity, withAuthenticatedGroup, type Identity } from './identity.js';
 
-/** Why one authenticator refused; for the operator, never for the client. */
+/** Why one method did not accept what was presented; for the operator, never for the client. */
 export interface Refusal {
   readonly authenticator: string;
   readonly reason: string;
@@ -13,7 +13,7 @@ type UnionAuthentication = (
   | { readonly kind: 'authenticated'; readonly identity: Identity; readonly authenticator: string }
   | { readonly kind: 'unauthenticated'; readonly refusals: readonly Refusal[] }
 ) & {
-  /** Whether a bearer token was ignored for an extra space before it. */
+  /** Whether a bearer token was ignored for the extra space before it. */
   readonly hasExtraSpace?: boolean;
 };
 
@@ -25,8 +25,9 @@ interface AuthenticatorUnionOptions {
 }
 
 /**
- * Asks one authenticator after another, as Kubernetes' union does. A request whose credentials were all refused is
- * unauthenticated and never becomes anonymous. An authenticator that fails counts as one that refused.
+ * Asks one authenticator after another, as Kubernetes' union does. A request whose credentials were all
+ * refused stays unauthenticated: it must never be treated better, or worse, than it asked to be, and so
+ * never as anonymous. An authenticator that fails counts as one that refused.
  */
 export function authenticatorUnion({
   authenticators,
@@ -63,7 +64,7 @@ export function authenticatorUnion({
             if (result === afterExtraSpace) warned = { hasExtraSpace: true };
             break;
           default:
-            // An application's own authenticator may return what the types do not allow: refused.
+            // An application's own may say what the types do not allow: never for better.
             refusals.push({ authenticator: name, reason: 'failed: unknown answer' });
         }
       } catch (error) {

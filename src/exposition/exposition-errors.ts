@@ -40,6 +40,12 @@ export class RelabellingOptionError extends CodedError {
   readonly code = 'ERR_RELABELLING_OPTION';
 }
 
+/** A wrong option of `workspaceExpositions`; the message begins with its name. */
+export class WorkspacesOptionError extends CodedError {
+  override readonly name = 'WorkspacesOptionError';
+  readonly code = 'ERR_WORKSPACES_OPTION';
+}
+
 /** A mapping file that cannot be used; the message begins with `file:line: `. */
 export class LabelMappingError extends CodedError {
   override readonly name = 'LabelMappingError';

@@ -11,20 +11,20 @@ interface ReplicatorOptions {
   readonly client: ApiClient;
   /** What kcp's own roles grant, by name. */
   readonly bootstrap: ReadonlyMap<string, RoleGrants>;
-  /** Only report what would be changed. Default false. */
+  /** Report what would be changed, and change nothing. Default false. */
   readonly isDryRun?: boolean;
-  /** Run once instead of following changes. Default false. */
+  /** Deal with what there is, once, instead of following it. Default false. */
   readonly isOnce?: boolean;
   readonly onEvent: (event: ReplicationEvent) => void;
   readonly timing?: Partial<ReplicatorTiming>;
 }
 
-/** How often the lists of both kinds together may fail in a single run. */
+/** How often the lists of both kinds may fail, together, where everything is done once. */
 const maxFailedLists = 8;
 
 /**
  * Makes kcp copy the bindings of the root workspace that grant a shard-level path, and their roles, to every shard:
- * follows both kinds, plans what has to change and changes it, one patch at a time. Several replicators may run at once.
+ * follows both kinds, plans what has to change and changes it, one patch at a time. Several at once do no harm.
  */
 export class Replicator {
   readonly #options: ReplicatorOptions;
@@ -58,14 +58,15 @@ export class Replicator {
   }
 
   /**
-   * Runs until `close`, or until a single run is done. Resolves to whether everything succeeded.
+   * Begins, and goes on until `close`, or until everything is done where that is done once. Resolves to whether
+   * everything could be done.
    */
   run(): Promise<boolean> {
     this.#running ??= this.#run();
     return this.#running;
   }
 
-  /** Lets a patch in progress finish, then resolves; idempotent. */
+  /** Lets a patch that is under way finish, and resolves when nothing runs any more; idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#wakeUp.within(0);
@@ -89,7 +90,7 @@ export class Replicator {
     return isComplete && this.#isDone();
   }
 
-  /** One round over everything known. */
+  /** One look at everything that is known. */
   async #round(): Promise<void> {
     const { onEvent, isDryRun = false } = this.#options;
     const { changes, skipped } = this.#plan();
@@ -101,7 +102,7 @@ export class Replicator {
     }
     this.#patcher.plan(changes);
     for (const change of changes) {
-      // An object changed by an earlier patch of this round is planned again in the next one.
+      // What an earlier patch of this round has changed is planned again in the next one.
       if (!this.#mayAct() || !this.#root.isCurrent(change.object)) continue;
       if (this.#ledger?.isSettled(change) !== true) await this.#applyInTime(change);
     }
@@ -123,7 +124,7 @@ export class Replicator {
     return planReplication(this.#root, this.#options.bootstrap);
   }
 
-  /** A single run may use an old list; while following, nothing is changed on outdated knowledge. */
+  /** An old list is enough where all is done once; while following, nothing is changed on outdated knowledge. */
   #mayAct(): boolean {
     if (this.#isClosed || this.#ledger?.fault !== undefined) return false;
     return this.#ledger === undefined ? this.#root.isInStep : this.#root.isListed;
@@ -133,7 +134,7 @@ export class Replicator {
     return this.#isClosed || this.#ledger?.fault !== undefined || this.#isDone();
   }
 
-  /** Whether a single run is done. */
+  /** Whether everything that was to be done once is done. */
   #isDone(): boolean {
     const ledger = this.#ledger;
     if (ledger === undefined || !this.#hasLooked) return false;
@@ -151,13 +152,13 @@ export class Replicator {
   }
 
   #lost(message: string): void {
-    // A single run reports the reason at its end, if it fails.
+    // What is done once reports the reason at its end, if it fails for it.
     if (this.#ledger !== undefined) return;
     this.#isLost = true;
     this.#options.onEvent({ kind: 'lost', message });
   }
 
-  /** Nothing can begin before the first list. */
+  /** Without a list there is nothing to begin with. */
   #firstListObserver(ledger: OnceLedger): ReflectorObserver {
     let isRefused = false;
     let failures = 0;
@@ -175,14 +176,14 @@ export class Replicator {
   }
 }
 
-/** Lets a loop sleep until the earliest of its wake-up times. */
+/** Lets one loop sleep until the earliest of the times that it is to be woken at. */
 export class WakeUp {
   #at = Infinity;
   #timer: NodeJS.Timeout | undefined;
   #isDue = false;
   #sleeper: (() => void) | undefined;
 
-  /** Wakes the loop after this many ms at the latest. If it is busy then, it does not sleep next time. */
+  /** Wakes the loop in so many ms at the latest. A loop that is busy by then does not fall asleep next time. */
   within(ms: number): void {
     const at = performance.now() + ms;
     if (at >= this.#at) return;

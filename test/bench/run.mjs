@@ -11,7 +11,6 @@ import { decisionsSection } from './decisions.mjs';
 import { expositionSection } from './exposition.mjs';
 import { identitiesSection } from './identities.mjs';
 import { livezSection } from './livez.mjs';
-import { loadingSection } from './loading.mjs';
 import { manifestsSection } from './manifests.mjs';
 import { memorySection } from './memory.mjs';
 import { mergingSection } from './merging.mjs';
@@ -35,7 +34,6 @@ const sections = {
   manifests: manifestsSection,
   exposition: expositionSection,
   livez: livezSection,
-  loading: loadingSection,
   relabelling: relabellingSection,
   merging: mergingSection,
   throughput: throughputSection,

@@ -3,6 +3,7 @@ import { abandon, bodyPieces } from '../body.js';
 import { asUpstreamError, NoTenantError, TextFormatError, UpstreamError } from '../exposition-errors.js';
 import { isEncoded, type ScrapeRequest } from '../exposition.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
+import { ReadingDeadline } from '../reading-deadline.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition, HoldingLimitError } from './held-exposition.js';
@@ -33,7 +34,7 @@ export async function scrapeMember(
     seconds: (performance.now() - started) / 1000,
     result,
   });
-  const deadline = new MemberDeadline(bounds.timeoutMs, request.signal);
+  const deadline = new ReadingDeadline(bounds.timeoutMs, request.signal);
   try {
     return scraped(await readMember(member, request, bounds, deadline));
   } catch (error) {
@@ -48,7 +49,7 @@ async function readMember(
   { exposition, labels = {} }: MergedMember,
   { user }: ScrapeRequest,
   { timeoutMs, maxHeldBytes }: MemberBounds,
-  deadline: MemberDeadline,
+  deadline: ReadingDeadline,
 ): Promise<HeldExposition> {
   const rendering = exposition.render({
     accept: 'text/plain;version=0.0.4',
@@ -92,75 +93,4 @@ function failureOf(member: string, cause: unknown, overMs: number | undefined): 
     return failure(error.status === 504 ? 'timeout' : 'unavailable', error.message, error.status);
   }
   return failure('unavailable', `failed with ${errorClass(error)}`);
-}
-
-/** When a member is no longer waited for: its time is over, or the scraper went away. */
-class MemberDeadline {
-  readonly #controller = new AbortController();
-  readonly #scraper: AbortSignal | undefined;
-  readonly #timer: NodeJS.Timeout;
-  readonly #end: Promise<never>;
-  readonly #onAbort = (): void => {
-    this.#controller.abort();
-  };
-
-  constructor(timeoutMs: number, scraper: AbortSignal | undefined) {
-    this.#scraper = scraper;
-    this.#end = new Promise((_, reject) => {
-      this.signal.addEventListener(
-        'abort',
-        () => {
-          reject(new Error('not waited for any more'));
-        },
-        { once: true },
-      );
-    });
-    this.#end.catch(() => undefined);
-    this.#timer = setTimeout(this.#onAbort, timeoutMs);
-    if (scraper?.aborted === true) this.#onAbort();
-    else scraper?.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** The same as `work`, but rejects as soon as the end comes; what comes later is given to `discard`. */
-  async unlessReached<T>(work: Promise<T>, discard: (late: T) => unknown): Promise<T> {
-    try {
-      return await Promise.race([work, this.#end]);
-    } catch (error) {
-      work.then(discard).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** The pieces of a body, which is closed when the end comes. */
-  async *pieces(
-    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    if (!(Symbol.asyncIterator in body)) {
-      yield* body;
-      return;
-    }
-    const pieces = body[Symbol.asyncIterator]();
-    let isDone = false;
-    try {
-      for (;;) {
-        this.signal.throwIfAborted();
-        const next = await Promise.race([pieces.next(), this.#end]);
-        isDone = next.done === true;
-        if (next.done === true) return;
-        yield next.value;
-      }
-    } finally {
-      // Not waited for: what hangs may hang here as well.
-      if (!isDone) void Promise.resolve(pieces.return?.()).catch(() => undefined);
-    }
-  }
-
-  release(): void {
-    clearTimeout(this.#timer);
-    this.#scraper?.removeEventListener('abort', this.#onAbort);
-  }
 }

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { packageRoot } from '../../own-package.js';
 import type { PolicyObject, PolicyRule, Subject } from '../objects.js';
 import { ManifestError } from '../policy-errors.js';
 import type { Manifest } from './manifest.js';
@@ -33,9 +32,9 @@ export class ManifestThread {
 
   /** One at a time. The bytes are the thread's from then on. @throws ManifestError */
   async read(manifest: ManifestBytes): Promise<Manifest> {
-    // As built, also where this runs from its source.
+    // As built, also where this runs from its source, which lies as deep below the package's root.
     const worker = (this.#worker ??= new Worker(
-      new URL('dist/policy/sources/manifest-worker.js', packageRoot),
+      new URL('../../../dist/policy/sources/manifest-worker.js', import.meta.url),
     ));
     const objects: PolicyObject[] = [];
     worker.postMessage(manifest, [manifest.bytes.buffer as ArrayBuffer]);

@@ -1,0 +1,290 @@
+import { randomInt } from 'node:crypto';
+import { TimeSlice } from '../../time-slice.js';
+import { ChunkWriter } from '../body.js';
+import { SeriesLimitError } from '../exposition-errors.js';
+import type { ExpositionPart, SampleBatch } from '../text-format/exposition-part.js';
+import { KnownFamilies } from '../text-format/known-families.js';
+import { findLabels, type LabelSpans } from '../text-format/labels.js';
+import { escapedText } from '../text-format/quoted-text.js';
+
+const maxFamilies = 200_000;
+/** Positions are kept in 32 bits. */
+const maxBytes = 0xffff_ffff;
+const noRun = 0xffff_ffff;
+
+/** A longer body is not put together in one go (bytes). */
+const maxWholeBytes = 256 * 1024;
+
+interface FamilyPlace {
+  /** In the order in which the metrics were first named. */
+  readonly order: number;
+}
+
+/**
+ * The series of one exposition that have a label, by the label's value. Their lines are copied once, as they come, and
+ * for each run of lines of one value two numbers are kept: where it begins, and which run of the value is next. So it
+ * takes as much memory as the lines, and little more.
+ */
+export class SeriesByWorkspace {
+  readonly #labelName: string;
+  readonly #label: Buffer;
+  readonly #lines = new ChunkWriter();
+  readonly #runStarts = new Numbers();
+  readonly #nextRuns = new Numbers();
+  /** The label's values as lines have them, escaped. */
+  readonly #workspaces = new NumberedNames();
+  readonly #firstRuns = new Numbers();
+  readonly #lastRuns = new Numbers();
+  /** Runs of one metric: the first of them, and whose they are. */
+  readonly #stretchStarts = new Numbers();
+  readonly #stretchFamilies = new Numbers();
+  #families = new KnownFamilies<FamilyPlace>(() => ({ order: this.#familyCount++ }));
+  #familyCount = 0;
+  /** Metrics without a header that turned out to be samples of another one. */
+  readonly #strayed = new Map<number, number>();
+  /** HELP, TYPE and UNIT by the order of metrics; known at the end. */
+  #headers: readonly (Buffer | undefined)[] = [];
+  #end = Buffer.alloc(0);
+  readonly #spans: LabelSpans = [];
+  /** What the last line belongs to. */
+  #family = -1;
+  #workspace = -1;
+
+  constructor(label: string) {
+    this.#labelName = label;
+    this.#label = Buffer.from(label);
+  }
+
+  /** How many workspaces have series, and how many bytes their lines are. */
+  get size(): { readonly workspaces: number; readonly bytes: number } {
+    return { workspaces: this.#workspaces.size, bytes: this.#lines.end };
+  }
+
+  /** @throws SeriesLimitError */
+  write(part: ExpositionPart): void {
+    if (part.kind === 'samples') this.#writeSamples(part);
+    else if (part.kind === 'end') this.#end = Buffer.from('# EOF\n');
+    else if (part.kind === 'metadata') {
+      this.#families.add(part, (strayed, { order }) => {
+        this.#strayed.set(strayed.order, order);
+      });
+      this.#checkFamilies();
+    }
+  }
+
+  /** After the last part. */
+  finish(): void {
+    const headers: (Buffer | undefined)[] = [];
+    for (const { header, state } of this.#families.all) headers[state.order] = Buffer.from(header);
+    this.#headers = headers;
+    this.#families = new KnownFamilies(() => ({ order: 0 }));
+  }
+
+  /**
+   * What is served to one workspace: whole where it is short. Only after `finish`.
+   *
+   * @param name the label's value, unescaped; compared exactly.
+   */
+  async seriesOf(name: string): Promise<Uint8Array | AsyncGenerator<Uint8Array, void, undefined>> {
+    const slice = new TimeSlice().begin();
+    const runs = new Map<number, number[]>();
+    let length = this.#end.length;
+    for (let run = this.#firstRunOf(name); run !== noRun; run = this.#nextRuns.at(run)) {
+      const family = this.#familyOf(run);
+      const known = runs.get(family);
+      if (known === undefined) {
+        runs.set(family, [run]);
+        length += this.#headers[family]?.length ?? 0;
+      } else known.push(run);
+      length += this.#endOf(run) - this.#runStarts.at(run);
+      if (slice.isOver) await slice.rest();
+    }
+    const pieces = this.#pieces(runs);
+    return length > maxWholeBytes ? inChunks(pieces) : Buffer.concat([...pieces], length);
+  }
+
+  *#pieces(runs: ReadonlyMap<number, readonly number[]>): Generator<Uint8Array, void, undefined> {
+    for (const family of [...runs.keys()].sort((a, b) => a - b)) {
+      yield this.#headers[family] ?? this.#end.subarray(0, 0);
+      for (const run of runs.get(family) ?? [])
+        yield* this.#lines.between(this.#runStarts.at(run), this.#endOf(run));
+    }
+    yield this.#end;
+  }
+
+  #firstRunOf(name: string): number {
+    const bytes = Buffer.from(escapedText(name));
+    const workspace = bytes.length === 0 ? undefined : this.#workspaces.find(bytes, 0, bytes.length);
+    return workspace === undefined ? noRun : this.#firstRuns.at(workspace);
+  }
+
+  /** Runs follow one another without a gap. */
+  #endOf(run: number): number {
+    return run + 1 < this.#runStarts.length ? this.#runStarts.at(run + 1) : this.#lines.end;
+  }
+
+  #familyOf(run: number): number {
+    let [low, high] = [0, this.#stretchStarts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#stretchStarts.at(middle) <= run) low = middle;
+      else high = middle - 1;
+    }
+    const family = this.#stretchFamilies.at(low);
+    return this.#strayed.get(family) ?? family;
+  }
+
+  #writeSamples(batch: SampleBatch): void {
+    const { order } = this.#families.of(batch.sampleName).state;
+    this.#checkFamilies();
+    if (batch.labelNames?.includes(this.#labelName) === false) return;
+    const { bytes, nameLength, lineEnds } = batch;
+    // Neighbouring lines are copied together.
+    let from = 0;
+    let start = 0;
+    for (const end of lineEnds) {
+      if (this.#attribute(bytes, start + nameLength, order, this.#lines.end + start - from) === undefined) {
+        this.#lines.write(bytes.subarray(from, start));
+        from = end;
+      }
+      start = end;
+    }
+    this.#lines.write(bytes.subarray(from, start));
+    if (this.#lines.end > maxBytes) throw new SeriesLimitError(`more than ${maxBytes} bytes of series`);
+  }
+
+  /**
+   * Finds whose a line is that will stand at `position`, and begins a run with it unless the line before is of the same
+   * workspace and metric. Undefined where it is nobody's.
+   */
+  #attribute(bytes: Buffer, nameEnd: number, family: number, position: number): number | undefined {
+    const spans = this.#spans;
+    findLabels(bytes, nameEnd, spans);
+    let at = 0;
+    while (at < spans.length && !isAt(bytes, spans[at] ?? 0, spans[at + 1] ?? 0, this.#label)) at += 4;
+    const [valueStart = 0, valueEnd = 0] = [spans[at + 2], spans[at + 3]];
+    // A label with an empty value is none.
+    if (valueEnd <= valueStart) return undefined;
+    const workspace =
+      this.#workspaces.find(bytes, valueStart, valueEnd) ?? this.#add(bytes, valueStart, valueEnd);
+    if (workspace === this.#workspace && family === this.#family) return workspace;
+    const run = this.#runStarts.push(position);
+    this.#nextRuns.push(noRun);
+    if (family !== this.#family) {
+      this.#stretchStarts.push(run);
+      this.#stretchFamilies.push(family);
+    }
+    const last = this.#lastRuns.at(workspace);
+    if (last === noRun) this.#firstRuns.set(workspace, run);
+    else this.#nextRuns.set(last, run);
+    this.#lastRuns.set(workspace, run);
+    this.#workspace = workspace;
+    this.#family = family;
+    return workspace;
+  }
+
+  #add(bytes: Buffer, start: number, end: number): number {
+    this.#firstRuns.push(noRun);
+    this.#lastRuns.push(noRun);
+    return this.#workspaces.add(bytes, start, end);
+  }
+
+  #checkFamilies(): void {
+    if (this.#families.size > maxFamilies)
+      throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
+  }
+}
+
+async function* inChunks(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const slice = new TimeSlice().begin();
+  const output = new ChunkWriter();
+  for (const piece of pieces) {
+    output.write(piece);
+    // No `yield*`: it awaits a turn even where there is nothing to yield.
+    for (const chunk of output.takeFull()) yield chunk;
+    if (slice.isOver) await slice.rest();
+  }
+  const last = yield* output.rest();
+  if (last.length > 0) yield last;
+}
+
+function isAt(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
+  if (end - start !== expected.length) return false;
+  for (let at = 0; at < expected.length; at += 1) if (bytes[start + at] !== expected[at]) return false;
+  return true;
+}
+
+const slotCount = 1 << 16;
+/** Nobody can choose names that all meet in one slot. */
+const hashSeed = randomInt(2 ** 32);
+
+/** Texts, numbered in the order they are added. The table never grows: that would take long in one go. */
+class NumberedNames {
+  /** As Latin-1. */
+  readonly #names: string[] = [];
+  readonly #hashes = new Numbers();
+  /** The next name in the same slot, plus 1; 0: none. */
+  readonly #next = new Numbers();
+  readonly #slots = new Uint32Array(slotCount);
+
+  get size(): number {
+    return this.#names.length;
+  }
+
+  find(bytes: Uint8Array, start: number, end: number): number | undefined {
+    const hash = hashOf(bytes, start, end);
+    for (let at = this.#slots[hash % slotCount] ?? 0; at > 0; at = this.#next.at(at - 1)) {
+      if (this.#hashes.at(at - 1) === hash && this.#isAt(at - 1, bytes, start, end)) return at - 1;
+    }
+    return undefined;
+  }
+
+  add(bytes: Buffer, start: number, end: number): number {
+    const hash = hashOf(bytes, start, end);
+    const slot = hash % slotCount;
+    this.#hashes.push(hash);
+    this.#next.push(this.#slots[slot] ?? 0);
+    this.#slots[slot] = this.#names.push(bytes.toString('latin1', start, end));
+    return this.#names.length - 1;
+  }
+
+  #isAt(number: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const name = this.#names[number] ?? '';
+    if (end - start !== name.length) return false;
+    for (let at = 0; at < name.length; at += 1) if (bytes[start + at] !== name.charCodeAt(at)) return false;
+    return true;
+  }
+}
+
+/** FNV-1a with a seed. */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = hashSeed;
+  for (let at = start; at < end; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), 16777619);
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
+
+const blockBits = 12;
+const blockLength = 1 << blockBits;
+
+/** Whole numbers of 32 bits, in blocks: to grow moves none of them. */
+class Numbers {
+  readonly #blocks: Uint32Array[] = [];
+  length = 0;
+
+  /** Returns its index. */
+  push(value: number): number {
+    const index = this.length++;
+    if (index % blockLength === 0) this.#blocks.push(new Uint32Array(blockLength));
+    this.set(index, value);
+    return index;
+  }
+
+  at(index: number): number {
+    return this.#blocks[index >>> blockBits]?.[index % blockLength] ?? 0;
+  }
+
+  set(index: number, value: number): void {
+    const block = this.#blocks[index >>> blockBits];
+    if (block !== undefined) block[index % blockLength] = value;
+  }
+}

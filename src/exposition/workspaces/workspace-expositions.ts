@@ -1,0 +1,179 @@
+import { tell } from '../../tell.js';
+import { inTime, largestTimerDelayMs } from '../../timer.js';
+import { abandon, bodyPieces } from '../body.js';
+import { encodedExposition } from '../delivery/encoded-exposition.js';
+import { negotiateFormat } from '../delivery/negotiation.js';
+import { limitedExposition, RenderingLimit, type RenderingPlaces } from '../delivery/rendering-limit.js';
+import {
+  asUpstreamError,
+  requireOptions,
+  TextFormatError,
+  UpstreamError,
+  WorkspacesOptionError,
+} from '../exposition-errors.js';
+import {
+  isEncoded,
+  workingMs,
+  type Exposition,
+  type RenderedExposition,
+  type ScrapeRequest,
+} from '../exposition.js';
+import { ReadingDeadline } from '../reading-deadline.js';
+import { labelNameFault } from '../relabelling/label-mapping.js';
+import { expositionFormat, type ExpositionFormat } from '../text-format/exposition-format.js';
+import { readTextFormat } from '../text-format/text-format-reader.js';
+import { SeriesByWorkspace } from './series-by-workspace.js';
+
+export interface WorkspaceExpositionsOptions {
+  /** The label whose value is a logical cluster's name. Default `cluster`. */
+  readonly label?: string;
+  /** For how long all scrapes are answered from one rendering (ms), from its beginning. Default 10,000. */
+  readonly maxAgeMs?: number;
+  /** Compress answers for scrapers that accept gzip or zstd. Default true. */
+  readonly compress?: boolean;
+  /** Grants renderings, and bodies of more than 256 KiB, their places. Default: a limit of its own. */
+  readonly places?: RenderingPlaces;
+  /** Told of every rendering that was divided. */
+  readonly onRendering?: (
+    result: 'success' | 'failure',
+    divided: { workspaces: number; bytes: number },
+  ) => void;
+}
+
+/** One exposition divided by workspace. */
+export interface WorkspaceExpositions {
+  /** What belongs to one workspace. @param cluster its logical cluster's name. */
+  of(cluster: string): Exposition;
+}
+
+interface Rendering {
+  readonly contentType: string;
+  readonly series: SeriesByWorkspace;
+}
+
+/** Each format is asked for in one way, so that there is one rendering a format, whatever scrapers send. */
+const accepted: Readonly<Record<ExpositionFormat, string>> = {
+  text: 'text/plain;version=0.0.4',
+  openmetrics:
+    'application/openmetrics-text;version=1.0.0;escaping=underscores,text/plain;version=0.0.4;q=0.5',
+};
+
+/** A rendering that takes longer has failed (ms). */
+const maxRenderingMs = 60_000;
+/** What is left of a scraper's timeout for sending (ms). */
+const sendingMs = 500;
+
+/**
+ * Divides another exposition by the value of a label: a workspace gets the series whose label is its name, exactly, with
+ * the HELP, TYPE and UNIT of their metrics. Series without the label are nobody's.
+ *
+ * One rendering serves all: it is made when the first scrape comes, divided while it streams, shared by all scrapes that
+ * come meanwhile and kept until `maxAgeMs` after its beginning. It is made on nobody's account: the exposition is told
+ * neither who scrapes nor how long they wait. What it takes is about the length of the rendering, once a format.
+ *
+ * A rendering that fails, is encoded, malformed or of an unknown format fails for all who wait for it, and is not kept.
+ *
+ * @throws WorkspacesOptionError
+ */
+export function workspaceExpositions(
+  exposition: Exposition,
+  options: WorkspaceExpositionsOptions = {},
+): WorkspaceExpositions {
+  const { label = 'cluster', maxAgeMs = 10_000, compress = true, onRendering } = options;
+  const { places = new RenderingLimit({ waitMs: 1000 }) } = options;
+  const fault = labelNameFault(label);
+  requireOptions(WorkspacesOptionError, {
+    [`label: ${fault ?? ''}`]: fault === undefined,
+    'maxAgeMs: pass a number of milliseconds': maxAgeMs >= 0 && maxAgeMs <= largestTimerDelayMs,
+  });
+  const limited = limitedExposition(exposition, places);
+  const renderings = new Map<ExpositionFormat, Promise<Rendering>>();
+
+  const render = (format: ExpositionFormat): Promise<Rendering> => {
+    const begun = performance.now();
+    const rendering = divided(limited, label, accepted[format]);
+    const forget = (): void => {
+      renderings.delete(format);
+    };
+    renderings.set(format, rendering);
+    rendering.then(
+      ({ series }) => {
+        tell('workspaceExpositions', onRendering, 'success', series.size);
+        const leftMs = maxAgeMs - (performance.now() - begun);
+        if (leftMs > 0) setTimeout(forget, leftMs).unref();
+        else forget();
+      },
+      () => {
+        forget();
+        tell('workspaceExpositions', onRendering, 'failure', { workspaces: 0, bytes: 0 });
+      },
+    );
+    return rendering;
+  };
+
+  const ofWorkspace = (cluster: string): Exposition => ({
+    contentType: (request) => exposition.contentType({ accept: accepted[formatOf(request)] }),
+    async render(request) {
+      const format = formatOf(request);
+      const rendering = renderings.get(format) ?? render(format);
+      const waitMs = Math.min(workingMs(request, sendingMs), maxRenderingMs);
+      const known = await inTime(rendering, waitMs);
+      if (known === 'timeout') throw failure(`not whole within ${Math.round(waitMs)} ms`, 504);
+      const { contentType, series } = known;
+      const body = await series.seriesOf(cluster);
+      if (body instanceof Uint8Array) return { contentType, body };
+      // Its reader sets the pace, and what it holds meanwhile is all of the rendering.
+      const streamed = {
+        contentType: () => contentType,
+        render: () => Promise.resolve({ contentType, body }),
+      };
+      return limitedExposition(streamed, places).render(request);
+    },
+  });
+  return {
+    of: (cluster) => (compress ? encodedExposition(ofWorkspace(cluster)) : ofWorkspace(cluster)),
+  };
+}
+
+function formatOf({ accept }: ScrapeRequest): ExpositionFormat {
+  return negotiateFormat(accept, true).format;
+}
+
+async function divided(exposition: Exposition, label: string, accept: string): Promise<Rendering> {
+  const deadline = new ReadingDeadline(maxRenderingMs);
+  const { signal } = deadline;
+  try {
+    const rendered = await deadline.unlessReached(
+      exposition.render({ accept, acceptEncoding: 'identity', signal }),
+      abandon,
+    );
+    const series = await seriesOf(rendered, label, deadline);
+    return { contentType: rendered.contentType, series };
+  } catch (error) {
+    if (signal.aborted) throw failure(`not whole within ${maxRenderingMs} ms`, 504);
+    throw error instanceof TextFormatError ? failure(error.message) : asUpstreamError(error);
+  } finally {
+    deadline.release();
+  }
+}
+
+async function seriesOf(
+  rendered: RenderedExposition,
+  label: string,
+  deadline: ReadingDeadline,
+): Promise<SeriesByWorkspace> {
+  const format = expositionFormat(rendered.contentType);
+  if (format === undefined || isEncoded(rendered)) {
+    await abandon(rendered);
+    throw failure(format === undefined ? 'its format is not known' : 'it is encoded');
+  }
+  const series = new SeriesByWorkspace(label);
+  for await (const parts of readTextFormat(deadline.pieces(bodyPieces(rendered)), { format }))
+    for (const part of parts) series.write(part);
+  series.finish();
+  return series;
+}
+
+function failure(fault: string, status?: 502 | 504): UpstreamError {
+  return new UpstreamError(`the exposition cannot be divided by workspace: ${fault}`, status);
+}

@@ -1,0 +1,165 @@
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it, vi } from 'vitest';
+import { RenderingLimit } from '../../../src/exposition/delivery/rendering-limit.js';
+import type { RenderedExposition, ScrapeRequest } from '../../../src/exposition/exposition.js';
+import {
+  workspaceExpositions,
+  type WorkspaceExpositionsOptions,
+} from '../../../src/exposition/workspaces/workspace-expositions.js';
+import { contentTypes, textOf } from '../relabelling/filtering.js';
+import { recordedShardMetrics } from '../text-format/expositions.js';
+
+const text = contentTypes.text;
+const two =
+  '# TYPE jobs gauge\njobs{cluster="a"} 1\njobs{cluster="b"} 2\njobs 3\n# TYPE other gauge\nother 4\n';
+const ofA = '# TYPE jobs gauge\njobs{cluster="a"} 1\n';
+
+function divided(
+  render: (request: ScrapeRequest) => Promise<RenderedExposition>,
+  options: WorkspaceExpositionsOptions = {},
+) {
+  const asked: ScrapeRequest[] = [];
+  const expositions = workspaceExpositions(
+    {
+      contentType: ({ accept }) => `asked ${accept}`,
+      render: async (request) => {
+        asked.push(request);
+        return await render(request);
+      },
+    },
+    options,
+  );
+  const scrape = async (cluster: string, request: Partial<ScrapeRequest> = {}) =>
+    textOf(await expositions.of(cluster).render({ accept: '', ...request }));
+  return { asked, expositions, scrape };
+}
+
+const always =
+  (body: RenderedExposition['body'], contentType = text) =>
+  () =>
+    Promise.resolve({ contentType, body } as RenderedExposition);
+
+describe('expositions of workspaces', () => {
+  it('share one rendering, made on nobody’s account, until it is too old', async () => {
+    const { asked, scrape } = divided(always(two), { maxAgeMs: 60 });
+    const user = { name: 'alice', groups: [] };
+    const request = { user, timeoutSeconds: 1, acceptEncoding: 'gzip, zstd', accept: 'text/*;q=0.3' };
+    expect(await Promise.all([scrape('a', request), scrape('a')])).toEqual([ofA, ofA]);
+    expect(await scrape('nobody')).toBe('');
+    expect(asked).toEqual([
+      {
+        accept: 'text/plain;version=0.0.4',
+        acceptEncoding: 'identity',
+        signal: expect.any(AbortSignal) as AbortSignal,
+      },
+    ]);
+    await vi.waitFor(async () => {
+      await scrape('b');
+      expect(asked).toHaveLength(2);
+    });
+  });
+
+  it('have one rendering a format, and none for HEAD', async () => {
+    const { asked, expositions, scrape } = divided(({ accept }) =>
+      Promise.resolve(
+        accept.startsWith('application/openmetrics-text')
+          ? { contentType: contentTypes.openmetrics, body: `${two}# EOF\n` }
+          : { contentType: text, body: two },
+      ),
+    );
+    const accept = 'application/openmetrics-text;version=1.0.0,text/plain;q=0.1';
+    expect(expositions.of('a').contentType({ accept })).toMatch(/^asked application\/openmetrics-text/);
+    expect(asked).toHaveLength(0);
+    expect(await scrape('a', { accept })).toBe(`${ofA}# EOF\n`);
+    expect(await scrape('a', { accept: `${accept},text/html;q=0.2` })).toBe(`${ofA}# EOF\n`);
+    expect(await scrape('nobody', { accept })).toBe('# EOF\n');
+    expect(await scrape('a')).toBe(ofA);
+    expect(asked).toHaveLength(2);
+  });
+
+  it.each([
+    ['an encoded one', always(two, text), { contentEncoding: 'gzip' }, 'it is encoded'],
+    ['an unknown format', always(two, 'text/html'), {}, 'its format is not known'],
+    ['a malformed line', always('jobs{cluster="a"} x\n'), {}, 'line 1: the value is not a number'],
+    ['one that is cut off', always(two, contentTypes.openmetrics), {}, 'cut off'],
+  ])(
+    'fail for all who wait where the rendering does, which is not kept: %s',
+    async (_, render, more, fault) => {
+      const onRendering = vi.fn();
+      const { asked, scrape } = divided(async () => ({ ...(await render()), ...more }), {
+        onRendering,
+      });
+      const results = await Promise.allSettled([scrape('a'), scrape('b')]);
+      for (const result of results) {
+        expect(result).toMatchObject({
+          status: 'rejected',
+          reason: { code: 'ERR_UPSTREAM', status: 502, message: expect.stringContaining(fault) as string },
+        });
+      }
+      await expect(scrape('a')).rejects.toThrow(fault);
+      expect(asked).toHaveLength(2);
+      expect(onRendering.mock.calls).toEqual(Array(2).fill(['failure', { workspaces: 0, bytes: 0 }]));
+    },
+  );
+
+  it('keep a rendering for others where one scraper’s time is over', async () => {
+    let finish: (() => void) | undefined;
+    const slow = new Promise<void>((resolve) => (finish = resolve));
+    const { asked, scrape } = divided(async () => {
+      await slow;
+      return { contentType: text, body: two };
+    });
+    const patient = scrape('a');
+    await expect(scrape('a', { timeoutSeconds: 0.02 })).rejects.toMatchObject({ status: 504 });
+    finish?.();
+    expect(await patient).toBe(ofA);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('are compressed for each scrape that asks, unless told otherwise', async () => {
+    const long = Array.from({ length: 200 }, (_, at) => `jobs{cluster="a",job="${at}"} 1\n`).join('');
+    const request = { accept: '', acceptEncoding: 'gzip' };
+    const compressed = await divided(always(long)).expositions.of('a').render(request);
+    expect(compressed.contentEncoding).toBe('gzip');
+    expect(gunzipSync(compressed.body as Uint8Array).toString()).toBe(long);
+    const plain = await divided(always(long), { compress: false }).expositions.of('a').render(request);
+    expect([plain.contentEncoding, await textOf(plain)]).toEqual([undefined, long]);
+  });
+
+  it('stream what is long, one place each, and refuse more', async () => {
+    const onRendering = vi.fn();
+    const line = (at: number): string => `jobs{cluster="${at % 3 === 0 ? 'a' : 'b'}",job="${at}"} 1\n`;
+    const lines = Array.from({ length: 60_000 }, (_, at) => line(at));
+    const places = new RenderingLimit({ max: 2 });
+    const { expositions, scrape } = divided(always(lines.join('')), { compress: false, places, onRendering });
+    const request = { accept: '', scraper: 'alice' };
+    const rendered = await expositions.of('a').render(request);
+    expect(places.underWay).toBe(1);
+    await expect(expositions.of('a').render(request)).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SCRAPES' });
+    expect(await textOf(rendered)).toBe(lines.filter((_, at) => at % 3 === 0).join(''));
+    expect(places.underWay).toBe(0);
+    expect(await scrape('nobody')).toBe('');
+    expect(onRendering.mock.calls).toEqual([['success', { workspaces: 2, bytes: lines.join('').length }]]);
+  });
+
+  it('hold what a real shard says of its workspaces', async () => {
+    const recorded = recordedShardMetrics();
+    const { scrape } = divided(always(recorded), { label: 'verb' });
+    const expected = recorded
+      .toString()
+      .split('\n')
+      .filter((line) => line.includes('verb="LIST"'));
+    const read = (await scrape('LIST')).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    expect(read).toEqual(expected);
+    expect(read.length).toBeGreaterThan(100);
+  });
+
+  it.each([
+    ['label', { label: '1' }, 'label: "1" is no label name'],
+    ['label', { label: 'le' }, 'label: "le" belongs to histograms'],
+    ['maxAgeMs', { maxAgeMs: -1 }, 'maxAgeMs: pass a number of milliseconds'],
+    ['maxAgeMs', { maxAgeMs: NaN }, 'maxAgeMs: pass a number of milliseconds'],
+  ])('refuse a wrong %s: %o', (_, options, message) => {
+    expect(() => divided(always(two), options)).toThrow(message);
+  });
+});
