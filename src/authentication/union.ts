@@ -1,4 +1,4 @@
-import type { Authenticator, Credentials } from './authenticator.js';
+import type { Authentication, Authenticator, Credentials } from './authenticator.js';
 import { afterExtraSpace } from './tokens/bearer-token.js';
 import { errorClass } from '../error-class.js';
 import { anonymousIdentity, withAuthenticatedGroup, type Identity } from './identity.js';
@@ -9,7 +9,7 @@ export interface Refusal {
   readonly reason: string;
 }
 
-type UnionAuthentication = (
+export type UnionAuthentication = (
   | { readonly kind: 'authenticated'; readonly identity: Identity; readonly authenticator: string }
   | { readonly kind: 'unauthenticated'; readonly refusals: readonly Refusal[] }
 ) & {
@@ -25,6 +25,39 @@ interface AuthenticatorUnionOptions {
 }
 
 /**
+ * Asks one after another until one settles it; undefined where none does. Returns a promise only where one of them gives
+ * one: most answer at once, and a promise costs more than they do.
+ */
+export function askInOrder<Asked, Said, Answer>(
+  all: readonly Asked[],
+  ask: (asked: Asked) => Said | Promise<Said>,
+  take: (asked: Asked, said: Said) => Answer | undefined,
+  onFailure: (asked: Asked, error: unknown) => void,
+  from = 0,
+): Answer | undefined | Promise<Answer | undefined> {
+  for (let at = from; at < all.length; at += 1) {
+    const asked = all[at] as Asked;
+    try {
+      const said = ask(asked);
+      if (typeof said === 'object' && said !== null && 'then' in said) {
+        return Promise.resolve(said)
+          .then((later) => take(asked, later))
+          .catch((error: unknown) => {
+            onFailure(asked, error);
+            return undefined;
+          })
+          .then((answer) => answer ?? askInOrder(all, ask, take, onFailure, at + 1));
+      }
+      const answer = take(asked, said);
+      if (answer !== undefined) return answer;
+    } catch (error) {
+      onFailure(asked, error);
+    }
+  }
+  return undefined;
+}
+
+/**
  * Asks one authenticator after another, as Kubernetes' union does. A request whose credentials were all
  * refused stays unauthenticated: it must never be treated better, or worse, than it asked to be, and so
  * never as anonymous. An authenticator that fails counts as one that refused.
@@ -32,7 +65,9 @@ interface AuthenticatorUnionOptions {
 export function authenticatorUnion({
   authenticators,
   anonymous,
-}: AuthenticatorUnionOptions): (credentials: Credentials) => Promise<UnionAuthentication> {
+}: AuthenticatorUnionOptions): (
+  credentials: Credentials,
+) => UnionAuthentication | Promise<UnionAuthentication> {
   const completed = new WeakMap<Identity, Identity>();
   const complete = (identity: Identity): Identity => {
     let known = completed.get(identity);
@@ -42,37 +77,45 @@ export function authenticatorUnion({
     }
     return known;
   };
-  return async (credentials) => {
+  return (credentials) => {
     const refusals: Refusal[] = [];
     let warned: { readonly hasExtraSpace: true } | undefined;
-    for (const authenticator of authenticators) {
-      const { name } = authenticator;
-      try {
-        const result = await authenticator.authenticate(credentials);
-        switch (result.kind) {
-          case 'authenticated':
-            return {
-              kind: 'authenticated',
-              identity: complete(result.identity),
-              authenticator: name,
-              ...warned,
-            };
-          case 'refused':
-            refusals.push({ authenticator: name, reason: result.reason });
-            break;
-          case 'none':
-            if (result === afterExtraSpace) warned = { hasExtraSpace: true };
-            break;
-          default:
-            // An application's own may say what the types do not allow: never for better.
-            refusals.push({ authenticator: name, reason: 'failed: unknown answer' });
-        }
-      } catch (error) {
-        refusals.push({ authenticator: name, reason: `failed: ${errorClass(error)}` });
+    const take = ({ name }: Authenticator, result: Authentication): UnionAuthentication | undefined => {
+      switch (result.kind) {
+        case 'authenticated':
+          return {
+            kind: 'authenticated',
+            identity: complete(result.identity),
+            authenticator: name,
+            ...warned,
+          };
+        case 'refused':
+          refusals.push({ authenticator: name, reason: result.reason });
+          break;
+        case 'none':
+          if (result === afterExtraSpace) warned = { hasExtraSpace: true };
+          break;
+        default:
+          // An application's own may say what the types do not allow: never for better.
+          refusals.push({ authenticator: name, reason: 'failed: unknown answer' });
       }
-    }
-    return refusals.length === 0 && anonymous
-      ? { kind: 'authenticated', identity: anonymousIdentity, authenticator: 'anonymous', ...warned }
-      : { kind: 'unauthenticated', refusals, ...warned };
+      return undefined;
+    };
+    const onFailure = ({ name }: Authenticator, error: unknown): void => {
+      refusals.push({ authenticator: name, reason: `failed: ${errorClass(error)}` });
+    };
+    const withoutAnswer = (): UnionAuthentication =>
+      refusals.length === 0 && anonymous
+        ? { kind: 'authenticated', identity: anonymousIdentity, authenticator: 'anonymous', ...warned }
+        : { kind: 'unauthenticated', refusals, ...warned };
+    const answer = askInOrder(
+      authenticators,
+      (authenticator) => authenticator.authenticate(credentials),
+      take,
+      onFailure,
+    );
+    return answer instanceof Promise
+      ? answer.then((later) => later ?? withoutAnswer())
+      : (answer ?? withoutAnswer());
   };
 }

@@ -1,4 +1,5 @@
 import type { Identity } from '../authentication/identity.js';
+import { askInOrder } from '../authentication/union.js';
 import { alwaysAllowPaths as matchingPaths, isResourcePath } from '../paths/always-allow.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
 import type { Bond } from '../policy/index/policy-index.js';
@@ -46,6 +47,23 @@ export interface Verdict extends Decision {
   readonly authorizer?: string;
 }
 
+/** The reason is worded when it is read: that takes longer than most decisions. */
+class Opinion implements Verdict {
+  readonly #said: Decision;
+
+  constructor(
+    readonly authorizer: string,
+    readonly decision: Decision['decision'],
+    said: Decision,
+  ) {
+    this.#said = said;
+  }
+
+  get reason(): string {
+    return this.#said.reason;
+  }
+}
+
 /** Told of each authorizer that was asked. */
 export type DecisionObserver = (authorizer: string, decision: Decision['decision'] | 'error') => void;
 
@@ -56,24 +74,34 @@ export type DecisionObserver = (authorizer: string, decision: Decision['decision
 export function authorizerUnion(
   authorizers: readonly Authorizer[],
   observe: DecisionObserver = () => undefined,
-): (attributes: Attributes) => Promise<Verdict> {
-  return async (attributes) => {
-    const reasons: string[] = [];
+): (attributes: Attributes) => Verdict | Promise<Verdict> {
+  return (attributes) => {
+    let reasons = '';
     const errors: unknown[] = [];
-    for (const authorizer of authorizers) {
-      const { name } = authorizer;
-      try {
-        const { decision, reason } = await authorizer.authorize(attributes);
-        observe(name, decision);
-        if (decision === 'allow' || decision === 'deny') return { decision, reason, authorizer: name };
-        if (reason !== '') reasons.push(reason);
-      } catch (error) {
-        observe(name, 'error');
-        errors.push(error);
-      }
-    }
-    if (errors.length > 0) throw errors[0];
-    return { decision: 'no-opinion', reason: reasons.join('; ') };
+    const take = ({ name }: Authorizer, said: Decision): Verdict | undefined => {
+      const { decision } = said;
+      observe(name, decision);
+      if (decision === 'allow' || decision === 'deny') return new Opinion(name, decision, said);
+      if (said.reason !== '') reasons += reasons === '' ? said.reason : `; ${said.reason}`;
+      return undefined;
+    };
+    const onFailure = ({ name }: Authorizer, error: unknown): void => {
+      observe(name, 'error');
+      errors.push(error);
+    };
+    const withoutOpinion = (): Verdict => {
+      if (errors.length > 0) throw errors[0];
+      return { decision: 'no-opinion', reason: reasons };
+    };
+    const verdict = askInOrder(
+      authorizers,
+      (authorizer) => authorizer.authorize(attributes),
+      take,
+      onFailure,
+    );
+    return verdict instanceof Promise
+      ? verdict.then((later) => later ?? withoutOpinion())
+      : (verdict ?? withoutOpinion());
   };
 }
 
@@ -118,7 +146,6 @@ const tooManyWarrants: Decision = Object.freeze({
 });
 const nothingGrants: Decision = Object.freeze(noOpinion());
 
-/** The reason is worded when it is read: that takes longer than the decision. */
 function granted({ binding, subject }: Bond): Decision {
   return {
     decision: 'allow',

@@ -169,28 +169,47 @@ export function isPassed(state: RequestState, guard: Guard | undefined, step: Mi
 }
 
 /**
- * An asynchronous step; it resolves to whether the request goes on. A failure is answered by `fail`, a step whose
+ * A step that may have to wait; it says whether the request goes on. A failure is answered by `fail`, a step whose
  * answer another middleware has given meanwhile (a timeout) ends there, and no failure ever becomes an unhandled
  * rejection, which would end the process.
  */
 export function waitingStep(
-  run: (request: Request, response: ServerResponse) => Promise<boolean>,
+  run: (request: Request, response: ServerResponse) => boolean | Promise<boolean>,
   fail: (request: Request, response: ServerResponse, error: unknown) => void,
 ): Middleware {
   return (request, response, next) => {
-    run(request, response)
-      .then(
-        (goesOn) => {
-          if (goesOn && !isAnswered(response)) next();
-        },
-        (error: unknown) => {
-          fail(request, response, error);
-        },
-      )
-      .catch(() => {
-        breakOff(response);
-      });
+    const goOn = (goesOn: boolean): void => {
+      if (goesOn && !isAnswered(response)) next();
+    };
+    const failed = (error: unknown): void => {
+      fail(request, response, error);
+    };
+    try {
+      const goesOn = attempt(run, request, response, failed);
+      if (typeof goesOn === 'boolean') goOn(goesOn);
+      else {
+        goesOn.then(goOn, failed).catch(() => {
+          breakOff(response);
+        });
+      }
+    } catch {
+      breakOff(response);
+    }
   };
+}
+
+function attempt(
+  run: (request: Request, response: ServerResponse) => boolean | Promise<boolean>,
+  request: Request,
+  response: ServerResponse,
+  failed: (error: unknown) => void,
+): boolean | Promise<boolean> {
+  try {
+    return run(request, response);
+  } catch (error) {
+    failed(error);
+    return false;
+  }
 }
 
 /** The stream of a request or an answer over HTTP/2, as node:http2's compatibility API has it. */

@@ -1,5 +1,5 @@
 import type { Authenticator } from '../../authentication/authenticator.js';
-import { authenticatorUnion, type Refusal } from '../../authentication/union.js';
+import { authenticatorUnion, type Refusal, type UnionAuthentication } from '../../authentication/union.js';
 import { credentialsOf, noCredentialsIn } from '../credentials.js';
 import {
   isAnswered,
@@ -47,37 +47,40 @@ export function authenticate(options: AuthenticateOptions, guard?: Guard): Middl
       unauthenticated: ({ refusals }) => options.onRefused?.(refusals),
     });
   const union = authenticatorUnion({ authenticators, anonymous });
-  const step = waitingStep(async (request, response) => {
+  const step = waitingStep((request, response) => {
     const state = requestState(request);
     if (isPassed(state, guard, step)) return true;
     const started = performance.now();
     const credentials = credentialsOf(request);
-    const result = await union(credentials);
-    const seconds = (performance.now() - started) / 1000;
-    if (result.hasExtraSpace === true && !isAnswered(response))
-      response.setHeader('Warning', extraSpaceWarning);
-    if (result.kind === 'unauthenticated') {
-      const { refusals } = result;
-      state.identity = undefined;
-      state.authenticator = undefined;
-      state.refusals = refusals;
-      state.verdict = undefined;
-      state.noCredentials = refusals.length === 0 ? noCredentialsIn(credentials) : undefined;
-      listener({ kind: 'authentication', result: refusals.length > 0 ? 'error' : 'failure', seconds });
-      listener({ kind: 'unauthenticated', refusals });
-      sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+    const goesOn = (result: UnionAuthentication): boolean => {
+      const seconds = (performance.now() - started) / 1000;
+      if (result.hasExtraSpace === true && !isAnswered(response))
+        response.setHeader('Warning', extraSpaceWarning);
+      if (result.kind === 'unauthenticated') {
+        const { refusals } = result;
+        state.identity = undefined;
+        state.authenticator = undefined;
+        state.refusals = refusals;
+        state.verdict = undefined;
+        state.noCredentials = refusals.length === 0 ? noCredentialsIn(credentials) : undefined;
+        listener({ kind: 'authentication', result: refusals.length > 0 ? 'error' : 'failure', seconds });
+        listener({ kind: 'unauthenticated', refusals });
+        sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+        return false;
+      }
+      const { identity, authenticator } = result;
+      listener({ kind: 'authentication', result: 'success', seconds, username: identity.name });
+      state.identity = identity;
+      state.identifiedBy = guard;
+      state.authenticator = authenticator;
+      if (!isImpersonating(request)) return true;
+      const reason = 'impersonation is not served';
+      state.verdict = { decision: 'deny', reason };
+      sendForbidden(request, response, identity.name, 'impersonate here', reason);
       return false;
-    }
-    const { identity, authenticator } = result;
-    listener({ kind: 'authentication', result: 'success', seconds, username: identity.name });
-    state.identity = identity;
-    state.identifiedBy = guard;
-    state.authenticator = authenticator;
-    if (!isImpersonating(request)) return true;
-    const reason = 'impersonation is not served';
-    state.verdict = { decision: 'deny', reason };
-    sendForbidden(request, response, identity.name, 'impersonate here', reason);
-    return false;
+    };
+    const result = union(credentials);
+    return result instanceof Promise ? result.then(goesOn) : goesOn(result);
   }, sendInternalError);
   return step;
 }

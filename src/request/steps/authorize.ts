@@ -5,6 +5,7 @@ import {
   type Authorizer,
   type Decision,
   type DecisionObserver,
+  type Verdict,
 } from '../../authorization/authorizer.js';
 import { errorClass } from '../../error-class.js';
 import { createPathClassifier, decidedPath, type PathClassifier } from '../../paths/classify.js';
@@ -76,7 +77,7 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
   const union = authorizerUnion(authorizers, (authorizer, decision) => {
     listener({ kind: 'decision', authorizer, decision });
   });
-  const step = waitingStep(async (request, response) => {
+  const step = waitingStep((request, response) => {
     const state = requestState(request);
     if (isPassed(state, guard, step)) return true;
     const known = state.classifiedBy === guard ? state.classification : undefined;
@@ -96,26 +97,33 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     const attempted = (result: Decision['decision'] | 'error'): void => {
       listener({ kind: 'authorization', result, seconds: (performance.now() - started) / 1000 });
     };
-    if (unscoped === undefined && scopedPaths === 'refuse') {
-      state.verdict = { decision: 'no-opinion', reason: 'below a scope, of which this policy says nothing' };
-    } else {
-      try {
-        state.verdict = await union({ identity, verb, path });
-      } catch (error) {
-        attempted('error');
-        answerUndecided(request, response, error);
-        return false;
+    const goesOn = (verdict: Verdict): boolean => {
+      state.verdict = verdict;
+      attempted(verdict.decision);
+      if (verdict.decision === 'allow') {
+        state.isAllowed = true;
+        state.allowedBy = guard;
+        return true;
       }
+      listener({ kind: 'forbidden' });
+      sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
+      return false;
+    };
+    if (unscoped === undefined && scopedPaths === 'refuse') {
+      return goesOn({ decision: 'no-opinion', reason: 'below a scope, of which this policy says nothing' });
     }
-    attempted(state.verdict.decision);
-    if (state.verdict.decision === 'allow') {
-      state.isAllowed = true;
-      state.allowedBy = guard;
-      return true;
+    const failed = (error: unknown): false => {
+      attempted('error');
+      answerUndecided(request, response, error);
+      return false;
+    };
+    let verdict: Verdict | Promise<Verdict>;
+    try {
+      verdict = union({ identity, verb, path });
+    } catch (error) {
+      return failed(error);
     }
-    listener({ kind: 'forbidden' });
-    sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
-    return false;
+    return verdict instanceof Promise ? verdict.then(goesOn, failed) : goesOn(verdict);
   }, sendInternalError);
   return step;
 }
