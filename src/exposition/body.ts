@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { isStreamed, type RenderedExposition, type StreamedExposition } from './exposition.js';
 
-/** Of a body in chunks, all but the last have about this many bytes. */
+/** The approximate size of all chunks of a body except the last (bytes). */
 export const chunkBytes = 64 * 1024;
 
 const noBytes = Buffer.alloc(0);
@@ -87,7 +87,7 @@ export class ChunkWriter {
     return full;
   }
 
-  /** Ends the writing: yields the full chunks and returns the last one. */
+  /** Ends the writing: yields full chunks and returns the last one. */
   *rest(): Generator<Buffer, Buffer, undefined> {
     yield* this.takeFull();
     return this.bytes.subarray(0, this.length);
@@ -116,8 +116,8 @@ export class ChunkWriter {
 }
 
 /**
- * A body made of a function that reads the next chunk and one that closes the source. No generator: `return` of one
- * that was never begun does not run its `finally`.
+ * A body made of a function that reads the next chunk and one that closes the source. Not a generator: `return` of one
+ * that was never started does not run its `finally`.
  */
 export function bodyOf(
   next: () => Promise<IteratorResult<Uint8Array, undefined>>,
@@ -136,8 +136,8 @@ export function bodyOf(
 }
 
 /**
- * The rendered exposition that `chunks` make: whole, so that its length is known, where they end before `heldBytes`
- * have come; else streamed. A generator that returns its last chunk says so without being asked once more.
+ * The rendered exposition made of `chunks`: whole, with a known length, if they end before `heldBytes`; otherwise
+ * streamed. A generator may return its last chunk instead of yielding it.
  */
 export async function wholeOrStreamed(
   contentType: string,
@@ -187,7 +187,7 @@ function* utf8Pieces(text: string): Generator<Uint8Array, void, undefined> {
   }
 }
 
-/** A body that has one reader, and is closed exactly once unless it ended by itself. */
+/** A body with one reader, closed exactly once unless it ended by itself. */
 export class BodySource {
   readonly #body: StreamedExposition['body'];
   #iterator: AsyncIterator<Uint8Array> | undefined;
@@ -221,7 +221,7 @@ export class BodySource {
   async close(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    // A stream's iterator waits for the next chunk before it closes, and closes nothing if it was never begun.
+    // A stream's iterator waits for the next chunk before it closes, and closes nothing if it was never started.
     if (this.#body instanceof Readable) this.#body.destroy();
     else {
       this.#iterator ??= this.#body[Symbol.asyncIterator]();

@@ -46,19 +46,19 @@ export class WorkspacesOptionError extends CodedError {
   readonly code = 'ERR_WORKSPACES_OPTION';
 }
 
-/** A mapping file that cannot be used; the message begins with `file:line: `. */
+/** An invalid mapping file; the message begins with `file:line: `. */
 export class LabelMappingError extends CodedError {
   override readonly name = 'LabelMappingError';
   readonly code = 'ERR_LABEL_MAPPING';
 }
 
-/** An upstream URL that cannot be used. The message quotes nothing of it: it may hold a password. */
+/** An invalid upstream URL. The message does not quote it: it may contain a password. */
 export class UpstreamUrlError extends CodedError {
   override readonly name = 'UpstreamUrlError';
   readonly code = 'ERR_UPSTREAM_URL';
 }
 
-/** Identity headers that cannot be used; the message begins with the option at fault. */
+/** Invalid identity headers; the message begins with the option at fault. */
 export class IdentityHeadersError extends CodedError {
   override readonly name = 'IdentityHeadersError';
   readonly code = 'ERR_IDENTITY_HEADERS';
@@ -71,7 +71,7 @@ export class IdentityHeadersError extends CodedError {
   }
 }
 
-/** Tenant headers that cannot be used; the message says why, and of which field. */
+/** Invalid tenant headers; the message names the field and the reason. */
 export class TenantHeadersError extends CodedError {
   override readonly name = 'TenantHeadersError';
   readonly code = 'ERR_TENANT_HEADERS';
@@ -80,7 +80,7 @@ export class TenantHeadersError extends CodedError {
 /** `unasked`: the scraper was not authenticated; `malformed`: the tenant is not one plain word. */
 export type TenantFault = 'unasked' | 'none' | 'several' | 'malformed';
 
-/** The scraper has no tenant, or more than one it could be; answered with 403. */
+/** The scraper has no tenant, or more than one; answered with 403. */
 export class NoTenantError extends CodedError {
   override readonly name = 'NoTenantError';
   readonly code = 'ERR_NO_TENANT';
@@ -95,8 +95,8 @@ export class NoTenantError extends CodedError {
 }
 
 /**
- * The upstream gave nothing that can be served. The message is one line for the operator and begins with the
- * upstream's URL, without its query; a scraper is told the status alone.
+ * The upstream's answer cannot be served. The message is one line for the operator and begins with the upstream's URL
+ * without its query; the scraper learns only the status.
  */
 export class UpstreamError extends CodedError {
   override readonly name = 'UpstreamError';
@@ -104,29 +104,29 @@ export class UpstreamError extends CodedError {
 
   constructor(
     message: string,
-    /** What the scraper gets: 504 where the upstream took too long, else 502. */
+    /** The scraper's status: 504 if the upstream took too long, else 502. */
     readonly status: 502 | 504 = 502,
   ) {
     super(message);
   }
 }
 
-/** An upstream's answer that did not come or broke off, as what its scraper is answered; any other error as it is. */
+/** The scraper's error for an upstream's missing or broken answer; any other error unchanged. */
 export function asUpstreamError(error: unknown): unknown {
   if (!(error instanceof ApiConnectionError)) return error;
   return new UpstreamError(error.message, error.causeCode === 'ETIMEDOUT' ? 504 : 502);
 }
 
-/** Two metrics contradict each other, and nothing may be left out. */
+/** Two metrics contradict each other, and neither may be left out. */
 export class MetricConflictError extends CodedError {
   override readonly name = 'MetricConflictError';
   readonly code = 'ERR_METRIC_CONFLICT';
 
   constructor(
-    /** The metric's name, which is the application's own and may be told to scrapers. */
+    /** The metric's name, which scrapers may see. */
     readonly metric: string,
     readonly conflict: 'duplicate-name' | 'duplicate-series',
-    /** The metric that came before it, where that has another name. */
+    /** The earlier metric, if it has another name. */
     readonly other = metric,
   ) {
     super(
@@ -139,7 +139,7 @@ export class MetricConflictError extends CodedError {
   }
 }
 
-/** A malformed exposition, which is not passed on; the message names line and metric, and quotes no value. */
+/** A malformed exposition, which is not served; the message names line and metric, and quotes no value. */
 export class TextFormatError extends CodedError {
   override readonly name = 'TextFormatError';
   readonly code = 'ERR_TEXT_FORMAT';
@@ -154,17 +154,17 @@ export class TextFormatError extends CodedError {
   }
 }
 
-/** A scrape with more series than it may have, which is not served in part. */
+/** A scrape with too many series, which is not served in part either. */
 export class SeriesLimitError extends CodedError {
   override readonly name = 'SeriesLimitError';
   readonly code = 'ERR_SERIES_LIMIT';
 }
 
-/** As many expositions are being rendered as may be. The scraper is answered 503 and may come again. */
+/** The limit of renderings in flight is reached. The scraper is answered 503 and may retry. */
 export class TooManyScrapesError extends CodedError {
   override readonly name = 'TooManyScrapesError';
   readonly code = 'ERR_TOO_MANY_SCRAPES';
-  /** When it is worth another try (s). */
+  /** When to retry (s). */
   readonly retryAfterSeconds = 1;
 
   constructor(readonly max: number) {
@@ -172,7 +172,7 @@ export class TooManyScrapesError extends CodedError {
   }
 }
 
-/** A scraper delayed others that share its rendering; its transfer is cut. */
+/** A scraper delayed others that share its rendering and is disconnected. */
 export class LaggingScraperError extends CodedError {
   override readonly name = 'LaggingScraperError';
   readonly code = 'ERR_LAGGING_SCRAPER';

@@ -58,7 +58,7 @@ export class ReadingDeadline {
         yield next.value;
       }
     } finally {
-      // Not waited for: what hangs may hang here as well.
+      // Not awaited: closing may hang as well.
       if (!isDone) void Promise.resolve(pieces.return?.()).catch(() => undefined);
     }
   }

@@ -11,18 +11,18 @@ export interface ApiRequest {
   readonly timeoutMs?: number;
   /** Ends the request, and the answer's body where it is still being read. */
   readonly signal?: AbortSignal;
-  /** Runs no exec plugin: goes with what that gave before, or without. Default false. */
+  /** Run no exec plugin: use its last credential, or none. Default false. */
   readonly isProbe?: boolean;
 }
 
 /**
- * An answer whose headers have come. Its body has to be read, or the request's signal aborted; it rejects with
- * ApiConnectionError where the connection breaks in the middle.
+ * An answer whose headers have come. Read its body, or abort the request's signal; reading rejects with
+ * ApiConnectionError if the connection breaks.
  */
 export interface ApiResponse extends JsonAnswer {
-  /** Who answered, as in ApiClient: a kubeconfig may come to name another server between two requests. */
+  /** The server that answered, as in ApiClient: a kubeconfig may name another one at the next request. */
   readonly server: string;
-  /** How many times the kubeconfig had changed, with the files that it names, when it was asked. */
+  /** How many times the kubeconfig, or a file that it names, had changed before the request. */
   readonly revision?: number;
 }
 
@@ -34,15 +34,15 @@ export interface ApiClient {
   readonly host: string;
   /** @throws ApiConnectionError when no answer comes; any status resolves. */
   send(request: ApiRequest): Promise<ApiResponse>;
-  /** Ends idle connections; requests under way are ended by their signals. */
+  /** Closes idle connections; requests in progress are aborted by their signals. */
   close(): void;
 }
 
-/** What is told of each request, for `rest_client_*` metrics. */
+/** One request, for `rest_client_*` metrics. */
 export interface RequestObservation {
   readonly method: string;
   readonly host: string;
-  /** The status, or `<error>` where none came. */
+  /** The status, or `<error>` without an answer. */
   readonly code: string;
   /** Until the answer's headers; undefined for a watch, which Kubernetes' clients do not time either. */
   readonly seconds: number | undefined;

@@ -4,8 +4,8 @@ import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/outgoing-errors.js';
 
 /**
- * A kubeconfig, or a file that it names, has to be mended. The message is one line, `<file>: <problem>` or
- * `<file>:<line>: <problem>`, and quotes nothing of what stands in the file: a value in the wrong place may be a key.
+ * An invalid kubeconfig, or a file that it names. The message is one line, `<file>: <problem>` or
+ * `<file>:<line>: <problem>`, and quotes nothing of the file: a misplaced value may be a key.
  */
 export class KubeconfigError extends CodedError {
   override readonly name = 'KubeconfigError';
@@ -28,13 +28,13 @@ export class KubernetesClientMissingError extends CodedError {
   }
 }
 
-/** The plugin gave no credential. The message quotes nothing of what it wrote: that may be a token. */
+/** The plugin provided no credential. The message quotes nothing of its output, which may be a token. */
 export class ExecPluginError extends CodedError {
   override readonly name = 'ExecPluginError';
   readonly code = 'ERR_EXEC_PLUGIN';
 }
 
-/** What a server sent and what cannot be read. The message is one line. */
+/** Malformed data from a server. The message is one line. */
 export class MalformedError extends CodedError {
   override readonly name = 'MalformedError';
   readonly code = 'ERR_MALFORMED';
@@ -42,28 +42,28 @@ export class MalformedError extends CodedError {
 
 /** Why a list or a watch failed; each is a value of a metric's label. */
 export type ReflectorFault =
-  /** The resourceVersion is no longer known (410), or it may be one of another server, or of another history. */
+  /** The resourceVersion is no longer known (410), or may belong to another server or another history. */
   | 'expired'
-  /** No connection, or one that broke. */
+  /** The connection failed or broke. */
   | 'connection'
-  /** Nothing came for longer than the server promised. */
+  /** The server was silent for longer than it promised. */
   | 'stalled'
   /** 401 or 403. */
   | 'refused'
   /** 429. */
   | 'throttled'
-  /** Any other status that is not success. */
+  /** Any other status that is not a success. */
   | 'status'
-  /** A line that is no event, an event of an unknown type, an object that cannot be read, or one too large. */
+  /** An unreadable line, event or object, or one that is too large. */
   | 'malformed';
 
 /** Why a list or a watch failed. The message is one line, for the operator. */
 export class ReflectorFailure extends CodedError {
   override readonly name = 'ReflectorFailure';
   readonly code = 'ERR_REFLECTOR';
-  /** What the server answered, where it answered at all. */
+  /** The status, if the server answered. */
   readonly status: number | undefined;
-  /** How long the server asks to be left alone (ms). */
+  /** How long the server asks clients to wait (ms). */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -85,29 +85,29 @@ export function failureOf(error: unknown): ReflectorFailure {
 }
 
 type ReviewFailure =
-  /** No answer came in time, or the server has none to give now: a status of 429, or of 500 and above. */
+  /** No answer in time, or a status of 429 or of 500 and above. */
   | 'unavailable'
-  /** The answer is another one that is no success. */
+  /** Another status that is not a success. */
   | 'refused'
-  /** A success that is no answer to the question. */
+  /** A success that does not answer the question. */
   | 'malformed'
-  /** Not asked: as many questions as may be are under way. */
+  /** Not asked: the limit of simultaneous questions is reached. */
   | 'overload'
-  /** Not asked: an earlier question has just found the reviewer away. */
+  /** Not asked: an earlier question has just found the reviewer down. */
   | 'outage'
-  /** Not asked, or given up: the client is closed. */
+  /** Not asked, or aborted: the client is closed. */
   | 'closed';
 
 /**
- * A reviewer gave no answer. The message is one line for the operator; what the server says of its refusal is in it,
- * and may quote the question: a caller that asked about a secret has to take that out.
+ * A reviewer did not answer. The message is one line for the operator and contains the server's own reason, which may
+ * quote the question: a caller that asked about a secret must remove that.
  */
 export class ReviewError extends CodedError {
   override readonly name = 'ReviewError';
   readonly code = 'ERR_REVIEW';
   /** The message without any text from the answer. */
   readonly summary: string;
-  /** How long the server asks to be left alone (ms). */
+  /** How long the server asks clients to wait (ms). */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -135,6 +135,6 @@ export function reviewError(server: string, error: unknown): ReviewError {
       retryAfterMs,
     });
   }
-  // Nothing is known of it, and so nothing quoted.
+  // An unknown error is not quoted.
   return new ReviewError('unavailable', `${server}: the request failed`);
 }

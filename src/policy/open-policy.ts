@@ -10,28 +10,28 @@ import { bootstrapObjects } from './sources/bootstrap.js';
 export interface OpenPolicyOptions {
   /** In this order; a binding's role is looked for in its own source, then in the later ones. */
   readonly sources: readonly PolicySource[];
-  /** Which source decides in the place of another that cannot: its name by the other's. Default: none. */
+  /** Fallbacks: the name of the source that decides while another cannot, by that other's name. Default: none. */
   readonly fallbacks?: ReadonlyMap<string, string>;
   /**
-   * Whether kcp's own roles and bindings (`rbac/bootstrap-policy.yaml`) stand behind them; a source is followed
-   * instead, once it is in step. Default true.
+   * Whether kcp's own roles and bindings (`rbac/bootstrap-policy.yaml`) are the last layer; a source replaces them once
+   * it is in sync. Default true.
    */
   readonly bootstrap?: boolean | PolicySource;
-  /** How long a policy may decide after its source was lost (ms). Default: for ever. */
+  /** How long a policy stays in use after its source was lost (ms). Default: forever. */
   readonly maxStalenessMs?: number;
-  /** File that keeps the policy of API servers over a restart. Default: none. */
+  /** File that keeps the policy of API servers across restarts. Default: none. */
   readonly snapshotFile?: string;
-  /** Called after each reading and writing of the snapshot; once for the same failure. */
+  /** Called after each read and write of the snapshot; once for the same failure. */
   readonly onSnapshot?: (result: SnapshotResult) => void;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
-  /** Puts a sink of plain functions between each source and its layer's, to see what is written. Default: none. */
+  /** Wraps each source's sink, to see what is written. Default: none. */
   readonly through?: (layer: string, sink: PolicySink) => PolicySink;
 }
 
 export interface OpenPolicy {
   readonly policy: Policy;
-  /** Resolves when every source has been in step once, or the time (ms) is over; to those that were not. */
+  /** Resolves when every source has been in sync once, or the time (ms) is over, to those that were not. */
   settled(timeoutMs: number): Promise<readonly PolicyLayerStatus[]>;
   /** Stops following the sources; the last policy stays in force. */
   close(): Promise<void>;
@@ -43,7 +43,7 @@ export const bootstrapLayer = 'bootstrap';
 /**
  * A policy that follows its sources.
  *
- * @throws what a source's `open` or `start` rejects with; then none is followed.
+ * @throws the error of a source's `open` or `start`; then none is followed.
  */
 export async function openPolicy({
   sources,
@@ -82,7 +82,7 @@ export async function openPolicy({
         for (const { name, origin } of followed) if (origin !== undefined) origins.set(name, origin);
       };
       lookUpOrigins();
-      // A kubeconfig may come to name another server while it is followed.
+      // A followed kubeconfig may name another server later.
       listeners.add(lookUpOrigins);
       snapshot = await PolicySnapshot.open({ file, policy, origins, ...given({ onResult }) });
       await snapshot.restore();
@@ -122,8 +122,8 @@ async function settled(
 }
 
 /**
- * A source whose layer holds built-in objects until it is in step with its server for the first time: where the server
- * may not be read or cannot be reached, decisions are made as if there were none.
+ * A source whose layer holds built-in objects until it is in sync with its server for the first time: if the server
+ * cannot be read or reached, these are used.
  */
 function builtInUntilSynced(source: PolicySource, objects: readonly PolicyObject[]): PolicySource {
   let hasSynced = false;

@@ -2,21 +2,21 @@ import { getSystemErrorMap } from 'node:util';
 import { CodedError } from '../coded-error.js';
 import { errorClass } from '../error-class.js';
 
-/** A manifest, or the place it should be read from, that must be corrected; the message begins with where. */
+/** An invalid manifest or directory; the message begins with its place. */
 export class ManifestError extends CodedError {
   override readonly name = 'ManifestError';
   readonly code = 'ERR_MANIFEST';
 }
 
-/** An object that an API server sent and that is not what was asked for. */
+/** A malformed object from an API server. */
 export class MalformedObjectError extends CodedError {
   override readonly name = 'MalformedObjectError';
   readonly code = 'ERR_MALFORMED_OBJECT';
 }
 
 /**
- * A policy snapshot that cannot be read or written, or a place where none can be kept. The message is one line that
- * begins with the file and quotes nothing of its content.
+ * A policy snapshot that cannot be read or written, or a place unfit for one. The message is one line that begins with
+ * the file and quotes nothing of its content.
  */
 export class SnapshotError extends CodedError {
   override readonly name = 'SnapshotError';
@@ -27,7 +27,7 @@ export class SnapshotError extends CodedError {
   }
 }
 
-/** Makes a SnapshotError of any error; one stays as it is. */
+/** Wraps an error as a SnapshotError, unless it is one. */
 export function snapshotError(file: string, attempt: 'read' | 'written', error: unknown): SnapshotError {
   if (error instanceof SnapshotError) return error;
   const fault =
@@ -42,7 +42,7 @@ export function systemCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
-/** Without the error's own message: that names a temporary file, another one each time, or quotes a text. */
+/** Without the error's own message, which names a temporary file or quotes content. */
 function describe(error: unknown): string {
   const errno = error instanceof Error && 'errno' in error ? error.errno : undefined;
   const known = typeof errno === 'number' ? getSystemErrorMap().get(errno) : undefined;

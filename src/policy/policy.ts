@@ -5,49 +5,49 @@ import type { ClusterRoleBinding, PolicyObject } from './objects.js';
 import { given } from '../given.js';
 
 /**
- * What a policy source writes to. Each call takes effect whole, before the next decision; one that throws for
- * a malformed object has no effect.
+ * What a policy source writes to. Each call takes effect as a whole, before the next decision; one that throws for a
+ * malformed object has no effect.
  */
 export interface PolicySink {
-  /** Replaces everything the source said before; the layer is synced from then on. */
+  /** Replaces the layer's content; the layer is then synced. */
   replace(objects: readonly PolicyObject[]): void;
-  /** `replace` in short steps, with the same effect whole, at one of them; default: `replace` is called. */
+  /** `replace` in short steps, taking effect as a whole in one of them; default: `replace` is called. */
   replaceAll?(objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
   /**
-   * Replaces all objects of one kind, in steps that leave room for decisions between them: what is gone is
-   * revoked before anything new is granted. Says nothing about the layer's state.
+   * Replaces all objects of one kind, in steps between which decisions are made: removed objects are revoked before
+   * anything new is granted. Does not change the layer's state.
    */
   replaceKind(
     kind: PolicyObject['kind'],
     objects: readonly PolicyObject[],
   ): Generator<undefined, void, undefined>;
-  /** Applies one change. Says nothing about the layer's state. */
+  /** Applies one change. Does not change the layer's state. */
   apply(change: PolicyChange): void;
-  /** Everything the source has to say has been said: the layer is in step with it. */
+  /** The layer is in sync with its source. */
   markSynced(): void;
   /**
-   * The source is away or unreadable: the last policy stays in force, and its age counts from `since`
-   * (ms since the epoch; default: now).
+   * The source is unreachable or unreadable: the last policy stays in force, and its age counts from `since` (ms since
+   * the epoch; default: now).
    */
   markStale(reason: string, since?: number): void;
-  /** Fills a layer that is not loaded yet with what an earlier process knew at `syncedAt`: stale, but serving. */
+  /** Fills a layer that is not loaded yet with an earlier process's policy of `syncedAt`: stale, but in use. */
   restore(objects: readonly PolicyObject[], syncedAt: number, reason: string): void;
 }
 
-/** Not yet read, in step with its source, or the last one known while its source is away. */
+/** Not read yet, in sync with its source, or the last known one while the source is lost. */
 export type PolicyState = 'syncing' | 'synced' | 'stale';
 
-/** What is known of one layer, for readiness, metrics and people. */
+/** The state of one layer, for readiness, metrics and status pages. */
 export interface PolicyLayerStatus {
   readonly layer: string;
   readonly state: PolicyState;
   /** Why it is stale, or not loaded yet. */
   readonly reason?: string;
-  /** When the source was last known to be in step (ms since the epoch); undefined before the first time. */
+  /** When it was last in sync (ms since the epoch); undefined before the first time. */
   readonly syncedAt?: number;
   /** How long ago that was (ms); 0 while synced. */
   readonly ageMs: number;
-  /** Whether decisions are made on it: a fallback waits until it is needed. */
+  /** Whether it is used for decisions: a fallback waits until it is needed. */
   readonly inForce: boolean;
   readonly clusterRoles: number;
   readonly clusterRoleBindings: number;
@@ -56,9 +56,9 @@ export interface PolicyLayerStatus {
 export interface PolicyOptions {
   /** A binding's role is looked for in its own layer, then in the later ones that are no fallback. */
   readonly layers: readonly string[];
-  /** Which layer decides in the place of another that cannot: not loaded yet, or stale for too long. */
+  /** The layer that decides while another cannot: not loaded yet, or stale for too long. */
   readonly fallbacks?: ReadonlyMap<string, string>;
-  /** How long a stale layer may decide (ms). Default: for ever. */
+  /** How long a stale layer stays in use (ms). Default: forever. */
   readonly maxStalenessMs?: number;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
@@ -69,28 +69,28 @@ export interface PolicyOptions {
 interface LayerState {
   readonly name: string;
   state: PolicyState;
-  /** Filled with what an earlier process knew, and by nothing since. */
+  /** Restored from a snapshot and not updated since. */
   isRestored: boolean;
-  /** Replacements under way: what the layer holds is neither the old policy nor the new one. */
+  /** Replacements in progress: the layer holds neither the old policy nor the new one. */
   replacements: number;
   reason?: string | undefined;
-  /** While stale: when the source was last in step. */
+  /** While stale: when the source was last in sync. */
   staleSince: number;
   syncedAt?: number;
 }
 
-/** A layer that has to be able to decide, and the one that may do so in its place. */
+/** A layer that must be able to decide, and its fallback. */
 interface LayerWithFallback {
   readonly primary: LayerState;
   readonly fallback: LayerState | undefined;
 }
 
-/** In ms since the epoch. Unlike the system's clock it is never set back, which would make a policy younger. */
+/** In ms since the epoch. Unlike the system clock it is never set back, which would make a policy look younger. */
 export function steadyNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** The policy in force: its layers, and whether they may be relied on. */
+/** The policy in force: its layers, and whether they may be used. */
 export class Policy {
   readonly #index: PolicyIndex;
   readonly #states: ReadonlyMap<string, LayerState>;
@@ -116,7 +116,7 @@ export class Policy {
         { name, state: 'syncing', isRestored: false, replacements: 0, staleSince: 0 },
       ]),
     );
-    // Of names that are no layers the error comes from here.
+    // Unknown layers fail here.
     const fallbackOf = new Map(
       [...fallbacks].map(([name, other]) => [this.#state(name), this.#state(other)]),
     );
@@ -128,7 +128,7 @@ export class Policy {
     this.#now = now;
   }
 
-  /** Where the source of one layer writes to. */
+  /** The sink for the source of one layer. */
   sink(layer: string): PolicySink {
     const state = this.#state(layer);
     const index = this.#index;
@@ -163,7 +163,7 @@ export class Policy {
       },
       markSynced: synced,
       markStale: (reason, since = this.#now()) => {
-        // Before the first sync there is nothing that could be stale; of two losses the earlier one counts.
+        // Before the first sync nothing can be stale; of two losses the earlier one counts.
         if (state.state === 'synced' || (state.state === 'stale' && since < state.staleSince)) {
           state.state = 'stale';
           state.staleSince = since;
@@ -181,14 +181,14 @@ export class Policy {
     };
   }
 
-  /** Why no decision may be made on this policy, or undefined when one may. */
+  /** Why this policy must not be used, or undefined if it may. */
   unavailable(): string | undefined {
     let fault: string | undefined;
     for (const layer of this.#required) fault = this.#putInForce(layer) ?? fault;
     return fault;
   }
 
-  /** What grants `verb` on `path` to one of the identities, if anything does; asked where it is available. */
+  /** What grants `verb` on `path` to one of the identities, if anything; call it only while the policy is available. */
   find(identities: readonly EffectiveIdentity[], verb: string, path: string): Bond | undefined {
     return this.#index.find(identities, verb, path);
   }
@@ -204,19 +204,19 @@ export class Policy {
     }));
   }
 
-  /** Whether a layer holds a whole policy, rather than one that is just being replaced by another. */
+  /** Whether a layer holds a complete policy, not one that is being replaced. */
   isWhole(layer: string): boolean {
     return this.#state(layer).replacements === 0;
   }
 
-  /** All that a layer holds, as of now; for a snapshot. */
+  /** The layer's present content, for a snapshot. */
   objects(layer: string): readonly PolicyObject[] {
     return this.#index.objects(layer);
   }
 
   /**
-   * Bindings whose role stands in no layer: they grant nothing, which is seldom what was meant. Where there
-   * are any, they are looked for among all bindings: take them in steps.
+   * Bindings whose role is in no layer: they grant nothing, which is rarely intended. If there are any, all bindings are
+   * searched: iterate in steps.
    */
   *danglingBindings(): Generator<{ layer: string; binding: ClusterRoleBinding } | undefined> {
     if (!this.#index.hasDanglingBindings()) return;
@@ -239,7 +239,7 @@ export class Policy {
     return state;
   }
 
-  /** Puts the layer in force that can decide: asked at each decision, since a layer grows too old by itself. */
+  /** Switches to the layer that can decide. Called at each decision, since layers become too old by themselves. */
   #putInForce({ primary, fallback }: LayerWithFallback): string | undefined {
     const fault = this.#faultOf(primary);
     if (fallback === undefined) return fault;

@@ -4,15 +4,15 @@ import type { Socket } from 'node:net';
 import type { LimitHandshakesOptions } from './limit-handshakes.js';
 import { addressKey } from '../request/limits/request-buckets.js';
 
-/** What connections may cost before anyone is known by them. Durations in ms, from 1 to 2,147,483,647. */
+/** Limits of connections, before any authentication. Durations in ms, from 1 to 2,147,483,647. */
 export interface ConnectionLimits extends Pick<LimitHandshakesOptions, 'maxHandshakeMsByAddress'> {
-  /** How many there may be at once; any beyond are closed. 0: no bound. Default 0. */
+  /** How many connections may be open; further ones are closed. 0: no bound. Default 0. */
   readonly maxConnections?: number;
   /** The same for each address, or each /64 of IPv6. Default 0. */
   readonly maxConnectionsByAddress?: number;
-  /** Of a request line with its header. Default 32 KiB. */
+  /** The size of a request line with its header (bytes). Default 32 KiB. */
   readonly maxHeaderBytes?: number;
-  /** How long a request line with its header may take, and a new connection until one has come. Default 10,000. */
+  /** How long a request's header may take, also the first one on a new connection. Default 10,000. */
   readonly headerTimeoutMs?: number;
   /** How long a connection is kept without a request. Default 75,000. */
   readonly idleTimeoutMs?: number;
@@ -26,10 +26,10 @@ const defaultTimeoutMs = 10_000;
 /** Longer than scrape intervals usually are: a handshake costs more than a scrape. */
 const defaultIdleTimeoutMs = 75_000;
 const minRequestTimeoutMs = 30_000;
-/** How often Node looks for requests that take too long (ms); left to itself, each half minute. */
+/** How often Node checks for requests that take too long (ms); its own default is 30 s. */
 const maxCheckingIntervalMs = 1000;
 
-/** Those that Node has to be told when a server is made. */
+/** The limits that Node takes when a server is created. */
 export function connectionOptions({
   maxHeaderBytes = defaultMaxHeaderBytes,
   headerTimeoutMs = defaultTimeoutMs,
@@ -45,7 +45,7 @@ export function connectionOptions({
 }
 
 /**
- * Holds a server to the others, before it listens. `onRefused` is told of each connection that is closed for them.
+ * Applies the other limits to a server, before it listens. `onRefused` is called for each connection closed by them.
  * `isWorker`: the connections come from a primary of node:cluster.
  */
 export function limitConnections(
@@ -54,11 +54,11 @@ export function limitConnections(
   onRefused: () => void = () => undefined,
   isWorker = cluster.isWorker,
 ): void {
-  // Bounded by their size already; Node would drop those beyond its limit of 2,000, and with them scopes.
+  // Bounded by their size already; beyond 2,000, Node would silently drop header lines, and scopes with them.
   server.maxHeadersCount = 0;
   server.keepAliveTimeout = idleTimeoutMs;
   if (maxConnections > 0 && isWorker) {
-    // By Node's own bound a worker hands back what it does not take; where all are full, that goes round without end.
+    // With Node's own bound a full worker hands connections back, and if all are full they circle endlessly.
     limitEach(server, () => '', maxConnections, onRefused);
   } else if (maxConnections > 0) {
     server.maxConnections = maxConnections;

@@ -4,8 +4,8 @@ import { Server as NetServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 /**
- * Hands requests to a handler and knows which connections have one under way. Node's own account of idle connections
- * leaves out those that never sent a request, and takes an answer for given before the last of it is out.
+ * Passes requests to a handler and knows which connections have one in progress. Node's own list of idle connections
+ * leaves out those that never sent a request, and counts an answer as done before it is fully sent.
  */
 export class Connections {
   readonly #server: Server;
@@ -22,7 +22,7 @@ export class Connections {
       this.#open.set(socket, key);
       socket.once('close', () => {
         this.#open.delete(socket);
-        // Node emits nothing for an answer whose turn had not come.
+        // Node emits nothing for a pipelined answer that still waited.
         this.#busy.delete(key);
       });
     });
@@ -42,8 +42,8 @@ export class Connections {
   }
 
   /**
-   * Stops listening and closes every connection as soon as it has no request under way. Resolves when the last is closed,
-   * by itself or after the timeout.
+   * Stops listening and closes each connection once it has no request in progress. Resolves when the last is closed, at
+   * the latest after the timeout.
    */
   async drain(timeoutMs: number): Promise<void> {
     const deadline = setTimeout(() => {

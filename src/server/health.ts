@@ -17,20 +17,20 @@ export interface HealthCheck {
 }
 
 export interface HealthChecks {
-  /** Whether the process is to be left running: `/livez` and `/healthz`. */
+  /** Checks of `/livez` and `/healthz`: whether the process should keep running. */
   readonly live: readonly HealthCheck[];
-  /** Whether it is to be sent requests: `/readyz`, besides those of `live`. */
+  /** Further checks of `/readyz`: whether it should get requests. */
   readonly ready: readonly HealthCheck[];
 }
 
-/** Told of the result of every check that an endpoint runs, but not of one that is asked for by itself. */
+/** Called with the result of every check that an endpoint runs, but not of one requested alone. */
 export type HealthObserver = (result: {
   readonly name: string;
   readonly type: 'livez' | 'healthz' | 'readyz';
   readonly ok: boolean;
 }) => void;
 
-/** Says no more than that the process answers. */
+/** Only says that the process answers. */
 export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }) };
 
 /** The checks of `/readyz`: a policy from each source, none of them too old, and no shutdown. */
@@ -45,7 +45,7 @@ export function readinessChecks(
       check() {
         const status = open?.policy.status().find((candidate) => candidate.layer === layer);
         if (status === undefined) return { ok: false };
-        // A layer that is not in force holds nothing up: a fallback, or one that a fallback replaces.
+        // A layer that is not in force does not matter: a fallback, or one that a fallback replaces.
         if (status.state === 'syncing') return { ok: !status.inForce, remark: 'not loaded yet' };
         if (status.state !== 'stale') return { ok: true };
         // A stale policy keeps serving; the reason is in the log, not in a public answer.

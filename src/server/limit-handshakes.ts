@@ -12,23 +12,23 @@ export interface LimitHandshakesOptions {
    * most 10,000; 0: no bound. Default 500.
    */
   readonly maxHandshakeMsByAddress?: number;
-  /** Told of each connection that is closed since its address has spent its time. */
+  /** Called for each connection that is closed because its address has used up its time. */
   readonly onRefused?: () => void;
-  /** Told when an address has spent its time: once until it is accepted again. */
+  /** Called when an address has used up its time, once until it is accepted again. */
   readonly onSpent?: (address: string) => void;
 }
 
 const defaultHandshakeMsByAddress = 500;
 const refillSeconds = 10;
-/** No handshake with ordinary certificates takes as long, and nothing is counted of it. */
+/** Longer than any handshake with ordinary certificates (ms); shorter ones are not counted. */
 const freeMs = 5;
-/** The same on a machine that has much else to do. */
+/** The same on a busy machine. */
 const ordinaryMs = 20;
-/** Who has sent no more has most likely sent no chain yet, but a ClientHello. */
+/** A connection that has sent no more (bytes) has most likely sent a ClientHello and no chain yet. */
 const helloBytes = 2048;
 const maxOrdinaryModulusBits = 4096;
 const maxOrdinaryExponent = 65_537n;
-/** By type or curve, what verifying a signature takes at most (ms). */
+/** The most that verifying a signature takes (ms), by type or curve. */
 const ordinaryKeys: ReadonlyMap<string, number> = new Map([
   ['ed25519', 0.5],
   ['prime256v1', 0.5],
@@ -36,7 +36,7 @@ const ordinaryKeys: ReadonlyMap<string, number> = new Map([
   ['secp521r1', 4],
 ]);
 const maxOrdinaryChainMs = 8;
-/** What a longer chain counts for: so many times its time, and so much at least (ms). */
+/** A longer chain is charged this many times its time, and at least this much (ms). */
 const longChainFactor = 10;
 const longChainMs = 100;
 
@@ -45,21 +45,21 @@ interface Handshake {
   readonly address: string;
   freeMs: number;
   chargedMs: number;
-  /** What it had sent when it was last charged. */
+  /** Bytes sent when it was last charged. */
   seenBytes: number;
-  /** What is charged if it comes to nothing: of TLS 1.2, a costly chain fits into few bytes. */
+  /** Charged if the handshake fails: in TLS 1.2, a costly chain fits into few bytes. */
   helloMs: number;
 }
 
 /**
  * Bounds what the handshakes of one address may cost. OpenSSL verifies whatever chain of certificates a client sends, on
- * the event loop, before anyone can be asked who it is; an address whose chains have taken their time is not accepted
- * until that has come again. Ordinary chains are not counted, however many they are: up to eight certificates with keys
+ * the event loop, before any authentication; an address whose chains have used up its time is not accepted until the
+ * time is available again. Ordinary chains are not counted, however many they are: up to eight certificates with keys
  * of RSA up to 4096 bits, P-256 or Ed25519, four of P-384, two of P-521. More than eight certificates count tenfold.
  * Renegotiation, in which a chain would be verified again, is refused.
  *
- * Of a connection whose chain it had to look at, `getPeerX509Certificate` knows the leaf alone afterwards, as of one that
- * an authenticator has looked at: Node hands out the rest once.
+ * After it has looked at a connection's chain, as after an authenticator, `getPeerX509Certificate` returns only the leaf:
+ * Node returns the rest once.
  *
  * Call it once, before the server listens. @throws RequestLimitError
  */
@@ -82,7 +82,7 @@ export function limitHandshakes(
   const underWay = new Map<string, Handshake>();
   const clock = new BusyClock();
   let isWatching = false;
-  /** Of this turn of the event loop, what no handshake that has ended in it explains. */
+  /** Busy time of this turn of the event loop that no finished handshake explains. */
   let unexplainedMs = 0;
 
   const charge = (handshake: Handshake, ms: number): void => {
@@ -100,9 +100,9 @@ export function limitHandshakes(
     if (ms > free) charge(handshake, ms - free);
   };
 
-  // OpenSSL has no callback after verifying a chain, unless that also ends the handshake. So what nothing else explains
-  // is charged to those who have sent a chain and are not through, and given back where that proves to be ordinary. Who may
-  // have sent none yet is charged at the end of the connection, unless there has been a handshake until then.
+  // OpenSSL has no callback after verifying a chain, unless that also ends the handshake. So unexplained time is charged
+  // to the connections that have sent a chain and are not done, and refunded if the chain turns out to be ordinary. Those
+  // that may not have sent one yet are charged at their end, unless their handshake has succeeded by then.
   const look = (): void => {
     const ms = unexplainedMs + clock.lap();
     unexplainedMs = 0;
@@ -120,7 +120,7 @@ export function limitHandshakes(
     }
     watch();
   };
-  /** Looks after each turn in which connections are read, and keeps nothing awake. */
+  /** Checks after each turn in which connections are read; keeps no process alive. */
   const watch = (): void => {
     isWatching = underWay.size > 0;
     if (isWatching) setImmediate(look).unref();
@@ -166,11 +166,11 @@ export function limitHandshakes(
   });
 }
 
-/** How long the event loop has been busy, which leaves out what it waits for. */
+/** How long the event loop has been busy, waiting excluded. */
 class BusyClock {
   #busyMs = 0;
 
-  /** Since it was asked last (ms). */
+  /** Since the last call (ms). */
   lap(): number {
     const busyMs = performance.now() - performance.nodeTiming.idleTime;
     const lap = busyMs - this.#busyMs;
@@ -179,7 +179,7 @@ class BusyClock {
   }
 }
 
-/** About what it takes to verify a signature made with its key (ms); Infinity where only measuring tells. */
+/** The estimated time to verify a signature made with its key (ms); Infinity if it can only be measured. */
 function verificationMs(certificate: Uint8Array): number {
   try {
     const { publicKey } = new X509Certificate(certificate);
@@ -193,7 +193,7 @@ function verificationMs(certificate: Uint8Array): number {
   }
 }
 
-/** Told by its keys, so that whatever else the event loop does meanwhile is not counted. */
+/** Judged by its keys, so that other work of the event loop is not counted. */
 function isOrdinary(chain: readonly Uint8Array[]): boolean {
   return chain.reduce((sum, certificate) => sum + verificationMs(certificate), 0) <= maxOrdinaryChainMs;
 }

@@ -4,7 +4,7 @@ import { errorClass } from '../error-class.js';
 import type { FilterListener } from '../request/middleware.js';
 import type { Logger } from './server-options.js';
 
-/** A flood of requests must not become a flood of lines. */
+/** Bounds the lines that a flood of requests can cause. */
 const linesPerSecond = 10;
 
 /** Ten lines in each second of the clock. */
@@ -19,7 +19,7 @@ export class LineBudget {
     this.#now = now;
   }
 
-  /** `write` is given the count of lines left out before, if there are any. */
+  /** `write` gets the number of lines left out before, if any. */
   spend(write: (suppressed: { readonly suppressed?: number }) => void): void {
     const second = Math.floor(this.#now() / 1000);
     if (second !== this.#second) {
@@ -37,16 +37,16 @@ export class LineBudget {
   }
 }
 
-/** Unknown clients, who can come as often as they like, have budgets of their own: they hide no other refusal. */
+/** Unauthenticated clients, whose number is not bounded, have a budget of their own and hide no other refusal. */
 type Kind = 'unauthenticated' | 'without credentials' | 'forbidden' | 'anonymous' | 'limited';
 
-/** Of a name, a path or a reason (characters). */
+/** The longest name, path or reason (characters). */
 const maxLength = 512;
 
 /**
- * Logs why a request was refused, which its client is not told, under the Audit-Id that the client can quote: which method
- * refused its credentials and why, what its user may not read, or whose share of requests is used up. At most ten lines a
- * second of each kind; those left out are counted in the next. On level debug, every audited request has a line.
+ * Logs why a request was refused, which the client does not learn, under the Audit-Id that the client can quote: which
+ * authenticator refused and why, what the user may not read, or whose request limit is exceeded. At most ten lines a
+ * second of each kind; the next line counts those left out. On level debug, every audited request has a line.
  */
 export class RequestLog {
   readonly #logger: Logger;
@@ -100,7 +100,7 @@ export class RequestLog {
   }
 }
 
-/** A client that was allowed learns from the answer what it lacks; there is no other reason. */
+/** The answer itself tells an allowed client what is wrong; no reason is needed. */
 function reasonOf({ annotations, failure }: AuditEvent): string {
   if (annotations['authorization.k8s.io/decision'] === 'allow') return failure?.message ?? '';
   const reason = annotations['authorization.k8s.io/reason'] ?? '';
@@ -117,8 +117,8 @@ const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const maxVisibleLength = 4096;
 
 /**
- * The text on one line, with `\u{…}` in place of invisible characters: no value can end a line, steer a terminal or turn
- * the text behind it around. Cut at 4,096 characters.
+ * The text on one line, with `\u{…}` in place of invisible characters: no value can end a line, control a terminal or reverse
+ * the following text. Cut at 4,096 characters.
  */
 export function visibleText(text: string): string {
   const cut = text.length <= maxVisibleLength ? text : `${text.slice(0, maxVisibleLength)}…`;

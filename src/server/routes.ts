@@ -10,7 +10,7 @@ import { RefusalTally } from './z-pages/refusal-tally.js';
 import { zPagePaths } from './z-pages/z-page.js';
 import { zPages } from './z-pages/z-pages-step.js';
 
-/** All that the server answers, behind one guard. `isStopping`: whether `/readyz` fails. */
+/** Everything the server answers, behind one guard. `isStopping`: whether `/readyz` fails. */
 export function guardedRoutes(options: ServerOptions, isStopping: () => boolean): RequestListener {
   const log = new RequestLog(options.logger);
   const checks = { live: [pingCheck], ready: readinessChecks(options.policy, isStopping) };
@@ -80,7 +80,7 @@ const [major = '', minor = ''] = packageVersion.split('.');
 const platform = `${process.platform}/${process.arch}`;
 const versionJson = `${JSON.stringify({ major, minor, gitVersion: `v${packageVersion}`, platform }, null, 2)}\n`;
 
-/** `/version`, with those fields of Kubernetes' that a Node program has; passes every other path on. */
+/** `/version`, with the fields of Kubernetes' that apply to a Node program; passes other paths on. */
 const version: Middleware = (request, response, next) => {
   const { classification } = requestState(request);
   if (classification?.kind !== 'other' || classification.path !== '/version') next();

@@ -13,7 +13,7 @@ export interface ServerOptions extends ServerGuardOptions {
   readonly tls: TlsOptions;
   /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
   readonly policy?: OpenPolicy;
-  /** Called with the result of every health check that an endpoint runs. Default: none. */
+  /** Called with the result of every health check that an endpoint runs. */
   readonly onHealthResult?: HealthObserver;
   readonly logger: Logger;
   readonly connectionLimits?: ConnectionLimits;
@@ -21,13 +21,13 @@ export interface ServerOptions extends ServerGuardOptions {
   readonly zPages?: ServedZPagesOptions;
   /** How long a connection may make no progress before it is closed (ms). Default 60,000. */
   readonly stallTimeoutMs?: number;
-  /** How long everything is served on after `close`, except for `/readyz`, which fails (ms). Default 0. */
+  /** How long `close` keeps serving everything while `/readyz` fails (ms). Default 0. */
   readonly shutdownDelayMs?: number;
-  /** How long requests under way may take after that (ms). Default 30,000. */
+  /** How long requests in progress may take after that (ms). Default 30,000. */
   readonly shutdownTimeoutMs?: number;
 }
 
-/** As much of a structured logger (pino, bunyan) as the server uses. Never handed a header or a credential. */
+/** The part of a structured logger (pino, bunyan) that the server uses. It never gets a header or a credential. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -35,7 +35,7 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** What the server's own pages show besides what the server knows itself. */
+/** Contents of the status pages that the server does not know itself. */
 export interface ServedZPagesOptions {
   /** Those of `/flagz`. Default: there is no such page. */
   readonly flags?: readonly FlagInForce[];

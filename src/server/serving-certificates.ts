@@ -2,34 +2,34 @@ import { SocketAddress, isIP } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 import { x509 } from '../pki/x509.js';
 
-/** PEM; the certificate has its intermediates behind it. */
+/** PEM; intermediates follow the certificate. */
 export interface KeyPair {
   readonly certificate: string;
   readonly privateKey: string;
 }
 
-/** Looked at before each handshake; the same object as long as it is the same pair. */
+/** Read before each handshake; the same object as long as the pair is the same. */
 export interface CurrentKeyPair {
   readonly current: KeyPair;
 }
 
 export interface NamedKeyPair extends CurrentKeyPair {
   /**
-   * Whose pair it is: DNS names, `*.` for one label before them, `*` for any name of one label, and IP addresses of
-   * the server for clients that send no name. Default: the names in the certificate, addresses left out.
+   * What the pair is for: DNS names, `*.` for one label before them, `*` for any name of one label, and IP addresses of
+   * the server for clients that send no name. Default: the DNS names in the certificate.
    */
   readonly patterns?: readonly string[];
 }
 
 /**
- * Which pair a client gets, as kube-apiserver chooses it: by the name that the client sends, otherwise by the
- * address that it has reached. A name comes before a wildcard, a pattern before a name in a certificate, an earlier
- * pair before a later one; who matches none gets the default.
+ * Chooses a client's pair as kube-apiserver does: by the name that the client sends, otherwise by the address that it
+ * connected to. A name comes before a wildcard, a pattern before a name in a certificate, an earlier pair before a later
+ * one; without a match it is the default.
  */
 export class ServingCertificates {
   readonly #preset: CurrentKeyPair;
   readonly #named: readonly NamedKeyPair[];
-  /** What the table was made of: names may change with a certificate. */
+  /** The pairs the table was made of: names may change with a certificate. */
   #pairs: readonly KeyPair[] = [];
   #table: ReadonlyMap<string, KeyPair> = new Map();
 
@@ -46,7 +46,7 @@ export class ServingCertificates {
     return table.get(name) ?? table.get(wildcard) ?? this.#preset.current;
   }
 
-  /** Of a connection that is closed already there is no address. */
+  /** A closed connection has no address. */
   ofAddress(localAddress: string | undefined): KeyPair {
     const table = this.#current();
     const pair = localAddress === undefined ? undefined : table.get(canonicalAddress(localAddress));
@@ -84,7 +84,7 @@ function namesOf({ certificate }: KeyPair): readonly string[] {
   }
 }
 
-/** One spelling for each address: a socket for both families tells of IPv4 addresses as `::ffff:192.0.2.1`. */
+/** One spelling for each address: a dual-stack socket reports IPv4 addresses as `::ffff:192.0.2.1`. */
 function canonicalAddress(text: string): string {
   const address = text.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
   if (!address.includes(':')) return address;
@@ -96,10 +96,10 @@ function canonicalAddress(text: string): string {
 }
 
 /**
- * The names that a certificate (the first in a PEM text) is for, as kube-apiserver takes them from it for server
- * name indication: a CN that is a domain name, and the DNS names of its subjectAltName.
+ * The names of a certificate (the first in a PEM text) that kube-apiserver uses for server name indication: a CN that is
+ * a domain name, and the DNS names of its subjectAltName.
  *
- * @throws Error when it cannot be read.
+ * @throws Error if it cannot be read.
  */
 export function namesInCertificate(pem: string): readonly string[] {
   const { raw } = new X509Certificate(pem);
@@ -113,7 +113,7 @@ export function namesInCertificate(pem: string): readonly string[] {
   ];
 }
 
-/** Whether it may be sent as a server's name, `*` and one `*.` at its beginning included; no IP address is. */
+/** Whether a client may send it as a server's name; also `*` and a leading `*.`, but no IP address. */
 export function isDomainPattern(text: string): boolean {
   const domain = text.replace(/^\*\./, '');
   return (

@@ -14,14 +14,14 @@ export interface RunningServer {
   /** `https://<address>:<port>` */
   readonly url: string;
   readonly port: number;
-  /** Waits for the shutdown delay, stops listening, lets requests under way finish, then resolves; idempotent. */
+  /** Waits for the shutdown delay, stops listening, lets requests in progress finish, then resolves; idempotent. */
   close(): Promise<void>;
 }
 
 /**
  * A TLS server that guards everything it serves, `/metrics` and health, by the same steps.
  *
- * @throws Error when the address cannot be had or the TLS files cannot be used; then nothing listens.
+ * @throws Error if the address is not available or the TLS files cannot be used; then nothing listens.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { bindAddress = '127.0.0.1', port = 0, tls, policy, logger, telemetry } = options;
@@ -56,7 +56,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const connections = new Connections(server, handle);
   const address = await listen(server, port, bindAddress);
   const acceptFaults = new LineBudget();
-  // A connection that the system fails to hand over is no reason to end, as an error without a listener would be.
+  // A failed `accept` must not end the process, as an error without a listener would.
   server.on('error', (error) => {
     acceptFaults.spend((suppressed) => {
       logger.error({ error: errorClass(error), ...suppressed }, 'a connection cannot be accepted');

@@ -22,7 +22,7 @@ export const tlsVersions: Readonly<Record<string, SecureVersion>> = {
   VersionTLS13: 'TLSv1.3',
 };
 
-/** The IANA names that Kubernetes accepts and calls secure, with OpenSSL's. Those of TLS 1.3 are fixed. */
+/** OpenSSL's names of the ciphers that Kubernetes accepts as secure, by IANA name. Those of TLS 1.3 are fixed. */
 export const tlsCipherSuites: Readonly<Record<string, string>> = {
   TLS_AES_128_GCM_SHA256: 'TLS_AES_128_GCM_SHA256',
   TLS_AES_256_GCM_SHA384: 'TLS_AES_256_GCM_SHA384',
@@ -36,11 +36,11 @@ export const tlsCipherSuites: Readonly<Record<string, string>> = {
 };
 
 export interface TlsOptions extends KeyPair {
-  /** Served in place of the pair above, for one that changes while the server runs. */
+  /** Used instead of the pair above, for one that changes while the server runs. */
   readonly followed?: CurrentKeyPair;
   /**
-   * Further pairs, for clients that ask for their names. Their keys must be of the same type as that of the default
-   * pair: Node keeps one certificate of each type, and a client would choose among them.
+   * Further pairs, for clients that ask for their names. Their keys must have the type of the default pair's: Node keeps
+   * one certificate of each type, and the client would choose among them.
    */
   readonly named?: readonly NamedKeyPair[];
   /** Default `TLSv1.2`. */
@@ -52,15 +52,15 @@ export interface TlsOptions extends KeyPair {
 }
 
 /**
- * The TLS side of the server. Certificates are asked for but not judged here: the authenticators do that at every request,
- * so that one which expires on an open connection is refused from then on. No `ca` is set, since Node 24 cuts a chain that
- * OpenSSL has verified down to its leaf. Sessions are not resumed and not renegotiated: a connection has one identity,
- * that of its own handshake.
+ * The TLS side of the server. It requests certificates but does not verify them: the authenticators do so at every
+ * request, so that one that expires on an open connection is refused. No `ca` is set, since Node 24 reduces a chain that
+ * OpenSSL has verified to its leaf. Sessions are neither resumed nor renegotiated: a connection has the identity of its
+ * own handshake.
  *
- * @throws Error of OpenSSL when certificate, key or cipher list cannot be used; RangeError for ciphers that are none.
+ * @throws Error of OpenSSL if certificate, key or cipher list cannot be used; RangeError for an empty list of ciphers.
  */
 export function httpsOptions(options: TlsOptions): HttpsOptions {
-  // OpenSSL would take its own list for an empty one.
+  // OpenSSL would replace an empty list by its own.
   if (options.ciphers?.join('').trim() === '') throw new RangeError('ciphers must not be empty');
   const context = contextOptions(options, options);
   createSecureContext(context);
@@ -72,7 +72,7 @@ export function httpsOptions(options: TlsOptions): HttpsOptions {
   };
 }
 
-/** All that a handshake is held to, with one pair. */
+/** The options of a handshake with one pair. */
 function contextOptions(
   { minVersion = 'TLSv1.2', ciphers = Object.values(tlsCipherSuites) }: TlsOptions,
   { certificate, privateKey }: KeyPair,
@@ -101,7 +101,7 @@ export class CertificateChoice {
     this.#certificates = new ServingCertificates(tls.followed ?? { current: tls }, tls.named ?? []);
   }
 
-  /** What clients with a server name get, where there is a choice. */
+  /** For clients that send a server name, if there is a choice. */
   get serverOptions(): Pick<HttpsOptions, 'SNICallback'> {
     if (this.#tls.named === undefined || this.#tls.named.length === 0) return {};
     return {
@@ -118,12 +118,12 @@ export class CertificateChoice {
     };
   }
 
-  /** What clients without a server name get. To be called before the server listens. */
+  /** For clients that send no server name. Call it before the server listens. */
   follow(server: Server): void {
     let served: KeyPair = this.#tls;
-    // Before the listener that begins the handshake, with the context that the server has then.
+    // Before the listener that starts the handshake with the server's current context.
     server.prependListener('connection', ({ localAddress }: Socket) => {
-      // Where the next pair cannot be used, the one before is served on.
+      // If the next pair cannot be used, the previous one stays.
       tell('startServer', () => {
         const pair = this.#certificates.ofAddress(localAddress);
         if (pair === served) return;

@@ -1,6 +1,6 @@
 import { endOfBody } from '../body.js';
 
-/** What a reader asks of the body that it shares. */
+/** What a reader needs of the body that it shares. */
 export interface ReadBody {
   /** Answers with `give`, `finish` or `fail`, now or later. */
   read(reader: BodyReader): void;
@@ -10,7 +10,7 @@ export interface ReadBody {
 
 type Result = IteratorResult<Uint8Array, undefined>;
 
-/** One reader of a shared body, with a position and a pace of its own. */
+/** One reader of a shared body, with its own position and pace. */
 export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   /** The number of the chunk that is read next. */
   position = 0;
@@ -95,8 +95,8 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
 }
 
 /**
- * Cuts readers that hold up others for longer than `timeoutMs`. The time adds up: a reader that takes one chunk
- * whenever its time is nearly over holds up others all the same.
+ * Disconnects readers that delay others for longer than `timeoutMs` in total: a reader that takes one chunk just before
+ * its time is over still delays others.
  */
 export class SlowReaderTimer {
   readonly #timeoutMs: number;
@@ -119,7 +119,7 @@ export class SlowReaderTimer {
     this.#schedule();
   }
 
-  /** No reader waits any longer: `last`, the last of the slowest, has read on or left. */
+  /** No reader waits any longer: `last`, the last of the slowest, has continued or left. */
   stop(last?: BodyReader): void {
     clearTimeout(this.#timer);
     if (last !== undefined) last.heldUpMs += this.#elapsedMs;

@@ -1,10 +1,10 @@
-/** What a chunk costs beside its bytes, so that a body in very small chunks does not hold more than it seems. */
+/** The overhead of a chunk (bytes), so that very small chunks are counted at their real cost. */
 const chunkOverheadBytes = 128;
 
 /** Chunks that some reader may still need. A reader's position is the number of the chunk that it reads next. */
 export class ChunkWindow {
   readonly #chunks: Uint8Array[] = [];
-  /** How many readers are at each position, from that of the first chunk kept to the one behind the last chunk. */
+  /** How many readers are at each position, from the first chunk kept to the one after the last. */
   readonly #readers = [0];
   #first = 0;
   #heldBytes = 0;
@@ -35,7 +35,7 @@ export class ChunkWindow {
     this.#heldBytes += costOf(chunk);
   }
 
-  /** Undefined behind the last. */
+  /** Undefined after the last. */
   at(position: number): Uint8Array | undefined {
     return this.#chunks[position - this.#first];
   }
@@ -55,7 +55,7 @@ export class ChunkWindow {
     this.#drop();
   }
 
-  /** From now on drops chunks that all have read; no reader can enter after that. */
+  /** From now on drops chunks that all have read; then no reader can join. */
   dropRead(): void {
     this.#isWhole = false;
     this.#drop();

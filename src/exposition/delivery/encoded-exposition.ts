@@ -11,16 +11,16 @@ import {
 } from '../exposition.js';
 import { negotiateCoding, type ContentCoding } from './negotiation.js';
 
-/** A body shorter than this (bytes) fits into a packet as it is; to compress it takes longer than to send it. */
+/** A shorter body (bytes) fits into a packet: compressing it takes longer than sending it. */
 const minBytes = 1024;
 
 /** The longest body (bytes) that is compressed in one go, half a millisecond in the thread pool. */
 const maxWholeBytes = 256 * 1024;
 
 /**
- * Another exposition, compressed where the scraper asks for it: with gzip, or with zstd where this Node has it (22.15
- * and later), in Node's thread pool. A body that is already encoded, or shorter than 1 KiB, is passed on as it is.
- * Where no coding fits, the exposition is served unencoded, never refused.
+ * Another exposition, compressed if the scraper asks for it: with gzip, or with zstd if this Node has it (22.15 and
+ * later), in Node's thread pool. A body that is already encoded, or shorter than 1 KiB, is passed on unchanged. If no
+ * coding fits, the exposition is served unencoded, never refused.
  *
  * A whole body of up to 256 KiB stays whole, so that its length is known; any other is compressed as it is read.
  */
@@ -71,8 +71,8 @@ async function* inPieces(rendered: WholeExposition): AsyncGenerator<Uint8Array, 
 }
 
 /**
- * A body compressed no faster than it is read. It fails where `body` does; where it is closed early, the compressor's
- * memory is freed and `body` is closed at once, even while a chunk of it is awaited.
+ * A body compressed no faster than it is read. It fails if `body` does; closing it early frees the compressor's memory
+ * and closes `body` at once, even while a chunk is awaited.
  *
  * @param open makes the compressor, at the first read: an unread body holds nothing.
  */

@@ -7,10 +7,10 @@ interface Kept {
   readonly timer: NodeJS.Timeout;
 }
 
-/** Scrapers can ask in any number of ways, and keys cost memory even where bodies are empty. */
+/** The most renderings kept: scrapers can vary requests at will, and even empty bodies cost memory. */
 const maxRenderings = 1024;
 
-/** Finished renderings, to be served again for a while. Where they are too many or too large, the oldest go first. */
+/** Finished renderings, served again for a while. If they are too many or too large, the oldest are dropped first. */
 export class KeptRenderings {
   readonly #freshnessMs: number;
   readonly #maxBytes: number;
@@ -63,7 +63,7 @@ export class KeptRenderings {
   }
 }
 
-/** Compressors hand out short pieces of long buffers: to keep a piece must not keep its whole buffer. */
+/** Compressors return short pieces of long buffers; keeping a piece must not keep the whole buffer. */
 function compacted(chunk: Uint8Array): Uint8Array {
   return 2 * chunk.byteLength < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk;
 }

@@ -7,11 +7,11 @@ export interface NegotiatedFormat {
   readonly format: ExpositionFormat;
   /** As Prometheus' own libraries write it, with the escaping of names that was negotiated. */
   readonly contentType: string;
-  /** The text format's content type, for what cannot be said in OpenMetrics: every scraper reads it. */
+  /** The text format's content type, which every scraper reads: for what OpenMetrics cannot express. */
   readonly fallback?: string;
 }
 
-/** Longer than what any scraper sends: such a header is not read. */
+/** A longer header than any scraper sends is ignored (characters). */
 const maxHeaderLength = 2048;
 
 /** Names of prom-client are letters, digits, `_` and `:`, so both of these leave them as they are. */

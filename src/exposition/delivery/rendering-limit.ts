@@ -3,33 +3,33 @@ import { bodyOf, BodySource } from '../body.js';
 import { isStreamed, type Exposition, type StreamedExposition } from '../exposition.js';
 import { SharingOptionError, TooManyScrapesError } from '../exposition-errors.js';
 
-/** Gives a rendering's place back; called once. */
+/** Releases a rendering's place; call it once. */
 export type LeavePlace = () => void;
 
-/** What grants renderings their places: a RenderingLimit, or something that asks another process for one. */
+/** Grants places for renderings: a RenderingLimit, or a client that asks another process for them. */
 export interface RenderingPlaces {
   /** How many there are; 0: no bound. */
   readonly max: number;
   /**
    * Undefined where there is no place.
    *
-   * @param scraper on whose account; all who are not known count as one.
+   * @param scraper whose place it is; all unknown scrapers count as one.
    */
   enter(scraper?: string): LeavePlace | undefined | Promise<LeavePlace | undefined>;
 }
 
 export interface RenderingLimitOptions {
-  /** Renderings under way at once, and of one scraper all but one of them; 0: no bound. Default 3. */
+  /** The most simultaneous renderings, one less for a single scraper; 0: no bound. Default 3. */
   readonly max?: number;
   /** How long a scrape waits for a place (ms), while others finish. Default 0: not at all. */
   readonly waitMs?: number;
-  /** Called with the number of renderings under way, at each change. */
+  /** Called with the number of renderings in flight, at each change. */
   readonly onChange?: (underWay: number) => void;
   /** Called for each rendering that got no place. */
   readonly onRefused?: () => void;
 }
 
-/** More are refused at once; so are those of one scraper beyond half of them. */
+/** The most waiting scrapes, half of them for a single scraper; more are refused at once. */
 const maxWaiting = 100;
 const maxWaitMs = 60_000;
 
@@ -40,8 +40,8 @@ interface Waiting {
 }
 
 /**
- * One bound for all expositions that it is given to. One scraper never has all places, unless there is only one: a
- * scraper that asks in many ways, and reads the answers slowly, leaves a place to others.
+ * One bound for all expositions that share it. A single scraper never gets all places, unless there is only one: even if
+ * it varies its requests and reads slowly, a place is left for others.
  *
  * @throws SharingOptionError
  */
@@ -51,7 +51,7 @@ export class RenderingLimit implements RenderingPlaces {
   readonly #waitMs: number;
   /** In the order they came. */
   readonly #waiting = new Set<Waiting>();
-  /** How many each scraper has under way. */
+  /** How many places each scraper has. */
   readonly #held = new Map<string, number>();
   #underWay = 0;
 
@@ -130,11 +130,10 @@ export class RenderingLimit implements RenderingPlaces {
 }
 
 /**
- * Another exposition, rendered only where there is a place. A rendering keeps its place until its body ends, fails or
- * is closed, also where its scraper is gone and it goes on all the same. So where scrapes share renderings, this
- * stands behind `sharedExposition`.
+ * Another exposition, rendered only if there is a place. A rendering keeps its place until its body ends, fails or is
+ * closed, even after its scraper has left. So wrap it in `sharedExposition`, not the other way round.
  *
- * `render` rejects with a TooManyScrapesError where there is no place. HEAD needs none.
+ * `render` rejects with a TooManyScrapesError if there is no place. HEAD needs none.
  */
 export function limitedExposition(exposition: Exposition, places: RenderingPlaces): Exposition {
   return {

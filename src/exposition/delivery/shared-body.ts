@@ -5,17 +5,17 @@ import { ChunkWindow } from './chunk-window.js';
 import { LaggingScraperError } from '../exposition-errors.js';
 
 interface SharedBodyOptions {
-  /** How far the fastest reader may be ahead of the slowest (bytes); a longer body cannot be joined. */
+  /** How far the fastest reader may be ahead of the slowest (bytes); after that the body cannot be joined. */
   readonly windowBytes: number;
-  /** For how long a reader may hold up others, all in all (ms). */
+  /** How long a reader may delay others in total (ms). */
   readonly laggardTimeoutMs: number;
-  /** Called once, when the body was read, has failed or was left by all; if read, with all chunks if they are kept. */
+  /** Called once, when the body was read, has failed or was left by all readers; with all chunks if read and kept. */
   readonly onOver: (result: 'read' | 'failed' | 'left', chunks?: readonly Uint8Array[]) => void;
 }
 
 /**
- * One body for many readers, read as fast as the fastest wants, but no more than a window before the slowest. A reader
- * that holds up others for too long is cut. The body is closed when its last reader leaves; if it fails, it fails for
+ * One body for many readers, read at the pace of the fastest, but at most a window ahead of the slowest. A reader that
+ * delays others for too long is disconnected. The body is closed when its last reader leaves; if it fails, it fails for
  * all.
  */
 export class SharedBody implements ReadBody {
@@ -112,7 +112,7 @@ export class SharedBody implements ReadBody {
       (error: unknown) => {
         if (this.#isOver) return;
         this.#end('failed');
-        // At once also for readers behind: none of them can get it whole.
+        // At once, also for readers that are behind: none of them can get it whole.
         for (const reader of this.#readers) this.#dismiss(reader, error);
       },
     );

@@ -5,40 +5,40 @@ import { KeptRenderings } from './kept-renderings.js';
 import { SharedRendering } from './shared-rendering.js';
 import { SharingOptionError } from '../exposition-errors.js';
 
-/** Where a scrape's bytes come from: a rendering of its own, one that was under way, or a finished one. */
+/** What a scrape was served: a rendering of its own, one in progress, or a finished one. */
 export type ScrapeOrigin = 'rendered' | 'joined' | 'kept';
 
 export interface SharedExpositionOptions {
   /**
-   * Whether the answer may depend on who scrapes. Where it may not, users share, and the exposition is not told who
-   * they are. Default true.
+   * Whether the answer may depend on the user. If not, users share renderings, and the exposition is not told the user.
+   * Default true.
    */
   readonly perUser?: boolean;
   /** For how long a finished rendering is served again (ms). Default 0. */
   readonly freshnessMs?: number;
-  /** All finished renderings together (bytes); the oldest are forgotten first. Default 64 MiB. */
+  /** The size of all finished renderings (bytes); the oldest are dropped first. Default 64 MiB. */
   readonly maxKeptBytes?: number;
   /**
    * How far the fastest scraper of a rendering may be before the slowest (bytes). A rendering can be joined as long as
    * it has sent no more than this. Default 16 MiB.
    */
   readonly windowBytes?: number;
-  /** For how long a scraper may hold up others of the same rendering (ms) before it is cut. Default 5,000. */
+  /** How long a scraper may delay others of the same rendering (ms) before it is disconnected. Default 5,000. */
   readonly laggardTimeoutMs?: number;
   /** Called for each scrape. */
   readonly onScrape?: (origin: ScrapeOrigin) => void;
 }
 
-/** The part of a request that makes the key, and is passed on: what is not in the key cannot change the answer. */
+/** The part of a request that makes the key. Only it is passed on, so nothing else can change the answer. */
 type SharedRequest = Omit<ScrapeRequest, 'scraper' | 'signal'>;
 
 /**
- * Another exposition, rendered once for all who ask for the same while it is under way: the same formats, codings and
- * timeout, since a scraper that waits for less may get less. Each gets all bytes from the first.
+ * Another exposition, rendered once for all equal requests that arrive while it is being read: equal formats, codings and
+ * timeout, since a shorter timeout may give less. Each scraper gets all bytes from the first.
  *
- * A scraper may join a rendering that began before it asked: so its data is as old as the rendering takes to be read,
- * and where its readers set the pace, at most 10 s. A rendering is aborted when its last scraper leaves. One that
- * fails, fails for all who share it, and is not remembered.
+ * A scraper may join a rendering that began earlier, so its data may be as old as reading takes, at most 10 s if its
+ * readers set the pace. A rendering is aborted when its last scraper leaves. One that fails, fails for all its scrapers
+ * and is not kept.
  *
  * @throws SharingOptionError
  */
@@ -60,7 +60,7 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
         windowBytes,
         laggardTimeoutMs,
         onOver: () => {
-          // Another may have begun since this one could not be joined any more.
+          // A newer rendering may have begun once this one could no longer be joined.
           if (underWay.get(key) === rendering) underWay.delete(key);
         },
         onFinished: (rendered, chunks) => {
@@ -122,10 +122,10 @@ function sharedRequest(request: ScrapeRequest, perUser: boolean): SharedRequest 
   };
 }
 
-/** Longer than what any scraper asks for: such a request gets a rendering of its own. */
+/** A longer request than any scraper's gets a rendering of its own (characters). */
 const maxKeyLength = 4096;
 
-/** Equal for requests that get the same; undefined where a request is too long to be compared. */
+/** Equal for requests with the same answer; undefined if a request is too long to compare. */
 function scrapeKey({ accept, acceptEncoding, timeoutSeconds, user }: SharedRequest): string | undefined {
   if (accept.length + (acceptEncoding?.length ?? 0) > maxKeyLength) return undefined;
   const parts = [accept, acceptEncoding, timeoutSeconds];
@@ -133,10 +133,10 @@ function scrapeKey({ accept, acceptEncoding, timeoutSeconds, user }: SharedReque
   return key.length > maxKeyLength ? undefined : key;
 }
 
-/** A header's list without the blanks that mean nothing (RFC 9110, 5.6.3); with quotes in it, as it is. */
+/** A header's list without optional blanks (RFC 9110, 5.6.3); unchanged if it contains quotes. */
 function normalized(list: string): string {
   if (!/[ \t]/.test(list) || list.includes('"')) return list;
-  // No regular expression for blanks before a comma: its time grows with the square of blanks that have none behind.
+  // Not a regular expression: its time would grow quadratically with blanks that no comma follows.
   return list
     .split(',')
     .map((member) =>

@@ -7,7 +7,7 @@ interface SharedRenderingOptions {
   readonly laggardTimeoutMs: number;
   /** Called once, when the rendering cannot be joined any longer: it has ended, failed or lost its last scraper. */
   readonly onOver: () => void;
-  /** Called with what can be served again as a whole. */
+  /** Called with a complete rendering that can be served again. */
   readonly onFinished: (rendered: RenderedExposition, chunks: readonly Uint8Array[]) => void;
 }
 
@@ -17,10 +17,10 @@ interface Member {
   readonly reject: (error: unknown) => void;
 }
 
-/** For how long a rendering whose pace its readers set can be joined (ms): after that its data is too old. */
+/** How long a rendering paced by its readers can be joined (ms): later, its data is too old. */
 const maxReadingAgeMs = 10_000;
 
-/** One rendering for all who join while it is under way. It is aborted when the last of them leaves. */
+/** One rendering for all scrapes that join it. It is aborted when the last of them leaves. */
 export class SharedRendering {
   readonly #options: SharedRenderingOptions;
   readonly #abort = new AbortController();
@@ -30,14 +30,14 @@ export class SharedRendering {
     { readonly rendered: StreamedExposition; readonly body: SharedBody; readonly since: number } | undefined;
   #isOver = false;
 
-  /** Begins the rendering; `render` must not throw. Join at once: nothing else keeps it going. */
+  /** Starts the rendering; `render` must not throw. Join at once: nothing else keeps it running. */
   constructor(render: (signal: AbortSignal) => Promise<RenderedExposition>, options: SharedRenderingOptions) {
     this.#options = options;
     render(this.#abort.signal)
       .then((rendered) => {
         this.#begun(rendered);
       })
-      // Also where the result is no exposition.
+      // Also if the result is not an exposition.
       .catch((error: unknown) => {
         if (this.#isOver) return;
         this.#end();
@@ -52,7 +52,7 @@ export class SharedRendering {
     return body.isJoinable && performance.now() - since < maxReadingAgeMs;
   }
 
-  /** Only while it is joinable. Rejects with the signal's reason where that fires before the rendering begins. */
+  /** Only while it is joinable. Rejects with the signal's reason if that fires before the rendering begins. */
   join(signal: AbortSignal | undefined): Promise<RenderedExposition> {
     if (this.#streaming !== undefined) {
       const { rendered, body } = this.#streaming;

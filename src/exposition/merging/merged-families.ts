@@ -80,13 +80,13 @@ export class MergedFamilies {
   }
 }
 
-/** Its type is always said: without it, samples could be taken for the family's before. */
+/** The type is always written: without it, samples could be taken for those of the previous family. */
 function headerOf({ name, type, help }: OpenFamily): string {
   const helpLine = help === undefined ? '' : metadataLine(name, { kind: 'HELP', text: help });
   return helpLine + metadataLine(name, { kind: 'TYPE', text: type });
 }
 
-/** Whether a label that both have has another value in each. */
+/** Whether a common label has different values. */
 function areToldApart({ labels = {} }: Pick<MergedMember, 'labels'>, other: MergedPiece['member']): boolean {
   return Object.entries(labels).some(([name, value]) => {
     const others = other.labels?.[name];

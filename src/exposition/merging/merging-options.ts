@@ -5,7 +5,7 @@ import { labelNameFault } from '../relabelling/label-mapping.js';
 
 /** One of several expositions that are merged. */
 export interface MergedMember {
-  /** What its status, its failures and errors call it: 1 to 63 of `[A-Za-z0-9_.-]`. */
+  /** Its name in metrics and errors: 1 to 63 of `[A-Za-z0-9_.-]`. */
   readonly name: string;
   readonly exposition: Exposition;
   /** Added to each of its series; a label of the same name becomes `exported_<name>`, as in Prometheus. */
@@ -14,21 +14,21 @@ export interface MergedMember {
 
 export type MemberFault = 'unavailable' | 'timeout' | 'malformed' | 'too-large';
 
-/** Why nothing of a member is in a scrape. */
+/** Why a member is missing from a scrape. */
 export interface MemberFailure {
   readonly member: string;
   readonly reason: MemberFault;
-  /** Its message names the member, and the line where one is at fault. */
+  /** Its message names the member, and the line if one is at fault. */
   readonly error: UpstreamError;
 }
 
-/** What could not be merged of a member that is there. */
+/** The part of a member that could not be merged. */
 export interface LeftOut {
   readonly member: string;
   readonly family: string;
   /**
-   * `conflict`: the metric has another type in a member before, or its samples stand in another metric there.
-   * `duplicate`: a member before has series of the same names and labels, or they became the same by other names.
+   * `conflict`: the metric has another type in an earlier member, or its samples belong to another metric there.
+   * `duplicate`: an earlier member has the same series, perhaps only after labels were renamed.
    */
   readonly cause: 'conflict' | 'duplicate';
   /** How many series, which is sample lines. */
@@ -37,17 +37,17 @@ export interface LeftOut {
 
 export interface MergedExpositionOptions {
   /**
-   * At least one, in the order in which their metrics are served. Of what contradicts itself, and of series that are
-   * the same, the first is served.
+   * At least one, in the order in which their metrics are served. Of contradicting metrics, and of equal series, the
+   * first is served.
    */
   readonly members: readonly MergedMember[];
-  /** How long a member's whole exposition may take (ms), where the scraper does not wait shorter. Default 10,000. */
+  /** How long a member's whole exposition may take (ms), unless the scraper waits less. Default 10,000. */
   readonly timeoutMs?: number;
   /** How large a member's exposition may be, its labels included (bytes): it is held in memory. Default 64 MiB. */
   readonly maxHeldBytes?: number;
-  /** Told why a scrape has nothing of a member; not of scrapers that went away. */
+  /** Called with the reason why a member is missing from a scrape; not if the scraper disconnected. */
   readonly onFailure?: (failure: MemberFailure) => void;
-  /** Told of what could not be merged, once for each metric of a member in a scrape. */
+  /** Called for what could not be merged, once for each metric of a member in a scrape. */
   readonly onLeftOut?: (leftOut: LeftOut) => void;
 }
 

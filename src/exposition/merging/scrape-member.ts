@@ -11,7 +11,7 @@ import type { MemberFailure, MergedMember } from './merging-options.js';
 
 export interface MemberScrape {
   readonly member: MergedMember;
-  /** From the question to the last byte, or until it failed. */
+  /** From the request to the last byte, or to the failure. */
   readonly seconds: number;
   readonly result: HeldExposition | MemberFailure;
 }
@@ -22,7 +22,7 @@ interface MemberBounds {
   readonly maxHeldBytes: number;
 }
 
-/** Reads one member's exposition whole. Rejects only where the scraper went away, or is refused. */
+/** Reads one member's whole exposition. Rejects only if the scraper disconnected or is refused. */
 export async function scrapeMember(
   member: MergedMember,
   request: ScrapeRequest,
@@ -78,7 +78,7 @@ async function readMember(
   return held;
 }
 
-/** `overMs` where its time was over. */
+/** `overMs` if its time was over. */
 function failureOf(member: string, cause: unknown, overMs: number | undefined): MemberFailure {
   const failure = (
     reason: MemberFailure['reason'],

@@ -10,7 +10,7 @@ import type { CurrentRules } from './series-rules.js';
 
 const blankLine = Buffer.from('\n');
 
-/** Why a series is left out; `duplicate` where with its new labels it is the same as an earlier one. */
+/** Why a series is left out; `duplicate`: with its new labels it equals an earlier one. */
 type DropReason = 'metric-name' | 'duplicate' | SeriesFault;
 
 export interface SeriesCounts {
@@ -23,7 +23,7 @@ const maxFamilySeries = 4_000_000;
 const maxFamilies = 200_000;
 /** Of headers, and of what has to be held to be put in order (characters, bytes). */
 const maxHeld = 64 * 1024 * 1024;
-/** What the position of a run of lines takes. */
+/** The memory for the position of a run of lines (bytes). */
 const runBytes = 16;
 
 interface FilteredSamples {
@@ -35,10 +35,9 @@ interface FilteredSamples {
 type FilteredFamily = KnownFamily<FilteredSamples>;
 
 /**
- * Decides about each part of one exposition, and writes what is left. Metrics are written as they come, each header
- * with its first sample. Where the samples of a metric come in pieces, or before its header, and nothing has been taken
- * yet, all is held until the end and then put in order. After that, samples are written where they are, and a header
- * that comes too late is left out.
+ * Filters each part of one exposition. Metrics are written as they come, each header with its first sample. If the
+ * samples of a metric are scattered, or come before its header, and no output has been taken yet, everything is held until
+ * the end and then put in order. Later, samples are written where they are, and a late header is left out.
  */
 export class ExpositionFilter {
   readonly #output = new ChunkWriter();
@@ -76,7 +75,7 @@ export class ExpositionFilter {
     return { kept: this.#kept, dropped: { ...this.#dropped } };
   }
 
-  /** Whether all is held, to be put in order: then `held` is what is left, not `rest`. */
+  /** Whether everything is held to be put in order: then use `held` instead of `rest`. */
   get isHolding(): boolean {
     return this.#state === 'holding';
   }

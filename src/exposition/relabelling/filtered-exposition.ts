@@ -28,13 +28,13 @@ type FilterResult = 'success' | 'failure' | 'abandoned';
 export type FilterFailure = TextFormatError | SeriesLimitError | UpstreamError;
 
 /**
- * Another exposition with fewer series or other labels, filtered while it streams. A family of which nothing is left
- * has no header; comments are left out. Families that come in pieces are put together where that shows before anything
- * was sent, and are held for it (at most 64 MiB).
+ * Another exposition with fewer series or other labels, filtered while it streams. An empty family has no header;
+ * comments are left out. Scattered families are put together if that shows before anything was sent, and held for it (at
+ * most 64 MiB).
  *
- * Nothing is passed on that was not read: an exposition fails that is malformed, which is what Prometheus refuses, cut
- * off, encoded, of another format or beyond `maxSeries`. It fails with a status as long as less than 64 KiB are left
- * of it; after that the transfer breaks off, since half an exposition must not look like a whole one.
+ * Everything is parsed before it is passed on: an exposition fails if it is malformed (Prometheus would refuse it), cut
+ * off, encoded, of another format or has more than `maxSeries`. It fails with a status before 64 KiB of output; after
+ * that the transfer breaks off, since half an exposition must not look complete.
  *
  * @throws RelabellingOptionError
  */
@@ -107,7 +107,7 @@ function isFilterFailure(error: unknown): error is FilterFailure {
   );
 }
 
-/** While nothing is sent yet, an upstream's fault can be answered with a status. */
+/** Before anything is sent, an upstream's fault can be answered with a status. */
 function beforeItIsSent(error: unknown): unknown {
   if (error instanceof TextFormatError) {
     return new UpstreamError(`the exposition cannot be filtered: ${error.message}`);
@@ -120,8 +120,8 @@ const maxAcceptLength = 2048;
 const isWeight = /^(?:0(?:\.\d{1,3})?|1(?:\.0{1,3})?)$/;
 
 /**
- * The request for the exposition behind the filter: the scraper's own, but without what cannot be filtered, which is
- * protobuf, any content coding, and names beyond `[a-zA-Z0-9_:]`.
+ * The request for the filtered exposition: the scraper's own without protobuf, content codings and names beyond
+ * `[a-zA-Z0-9_:]`, which cannot be filtered.
  */
 function filteredRequest({ accept, timeoutSeconds, user, signal }: ScrapeRequest): ScrapeRequest {
   return { accept: readableTypes(accept), acceptEncoding: 'identity', timeoutSeconds, user, signal };

@@ -7,7 +7,7 @@ import { escapedText } from '../text-format/quoted-text.js';
 
 /**
  * For each label that it names, new values for the label's values. A series is kept only where every one of these
- * labels has a value that has a new one here: what is not mapped is shown to nobody.
+ * labels has a value that is mapped: unmapped values are shown to no one.
  */
 export class LabelMapping {
   readonly #tables: ReadonlyMap<string, LabelValueTable>;
@@ -71,7 +71,7 @@ export class LabelValueTable {
 
   /** Adds a pair; returns what is wrong with it, if anything is. */
   add(from: string, to: string): string | undefined {
-    // Prometheus takes an empty value for a label that is not there.
+    // To Prometheus, an empty value means no label.
     if (from === '') return 'the empty value cannot be mapped';
     if (to === '') return `${quoted(from)} is mapped to nothing`;
     const [key, value] = [asExposed(from), asExposed(to)];
@@ -91,7 +91,7 @@ function quoted(value: string): string {
   return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
 }
 
-/** Without these, buckets and quantiles no longer say what their type means. */
+/** Buckets and quantiles mean nothing without these. */
 const labelsOfTypes: readonly string[] = ['le', 'quantile'];
 
 /** Why a label cannot be dropped, renamed or mapped. */
@@ -115,7 +115,7 @@ const maxFileBytes = 4 * 1024 * 1024;
  *     host-namespace-x-virtual-cluster: team-a
  * ```
  *
- * Every name is text, quoted or not. For `FollowedFiles`; it reads in slices, so that a large file does not hold the
+ * Every name is text, quoted or not. For `FollowedFiles`; it reads in slices, so that a large file does not block the
  * event loop.
  *
  * @throws LabelMappingError

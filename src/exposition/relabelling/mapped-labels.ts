@@ -31,7 +31,7 @@ export class MappedLabels {
     if (tables === undefined) return { text: '', lines: 0 };
     let written = '';
     let lines = 0;
-    /** What stands before is written, or left out. */
+    /** Everything before it is written or left out. */
     let from = 0;
     let start = 0;
     for (const end of lineEnds) {

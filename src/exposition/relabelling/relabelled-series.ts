@@ -17,7 +17,7 @@ import type { SeriesDigest } from './series-digests.js';
 export type SeriesFault =
   /** A mapped label is missing, or its value has no other name. */
   | 'no-mapping'
-  /** It already has a label that another is renamed to. */
+  /** It already has the label that another is renamed to. */
   | 'label-conflict';
 
 /** What becomes of a label, and its new value if that is mapped. */
@@ -75,8 +75,8 @@ export class RelabelledSeries {
   }
 
   /**
-   * Writes the line that was read; returns where in the output's chunk it begins. An exemplar is left out: it has
-   * labels of its own, which may hold the very values that must not be seen. `identity`, if given, becomes the digest
+   * Writes the line that was read; returns where in the output's chunk it begins. An exemplar is left out: its
+   * own labels may contain the very values to hide. `identity`, if given, becomes the digest
    * of the series as written, and `origin` that of its labels that were changed: two series that became the same
    * differ in it.
    */

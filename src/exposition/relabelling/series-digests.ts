@@ -40,7 +40,7 @@ function mixed(word: number): number {
   return mixing ^ (mixing >>> 16);
 }
 
-/** So many that growing one of them takes well under a millisecond. */
+/** The number of tables; growing one takes well under a millisecond. */
 const shards = 64;
 const initialSlots = 16;
 /** A metric with fewer series has one table: it takes less time than many small ones. */
@@ -59,7 +59,7 @@ export class SeriesDigests {
   /** How many there are. */
   size = 0;
 
-  /** Returns the owner: the first that claimed it. */
+  /** Returns the owner: the first to claim it. */
   claim({ low, high }: SeriesDigest, owner: number): number {
     if (this.size >= maxInOneTable && this.#shards.length === 1) this.#spread();
     const at = this.#shards.length === 1 ? 0 : high >>> 26;
@@ -92,7 +92,7 @@ class DigestTable {
   size = 0;
 
   claim(low: number, high: number, owner: number): number {
-    // The one digest that looks like a free slot is taken for its neighbour.
+    // The digest that looks like a free slot is replaced by its neighbour.
     const word = low === 0 && high === 0 ? 1 : low;
     if (this.size >= maxLoad * (this.#slots.length / slotWords)) this.#grow();
     const at = slotOf(this.#slots, word, high);

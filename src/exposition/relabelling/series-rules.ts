@@ -7,7 +7,7 @@ import { labelNameFault, type LabelMapping, type LabelValueTable } from './label
 export interface SeriesRules {
   /** Globs of metrics to keep, by the name of a family or of its samples; without any, all. */
   readonly keepMetrics?: readonly string[];
-  /** Globs of metrics to leave out, also where they match one above. */
+  /** Globs of metrics to leave out, even if they match one above. */
   readonly dropMetrics?: readonly string[];
   /** Of series that become the same, the first is kept: nothing is summed. */
   readonly dropLabels?: readonly string[];
@@ -65,7 +65,7 @@ export function checkedRules(rules: SeriesRules): () => CurrentRules {
 }
 
 const maxGlobLength = 1024;
-/** Matching takes time to the power of a glob's stars, and names come from outside. */
+/** Matching takes time exponential in a glob's stars, and names come from outside. */
 const maxStars = 3;
 const maxMatchedLength = 256;
 

@@ -12,7 +12,7 @@ import { renderFamilies } from './registries/write-families.js';
 type MetricConflictPolicy = 'fail' | 'leave-out';
 
 export interface RegistriesExpositionOptions {
-  /** Passed in, never reached for: prom-client's global `register` is served only when it stands here. */
+  /** prom-client's global `register` is served only if it is listed here. */
   readonly registries: readonly AnyRegistry[];
   /**
    * Whether scrapers that ask for OpenMetrics get it: a counter whose name does not end in `_total` has other series
@@ -20,27 +20,27 @@ export interface RegistriesExpositionOptions {
    */
   readonly openMetrics?: boolean;
   /**
-   * What follows where a name stands for another help or type, or for another metric's samples, or a series stands
-   * twice: `fail` (default) serves nothing, as Kubernetes does, `leave-out` the first of them.
+   * What to do if a name has two helps or types or is also another metric's sample, or if a series is repeated: `fail`
+   * (default) serves nothing, as in Kubernetes; `leave-out` serves the first.
    */
   readonly onConflict?: MetricConflictPolicy;
   /** How long a metric's `collect` may take (ms) before the scrape goes on without it. Default 5,000. */
   readonly collectorTimeoutMs?: number;
-  /** Called for each metric that had to be left out, or some of whose series had to be. */
+  /** Called for each metric that was left out, in whole or in part. */
   readonly onFailure?: (failure: CollectorFailure) => void;
 }
 
-/** What is left of a scraper's timeout for writing and sending (ms), as Prometheus' own exporters leave it. */
+/** The part of a scraper's timeout reserved for writing and sending (ms), as in Prometheus' own exporters. */
 const sendingMs = 500;
 
 /**
  * The metrics of several prom-client registries as one exposition, as prom-client writes it, in the format that
- * the scraper asks for, whatever the registries are set to: in the text format where metrics contradict each other in
- * OpenMetrics alone. It is written in chunks as the scraper takes them and in time slices: a series is of one moment,
- * all of them together are not.
+ * the scraper asks for, whatever the registries are set to; in the text format if metrics contradict each other in
+ * OpenMetrics only. It is written in chunks as the scraper reads them and in time slices: each series is consistent, all
+ * of them together are not.
  *
  * Metrics of one name, help and type are joined. A collector that fails or hangs is left out and reported.
- * Where metrics contradict each other, `render` rejects with a MetricConflictError, unless `onConflict` says otherwise.
+ * If metrics contradict each other, `render` rejects with a MetricConflictError, unless `onConflict` says otherwise.
  *
  * @throws RegistriesError when there is no registry, or an option is wrong.
  */

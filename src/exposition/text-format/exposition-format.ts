@@ -2,8 +2,8 @@
 export type ExpositionFormat = 'text' | 'openmetrics';
 
 /**
- * The format in which Prometheus reads an exposition of this Content-Type; undefined where it is neither, as with
- * OpenMetrics 2. Other versions make no difference.
+ * The format in which Prometheus reads an exposition of this Content-Type; undefined if neither, as for OpenMetrics 2.
+ * Other versions make no difference.
  */
 export function expositionFormat(contentType: string): ExpositionFormat | undefined {
   const { essence = '', parameters } = parseMediaType(contentType) ?? {};
@@ -26,13 +26,13 @@ interface MediaType {
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const essence = new RegExp(`[ \\t]*(${token}/${token})[ \\t]*(?=;|$)`, 'y');
-/** A value may be in quotation marks. There may be nothing behind the last semicolon. */
+/** A value may be quoted. A trailing semicolon is allowed. */
 const parameter = new RegExp(
   `;[ \\t]*(?:$|(${token})[ \\t]*=[ \\t]*(?:(${token})|"((?:[^"\\\\]|\\\\.)*)")[ \\t]*(?=;|$))`,
   'y',
 );
 
-/** Undefined for anything that is no media type, or has a parameter twice. */
+/** Undefined for anything else, or a repeated parameter. */
 export function parseMediaType(text: string): MediaType | undefined {
   essence.lastIndex = 0;
   const [, type] = essence.exec(text) ?? [];

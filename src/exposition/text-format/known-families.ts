@@ -14,7 +14,7 @@ export class KnownFamily<State> {
     readonly state: State,
   ) {}
 
-  /** Of several HELP, TYPE or UNIT the last holds, as in Prometheus. Returns whether it says something new. */
+  /** Of several HELP, TYPE or UNIT the last counts, as in Prometheus. Returns whether it is new. */
   add(metadata: Metadata): boolean {
     const isNew = this.#metadata.get(metadata.kind)?.text !== metadata.text;
     this.#metadata.set(metadata.kind, metadata);
@@ -54,7 +54,7 @@ export class KnownFamily<State> {
 export class KnownFamilies<State> {
   readonly #families = new Map<string, KnownFamily<State>>();
   readonly #newState: () => State;
-  /** The one that was read last: most samples come right behind their header. */
+  /** The last one read: most samples follow their header directly. */
   #current: KnownFamily<State> | undefined;
   #headerLength = 0;
 

@@ -4,7 +4,7 @@ import { maxMetricNameLength } from './metric-name.js';
 const name = '[a-zA-Z_:][a-zA-Z0-9_:]*';
 const labelName = '[a-zA-Z_][a-zA-Z0-9_]*';
 const labelValue = String.raw`"[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"`;
-/** 200 digits, and 99 more by the exponent, are never beyond float64. */
+/** 200 digits with an exponent of 99 are within float64. */
 const digits = '[0-9]{1,200}';
 const value = String.raw`(?:[+-]?(?:${digits}(?:\.[0-9]{0,200})?|\.${digits})(?:[eE][+-]?[0-9]{1,2})?|N[aA]N|[+-]?Inf)`;
 const seconds = String.raw`(?: -?${digits}(?:\.${digits})?)?`;
@@ -45,7 +45,7 @@ const patterns: Readonly<Record<ExpositionFormat, readonly RegExp[]>> = {
   openmetrics: labelBounds.map((bound) => plainSamples('openmetrics', bound)),
 };
 
-/** A longer line is read by `readSample`, so that no match takes long. */
+/** Longer lines are read by `readSample`, so that no match is slow. */
 const maxLineLength = 4096;
 
 export interface PlainSamples {

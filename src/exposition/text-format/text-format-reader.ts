@@ -16,7 +16,7 @@ interface TextFormatReaderOptions {
   readonly maxLineBytes?: number | undefined;
 }
 
-/** As small as costs no time in all: made of nothing but short lines, it takes some milliseconds. */
+/** As small as possible without costing throughput: with short lines only, it takes some milliseconds. */
 const maxPieceBytes = 8 * 1024;
 
 /**
@@ -41,7 +41,7 @@ export async function* readTextFormat(
   yield reader.end();
 }
 
-/** Whole lines, as bytes and as Latin-1. */
+/** Complete lines, as bytes and as Latin-1. */
 interface Lines {
   readonly bytes: Buffer;
   readonly text: string;
@@ -96,8 +96,8 @@ const noBytes = Buffer.alloc(0);
 const indent = /[ \t]*/y;
 
 /**
- * Reads an exposition in pieces, cut anywhere, and says what each holds: everything that Prometheus takes, and nothing
- * that it refuses. No more is held than the line that has begun.
+ * Reads an exposition in pieces, cut anywhere, and returns their parts: accepts exactly what Prometheus accepts. Only an
+ * incomplete line is held.
  */
 export class TextFormatReader {
   readonly #format: ExpositionFormat;
@@ -126,7 +126,7 @@ export class TextFormatReader {
     return this.#takeParts();
   }
 
-  /** What is left after the last piece. @throws TextFormatError where the exposition is not whole. */
+  /** The rest after the last piece. @throws TextFormatError if the exposition is incomplete. */
   end(): readonly ExpositionPart[] {
     const rest = this.#lines.takeRest();
     // The last line may end without a line feed.
@@ -240,7 +240,7 @@ export class TextFormatReader {
   }
 }
 
-/** Bytes that come in any pieces, as runs of whole lines. Only a line that was cut apart is copied. */
+/** Splits pieces of bytes into runs of complete lines. Only a line that was cut apart is copied. */
 class WholeLines {
   #rest: Buffer = noBytes;
   /** The length of the line that has begun. */

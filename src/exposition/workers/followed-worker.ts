@@ -16,7 +16,7 @@ interface FollowedWorkerOptions {
   readonly onGone: (worker: FollowedWorker) => void;
 }
 
-/** A question under way. */
+/** A question in progress. */
 interface Question {
   readonly request: number;
   readonly timeoutMs: number;
@@ -28,7 +28,7 @@ interface Question {
 
 let lastRequest = 0;
 
-/** A worker, as the process that is scraped sees it: it is asked one question at a time. */
+/** A worker as seen by the scraped process: it is asked one question at a time. */
 export class FollowedWorker {
   readonly #options: FollowedWorkerOptions;
   readonly #line: Line;
@@ -58,12 +58,12 @@ export class FollowedWorker {
     return this.#reporter !== undefined;
   }
 
-  /** The last one that came whole. */
+  /** The last complete one. */
   get report(): Report | undefined {
     return this.#report;
   }
 
-  /** Asks, or waits for the answer to what was asked already. Never rejects; a worker that hangs never resolves it. */
+  /** Asks, or waits for the answer to an earlier question. Never rejects; never resolves if the worker hangs. */
   ask(timeoutMs: number): Promise<ReportOutcome> {
     this.#question ??= this.#newQuestion(timeoutMs);
     return this.#question.outcome;

@@ -5,7 +5,7 @@ import { inLabelOrder, labelOrder } from './samples.js';
 /** What one worker adds to a merged report. */
 export interface Contribution {
   readonly report: Report;
-  /** Of workers that are gone: only what they have counted is left. */
+  /** From workers that are gone: only counts are left. */
   readonly isRetained: boolean;
 }
 
@@ -115,8 +115,8 @@ class MergedSamples {
 }
 
 /**
- * Whether a family still counts when its worker is gone: its values only ever grow, and adding them up, or the largest
- * of all, means the same then. An average or a smallest value is one of the workers that are there.
+ * Whether a family still counts after its worker is gone: its values only grow, so their sum or maximum keeps its
+ * meaning. An average or a minimum is one of the present workers.
  */
 function counts({ family: { type, aggregator }, isRetained }: FamilyContribution): boolean {
   if (!isRetained) return true;
@@ -134,7 +134,7 @@ export class RetainedReports {
   #waiting: readonly Report[] = [];
   #folding: Promise<void> = Promise.resolve();
 
-  /** At any moment, every worker that is gone stands in these once. */
+  /** Every worker that is gone is counted in these exactly once. */
   contributions(): readonly Contribution[] {
     return [this.#sum, ...this.#waiting].map(asRetained);
   }

@@ -1,12 +1,12 @@
 import { isAggregator, type ReportedFamily } from './report.js';
 
-/** On every message, so that what others send over the same channel is never taken for one. */
+/** Marks every message, so that others' messages on the same channel are never mistaken for one. */
 const protocol = 'kcp-metrics-filter/metrics/1';
 
 /** What the process that is scraped says to a worker. */
 export type Demand =
   | { readonly kind: 'discover' }
-  /** For all metrics; answers to what was asked before are not wanted any more. */
+  /** Asks for all metrics; answers to earlier questions are no longer wanted. */
   | { readonly kind: 'ask'; readonly request: number; readonly timeoutMs: number }
   /** One more part has been read. */
   | { readonly kind: 'taken'; readonly request: number };
@@ -28,7 +28,7 @@ export type UnreadPart = Extract<Answer<unknown>, { kind: 'part' }>;
 /** Parts that may be on their way at once. */
 export const windowParts = 2;
 
-/** Bounds of what is taken from a worker; what this package sends stays far below them. */
+/** Bounds of a worker's messages, far above what this package sends. */
 const maxFamilies = 50_000;
 const maxSamples = 5000;
 const maxTextLength = 1_048_576;
@@ -99,7 +99,7 @@ function isOurs(message: unknown, group: string): message is Readonly<Record<str
   return isRecord(message) && message['protocol'] === protocol && message['group'] === group;
 }
 
-/** A line of its own in the exposition, and no more than one. */
+/** Exactly one line of the exposition. */
 function isSample(value: unknown): value is string {
   return isText(value) && /^[a-zA-Z_:]/.test(value) && !value.includes('\n');
 }

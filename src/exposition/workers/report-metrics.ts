@@ -17,9 +17,9 @@ export interface ReportMetricsOptions {
   readonly channel?: WorkerChannel;
   /** Which `workersExposition` is meant, where there are several. Default `metrics`. */
   readonly group?: string;
-  /** How long a metric's `collect` may take (ms), where the scrape waits that long. Default 5,000. */
+  /** How long a metric's `collect` may take (ms), if the scrape waits that long. Default 5,000. */
   readonly collectorTimeoutMs?: number;
-  /** Called for each metric that had to be left out. */
+  /** Called for each metric that was left out. */
   readonly onFailure?: (failure: CollectorFailure) => void;
 }
 
@@ -91,7 +91,7 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
   };
 }
 
-/** One answer under way: how many parts are on their way, and whether it is still asked for. */
+/** An answer in progress: how many parts are unacknowledged, and whether it is still wanted. */
 class Run {
   #free = windowParts;
   #isOver = false;

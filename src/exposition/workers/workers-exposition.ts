@@ -15,7 +15,7 @@ import { isGroup } from './messages.js';
 import { ReportBuilder, type ReportedFamily } from './report.js';
 import type { WorkerChannel } from './worker-channel.js';
 
-/** As much of `node:cluster` as its workers are found by. */
+/** The part of `node:cluster` needed to find its workers. */
 interface ClusterOfWorkers {
   readonly workers?: Readonly<Record<string, WorkerChannel | undefined>> | undefined;
   on(event: 'fork', listener: (worker: WorkerChannel) => void): unknown;
@@ -34,18 +34,18 @@ export type WorkersFailure =
   | ({ readonly kind: 'metric' } & CollectorFailure);
 
 export interface WorkersExpositionOptions {
-  /** Pass `node:cluster`, and all its workers are followed, also those that are started later. */
+  /** Pass `node:cluster` to follow all its workers, also those started later. */
   readonly cluster?: ClusterOfWorkers;
   /** Workers to begin with: threads, message ports, forked processes. */
   readonly workers?: readonly WorkerChannel[];
   /** Of this process itself. Default: none. */
   readonly registries?: readonly AnyRegistry[];
   /**
-   * What becomes of counters, histograms and summaries of a worker that is gone: `keep` (default) goes on counting
-   * them in, so that no sum falls; `drop` does as prom-client. Gauges go in any case.
+   * What happens to the counters, histograms and summaries of a worker that is gone: `keep` (default) keeps them in the
+   * sums, so that none falls; `drop` drops them, as prom-client does. Gauges are always dropped.
    */
   readonly deadWorkers?: 'keep' | 'drop';
-  /** How long a scrape waits for a worker (ms), less where the scraper waits less. Default 5,000. */
+  /** How long a scrape waits for a worker (ms), less if the scraper waits less. Default 5,000. */
   readonly timeoutMs?: number;
   /** Samples of one worker beyond which its report is refused. Default 1,000,000. */
   readonly maxSamplesPerWorker?: number;
@@ -59,7 +59,7 @@ export interface WorkersExpositionOptions {
 export interface WorkersExposition extends Exposition {
   /** Follows one more worker until it is gone. @throws WorkersError where it is none. */
   follow(worker: WorkerChannel): void;
-  /** Stops following; what is served from then on is the own registries alone. Idempotent. */
+  /** Stops following; from then on only this process's registries are served. Idempotent. */
   close(): void;
 }
 
@@ -68,8 +68,8 @@ const sendingMs = 500;
 
 /**
  * One exposition for all workers that call `reportMetrics`: values of one series become one as the metric's
- * `aggregator` says, with the lines of prom-client's AggregatorRegistry. A scrape does not wait for a worker that does
- * not answer in time: its last known values stand in, so that no sum falls. Exemplars are left out.
+ * `aggregator` says, with the lines of prom-client's AggregatorRegistry. If a worker does not answer in
+ * time, its last known values are used, so that no sum falls. Exemplars are left out.
  *
  * @throws WorkersError where an option is wrong.
  */
@@ -110,7 +110,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
     const asked = [...followed].filter(([worker]) => worker.isHere);
     await Promise.all(
       asked.map(async ([worker, channel]) => {
-        // As long for all: a scraper that waits less must not leave gaps in what others get of the same question.
+        // Equal for all: a scraper with a shorter timeout must not cause gaps for others that share the question.
         const cause = await inTime(worker.ask(timeoutMs), waitMs);
         if (cause === 'reported') return;
         const served = worker.report === undefined ? 'left-out' : 'last-known';
@@ -131,7 +131,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
       const waitMs = Math.min(timeoutMs, workingMs(request, sendingMs));
       const slice = new TimeSlice().begin();
       const [own] = await Promise.all([ownReport(waitMs, slice), askAll(waitMs)]);
-      // All in one turn of the event loop: a worker that is gone by now is retained, and counted once.
+      // All in one turn of the event loop: a worker that is gone by now is counted once, among the retained.
       const reports = [...followed.keys()].flatMap((worker) => worker.report ?? []);
       const living = reports.map((one): Contribution => ({ report: one, isRetained: false }));
       const merged = await runInSlices(mergeReports([own, ...living, ...retained.contributions()]), slice);

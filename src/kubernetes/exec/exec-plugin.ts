@@ -3,7 +3,7 @@ import { certificateFault, privateKeyFault, type ClientCertificate } from '../..
 import { ExecPluginError } from '../kubernetes-errors.js';
 import { isDeepStrictEqual } from 'node:util';
 
-/** A program that gives credentials: `exec` of a kubeconfig's user. */
+/** A program that provides credentials: `exec` of a kubeconfig's user. */
 export interface ExecPlugin {
   readonly apiVersion: string;
   /** A path, or a name to be found in PATH. */
@@ -11,27 +11,27 @@ export interface ExecPlugin {
   readonly args: readonly string[];
   /** In addition to this process' own environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** What it is told of the cluster, where it wants to know. */
+  /** The cluster, passed to the plugin if it asks for it. */
   readonly cluster: unknown;
 }
 
-/** What an exec plugin gave: a token, a client certificate, or both. */
+/** The credential of an exec plugin: a token, a client certificate, or both. */
 export interface ExecCredential {
   readonly token: string | undefined;
   readonly clientCertificate: ClientCertificate | undefined;
-  /** Milliseconds since the epoch. Without it, good until the server refuses it. */
+  /** Milliseconds since the epoch. Default: valid until the server refuses it. */
   readonly expiresAt: number | undefined;
 }
 
 const maxOutputBytes = 1024 * 1024;
 
-/** Whether a text can stand behind `Bearer`: at least one visible ASCII character, and nothing else. */
+/** Whether a text can be a bearer token: one or more visible ASCII characters. */
 export function isHeaderToken(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text);
 }
 
 /**
- * Runs an exec plugin, without a terminal. `signal` ends it at once, with all that it has started.
+ * Runs an exec plugin, without a terminal. `signal` ends it at once, with all processes that it has started.
  *
  * @throws ExecPluginError
  */
@@ -46,9 +46,9 @@ function start({ apiVersion, command, args, env, cluster }: ExecPlugin) {
   try {
     return spawn(command, args, {
       env: { ...process.env, ...env, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
-      // What it writes to stderr may hold a token, and has no place in this program's log.
+      // Its stderr may contain a token and must not reach this program's log.
       stdio: ['ignore', 'pipe', 'ignore'],
-      // A process group of its own, so that it can be ended with all that it has started.
+      // A process group of its own, so that all its processes can be ended.
       detached: true,
     });
   } catch (error) {
@@ -95,7 +95,7 @@ function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // All of it has ended already, or the system knows no process groups.
+    // It has ended already, or the system has no process groups.
     child.kill('SIGKILL');
   }
 }
@@ -162,7 +162,7 @@ function unusable(what: string): ExecPluginError {
   return new ExecPluginError(`the exec plugin gave ${what}`);
 }
 
-/** What a kubeconfig's exec plugin gave, kept for as long as it is good. */
+/** Keeps the credential of a kubeconfig's exec plugin while it is valid. */
 export class ExecCredentials {
   readonly #timeoutMs: number;
   readonly #running = new Set<AbortController>();
@@ -178,7 +178,7 @@ export class ExecCredentials {
   }
 
   /**
-   * Runs the plugin, unless it gave something that is still good; one run serves all who ask meanwhile.
+   * Runs the plugin, unless its credential is still valid; one run serves all simultaneous callers.
    *
    * @throws ExecPluginError; the next call runs it again.
    */
@@ -195,17 +195,17 @@ export class ExecCredentials {
     return this.#run;
   }
 
-  /** What the plugin gave before, good or not; runs nothing. */
+  /** The last credential, valid or not; runs nothing. */
   last(plugin: ExecPlugin): ExecCredential | undefined {
     return isDeepStrictEqual(plugin, this.#plugin) ? this.#credential : undefined;
   }
 
-  /** The server has refused it, so that the plugin is run again although it has not expired. */
+  /** The server has refused it: the plugin is run again although it has not expired. */
   drop(credential: ExecCredential): void {
     if (this.#credential === credential) this.#credential = undefined;
   }
 
-  /** Ends what runs, and runs nothing any more. */
+  /** Ends a running plugin; none is run afterwards. */
   close(): void {
     this.#isClosed = true;
     for (const running of this.#running) running.abort();

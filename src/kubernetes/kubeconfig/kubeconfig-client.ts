@@ -18,20 +18,20 @@ export interface OpenApiClientOptions {
    * service account of the pod that this runs in; its token and authorities are followed, too.
    */
   readonly kubeconfig: string;
-  /** Makes the path that all requests stand below of the server's own, such as `/clusters/root`. Default: the same. */
+  /** Maps the server's path, such as `/clusters/root`, to the base path of all requests. Default: unchanged. */
   readonly basePath?: (serverPath: string) => string;
   /** How long an exec plugin may run (ms). Default 30,000. */
   readonly execTimeoutMs?: number;
-  /** Told of each request when its answer's headers have come, or none will. */
+  /** Called for each request, when its answer's headers have come or it has failed. */
   readonly onRequest?: (observation: RequestObservation) => void;
-  /** Told, once each, why a later version of the kubeconfig cannot be used. */
+  /** Called once with each reason why a later version of the kubeconfig cannot be used. */
   readonly onWarning?: (message: string) => void;
 }
 
 /**
  * A client of the API server of a kubeconfig's current context. Nothing is sent yet.
  *
- * @throws KubeconfigError for all that can be known to be wrong before a request; KubernetesClientMissingError.
+ * @throws KubeconfigError for every fault that is known before a request; KubernetesClientMissingError.
  */
 export function openApiClient(options: OpenApiClientOptions): Promise<ApiClient> {
   return openApiClientIn(thisPod, options);
@@ -57,7 +57,7 @@ class KubeconfigClient implements ApiClient {
   readonly #connections = new KubeconfigConnections();
   readonly #execCredentials: ExecCredentials;
   #isClosed = false;
-  /** What the latest request was sent with, and how many there were before. */
+  /** The latest request's kubeconfig, and how many there were before it. */
   #latest: Kubeconfig;
   #revision = 0;
 
@@ -124,7 +124,7 @@ class KubeconfigClient implements ApiClient {
     }
   }
 
-  /** Looks whether anything has changed, and gets what the next request needs. */
+  /** Checks for changes and returns what the next request needs. */
   async #connect({ isProbe = false }: ApiRequest) {
     const kubeconfig = await this.#file.refresh();
     const { credentials } = kubeconfig.user;

@@ -15,7 +15,7 @@ import type { KubeconfigUser } from './kubeconfig-user.js';
 /** Of every request, with the agent that has the connections. */
 type ConnectionRequestOptions = RequestOptions & { readonly headers: OutgoingHttpHeaders };
 
-/** TLS options, credentials and agent, as client-node works them out. */
+/** TLS options, credentials and agent, as determined by client-node. */
 type ClientNodeOptions = Pick<
   RequestOptions,
   'agent' | 'auth' | 'cert' | 'key' | 'rejectUnauthorized' | 'timeout'
@@ -28,8 +28,8 @@ interface Known {
 }
 
 /**
- * How long an HTTP proxy may take to answer (ms). A request that is ended leaves its CONNECT behind for as long;
- * for SOCKS, the agent has the same time of its own.
+ * How long an HTTP proxy may take to answer (ms). The CONNECT of an aborted request lasts as long; for SOCKS, the agent
+ * has the same timeout.
  */
 const proxyTimeoutMs = 30_000;
 
@@ -71,14 +71,14 @@ export class KubeconfigConnections {
     );
     return {
       protocol: url.protocol,
-      // What stands behind CONNECT is taken from here, and needs an IPv6 address' brackets.
+      // The target of CONNECT is taken from here; an IPv6 address needs its brackets.
       host: isHttpProxy(cluster.proxyUrl) ? url.hostname : hostOf(url),
       port: portOf(url),
       headers,
       ...(typeof auth === 'string' && { auth }),
       agent,
-      // A proxy's agent opens a connection for each request, which has to bring the TLS options. Elsewhere they stand
-      // in the agent alone: Node keeps apart the connections of requests that bring their own.
+      // A proxy's agent opens a connection for each request, which must have the TLS options. Otherwise only the agent
+      // has them: Node does not share connections between requests with their own.
       ...(hasProxy && tls),
     };
   }
@@ -101,8 +101,8 @@ function importClientNode() {
 }
 
 /**
- * client-node is given the current context alone, with every file's content in place: by itself it would look
- * at files once, read tokens with their line ends, and leave out the CA of a context without user.
+ * client-node gets only the current context, with every file's content inlined: by itself it would read files once, keep
+ * the line ends of tokens, and leave out the CA of a context without user.
  */
 async function clientNodeOptions(
   cluster: KubeconfigCluster,

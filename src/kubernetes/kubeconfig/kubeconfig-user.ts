@@ -6,11 +6,11 @@ import { isHeaderToken, type ExecPlugin } from '../exec/exec-plugin.js';
 import type { NamedFiles } from './named-files.js';
 import { certificateFault, privateKeyFault, type ClientCertificate } from '../../outgoing/tls-material.js';
 
-/** Who a kubeconfig says we are. */
+/** The user of a kubeconfig. */
 export interface KubeconfigUser {
   readonly clientCertificate?: ClientCertificate | undefined;
   readonly credentials: UserCredentials;
-  /** Of the `Impersonate-User` header. */
+  /** Sent as `Impersonate-User`. */
   readonly impersonatedUser?: string | undefined;
 }
 
@@ -26,7 +26,7 @@ const maxTokenBytes = 64 * 1024;
 export const anonymousUser: KubeconfigUser = { credentials: { kind: 'none' } };
 
 /**
- * `clusterInfo` is what an exec plugin is told of the cluster, where it asks for that.
+ * `clusterInfo` is passed to an exec plugin that asks for it.
  *
  * @throws KubeconfigError
  */
@@ -45,7 +45,7 @@ export async function readUser(
   };
 }
 
-/** What would be left out silently, so that requests would be made as another user than the kubeconfig says. */
+/** Fields that client-node would ignore, so that requests would be made as another user. */
 const unsupported = {
   'auth-provider': 'is not supported: use exec',
   'token-file': 'is not a field of a kubeconfig; use tokenFile',

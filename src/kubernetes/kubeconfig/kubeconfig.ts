@@ -10,13 +10,13 @@ import { anonymousUser, readUser, type KubeconfigUser } from './kubeconfig-user.
 import { NamedFiles } from './named-files.js';
 import { isDeepStrictEqual } from 'node:util';
 
-/** What a kubeconfig's current context says, with the contents of the files that it names. Plain data. */
+/** A kubeconfig's current context with the contents of the files that it names. Plain data. */
 export interface Kubeconfig {
   readonly cluster: KubeconfigCluster;
   readonly user: KubeconfigUser;
 }
 
-/** A kubeconfig's cluster: the server, and how to know it. */
+/** A kubeconfig's cluster: the server, and how to verify it. */
 export interface KubeconfigCluster {
   /** `https://host:6443/clusters/root`, without a slash at its end. */
   readonly server: string;
@@ -34,8 +34,8 @@ const maxBytes = 1024 * 1024;
 /**
  * Reads a kubeconfig, or what `in-cluster` stands for, through `files`, which then knows all that it was read from.
  *
- * Where client-node would pass over what it does not know (`as-groups`, say), or over a file's content, this
- * refuses it: a client with fewer restrictions than were written down is worse than none.
+ * Refuses what client-node would ignore (`as-groups`, say, or some files' contents): a client with fewer restrictions
+ * than configured is worse than none.
  *
  * @throws KubeconfigError
  */
@@ -72,7 +72,7 @@ async function readRoot(file: string, files: FilesRead): Promise<Field> {
   return Field.root({ ...document, value: treeOf(document) });
 }
 
-/** As JSON, it is a tree without circles, and holds no slices of the whole text. */
+/** Converted to JSON, it has no cycles, and no substrings that keep the whole text in memory. */
 function treeOf({ value, source }: ReadDocument): unknown {
   try {
     return JSON.parse(JSON.stringify(value));
@@ -163,7 +163,7 @@ function readProxyUrl(field: Field): string | undefined {
   return url.href;
 }
 
-/** A kubeconfig whose file, and every file that it names, may be replaced while it is in use. */
+/** A kubeconfig that is followed, with every file that it names. */
 export class KubeconfigFile {
   /** Why the last reading failed. */
   #failure: string | undefined;
@@ -173,13 +173,13 @@ export class KubeconfigFile {
     private readonly file: string,
     private readonly pod: Pod,
     private readonly onWarning: (message: string) => void,
-    /** All that the last reading read, also where that failed. */
+    /** Everything that the last reading read, even if it failed. */
     private files: FilesRead,
     private kubeconfig: Kubeconfig,
   ) {}
 
   /**
-   * `onWarning` is told, once each, why a later version cannot be used.
+   * `onWarning` is called once with each reason why a later version cannot be used.
    *
    * @throws KubeconfigError
    */
@@ -193,12 +193,12 @@ export class KubeconfigFile {
     return new KubeconfigFile(file, pod, onWarning, files, result);
   }
 
-  /** The last that could be used; the same object as long as nothing in it is another. */
+  /** The last usable version; the same object as long as nothing in it changes. */
   get current(): Kubeconfig {
     return this.kubeconfig;
   }
 
-  /** Looks whether any file has changed, and reads them again where one has. One look serves all who ask meanwhile. */
+  /** Reads the files again if any has changed. One check serves all simultaneous callers. */
   refresh(): Promise<Kubeconfig> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = undefined;

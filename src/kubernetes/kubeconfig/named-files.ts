@@ -10,7 +10,7 @@ interface NamedText {
 
 const maxPemBytes = 1024 * 1024;
 
-/** The files that a kubeconfig names; what is relative is so to the kubeconfig's directory. */
+/** The files that a kubeconfig names, relative to the kubeconfig's directory. */
 export class NamedFiles {
   constructor(
     private readonly directory: string,

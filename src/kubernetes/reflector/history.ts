@@ -6,8 +6,8 @@ import type { Requests } from './streamed-answer.js';
 const decimal = /^(?:0|[1-9][0-9]*)$/;
 
 /**
- * Whether a resourceVersion is older than another. Those that are decimal integers have an order (KEP-5504); any
- * others can only be told apart, and none is older.
+ * Whether a resourceVersion is older than another. Decimal integers are ordered (KEP-5504); any others can only be
+ * compared for equality, and none is older.
  */
 export function isOlder(resourceVersion: string, other: string): boolean {
   if (!decimal.test(resourceVersion) || !decimal.test(other)) return false;
@@ -16,8 +16,8 @@ export function isOlder(resourceVersion: string, other: string): boolean {
 }
 
 /**
- * The uids of all objects, by which a server's history is recognised: one that was wiped and filled again has
- * objects of the same names, but not of the same uids.
+ * The uids of all objects, by which a server's history is recognised: a server that was wiped and filled again has the
+ * same names, but not the same uids.
  */
 export class KnownObjects {
   /** By name; as numbers, since there may be many. */
@@ -39,7 +39,7 @@ export class KnownObjects {
     this.#uids.delete(name);
   }
 
-  /** Whether an object of the server's is among them; where it has none, whether none is. */
+  /** Whether one of the server's objects is known; if it has none, whether none is known. */
   has(object: unknown): boolean {
     if (object === undefined) return this.#uids.size === 0;
     return this.#uids.get(nameOf(object)) === uidOf(object);
@@ -50,19 +50,19 @@ function nameOf(object: unknown): string {
   return stringMember(object, 'metadata', 'name') ?? '';
 }
 
-/** A hash (FNV-1a) that two uids seldom share. */
+/** A hash (FNV-1a); two uids rarely share one. */
 function uidOf(object: unknown): number {
   const uid = stringMember(object, 'metadata', 'uid') ?? '';
   let hash = 0x811c9dc5;
   for (let at = 0; at < uid.length; at += 1) hash = Math.imul(hash ^ uid.charCodeAt(at), 0x01000193);
-  // Small enough to stand in the map itself.
+  // Small enough to be stored in the map itself.
   return hash >> 2;
 }
 
 /**
- * The server may have come back from a backup, or from nothing. Of that a watch tells nothing: kube-apiserver is
- * silent until its resourceVersion has passed the one that was asked for. To be asked when the watch has begun:
- * whatever happens to the server afterwards ends the watch.
+ * Checks whether the server was restored from a backup or wiped. A watch does not show that: kube-apiserver is silent
+ * until its resourceVersion has passed the requested one. Call it after the watch has begun: whatever happens to the
+ * server afterwards ends the watch.
  *
  * Resolves to the server's resourceVersion. @throws ReflectorFailure; `expired` where it is another history.
  */
@@ -72,7 +72,7 @@ export async function requireSameHistory(
   { server, resourceVersion }: { readonly server: string; readonly resourceVersion: string },
 ): Promise<string> {
   const first = await listFirst(requests).catch((error: unknown): First | undefined => {
-    // A client that may watch and not list can only have everything told again.
+    // A client that may watch but not list must start over.
     if (failureOf(error).status === 403) return undefined;
     throw error;
   });

@@ -5,7 +5,7 @@ import { parseJson } from './json.js';
 const maxItemBytes = 8 * 1024 * 1024;
 const maxRestBytes = 1024 * 1024;
 
-/** What may come next, outside of values. */
+/** What may follow, outside of values. */
 type Place =
   | 'start'
   | 'first key'
@@ -20,8 +20,8 @@ type Place =
 
 /**
  * Splits a list, an object whose member `items` is an array, into its items while it arrives, so that it never
- * has to be parsed in one go: write a chunk, take items until there are no more, write the next. Whether
- * each is JSON shows when it is parsed.
+ * has to be parsed at once: write a chunk, take items until there are no more, write the next. Whether an item is JSON
+ * shows when it is parsed.
  */
 export class JsonItems {
   readonly #rest = new Map<string, unknown>();

@@ -3,34 +3,34 @@ import type { ReflectorFault } from '../kubernetes-errors.js';
 
 /** Where a reflector writes what it knows of one kind of object. */
 export interface ReflectorSink<Item> {
-  /** Everything there is, after a list of that server. The reflector waits for it before it goes on. */
+  /** All objects, after a list of that server. The reflector waits for it. */
   replace(items: readonly Item[], server: string): Promise<void>;
   set(item: Item): void;
   delete(name: string): void;
-  /** In step with the server: after each `replace`, and again when a lost watch has caught up. */
+  /** In sync with the server: after each `replace`, and when a lost watch has caught up. */
   live(): void;
-  /** Out of step. `since` is when the last sign of life came (ms since the epoch). */
+  /** Out of sync. `since` is the time of the last sign of life (ms since the epoch). */
   lost(reason: string, since: number): void;
 }
 
-/** Told of what a reflector does, for metrics and logs. None of it may throw. */
+/** Listens to a reflector, for metrics and logs. Must not throw. */
 export interface ReflectorObserver {
   listed?(method: 'list' | 'watch-list', result: 'success' | ReflectorFault): void;
   /** `closed`: the server ended it, as it does every few minutes. */
   watched?(result: 'closed' | ReflectorFault): void;
-  /** From the arrival of an event's bytes to the moment decisions are made on it. */
+  /** From the arrival of an event's bytes until decisions follow it. */
   applied?(seconds: number): void;
   /** After a failure, before the next attempt. */
   retrying?(reason: string, delayMs: number): void;
 }
 
-/** How long a reflector waits for what. */
+/** The delays and timeouts of a reflector. */
 export const defaultTiming = {
-  /** The shortest a watch is asked to last (s); each takes its own length, so that not all end at once. */
+  /** The shortest watch (s); lengths are random, so that watches do not end together. */
   minWatchSeconds: 45,
-  /** The longest a watch is asked to last (s). */
+  /** The longest watch (s). */
   maxWatchSeconds: 60,
-  /** How long after its promised end a watch that says nothing is given up (ms). */
+  /** How long after its promised end a silent watch is aborted (ms). */
   watchGraceMs: 10_000,
   /** How long an answer's headers may take (ms). */
   headersMs: 30_000,
@@ -38,9 +38,9 @@ export const defaultTiming = {
   listSilenceMs: 30_000,
   /** How long a page of a list may take (ms). */
   pageMs: 60_000,
-  /** How long the question whether the server is still the same may take (ms). */
+  /** How long the check whether the server is still the same may take (ms). */
   questionMs: 10_000,
-  /** After this long a list is no longer what the server has (ms): it waited for others. */
+  /** After this long a list that waited for others is outdated (ms). */
   replaceMs: 30_000,
   /** How often everything is listed again although nothing failed (ms). */
   relistMs: 3_600_000,
@@ -49,19 +49,19 @@ export const defaultTiming = {
    * before, kube-apiserver says how far it is.
    */
   catchUpSeconds: 3,
-  /** How long a resumed watch has to be quiet to count as caught up where nothing is known to be missing (ms). */
+  /** How long a resumed watch must be silent to count as caught up if nothing is known to be missing (ms). */
   catchUpMs: 100,
   /** A watch that ends earlier than this and brought nothing new counts as broken; else the next one waits (ms). */
   shortWatchMs: 1_000,
   /** A watch that lasts longer than this makes up for earlier failures (ms). */
   steadyWatchMs: 5_000,
-  /** The most that the first retry waits (ms); doubles with each failure. */
+  /** The longest first delay of a retry (ms); doubles with each failure. */
   backoffBaseMs: 250,
-  /** The most that any retry waits (ms), unless the server asks for more. */
+  /** The longest delay of a retry (ms), unless the server asks for more. */
   backoffCapMs: 15_000,
-  /** The most that an attempt waits when the server was found back (ms): many may have found it at once. */
+  /** The longest delay of an attempt after the server is back (ms): many clients may notice at once. */
   spreadMs: 250,
-  /** How long to work before others have the event loop (ms). */
+  /** How long to work before yielding the event loop (ms). */
   sliceMs: 4,
 };
 

@@ -36,7 +36,7 @@ export interface ReflectorOptions<Item> {
   readonly sink: ReflectorSink<Item>;
   readonly observer?: ReflectorObserver;
   readonly timing?: Partial<ReflectorTiming>;
-  /** Of the client's server, shared with others that follow the same. Default: one of its own. */
+  /** The probe of the client's server, shared with reflectors of the same server. Default: one of its own. */
   readonly probe?: ServerProbe;
   /** Of the pauses between attempts. Default: the real one. */
   readonly clock?: Clock;
@@ -47,7 +47,7 @@ export interface ReflectorOptions<Item> {
 /** Servers count a watch's seconds from another moment than we do. */
 const endToleranceMs = 500;
 
-/** How far all is known of one server's history. */
+/** Up to where one server's history is known. */
 interface Position {
   readonly server: string;
   /** When everything was listed, on `performance`'s clock. */
@@ -56,8 +56,8 @@ interface Position {
 }
 
 /**
- * Keeps a sink in step with all objects of one kind: lists them, follows their changes, and after whatever goes
- * wrong goes on from where nothing can be missed. Only a whole list ever replaces what the sink holds.
+ * Keeps a sink in sync with all objects of one kind: lists them, follows their changes, and after any failure resumes
+ * where nothing can be missed. Only a complete list ever replaces the sink's content.
  */
 export class Reflector<Item extends { readonly name: string }> {
   readonly #options: ReflectorOptions<Item>;
@@ -74,13 +74,13 @@ export class Reflector<Item extends { readonly name: string }> {
   #running: Promise<void> | undefined;
 
   #activity: Activity = 'list';
-  /** Up to where everything is known; undefined where it has to be listed. */
+  /** Up to where everything is known; undefined if it must be listed. */
   #position: Position | undefined;
-  /** What the server's resourceVersion had been when a watch was resumed: from there on it has caught up. */
+  /** The server's resourceVersion when a watch was resumed: once reached, the watch has caught up. */
   #target: string | undefined;
   /** Whether the server refuses watch-lists. */
   #isWatchListRefused = false;
-  /** Whether the last watch-list began, but did not come to its end. */
+  /** Whether the last watch-list began but did not finish. */
   #isWatchListUnfinished = false;
 
   constructor(options: ReflectorOptions<Item>) {
@@ -118,13 +118,13 @@ export class Reflector<Item extends { readonly name: string }> {
     });
   }
 
-  /** Begins, and goes on until `close`. */
+  /** Runs until `close`. */
   start(): void {
     if (this.#running !== undefined || this.#isClosed) throw new Error('a reflector is started once');
     this.#running = this.#run();
   }
 
-  /** Resolves when nothing runs any more; idempotent. The sink keeps what it holds. */
+  /** Resolves when nothing runs any more; idempotent. The sink keeps its content. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#running;
@@ -153,7 +153,7 @@ export class Reflector<Item extends { readonly name: string }> {
     await this.#replace('list', await listPages(this.#requests, this.#decode));
   }
 
-  /** One stream for both: everything there is, then its changes. */
+  /** One stream for both: all objects, then their changes. */
   async #watchList(): Promise<void> {
     this.#activity = 'watch-list';
     this.#known.clear();
@@ -187,13 +187,13 @@ export class Reflector<Item extends { readonly name: string }> {
       await this.#follow(stream);
     });
     if (this.#position === undefined) return;
-    // Until its promised end, a server has told all that it had at the beginning; one that ends earlier may not.
+    // By its promised end, a watch has sent everything from its beginning; one that ends earlier may not have.
     if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#liveness.caughtUp();
     // A server's history may have changed in a way that nothing told of; no error lasts longer than this.
     if (performance.now() - listedAt > relistMs) this.#position = undefined;
   }
 
-  /** A list counts, even one of an older resourceVersion: it is what the server has now. */
+  /** A list counts even with an older resourceVersion: it is the server's present state. */
   async #replace(method: 'list' | 'watch-list', list: List<Item>): Promise<void> {
     const { items, resourceVersion, server } = list;
     const listedAt = performance.now();
@@ -232,7 +232,7 @@ export class Reflector<Item extends { readonly name: string }> {
     }
     const restMs = shortWatchMs - (performance.now() - began);
     if (restMs > 0) {
-      // Else a server that hangs up on every watch would be asked again without a pause.
+      // Otherwise a server that closes every watch at once would be asked without a pause.
       if (this.#position?.resourceVersion === beganAt)
         throw new ReflectorFailure('connection', 'ended at once');
       await setTimeout(restMs, undefined, { signal: this.#closing.signal });
@@ -246,7 +246,7 @@ export class Reflector<Item extends { readonly name: string }> {
     const { resourceVersion } = event;
     const position = this.#position;
     if (position === undefined) return;
-    // Restored from a backup, say: what it has said since then is gone.
+    // The server was restored from a backup, say: its later changes are gone.
     if (isOlder(resourceVersion, position.resourceVersion)) {
       throw new ReflectorFailure('expired', 'the server went back to an older resourceVersion');
     }
@@ -272,7 +272,7 @@ export class Reflector<Item extends { readonly name: string }> {
       this.#tell((observer) => observer.applied?.((performance.now() - arrivedAt) / 1000));
   }
 
-  /** Nothing that the server had when the watch was resumed is missing any more. */
+  /** The watch has caught up with the server. */
   #lookWhetherCaughtUp(): void {
     if (this.#position === undefined || this.#target === undefined) return;
     if (!isOlder(this.#position.resourceVersion, this.#target)) this.#liveness.caughtUp();
@@ -289,7 +289,7 @@ export class Reflector<Item extends { readonly name: string }> {
       this.#isWatchListRefused = true;
       return;
     }
-    // A server that says nothing to a watch-list may not know what that is.
+    // A server that is silent on a watch-list may not support it.
     if (this.#isWatchListUnfinished && failure.fault === 'stalled') this.#isWatchListRefused = true;
     const { relists, delayMs } = this.#recovery.after(failure, activity, this.#position?.resourceVersion);
     if (relists) this.#position = undefined;
@@ -304,7 +304,7 @@ export class Reflector<Item extends { readonly name: string }> {
     return readOrRefuse(() => this.#options.decode(object));
   };
 
-  /** What comes on a watch says something of now only when everything before is known. */
+  /** Events prove that the state is current only once the watch has caught up. */
   readonly #listeners: WatchListeners = {
     onBytes: () => {
       if (this.#activity === 'watch') this.#liveness.signOfLife();
@@ -334,7 +334,7 @@ function readOrRefuse<Result>(read: () => Result): Result {
   }
 }
 
-/** What the decoder or the sink threw. */
+/** The failure for an error of the decoder or the sink. */
 function refusal(error: unknown): MalformedError {
   return new MalformedError(oneLine(error instanceof Error ? error.message : String(error)));
 }

@@ -4,8 +4,8 @@ import { failureOf } from '../kubernetes-errors.js';
 import { realClock, type Clock } from './reflector-options.js';
 
 /**
- * Told of each probe: what the server answered, undefined where it is away. `isUnready`: away by its own word alone, with a
- * 5xx that asks for no pause.
+ * Called for each probe with the server's status; undefined if it is down. `isUnready`: it answered with a 5xx that asks
+ * for no pause.
  */
 type ProbeListener = (answer: string | undefined, isUnready: boolean) => void;
 
@@ -17,7 +17,7 @@ interface ServerProbeOptions {
 }
 
 const path = '/readyz';
-/** From the beginning of a probe to that of the next (ms): at random, so that filters do not ask in step. */
+/** The time between the starts of two probes (ms); random, so that filters do not ask together. */
 const minIntervalMs = 500;
 const maxIntervalMs = 1_000;
 /** How long the whole of an answer may take (ms). */
@@ -33,7 +33,7 @@ export class ServerProbe {
   readonly #clock: Clock;
   readonly #listeners = new Set<ProbeListener>();
   #probing: AbortController | undefined;
-  /** Until when the server asked to be left alone, on the clock. */
+  /** When the pause that the server asked for ends, on the clock. */
   #notBefore = 0;
 
   constructor({ client, random = Math.random, clock = realClock }: ServerProbeOptions) {
@@ -42,7 +42,7 @@ export class ServerProbe {
     this.#clock = clock;
   }
 
-  /** The first question is asked after a pause: by then, most are no longer needed. */
+  /** The first probe comes after a pause: by then, most are no longer needed. */
   follow(listener: ProbeListener): void {
     this.#listeners.add(listener);
     if (this.#probing !== undefined) return;
@@ -52,7 +52,7 @@ export class ServerProbe {
     this.#run(signal).catch(() => undefined);
   }
 
-  /** Of the last that leaves, a question is ended wherever it is. */
+  /** When the last listener leaves, a probe is aborted. */
   leave(listener: ProbeListener): void {
     this.#listeners.delete(listener);
     if (this.#listeners.size > 0) return;

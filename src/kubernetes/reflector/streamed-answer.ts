@@ -41,8 +41,8 @@ interface StreamedRequest {
 }
 
 /**
- * An answer of the API server, read while it comes. A peer that vanished is noticed: the connection to one
- * that sends nothing for too long is closed. Time counts only while the next bytes are waited for.
+ * An answer of the API server, read as it arrives. If nothing arrives for too long, the peer is assumed to have vanished
+ * and the connection is closed. Time counts only while waiting for the next bytes.
  */
 export class StreamedAnswer {
   /** How long the answer may pause (ms). */
@@ -200,7 +200,7 @@ export class StreamedAnswer {
   }
 }
 
-/** Tells when nothing has come for some time. What came while this process was busy is read first, and counts. */
+/** Calls back when nothing has arrived for some time. Data that arrived while this process was busy counts. */
 class Silence {
   #timer: NodeJS.Timeout | undefined;
   #check: NodeJS.Immediate | undefined;
@@ -220,7 +220,7 @@ class Silence {
 }
 
 /**
- * What an answer's status stands for, or an ERROR event's, such as `403 Forbidden: …`.
+ * The failure for an answer's status, or an ERROR event's, such as `403 Forbidden: …`.
  *
  * @param object the Status, where there is one; whatever is missing in it or of another type is left out.
  * @param retryAfterMs of the answer's header; without it the Status' own counts.
@@ -230,7 +230,7 @@ function statusFailure(code: number, object: unknown, retryAfterMs?: number): Re
   const fault = isAhead(object) ? 'expired' : faultOf(code);
   const words = [String(code)];
   if (error.reason !== undefined) words.push(` ${error.reason}`);
-  // The operator can fix client errors; the messages of other failures differ each time.
+  // Operators can fix client errors; the messages of other failures differ each time.
   const isForOperator = fault === 'refused' || (fault === 'status' && code >= 400 && code < 500);
   if (isForOperator && stringMember(object, 'message') !== undefined) words.push(`: ${error.message}`);
   return new ReflectorFailure(fault, words.join(''), { status: code, retryAfterMs: error.retryAfterMs });
@@ -256,7 +256,7 @@ function faultOf(code: number): ReflectorFault {
   }
 }
 
-/** The server knows less than was asked for: it has gone back, or another one answers that lags behind. */
+/** The server is behind the requested resourceVersion: it was restored, or another one answers that lags. */
 function isAhead(object: unknown): boolean {
   const causes = member(object, 'details', 'causes');
   return (

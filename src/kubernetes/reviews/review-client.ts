@@ -10,17 +10,16 @@ const owner = 'a client of a reviewer';
 
 export interface ReviewOptions {
   /**
-   * About a user who was let in before. A quarter of the questions under way is kept for these, and an outage
-   * that strangers' questions run into does not count for them, so that strangers cannot keep them out. Default
-   * false.
+   * About a user who was accepted before. A quarter of the simultaneous questions is reserved for these, and outages
+   * found by other questions do not count for them, so that unknown clients cannot keep them out. Default false.
    */
   readonly isKnown?: boolean;
 }
 
-/** What answers TokenReviews or SubjectAccessReviews. */
+/** Answers TokenReviews or SubjectAccessReviews. */
 export interface Reviewer {
   readonly version: ReviewVersion;
-  /** Whether the last question, of a known user or a stranger, had no answer: the next may fail at once. */
+  /** Whether the last question, for a known user or another, was not answered: the next may fail at once. */
   readonly isFailing: boolean;
   /**
    * The answer's `status`, as it came.
@@ -43,7 +42,7 @@ export interface ReviewClientOptions extends ReviewOutageOptions {
   readonly version?: ReviewVersion;
   /** How long a question may take, a second try included (ms). Default 5,000. */
   readonly timeoutMs?: number;
-  /** How many questions may be under way at a time. Default 64. */
+  /** The most questions at a time. Default 64. */
   readonly maxUnderWay?: number;
   readonly observer?: ReviewObserver;
 }
@@ -52,9 +51,9 @@ export interface ReviewClientOptions extends ReviewOutageOptions {
 const maxBytes = 1024 * 1024;
 
 /**
- * Asks one reviewer. A question without an answer, or to a server that has too much to do, is asked a second time; after
- * that, the next ones fail at once for a while (ReviewOutage). Outages of strangers'
- * questions are counted apart from those of known users: a token that was made to bring the reviewer down is theirs.
+ * Asks one reviewer. A question without an answer, or to an overloaded server, is asked a second time; after that, further
+ * ones fail at once for a while (ReviewOutage). Outages found by unknown clients' questions are counted separately from
+ * those of known users: a token made to bring the reviewer down is an unknown client's.
  */
 export class ReviewClient implements Reviewer {
   readonly version: ReviewVersion;
@@ -105,7 +104,7 @@ export class ReviewClient implements Reviewer {
     }
   }
 
-  /** Gives up what is under way; later questions fail. */
+  /** Aborts questions in progress; later ones fail. */
   close(): void {
     this.#isClosed = true;
     for (const end of this.#underWay) end.abort();

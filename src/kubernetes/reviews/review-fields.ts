@@ -4,8 +4,8 @@ import { ReviewError } from '../kubernetes-errors.js';
 type Members = Readonly<Record<string, unknown>>;
 
 /**
- * Fields of a reviewer's answer. What is missing, or null, has Go's zero value. What is not known is refused: it may
- * restrict what the rest says.
+ * Fields of a reviewer's answer. Missing and null fields have Go's zero value. Unknown fields are refused: they may
+ * restrict the rest.
  */
 export class ReviewFields {
   readonly #members: Members;
@@ -65,7 +65,7 @@ function stringsOf(value: unknown, place: string): readonly string[] {
   return value.map((item: unknown) => stringOf(item, place));
 }
 
-/** What is no Unicode becomes U+FFFD, as it does for Go. */
+/** Invalid Unicode becomes U+FFFD, as in Go. */
 function stringOf(value: unknown, place: string): string {
   if (typeof value !== 'string') throw malformed(place, 'holds what is no string');
   return value.toWellFormed();

@@ -22,7 +22,7 @@ export const subjectAccessReview: ReviewKind = Object.freeze({
 
 /** Of each request to a reviewer, for `apiserver_delegated_authn_request_*` and `…_authz_request_*`. */
 interface ReviewRequestObservation {
-  /** The status, or `<error>` where none came. */
+  /** The status, or `<error>` without an answer. */
   readonly code: string;
   /** Until the answer had come as a whole. */
   readonly seconds: number;
@@ -30,6 +30,6 @@ interface ReviewRequestObservation {
 
 export interface ReviewObserver {
   readonly onRequest?: (observation: ReviewRequestObservation) => void;
-  /** Told of each question that is not asked, and why. */
+  /** Called for each question that is not asked, with the cause. */
   readonly onUnasked?: (why: 'overload' | 'outage') => void;
 }

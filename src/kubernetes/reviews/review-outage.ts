@@ -7,13 +7,13 @@ export interface ReviewOutageOptions {
   readonly random?: () => number;
 }
 
-/** Leave to ask one question. Exactly one of its functions has to be called, once. */
+/** Permission to ask one question. Call exactly one of its functions, once. */
 export interface Admission {
   /** The one question that finds out whether an outage is over. */
   readonly isProbe: boolean;
-  /** The server is there, whatever it says. */
+  /** The server has answered, with any result. */
   readonly answered: () => void;
-  /** `reason` is told to those who are not let through, and holds nothing of the question. */
+  /** `reason` is given to callers that are refused meanwhile, and contains nothing of the question. */
   readonly failed: (reason: string, retryAfterMs?: number) => void;
 }
 
@@ -22,12 +22,12 @@ interface Outage {
   readonly pauseUntil: number;
 }
 
-/** One question in this time (ms) is no burden to any server, whatever its Retry-After says. */
+/** One question in this time (ms) burdens no server, whatever its Retry-After says. */
 const maxPauseMs = 5000;
 
 /**
- * Remembers that a server does not answer, so that not every question has to find it out by waiting: after a failure
- * one question at a time is let through, behind a pause that grows from a quarter of a second to five.
+ * Remembers that a server does not answer, so that not every question has to wait to find out: after a failure one
+ * question at a time is let through, after a pause that grows from a quarter of a second to five seconds.
  */
 export class ReviewOutage {
   readonly #now: () => number;
@@ -45,7 +45,7 @@ export class ReviewOutage {
     return this.#outage?.reason;
   }
 
-  /** Undefined where the question is not to be asked now. */
+  /** Undefined if the question must not be asked now. */
   admit(): Admission | undefined {
     if (this.#outage === undefined) return this.#admission(false);
     if (this.#isProbing || this.#now() < this.#outage.pauseUntil) return undefined;
@@ -67,7 +67,7 @@ export class ReviewOutage {
       },
       failed: (reason, retryAfterMs) => {
         end();
-        // Many may have been under way when it began: that is one failure.
+        // Many questions may have been in progress when the outage began: they are one failure.
         if (this.#outage !== before) return;
         const pauseMs = Math.min(this.#backoff.next(retryAfterMs), maxPauseMs);
         this.#outage = { reason, pauseUntil: this.#now() + pauseMs };

@@ -61,29 +61,29 @@ export class PolicySnapshot {
     for (const layer of given.origins.keys()) given.policy.sink(layer);
   }
 
-  /** Makes one once it is sure that snapshots can be kept at the file. Throws SnapshotError where they cannot. */
+  /** Creates one after checking that snapshots can be kept at the file. Throws SnapshotError if not. */
   static async open(options: PolicySnapshotOptions): Promise<PolicySnapshot> {
     await checkSnapshotPlace(options.file);
     return new PolicySnapshot(options);
   }
 
   /**
-   * Fills the layers that are not loaded yet and resolves to their names. To be called once, before the sources are
-   * started: until then nothing is written, so that no file is replaced before it was read.
+   * Fills the layers that are not loaded yet and resolves to their names. Call it once, before the sources are started:
+   * until then nothing is written, so that no file is replaced before it was read.
    */
   restore(): Promise<readonly string[]> {
     this.#restoring = this.#restore();
     return this.#restoring;
   }
 
-  /** To be called at each change of the policy; bound, so that it can be passed on. */
+  /** Call it at each change of the policy; bound, so that it can be passed on. */
   readonly changed = (): void => {
     if (this.#hasChanged || !this.#isRestored) return;
     this.#hasChanged = true;
     this.#arm();
   };
 
-  /** Writes what is not written yet, and how fresh it is; then no more. */
+  /** Writes unwritten changes and the time of the last sync; then nothing more. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -95,7 +95,7 @@ export class PolicySnapshot {
       this.#report(result);
     });
     this.#isRestored = true;
-    // What was restored need not be written; what a source said meanwhile is new.
+    // Restored content need not be written; updates since then must.
     this.#hasChanged = this.#status().some(({ state }) => state === 'synced');
     this.#arm();
     return restored;
@@ -148,7 +148,7 @@ export class PolicySnapshot {
   /** Whether that went well. */
   async #write(): Promise<boolean> {
     const { file, policy } = this.#options;
-    // Half a policy is worse than the last one; the end of its replacement is a change, too.
+    // Half a policy is worse than the last one; the end of the replacement triggers another write.
     if (this.#status().some(({ layer }) => !policy.isWhole(layer))) return true;
     const snapshot = this.#snapshot();
     if (snapshot.length === 0) return true;
@@ -168,12 +168,12 @@ export class PolicySnapshot {
     return true;
   }
 
-  /** All that is known now. A clock that was set back must not make it one of the future. */
+  /** The present content. A clock that was set back must not date it in the future. */
   #snapshot(): readonly SnapshotLayer[] {
     const { policy, origins, now } = this.#options;
     return this.#status().flatMap(({ layer, syncedAt }) => {
       const origin = origins.get(layer);
-      // Of a layer that was never in step nothing is known.
+      // A layer that was never in sync has no content.
       if (origin === undefined || syncedAt === undefined) return [];
       return [{ layer, origin, syncedAt: Math.min(syncedAt, now()), objects: policy.objects(layer) }];
     });

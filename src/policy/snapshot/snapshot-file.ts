@@ -156,7 +156,7 @@ class ObjectDecoder {
     this.#awaited = headers.map(({ objects }) => objects);
   }
 
-  /** Whether a layer waits for objects. Skips those that do not. */
+  /** Whether a layer still expects objects; skips those that do not. */
   get isWaiting(): boolean {
     while (this.layers[this.#layerAt]?.objects.length === this.#awaited[this.#layerAt]) {
       if (this.#layerAt === this.layers.length) return false;

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { PolicyObject } from '../objects.js';
 import { SnapshotError } from '../policy-errors.js';
 
-/** What was known of one layer of the policy. */
+/** The saved content of one layer. */
 export interface SnapshotLayer {
   readonly layer: string;
   /** The source it came from, without credentials. */
@@ -12,7 +12,7 @@ export interface SnapshotLayer {
   readonly objects: readonly PolicyObject[];
 }
 
-/** What the first line says of a layer; `objects` is how many of the lines after it are the layer's. */
+/** A layer in the first line; `objects` is the number of its lines. */
 export interface LayerHeader extends Omit<SnapshotLayer, 'objects'> {
   readonly objects: number;
 }
@@ -76,7 +76,7 @@ export function decodeHeader(file: string, line: Buffer, now: number): SnapshotH
   return isFromFuture ? refuse('is from the future: a clock is wrong, or was') : header;
 }
 
-/** An object as one line of JSON, without the line's end: the fields it should have, and no other. */
+/** An object as one line of JSON, without line end, with exactly the expected fields. */
 export function encodeObject(object: PolicyObject): string {
   return JSON.stringify(object, encodedFields);
 }
@@ -86,13 +86,13 @@ const encodedFields = 'kind name namespace role rules verbs nonResourceURLs subj
   ' ',
 );
 
-/** The object of the policy that a line holds; undefined where it has not every required field, or any unknown one. */
+/** The object in a line; undefined if a required field is missing or one is unknown. */
 export function decodeObject(line: Buffer): PolicyObject | undefined {
   const value = parseLine(line);
   return isClusterRole(value) || isClusterRoleBinding(value) ? (value as PolicyObject) : undefined;
 }
 
-/** What a line of JSON says; undefined for one that is not JSON. */
+/** The value of a line of JSON; undefined if it is not JSON. */
 function parseLine(line: Buffer): unknown {
   if (!isUtf8(line)) return undefined;
   try {

@@ -9,7 +9,7 @@ import { maxSnapshotBytes, snapshotBeginning } from './snapshot-format.js';
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * Why a file may not be relied on, or undefined: a user who can write a snapshot decides who may scrape. `ourUid` is
+ * Why a file must not be trusted, or undefined: whoever can write a snapshot decides who may scrape. `ourUid` is
  * undefined where users have no numbers, as on Windows.
  */
 export function accessFault(
@@ -22,7 +22,7 @@ export function accessFault(
   return `is open to its group or to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')}): make it 0600`;
 }
 
-/** Opens a snapshot whose place and permissions allow to rely on it; undefined where there is none. */
+/** Opens a snapshot whose place and permissions can be trusted; undefined if there is none. */
 export async function openSnapshot(file: string): Promise<FileHandle | undefined> {
   return openFile(file, async (handle) => {
     const status = await handle.stat();
@@ -82,14 +82,13 @@ function notRegular(file: string): SnapshotError {
   return new SnapshotError(file, 'is not a regular file');
 }
 
-/** A temporary file that was not written to for so long (ms) has lost its writer. */
+/** A temporary file that was not written to for this long (ms) is abandoned. */
 const abandonedMs = 60_000;
 const temporaryName = /^\.(.+)\.[0-9a-f]{16}\.tmp$/s;
 
 /**
- * Puts a new file, mode 0600, in the place of `file`: readers find the old or the new one whole, also when the process
- * or the machine goes down meanwhile. Where anything fails, nothing is left behind. Rejects with the error of what
- * failed.
+ * Replaces `file` by a new one, mode 0600: readers find the old or the new one complete, even if the process or the
+ * machine crashes meanwhile. A failure leaves nothing behind; rejects with its error.
  */
 export async function replaceFile(file: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
   await refuseOtherThanFile(file);
@@ -133,8 +132,8 @@ async function refuseOtherThanFile(file: string): Promise<void> {
 }
 
 /**
- * Removes what killed writers have left. The time is the file system's own, as the file that was just made shows it.
- * What cannot be removed stays: that is no reason not to write.
+ * Removes temporary files of killed writers. The time is that of the file system, taken from the file just created. A
+ * file that cannot be removed is no reason not to write.
  */
 async function removeAbandoned(file: string, justMade: FileHandle): Promise<void> {
   const directory = dirname(resolve(file));
@@ -152,8 +151,8 @@ async function removeAbandoned(file: string, justMade: FileHandle): Promise<void
 }
 
 /**
- * Makes the new name survive a loss of power. Not every file system can; then the old file may come back, which is
- * whole as well.
+ * Makes the new name survive a power failure. Not every file system can; then the old file may come back, which is
+ * complete as well.
  */
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r').catch(ignore);

@@ -9,7 +9,7 @@ export type SnapshotResult = {
 } & (
   | {
       readonly operation: 'restore';
-      /** `refused`: the file, or these of its layers, may not be relied on. `missing`: there is no file. */
+      /** `refused`: the file, or these layers of it, must not be trusted. `missing`: there is no file. */
       readonly result: 'success' | 'refused' | 'missing';
       /** One line, which names the file. */
       readonly message: string;
@@ -35,8 +35,8 @@ interface RestoreOptions {
 }
 
 /**
- * Fills the layers that are not loaded yet with what the file knows of them, and resolves to their names. A fault of
- * the file is reported, and then they stay as they are.
+ * Fills the layers that are not loaded yet from the file and resolves to their names. A fault of the file is reported
+ * and changes nothing.
  */
 export async function restoreSnapshot(
   { file, policy, origins, isWanted, now }: RestoreOptions,
@@ -69,7 +69,7 @@ export async function restoreSnapshot(
     const status = policy.status().find((candidate) => candidate.layer === layer);
     // Its source may have been faster.
     if (status?.state !== 'syncing' || !isWanted()) return false;
-    // A clock that was ahead must not make the policy younger than it can be.
+    // A clock that was ahead must not make the policy look younger.
     const since = Math.min(syncedAt, now());
     policy.sink(layer).restore(objects, since, `restored from the snapshot of ${isoTime(syncedAt)}`);
     return true;
@@ -88,7 +88,7 @@ export async function restoreSnapshot(
   return layers;
 }
 
-/** What another source said does not count, even under the same name. */
+/** Only content of the same source counts, even under the same name. */
 function originFault(origin: string, expected: string | undefined): string | undefined {
   if (expected === origin) return undefined;
   if (expected === undefined) return 'it has no source here';

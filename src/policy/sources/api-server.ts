@@ -12,17 +12,17 @@ import { clusterRoleBindingOf, clusterRoleOf } from './kubernetes-object.js';
 
 type Kind = PolicyObject['kind'];
 
-/** What a source reports, for metrics and logs. None of it may throw. */
+/** Listens to a source, for metrics and logs. Must not throw. */
 export interface ApiServerObserver {
   request?(observation: RequestObservation): void;
   listed?(kind: Kind, method: 'list' | 'watch-list', result: 'success' | ReflectorFault): void;
   /** `closed`: the server ended the watch, as it does from time to time. */
   watched?(kind: Kind, result: 'closed' | ReflectorFault): void;
-  /** From the arrival of an event to the moment decisions are made on it. */
+  /** From the arrival of an event until decisions follow it. */
   applied?(kind: Kind, seconds: number): void;
   /** After a failure, before the next attempt. */
   retrying?(kind: Kind, reason: string, delayMs: number): void;
-  /** Out of step with the server, or in step again. */
+  /** Out of sync with the server, or in sync again. */
   lost?(reason: string): void;
   synced?(): void;
   /** One line, for the log. */
@@ -40,14 +40,14 @@ export interface ApiServerPolicySourceOptions {
 /**
  * The ClusterRoles and ClusterRoleBindings of an API server, listed and watched: for kcp those of the root
  * workspace, and the whole of a plain Kubernetes. Named `root` by default. `start` rejects with KubeconfigError; a server
- * that does not answer is tried again for ever.
+ * that does not answer is tried again forever.
  */
 export function rootPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
   return new ApiServerPolicySource('root', options, (path) => path);
 }
 
 /**
- * The same from a kcp cache server, which holds no more of the root workspace than what is annotated with
+ * The same from a kcp cache server, which has only the objects of the root workspace that are annotated with
  * `internal.kcp.io/replicate`. Named `cache` by default.
  */
 export function cachePolicySource(options: ApiServerPolicySourceOptions): PolicySource {
@@ -77,7 +77,7 @@ const kinds = {
 
 class ApiServerPolicySource implements PolicySource {
   readonly name: string;
-  /** Where the objects that the layer holds are from, or will be. */
+  /** The server of the layer's present or expected objects. */
   origin: string | undefined;
   readonly #options: ApiServerPolicySourceOptions;
   readonly #basePath: (serverPath: string) => string;
@@ -85,7 +85,7 @@ class ApiServerPolicySource implements PolicySource {
   readonly #bothLists = new BothLists();
   /** How many objects the latest list of each kind held. */
   readonly #counts: Record<Kind, number> = { ClusterRole: 0, ClusterRoleBinding: 0 };
-  /** The kinds that are in step with the server. */
+  /** The kinds that are in sync with the server. */
   readonly #live = new Set<Kind>();
   #client: ApiClient | undefined;
   #reflectors: readonly Reflector<PolicyObject>[] = [];
@@ -152,11 +152,11 @@ class ApiServerPolicySource implements PolicySource {
   #reflectorSink(kind: Kind, client: ApiClient, sink: PolicySink): ReflectorSink<PolicyObject> {
     return {
       replace: async (items, server) => {
-        // One server's roles beside another's bindings, or none, would be a policy that never was.
+        // One server's roles with another's bindings, or with none, would be a policy that never existed.
         await this.#bothLists.arrived(kind, server);
         if (this.#isClosed) return;
         const before = this.#counts[kind];
-        // It is followed, since what the server no longer has must not grant anything. But it is hardly ever meant.
+        // It is applied, since removed objects must not grant anything, but it is rarely intended.
         if (items.length === 0 && before > 0) {
           this.#observer.warning?.(
             `${client.server} lists no ${kind}, where it listed ${before} before: what they granted is revoked`,
@@ -191,8 +191,8 @@ class ApiServerPolicySource implements PolicySource {
 }
 
 /**
- * Holds back the list of one kind until the other was listed on the same server: at the beginning, and again when the
- * kubeconfig has come to name another server.
+ * Holds back the list of one kind until the other is listed on the same server: at the beginning, and when the kubeconfig
+ * names another server.
  */
 class BothLists {
   #server: string | undefined;
@@ -202,7 +202,7 @@ class BothLists {
 
   async arrived(kind: Kind, server: string): Promise<void> {
     if (server !== this.#server) {
-      // A list of the server before is held back until those of the new one are there, and is outdated by then.
+      // A held list of the previous server is outdated once those of the new one are there.
       const releaseBefore = this.#release;
       this.#server = server;
       this.#awaited = new Set(['ClusterRole', 'ClusterRoleBinding']);

@@ -15,8 +15,8 @@ export function bootstrapPolicy(): readonly PolicyObject[] {
 }
 
 /**
- * All of kcp's own roles and bindings that one of the root workspace may name: the bootstrap policy, and its other
- * roles by their names alone. They grant no path, but a binding to one of them is no binding to a missing role.
+ * All of kcp's own roles and bindings that the root workspace may refer to: the bootstrap policy, and its other roles by
+ * name only. These grant no path, but a binding to one of them does not refer to a missing role.
  */
 export function bootstrapObjects(): readonly PolicyObject[] {
   return [

@@ -15,20 +15,20 @@ export interface DirectoryPolicySourceOptions {
   readonly directory: string;
   /** Default: `directory`. */
   readonly name?: string;
-  /** Called with what stands in a manifest but will not do what was likely meant. */
+  /** Called with warnings about a manifest that probably does not do what was intended. */
   readonly onWarning?: (message: string) => void;
   /** Called after each reload, not after the first load; once for the same failure. */
   readonly onReload?: (result: ReloadResult) => void;
-  /** How long the directory has to be quiet before it is read (ms). Default: 100. */
+  /** How long the directory must be unchanged before it is read (ms). Default: 100. */
   readonly settleMs?: number;
-  /** How often to look for changes of which there was no notice (ms). Default: 10,000. */
+  /** How often to check for changes without notice (ms). Default: 10,000. */
   readonly pollMs?: number;
 }
 
 /**
- * The policy of the manifests in a directory, which may be a ConfigMap's mount. A change is read whole before it
- * takes the old policy's place; while a manifest is broken the last good policy stays. `start` rejects with
- * ManifestError when a manifest is broken already, or the directory is missing.
+ * The policy of the manifests in a directory, which may be a ConfigMap's mount. A change is read completely before it
+ * replaces the old policy; while a manifest is broken the last good policy stays. `start` rejects with ManifestError if a
+ * manifest is broken or the directory is missing.
  */
 export function directoryPolicySource(options: DirectoryPolicySourceOptions): PolicySource {
   return new DirectoryPolicySource(options);
@@ -36,7 +36,7 @@ export function directoryPolicySource(options: DirectoryPolicySourceOptions): Po
 
 class DirectoryPolicySource implements PolicySource {
   readonly name: string;
-  /** What warnings about listeners call it. */
+  /** The name in warnings about listeners. */
   readonly #owner: string;
   readonly #options: DirectoryPolicySourceOptions;
   readonly #manifests: ManifestDirectory;
@@ -45,7 +45,7 @@ class DirectoryPolicySource implements PolicySource {
   #applied: readonly Manifest[] | undefined;
   /** Why the last reading failed. */
   #failure: string | undefined;
-  /** Of the last reading; undefined where that failed, so that the next poll tries again. */
+  /** Of the last reading; undefined if that failed, so that the next poll tries again. */
   #fingerprint: string | undefined;
   #settling: NodeJS.Timeout | undefined;
   #polling: NodeJS.Timeout | undefined;
@@ -117,7 +117,7 @@ class DirectoryPolicySource implements PolicySource {
     if (result !== undefined) tell(this.#owner, this.#options.onReload, result);
   }
 
-  /** Whether anything was new; a directory found as it was before leaves the policy alone. */
+  /** Whether anything has changed; an unchanged directory leaves the policy alone. */
   async #load(sink: PolicySink): Promise<boolean> {
     // Watching comes first, so that no change falls between the two.
     this.#watch.renew();
@@ -166,7 +166,7 @@ function noop(): void {
 
 /**
  * Calls `onEvent` when something in a directory may have changed, or when the directory itself was replaced, removed or
- * made anew, for which its parent is watched. Not to be relied on alone: network file systems give no notice. Keeps no
+ * created again, for which its parent is watched. Not sufficient alone: network file systems give no notice. Keeps no
  * process alive.
  */
 class DirectoryWatch {
@@ -184,8 +184,8 @@ class DirectoryWatch {
   }
 
   /**
-   * Watches what stands at the directory's path now. A watch stays with the directory it was made for, and not
-   * even its inode shows whether that is still the one; so renew before each look at the directory.
+   * Watches the directory now at the path. A watch stays with the directory it was made for, and not even the inode
+   * shows whether it is still the same; so renew it before each reading.
    */
   renew(): void {
     if (this.#isClosed) return;
@@ -219,7 +219,7 @@ class DirectoryWatch {
       });
       return [watcher];
     } catch (error) {
-      // A missing directory will be noticed when it appears; but the number of watches may be used up, say.
+      // A missing directory is noticed when it appears; other failures, such as the limit of watches, are reported.
       if (systemCode(error) !== 'ENOENT' && !this.#hasWarned) {
         this.#hasWarned = true;
         this.onWarning(`${path}: cannot be watched, so changes are noticed later: ${String(error)}`);

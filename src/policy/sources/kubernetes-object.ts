@@ -32,7 +32,7 @@ export function nonEmptyStringOf(value: unknown, what: string): string {
   return text;
 }
 
-/** kcp copies a binding to other shards only with this annotation, whatever its value, unless that is empty. */
+/** kcp copies a binding to other shards only with this annotation; any value but the empty one counts. */
 export const replicateAnnotation = 'internal.kcp.io/replicate';
 
 /** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedObjectError */
@@ -54,7 +54,7 @@ export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
     kind: 'ClusterRoleBinding',
     name: nameOf(fields),
     role: shared(stringOf(roleRef['name'], 'roleRef.name')),
-    // An API server takes no other kind; should one ever do, its binding grants nothing here.
+    // An API server accepts no other kind; if one ever does, the binding grants nothing here.
     subjects:
       roleRef['kind'] === 'ClusterRole' ? listOf(fields['subjects'], 'subjects').flatMap(subject) : [],
     replicated: Object.hasOwn(annotations, replicateAnnotation) && annotations[replicateAnnotation] !== '',
@@ -69,7 +69,7 @@ function pathRule(rule: unknown): readonly PolicyRule[] {
     : [{ verbs: stringsOf(fields['verbs'], 'verbs'), nonResourceURLs }];
 }
 
-/** Subjects of kinds that no request can have are left out. */
+/** Subjects of unknown kinds are left out. */
 function subject(value: unknown): readonly Subject[] {
   const fields = fieldsOf(value, 'subject');
   const name = stringOf(fields['name'], 'subject.name');
@@ -97,7 +97,7 @@ function nameOf(object: Fields): string {
 const maxShared = 10_000;
 const sharedStrings = new Map<string, string>();
 
-/** Bindings by the thousand name the same few roles: they hold one string between them. */
+/** Thousands of bindings name the same few roles: they share one string. */
 function shared(text: string): string {
   const known = sharedStrings.get(text);
   if (known !== undefined) return known;

@@ -11,7 +11,7 @@ import { readManifest, type Manifest } from './manifest.js';
 const manifestName = /^[^.].*\.(?:ya?ml|json)$/;
 const maxFileBytes = 64 * 1024 * 1024;
 const maxAttempts = 10;
-/** Parsed within a few milliseconds: less time than a thread takes to start. */
+/** A smaller manifest (bytes) is parsed in less time than a thread takes to start. */
 const maxReadHereBytes = 8 * 1024;
 /** How much is hashed in one step. */
 const hashedBytes = 256 * 1024;
@@ -36,7 +36,7 @@ export class ManifestDirectory {
       const fingerprint = await this.fingerprint();
       const [outcome] = await Promise.allSettled([this.#readFiles()]);
       await this.#thread.close();
-      // An error, too, may be due to a file that was replaced while it was read.
+      // An error may also be due to a file that was replaced while it was read.
       if ((await this.fingerprint()) !== fingerprint) {
         await setTimeout(attempt * 10);
         continue;
@@ -47,7 +47,7 @@ export class ManifestDirectory {
     throw new ManifestError(`${this.directory}: keeps changing while it is read`);
   }
 
-  /** Differs when any of the manifests was written, replaced, added or removed, or the directory was. */
+  /** Differs if a manifest or the directory was written, replaced, added or removed. */
   async fingerprint(): Promise<string> {
     const hash = createHash('sha256');
     try {
@@ -96,7 +96,7 @@ export class ManifestDirectory {
   }
 }
 
-/** Undefined for what is no file: a directory may be called x.yaml. */
+/** Undefined if it is not a file: a directory may be called x.yaml. */
 async function readBytes(file: string): Promise<Buffer | undefined> {
   try {
     const status = await stat(file);

@@ -8,9 +8,9 @@ type Warn = (message: string) => void;
 const rbacGroup = 'rbac.authorization.k8s.io';
 
 /**
- * An object of a manifest, reduced to what decides. Refused is what an API server refuses (Kubernetes'
- * `pkg/apis/rbac/validation`), so that nothing grants here that would grant nowhere else. Unknown fields, which an API
- * server drops, are warned of.
+ * An object of a manifest, reduced to what decisions need. What an API server refuses (Kubernetes'
+ * `pkg/apis/rbac/validation`) is refused, so that nothing grants here that would not grant there. Unknown fields, which an
+ * API server drops, cause a warning.
  *
  * @throws ManifestError
  */
@@ -132,7 +132,7 @@ const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 const standardFinalizers: readonly string[] = ['foregroundDeletion', 'kubernetes', 'orphan'];
 const maxAnnotationBytes = 256 * 1024;
 
-/** What decides of an object's metadata. */
+/** The metadata that decisions need. */
 interface ObjectMetadata {
   readonly name: string;
   readonly annotations: ReadonlyMap<string, string>;
@@ -165,12 +165,12 @@ function metadataOf(metadata: Field): ObjectMetadata {
   for (const owner of metadata.get('ownerReferences').list()) {
     for (const field of ['apiVersion', 'kind', 'name', 'uid']) owner.get(field).string();
   }
-  // An API server leaves out what it cannot read of them.
+  // An API server drops the unreadable ones.
   for (const managed of metadata.get('managedFields').list()) managed.requireObject();
   return { name, annotations: annotationsOf(metadata.get('annotations')) };
 }
 
-/** A name that can stand in a URL's path. Kubernetes: `IsPathSegmentName`. */
+/** A name usable in a URL's path. Kubernetes: `IsPathSegmentName`. */
 function pathSegment(field: Field): string {
   const name = field.string();
   if (name === '.' || name === '..' || /[/%]/.test(name)) field.fail('must not be . or .., nor hold / or %');

@@ -30,7 +30,7 @@ export type ManifestPart =
 export class ManifestThread {
   #worker: Worker | undefined;
 
-  /** One at a time. The bytes are the thread's from then on. @throws ManifestError */
+  /** One at a time. Transfers the bytes to the thread. @throws ManifestError */
   async read(manifest: ManifestBytes): Promise<Manifest> {
     // As built, also where this runs from its source, which lies as deep below the package's root.
     const worker = (this.#worker ??= new Worker(
@@ -53,7 +53,7 @@ export class ManifestThread {
     }
   }
 
-  /** Ends the thread, and gives back the memory that it took. */
+  /** Ends the thread and frees its memory. */
   async close(): Promise<void> {
     await this.#worker?.terminate();
     this.#worker = undefined;

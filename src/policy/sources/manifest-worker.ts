@@ -6,7 +6,7 @@ import { ManifestError } from '../policy-errors.js';
 import type { ManifestBytes, ManifestPart, ManifestPiece } from './manifest-thread.js';
 import { parseManifest, type Manifest } from './manifest.js';
 
-/** About how many strings a message holds: they are received within a millisecond. */
+/** The approximate number of strings in a message, received within a millisecond. */
 const maxSize = 1000;
 
 /** Reads a manifest, and gives it in short parts, however long its objects are. */

@@ -8,19 +8,19 @@ import { policyObject } from './manifest-object.js';
 
 export interface Manifest {
   readonly objects: readonly PolicyObject[];
-  /** What is written but will not do what was likely meant. Each begins with `file:line: `. */
+  /** Warnings about what probably does not do what was intended. Each begins with `file:line: `. */
   readonly warnings: readonly string[];
 }
 
-/** Each is a line of the log; more would not be read. */
+/** The most warnings, each a line of the log. */
 const maxWarnings = 100;
 
 const rbacVersion = 'rbac.authorization.k8s.io/v1';
 
 /**
  * The ClusterRoles and ClusterRoleBindings of a manifest: YAML or JSON, any number of documents, lists
- * included; whatever else stands in it is skipped. `file` is what messages call it. Throws ManifestError, whose
- * message begins with `file:line: `, for everything that Kubernetes would refuse and that decides here.
+ * included; other objects are skipped. `file` is its name in messages. Throws ManifestError, whose message begins with
+ * `file:line: `, for everything relevant here that Kubernetes would refuse.
  */
 export function parseManifest(text: string, file: string): Manifest {
   return runAll(readManifest(text, file));
@@ -62,7 +62,7 @@ export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<un
   }
 }
 
-/** The ClusterRoles and ClusterRoleBindings that an object is or lists, each when it is asked for. */
+/** The ClusterRoles and ClusterRoleBindings that an object is or lists, lazily. */
 function* policyFields(
   object: Field,
   warn: (message: string) => void,
@@ -83,7 +83,7 @@ function* policyFields(
       requireRbacVersion(object);
       for (const item of object.get('items').list()) {
         const itemKind = kind === 'ClusterRoleList' ? 'ClusterRole' : 'ClusterRoleBinding';
-        // Items of a typed list, as an API server sends them, do not say what they are.
+        // Items of a typed list from an API server have no kind of their own.
         if ((item.get('kind').optionalString() ?? itemKind) !== itemKind) {
           item.get('kind').fail(`must be ${itemKind} in a ${kind}`);
         }

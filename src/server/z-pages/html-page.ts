@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PageDocument, PageLink, PageSection } from './page-document.js';
 import { visibleText } from '../request-log.js';
 
-/** The page for a browser: no script, nothing that is loaded, everything escaped. */
+/** The page for a browser: no script, no external resource, everything escaped. */
 export function htmlPage({ title, notice, sections, links }: PageDocument): string {
   return `<!doctype html>
 <html lang="en">
@@ -70,7 +70,7 @@ function escapedRow(row: readonly string[]): readonly string[] {
   return row.map(escapeHtml);
 }
 
-/** The cells of `rows` are HTML. The roles say what the style, on a narrow screen, would take from the elements. */
+/** The cells of `rows` are HTML. Roles keep the table's semantics, which the narrow style would remove. */
 function table(
   look: 'facts' | 'rows',
   caption: string,

@@ -1,6 +1,6 @@
 import { visibleText } from '../request-log.js';
 
-/** What one page says, as data: its text and its HTML say the same. */
+/** A page as data, from which its text and its HTML are made. */
 export interface PageDocument {
   readonly title: string;
   /** A sentence or two below the title. */
@@ -22,9 +22,9 @@ export type PageSection = {
   readonly caption: string;
 } & (
   | {
-      /** Names and what is known of each. */
+      /** Names with their values. */
       readonly kind: 'facts';
-      /** What the text puts between the two. */
+      /** What the text has between name and value. */
       readonly delimiter: ': ' | '=';
       readonly columns: readonly [name: string, value: string];
       readonly rows: readonly (readonly [name: string, value: string])[];
@@ -35,7 +35,7 @@ export type PageSection = {
       readonly columns: readonly string[];
       readonly rows: readonly (readonly string[])[];
     }
-  /** What stands in an order that matters. */
+  /** An ordered list. */
   | { readonly kind: 'list'; readonly items: readonly string[] }
   /** Paths of the same server, where they are what the page is about. */
   | {
@@ -55,7 +55,7 @@ export function textPage({ title, notice, sections, links }: PageDocument): stri
 }
 
 function textOf(section: PageSection): string {
-  // The first to look for, and no reader of flags wants a heading above them.
+  // The main section has no heading, so that `/flagz` is only flags.
   if (section.kind !== 'facts') return [visibleText(section.heading), ...linesOf(section)].join('\n');
   return section.rows
     .map(([name, value]) => visibleText(name) + section.delimiter + visibleText(value))

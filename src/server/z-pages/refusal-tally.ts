@@ -1,4 +1,4 @@
-/** Of an audit event, what the reason of a refusal is made of. */
+/** The parts of an audit event that make the reason of a refusal. */
 export interface RefusedRequest {
   readonly code: number;
   readonly refusals?: readonly { readonly authenticator: string; readonly reason: string }[] | undefined;
@@ -17,8 +17,8 @@ const byCode: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * What authenticators have against credentials, by how they say it. The rest of what they say may hold the names of
- * others, and stands in the log alone.
+ * Reasons of authenticators, recognised by their wording. The rest of their text may contain names and is only in the
+ * log.
  */
 const spoken: readonly (readonly [RegExp, string])[] = [
   [/\bexpired\b/, 'expired'],
@@ -52,18 +52,18 @@ export function refusalReason({
 export interface CountedRefusal {
   readonly reason: string;
   readonly code: number;
-  /** Since this process began to count them. */
+  /** Since this process began to count. */
   readonly count: number;
   /** Milliseconds since the epoch. */
   readonly lastAt: number;
 }
 
-/** More reasons than there are; an application's own authenticators may have names without end. */
+/** More than the built-in reasons; an application's authenticators may have any number of names. */
 const maxReasons = 32;
 
-/** Counts refused requests by reason; of more than 32 reasons, those that were not heard for longest are forgotten. */
+/** Counts refused requests by reason; of more than 32 reasons, the least recent are forgotten. */
 export class RefusalTally {
-  /** The reason heard last stands last. */
+  /** The most recent reason is last. */
   readonly #counted = new Map<string, CountedRefusal>();
   readonly #now: () => number;
 
@@ -72,7 +72,7 @@ export class RefusalTally {
     this.#now = now;
   }
 
-  /** Looks at every request's end. */
+  /** Called at the end of every request. */
   count(request: RefusedRequest): void {
     const reason = refusalReason(request);
     if (reason === undefined) return;
@@ -85,7 +85,7 @@ export class RefusalTally {
     if (this.#counted.size > maxReasons && oldest !== undefined) this.#counted.delete(oldest);
   }
 
-  /** The reason heard last first. */
+  /** The most recent reason first. */
   get refusals(): readonly CountedRefusal[] {
     return [...this.#counted.values()].reverse();
   }

@@ -1,6 +1,6 @@
 import type { CountedRefusal } from './refusal-tally.js';
 
-/** What `/statusz` tells of a server; times in ms since the epoch. */
+/** The content of `/statusz`; times in ms since the epoch. */
 export interface ServerStatus {
   readonly version: string;
   /** Whose path rules apply. */
@@ -27,7 +27,7 @@ export interface PolicySourceStatus {
   readonly state: 'syncing' | 'synced' | 'stale';
   /** Why it is stale, or not loaded yet. */
   readonly reason?: string;
-  /** How long ago it was last in step (ms); 0 while it is. */
+  /** How long ago it was last in sync (ms); 0 while it is. */
   readonly ageMs: number;
   readonly inForce: boolean;
   readonly clusterRoles: number;
@@ -36,9 +36,9 @@ export interface PolicySourceStatus {
 
 export interface CertificateStatus {
   readonly flag: string;
-  /** Empty for one that is held in memory alone. */
+  /** Empty for one in memory only. */
   readonly file: string;
-  /** Undefined where it cannot be told. */
+  /** Undefined if unknown. */
   readonly expiresAt: number | undefined;
 }
 

@@ -1,11 +1,11 @@
 /** Up to a blank, or to a comma before another URL, or another with its name: a password may hold a comma. */
 const url = /([a-z][a-z0-9+.-]{0,30}:\/\/)((?:(?!,(?:[^\s,=]*=)?[a-z][a-z0-9+.-]{0,30}:\/\/)\S)*)/gi;
 
-/** Names after which no value is ever shown; files that hold such things may be named. */
+/** Names whose values are never shown; the names of files with such contents are. */
 const secretName =
   /(?:^|[-_.])(?:password|passphrase|passwd|secret|token|credentials?|private-?key|api-?key)$/i;
 
-/** Kubernetes' word in the place of a value. */
+/** Kubernetes' word for a hidden value. */
 const classified = 'CLASSIFIED';
 
 /** The value of a flag as it may be shown. `name` with or without its dashes. */
@@ -13,7 +13,7 @@ export function shownValue(name: string, value: string): string {
   return secretName.test(name) && value !== '' ? classified : withoutUrlSecrets(value);
 }
 
-/** A text in which each URL has lost its user, its password and the values of its query. */
+/** A text without the user, password and query values of its URLs. */
 export function withoutUrlSecrets(text: string): string {
   return text.replace(url, (_, scheme: string, rest: string) => scheme + shownRest(rest));
 }
@@ -29,7 +29,7 @@ function shownRest(rest: string): string {
   return queryAt < 0 ? shown : `${shown}${rest.charAt(queryAt)}${classified}`;
 }
 const dayMs = 86_400_000;
-/** The last moment that a Date can hold, on both sides of the epoch. */
+/** The largest and smallest time of a Date (ms). */
 const lastMs = 8.64e15;
 
 const unknown = 'unknown';
@@ -40,7 +40,7 @@ export function dateText(time: number | undefined): string {
   return new Date(time).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 
-/** As Kubernetes' statusz says how long a process is up. */
+/** An uptime as in Kubernetes' statusz. */
 export function uptimeText(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
   const twoDigits = (count: number): string => String(count % 60).padStart(2, '0');
@@ -66,7 +66,7 @@ export function durationText(ms: number): string {
     .join(' ');
 }
 
-/** Whole days until `time`, rounded down: on the last day 0, behind it negative. */
+/** Whole days until `time`, rounded down: 0 on the last day, negative afterwards. */
 export function daysLeft(time: number | undefined, now: number): string {
   return time === undefined || !Number.isFinite(time) ? unknown : String(Math.floor((time - now) / dayMs));
 }

@@ -18,9 +18,9 @@ export type ZPagePath = (typeof zPagePaths)[number];
 export interface ZPageSources {
   /** Stands in each title. */
   readonly component: string;
-  /** Asked at each request for `/statusz`. */
+  /** Called at each request for `/statusz`. */
   readonly status: () => ServerStatus;
-  /** Asked at each request for `/flagz`; without it, none are told of. */
+  /** Called at each request for `/flagz`; without it, no flags are shown. */
   readonly flags?: (() => readonly FlagInForce[]) | undefined;
   /** Every path that the server answers, beside those of the z-pages. */
   readonly paths: readonly string[];
@@ -41,7 +41,7 @@ const abouts: ReadonlyMap<string, string> = new Map([
   ['/readyz?verbose', 'whether it is to be sent requests'],
 ]);
 
-/** The page as the Accept header asks for it. `now` in ms since the epoch. */
+/** The page in the format of the Accept header. `now` in ms since the epoch. */
 export function zPage(
   path: ZPagePath,
   { component, status, flags, paths }: ZPageSources,
@@ -90,7 +90,7 @@ function asHtml(page: PageDocument): ZPage {
   return { contentType: 'text/html; charset=utf-8', isHtml: true, body: htmlPage(page) };
 }
 
-/** Those worth a look, and the metrics. */
+/** The pages to link, and the metrics. */
 function linksOf(paths: readonly string[], hasFlags: boolean): readonly PageLink[] {
   const served = new Set([...paths, '/', '/statusz', ...(hasFlags ? ['/flagz'] : [])]);
   const metrics = paths.filter((path) => path.startsWith('/metrics/'));
@@ -106,8 +106,8 @@ function linksOf(paths: readonly string[], hasFlags: boolean): readonly PageLink
 const maxAcceptLength = 2048;
 
 /**
- * Whether an Accept header (RFC 9110, 12.5.1) gives HTML more weight than what programs get, `otherwise`: browsers
- * name it, and programs name nothing or everything alike. What is malformed, or longer than 2 KiB, asks for nothing.
+ * Whether an Accept header (RFC 9110, 12.5.1) prefers HTML to `otherwise`, the format for programs: browsers name HTML,
+ * programs name nothing or everything. A malformed header, or one longer than 2 KiB, prefers nothing.
  */
 export function prefersHtml(accept: string, otherwise: 'text/plain' | 'application/json'): boolean {
   if (accept === '' || accept.length > maxAcceptLength) return false;
@@ -121,7 +121,7 @@ function weightOf(type: string, weights: ReadonlyMap<string, number>): number {
   return weights.get(type) ?? weights.get(`${main}/*`) ?? weights.get('*/*') ?? 0;
 }
 
-/** By the media range, without its parameters; the heaviest where one is named again. */
+/** Weights by media range without parameters; the highest if one is repeated. */
 function weightsOf(accept: string): ReadonlyMap<string, number> {
   const weights = new Map<string, number>();
   for (const member of accept.split(',')) {

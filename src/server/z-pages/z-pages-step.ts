@@ -12,7 +12,7 @@ export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
   readonly component?: string;
 }
 
-/** An option of `zPages` that cannot be used; the message names it. */
+/** An invalid option of `zPages`; the message names it. */
 export class ZPagesOptionError extends CodedError {
   override readonly name = 'ZPagesOptionError';
   readonly code = 'ERR_Z_PAGES_OPTION';
@@ -26,7 +26,7 @@ const known: ReadonlySet<string> = new Set<keyof ZPagesOptions>(['component', 's
 
 /**
  * Kubernetes' `/statusz` and `/flagz`, and `/`, the list of paths: text for programs, HTML for browsers, and an object
- * for who asks for its kind (k8s.io/apiserver, pkg/server/statusz and flagz). Stands behind `classifyPath` and
+ * for clients that ask for its kind (k8s.io/apiserver, pkg/server/statusz and flagz). Stands behind `classifyPath` and
  * `authorize`, and serves what was allowed since the former, by the page's own path and never below a scope; passes
  * every other path on.
  *
@@ -40,13 +40,13 @@ export function zPages(options: ZPagesOptions): Middleware {
     const path = pagePathOf(request);
     if (path === undefined || (path === '/flagz' && flags === undefined)) next();
     else if (requestState(request).isAllowed !== true) {
-      // Reached only if `authorize` was left out, so nothing has been allowed.
+      // Reached only without `authorize`, so nothing has been allowed.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
     } else if (!refuseOtherMethods(request, response)) sendPage(request, response, path, sources);
   };
 }
 
-/** What cannot be told, since an application's `status` throws, is a 500. */
+/** A `status` function that throws is answered 500. */
 function sendPage(request: Request, response: ServerResponse, path: ZPagePath, sources: ZPageSources): void {
   const accept = headerLine(request, 'accept') ?? '';
   const send = (contentType: string, body: string, headers: Readonly<Record<string, string>> = {}): void => {
@@ -98,7 +98,7 @@ function pagePathOf(request: Request): ZPagePath | undefined {
   return zPagePaths.find((page) => page === path);
 }
 
-/** Checks at run time what the types say at compile time, once. */
+/** Checks once at run time what the types say at compile time. */
 function validate(given: unknown): void {
   if (typeof given !== 'object' || given === null) throw new ZPagesOptionError('options: pass an object');
   const options = given as Readonly<Record<string, unknown>>;

@@ -14,19 +14,19 @@ import {
 } from './prom-client-metrics.js';
 import { gatheredSeries, readableSeries, type Series, type SeriesContext } from './series.js';
 
-/** One metric that could not be served, or not with all of its series; the others are. */
+/** A metric that was left out, in whole or in part. */
 export interface CollectorFailure {
   readonly metric: string;
   readonly cause: 'collect-failed' | 'collect-timeout' | 'duplicate-name' | 'duplicate-series';
   readonly error?: unknown;
 }
 
-/** A metric whose collector is done: what its series are read from. */
+/** A metric whose collector is done, ready to be read. */
 export interface CollectedMetric {
   readonly name: string;
   readonly help: string;
   readonly type: string;
-  /** Lists the series, which takes time by their number, and so belongs where they are written. */
+  /** Lists the series; takes time proportional to their number, so it is called while writing. */
   readonly open: (context: SeriesContext) => Series;
 }
 
@@ -86,7 +86,7 @@ export class Collectors {
     return members;
   }
 
-  /** At once where the metric's collector is. */
+  /** At once if the metric's collector is done. */
   #start(metric: MetricObject, timeoutMs: number): Collection | Promise<Collection> {
     let run = this.#runs.get(metric);
     if (run === undefined) {
@@ -115,7 +115,7 @@ function failed(error: unknown): Collection {
   return { cause: 'collect-failed', error };
 }
 
-/** As prom-client does it: a promise of its `collect` is waited for, and whatever else it returns is not looked at. */
+/** As in prom-client: a promise of `collect` is awaited, any other return value ignored. */
 function begin(metric: MetricObject): CollectedMetric | Promise<CollectedMetric> {
   const kind = readableKind(metric);
   if (kind === undefined) return gathered(metric);
@@ -125,14 +125,14 @@ function begin(metric: MetricObject): CollectedMetric | Promise<CollectedMetric>
   return collecting.then(() => readInPlace(metric, kind));
 }
 
-/** A metric that is read where it stands; what a later reset takes from it is still read. @throws TypeError */
+/** A metric that is read in place; series removed by a later reset are still read. @throws TypeError */
 function readInPlace(metric: MetricObject, kind: ReadableMetric['kind']): CollectedMetric {
   const readable = readMetric(metric, kind);
   if (readable === undefined) throw new TypeError('the metric lost its series while it was collected');
   return { ...descriptionOf(metric), open: (context) => readableSeries(readable, context) };
 }
 
-/** Any other metric, asked as prom-client's registry does. @throws TypeError where it gives no metric */
+/** Any other metric, read as prom-client's registry does. @throws TypeError if it returns no metric */
 async function gathered(metric: MetricObject): Promise<CollectedMetric> {
   const getForPromString = memberOf(metric, 'getForPromString');
   const get = typeof getForPromString === 'function' ? getForPromString : memberOf(metric, 'get');

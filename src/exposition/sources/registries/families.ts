@@ -5,7 +5,7 @@ import type { CollectedMetric, FamilyMember } from './collectors.js';
 import type { Series } from './series.js';
 import { isMetricType, sampleSuffixes } from '../../text-format/metadata-line.js';
 
-/** The text format knows no such samples of a metric. */
+/** Samples that the text format does not have. */
 const ofOpenMetrics: readonly string[] = ['_total', '_created'];
 
 /** All metrics of one name, help and type, which stand under one header. */

@@ -17,7 +17,7 @@ interface RenderOptions {
   readonly slice: TimeSlice;
   /** Whether metrics that contradict each other fail the scrape; else the first of them is written. */
   readonly isStrict: boolean;
-  /** Told once of a metric that is left out, or some of whose series are. */
+  /** Called once for a metric that is left out in whole or in part. */
   readonly onFailure: (failure: CollectorFailure) => void;
 }
 

@@ -3,10 +3,10 @@ import { UpstreamUrlError } from '../../exposition-errors.js';
 import type { RenderedExposition, ScrapeRequest } from '../../exposition.js';
 import { parseMediaType } from '../../text-format/exposition-format.js';
 
-/** Content codings that a scraper may be given as the upstream made them. */
+/** Content codings passed on unchanged. */
 const contentCodings: ReadonlySet<string> = new Set(['gzip', 'zstd', 'br', 'deflate', 'identity']);
 
-/** Of the formats that Prometheus reads; anything else is a page that was not meant for it. */
+/** Content types that Prometheus reads; anything else is not an exposition. */
 const mediaTypes: ReadonlySet<string> = new Set([
   'text/plain',
   'application/openmetrics-text',
@@ -16,7 +16,7 @@ const mediaTypes: ReadonlySet<string> = new Set([
 /** Longer ones are left out: no scraper sends them. */
 const maxAcceptLength = 2048;
 
-/** What is waited for whole (bytes): one write costs less than many, and what breaks off is a status. */
+/** A body up to this size (bytes) is awaited whole: one write costs less than many, and a failure is a status. */
 const wholeBytes = 256 * 1024;
 
 /**
@@ -38,8 +38,8 @@ export function parseUpstreamUrl(text: string): URL {
 }
 
 /**
- * All that an upstream is told of a scrape. None of the scraper's other headers is passed on: credentials, and what a
- * front proxy says of the scraper, are not meant for the upstream.
+ * The only headers sent to an upstream. None of the scraper's other headers is passed on: credentials and a front proxy's
+ * headers are not meant for the upstream.
  */
 export function upstreamHeaders({
   accept,
@@ -67,7 +67,7 @@ export function faultOf({ status, contentType, contentEncoding }: UpstreamAnswer
   return undefined;
 }
 
-/** A short answer as a whole, another as it comes. @throws ApiConnectionError where a short one breaks off. */
+/** A short answer whole, any other as it arrives. @throws ApiConnectionError if a short one breaks off. */
 export async function passedOn(answer: UpstreamAnswer): Promise<RenderedExposition> {
   const { contentType, contentLength, body } = answer;
   const contentEncoding = answer.contentEncoding && knownCoding(answer.contentEncoding);

@@ -7,17 +7,17 @@ export interface IdentityHeaders {
   readonly userField?: string;
   /** Default `x-remote-groups`. */
   readonly groupsField?: string;
-  /** Stands between two groups; of printable ASCII, at most 8 characters. Default `|`. */
+  /** Between two groups; printable ASCII, at most 8 characters. Default `|`. */
   readonly groupsSeparator?: string;
 }
 
-/** What says which tenant's metrics a scraper reads. */
+/** How a scraper's tenant is determined. */
 export type TenantSource =
   /** The user's name, which of a certificate is its common name; never `system:anonymous`. */
   | { readonly kind: 'name' }
-  /** The rest of the one group of theirs that begins so. */
+  /** The rest of their only group with this prefix. */
   | { readonly kind: 'group'; readonly prefix: string }
-  /** The one value of this extra of theirs. */
+  /** The only value of this extra. */
   | { readonly kind: 'extra'; readonly key: string };
 
 /** In which header field an upstream is told the scraper's tenant. */
@@ -27,8 +27,8 @@ export interface TenantHeader {
 }
 
 /**
- * What an upstream is told of the scraper: nothing without authentication. A fault where that cannot be written
- * without ambiguity; it names neither the scraper nor their groups.
+ * The headers that tell an upstream who scrapes; none without authentication. A fault if they would be ambiguous; it
+ * names neither the scraper nor their groups.
  */
 type IdentityWriter = (
   user: ScrapeRequest['user'],
@@ -64,17 +64,17 @@ const takenFields: ReadonlySet<string> = new Set([
   'x-prometheus-scrape-timeout-seconds',
 ]);
 
-/** More than servers take of a field. */
+/** The longest field that servers accept (characters). */
 const maxFieldBytes = 32 * 1024;
 
 /**
- * Beyond ASCII, one program would read bytes as Latin-1 and the other as UTF-8, and so another name; blanks at the ends
- * are cut off on the way (RFC 9110, 5.5).
+ * Beyond ASCII, some programs read Latin-1 and others UTF-8, and so different names; blanks at the ends are removed on the
+ * way (RFC 9110, 5.5).
  */
 const safeInHeader = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /**
- * One word that means the same to every reader: backends take `a|b` or `a,b` for two tenants, `*` for all, and `..` for
+ * One word that every reader understands alike: backends read `a|b` or `a,b` as two tenants, `*` as all, and `..` as
  * another folder.
  */
 const plainTenant = /^[A-Za-z0-9](?:[A-Za-z0-9_.:@-]{0,254}[A-Za-z0-9])?$/;
@@ -82,7 +82,7 @@ const plainTenant = /^[A-Za-z0-9](?:[A-Za-z0-9_.:@-]{0,254}[A-Za-z0-9])?$/;
 /** As Kubernetes spells them. */
 const anonymousName = 'system:anonymous';
 const credentialIdKey = 'authentication.kubernetes.io/credential-id';
-/** Each scraper is in one of them, so that a prefix of theirs would make all of them one tenant. */
+/** Every scraper has one of these groups, so a prefix of theirs would put all scrapers in one tenant. */
 const groupsOfEverybody = ['system:authenticated', 'system:unauthenticated'];
 
 /** Of the header fields, where there are some. */

@@ -15,28 +15,27 @@ import {
 export interface UpstreamExpositionOptions extends UpstreamTls {
   /** http or https; without a path, `/metrics` of it. Redirects are not followed. */
   readonly url: string;
-  /** How long the answer's headers may take (ms), where the scraper does not wait shorter. Default 10,000. */
+  /** How long the answer's headers may take (ms), unless the scraper waits less. Default 10,000. */
   readonly timeoutMs?: number;
   /**
-   * What is left of the scraper's timeout, though at most half of it, for a 504 to reach them (ms); 0 for a member of a
-   * merged exposition, which has left its own. Default 200: exporters leave 500, so one that answers at its last moment
-   * is still passed on.
+   * The part of the scraper's timeout reserved for a 504 to reach them (ms), at most half; 0 for a member of a merged
+   * exposition, which reserves its own. Default 200: exporters reserve 500, so a last-moment answer is still passed on.
    */
   readonly answeringMs?: number;
   /** How long the upstream may send nothing in the middle of the answer's body (ms). Default 30,000. */
   readonly stallTimeoutMs?: number;
   /**
-   * How the upstream is told who scrapes; `{}` for kube-rbac-proxy's names. A scrape fails where a header cannot say
-   * that without ambiguity. Only a loopback address, or an upstream that knows this process by its certificate, can
-   * tell these headers from those of another client. Default: it is not told.
+   * Headers that tell the upstream who scrapes; `{}` for kube-rbac-proxy's names. A scrape fails if a header would be
+   * ambiguous. Only on a loopback address, or by this process's client certificate, can an upstream trust these headers.
+   * Default: none.
    */
   readonly identityHeaders?: IdentityHeaders;
   /**
-   * How the upstream is told the scraper's tenant; where that is not certain, the scrape fails with a NoTenantError.
-   * Only an upstream as above can trust them. Default: it is not told.
+   * Headers that tell the upstream the scraper's tenant; if it is uncertain, the scrape fails with a NoTenantError. They
+   * can be trusted only as above. Default: none.
    */
   readonly tenantHeaders?: readonly TenantHeader[];
-  /** Told why a scrape got nothing, or not all of it; not of scrapers that went away. */
+  /** Called with the reason why a scrape failed or is incomplete; not if the scraper disconnected. */
   readonly onFailure?: (error: UpstreamError) => void;
 }
 
@@ -65,7 +64,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
   };
   const refused = (fault: string): unknown => failed(new UpstreamError(`${client.address}: ${fault}`));
   return {
-    // The upstream is not asked for a HEAD: what it said last is the best that is known.
+    // A HEAD does not ask the upstream: its last content type is the best known.
     contentType: () => lastContentType,
     async render(request) {
       const { user, signal } = request;
@@ -94,7 +93,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
         lastContentType = rendered.contentType;
         return rendered;
       } catch (error) {
-        // `onBreakOff` has told of it.
+        // `onBreakOff` has reported it.
         throw signal?.aborted === true ? error : asUpstreamError(error);
       }
     },
