@@ -17,7 +17,7 @@ const ground = [
   'error-class.ts',
   'files',
   'given.ts',
-  'package-version.ts',
+  'own-package.ts',
   'paths',
   'pki',
   'tell.ts',

@@ -4,7 +4,7 @@ import { configuration } from '../options/general-options.js';
 import { isGiven, type GivenOptions, type Topic } from '../options/option.js';
 import { UsageError } from '../options/usage-error.js';
 import { Command as CommanderCommand, CommanderError, type Help } from 'commander';
-import { packageVersion } from '../package-version.js';
+import { packageVersion } from '../own-package.js';
 import type { Command, Terminal } from './command.js';
 import { commands } from './commands.js';
 import { foreignFlagAnswer } from './foreign-flags.js';

@@ -1,6 +1,6 @@
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
-import { packageVersion } from '../package-version.js';
+import { packageVersion } from '../own-package.js';
 import { closeIdleConnections, probeWhenSilent } from './connection-pool.js';
 
 export const userAgent = `kcp-metrics-filter/${packageVersion}`;

@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import { packageVersion } from '../package-version.js';
+import { packageVersion } from '../own-package.js';
 import { sendText } from '../request/answer/status.js';
 import { guardedServer } from '../request/guard.js';
 import { requestState, type Middleware } from '../request/middleware.js';

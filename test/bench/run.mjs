@@ -11,6 +11,7 @@ import { decisionsSection } from './decisions.mjs';
 import { expositionSection } from './exposition.mjs';
 import { identitiesSection } from './identities.mjs';
 import { livezSection } from './livez.mjs';
+import { loadingSection } from './loading.mjs';
 import { manifestsSection } from './manifests.mjs';
 import { memorySection } from './memory.mjs';
 import { mergingSection } from './merging.mjs';
@@ -34,6 +35,7 @@ const sections = {
   manifests: manifestsSection,
   exposition: expositionSection,
   livez: livezSection,
+  loading: loadingSection,
   relabelling: relabellingSection,
   merging: mergingSection,
   throughput: throughputSection,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { foreignFlagAnswer, foreignFlags } from '../../src/cli/foreign-flags.js';
 import { flagName, optionsIn, textOf } from '../../src/options/option.js';
 import { startTopics } from '../../src/options/start-topics.js';
-import { packageVersion } from '../../src/package-version.js';
+import { packageVersion } from '../../src/own-package.js';
 import { command, loadedCommands as commands } from '../support/command-line.js';
 
 async function printedBy(...args: readonly string[]): Promise<string> {

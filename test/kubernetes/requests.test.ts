@@ -10,7 +10,7 @@ import {
 } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { requireClientNode } from '../../src/kubernetes/kubeconfig/kubeconfig-connections.js';
 import { requestJson } from '../../src/kubernetes/api-client.js';
-import { packageVersion } from '../../src/package-version.js';
+import { packageVersion } from '../../src/own-package.js';
 import {
   ask,
   createApiSetting,

@@ -1,20 +1,48 @@
 // Uses the package as an application does that has installed it; prints one line when all is well.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import express from 'express';
 import { Gauge, Registry } from 'prom-client';
-import {
+import * as library from 'kcp-metrics-filter';
+import { bootstrapPolicy, startServer } from 'kcp-metrics-filter/server';
+
+const {
+  directoryPolicySource,
   metricsFilter,
   openPolicy,
   rbacAuthorizer,
   registriesExposition,
   tokenFileAuthenticator,
-} from 'kcp-metrics-filter';
+} = library;
+
+for (const [name, value] of Object.entries(library))
+  if (typeof value === 'function') assert.equal(value.name, name);
+assert.equal(typeof startServer, 'function');
+assert.ok(bootstrapPolicy().length > 0);
 
 const registry = new Registry();
 new Gauge({ name: 'answer', help: 'The answer.', registers: [registry] }).set(42);
-const { policy } = await openPolicy({ sources: [] });
+// Large enough for a thread.
+const rbacDir = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-consumer-'));
+writeFileSync(
+  join(rbacDir, 'roles.yaml'),
+  Array.from(
+    { length: 200 },
+    (_, at) => `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: "reader-${at}"}
+rules: [{nonResourceURLs: ["/metrics"], verbs: [get]}]
+`,
+  ).join(''),
+);
+const opened = await openPolicy({ sources: [directoryPolicySource({ directory: rbacDir })] });
+const { policy } = opened;
+assert.equal(policy.status()[0].clusterRoles, 200);
 const tokens = tokenFileAuthenticator({ text: 't,admin,1,"system:monitoring"\n', file: 'tokens.csv' });
 const app = express();
 app.use(
@@ -34,4 +62,6 @@ assert.equal((await get('/metrics')).status, 401);
 assert.equal((await get('/clusters/root/metrics')).status, 501);
 server.close();
 server.closeAllConnections();
+await opened.close();
+rmSync(rbacDir, { recursive: true });
 process.stdout.write('consumer ok\n');

@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
+const dist = new URL('../../dist/', import.meta.url).href;
 
 /** What a process has loaded: packages by name, and files of dist. */
 interface Loaded {
@@ -28,11 +29,8 @@ function loadedBy(...args: readonly string[]): Loaded {
     return result.map(({ url }) => url);
   });
   const packages = urls.flatMap((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? []);
-  const files = urls.flatMap((url) => /\/dist\/(.*\.js)$/.exec(url)?.[1] ?? []);
-  return {
-    packages: [...new Set(packages)].sort(),
-    files: files.filter((file) => !file.includes('node_modules')),
-  };
+  const files = urls.filter((url) => url.startsWith(dist)).map((url) => url.slice(dist.length));
+  return { packages: [...new Set(packages)].sort(), files: files.sort() };
 }
 
 /** Each is loaded with the first thing that needs it. */
@@ -75,7 +73,8 @@ describe('what is loaded', () => {
   });
 
   it('by an application that imports the package: what it brings itself, and little more', () => {
-    const { packages } = loadedBy('--input-type=module', '--eval', "await import('./dist/index.js')");
+    const { packages, files } = loadedBy('--input-type=module', '--eval', "await import('./dist/index.js')");
+    expect(files).toEqual(['index.js', 'rolldown-runtime.js', 'shared.js']);
     expect(packages).toContain('prom-client');
     expect(packages.filter((name) => heavy.includes(name))).toEqual([]);
   });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { readDocument } from '../../documents/documents.js';
 import { Field } from '../../documents/field.js';
 import { sourceOf } from '../../documents/source.js';
+import { packageRoot } from '../../own-package.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 import type { AuditSink } from '../../audit/audit-event.js';
 import type { RunningServer } from '../../server/start-server.js';
@@ -55,8 +56,7 @@ export async function startServers(
   }
 }
 
-// src/cli/demo and dist/cli/demo both lie three levels below the package's root.
-const packagedManifests = new URL('../../../rbac/', import.meta.url);
+const packagedManifests = new URL('rbac/', packageRoot);
 
 /** Built into every server. */
 const builtIn = 'bootstrap-policy.yaml';

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { packageRoot } from '../../own-package.js';
 import type { PolicyObject } from '../objects.js';
 import { parseManifest } from './manifest.js';
 
@@ -6,11 +7,8 @@ let objects: readonly PolicyObject[] | undefined;
 
 /** What kcp itself installs in `system:admin`: this package's `rbac/bootstrap-policy.yaml`, read once. */
 export function bootstrapPolicy(): readonly PolicyObject[] {
-  // From src/policy/sources as from dist/policy/sources.
-  objects ??= parseManifest(
-    readFileSync(new URL('../../../rbac/bootstrap-policy.yaml', import.meta.url), 'utf8'),
-    'rbac/bootstrap-policy.yaml',
-  ).objects;
+  const file = 'rbac/bootstrap-policy.yaml';
+  objects ??= parseManifest(readFileSync(new URL(file, packageRoot), 'utf8'), file).objects;
   return objects;
 }
 

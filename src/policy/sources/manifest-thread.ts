@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { packageRoot } from '../../own-package.js';
 import type { PolicyObject, PolicyRule, Subject } from '../objects.js';
 import { ManifestError } from '../policy-errors.js';
 import type { Manifest } from './manifest.js';
@@ -32,9 +33,9 @@ export class ManifestThread {
 
   /** One at a time. Transfers the bytes to the thread. @throws ManifestError */
   async read(manifest: ManifestBytes): Promise<Manifest> {
-    // As built, also where this runs from its source, which lies as deep below the package's root.
+    // As built, also where this runs from its source.
     const worker = (this.#worker ??= new Worker(
-      new URL('../../../dist/policy/sources/manifest-worker.js', import.meta.url),
+      new URL('dist/policy/sources/manifest-worker.js', packageRoot),
     ));
     const objects: PolicyObject[] = [];
     worker.postMessage(manifest, [manifest.bytes.buffer as ArrayBuffer]);

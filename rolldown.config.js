@@ -1,0 +1,19 @@
+// Bundles what applications import: evaluating 186 modules took an application nearly as long as Express and prom-client
+// together. The command keeps its modules, so that it loads what it runs.
+import { defineConfig } from 'rolldown';
+
+export default defineConfig({
+  input: { index: 'dist/index.js', server: 'dist/server.js' },
+  platform: 'node',
+  external: /^[^./]/,
+  logLevel: 'warn',
+  output: {
+    // Directly in dist, one level below the package's folder: see src/own-package.ts.
+    dir: 'dist',
+    chunkFileNames: '[name].js',
+    codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
+    // The class of an error is logged, and stack traces are read.
+    keepNames: true,
+    minify: false,
+  },
+});
