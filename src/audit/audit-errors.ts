@@ -1,6 +1,6 @@
 import { CodedError } from '../coded-error.js';
 
-/** An audit log that cannot be kept; the message names the file and the system's code for the fault. */
+/** An audit log that cannot be written; the message names the file and the system's code for the fault. */
 export class AuditLogError extends CodedError {
   override readonly name = 'AuditLogError';
   readonly code = 'ERR_AUDIT_LOG';

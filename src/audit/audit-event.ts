@@ -1,7 +1,7 @@
 import type { Identity } from '../authentication/identity.js';
 import type { Refusal } from '../authentication/union.js';
 
-/** One decided or rejected request; written when its answer is out. Of its headers it holds only the User-Agent. */
+/** One decided or rejected request, written when its answer is out. The User-Agent is the only header in it. */
 export interface AuditEvent {
   readonly auditId: string;
   readonly received: Date;
@@ -12,25 +12,25 @@ export interface AuditEvent {
   readonly path: string;
   /** As sent, in ASCII and cut at 1,024 characters; values of its query that may be secrets are `REDACTED`. */
   readonly requestUri: string;
-  /** Absent where no authenticator was asked, or none accepted. */
+  /** Absent if no authenticator was asked or none accepted. */
   readonly identity?: Identity | undefined;
   /** The authenticator that established the identity. */
   readonly authenticator?: string | undefined;
-  /** Why methods refused the credentials presented. */
+  /** Why authenticators refused the credentials. */
   readonly refusals?: readonly Refusal[] | undefined;
-  /** Why no method found credentials of its own, in one of a few texts. */
+  /** Why no authenticator found credentials, as one of a few texts. */
   readonly noCredentials?: string | undefined;
   /**
-   * The peer's address comes last. Before it, and only where the peer is a verified front proxy, come those of
+   * The peer's address comes last. Before it, only if the peer is a verified front proxy, come those of
    * `X-Forwarded-For` and `X-Real-Ip`. At most 16.
    */
   readonly sourceIps: readonly string[];
   /** As the client sent it, cut at 1,024 bytes; absent without one. */
   readonly userAgent?: string | undefined;
   readonly code: number;
-  /** The Kubernetes Status of the answer; absent where it was none, as for the metrics themselves. */
+  /** The answer's Kubernetes Status; absent if it has none, as for the metrics themselves. */
   readonly failure?: AuditedFailure | undefined;
-  /** Whether the client went away before an answer began; `code` says nothing then. */
+  /** Whether the client disconnected before an answer began; then `code` means nothing. */
   readonly isClosedEarly: boolean;
   /** Kubernetes' keys: `authorization.k8s.io/decision` and `/reason`, kcp's `shardpaths.kcp.io/rejected`. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export interface AuditEvent {
 export interface AuditedFailure {
   readonly message: string;
   readonly reason: string;
-  /** Whether Kubernetes fills `details` for this reason; with nothing in it for a path that is no resource. */
+  /** Whether Kubernetes sends `details` for this reason; empty for a path that is not a resource. */
   readonly hasDetails: boolean;
 }
 

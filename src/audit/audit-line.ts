@@ -2,15 +2,15 @@ import type { Identity } from '../authentication/identity.js';
 import { originForm } from '../paths/request-target.js';
 import type { AuditEvent } from './audit-event.js';
 
-/** No line is longer. Only identities of thousands of bytes would make one. */
+/** The longest line. Only identities of thousands of bytes come near it. */
 export const maxAuditLineBytes = 64 * 1024;
 
-/** Bounds of the parts of a line that would be too long. */
+/** Bounds of the parts, used for a line that would be too long. */
 const maxTextLength = 1024;
 const maxGroups = 16;
 const maxGroupLength = 256;
 
-/** What Go escapes, and what terminals could take for commands. */
+/** Characters that Go escapes, and those that a terminal could take for commands. */
 const escaped = /[<>&\u007f-\u009f\u2028\u2029]/g;
 
 /**
@@ -22,7 +22,7 @@ export function auditLine(event: AuditEvent): string {
   return Buffer.byteLength(line) <= maxAuditLineBytes ? line : written(shortened(event));
 }
 
-/** Piece by piece, since building an object first would take twice as long. */
+/** Written piece by piece: building an object first takes twice as long. */
 function written(event: AuditEvent): string {
   const { identity, sourceIps, userAgent = '', annotations } = event;
   return (
@@ -45,7 +45,7 @@ function json(value: unknown): string {
   );
 }
 
-/** The same scraper, with the same identity object, comes again and again. */
+/** Remembered, since a scraper keeps the same identity object. */
 const users = new WeakMap<Identity, string>();
 
 function userOf(identity: Identity): string {
@@ -71,7 +71,7 @@ function statusOf({ code, failure, isClosedEarly }: AuditEvent): object {
   return { metadata: {}, status: 'Failure', message, reason, details: hasDetails ? {} : undefined, code };
 }
 
-/** Marked as kube-apiserver's truncating backend does it. */
+/** Marked as by kube-apiserver's truncating backend. */
 function shortened(event: AuditEvent): AuditEvent {
   const { identity, failure, annotations } = event;
   const kept = Object.entries(annotations).map(([key, text]) => [key, cutTo(text, maxTextLength)] as const);
@@ -93,7 +93,7 @@ function isEmpty(record: Readonly<Record<string, unknown>>): boolean {
   return true;
 }
 
-/** A text, or so much of its beginning, marked as kube-apiserver marks a User-Agent. */
+/** A text, cut and marked as kube-apiserver cuts a User-Agent. */
 export function cutTo(text: string, maxLength: number): string {
   return text.length <= maxLength ? text : `${text.slice(0, maxLength)}...TRUNCATED`;
 }
@@ -101,7 +101,7 @@ export function cutTo(text: string, maxLength: number): string {
 let lastSecond = NaN;
 let lastText = '';
 
-/** Kubernetes' MicroTime: RFC 3339 in UTC with six digits, of which the clock here knows three. */
+/** Kubernetes' MicroTime: RFC 3339 in UTC with six digits, of which this clock has three. */
 function microTime(ms: number): string {
   const second = Math.floor(ms / 1000);
   // Many events share a second, and formatting a date costs as much as the rest of an event.
@@ -113,27 +113,27 @@ function microTime(ms: number): string {
 }
 
 const maxUriLength = 1024;
-/** Nothing that begins a query or a fragment, or needs to be encoded. */
+/** Contains nothing that begins a query or a fragment or needs encoding. */
 const isPlain = /^[\x21\x22\x24\x26-\x3e\x40-\x7e]*$/;
-/** A `?` may be encoded: some reader behind may decode it. */
+/** A `?` may be encoded: a later reader may decode it. */
 const queryMark = /\?|%3f/i;
 const fragmentMark = /#|%23/i;
 const separator = /([&;]|%26|%3b)/i;
 const assignment = /=|%3d/i;
 const secretName = /token|pass|pwd|secret|key|auth|cred|sig|session|jwt|bearer|code|assertion|ticket/i;
-/** Three or more runs of base64url: a JSON Web Token, whatever its name is. */
+/** Three or more runs of base64url: a JSON Web Token, whatever the parameter is called. */
 const tokenShape = /[\w-]{8,}\.[\w-]{8,}\.[\w-]*/;
-/** Longer than a name or a number that a person chose; keys and tokens are. */
+/** Keys and tokens are at least this long; names and numbers are shorter. */
 const maxValueLength = 128;
 
 /**
  * A request target for the audit log: without scheme and authority, and without values of its query that may be secrets.
- * kube-apiserver logs a query whole; no client has to send one here, so it may well be a mistake.
+ * kube-apiserver logs the whole query; here no client needs one, so it is probably a mistake.
  */
 export function auditedRequestUri(target: string): string {
   const uri = originForm(target);
   if (isPlain.test(uri)) return cutTo(uri, maxUriLength);
-  // A fragment is never meant for a server.
+  // A fragment is not meant for servers.
   const [sent = ''] = uri.split(fragmentMark, 1);
   const mark = queryMark.exec(sent);
   if (mark === null) return cutTo(inAscii(sent), maxUriLength);
@@ -151,7 +151,7 @@ function withoutSecret(parameter: string): string {
   return value !== '' && (isSecretName(name) || isSecretLike(value)) ? `${name}=REDACTED` : parameter;
 }
 
-/** Names may be encoded, and more than once on their way through proxies. */
+/** Names may be encoded, by proxies even more than once. */
 function isSecretName(name: string): boolean {
   let decoded = name;
   for (let times = 0; times < 3 && decoded.includes('%'); times += 1) {
@@ -168,7 +168,7 @@ function isSecretLike(text: string): boolean {
   return text.length > maxValueLength || tokenShape.test(text);
 }
 
-/** Percent-encoded, as a client should have sent it: Node hands over raw bytes as Latin-1. */
+/** Percent-encoded as the client should have sent it; Node passes on raw bytes as Latin-1. */
 function inAscii(text: string): string {
   return text.replace(/[^\x21-\x7e]/gu, (character) => {
     const code = character.charCodeAt(0);

@@ -6,23 +6,23 @@ import { auditLine } from './audit-line.js';
 import { BlockingWriter, BatchWriter, type LineWriter, type LineWriterObserver } from './line-writers.js';
 import { LogFile, type LogDestination, type Retention } from './log-file.js';
 
-/** Old files are kept for 366 days and are at most 100, as with kube-apiserver, unless told otherwise. */
+/** By default at most 100 old files are kept, for 366 days, as by kube-apiserver. */
 export interface AuditLogOptions extends Partial<Retention> {
   /** A file, or `-` for standard output. */
   readonly path: string;
   /**
-   * `batch` (default): events wait in memory and are written a few times a second; what the file does not take is
-   * dropped, and no request waits. `blocking`: each is with the operating system before the process does anything else.
+   * `batch` (default): events wait in memory and are written a few times a second; what cannot be written is dropped,
+   * and no request waits. `blocking`: each event is written before the process does anything else.
    */
   readonly mode?: 'batch' | 'blocking';
   /** Size at which the file is rotated (MiB); default 100; 0: never. */
   readonly maxSizeMebibytes?: number;
-  /** How many events wait in batch mode before more are dropped; default 10,000. They never hold over 16 MiB. */
+  /** How many events may wait in batch mode before more are dropped; default 10,000, and at most 16 MiB. */
   readonly bufferSize?: number;
   readonly observer?: AuditLogObserver;
 }
 
-/** Told what becomes of events; where it throws, a warning says so, and the log goes on. */
+/** Listens to what happens to events; if it throws, a warning says so and the log continues. */
 export interface AuditLogObserver extends LineWriterObserver {
   /** An event has come. */
   readonly onEvent?: () => void;
@@ -49,7 +49,7 @@ export class AuditLog {
     this.#writer.write(auditLine(event));
   };
 
-  /** Writes out what waits, for two seconds at most; later events are lost. */
+  /** Writes the waiting events, for two seconds at most; later events are lost. */
   close(): Promise<void> {
     return this.#writer.close();
   }
@@ -67,7 +67,7 @@ function destinationOf(options: AuditLogOptions): LogDestination {
 
 const standardOutputDescriptor = 1;
 
-/** Cannot be rotated or reopened. */
+/** A stream that can be neither rotated nor reopened. */
 function standardOutput(): LogDestination {
   const own = reopenedPipe();
   const ignore = (): void => undefined;
@@ -82,8 +82,8 @@ function standardOutput(): LogDestination {
 }
 
 /**
- * A pipe is opened once more, so that one that is not read blocks nothing. The descriptor itself stays as it is: others
- * share it and do not expect that a write may have to be repeated.
+ * A pipe is opened again without blocking, so that an unread one holds up nothing. The descriptor itself is not changed:
+ * others share it and do not expect non-blocking writes.
  */
 function reopenedPipe(): number | undefined {
   try {

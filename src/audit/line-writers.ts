@@ -8,21 +8,21 @@ import type { LogDestination } from './log-file.js';
 export interface LineWriter {
   /** Never throws. */
   write(line: string): void;
-  /** Resolves when what waits is written out, or lost. */
+  /** Resolves when all waiting lines are written or lost. */
   close(): Promise<void>;
 }
 
-/** Where lines are lost, by kube-apiserver's names: the file did not take them, or the buffer was full. */
+/** Why lines are lost, by kube-apiserver's names: writing failed (`log`), or the buffer was full (`buffered`). */
 export type LosingPlugin = 'log' | 'buffered';
 
 export interface LineWriterObserver {
   readonly onLost?: (count: number, plugin: LosingPlugin) => void;
-  /** Lines cannot be written, and wait or are lost. Told once, until `onRecovery`. */
+  /** Lines cannot be written, and wait or are lost. Called once until `onRecovery`. */
   readonly onOutage?: (why: string) => void;
   readonly onRecovery?: () => void;
 }
 
-/** Tells of each outage once. */
+/** Reports each outage once. */
 class Outages {
   readonly #observer: LineWriterObserver;
   #isOut = false;
@@ -49,8 +49,8 @@ class Outages {
 }
 
 /**
- * Hands each line to the operating system before it returns. A line that is not taken is lost, and the next is tried
- * anew: neither a full disk nor a pipe that is not read ends the process or holds it up.
+ * Writes each line before it returns. A line that cannot be written is lost, and the next is tried again: neither a
+ * full disk nor an unread pipe ends the process or blocks it.
  */
 export class BlockingWriter implements LineWriter {
   readonly #destination: LogDestination;
@@ -96,38 +96,38 @@ export interface BatchWriterOptions {
   readonly maxLines: number;
   /** How long lines are gathered before they are written (ms). Default 100. */
   readonly gatherMs?: number;
-  /** How long after a failure it is tried again (ms). Default 1,000; a full pipe is tried again after `gatherMs`. */
+  /** How long after a failure to try again (ms). Default 1,000; a full pipe is tried again after `gatherMs`. */
   readonly retryMs?: number;
   /** How long `close` tries (ms). Default 2,000. */
   readonly closeTimeoutMs?: number;
 }
 
-/** How many characters wait at most, however few lines they are. */
+/** The most characters that may wait, however few lines they are. */
 const maxWaiting = 16 * 1024 * 1024;
-/** How many characters are written at once. */
+/** The most characters written at once. */
 const maxBatch = 256 * 1024;
 const lineEnd = 0x0a;
 const write = promisify(writeToDescriptor);
 
-/** Lines on their way to the file. */
+/** Lines being written. */
 interface Batch {
   readonly bytes: Buffer;
   readonly lines: number;
   readonly length: number;
-  /** How many bytes are written. */
+  /** How many of their bytes are written. */
   written: number;
 }
 
 /**
- * Lets lines wait in memory and writes them together, off the event loop. While they cannot be written they go on
- * waiting, so that a short outage loses nothing; beyond the bounds the newest are dropped.
+ * Gathers lines in memory and writes them together, off the event loop. While writing fails they keep waiting, so a
+ * short outage loses nothing; beyond the bounds the newest are dropped.
  */
 export class BatchWriter implements LineWriter {
   readonly #destination: LogDestination;
   readonly #outages: Outages;
   readonly #options: Required<BatchWriterOptions>;
   #waiting: string[] = [];
-  /** Those of the batch included. */
+  /** Includes those of the batch. */
   #lines = 0;
   #length = 0;
   #batch: Batch | undefined;
@@ -136,7 +136,7 @@ export class BatchWriter implements LineWriter {
   #closed: Promise<void> | undefined;
   /** What ends the wait of `close`. */
   #onEmpty: (() => void) | undefined;
-  /** What has not been written by now is lost. */
+  /** Whatever has not been written by then is lost. */
   #isOver = false;
 
   constructor(destination: LogDestination, observer: LineWriterObserver, options: BatchWriterOptions) {
@@ -194,7 +194,7 @@ export class BatchWriter implements LineWriter {
     if (this.#onEmpty === undefined) this.#timer.unref();
   }
 
-  /** Until nothing waits, something fails, or it is over. */
+  /** Until nothing waits, writing fails, or the log is closed. */
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
     try {
@@ -228,7 +228,7 @@ export class BatchWriter implements LineWriter {
 
   async #writeSome(batch: Batch): Promise<void> {
     const { descriptor, isAnother } = this.#destination.ready(batch.bytes.length - batch.written);
-    // A line that was cut is written again as a whole.
+    // A line written in part is written again whole.
     if (isAnother && batch.written > 0) {
       batch.written = batch.bytes.lastIndexOf(lineEnd, batch.written - 1) + 1;
     }

@@ -18,15 +18,15 @@ import { dirname, basename, extname, join } from 'node:path';
 import { readdir, realpath, unlink } from 'node:fs/promises';
 
 export interface Retention {
-  /** How many days old log files stay; 0: however old they are. */
+  /** How many days old log files are kept; 0: forever. */
   readonly maxAgeDays: number;
-  /** How many old log files stay; 0: all. */
+  /** How many old log files are kept; 0: all. */
   readonly maxBackups: number;
 }
 
 export interface LogFileOptions extends Retention {
   readonly path: string;
-  /** A file that would become larger is rotated; 0: never. */
+  /** A file is rotated before it grows larger than this; 0: never. */
   readonly maxBytes: number;
   /** Clock in ms since the epoch; default Date.now. */
   readonly now?: () => number;
@@ -35,14 +35,14 @@ export interface LogFileOptions extends Retention {
 /** The file or stream that lines are written to. */
 export interface LogDestination {
   /**
-   * The descriptor to write so many bytes to now, and whether it is another file than before.
+   * The descriptor for the next write of this many bytes, and whether it is another file than before.
    *
    * @throws the system's error.
    */
   ready(bytes: number): { readonly descriptor: number; readonly isAnother: boolean };
-  /** So many bytes were written to it. */
+  /** Takes note of bytes written. */
   wrote(bytes: number): void;
-  /** A write failed: next time it is opened anew. `isMidLine`: the last line was not written whole. Never throws. */
+  /** A write failed: the file is opened again next time. `isMidLine`: the last line is incomplete. Never throws. */
   abandon(isMidLine: boolean): void;
   /** Never throws. */
   close(): void;
@@ -54,25 +54,25 @@ interface OpenFile {
   readonly isRegular: boolean;
 }
 
-/** A pipe never blocks the process then; for a regular file it makes no difference. */
+/** A pipe then never blocks the process; a regular file is not affected. */
 const openFlags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
-/** How often the path is checked for still leading to the open file (ms). */
+/** How often to check whether the path still leads to the open file (ms). */
 const checkMs = 1000;
 
 const lineEnd = 0x0a;
 
 /**
  * The file that an audit log is written to, mode 0600; a missing directory is made. A full file is renamed as lumberjack
- * renames it, and a symbolic link to it stays. Where another program has renamed or removed the file, a new one is opened.
- * A new file gets the mode and owner of the one before, so that its readers go on reading. Devices and pipes are written
- * to as they are.
+ * renames it, and a symbolic link to it stays. If another program has renamed or removed the file, a new one is opened.
+ * A new file gets the mode and owner of the previous one, so that its readers can read on. Devices and pipes are written
+ * to directly.
  */
 export class LogFile implements LogDestination {
   readonly #options: LogFileOptions;
   readonly #now: () => number;
   #open: OpenFile | undefined;
-  /** That of the file that was open last. */
+  /** Of the file that was open last. */
   #former: Stats | undefined;
   #size = 0;
   #checkedAt = 0;
@@ -113,7 +113,7 @@ export class LogFile implements LogDestination {
       if (open.isRegular) this.#former = attempt(() => fstatSync(open.descriptor)) ?? this.#former;
       closeSync(open.descriptor);
     } catch {
-      // A full file server may report it only now. Nothing can be mended, and the descriptor is gone anyway.
+      // A full file server may report it only now. Nothing can be done, and the descriptor is closed anyway.
     }
   }
 
@@ -122,7 +122,7 @@ export class LogFile implements LogDestination {
     return maxBytes > 0 && this.#size > 0 && this.#size + bytes > maxBytes;
   }
 
-  /** Whether another file is at the path by now, or none. */
+  /** Whether the path now leads to another file, or to none. */
   #hasMoved({ inode, isRegular }: OpenFile): boolean {
     const now = this.#now();
     if (!isRegular || Math.abs(now - this.#checkedAt) < checkMs) return false;
@@ -140,7 +140,7 @@ export class LogFile implements LogDestination {
     return open;
   }
 
-  /** `place` is where the file was, beyond all symbolic links where it was rotated. */
+  /** `place` is where the file was; if it was rotated, with symbolic links resolved. */
   #reopen(place = this.#options.path): OpenFile {
     this.close();
     const { path } = this.#options;
@@ -159,7 +159,7 @@ export class LogFile implements LogDestination {
     return open;
   }
 
-  /** Undefined where there was no file before, or one is there already: what others have put there is left as it is. */
+  /** Undefined if there was no file before, or if another program has already put one there, which is left alone. */
   #replace(place: string): number | undefined {
     if (this.#former === undefined) return undefined;
     try {
@@ -178,8 +178,8 @@ export class LogFile implements LogDestination {
 }
 
 /**
- * Gives a new file the mode and owner of another as far as the process may. Where it may not give the group, no group
- * may read the file.
+ * Gives a new file the mode and owner of another as far as the process may. If it may not set the group, the file is not
+ * readable by any group.
  */
 function inherit(descriptor: number, { uid, gid, mode }: Stats): void {
   const give = (owner: number): true | undefined =>
@@ -201,7 +201,7 @@ function attempt<Value>(work: () => Value): Value | undefined {
   }
 }
 
-/** Whether the last writer, perhaps a process that was killed, did not end its line. */
+/** Whether the last line is incomplete, perhaps because its writer was killed. */
 function endsMidLine(descriptor: number, status: Stats): boolean {
   if (!status.isFile() || status.size === 0) return false;
   const last = Buffer.alloc(1);
@@ -210,14 +210,14 @@ function endsMidLine(descriptor: number, status: Stats): boolean {
 
 const dayMs = 24 * 3_600_000;
 
-/** Where a full file goes: `audit.log` to `audit-2006-01-02T15-04-05.000.log`, in UTC, as lumberjack does it. */
+/** Where a full file goes: `audit.log` to `audit-2006-01-02T15-04-05.000.log`, in UTC, as lumberjack names it. */
 export function rotatedName(path: string, now: number): string {
   const extension = extname(path);
   const time = new Date(now).toISOString().slice(0, -1).replaceAll(':', '-');
   return join(dirname(path), `${basename(path, extension)}-${time}${extension}`);
 }
 
-/** When a file was rotated, by its name; undefined where it is no rotated file of `path`. */
+/** When a file was rotated, by its name; undefined if it is not a rotated file of `path`. */
 export function rotatedAt(path: string, name: string): number | undefined {
   const extension = extname(path);
   const prefix = `${basename(path, extension)}-`;
@@ -228,7 +228,7 @@ export function rotatedAt(path: string, name: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Of the names in a directory those that are to go: beyond the newest `maxBackups`, and older than `maxAgeDays`. */
+/** The rotated files to remove from a directory: all beyond the newest `maxBackups`, and those older than `maxAgeDays`. */
 export function outdated(
   path: string,
   names: readonly string[],
@@ -246,7 +246,7 @@ export function outdated(
     .map(({ name }) => name);
 }
 
-/** What cannot be removed now may be removable the next time. */
+/** A file that cannot be removed is tried again next time. */
 async function removeOutdated(path: string, retention: Retention, now: number): Promise<void> {
   if (retention.maxAgeDays === 0 && retention.maxBackups === 0) return;
   // Next to the file itself rather than to a symbolic link to it.

@@ -3,7 +3,7 @@ import { maxRetryAfterMs } from './outgoing-errors.js';
 export interface BackoffOptions {
   /** The bound of the first delay (ms). Default 250. */
   readonly baseMs?: number;
-  /** The bound of every delay that no server asked for (ms). Default 15,000. */
+  /** The bound of every delay (ms), unless a server asks for more. Default 15,000. */
   readonly capMs?: number;
   /** Default `Math.random`. */
   readonly random?: () => number;
@@ -12,8 +12,8 @@ export interface BackoffOptions {
 const minDelayMs = 20;
 
 /**
- * Exponential backoff with full jitter: each delay is drawn from all of its span, and the span doubles with each
- * failure, so that clients that failed together do not come back together.
+ * Exponential backoff with full jitter: each delay is random between 0 and a bound that doubles with each failure, so
+ * that clients that failed together do not retry together.
  */
 export class Backoff {
   readonly #options: Required<BackoffOptions>;
@@ -24,9 +24,8 @@ export class Backoff {
   }
 
   /**
-   * How long to wait after one more failure (ms): up to `baseMs` doubled for each failure before, at most
-   * `capMs`, at least 20. Never less than what a server asked for, of which up to 5 minutes count, plus a
-   * jitter of up to `baseMs`.
+   * How long to wait after one more failure (ms): up to `baseMs` doubled for each earlier failure, at most `capMs`, at
+   * least 20. Never less than what a server asks for (up to 5 minutes) plus a jitter of up to `baseMs`.
    */
   next(retryAfterMs?: number): number {
     const delay = this.#delayAfter(this.#failures);
@@ -35,12 +34,12 @@ export class Backoff {
     return Math.max(delay, Math.min(retryAfterMs, maxRetryAfterMs) + this.#upTo(this.#options.baseMs));
   }
 
-  /** What the first failure would wait; this one does not count. */
+  /** The delay of a first failure; this one is not counted. */
   first(): number {
     return this.#delayAfter(0);
   }
 
-  /** After a success: the next failure is the first again. */
+  /** Called after a success: the next failure is the first again. */
   reset(): void {
     this.#failures = 0;
   }
@@ -67,7 +66,7 @@ export function parseRetryAfter(value: string | undefined, now = Date.now()): nu
   return Number.isNaN(delay) ? undefined : Math.min(Math.max(0, delay), maxRetryAfterMs);
 }
 
-/** Only what says GMT: `Date.parse` takes all kinds of text for a date, in local time. */
+/** Only with GMT: `Date.parse` accepts all kinds of text, in local time. */
 function dateOf(text: string): number {
   return /^[A-Za-z]{3,9}, .* GMT$/.test(text) ? Date.parse(text) : NaN;
 }

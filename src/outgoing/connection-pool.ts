@@ -3,23 +3,23 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
-/** After how long a silence a peer is asked whether it is still there (ms). */
+/** After how long a silence TCP probes the peer (ms). */
 const probeDelayMs = 10_000;
 
-/** Connections wait a minute for the next request. kube-apiserver closes those of 90 s; better be first. */
+/** How long a connection waits for the next request (ms): kube-apiserver closes it after 90 s, so less. */
 const keepAliveOptions: AgentOptions = { keepAlive: true, keepAliveMsecs: probeDelayMs, timeout: 60_000 };
 
-/** The connections to one server, kept alive for as long as they are made in the same way. */
+/** The connections to one server, kept alive as long as its address and TLS options stay the same. */
 export class ConnectionPool {
   #kept: { readonly identity: readonly unknown[]; readonly agent: HttpAgent } | undefined;
   #isClosed = false;
 
-  /** The agent that has the connections; `identity` is what decides how `make` makes it. */
+  /** The agent for an `identity`: everything that `make` depends on. */
   agentFor(identity: readonly unknown[], make: () => HttpAgent): HttpAgent {
     if (!this.#kept?.identity.every((part, at) => part === identity[at])) {
       this.#retire();
       this.#kept = { identity, agent: make() };
-      // For a request that was under way when all was closed.
+      // For a request that was in progress when all was closed.
       if (this.#isClosed) this.#retire();
     }
     return this.#kept.agent;
@@ -44,12 +44,12 @@ export function keepAliveAgent(protocol: string, tls: ConnectionOptions): HttpAg
     : new HttpsAgent({ ...keepAliveOptions, ...tls });
 }
 
-/** A peer that has vanished ends no connection by itself. */
+/** A peer that has vanished does not close its connection. */
 export function probeWhenSilent(socket: Socket): void {
   const probe = (): void => {
     socket.setKeepAlive(true, probeDelayMs);
   };
-  // Node forgets what it is told before.
+  // Node forgets a setting made earlier.
   if (socket.connecting) socket.once('connect', probe);
   else probe();
 }

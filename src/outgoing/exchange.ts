@@ -6,21 +6,21 @@ import { closeIdleConnections, probeWhenSilent } from './connection-pool.js';
 export const userAgent = `kcp-metrics-filter/${packageVersion}`;
 
 interface ExchangeOptions extends RequestOptions {
-  /** What is sent behind the headers. */
+  /** The request's body. */
   readonly content?: string;
-  /** Ends the request, and the answer's body where it is still being read. */
+  /** Aborts the request, and the reading of the answer's body. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Sends one request; resolves when the headers of its answer have come. A server may close a connection at the
- * moment it is used again, so a GET that met with that is sent once more.
+ * Sends one request; resolves when the answer's headers have come. A server may close a kept connection just as it is
+ * used again, so a GET that fails this way is sent once more.
  */
 export async function exchange(options: ExchangeOptions): Promise<IncomingMessage> {
   const first = await attempt(options);
   if (first.kind === 'answered') return first.answer;
   if (!first.wasStale || options.method !== 'GET' || options.signal.aborted) throw first.error;
-  // The others have been idle for as long, and may be closed too.
+  // The other connections have been idle as long and may be closed, too.
   if (options.agent instanceof Agent) closeIdleConnections(options.agent);
   const second = await attempt(options);
   if (second.kind === 'answered') return second.answer;
@@ -39,13 +39,13 @@ function attempt({ content, signal, ...options }: ExchangeOptions): Promise<Atte
       resolve({ kind: 'failed', error, wasStale: request.reusedSocket && isReset });
     };
     const onAbort = (): void => {
-      // While it waits for a connection, a destroyed request says nothing.
+      // A destroyed request that still waits for a connection emits nothing.
       fail(new Error('aborted'));
       request.destroy();
     };
     request.on('error', fail);
     request.once('response', (answer) => {
-      // Errors are handled where the body is read, and it need not be read.
+      // Errors are handled by the body's reader, and there may be none.
       answer.on('error', () => undefined);
       resolve({ kind: 'answered', answer });
     });

@@ -10,16 +10,16 @@ import { authoritiesFault } from './tls-material.js';
 export interface HttpsJsonOptions {
   /** PEM bundle of the trusted CAs. Default: those of Node. */
   readonly authorities?: string | undefined;
-  /** How long all of the answer may take, the connection included (ms). Default 10,000. */
+  /** How long the whole answer may take, including the connection (ms). Default 10,000. */
   readonly timeoutMs?: number;
-  /** The largest answer that is taken (bytes). Default 1 MiB. */
+  /** The largest answer accepted (bytes). Default 1 MiB. */
   readonly maxBytes?: number;
   /** Ends the request. */
   readonly signal?: AbortSignal;
 }
 
 const maxUrlLength = 2_048;
-/** In a message: some URLs are found in documents from elsewhere. */
+/** For messages: some URLs come from other servers' documents. */
 const maxShownLength = 200;
 
 /**
@@ -27,7 +27,7 @@ const maxShownLength = 200;
  * anything else, plain http on a loopback address included.
  */
 export function httpsUrl(text: string): URL | undefined {
-  // The parser would pass over blanks at the ends, and over line ends and tabs anywhere.
+  // The parser would ignore blanks at the ends, and line ends and tabs anywhere.
   if (text.length > maxUrlLength || !/^https:\/\/[\x21-\x7e]+$/i.test(text) || !URL.canParse(text))
     return undefined;
   const url = new URL(text);
@@ -36,11 +36,11 @@ export function httpsUrl(text: string): URL | undefined {
 }
 
 /**
- * The JSON that stands at an https URL, over a connection of its own (TLS 1.2 or later). Redirects are not
- * followed, and no proxy is asked. Messages begin with the URL without its query, and quote nothing of an answer.
+ * Gets the JSON at an https URL, over a connection of its own (TLS 1.2 or later). Redirects are not followed, and no
+ * proxy is used. Messages begin with the URL without its query and quote nothing of the answer.
  *
- * @throws ApiConnectionError when no answer comes, or not all of it, or the URL is no https URL; ApiStatusError
- * when its status is not 200; ApiContentError when it is larger than `maxBytes`, or no JSON.
+ * @throws ApiConnectionError if there is no complete answer, or the URL is not https; ApiStatusError if its status is
+ * not 200; ApiContentError if it is larger than `maxBytes` or not JSON.
  */
 export async function getHttpsJson(url: string, options: HttpsJsonOptions = {}): Promise<unknown> {
   const { authorities, timeoutMs = 10_000, maxBytes = 1024 * 1024, signal } = options;
@@ -76,7 +76,7 @@ function send(url: URL, authorities: string | undefined, { signal }: RequestEnd)
     port: port === '' ? 443 : port,
     path: `${pathname}${search}`,
     headers: { Accept: 'application/json', 'Accept-Encoding': 'identity', 'User-Agent': userAgent },
-    // A connection of its own: it is asked for too seldom to keep one.
+    // Requests are too rare to keep the connection.
     agent: false,
     minVersion: 'TLSv1.2',
     ...serverTrust(hostOf(url), authorities),

@@ -3,12 +3,12 @@ import { ApiContentError, ApiStatusError } from './outgoing-errors.js';
 /** An answer whose headers have come. */
 export interface JsonAnswer {
   readonly status: number;
-  /** What `Retry-After` asks for (ms). */
+  /** The delay that `Retry-After` asks for (ms). */
   readonly retryAfterMs?: number | undefined;
   readonly body: AsyncIterable<Buffer>;
 }
 
-/** Of an answer that is no success; a Status object is far smaller. */
+/** For an answer that is not a success; a Status object is far smaller. */
 const maxStatusBytes = 64 * 1024;
 
 /**
@@ -20,7 +20,7 @@ const maxStatusBytes = 64 * 1024;
 export async function jsonOf(answer: JsonAnswer, what: string, maxBytes: number): Promise<unknown> {
   const { status, retryAfterMs, body } = answer;
   if (status < 200 || status > 299) {
-    // Where it has no Status, its status is told all the same.
+    // Without a Status object, the status code is still reported.
     const bytes = await read(body, maxStatusBytes).catch(() => undefined);
     throw new ApiStatusError(status, bytes && parsed(bytes)?.json, retryAfterMs);
   }
@@ -31,7 +31,7 @@ export async function jsonOf(answer: JsonAnswer, what: string, maxBytes: number)
   return content.json;
 }
 
-/** Undefined where it is larger; the rest is not waited for. */
+/** Undefined if it is larger; the rest is not read. */
 async function read(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;

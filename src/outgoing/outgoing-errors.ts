@@ -1,29 +1,29 @@
 import { CodedError } from '../coded-error.js';
 import { oneLine } from '../documents/one-line.js';
 
-/** No answer came, or it broke off. The message is one line and begins with the server. */
+/** There was no answer, or it broke off. The message is one line and begins with the server. */
 export class ApiConnectionError extends CodedError {
   override readonly name = 'ApiConnectionError';
   readonly code = 'ERR_API_CONNECTION';
 
   constructor(
     message: string,
-    /** Of the error below, such as `ECONNREFUSED`. That error itself is left out: some carry credentials. */
+    /** The system's code, such as `ECONNREFUSED`. The original error is left out: some contain credentials. */
     readonly causeCode?: string,
   ) {
     super(message);
   }
 }
 
-/** An answer that is no success. */
+/** An answer that is not a success. */
 export class ApiStatusError extends CodedError {
   override readonly name = 'ApiStatusError';
   readonly code = 'ERR_API_STATUS';
-  /** Of the Status object, such as `Forbidden`; undefined where the answer has none. */
+  /** The reason in the Status object, such as `Forbidden`; undefined if there is none. */
   readonly reason: string | undefined;
-  /** How long the server asks to be left alone (ms), at most 5 minutes. */
+  /** How long the server asks clients to wait (ms), at most 5 minutes. */
   readonly retryAfterMs: number | undefined;
-  /** Which object it is about: of a 404, what was not found. */
+  /** The object concerned; for a 404, the one that was not found. */
   readonly about: { readonly resource: string; readonly name: string } | undefined;
 
   /**
@@ -47,7 +47,7 @@ export class ApiStatusError extends CodedError {
   }
 }
 
-/** A success whose content cannot be used: larger than allowed, or no JSON. */
+/** A success whose content cannot be used: too large, or not JSON. */
 export class ApiContentError extends CodedError {
   override readonly name = 'ApiContentError';
   readonly code = 'ERR_API_CONTENT';
@@ -57,8 +57,8 @@ export class ApiContentError extends CodedError {
 export const maxRetryAfterMs = 300_000;
 
 /**
- * Why no answer came from a server, or it broke off, in words of our own: messages from below quote what was
- * received, and errors of proxies carry their passwords.
+ * Why a server did not answer, or its answer broke off, in our own words: the original messages may quote what was
+ * received, and those of proxies contain passwords.
  */
 export function connectionError(server: string, error: unknown): ApiConnectionError {
   if (error instanceof ApiConnectionError) return error;

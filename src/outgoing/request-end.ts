@@ -4,7 +4,7 @@ import { constants, createGunzip } from 'node:zlib';
 import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, connectionError } from './outgoing-errors.js';
 
-/** When a request ends before its time: its caller says so, or the answer's headers take too long. */
+/** Aborts a request: its caller asks for it, or the answer's headers take too long. */
 export class RequestEnd {
   readonly #controller = new AbortController();
   readonly #callers: AbortSignal | undefined;
@@ -50,7 +50,7 @@ export class RequestEnd {
     return Promise.race([work, end]);
   }
 
-  /** From now on only the caller ends it. */
+  /** From now on only the caller aborts it. */
   headersCame(): void {
     clearTimeout(this.#deadline);
   }
@@ -63,10 +63,10 @@ export class RequestEnd {
 }
 
 /**
- * An answer's body. A reader that stops before its end closes the connection; read to the end, it is left for
- * the next request.
+ * An answer's body. Read to its end, the connection is kept for the next request; a reader that stops earlier closes
+ * it.
  *
- * @throws ApiConnectionError where it breaks off, or is ended.
+ * @throws ApiConnectionError if it breaks off or is aborted.
  */
 export async function* responseBody(
   answer: IncomingMessage,
@@ -78,7 +78,7 @@ export async function* responseBody(
       end.signal.throwIfAborted();
       yield chunk;
     }
-    // What has come as a whole ends like any other, although it was ended before it was read.
+    // An answer that has arrived completely ends normally, even if it was aborted before it was read.
     end.signal.throwIfAborted();
   } catch (error) {
     throw end.reason ?? connectionError(server, error);
@@ -89,8 +89,8 @@ export async function* responseBody(
 }
 
 /**
- * All requests ask for `identity`; a proxy may compress all the same. Of gzip, every member is read, and as far as it
- * has come: a watch may be a member for each flush. The reader bounds how much it may become.
+ * Requests ask for `identity`, but a proxy may still compress. Every member of gzip is read as it arrives: a watch may
+ * have one for each flush. The reader bounds the result's size.
  */
 function decoded(answer: IncomingMessage, server: string): AsyncIterable<Buffer> {
   const coding = answer.headers['content-encoding']?.trim().toLowerCase() ?? '';
@@ -100,6 +100,6 @@ function decoded(answer: IncomingMessage, server: string): AsyncIterable<Buffer>
       `${server}: the answer is compressed as ${JSON.stringify(oneLine(coding, 40))}, which was not asked for`,
     );
   }
-  // Its errors are those of the answer, too, and are told to the reader.
+  // Errors of the answer reach the reader through it.
   return pipeline(answer, createGunzip({ flush: constants.Z_SYNC_FLUSH }), () => undefined);
 }

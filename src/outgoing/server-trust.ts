@@ -15,26 +15,26 @@ export function portOf({ protocol, port }: URL): number {
 }
 
 /**
- * What a connection to a TLS server demands of it: a certificate for `name`, a DNS name or IP address, that leads to one
- * of `authorities` (PEM). As for Go and curl each of these is an anchor, an intermediate as well: what is above it is
- * not looked at. Default: those of Node.
+ * What a TLS server must present: a certificate for `name` (a DNS name or IP address), signed by one of `authorities`
+ * (PEM; default those of Node). As in Go and curl, each of these is a trust anchor, also an intermediate: nothing above
+ * it is checked.
  */
 export function serverTrust(name: string, authorities: string | undefined) {
   return {
-    // Without `ca`, Node 20 would forget NODE_EXTRA_CA_CERTS for it.
+    // Without `ca`, Node 20 would ignore NODE_EXTRA_CA_CERTS.
     ...given({ ca: authorities, allowPartialTrustChain: authorities === undefined ? undefined : true }),
     // Otherwise Node would let an environment variable decide.
     rejectUnauthorized: true,
-    // RFC 6066 wants names there, not addresses.
+    // RFC 6066 allows names here, not addresses.
     servername: isIP(name) === 0 ? name : '',
     checkServerIdentity: (_: string, certificate: PeerCertificate) => identityFault(name, certificate),
   } satisfies ConnectionOptions;
 }
 
-/** Why a certificate that an authority vouches for is not for a DNS name or IP address. */
+/** Why a trusted certificate is not valid for a DNS name or IP address. */
 function identityFault(expected: string, certificate: PeerCertificate): Error | undefined {
   if (isIP(expected) === 0) return checkServerIdentity(expected, certificate);
-  // OpenSSL is asked, since Node 22.23 finds no IPv6 address in any certificate.
+  // Asks OpenSSL, since Node 22.23 finds no IPv6 address in any certificate.
   if (new X509Certificate(certificate.raw).checkIP(expected) !== undefined) return undefined;
   return Object.assign(new Error('for another address'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
 }

@@ -2,23 +2,23 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { certificateBlocks } from '../files/pem.js';
 
-/** PEM; intermediates stand behind the certificate. */
+/** PEM; intermediates follow the certificate. */
 export interface ClientCertificate {
   readonly certificate: string;
   readonly privateKey: string;
 }
 
-/** What is wrong with a PEM bundle of authorities; undefined for one that can be used. */
+/** What is wrong with a PEM bundle of authorities; undefined if it can be used. */
 export function authoritiesFault(pem: string): string | undefined {
   return unreadable(pem) ?? unusable({ ca: pem });
 }
 
-/** What is wrong with a PEM client certificate, intermediates behind it; undefined for one that can be used. */
+/** What is wrong with a PEM client certificate and its intermediates; undefined if it can be used. */
 export function certificateFault(pem: string): string | undefined {
   return unreadable(pem) ?? unusable({ cert: pem });
 }
 
-/** What is wrong with the PEM private key of a client certificate that can be used itself. */
+/** What is wrong with the PEM private key of a usable client certificate. */
 export function privateKeyFault(certificatePem: string, keyPem: string): string | undefined {
   try {
     const key = createPrivateKey(keyPem);
@@ -30,7 +30,7 @@ export function privateKeyFault(certificatePem: string, keyPem: string): string 
   return unusable({ cert: certificatePem, key: keyPem });
 }
 
-/** OpenSSL passes over what it cannot read, and would then trust no authority without saying so. */
+/** OpenSSL skips what it cannot read, and would then silently trust no authority. */
 function unreadable(pem: string): string | undefined {
   try {
     return certificatesIn(pem).length === 0 ? 'holds no PEM certificate' : undefined;

@@ -7,7 +7,7 @@ interface UpstreamBodyOptions {
   readonly address: string;
   readonly stallTimeoutMs: number;
   readonly onBreakOff: ((error: ApiConnectionError) => void) | undefined;
-  /** Bytes of the body, where that is known before. */
+  /** The body's size (bytes), if known in advance. */
   readonly contentLength: number | undefined;
 }
 
@@ -16,19 +16,19 @@ type Result = IteratorResult<Uint8Array, undefined>;
 interface Waiting {
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
-  /** It runs only while the upstream is waited for: a slow reader is not its fault. */
+  /** Runs only while waiting for the upstream: a slow reader does not count against it. */
   readonly stall: NodeJS.Timeout;
 }
 
-/** What is read before it is asked for, and handed on as one (bytes): few large writes cost TLS less than many. */
+/** How much is read ahead and passed on as one chunk (bytes): few large writes cost TLS less than many. */
 const chunkBytes = 256 * 1024;
 
 const over: Result = { done: true, value: undefined };
 
 /**
- * An answer's body, read no further ahead than one chunk. Read to the end, its connection is left for the next request.
- * No generator: one that was never begun would not close the connection. Not Node's own
- * iterator of streams either, which hands on what each read from the socket brought.
+ * An answer's body, read at most one chunk ahead. Read to the end, its connection is kept for the next request. Not a
+ * generator, since one that was never started would not close the connection, nor Node's own iterator of streams, which
+ * passes on every small read of the socket.
  */
 export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   readonly #answer: IncomingMessage;
@@ -39,7 +39,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   #waiting: Waiting | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  /** Not handed on yet; Infinity where that is not known. */
+  /** Bytes still to be passed on; Infinity if unknown. */
   #leftBytes: number;
   #isTurnAwaited = false;
 
@@ -54,7 +54,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     return this;
   }
 
-  /** One call at a time. @throws ApiConnectionError where it breaks off, stands still or is ended. */
+  /** One call at a time. @throws ApiConnectionError if it breaks off, stalls or is aborted. */
   next(): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject, stall: setTimeout(this.#onStall, this.#options.stallTimeoutMs) };
@@ -63,7 +63,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     });
   }
 
-  /** Closes the connection, unless all was read. */
+  /** Closes the connection, unless everything was read. */
   return(): Promise<Result> {
     this.#close();
     this.#settle();
@@ -73,7 +73,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   #begin(): void {
     this.#state = 'reading';
     const answer = this.#answer;
-    // It may have broken off before: Node says that once.
+    // It may have broken off already, which Node reports only once.
     if (answer.destroyed) this.#breakOff(answer.errored);
     answer.on('data', this.#onData);
     answer.once('end', () => {
@@ -98,7 +98,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     }
     this.#waiting.stall.refresh();
     if (this.#settle() || this.#isTurnAwaited || this.#leftBytes !== Infinity) return;
-    // More may come of the same turn.
+    // More may arrive in the same turn of the event loop.
     this.#isTurnAwaited = true;
     setImmediate(() => {
       this.#isTurnAwaited = false;
@@ -122,7 +122,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     this.#settle();
   }
 
-  /** Settles the call that waits, if there is something to say. Returns whether none waits any more. */
+  /** Settles the waiting call, if possible. Returns whether none waits any more. */
   #settle(isTurnOver = false): boolean {
     const waiting = this.#waiting;
     if (waiting === undefined) return true;
@@ -135,7 +135,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     return true;
   }
 
-  /** What can be said now: less than a chunk only where it is the last, or no more comes in this turn. */
+  /** The result so far: less than a chunk only if it is the last, or nothing more arrives in this turn. */
   #outcome(isTurnOver: boolean): Result | Error | undefined {
     if (this.#state === 'over') return over;
     if (this.#end.reason !== undefined) return this.#failed(this.#end.reason);

@@ -8,40 +8,40 @@ import { hostOf, portOf, serverTrust } from './server-trust.js';
 import type { ClientCertificate } from './tls-material.js';
 import { UpstreamBody } from './upstream-body.js';
 
-/** How an https upstream is known, and how it knows us. Replaced whole, never changed in place. */
+/** How an https upstream is verified, and how it can verify us. Replaced as a whole, never changed in place. */
 export interface UpstreamTls {
-  /** PEM bundle of the authorities of its certificate. Default: those that Node trusts. */
+  /** PEM bundle of the authorities for its certificate. Default: those of Node. */
   readonly ca?: string | undefined;
-  /** Presented to it, where it asks. */
+  /** The client certificate, presented if it asks for one. */
   readonly clientCertificate?: ClientCertificate | undefined;
-  /** DNS name or IP address that its certificate must be for, in place of the URL's host. */
+  /** DNS name or IP address that its certificate must be for, instead of the URL's host. */
   readonly serverName?: string | undefined;
 }
 
 interface UpstreamRequest {
-  /** Sent beside Host and our own User-Agent; nothing else is. */
+  /** The only headers sent besides Host and our own User-Agent. */
   readonly headers: Readonly<Record<string, string>>;
-  /** How long the answer's headers may take, the connection included (ms). */
+  /** How long the answer's headers may take, including the connection (ms). */
   readonly timeoutMs: number;
-  /** How long the answer's body may make no progress while it is waited for (ms). */
+  /** How long the answer's body may make no progress while it is awaited (ms). */
   readonly stallTimeoutMs: number;
-  /** Ends the request, and the answer's body. */
+  /** Aborts the request and the answer's body. */
   readonly signal?: AbortSignal | undefined;
-  /** Told why the body ended before its end; not where `signal` or the reader ended it. */
+  /** Called with the reason if the body broke off; not if `signal` or the reader ended it. */
   readonly onBreakOff?: (error: ApiConnectionError) => void;
 }
 
 export interface UpstreamAnswer {
   readonly status: number;
-  /** Empty where there is none. */
+  /** Empty if there is none. */
   readonly contentType: string;
   readonly contentLength: number | undefined;
   readonly contentEncoding: string | undefined;
-  /** To be read to its end, or closed with `return`. */
+  /** Read it to its end, or close it with `return`. */
   readonly body: UpstreamBody;
 }
 
-/** Gets one URL, over connections that are kept for as long as authorities and certificate stay the same. */
+/** Gets one URL, over connections kept as long as authorities and certificate stay the same. */
 export class UpstreamClient {
   /** The URL without its query, which may be a secret. */
   readonly address: string;

@@ -12,23 +12,23 @@ interface Additions {
   readonly last: number;
 }
 
-/** How often the annotation is added at once before its removal by another party is taken to be meant. */
+/** How often a removed annotation is added again at once before its removal counts as intended. */
 const patience = 3;
 const firstDelayMs = 10_000;
 const maxDelayMs = 600_000;
-/** Longer than the longest delay, so that a contest ends only where no other party objects any more. */
+/** Longer than the longest delay, so that a contest ends only when no other party removes the annotation. */
 const forgottenAfterMs = 3_600_000;
 
 /** When each object may be changed again. */
 export class ChangeLedger {
   readonly #holds = new Map<string, Hold>();
-  /** Of each object that was annotated here lately; the least recent first. */
+  /** The objects annotated recently; the least recent first. */
   readonly #additions = new Map<string, Additions>();
 
   /**
-   * Leaves an object alone for so many ms, or until there is a newer one.
+   * Leaves an object alone for this many ms, or until it changes.
    *
-   * @returns whether the message differs from that of the hold before.
+   * @returns whether the message differs from that of the previous hold.
    */
   hold(object: RootObject, ms: number, message = ''): boolean {
     const before = this.#holds.get(keyOf(object))?.message;
@@ -37,7 +37,7 @@ export class ChangeLedger {
     return message !== before;
   }
 
-  /** Releases all objects but those that are still to be changed. */
+  /** Releases all objects except those still to be changed. */
   retainHolds(changes: readonly Change[]): void {
     const wanted = new Set(changes.map(({ object }) => keyOf(object)));
     for (const key of this.#holds.keys()) if (!wanted.has(key)) this.#holds.delete(key);
@@ -52,7 +52,7 @@ export class ChangeLedger {
     if (action === 'add') this.#additions.set(key, { count: count + 1, last: performance.now() });
   }
 
-  /** How long to wait with a change (ms). */
+  /** How long to wait before a change (ms). */
   remainingMs(change: Change): number {
     const hold = this.#holds.get(keyOf(change.object));
     const isHeld = hold?.resourceVersion === change.object.resourceVersion;
@@ -60,8 +60,8 @@ export class ChangeLedger {
   }
 
   /**
-   * How long to wait with an addition (ms) because another party removes the annotation. To add it at once, again and
-   * again, would be a fight that neither side wins and that never stops writing: each time, the delay is doubled.
+   * How long to wait before adding an annotation that another party keeps removing (ms). Adding it again at once would
+   * be an endless fight, so the delay doubles each time.
    */
   contestedMs({ action, object }: Change): number {
     this.#forgetOldAdditions();
@@ -82,11 +82,11 @@ export class ChangeLedger {
 /** How often in a row patches may fail, and how often an object may change before it could be patched. */
 const maxAttempts = 5;
 
-/** Keeps account of what is to be done once: what is over, and when to give up. */
+/** For a single run: what is finished, and when to give up. */
 export class OnceLedger {
-  /** Whether everything could be done so far. */
+  /** Whether everything has succeeded so far. */
   isComplete = true;
-  /** Why the server is not tried any more; undefined while it is. */
+  /** Why the server is no longer tried; undefined while it is. */
   fault: string | undefined;
   readonly #settled = new Set<string>();
   readonly #conflicts = new Map<string, number>();
@@ -97,7 +97,7 @@ export class OnceLedger {
     return this.#settled.has(keyOf(object));
   }
 
-  /** Takes note of the result of a patch. @returns whether it is given up after one conflict too many. */
+  /** Records the result of a patch. @returns whether to give up because of too many conflicts. */
   record({ object }: Change, result: PatchFailure | { readonly kind: 'patched' }): boolean {
     const key = keyOf(object);
     if (result.kind === 'unavailable') {
@@ -123,7 +123,7 @@ export class OnceLedger {
   }
 }
 
-/** A function that picks, of the items it is given, those that it was not given the time before. */
+/** A function that returns those of its items that were not in its previous call. */
 export function newSinceLastTime<Item>(
   keyOfItem: (item: Item) => string,
 ): (items: readonly Item[]) => readonly Item[] {

@@ -9,34 +9,34 @@ import { keyOf, type Change } from './root-objects.js';
 export type ReplicationEvent =
   /** A change was made, or would have been: `isDryRun`. */
   | { readonly kind: 'changed'; readonly change: Change; readonly isDryRun: boolean }
-  /** A binding is left on the root shard alone, since its role grants more than metrics. */
+  /** A binding stays on the root shard only, because its role grants more than metrics. */
   | { readonly kind: 'skipped'; readonly binding: SkippedBinding }
-  /** A change may not be made, or cannot be; reported again only for another reason. */
+  /** A change is forbidden or impossible; reported again only for another reason. */
   | { readonly kind: 'refused'; readonly change: Change; readonly message: string }
   /** Another party keeps removing the annotation: it is added again after `delayMs` at the earliest. */
   | { readonly kind: 'contested'; readonly change: Change; readonly delayMs: number }
-  /** The server is away or busy; reported again only for another reason. */
+  /** The server is unreachable or busy; reported again only for another reason. */
   | { readonly kind: 'retrying'; readonly message: string; readonly delayMs: number }
-  /** What root holds is not known any more, and nothing is changed until it is. */
+  /** The state of root is unknown; nothing is changed until it is known again. */
   | { readonly kind: 'lost'; readonly message: string }
-  /** It is known again. */
+  /** The state of root is known again. */
   | { readonly kind: 'in-step' }
-  /** What was to be done once cannot be done. */
+  /** The single run has failed. */
   | { readonly kind: 'gave-up'; readonly message: string };
 
-/** How long a replicator waits for what. */
+/** The delays of a replicator. */
 export interface ReplicatorTiming {
-  /** How long changes are gathered before they are looked at (ms). */
+  /** How long changes are gathered before they are planned (ms). */
   readonly gatherMs: number;
   /** How long a patch may take (ms). */
   readonly patchMs: number;
   /** How long after a conflict to wait for the newer object (ms). */
   readonly conflictMs: number;
-  /** How long to leave an object alone that may not be changed, unless it changes (ms). */
+  /** How long to leave an object alone that must not be changed, unless it changes itself (ms). */
   readonly refusedMs: number;
-  /** The most that the first retry waits where the server is away or busy (ms); doubles with each failure. */
+  /** The longest first delay while the server is unreachable or busy (ms); doubles with each failure. */
   readonly backoffBaseMs: number;
-  /** The most that any retry waits (ms), unless the server asks for more. */
+  /** The longest delay of a retry (ms), unless the server asks for more. */
   readonly backoffCapMs: number;
 }
 
@@ -57,13 +57,13 @@ interface PatcherOptions {
 
 type PatchResult = { readonly kind: 'patched'; readonly object: unknown } | PatchFailure;
 
-/** Makes changes, each when it may be made. */
+/** Makes changes, each as soon as it may. */
 export class Patcher {
   readonly #options: PatcherOptions;
   readonly #backoff: Backoff;
   readonly #ledger = new ChangeLedger();
   readonly #newContests = newSinceLastTime<Change>(({ object }) => keyOf(object));
-  /** The server is left alone until then. */
+  /** The server is not asked before this time. */
   #pausedUntil = 0;
   #lastFailure: string | undefined;
 
@@ -73,7 +73,7 @@ export class Patcher {
     this.#backoff = new Backoff({ baseMs, capMs });
   }
 
-  /** Takes note of everything that is to be changed now. */
+  /** Replaces the changes to make. */
   plan(changes: readonly Change[]): void {
     this.#ledger.retainHolds(changes);
     const contested = changes.filter((change) => this.#ledger.contestedMs(change) > 0);
@@ -82,7 +82,7 @@ export class Patcher {
     }
   }
 
-  /** How long to wait with a change (ms). */
+  /** How long to wait before a change (ms). */
   remainingMs(change: Change): number {
     return Math.max(this.#pausedUntil - performance.now(), this.#ledger.remainingMs(change));
   }
@@ -94,7 +94,7 @@ export class Patcher {
       const object = await requestJson(client, { ...annotationPatch(change), signal });
       this.#lastFailure = undefined;
       this.#backoff.reset();
-      // Until the newer object is known, which is at once where the answer can be read.
+      // Until the newer object is known: at once, if the answer can be read.
       this.#ledger.hold(change.object, timing.conflictMs);
       this.#ledger.made(change);
       onEvent({ kind: 'changed', change, isDryRun: false });

@@ -5,27 +5,27 @@ import type { Change, RemovalReason, RoleGrants, RootBinding, RootPolicy, RootRo
 export interface Plan {
   /** In the order to apply them. */
   readonly changes: readonly Change[];
-  /** Bindings that grant a shard-level path on the root shard alone, and are left so. */
+  /** Bindings that grant a shard-level path and stay on the root shard only. */
   readonly skipped: readonly SkippedBinding[];
 }
 
 export interface SkippedBinding extends RootBinding {
-  /** What its role grants besides metrics; nothing where that is resources. */
+  /** What its role grants besides metrics; empty if that is resources. */
   readonly beyond: readonly ShardLevelGrant[];
 }
 
 /**
  * What has to change so that every shard has the bindings that grant a shard-level path, and their roles.
  *
- * Bindings of a role that also grants resources, other paths or other verbs are skipped: other shards would decide
- * about those by them, too (who may bind an APIExport of root or read `/debug/pprof`, say), and permission to scrape
- * must not imply that unasked. An administrator who wants it adds the annotation by hand.
+ * Bindings of a role that also grants resources, other paths or other verbs are skipped: on other shards they would
+ * grant those, too (to bind an APIExport of root or to read `/debug/pprof`, say), and permission to scrape must not
+ * imply that. An administrator who wants it adds the annotation by hand.
  *
- * A binding whose role does not exist grants nothing and is left as it is: the role may be on its way, or all roles
- * may be missing for a moment.
+ * A binding whose role does not exist grants nothing and is left alone: the role may arrive later, or all roles may be
+ * missing for a moment.
  *
- * What is already replicated needs nothing, and the entries of other parties are left alone. Roles come before the
- * bindings that need them and are removed after them.
+ * Objects that are already replicated need no change, and other parties' entries are left alone. Roles are annotated
+ * before the bindings that need them and released after them.
  *
  * @param bootstrap what kcp's own roles grant, by name; root's role of the same name comes first, as in kcp.
  */

@@ -11,20 +11,20 @@ interface ReplicatorOptions {
   readonly client: ApiClient;
   /** What kcp's own roles grant, by name. */
   readonly bootstrap: ReadonlyMap<string, RoleGrants>;
-  /** Report what would be changed, and change nothing. Default false. */
+  /** Only report what would be changed. Default false. */
   readonly isDryRun?: boolean;
-  /** Deal with what there is, once, instead of following it. Default false. */
+  /** Run once instead of following changes. Default false. */
   readonly isOnce?: boolean;
   readonly onEvent: (event: ReplicationEvent) => void;
   readonly timing?: Partial<ReplicatorTiming>;
 }
 
-/** How often the lists of both kinds may fail, together, where everything is done once. */
+/** How often the lists of both kinds together may fail in a single run. */
 const maxFailedLists = 8;
 
 /**
  * Makes kcp copy the bindings of the root workspace that grant a shard-level path, and their roles, to every shard:
- * follows both kinds, plans what has to change and changes it, one patch at a time. Several at once do no harm.
+ * follows both kinds, plans what has to change and changes it, one patch at a time. Several replicators may run at once.
  */
 export class Replicator {
   readonly #options: ReplicatorOptions;
@@ -58,15 +58,14 @@ export class Replicator {
   }
 
   /**
-   * Begins, and goes on until `close`, or until everything is done where that is done once. Resolves to whether
-   * everything could be done.
+   * Runs until `close`, or until a single run is done. Resolves to whether everything succeeded.
    */
   run(): Promise<boolean> {
     this.#running ??= this.#run();
     return this.#running;
   }
 
-  /** Lets a patch that is under way finish, and resolves when nothing runs any more; idempotent. */
+  /** Lets a patch in progress finish, then resolves; idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#wakeUp.within(0);
@@ -90,7 +89,7 @@ export class Replicator {
     return isComplete && this.#isDone();
   }
 
-  /** One look at everything that is known. */
+  /** One round over everything known. */
   async #round(): Promise<void> {
     const { onEvent, isDryRun = false } = this.#options;
     const { changes, skipped } = this.#plan();
@@ -102,7 +101,7 @@ export class Replicator {
     }
     this.#patcher.plan(changes);
     for (const change of changes) {
-      // What an earlier patch of this round has changed is planned again in the next one.
+      // An object changed by an earlier patch of this round is planned again in the next one.
       if (!this.#mayAct() || !this.#root.isCurrent(change.object)) continue;
       if (this.#ledger?.isSettled(change) !== true) await this.#applyInTime(change);
     }
@@ -124,7 +123,7 @@ export class Replicator {
     return planReplication(this.#root, this.#options.bootstrap);
   }
 
-  /** An old list is enough where all is done once; while following, nothing is changed on outdated knowledge. */
+  /** A single run may use an old list; while following, nothing is changed on outdated knowledge. */
   #mayAct(): boolean {
     if (this.#isClosed || this.#ledger?.fault !== undefined) return false;
     return this.#ledger === undefined ? this.#root.isInStep : this.#root.isListed;
@@ -134,7 +133,7 @@ export class Replicator {
     return this.#isClosed || this.#ledger?.fault !== undefined || this.#isDone();
   }
 
-  /** Whether everything that was to be done once is done. */
+  /** Whether a single run is done. */
   #isDone(): boolean {
     const ledger = this.#ledger;
     if (ledger === undefined || !this.#hasLooked) return false;
@@ -152,13 +151,13 @@ export class Replicator {
   }
 
   #lost(message: string): void {
-    // What is done once reports the reason at its end, if it fails for it.
+    // A single run reports the reason at its end, if it fails.
     if (this.#ledger !== undefined) return;
     this.#isLost = true;
     this.#options.onEvent({ kind: 'lost', message });
   }
 
-  /** Without a list there is nothing to begin with. */
+  /** Nothing can begin before the first list. */
   #firstListObserver(ledger: OnceLedger): ReflectorObserver {
     let isRefused = false;
     let failures = 0;
@@ -176,14 +175,14 @@ export class Replicator {
   }
 }
 
-/** Lets one loop sleep until the earliest of the times that it is to be woken at. */
+/** Lets a loop sleep until the earliest of its wake-up times. */
 export class WakeUp {
   #at = Infinity;
   #timer: NodeJS.Timeout | undefined;
   #isDue = false;
   #sleeper: (() => void) | undefined;
 
-  /** Wakes the loop in so many ms at the latest. A loop that is busy by then does not fall asleep next time. */
+  /** Wakes the loop after this many ms at the latest. If it is busy then, it does not sleep next time. */
   within(ms: number): void {
     const at = performance.now() + ms;
     if (at >= this.#at) return;

@@ -15,7 +15,7 @@ import {
 } from './root-objects.js';
 
 export interface ObjectTableEvents {
-  /** Something in it, or whether it is in step, has changed. */
+  /** Called when an object, or whether all are in sync, has changed. */
   readonly onChange: () => void;
   readonly onLost: (reason: string) => void;
 }
@@ -23,7 +23,7 @@ export interface ObjectTableEvents {
 /** All known objects of one kind. */
 export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item> {
   readonly #events: ObjectTableEvents;
-  /** Whether there has been a list, however long ago. */
+  /** Whether it has been listed at all, however long ago. */
   isListed = false;
   isInStep = false;
   items: Map<string, Item> = new Map<string, Item>();
@@ -39,7 +39,7 @@ export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item>
     return Promise.resolve();
   }
 
-  /** A patch's answer may be known before the watch brings older states of the object, which are then ignored. */
+  /** After a patch's answer, the watch may still bring older states of the object, which are ignored. */
   set(item: Item): void {
     const known = this.items.get(item.name);
     if (known?.uid === item.uid && isOlder(item.resourceVersion, known.resourceVersion)) return;
@@ -92,7 +92,7 @@ export class RootFollower implements RootPolicy {
     return this.#roles.isListed && this.#bindings.isListed;
   }
 
-  /** Whether what is known of both kinds is what the server has. */
+  /** Whether both kinds are in sync with the server. */
   get isInStep(): boolean {
     return this.#roles.isInStep && this.#bindings.isInStep;
   }
@@ -111,13 +111,13 @@ export class RootFollower implements RootPolicy {
     return items.get(object.name) === object;
   }
 
-  /** Takes note of an object that a patch answered with. */
+  /** Records an object from the answer to a patch. */
   learn(kind: RootObject['kind'], object: unknown): void {
     try {
       if (kind === 'ClusterRole') this.#roles.set(decodeRole(object));
       else this.#bindings.set(decodeBinding(object));
     } catch (error) {
-      // The watch will bring it, or report it.
+      // The watch will deliver it, or report the failure.
       if (!(error instanceof MalformedObjectError)) throw error;
     }
   }

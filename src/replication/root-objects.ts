@@ -15,12 +15,12 @@ import {
   type Fields,
 } from '../policy/sources/kubernetes-object.js';
 
-/** What a ClusterRole grants, as far as it decides whether other shards should have it. */
+/** What a ClusterRole grants, as far as it matters for replication. */
 export interface RoleGrants {
   readonly shardLevel: readonly ShardLevelGrant[];
-  /** Whether it grants anything on resources, too. */
+  /** Whether it also grants resources. */
   readonly resources: boolean;
-  /** What else it grants on paths than to read metrics. Default: nothing. */
+  /** What it grants on paths besides reading metrics. Default: nothing. */
   readonly beyond?: readonly ShardLevelGrant[];
 }
 
@@ -48,7 +48,7 @@ export interface RootBinding extends RootObjectMetadata {
 
 export type RootObject = RootRole | RootBinding;
 
-/** Everything of the root workspace that decides what is replicated. */
+/** Everything in the root workspace that replication depends on. */
 export interface RootPolicy {
   readonly roles: ReadonlyMap<string, RootRole>;
   readonly bindings: ReadonlyMap<string, RootBinding>;
@@ -59,7 +59,7 @@ export function keyOf({ kind, name }: Pick<RootObject, 'kind' | 'name'>): string
   return `${kind}/${name}`;
 }
 
-/** A ClusterRole as an API server sends it, reduced to what decides here. @throws MalformedObjectError */
+/** Reads a ClusterRole from an API server, reduced to what matters here. @throws MalformedObjectError */
 export function decodeRole(object: unknown): RootRole {
   const role = fieldsOf(object, 'a ClusterRole');
   const rules = listOf(role['rules'], 'rules').map((rule) => fieldsOf(rule, 'a rule'));
@@ -97,8 +97,8 @@ function metadataOf(object: Fields): RootObjectMetadata {
 
 /**
  * kcp's own roles, which every shard has in `system:admin` and which bindings of the root workspace may name. The
- * bootstrap policy holds their rules for paths alone: one that grants everything on every path is an administrator's,
- * whose other rules grant every resource. What `system:monitoring` grants on nodes does not count: kcp has none.
+ * bootstrap policy holds only their rules for paths: a role that grants everything on every path is an administrator's
+ * and also grants every resource. What `system:monitoring` grants on nodes does not count: kcp has none.
  */
 export function bootstrapRoleGrants(objects: readonly PolicyObject[]): ReadonlyMap<string, RoleGrants> {
   const roles = objects.filter((object) => object.kind === 'ClusterRole');
@@ -122,11 +122,11 @@ export type RemovalReason =
   | 'grants-resources'
   | 'grants-beyond-metrics'
   | 'names-nobody'
-  /** A role that no binding needs on other shards. */
+  /** No binding needs the role on other shards. */
   | 'not-bound';
 
 export type Change =
   /** The object lacks the annotation; `grants` is why it should have it. */
   | { readonly action: 'add'; readonly object: RootObject; readonly grants: readonly ShardLevelGrant[] }
-  /** The object has this project's entry without need. */
+  /** The object has this project's entry but does not need it. */
   | { readonly action: 'remove'; readonly object: RootObject; readonly reason: RemovalReason };
