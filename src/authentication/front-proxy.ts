@@ -10,7 +10,7 @@ import type { CertificateVerifier } from './certificates/certificate-verifier.js
 import type { Identity } from './identity.js';
 
 export interface RequestHeaderOptions {
-  /** For the front proxy's own certificate. */
+  /** Verifies the front proxy's own certificate. */
   readonly verifier: Pick<CertificateVerifier, 'verify'>;
   /** CNs a front proxy may have. Default: any. */
   readonly allowedNames?: readonly string[];
@@ -21,13 +21,13 @@ export interface RequestHeaderOptions {
   readonly groupHeaders: readonly string[];
   /** What precedes the extra's key in a header's name, in any case. */
   readonly extraHeadersPrefixes: readonly string[];
-  /** Told of a request that says in these headers who sends it, and comes from no front proxy: they are ignored. */
+  /** Called when a request that does not come from a front proxy has these headers, which are ignored. */
   readonly onSpoofed?: () => void;
 }
 
 type Headers = Credentials['headers'];
 
-/** A header that is not UTF-8, which no name can be taken from. */
+/** A header that is not UTF-8 and so gives no name. */
 class HeaderEncodingFault extends Error {
   constructor(headerName: string) {
     super(`header ${JSON.stringify(headerName)} is not UTF-8`);
@@ -35,10 +35,10 @@ class HeaderEncodingFault extends Error {
 }
 
 /**
- * Kubernetes' request-header authenticator: a front proxy that proves itself with a certificate says in
- * headers who sends the request.
+ * Kubernetes' request-header authenticator: a front proxy authenticates with a certificate and names the user in
+ * headers.
  *
- * @throws RangeError for allowed names that are none, and for a blank name of a header.
+ * @throws RangeError for an empty list of allowed names, or a blank name of a header.
  */
 export function requestHeaderAuthenticator({
   verifier,
@@ -106,7 +106,7 @@ function lowerCased(names: readonly string[]): readonly string[] {
   return names.map((name) => name.trim().toLowerCase());
 }
 
-/** Of each header only the first line is looked at, even if it is empty. */
+/** Only the first line of each header counts, even if it is empty. */
 function firstValue(headers: Headers, names: readonly string[]): string {
   for (const name of names) {
     const [line = ''] = linesOf(headers, name);
@@ -128,7 +128,7 @@ function extraIn(headers: Headers, prefixes: readonly string[]): Identity['extra
   return extra;
 }
 
-/** Percent-decoded as Go's PathUnescape; kept as it is with a broken escape in it. */
+/** Percent-decoded as by Go's PathUnescape; unchanged if an escape is broken. */
 function extraKey(encoded: string, headerName: string): string {
   if (!encoded.includes('%') || /%(?![0-9a-f]{2})/.test(encoded)) return encoded;
   try {
@@ -146,10 +146,10 @@ function linesOf(headers: Headers, name: string): readonly string[] {
   return Object.hasOwn(headers, name) ? (headers[name] ?? []) : [];
 }
 
-// A byte order mark stays what it is: a name with it is another name.
+// A byte order mark is kept: a name with it is another name.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Without the blanks around it (RFC 9110, 5.5), read as UTF-8 from the bytes that it stands for as Latin-1. */
+/** Trimmed (RFC 9110, 5.5) and decoded as UTF-8 from bytes given as Latin-1. */
 function decodeHeaderValue(value: string, headerName: string): string {
   const text = withoutBlanks(value);
   let highest = 0;
@@ -157,7 +157,7 @@ function decodeHeaderValue(value: string, headerName: string): string {
     highest = Math.max(highest, text.charCodeAt(index));
   }
   if (highest < 0x80) return text;
-  // Not a byte: cut down to one, it would be another character.
+  // Not a byte: truncated to one, it would be another character.
   if (highest > 0xff) throw new HeaderEncodingFault(headerName);
   try {
     return utf8.decode(Buffer.from(text, 'latin1'));
@@ -166,7 +166,7 @@ function decodeHeaderValue(value: string, headerName: string): string {
   }
 }
 
-/** Not by a regular expression: one for both ends takes quadratic time where many blanks stand inside. */
+/** Not a regular expression, which takes quadratic time with many blanks inside. */
 function withoutBlanks(value: string): string {
   let start = 0;
   let end = value.length;

@@ -1,4 +1,4 @@
-/** Who a caller is, as Kubernetes' `user.Info`. */
+/** An authenticated user, as Kubernetes' `user.Info`. */
 export interface Identity {
   readonly name: string;
   readonly uid?: string;
@@ -13,7 +13,7 @@ export const anonymousName = 'system:anonymous';
 const authenticatedGroup = 'system:authenticated';
 const unauthenticatedGroup = 'system:unauthenticated';
 
-/** Who comes without credentials. */
+/** The user of a request without credentials. */
 export const anonymousIdentity: Identity = Object.freeze({
   name: anonymousName,
   groups: Object.freeze([unauthenticatedGroup]),
@@ -21,8 +21,7 @@ export const anonymousIdentity: Identity = Object.freeze({
 });
 
 /**
- * Adds `system:authenticated`, unless a front proxy has already said which of the two the caller is, or
- * sends the anonymous user.
+ * Adds `system:authenticated`, unless a front proxy has already sent one of the two groups, or the anonymous user.
  */
 export function withAuthenticatedGroup(identity: Identity): Identity {
   const { name, groups } = identity;

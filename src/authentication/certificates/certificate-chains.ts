@@ -1,6 +1,6 @@
 import { readCertificate, type Certificate, type PresentedCertificate } from './certificate.js';
 
-/** From the leaf to an authority that is trusted, or the leaf alone if it is itself trusted. */
+/** From the leaf to a trusted authority, or the leaf alone if it is trusted itself. */
 export type Chain = readonly [leaf: Certificate, ...authorities: Certificate[]];
 
 type ChainSearch =
@@ -10,19 +10,19 @@ type ChainSearch =
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 const notSigned = 'certificate is not signed by a known authority';
 
-/** Bounds for what a stranger can make us do. */
+/** Bounds of the work that any client can cause. */
 const maxChainLength = 6;
 const maxChains = 8;
 const maxSteps = 512;
 const maxSignatureChecks = 16;
 
 /**
- * The chains from a leaf to trusted authorities that are good for client authentication whenever all their
- * certificates are valid: time is not looked at here. RFC 5280 as Go's x509.Verify reads it, but name
- * constraints are refused instead of evaluated.
+ * The chains from a leaf to trusted authorities that allow client authentication while all their certificates are
+ * valid: time is not checked here. RFC 5280 as implemented by Go's x509.Verify, but name constraints are refused
+ * instead of evaluated.
  *
- * Signatures are checked from the top down, and a certificate is read only after one on it was made by an
- * authority that is trusted, or was read so itself: what a stranger makes up is never read.
+ * Signatures are checked from the top down, and a certificate is parsed only after a trusted authority, or one parsed
+ * the same way, has signed it: a certificate made up by a client is never parsed.
  */
 export function findChains(
   leaf: PresentedCertificate,
@@ -33,14 +33,14 @@ export function findChains(
 }
 
 class Search {
-  /** Those who signed a certificate and may do so, the trusted ones first. */
+  /** The authorities that signed a certificate and may do so, the trusted ones first. */
   readonly #issuers = new Map<Certificate, Certificate[]>();
-  /** By SHA-256, all that is signed. */
+  /** All signed certificates, by SHA-256. */
   readonly #signed = new Map<string, Certificate | 'unreadable'>();
   readonly #chains: Chain[] = [];
   #signatureChecks = 0;
   #steps = 0;
-  /** What was wrong with the first authority that otherwise would have done. */
+  /** What was wrong with the first authority that would otherwise have matched. */
   #fault: string | undefined;
 
   constructor(readonly authorities: readonly Certificate[]) {}
@@ -53,7 +53,7 @@ class Search {
     if (leaf === undefined) return notFound(this.#fault ?? notSigned);
     const fault = faultOf(leaf);
     if (fault !== undefined) return notFound(`certificate ${fault}`);
-    // A longer chain would be valid no longer than this one.
+    // No longer chain is valid for longer than this one.
     if (trusted !== undefined) return { kind: 'found', chains: [[trusted]] };
     this.#ascend([leaf]);
     const [first, ...others] = this.#chains;
@@ -65,12 +65,12 @@ class Search {
     return this.authorities.find((authority) => authority.sha256Hex === sha256Hex);
   }
 
-  /** From the trusted authorities down to all that they, and those below them, have signed. */
+  /** From the trusted authorities down to everything that they, and those below them, have signed. */
   #descend(leaf: PresentedCertificate, intermediates: readonly PresentedCertificate[]): void {
     const strangers = new Map([leaf, ...intermediates].map((presented) => [presented.sha256Hex, presented]));
     for (const { sha256Hex } of this.authorities) strangers.delete(sha256Hex);
     const issuers = new Set(this.authorities);
-    // A set is walked to its end, with what is added on the way.
+    // Iterating a set includes what is added meanwhile.
     for (const issuer of issuers) {
       for (const presented of strangers.values()) {
         const child = this.#childOf(issuer, presented);
@@ -98,7 +98,7 @@ class Search {
     return child;
   }
 
-  /** For the reason alone: OpenSSL names no issuer for a leaf whose extensions are broken. */
+  /** For the reason only: OpenSSL names no issuer for a leaf with broken extensions. */
   #readUnlinked(leaf: PresentedCertificate, issuers: Iterable<Certificate>): void {
     for (const issuer of issuers) {
       if (!hasNameOfIssuer(leaf, issuer) || faultAsIssuer(issuer) !== undefined) continue;
@@ -112,7 +112,7 @@ class Search {
     return hasSignatureOf(presented, issuer);
   }
 
-  /** Only for one that is signed. */
+  /** Only for a signed certificate. */
   #read(presented: PresentedCertificate): Certificate | 'unreadable' {
     const { sha256Hex } = presented;
     const certificate = this.#signed.get(sha256Hex) ?? readCertificate(presented) ?? 'unreadable';

@@ -14,11 +14,11 @@ export interface VerifiedCertificate {
 }
 
 type CertificateVerification =
-  /** The same frozen object whenever the same certificate is remembered. */
+  /** The same frozen object as long as the certificate is remembered. */
   VerifiedCertificate | { readonly kind: 'refused'; readonly reason: string };
 
 export interface CertificateVerifierOptions {
-  /** PEM bundle of the authorities that are trusted. */
+  /** PEM bundle of the trusted authorities. */
   readonly authorities: string | Buffer;
   /** Milliseconds since the epoch; default Date.now. */
   readonly now?: () => number;
@@ -27,7 +27,7 @@ export interface CertificateVerifierOptions {
 const maxPresented = 8;
 const maxRemembered = 1024;
 
-/** Of one certificate of a chain. */
+/** The validity of one certificate of a chain. */
 interface Validity {
   /** `certificate`, or `authority "…"`. */
   readonly holder: string;
@@ -47,8 +47,8 @@ interface Trusted {
 type Finding = Trusted | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * Verifies client certificates against trusted authorities, for requests on connections that may live
- * longer than the certificate: chains are found once a connection, their validity is looked at every time.
+ * Verifies client certificates against trusted authorities, for requests on connections that may live longer than the
+ * certificate: chains are found once per connection, and their validity is checked at every request.
  * Revocation is not checked, as in Kubernetes.
  */
 export class CertificateVerifier {
@@ -56,8 +56,8 @@ export class CertificateVerifier {
   readonly #now: () => number;
   readonly #byConnection = new WeakMap<PeerCertificates, Finding>();
   /**
-   * By the leaf's SHA-256. A resumed TLS session brings the leaf alone: the intermediates are those of the
-   * full handshake before it.
+   * By the leaf's SHA-256. A resumed TLS session has only the leaf: its intermediates are those of the full handshake
+   * before it.
    */
   readonly #byLeaf = new LRUCache<string, Trusted>({ max: maxRemembered });
 

@@ -4,21 +4,21 @@ import { certificateBlocks } from '../../files/pem.js';
 import { x509 as library } from '../../pki/x509.js';
 import { CertificateBundleError } from '../authentication-errors.js';
 
-/** A parsed but unverified certificate: enough to check its signature, and cheap to make. */
+/** An unverified certificate, parsed far enough to check its signature; cheap to make. */
 export interface PresentedCertificate {
   readonly x509: X509Certificate;
   /** Lower-case hex of the DER's SHA-256. */
   readonly sha256Hex: string;
-  /** As x509.subject of the authority has it; undefined when empty. */
+  /** As in x509.subject of the authority; undefined if empty. */
   readonly issuer: string | undefined;
 }
 
-/** What chain verification and identities need of an X.509 certificate (RFC 5280). */
+/** The parts of an X.509 certificate (RFC 5280) that chain verification and identities need. */
 export interface Certificate extends PresentedCertificate {
-  /** The last CN, as Go's pkix.Name has it; empty without one. */
+  /** The last CN, as in Go's pkix.Name; empty without one. */
   readonly commonName: string;
   readonly organizations: readonly string[];
-  /** Milliseconds since the epoch; both ends are still valid. */
+  /** Milliseconds since the epoch, both inclusive. */
   readonly notBefore: number;
   readonly notAfter: number;
   /** For messages. */
@@ -27,10 +27,10 @@ export interface Certificate extends PresentedCertificate {
   readonly maySignCertificates: boolean;
   /** pathLenConstraint. */
   readonly pathLength: number | undefined;
-  /** OIDs; undefined stands for any. */
+  /** OIDs; undefined: any. */
   readonly extendedKeyUsages: readonly string[] | undefined;
   readonly hasNameConstraints: boolean;
-  /** The OID of a critical extension that nothing here honours. */
+  /** The OID of a critical extension that is not supported. */
   readonly unknownCriticalExtension: string | undefined;
   readonly hasStrongSignature: boolean;
 }
@@ -46,7 +46,7 @@ const extensionIds = {
   extendedKeyUsage: '2.5.29.37',
 } as const;
 
-/** Those that are enforced here, or that say nothing about a client certificate's chain. */
+/** Extensions that are enforced here, or do not concern a client certificate's chain. */
 const knownExtensions: ReadonlySet<string> = new Set(Object.values(extensionIds));
 
 const anyExtendedKeyUsage = '2.5.29.37.0';
@@ -57,12 +57,12 @@ const strongHashes: ReadonlySet<string | undefined> = new Set(['SHA-256', 'SHA-3
 const maxBytes = 16_384;
 
 /**
- * The certificates of a PEM bundle (RFC 7468), each once; text and blocks of other kinds are passed over.
+ * The certificates of a PEM bundle (RFC 7468), each once; text and other blocks are ignored.
  *
- * @throws CertificateBundleError when there is no certificate, or one that cannot be read.
+ * @throws CertificateBundleError if there is no certificate, or one that cannot be read.
  */
 export function parseCertificateBundle(pem: string | Uint8Array): readonly Certificate[] {
-  // Loaded here, where a failure to load is not taken for a certificate that cannot be read.
+  // Loaded here, so that a failure to load is not mistaken for an unreadable certificate.
   library();
   const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
   const certificates = new Map<string, Certificate>();
@@ -80,13 +80,13 @@ export function parseCertificateBundle(pem: string | Uint8Array): readonly Certi
   return [...certificates.values()];
 }
 
-/** Opens a stranger's DER certificate without reading what is in it; undefined for anything else. */
+/** Opens a client's DER certificate without parsing its contents; undefined for anything else. */
 export function presentedCertificate(der: Uint8Array): PresentedCertificate | undefined {
   if (der.length > maxBytes) return undefined;
   const bytes = Buffer.from(der.buffer, der.byteOffset, der.length);
   try {
     const x509 = new X509Certificate(bytes);
-    // Node looks for PEM first, so that DER with PEM inside would be read as that other certificate.
+    // Node looks for PEM first: DER that contains PEM would be read as that other certificate.
     if (!x509.raw.equals(bytes)) return undefined;
     return { x509, sha256Hex: createHash('sha256').update(bytes).digest('hex'), issuer: x509.issuer };
   } catch {
@@ -95,8 +95,8 @@ export function presentedCertificate(der: Uint8Array): PresentedCertificate | un
 }
 
 /**
- * Reads all of a certificate; undefined if that cannot be done. It may take 100 ms for one that was made to be
- * slow: only for what is trusted, or signed by an authority that is.
+ * Parses a certificate completely; undefined if that fails. A certificate made to be slow may take 100 ms: call it only
+ * for one that is trusted, or signed by a trusted authority.
  */
 export function readCertificate(presented: PresentedCertificate): Certificate | undefined {
   try {
@@ -145,7 +145,7 @@ function read({ x509, sha256Hex, issuer }: PresentedCertificate): Certificate | 
   };
 }
 
-/** Node 24 ends the process when it describes a certificate whose key it cannot read. */
+/** Node 24 ends the process when describing a certificate whose key it cannot read. */
 function hasReadableKey(x509: X509Certificate): boolean {
   try {
     return x509.publicKey.type === 'public';
@@ -154,7 +154,7 @@ function hasReadableKey(x509: X509Certificate): boolean {
   }
 }
 
-/** OpenSSL's reading: every string type, bad ones refused, multi-valued RDNs in the order they are encoded. */
+/** As OpenSSL reads it: every string type, invalid strings refused, multi-valued RDNs in encoded order. */
 function readSubject(x509: X509Certificate): Pick<Certificate, 'commonName' | 'organizations'> | undefined {
   const legacy: { readonly subject?: Readonly<Record<string, unknown>> } = x509.toLegacyObject();
   const { subject } = legacy;
@@ -170,7 +170,7 @@ function texts(value: unknown): readonly string[] {
   return values.filter((item) => typeof item === 'string');
 }
 
-/** Undefined when one is there twice (RFC 5280, 4.2), since readers differ in which of them counts. */
+/** Undefined if one occurs twice (RFC 5280, 4.2), since readers differ in which one counts. */
 function byId(extensions: readonly Extension[]): ReadonlyMap<string, Extension> | undefined {
   const map = new Map(extensions.map((extension) => [extension.type, extension]));
   return map.size === extensions.length ? map : undefined;

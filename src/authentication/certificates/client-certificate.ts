@@ -5,8 +5,8 @@ import type { CertificateVerifier, VerifiedCertificate } from './certificate-ver
 export interface ClientCertificateOptions {
   readonly verifier: Pick<CertificateVerifier, 'verify'>;
   /**
-   * What to do with a certificate that does not verify or has no user name: `refuse` (default), or `ignore`, as
-   * if none had been sent, which is what the kcp cache server does.
+   * What to do with a certificate that is invalid or has no user name: `refuse` (default), or `ignore` as if none had
+   * been sent, as the kcp cache server does.
    */
   readonly unverified?: 'refuse' | 'ignore';
 }

@@ -2,7 +2,7 @@ import { none, refused, type Authentication, type Credentials } from '../authent
 import { LRUCache } from 'lru-cache';
 import { hash, randomBytes } from 'node:crypto';
 
-/** Answered, as this very object, where a token was ignored for the extra space before it: the client gets a warning. */
+/** Returned as this very object if a token was ignored for an extra space before it: the client gets a warning. */
 export const afterExtraSpace: Authentication = Object.freeze({ kind: 'none' });
 const malformed = refused('text behind the bearer token');
 
@@ -19,11 +19,11 @@ export function bearerToken({ headers }: Credentials): string | Authentication {
 }
 
 /**
- * What tokens are kept and looked up by: SHA-256 behind a salt, so that the time of a look-up tells nothing of a
- * token, and nothing that is kept can be used as one.
+ * Tokens are stored and looked up by a salted SHA-256, so that the time of a look-up reveals nothing about a token, and
+ * nothing stored can be used as one.
  */
 export class TokenDigest {
-  /** Of this object alone: no two tables have a key in common. */
+  /** Of this object only: no two tables share keys. */
   readonly #salt = randomBytes(32).toString('base64');
 
   of(token: string): string {
@@ -32,7 +32,7 @@ export class TokenDigest {
 }
 
 interface TokenCacheOptions {
-  /** How many tokens are remembered; beyond it, the least recently used is forgotten. */
+  /** How many tokens are remembered; the least recently used is forgotten first. */
   readonly limit: number;
   /** Milliseconds since the epoch; default Date.now. */
   readonly now?: () => number;
@@ -41,7 +41,7 @@ interface TokenCacheOptions {
 /** A key of a TokenCache: a digest, never the token. */
 export type TokenKey = string & { readonly TokenKey: unique symbol };
 
-/** What was found out about tokens, for as long as that is valid; bounded. */
+/** A bounded cache of results by token, each until it expires. */
 export class TokenCache<Value> {
   readonly #entries: LRUCache<TokenKey, { readonly value: Value; readonly validUntil: number }>;
   readonly #digest = new TokenDigest();
@@ -56,13 +56,13 @@ export class TokenCache<Value> {
     return this.#digest.of(token) as TokenKey;
   }
 
-  /** Undefined where nothing is known, or not any more. */
+  /** Undefined if unknown or expired. */
   get(key: TokenKey): Value | undefined {
     const entry = this.#entries.get(key);
     return entry !== undefined && this.#now() < entry.validUntil ? entry.value : undefined;
   }
 
-  /** `validUntil`: ms since the epoch, that moment excluded. */
+  /** `validUntil`: ms since the epoch, exclusive. */
   set(key: TokenKey, value: Value, validUntil: number): void {
     this.#entries.set(key, { value, validUntil });
   }

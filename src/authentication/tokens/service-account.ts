@@ -15,11 +15,11 @@ export interface ServiceAccountOptions {
   /** The keys that the API server signs with. */
   readonly keys: KeySet;
   /**
-   * Accepted as `iss`. With `kubernetes/serviceaccount` among them, tokens out of Secrets are accepted as well:
-   * these never expire, and only the API server knows whether their Secret is still there.
+   * Accepted as `iss`. `kubernetes/serviceaccount` also accepts tokens from Secrets: these never expire, and only the
+   * API server knows whether their Secret still exists.
    */
   readonly issuers: readonly string[];
-  /** A token has to be for one of them. */
+  /** A token must be for one of these. */
   readonly audiences: readonly string[];
   /** Milliseconds since the epoch; default Date.now. */
   readonly now?: () => number;
@@ -27,7 +27,7 @@ export interface ServiceAccountOptions {
   readonly maxCached?: number;
 }
 
-/** All that a service account's key can sign with. */
+/** The algorithms of service accounts' keys. */
 const algorithms: ReadonlySet<string> = new Set([
   ...['RS256', 'RS384', 'RS512'],
   ...['PS256', 'PS384', 'PS512'],
@@ -35,15 +35,15 @@ const algorithms: ReadonlySet<string> = new Set([
 ]);
 /** Kubernetes' own. */
 const leewaySeconds = 60;
-/** The issuer of tokens that live in a Secret, and of nothing else. */
+/** The issuer of tokens in Secrets, and of no others. */
 const legacyIssuer = 'kubernetes/serviceaccount';
 
 /**
- * Tokens of Kubernetes' service accounts, and of kcp's, verified without asking the API server: until a token
- * expires nobody notices that its account, or the pod it is bound to, was deleted. Stricter than kube-apiserver:
- * a token needs `exp` and `aud`, and a `sub` that is the account of its other claims.
+ * Tokens of Kubernetes' and kcp's service accounts, verified without asking the API server: a token stays valid until it
+ * expires, even if its account or pod is deleted. Stricter than kube-apiserver: a token needs `exp`, `aud`, and a `sub`
+ * that matches its other claims.
  *
- * @throws RangeError without an issuer or an audience, or where nothing could be remembered.
+ * @throws RangeError without an issuer or an audience, or if the cache would hold nothing.
  */
 export function serviceAccountAuthenticator({
   keys,
@@ -87,7 +87,7 @@ function claimedIdentity(claims: Claims, accepted: ReadonlySet<string>, seconds:
   };
 }
 
-/** What the claims of a verified token say of the account, and of what the token is bound to. */
+/** The account and the bound object in the claims of a verified token. */
 interface ServiceAccount {
   readonly namespace: string;
   readonly name: string;
@@ -101,22 +101,22 @@ interface ServiceAccount {
 
 interface ObjectReference {
   readonly name: string;
-  /** A pod's node is known by its name alone while the API server does not find it. */
+  /** A pod's node may have a name without uid: the API server did not find it. */
   readonly uid: string | undefined;
 }
 
 const legacyPrefix = 'kubernetes.io/serviceaccount/';
 
-/** Those of `kubernetes.io` that hold an object. */
+/** The members of `kubernetes.io` that hold an object. */
 const knownObjects: ReadonlySet<string> = new Set(['serviceaccount', 'pod', 'node', 'secret']);
 
 /**
- * Who the verified claims are about, as kube-apiserver has it: of a bound token by `kubernetes.io`, of a legacy one
- * by `kubernetes.io/serviceaccount/…`; with what kcp adds. Whether the account, and what the token is bound to,
- * are still there only the server knows.
+ * The service account in verified claims, as in kube-apiserver: from `kubernetes.io` for a bound token, from
+ * `kubernetes.io/serviceaccount/…` for a legacy one, with kcp's additions. Only the server knows whether the account and
+ * the bound object still exist.
  *
- * @throws TokenFault for a claim that is missing, or not what kube-apiserver writes; it names the claim and quotes
- * nothing of it.
+ * @throws TokenFault for a claim that is missing or not as kube-apiserver writes it; it names the claim without quoting
+ * it.
  */
 export function serviceAccountIdentity(claims: Claims): Identity {
   const account = claims['iss'] === legacyIssuer ? legacyAccount(claims) : boundAccount(claims);
@@ -151,9 +151,9 @@ export function serviceAccountIdentity(claims: Claims): Identity {
 function boundAccount(claims: Claims): ServiceAccount {
   const kubernetes = object(claims['kubernetes.io'], 'kubernetes.io');
   const account = object(kubernetes['serviceaccount'], 'kubernetes.io.serviceaccount');
-  // Nothing is shown of a Secret, but a broken reference to it is no binding.
+  // A Secret adds nothing to the identity, but a broken reference is not a binding.
   reference(kubernetes, 'secret');
-  // A binding of a kind that came after these may say that the token is for something else.
+  // A kind added later may mean that the token is for something else.
   for (const [claim, value] of Object.entries(kubernetes)) {
     if (typeof value === 'object' && value !== null && !knownObjects.has(claim)) {
       throw new TokenFault('kubernetes.io has a binding of an unknown kind');
@@ -210,17 +210,17 @@ function matching(value: unknown, pattern: RegExp, maxLength: number, fault: str
   throw new TokenFault(fault);
 }
 
-/** A label of RFC 1123, as Kubernetes demands of a namespace's name. */
+/** A label of RFC 1123: the name of a namespace. */
 function namespaceName(value: unknown, claim: string): string {
   return matching(value, labelPattern, 63, `${claim} is no namespace's name`);
 }
 
-/** A subdomain of RFC 1123, as Kubernetes demands of a service account's, a pod's and a node's name. */
+/** A subdomain of RFC 1123: the name of a service account, pod or node. */
 function objectName(value: unknown, claim: string): string {
   return matching(value, subdomainPattern, 253, `${claim} is no object's name`);
 }
 
-/** kcp's: labels between colons. Without commas: its name goes into a list of scopes. */
+/** kcp's: labels joined by colons. Without commas, since the name goes into a list of scopes. */
 function logicalCluster(value: unknown, claim: string): string | undefined {
   if (value === undefined) return undefined;
   return matching(value, clusterPattern, 253, `${claim} is no logical cluster's name`);

@@ -18,7 +18,7 @@ const unknown = refused('unknown token');
  * Kubernetes' static token file: CSV of token, user name, user uid and, optionally, groups separated by
  * commas in one quoted field.
  *
- * Tokens are kept and looked up as digests, so that the time of a look-up tells nothing of a token.
+ * Tokens are stored and looked up as digests, so that the time of a look-up reveals nothing about a token.
  *
  * @throws TokenFileError
  */
@@ -32,7 +32,7 @@ export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authen
   for (const { token, identity } of tokensIn(text, file)) {
     known.set(digests.of(token), entryOf(token, Object.freeze({ kind: 'authenticated', identity })));
   }
-  // What an unknown token is compared with, so that it takes as long as a known one.
+  // Compared with an unknown token, so that it takes as long as a known one.
   const nobody = entryOf('', unknown);
   return {
     name: 'token-file',
@@ -84,7 +84,7 @@ function readRecords(text: string, file: string): readonly { record: readonly st
       line: info.lines,
     }));
   } catch (error) {
-    // The parser's own message may quote the line, and with it a token.
+    // The parser's message may quote the line with its token.
     const { lines } = error as { lines?: number };
     throw new TokenFileError(`${file}:${lines ?? 1}: not valid CSV`);
   }

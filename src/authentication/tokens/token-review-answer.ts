@@ -2,22 +2,22 @@ import { ReviewError } from '../../kubernetes/kubernetes-errors.js';
 import { ReviewFields } from '../../kubernetes/reviews/review-fields.js';
 import type { Identity } from '../identity.js';
 
-/** What a TokenReview's `status` says. */
+/** The `status` of a TokenReview. */
 export type TokenReviewStatus =
   | {
       readonly kind: 'authenticated';
       /** Frozen. */
       readonly identity: Identity;
-      /** Those of the question that the token is for; empty where the reviewer knows nothing of audiences. */
+      /** The requested audiences that the token is for; empty if the reviewer does not know audiences. */
       readonly audiences: readonly string[];
     }
   /** `error` is the reviewer's text, or empty. */
   | { readonly kind: 'not-authenticated'; readonly error: string };
 
-/** All names, groups and extra of one user together (characters): thousands of users are remembered. */
+/** The size of one user, groups and extra included (characters): thousands are remembered. */
 const maxIdentityLength = 64 * 1024;
 
-/** @throws ReviewError for all that is no such status, or contradicts itself. */
+/** @throws ReviewError for anything else, or a status that contradicts itself. */
 export function parseTokenReviewStatus(value: unknown): TokenReviewStatus {
   const status = new ReviewFields(value, 'status', ['authenticated', 'user', 'audiences', 'error']);
   const error = status.string('error');
@@ -57,13 +57,13 @@ function contradiction(what: string): ReviewError {
   return new ReviewError('malformed', `the reviewer's answer: ${what}`);
 }
 
-/** Fewer characters of a token tell nothing of the rest, and are in many words. */
+/** Fewer characters of a token reveal nothing, and occur in many words. */
 const minPieceLength = 8;
 const tokenRun = /[^\s"'`()[\]{}<>,;]{8,}/g;
 
 /**
- * A text about a token, which others wrote, with `[token]` in place of the token and of words that have a piece of it
- * (8 characters). For texts of a few hundred characters.
+ * A text from another server about a token, with `[token]` in place of the token and of words that contain 8 characters
+ * of it. For texts of a few hundred characters.
  */
 export function withoutToken(text: string, token: string): string {
   const withoutWhole = token === '' ? text : text.replaceAll(token, '[token]');
@@ -74,7 +74,7 @@ export function withoutToken(text: string, token: string): string {
     : withoutWhole.replace(tokenRun, (run) => (hasPiece(run) ? '[token]' : run));
 }
 
-/** Each is looked up in the short text: to search the token for them takes long where it was made for that. */
+/** Looked up in the short text: searching a token made for it would be slow. */
 function piecesInBoth(text: string, token: string): ReadonlySet<string> {
   const pieces = new Set(piecesOf(text));
   const found = new Set<string>();

@@ -17,34 +17,34 @@ import type { Identity } from '../identity.js';
 import { parseTokenReviewStatus, withoutToken } from './token-review-answer.js';
 import { maxTokenBytes, unverifiedClaims } from './jwt/jwt-parts.js';
 
-/** What came of asking about one token. */
+/** The result of a review of one token. */
 type TokenReviewObservation =
   | { readonly result: 'authenticated' | 'not-authenticated'; readonly seconds: number }
-  /** The message is one line for the operator's log, without any of the token. */
+  /** The message is one line for the operator's log, without any part of the token. */
   | { readonly result: 'error'; readonly message: string; readonly seconds: number };
 
 interface TokenReviewObserver {
-  /** Of each token, for `authentication_token_cache_request_total`; a `miss` is what waits for a review. */
+  /** Called for each token, for `authentication_token_cache_request_total`; a `miss` waits for a review. */
   readonly onCache?: (result: 'hit' | 'miss') => void;
-  /** Of each review, however many requests wait for it. */
+  /** Called for each review, however many requests wait for it. */
   readonly onReview?: (observation: TokenReviewObservation) => void;
 }
 
 export interface TokenReviewOptions {
-  /** Asked with `tokenReview` objects. */
+  /** Answers `tokenReview` objects. */
   readonly reviewer: Reviewer;
-  /** A token has to be for one of these. Default: the reviewer decides which are good. */
+  /** A token must be for one of these. Default: the reviewer decides. */
   readonly audiences?: readonly string[];
   /**
-   * What an answer without audiences is worth where some were asked for. Kubernetes takes a webhook, which may not
-   * know of audiences, to mean all of its own (`accepted`); an API server always answers. Default `refused`.
+   * What an answer without audiences means if some were requested. Kubernetes accepts it from a webhook, which may not
+   * know audiences (`accepted`); an API server always returns them. Default `refused`.
    */
   readonly withoutAudiences?: 'accepted' | 'refused';
   /** How long an identity is cached (ms), never beyond the token's `exp`. 0: no cache. Default 10,000. */
   readonly authenticatedTtlMs?: number;
   /** The same for a refusal. Default 10,000. */
   readonly unauthenticatedTtlMs?: number;
-  /** How many tokens are remembered as good, and how many as bad: neither can push out the other. Default 4,096. */
+  /** How many accepted, and how many refused tokens are remembered, separately. Default 4,096. */
   readonly limit?: number;
   /** Milliseconds since the epoch, for a token's `exp`; default Date.now. */
   readonly now?: () => number;
@@ -57,11 +57,11 @@ export interface TokenReviewOptions {
 }
 
 /**
- * Asks a reviewer about bearer tokens, an API server or a webhook.
- * Stands behind all that can decide by themselves, since it takes every token. Where the reviewer gives no answer, the
- * token is refused, and asked about again by the next request.
+ * Asks a reviewer, an API server or a webhook, about bearer tokens. Comes after the authenticators that decide by
+ * themselves, since it takes every token. Without an answer the token is refused, and reviewed again at the next
+ * request.
  *
- * @throws RangeError for audiences that are none.
+ * @throws RangeError for an empty list of audiences.
  */
 export function tokenReviewAuthenticator(options: TokenReviewOptions): Authenticator {
   if (options.audiences !== undefined) requireNames('audiences', options.audiences);
@@ -75,18 +75,18 @@ export function tokenReviewAuthenticator(options: TokenReviewOptions): Authentic
 interface Accepted {
   readonly authentication: Authentication;
   readonly identity: Identity;
-  /** On the steady clock, that moment excluded. */
+  /** On the monotonic clock, exclusive. */
   readonly validUntil: number;
-  /** Milliseconds since the epoch, that moment excluded. */
+  /** Milliseconds since the epoch, exclusive. */
   readonly expires: number;
 }
 
 const tooLong = refused('the token is longer than 64 KiB');
 const forWebhooks = refused('the token is bound to a webhook configuration');
 const maxReasonLength = 128;
-/** Whose listeners they are. */
+/** For messages about listeners. */
 const observed = 'tokenReviewAuthenticator';
-/** Of the extra that an API server tells of such a binding, since Kubernetes 1.37. */
+/** The prefix of extras with which an API server describes such a binding, since Kubernetes 1.37. */
 const webhookBinding = /^authentication\.kubernetes\.io\/(?:validating|mutating)webhookconfiguration-/;
 
 class TokenReviews {
@@ -94,7 +94,7 @@ class TokenReviews {
   readonly #audiences: readonly string[];
   readonly #now: () => number;
   readonly #steadyNow: () => number;
-  /** Kept beyond its time for the identity object, which stays the same while the reviewer says the same. */
+  /** Kept after it expires, so that the same answer gives the same identity object. */
   readonly #accepted: LRUCache<TokenKey, Accepted>;
   readonly #refused: TokenCache<Authentication>;
   readonly #underWay = new Map<TokenKey, Promise<Authentication>>();
@@ -128,7 +128,7 @@ class TokenReviews {
     );
   }
 
-  /** One review, however many requests bring the token meanwhile. */
+  /** One review, however many requests have the token meanwhile. */
   #begin(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
     const review = this.#review(key, token, accepted).finally(() => {
       this.#underWay.delete(key);
@@ -164,7 +164,7 @@ class TokenReviews {
     if (status.kind === 'not-authenticated') {
       const { error } = status;
       const refusal = notAuthenticated(error, token);
-      // The text may tell of a failure of the reviewer's own, which is no reason to keep a good token out for longer.
+      // The reviewer may have failed itself, which is no reason to refuse a good token for longer.
       return error === '' || accepted === undefined ? this.#remember(key, refusal) : refusal;
     }
     if (!this.#isForUs(status.audiences)) {
@@ -200,7 +200,7 @@ class TokenReviews {
 
   #remember(key: TokenKey, refusal: Authentication): Authentication {
     const { unauthenticatedTtlMs = 10_000 } = this.#options;
-    // Nothing of an earlier acceptance counts any more.
+    // An earlier acceptance no longer counts.
     this.#accepted.delete(key);
     this.#refused.set(key, refusal, this.#steadyNow() + unauthenticatedTtlMs);
     return refusal;

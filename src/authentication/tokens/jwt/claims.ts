@@ -2,22 +2,22 @@ import type { Identity } from '../../identity.js';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** The user of verified claims, as long as their token is good. */
+/** The user of verified claims, and until when. */
 export interface ClaimedIdentity {
   readonly identity: Identity;
-  /** Milliseconds since the epoch, that moment excluded. */
+  /** Milliseconds since the epoch, exclusive. */
   readonly validUntil: number;
 }
 
 /** Why a token is refused; the message is the reason, for the operator's log. */
 export class TokenFault extends Error {}
 
-/** The longest reason (characters) that quotes a token. */
+/** The longest quotation of a token's claim in a reason (characters). */
 const maxLength = 128;
 /** The last moment that a Date can hold (seconds since the epoch). */
 const lastSecond = 8.64e12;
 
-/** A NumericDate (RFC 7519, section 2) in whole seconds, as Kubernetes cuts it; undefined for anything else. */
+/** A NumericDate (RFC 7519, section 2) truncated to seconds, as in Kubernetes; undefined for anything else. */
 export function numericDate(value: unknown): number | undefined {
   return typeof value === 'number' && Math.abs(value) <= lastSecond ? Math.trunc(value) : undefined;
 }
@@ -27,7 +27,7 @@ export function dateText(seconds: number): string {
   return new Date(seconds * 1000).toISOString();
 }
 
-/** @throws TokenFault where `aud` (a string or a list of strings) of a verified token has none that is accepted. */
+/** @throws TokenFault if `aud` (a string or a list of strings) has no accepted audience. */
 export function requireAudience({ aud }: Claims, accepted: ReadonlySet<string>): void {
   if (aud === undefined) throw new TokenFault('there is no aud');
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];

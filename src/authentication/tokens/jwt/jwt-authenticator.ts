@@ -16,7 +16,7 @@ const tooLong = refused(`the token is longer than ${maxTokenBytes} bytes`);
 const noJwt = refused('the token is no JWT');
 const foreign = refused('the token is of another issuer');
 
-/** In `kubernetes.io`, since Kubernetes 1.37. Go's decoder does not regard case. */
+/** In `kubernetes.io`, since Kubernetes 1.37. Go's decoder ignores case. */
 const webhookBindings: ReadonlySet<string> = new Set([
   'validatingwebhookconfiguration',
   'mutatingwebhookconfiguration',
@@ -24,9 +24,9 @@ const webhookBindings: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Bearer tokens that are JWTs of certain issuers. Others are refused unverified, and so are those that an API server
- * shows to its webhooks, which could bring them here. A token that was verified is answered at once from then on, until
- * it expires or the key set has other keys.
+ * Bearer tokens that are JWTs of certain issuers. Others are refused without verification, and so are tokens that an API
+ * server sends to its webhooks, which could reuse them here. A verified token is remembered until it expires or the key
+ * set changes.
  */
 export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
   const { name, keys, issuers, identityOf, maxCached, now } = options;
@@ -46,11 +46,11 @@ export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticato
       requireNoWebhook(claims);
       const { identity, validUntil } = identityOf(claims);
       forgetIfKeysChanged();
-      // Requests that came together get one identity.
+      // Simultaneous requests get one identity.
       const known = verified.get(key);
       if (known !== undefined) return known;
       const authentication: Authentication = Object.freeze({ kind: 'authenticated', identity });
-      // If the keys changed meanwhile, it is unknown which of them verified it.
+      // If the keys changed meanwhile, it is unknown which ones verified it.
       if (version === versionBefore) verified.set(key, authentication, validUntil);
       return authentication;
     } catch (error) {

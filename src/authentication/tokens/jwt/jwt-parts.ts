@@ -1,9 +1,9 @@
-/** Longer than any token of a service account or an OpenID provider that fits into a header. */
+/** More than any service account or OpenID provider's token that fits into a header. */
 export const maxTokenBytes = 64 * 1024;
-/** Members, lists and objects of unverified claims, nested ones included: far above what any issuer writes. */
+/** Members, lists and objects of unverified claims, nested ones included: far more than any issuer writes. */
 const maxParts = 1024;
 
-/** What a token says of itself before anything of it is verified: good to find who is to verify it. */
+/** What an unverified token says of itself: only to choose who verifies it. */
 interface UnverifiedClaims {
   readonly issuer?: string | undefined;
   /** `exp`, in seconds since the epoch. */
@@ -11,10 +11,10 @@ interface UnverifiedClaims {
 }
 
 const nothing: UnverifiedClaims = Object.freeze({});
-// A byte order mark stays what it is: no JSON begins with one.
+// A byte order mark is kept: JSON never begins with one.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The claims of a token in JWS compact serialization (RFC 7515); nothing of anything else. Never throws. */
+/** The claims of a token in JWS compact serialization (RFC 7515); empty for anything else. Never throws. */
 export function unverifiedClaims(token: string): UnverifiedClaims {
   if (token.length > maxTokenBytes) return nothing;
   const parts = token.split('.', 4);
@@ -42,9 +42,9 @@ export function decodeBase64url(text: string): Buffer | undefined {
 }
 
 /**
- * A JSON object in UTF-8, in which no object names a member twice: readers differ in which of the two counts
- * (RFC 7519, section 4). The members have no prototype, so that whatever name is looked up was written there.
- * With more parts than `maxParts` (jsonParts) it is refused unread; default: any number. A string says what is wrong.
+ * A JSON object in UTF-8 without duplicate members: readers differ in which one counts (RFC 7519, section 4). Objects
+ * have no prototype, so any name found was in the text. With more than `maxParts` (jsonParts; default: any number) it
+ * is refused unparsed. A string says what is wrong.
  */
 export function readJsonObject(
   bytes: Uint8Array,
@@ -62,12 +62,12 @@ export function readJsonObject(
     return 'is no JSON object';
   }
   if (!isObject(value) || Array.isArray(value)) return 'is no JSON object';
-  // Of two members with one name, however it is escaped, the parser keeps one.
+  // Of two members with one name, even if escaped differently, the parser keeps one.
   if (membersIn(value) !== members) return 'names a member twice';
   return Object.freeze(Object.assign(Object.create(null) as Record<string, unknown>, value));
 }
 
-/** Members of the value and of all that is in it. Not recursive: 64 KiB may nest deeper than the stack. */
+/** Members of the value, nested ones included. Not recursive: 64 KiB may nest deeper than the stack. */
 function membersIn(value: object): number {
   let count = 0;
   const open: object[] = [value];
@@ -83,9 +83,9 @@ const [quote, backslash, colon] = [0x22, 0x5c, 0x3a];
 const [openingBracket, openingBrace] = [0x5b, 0x7b];
 
 /**
- * What valid JSON is made of (`parts`: members, lists and objects): each member brings one colon that stands in no
- * string. A stranger's is counted before it is parsed, since thousands of parts fit into a header, and take a hundred
- * times longer to make than to count.
+ * Counts the members, lists and objects of valid JSON: each member has one colon outside of strings. Unverified JSON is
+ * counted before it is parsed, since thousands of parts fit into a header and take a hundred times longer to parse than
+ * to count.
  */
 function jsonParts(text: string): { readonly members: number; readonly parts: number } {
   let members = 0;

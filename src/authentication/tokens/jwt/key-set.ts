@@ -6,24 +6,24 @@ export interface VerificationKey {
   readonly keyId?: string | undefined;
   /** Public, and asymmetric: RSA of at least 2,048 bits, EC P-256, P-384 or P-521, or Ed25519. */
   readonly key: KeyObject;
-  /** The only algorithm (RFC 7518) it may be used with; undefined leaves it to the key's type. */
+  /** The only algorithm (RFC 7518) it may be used with; undefined: any for the key's type. */
   readonly algorithm?: string | undefined;
 }
 
-/** Keys that tokens are verified with; the set may be another at the next token. */
+/** Keys that tokens are verified with; they may change between tokens. */
 export interface KeySet {
-  /** Another object whenever the keys are others: what was verified before then has to be verified again. */
+  /** A new object whenever the keys change: earlier results are then no longer valid. */
   readonly version: unknown;
   /**
-   * The keys that may have signed a token with this header: those of its key ID; without one, every key.
-   * Rejects with KeySetError while there are none at all.
+   * The keys that may have signed a token with this header: those with its key ID; without one, all. Rejects with
+   * KeySetError while there are none at all.
    */
   find(header: {
     readonly keyId: string | undefined;
   }): readonly VerificationKey[] | Promise<readonly VerificationKey[]>;
 }
 
-/** Keys by their IDs; several may have the same. */
+/** Keys by ID; several may share one. */
 export function keysById(keys: readonly VerificationKey[]): ReadonlyMap<string, readonly VerificationKey[]> {
   const byId = new Map<string, VerificationKey[]>();
   for (const key of keys) {
@@ -32,7 +32,7 @@ export function keysById(keys: readonly VerificationKey[]): ReadonlyMap<string, 
   return byId;
 }
 
-/** Keys that never change, found by their IDs. */
+/** Keys that never change, by ID. */
 export function staticKeySet(keys: readonly VerificationKey[]): KeySet {
   const all = Object.freeze([...keys]);
   const byId = keysById(all);

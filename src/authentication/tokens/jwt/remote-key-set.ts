@@ -13,11 +13,11 @@ export interface RemoteKeySetOptions {
   readonly location: string | ((options: HttpsJsonOptions) => Promise<string>);
   /** Returns the PEM bundle of the server's CAs; called before each download. Default: the CAs of Node. */
   readonly ca?: (() => string | undefined) | undefined;
-  /** Told how each download ended; the reason is one line. */
+  /** Called with the result of each download; the reason is one line. */
   readonly onRefresh?: ((result: 'success' | 'failure', reason?: string) => void) | undefined;
-  /** How long after a success the keys are downloaded again (ms), give or take a tenth. Default 10 minutes. */
+  /** How long after a success to download the keys again (ms, ± 10 %). Default 10 minutes. */
   readonly refreshMs?: number;
-  /** How far apart downloads are that tokens with unknown key IDs begin (ms). Default 10,000. */
+  /** The least time between downloads caused by tokens with unknown key IDs (ms). Default 10,000. */
   readonly unknownKeyRefreshMs?: number;
   /** How long such a token waits for a download (ms). Default 2,000. */
   readonly waitMs?: number;
@@ -25,15 +25,15 @@ export interface RemoteKeySetOptions {
   readonly timeoutMs?: number;
 }
 
-/** How many tokens wait for a download; beyond, their keys stay unknown at once. */
+/** How many tokens may wait for a download; beyond that, unknown keys stay unknown at once. */
 const maxWaiting = 256;
 const noKeys: readonly VerificationKey[] = Object.freeze([]);
 
 /**
- * The keys of a JSON Web Key Set on another server, kept at hand: they are downloaded in the background, one download
- * at a time, from when this is made until `close`. While the server is down the last good keys stay in force; those
- * that a good answer leaves out are gone. Tokens never wait for the first download, and for a later one only if it may
- * bring their key; however many there are, unknown key IDs begin one download in ten seconds.
+ * The keys of a JSON Web Key Set on another server, downloaded in the background, one download at a time, until `close`.
+ * While the server is down the last good keys stay in force; keys missing from a good answer are dropped. Tokens never
+ * wait for the first download, and for a later one only if it may bring their key; unknown key IDs start at most one
+ * download in ten seconds.
  */
 export class RemoteKeySet implements KeySet {
   readonly #options: RemoteKeySetOptions;
@@ -44,7 +44,7 @@ export class RemoteKeySet implements KeySet {
   #failure = 'the first download is under way';
   #waiting = 0;
   #next: NodeJS.Timeout | undefined;
-  /** Of the current download: resolves when it ends or when no caller waits for it any longer. */
+  /** The current download: resolves when it ends or when no caller waits for it any longer. */
   #waitable: Promise<void> | undefined;
   #askedAt = -Infinity;
 
@@ -72,7 +72,7 @@ export class RemoteKeySet implements KeySet {
     return this.#keys.byKeyId.get(keyId) ?? this.#findAfterRefresh(keyId);
   }
 
-  /** Ends the download under way, and begins no other. The keys at hand stay. */
+  /** Aborts the current download and starts no other. The present keys stay. */
   close(): void {
     this.#closing.abort();
     clearTimeout(this.#next);
@@ -89,8 +89,8 @@ export class RemoteKeySet implements KeySet {
   }
 
   /**
-   * Begins a download unless one is under way, or was asked for shortly before. Resolves when the one under way
-   * has ended, or has been waited for long enough; undefined where there is none.
+   * Starts a download unless one is in progress or was started shortly before. Resolves when it has ended or the wait
+   * is over; undefined if there is none.
    */
   #ask(): Promise<void> | undefined {
     const { unknownKeyRefreshMs = 10_000 } = this.#options;
@@ -146,7 +146,7 @@ export class RemoteKeySet implements KeySet {
     };
     const url = typeof location === 'string' ? location : await location(options);
     const keys = parseJsonWebKeySet(await getHttpsJson(url, options));
-    // What was verified with the same keys need not be verified again.
+    // With the same keys, earlier results stay valid.
     if (keys.digest !== this.#keys?.digest) this.#keys = keys;
   }
 }

@@ -11,18 +11,18 @@ import { pemBlocks, type PemBlock } from '../../../files/pem.js';
 import { KeySetError, PublicKeyFileError } from '../../authentication-errors.js';
 import { keysById, type VerificationKey } from './key-set.js';
 
-/** Of a file. */
+/** The most keys of a file. */
 const maxKeys = 64;
-/** Of a JSON Web Key Set: far above what any issuer publishes. */
+/** The most keys of a JSON Web Key Set: far more than any issuer publishes. */
 const maxPublishedKeys = 100;
 const minRsaBits = 2048;
 /** With an exponent of 1 every message is its own signature. */
 const minRsaExponent = 3n;
-/** Limits for published keys: verification with larger ones takes long. */
+/** Limits of published keys: verification with larger ones is slow. */
 const published = { maxRsaBits: 8192, maxRsaExponent: 2n ** 32n };
 const curves: ReadonlySet<string | undefined> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 
-/** By label, how a PEM block's DER is read. */
+/** How a PEM block's DER is read, by label. */
 const readers: ReadonlyMap<string, (der: Buffer) => KeyObject> = new Map([
   ['PUBLIC KEY', (key: Buffer) => createPublicKey({ key, format: 'der', type: 'spki' })],
   ['RSA PUBLIC KEY', (key: Buffer) => createPublicKey({ key, format: 'der', type: 'pkcs1' })],
@@ -34,10 +34,10 @@ const readers: ReadonlyMap<string, (der: Buffer) => KeyObject> = new Map([
 
 /**
  * The keys of a PEM file, each once: public keys, the public halves of private keys, and those of certificates;
- * RSA of at least 2,048 bits, or EC P-256, P-384 or P-521. `file` is what messages call it. A key's ID is the one
+ * RSA of at least 2,048 bits, or EC P-256, P-384 or P-521. `file` is its name in messages. A key's ID is the one
  * that kube-apiserver writes into its tokens.
  *
- * @throws PublicKeyFileError for whatever else is in it, for more than 64 keys, and for none.
+ * @throws PublicKeyFileError for other blocks, for more than 64 keys, and for none.
  */
 export function parsePublicKeys(pem: string | Uint8Array, file: string): readonly VerificationKey[] {
   const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
@@ -56,13 +56,13 @@ export function parsePublicKeys(pem: string | Uint8Array, file: string): readonl
   return Object.freeze([...keys.values()]);
 }
 
-/** A key, what is wrong, or undefined for what is no key. */
+/** A key, what is wrong with it, or undefined if it is not a key. */
 function readBlock(block: PemBlock): KeyObject | string | undefined {
   if (block.kind === 'broken') return 'has no beginning or no end';
   const { label, body } = block;
   // OpenSSL writes it beside a key.
   if (label === 'EC PARAMETERS') return undefined;
-  // Old private keys say it in a header (RFC 1421) rather than in the label.
+  // Old private keys have this in a header (RFC 1421) instead of the label.
   if (label === 'ENCRYPTED PRIVATE KEY' || body.includes('ENCRYPTED')) return 'is encrypted';
   const read = readers.get(label);
   if (read === undefined) return 'is neither a key nor a certificate';
@@ -98,15 +98,15 @@ function keyIdOf(key: KeyObject): string {
 export interface JsonWebKeys {
   readonly all: readonly VerificationKey[];
   readonly byKeyId: ReadonlyMap<string, readonly VerificationKey[]>;
-  /** The same for the same keys, in whatever order they stand. */
+  /** The same for the same keys in any order. */
   readonly digest: string;
 }
 
 /**
- * Reads a JSON Web Key Set (RFC 7517, section 5). Passed over are keys of other uses than signatures, symmetric
- * ones, those that cannot be read or are too weak, and those whose private half is published along with them.
+ * Reads a JSON Web Key Set (RFC 7517, section 5). Ignored are keys for other uses than signatures, symmetric, unreadable
+ * and weak ones, and those published with their private half.
  *
- * @throws KeySetError where it is none, has more than 100 keys, or none that can be used.
+ * @throws KeySetError if it is not a key set, has more than 100 keys, or no usable one.
  */
 export function parseJsonWebKeySet(document: unknown): JsonWebKeys {
   const keys = membersOf(document)['keys'];

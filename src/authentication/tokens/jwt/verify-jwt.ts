@@ -7,11 +7,11 @@ import type { KeySet, VerificationKey } from './key-set.js';
 
 export interface JwtOptions {
   readonly keys: KeySet;
-  /** `iss` has to be one of them, to the letter. */
+  /** `iss` must be exactly one of these. */
   readonly issuers: ReadonlySet<string>;
-  /** As `alg` names them (RFC 7518); what is not asymmetric is never accepted. */
+  /** Values of `alg` (RFC 7518); only asymmetric ones are ever accepted. */
   readonly algorithms: ReadonlySet<string>;
-  /** By how much the clocks may differ: `exp` and `nbf` are stretched by it, both ends included. */
+  /** By how much clocks may differ: extends `exp` and `nbf`, inclusive. */
   readonly leewaySeconds: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -24,9 +24,9 @@ interface Header {
 
 /** Far above any real one, certificates included (characters). */
 const maxHeaderLength = 16 * 1024;
-/** Members, lists and objects of a header; no signature vouches for it. */
+/** Members, lists and objects of a header, which is not verified yet. */
 const maxHeaderParts = 64;
-/** How many keys a token without a key ID is tried with. */
+/** How many keys are tried for a token without a key ID. */
 const maxKeysTried = 64;
 
 interface KeyKind {
@@ -34,7 +34,7 @@ interface KeyKind {
   readonly curve?: string;
 }
 
-/** The keys of each algorithm that can be verified here, asymmetric ones only (RFC 7518, section 3.1, and RFC 8037). */
+/** The key types of each supported algorithm, asymmetric ones only (RFC 7518, section 3.1, and RFC 8037). */
 const keyKinds: ReadonlyMap<string, KeyKind> = new Map<string, KeyKind>([
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'].map((name) => [name, { type: 'rsa' }] as const),
   ['ES256', { type: 'ec', curve: 'prime256v1' }],
@@ -44,11 +44,11 @@ const keyKinds: ReadonlyMap<string, KeyKind> = new Map<string, KeyKind>([
 ]);
 
 /**
- * The claims of a JWT (RFC 7519) in JWS compact serialization, once its signature is verified, `iss`, and `exp` and
- * `nbf` where they are there. Whether they have to be, `aud` and all else is the caller's. Of the header only `alg`
- * and `kid` are read: keys come from the key set and from nowhere else.
+ * The claims of a JWT (RFC 7519) in JWS compact serialization, after verifying its signature, `iss`, and `exp` and `nbf`
+ * if present. Whether these are required, `aud` and everything else is up to the caller. Only `alg` and `kid` of the
+ * header are read: keys come from the key set alone.
  *
- * @throws TokenFault; its message holds of what the token says only `exp` and `nbf`, and these once they are verified.
+ * @throws TokenFault; its message contains nothing of the token except `exp` and `nbf`, after verification.
  */
 export async function verifyJwt(token: string, options: JwtOptions): Promise<Claims> {
   if (token.length > maxTokenBytes) throw new TokenFault(`the token is longer than ${maxTokenBytes} bytes`);
@@ -103,7 +103,7 @@ async function candidateKeys(
   return fitting;
 }
 
-/** Whether the key is a public one of the type, and on the curve, that the algorithm is defined for. */
+/** Whether the key is public and has the type and curve of the algorithm. */
 function keyFits(key: KeyObject, algorithm: string): boolean {
   const kind = keyKinds.get(algorithm);
   return (
@@ -117,7 +117,7 @@ function keyFits(key: KeyObject, algorithm: string): boolean {
 /** Loaded with the first token that is verified. */
 let jose: Promise<typeof Jose> | undefined;
 
-/** Not on the event loop. The keys have to fit the algorithm. */
+/** Off the event loop. The keys must match the algorithm. */
 async function isSignedByOneOf(
   keys: readonly VerificationKey[],
   algorithm: string,
@@ -130,7 +130,7 @@ async function isSignedByOneOf(
       await compactVerify(token, key, { algorithms: [algorithm] });
       return true;
     } catch (error) {
-      // jose's errors are about the token; any other says nothing of it.
+      // jose's errors are about the token; any other is not.
       if (!(error instanceof errors.JOSEError)) throw error;
     }
   }

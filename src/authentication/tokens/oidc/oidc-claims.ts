@@ -9,22 +9,22 @@ export interface ClaimMapping {
   readonly groupsClaim: string | undefined;
   /** Empty for none. */
   readonly groupsPrefix: string;
-  /** Claims that have to be there, with their values. */
+  /** Required claims with their values. */
   readonly requiredClaims: ReadonlyMap<string, string>;
 }
 
-/** What names of the API server's own users and groups begin with. */
+/** The prefix of the API server's own users and groups. */
 export const systemPrefix = 'system:';
 
-/** Of a claim's name in a reason. */
+/** The longest claim name in a reason. */
 const maxQuoted = 128;
 
 /**
- * The user that verified claims speak of, as kube-apiserver's flags have it. Stricter than kube-apiserver: names
- * that are empty or begin with `system:` are refused, lists hold strings alone, and other servers are not asked
- * for claims. Groups with empty names are left out.
+ * The user in verified claims, by kube-apiserver's rules. Stricter than kube-apiserver: names that are empty or begin
+ * with `system:` are refused, lists must hold strings only, and no other server is asked for claims. Groups with empty
+ * names are left out.
  *
- * @throws TokenFault for a claim that does not say what it has to.
+ * @throws TokenFault for a missing or invalid claim.
  */
 export function claimedIdentity(claims: Claims, mapping: ClaimMapping): Identity {
   for (const [name, value] of mapping.requiredClaims) {
@@ -85,7 +85,7 @@ function textsOf(claim: unknown): readonly string[] | undefined {
   return Array.isArray(claim) && claim.every((item) => typeof item === 'string') ? claim : undefined;
 }
 
-/** Of the token itself: `constructor` is not a claim that every token has. */
+/** Own members only: `constructor` is not a claim. */
 function claimOf(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }

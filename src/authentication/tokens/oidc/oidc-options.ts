@@ -5,43 +5,42 @@ import { httpsUrl } from '../../../outgoing/https-json.js';
 
 /** As kube-apiserver's flags `--oidc-*`. */
 export interface OidcOptions {
-  /** https, without query and fragment; tokens and the discovery document have to say exactly this. */
+  /** https, without query and fragment; tokens and the discovery document must have exactly this. */
   readonly issuerUrl: string;
-  /** Has to be among the token's audiences. */
+  /** Must be among the token's audiences. */
   readonly clientId: string;
   /** Returns the PEM bundle of the issuer's CAs; called before each download. Default: the CAs of Node. */
   readonly ca?: (() => string | undefined) | undefined;
   /**
-   * The claim with the user's name. Default `sub`. With `email`, a token is refused whose `email_verified` is there
-   * and not true.
+   * The claim with the user's name. Default `sub`. With `email`, a token whose `email_verified` is present but not true
+   * is refused.
    */
   readonly usernameClaim?: string | undefined;
   /**
-   * What is put before user names; `-` stands for nothing. Default: the issuer's URL and `#`, and nothing before an
-   * `email`.
+   * The prefix of user names; `-`: none. Default: the issuer's URL and `#`, and none for `email`.
    *
-   * A name that begins with `system:`, prefix included, is refused, unlike by kube-apiserver: those names are the
-   * API server's own. The same holds for groups, so that no provider makes anyone `system:masters`.
+   * Unlike in kube-apiserver, a name that begins with `system:`, prefix included, is refused: those names are the API
+   * server's own. The same holds for groups, so that no provider can make anyone `system:masters`.
    */
   readonly usernamePrefix?: string | undefined;
   /**
-   * The claim with the groups' names, a string or a list of strings. Default: there are no groups. A token that
-   * leaves it to another server (`_claim_names`) is refused: no other server is asked.
+   * The claim with the groups' names, a string or a list of strings. Default: no groups. A token that refers to
+   * another server for it (`_claim_names`) is refused.
    */
   readonly groupsClaim?: string | undefined;
-  /** What is put before groups' names. Default: nothing. A group that begins with `system:` refuses the token. */
+  /** The prefix of groups' names. Default: none. A token with a group that begins with `system:` is refused. */
   readonly groupsPrefix?: string | undefined;
-  /** Claims that have to be there with these texts as their values. Default: none. */
+  /** Required claims, with these strings as their values. Default: none. */
   readonly requiredClaims?: Readonly<Record<string, string>> | undefined;
   /** RS, ES or PS with 256, 384 or 512. Default RS256. */
   readonly signingAlgorithms?: readonly string[] | undefined;
   /** Milliseconds since the epoch. Default Date.now. */
   readonly now?: (() => number) | undefined;
-  /** Told how each download of the issuer's keys ended; the reason is one line. */
+  /** Called with the result of each download of the issuer's keys; the reason is one line. */
   readonly onRefresh?: RemoteKeySetOptions['onRefresh'];
 }
 
-/** What the options say, with the defaults in place. */
+/** The options with their defaults. */
 interface OidcConfiguration {
   readonly issuerUrl: string;
   readonly clientId: string;
@@ -49,7 +48,7 @@ interface OidcConfiguration {
   readonly signingAlgorithms: ReadonlySet<string>;
 }
 
-/** All that may be asked for; none with a secret that both sides know. */
+/** The supported algorithms: none with a shared secret. */
 export const oidcSigningAlgorithms: ReadonlySet<string> = new Set(
   ['RS', 'ES', 'PS'].flatMap((family) => ['256', '384', '512'].map((bits) => `${family}${bits}`)),
 );
@@ -98,7 +97,7 @@ export function oidcConfiguration(options: OidcOptions): OidcConfiguration {
   });
 }
 
-/** An empty prefix counts as none given, as with kube-apiserver. */
+/** An empty prefix counts as not given, as in kube-apiserver. */
 function usernamePrefixOf(prefix: string | undefined, usernameClaim: string, issuerUrl: string): string {
   if (prefix === '-') return '';
   if (prefix !== undefined && prefix !== '') return prefix;

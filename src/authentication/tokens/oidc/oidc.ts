@@ -14,8 +14,8 @@ export interface OidcAuthenticator extends Authenticator {
 
 /**
  * ID tokens of one OpenID provider (OpenID Connect Core 1.0, section 2), verified as kube-apiserver does behind its
- * flags `--oidc-*`. The provider's keys are found and downloaded in the background. Until they are there its tokens
- * are refused at once; tokens of other issuers always are.
+ * flags `--oidc-*`. The provider's keys are found and downloaded in the background. Until then its tokens are
+ * refused at once, as those of other issuers always are.
  *
  * @throws OidcOptionError
  */
@@ -34,7 +34,7 @@ export function oidcAuthenticator(options: OidcOptions): OidcAuthenticator {
     keys,
     issuers: issuersOf(issuerUrl),
     algorithms: signingAlgorithms,
-    // By how much `nbf` may be ahead. `exp` counts to the second, as it does for kube-apiserver.
+    // By how much `nbf` may be ahead. `exp` is exact to the second, as in kube-apiserver.
     leewaySeconds: 60,
     now,
     maxCached: 4_096,
@@ -54,17 +54,17 @@ export function oidcAuthenticator(options: OidcOptions): OidcAuthenticator {
   };
 }
 
-/** Google's tokens may leave out the scheme; kube-apiserver knows that of Google alone, too. */
+/** Google's tokens may leave out the scheme; kube-apiserver makes the same exception. */
 function issuersOf(issuerUrl: string): ReadonlySet<string> {
   const google = 'https://accounts.google.com';
   return new Set(issuerUrl === google ? [issuerUrl, 'accounts.google.com'] : [issuerUrl]);
 }
 
 /**
- * The URL of an issuer's keys, as the issuer's own document tells it (OpenID Connect Discovery 1.0, section 4).
+ * The URL of an issuer's keys, from its discovery document (OpenID Connect Discovery 1.0, section 4).
  *
- * @throws KeySetError where the document is of another issuer, or names no https URL; what getHttpsJson throws
- * where there is no document.
+ * @throws KeySetError if the document is of another issuer or has no https URL; what getHttpsJson throws if there is
+ * none.
  */
 async function discoverKeysUrl(issuerUrl: string, options: HttpsJsonOptions): Promise<string> {
   const url = `${issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration`;
