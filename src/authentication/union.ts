@@ -58,9 +58,8 @@ export function askInOrder<Asked, Said, Answer>(
 }
 
 /**
- * Asks one authenticator after another, as Kubernetes' union does. A request whose credentials were all
- * refused stays unauthenticated: it must never be treated better, or worse, than it asked to be, and so
- * never as anonymous. An authenticator that fails counts as one that refused.
+ * Asks one authenticator after another, as Kubernetes' union does. A request whose credentials were all refused is
+ * unauthenticated and never becomes anonymous. An authenticator that fails counts as one that refused.
  */
 export function authenticatorUnion({
   authenticators,
