@@ -6,7 +6,7 @@ import type { ExpositionPart, SampleBatch } from './exposition-part.js';
 import { lineFeed } from './labels.js';
 import { readMetadataLine } from './metadata-line.js';
 import { MetricNames } from './metric-name.js';
-import { plainSamplesAt, type PlainSamples } from './plain-samples.js';
+import { Lines, PlainSampleReader, type PlainNames } from './plain-samples.js';
 import { LineFault, OpenQuoteFault } from './quoted-text.js';
 import { readSample } from './sample-line.js';
 
@@ -32,19 +32,17 @@ export async function* readTextFormat(
   const reader = new TextFormatReader(options);
   const slice = new TimeSlice();
   for await (const chunk of body) {
-    for (let at = 0; at < chunk.byteLength; at += maxPieceBytes) {
-      const parts = reader.read(chunk.subarray(at, at + maxPieceBytes));
+    for (let at = 0, end = 0; at < chunk.byteLength; at = end) {
+      end = at + maxPieceBytes;
+      // Between two lines, if there are: a line that is cut apart is copied.
+      const lineStart = end < chunk.byteLength ? chunk.lastIndexOf(lineFeed, end - 1) + 1 : 0;
+      if (lineStart > at) end = lineStart;
+      const parts = reader.read(chunk.subarray(at, end));
       if (parts.length > 0) yield parts;
       if (slice.isOver) await slice.rest();
     }
   }
   yield reader.end();
-}
-
-/** Complete lines, as bytes and as Latin-1. */
-interface Lines {
-  readonly bytes: Buffer;
-  readonly text: string;
 }
 
 /** Sample lines of one name that had to be rewritten. */
@@ -59,8 +57,8 @@ interface WrittenBatch {
 /** Plain samples as they came. */
 class PlainBatch implements SampleBatch {
   readonly kind = 'samples';
+  readonly sampleName: string;
   readonly nameLength: number;
-  readonly lineEnds: readonly number[];
   readonly labelNames: readonly string[];
   /** Where they end in the lines. */
   readonly end: number;
@@ -68,16 +66,16 @@ class PlainBatch implements SampleBatch {
   readonly #start: number;
 
   constructor(
-    readonly sampleName: string,
+    { name, labelNames }: PlainNames,
     readonly line: number,
-    { name, lineEnds, labelNames }: PlainSamples,
+    readonly lineEnds: readonly number[],
     lines: Lines,
     start: number,
   ) {
-    this.end = start + (lineEnds.at(-1) ?? 0);
+    this.sampleName = name;
     this.nameLength = name.length;
-    this.lineEnds = lineEnds;
     this.labelNames = labelNames;
+    this.end = start + (lineEnds.at(-1) ?? 0);
     this.#lines = lines;
     this.#start = start;
   }
@@ -110,11 +108,13 @@ export class TextFormatReader {
   #open: Buffer = noBytes;
   #batch: WrittenBatch | undefined;
   readonly #names = new MetricNames();
+  readonly #plain: PlainSampleReader;
   #isAtEnd = false;
 
   constructor({ format, maxLineBytes = 128 * 1024 }: TextFormatReaderOptions) {
     this.#format = format;
     this.#maxLineBytes = maxLineBytes;
+    this.#plain = new PlainSampleReader(format, maxLineBytes);
   }
 
   /** The parts that are known with this piece; they share its memory. @throws TextFormatError */
@@ -146,7 +146,7 @@ export class TextFormatReader {
     const bytes = this.#open.length === 0 ? read : Buffer.concat([this.#open, read]);
     this.#open = noBytes;
     const isText = isUtf8(bytes);
-    const lines = { bytes, text: bytes.toString('latin1') };
+    const lines = new Lines(bytes);
     for (let at = 0; at < bytes.length;) {
       if (this.#isAtEnd) throw this.#error('more lines behind "# EOF"');
       try {
@@ -164,13 +164,13 @@ export class TextFormatReader {
 
   /** Returns where the next line begins; undefined where there are no plain samples. */
   #readPlainSamples(lines: Lines, start: number): number | undefined {
-    const plain = plainSamplesAt(lines.text, start, this.#format, this.#maxLineBytes);
-    if (plain === undefined) return undefined;
+    const lineEnds: number[] = [];
+    const head = this.#plain.find(lines, start, lineEnds);
+    if (head === undefined) return undefined;
     this.#closeBatch();
-    const sampleName = this.#names.of(plain.name);
-    const batch = new PlainBatch(sampleName, this.#line, plain, lines, start);
+    const batch = new PlainBatch(head, this.#line, lineEnds, lines, start);
     this.#parts.push(batch);
-    this.#line += plain.lineEnds.length;
+    this.#line += lineEnds.length;
     return batch.end;
   }
 
