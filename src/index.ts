@@ -1,5 +1,16 @@
 // The guard, and its steps, each a middleware of its own
-export { metricsFilter, guardSteps, type MetricsFilterOptions, type GuardSteps } from './request/guard.js';
+export { openMetricsFilter } from './options/open-metrics-filter.js';
+export type { OpenMetricsFilter, OpenMetricsFilterOptions } from './options/mounted-filter.js';
+export type { BearerToken } from './authentication/tokens/token-file.js';
+export type { Logger } from './server/server-options.js';
+export {
+  metricsFilter,
+  guardSteps,
+  type MetricsFilterOptions,
+  type RequestRefusal,
+  type Handler,
+  type GuardSteps,
+} from './request/guard.js';
 export { chain, type Guard, type Middleware, type Next, type Request } from './request/middleware.js';
 export { classifyPath, type ClassifyPathOptions } from './request/steps/classify-path.js';
 export { alwaysAllow, allowPaths, ignorePaths } from './request/steps/listed-paths.js';
@@ -125,7 +136,7 @@ export { healthcheckMetrics } from './telemetry/server-metrics.js';
 
 // Errors: each has a `code`
 export { CodedError } from './coded-error.js';
-export { MetricsFilterOptionError } from './request/request-errors.js';
+export { MetricsFilterOptionError } from './option-checks.js';
 export { PolicyUnavailableError } from './authorization/authorization-errors.js';
 export { NoTenantError, TooManyScrapesError } from './exposition/exposition-errors.js';
 export { KubernetesClientMissingError } from './kubernetes/kubernetes-errors.js';

@@ -17,7 +17,8 @@ export type {
   FlagInForce,
   UpstreamAddress,
 } from './server/z-pages/server-status.js';
-export { RefusalTally, type CountedRefusal, type RefusedRequest } from './server/z-pages/refusal-tally.js';
+export { RefusalTally, type CountedRefusal } from './server/z-pages/refusal-tally.js';
+export type { RefusedRequest } from './audit/refusal-reason.js';
 
 // Files that are followed, and the audit log
 export { FollowedFiles, type FollowedFilesOptions, type FileContent } from './files/followed-files.js';

@@ -17,6 +17,7 @@ const ground = [
   'error-class.ts',
   'files',
   'given.ts',
+  'option-checks.ts',
   'own-package.ts',
   'paths',
   'pki',

@@ -98,7 +98,7 @@ function requireConstant(root: Field, name: string, constant: string, { fail }: 
 }
 
 /** Checks options that a program passes, with the rules for a file's fields. @throws UsageError naming the option. */
-export function checkedOptions(options: object, topics: readonly Topic[] = startTopics): GivenOptions {
+export function checkedOptions(options: object, topics: readonly Topic[]): GivenOptions {
   const fields = fieldsOf(topics);
   const entries: [string, unknown][] = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(

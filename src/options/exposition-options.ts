@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { RenderingLimit, RenderingPlaces } from '../exposition/delivery/rendering-limit.js';
 import type { Exposition } from '../exposition/exposition.js';
+import type { RegistriesExpositionOptions } from '../exposition/sources/registries.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
@@ -76,6 +77,8 @@ const placeWaitMs = 1000;
 interface ExpositionContext {
   /** The metrics of this process. */
   readonly registry: Registry;
+  /** Of the application that the filter is mounted in; served before `registry`. */
+  readonly registers?: RegistriesExpositionOptions['registries'];
   /** Served at `/metrics/slis`, if given. */
   readonly slis: Registry | undefined;
   readonly telemetry: FilterMetrics;
@@ -88,13 +91,19 @@ interface ExpositionContext {
 
 /** Opens the expositions of all served paths. @throws UsageError naming the option. */
 export async function openExpositions(given: GivenOptions, context: ExpositionContext) {
-  const { registry, slis, telemetry, logger, files, opened, shared: workers } = context;
+  const { registry, registers = [], slis, telemetry, logger, files, opened, shared: workers } = context;
   const values = delivery.read(given);
   const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
-  const own = (path: string, served: Registry): Exposition =>
-    workers?.expositionOf(path, served, expositionOf(served)) ?? expositionOf(served);
+  const own = (
+    path: string,
+    served: Registry,
+    ...before: RegistriesExpositionOptions['registries']
+  ): Exposition => {
+    const exposition = expositionOf(...before, served);
+    return workers?.expositionOf(path, served, exposition) ?? exposition;
+  };
   const events = await upstreamEvents(registry, logger);
-  const source = await openUpstreams(given, own('/metrics', registry), files, opened, events);
+  const source = await openUpstreams(given, own('/metrics', registry, ...registers), files, opened, events);
   const relabelled = await relabelledOf(
     given,
     source.exposition,
@@ -116,16 +125,16 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
   };
 }
 
-/** The exposition of a registry of this process. @throws UsageError naming the option. */
+/** The exposition of registries of this process. @throws UsageError naming the option. */
 export async function ownExposition(
   given: GivenOptions,
   onFailure: (failure: CollectorFailure) => void,
-): Promise<(registry: Registry) => Exposition> {
+): Promise<(...registries: RegistriesExpositionOptions['registries']) => Exposition> {
   const { collectorTimeout, onMetricConflict, enableOpenMetrics } = ownMetrics.read(given);
   const { registriesExposition } = await import('../exposition/sources/registries.js');
-  return (registry) =>
+  return (...registries) =>
     registriesExposition({
-      registries: [registry],
+      registries,
       collectorTimeoutMs: collectorTimeout,
       onConflict: onMetricConflict,
       openMetrics: enableOpenMetrics,

@@ -56,15 +56,17 @@ interface PolicyObservers extends Pick<OpenPolicyOptions, 'through'> {
   /** Shared with all other requests to API servers. */
   readonly requests: RestClientMetrics;
   readonly logger: Logger;
+  /** How long API servers are waited for (ms). Default 0. */
+  readonly waitMs?: number | undefined;
 }
 
 /** Opens the policy that the options describe, with logs and metrics. @throws UsageError */
 export async function openFollowedPolicy(
   given: GivenOptions,
-  { registry, telemetry, requests, logger, through }: PolicyObservers,
+  { registry, telemetry, requests, logger, through, waitMs }: PolicyObservers,
 ): Promise<OpenPolicy> {
   const metrics = new PolicySourceMetrics(registry, requests);
-  const open = await openPolicyOf(given, {
+  const events: PolicyEvents = {
     onWarning: (message) => {
       logger.warn({}, message);
     },
@@ -87,7 +89,8 @@ export async function openFollowedPolicy(
       logSnapshot(logger, result);
     },
     ...presentOnly({ through }),
-  });
+  };
+  const open = await openPolicyOf(given, events, waitMs);
   registerPolicyMetrics(registry, () => open.policy.status());
   return open;
 }

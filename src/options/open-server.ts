@@ -1,10 +1,11 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Authenticator } from '../authentication/authenticator.js';
+import type { RegistriesExpositionOptions } from '../exposition/sources/registries.js';
 import type { ReloadResult } from '../files/followed-files.js';
 import { given as presentOnly } from '../given.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
-import type { Logger } from '../server/server-options.js';
-import type { ServerOptions } from '../server/server-options.js';
+import type { Logger, ServerOptions } from '../server/server-options.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
 import { healthcheckMetrics, registerCertificateMetrics } from '../telemetry/server-metrics.js';
@@ -33,7 +34,22 @@ import {
 } from './authentication-options.js';
 import { openOpenId } from './openid-options.js';
 
-/** Opens everything that the options name; `opened` closes it. @throws UsageError */
+/** Who opens the options, and what is theirs. */
+interface Opener {
+  readonly serverKind: ServerKind;
+  readonly logger: Logger;
+  /** Closes what is opened. */
+  readonly opened: Opened;
+  readonly shared?: SharedByWorkers | undefined;
+  /** Served beside the filter's own metrics. Default: none. */
+  readonly registers?: RegistriesExpositionOptions['registries'];
+  /** Asked behind those of the options. Default: none. */
+  readonly authenticators?: readonly Authenticator[];
+  /** How long API servers are waited for (ms). Default 0. */
+  readonly policyWaitMs?: number;
+}
+
+/** Opens everything that the options of the ready server name. @throws UsageError */
 export async function openServerOptions(
   given: GivenOptions,
   serverKind: ServerKind,
@@ -41,6 +57,53 @@ export async function openServerOptions(
   opened: Opened,
   shared?: SharedByWorkers,
 ): Promise<ServerOptions> {
+  const { serving, guard, registry, slis, certificates } = await openGuardOptions(
+    given,
+    { serverKind, logger, opened, shared },
+    openServing,
+  );
+  const { isSelfSigned, tls, ...listening } = serving;
+  if (isSelfSigned) {
+    const { name } = tlsTopic.options.tlsCertFile;
+    logger.warn({}, `no ${name}: serving with a self-signed certificate for localhost`);
+  }
+  registerCertificateMetrics(registry, certificates);
+  collectDefaultMetrics({ register: registry });
+  return {
+    ...listening,
+    ...guard,
+    tls: isSelfSigned ? { ...tls, ...shared?.selfSigned(tls) } : tls,
+    logger,
+    ...presentOnly({
+      onHealthResult: slis && healthcheckMetrics(slis),
+      zPages: delivery.read(given).enableZPages
+        ? {
+            flags: flagsInForce(given),
+            certificates: () =>
+              certificates.map(({ flag, file, expiresAt }) => ({ flag, file, expiresAt: expiresAt() })),
+            upstreams: upstreamAddressesOf(given),
+            isOneOfWorkers: shared !== undefined,
+          }
+        : undefined,
+    }),
+  };
+}
+
+/**
+ * Opens what the options say of the guard and of what it serves; `openServing` opens the rest, before anything asks
+ * another server.
+ *
+ * @throws UsageError
+ */
+export async function openGuardOptions<Serving>(
+  given: GivenOptions,
+  { serverKind, logger, opened, shared, registers = [], authenticators = [], policyWaitMs: waitMs }: Opener,
+  openServing: (
+    given: GivenOptions,
+    requestCertificates: boolean,
+    files: FollowedOptionFiles,
+  ) => Promise<Serving>,
+) {
   const registry = new Registry();
   const telemetry = new FilterMetrics(registry);
   const requests = new RestClientMetrics(registry);
@@ -58,12 +121,11 @@ export async function openServerOptions(
     opened,
   });
   const files = opened.add(new FollowedOptionFiles(onReload, onFollowed));
-  const { isSelfSigned, tls, ...serving } = await openServing(given, requestCertificates, files);
+  const serving = await openServing(given, requestCertificates, files);
   const maintenance = await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry));
   if (maintenance !== undefined) opened.add(maintenance);
-  const { componentSlis, enableZPages } = delivery.read(given);
-  const slis = componentSlis ? new Registry() : undefined;
-  const exposed = { registry, slis, telemetry, logger, files, opened, shared };
+  const slis = delivery.read(given).componentSlis ? new Registry() : undefined;
+  const exposed = { registry, registers, slis, telemetry, logger, files, opened, shared };
   const expositions = await openExpositions(given, exposed);
   // An invalid option fails the start even if no policy needs it.
   authorizersOf(given);
@@ -75,48 +137,28 @@ export async function openServerOptions(
   // A cache server checks no RBAC unless an option names a policy source.
   const hasPolicy = serverKind === 'shard' || namesPolicySource(given);
   const open = (): Promise<OpenPolicy | undefined> =>
-    shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger });
+    shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger, waitMs });
   const policy = hasPolicy ? await open() : undefined;
   if (policy !== undefined) opened.add(policy);
-  if (isSelfSigned) {
-    const { name } = tlsTopic.options.tlsCertFile;
-    logger.warn({}, `no ${name}: serving with a self-signed certificate for localhost`);
-  }
-  if (authentication.authenticators.length === 0) {
+  const all = [...authentication.authenticators, ...authenticators];
+  if (all.length === 0) {
     const who = authentication.anonymous
       ? 'every client is anonymous'
       : 'only always-allowed paths are served';
     logger.warn({}, `no authentication is configured: ${who}`);
   }
-  const inForce = [...files.certificates, ...credentialFiles.certificates];
-  registerCertificateMetrics(registry, inForce);
-  collectDefaultMetrics({ register: registry });
-  return {
-    ...serving,
-    tls: isSelfSigned ? { ...tls, ...shared?.selfSigned(tls) } : tls,
+  const guard = {
     serverKind,
     ...expositions,
-    ...authentication,
+    authenticators: all,
+    anonymous: authentication.anonymous,
     alwaysAllowPaths: pathsAllowedToAll(given),
     authorizers: authorizersOf(given, { policy: policy?.policy, webhook }),
     telemetry,
-    logger,
-    ...presentOnly({
-      onHealthResult: slis && healthcheckMetrics(slis),
-      maintenance,
-      onAuditEvent: auditLog?.write,
-      policy,
-      zPages: enableZPages
-        ? {
-            flags: flagsInForce(given),
-            certificates: () =>
-              inForce.map(({ flag, file, expiresAt }) => ({ flag, file, expiresAt: expiresAt() })),
-            upstreams: upstreamAddressesOf(given),
-            isOneOfWorkers: shared !== undefined,
-          }
-        : undefined,
-    }),
+    ...presentOnly({ maintenance, onAuditEvent: auditLog?.write, policy }),
   };
+  const certificates = [...files.certificates, ...credentialFiles.certificates];
+  return { serving, guard, registry, slis, certificates };
 }
 
 /** The listening address, TLS and limits. @throws UsageError naming the option. */

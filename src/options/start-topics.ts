@@ -6,7 +6,7 @@ import { delivery, ownMetrics } from './exposition-options.js';
 import { general, logging } from './general-options.js';
 import { maintenance } from './maintenance-options.js';
 import { openid } from './openid-options.js';
-import { optionsIn, textOf, type GivenOptions, type Option, type OptionsOf } from './option.js';
+import { only, optionsIn, textOf, type GivenOptions, type Option, type OptionsOf } from './option.js';
 import { policy } from './policy-options.js';
 import { relabelling } from './relabelling-options.js';
 import { accessReview, tokenReview } from './reviewer-options.js';
@@ -50,6 +50,36 @@ export const startOptions: readonly Option[] = optionsIn(startTopics);
 
 /** The same options as a program passes them. */
 export type StartOptions = OptionsOf<typeof startTopics>;
+
+/** Those of a filter that an application mounts: all but what only a server of its own can do. */
+export const mountedTopics = [
+  only(general, 'mode'),
+  only(servedPaths, 'ignorePaths'),
+  only(limits, 'maxRequestsPerSecondByIdentity', 'maxRequestsPerSecondByAddress'),
+  maintenance,
+  upstreams,
+  upstreamTls,
+  upstreamHeaders,
+  relabelling,
+  ownMetrics,
+  only(
+    delivery,
+    'disableCompression',
+    'maxScrapesInFlight',
+    'scrapeFreshness',
+    'scrapeWriteTimeout',
+    'scrapeDeadline',
+  ),
+  certificates,
+  tokens,
+  serviceAccounts,
+  openid,
+  tokenReview,
+  authorization,
+  accessReview,
+  policy,
+  audit,
+] as const;
 
 /** Every option with its value, given or default; empty if there is neither, as in Kubernetes' `/flagz`. */
 export function flagsInForce(

@@ -1,13 +1,30 @@
-import type { RequestListener } from 'node:http';
-import type { AuditSink } from '../audit/audit-event.js';
+import type { RequestListener, ServerResponse } from 'node:http';
+import type { AuditEvent, AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
 import type { Authorizer } from '../authorization/authorizer.js';
 import type { Exposition } from '../exposition/exposition.js';
+import { refusalReason } from '../audit/refusal-reason.js';
+import {
+  aBoolean,
+  aFunction,
+  accepted,
+  both,
+  checkOptions,
+  having,
+  listOf,
+  MetricsFilterOptionError,
+  milliseconds,
+  must,
+  named,
+  oneOf,
+  optional,
+  texts,
+  type Check,
+} from '../option-checks.js';
 import { alwaysAllowPaths as matchingPaths } from '../paths/always-allow.js';
 import { createPathClassifier, type ServerKind } from '../paths/classify.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { tell } from '../tell.js';
-import { largestTimerDelayMs } from '../timer.js';
 import { sendInternalError, sendNotFound } from './answer/status.js';
 import { frontProxyCheckOf, type FrontProxyCheck } from './credentials.js';
 import { boundWaiting, inTurn } from './in-turn.js';
@@ -18,8 +35,9 @@ import {
   type FilterListener,
   type Guard,
   type Middleware,
+  type Next,
+  type Request,
 } from './middleware.js';
-import { MetricsFilterOptionError } from './request-errors.js';
 import { adoptAuditId, audit } from './steps/audit.js';
 import { authenticate } from './steps/authenticate.js';
 import { authorize } from './steps/authorize.js';
@@ -51,6 +69,8 @@ export interface MetricsFilterOptions {
   readonly scopedEndpoint?: Middleware;
   /** Called for every decided or rejected request, after its answer was sent. */
   readonly onAuditEvent?: AuditSink;
+  /** Called for every refused request, after its answer was sent: what an operator without the audit log must know. */
+  readonly onRefused?: (refusal: RequestRefusal) => void;
   /** How long a client may read less than 64 KiB of a body (ms) before its connection is closed. Default 10,000. */
   readonly scrapeWriteTimeoutMs?: number;
   /** Maximum time to send a body (ms) before the connection is closed; 0: no limit. Default 300,000. */
@@ -58,6 +78,23 @@ export interface MetricsFilterOptions {
   /** The filter's own metrics: `new FilterMetrics(registry)`. Default: none. */
   readonly telemetry?: FilterMetrics;
 }
+
+/** A refused request. Holds no credentials; the reason is one of a few texts, and the path may be any that was asked for. */
+export interface RequestRefusal {
+  /** The status of the answer. */
+  readonly code: number;
+  /** Such as `forbidden`, `token-file: unknown token` or `no credentials`. */
+  readonly reason: string;
+  /** Decoded, without its query. */
+  readonly path: string;
+  /** Absent where none was established. */
+  readonly user?: string | undefined;
+  /** That of the answer's `Audit-Id` header. */
+  readonly auditId: string;
+}
+
+/** A request handler for Express, connect and `node:http`; without `next`, what it does not serve is 404. */
+export type Handler = (request: Request, response: ServerResponse, next?: Next) => void;
 
 /** Options of the guard that only a standalone server has. */
 export interface ServerGuardOptions extends MetricsFilterOptions {
@@ -91,15 +128,28 @@ const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
  *
  * @throws MetricsFilterOptionError when an option is missing, unknown or of the wrong type.
  */
-export function metricsFilter(options: MetricsFilterOptions): Middleware {
+export function metricsFilter(options: MetricsFilterOptions): Handler {
   refuseUnknown(options);
+  return mountedGuard(options);
+}
+
+/** `metricsFilter` with what else a guard can do. */
+export function mountedGuard(options: ServerGuardOptions): Handler {
   const { entrance, guarded } = inOrder(options);
-  return function metricsFilter(request, response, next) {
+  return function metricsFilter(request, response, next = notServed(request, response)) {
     entrance(request, response, (error) => {
       const isGuarded = requestState(request).classification?.kind === 'shard-level';
       if (error !== undefined || !isGuarded) next(error);
       else guarded(request, response, next);
     });
+  };
+}
+
+/** The end of the way where no application stands behind. */
+function notServed(request: Request, response: ServerResponse): Next {
+  return (error) => {
+    if (error === undefined) sendNotFound(request, response);
+    else sendInternalError(request, response, error);
   };
 }
 
@@ -212,12 +262,12 @@ function stepsOf(
   { unscopedPaths = [], listeners = [] }: Partial<GuardedServer> = {},
 ): GuardSteps &
   Required<Guard> & { readonly guard: Guard; readonly isFrontProxy: FrontProxyCheck | undefined } {
-  validate(options);
+  checkOptions(options, checks);
   const { authenticators, authorizers, serverKind = 'shard', scopedEndpoint } = options;
   const expositions = new Map([...(options.otherExpositions ?? []), ['/metrics', options.exposition]]);
   const classifier = createPathClassifier({ serverKind, endpoints: [...expositions.keys()], unscopedPaths });
   const isFrontProxy = frontProxyCheckOf(authenticators);
-  const isAudited = options.onAuditEvent !== undefined || listeners.length > 0;
+  const isAudited = [options.onAuditEvent, options.onRefused, ...listeners].some((one) => one !== undefined);
   const own = telemetryAndAudit(options);
   const listener: FilterListener = (event) => {
     own(event);
@@ -253,7 +303,15 @@ function stepsOf(
   };
 }
 
-function telemetryAndAudit({ telemetry, onAuditEvent }: MetricsFilterOptions): FilterListener {
+function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilterOptions): FilterListener {
+  const audited = (event: AuditEvent): void => {
+    tell('metricsFilter', onAuditEvent, event);
+    if (onRefused === undefined || event.isClosedEarly) return;
+    const reason = refusalReason(event);
+    if (reason === undefined) return;
+    const { code, path, identity, auditId } = event;
+    onRefused({ code, reason, path, user: identity?.name, auditId });
+  };
   return listenerOf('metricsFilter', {
     rejected: ({ code }) => telemetry?.rejected(code),
     authentication: ({ result, seconds, username }) =>
@@ -268,98 +326,48 @@ function telemetryAndAudit({ telemetry, onAuditEvent }: MetricsFilterOptions): F
     'refused-in-maintenance': () => telemetry?.refusedInMaintenance(),
     scrape: ({ result, seconds }) => telemetry?.scrape(result, seconds),
     'stalled-client': () => telemetry?.stalledClient(),
-    audit: ({ event }) => onAuditEvent?.(event),
+    audit: ({ event }) => {
+      audited(event);
+    },
   });
 }
 
-/** Returns what is wrong with an option's type; undefined if nothing. */
-const faults: Readonly<Record<keyof MetricsFilterOptions, (value: unknown) => string | undefined>> = {
-  exposition: (value) =>
-    isExposition(value)
-      ? undefined
-      : 'pass an Exposition, for example registriesExposition({ registries: [register] })',
+const anExposition = having(
+  'an Exposition, for example registriesExposition({ registries: [register] })',
+  'render',
+  'contentType',
+);
+
+const checks: Readonly<Record<keyof MetricsFilterOptions, Check>> = {
+  exposition: anExposition,
   otherExpositions: optional(
-    (value) =>
-      value instanceof Map &&
-      [...value].every(
-        ([path, exposition]: [unknown, unknown]) =>
-          typeof path === 'string' &&
-          /^\/metrics(?:\/[A-Za-z0-9_.-]+)+$/.test(path) &&
-          isExposition(exposition),
-      ),
-    'pass a Map of Expositions by paths below /metrics/',
+    must(
+      'a Map of Expositions by paths below /metrics/',
+      (value) =>
+        value instanceof Map &&
+        [...value].every(
+          ([path, exposition]: [unknown, unknown]) =>
+            typeof path === 'string' &&
+            /^\/metrics(?:\/[A-Za-z0-9_.-]+)+$/.test(path) &&
+            anExposition(exposition) === undefined,
+        ),
+    ),
   ),
-  authenticators: (value) => faultOfMethods(value, 'authenticate'),
-  authorizers: (value) => faultOfMethods(value, 'authorize'),
-  anonymous: optional((value) => typeof value === 'boolean', 'pass true or false'),
-  alwaysAllowPaths: (value) => (value === undefined ? undefined : faultOfPatterns(value)),
-  serverKind: optional(
-    (value) => value === 'shard' || value === 'cache-server',
-    "pass 'shard' or 'cache-server'",
-  ),
-  scopedEndpoint: optional(isFunction, 'pass a function'),
-  onAuditEvent: optional(isFunction, 'pass a function'),
-  telemetry: optional((value) => value instanceof FilterMetrics, 'pass new FilterMetrics(registry)'),
-  scrapeWriteTimeoutMs: optional(
-    (value) => typeof value === 'number' && value > 0 && value <= largestTimerDelayMs,
-    'pass a positive number of milliseconds',
-  ),
-  scrapeDeadlineMs: optional(
-    (value) => typeof value === 'number' && value >= 0 && value <= largestTimerDelayMs,
-    'pass a number of milliseconds; 0: no bound',
-  ),
+  authenticators: listOf('objects with name and authenticate()', named('it', 'authenticate')),
+  authorizers: listOf('objects with name and authorize()', named('it', 'authorize')),
+  anonymous: optional(aBoolean),
+  alwaysAllowPaths: optional(both(texts, accepted(matchingPaths))),
+  serverKind: optional(oneOf('shard', 'cache-server')),
+  scopedEndpoint: optional(aFunction),
+  onAuditEvent: optional(aFunction),
+  onRefused: optional(aFunction),
+  telemetry: optional(must('new FilterMetrics(registry)', (value) => value instanceof FilterMetrics)),
+  scrapeWriteTimeoutMs: optional(milliseconds(1)),
+  scrapeDeadlineMs: optional(milliseconds()),
 };
 
 function refuseUnknown(options: MetricsFilterOptions): void {
-  const given: unknown = options;
-  if (!isRecord(given)) throw new MetricsFilterOptionError('options', 'pass an object');
-  const unknown = Object.keys(given).find((option) => !(option in faults));
+  checkOptions(options, {});
+  const unknown = Object.keys(options).find((option) => !(option in checks));
   if (unknown !== undefined) throw new MetricsFilterOptionError(unknown, 'is no option of metricsFilter');
-}
-
-/** Checks at run time what the types say at compile time, once. */
-function validate(options: MetricsFilterOptions): void {
-  for (const [option, faultOf] of Object.entries(faults)) {
-    const fault = faultOf(options[option as keyof MetricsFilterOptions]);
-    if (fault !== undefined) throw new MetricsFilterOptionError(option, fault);
-  }
-}
-
-function optional(
-  isValid: (value: unknown) => boolean,
-  fault: string,
-): (value: unknown) => string | undefined {
-  return (value) => (value === undefined || isValid(value) ? undefined : fault);
-}
-
-function faultOfMethods(value: unknown, method: string): string | undefined {
-  const isValid =
-    Array.isArray(value) &&
-    value.every(
-      (item: unknown) => isRecord(item) && typeof item['name'] === 'string' && isFunction(item[method]),
-    );
-  return isValid ? undefined : `pass a list of objects with name and ${method}()`;
-}
-
-function faultOfPatterns(value: unknown): string | undefined {
-  const isList = Array.isArray(value) && value.every((item: unknown) => typeof item === 'string');
-  if (!isList) return 'pass a list of strings';
-  try {
-    matchingPaths(value);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : 'bad pattern';
-  }
-}
-
-function isExposition(value: unknown): boolean {
-  return isRecord(value) && isFunction(value['render']) && isFunction(value['contentType']);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}
-
-function isFunction(value: unknown): boolean {
-  return typeof value === 'function';
 }

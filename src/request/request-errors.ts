@@ -1,19 +1,5 @@
 import { CodedError } from '../coded-error.js';
 
-/** An option that cannot be used: `code` is `ERR_OPTION_` and the option's name in capitals. */
-export class MetricsFilterOptionError extends CodedError {
-  override readonly name = 'MetricsFilterOptionError';
-  readonly code: string;
-
-  constructor(
-    readonly option: string,
-    message: string,
-  ) {
-    super(`${option}: ${message}`);
-    this.code = `ERR_OPTION_${option.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
-  }
-}
-
 /** A glob of `allowPaths` that cannot be used; the message names it. */
 export class AllowPathsError extends CodedError {
   override readonly name = 'AllowPathsError';

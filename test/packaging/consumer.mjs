@@ -13,6 +13,7 @@ import { bootstrapPolicy, startServer } from 'kcp-metrics-filter/server';
 const {
   directoryPolicySource,
   metricsFilter,
+  openMetricsFilter,
   openPolicy,
   rbacAuthorizer,
   registriesExposition,
@@ -60,6 +61,14 @@ assert.equal(allowed.status, 200);
 assert.match(await allowed.text(), /^answer 42$/m);
 assert.equal((await get('/metrics')).status, 401);
 assert.equal((await get('/clusters/root/metrics')).status, 501);
+
+writeFileSync('tokens.csv', 'u,admin,1,"system:monitoring"\n');
+const filter = await openMetricsFilter({ registers: [registry], tokenAuthFile: 'tokens.csv' });
+server.removeAllListeners('request').on('request', filter);
+assert.match(await (await get('/metrics', { authorization: 'Bearer u' })).text(), /^answer 42$/m);
+assert.equal((await get('/metrics', { authorization: 'Bearer t' })).status, 401);
+assert.equal((await get('/elsewhere')).status, 404);
+await filter.close();
 server.close();
 server.closeAllConnections();
 await opened.close();

@@ -83,6 +83,17 @@ describe('the packed package, installed in an empty folder', () => {
     );
   });
 
+  const runtimes = [
+    ['Bun', process.env['BUN_BIN'], []],
+    ['Deno', process.env['DENO_BIN'], ['run', '-A', '--no-prompt']],
+  ] as const;
+  for (const [name, bin, flags] of runtimes) {
+    it.skipIf(bin === undefined)(`serves an application on ${name} (${name.toUpperCase()}_BIN)`, () => {
+      const run = execFileSync(bin ?? '', [...flags, 'consumer.mjs'], { cwd: folder.path, encoding: 'utf8' });
+      expect(run).toBe('consumer ok\n');
+    });
+  }
+
   it('has a bin that runs', () => {
     const bin = join(installed(), manifest.bin['kcp-metrics-filter'] ?? '');
     const run = (...args: string[]): string =>

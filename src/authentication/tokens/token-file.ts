@@ -1,5 +1,16 @@
 import { parse } from 'csv-parse/sync';
 import { timingSafeEqual } from 'node:crypto';
+import { given as presentOnly } from '../../given.js';
+import {
+  aText,
+  checkArgument,
+  listOf,
+  MetricsFilterOptionError,
+  must,
+  optional,
+  texts,
+  type Check,
+} from '../../option-checks.js';
 import { TokenFileError } from '../authentication-errors.js';
 import { refused, type Authentication, type Authenticator } from '../authenticator.js';
 import type { Identity } from '../identity.js';
@@ -18,24 +29,109 @@ const unknown = refused('unknown token');
  * Kubernetes' static token file: CSV of token, user name, user uid and, optionally, groups separated by
  * commas in one quoted field.
  *
- * Tokens are stored and looked up as digests, so that the time of a look-up reveals nothing about a token.
- *
  * @throws TokenFileError
  */
 export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authenticator {
+  return tokenAuthenticator('token-file', tokensIn(text, file));
+}
+
+/** A static bearer token and who presents it. */
+export interface BearerToken {
+  /** As it stands in the Authorization header; kept as a digest. */
+  readonly token: string;
+  /** The user's name. */
+  readonly user: string;
+  readonly groups?: readonly string[];
+  readonly uid?: string;
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Authenticates by tokens that a program holds. @throws MetricsFilterOptionError for `bearerTokens`, quoting none. */
+export function bearerTokenAuthenticator(tokens: readonly BearerToken[]): Authenticator {
+  const option = 'bearerTokens';
+  checkArgument(option, tokens, must('a list of { token, user }', Array.isArray));
+  const seen = new Set<string>();
+  const entries = tokens.map((given, at): StaticToken => {
+    const isRepeated = isRecord(given) && typeof given.token === 'string' && seen.has(given.token);
+    const fault = isRepeated ? 'token: is given twice' : bearerTokenFault(given);
+    if (fault !== undefined) throw new MetricsFilterOptionError(option, `[${at}]: ${fault}`);
+    const { token, user: name, groups = [], uid, extra = {} } = given;
+    seen.add(token);
+    return { token, identity: frozenIdentity(name, groups, uid, extra) };
+  });
+  return tokenAuthenticator('bearer-tokens', entries);
+}
+
+const names = listOf('names', (name) =>
+  typeof name === 'string' && name !== '' ? undefined : 'pass a name',
+);
+const extraLists = must(
+  'an object of lists of strings',
+  (value) => isRecord(value) && Object.values(value).every((list) => texts(list) === undefined),
+);
+const bearerTokenFields: Readonly<Record<keyof BearerToken, Check>> = {
+  token: must('printable ASCII without blanks', (token) => typeof token === 'string' && isSendable(token)),
+  user: must('a name', (name) => typeof name === 'string' && name !== ''),
+  groups: optional(names),
+  uid: optional(aText),
+  extra: optional(extraLists),
+};
+
+function bearerTokenFault(given: unknown): string | undefined {
+  if (!isRecord(given)) return 'pass { token, user }';
+  const unknown = Object.keys(given).find((field) => !(field in bearerTokenFields));
+  if (unknown !== undefined) return 'has a field besides token, user, groups, uid and extra';
+  for (const [field, check] of Object.entries(bearerTokenFields)) {
+    const fault = check(given[field]);
+    if (fault !== undefined) return `${field}: ${fault}`;
+  }
+  return undefined;
+}
+
+/** Whether a header can carry it. */
+function isSendable(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function frozenIdentity(
+  name: string,
+  groups: readonly string[],
+  uid?: string,
+  extra: BearerToken['extra'] = {},
+): Identity {
+  const lists = Object.entries(extra).map(([key, list]) => [key, Object.freeze([...list])] as const);
+  return Object.freeze({
+    name,
+    ...presentOnly({ uid }),
+    groups: Object.freeze([...groups]),
+    extra: Object.freeze(Object.fromEntries(lists)),
+  });
+}
+
+interface StaticToken {
+  readonly token: string;
+  readonly identity: Identity;
+}
+
+/** Tokens are looked up as digests, so that the time of a look-up tells nothing of a token. */
+function tokenAuthenticator(name: string, tokens: Iterable<StaticToken>): Authenticator {
   const digests = new TokenDigest();
   const entryOf = (token: string, authentication: Authentication) => ({
     digest: Buffer.from(digests.of(token)),
     authentication,
   });
   const known = new Map<string, ReturnType<typeof entryOf>>();
-  for (const { token, identity } of tokensIn(text, file)) {
+  for (const { token, identity } of tokens) {
     known.set(digests.of(token), entryOf(token, Object.freeze({ kind: 'authenticated', identity })));
   }
   // Compared with an unknown token, so that it takes as long as a known one.
   const nobody = entryOf('', unknown);
   return {
-    name: 'token-file',
+    name,
     authenticate(credentials) {
       const token = bearerToken(credentials);
       if (typeof token !== 'string') return token;
@@ -46,10 +142,7 @@ export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authen
   };
 }
 
-function* tokensIn(
-  text: string,
-  file: string,
-): Generator<{ readonly token: string; readonly identity: Identity }> {
+function* tokensIn(text: string, file: string): Generator<StaticToken> {
   const seen = new Map<string, number>();
   for (const { record, line } of readRecords(text, file)) {
     const [token = '', name = '', uid = '', groups = ''] = record;
@@ -57,22 +150,14 @@ function* tokensIn(
     if (record.length < 3) throw fail('expected at least 3 columns: token, user name, user uid');
     if (record.length > 4) throw fail('more than 4 columns: several groups go into one quoted column');
     if (token === '') throw fail('the token is empty');
-    if (/[^\x21-\x7e]/.test(token)) throw fail('the token holds a character that no header can carry');
+    if (!isSendable(token)) throw fail('the token holds a character that no header can carry');
     if (name === '') throw fail('the user name is empty');
     const groupNames = groups === '' ? [] : groups.split(',');
     if (groupNames.includes('')) throw fail('a group name is empty');
     const first = seen.get(token);
     if (first !== undefined) throw fail(`the token stands in line ${first} already`);
     seen.set(token, line);
-    yield {
-      token,
-      identity: Object.freeze({
-        name,
-        ...(uid !== '' && { uid }),
-        groups: Object.freeze(groupNames),
-        extra: Object.freeze({}),
-      }),
-    };
+    yield { token, identity: frozenIdentity(name, groupNames, uid === '' ? undefined : uid) };
   }
 }
 

@@ -24,7 +24,7 @@ export interface AuthenticateOptions {
    */
   readonly onAttempt?: (result: 'success' | 'failure' | 'error', seconds: number, username?: string) => void;
   /** Told why methods refused the credentials of a request that is answered 401. */
-  readonly onRefused?: (refusals: readonly Refusal[]) => void;
+  readonly onUnauthenticated?: (refusals: readonly Refusal[]) => void;
 }
 
 /** Kubernetes' words (RFC 7234, 5.5). */
@@ -44,7 +44,7 @@ export function authenticate(options: AuthenticateOptions, guard?: Guard): Middl
     guard?.listener ??
     listenerOf('authenticate', {
       authentication: ({ result, seconds, username }) => options.onAttempt?.(result, seconds, username),
-      unauthenticated: ({ refusals }) => options.onRefused?.(refusals),
+      unauthenticated: ({ refusals }) => options.onUnauthenticated?.(refusals),
     });
   const union = authenticatorUnion({ authenticators, anonymous });
   const step = waitingStep((request, response) => {

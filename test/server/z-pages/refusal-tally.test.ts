@@ -1,10 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  RefusalTally,
-  refusalReason,
-  type RefusedRequest,
-} from '../../../src/server/z-pages/refusal-tally.js';
+import { refusalReason, type RefusedRequest } from '../../../src/audit/refusal-reason.js';
+import { RefusalTally } from '../../../src/server/z-pages/refusal-tally.js';
 
 const refused = (reason: string, authenticator = 'service-account'): RefusedRequest => ({
   code: 401,

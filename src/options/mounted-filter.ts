@@ -1,0 +1,163 @@
+import type { AuditSink } from '../audit/audit-event.js';
+import { bearerTokenAuthenticator, type BearerToken } from '../authentication/tokens/token-file.js';
+import type { RegistriesExpositionOptions } from '../exposition/sources/registries.js';
+import { given as presentOnly } from '../given.js';
+import {
+  aFunction,
+  checkOptions,
+  having,
+  listOf,
+  MetricsFilterOptionError,
+  must,
+  optional,
+  type Check,
+} from '../option-checks.js';
+import { mountedGuard, type Handler, type RequestRefusal } from '../request/guard.js';
+import type { Maintenance } from '../request/steps/refuse-in-maintenance.js';
+import { readinessChecks } from '../server/health.js';
+import type { Logger } from '../server/server-options.js';
+import { registerCertificateMetrics } from '../telemetry/server-metrics.js';
+import { checkedOptions } from './configuration-file.js';
+import { general } from './general-options.js';
+import { openGuardOptions } from './open-server.js';
+import { optionsIn, type OptionsOf } from './option.js';
+import { limitsOf, pathGlobsOf } from './serving-options.js';
+import { Opened } from './starting.js';
+import { mountedTopics, startOptions } from './start-topics.js';
+import { upstreamAddressesOf } from './upstream-options.js';
+import { UsageError } from './usage-error.js';
+
+/** What a program passes besides the options of the command line. */
+interface ProgramOptions {
+  /** The registers of prom-client to serve, before the filter's own metrics. Required unless an upstream is named. */
+  readonly registers?: RegistriesExpositionOptions['registries'];
+  /** Static bearer tokens, as `tokenAuthFile` has them; only their digests are kept. */
+  readonly bearerTokens?: readonly BearerToken[];
+  /** Called for every refused request, after its answer was sent. */
+  readonly onRefused?: (refusal: RequestRefusal) => void;
+  /** Called for every decided or rejected request, after its answer was sent, besides the audit log. */
+  readonly onAuditEvent?: AuditSink;
+  /** Told of reloads, outages and warnings; pino, or `console`. Default: nobody is. */
+  readonly logger?: Logger;
+}
+
+/**
+ * The options of `kcp-metrics-filter start` under the names that the configuration file has for them, with the same
+ * values, defaults and checks, without those that only a server of its own can have. `mode` is `shard` by default.
+ */
+export type OpenMetricsFilterOptions = OptionsOf<typeof mountedTopics> & ProgramOptions;
+
+/** A request handler, and what follows its files and servers. */
+export interface OpenMetricsFilter extends Handler {
+  /** Whether every source of the policy was read, none is too old, and the filter is not closed. */
+  ready(): boolean;
+  /** Lets go of files, timers and connections; what the filter would have served is then 503. Idempotent. */
+  close(): Promise<void>;
+}
+
+const programChecks: Readonly<Record<keyof ProgramOptions, Check>> = {
+  registers: optional(
+    listOf('Registries of prom-client', having('it', 'getMetricsAsArray', 'getSingleMetric')),
+  ),
+  bearerTokens: optional(must('a list of { token, user }', Array.isArray)),
+  onRefused: optional(aFunction),
+  onAuditEvent: optional(aFunction),
+  logger: optional(having('a logger with debug, info, warn and error', 'debug', 'info', 'warn', 'error')),
+};
+
+/** How long API servers of the policy are waited for (ms); afterwards it is 503 until they have answered. */
+const policyWaitMs = 10_000;
+
+const silent: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** What `openMetricsFilter` does, with all that it takes. @throws MetricsFilterOptionError */
+export async function openMountedFilter(options: OpenMetricsFilterOptions): Promise<OpenMetricsFilter> {
+  checkOptions(options, programChecks);
+  const opened = new Opened();
+  try {
+    return await mountedFilter(options, opened);
+  } catch (error) {
+    await opened.close();
+    throw error instanceof UsageError ? optionError(error) : error;
+  }
+}
+
+async function mountedFilter(
+  {
+    registers = [],
+    bearerTokens = [],
+    onRefused,
+    onAuditEvent,
+    logger = silent,
+    ...rest
+  }: OpenMetricsFilterOptions,
+  opened: Opened,
+): Promise<OpenMetricsFilter> {
+  refuseServerOptions(rest);
+  const given = checkedOptions(rest, mountedTopics);
+  const { mode: serverKind = 'shard' } = general.read(given);
+  if (registers.length === 0 && upstreamAddressesOf(given).length === 0) {
+    throw new MetricsFilterOptionError('registers', 'pass [register] of prom-client, or name an upstream');
+  }
+  const opener = {
+    serverKind,
+    logger,
+    opened,
+    registers,
+    authenticators: bearerTokens.length === 0 ? [] : [bearerTokenAuthenticator(bearerTokens)],
+    policyWaitMs,
+  };
+  const openLimits = async () => ({ ...(await pathGlobsOf(given)), ...limitsOf(given) });
+  const { serving, guard, registry, certificates } = await openGuardOptions(given, opener, openLimits);
+  registerCertificateMetrics(registry, certificates);
+  let closing: Promise<void> | undefined;
+  const checks = readinessChecks(guard.policy, () => closing !== undefined);
+  const handle = mountedGuard({
+    ...serving,
+    ...guard,
+    ...presentOnly({ onRefused, onAuditEvent: bothOf(guard.onAuditEvent, onAuditEvent) }),
+    maintenance: {
+      // Without its files and sources, what it knows only gets older.
+      get current(): Maintenance {
+        if (closing !== undefined) return { kind: 'everybody' };
+        return guard.maintenance?.current ?? { kind: 'nobody' };
+      },
+    },
+  });
+  return Object.assign(handle, {
+    ready: () => checks.every((one) => one.check().ok),
+    close: () => (closing ??= opened.close()),
+  });
+}
+
+function bothOf(log: AuditSink | undefined, program: AuditSink | undefined): AuditSink | undefined {
+  if (log === undefined || program === undefined) return log ?? program;
+  return (event) => {
+    log(event);
+    program(event);
+  };
+}
+
+/** Says why an option of the command line is none here. */
+function refuseServerOptions(options: object): void {
+  const mounted = new Set(optionsIn(mountedTopics).map(({ key }) => key));
+  const refused = startOptions.find(({ key }) => key in options && !mounted.has(key));
+  if (refused === undefined) return;
+  throw new MetricsFilterOptionError(
+    refused.key,
+    'is of the server that kcp-metrics-filter starts; here the application has its own',
+  );
+}
+
+/** The same error under the option's name in a program. */
+function optionError({ message }: UsageError): MetricsFilterOptionError {
+  const keys = new Map<string, string>(startOptions.map(({ name, key }) => [name, key]));
+  const said = message.replace(/(?<![\w-])--[a-z][a-z0-9-]*/g, (name) => keys.get(name) ?? name);
+  const [, option = 'options', where = '', what = said] = /^(\w+)(\[\d+\])?: (.*)$/s.exec(said) ?? [];
+  return new MetricsFilterOptionError(option, where === '' ? what : `${where}: ${what}`);
+}
