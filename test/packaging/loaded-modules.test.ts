@@ -74,7 +74,7 @@ describe('what is loaded', () => {
 
   it('by an application that imports the package: what it brings itself, and little more', () => {
     const { packages, files } = loadedBy('--input-type=module', '--eval', "await import('./dist/index.js')");
-    expect(files).toEqual(['index.js', 'rolldown-runtime.js', 'shared.js']);
+    expect(files).toEqual(['index.js', 'library.js', 'rolldown-runtime.js', 'shared.js']);
     expect(packages).toContain('prom-client');
     expect(packages.filter((name) => heavy.includes(name))).toEqual([]);
   });
