@@ -100,7 +100,7 @@ async function mountedFilter(
 ): Promise<OpenMetricsFilter> {
   refuseServerOptions(rest);
   const given = checkedOptions(rest, mountedTopics);
-  const { mode: serverKind = 'shard' } = general.read(given);
+  const { mode: serverKind } = general.read(given);
   if (registers.length === 0 && upstreamAddressesOf(given).length === 0) {
     throw new MetricsFilterOptionError('registers', 'pass [register] of prom-client, or name an upstream');
   }
