@@ -1,5 +1,5 @@
-// Builds kube-apiserver and etcd, which go.mod declares as tools, into .bin/. Does nothing where they are there
-// already; takes a few minutes the first time, for Go to compile all of Kubernetes.
+// Builds kube-apiserver and etcd, which go.mod declares as tools, into .bin/, and helm (helm/go.mod) into .bin-helm/.
+// Does nothing where they are there already; takes a few minutes the first time, for Go to compile all of Kubernetes.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,22 +7,29 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const directory = fileURLToPath(new URL('.', import.meta.url));
-const built = join(directory, '.bin');
+/** Each module has its own versions of Kubernetes' libraries. */
+const modules = [
+  { folder: directory, built: join(directory, '.bin') },
+  { folder: join(directory, 'helm'), built: join(directory, '.bin-helm') },
+];
 /** The name of each tool's binary, by its import path. */
 const names = new Map([
   ['k8s.io/kubernetes/cmd/kube-apiserver', 'kube-apiserver'],
   ['go.etcd.io/etcd/server/v3', 'etcd'],
+  ['helm.sh/helm/v3/cmd/helm', 'helm'],
 ]);
 
-/** Of everything that decides what comes out, this file's flags too. */
-function digestOfSources() {
+/** Of everything that decides what comes out, this file's flags too. @param {string} folder */
+function digestOfSources(folder) {
   const digest = createHash('sha256');
-  for (const file of ['go.mod', 'go.sum', 'build.mjs']) digest.update(readFileSync(join(directory, file)));
+  for (const file of [join(folder, 'go.mod'), join(folder, 'go.sum'), join(directory, 'build.mjs')]) {
+    digest.update(readFileSync(file));
+  }
   return digest.digest('hex');
 }
 
-/** What the binaries in .bin/ were built from, if there are any. */
-function digestOfBuilt() {
+/** What the binaries in a folder were built from, if there are any. @param {string} built */
+function digestOfBuilt(built) {
   try {
     return readFileSync(join(built, 'digest'), 'utf8');
   } catch {
@@ -30,10 +37,10 @@ function digestOfBuilt() {
   }
 }
 
-/** @param {readonly string[]} args @returns {string} its stdout */
-function go(args) {
+/** @param {string} folder @param {readonly string[]} args @returns {string} its stdout */
+function go(folder, args) {
   const { status, stdout, error } = spawnSync('go', args, {
-    cwd: directory,
+    cwd: folder,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -50,18 +57,19 @@ function versionFlags(version) {
   );
 }
 
-/** @param {string} digest */
-function build(digest) {
-  // Renamed as a whole at the end: where .bin/ is, it is complete.
+/** @param {string} folder @param {string} built @param {string} digest */
+function build(folder, built, digest) {
+  // Renamed as a whole at the end: a folder that is there is complete.
   const unfinished = mkdtempSync(`${built}-`);
   try {
-    for (const line of go(['list', '-f', '{{.ImportPath}} {{.Module.Version}}', 'tool']).trim().split('\n')) {
+    const tools = go(folder, ['list', '-f', '{{.ImportPath}} {{.Module.Version}}', 'tool']);
+    for (const line of tools.trim().split('\n')) {
       const [path = '', version = ''] = line.split(' ');
       const name = names.get(path);
       if (name === undefined) throw new Error(`go.mod has a tool without a name here: ${path}`);
       process.stdout.write(`test/e2e: building ${name} ${version}\n`);
       const ldflags = ['-s', '-w', ...(name === 'kube-apiserver' ? versionFlags(version) : [])];
-      go(['build', '-trimpath', '-ldflags', ldflags.join(' '), '-o', join(unfinished, name), path]);
+      go(folder, ['build', '-trimpath', '-ldflags', ldflags.join(' '), '-o', join(unfinished, name), path]);
     }
     writeFileSync(join(unfinished, 'digest'), digest);
     rmSync(built, { recursive: true, force: true });
@@ -71,14 +79,16 @@ function build(digest) {
   }
 }
 
-const digest = digestOfSources();
-if (digestOfBuilt() !== digest) {
-  if (spawnSync('go', ['version']).status === 0) {
-    build(digest);
+const hasGo = spawnSync('go', ['version']).status === 0;
+for (const { folder, built } of modules) {
+  const digest = digestOfSources(folder);
+  if (digestOfBuilt(built) === digest) continue;
+  if (hasGo) {
+    build(folder, built, digest);
   } else {
-    // The tests go by what is in .bin/: nothing of an older go.mod may be.
+    // The tests go by what is built: nothing of an older go.mod may be.
     rmSync(built, { recursive: true, force: true });
-    process.stderr.write('test/e2e: go is not installed, so kube-apiserver and etcd cannot be built\n');
+    process.stderr.write(`test/e2e: go is not installed, so the tools of ${folder} cannot be built\n`);
     if (process.env.CI !== undefined && process.env.CI !== '') process.exitCode = 1;
   }
 }

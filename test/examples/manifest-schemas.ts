@@ -3,7 +3,9 @@ import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.co
 import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
 import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
 import { ScrapeConfig } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1alpha1/ScrapeConfig';
+import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import { ClusterRole } from 'kubernetes-models/rbac.authorization.k8s.io/v1/ClusterRole';
 import { ClusterRoleBinding } from 'kubernetes-models/rbac.authorization.k8s.io/v1/ClusterRoleBinding';
 import { Role } from 'kubernetes-models/rbac.authorization.k8s.io/v1/Role';
@@ -38,6 +40,11 @@ const rbac = 'kubernetes-models/rbac.authorization.k8s.io/v1';
 const schemas = new Map<string, Schema>([
   ['v1 Service', { module: 'kubernetes-models/v1', make: (data) => new Service(data) }],
   ['v1 ServiceAccount', { module: 'kubernetes-models/v1', make: (data) => new ServiceAccount(data) }],
+  ['apps/v1 Deployment', { module: 'kubernetes-models/apps/v1', make: (data) => new Deployment(data) }],
+  [
+    'networking.k8s.io/v1 NetworkPolicy',
+    { module: 'kubernetes-models/networking.k8s.io/v1', make: (data) => new NetworkPolicy(data) },
+  ],
   [
     'discovery.k8s.io/v1 EndpointSlice',
     { module: 'kubernetes-models/discovery.k8s.io/v1', make: (data) => new EndpointSlice(data) },
