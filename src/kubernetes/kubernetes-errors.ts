@@ -65,15 +65,22 @@ export class ReflectorFailure extends CodedError {
   readonly status: number | undefined;
   /** How long the server asks clients to wait (ms). */
   readonly retryAfterMs: number | undefined;
+  /** Whether an ERROR event of a watch told it, after the watch itself had begun. */
+  readonly isEvent: boolean;
 
   constructor(
     readonly fault: ReflectorFault,
     message: string,
-    answer: { readonly status?: number; readonly retryAfterMs?: number | undefined } = {},
+    answer: {
+      readonly status?: number;
+      readonly retryAfterMs?: number | undefined;
+      readonly isEvent?: boolean;
+    } = {},
   ) {
     super(message);
     this.status = answer.status;
     this.retryAfterMs = answer.retryAfterMs;
+    this.isEvent = answer.isEvent ?? false;
   }
 }
 

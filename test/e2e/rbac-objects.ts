@@ -32,7 +32,7 @@ export class RbacObjects<Spec extends { readonly name: string }> {
     private readonly send: Send,
     /** From the API's root, for requests and watches of one's own. */
     readonly path: string,
-    private readonly manifest: (spec: Spec) => object,
+    private readonly manifest: (spec: Spec, resourceVersion?: string) => object,
   ) {}
 
   /** Resolves to the object's resourceVersion. */
@@ -40,9 +40,16 @@ export class RbacObjects<Spec extends { readonly name: string }> {
     return this.#send('POST', this.path, this.manifest(spec));
   }
 
-  /** Whatever is there under this name. Resolves to the object's resourceVersion. */
-  replace(spec: Spec): Promise<string> {
-    return this.#send('PUT', `${this.path}/${encodeURIComponent(spec.name)}`, this.manifest(spec));
+  /**
+   * Whatever is there under this name. Resolves to the object's resourceVersion. kcp's cache server creates nothing on PUT,
+   * and wants to know what is replaced.
+   */
+  async replace(spec: Spec): Promise<string> {
+    const path = `${this.path}/${encodeURIComponent(spec.name)}`;
+    const { status, body } = await this.send('GET', path);
+    if (status === 404) return this.create(spec);
+    const { resourceVersion } = (body as { metadata: { resourceVersion: string } }).metadata;
+    return this.#send('PUT', path, this.manifest(spec, resourceVersion));
   }
 
   async delete(name: string): Promise<void> {
@@ -63,20 +70,21 @@ export class RbacObjects<Spec extends { readonly name: string }> {
 }
 
 export function clusterRoles(send: Send): RbacObjects<ClusterRole> {
-  return new RbacObjects(send, `/apis/${group}/v1/clusterroles`, ({ name, rules }) => ({
+  return new RbacObjects(send, `/apis/${group}/v1/clusterroles`, ({ name, rules }, resourceVersion) => ({
     apiVersion: `${group}/v1`,
     kind: 'ClusterRole',
-    metadata: { name },
+    metadata: { name, resourceVersion },
     rules,
   }));
 }
 
 export function clusterRoleBindings(send: Send): RbacObjects<ClusterRoleBinding> {
-  return new RbacObjects(send, `/apis/${group}/v1/clusterrolebindings`, (spec) => ({
+  return new RbacObjects(send, `/apis/${group}/v1/clusterrolebindings`, (spec, resourceVersion) => ({
     apiVersion: `${group}/v1`,
     kind: 'ClusterRoleBinding',
     metadata: {
       name: spec.name,
+      resourceVersion,
       ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
     },
     roleRef: { apiGroup: group, kind: 'ClusterRole', name: spec.role },

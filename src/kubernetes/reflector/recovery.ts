@@ -20,8 +20,8 @@ export class Recovery {
   readonly #backoffs: { readonly list: Backoff; readonly watch: Backoff };
   /** The latest failure was that of a watch that had expired. */
   #hasExpired = false;
-  /** From which resourceVersion the last malformed watch had begun to fail. */
-  #malformedAt: string | undefined;
+  /** The resourceVersion at which the last watch broke that was malformed or told an error. */
+  #brokenAt: string | undefined;
 
   constructor(options: BackoffOptions) {
     this.#backoffs = { list: new Backoff(options), watch: new Backoff(options) };
@@ -51,14 +51,15 @@ export class Recovery {
   }
 
   /** Whether a watch from there would fail again. */
-  #isStuck({ fault, status }: ReflectorFailure, resourceVersion: string | undefined): boolean {
+  #isStuck({ fault, status, isEvent }: ReflectorFailure, resourceVersion: string | undefined): boolean {
     if (fault === 'expired') return true;
     // The server cannot read the resourceVersion, which then is of another server.
     if (status === 400 || status === 422) return true;
-    if (fault !== 'malformed') return false;
+    // kcp's cache server tells of an internal error, not of 410, where etcd has compacted what was deleted since then.
+    if (fault !== 'malformed' && !(fault === 'status' && isEvent)) return false;
     // Once, it may have been broken on the way.
-    const isAgain = this.#malformedAt === resourceVersion;
-    this.#malformedAt = isAgain ? undefined : resourceVersion;
+    const isAgain = this.#brokenAt === resourceVersion;
+    this.#brokenAt = isAgain ? undefined : resourceVersion;
     return isAgain;
   }
 }

@@ -152,7 +152,7 @@ export class StreamedAnswer {
     const body = await this.#readText(response)
       .then(parseJson)
       .catch(() => undefined);
-    return statusFailure(status, body, retryAfterMs);
+    return statusFailure(status, body, { retryAfterMs });
   }
 
   /** Empty for what is too large to be a Status. */
@@ -225,7 +225,14 @@ class Silence {
  * @param object the Status, where there is one; whatever is missing in it or of another type is left out.
  * @param retryAfterMs of the answer's header; without it the Status' own counts.
  */
-function statusFailure(code: number, object: unknown, retryAfterMs?: number): ReflectorFailure {
+function statusFailure(
+  code: number,
+  object: unknown,
+  {
+    retryAfterMs,
+    isEvent = false,
+  }: { readonly retryAfterMs?: number | undefined; readonly isEvent?: boolean } = {},
+): ReflectorFailure {
   const error = new ApiStatusError(code, object, retryAfterMs);
   const fault = isAhead(object) ? 'expired' : faultOf(code);
   const words = [String(code)];
@@ -233,13 +240,19 @@ function statusFailure(code: number, object: unknown, retryAfterMs?: number): Re
   // Operators can fix client errors; the messages of other failures differ each time.
   const isForOperator = fault === 'refused' || (fault === 'status' && code >= 400 && code < 500);
   if (isForOperator && stringMember(object, 'message') !== undefined) words.push(`: ${error.message}`);
-  return new ReflectorFailure(fault, words.join(''), { status: code, retryAfterMs: error.retryAfterMs });
+  return new ReflectorFailure(fault, words.join(''), {
+    status: code,
+    retryAfterMs: error.retryAfterMs,
+    isEvent,
+  });
 }
 
 /** The failure that an ERROR event's Status tells of. */
 export function errorEventFailure(object: unknown): ReflectorFailure {
   const code = member(object, 'code');
-  return statusFailure(typeof code === 'number' && Number.isInteger(code) ? code : 500, object);
+  return statusFailure(typeof code === 'number' && Number.isInteger(code) ? code : 500, object, {
+    isEvent: true,
+  });
 }
 
 function faultOf(code: number): ReflectorFault {

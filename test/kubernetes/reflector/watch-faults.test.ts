@@ -325,6 +325,19 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
       },
     ],
     [
+      'a second error event at one resourceVersion',
+      {
+        answers: [
+          startAnd(errorEvent(500, 'InternalError')),
+          stream(errorEvent(500, 'InternalError')),
+          again,
+        ],
+        calls: [...started, lost('watch', '500 InternalError'), ...mended],
+        reports: ['watch-list success', 'watch status', 'watch status', 'watch-list success'],
+        requests: ['watch-list', 'watch 10', 'watch-list'],
+      },
+    ],
+    [
       'a resourceVersion that the server cannot read',
       {
         answers: [ending(startAnd(added)), answer(400, statusOf(400, 'BadRequest')), again],
