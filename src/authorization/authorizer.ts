@@ -140,19 +140,20 @@ export interface RbacAuthorizerOptions {
   readonly cluster?: string;
 }
 
-const tooManyWarrants: Decision = Object.freeze({
+export const tooManyWarrants: Decision = Object.freeze({
   decision: 'deny',
   reason: 'more warrants, or deeper nested ones, than are followed',
 });
 const nothingGrants: Decision = Object.freeze(noOpinion());
 
-function granted({ binding, subject }: Bond): Decision {
+/** The reason is worded when it is read: that takes longer than the decision. `where` is its end. */
+export function granted({ binding, subject }: Bond, where = ''): Decision {
   return {
     decision: 'allow',
     get reason() {
       return (
         `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
-        ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}`
+        ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}${where}`
       );
     },
   };

@@ -1,5 +1,10 @@
 import type { Identity } from '../authentication/identity.js';
-import type { Decision } from './authorizer.js';
+import { given } from '../given.js';
+import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
+import { nowhere, type Workspace, type WorkspaceIndex } from '../policy/index/workspace-index.js';
+import { serviceAccountSuffix } from '../policy/objects.js';
+import type { Policy } from '../policy/policy.js';
+import { allow, granted, noOpinion, tooManyWarrants, type Decision } from './authorizer.js';
 
 /** A workspace whose metrics somebody may read. */
 export interface ReadableWorkspace {
@@ -27,4 +32,109 @@ export interface WorkspaceAccess {
   readable(identity: Identity): Generator<ReadableWorkspace | undefined, void, undefined>;
   /** Grows with each change of the policy. */
   readonly version: number;
+}
+
+/** What is asked of a workspace. */
+interface WorkspaceQuestion {
+  readonly identity: Identity;
+  readonly verb: string;
+  readonly path: string;
+}
+
+const adminGroup = 'system:kcp:logical-cluster-admin';
+/** Of those with one of these no required group is asked. */
+const exemptFromRequired = [adminGroup, 'system:kcp:external-logical-cluster-admin'];
+/** Each satisfies whatever is required. */
+const alwaysSuffices = ['system:kcp:admin', 'system:kcp:tenancy:workspace-bootstrapper'];
+
+const unknown: Decision = Object.freeze(noOpinion('no such workspace'));
+const notRequired: Decision = Object.freeze(noOpinion('not in the groups that the workspace requires'));
+const noAccess: Decision = Object.freeze(noOpinion('no access to the workspace'));
+const nothingGrants: Decision = Object.freeze(noOpinion());
+
+/** Decides by the policy of the workspaces. @throws RangeError where that policy has none. */
+export function workspaceAccess(policy: Policy): WorkspaceAccess {
+  const authorizer = new WorkspaceAuthorizer(policy);
+  const index = authorizer.index;
+  return {
+    unavailable: () => policy.workspacesUnavailable(),
+    clusterOf: (workspace) => index.named(workspace)?.cluster,
+    authorize: (identity, verb, cluster) => authorizer.decide({ identity, verb, path: '/metrics' }, cluster),
+    *readable(identity) {
+      const asked = { identity, verb: 'get', path: '/metrics' };
+      for (const workspace of index.known()) {
+        const isAllowed = workspace && authorizer.decide(asked, workspace.cluster).decision === 'allow';
+        yield isAllowed === true
+          ? given({ cluster: workspace.cluster, path: workspace.logicalCluster?.path })
+          : undefined;
+      }
+    },
+    get version() {
+      return index.version;
+    },
+  };
+}
+
+/** kcp's decision on a non-resource request inside one workspace, in kcp's order. */
+export class WorkspaceAuthorizer {
+  readonly index: WorkspaceIndex;
+  /** The effective identities of those whose credentials say more than a name, in the logical cluster asked last. */
+  readonly #known = new WeakMap<
+    Identity,
+    { readonly cluster: string; readonly identities: readonly EffectiveIdentity[] | undefined }
+  >();
+
+  /** @throws RangeError where the policy has no workspaces. */
+  constructor({ workspaces }: Policy) {
+    if (workspaces === undefined) throw new RangeError('a policy without workspaces');
+    this.index = workspaces;
+  }
+
+  /** An unknown workspace takes as long as one that grants nothing. */
+  decide({ identity, verb, path }: WorkspaceQuestion, cluster: string | undefined): Decision {
+    const workspace = cluster === undefined ? undefined : this.index.get(cluster);
+    const decision = this.#decide({ identity, verb, path }, workspace ?? nowhere);
+    return workspace === undefined ? unknown : decision;
+  }
+
+  #decide({ identity, verb, path }: WorkspaceQuestion, workspace: Workspace): Decision {
+    const { cluster } = workspace;
+    if (identity.groups.includes('system:masters'))
+      return allow(`always allowed to group "system:masters"${whereOf(workspace)}`);
+    const identities = this.#identitiesOf(identity, cluster);
+    if (identities === undefined) return tooManyWarrants;
+    const isServiceAccount = serviceAccountSuffix(identity.name) !== undefined;
+    if (!isServiceAccount && !hasRequiredGroups(identities, workspace)) return notRequired;
+    // In scope, the caller is the first of its own identities.
+    const isAsked = !hasGroup(identities, adminGroup) && !(isServiceAccount && identities[0] === identity);
+    if (isAsked && this.index.find(workspace, identities, 'access', '/') === undefined) return noAccess;
+    const bond = this.index.find(workspace, identities, verb, path);
+    return bond === undefined ? nothingGrants : granted(bond, whereOf(workspace));
+  }
+
+  #identitiesOf(identity: Identity, cluster: string): readonly EffectiveIdentity[] | undefined {
+    const remembered = this.#known.get(identity);
+    if (remembered?.cluster === cluster) return remembered.identities;
+    const identities = effectiveIdentities(identity, cluster);
+    const isItselfAlone = identities?.[0] === identity && identities.length === 1;
+    if (!isItselfAlone) this.#known.set(identity, { cluster, identities });
+    return identities;
+  }
+}
+
+function hasRequiredGroups(identities: readonly EffectiveIdentity[], { requiredGroups }: Workspace): boolean {
+  if (requiredGroups === undefined) return true;
+  const has = (group: string): boolean => hasGroup(identities, group);
+  return (
+    exemptFromRequired.some(has) || alwaysSuffices.some(has) || requiredGroups.some((all) => all.every(has))
+  );
+}
+
+function hasGroup(identities: readonly EffectiveIdentity[], group: string): boolean {
+  return identities.some(({ groups }) => groups.includes(group));
+}
+
+function whereOf({ cluster, logicalCluster }: Workspace): string {
+  const path = logicalCluster?.path;
+  return ` in workspace ${path === undefined ? cluster : `${cluster} (${path})`}`;
 }

@@ -49,9 +49,10 @@ export interface PathClassifierOptions {
   readonly unscopedPaths?: readonly string[];
 }
 
-const clusterPath = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+/** A logical cluster's name, or a workspace's path. */
+export const clusterPath = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 /** A cache server stores objects by cluster name, never by path; kcp's own (`system:admin`) are names with a colon. */
-const clusterName = /^(?:[^:]*|system:[a-z0-9-]+)$/;
+export const clusterName = /^(?:[^:]*|system:[a-z0-9-]+)$/;
 const shardName = /^[a-z0-9\-:]{1,61}$/;
 const unscoped: Scope = {};
 /** The second slash of an empty cluster in front of health: see `belowCluster`. */

@@ -9,6 +9,8 @@ export interface ClusterRole {
   readonly name: string;
   /** Only rules that hold nonResourceURLs. */
   readonly rules: readonly PolicyRule[];
+  /** The logical cluster it belongs to; only in a policy of many. */
+  readonly cluster?: string;
   /** Where it stands (`file:line`), for messages. */
   readonly origin?: string;
 }
@@ -30,12 +32,32 @@ export interface ClusterRoleBinding {
   readonly subjects: readonly Subject[];
   /** Carries the annotation `internal.kcp.io/replicate`: kcp copies it to the other shards. */
   readonly replicated: boolean;
+  /** The logical cluster it belongs to; only in a policy of many. */
+  readonly cluster?: string;
+  /** Where it stands (`file:line`), for messages. */
+  readonly origin?: string;
+}
+
+export type RbacObject = ClusterRole | ClusterRoleBinding;
+
+/** kcp's own object of a workspace; only in a policy of many. */
+export interface LogicalCluster {
+  readonly kind: 'LogicalCluster';
+  /** Always `cluster`: its name is that of the logical cluster it stands in. */
+  readonly name: string;
+  readonly cluster: string;
+  /** Such as `root:org`. The root workspace has none. */
+  readonly path?: string;
+  /** As annotated, `a,b;c`: who may come in at all. */
+  readonly requiredGroups?: string;
+  /** Neither being scheduled nor unavailable. */
+  readonly isReady: boolean;
   /** Where it stands (`file:line`), for messages. */
   readonly origin?: string;
 }
 
 /** An object of the policy, trimmed to what a decision needs. */
-export type PolicyObject = ClusterRole | ClusterRoleBinding;
+export type PolicyObject = RbacObject | LogicalCluster;
 
 const serviceAccountPrefix = 'system:serviceaccount:';
 

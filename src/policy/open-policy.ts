@@ -1,5 +1,6 @@
 import { given } from '../given.js';
 import { tell } from '../tell.js';
+import { WorkspaceIndex } from './index/workspace-index.js';
 import type { PolicyObject } from './objects.js';
 import { Policy, type PolicyLayerStatus, type PolicySink } from './policy.js';
 import type { PolicySource } from './policy-source.js';
@@ -17,6 +18,8 @@ export interface OpenPolicyOptions {
    * it is in sync. Default true.
    */
   readonly bootstrap?: boolean | PolicySource;
+  /** The policies of the workspaces, which decide nothing in root. Default: none. */
+  readonly workspaces?: WorkspacesOptions | undefined;
   /** How long a policy stays in use after its source was lost (ms). Default: forever. */
   readonly maxStalenessMs?: number;
   /** File that keeps the policy of API servers across restarts. Default: none. */
@@ -27,6 +30,12 @@ export interface OpenPolicyOptions {
   readonly onChange?: (policy: Policy) => void;
   /** Wraps each source's sink, to see what is written. Default: none. */
   readonly through?: (layer: string, sink: PolicySink) => PolicySink;
+}
+
+export interface WorkspacesOptions {
+  readonly source: PolicySource;
+  /** Whether a workspace without a LogicalCluster is unknown, as on a kcp. */
+  readonly requiresLogicalCluster: boolean;
 }
 
 export interface OpenPolicy {
@@ -49,19 +58,24 @@ export async function openPolicy({
   sources,
   fallbacks,
   bootstrap = true,
+  workspaces,
   maxStalenessMs,
   snapshotFile: file,
   onSnapshot: onResult,
   onChange,
   through = (_layer, sink) => sink,
 }: OpenPolicyOptions): Promise<OpenPolicy> {
-  const followed =
+  const ofRoot =
     typeof bootstrap === 'boolean'
       ? sources
       : [...sources, builtInUntilSynced(bootstrap, bootstrapObjects())];
+  const followed = workspaces === undefined ? ofRoot : [...ofRoot, workspaces.source];
   const listeners = new Set<() => void>();
   const policy = new Policy({
-    layers: [...followed.map(({ name }) => name), ...(bootstrap === true ? [bootstrapLayer] : [])],
+    layers: [...ofRoot.map(({ name }) => name), ...(bootstrap === true ? [bootstrapLayer] : [])],
+    workspaces:
+      workspaces &&
+      new WorkspaceIndex(workspaces.source.name, bootstrapLayer, workspaces.requiresLogicalCluster),
     ...given({ fallbacks, maxStalenessMs }),
     onChange: (changed) => {
       for (const listener of listeners) listener();

@@ -1,6 +1,7 @@
 import type { EffectiveIdentity } from './index/effective-identities.js';
 import type { Bond } from './index/bonds.js';
 import { PolicyIndex, type PolicyChange } from './index/policy-index.js';
+import type { WorkspaceIndex } from './index/workspace-index.js';
 import type { ClusterRoleBinding, PolicyObject } from './objects.js';
 import { given } from '../given.js';
 
@@ -51,6 +52,9 @@ export interface PolicyLayerStatus {
   readonly inForce: boolean;
   readonly clusterRoles: number;
   readonly clusterRoleBindings: number;
+  /** Of the layer that holds the policy of many workspaces: its LogicalClusters, and the workspaces. */
+  readonly logicalClusters?: number;
+  readonly workspaces?: number;
 }
 
 export interface PolicyOptions {
@@ -60,6 +64,11 @@ export interface PolicyOptions {
   readonly fallbacks?: ReadonlyMap<string, string>;
   /** How long a stale layer stays in use (ms). Default: forever. */
   readonly maxStalenessMs?: number;
+  /**
+   * The policies of the workspaces, one more layer, which decides nothing in root. They stand over the bootstrap layer.
+   * Default: none.
+   */
+  readonly workspaces?: WorkspaceIndex | undefined;
   /** Called after each change. */
   readonly onChange?: (policy: Policy) => void;
   /** Clock in ms since the epoch. Default: one that is never set back while the process runs. */
@@ -85,6 +94,20 @@ interface LayerWithFallback {
   readonly fallback: LayerState | undefined;
 }
 
+/** What holds a layer's objects. */
+interface LayerIndex {
+  replace(layer: string, objects: readonly PolicyObject[]): void;
+  replaceAll(layer: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
+  replaceKind(
+    layer: string,
+    kind: PolicyObject['kind'],
+    objects: readonly PolicyObject[],
+  ): Generator<undefined, void, undefined>;
+  apply(layer: string, change: PolicyChange): void;
+  objects(layer: string): readonly PolicyObject[];
+  describe(layer: string): Omit<PolicyLayerStatus, 'layer' | 'state' | 'reason' | 'syncedAt' | 'ageMs'>;
+}
+
 /** In ms since the epoch. Unlike the system clock it is never set back, which would make a policy look younger. */
 export function steadyNow(): number {
   return performance.timeOrigin + performance.now();
@@ -92,9 +115,13 @@ export function steadyNow(): number {
 
 /** The policy in force: its layers, and whether they may be used. */
 export class Policy {
+  /** The policies of the workspaces, if they are known here. */
+  readonly workspaces: WorkspaceIndex | undefined;
   readonly #index: PolicyIndex;
   readonly #states: ReadonlyMap<string, LayerState>;
   readonly #required: readonly LayerWithFallback[];
+  /** The layers that decide in workspaces. */
+  readonly #ofWorkspaces: readonly LayerState[];
   readonly #maxStalenessMs: number;
   readonly #onChange: (policy: Policy) => void;
   readonly #now: () => number;
@@ -103,15 +130,18 @@ export class Policy {
     layers,
     fallbacks = new Map(),
     maxStalenessMs = Infinity,
+    workspaces,
     onChange = (): void => undefined,
     now = steadyNow,
   }: PolicyOptions) {
+    const names = workspaces === undefined ? layers : [...layers, workspaces.layer];
     const isFallback = new Set(fallbacks.values());
-    const twice = layers.find((name, at) => layers.indexOf(name) !== at);
+    const twice = names.find((name, at) => names.indexOf(name) !== at);
     if (twice !== undefined) throw new RangeError(`two policy layers ${JSON.stringify(twice)}`);
+    this.workspaces = workspaces;
     this.#index = new PolicyIndex(layers, isFallback);
     this.#states = new Map(
-      layers.map((name) => [
+      names.map((name) => [
         name,
         { name, state: 'syncing', isRestored: false, replacements: 0, staleSince: 0 },
       ]),
@@ -121,8 +151,12 @@ export class Policy {
       [...fallbacks].map(([name, other]) => [this.#state(name), this.#state(other)]),
     );
     this.#required = [...this.#states.values()]
-      .filter(({ name }) => !isFallback.has(name))
+      .filter(({ name }) => !isFallback.has(name) && name !== workspaces?.layer)
       .map((primary) => ({ primary, fallback: fallbackOf.get(primary) }));
+    const { layer, bootstrapLayer } = workspaces ?? {};
+    this.#ofWorkspaces = [...this.#states.values()].filter(
+      ({ name }) => name === layer || name === bootstrapLayer,
+    );
     this.#maxStalenessMs = maxStalenessMs;
     this.#onChange = onChange;
     this.#now = now;
@@ -131,7 +165,7 @@ export class Policy {
   /** The sink for the source of one layer. */
   sink(layer: string): PolicySink {
     const state = this.#state(layer);
-    const index = this.#index;
+    const indexes = this.#indexesOf(layer);
     const changed = (): void => {
       this.#onChange(this);
     };
@@ -141,24 +175,24 @@ export class Policy {
     };
     return {
       replace: (objects) => {
-        index.replace(layer, objects);
+        for (const index of indexes) index.replace(layer, objects);
         synced();
       },
       *replaceAll(objects) {
-        yield* index.replaceAll(layer, objects);
+        for (const index of indexes) yield* index.replaceAll(layer, objects);
         synced();
       },
       *replaceKind(kind, objects) {
         state.replacements += 1;
         try {
-          yield* index.replaceKind(layer, kind, objects);
+          for (const index of indexes) yield* index.replaceKind(layer, kind, objects);
         } finally {
           state.replacements -= 1;
         }
         changed();
       },
       apply: (change) => {
-        index.apply(layer, change);
+        for (const index of indexes) index.apply(layer, change);
         changed();
       },
       markSynced: synced,
@@ -174,7 +208,7 @@ export class Policy {
       },
       restore: (objects, syncedAt, reason) => {
         if (state.state !== 'syncing') return;
-        index.replace(layer, objects);
+        for (const index of indexes) index.replace(layer, objects);
         Object.assign(state, { state: 'stale', isRestored: true, staleSince: syncedAt, syncedAt, reason });
         changed();
       },
@@ -186,6 +220,15 @@ export class Policy {
     let fault: string | undefined;
     for (const layer of this.#required) fault = this.#putInForce(layer) ?? fault;
     return fault;
+  }
+
+  /** Why no decision can be made in a workspace, or undefined. */
+  workspacesUnavailable(): string | undefined {
+    for (const state of this.#ofWorkspaces) {
+      const fault = this.#faultOf(state);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
   }
 
   /** What grants `verb` on `path` to one of the identities, if anything; call it only while the policy is available. */
@@ -200,7 +243,7 @@ export class Policy {
       state,
       ...given({ reason, syncedAt: state === 'synced' ? this.#now() : syncedAt }),
       ageMs: state === 'stale' ? Math.max(0, this.#now() - staleSince) : 0,
-      ...this.#index.describe(name),
+      ...this.#indexOf(name).describe(name),
     }));
   }
 
@@ -211,7 +254,7 @@ export class Policy {
 
   /** The layer's present content, for a snapshot. */
   objects(layer: string): readonly PolicyObject[] {
-    return this.#index.objects(layer);
+    return this.#indexOf(layer).objects(layer);
   }
 
   /**
@@ -219,10 +262,15 @@ export class Policy {
    * searched: iterate in steps.
    */
   *danglingBindings(): Generator<{ layer: string; binding: ClusterRoleBinding } | undefined> {
-    if (!this.#index.hasDanglingBindings()) return;
-    for (const { layer, binding, reference } of this.#index.bindings()) {
-      yield reference.resolved ? undefined : { layer, binding };
+    if (this.#index.hasDanglingBindings()) {
+      for (const { layer, binding, reference } of this.#index.bindings()) {
+        yield reference.resolved ? undefined : { layer, binding };
+      }
     }
+    // What the owners of workspaces write on a server is their own business.
+    if (this.workspaces === undefined || this.workspaces.requiresLogicalCluster) return;
+    const { layer } = this.workspaces;
+    for (const binding of this.workspaces.danglingBindings()) yield binding && { layer, binding };
   }
 
   /** Every bond that grants `verb` on `path`; walks the whole policy, for offline questions. */
@@ -231,6 +279,17 @@ export class Policy {
     for (const { layer, binding, reference } of this.#index.bindings()) {
       if (this.#index.covers(reference, verb, path)) yield { layer, binding };
     }
+  }
+
+  /** Where a layer is described. */
+  #indexOf(layer: string): LayerIndex {
+    return layer === this.workspaces?.layer ? this.workspaces : this.#index;
+  }
+
+  /** All that hold a layer: the bootstrap policy counts in root and in every workspace. */
+  #indexesOf(layer: string): readonly LayerIndex[] {
+    const index = this.#indexOf(layer);
+    return layer === this.workspaces?.bootstrapLayer ? [index, this.workspaces.bootstrap] : [index];
   }
 
   #state(layer: string): LayerState {

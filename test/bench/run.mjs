@@ -22,6 +22,7 @@ import { startSection } from './start.mjs';
 import { syncSection } from './sync.mjs';
 import { throughputSection } from './throughput.mjs';
 import { workersSection } from './workers.mjs';
+import { workspacesSection } from './workspaces.mjs';
 
 // Memory first: what comes later leaves garbage of its own.
 const sections = {
@@ -43,6 +44,7 @@ const sections = {
   workers: workersSection,
   audit: auditSection,
   connections: connectionsSection,
+  workspaces: workspacesSection,
 };
 
 const { values: options, positionals: chosen } = parseArgs({

@@ -1,5 +1,5 @@
 import { failureOf, ReflectorFailure } from '../kubernetes-errors.js';
-import { stringMember } from './json.js';
+import { stringMember, type ObjectKey } from './json.js';
 import { listFirst, type First } from './lists.js';
 import type { Requests } from './streamed-answer.js';
 
@@ -20,8 +20,10 @@ export function isOlder(resourceVersion: string, other: string): boolean {
  * same names, but not the same uids.
  */
 export class KnownObjects {
-  /** By name; as numbers, since there may be many. */
+  /** By key; as numbers, since there may be many. */
   readonly #uids = new Map<string, number>();
+
+  constructor(private readonly keyOf: ObjectKey) {}
 
   get size(): number {
     return this.#uids.size;
@@ -32,22 +34,18 @@ export class KnownObjects {
   }
 
   add(object: unknown): void {
-    this.#uids.set(nameOf(object), uidOf(object));
+    this.#uids.set(this.keyOf(object), uidOf(object));
   }
 
-  delete(name: string): void {
-    this.#uids.delete(name);
+  delete(object: unknown): void {
+    this.#uids.delete(this.keyOf(object));
   }
 
   /** Whether one of the server's objects is known; if it has none, whether none is known. */
   has(object: unknown): boolean {
     if (object === undefined) return this.#uids.size === 0;
-    return this.#uids.get(nameOf(object)) === uidOf(object);
+    return this.#uids.get(this.keyOf(object)) === uidOf(object);
   }
-}
-
-function nameOf(object: unknown): string {
-  return stringMember(object, 'metadata', 'name') ?? '';
 }
 
 /** A hash (FNV-1a); two uids rarely share one. */

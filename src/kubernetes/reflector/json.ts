@@ -24,3 +24,18 @@ export function stringMember(value: unknown, ...keys: readonly string[]): string
   const found = member(value, ...keys);
   return typeof found === 'string' && found !== '' ? found : undefined;
 }
+
+/** Tells the objects of a list apart. */
+export type ObjectKey = (object: unknown) => string;
+
+export const byName: ObjectKey = (object) => stringMember(object, 'metadata', 'name') ?? '';
+
+/** Where kcp says in which logical cluster an object stands: names repeat in each. */
+export const clusterAnnotation = 'kcp.io/cluster';
+
+export function clusterOf(object: unknown): string | undefined {
+  return stringMember(object, 'metadata', 'annotations', clusterAnnotation);
+}
+
+/** In a list of many logical clusters. */
+export const byClusterAndName: ObjectKey = (object) => `${clusterOf(object) ?? ''}|${byName(object)}`;

@@ -1,6 +1,6 @@
 import { MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { JsonItems } from './json-items.js';
-import { parseJson, stringMember } from './json.js';
+import { parseJson, stringMember, type ObjectKey } from './json.js';
 import { errorEventFailure, StreamedAnswer, type Requests } from './streamed-answer.js';
 import type { WatchStream } from './watch-stream.js';
 
@@ -20,17 +20,17 @@ export interface List<Item> {
 
 /**
  * Lists page by page. No resourceVersion is asked for, so that the answer is what holds now and not what some
- * cache remembers. Of two items of one name the later counts.
+ * cache remembers. Of two items of one key the later counts.
  *
  * @throws ReflectorFailure or MalformedError; `expired` where the list was forgotten between two pages.
  */
-export async function listPages<Item extends { readonly name: string }>(
+export async function listPages<Item>(
   requests: Requests,
   decode: (object: unknown) => Item,
 ): Promise<List<Item>> {
   const items = new Map<string, Item>();
   const take = (object: unknown): void => {
-    add(items, decode(object));
+    add(items, requests.keyOf(object), decode(object));
   };
   const { pageMs } = requests.timing;
   // All pages are of the first one's resourceVersion; whatever a later one says, nothing is watched from there.
@@ -75,8 +75,9 @@ export function isWatchListRefusal({ status }: ReflectorFailure): boolean {
  *
  * @throws ReflectorFailure or MalformedError where it does not come to its end.
  */
-export async function readInitialEvents<Item extends { readonly name: string }>(
+export async function readInitialEvents<Item>(
   stream: WatchStream,
+  keyOf: ObjectKey,
   decode: (object: unknown) => Item,
 ): Promise<List<Item>> {
   const items = new Map<string, Item>();
@@ -85,10 +86,10 @@ export async function readInitialEvents<Item extends { readonly name: string }>(
     switch (event.type) {
       case 'ADDED':
       case 'MODIFIED':
-        add(items, decode(event.object));
+        add(items, keyOf(event.object), decode(event.object));
         return 'go on';
       case 'DELETED':
-        items.delete(event.name);
+        items.delete(keyOf(event.object));
         return 'go on';
       case 'BOOKMARK':
         resourceVersion = event.resourceVersion;
@@ -101,8 +102,8 @@ export async function readInitialEvents<Item extends { readonly name: string }>(
   return { items: [...items.values()], resourceVersion, server: stream.server };
 }
 
-function add<Item extends { readonly name: string }>(items: Map<string, Item>, item: Item): void {
-  items.set(item.name, item);
+function add<Item>(items: Map<string, Item>, key: string, item: Item): void {
+  items.set(key, item);
   if (items.size > maxObjects) throw new MalformedError(`a list of more than ${maxObjects} objects`);
 }
 

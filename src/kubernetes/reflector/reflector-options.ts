@@ -6,7 +6,8 @@ export interface ReflectorSink<Item> {
   /** All objects, after a list of that server. The reflector waits for it. */
   replace(items: readonly Item[], server: string): Promise<void>;
   set(item: Item): void;
-  delete(name: string): void;
+  /** `cluster`: the logical cluster it stood in, where the server says so. */
+  delete(name: string, cluster: string | undefined): void;
   /** In sync with the server: after each `replace`, and when a lost watch has caught up. */
   live(): void;
   /** Out of sync. `since` is the time of the last sign of life (ms since the epoch). */

@@ -5,6 +5,7 @@ import { TimeSlice } from '../../time-slice.js';
 import type { ApiClient } from '../api-client.js';
 import { failureOf, MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { isOlder, KnownObjects, requireSameHistory } from './history.js';
+import { byName, clusterOf, type ObjectKey } from './json.js';
 import {
   isWatchListRefusal,
   listPages,
@@ -34,6 +35,8 @@ export interface ReflectorOptions<Item> {
   /** Trims an object on arrival; throws for what it cannot read. */
   readonly decode: (object: unknown) => Item;
   readonly sink: ReflectorSink<Item>;
+  /** Default: by their names. */
+  readonly keyOf?: ObjectKey;
   readonly observer?: ReflectorObserver;
   readonly timing?: Partial<ReflectorTiming>;
   /** The probe of the client's server, shared with reflectors of the same server. Default: one of its own. */
@@ -59,7 +62,7 @@ interface Position {
  * Keeps a sink in sync with all objects of one kind: lists them, follows their changes, and after any failure resumes
  * where nothing can be missed. Only a complete list ever replaces the sink's content.
  */
-export class Reflector<Item extends { readonly name: string }> {
+export class Reflector<Item> {
   readonly #options: ReflectorOptions<Item>;
   /** Whose listeners they are, in warnings. */
   readonly #owner: string;
@@ -69,7 +72,7 @@ export class Reflector<Item extends { readonly name: string }> {
   readonly #recovery: Recovery;
   readonly #outage: Outage;
   readonly #liveness: Liveness;
-  readonly #known = new KnownObjects();
+  readonly #known: KnownObjects;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -84,7 +87,7 @@ export class Reflector<Item extends { readonly name: string }> {
   #isWatchListUnfinished = false;
 
   constructor(options: ReflectorOptions<Item>) {
-    const { client, path, sink, random = Math.random, clock = realClock } = options;
+    const { client, path, sink, keyOf = byName, random = Math.random, clock = realClock } = options;
     const { probe = new ServerProbe({ client, random, clock }) } = options;
     const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };
@@ -94,7 +97,9 @@ export class Reflector<Item extends { readonly name: string }> {
     this.#random = random;
     this.#timing = timing;
     this.#owner = `the reflector of ${path}`;
-    this.#requests = { client, path, timing, slice: new TimeSlice(timing.sliceMs), signal, unanswered };
+    this.#known = new KnownObjects(keyOf);
+    const slice = new TimeSlice(timing.sliceMs);
+    this.#requests = { client, path, keyOf, timing, slice, signal, unanswered };
     this.#recovery = new Recovery({ baseMs, capMs, random });
     this.#outage = new Outage({
       probe,
@@ -162,7 +167,7 @@ export class Reflector<Item extends { readonly name: string }> {
       this.#isWatchListUnfinished = true;
       const { silenceMs } = stream;
       stream.silenceMs = this.#timing.listSilenceMs;
-      await this.#replace('watch-list', await readInitialEvents(stream, this.#decode));
+      await this.#replace('watch-list', await readInitialEvents(stream, this.#requests.keyOf, this.#decode));
       stream.silenceMs = silenceMs;
       await this.#follow(stream);
     });
@@ -259,9 +264,9 @@ export class Reflector<Item extends { readonly name: string }> {
         });
         break;
       case 'DELETED':
-        this.#known.delete(event.name);
+        this.#known.delete(event.object);
         readOrRefuse(() => {
-          sink.delete(event.name);
+          sink.delete(event.name, clusterOf(event.object));
         });
         break;
       case 'BOOKMARK':

@@ -3,7 +3,7 @@ import { given } from '../../given.js';
 import type { TimeSlice } from '../../time-slice.js';
 import type { ApiClient, ApiResponse } from '../api-client.js';
 import { failureOf, ReflectorFailure, type ReflectorFault } from '../kubernetes-errors.js';
-import { member, parseJson, stringMember } from './json.js';
+import { member, parseJson, stringMember, type ObjectKey } from './json.js';
 import type { ReflectorTiming } from './reflector-options.js';
 
 const maxStatusBytes = 64 * 1024;
@@ -12,6 +12,7 @@ const maxStatusBytes = 64 * 1024;
 export interface Requests {
   readonly client: ApiClient;
   readonly path: string;
+  readonly keyOf: ObjectKey;
   readonly timing: ReflectorTiming;
   readonly slice: TimeSlice;
   /** Ends all of them. */

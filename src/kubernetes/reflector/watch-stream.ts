@@ -11,7 +11,13 @@ export type WatchEvent =
       /** As it came, to be decoded. */
       readonly object: unknown;
     }
-  | { readonly type: 'DELETED'; readonly resourceVersion: string; readonly name: string }
+  | {
+      readonly type: 'DELETED';
+      readonly resourceVersion: string;
+      readonly name: string;
+      /** As it came. */
+      readonly object: unknown;
+    }
   | {
       readonly type: 'BOOKMARK';
       readonly resourceVersion: string;
@@ -38,7 +44,7 @@ function parseWatchEvent(line: string): WatchEvent {
     case 'DELETED': {
       const name = stringMember(object, 'metadata', 'name');
       if (name === undefined) throw new MalformedError('an event of an object without a name');
-      return { type, resourceVersion: resourceVersionOf(object), name };
+      return { type, resourceVersion: resourceVersionOf(object), name, object };
     }
     case 'BOOKMARK':
       return {

@@ -1,5 +1,5 @@
 import { coversVerb, type RoleReference, type VerbsByUrl } from './roles.js';
-import type { RolesByPattern } from './url-index.js';
+import type { RolesByPattern, UrlIndex } from './url-index.js';
 import type { ClusterRoleBinding, Subject } from '../objects.js';
 
 /** One subject's tie to a role by one binding. */
@@ -18,13 +18,21 @@ type SubjectBonds = Bond | Map<RoleReference, RoleBonds>;
 /** The bonds of all users, or of all groups, by name. */
 export class SubjectTable {
   readonly #bonds = new Map<string, SubjectBonds>();
-  /** How many of the names fall on each slot. */
-  readonly #slots = new Uint32Array(slots);
+  /** How many of the names fall on each slot; undefined for few names. */
+  #slots: Uint32Array | undefined;
+  /** For few names, of which there may be many tables: the slots, 32 each, on which any of them falls. */
+  #low = 0;
+  #high = 0;
 
   get(name: string): SubjectBonds | undefined {
     // Most of a caller's groups are in no binding, and a look-up has to hash the whole name first.
-    const isUnknown = this.#bonds.size <= maxFiltered && this.#slots[slotOf(name)] === 0;
-    return isUnknown ? undefined : this.#bonds.get(name);
+    return this.#isUnknown(name) ? undefined : this.#bonds.get(name);
+  }
+
+  #isUnknown(name: string): boolean {
+    const slot = slotOf(name);
+    if (this.#slots !== undefined) return this.#bonds.size <= maxFiltered && this.#slots[slot] === 0;
+    return (((slot & 32) === 0 ? this.#low : this.#high) & (1 << slot)) === 0;
   }
 
   /** A subject that stands in one binding several times is tied once. */
@@ -69,12 +77,32 @@ export class SubjectTable {
   }
 
   #count(name: string, change: 1 | -1): void {
+    if (this.#slots !== undefined) this.#add(this.#slots, name, change);
+    else if (this.#bonds.size > maxFewNames) {
+      this.#slots = new Uint32Array(slots);
+      for (const known of this.#bonds.keys()) this.#add(this.#slots, known, 1);
+    } else if (change === 1) this.#mark(name);
+    else {
+      this.#low = 0;
+      this.#high = 0;
+      for (const known of this.#bonds.keys()) this.#mark(known);
+    }
+  }
+
+  #add(counts: Uint32Array, name: string, change: 1 | -1): void {
     const slot = slotOf(name);
-    this.#slots[slot] = (this.#slots[slot] ?? 0) + change;
+    counts[slot] = (counts[slot] ?? 0) + change;
+  }
+
+  #mark(name: string): void {
+    const slot = slotOf(name);
+    if ((slot & 32) === 0) this.#low |= 1 << slot;
+    else this.#high |= 1 << slot;
   }
 }
 
 const slots = 4096;
+const maxFewNames = 32;
 /** With more names than this hardly a slot is empty. */
 const maxFiltered = 2048;
 
@@ -120,15 +148,16 @@ export class BondSearch {
   readonly #remembered = new Map<RolesByPattern, Map<SubjectBonds, Map<string, Bond | undefined>>>();
   #size = 0;
 
-  find(
-    subject: SubjectBonds | undefined,
-    patterns: readonly RolesByPattern[],
-    verb: string,
-    path: string,
-  ): Bond | undefined {
+  find(subject: SubjectBonds | undefined, urls: UrlIndex, verb: string, path: string): Bond | undefined {
     if (subject === undefined) return undefined;
-    if (!(subject instanceof Map)) return single(subject, patterns, verb, path);
-    for (const roles of patterns) {
+    if (!(subject instanceof Map)) return grantsTo(subject.reference, urls, verb, path) ? subject : undefined;
+    if (subject.size <= few) {
+      for (const [reference, bonds] of subject) {
+        if (grantsTo(reference, urls, verb, path)) return anyOf(bonds);
+      }
+      return undefined;
+    }
+    for (const roles of urls.rolesFor(path)) {
       const found = this.#findAmong(subject, roles, verb);
       if (found !== undefined) return found;
     }
@@ -165,20 +194,12 @@ export class BondSearch {
 /** Of a role that grants no more than this on paths, each is compared: that takes less than looking the role up. */
 const few = 8;
 
-function single(
-  bond: Bond,
-  patterns: readonly RolesByPattern[],
-  verb: string,
-  path: string,
-): Bond | undefined {
-  const { reference } = bond;
-  if (!reference.inForce) return undefined;
+function grantsTo(reference: RoleReference, urls: UrlIndex, verb: string, path: string): boolean {
+  if (!reference.inForce) return false;
   const { exact, prefix } = reference.grants;
-  const isGranted =
-    exact.length + prefix.length <= few
-      ? grantsExactly(exact, verb, path) || grantsByPrefix(prefix, verb, path)
-      : patterns.some((roles) => grants(reference, roles.get(reference), verb));
-  return isGranted ? bond : undefined;
+  return exact.length + prefix.length <= few
+    ? grantsExactly(exact, verb, path) || grantsByPrefix(prefix, verb, path)
+    : urls.rolesFor(path).some((roles) => grants(reference, roles.get(reference), verb));
 }
 
 function grantsExactly(exact: VerbsByUrl, verb: string, path: string): boolean {

@@ -1,5 +1,11 @@
 import { runAll } from '../../time-slice.js';
-import { subjectKey, type ClusterRoleBinding, type PolicyObject, type SubjectKey } from '../objects.js';
+import {
+  subjectKey,
+  type ClusterRoleBinding,
+  type PolicyObject,
+  type RbacObject,
+  type SubjectKey,
+} from '../objects.js';
 import { BondSearch, SubjectTable, type Bond } from './bonds.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import {
@@ -18,7 +24,18 @@ export type { Bond };
 
 export type PolicyChange =
   | { readonly type: 'set'; readonly object: PolicyObject }
-  | { readonly type: 'delete'; readonly kind: PolicyObject['kind']; readonly name: string };
+  | {
+      readonly type: 'delete';
+      readonly kind: PolicyObject['kind'];
+      readonly name: string;
+      /** The logical cluster it belongs to; only in a policy of many. */
+      readonly cluster?: string | undefined;
+    };
+
+/** A change of one logical cluster's policy. */
+type RbacChange =
+  | { readonly type: 'set'; readonly object: RbacObject }
+  | { readonly type: 'delete'; readonly kind: RbacObject['kind']; readonly name: string };
 
 interface Layer {
   readonly name: string;
@@ -46,11 +63,18 @@ export class PolicyIndex {
   readonly #users = new SubjectTable();
   readonly #groups = new SubjectTable();
   readonly #search = new BondSearch();
+  readonly #outer: PolicyIndex | undefined;
+  #version = 0;
 
   /** Bindings' references whose role stands in no layer. */
   readonly #unresolved = new Set<RoleReference>();
 
-  constructor(layers: readonly string[], fallbacks: ReadonlySet<string> = new Set()) {
+  /**
+   * @param outer where a role is looked for that stands in no layer; `resolve` is to be called when that has changed. Its
+   * bindings do not count.
+   */
+  constructor(layers: readonly string[], fallbacks: ReadonlySet<string> = new Set(), outer?: PolicyIndex) {
+    this.#outer = outer;
     this.#layers = new Map(
       layers.map((name) => {
         const isFallback = fallbacks.has(name);
@@ -59,15 +83,20 @@ export class PolicyIndex {
     );
   }
 
+  /** Grows with each change. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** The bond that grants `verb` on `path` to one of the identities, if any does. */
   find(identities: readonly EffectiveIdentity[], verb: string, path: string): Bond | undefined {
-    const candidates = this.#urls.rolesFor(path);
-    if (candidates.length === 0) return undefined;
+    // Of many small indexes each is asked seldom: what need not be touched is not.
+    if (this.#outer === undefined && this.#urls.rolesFor(path).length === 0) return undefined;
     for (const { name, groups } of identities) {
-      const found = this.#search.find(this.#users.get(name), candidates, verb, path);
+      const found = this.#search.find(this.#users.get(name), this.#urls, verb, path);
       if (found !== undefined) return found;
       for (const group of groups) {
-        const foundByGroup = this.#search.find(this.#groups.get(group), candidates, verb, path);
+        const foundByGroup = this.#search.find(this.#groups.get(group), this.#urls, verb, path);
         if (foundByGroup !== undefined) return foundByGroup;
       }
     }
@@ -75,9 +104,9 @@ export class PolicyIndex {
   }
 
   /** A malformed object throws, and then nothing has changed. */
-  apply(layerName: string, change: PolicyChange): void {
+  apply(layerName: string, change: RbacChange): void {
     const layer = this.#layer(layerName);
-    this.#search.forget();
+    this.#changed();
     if (change.type === 'delete') {
       const binding = change.kind === 'ClusterRoleBinding' ? layer.bindings.get(change.name) : undefined;
       if (binding !== undefined) runAll(this.#unbind(layer, binding));
@@ -95,7 +124,7 @@ export class PolicyIndex {
    * Puts a whole layer in the place of the old one; at no moment is a decision made on half of it. A malformed
    * object throws, and then nothing has changed.
    */
-  replace(layerName: string, objects: readonly PolicyObject[]): void {
+  replace(layerName: string, objects: readonly RbacObject[]): void {
     runAll(this.replaceAll(layerName, objects));
   }
 
@@ -103,7 +132,7 @@ export class PolicyIndex {
    * The same in short steps, between which decisions are made on the old layer: the new one is built beside it, not in
    * force, and they change places in one step. The caller must take every step.
    */
-  *replaceAll(layerName: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
+  *replaceAll(layerName: string, objects: readonly RbacObject[]): Generator<undefined, void, undefined> {
     const { isFallback } = this.#layer(layerName);
     let leaving = emptyLayer(layerName, isFallback, false);
     const layer = leaving;
@@ -134,11 +163,10 @@ export class PolicyIndex {
    */
   *replaceKind(
     layerName: string,
-    kind: PolicyObject['kind'],
-    objects: readonly PolicyObject[],
+    kind: RbacObject['kind'],
+    objects: readonly RbacObject[],
   ): Generator<undefined, void, undefined> {
-    const layer = this.#layer(layerName);
-    const held: ReadonlyMap<string, unknown> = kind === 'ClusterRole' ? layer.roles : layer.bindings;
+    const held = this.#held(layerName, kind);
     // Where nothing is held nothing can be gone, and a large set takes time to build.
     const names = held.size === 0 ? undefined : new Set<string>();
     for (const object of objects) {
@@ -163,18 +191,41 @@ export class PolicyIndex {
     const layer = this.#layer(layerName);
     if (layer.inForce === inForce) return;
     layer.inForce = inForce;
-    this.#search.forget();
+    this.#changed();
+  }
+
+  /** Looks for every role anew; to be called when the outer index has changed. */
+  resolve(): void {
+    for (const { references } of this.#layers.values()) {
+      for (const reference of references.values()) this.#resolve(reference);
+    }
+    this.#changed();
   }
 
   hasDanglingBindings(): boolean {
     return this.#unresolved.size > 0;
   }
 
+  /** The names of a layer's objects of one kind. */
+  names(layerName: string, kind: RbacObject['kind']): Iterable<string> {
+    return this.#held(layerName, kind).keys();
+  }
+
+  /** How many objects of one kind a layer holds. */
+  size(layerName: string, kind: RbacObject['kind']): number {
+    return this.#held(layerName, kind).size;
+  }
+
+  #held(layerName: string, kind: RbacObject['kind']): ReadonlyMap<string, unknown> {
+    const { roles, bindings } = this.#layer(layerName);
+    return kind === 'ClusterRole' ? roles : bindings;
+  }
+
   /** All that a layer holds. Roles are worded anew from what they grant. */
-  objects(layerName: string): readonly PolicyObject[] {
+  objects(layerName: string): readonly RbacObject[] {
     const { roles, bindings } = this.#layer(layerName);
     return [
-      ...Array.from(roles, ([name, grants]): PolicyObject => ({
+      ...Array.from(roles, ([name, grants]): RbacObject => ({
         kind: 'ClusterRole',
         name,
         rules: rulesOf(grants),
@@ -251,6 +302,11 @@ export class PolicyIndex {
       const seen = isOwn ? from : layer;
       if (reached && (isOwn || !layer.isFallback) && seen.roles.has(roleName)) return seen;
     }
+    return this.#outer === undefined ? undefined : this.#outer.#providerOf(roleName);
+  }
+
+  #providerOf(roleName: string): LayerOfReference | undefined {
+    for (const layer of this.#layers.values()) if (layer.roles.has(roleName)) return layer;
     return undefined;
   }
 
@@ -315,7 +371,7 @@ export class PolicyIndex {
   /** Puts a layer that has arrived in the place of the one of its name, which it returns. */
   #swap(layer: Layer): Layer {
     const old = this.#layer(layer.name);
-    this.#search.forget();
+    this.#changed();
     layer.inForce = old.inForce;
     old.inForce = false;
     this.#layers.set(layer.name, layer);
@@ -326,6 +382,11 @@ export class PolicyIndex {
       }
     }
     return old;
+  }
+
+  #changed(): void {
+    this.#version += 1;
+    this.#search.forget();
   }
 
   #table(key: SubjectKey): SubjectTable {
@@ -347,7 +408,7 @@ function emptyLayer(name: string, isFallback: boolean, inForce: boolean): Layer 
 }
 
 /** Throws what putting the object into the index would throw. */
-function refuseMalformed(object: PolicyObject): void {
+export function refuseMalformed(object: RbacObject): void {
   if (object.kind === 'ClusterRole') grantsOf(object.rules);
   else for (const subject of object.subjects) subjectKey(subject);
 }

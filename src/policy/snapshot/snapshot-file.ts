@@ -144,7 +144,7 @@ class ObjectDecoder {
   readonly layers: readonly (SnapshotLayer & { readonly objects: PolicyObject[] })[];
   readonly #awaited: number[];
   /** Of the objects of the layer that is being read. */
-  #names = { ClusterRole: new Set<string>(), ClusterRoleBinding: new Set<string>() };
+  #names = new Set<string>();
   #layerAt = 0;
   #line = 1;
 
@@ -161,7 +161,7 @@ class ObjectDecoder {
     while (this.layers[this.#layerAt]?.objects.length === this.#awaited[this.#layerAt]) {
       if (this.#layerAt === this.layers.length) return false;
       this.#layerAt += 1;
-      this.#names = { ClusterRole: new Set(), ClusterRoleBinding: new Set() };
+      this.#names = new Set();
     }
     return true;
   }
@@ -173,9 +173,9 @@ class ObjectDecoder {
     if (object === undefined) {
       return this.refuse(`line ${this.#line} is no ClusterRole and no ClusterRoleBinding`);
     }
-    const names = this.#names[object.kind];
-    if (names.has(object.name)) this.refuse(`line ${this.#line} is an object that stands in it already`);
-    names.add(object.name);
+    const key = `${object.kind} ${object.cluster ?? ''} ${object.name}`;
+    if (this.#names.has(key)) this.refuse(`line ${this.#line} is an object that stands in it already`);
+    this.#names.add(key);
     this.layers[this.#layerAt]?.objects.push(object);
   }
 }

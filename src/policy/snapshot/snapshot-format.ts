@@ -82,14 +82,16 @@ export function encodeObject(object: PolicyObject): string {
 }
 
 /** Of objects, rules and subjects, in the order in which they are written. */
-const encodedFields = 'kind name namespace role rules verbs nonResourceURLs subjects replicated origin'.split(
-  ' ',
-);
+const encodedFields =
+  'kind name namespace role rules verbs nonResourceURLs subjects replicated cluster path requiredGroups isReady origin'.split(
+    ' ',
+  );
 
 /** The object in a line; undefined if a required field is missing or one is unknown. */
 export function decodeObject(line: Buffer): PolicyObject | undefined {
   const value = parseLine(line);
-  return isClusterRole(value) || isClusterRoleBinding(value) ? (value as PolicyObject) : undefined;
+  const isObject = isClusterRole(value) || isClusterRoleBinding(value) || isLogicalCluster(value);
+  return isObject ? (value as PolicyObject) : undefined;
 }
 
 /** The value of a line of JSON; undefined if it is not JSON. */
@@ -154,7 +156,7 @@ const isSubject = isRecordOf(
 );
 const isClusterRole = isRecordOf(
   { kind: isOneOf('ClusterRole'), name: isString, rules: isListOf(isRule) },
-  { origin: isString },
+  { cluster: isString, origin: isString },
 );
 const isClusterRoleBinding = isRecordOf(
   {
@@ -164,5 +166,9 @@ const isClusterRoleBinding = isRecordOf(
     subjects: isListOf(isSubject),
     replicated: isBoolean,
   },
-  { origin: isString },
+  { cluster: isString, origin: isString },
+);
+const isLogicalCluster = isRecordOf(
+  { kind: isOneOf('LogicalCluster'), name: isString, cluster: isString, isReady: isBoolean },
+  { path: isString, requiredGroups: isString, origin: isString },
 );

@@ -1,5 +1,6 @@
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import type { ApiClient, RequestObservation } from '../../kubernetes/api-client.js';
+import { byClusterAndName, byName, type ObjectKey } from '../../kubernetes/reflector/json.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
 import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
 import type { ReflectorSink } from '../../kubernetes/reflector/reflector-options.js';
@@ -8,7 +9,7 @@ import { runInSlices } from '../../time-slice.js';
 import type { PolicyObject } from '../objects.js';
 import type { PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
-import { clusterRoleBindingOf, clusterRoleOf } from './kubernetes-object.js';
+import { clusterRoleBindingOf, clusterRoleOf, inCluster, logicalClusterOf } from './kubernetes-object.js';
 
 type Kind = PolicyObject['kind'];
 
@@ -58,6 +59,15 @@ export function cachePolicySource(options: ApiServerPolicySourceOptions): Policy
 }
 
 /**
+ * The policies of all workspaces of a kcp shard, each kind listed and watched at `/clusters/*`; the user has to be of
+ * `system:masters`. Named `workspaces` by default.
+ */
+export function workspacesPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
+  const basePath = (path: string): string => `${path.replace(/\/clusters\/[^/]+$/, '')}/clusters/*`;
+  return new ApiServerPolicySource('workspaces', options, basePath, kindsOfWorkspaces, byClusterAndName);
+}
+
+/**
  * kcp's bootstrap policy as it stands in `/clusters/system:admin` beside the root workspace of the kubeconfig.
  * Named `bootstrap` by default.
  */
@@ -67,13 +77,26 @@ export function systemAdminPolicySource(options: ApiServerPolicySourceOptions): 
   });
 }
 
-const kinds = {
-  ClusterRole: { path: '/apis/rbac.authorization.k8s.io/v1/clusterroles', decode: clusterRoleOf },
-  ClusterRoleBinding: {
-    path: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
-    decode: clusterRoleBindingOf,
+interface FollowedKind {
+  readonly kind: Kind;
+  readonly path: string;
+  readonly decode: (object: unknown) => PolicyObject;
+}
+
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+const kindsOfOne: readonly FollowedKind[] = [
+  { kind: 'ClusterRole', path: `${rbac}/clusterroles`, decode: clusterRoleOf },
+  { kind: 'ClusterRoleBinding', path: `${rbac}/clusterrolebindings`, decode: clusterRoleBindingOf },
+];
+const kindsOfWorkspaces: readonly FollowedKind[] = [
+  { kind: 'ClusterRole', path: `${rbac}/clusterroles`, decode: inCluster(clusterRoleOf) },
+  {
+    kind: 'ClusterRoleBinding',
+    path: `${rbac}/clusterrolebindings`,
+    decode: inCluster(clusterRoleBindingOf),
   },
-} as const;
+  { kind: 'LogicalCluster', path: '/apis/core.kcp.io/v1alpha1/logicalclusters', decode: logicalClusterOf },
+];
 
 class ApiServerPolicySource implements PolicySource {
   readonly name: string;
@@ -82,9 +105,11 @@ class ApiServerPolicySource implements PolicySource {
   readonly #options: ApiServerPolicySourceOptions;
   readonly #basePath: (serverPath: string) => string;
   readonly #observer: ApiServerObserver;
-  readonly #bothLists = new BothLists();
+  readonly #kinds: readonly FollowedKind[];
+  readonly #keyOf: ObjectKey;
+  readonly #firstLists: FirstLists;
   /** How many objects the latest list of each kind held. */
-  readonly #counts: Record<Kind, number> = { ClusterRole: 0, ClusterRoleBinding: 0 };
+  readonly #counts = new Map<Kind, number>();
   /** The kinds that are in sync with the server. */
   readonly #live = new Set<Kind>();
   #client: ApiClient | undefined;
@@ -92,7 +117,16 @@ class ApiServerPolicySource implements PolicySource {
   #isSynced = false;
   #isClosed = false;
 
-  constructor(name: string, options: ApiServerPolicySourceOptions, basePath: (path: string) => string) {
+  constructor(
+    name: string,
+    options: ApiServerPolicySourceOptions,
+    basePath: (path: string) => string,
+    kinds = kindsOfOne,
+    keyOf = byName,
+  ) {
+    this.#keyOf = keyOf;
+    this.#kinds = kinds;
+    this.#firstLists = new FirstLists(kinds.map(({ kind }) => kind));
     this.name = options.name ?? name;
     this.#options = options;
     this.#basePath = basePath;
@@ -109,10 +143,12 @@ class ApiServerPolicySource implements PolicySource {
     // Closed while the kubeconfig was read.
     if (this.#hasClosed()) return;
     const probe = new ServerProbe({ client });
-    this.#reflectors = (['ClusterRole', 'ClusterRoleBinding'] as const).map(
-      (kind) =>
+    this.#reflectors = this.#kinds.map(
+      ({ kind, path, decode }) =>
         new Reflector<PolicyObject>({
-          ...kinds[kind],
+          path,
+          decode,
+          keyOf: this.#keyOf,
           client,
           probe,
           sink: this.#reflectorSink(kind, client, sink),
@@ -129,7 +165,7 @@ class ApiServerPolicySource implements PolicySource {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#bothLists.release();
+    this.#firstLists.release();
     await Promise.all(this.#reflectors.map((reflector) => reflector.close()));
     this.#client?.close();
   }
@@ -153,28 +189,28 @@ class ApiServerPolicySource implements PolicySource {
     return {
       replace: async (items, server) => {
         // One server's roles with another's bindings, or with none, would be a policy that never existed.
-        await this.#bothLists.arrived(kind, server);
+        await this.#firstLists.arrived(kind, server);
         if (this.#isClosed) return;
-        const before = this.#counts[kind];
+        const before = this.#counts.get(kind) ?? 0;
         // It is applied, since removed objects must not grant anything, but it is rarely intended.
         if (items.length === 0 && before > 0) {
           this.#observer.warning?.(
             `${client.server} lists no ${kind}, where it listed ${before} before: what they granted is revoked`,
           );
         }
-        this.#counts[kind] = items.length;
+        this.#counts.set(kind, items.length);
         this.origin = server;
         await runInSlices(sink.replaceKind(kind, items));
       },
       set: (object) => {
         sink.apply({ type: 'set', object });
       },
-      delete: (name) => {
-        sink.apply({ type: 'delete', kind, name });
+      delete: (name, cluster) => {
+        sink.apply({ type: 'delete', kind, name, cluster });
       },
       live: () => {
         this.#live.add(kind);
-        if (this.#isSynced || this.#live.size < 2) return;
+        if (this.#isSynced || this.#live.size < this.#kinds.length) return;
         this.#isSynced = true;
         sink.markSynced();
         this.#observer.synced?.();
@@ -191,21 +227,23 @@ class ApiServerPolicySource implements PolicySource {
 }
 
 /**
- * Holds back the list of one kind until the other is listed on the same server: at the beginning, and when the kubeconfig
+ * Holds back the list of one kind until the others are listed on the same server: at the beginning, and when the kubeconfig
  * names another server.
  */
-class BothLists {
+class FirstLists {
   #server: string | undefined;
   #awaited = new Set<Kind>();
   #release: () => void = () => undefined;
   #complete = Promise.resolve();
+
+  constructor(private readonly kinds: readonly Kind[]) {}
 
   async arrived(kind: Kind, server: string): Promise<void> {
     if (server !== this.#server) {
       // A held list of the previous server is outdated once those of the new one are there.
       const releaseBefore = this.#release;
       this.#server = server;
-      this.#awaited = new Set(['ClusterRole', 'ClusterRoleBinding']);
+      this.#awaited = new Set(this.kinds);
       this.#complete = new Promise((resolve) => {
         this.#release = () => {
           resolve();

@@ -15,6 +15,8 @@ export interface DirectoryPolicySourceOptions {
   readonly directory: string;
   /** Default: `directory`. */
   readonly name?: string;
+  /** Whether the objects are of many workspaces, told apart by the annotation `kcp.io/cluster`. Default false. */
+  readonly ofWorkspaces?: boolean;
   /** Called with warnings about a manifest that probably does not do what was intended. */
   readonly onWarning?: (message: string) => void;
   /** Called after each reload, not after the first load; once for the same failure. */
@@ -59,7 +61,7 @@ class DirectoryPolicySource implements PolicySource {
     this.name = options.name ?? 'directory';
     this.#owner = `policy source ${this.name}`;
     this.#options = options;
-    this.#manifests = new ManifestDirectory(options.directory, warn);
+    this.#manifests = new ManifestDirectory(options.directory, warn, options.ofWorkspaces);
     const settle = (): void => {
       this.#settle();
     };

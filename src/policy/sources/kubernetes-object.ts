@@ -1,4 +1,13 @@
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '../objects.js';
+import { given } from '../../given.js';
+import { clusterAnnotation, clusterOf } from '../../kubernetes/reflector/json.js';
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  LogicalCluster,
+  PolicyRule,
+  RbacObject,
+  Subject,
+} from '../objects.js';
 import { MalformedObjectError } from '../policy-errors.js';
 
 /** The members of an object, of types not yet checked. */
@@ -35,6 +44,15 @@ export function nonEmptyStringOf(value: unknown, what: string): string {
 /** kcp copies a binding to other shards only with this annotation; any value but the empty one counts. */
 export const replicateAnnotation = 'internal.kcp.io/replicate';
 
+/** Of a LogicalCluster. */
+export const pathAnnotation = 'kcp.io/path';
+export const requiredGroupsAnnotation = 'authorization.kcp.io/required-groups';
+
+/** Of a LogicalCluster: whether there is a workspace to speak of. */
+export function isReadyPhase(phase: unknown): boolean {
+  return phase !== 'Scheduling' && phase !== 'Unavailable';
+}
+
 /** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedObjectError */
 export function clusterRoleOf(object: unknown): ClusterRole {
   const fields = fieldsOf(object, 'object');
@@ -49,7 +67,7 @@ export function clusterRoleOf(object: unknown): ClusterRole {
 export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
   const fields = fieldsOf(object, 'object');
   const roleRef = fieldsOf(fields['roleRef'], 'roleRef');
-  const annotations = fieldsOf(fieldsOf(fields['metadata'], 'metadata')['annotations'] ?? {}, 'annotations');
+  const annotations = annotationsOf(fields);
   return {
     kind: 'ClusterRoleBinding',
     name: nameOf(fields),
@@ -59,6 +77,39 @@ export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
       roleRef['kind'] === 'ClusterRole' ? listOf(fields['subjects'], 'subjects').flatMap(subject) : [],
     replicated: Object.hasOwn(annotations, replicateAnnotation) && annotations[replicateAnnotation] !== '',
   };
+}
+
+/** A LogicalCluster as kcp sends it. @throws MalformedObjectError */
+export function logicalClusterOf(object: unknown): LogicalCluster {
+  const fields = fieldsOf(object, 'object');
+  const annotations = annotationsOf(fields);
+  const textOf = (key: string): string | undefined => {
+    const value = annotations[key] ?? undefined;
+    return value === undefined ? undefined : stringOf(value, key);
+  };
+  const path = textOf(pathAnnotation);
+  return {
+    kind: 'LogicalCluster',
+    name: nameOf(fields),
+    cluster: requiredCluster(object),
+    ...given({ path: path === '' ? undefined : path, requiredGroups: textOf(requiredGroupsAnnotation) }),
+    isReady: isReadyPhase(fieldsOf(fields['status'] ?? {}, 'status')['phase']),
+  };
+}
+
+/** The same object, with the logical cluster it stands in. @throws MalformedObjectError where it does not say. */
+export function inCluster<Item extends RbacObject>(
+  decode: (object: unknown) => Item,
+): (object: unknown) => Item {
+  return (object) => ({ ...decode(object), cluster: requiredCluster(object) });
+}
+
+function requiredCluster(object: unknown): string {
+  return shared(nonEmptyStringOf(clusterOf(object), clusterAnnotation));
+}
+
+function annotationsOf(object: Fields): Fields {
+  return fieldsOf(fieldsOf(object['metadata'], 'metadata')['annotations'] ?? {}, 'annotations');
 }
 
 function pathRule(rule: unknown): readonly PolicyRule[] {

@@ -24,6 +24,8 @@ export class ManifestDirectory {
   constructor(
     readonly directory: string,
     readonly onWarning: (message: string) => void,
+    /** See `parseManifest`. */
+    readonly ofWorkspaces = false,
   ) {}
 
   /**
@@ -82,8 +84,8 @@ export class ManifestDirectory {
     const known = this.#parsed.get(file);
     if (known?.digest === digest) return known.manifest;
     const manifest = await (bytes.length <= maxReadHereBytes
-      ? runInSlices(readManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file))
-      : this.#thread.read({ file, bytes }));
+      ? runInSlices(readManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file, this.ofWorkspaces))
+      : this.#thread.read({ file, bytes, ofWorkspaces: this.ofWorkspaces }));
     this.#parsed.set(file, { digest, manifest });
     manifest.warnings.forEach((warning) => {
       this.onWarning(warning);

@@ -1,6 +1,21 @@
 import type { Field } from '../../documents/field.js';
-import type { ClusterRole, ClusterRoleBinding, PolicyObject, PolicyRule, Subject } from '../objects.js';
-import { replicateAnnotation } from './kubernetes-object.js';
+import { given } from '../../given.js';
+import { clusterAnnotation } from '../../kubernetes/reflector/json.js';
+import { clusterName, clusterPath } from '../../paths/classify.js';
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  LogicalCluster,
+  PolicyObject,
+  PolicyRule,
+  Subject,
+} from '../objects.js';
+import {
+  isReadyPhase,
+  pathAnnotation,
+  replicateAnnotation,
+  requiredGroupsAnnotation,
+} from './kubernetes-object.js';
 
 /** Takes a warning: one line. */
 type Warn = (message: string) => void;
@@ -10,12 +25,48 @@ const rbacGroup = 'rbac.authorization.k8s.io';
 /**
  * An object of a manifest, reduced to what decisions need. What an API server refuses (Kubernetes'
  * `pkg/apis/rbac/validation`) is refused, so that nothing grants here that would not grant there. Unknown fields, which an
- * API server drops, cause a warning.
+ * API server drops, cause a warning. With `ofWorkspaces`, each has to name its logical cluster.
  *
  * @throws ManifestError
  */
-export function policyObject(kind: PolicyObject['kind'], object: Field, warn: Warn): PolicyObject {
-  return kind === 'ClusterRole' ? clusterRole(object, warn) : clusterRoleBinding(object, warn);
+export function policyObject(
+  kind: PolicyObject['kind'],
+  object: Field,
+  ofWorkspaces: boolean,
+  warn: Warn,
+): PolicyObject {
+  if (kind === 'LogicalCluster') return logicalCluster(object);
+  const made = kind === 'ClusterRole' ? clusterRole(object, warn) : clusterRoleBinding(object, warn);
+  return ofWorkspaces ? { ...made, cluster: clusterOf(object.get('metadata')) } : made;
+}
+
+function logicalCluster(object: Field): LogicalCluster {
+  const metadata = object.get('metadata');
+  const { name, annotations } = metadataOf(metadata);
+  if (name !== 'cluster') metadata.get('name').fail('must be cluster');
+  const path = annotations.get(pathAnnotation) ?? '';
+  if (path !== '' && !clusterPath.test(path)) {
+    metadata.get('annotations').get(pathAnnotation).fail('is no path of a workspace, such as root:org');
+  }
+  const requiredGroups = annotations.get(requiredGroupsAnnotation);
+  return {
+    kind: 'LogicalCluster',
+    name,
+    cluster: clusterOf(metadata),
+    ...given({ path: path === '' ? undefined : path, requiredGroups }),
+    isReady: isReadyPhase(object.get('status').get('phase').optionalString()),
+    origin: object.where,
+  };
+}
+
+function clusterOf(metadata: Field): string {
+  const field = metadata.get('annotations').get(clusterAnnotation);
+  if (field.isEmpty) {
+    metadata.fail(`needs the annotation ${clusterAnnotation}: in which logical cluster it stands`);
+  }
+  const cluster = field.string();
+  if (!clusterPath.test(cluster) || !clusterName.test(cluster)) field.fail('is no name of a logical cluster');
+  return cluster;
 }
 
 function clusterRole(object: Field, warn: Warn): ClusterRole {

@@ -9,6 +9,8 @@ import type { Manifest } from './manifest.js';
 export interface ManifestBytes {
   readonly file: string;
   readonly bytes: Uint8Array;
+  /** See `parseManifest`. */
+  readonly ofWorkspaces?: boolean;
 }
 
 /** An object, or more rules or subjects of the one before it. */

@@ -10,10 +10,14 @@ import { parseManifest, type Manifest } from './manifest.js';
 const maxSize = 1000;
 
 /** Reads a manifest, and gives it in short parts, however long its objects are. */
-export function* partsOf({ file, bytes }: ManifestBytes): Generator<ManifestPart, void, undefined> {
+export function* partsOf({
+  file,
+  bytes,
+  ofWorkspaces,
+}: ManifestBytes): Generator<ManifestPart, void, undefined> {
   let manifest: Manifest;
   try {
-    manifest = parseManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file);
+    manifest = parseManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file, ofWorkspaces);
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     yield { kind: 'fault', message: error.message };
@@ -26,7 +30,7 @@ export function* partsOf({ file, bytes }: ManifestBytes): Generator<ManifestPart
 }
 
 function piecesOf(object: PolicyObject): readonly ManifestPiece[] {
-  if (sizeOf(object) <= maxSize) return [{ object, continues: false }];
+  if (object.kind === 'LogicalCluster' || sizeOf(object) <= maxSize) return [{ object, continues: false }];
   const parts =
     object.kind === 'ClusterRole'
       ? batches(object.rules.flatMap(shortRules), sizeOfRule).map((rules) => ({ ...object, rules }))
@@ -43,6 +47,7 @@ function shortRules(rule: PolicyRule): readonly PolicyRule[] {
 }
 
 function sizeOf(object: PolicyObject): number {
+  if (object.kind === 'LogicalCluster') return 4;
   if (object.kind === 'ClusterRoleBinding') return 4 + object.subjects.length;
   return object.rules.reduce((size, rule) => size + sizeOfRule(rule), 4);
 }

@@ -15,19 +15,28 @@ export interface Manifest {
 /** The most warnings, each a line of the log. */
 const maxWarnings = 100;
 
-const rbacVersion = 'rbac.authorization.k8s.io/v1';
+const versions: Readonly<Record<PolicyObject['kind'], string>> = {
+  ClusterRole: 'rbac.authorization.k8s.io/v1',
+  ClusterRoleBinding: 'rbac.authorization.k8s.io/v1',
+  LogicalCluster: 'core.kcp.io/v1alpha1',
+};
 
 /**
  * The ClusterRoles and ClusterRoleBindings of a manifest: YAML or JSON, any number of documents, lists
  * included; other objects are skipped. `file` is its name in messages. Throws ManifestError, whose message begins with
- * `file:line: `, for everything relevant here that Kubernetes would refuse.
+ * `file:line: `, for everything relevant here that Kubernetes would refuse. With `ofWorkspaces`, LogicalClusters are read as
+ * well, and each object needs the annotation `kcp.io/cluster`, which names its logical cluster.
  */
-export function parseManifest(text: string, file: string): Manifest {
-  return runAll(readManifest(text, file));
+export function parseManifest(text: string, file: string, ofWorkspaces = false): Manifest {
+  return runAll(readManifest(text, file, ofWorkspaces));
 }
 
 /** The same in steps of one document. */
-export function* readManifest(text: string, file: string): Generator<undefined, Manifest, undefined> {
+export function* readManifest(
+  text: string,
+  file: string,
+  ofWorkspaces = false,
+): Generator<undefined, Manifest, undefined> {
   const objects: PolicyObject[] = [];
   const warnings: string[] = [];
   let omitted = 0;
@@ -38,7 +47,9 @@ export function* readManifest(text: string, file: string): Generator<undefined, 
   for (const document of readDocuments(text, 'manifest', sourceOf(file, ManifestError))) {
     const root = Field.root(document);
     if (root.value !== null) {
-      for (const [kind, field] of policyFields(root, warn)) objects.push(policyObject(kind, field, warn));
+      for (const [kind, field] of policyFields(root, ofWorkspaces, warn)) {
+        objects.push(policyObject(kind, field, ofWorkspaces, warn));
+      }
     }
     yield;
   }
@@ -48,11 +59,12 @@ export function* readManifest(text: string, file: string): Generator<undefined, 
   return JSON.parse(JSON.stringify({ objects, warnings })) as Manifest;
 }
 
-/** Objects are identified by kind and name; a duplicate in any file is refused. */
+/** Objects are identified by logical cluster, kind and name; a duplicate in any file is refused. */
 export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<undefined, void, undefined> {
   const first = new Map<string, PolicyObject>();
   for (const object of objects) {
-    const key = `${object.kind} ${JSON.stringify(object.name)}`;
+    const of = object.cluster === undefined ? '' : ` of ${object.cluster}`;
+    const key = `${object.kind} ${JSON.stringify(object.name)}${of}`;
     const other = first.get(key);
     if (other !== undefined) {
       throw new ManifestError(`${object.origin ?? ''}: ${key} is already defined at ${other.origin ?? ''}`);
@@ -62,39 +74,44 @@ export function* refuseDuplicates(objects: Iterable<PolicyObject>): Generator<un
   }
 }
 
-/** The ClusterRoles and ClusterRoleBindings that an object is or lists, lazily. */
+/** The objects of a policy that an object is or lists, lazily. */
 function* policyFields(
   object: Field,
+  ofWorkspaces: boolean,
   warn: (message: string) => void,
 ): Generator<readonly [PolicyObject['kind'], Field]> {
   object.requireObject();
   const kind = object.get('kind').optionalString();
+  if (!ofWorkspaces && kind?.startsWith('LogicalCluster') === true) return;
   switch (kind) {
     case undefined:
       warn(`${object.where}: skipped, because it has no kind`);
       return;
     case 'ClusterRole':
     case 'ClusterRoleBinding':
-      requireRbacVersion(object);
+    case 'LogicalCluster':
+      requireVersion(object, kind);
       yield [kind, object];
       return;
     case 'ClusterRoleList':
     case 'ClusterRoleBindingList':
-      requireRbacVersion(object);
+    case 'LogicalClusterList': {
+      const itemKind = kind.slice(0, -'List'.length) as PolicyObject['kind'];
+      requireVersion(object, itemKind);
       for (const item of object.get('items').list()) {
-        const itemKind = kind === 'ClusterRoleList' ? 'ClusterRole' : 'ClusterRoleBinding';
         // Items of a typed list from an API server have no kind of their own.
         if ((item.get('kind').optionalString() ?? itemKind) !== itemKind) {
           item.get('kind').fail(`must be ${itemKind} in a ${kind}`);
         }
-        if (item.get('apiVersion').optionalString() !== undefined) requireRbacVersion(item);
+        if (item.get('apiVersion').optionalString() !== undefined) requireVersion(item, itemKind);
         yield [itemKind, item];
       }
       return;
+    }
     case 'List':
       for (const item of object.get('items').list()) {
         if (item.get('kind').value === 'List') item.fail('must not be a List itself');
-        yield* policyFields(item, warn);
+        yield* policyFields(item, ofWorkspaces, warn);
       }
       return;
     case 'Role':
@@ -107,8 +124,8 @@ function* policyFields(
   }
 }
 
-function requireRbacVersion(object: Field): void {
+function requireVersion(object: Field, kind: PolicyObject['kind']): void {
   const field = object.get('apiVersion');
   const version = field.string();
-  if (version !== rbacVersion) field.fail(`must be ${rbacVersion}, not ${JSON.stringify(version)}`);
+  if (version !== versions[kind]) field.fail(`must be ${versions[kind]}, not ${JSON.stringify(version)}`);
 }

@@ -130,6 +130,7 @@ function answer(
 
 function sent(object: PolicyObject): object {
   const metadata = { name: object.name, uid: `uid-${object.name}`, resourceVersion: '7' };
+  if (object.kind === 'LogicalCluster') throw new TypeError('not of one workspace');
   if (object.kind === 'ClusterRole') return { metadata, rules: object.rules };
   const apiGroup = 'rbac.authorization.k8s.io';
   return {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ClusterRole, ClusterRoleBinding, PolicyObject, Subject } from '../../../src/policy/objects.js';
+import type { ClusterRole, ClusterRoleBinding, RbacObject, Subject } from '../../../src/policy/objects.js';
 import { PolicyIndex } from '../../../src/policy/index/policy-index.js';
 import { Policy } from '../../../src/policy/policy.js';
 
@@ -82,14 +82,14 @@ const binding: fc.Arbitrary<ClusterRoleBinding> = fc.record({
     .chain((subjects) => fc.constantFrom(subjects, [...subjects, ...subjects])),
   replicated: fc.boolean(),
 });
-const object: fc.Arbitrary<PolicyObject> = fc.oneof(role, binding);
+const object: fc.Arbitrary<RbacObject> = fc.oneof(role, binding);
 const identity = fc.record({ name: word, groups: fc.array(word, { maxLength: 4 }) });
 const question = fc.record({ identities: fc.array(identity, { maxLength: 3 }), verb, path: askedPath });
 type Question = typeof question extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** The policy as kubernetes keeps it: lists, walked from beginning to end. */
 class LinearPolicy {
-  readonly #objects: Readonly<Record<Layer, Map<string, PolicyObject>>> = {
+  readonly #objects: Readonly<Record<Layer, Map<string, RbacObject>>> = {
     root: new Map(),
     cache: new Map(),
     bootstrap: new Map(),
@@ -102,11 +102,11 @@ class LinearPolicy {
     return (layer === fallback) === this.isFallbackInForce;
   }
 
-  set(layer: Layer, set: PolicyObject): void {
+  set(layer: Layer, set: RbacObject): void {
     this.#objects[layer].set(`${set.kind}/${set.name}`, set);
   }
 
-  delete(layer: Layer, kind: PolicyObject['kind'], name: string): void {
+  delete(layer: Layer, kind: RbacObject['kind'], name: string): void {
     this.#objects[layer].delete(`${kind}/${name}`);
   }
 
@@ -121,7 +121,7 @@ class LinearPolicy {
     return copy;
   }
 
-  objects(layer: Layer): readonly PolicyObject[] {
+  objects(layer: Layer): readonly RbacObject[] {
     return [...this.#objects[layer].values()];
   }
 
@@ -210,7 +210,7 @@ const malformed = fc
       { kind: 'ClusterRoleBinding', role: 'reader', subjects: [{ kind: 'User', name: 'ann' }, null] },
     ),
   })
-  .map(({ name, part }) => ({ ...part, name }) as unknown as PolicyObject);
+  .map(({ name, part }) => ({ ...part, name }) as unknown as RbacObject);
 
 const layer = fc.constantFrom(...layers);
 const step = fc.oneof(
@@ -334,7 +334,7 @@ function take(index: PolicyIndex, linear: LinearPolicy, taken: Step): void {
 }
 
 /** Of two objects of one name the last one counts, but between two steps the first may. */
-function hasDuplicates(objects: readonly PolicyObject[]): boolean {
+function hasDuplicates(objects: readonly RbacObject[]): boolean {
   return new Set(objects.map(({ name }) => name)).size < objects.length;
 }
 
@@ -424,7 +424,7 @@ describe('the policy index', () => {
 
   it('forgets what it remembered of large groups and paths of many roles', () => {
     const many = 200;
-    const set = (index: PolicyIndex, one: PolicyObject): void => {
+    const set = (index: PolicyIndex, one: RbacObject): void => {
       index.apply('root', { type: 'set', object: one });
     };
     const roleOf = (at: number, nonResourceURLs: readonly string[]): ClusterRole => ({
@@ -493,14 +493,14 @@ describe('the policy index', () => {
   it('a policy whose replacement is malformed is not synced by it', () => {
     const policy = new Policy({ layers: ['root'] });
     const sink = policy.sink('root');
-    const good: PolicyObject = {
+    const good: RbacObject = {
       kind: 'ClusterRoleBinding',
       name: 'good',
       role: 'reader',
       subjects: [{ kind: 'User', name: 'ann' }],
       replicated: true,
     };
-    const broken = { kind: 'ClusterRole', name: 'broken' } as PolicyObject;
+    const broken = { kind: 'ClusterRole', name: 'broken' } as RbacObject;
     expect(() => {
       sink.replace([good, broken]);
     }).toThrow(TypeError);

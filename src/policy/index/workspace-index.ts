@@ -1,0 +1,305 @@
+import { runAll } from '../../time-slice.js';
+import type { ClusterRoleBinding, LogicalCluster, PolicyObject, RbacObject } from '../objects.js';
+import type { Bond } from './bonds.js';
+import type { EffectiveIdentity } from './effective-identities.js';
+import { PolicyIndex, refuseMalformed, type PolicyChange } from './policy-index.js';
+
+/** What is known of one logical cluster. */
+interface IndexedWorkspace {
+  readonly cluster: string;
+  logicalCluster: LogicalCluster | undefined;
+  /** One of the lists has to be satisfied, with all of its groups; undefined: no group is required. */
+  requiredGroups: readonly (readonly string[])[] | undefined;
+  /** Of its own roles and bindings; undefined where it has none. */
+  own: PolicyIndex | undefined;
+  /** Of the bootstrap policy that its bindings were resolved with. */
+  bootstrapVersion: number;
+}
+
+export type Workspace = Readonly<IndexedWorkspace>;
+
+/** Of which nothing is known: no logical cluster has this name. */
+export const nowhere: Workspace = {
+  cluster: '',
+  logicalCluster: undefined,
+  requiredGroups: undefined,
+  own: undefined,
+  bootstrapVersion: 0,
+};
+
+/** Name of the layer in each workspace's own index. */
+const ownLayer = 'workspace';
+
+/**
+ * The policies of many workspaces, each in an index of its own, over one bootstrap policy that all of them share: a
+ * binding's role is looked for in its own workspace and then in the bootstrap policy, whose bindings count everywhere.
+ * Neither the number of workspaces nor that of their bindings makes a decision slower.
+ *
+ * A workspace is known by its LogicalCluster, or where none is required by any object. What is of a system workspace
+ * (`system:admin`) is left out.
+ */
+export class WorkspaceIndex {
+  /** Filled by whoever fills the bootstrap layer of root's policy. */
+  readonly bootstrap: PolicyIndex;
+  #workspaces = new Map<string, IndexedWorkspace>();
+  /** By path, the latest last: while a workspace is replaced by another of its name there may be two. */
+  #clusters = new Map<string, readonly string[]>();
+  readonly #counts = { ClusterRole: 0, ClusterRoleBinding: 0, LogicalCluster: 0 };
+  #version = 0;
+
+  /**
+   * @param layer what its layer is called.
+   * @param bootstrapLayer what the layer of the bootstrap policy is called.
+   * @param requiresLogicalCluster whether a workspace without a LogicalCluster is unknown.
+   */
+  constructor(
+    readonly layer: string,
+    readonly bootstrapLayer: string,
+    readonly requiresLogicalCluster: boolean,
+  ) {
+    this.bootstrap = new PolicyIndex([bootstrapLayer]);
+  }
+
+  /** Grows with each change, also of the bootstrap policy. */
+  get version(): number {
+    return this.#version + this.bootstrap.version;
+  }
+
+  /** A known workspace by the name of its logical cluster. */
+  get(cluster: string): Workspace | undefined {
+    const workspace = this.#workspaces.get(cluster);
+    return workspace !== undefined && this.#isKnown(workspace) ? workspace : undefined;
+  }
+
+  /** A known workspace by the name of its logical cluster, or by its path. */
+  named(nameOrPath: string): Workspace | undefined {
+    const byName = this.get(nameOrPath);
+    if (byName !== undefined) return byName;
+    const clusters = this.#clusters.get(nameOrPath) ?? [];
+    for (let at = clusters.length - 1; at >= 0; at -= 1) {
+      const workspace = this.get(clusters[at] ?? '');
+      if (workspace !== undefined) return workspace;
+    }
+    return undefined;
+  }
+
+  /** All known workspaces; undefined for a step that found none. */
+  *known(): Generator<Workspace | undefined, void, undefined> {
+    for (const workspace of this.#workspaces.values()) {
+      yield this.#isKnown(workspace) ? workspace : undefined;
+    }
+  }
+
+  /** The bond that grants `verb` on `path` in a workspace to one of the identities, if any does. */
+  find(
+    workspace: Workspace,
+    identities: readonly EffectiveIdentity[],
+    verb: string,
+    path: string,
+  ): Bond | undefined {
+    return this.#own(workspace)?.find(identities, verb, path) ?? this.bootstrap.find(identities, verb, path);
+  }
+
+  /** Every binding that grants `verb` on `path` in a workspace; for offline questions. */
+  *grantsOf(workspace: Workspace, verb: string, path: string): Generator<ClusterRoleBinding> {
+    for (const index of [this.#own(workspace), this.bootstrap]) {
+      for (const { binding, reference } of index?.bindings() ?? []) {
+        if (index?.covers(reference, verb, path) === true) yield binding;
+      }
+    }
+  }
+
+  apply(_layer: string, change: PolicyChange): void {
+    const { cluster, kind, name } = change.type === 'set' ? change.object : change;
+    if (cluster === undefined) throw new TypeError(`${kind} ${name} is of no logical cluster`);
+    if (isSystem(cluster)) return;
+    this.#version += 1;
+    if (change.type === 'set') this.#set(this.#workspaceOf(cluster), change.object);
+    else {
+      const workspace = this.#workspaces.get(cluster);
+      if (workspace !== undefined) this.#delete(workspace, kind, name);
+    }
+  }
+
+  replace(layer: string, objects: readonly PolicyObject[]): void {
+    runAll(this.replaceAll(layer, objects));
+  }
+
+  /** Builds the new policies beside the old ones, in short steps, and puts them in force in one step. */
+  *replaceAll(layer: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
+    const next = new WorkspaceIndex(layer, this.bootstrapLayer, this.requiresLogicalCluster);
+    const own = new Map<string, RbacObject[]>();
+    for (const object of objects) {
+      if (object.kind === 'LogicalCluster') next.apply(layer, { type: 'set', object });
+      else {
+        const { cluster, kind, name } = object;
+        if (cluster === undefined) throw new TypeError(`${kind} ${name} is of no logical cluster`);
+        const known = own.get(cluster);
+        if (known === undefined) own.set(cluster, [object]);
+        else known.push(object);
+      }
+      yield;
+    }
+    for (const [cluster, ofCluster] of own) {
+      if (isSystem(cluster)) continue;
+      const workspace = next.#workspaceOf(cluster);
+      workspace.own = new PolicyIndex([ownLayer], undefined, this.bootstrap);
+      workspace.bootstrapVersion = this.bootstrap.version;
+      yield* workspace.own.replaceAll(ownLayer, ofCluster);
+      next.#counts.ClusterRole += workspace.own.size(ownLayer, 'ClusterRole');
+      next.#counts.ClusterRoleBinding += workspace.own.size(ownLayer, 'ClusterRoleBinding');
+      yield;
+    }
+    this.#workspaces = next.#workspaces;
+    this.#clusters = next.#clusters;
+    Object.assign(this.#counts, next.#counts);
+    this.#version += 1;
+  }
+
+  /** Replaces all objects of one kind, in steps: what is gone is revoked before anything new is granted. */
+  *replaceKind(
+    layer: string,
+    kind: PolicyObject['kind'],
+    objects: readonly PolicyObject[],
+  ): Generator<undefined, void, undefined> {
+    const names = new Map<string, Set<string>>();
+    for (const object of objects) {
+      if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
+      const { cluster = '' } = object;
+      if (object.kind !== 'LogicalCluster') refuseMalformed(object);
+      const known = names.get(cluster);
+      if (known === undefined) names.set(cluster, new Set([object.name]));
+      else known.add(object.name);
+      yield;
+    }
+    for (const workspace of this.#workspaces.values()) {
+      const { cluster } = workspace;
+      for (const name of namesIn(workspace, kind)) {
+        if (names.get(cluster)?.has(name) !== true)
+          this.apply(layer, { type: 'delete', kind, name, cluster });
+        yield;
+      }
+      yield;
+    }
+    for (const object of objects) {
+      this.apply(layer, { type: 'set', object });
+      yield;
+    }
+  }
+
+  objects(): readonly PolicyObject[] {
+    const found: PolicyObject[] = [];
+    for (const { cluster, own, logicalCluster } of this.#workspaces.values()) {
+      if (logicalCluster !== undefined) found.push(logicalCluster);
+      for (const object of own?.objects(ownLayer) ?? []) {
+        found.push(object.kind === 'ClusterRole' ? { ...object, cluster } : object);
+      }
+    }
+    return found;
+  }
+
+  describe(): {
+    readonly inForce: true;
+    readonly clusterRoles: number;
+    readonly clusterRoleBindings: number;
+    readonly logicalClusters: number;
+    readonly workspaces: number;
+  } {
+    const { ClusterRole, ClusterRoleBinding, LogicalCluster } = this.#counts;
+    return {
+      inForce: true,
+      clusterRoles: ClusterRole,
+      clusterRoleBindings: ClusterRoleBinding,
+      logicalClusters: LogicalCluster,
+      workspaces: this.requiresLogicalCluster ? LogicalCluster : this.#workspaces.size,
+    };
+  }
+
+  /** Bindings whose role stands neither in their workspace nor in the bootstrap policy; undefined for a step without. */
+  *danglingBindings(): Generator<ClusterRoleBinding | undefined, void, undefined> {
+    for (const workspace of this.#workspaces.values()) {
+      const own = this.#own(workspace);
+      if (own?.hasDanglingBindings() === true) {
+        for (const { binding, reference } of own.bindings()) yield reference.resolved ? undefined : binding;
+      }
+      yield undefined;
+    }
+  }
+
+  #isKnown({ logicalCluster }: IndexedWorkspace): boolean {
+    return logicalCluster === undefined ? !this.requiresLogicalCluster : logicalCluster.isReady;
+  }
+
+  /** A workspace's own index, resolved with the bootstrap policy as it is now. */
+  #own(workspace: IndexedWorkspace): PolicyIndex | undefined {
+    if (workspace.own === undefined) return undefined;
+    if (workspace.bootstrapVersion !== this.bootstrap.version) {
+      workspace.own.resolve();
+      workspace.bootstrapVersion = this.bootstrap.version;
+    }
+    return workspace.own;
+  }
+
+  #workspaceOf(cluster: string): IndexedWorkspace {
+    const known = this.#workspaces.get(cluster);
+    if (known !== undefined) return known;
+    const workspace: IndexedWorkspace = {
+      cluster,
+      logicalCluster: undefined,
+      requiredGroups: undefined,
+      own: undefined,
+      bootstrapVersion: this.bootstrap.version,
+    };
+    this.#workspaces.set(cluster, workspace);
+    return workspace;
+  }
+
+  #set(workspace: IndexedWorkspace, object: PolicyObject): void {
+    if (object.kind === 'LogicalCluster') {
+      this.#setLogicalCluster(workspace, object);
+      return;
+    }
+    workspace.own ??= new PolicyIndex([ownLayer], undefined, this.bootstrap);
+    this.#applyTo(workspace.own, object.kind, { type: 'set', object });
+  }
+
+  #delete(workspace: IndexedWorkspace, kind: PolicyObject['kind'], name: string): void {
+    if (kind === 'LogicalCluster') this.#setLogicalCluster(workspace, undefined);
+    else if (workspace.own !== undefined) this.#applyTo(workspace.own, kind, { type: 'delete', kind, name });
+    const { own, logicalCluster, cluster } = workspace;
+    if (own?.size(ownLayer, 'ClusterRole') === 0 && own.size(ownLayer, 'ClusterRoleBinding') === 0) {
+      workspace.own = undefined;
+    }
+    if (workspace.own === undefined && logicalCluster === undefined) this.#workspaces.delete(cluster);
+  }
+
+  #applyTo(own: PolicyIndex, kind: RbacObject['kind'], change: Parameters<PolicyIndex['apply']>[1]): void {
+    const before = own.size(ownLayer, kind);
+    own.apply(ownLayer, change);
+    this.#counts[kind] += own.size(ownLayer, kind) - before;
+  }
+
+  #setLogicalCluster(workspace: IndexedWorkspace, logicalCluster: LogicalCluster | undefined): void {
+    const { cluster, logicalCluster: before } = workspace;
+    this.#counts.LogicalCluster += Number(logicalCluster !== undefined) - Number(before !== undefined);
+    workspace.logicalCluster = logicalCluster;
+    workspace.requiredGroups = logicalCluster?.requiredGroups?.split(';').map((all) => all.split(','));
+    if (before?.path === logicalCluster?.path) return;
+    if (before?.path !== undefined) {
+      const others = (this.#clusters.get(before.path) ?? []).filter((other) => other !== cluster);
+      if (others.length === 0) this.#clusters.delete(before.path);
+      else this.#clusters.set(before.path, others);
+    }
+    const { path } = logicalCluster ?? {};
+    if (path !== undefined) this.#clusters.set(path, [...(this.#clusters.get(path) ?? []), cluster]);
+  }
+}
+
+function isSystem(cluster: string): boolean {
+  return cluster.startsWith('system:');
+}
+
+function namesIn({ own, logicalCluster }: IndexedWorkspace, kind: PolicyObject['kind']): Iterable<string> {
+  if (kind === 'LogicalCluster') return logicalCluster === undefined ? [] : [logicalCluster.name];
+  return own?.names(ownLayer, kind) ?? [];
+}
