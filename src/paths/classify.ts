@@ -28,6 +28,10 @@ export type PathClassification =
   | { readonly kind: 'redirect'; readonly location: string; readonly shardLevel: boolean }
   /** A shard-level path below a scope: 501. */
   | { readonly kind: 'scoped-shard-level'; readonly scope: Scope; readonly path: string }
+  /** `/metrics` of one workspace, by its name or path; only where such metrics are served. */
+  | { readonly kind: 'workspace'; readonly workspace: string; readonly path: string }
+  /** The list of workspaces for service discovery; only where their metrics are served. */
+  | { readonly kind: 'workspace-targets'; readonly path: string }
   /** Not a shard-level path, but a router might take it for one: 404. */
   | { readonly kind: 'lookalike' }
   /** Another path to a reader that decodes once more than HTTP says, or turns backslashes: 400 where it is decided on. */
@@ -36,6 +40,8 @@ export type PathClassification =
   | { readonly kind: 'shard-level'; readonly path: string }
   /** Everything else; `path` is without its scope. */
   | { readonly kind: 'other'; readonly path: string; readonly scope: Scope };
+
+type OfWorkspaces = Extract<PathClassification, { kind: 'workspace' | 'workspace-targets' }>;
 
 /** Maps a raw request target to its meaning; pure, and linear in the target's length. */
 export type PathClassifier = (target: string) => PathClassification;
@@ -47,7 +53,12 @@ export interface PathClassifierOptions {
   readonly endpoints: readonly string[];
   /** Other paths that do without a shard on a cache server, beside health. Default: none. */
   readonly unscopedPaths?: readonly string[];
+  /** Whether a shard serves metrics of single workspaces, and the list of them. Default false. */
+  readonly servesWorkspaces?: boolean;
 }
+
+/** Where service discovery finds the workspaces whose metrics the client may read. */
+const workspaceTargetsPath = '/http-sd/workspaces';
 
 /** A logical cluster's name, or a workspace's path. */
 export const clusterPath = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
@@ -71,6 +82,7 @@ export function createPathClassifier({
   serverKind = 'shard',
   endpoints,
   unscopedPaths = [],
+  servesWorkspaces = false,
 }: PathClassifierOptions): PathClassifier {
   const rules =
     serverKind === 'shard' ? shardRules : cacheServerRules([...healthPaths, ...endpoints, ...unscopedPaths]);
@@ -85,6 +97,10 @@ export function createPathClassifier({
       return { kind: 'redirect', location, shardLevel: looksShardLevel(target) };
     }
     const classified = rules.classify(parsed.path);
+    if (servesWorkspaces) {
+      const ofWorkspaces = ofWorkspace(classified);
+      if (ofWorkspaces !== undefined && isCanonicalReading(laxestReading(target))) return ofWorkspaces;
+    }
     if (classified.kind !== 'other' && classified.kind !== 'shard-level') return classified;
     const reading = laxestReading(target).replace(emptyCluster, '');
     const isCanonical = isCanonicalReading(reading);
@@ -125,9 +141,24 @@ export function pathRefusal(
     case 'lookalike':
       return { code: 404, reason: 'looks like a shard-level path' };
     case 'shard-level':
+    case 'workspace':
+    case 'workspace-targets':
     case 'other':
       return undefined;
   }
+}
+
+/** Whether a guard of metrics alone answers it; everything else is for the application behind. */
+export function isOfMetrics(
+  classification: PathClassification | undefined,
+): classification is Extract<PathClassification, { kind: 'shard-level' }> | OfWorkspaces {
+  return classification?.kind === 'shard-level' || isOfWorkspaces(classification);
+}
+
+export function isOfWorkspaces(
+  classification: PathClassification | undefined,
+): classification is OfWorkspaces {
+  return classification?.kind === 'workspace' || classification?.kind === 'workspace-targets';
 }
 
 /**
@@ -141,6 +172,20 @@ export function decidedPath(classification: PathClassification | undefined): str
   const isScoped = scope.shard !== undefined || scope.cluster !== undefined;
   const isOfProcess = isHealthPath(path) || (path === '/version' && scope.shard !== undefined);
   return isScoped && !isOfProcess ? undefined : path;
+}
+
+/** What a shard serves of workspaces, if it does. Nothing below a workspace's `/metrics`, nor of all workspaces. */
+function ofWorkspace(classified: PathClassification): PathClassification | undefined {
+  if (classified.kind !== 'scoped-shard-level' && classified.kind !== 'other') return undefined;
+  const { kind, path, scope } = classified;
+  if (kind === 'other')
+    return path === workspaceTargetsPath && scope === unscoped
+      ? { kind: 'workspace-targets', path }
+      : undefined;
+  const { shard, cluster = '*' } = scope;
+  return shard === undefined && cluster !== '*' && path === '/metrics'
+    ? { kind: 'workspace', workspace: cluster, path }
+    : undefined;
 }
 
 interface PathRules {

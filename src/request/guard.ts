@@ -2,6 +2,7 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import type { AuditEvent, AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
 import type { Authorizer } from '../authorization/authorizer.js';
+import type { WorkspaceAccess } from '../authorization/workspace-access.js';
 import type { Exposition } from '../exposition/exposition.js';
 import { refusalReason } from '../audit/refusal-reason.js';
 import {
@@ -21,8 +22,9 @@ import {
   texts,
   type Check,
 } from '../option-checks.js';
+import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
 import { alwaysAllowPaths as matchingPaths } from '../paths/always-allow.js';
-import { createPathClassifier, type ServerKind } from '../paths/classify.js';
+import { createPathClassifier, isOfMetrics, type ServerKind } from '../paths/classify.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { tell } from '../tell.js';
 import { sendInternalError, sendNotFound } from './answer/status.js';
@@ -46,6 +48,7 @@ import { limitRequests, type RequestLimits } from './steps/limit-requests.js';
 import { allowPaths, alwaysAllow, ignorePaths } from './steps/listed-paths.js';
 import { refuseInMaintenance, type Maintenance } from './steps/refuse-in-maintenance.js';
 import { serveExposition } from './steps/serve-exposition.js';
+import { WorkspaceTargets } from './workspace-targets.js';
 
 export interface MetricsFilterOptions {
   /** What `/metrics` serves. */
@@ -67,6 +70,8 @@ export interface MetricsFilterOptions {
   readonly serverKind?: ServerKind;
   /** Answers scoped shard-level paths in place of the 501, after an authorization of its own. */
   readonly scopedEndpoint?: Middleware;
+  /** Serves metrics of single workspaces below `/clusters/`, and the list of them. Default: they are 501. */
+  readonly workspaceMetrics?: WorkspaceMetrics;
   /** Called for every decided or rejected request, after its answer was sent. */
   readonly onAuditEvent?: AuditSink;
   /** Called for every refused request, after its answer was sent: what an operator without the audit log must know. */
@@ -95,6 +100,17 @@ export interface RequestRefusal {
 
 /** A request handler for Express, connect and `node:http`; without `next`, what it does not serve is 404. */
 export type Handler = (request: Request, response: ServerResponse, next?: Next) => void;
+
+/**
+ * `GET /clusters/<workspace>/metrics` for those to whom the workspace grants it, and `GET /http-sd/workspaces`, from which
+ * Prometheus learns what its user may read.
+ */
+export interface WorkspaceMetrics {
+  /** Decides in place of the authorizers, of which none is asked. */
+  readonly access: WorkspaceAccess;
+  /** What is served of each: `workspaceExpositions(exposition)`. */
+  readonly expositions: WorkspaceExpositions;
+}
 
 /** Options of the guard that only a standalone server has. */
 export interface ServerGuardOptions extends MetricsFilterOptions {
@@ -138,8 +154,7 @@ export function mountedGuard(options: ServerGuardOptions): Handler {
   const { entrance, guarded } = inOrder(options);
   return function metricsFilter(request, response, next = notServed(request, response)) {
     entrance(request, response, (error) => {
-      const isGuarded = requestState(request).classification?.kind === 'shard-level';
-      if (error !== undefined || !isGuarded) next(error);
+      if (error !== undefined || !isOfMetrics(requestState(request).classification)) next(error);
       else guarded(request, response, next);
     });
   };
@@ -263,9 +278,16 @@ function stepsOf(
 ): GuardSteps &
   Required<Guard> & { readonly guard: Guard; readonly isFrontProxy: FrontProxyCheck | undefined } {
   checkOptions(options, checks);
-  const { authenticators, authorizers, serverKind = 'shard', scopedEndpoint } = options;
+  const { authenticators, authorizers, serverKind = 'shard', scopedEndpoint, workspaceMetrics } = options;
+  if (workspaceMetrics !== undefined && serverKind === 'cache-server')
+    throw new MetricsFilterOptionError('workspaceMetrics', 'leave it out: a cache server has no workspaces');
   const expositions = new Map([...(options.otherExpositions ?? []), ['/metrics', options.exposition]]);
-  const classifier = createPathClassifier({ serverKind, endpoints: [...expositions.keys()], unscopedPaths });
+  const classifier = createPathClassifier({
+    serverKind,
+    endpoints: [...expositions.keys()],
+    unscopedPaths,
+    servesWorkspaces: workspaceMetrics !== undefined,
+  });
   const isFrontProxy = frontProxyCheckOf(authenticators);
   const isAudited = [options.onAuditEvent, options.onRefused, ...listeners].some((one) => one !== undefined);
   const own = telemetryAndAudit(options);
@@ -291,10 +313,22 @@ function stepsOf(
     alwaysAllow: alwaysAllow(options.alwaysAllowPaths ?? [], undefined, guard),
     // A connection has one review at a time, and nothing is decided without its audit event.
     authenticate: sequence([inTurn, identify]),
-    authorize: authorize({ authorizers, classifier, denialSuffix: denialSuffixes[serverKind] }, guard),
+    authorize: authorize(
+      {
+        authorizers,
+        classifier,
+        denialSuffix: denialSuffixes[serverKind],
+        workspaces: workspaceMetrics?.access,
+      },
+      guard,
+    ),
     serve: serveExposition(
       {
         expositions,
+        workspaces: workspaceMetrics && {
+          expositions: workspaceMetrics.expositions,
+          targets: new WorkspaceTargets(workspaceMetrics.access),
+        },
         writeTimeoutMs: options.scrapeWriteTimeoutMs,
         deadlineMs: options.scrapeDeadlineMs,
       },
@@ -359,6 +393,16 @@ const checks: Readonly<Record<keyof MetricsFilterOptions, Check>> = {
   alwaysAllowPaths: optional(both(texts, accepted(matchingPaths))),
   serverKind: optional(oneOf('shard', 'cache-server')),
   scopedEndpoint: optional(aFunction),
+  workspaceMetrics: optional(
+    must('{ access, expositions: workspaceExpositions(exposition) }', (value) => {
+      const { access, expositions } = (value ?? {}) as Readonly<Record<string, unknown>>;
+      const faults = [
+        having('access', 'unavailable', 'clusterOf', 'authorize', 'readable')(access),
+        having('expositions', 'of')(expositions),
+      ];
+      return faults.every((fault) => fault === undefined);
+    }),
+  ),
   onAuditEvent: optional(aFunction),
   onRefused: optional(aFunction),
   telemetry: optional(must('new FilterMetrics(registry)', (value) => value instanceof FilterMetrics)),

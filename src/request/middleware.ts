@@ -89,6 +89,8 @@ export interface RequestState {
   /** Why no method found credentials of its own. */
   noCredentials?: string | undefined;
   verdict?: Verdict | undefined;
+  /** The logical cluster whose metrics were allowed. */
+  workspace?: string | undefined;
   /** Whether a step has allowed what was classified last, and of which guard. */
   isAllowed?: boolean;
   allowedBy?: Guard | undefined;

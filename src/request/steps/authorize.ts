@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Identity } from '../../authentication/identity.js';
 import { PolicyUnavailableError } from '../../authorization/authorization-errors.js';
 import {
   authorizerUnion,
@@ -7,8 +8,15 @@ import {
   type DecisionObserver,
   type Verdict,
 } from '../../authorization/authorizer.js';
+import type { WorkspaceAccess } from '../../authorization/workspace-access.js';
 import { errorClass } from '../../error-class.js';
-import { createPathClassifier, decidedPath, type PathClassifier } from '../../paths/classify.js';
+import {
+  createPathClassifier,
+  decidedPath,
+  isOfWorkspaces,
+  type PathClassification,
+  type PathClassifier,
+} from '../../paths/classify.js';
 import { goQuote, parseRequestTarget } from '../../paths/request-target.js';
 import { sendForbidden, sendInternalError, sendStatus } from '../answer/status.js';
 import {
@@ -20,6 +28,7 @@ import {
   type Guard,
   type Middleware,
   type Request,
+  type RequestState,
 } from '../middleware.js';
 import { refusePath } from './classify-path.js';
 
@@ -39,6 +48,8 @@ export interface AuthorizeOptions {
    * with its scope. Default `refuse`.
    */
   readonly scopedPaths?: 'refuse' | 'whole';
+  /** Decides alone about metrics of single workspaces: none of the authorizers is asked. Default: they are refused. */
+  readonly workspaces?: WorkspaceAccess | undefined;
   /** Told what each authorizer said. */
   readonly onDecision?: DecisionObserver;
   /** Told the outcome of asking them all. */
@@ -46,6 +57,8 @@ export interface AuthorizeOptions {
   /** Told of each request that no authorizer allowed. */
   readonly onForbidden?: () => void;
 }
+
+const workspaceAuthorizer = 'Workspaces';
 
 const ofShard = createPathClassifier({ endpoints: [] });
 const ofCacheServer = createPathClassifier({ serverKind: 'cache-server', endpoints: [] });
@@ -65,6 +78,7 @@ const ofEitherServer: PathClassifier = (target) => {
  */
 export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware {
   const { authorizers, denialSuffix, classifier = ofEitherServer, scopedPaths = 'refuse' } = options;
+  const { workspaces } = options;
   if (!['refuse', 'whole'].includes(scopedPaths))
     throw new TypeError("scopedPaths: pass 'refuse' or 'whole'");
   const listener =
@@ -74,9 +88,10 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
       authorization: ({ result, seconds }) => options.onAttempt?.(result, seconds),
       forbidden: () => options.onForbidden?.(),
     });
-  const union = authorizerUnion(authorizers, (authorizer, decision) => {
+  const observe: DecisionObserver = (authorizer, decision) => {
     listener({ kind: 'decision', authorizer, decision });
-  });
+  };
+  const union = authorizerUnion(authorizers, observe);
   const step = waitingStep((request, response) => {
     const state = requestState(request);
     if (isPassed(state, guard, step)) return true;
@@ -91,7 +106,8 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
       return false;
     }
     const verb = (request.method ?? '').toLowerCase();
-    const unscoped = decidedPath(classification);
+    const ofWorkspaces = workspaces !== undefined && isOfWorkspaces(classification);
+    const unscoped = ofWorkspaces ? classification.path : decidedPath(classification);
     const path = unscoped ?? parseRequestTarget(requestTarget(request))?.path ?? '';
     const started = performance.now();
     const attempted = (result: Decision['decision'] | 'error'): void => {
@@ -119,13 +135,48 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     };
     let verdict: Verdict | Promise<Verdict>;
     try {
-      verdict = union({ identity, verb, path });
+      verdict = ofWorkspaces
+        ? workspaceVerdict(workspaces, classification, identity, verb, state, observe)
+        : union({ identity, verb, path });
     } catch (error) {
       return failed(error);
     }
     return verdict instanceof Promise ? verdict.then(goesOn, failed) : goesOn(verdict);
   }, sendInternalError);
   return step;
+}
+
+/** Notes the logical cluster where its metrics may be read. @throws PolicyUnavailableError */
+function workspaceVerdict(
+  access: WorkspaceAccess,
+  classification: PathClassification,
+  identity: Identity,
+  verb: string,
+  state: RequestState,
+  observe: DecisionObserver,
+): Verdict {
+  const fault = access.unavailable();
+  if (fault !== undefined) {
+    observe(workspaceAuthorizer, 'error');
+    throw new PolicyUnavailableError(fault);
+  }
+  if (classification.kind !== 'workspace')
+    return { decision: 'allow', reason: 'everybody may list the workspaces whose metrics they may read' };
+  const cluster = access.clusterOf(classification.workspace);
+  const said = access.authorize(identity, verb, cluster);
+  observe(workspaceAuthorizer, said.decision);
+  // What is unknown has no metrics, whoever asks.
+  if (said.decision !== 'allow' || cluster === undefined)
+    return { decision: 'no-opinion', reason: said.reason };
+  state.workspace = cluster;
+  return {
+    decision: 'allow',
+    authorizer: workspaceAuthorizer,
+    // Worded when it is read, as by every authorizer.
+    get reason() {
+      return said.reason;
+    },
+  };
 }
 
 function answerUndecided(request: Request, response: ServerResponse, error: unknown): void {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import {
+  isOfMetrics,
   pathRefusal,
   type PathClassification,
   type PathClassifier,
@@ -60,6 +61,7 @@ export function classifyPath(options: ClassifyPathOptions, guard?: Guard): Middl
     state.classification = classification;
     state.classifiedBy = guard;
     state.classifiedIn = state.chain;
+    state.workspace = undefined;
     state.isAllowed = false;
     state.allowedBy = undefined;
     state.passedBy = undefined;
@@ -112,8 +114,7 @@ function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request)
   for (const routed of new Set([(request.baseUrl ?? '') + cut, cut])) {
     if (routed === sent) continue;
     const asRouted = classifier(routed);
-    if (asRouted.kind === 'shard-level')
-      return { kind: 'scoped-shard-level', scope: {}, path: asRouted.path };
+    if (isOfMetrics(asRouted)) return { kind: 'scoped-shard-level', scope: {}, path: asRouted.path };
     if (!isPassedOn(asRouted)) return asRouted;
   }
   return classification;

@@ -2,7 +2,7 @@ import type Micromatch from 'micromatch';
 import { createRequire } from 'node:module';
 import type { DecisionObserver, Verdict } from '../../authorization/authorizer.js';
 import { alwaysAllowPaths, isHealthPath, type PathMatcher } from '../../paths/always-allow.js';
-import { decidedPath } from '../../paths/classify.js';
+import { decidedPath, isOfMetrics } from '../../paths/classify.js';
 import { sendNotFound } from '../answer/status.js';
 import { listenerOf, requestState, type Guard, type Middleware, type RequestState } from '../middleware.js';
 import { AllowPathsError, IgnorePathsError } from '../request-errors.js';
@@ -23,8 +23,8 @@ export function allowPaths(globs: readonly string[]): Middleware {
   return (request, response, next) => {
     const state = requestState(request);
     const { classification } = state;
-    const hasPath = classification?.kind === 'shard-level' || classification?.kind === 'other';
-    if (hasPath && isAllowed(classification.path)) {
+    const isKnown = isOfMetrics(classification) || classification?.kind === 'other';
+    if (isKnown && isAllowed(classification.path)) {
       next();
       return;
     }

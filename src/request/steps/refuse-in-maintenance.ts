@@ -1,4 +1,5 @@
 import type { Identity } from '../../authentication/identity.js';
+import { isOfMetrics } from '../../paths/classify.js';
 import { sendStatus } from '../answer/status.js';
 import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
 
@@ -30,8 +31,7 @@ export function refuseInMaintenance(options: RefuseInMaintenanceOptions, guard?:
     listenerOf('refuseInMaintenance', { 'refused-in-maintenance': () => options.onRefused?.() });
   return (request, response, next) => {
     const state = requestState(request);
-    const isScrape = state.classification?.kind === 'shard-level';
-    if (!isScrape || !concerns(options.maintenance.current, state.identity)) {
+    if (!isOfMetrics(state.classification) || !concerns(options.maintenance.current, state.identity)) {
       next();
       return;
     }

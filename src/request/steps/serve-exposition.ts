@@ -13,6 +13,9 @@ import {
   type ScrapingUser,
 } from '../../exposition/exposition.js';
 import { BodySource } from '../../exposition/body.js';
+import type { WorkspaceExpositions } from '../../exposition/workspaces/workspace-expositions.js';
+import { isOfMetrics, isOfWorkspaces } from '../../paths/classify.js';
+import type { WorkspaceTargets } from '../workspace-targets.js';
 import { sendExposition, writeExpositionHead } from '../answer/send-body.js';
 import {
   refuseOtherMethods,
@@ -33,11 +36,14 @@ import {
   type Guard,
   type Middleware,
   type Request,
+  type RequestState,
 } from '../middleware.js';
 
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
   readonly expositions: ReadonlyMap<string, Exposition>;
+  /** Metrics of single workspaces, and the list of them for service discovery. Default: neither is served. */
+  readonly workspaces?: ServedWorkspaces | undefined;
   /** Default `/metrics`: the path to serve where no classifier stands in front. */
   readonly defaultPath?: string;
   /** Told of every scrape served or failed, with the seconds it took. */
@@ -48,6 +54,11 @@ export interface ServeExpositionOptions {
   readonly deadlineMs?: number | undefined;
   /** Told of each client that was cut off since it took too little, or too long. */
   readonly onStalledClient?: () => void;
+}
+
+export interface ServedWorkspaces {
+  readonly expositions: WorkspaceExpositions;
+  readonly targets: WorkspaceTargets;
 }
 
 /**
@@ -74,7 +85,8 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
   const serve = waitingStep(async (request, response) => {
     const state = requestState(request);
     const { classification } = state;
-    if (classification !== undefined && classification.kind !== 'shard-level') return true;
+    const ofWorkspaces = isOfWorkspaces(classification);
+    if (classification !== undefined && !isOfMetrics(classification)) return true;
     const isUnguarded = guard === undefined && classification === undefined;
     const isAllowed = state.isAllowed === true && (guard === undefined || state.allowedBy === guard);
     if (!isUnguarded && !isAllowed) {
@@ -82,14 +94,20 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }
-    const exposition = expositions.get(classification?.path ?? defaultPath);
+    const identity = guard === undefined || state.identifiedBy === guard ? state.identity : undefined;
+    const exposition = ofWorkspaces
+      ? expositionOfWorkspaces(options.workspaces, request, { ...state, identity })
+      : expositions.get(classification?.path ?? defaultPath);
+    if (exposition === 'bad-host') {
+      sendStatus(request, response, 'BadRequest', 'the Host header is not a host with an optional port');
+      return false;
+    }
     if (exposition === undefined) {
       sendNotFound(request, response);
       return false;
     }
     if (refuseOtherMethods(request, response)) return false;
-    const isKnown = guard === undefined || state.identifiedBy === guard;
-    const scrape = new Scrape(request, response, isKnown ? state.identity : undefined);
+    const scrape = new Scrape(request, response, identity);
     if (request.method === 'HEAD') {
       writeExpositionHead(request, response, exposition.contentType(scrape));
       response.end();
@@ -104,7 +122,8 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
         result = 'success';
       } else if (isStreamed(rendered)) await new BodySource(rendered.body).close();
     } finally {
-      listener({ kind: 'scrape', result, seconds: (performance.now() - started) / 1000 });
+      if (classification?.kind !== 'workspace-targets')
+        listener({ kind: 'scrape', result, seconds: (performance.now() - started) / 1000 });
     }
     return false;
   }, answerFailure);
@@ -114,6 +133,23 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
       serve(request, response, next);
     });
   };
+}
+
+function expositionOfWorkspaces(
+  served: ServedWorkspaces | undefined,
+  request: Request,
+  { classification, workspace, identity }: RequestState,
+): Exposition | 'bad-host' | undefined {
+  if (served === undefined) return undefined;
+  if (classification?.kind === 'workspace')
+    return workspace === undefined ? undefined : served.expositions.of(workspace);
+  return identity && (served.targets.of(identity, hostOf(request)) ?? 'bad-host');
+}
+
+/** Of a request over HTTP/2 in a field of its own. */
+function hostOf({ headers }: Request): string {
+  const authority = headers[':authority'];
+  return headers.host ?? (typeof authority === 'string' ? authority : '');
 }
 
 function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
