@@ -103,7 +103,8 @@ function groupOf({ cluster, path }: ReadableWorkspace): string {
   const labels = {
     __metrics_path__: `/clusters/${cluster}/metrics`,
     __meta_kcp_cluster: cluster,
-    ...(path === undefined ? {} : { __meta_kcp_workspace_path: path }),
+    // JSON leaves out what is undefined.
+    __meta_kcp_workspace_path: path,
   };
   return `\n"],"labels":${JSON.stringify(labels)}}`;
 }
