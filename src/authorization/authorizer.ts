@@ -147,16 +147,23 @@ export const tooManyWarrants: Decision = Object.freeze({
 const nothingGrants: Decision = Object.freeze(noOpinion());
 
 /** The reason is worded when it is read: that takes longer than the decision. `where` is its end. */
-export function granted({ binding, subject }: Bond, where = ''): Decision {
-  return {
-    decision: 'allow',
-    get reason() {
-      return (
-        `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
-        ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}${where}`
-      );
-    },
-  };
+export class Granted implements Decision {
+  readonly decision = 'allow';
+  readonly #bond: Bond;
+  readonly #where: string;
+
+  constructor(bond: Bond, where = '') {
+    this.#bond = bond;
+    this.#where = where;
+  }
+
+  get reason(): string {
+    const { binding, subject } = this.#bond;
+    return (
+      `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
+      ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}${this.#where}`
+    );
+  }
 }
 
 /**
@@ -183,7 +190,7 @@ export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptio
       const identities = identitiesOf(identity);
       if (identities === undefined) return tooManyWarrants;
       const bond = policy.find(identities, verb, path);
-      return bond === undefined ? nothingGrants : granted(bond);
+      return bond === undefined ? nothingGrants : new Granted(bond);
     },
   };
 }

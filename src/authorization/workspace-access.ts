@@ -4,7 +4,7 @@ import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/eff
 import { nowhere, type Workspace, type WorkspaceIndex } from '../policy/index/workspace-index.js';
 import { serviceAccountSuffix } from '../policy/objects.js';
 import type { Policy } from '../policy/policy.js';
-import { allow, granted, noOpinion, tooManyWarrants, type Decision } from './authorizer.js';
+import { allow, Granted, noOpinion, tooManyWarrants, type Decision } from './authorizer.js';
 
 /** A workspace whose metrics somebody may read. */
 export interface ReadableWorkspace {
@@ -109,7 +109,7 @@ export class WorkspaceAuthorizer {
     const isAsked = !hasGroup(identities, adminGroup) && !(isServiceAccount && identities[0] === identity);
     if (isAsked && this.index.find(workspace, identities, 'access', '/') === undefined) return noAccess;
     const bond = this.index.find(workspace, identities, verb, path);
-    return bond === undefined ? nothingGrants : granted(bond, whereOf(workspace));
+    return bond === undefined ? nothingGrants : new Granted(bond, whereOf(workspace));
   }
 
   #identitiesOf(identity: Identity, cluster: string): readonly EffectiveIdentity[] | undefined {

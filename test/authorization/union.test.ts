@@ -93,7 +93,7 @@ describe('RBAC', () => {
   it('names binding, role and subject', () => {
     const authorizer = rbacAuthorizer({ policy: policyOf(scraperPolicy) });
     const identity = { name: 'scraper', groups: [], extra: {} };
-    expect(authorizer.authorize({ identity, verb: 'get', path: '/debug/x' })).toEqual({
+    expect(authorizer.authorize({ identity, verb: 'get', path: '/debug/x' })).toMatchObject({
       decision: 'allow',
       reason: 'RBAC: allowed by ClusterRoleBinding "scrapers" of ClusterRole "reader" to User "scraper"',
     });

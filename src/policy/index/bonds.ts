@@ -1,3 +1,4 @@
+import { NameTable } from './name-table.js';
 import { coversVerb, type RoleReference, type VerbsByUrl } from './roles.js';
 import type { RolesByPattern, UrlIndex } from './url-index.js';
 import type { ClusterRoleBinding, Subject } from '../objects.js';
@@ -18,32 +19,36 @@ type SubjectBonds = Bond | Map<RoleReference, RoleBonds>;
 /** The bonds of all users, or of all groups, by name. */
 export class SubjectTable {
   readonly #bonds = new Map<string, SubjectBonds>();
-  /** How many of the names fall on each slot; undefined for few names. */
+  /** In the place of the map, with many names. */
+  #many: NameTable<SubjectBonds> | undefined;
+  /** How many of the names fall on each slot; undefined for few names, and for many. */
   #slots: Uint32Array | undefined;
   /** For few names, of which there may be many tables: the slots, 32 each, on which any of them falls. */
   #low = 0;
   #high = 0;
 
   get(name: string): SubjectBonds | undefined {
+    if (this.#many !== undefined) return this.#many.get(name);
     // Most of a caller's groups are in no binding, and a look-up has to hash the whole name first.
     return this.#isUnknown(name) ? undefined : this.#bonds.get(name);
   }
 
   #isUnknown(name: string): boolean {
     const slot = slotOf(name);
-    if (this.#slots !== undefined) return this.#bonds.size <= maxFiltered && this.#slots[slot] === 0;
+    if (this.#slots !== undefined) return this.#slots[slot] === 0;
     return (((slot & 32) === 0 ? this.#low : this.#high) & (1 << slot)) === 0;
   }
 
   /** A subject that stands in one binding several times is tied once. */
   tie(name: string, bond: Bond): void {
-    const known = this.#bonds.get(name);
+    const table = this.#many ?? this.#bonds;
+    const known = table.get(name);
     if (known === undefined) {
-      this.#bonds.set(name, bond);
+      table.set(name, bond);
       this.#count(name, 1);
     } else if (known instanceof Map) known.set(bond.reference, joined(known.get(bond.reference), bond));
     else if (known.reference !== bond.reference) {
-      this.#bonds.set(
+      table.set(
         name,
         new Map([
           [known.reference, known],
@@ -51,12 +56,12 @@ export class SubjectTable {
         ]),
       );
     } else if (known.binding !== bond.binding) {
-      this.#bonds.set(name, new Map([[bond.reference, joined(known, bond)]]));
+      table.set(name, new Map([[bond.reference, joined(known, bond)]]));
     }
   }
 
   untie(name: string, reference: RoleReference, binding: ClusterRoleBinding): void {
-    const known = this.#bonds.get(name);
+    const known = this.get(name);
     if (known === undefined) return;
     if (!(known instanceof Map)) {
       if (known.reference === reference && known.binding === binding) this.#delete(name);
@@ -72,12 +77,18 @@ export class SubjectTable {
   }
 
   #delete(name: string): void {
-    this.#bonds.delete(name);
+    (this.#many ?? this.#bonds).delete(name);
     this.#count(name, -1);
   }
 
   #count(name: string, change: 1 | -1): void {
-    if (this.#slots !== undefined) this.#add(this.#slots, name, change);
+    if (this.#many !== undefined) return;
+    if (this.#bonds.size > maxFiltered) {
+      this.#many = new NameTable();
+      for (const [known, bonds] of this.#bonds) this.#many.set(known, bonds);
+      this.#bonds.clear();
+      this.#slots = undefined;
+    } else if (this.#slots !== undefined) this.#add(this.#slots, name, change);
     else if (this.#bonds.size > maxFewNames) {
       this.#slots = new Uint32Array(slots);
       for (const known of this.#bonds.keys()) this.#add(this.#slots, known, 1);

@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { NameTable } from '../../../src/policy/index/name-table.js';
+import { PolicyIndex } from '../../../src/policy/index/policy-index.js';
+
+/** Few enough to come up again, of all kinds. */
+const name = fc.oneof(
+  fc.nat({ max: 60 }).map((number) => `system:serviceaccount:monitoring:prometheus-${number}`),
+  fc.nat({ max: 20 }).map((number) => 'x'.repeat(number)),
+  fc.constantFrom('', '\0', '__proto__', 'é', '\u00e9\0', '€', '\ud800', '👍'),
+);
+
+describe('a table by name', () => {
+  it('holds what a Map holds, whatever is set and deleted', () => {
+    const change = fc.record({ name, isSet: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 400, size: 'max' }), (changes) => {
+        const table = new NameTable<number>(8);
+        const map = new Map<string, number>();
+        for (const [at, { name, isSet }] of changes.entries()) {
+          if (isSet) {
+            table.set(name, at);
+            map.set(name, at);
+          } else {
+            table.delete(name);
+            map.delete(name);
+          }
+          for (const { name } of changes.slice(0, 20)) expect(table.get(name)).toBe(map.get(name));
+        }
+        for (const { name } of changes) expect(table.get(name)).toBe(map.get(name));
+      }),
+    );
+  });
+
+  it('grows and shrinks', () => {
+    const names = Array.from({ length: 20_000 }, (_, number) => `user-${number}`);
+    const table = new NameTable<number>(8);
+    const held = (): readonly number[] => names.flatMap((name) => table.get(name) ?? []);
+    for (const [number, name] of names.entries()) table.set(name, number);
+    expect(held()).toEqual(names.map((_, number) => number));
+    for (let at = 0; at < names.length; at += 1) {
+      const number = (at * 7919) % names.length;
+      if (number % 100 !== 0) table.delete(`user-${number}`);
+    }
+    expect(held()).toEqual(names.flatMap((_, number) => (number % 100 === 0 ? number : [])));
+    for (const name of names) table.delete(name);
+    expect(held()).toEqual([]);
+  });
+});
+
+describe('a policy index', () => {
+  it('grants to users and groups from none to thousands and back', () => {
+    const index = new PolicyIndex(['root']);
+    const rules = [{ verbs: ['get'], nonResourceURLs: ['/metrics'] }];
+    index.apply('root', { type: 'set', object: { kind: 'ClusterRole', name: 'reader', rules } });
+    const numbers = Array.from({ length: 3000 }, (_, number) => number);
+    const granted = (): readonly number[] =>
+      numbers.filter((number) => {
+        const byName = index.find([{ name: `user-${number}`, groups: [] }], 'get', '/metrics');
+        const byGroup = index.find([{ name: '', groups: [`team-${number}`] }], 'get', '/metrics');
+        expect(byName?.binding).toBe(byGroup?.binding);
+        return byName !== undefined;
+      });
+    for (const number of numbers) {
+      const subjects = [
+        { kind: 'User', name: `user-${number}` },
+        { kind: 'Group', name: `team-${number}` },
+      ] as const;
+      const binding = { kind: 'ClusterRoleBinding', name: `${number}`, role: 'reader', subjects } as const;
+      index.apply('root', { type: 'set', object: { ...binding, replicated: true } });
+      if ([31, 32, 33, 2047, 2048, 2049].includes(number))
+        expect(granted()).toEqual(numbers.slice(0, number + 1));
+    }
+    for (const number of numbers) {
+      index.apply('root', { type: 'delete', kind: 'ClusterRoleBinding', name: `${number}` });
+      if (number % 1000 === 7) expect(granted()).toEqual(numbers.slice(number + 1));
+    }
+    expect(granted()).toEqual([]);
+  });
+});
