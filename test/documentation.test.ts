@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
+import { foreignFlags } from '../src/cli/foreign-flags.js';
 import { mergedExposition } from '../src/index.js';
 import { optionsIn } from '../src/options/option.js';
 import { startOptions, startTopics } from '../src/options/start-topics.js';
@@ -93,6 +94,8 @@ describe('the README and the pages of docs/', () => {
       '--mark-compacted',
       '--config.file',
       '--storage.tsdb.path',
+      // kube-rbac-proxy's, in the page about it.
+      ...foreignFlags.keys(),
     ]);
     const named = ['README.md', ...pages].flatMap((file) =>
       [...read(file).matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z](?![\w.-]*\*|\w)/g)].map(([flag]) => flag),

@@ -24,6 +24,8 @@ export interface CommandCall {
   /** In the order of the command's arguments; undefined for one left out. */
   readonly args: readonly (string | undefined)[];
   /** Includes those of the configuration file. */
+  /** What stands behind them, for a command that takes it. */
+  readonly rest: readonly string[];
   readonly values: GivenOptions;
   readonly terminal: Terminal;
   /** See `ConfiguredOptions`. */
@@ -33,6 +35,8 @@ export interface CommandCall {
 /** A command's options and action: loaded when the command, its help or its completion is needed. */
 export interface Command {
   readonly args?: readonly CommandArgument[];
+  /** All arguments behind those, also flags that are not its own. */
+  readonly rest?: CommandArgument;
   /** Its options, under the headings of its help. */
   readonly topics: readonly Topic[];
   /** Resolves to the exit code. @throws UsageError */

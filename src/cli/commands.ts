@@ -47,6 +47,13 @@ export const commands: readonly CommandDescription[] = [
     load: async () => (await import('./manifests/manifests-command.js')).manifestsCommand,
   },
   {
+    name: 'migrate',
+    usage: '[options] <program> [args...]',
+    description:
+      'print the configuration and RBAC in place of kube-rbac-proxy, from its configuration file and flags; what has no counterpart is told on stderr',
+    load: async () => (await import('./migrate/migrate-command.js')).migrateCommand,
+  },
+  {
     name: 'schema',
     usage: '',
     description: `print the JSON Schema of the ${configuration.options.config.name} file`,

@@ -5,7 +5,7 @@ import { isGiven, type GivenOptions, type Topic } from '../options/option.js';
 import { UsageError } from '../options/usage-error.js';
 import { Command as CommanderCommand, CommanderError, type Help } from 'commander';
 import { packageVersion } from '../own-package.js';
-import type { Command, Terminal } from './command.js';
+import type { Command, CommandCall, Terminal } from './command.js';
 import { commands } from './commands.js';
 import { foreignFlagAnswer } from './foreign-flags.js';
 import { isWorkerProcess } from './workers/link-messages.js';
@@ -57,36 +57,38 @@ async function describeProgram(
     described.action(async (...call: readonly unknown[]) => {
       const count = command.args?.length ?? 0;
       const given = call.slice(0, count) as readonly (string | undefined)[];
-      finish(await runConfigured(command, given, call[count] as GivenOptions, terminal));
+      const [rest, values] = command.rest === undefined ? [[], call[count]] : call.slice(count);
+      const parsed = { args: given, rest: rest as readonly string[], terminal };
+      finish(await runConfigured(command, parsed, values as GivenOptions));
     });
   }
   return program;
 }
 
-function addParameters(described: CommanderCommand, { args = [], topics }: Command): void {
+function addParameters(described: CommanderCommand, { args = [], rest, topics }: Command): void {
   for (const { name, description, isOptional = false } of args) {
     described.argument(isOptional ? `[${name}]` : `<${name}>`, description);
   }
+  if (rest !== undefined) described.argument(`[${rest.name}...]`, rest.description).allowUnknownOption();
   addOptions(described, topics);
 }
 
 /** Merges in the configuration file, if the command takes one. @throws UsageError in the file's field names. */
 async function runConfigured(
   { topics, run: runCommand, runMisconfigured }: Command,
-  args: readonly (string | undefined)[],
+  call: Pick<CommandCall, 'args' | 'rest' | 'terminal'>,
   given: GivenOptions,
-  terminal: Terminal,
 ): Promise<number> {
   let configured: ConfiguredOptions;
   try {
     configured = await configuredBy(given, topics);
   } catch (error) {
     if (!(error instanceof UsageError) || runMisconfigured === undefined) throw error;
-    return await runMisconfigured(error, { values: given, terminal });
+    return await runMisconfigured(error, { values: given, terminal: call.terminal });
   }
   const { given: values, withConfigFieldNames } = configured;
   try {
-    return await runCommand({ args, values, terminal, withConfigFieldNames });
+    return await runCommand({ ...call, values, withConfigFieldNames });
   } catch (error) {
     throw error instanceof UsageError ? new UsageError(withConfigFieldNames(error.message)) : error;
   }

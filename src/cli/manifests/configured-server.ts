@@ -145,7 +145,8 @@ function serverNameIn(given: string): string {
   throw new RangeError(`${quoted(given)} is not a DNS name or IP address`);
 }
 
-function scraperIn(given: string): Scraper {
+/** @throws RangeError */
+export function scraperIn(given: string): Scraper {
   const [kind = '', ...rest] = given.split(':');
   if (kind === 'serviceaccount') {
     const [namespace = '', name = '', ...more] = rest;

@@ -182,8 +182,8 @@ function credentialsOf({ credentials }: ConfiguredServer, { name, serverName }: 
   return { tls_config: authority, authorization: { credentials_file: `${name}.token` } };
 }
 
-const group = 'rbac.authorization.k8s.io';
-const rbacVersion = `${group}/v1`;
+export const group = 'rbac.authorization.k8s.io';
+export const rbacVersion = `${group}/v1`;
 /** kcp has it, for `/metrics` alone. */
 const kcpRole = 'system:kcp:metrics-reader';
 /** With any value, kcp replicates the object to the other shards. */
@@ -223,7 +223,7 @@ export function clusterRoleBinding(
   return { comment, documents: [...roles, binding] };
 }
 
-function subjectOf(scraper: Scraper): Manifest {
+export function subjectOf(scraper: Scraper): Manifest {
   return scraper.kind === 'ServiceAccount' ? { ...scraper } : { apiGroup: group, ...scraper };
 }
 

@@ -1,0 +1,102 @@
+import { readDocument } from '../../documents/documents.js';
+import { Field, shownName } from '../../documents/field.js';
+import { sourceOf, utf8TextOf } from '../../documents/source.js';
+import { FilesRead } from '../../files/files-read.js';
+import { didYouMean } from '../../options/did-you-mean.js';
+import { UsageError } from '../../options/usage-error.js';
+
+/** A rule that allows without asking the API server; a field that is undefined matches anything. */
+export interface StaticRule {
+  readonly line: number;
+  readonly user: string | undefined;
+  readonly groups: readonly string[];
+  readonly verb: string | undefined;
+  readonly path: string | undefined;
+  readonly isResource: boolean;
+  /** Of resources, by the names of `resourceAttributes`. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** The file of kube-rbac-proxy's flag for its configuration. */
+export interface KubeRbacProxyFile {
+  /** What every request is authorized for, in place of its path. */
+  readonly resourceAttributes: Readonly<Record<string, string>> | undefined;
+  /** What a client may put into the attributes: `query parameter "namespace"`. */
+  readonly rewrites: readonly string[];
+  readonly staticRules: readonly StaticRule[];
+}
+
+export const noFile: KubeRbacProxyFile = { resourceAttributes: undefined, rewrites: [], staticRules: [] };
+
+const maxBytes = 1024 * 1024;
+const matched = ['namespace', 'apiGroup', 'resource', 'subresource', 'name'] as const;
+
+/** Stricter than kube-rbac-proxy, which passes over unknown fields. @throws UsageError naming file, line and field. */
+export async function readKubeRbacProxyFile(file: string): Promise<KubeRbacProxyFile> {
+  const reading = await new FilesRead().read(file, maxBytes);
+  if (reading.kind === 'fault') throw new UsageError(`migrate: ${file} ${reading.fault}`);
+  const source = sourceOf(file, UsageError);
+  const root = Field.root(readDocument(utf8TextOf(reading.bytes, source), 'configuration', source));
+  known(root, 'authorization');
+  const authorization = root.get('authorization');
+  known(authorization, 'rewrites', 'resourceAttributes', 'static');
+  const rewrites = authorization.get('rewrites');
+  known(rewrites, 'byQueryParameter', 'byHttpHeader');
+  return {
+    resourceAttributes: attributesOf(authorization.get('resourceAttributes')),
+    rewrites: [
+      ...rewrittenBy(rewrites.get('byQueryParameter'), 'query parameter'),
+      ...rewrittenBy(rewrites.get('byHttpHeader'), 'header'),
+    ],
+    staticRules: authorization.get('static').list().map(staticRuleOf),
+  };
+}
+
+function known(field: Field, ...names: readonly string[]): void {
+  for (const [name, member] of field.entries()) {
+    if (names.includes(name)) continue;
+    member.fail(`is an unknown field${didYouMean(shownName(name), names)}`);
+  }
+}
+
+function attributesOf(field: Field): Readonly<Record<string, string>> | undefined {
+  if (field.isAbsent) return undefined;
+  known(field, 'apiVersion', ...matched);
+  return textsOf(field, ['apiVersion', ...matched]);
+}
+
+function textsOf(field: Field, names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const text = field.get(name).optionalText();
+      return text === undefined ? [] : [[name, text]];
+    }),
+  );
+}
+
+function rewrittenBy(field: Field, what: string): readonly string[] {
+  known(field, 'name');
+  const name = field.get('name').optionalText();
+  return name === undefined ? [] : [`${what} ${JSON.stringify(name)}`];
+}
+
+function staticRuleOf(rule: Field): StaticRule {
+  // Go reads the field's name in any case, and documentation has both.
+  known(rule, 'user', 'User', 'verb', 'path', 'resourceRequest', ...matched);
+  const user = rule.get(rule.get('user').isAbsent ? 'User' : 'user');
+  known(user, 'name', 'groups');
+  const isResource = rule.get('resourceRequest').boolean();
+  const path = rule.get('path').optionalText();
+  if (isResource !== (path === undefined)) {
+    rule.fail('must have either a path or resourceRequest: kube-rbac-proxy does not start with it');
+  }
+  return {
+    line: rule.line,
+    user: user.get('name').optionalText(),
+    groups: user.get('groups').strings(),
+    verb: rule.get('verb').optionalText(),
+    path,
+    isResource,
+    attributes: textsOf(rule, matched),
+  };
+}

@@ -1,0 +1,132 @@
+import { didYouMean } from '../../options/did-you-mean.js';
+import { flagName, splitList, type GivenValue } from '../../options/option.js';
+import { startOptions, type StartOptions } from '../../options/start-topics.js';
+import { tls } from '../../options/tls-options.js';
+import { UsageError } from '../../options/usage-error.js';
+import { foreignFlagAnswer, foreignFlags } from '../foreign-flags.js';
+
+type Key = keyof StartOptions;
+
+/** Flags of the same name and meaning. */
+const same: readonly Key[] = [
+  'allowPaths',
+  'ignorePaths',
+  'authHeaderFieldsEnabled',
+  'authHeaderUserFieldName',
+  'authHeaderGroupsFieldName',
+  'authHeaderGroupsFieldSeparator',
+  'clientCaFile',
+  'oidcCaFile',
+  'oidcGroupsClaim',
+  'oidcGroupsPrefix',
+  'oidcUsernameClaim',
+  'oidcUsernamePrefix',
+  'tlsCertFile',
+  'tlsPrivateKeyFile',
+  'tlsMinVersion',
+  'tlsCipherSuites',
+  'upstream',
+  'upstreamCaFile',
+  'upstreamClientCertFile',
+  'upstreamClientKeyFile',
+];
+/** Those with exactly one other name here. */
+const renamed: ReadonlyMap<string, Key> = new Map(
+  [...foreignFlags].flatMap(
+    ([
+      name,
+      {
+        program,
+        keys: [key, ...others],
+      },
+    ]) =>
+      program === 'kube-rbac-proxy' && key !== undefined && others.length === 0 ? [[name, key] as const] : [],
+  ),
+);
+/** Read here, and written where they belong. */
+const special = ['--secure-listen-address', '--insecure-listen-address', '--kubeconfig', '--config-file'];
+const switches =
+  /^--(?:auth-header-fields-enabled|http2-disable|upstream-force-h2c|logtostderr|alsologtostderr|add-dir-header|one-output|skip-headers|skip-log-headers)$/;
+
+/** What a command line says, in our words. */
+export interface KubeRbacProxyFlags {
+  /** Fields of our configuration file; of the flags with the same meaning, as they were given. */
+  readonly config: Map<Key, GivenValue>;
+  readonly listenAddress: string | undefined;
+  readonly isPlainHttp: boolean;
+  /** Of the API server. Default: that of the pod. */
+  readonly kubeconfig: string | undefined;
+  readonly configFile: string | undefined;
+  /** What has no counterpart. */
+  readonly notes: readonly string[];
+}
+
+/** Reads arguments as kube-rbac-proxy does. @throws UsageError */
+export function readKubeRbacProxyFlags(args: readonly string[]): KubeRbacProxyFlags {
+  const config = new Map<Key, GivenValue>();
+  const own = new Map<string, string>();
+  const notes: string[] = [];
+  for (const { name, value } of flagsIn(args)) {
+    const key = same.find((candidate) => flagName(candidate) === name) ?? renamed.get(name);
+    if (special.includes(name)) own.set(name, value);
+    else if (key === 'logLevel' || key === undefined) notes.push(foreignFlagAnswer(name) ?? unknown(name));
+    // kube-rbac-proxy takes an empty value as none.
+    else if (value !== '') config.set(key, valueOf(key, value, config.get(key)));
+  }
+  narrowTls(config, notes);
+  const [secure, insecure] = [own.get('--secure-listen-address'), own.get('--insecure-listen-address')];
+  if (insecure) notes.push(foreignFlagAnswer('--insecure-listen-address') ?? '');
+  return {
+    config,
+    listenAddress: secure || insecure,
+    isPlainHttp: !secure && Boolean(insecure),
+    kubeconfig: own.get('--kubeconfig') || undefined,
+    configFile: own.get('--config-file') || undefined,
+    notes,
+  };
+}
+
+function* flagsIn(args: readonly string[]): Generator<{ readonly name: string; readonly value: string }> {
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, name = '', equals, value = ''] = /^(--[\w-]+)(=?)(.*)$/s.exec(arg) ?? [];
+    if (name === '') throw new UsageError('migrate: an argument is neither the one file nor a flag');
+    if (equals === '=') yield { name, value };
+    else if (switches.test(name)) yield { name, value: 'true' };
+    else if (rest.length === 0) throw new UsageError(`migrate: ${name}: has no value`);
+    else yield { name, value: rest.shift() ?? '' };
+  }
+}
+
+function unknown(name: string): never {
+  const names = [...same.map(flagName), ...special, ...foreignFlags.keys()];
+  throw new UsageError(`migrate: ${name} is no flag of kube-rbac-proxy 0.21${didYouMean(name, names)}`);
+}
+
+function valueOf(key: Key, value: string, earlier: GivenValue | undefined): GivenValue {
+  const option = startOptions.find((candidate) => candidate.key === key);
+  if (option?.kind === 'boolean') {
+    if (/^(?:1|t|T|true|TRUE|True)$/.test(value)) return true;
+    if (/^(?:0|f|F|false|FALSE|False)$/.test(value)) return false;
+    throw new UsageError(`migrate: ${option.name}: not true or false`);
+  }
+  if (option?.isList !== true || key === 'upstream') return value;
+  return [...(Array.isArray(earlier) ? (earlier as readonly string[]) : []), ...splitList(option, value)];
+}
+
+/** Leaves out what is not spoken here. */
+function narrowTls(config: Map<Key, GivenValue>, notes: string[]): void {
+  const { tlsMinVersion, tlsCipherSuites } = tls.options;
+  const version = config.get('tlsMinVersion');
+  if (version !== undefined && !tlsMinVersion.choices?.includes(String(version))) {
+    config.delete('tlsMinVersion');
+    notes.push(`${tlsMinVersion.name}: TLS 1.2 is the oldest version here`);
+  }
+  const suites = (config.get('tlsCipherSuites') ?? []) as readonly string[];
+  const known = suites.filter((suite) => tlsCipherSuites.choices?.includes(suite));
+  if (known.length === suites.length) return;
+  const others = suites.filter((suite) => !known.includes(suite));
+  notes.push(`${tlsCipherSuites.name}: not served here: ${others.join(', ')}`);
+  if (known.length > 0) config.set('tlsCipherSuites', known);
+  else config.delete('tlsCipherSuites');
+}

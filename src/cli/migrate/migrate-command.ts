@@ -1,0 +1,309 @@
+import { isIP } from 'node:net';
+import { checkedOptions, apiVersion, kind } from '../../options/configuration-file.js';
+import { flagName, topic, type GivenValue } from '../../options/option.js';
+import { choice, list, parsed } from '../../options/option-kinds.js';
+import { startOptions, startTopics, type StartOptions } from '../../options/start-topics.js';
+import { UsageError } from '../../options/usage-error.js';
+import { chosenArgument, type Command } from '../command.js';
+import { scraperIn, scraperWarning, type Scraper } from '../manifests/configured-server.js';
+import { group, rbacVersion, subjectOf } from '../manifests/monitors.js';
+import { renderManifests, type Manifest, type ManifestFile } from '../manifests/printed-manifest.js';
+import {
+  noFile,
+  readKubeRbacProxyFile,
+  type KubeRbacProxyFile,
+  type StaticRule,
+} from './kube-rbac-proxy-file.js';
+import { readKubeRbacProxyFlags, type KubeRbacProxyFlags } from './kube-rbac-proxy-flags.js';
+
+const programs = ['kube-rbac-proxy'] as const;
+const parts = ['all', 'config', 'rbac'] as const;
+
+const migration = topic('Options', {
+  print: choice(
+    'part',
+    parts,
+    'all',
+    'what to print: all, config (for --config) or rbac (for the directory rbac beside it)',
+  ),
+  scraper: parsed(
+    list(
+      'subject',
+      undefined,
+      'who may scrape where the original authorizes resource attributes: serviceaccount:NAMESPACE:NAME, user:NAME or group:NAME',
+    ),
+    (given) => given.map(scraperIn),
+    [],
+  ),
+});
+
+export const migrateCommand: Command = {
+  args: [{ name: 'program', description: programs.join(', '), choices: programs }],
+  rest: {
+    name: 'args',
+    description: 'its configuration file, if it has one, and its flags, as they are in its container',
+  },
+  topics: [migration],
+  run: async ({ args: [program = ''], rest, values, terminal }) => {
+    chosenArgument('migrate', program, programs);
+    const { print, scraper: scrapers } = migration.read(values);
+    const files = rest.filter((arg, at) => !arg.startsWith('-') && !isValue(rest[at - 1]));
+    const [file] = files;
+    const flags = readKubeRbacProxyFlags(rest.filter((arg) => files.length !== 1 || arg !== file));
+    const named = file ?? flags.configFile;
+    const { config, rbac, notes } = migrated(
+      flags,
+      named === undefined ? noFile : await readKubeRbacProxyFile(named),
+      scrapers,
+    );
+    const printed = [...(print === 'rbac' ? [] : [config]), ...(print === 'config' ? [] : rbac)];
+    terminal.print(printed.map(renderManifests).join('\n---\n'));
+    const warnings = scrapers.flatMap((scraper) => scraperWarning(scraper) ?? []);
+    for (const note of [...notes, ...warnings]) terminal.printError(note);
+    return 0;
+  },
+};
+
+/** Whether the argument behind this one may be its value. */
+function isValue(before: string | undefined): boolean {
+  return before?.startsWith('--') === true && !before.includes('=');
+}
+
+interface Migrated {
+  readonly config: ManifestFile;
+  readonly rbac: readonly ManifestFile[];
+  readonly notes: readonly string[];
+}
+
+type Config = Map<keyof StartOptions, GivenValue>;
+
+/**
+ * The same server here, and never a less strict one: what cannot be said here grants nothing.
+ *
+ * @throws UsageError
+ */
+function migrated(
+  flags: KubeRbacProxyFlags,
+  file: KubeRbacProxyFile,
+  scrapers: readonly Scraper[],
+): Migrated {
+  const config: Config = new Map(flags.config);
+  const notes = [...flags.notes];
+  setAddress(config, flags, notes);
+  setUpstream(config, notes);
+  const kubeconfig = flags.kubeconfig ?? 'in-cluster';
+  setAuthentication(config, kubeconfig, notes);
+  const rbac = [...grantsOf(file, scrapers, notes)];
+  if (rbac.length > 0) config.set('rbacDir', 'rbac');
+  const asksServer = file.resourceAttributes === undefined;
+  if (asksServer) config.set('authorizationKubeconfig', kubeconfig);
+  config.set('authorizationOrder', [
+    'AlwaysAllowPaths',
+    ...(rbac.length > 0 ? ['RBAC'] : []),
+    ...(asksServer ? ['Webhook'] : []),
+  ]);
+  // kcp's own roles are none of kube-rbac-proxy's.
+  config.set('bootstrapPolicy', false);
+  const fields = Object.fromEntries(
+    startOptions.flatMap(({ key }) => {
+      const value = config.get(key as keyof StartOptions);
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+  const given = checkedOptions(fields);
+  for (const options of startTopics) options.read(given);
+  const reviews = [
+    ...(config.has('authenticationKubeconfig') ? ['tokenreviews'] : []),
+    ...(asksServer ? ['subjectaccessreviews'] : []),
+  ];
+  return {
+    config: {
+      comment:
+        reviews.length === 0
+          ? []
+          : [`Must be allowed to create ${reviews.join(' and ')}, as kube-rbac-proxy is.`],
+      documents: [{ apiVersion, kind, ...fields }],
+    },
+    rbac:
+      rbac.length > 0
+        ? rbac
+        : [{ comment: ['The API server decides: no manifests are needed.'], documents: [] }],
+    notes,
+  };
+}
+
+function setAddress(
+  config: Config,
+  { listenAddress, isPlainHttp }: KubeRbacProxyFlags,
+  notes: string[],
+): void {
+  if (listenAddress === undefined) return;
+  const [, bracketed, bare = '', port = ''] =
+    /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(listenAddress) ?? [];
+  if (port === '') throw new UsageError('migrate: --secure-listen-address: not HOST:PORT with a number');
+  const host = bracketed ?? bare;
+  config.set('securePort', Number(port));
+  if (isIP(host) !== 0) config.set('bindAddress', host);
+  else if (host !== '') {
+    config.set('bindAddress', '127.0.0.1');
+    notes.push(
+      `${flagName('bindAddress')}: takes an IP address: replace 127.0.0.1 if ${JSON.stringify(host)} is another`,
+    );
+  }
+  if (isPlainHttp)
+    notes.push(`${flagName('securePort')}: TLS is served on port ${port}: scrapers need scheme https`);
+}
+
+function setUpstream(config: Config, notes: string[]): void {
+  const upstream = config.get('upstream');
+  const name = flagName('upstream');
+  if (upstream === undefined) {
+    notes.push(`${name}: not given: the configuration serves the metrics of this process only`);
+  } else {
+    if (!URL.canParse(String(upstream))) throw new UsageError(`migrate: ${name}: not a URL`);
+    const url = new URL(String(upstream));
+    url.pathname = `${url.pathname.replace(/\/+$/, '')}/metrics`;
+    config.set('upstream', url.href);
+    notes.push(
+      `${name}: only /metrics is passed on; paths below it need ${flagName('upstreamPath')}, others are 404`,
+    );
+  }
+  // kube-rbac-proxy passes over what has no effect.
+  if (!/^https:/.test(String(config.get('upstream')))) drop(config, upstreamTlsKeys);
+  if (config.get('authHeaderFieldsEnabled') !== true) drop(config, headerKeys);
+}
+
+const upstreamTlsKeys = ['upstreamCaFile', 'upstreamClientCertFile', 'upstreamClientKeyFile'] as const;
+
+const headerKeys = [
+  'authHeaderUserFieldName',
+  'authHeaderGroupsFieldName',
+  'authHeaderGroupsFieldSeparator',
+] as const;
+
+function drop(config: Config, keys: readonly (keyof StartOptions)[]): void {
+  for (const key of keys) config.delete(key);
+}
+
+const oidcKeys = [
+  'oidcClientId',
+  'oidcCaFile',
+  'oidcUsernameClaim',
+  'oidcUsernamePrefix',
+  'oidcGroupsClaim',
+  'oidcGroupsPrefix',
+  'oidcSigningAlgs',
+] as const;
+
+/** With an OpenID issuer, kube-rbac-proxy knows no other credentials. */
+function setAuthentication(config: Config, kubeconfig: string, notes: string[]): void {
+  config.set('anonymousAuth', false);
+  if (!config.has('oidcIssuerUrl')) {
+    drop(config, oidcKeys);
+    config.set('authenticationKubeconfig', kubeconfig);
+    return;
+  }
+  const defaults: Readonly<Partial<Record<keyof StartOptions, string>>> = {
+    oidcUsernameClaim: 'email',
+    oidcGroupsClaim: 'groups',
+    // Without it, the issuer would be the prefix.
+    oidcUsernamePrefix: '-',
+  };
+  for (const [key, preset] of Object.entries(defaults)) {
+    const name = key as keyof StartOptions;
+    if (!config.has(name)) config.set(name, preset);
+  }
+  for (const key of ['clientCaFile', 'apiAudiences'] as const) {
+    if (config.delete(key))
+      notes.push(`${flagName(key)}: left out: kube-rbac-proxy does not use it with an OpenID issuer`);
+  }
+}
+
+function* grantsOf(
+  { resourceAttributes, rewrites, staticRules }: KubeRbacProxyFile,
+  scrapers: readonly Scraper[],
+  notes: string[],
+): Generator<ManifestFile> {
+  if (resourceAttributes !== undefined) {
+    const asked = Object.entries(resourceAttributes)
+      .map(([name, value]) => `${name} ${JSON.stringify(value)}`)
+      .join(', ');
+    notes.push(
+      `authorization.resourceAttributes: kube-rbac-proxy asks for ${asked}; here paths are granted, so /metrics is granted to ${scrapers.length === 0 ? 'no one: name who may with --scraper' : 'those of --scraper alone'}`,
+    );
+    if (rewrites.length > 0) {
+      notes.push(
+        `authorization.rewrites: not there: who may scrape sees every value of ${rewrites.join(' and ')}, which the upstream is not told`,
+      );
+    }
+    yield grant('scrapers', ['get'], '/metrics', scrapers.map(subjectOf), [
+      'Grants what resource attributes did. Without subjects it grants nothing.',
+    ]);
+  }
+  for (const [at, rule] of staticRules.entries()) {
+    const found = staticGrant(rule, resourceAttributes, rewrites);
+    if (typeof found === 'string') notes.push(`authorization.static[${at}]: left out: ${found}`);
+    else
+      yield grant(`static-${at}`, found.verbs, found.path, found.subjects, [`authorization.static[${at}]`]);
+    if (typeof found !== 'string' && rule.user === undefined && rule.groups.length === 0) {
+      notes.push(`authorization.static[${at}]: names no user: everyone who is authenticated may scrape`);
+    }
+  }
+}
+
+/** What a rule allows here, or why it allows nothing. */
+function staticGrant(
+  { user, groups, verb, path, isResource, attributes }: StaticRule,
+  asked: Readonly<Record<string, string>> | undefined,
+  rewrites: readonly string[],
+) {
+  if (isResource !== (asked !== undefined)) {
+    return `it never matches, since requests are authorized by ${asked === undefined ? 'path' : 'resource attributes'}`;
+  }
+  const served = path ?? '/metrics';
+  if (!/^\/metrics(?:\/[^*]*)?$/.test(served)) return `${JSON.stringify(served)} is not a path of metrics`;
+  const other = Object.entries(attributes).find(([name, value]) => {
+    const sent = asked?.[name] ?? '';
+    return sent !== value || (rewrites.length > 0 && sent.includes('{{'));
+  });
+  if (other !== undefined) return `not every request has ${other[0]} ${JSON.stringify(other[1])}`;
+  // kube-rbac-proxy calls GET get, and every method but the five that it knows *.
+  const verbs =
+    verb === undefined ? ['get', 'head'] : verb === 'get' ? ['get'] : verb === '*' ? ['head'] : undefined;
+  if (verbs === undefined) return `only GET and HEAD are served, not ${JSON.stringify(verb)}`;
+  return { verbs, path: served, subjects: subjectsOf(user, groups) };
+}
+
+function subjectsOf(user: string | undefined, groups: readonly string[]): readonly Manifest[] {
+  if (user !== undefined) {
+    const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user) ?? [];
+    return namespace === undefined || name === undefined
+      ? [subjectOf({ kind: 'User', name: user })]
+      : [subjectOf({ kind: 'ServiceAccount', namespace, name })];
+  }
+  const names = groups.length === 0 ? ['system:authenticated'] : groups;
+  return names.map((name) => subjectOf({ kind: 'Group', name }));
+}
+
+function grant(
+  suffix: string,
+  verbs: readonly string[],
+  path: string,
+  subjects: readonly Manifest[],
+  comment: readonly string[],
+): ManifestFile {
+  const metadata = { name: `kube-rbac-proxy:${suffix}` };
+  return {
+    comment,
+    documents: [
+      { apiVersion: rbacVersion, kind: 'ClusterRole', metadata, rules: [{ nonResourceURLs: [path], verbs }] },
+      {
+        apiVersion: rbacVersion,
+        kind: 'ClusterRoleBinding',
+        metadata,
+        roleRef: { apiGroup: group, kind: 'ClusterRole', name: metadata.name },
+        subjects,
+      },
+    ],
+  };
+}
