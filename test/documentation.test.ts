@@ -98,7 +98,7 @@ describe('the README and the pages of docs/', () => {
       ...foreignFlags.keys(),
     ]);
     const named = ['README.md', ...pages].flatMap((file) =>
-      [...read(file).matchAll(/(?<![\w-])--[a-z][\w.-]*[a-z](?![\w.-]*\*|\w)/g)].map(([flag]) => flag),
+      [...read(file).matchAll(/(?<![\w-])--[a-z][\w.-]*[a-zA-Z](?![\w.-]*\*|\w)/g)].map(([flag]) => flag),
     );
     expect(named.length).toBeGreaterThan(startOptions.length);
     expect(named.filter((flag) => !known.has(flag))).toEqual([]);

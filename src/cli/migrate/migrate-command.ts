@@ -110,7 +110,7 @@ function migrated(
       return value === undefined ? [] : [[key, value]];
     }),
   );
-  const given = checkedOptions(fields);
+  const given = checkedOptions(fields, startTopics);
   for (const options of startTopics) options.read(given);
   const reviews = [
     ...(config.has('authenticationKubeconfig') ? ['tokenreviews'] : []),
