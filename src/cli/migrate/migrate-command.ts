@@ -24,7 +24,7 @@ const migration = topic('Options', {
     'part',
     parts,
     'all',
-    'what to print: all, config (for --config) or rbac (for the directory rbac beside it)',
+    'what to print: all, config (the configuration file) or rbac (for the directory rbac beside it)',
   ),
   scraper: parsed(
     list(
