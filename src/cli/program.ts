@@ -86,7 +86,9 @@ async function runConfigured(
     if (!(error instanceof UsageError) || runMisconfigured === undefined) throw error;
     return await runMisconfigured(error, { values: given, terminal: call.terminal });
   }
-  const { given: values, withConfigFieldNames } = configured;
+  const { given: values, withConfigFieldNames, check } = configured;
+  // A command that tells of a broken file tells of its values, too.
+  if (runMisconfigured === undefined) check();
   try {
     return await runCommand({ ...call, values, withConfigFieldNames });
   } catch (error) {
@@ -97,7 +99,7 @@ async function runConfigured(
 async function configuredBy(given: GivenOptions, topics: readonly Topic[]): Promise<ConfiguredOptions> {
   // The primary reads the file once and sends the values to its workers.
   if (!isGiven(given, configuration.options.config) || isWorkerProcess()) {
-    return { given, withConfigFieldNames: (message) => message };
+    return { given, withConfigFieldNames: (message) => message, check: () => undefined };
   }
   const { configuredOptions } = await import('../options/configuration.js');
   return configuredOptions(given, topics);

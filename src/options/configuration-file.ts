@@ -60,7 +60,7 @@ export async function readConfigurationFile(file: string): Promise<ReadonlyMap<s
   return parseConfiguration(reading.bytes, file);
 }
 
-/** Relative paths are resolved against the file's directory. @throws UsageError naming file, line and field. */
+/** Relative paths are resolved against the file's directory. @throws UsageError with a line for each faulty field. */
 export function parseConfiguration(
   bytes: Uint8Array,
   file: string,
@@ -75,8 +75,8 @@ export function parseConfiguration(
   const directory = dirname(resolve(file));
   const fields = fieldsOf(topics);
   const found = new Map<string, FieldValue>();
-  for (const [name, field] of root.entries()) {
-    if (name === 'apiVersion' || name === 'kind') continue;
+  throwAllFaults(root.entries(), ([name, field]) => {
+    if (name === 'apiVersion' || name === 'kind') return;
     const { line } = field;
     const option =
       fields.get(name) ?? source.fail(line, `${shownName(name)}: unknown field${meant(name, fields)}`);
@@ -87,8 +87,26 @@ export function parseConfiguration(
         : source.fail(field.items()[item]?.line ?? line, `${name}[${item}]: ${message}`),
     );
     found.set(name, { option, value: withPathsBelow(directory, option, given), line });
-  }
+  });
   return found;
+}
+
+/** Largest number of faults that are told at once. */
+const maxFaults = 20;
+
+/** Checks every item. @throws UsageError with all faults, one a line. */
+export function throwAllFaults<Item>(items: Iterable<Item>, check: (item: Item) => void): void {
+  const faults = new Set<string>();
+  for (const item of items) {
+    try {
+      check(item);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      faults.add(faults.size < maxFaults ? error.message : 'there are more faults than these');
+      if (faults.size > maxFaults) break;
+    }
+  }
+  if (faults.size > 0) throw new UsageError([...faults].join('\n'));
 }
 
 function requireConstant(root: Field, name: string, constant: string, { fail }: Source): void {

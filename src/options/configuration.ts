@@ -5,9 +5,11 @@ import {
   kind,
   patterns,
   readConfigurationFile,
+  throwAllFaults,
   type FieldValue,
 } from './configuration-file.js';
 import { type Option, type Topic, isGiven, optionsIn, valueOf, type GivenOptions } from './option.js';
+import { UsageError } from './usage-error.js';
 import { startTopics, startOptions } from './start-topics.js';
 import { general } from './general-options.js';
 
@@ -87,28 +89,50 @@ export interface ConfiguredOptions {
   readonly given: GivenOptions;
   /** Replaces flag names in a message by `file:line: field` for options that come from the file. */
   readonly withConfigFieldNames: (message: string) => string;
+  /** Looks at every value and rule, without opening a file. @throws UsageError with all faults, one a line. */
+  readonly check: () => void;
 }
 
 /**
  * Merges the command line with the file that `config` names; the command line wins, and the file's value is then not
  * checked. Fields of options that the command does not take are ignored.
  *
- * @throws UsageError naming the option, or the file, its line and the field.
+ * @throws UsageError naming the option, or the file and, one a line, each line and field that is wrong.
  */
 export async function configuredOptions(
   given: GivenOptions,
   topics: readonly Topic[],
 ): Promise<ConfiguredOptions> {
   const file = valueOf(general.options.config, given);
-  if (file === undefined) return { given, withConfigFieldNames: (message) => message };
+  if (file === undefined)
+    return { given, withConfigFieldNames: (message) => message, check: () => undefined };
   const keys = new Set(optionsIn(topics).map(({ key }) => key));
   const found = [...(await readConfigurationFile(file))].filter(
     ([key, { option }]) => keys.has(key) && !isGiven(given, option),
   );
   const origins = new Map(found.map(([, field]): [string, FieldValue] => [field.option.name, field]));
+  const all = { ...given, ...Object.fromEntries(found.map(([key, { value }]) => [key, value])) };
+  const named = (message: string): string => withConfigFieldNames(message, file, given, origins);
+  const checks = [
+    ...found.map(
+      ([, { option }]) =>
+        () =>
+          valueOf(option, all),
+    ),
+    ...topics.map((options) => () => options.read(all)),
+  ];
   return {
-    given: { ...given, ...Object.fromEntries(found.map(([key, { value }]) => [key, value])) },
-    withConfigFieldNames: (message) => withConfigFieldNames(message, file, given, origins),
+    given: all,
+    withConfigFieldNames: named,
+    check: () => {
+      throwAllFaults(checks, (check) => {
+        try {
+          check();
+        } catch (error) {
+          throw error instanceof UsageError ? new UsageError(named(error.message)) : error;
+        }
+      });
+    },
   };
 }
 

@@ -171,6 +171,22 @@ describe('--config', () => {
     }
   });
 
+  it('has all of its values and rules told at once, without a file being opened', async () => {
+    write('securePort: 70000\nbindAddress: here\noidcClientId: id\ntlsCertFile: missing.crt\n');
+    const expected = [
+      ':3: securePort: "70000" is not a port (0 to 65535; 0 takes a free one)',
+      ':4: bindAddress: "here" is not an IP address',
+      ':5: oidcClientId: needs oidcIssuerUrl',
+    ].map((message) => `${file}${message}`);
+    const missing = `--tls-private-key-file: required with tlsCertFile (${file}:6)`;
+    const { code, printed, errors } = await runHere('start', '--config', file);
+    expect({ code, printed }).toEqual({ code: 2, printed: [] });
+    expect(errors.join('\n').split('\n').sort()).toEqual([missing, ...expected].sort());
+    const given = ['--secure-port=0', '--bind-address=127.0.0.1', '--oidc-issuer-url=https://a'];
+    const fewer = await runHere('start', '--config', file, ...given);
+    expect(fewer.errors).toEqual([missing]);
+  });
+
   it('is read by doctor, which names fields in the place of flags', async () => {
     write(
       'mode: shard\nlogLevel: error\ntlsCertFile: tls.crt\nclientCaFile: missing.crt\nsecurePort: 70000\n',

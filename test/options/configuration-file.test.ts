@@ -144,6 +144,20 @@ describe('a configuration file is refused in one line that names file, line and 
     expect(faultOf(text)).toBe(`config.yaml:${message}`);
   });
 
+  it('all of its fields at once, one a line', () => {
+    const text = 'mode: [shard]\nsecurePort: 1\ntlsCertfile: a\nanonymousAuth: yes\n';
+    expect(faultOf(head + text)).toBe(
+      [
+        'config.yaml:3: mode: must be a string',
+        'config.yaml:5: tlsCertfile: unknown field; did you mean tlsCertFile?',
+        'config.yaml:6: anonymousAuth: must be true or false, without quotes',
+      ].join('\n'),
+    );
+    const lines = faultOf(head + Array.from({ length: 30 }, (_, at) => `f${at}: 1\n`).join('')).split('\n');
+    expect(lines).toHaveLength(21);
+    expect(lines.at(-1)).toBe('there are more faults than these');
+  });
+
   it('without a word of a file that is of another kind', () => {
     const secrets = [
       'secret-token,alice,1',
@@ -164,7 +178,9 @@ describe('a configuration file is refused in one line that names file, line and 
     ['a long name', `${head}${'x'.repeat(1000)}: a`],
   ])('soon and short, of %s', (_, text) => {
     const before = performance.now();
-    expect(faultOf(text).length).toBeLessThan(200);
+    const lines = faultOf(text).split('\n');
+    expect(lines.length).toBeLessThanOrEqual(21);
+    for (const line of lines) expect(line.length).toBeLessThan(200);
     expect(performance.now() - before).toBeLessThan(10_000);
   });
 

@@ -63,10 +63,10 @@ function reportMisconfiguration(
   { values, terminal: { print } }: Pick<CommandCall, 'values' | 'terminal'>,
 ): Promise<number> {
   const { output: format } = reporting.read(values);
-  const message = fault.message.replace(`${general.options.config.name}: `, '');
-  return Promise.resolve(
-    report([finding('error', 'flag', general.options.config.name, message)], format, print),
-  );
+  const { name } = general.options.config;
+  const messages = fault.message.replace(`${name}: `, '').split('\n');
+  const findings = messages.map((message) => finding('error', 'flag', name, message));
+  return Promise.resolve(report(findings, format, print));
 }
 
 function report(

@@ -206,7 +206,7 @@ describe('manifests KIND', () => {
   it.each<readonly [string, readonly string[], RegExp]>([
     ['an unknown kind', ['deployment', ...byToken], /^manifests: "deployment" is not one of clusterrolebind/],
     ['no kind', [], /^error: missing required argument 'kind'$/],
-    ['no mode', ['service'], /^--mode: required/],
+    ['no such mode', ['service', '--mode=shards'], /^--mode: "shards" is not one of/],
     [
       'a free port',
       ['service', ...byToken, '--secure-port=0'],
