@@ -18,8 +18,12 @@ export class AddedLabels {
   readonly #bytes: Uint8Array;
   readonly #spans: LabelSpans = [];
 
-  /** `labels` has at least one, and was checked. */
-  constructor(labels: Readonly<Record<string, string>>) {
+  /** Undefined where nothing is added. `labels` were checked. */
+  static of(labels: Readonly<Record<string, string>> = {}): AddedLabels | undefined {
+    return Object.keys(labels).length === 0 ? undefined : new AddedLabels(labels);
+  }
+
+  private constructor(labels: Readonly<Record<string, string>>) {
     this.#names = new Set(Object.keys(labels));
     const texts = Object.entries(labels).map(([name, value]) => `${name}="${escapedText(value)}"`);
     this.#bytes = Buffer.from(texts.join(','));

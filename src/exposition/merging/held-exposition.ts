@@ -29,7 +29,7 @@ export class HoldingLimitError extends Error {
 }
 
 /** What is held beside the bytes has an end, too. */
-const maxFamilies = 200_000;
+export const maxFamilies = 200_000;
 const maxSeries = 2_000_000;
 
 /** A member's exposition with its labels added: its samples as bytes, and where those of each metric stand. */
@@ -43,10 +43,10 @@ export class HeldExposition {
   }));
   readonly #maxBytes: number;
   readonly #labels: AddedLabels | undefined;
-  #readBytes = 0;
   #series = 0;
+  #hasRenamedLabels = false;
 
-  /** `maxBytes` both of what is read and of what is held. */
+  /** @param maxBytes of what is held. */
   constructor(maxBytes: number, labels: AddedLabels | undefined) {
     this.#maxBytes = maxBytes;
     this.#labels = labels;
@@ -57,10 +57,18 @@ export class HeldExposition {
     for (const { name, type, help, state } of this.#families.all) yield { name, type, help, ...state };
   }
 
-  /** @param bytes of the exposition that have been read. @throws HoldingLimitError */
-  count(bytes: number): void {
-    this.#readBytes += bytes;
-    this.#checkBounds();
+  has(family: string): boolean {
+    return this.#families.has(family);
+  }
+
+  /** Whether its metrics came in the order of their names, each whole. */
+  get isSorted(): boolean {
+    return this.#families.areSorted;
+  }
+
+  /** Whether a label got another name, so that two of its series may have become the same. */
+  get hasRenamedLabels(): boolean {
+    return this.#hasRenamedLabels;
   }
 
   /** @throws HoldingLimitError */
@@ -80,7 +88,8 @@ export class HeldExposition {
           const { bytes } = part;
           this.bytes.reserve(bytes.length);
           this.bytes.append(bytes, 0, bytes.length);
-        } else if (this.#labels.write(part, this.bytes)) state.hasRenamedLabels = true;
+        } else if (this.#labels.write(part, this.bytes))
+          state.hasRenamedLabels = this.#hasRenamedLabels = true;
         addRun(state.runs, start, this.bytes.end);
         break;
       }
@@ -91,7 +100,7 @@ export class HeldExposition {
   }
 
   #checkBounds(): void {
-    if (this.#readBytes > this.#maxBytes || this.bytes.end > this.#maxBytes) {
+    if (this.bytes.end > this.#maxBytes) {
       throw new HoldingLimitError(`more than ${this.#maxBytes} bytes`);
     }
     if (this.#families.size > maxFamilies) throw new HoldingLimitError(`more than ${maxFamilies} metrics`);

@@ -2,17 +2,22 @@ import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
 import { wholeOrStreamed } from '../body.js';
 import { UpstreamError } from '../exposition-errors.js';
-import { workingMs, type Exposition } from '../exposition.js';
+import { workingMs, type Exposition, type RenderedExposition } from '../exposition.js';
 import { TextFormatReader } from '../text-format/text-format-reader.js';
+import { AddedLabels } from './added-labels.js';
 import { HeldExposition } from './held-exposition.js';
 import { mergedBody } from './merged-body.js';
-import { MergedFamilies } from './merged-families.js';
+import { areToldApart, MergedFamilies } from './merged-families.js';
 import { checkMergingOptions, type LeftOut, type MergedExpositionOptions } from './merging-options.js';
-import { scrapeMember, type MemberScrape } from './scrape-member.js';
+import { MemberScrape } from './scrape-member.js';
+import { sortedBody } from './sorted-body.js';
 
 const up = 'kcp_metrics_filter_upstream_up';
 const seconds = 'kcp_metrics_filter_upstream_scrape_duration_seconds';
+const ownNames = [up, seconds];
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
+/** After a member broke off a body, so that one that often does costs the others no scrape. */
+const scrapesReadWhole = 100;
 /** What is left of a scraper's timeout for merging and sending (ms), as Prometheus' own exporters leave it. */
 const sendingMs = 500;
 
@@ -22,69 +27,162 @@ const sendingMs = 500;
  * `kcp_metrics_filter_upstream_up` and `kcp_metrics_filter_upstream_scrape_duration_seconds`.
  *
  * Members are read at the same time, each whole before anything of it is written: one that fails, or takes too long,
- * leaves the others as they are. Where all of them fail, the scrape does.
+ * leaves the others as they are. Where all of them fail, the scrape does. What is larger than `maxBytesAhead` together
+ * is merged while it comes, if each member was whole, and its metrics in the order of their names, in its last scrape:
+ * then one that fails midway breaks off the body, and is read whole in the next 100 scrapes. Metrics are in the order
+ * of their names where those of all members are, else in the order in which the members have them.
  *
  * @throws MergingOptionError
  */
 export function mergedExposition(options: MergedExpositionOptions): Exposition {
   checkMergingOptions(options);
   const { members, timeoutMs = 10_000, maxHeldBytes = 64 * 1024 * 1024 } = options;
+  const { maxBytesAhead = 2 * 1024 * 1024 } = options;
   const onLeftOut = (what: LeftOut): void => {
     tell('mergedExposition', options.onLeftOut, what);
   };
+  const areApart = members.every((one, at) =>
+    members.slice(0, at).every((other) => areToldApart(one, other)),
+  );
+  const known = new Map(members.map((member) => [member, new KnownMember()]));
+  const isSorted = ({ member }: MemberScrape): boolean => known.get(member)?.last === 'sorted';
+  const found = ({ member }: MemberScrape, last: KnownMember['last'], readWhole = 0): void => {
+    known.get(member)?.found(last, readWhole);
+  };
+
+  const tellFailures = (scrapes: readonly MemberScrape[], readWhole = 0): void => {
+    for (const scrape of scrapes) {
+      if (scrape.failure === undefined) continue;
+      found(scrape, scrape.hasBegun ? 'other' : 'absent', readWhole);
+      tell('mergedExposition', options.onFailure, scrape.failure);
+    }
+  };
+
+  /** Reads what fits into memory anyway; returns whether the rest may be written while it comes. */
+  async function readAhead(scrapes: readonly MemberScrape[]): Promise<boolean> {
+    let ahead = 0;
+    const readOne = async (scrape: MemberScrape): Promise<void> => {
+      await scrape.open();
+      for (let read = 1; read > 0 && ahead < maxBytesAhead; ahead += read) read = await scrape.readAhead();
+    };
+    await Promise.all(scrapes.map((scrape) => scrape.attempt(() => readOne(scrape))));
+    const present = scrapes.filter(({ failure }) => failure === undefined);
+    return present.some(({ isRead }) => !isRead) && present.every(isSorted);
+  }
+
+  async function heldWhole(scrapes: readonly MemberScrape[]): Promise<RenderedExposition> {
+    const all = await Promise.all(
+      scrapes.map(async (scrape) => {
+        const held = await scrape.attempt(() => readWhole(scrape, maxHeldBytes));
+        if (held !== undefined) found(scrape, isStreamable(held) ? 'sorted' : 'other');
+        return { scrape, held };
+      }),
+    );
+    tellFailures(scrapes);
+    const failures = scrapes.flatMap(({ failure }) => failure ?? []);
+    if (failures.length === scrapes.length) {
+      const isLate = failures.every(({ reason }) => reason === 'timeout');
+      throw new UpstreamError('no upstream gave an exposition', isLate ? 504 : 502);
+    }
+    const slice = new TimeSlice().begin();
+    const families = await joined(all, slice, onLeftOut);
+    // Which of two metrics then is served depends on what comes later.
+    if (families.haveNamesInCommon) for (const scrape of scrapes) found(scrape, 'other');
+    return wholeOrStreamed(contentType, mergedBody(families.values(), slice, onLeftOut));
+  }
+
+  async function* sorted(scrapes: readonly MemberScrape[]): AsyncGenerator<Buffer, Buffer, undefined> {
+    const present = scrapes.filter(({ failure }) => failure === undefined);
+    tellFailures(scrapes);
+    try {
+      const status = (): string => statusText(scrapes);
+      return yield* sortedBody(present, ownNames, new TimeSlice().begin(), onLeftOut, status);
+    } finally {
+      tellFailures(present, scrapesReadWhole);
+    }
+  }
+
   return {
     contentType: () => contentType,
     async render(request) {
       const bounds = { timeoutMs: Math.min(timeoutMs, workingMs(request, sendingMs)), maxHeldBytes };
-      const scrapes = await Promise.all(members.map((member) => scrapeMember(member, request, bounds)));
-      const failures = scrapes.flatMap(({ result }) => (result instanceof HeldExposition ? [] : [result]));
-      for (const failure of failures) tell('mergedExposition', options.onFailure, failure);
-      if (failures.length === scrapes.length) {
-        const isLate = failures.every(({ reason }) => reason === 'timeout');
-        throw new UpstreamError('no upstream gave an exposition', isLate ? 504 : 502);
+      const scrapes = members.map((member) => new MemberScrape(member, request, bounds));
+      try {
+        const mayBeSorted = areApart && [...known.values()].every(({ last }) => last !== 'other');
+        if (!mayBeSorted || !(await readAhead(scrapes))) return await heldWhole(scrapes);
+        return await wholeOrStreamed(contentType, sorted(scrapes));
+      } catch (error) {
+        for (const scrape of scrapes) scrape.close();
+        throw error;
       }
-      const slice = new TimeSlice().begin();
-      const families = await joined(scrapes, slice, onLeftOut);
-      return wholeOrStreamed(contentType, mergedBody(families.values(), slice, onLeftOut));
     },
   };
 }
 
+/** How a member was when it was scraped last. One that was absent, or was never asked, may be anything. */
+class KnownMember {
+  last: 'sorted' | 'other' | 'absent' = 'other';
+  /** In how many more scrapes it is taken for another, whatever it is. */
+  #scrapesReadWhole = 0;
+
+  found(last: KnownMember['last'], readWhole: number): void {
+    this.#scrapesReadWhole = Math.max(this.#scrapesReadWhole - 1, readWhole, 0);
+    this.last = this.#scrapesReadWhole > 0 ? 'other' : last;
+  }
+}
+
+async function readWhole(scrape: MemberScrape, maxHeldBytes: number): Promise<HeldExposition> {
+  if (!scrape.hasBegun) await scrape.open();
+  const held = new HeldExposition(maxHeldBytes, AddedLabels.of(scrape.member.labels));
+  for await (const parts of scrape.parts()) for (const part of parts) held.write(part);
+  return held;
+}
+
+/** Whether it can be merged without looking at what it has before and behind. */
+function isStreamable(held: HeldExposition): boolean {
+  return held.isSorted && !held.hasRenamedLabels && !ownNames.some((name) => held.has(name));
+}
+
 async function joined(
-  scrapes: readonly MemberScrape[],
+  all: readonly { readonly scrape: MemberScrape; readonly held: HeldExposition | undefined }[],
   slice: TimeSlice,
   onLeftOut: (leftOut: LeftOut) => void,
 ): Promise<MergedFamilies> {
   const families = new MergedFamilies(onLeftOut);
   // First, so that no member can contradict it.
-  const status = memberStatus(scrapes);
+  const status = statusOf(all.map(({ scrape }) => scrape));
   for (const family of status.families()) families.add({ name: 'this filter' }, status, family);
-  for (const { member, result } of scrapes) {
-    if (!(result instanceof HeldExposition)) continue;
-    for (const family of result.families()) {
-      families.add(member, result, family);
+  for (const { scrape, held } of all) {
+    if (held === undefined) continue;
+    for (const family of held.families()) {
+      families.add(scrape.member, held, family);
       if (slice.isOver) await slice.rest();
     }
   }
+  if (all.every(({ held }) => held?.isSorted !== false)) families.sort();
   families.moveToEnd(status.families());
   return families;
 }
 
 /** How each member was scraped, as an exposition of its own: `up` as Prometheus has it of its targets. */
-function memberStatus(scrapes: readonly MemberScrape[]): HeldExposition {
+function statusOf(scrapes: readonly MemberScrape[]): HeldExposition {
+  const reader = new TextFormatReader({ format: 'text' });
+  const held = new HeldExposition(Infinity, undefined);
+  for (const part of reader.read(Buffer.from(statusText(scrapes)))) held.write(part);
+  for (const part of reader.end()) held.write(part);
+  return held;
+}
+
+function statusText(scrapes: readonly MemberScrape[]): string {
   const lines = [
     `# HELP ${up} Whether the upstream's exposition is part of this scrape.`,
     `# TYPE ${up} gauge`,
     ...scrapes.map(
-      ({ member, result }) => `${up}{upstream="${member.name}"} ${result instanceof HeldExposition ? 1 : 0}`,
+      ({ member, failure }) => `${up}{upstream="${member.name}"} ${failure === undefined ? 1 : 0}`,
     ),
     `# HELP ${seconds} Time until the upstream's exposition was read, or failed, in seconds.`,
     `# TYPE ${seconds} gauge`,
     ...scrapes.map((scrape) => `${seconds}{upstream="${scrape.member.name}"} ${scrape.seconds.toFixed(6)}`),
   ];
-  const reader = new TextFormatReader({ format: 'text' });
-  const held = new HeldExposition(Infinity, undefined);
-  for (const part of reader.read(Buffer.from(lines.map((line) => `${line}\n`).join('')))) held.write(part);
-  for (const part of reader.end()) held.write(part);
-  return held;
+  return lines.map((line) => `${line}\n`).join('');
 }

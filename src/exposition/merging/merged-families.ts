@@ -33,10 +33,12 @@ interface OpenFamily {
 
 /** The families of several expositions by name, in the order in which they come. */
 export class MergedFamilies {
-  readonly #families = new Map<string, OpenFamily>();
+  #families = new Map<string, OpenFamily>();
   /** The family that each name of a family or of its samples belongs to. */
   readonly #owners = new Map<string, string>();
   readonly #onLeftOut: (leftOut: LeftOut) => void;
+  /** Whether one was left out that is named as samples of another, or the other way round. */
+  haveNamesInCommon = false;
 
   constructor(onLeftOut: (leftOut: LeftOut) => void) {
     this.#onLeftOut = onLeftOut;
@@ -49,7 +51,9 @@ export class MergedFamilies {
     const names = [name, ...sampleNames];
     const before = this.#families.get(name);
     const isOwned = (one: string): boolean => (this.#owners.get(one) ?? name) !== name;
-    if ((before !== undefined && before.type !== type) || names.some(isOwned)) {
+    const hasNameInCommon = names.some(isOwned);
+    this.haveNamesInCommon ||= hasNameInCommon;
+    if ((before !== undefined && before.type !== type) || hasNameInCommon) {
       this.#onLeftOut({ member: member.name, family: name, cause: 'conflict', series });
       return;
     }
@@ -66,6 +70,11 @@ export class MergedFamilies {
     before.pieces.push(piece);
   }
 
+  /** Puts them into the order of their names. */
+  sort(): void {
+    this.#families = new Map([...this.#families].sort(([one], [other]) => (one < other ? -1 : 1)));
+  }
+
   /** Puts families behind all others. */
   moveToEnd(families: Iterable<HeldFamily>): void {
     for (const { name } of families) {
@@ -76,18 +85,21 @@ export class MergedFamilies {
   }
 
   *values(): Generator<GroupedFamily, void, undefined> {
-    for (const family of this.#families.values()) yield { ...family, header: headerOf(family) };
+    for (const family of this.#families.values()) yield { ...family, header: familyHeader(family) };
   }
 }
 
 /** The type is always written: without it, samples could be taken for those of the previous family. */
-function headerOf({ name, type, help }: OpenFamily): string {
+export function familyHeader({ name, type, help }: Pick<OpenFamily, 'name' | 'type' | 'help'>): string {
   const helpLine = help === undefined ? '' : metadataLine(name, { kind: 'HELP', text: help });
   return helpLine + metadataLine(name, { kind: 'TYPE', text: type });
 }
 
 /** Whether a common label has different values. */
-function areToldApart({ labels = {} }: Pick<MergedMember, 'labels'>, other: MergedPiece['member']): boolean {
+export function areToldApart(
+  { labels = {} }: Pick<MergedMember, 'labels'>,
+  other: Pick<MergedMember, 'labels'>,
+): boolean {
   return Object.entries(labels).some(([name, value]) => {
     const others = other.labels?.[name];
     return others !== undefined && others !== value;

@@ -43,8 +43,13 @@ export interface MergedExpositionOptions {
   readonly members: readonly MergedMember[];
   /** How long a member's whole exposition may take (ms), unless the scraper waits less. Default 10,000. */
   readonly timeoutMs?: number;
-  /** How large a member's exposition may be, its labels included (bytes): it is held in memory. Default 64 MiB. */
+  /** How large a member's exposition may be, its labels included where it is held in memory (bytes). Default 64 MiB. */
   readonly maxHeldBytes?: number;
+  /**
+   * Up to here nothing is sent before all has come (bytes, of all members). What is larger is merged while it comes,
+   * if each member was whole, and its metrics in the order of their names, in its last scrape. Default 2 MiB.
+   */
+  readonly maxBytesAhead?: number;
   /** Called with the reason why a member is missing from a scrape; not if the scraper disconnected. */
   readonly onFailure?: (failure: MemberFailure) => void;
   /** Called for what could not be merged, once for each metric of a member in a scrape. */
@@ -58,11 +63,14 @@ export function checkMergingOptions({
   members,
   timeoutMs = 1,
   maxHeldBytes = 1,
+  maxBytesAhead = 1,
 }: MergedExpositionOptions): void {
   requireOptions(MergingOptionError, {
     'members: pass at least one': members.length > 0,
     'timeoutMs: pass a positive number of milliseconds': timeoutMs > 0 && timeoutMs <= largestTimerDelayMs,
     'maxHeldBytes: pass a whole number of at least 1': Number.isSafeInteger(maxHeldBytes) && maxHeldBytes > 0,
+    'maxBytesAhead: pass a whole number of at least 1':
+      Number.isSafeInteger(maxBytesAhead) && maxBytesAhead > 0,
   });
   const names = new Set<string>();
   for (const { name, labels = {} } of members) {

@@ -57,6 +57,9 @@ export class KnownFamilies<State> {
   /** The last one read: most samples follow their header directly. */
   #current: KnownFamily<State> | undefined;
   #headerLength = 0;
+  /** The one that was named first last. */
+  #last: string | undefined;
+  #areSorted = true;
 
   constructor(newState: () => State) {
     this.#newState = newState;
@@ -73,7 +76,9 @@ export class KnownFamilies<State> {
   ): KnownFamily<State> | undefined {
     const family = this.#families.get(name) ?? this.#begin(name);
     this.#current = family;
+    if (name !== this.#last) this.#areSorted = false;
     if (!family.add(metadata)) return undefined;
+    if (family.hasBegun) this.#areSorted = false;
     this.#headerLength += metadata.text.length;
     if (metadata.kind !== 'TYPE') return family;
     for (const suffix of sampleSuffixes[metadata.text]) {
@@ -90,11 +95,26 @@ export class KnownFamilies<State> {
   of(sampleName: string): KnownFamily<State> {
     if (this.#current?.name !== sampleName) this.#current = this.#find(sampleName);
     this.#current.hasBegun = true;
+    if (this.#current.name !== this.#last) this.#areSorted = false;
     return this.#current;
+  }
+
+  /** The one that was read last. */
+  get current(): KnownFamily<State> | undefined {
+    return this.#current;
+  }
+
+  /** Whether each metric came after those whose names are less, and all of it together, its header first. */
+  get areSorted(): boolean {
+    return this.#areSorted;
   }
 
   get all(): Iterable<KnownFamily<State>> {
     return this.#families.values();
+  }
+
+  has(name: string): boolean {
+    return this.#families.has(name);
   }
 
   get size(): number {
@@ -120,6 +140,8 @@ export class KnownFamilies<State> {
   #begin(name: string): KnownFamily<State> {
     const family = new KnownFamily(name, this.#newState());
     this.#families.set(name, family);
+    if (this.#last !== undefined && name < this.#last) this.#areSorted = false;
+    this.#last = name;
     return family;
   }
 }

@@ -359,6 +359,7 @@ describe('the options of a merged exposition', () => {
     [{ members: of('a'), timeoutMs: 0 }, /^timeoutMs: /],
     [{ members: of('a'), timeoutMs: Infinity }, /^timeoutMs: /],
     [{ members: of('a'), maxHeldBytes: 0.5 }, /^maxHeldBytes: /],
+    [{ members: of('a'), maxBytesAhead: 0 }, /^maxBytesAhead: /],
   ])('%#: are checked when it is made', (options, message) => {
     expect(() => mergedExposition(options)).toThrow(message);
   });
