@@ -43,10 +43,12 @@ export async function start(
     const server = await startServer({
       ...options,
       ...(shared && { port: shared.port(options.port ?? 0) }),
-      onAuditEvent: (event) => {
-        options.onAuditEvent?.(event);
-        onAuditEvent?.(event);
-      },
+      ...(onAuditEvent && {
+        onAuditEvent: (event) => {
+          options.onAuditEvent?.(event);
+          onAuditEvent(event);
+        },
+      }),
     });
     logger.release();
     // With several workers, the primary logs it once.

@@ -53,7 +53,11 @@ export class HeldBackLogger implements Logger {
     this.#write('error', fields, message);
   }
 
-  #write(level: keyof Logger, fields: object, message: string): void {
+  isLevelEnabled(level: 'debug'): boolean {
+    return this.behind.isLevelEnabled?.(level) ?? true;
+  }
+
+  #write(level: Exclude<keyof Logger, 'isLevelEnabled'>, fields: object, message: string): void {
     const write = (): void => {
       this.behind[level](fields, message);
     };

@@ -130,6 +130,8 @@ interface GuardedServer {
   /** Answer allowed requests for anything but expositions; each passes on what it does not serve. */
   readonly routes: readonly Middleware[];
   readonly listeners: readonly FilterListener[];
+  /** Whether they want the audit events of all answers, not of refusals alone. */
+  readonly listensToAll: boolean;
 }
 
 /** kcp's shards append this to a 403; its cache server does not. */
@@ -274,7 +276,7 @@ export function guardSteps(
 function stepsOf(
   options: MetricsFilterOptions,
   extent: 'shard-level' | 'all',
-  { unscopedPaths = [], listeners = [] }: Partial<GuardedServer> = {},
+  { unscopedPaths = [], listeners = [], listensToAll = false }: Partial<GuardedServer> = {},
 ): GuardSteps &
   Required<Guard> & { readonly guard: Guard; readonly isFrontProxy: FrontProxyCheck | undefined } {
   checkOptions(options, checks);
@@ -290,6 +292,7 @@ function stepsOf(
   });
   const isFrontProxy = frontProxyCheckOf(authenticators);
   const isAudited = [options.onAuditEvent, options.onRefused, ...listeners].some((one) => one !== undefined);
+  const isWholeAudit = options.onAuditEvent !== undefined || listensToAll;
   const own = telemetryAndAudit(options);
   const listener: FilterListener = (event) => {
     own(event);
@@ -304,9 +307,14 @@ function stepsOf(
     audit: sequence([
       isFrontProxy && adoptAuditId(isFrontProxy),
       isAudited
-        ? audit((event) => {
-            listener({ kind: 'audit', event });
-          }, isFrontProxy)
+        ? audit(
+            (event) => {
+              listener({ kind: 'audit', event });
+            },
+            isFrontProxy,
+            // Of refusals alone where nobody wants more.
+            (code) => isWholeAudit || code >= 400,
+          )
         : undefined,
     ]),
     classify: classifyPath({ classifier, serverKind, extent, scopedEndpoint }, guard),

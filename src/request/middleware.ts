@@ -259,3 +259,15 @@ export function headerLine({ rawHeaders }: Request, name: string): string | unde
   }
   return undefined;
 }
+
+/** A header as Node joins its lines, by its lower-case name; empty without one. */
+export function headerValue({ rawHeaders }: Request, name: string): string {
+  let value: string | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const candidate = rawHeaders[at];
+    if (candidate?.length !== name.length || candidate.toLowerCase() !== name) continue;
+    const line = rawHeaders[at + 1] ?? '';
+    value = value === undefined ? line : `${value}, ${line}`;
+  }
+  return value ?? '';
+}

@@ -75,7 +75,17 @@ export class Connections {
   }
 }
 
-/** A TLS connection and the TCP connection below it have the same ends; two connections differ in one of them. */
-export function endsOf({ remoteAddress = '', remotePort = 0, localAddress = '' }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress}`;
+const endsKey = Symbol('kcp-metrics-filter');
+
+/**
+ * A TLS connection and the TCP connection below it have the same ends; two connections differ in one of them. Read once: a
+ * closed socket has forgotten them.
+ */
+export function endsOf(socket: Socket & { [endsKey]?: string }): string {
+  const known = socket[endsKey];
+  if (known !== undefined) return known;
+  const { remoteAddress = '', remotePort = 0, localAddress = '' } = socket;
+  const ends = `${remoteAddress} ${remotePort} ${localAddress}`;
+  socket[endsKey] = ends;
+  return ends;
 }

@@ -85,8 +85,11 @@ export function health({ live, ready }: HealthChecks, onResult?: HealthObserver)
       else sendText(request, response, 500, 'internal server error: reason withheld\n');
       return;
     }
-    const query = new URLSearchParams(/\?(.*)$/s.exec(requestTarget(request))?.[1] ?? '');
-    const excluded = new Set(query.getAll('exclude'));
+    const target = requestTarget(request);
+    const query = target.includes('?')
+      ? new URLSearchParams(target.slice(target.indexOf('?') + 1))
+      : undefined;
+    const excluded = new Set(query?.getAll('exclude'));
     let isOk = true;
     let lines = '';
     for (const check of checks) {
@@ -99,7 +102,7 @@ export function health({ live, ready }: HealthChecks, onResult?: HealthObserver)
       lines += lineOf(check.name, result);
       tell('health', onResult, { name: check.name, type, ok: result.ok });
     }
-    if (isOk && !query.has('verbose')) sendText(request, response, 200, 'ok');
+    if (isOk && query?.has('verbose') !== true) sendText(request, response, 200, 'ok');
     else {
       const verdict = `${type} check ${isOk ? 'passed' : 'failed'}\n`;
       sendText(request, response, isOk ? 200 : 500, `${lines}${warningOf(excluded)}${verdict}`);

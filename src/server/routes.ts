@@ -17,10 +17,14 @@ export function guardedRoutes(options: ServerOptions, isStopping: () => boolean)
   const routes = [health(checks, options.onHealthResult)];
   if (options.serverKind === 'cache-server') routes.push(version);
   const listeners = [log.listen];
-  if (options.zPages === undefined) return guardedServer(options, { unscopedPaths: [], routes, listeners });
+  const listensToAll = options.logger.isLevelEnabled?.('debug') ?? true;
+  if (options.zPages === undefined) {
+    return guardedServer(options, { unscopedPaths: [], routes, listeners, listensToAll });
+  }
   const refusals = new RefusalTally();
   return guardedServer(options, {
     unscopedPaths: zPagePaths,
+    listensToAll,
     routes: [servedZPages(options, options.zPages, checks, refusals), ...routes],
     listeners: [
       ...listeners,

@@ -33,6 +33,8 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  /** Whether lines of this level are written. Default: all are. */
+  isLevelEnabled?(level: 'debug'): boolean;
 }
 
 /** Contents of the status pages that the server does not know itself. */

@@ -55,9 +55,23 @@ export function adds<Values extends readonly string[] = []>(
 ): Row<(amount: number, ...values: Values) => void> {
   const { name, labelNames } = parsed(series);
   return (registry) => {
-    const made = new Counter({ name, help, labelNames, registers: [registry] });
+    // Told to prom-client when a scrape asks: its way to a series takes as long as a step of a request.
+    const pending = new Map<string, { readonly values: readonly string[]; amount: number }>();
+    const made: Counter = new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        for (const [, { values, amount }] of pending) made.inc(labelled(labelNames, values), amount);
+        pending.clear();
+      },
+    });
     return (amount, ...values) => {
-      made.inc(labelled(labelNames, values), amount);
+      const key = values.length === 1 ? (values[0] ?? '') : values.join('\0');
+      const known = pending.get(key);
+      if (known === undefined) pending.set(key, { values, amount });
+      else known.amount += amount;
     };
   };
 }

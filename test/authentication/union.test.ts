@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type Authentication,
@@ -47,6 +48,34 @@ describe('the union of authenticators', () => {
     ],
   ])('%s', async (_name, authenticators, refusals) => {
     expect(await ask(authenticators)).toEqual({ kind: 'unauthenticated', refusals });
+  });
+
+  it('says the same whether they answer at once or later, fail or reject', async () => {
+    const kinds = fc.constantFrom<Authentication>(
+      { kind: 'none' },
+      { kind: 'refused', reason: 'no good' },
+      { kind: 'authenticated', identity: { name: 'bob', groups: [], extra: {} } },
+    );
+    const answers = fc.array(fc.option(kinds), { maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(
+        answers,
+        fc.infiniteStream(fc.boolean()).map((stream) => (): boolean => stream.next().value === true),
+        async (all, isLater) => {
+          const named = (answer: Authentication | null, at: number, later: boolean): Authenticator => ({
+            name: String(at),
+            authenticate() {
+              if (answer !== null) return later ? Promise.resolve(answer) : answer;
+              if (later) return Promise.reject(new RangeError('token abc'));
+              throw new RangeError('token abc');
+            },
+          });
+          const atOnce = ask(all.map((answer, at) => named(answer, at, false)));
+          expect(atOnce).not.toBeInstanceOf(Promise);
+          expect(await ask(all.map((answer, at) => named(answer, at, isLater())))).toEqual(atOnce);
+        },
+      ),
+    );
   });
 
   it('without anonymous, no credentials are no identity', async () => {

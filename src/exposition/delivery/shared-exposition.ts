@@ -32,6 +32,12 @@ export interface SharedExpositionOptions {
 /** The part of a request that makes the key. Only it is passed on, so nothing else can change the answer. */
 type SharedRequest = Omit<ScrapeRequest, 'scraper' | 'signal'>;
 
+/** `key`: equal for requests that get the same; undefined where a request is too long to be compared. */
+interface Asked {
+  readonly shared: SharedRequest;
+  readonly key: string | undefined;
+}
+
 /**
  * Another exposition, rendered once for all equal requests that arrive while it is being read: equal formats, codings and
  * timeout, since a shorter timeout may give less. Each scraper gets all bytes from the first.
@@ -72,26 +78,40 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
     return rendering;
   };
 
+  const renderedBy = async (asked: Asked, request: ScrapeRequest): Promise<RenderedExposition> => {
+    const { shared, key } = asked;
+    const { signal, scraper } = request;
+    signal?.throwIfAborted();
+    tell('sharedExposition', onScrape, 'rendered');
+    return key === undefined
+      ? exposition.render({ ...shared, scraper, signal })
+      : begin(key, shared, scraper).join(request);
+  };
+
+  // Most scrapes ask for the same as the one before.
+  let last: { readonly sent: SharedRequest; readonly asked: Asked } | undefined;
+  const askedBy = (request: ScrapeRequest): Asked => {
+    const { accept, acceptEncoding, timeoutSeconds } = request;
+    const sent = { accept, acceptEncoding, timeoutSeconds, user: perUser ? request.user : undefined };
+    if (last === undefined || !isSame(sent, last.sent)) last = { sent, asked: askedOf(sent) };
+    return last.asked;
+  };
+
   return {
     contentType: (request) => exposition.contentType(request),
-    async render(request): Promise<RenderedExposition> {
-      const { signal, scraper } = request;
-      signal?.throwIfAborted();
-      const shared = sharedRequest(request, perUser);
-      const key = scrapeKey(shared);
-      if (key === undefined) {
-        tell('sharedExposition', onScrape, 'rendered');
-        return exposition.render({ ...shared, scraper, signal });
-      }
-      const finished = kept.get(key);
+    // Neither async, nor reading the signal where it is not needed: both cost more than to join does.
+    render(request): Promise<RenderedExposition> {
+      const asked = askedBy(request);
+      const { key } = asked;
+      const finished = key === undefined ? undefined : kept.get(key);
       if (finished !== undefined) {
         tell('sharedExposition', onScrape, 'kept');
-        return finished;
+        return Promise.resolve(finished);
       }
-      const current = underWay.get(key);
-      const isJoined = current?.isJoinable === true;
-      tell('sharedExposition', onScrape, isJoined ? 'joined' : 'rendered');
-      return (isJoined ? current : begin(key, shared, scraper)).join(signal);
+      const current = key === undefined ? undefined : underWay.get(key);
+      if (current?.isJoinable !== true) return renderedBy(asked, request);
+      tell('sharedExposition', onScrape, 'joined');
+      return current.join(request);
     },
   };
 }
@@ -112,25 +132,29 @@ function check(options: SharedExpositionOptions): void {
   }
 }
 
-function sharedRequest(request: ScrapeRequest, perUser: boolean): SharedRequest {
-  const { accept, acceptEncoding, timeoutSeconds } = request;
-  return {
-    accept: normalized(accept),
-    acceptEncoding: acceptEncoding && normalized(acceptEncoding),
-    timeoutSeconds,
-    user: perUser ? request.user : undefined,
-  };
-}
-
 /** A longer request than any scraper's gets a rendering of its own (characters). */
 const maxKeyLength = 4096;
 
-/** Equal for requests with the same answer; undefined if a request is too long to compare. */
-function scrapeKey({ accept, acceptEncoding, timeoutSeconds, user }: SharedRequest): string | undefined {
-  if (accept.length + (acceptEncoding?.length ?? 0) > maxKeyLength) return undefined;
+function askedOf(sent: SharedRequest): Asked {
+  const { timeoutSeconds, user } = sent;
+  const accept = normalized(sent.accept);
+  const acceptEncoding = sent.acceptEncoding && normalized(sent.acceptEncoding);
+  const shared = { accept, acceptEncoding, timeoutSeconds, user };
+  if (accept.length + (acceptEncoding?.length ?? 0) > maxKeyLength) return { shared, key: undefined };
   const parts = [accept, acceptEncoding, timeoutSeconds];
   const key = JSON.stringify(user === undefined ? parts : [...parts, user.name, user.groups, user.extra]);
-  return key.length > maxKeyLength ? undefined : key;
+  return { shared, key: key.length > maxKeyLength ? undefined : key };
+}
+
+/** Users are compared by their keys. */
+function isSame(one: SharedRequest, other: SharedRequest): boolean {
+  return (
+    one.user === undefined &&
+    other.user === undefined &&
+    one.accept === other.accept &&
+    one.acceptEncoding === other.acceptEncoding &&
+    one.timeoutSeconds === other.timeoutSeconds
+  );
 }
 
 /** A header's list without optional blanks (RFC 9110, 5.6.3); unchanged if it contains quotes. */

@@ -1,5 +1,10 @@
 import { abandon } from '../body.js';
-import { isStreamed, type RenderedExposition, type StreamedExposition } from '../exposition.js';
+import {
+  isStreamed,
+  type RenderedExposition,
+  type ScrapeRequest,
+  type StreamedExposition,
+} from '../exposition.js';
 import { SharedBody } from './shared-body.js';
 
 interface SharedRenderingOptions {
@@ -11,11 +16,18 @@ interface SharedRenderingOptions {
   readonly onFinished: (rendered: RenderedExposition, chunks: readonly Uint8Array[]) => void;
 }
 
+/** The signal is read only if it is needed: some requests make it then. */
+type Leaving = Pick<ScrapeRequest, 'signal'>;
+
 interface Member {
-  readonly signal: AbortSignal | undefined;
+  readonly request: Leaving;
   readonly resolve: (rendered: RenderedExposition) => void;
   readonly reject: (error: unknown) => void;
+  stopListening?: () => void;
 }
+
+/** After how long a rendering watches for scrapers that leave (ms): most renderings begin sooner. */
+const listeningDelayMs = 10;
 
 /** How long a rendering paced by its readers can be joined (ms): later, its data is too old. */
 const maxReadingAgeMs = 10_000;
@@ -28,6 +40,8 @@ export class SharedRendering {
   readonly #members = new Set<Member>();
   #streaming:
     { readonly rendered: StreamedExposition; readonly body: SharedBody; readonly since: number } | undefined;
+  #delay: NodeJS.Timeout | undefined;
+  #isListening = false;
   #isOver = false;
 
   /** Starts the rendering; `render` must not throw. Join at once: nothing else keeps it running. */
@@ -52,38 +66,46 @@ export class SharedRendering {
     return body.isJoinable && performance.now() - since < maxReadingAgeMs;
   }
 
-  /** Only while it is joinable. Rejects with the signal's reason if that fires before the rendering begins. */
-  join(signal: AbortSignal | undefined): Promise<RenderedExposition> {
+  /**
+   * Only while it is joinable. Rejects with the signal's reason if that fires before the rendering begins; that is noticed
+   * after 10 ms.
+   */
+  join(request: Leaving): Promise<RenderedExposition> {
     if (this.#streaming !== undefined) {
       const { rendered, body } = this.#streaming;
-      return Promise.resolve({ ...rendered, body: body.enter(signal) });
+      return Promise.resolve({ ...rendered, body: body.enter(request.signal) });
     }
     return new Promise((resolve, reject) => {
-      let isListening = false;
-      const leave = (): void => {
-        this.#members.delete(member);
-        reject(signal?.reason as Error);
-        if (this.#members.size > 0 || this.#isOver) return;
-        this.#end();
-        this.#abort.abort();
-      };
-      const settled = <Result>(settle: (result: Result) => void) => {
-        return (result: Result): void => {
-          if (isListening) signal?.removeEventListener('abort', leave);
-          settle(result);
-        };
-      };
-      const member: Member = { signal, resolve: settled(resolve), reject: settled(reject) };
+      const member: Member = { request, resolve, reject };
       this.#members.add(member);
-      if (signal === undefined) return;
-      // Most renderings begin within this turn of the event loop, which costs less than to listen.
-      setImmediate(() => {
-        if (!this.#members.has(member)) return;
-        if (signal.aborted) leave();
-        else signal.addEventListener('abort', leave);
-        isListening = true;
-      });
+      if (this.#isListening) this.#listen(member);
+      else {
+        this.#delay ??= setTimeout(() => {
+          this.#isListening = true;
+          for (const each of [...this.#members]) this.#listen(each);
+        }, listeningDelayMs);
+      }
     });
+  }
+
+  #listen(member: Member): void {
+    const { signal } = member.request;
+    if (signal === undefined) return;
+    const leave = (): void => {
+      this.#members.delete(member);
+      member.reject(signal.reason);
+      if (this.#members.size > 0 || this.#isOver) return;
+      this.#end();
+      this.#abort.abort();
+    };
+    if (signal.aborted) {
+      leave();
+      return;
+    }
+    signal.addEventListener('abort', leave, { once: true });
+    member.stopListening = () => {
+      signal.removeEventListener('abort', leave);
+    };
   }
 
   #begun(rendered: RenderedExposition): void {
@@ -110,19 +132,22 @@ export class SharedRendering {
     });
     this.#streaming = { rendered, body, since: performance.now() };
     // All enter before any of them reads.
-    for (const { signal, resolve } of this.#takeMembers()) {
-      resolve({ ...rendered, body: body.enter(signal) });
+    for (const { request, resolve } of this.#takeMembers()) {
+      resolve({ ...rendered, body: body.enter(request.signal) });
     }
     if ((rendered.contentLength ?? 0) > windowBytes) body.closeToOthers();
   }
 
   #takeMembers(): readonly Member[] {
+    clearTimeout(this.#delay);
     const members = [...this.#members];
+    for (const { stopListening } of members) stopListening?.();
     this.#members.clear();
     return members;
   }
 
   #end(): void {
+    clearTimeout(this.#delay);
     this.#isOver = true;
     this.#options.onOver();
   }

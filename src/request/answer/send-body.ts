@@ -15,52 +15,57 @@ export function writeExpositionHead(
   request: Request,
   response: ServerResponse,
   contentType: string,
-  headers: Readonly<Record<string, string | number>> = {},
+  contentLength?: number,
+  contentEncoding?: string,
 ): void {
-  writeHead(request, response, 200, {
-    'Content-Type': contentType,
+  writeHead(request, response, 200, contentType, contentLength, {
     Vary: vary,
     'Process-Start-Time-Unix': processStart,
-    ...headers,
+    ...codingOf(contentEncoding),
   });
 }
 
-/** Sends an exposition as it was rendered. Rejects where its body fails or the client goes away. */
-export async function sendExposition(
+function codingOf(contentEncoding: string | undefined): Readonly<Record<string, string>> | undefined {
+  return contentEncoding === undefined ? undefined : { 'Content-Encoding': contentEncoding };
+}
+
+/**
+ * Sends an exposition as it was rendered. Resolves when a long one is out, and rejects where its body fails or the client
+ * goes away; a short one is left to the socket.
+ */
+export function sendExposition(
   request: Request,
   response: ServerResponse,
   rendered: RenderedExposition,
   deadline: WriteDeadline,
-): Promise<void> {
+): Promise<void> | undefined {
   const { contentType, contentEncoding } = rendered;
-  const coding = contentEncoding === undefined ? undefined : { 'Content-Encoding': contentEncoding };
   if (isStreamed(rendered)) {
     const { contentLength, body } = rendered;
-    const length = contentLength === undefined ? undefined : { 'Content-Length': contentLength };
-    writeHead(request, response, 200, { 'Content-Type': contentType, Vary: vary, ...length, ...coding });
+    const headers = { Vary: vary, ...codingOf(contentEncoding) };
+    writeHead(request, response, 200, contentType, contentLength, headers);
     // A truncated exposition must not look complete.
     response.strictContentLength = true;
     deadline.watch(response);
-    await pumpBody(body, response);
-    return;
+    return pumpBody(body[Symbol.asyncIterator](), response);
   }
   const { body } = rendered;
   // Bytes, since Node would join a string to the head, which copies it.
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  writeExpositionHead(request, response, contentType, { ...coding, 'Content-Length': bytes.byteLength });
+  writeExpositionHead(request, response, contentType, bytes.byteLength, contentEncoding);
   // A client's progress with a long body is only visible if it is sent in pieces.
   if (bytes.byteLength > 4 * pieceBytes) {
     deadline.watch(response);
-    await pumpBody(piecesOf(bytes), response);
-  } else {
-    response.end(bytes);
-    deadline.watch(response);
+    return pumpBody(piecesOf(bytes), response);
   }
+  response.end(bytes);
+  deadline.watch(response);
+  return undefined;
 }
 
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
   for (let start = 0; start < bytes.byteLength; start += pieceBytes) {
-    yield await Promise.resolve(bytes.subarray(start, start + pieceBytes));
+    yield bytes.subarray(start, start + pieceBytes);
   }
 }
 
@@ -71,9 +76,11 @@ async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, un
  * Rejects where the body fails or the response closes before its end. The body is closed then, and the response
  * destroyed.
  */
-function pumpBody(body: AsyncIterable<Uint8Array>, response: ServerResponse): Promise<void> {
+function pumpBody(
+  chunks: AsyncIterator<Uint8Array, unknown> | Iterator<Uint8Array, unknown>,
+  response: ServerResponse,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const chunks = body[Symbol.asyncIterator]();
     let isRead = false;
     let isOver = false;
     const fail = (error: unknown): void => {

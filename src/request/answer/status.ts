@@ -61,7 +61,7 @@ export function sendStatus(
   requestState(request).failure = { message, reason, hasDetails };
   const accepted = negotiate(headerLine(request, 'accept') ?? '', mediaTypes, allowsStatus);
   const { body, mediaType } = objectBody(request, status, accepted);
-  send(request, response, code, body, { ...headers, 'Content-Type': mediaType });
+  send(request, response, code, body, mediaType, headers);
 }
 
 /** Answers 403. `act`: what the user cannot do. `suffix`: why, if the client is told. */
@@ -97,7 +97,7 @@ export function sendText(
   body: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  send(request, response, code, body, { 'Content-Type': 'text/plain; charset=utf-8', ...headers });
+  send(request, response, code, body, 'text/plain; charset=utf-8', headers);
 }
 
 /** Names only the class of what failed: a message may quote what no client should see. */
@@ -116,14 +116,18 @@ export function writeHead(
   request: Request,
   response: ServerResponse,
   code: number,
-  headers: Readonly<Record<string, string | number>>,
+  contentType: string,
+  contentLength: number | undefined,
+  headers: Readonly<Record<string, string>> = {},
 ): void {
-  response.writeHead(code, {
+  const head: Record<string, string | number> = {
     'Audit-Id': requestState(request).auditId,
     'Cache-Control': 'no-cache, private',
     'X-Content-Type-Options': 'nosniff',
-    ...headers,
-  });
+    'Content-Type': contentType,
+  };
+  if (contentLength !== undefined) head['Content-Length'] = contentLength;
+  response.writeHead(code, Object.assign(head, headers));
 }
 
 function send(
@@ -131,10 +135,11 @@ function send(
   response: ServerResponse,
   code: number,
   body: string,
+  contentType: string,
   headers: Readonly<Record<string, string>>,
 ): void {
   if (isAnswered(response)) return;
-  writeHead(request, response, code, { ...headers, 'Content-Length': Buffer.byteLength(body) });
+  writeHead(request, response, code, contentType, Buffer.byteLength(body), headers);
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
 import { auditedRequestUri, cutTo } from '../../audit/audit-line.js';
 import { parseRequestTarget } from '../../paths/request-target.js';
@@ -32,9 +32,14 @@ export function adoptAuditId(isFrontProxy: FrontProxyCheck): Middleware {
 
 /**
  * Stands around all steps, so that an answer of any of them leaves its event. `isFrontProxy` says whose
- * `X-Forwarded-For` is used; default: none.
+ * `X-Forwarded-For` is used; default: none. `isWanted`: whether the sink wants the event of an answer with this code, since
+ * one takes longer to make than some answers; default: all.
  */
-export function audit(sink: AuditSink, isFrontProxy: FrontProxyCheck = () => false): Middleware {
+export function audit(
+  sink: AuditSink,
+  isFrontProxy: FrontProxyCheck = () => false,
+  isWanted: (code: number) => boolean = () => true,
+): Middleware {
   return (request, response, next) => {
     let written = false;
     // Read now, since a closed socket knows neither its peer nor its certificates.
@@ -42,6 +47,7 @@ export function audit(sink: AuditSink, isFrontProxy: FrontProxyCheck = () => fal
     const write = (): void => {
       if (written) return;
       written = true;
+      if (response.headersSent && !isWanted(response.statusCode)) return;
       const event = eventOf(request, response, sourceIps);
       if (event !== undefined) tell('audit', sink, event);
     };
@@ -107,11 +113,11 @@ function userAgentOf(request: Request): string | undefined {
  * peer's own. The headers count only if a front proxy sent them.
  */
 function sourceIpsOf(request: Request, isFrontProxy: FrontProxyCheck): readonly string[] {
-  const peer = addressIn(request.socket.remoteAddress ?? '');
+  const peer = peerOf(request.socket);
   const forwardedFor = headerLine(request, 'x-forwarded-for');
   const realIp = headerLine(request, 'x-real-ip');
   if ((forwardedFor === undefined && realIp === undefined) || !isBehindFrontProxy(request, isFrontProxy)) {
-    return peer === undefined ? [] : [peer];
+    return peer;
   }
   // The last of them are the nearest, and known best.
   const ips = (forwardedFor ?? '')
@@ -121,8 +127,20 @@ function sourceIpsOf(request: Request, isFrontProxy: FrontProxyCheck): readonly 
     .filter((ip) => ip !== undefined);
   const real = addressIn(realIp ?? '');
   if (real !== undefined && !ips.includes(real)) ips.push(real);
-  if (peer !== undefined && ips.at(-1) !== peer) ips.push(peer);
+  ips.push(...peer.filter((ip) => ips.at(-1) !== ip));
   return ips.slice(-maxSourceIps);
+}
+
+const peerKey = Symbol('kcp-metrics-filter');
+
+/** Of a connection's other end; read once, since it does not change. */
+function peerOf(socket: Socket & { [peerKey]?: readonly string[] }): readonly string[] {
+  const known = socket[peerKey];
+  if (known !== undefined) return known;
+  const peer = addressIn(socket.remoteAddress ?? '');
+  const found = Object.freeze(peer === undefined ? [] : [peer]);
+  socket[peerKey] = found;
+  return found;
 }
 
 /** IPv4 in its own form, and no zone, as Go writes them. */

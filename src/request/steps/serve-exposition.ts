@@ -27,6 +27,7 @@ import {
 import { WriteDeadline } from '../answer/write-deadline.js';
 import { inTurn } from '../in-turn.js';
 import {
+  headerValue,
   isAnswered,
   isClosed,
   isSent,
@@ -82,7 +83,28 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
       listener({ kind: 'stalled-client' });
     },
   });
-  const serve = waitingStep(async (request, response) => {
+  const send = async (
+    exposition: Exposition,
+    scrape: ScrapeRequest,
+    request: Request,
+    response: ServerResponse,
+    isScrape: boolean,
+  ): Promise<false> => {
+    const started = performance.now();
+    let result: 'success' | 'failure' = 'failure';
+    try {
+      const rendered = await exposition.render(scrape);
+      if (!isAnswered(response)) {
+        const sending = sendExposition(request, response, rendered, deadline);
+        if (sending !== undefined) await sending;
+        result = 'success';
+      } else if (isStreamed(rendered)) await new BodySource(rendered.body).close();
+    } finally {
+      if (isScrape) listener({ kind: 'scrape', result, seconds: (performance.now() - started) / 1000 });
+    }
+    return false;
+  };
+  const serve = waitingStep((request, response) => {
     const state = requestState(request);
     const { classification } = state;
     const ofWorkspaces = isOfWorkspaces(classification);
@@ -113,19 +135,7 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
       response.end();
       return false;
     }
-    const started = performance.now();
-    let result: 'success' | 'failure' = 'failure';
-    try {
-      const rendered = await exposition.render(scrape);
-      if (!isAnswered(response)) {
-        await sendExposition(request, response, rendered, deadline);
-        result = 'success';
-      } else if (isStreamed(rendered)) await new BodySource(rendered.body).close();
-    } finally {
-      if (classification?.kind !== 'workspace-targets')
-        listener({ kind: 'scrape', result, seconds: (performance.now() - started) / 1000 });
-    }
-    return false;
+    return send(exposition, scrape, request, response, classification?.kind !== 'workspace-targets');
   }, answerFailure);
   // A rendered body is held until it can be sent, and an upstream's connection with it.
   return (request, response, next) => {
@@ -184,15 +194,15 @@ class Scrape implements ScrapeRequest {
   }
 
   get accept(): string {
-    return this.#request.headers.accept ?? '';
+    return headerValue(this.#request, 'accept');
   }
 
   get acceptEncoding(): string {
-    return this.#request.headers['accept-encoding'] ?? '';
+    return headerValue(this.#request, 'accept-encoding');
   }
 
   get timeoutSeconds(): number | undefined {
-    const header = String(this.#request.headers['x-prometheus-scrape-timeout-seconds'] ?? '');
+    const header = headerValue(this.#request, 'x-prometheus-scrape-timeout-seconds');
     const seconds = /^\d{1,9}(?:\.\d{1,9})?$/.test(header) ? Number(header) : 0;
     return seconds > 0 ? Math.min(seconds, maxTimeoutSeconds) : undefined;
   }
