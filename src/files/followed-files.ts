@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError } from '../coded-error.js';
 import { tell } from '../tell.js';
 import { Looking, readSettled, type FilesRead } from './files-read.js';
@@ -11,6 +12,11 @@ export interface FollowedFilesOptions<Value> {
   readonly files: readonly string[];
   /** What the files' bytes say, in their order. Throws for what cannot be used, and names the file. */
   readonly parse: (contents: readonly FileContent[]) => Value | Promise<Value>;
+  /**
+   * Whether an error of `parse` may only mean that files are being replaced one after the other. It counts once it has
+   * lasted for three seconds.
+   */
+  readonly isUnsettled?: (error: unknown) => boolean;
   /** Told of each change, not of the first reading; the same failure is told once. */
   readonly onReload?: (result: ReloadResult) => void;
   /** The largest file that is read (bytes). Default 16 MiB. */
@@ -30,6 +36,10 @@ export class UnreadableFileError extends CodedError {
   readonly code = 'ERR_UNREADABLE_FILE';
 }
 
+/** How long files that do not fit together yet are waited for (ms). */
+const settleMs = 3000;
+const retryMs = 100;
+
 interface Reading {
   readonly contents: readonly FileContent[];
   readonly digest: string;
@@ -47,6 +57,8 @@ export class FollowedFiles<Value> {
   /** Of what `current` was made of. */
   #digest: string;
   #current: Value;
+  /** Since when the files have not fitted together, until that is told (see `performance.now`). */
+  #unsettledSince: number | undefined;
   /** Why the last reading failed. */
   #failure: string | undefined;
 
@@ -64,9 +76,17 @@ export class FollowedFiles<Value> {
 
   /** @throws UnreadableFileError, or what `parse` throws. */
   static async open<Value>(options: FollowedFilesOptions<Value>): Promise<FollowedFiles<Value>> {
-    const { files, result } = await readSettled((read) => readAll(read, options));
-    if (result instanceof UnreadableFileError) throw result;
-    return new FollowedFiles(options, files, result.digest, await options.parse(result.contents));
+    const deadline = performance.now() + settleMs;
+    for (;;) {
+      const { files, result } = await readSettled((read) => readAll(read, options));
+      if (result instanceof UnreadableFileError) throw result;
+      try {
+        return new FollowedFiles(options, files, result.digest, await options.parse(result.contents));
+      } catch (error) {
+        if (options.isUnsettled?.(error) !== true || performance.now() > deadline) throw error;
+        await delay(retryMs);
+      }
+    }
   }
 
   /** The last value that could be used; the same object as long as the files' bytes are the same. */
@@ -84,19 +104,28 @@ export class FollowedFiles<Value> {
   }
 
   async #look(): Promise<void> {
-    if (this.#looking.isClosed || !(await this.#files.mayHaveChanged())) return;
+    if (this.#looking.isClosed) return;
+    if (!(await this.#files.mayHaveChanged()) && this.#unsettledSince === undefined) return;
     const { files, result } = await readSettled((read) => readAll(read, this.#options));
     this.#files = files;
     if (result instanceof UnreadableFileError) throw result;
-    if (result.digest !== this.#digest) {
+    const isUnchanged = result.digest === this.#digest;
+    if (!isUnchanged) {
       this.#current = await this.#options.parse(result.contents);
       this.#digest = result.digest;
-    } else if (this.#failure === undefined) return;
+    }
+    this.#unsettledSince = undefined;
+    if (isUnchanged && this.#failure === undefined) return;
     this.#failure = undefined;
     this.#tell({ result: 'success' });
   }
 
   #failed(error: unknown): void {
+    if (this.#options.isUnsettled?.(error) === true) {
+      this.#unsettledSince ??= performance.now();
+      if (performance.now() - this.#unsettledSince < settleMs) return;
+    }
+    this.#unsettledSince = undefined;
     const message = error instanceof Error ? error.message : String(error);
     if (message === this.#failure) return;
     this.#failure = message;

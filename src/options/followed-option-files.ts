@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { FollowedFiles, type FileContent, type ReloadResult } from '../files/followed-files.js';
 import { certificateBlocks } from '../files/pem.js';
+import { given } from '../given.js';
 import type { ExpiringCertificate } from '../telemetry/server-metrics.js';
 import type { Option } from './option.js';
 import { UsageError, usageError } from './usage-error.js';
@@ -19,17 +20,19 @@ export class FollowedOptionFiles {
     private readonly onFollowed?: (flag: string) => void,
   ) {}
 
-  /** `parse` throws for what cannot be used, and names the file. @throws UsageError naming the option. */
+  /** `parse` throws for what cannot be used, and names the file; for `isUnsettled` see `FollowedFiles`. @throws UsageError naming the option. */
   async open<Value>(
     { name, file }: Option,
     files: readonly string[],
     parse: (contents: readonly FileContent[]) => Value | Promise<Value>,
+    isUnsettled?: (error: unknown) => boolean,
   ): Promise<{ readonly current: Value }> {
     if (file?.followed !== true) throw new RangeError(`${name} is not declared as followed`);
     try {
       const followed = await FollowedFiles.open({
         files,
         parse,
+        ...given({ isUnsettled }),
         onReload: (result) => {
           this.onReload?.(name, result);
         },

@@ -25,12 +25,16 @@ interface ServingPair extends KeyPair {
   readonly notAfter: number;
 }
 
+/** One of the files may be replaced before the other. */
+class MismatchError extends UsageError {}
+
 /** Larger than any chain or key. */
 const maxBytes = 1024 * 1024;
 
 /**
  * A served pair that follows its files. A start accepts an expired certificate, but a reload does not replace another
- * pair by one; a certificate that is not valid yet is used once it is.
+ * pair by one; a certificate that is not valid yet is used once it is. A key that does not belong to the certificate is
+ * waited for, since a rotation may write one after the other.
  *
  * @throws UsageError naming the option.
  */
@@ -43,7 +47,7 @@ export async function followServingPair(
   await checkReadable(certificateOption, certificateFile);
   await checkReadable(keyOption, keyFile);
   let firstKeyType: string | undefined;
-  const opened = await files.open(certificateOption, [certificateFile, keyFile], (contents) => {
+  const parse = (contents: readonly FileContent[]): ServingPair => {
     const read = readPair(pair, contents);
     if (firstKeyType !== undefined && read.notAfter < now()) {
       const expired = new Date(read.notAfter).toISOString();
@@ -57,7 +61,9 @@ export async function followServingPair(
     }
     firstKeyType ??= read.keyType;
     return read;
-  });
+  };
+  const isUnsettled = (error: unknown): boolean => error instanceof MismatchError;
+  const opened = await files.open(certificateOption, [certificateFile, keyFile], parse, isUnsettled);
   const first = opened.current;
   const followed = inTurn(opened, now);
   files.addCertificates(certificateOption, certificateFile, () => followed.current.certificate);
@@ -81,7 +87,7 @@ function readPair(
   const parsed = blaming(ofCertificate, () => new X509Certificate(certificate));
   const key = blaming(ofKey, () => createPrivateKey(privateKey));
   if (!parsed.checkPrivateKey(key))
-    throw new UsageError(`${ofKey.name} is not the key of ${certificateFile}`);
+    throw new MismatchError(`${ofKey.name} is not the key of ${certificateFile}`);
   blaming(ofCertificate, () => createSecureContext({ cert: certificate, key: privateKey }));
   return {
     certificate,

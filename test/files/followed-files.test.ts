@@ -375,3 +375,57 @@ describe('whatever happens to files', () => {
     );
   });
 });
+
+describe('files that are replaced one after the other', () => {
+  /** One value, unless the files differ. */
+  const alike = (contents: readonly FileContent[]): Said => {
+    const texts = contents.map(({ bytes }) => bytes.toString());
+    if (new Set(texts).size > 1) throw new Error('they differ');
+    return texts;
+  };
+  const isUnsettled = (error: unknown): boolean => error instanceof Error && error.message === 'they differ';
+  const files = (text: string) => ['a', 'b'].map((name) => directory.write(name, text));
+
+  it('are not told of between the first and the last', async () => {
+    const { followed, told } = await following(files('one'), { parse: alike, isUnsettled });
+    directory.write('a', 'two');
+    await followed.look();
+    await followed.look();
+    expect([told, followed.current]).toEqual([[], ['one', 'one']]);
+    directory.write('b', 'two');
+    await followed.look();
+    expect([told, followed.current]).toEqual([['success'], ['two', 'two']]);
+    directory.write('a', 'three');
+    await followed.look();
+    directory.write('a', 'two');
+    await followed.look();
+    expect(told).toEqual(['success']);
+  });
+
+  it('are told of once they have stayed so, once', async () => {
+    const { followed, told } = await following(files('one'), { parse: alike, isUnsettled, pollMs: 20 });
+    directory.write('a', 'two');
+    await expect.poll(() => told, { timeout: 10_000 }).toEqual(['they differ']);
+    await followed.look();
+    expect([told, followed.current]).toEqual([['they differ'], ['one', 'one']]);
+  });
+
+  it('are waited for at the first reading, too, but not for ever', async () => {
+    const [, second = ''] = files('one');
+    directory.write('a', 'two');
+    const parse = (contents: readonly FileContent[]): Said => {
+      try {
+        return alike(contents);
+      } catch (error) {
+        writeFileSync(second, 'two');
+        throw error;
+      }
+    };
+    const { followed } = await following([join(directory.path, 'a'), second], { parse, isUnsettled });
+    expect(followed.current).toEqual(['two', 'two']);
+    directory.write('a', 'three');
+    await expect(
+      following([join(directory.path, 'a'), second], { parse: alike, isUnsettled }),
+    ).rejects.toThrow('they differ');
+  });
+});

@@ -57,8 +57,10 @@ export function isSignedBy(x509: X509Certificate, issuer: X509Certificate): bool
 }
 
 const dayMs = 86_400_000;
-/** Renewing a certificate by hand takes a while. */
+const hourMs = 3_600_000;
+/** Renewing a certificate by hand takes a while, and what is renewed by a program is so before its last fifth. */
 const soonDays = 30;
+const lastPart = 1 / 5;
 
 /** Milliseconds since the epoch; both ends are still valid. */
 type ValidityPeriod = Pick<Certificate, 'notBefore' | 'notAfter'>;
@@ -79,15 +81,20 @@ export function validityOf({ notBefore, notAfter }: ValidityPeriod, now: number)
     return { level: 'error', words: `expired ${days(now - notAfter)} ago, on ${date(notAfter)}: renew it` };
   }
   const left = notAfter - now;
-  return left < soonDays * dayMs
+  return left < Math.min(soonDays * dayMs, (notAfter - notBefore) * lastPart)
     ? { level: 'warning', words: `expires in ${days(left)}, on ${date(notAfter)}: renew it` }
     : { level: 'ok', words: `is valid for ${days(left)}, until ${date(notAfter)}` };
 }
 
 function days(ms: number): string {
   const count = Math.floor(ms / dayMs);
-  if (count === 0) return 'less than a day';
-  return count === 1 ? '1 day' : `${count} days`;
+  if (count === 0) return plural(Math.floor(ms / hourMs), 'hour');
+  return plural(count, 'day');
+}
+
+function plural(count: number, unit: string): string {
+  if (count === 0) return `less than an ${unit}`;
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 
 function date(ms: number): string {

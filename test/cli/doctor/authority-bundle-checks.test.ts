@@ -22,7 +22,11 @@ const faultsIn = (pem: string) => look(pem).filter((said) => !said.startsWith('o
 
 describe('a bundle of authorities', () => {
   it('is told of certificate by certificate', async () => {
-    const other = await createAuthority({ commonName: 'other', notAfter: inDays(12) });
+    const other = await createAuthority({
+      commonName: 'other',
+      notBefore: inDays(-353),
+      notAfter: inDays(12),
+    });
     expect(look(bundleOf(good, other))).toEqual([
       expect.stringMatching(/^ok: certificate 1, "CN=good", is valid for 36[45] days, until \S+$/),
       expect.stringMatching(/^warning: certificate 2, "CN=other", expires in 11 days, on \S+: renew it$/),

@@ -57,7 +57,7 @@ describe('a serving certificate', () => {
     ],
     [
       'that expires soon',
-      { ...good, notAfter: inDays(29) },
+      { ...good, notBefore: inDays(-336), notAfter: inDays(29) },
       [/^warning: certificate "CN=localhost" expires in 28 days, on \S+: renew it$/],
     ],
     [

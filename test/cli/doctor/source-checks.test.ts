@@ -203,7 +203,7 @@ describe('a kubeconfig', () => {
     const pair = await server.authority.issue({
       commonName: 'reader',
       usage: 'clientAuth',
-      notBefore: new Date(now - 9 * day),
+      notBefore: new Date(now - 90 * day),
       notAfter: new Date(now + days * day),
     });
     const user = {
