@@ -1,10 +1,13 @@
 import { readDocuments } from '../documents/documents.js';
 import type { Attributes } from '../authorization/authorizer.js';
+import { clusterOf } from '../kubernetes/reflector/json.js';
 
 /** A SubjectAccessReview and its question; undefined if it asks about a resource. */
 export interface Review {
   readonly document: Readonly<Record<string, unknown>>;
   readonly attributes: Attributes | undefined;
+  /** Of its annotation `kcp.io/cluster`: where it is to be decided. */
+  readonly workspace: string | undefined;
 }
 
 const textsOfResource = ['namespace', 'verb', 'group', 'version', 'resource', 'subresource', 'name'] as const;
@@ -88,10 +91,12 @@ function reviewOf(document: unknown, where: string): Review {
   if (user === '' && groups.length === 0) {
     throw new Error(`${where}: spec.user: at least one of user or group must be specified`);
   }
-  if (asked === undefined) return { document, attributes: undefined };
+  const workspace = clusterOf(document);
+  if (asked === undefined) return { document, attributes: undefined, workspace };
   const extra = isRecord(spec['extra']) ? Object.entries(spec['extra']) : [];
   return {
     document,
+    workspace,
     attributes: {
       identity: {
         name: user,

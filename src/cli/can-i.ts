@@ -2,17 +2,22 @@ import { authorization, authorizersOf } from '../options/authorization-options.j
 import { general } from '../options/general-options.js';
 import {
   hasPolicy,
+  inWorkspace,
   openPolicyOffline,
   policySources,
   requestedPath,
+  requireWorkspaces,
   sayWhoIsNotAsked,
+  workspaceOf,
 } from '../options/offline-options.js';
 import { fault, isGiven, topic, type GivenOptions } from '../options/option.js';
 import { file, list, parsed, text } from '../options/option-kinds.js';
 import { usageError, UsageError } from '../options/usage-error.js';
+import { workspaceSources } from '../options/workspace-options.js';
 import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
 import { type Attributes, authorizerUnion, type Verdict } from '../authorization/authorizer.js';
+import { WorkspaceAuthorizer } from '../authorization/workspace-access.js';
 import type { Command, CommandCall } from './command.js';
 import { parseReviews, type Review } from './can-i-file.js';
 
@@ -39,9 +44,12 @@ export const canICommand: Command = {
     { name: 'verb', description: 'such as get', isOptional: true },
     { name: 'path', description: 'such as /metrics', isOptional: true },
   ],
-  topics: [question, general, policySources, authorization],
+  topics: [question, inWorkspace, general, policySources, workspaceSources, authorization],
   run: canI,
 };
+
+/** In a workspace, or in root where none is named. */
+type Decide = (attributes: Attributes, workspace: string | undefined) => Verdict | Promise<Verdict>;
 
 /** Answers one question, or a file of SubjectAccessReviews, from the policy. Resolves to the exit code. */
 async function canI({
@@ -56,15 +64,20 @@ async function canI({
   const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {
     const decide = authorizerUnion(authorizersOf(values, { policy: open?.policy }));
+    const workspaces = open?.policy.workspaces && new WorkspaceAuthorizer(open.policy);
+    const decideIn: Decide = (attributes, workspace) =>
+      workspace === undefined || workspaces === undefined
+        ? decide(attributes)
+        : workspaces.decide(attributes, workspaces.index.named(workspace)?.cluster);
     if ('reviews' in asked) {
-      for (const review of asked.reviews) print(JSON.stringify(await answer(review, decide)));
+      for (const review of asked.reviews) print(JSON.stringify(await answer(review, decideIn)));
       return 0;
     }
     const requested = requestedPath(asked.path, values);
     const { decision, reason }: Verdict =
       'refused' in requested
         ? { decision: 'no-opinion', reason: requested.refused }
-        : await decide({ ...asked, path: requested.path });
+        : await decideIn({ ...asked, path: requested.path }, workspaceOf(values));
     const isAllowed = decision === 'allow';
     print(`${isAllowed ? 'yes' : 'no'}${reason === '' ? '' : ` - ${reason}`}`);
     return isAllowed ? 0 : 1;
@@ -86,26 +99,29 @@ function questionOf(
     return { identity: identityOf(values), verb, path };
   }
   const { user, group } = question.options;
+  const { workspace } = inWorkspace.options;
   const besides = [
     ...(verb === undefined ? [] : ['VERB']),
     ...(path === undefined ? [] : ['PATH']),
-    ...[user, group].filter((option) => isGiven(values, option)).map(({ name }) => name),
+    ...[user, group, workspace].filter((option) => isGiven(values, option)).map(({ name }) => name),
     ...(Object.keys(extra).length === 0 ? [] : [question.options.extra.name]),
   ];
   if (besides.length > 0) {
     throw fault(question.options.filename, `already contains the questions: leave out ${besides.join(', ')}`);
   }
-  return { reviews: readReviews(filename) };
+  const reviews = readReviews(filename);
+  // Root's own is answered without the policies of workspaces, too.
+  if (reviews.some((review) => review.workspace !== undefined && review.workspace !== 'root')) {
+    requireWorkspaces(values, question.options.filename);
+  }
+  return { reviews };
 }
 
-async function answer(
-  { document, attributes }: Review,
-  decide: ReturnType<typeof authorizerUnion>,
-): Promise<object> {
+async function answer({ document, attributes, workspace }: Review, decide: Decide): Promise<object> {
   const verdict: Verdict =
     attributes === undefined
       ? { decision: 'no-opinion', reason: 'only nonResourceAttributes are supported' }
-      : await decide(attributes);
+      : await decide(attributes, workspace);
   const { decision, reason } = verdict;
   return {
     ...document,

@@ -2,23 +2,27 @@ import { authorization, authorizersOf, type AuthorizerName } from '../options/au
 import { general } from '../options/general-options.js';
 import {
   hasPolicy,
+  inWorkspace,
   openPolicyOffline,
   policySources,
   requestedPath,
   sayWhoIsNotAsked,
+  workspaceOf,
 } from '../options/offline-options.js';
 import type { GivenOptions } from '../options/option.js';
+import { workspaceSources } from '../options/workspace-options.js';
 import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
 import type { Command, CommandCall } from './command.js';
-import { describeSubject, subjectKey } from '../policy/objects.js';
+import type { WorkspaceIndex } from '../policy/index/workspace-index.js';
+import { describeSubject, subjectKey, type ClusterRoleBinding } from '../policy/objects.js';
 
 export const whoCanCommand: Command = {
   args: [
     { name: 'verb', description: 'such as get' },
     { name: 'path', description: 'such as /metrics' },
   ],
-  topics: [general, policySources, authorization],
+  topics: [inWorkspace, general, policySources, workspaceSources, authorization],
   run: whoCan,
 };
 
@@ -45,13 +49,51 @@ async function whoCan({
   const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {
     const { authorizationOrder } = authorization.read(values);
-    const rows = authorizationOrder.flatMap((name) => grantedBy(name, asked, values, open?.policy));
+    const workspace = workspaceOf(values);
+    const rows =
+      workspace === undefined
+        ? authorizationOrder.flatMap((name) => grantedBy(name, asked, values, open?.policy))
+        : grantedIn(open?.policy.workspaces, workspace, asked, printError);
     const width = rows.reduce((longest, [who]) => Math.max(longest, who.length), 0);
     for (const [who, by] of rows) print(`${who.padEnd(width)}  ${by}`);
     return 0;
   } finally {
     await open?.close();
   }
+}
+
+/** Who is granted it in a workspace; besides, what all of them need to get in. */
+function grantedIn(
+  index: WorkspaceIndex | undefined,
+  name: string,
+  { verb, path }: { readonly verb: string; readonly path: string },
+  printError: (line: string) => void,
+): readonly Row[] {
+  const workspace = index?.named(name);
+  if (index === undefined || workspace === undefined) {
+    printError(`${JSON.stringify(name)}: no such workspace`);
+    return [];
+  }
+  const access = [...index.grantsOf(workspace, 'access', '/')]
+    .flatMap((binding) => rowsOf(binding))
+    .map(([who]) => who);
+  printError(
+    `besides, access is needed (verb access on /), which have: ${[...new Set(access)].join(', ') || 'nobody'}`,
+  );
+  const required = workspace.logicalCluster?.requiredGroups;
+  if (required !== undefined) printError(`and one of the required groups: ${required}`);
+  const masters = describeSubject({ kind: 'Group', name: 'system:masters' });
+  return [
+    [masters, 'always allowed'],
+    ...[...index.grantsOf(workspace, verb, path)].flatMap((binding) => rowsOf(binding)),
+  ];
+}
+
+function rowsOf(binding: ClusterRoleBinding, layer = ''): readonly Row[] {
+  const by = `ClusterRoleBinding ${JSON.stringify(binding.name)} of ClusterRole ${JSON.stringify(binding.role)}`;
+  return binding.subjects
+    .filter((subject) => subjectKey(subject) !== undefined)
+    .map((subject): Row => [describeSubject(subject), `${by}${layer}`]);
 }
 
 function grantedBy(
@@ -75,12 +117,9 @@ function grantedBy(
       return alwaysAllowPaths(paths)(path) ? [['everybody', options.authorizationAlwaysAllowPaths.name]] : [];
     case 'RBAC':
       if (isResourcePath(path)) return [];
-      return [...(policy?.grantsOf(verb, path) ?? [])].flatMap(({ layer, binding }) => {
-        const by = `ClusterRoleBinding ${JSON.stringify(binding.name)} of ClusterRole ${JSON.stringify(binding.role)} (${layer})`;
-        return binding.subjects
-          .filter((subject) => subjectKey(subject) !== undefined)
-          .map((subject): Row => [describeSubject(subject), by]);
-      });
+      return [...(policy?.grantsOf(verb, path) ?? [])].flatMap(({ layer, binding }) =>
+        rowsOf(binding, ` (${layer})`),
+      );
     case 'Webhook':
       return [];
   }

@@ -3,16 +3,41 @@ import type { OpenPolicy } from '../policy/open-policy.js';
 import { zPagePaths } from '../server/z-pages/z-page.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import { serverKindOf } from './general-options.js';
-import { isGiven, only, type GivenOptions } from './option.js';
+import { fault, isGiven, only, optionsIn, topic, type GivenOptions, type Option } from './option.js';
+import { text } from './option-kinds.js';
 import { namesPolicySource, policy, sourceOption } from './policy-options.js';
 import { UsageError } from './usage-error.js';
+import { workspaceSources } from './workspace-options.js';
 
 /** The policy options of commands that answer offline. */
 export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');
 
+/** In which workspace a command decides. */
+export const inWorkspace = topic('Options', {
+  workspace: text(
+    'workspace',
+    undefined,
+    'path of the workspace, or name of its logical cluster, in which to decide (default: the root workspace, as for metrics of the whole process)',
+  ),
+});
+
+/** @throws UsageError naming the option. */
+export function workspaceOf(given: GivenOptions): string | undefined {
+  const { workspace } = inWorkspace.read(given);
+  if (workspace !== undefined) requireWorkspaces(given, inWorkspace.options.workspace);
+  return workspace;
+}
+
+/** @throws UsageError naming the option, where no source of the policies of workspaces is given. */
+export function requireWorkspaces(given: GivenOptions, option: Option): void {
+  const sources = optionsIn([workspaceSources]);
+  if (sources.some((source) => isGiven(given, source))) return;
+  throw fault(option, `needs ${sources.map(({ name }) => name).join(' or ')}`);
+}
+
 /** Whether the server would have a policy. @throws UsageError naming the option. */
 export function hasPolicy(given: GivenOptions): boolean {
-  return serverKindOf(given) === 'shard' || namesPolicySource(given);
+  return serverKindOf(given) === 'shard' || namesPolicySource(given) || workspaceOf(given) !== undefined;
 }
 
 /** The path that the server would authorize, or why it refuses the request before that. @throws UsageError naming the option. */
@@ -51,7 +76,8 @@ export async function openPolicyOffline(
   const missing = (await open.settled(0)).map(
     ({ layer, reason }) => `${sourceOption(layer).name}: ${reason ?? 'the server has not answered'}`,
   );
-  if (open.policy.unavailable() !== undefined) {
+  const { policy: opened } = open;
+  if ((opened.unavailable() ?? opened.workspacesUnavailable()) !== undefined) {
     await open.close();
     throw new UsageError(missing.join('; '));
   }

@@ -1,50 +1,48 @@
-import { flagName, isGiven, needs, topic, type GivenOptions, type Option, fault } from './option.js';
+import { flagName, isGiven, topic, type GivenOptions, type Option, fault } from './option.js';
 import { boolean, directory, duration, file } from './option-kinds.js';
 import { given as presentOnly } from '../given.js';
 import {
   cachePolicySource,
   rootPolicySource,
   systemAdminPolicySource,
+  workspacesPolicySource,
   type ApiServerObserver,
 } from '../policy/sources/api-server.js';
 import { directoryPolicySource, type ReloadResult } from '../policy/sources/directory.js';
 import type { PolicySource } from '../policy/policy-source.js';
 import { usageError } from './usage-error.js';
+import { workspaceSources } from './workspace-options.js';
 
 const root = flagName('rootKubeconfig');
 
 /** Where the policy comes from, and how it is kept. */
-export const policy = topic(
-  'Policy',
-  {
-    rbacDir: directory(
-      'directory of ClusterRole and ClusterRoleBinding manifests of the root workspace, reloaded on change',
-    ),
-    rootKubeconfig: file(
-      { kubeconfig: true },
-      'kubeconfig of the root workspace, or of a plain Kubernetes cluster, whose ClusterRoles and ClusterRoleBindings are watched',
-    ),
-    cacheKubeconfig: file(
-      { kubeconfig: true },
-      `kubeconfig of a kcp cache server whose replica of the root workspace is watched; with ${root} it is only the fallback`,
-    ),
-    bootstrapPolicy: boolean(
-      true,
-      `add kcp's bootstrap roles and bindings to those of the root workspace: true, false, or live to watch /clusters/system:admin of ${root}`,
-      'live',
-    ),
-    maxPolicyStaleness: duration(
-      undefined,
-      {},
-      'how long a policy stays in use after its source was lost, such as 1h; unset: no limit',
-    ),
-    policySnapshot: file(
-      {},
-      'file that stores the policy of the API servers, to start from (stale) if they are down at a restart',
-    ),
-  },
-  [needs('policySnapshot', 'rootKubeconfig', 'cacheKubeconfig')],
-);
+export const policy = topic('Policy', {
+  rbacDir: directory(
+    'directory of ClusterRole and ClusterRoleBinding manifests of the root workspace, reloaded on change',
+  ),
+  rootKubeconfig: file(
+    { kubeconfig: true },
+    'kubeconfig of the root workspace, or of a plain Kubernetes cluster, whose ClusterRoles and ClusterRoleBindings are watched',
+  ),
+  cacheKubeconfig: file(
+    { kubeconfig: true },
+    `kubeconfig of a kcp cache server whose replica of the root workspace is watched; with ${root} it is only the fallback`,
+  ),
+  bootstrapPolicy: boolean(
+    true,
+    `add kcp's bootstrap roles and bindings to those of the root workspace: true, false, or live to watch /clusters/system:admin of ${root}`,
+    'live',
+  ),
+  maxPolicyStaleness: duration(
+    undefined,
+    {},
+    'how long a policy stays in use after its source was lost, such as 1h; unset: no limit',
+  ),
+  policySnapshot: file(
+    {},
+    'file that stores the policy of the API servers, to start from (stale) if they are down at a restart',
+  ),
+});
 
 /** Whether any option names a source. */
 export function namesPolicySource(given: GivenOptions): boolean {
@@ -55,7 +53,8 @@ export function namesPolicySource(given: GivenOptions): boolean {
 /** The option behind a layer of the policy. */
 export function sourceOption(layer: string): Option {
   const { rbacDir, rootKubeconfig, cacheKubeconfig, bootstrapPolicy } = policy.options;
-  const byLayer = { root: rootKubeconfig, cache: cacheKubeconfig, bootstrap: bootstrapPolicy };
+  const { workspaceKubeconfig: workspaces } = workspaceSources.options;
+  const byLayer = { root: rootKubeconfig, cache: cacheKubeconfig, bootstrap: bootstrapPolicy, workspaces };
   return new Map<string, Option>(Object.entries(byLayer)).get(layer) ?? rbacDir;
 }
 
@@ -78,22 +77,42 @@ export function policySourcesOf(
   const { options } = policy;
   const values = policy.read(given);
   const { rbacDir: directory, rootKubeconfig: root, cacheKubeconfig: cache } = values;
+  const { workspaceRbacDir, workspaceKubeconfig } = workspaceSources.read(given);
+  const servers = [
+    options.rootKubeconfig,
+    options.cacheKubeconfig,
+    workspaceSources.options.workspaceKubeconfig,
+  ];
+  if (values.policySnapshot !== undefined && !servers.some((server) => isGiven(given, server))) {
+    throw fault(options.policySnapshot, `needs ${servers.map(({ name }) => name).join(' or ')}`);
+  }
   const observed = (source: string): ApiServerObserver => ({
     ...observerOf?.(source),
     warning: (message) => {
       onWarning(`${source}: ${message}`);
     },
   });
+  const directorySource = (option: Option, name: string, path: string, ofWorkspaces: boolean): PolicySource =>
+    blamingSource(
+      option,
+      directoryPolicySource({
+        name,
+        directory: path,
+        ofWorkspaces,
+        onWarning,
+        onReload: (result) => onReload?.(name, result),
+      }),
+    );
+  const ofWorkspaces =
+    workspaceRbacDir === undefined
+      ? workspaceKubeconfig !== undefined &&
+        blamingSource(
+          workspaceSources.options.workspaceKubeconfig,
+          workspacesPolicySource({ kubeconfig: workspaceKubeconfig, observer: observed('workspaces') }),
+        )
+      : directorySource(workspaceSources.options.workspaceRbacDir, 'workspaces', workspaceRbacDir, true);
   const sources = [
-    directory !== undefined &&
-      blamingSource(
-        options.rbacDir,
-        directoryPolicySource({
-          directory,
-          onWarning,
-          onReload: (result) => onReload?.('directory', result),
-        }),
-      ),
+    directory !== undefined && directorySource(options.rbacDir, 'directory', directory, false),
     root !== undefined &&
       blamingSource(
         options.rootKubeconfig,
@@ -110,7 +129,13 @@ export function policySourcesOf(
     fallbacks: new Map(root !== undefined && cache !== undefined ? [['root', 'cache']] : []),
     bootstrap:
       values.bootstrapPolicy === 'live' ? liveBootstrap(root, observed('bootstrap')) : values.bootstrapPolicy,
-    ...presentOnly({ maxStalenessMs: values.maxPolicyStaleness }),
+    ...presentOnly({
+      maxStalenessMs: values.maxPolicyStaleness,
+      workspaces:
+        ofWorkspaces === false
+          ? undefined
+          : { source: ofWorkspaces, requiresLogicalCluster: workspaceRbacDir === undefined },
+    }),
   };
 }
 

@@ -58,9 +58,10 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
       'kcp_metrics_filter_policy_objects',
       'Objects of a policy layer, by kind.',
       ['layer', 'kind'],
-      (metric, { layer, clusterRoles, clusterRoleBindings }) => {
+      (metric, { layer, clusterRoles, clusterRoleBindings, logicalClusters }) => {
         metric.set({ layer, kind: 'ClusterRole' }, clusterRoles);
         metric.set({ layer, kind: 'ClusterRoleBinding' }, clusterRoleBindings);
+        if (logicalClusters !== undefined) metric.set({ layer, kind: 'LogicalCluster' }, logicalClusters);
       },
     ),
   });

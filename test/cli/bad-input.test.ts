@@ -52,6 +52,15 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     write('no-context', kubeconfig('https://127.0.0.1:1', 'y'));
     write('plain-http', kubeconfig('http://127.0.0.1:1', 'x'));
     write('broken.yaml', 'kind: ClusterRole\nmetadata: {name: x\n');
+    write(
+      'annotated',
+      JSON.stringify({
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        metadata: { annotations: { 'kcp.io/cluster': 'c1' } },
+        spec: { user: 'alice', nonResourceAttributes: { verb: 'get', path: '/metrics' } },
+      }),
+    );
     const review = (spec: object): object => ({
       apiVersion: 'authorization.k8s.io/v1',
       kind: 'SubjectAccessReview',
@@ -304,6 +313,18 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     [
       '--mode=shard --workspace-metrics=false --workspace-kubeconfig={kubeconfig}',
       /^--workspace-kubeconfig: needs --workspace-metrics$/,
+    ],
+    [
+      '--mode=shard --workspace-metrics --workspace-rbac-dir={missing}',
+      /^--workspace-rbac-dir: .*missing: does not exist$/,
+    ],
+    [
+      '--mode=shard --workspace-metrics --workspace-rbac-dir={policy}',
+      /^--workspace-rbac-dir: .*broken\.yaml:\d+: /,
+    ],
+    [
+      '--mode=shard --workspace-metrics --workspace-kubeconfig={no-context}',
+      /^--workspace-kubeconfig: .*no-context:\d+: current-context/,
     ],
     ['--mode=shard --workspace-label=workspace', /^--workspace-label: needs --workspace-metrics$/],
     [
@@ -854,6 +875,17 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['can-i -f {verb.json}', /^--filename: .*document 1: spec.resourceAttributes.verb: not a string$/],
     ['can-i -f {tls.crt}', /^--filename: .*document 1: /],
     ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
+    [
+      'can-i get /metrics --workspace=root:wa',
+      /^--workspace: needs --workspace-rbac-dir or --workspace-kube/,
+    ],
+    ['who-can get /metrics --workspace=root:wa', /^--workspace: needs --workspace-rbac-dir or --workspace-k/],
+    ['can-i get /metrics --workspace=x --workspace-rbac-dir={missing}', /^--workspace-rbac-dir: .*missing/],
+    [
+      'can-i --workspace=x -f {annotated} --workspace-rbac-dir={policy}',
+      /^--filename: already contains the questions: leave out --workspace$/,
+    ],
+    ['can-i -f {annotated}', /^--filename: needs --workspace-rbac-dir or --workspace-kubeconfig$/],
     ['can-i get /metrics --root-kubeconfig={missing}', /^--root-kubeconfig: /],
     [
       'can-i get /metrics --root-kubeconfig=in-cluster',

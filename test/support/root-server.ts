@@ -16,7 +16,7 @@ export interface SentObject {
   };
 }
 
-export type Resource = 'clusterroles' | 'clusterrolebindings';
+export type Resource = 'clusterroles' | 'clusterrolebindings' | 'logicalclusters';
 
 export interface Patch {
   readonly resource: Resource;
@@ -59,7 +59,7 @@ interface Watcher {
   readonly response: ServerResponse;
 }
 
-const group = '/apis/rbac.authorization.k8s.io/v1';
+const groups = '/apis/(?:rbac.authorization.k8s.io/v1|core.kcp.io/v1alpha1)';
 const token = 'token-of-the-replicator';
 const replicate = 'internal.kcp.io/replicate';
 
@@ -83,6 +83,7 @@ export class RootServer {
   readonly #objects = {
     clusterroles: new Map<string, SentObject>(),
     clusterrolebindings: new Map<string, SentObject>(),
+    logicalclusters: new Map<string, SentObject>(),
   };
   readonly #watchers = new Set<Watcher>();
   readonly #sockets = new Set<Socket>();
@@ -128,17 +129,20 @@ export class RootServer {
   /** Creates or replaces an object; its uid stays, its resourceVersion is the server's next. */
   put(resource: Resource, object: SentObject): void {
     const { name, uid } = object.metadata;
-    const before = this.#objects[resource].get(name);
+    const key = keyOf(name, object.metadata.annotations?.['kcp.io/cluster']);
+    const before = this.#objects[resource].get(key);
     const metadata = { ...object.metadata, uid: before?.metadata.uid ?? uid, resourceVersion: this.#next() };
     const stored = { ...object, metadata };
-    this.#objects[resource].set(name, stored);
+    this.#objects[resource].set(key, stored);
     this.#emit(resource, { type: before === undefined ? 'ADDED' : 'MODIFIED', object: stored });
   }
 
-  delete(resource: Resource, name: string): void {
-    const before = this.#objects[resource].get(name);
+  /** `cluster`: in which logical cluster it stands, of several. */
+  delete(resource: Resource, name: string, cluster?: string): void {
+    const key = keyOf(name, cluster);
+    const before = this.#objects[resource].get(key);
     if (before === undefined) return;
-    this.#objects[resource].delete(name);
+    this.#objects[resource].delete(key);
     const metadata = { ...before.metadata, resourceVersion: this.#next() };
     this.#emit(resource, { type: 'DELETED', object: { ...before, metadata } });
   }
@@ -167,9 +171,9 @@ export class RootServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '', 'https://root');
-    const found = new RegExp(`^${this.base}${group}/(clusterroles|clusterrolebindings)(?:/([^/]+))?$`).exec(
-      url.pathname,
-    );
+    const found = new RegExp(
+      `^${this.base}${groups}/(clusterroles|clusterrolebindings|logicalclusters)(?:/([^/]+))?$`,
+    ).exec(url.pathname);
     if (request.headers.authorization !== `Bearer ${token}` || found === null) {
       refuse(response, { status: found === null ? 404 : 401 });
       return;
@@ -267,6 +271,10 @@ export class RootServer {
       }),
     );
   }
+}
+
+function keyOf(name: string, cluster: string | undefined): string {
+  return cluster === undefined ? name : `${cluster} ${name}`;
 }
 
 function readVerbOf(query: URLSearchParams): ReadVerb {

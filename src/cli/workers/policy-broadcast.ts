@@ -6,7 +6,7 @@ import type { PolicyOperation } from './link-messages.js';
 /** How often a policy that is being replaced is checked for completeness (ms). */
 const wholePollMs = 10;
 
-const kinds: readonly PolicyObject['kind'][] = ['ClusterRole', 'ClusterRoleBinding'];
+const kinds: readonly PolicyObject['kind'][] = ['ClusterRole', 'ClusterRoleBinding', 'LogicalCluster'];
 
 /** Sends a policy to workers: all of it to a new worker, then each change, in order. */
 export class PolicyBroadcast {
@@ -83,6 +83,7 @@ export class PolicyBroadcast {
       return;
     }
     for (const of of kinds) {
+      if (of === 'LogicalCluster' && layer !== policy.workspaces?.layer) continue;
       yield {
         objects: objects.filter(({ kind }) => kind === of),
         operation: { kind: 'replace-kind', layer, of },

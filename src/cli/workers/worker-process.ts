@@ -90,9 +90,14 @@ class WorkerLink implements SharedByWorkers {
     if (layers === undefined) return undefined;
     // The primary opens the sources; here they only define the fallbacks and the allowed staleness.
     const described = policySourcesOf(values, { onWarning: () => undefined });
+    const { workspaces } = described;
+    const ofWorkspaces = workspaces?.source.name;
     const open = await openPolicy({
       ...described,
-      sources: layers.map((layer) => this.#policy.source(layer)),
+      sources: layers.filter((layer) => layer !== ofWorkspaces).map((layer) => this.#policy.source(layer)),
+      ...(workspaces && {
+        workspaces: { ...workspaces, source: this.#policy.source(workspaces.source.name) },
+      }),
       bootstrap: false,
     });
     this.#policy.begin();

@@ -45,7 +45,7 @@ export function statusDocument(
           source.layer,
           stateOf(source),
           source.state === 'syncing' ? '-' : durationText(source.ageMs),
-          `${source.clusterRoles} roles, ${source.clusterRoleBindings} bindings`,
+          `${source.workspaces === undefined ? '' : `${source.workspaces} workspaces, `}${source.clusterRoles} roles, ${source.clusterRoleBindings} bindings`,
         ]),
       },
       {

@@ -32,6 +32,8 @@ export interface PolicySourceStatus {
   readonly inForce: boolean;
   readonly clusterRoles: number;
   readonly clusterRoleBindings: number;
+  /** Of how many workspaces it holds the policy; undefined for a policy of root. */
+  readonly workspaces?: number;
 }
 
 export interface CertificateStatus {

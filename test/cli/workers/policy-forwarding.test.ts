@@ -6,6 +6,7 @@ import { PolicyBroadcast, PolicyOutbox } from '../../../src/cli/workers/policy-b
 import { openPolicy } from '../../../src/policy/open-policy.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
 import { Policy, steadyNow, type PolicySink } from '../../../src/policy/policy.js';
+import { WorkspaceIndex } from '../../../src/policy/index/workspace-index.js';
 import { replaceInSlices } from '../../../src/policy/policy-source.js';
 import { runInSlices } from '../../../src/time-slice.js';
 
@@ -146,6 +147,50 @@ describe('a policy that workers are told of', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('brings the policies of workspaces, also to a worker that begins late', async () => {
+    const cluster = 'c1';
+    const objects: readonly PolicyObject[] = [
+      {
+        kind: 'LogicalCluster',
+        name: 'cluster',
+        cluster,
+        path: 'root:a',
+        requiredGroups: 'x',
+        isReady: true,
+      },
+      { kind: 'ClusterRole', name: 'r', rules: [{ verbs: ['get'], nonResourceURLs: ['/metrics'] }], cluster },
+      { kind: 'ClusterRoleBinding', name: 'b', role: 'r', subjects: [], replicated: false, cluster },
+    ];
+    const index = (): WorkspaceIndex => new WorkspaceIndex('workspaces', 'bootstrap', true);
+    const policy = new Policy({ layers: ['bootstrap'], workspaces: index() });
+    policy.sink('bootstrap').replace([{ kind: 'ClusterRole', name: 'admin', rules: [] }]);
+    const broadcast = new PolicyBroadcast();
+    const sink = broadcast.through('workspaces', policy.sink('workspaces'));
+    sink.replace(objects.slice(0, 2));
+    const copy = new Copy();
+    await broadcast.attach(policy, copy.outbox);
+    const workspaces = { source: copy.followed.source('workspaces'), requiresLogicalCluster: true };
+    const sources = [copy.followed.source('bootstrap')];
+    const { policy: followed } = await openPolicy({ sources, workspaces, bootstrap: false });
+    copy.followed.begin();
+    await copy.followed.whole;
+    const isTheSame = (): void => {
+      for (const layer of ['bootstrap', 'workspaces']) {
+        expect(followed.objects(layer)).toEqual(policy.objects(layer));
+      }
+      expect(followed.workspacesUnavailable()).toBeUndefined();
+      expect(followed.workspaces?.named('root:a')?.requiredGroups).toEqual([['x']]);
+    };
+    isTheSame();
+    const [, , bound] = objects;
+    if (bound !== undefined) sink.apply({ type: 'set', object: bound });
+    await copy.settled();
+    isTheSame();
+    sink.apply({ type: 'delete', kind: 'ClusterRole', name: 'r', cluster });
+    await copy.settled();
+    isTheSame();
   });
 
   it('comes in messages of bounded size, no faster than they are taken', () => {

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import type { SnapshotLayer } from '../../../src/policy/snapshot/snapshot-format.js';
-import type { ClusterRole, ClusterRoleBinding, PolicyObject, Subject } from '../../../src/policy/objects.js';
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  LogicalCluster,
+  PolicyObject,
+  Subject,
+} from '../../../src/policy/objects.js';
 import { anyCharacter } from '../../support/any-character.js';
 
 /** Names that meet often, and texts that are hard to keep. */
@@ -20,6 +26,7 @@ const role: fc.Arbitrary<ClusterRole> = fc.record(
     kind: fc.constant('ClusterRole' as const),
     name: text,
     rules: fc.array(fc.record({ verbs: texts, nonResourceURLs: texts }), { maxLength: 3 }),
+    cluster: text,
     origin: text,
   },
   { requiredKeys: ['kind', 'name', 'rules'] },
@@ -39,16 +46,33 @@ const binding: fc.Arbitrary<ClusterRoleBinding> = fc.record(
     role: text,
     subjects: fc.array(subject, { maxLength: 3 }),
     replicated: fc.boolean(),
+    cluster: text,
     origin: text,
   },
   { requiredKeys: ['kind', 'name', 'role', 'subjects', 'replicated'] },
 );
 
+const logicalCluster: fc.Arbitrary<LogicalCluster> = fc.record(
+  {
+    kind: fc.constant('LogicalCluster' as const),
+    name: text,
+    cluster: text,
+    path: text,
+    requiredGroups: text,
+    isReady: fc.boolean(),
+    origin: text,
+  },
+  { requiredKeys: ['kind', 'name', 'cluster', 'isReady'] },
+);
+
 /** As they come, no two of one kind and name. */
-export const policyObjects: fc.Arbitrary<PolicyObject[]> = fc.uniqueArray(fc.oneof(role, binding), {
-  selector: ({ kind, name }) => `${kind} ${name}`,
-  maxLength: 12,
-});
+export const policyObjects: fc.Arbitrary<PolicyObject[]> = fc.uniqueArray(
+  fc.oneof(role, binding, logicalCluster),
+  {
+    selector: ({ kind, name }) => `${kind} ${name}`,
+    maxLength: 12,
+  },
+);
 
 export const snapshotLayers: fc.Arbitrary<SnapshotLayer[]> = fc.uniqueArray(
   fc.record({
