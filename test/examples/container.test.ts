@@ -43,12 +43,9 @@ describe('examples/container/Dockerfile', () => {
   it('installs from the lock, with the versions that it holds', () => {
     const built = stages[0]?.join('\n') ?? '';
     expect(built.match(/\bnpm (?:ci|install)\b(?!.*--ignore-scripts)/g)).toBeNull();
-    const lock = JSON.parse(readFileSync(join(repository, 'package-lock.json'), 'utf8')) as {
-      readonly packages: Readonly<Record<string, { readonly version?: string }>>;
-    };
-    const named = [...built.matchAll(/packages\["([^"]+)"\]/g)].map(([, path = '']) => path);
-    expect(named).toEqual(['node_modules/prom-client']);
-    for (const path of named) expect(lock.packages[path]?.version).toMatch(/^\d/);
+    expect(built).toMatch(
+      /cp \/src\/package-lock\.json \. && npm pkg delete devDependencies .*&& npm install/,
+    );
     expect(existsSync(join(repository, 'examples/container/Dockerfile.dockerignore'))).toBe(true);
   });
 });
