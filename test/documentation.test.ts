@@ -90,6 +90,10 @@ describe('the README and the pages of docs/', () => {
       ...commands.flatMap(({ topics }) => optionsIn(topics).map(({ name }) => name)),
       // Of other command lines, and of every command.
       '--help',
+      '--cacert',
+      '--cert',
+      '--key',
+      '--namespace',
       '--bump-revision',
       '--mark-compacted',
       '--config.file',

@@ -1,5 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -101,4 +103,102 @@ describe('the packed package, installed in an empty folder', () => {
     expect(run('--version')).toBe(`${manifest.version}\n`);
     expect(run('can-i', 'get', '/metrics', '--user=x', '--group=system:monitoring')).toMatch(/^yes - RBAC/);
   });
+
+  describe('with the recipes of the README, pasted', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const recipes = readme.slice(readme.indexOf('## Mount it'), readme.indexOf('## Grant it'));
+    const blocks = [...recipes.matchAll(/^```(sh|console)\n(.*?)^```$/gms)];
+    /** What a test cannot paste, with the reason. */
+    const notRun = [
+      [/^npm init/, 'downloads: the folder has been installed'],
+      [/in-cluster/, 'needs a pod'],
+    ] as const;
+    const starts = /\n(?:node \S+\.js|npx kcp-metrics-filter start (?:.*\\\n)*.*)\n$/;
+
+    it('gives the answers that it states', { timeout: 60_000 }, async () => {
+      mkdirSync(join(folder.path, 'node_modules/.bin'));
+      symlinkSync(
+        join(installed(), manifest.bin['kcp-metrics-filter'] ?? ''),
+        join(folder.path, 'node_modules/.bin/kcp-metrics-filter'),
+      );
+      const ports = new Map([
+        ['8080', await freePort()],
+        ['8443', await freePort()],
+      ]);
+      const here = (text: string): string =>
+        text
+          .replaceAll(/(?<=[:,( ]|'|localhost:|127\.0\.0\.1:)(8080|8443)\b/g, (port) =>
+            String(ports.get(port)),
+          )
+          .replaceAll(/^npx (?=kcp-metrics-filter)/gm, 'node_modules/.bin/');
+      const shell = (script: string): string =>
+        execFileSync('bash', ['-ec', here(script)], {
+          cwd: folder.path,
+          encoding: 'utf8',
+          stdio: ['ignore', 'pipe', 'ignore'],
+        });
+      let running: Started | undefined;
+      const answers: string[] = [];
+      try {
+        for (const [, language, text = ''] of blocks) {
+          if (notRun.some(([pattern]) => pattern.test(text))) continue;
+          if (language === 'sh') {
+            const server = starts.exec(`\n${text}`)?.[0] ?? '';
+            shell(text.slice(0, text.length - server.trimStart().length));
+            if (server === '') continue;
+            await running?.stop();
+            running = await startIn(folder.path, here(server.trim()));
+          } else {
+            for (const step of text.split(/^\$ /m).slice(1)) {
+              const [command = '', ...output] = step.split('\n');
+              expect(shell(`${command} || true`).trimEnd(), command).toBe(output.join('\n').trimEnd());
+              answers.push(command);
+            }
+          }
+        }
+      } finally {
+        expect(await running?.stop()).not.toBeUndefined();
+      }
+      expect(answers.length).toBeGreaterThan(12);
+    });
+  });
 });
+
+interface Started {
+  /** Resolves when the process has ended. */
+  readonly stop: () => Promise<number | NodeJS.Signals | null>;
+}
+
+/** Starts a server, and waits until it says that it listens. */
+async function startIn(cwd: string, command: string): Promise<Started> {
+  const child = spawn('bash', ['-c', `exec ${command}`], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    const onData = (data: Buffer): void => {
+      said += data.toString();
+      if (said.includes('listening')) resolve();
+    };
+    child.stdout.on('data', onData);
+    child.stderr.on('data', onData);
+    child.once('close', () => {
+      reject(new Error(`${command} did not start: ${said}`));
+    });
+  });
+  return {
+    stop: async () => {
+      child.kill('SIGTERM');
+      const [code, signal] = await ended;
+      return code ?? signal;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
