@@ -300,6 +300,7 @@ describe('tests', () => {
     'shells, browsers, Prometheus and its tools, and the commands of READMEs': [
       'cli/completion/completion.test.ts',
       'cli/doctor.test.ts',
+      'documentation/snippets.test.ts',
       'examples/alerts.test.ts',
       'examples/cache-server.test.ts',
       'examples/commands.ts',
