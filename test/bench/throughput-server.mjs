@@ -1,12 +1,15 @@
 // Forked by throughput.mjs: one process, so that both servers run the same compiled code on the same core.
 import { createServer } from 'node:https';
+import { join } from 'node:path';
 import express from 'express';
 import { Counter, Registry } from 'prom-client';
 import { createCertificateVerifier } from '../../dist/authentication/certificates/certificate-verifier.js';
 import { clientCertificateAuthenticator } from '../../dist/authentication/certificates/client-certificate.js';
 import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
 import { registriesExposition } from '../../dist/exposition/sources/registries.js';
-import { metricsFilter } from '../../dist/request/guard.js';
+import { AuditLog } from '../../dist/audit/audit-log.js';
+import { guardedServer, metricsFilter } from '../../dist/request/guard.js';
+import { FilterMetrics } from '../../dist/telemetry/filter-metrics.js';
 import { Policy } from '../../dist/policy/policy.js';
 import { policyShapes } from './policies.mjs';
 import { alwaysAllowGroups, alwaysAllowPaths } from '../../dist/authorization/authorizer.js';
@@ -18,7 +21,7 @@ process.once('message', (setup) => {
   void serve(setup);
 });
 
-async function serve({ certificate, privateKey, clientCa, user, tokens }) {
+async function serve({ certificate, privateKey, clientCa, user, tokens, directory }) {
   const policy = new Policy({ layers: ['root'] });
   policy.sink('root').replace([
     ...policyShapes[0].objects(1000),
@@ -30,19 +33,19 @@ async function serve({ certificate, privateKey, clientCa, user, tokens }) {
       replicated: true,
     },
   ]);
-  const guard = (exposition) =>
-    metricsFilter({
-      exposition,
-      authenticators: [
-        clientCertificateAuthenticator({ verifier: createCertificateVerifier({ authorities: clientCa }) }),
-        tokenFileAuthenticator({ text: tokens, file: 'tokens.csv' }),
-      ],
-      authorizers: [
-        alwaysAllowGroups(['system:masters']),
-        alwaysAllowPaths(['/healthz', '/readyz', '/livez']),
-        rbacAuthorizer({ policy }),
-      ],
-    });
+  const options = (exposition) => ({
+    exposition,
+    authenticators: [
+      clientCertificateAuthenticator({ verifier: createCertificateVerifier({ authorities: clientCa }) }),
+      tokenFileAuthenticator({ text: tokens, file: 'tokens.csv' }),
+    ],
+    authorizers: [
+      alwaysAllowGroups(['system:masters']),
+      alwaysAllowPaths(['/healthz', '/readyz', '/livez']),
+      rbacAuthorizer({ policy }),
+    ],
+  });
+  const guard = (exposition) => metricsFilter(options(exposition));
   const registry = expositionRegistry();
   const rendered = registriesExposition({ registries: [registry] });
   const { body, contentType } = await rendered.render({ accept: '' });
@@ -57,6 +60,17 @@ async function serve({ certificate, privateKey, clientCa, user, tokens }) {
       }, next);
     }),
     gated: express().use(guard(ready)),
+    'gated, all on': express().use(
+      guardedServer(
+        {
+          ...options(ready),
+          telemetry: new FilterMetrics(new Registry()),
+          requestLimits: { perSecondByAddress: 1_000_000, perSecondByIdentity: 1_000_000 },
+          onAuditEvent: new AuditLog({ path: join(directory, 'audit.log') }).write,
+        },
+        { unscopedPaths: [], routes: [], listeners: [], listensToAll: false },
+      ),
+    ),
     'ungated, prom-client': express().get('/metrics', (_request, response, next) => {
       registry.metrics().then((text) => {
         response.setHeader('Content-Type', registry.contentType);
