@@ -34,6 +34,30 @@ export const aBoolean = must('true or false', (value) => typeof value === 'boole
 export const aFunction = must('a function', isFunction);
 export const texts = listOf('strings', aText);
 
+export const aRegister = having('a Registry of prom-client', 'registerMetric', 'getMetricsAsArray');
+export const aLogger = having('a logger with debug, info, warn and error', 'debug', 'info', 'warn', 'error');
+
+export function aList(what: string): Check {
+  return must(`a list of ${what}`, Array.isArray);
+}
+
+export function aMap(what: string): Check {
+  return must(`a Map of ${what}`, (value) => value instanceof Map);
+}
+
+/** An object with some fields, whatever is in them. */
+export function anObject(what: string, ...fields: readonly string[]): Check {
+  return must(what, (value) => isObject(value) && fields.every((field) => field in value));
+}
+
+/** Authenticators and the like: a name that becomes a label, and a method. */
+export function namedWith(method: string): Check {
+  return listOf(
+    `objects with name and ${method}()`,
+    must('one', (value) => isObject(value) && typeof value['name'] === 'string' && isFunction(value[method])),
+  );
+}
+
 export function oneOf(...words: readonly string[]): Check {
   return must(words.map((word) => `'${word}'`).join(' or '), (value) => words.includes(value as string));
 }
@@ -63,14 +87,6 @@ export function having(what: string, ...methods: readonly string[]): Check {
   return must(what, (value) => isObject(value) && methods.every((method) => isFunction(value[method])));
 }
 
-/** Something with a name that becomes a label, and a method. */
-export function named(what: string, method: string): Check {
-  return must(
-    what,
-    (value) => isObject(value) && typeof value['name'] === 'string' && isFunction(value[method]),
-  );
-}
-
 /** A function of the value; what it throws is the fault. */
 export function accepted(by: (value: never) => unknown): Check {
   return (value) => {
@@ -89,13 +105,19 @@ export function both(first: Check, second: Check): Check {
 }
 
 /**
- * Checks at run time what the types say at compile time, once. Options without a check are not looked at.
+ * Checks at run time what the types say at compile time, once. A hook (`onAuditEvent`) is a function; other options without
+ * a check are not looked at.
  *
  * @throws MetricsFilterOptionError naming the first that cannot be used, or `options` itself.
  */
 export function checkOptions(options: unknown, checks: Checks): void {
   if (!isObject(options)) throw new MetricsFilterOptionError('options', 'pass an object');
   for (const [name, check] of Object.entries(checks)) checkArgument(name, options[name], check);
+  const hook = Object.keys(options).find(
+    (name) =>
+      /^on[A-Z]/.test(name) && !(name in checks) && options[name] !== undefined && !isFunction(options[name]),
+  );
+  if (hook !== undefined) checkArgument(hook, options[hook], aFunction);
 }
 
 /** @throws MetricsFilterOptionError naming it. */

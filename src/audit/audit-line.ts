@@ -1,6 +1,7 @@
 import type { Identity } from '../authentication/identity.js';
 import { originForm } from '../paths/request-target.js';
 import type { AuditEvent } from './audit-event.js';
+import { anObject, checkArgument } from '../option-checks.js';
 
 /** The longest line. Only identities of thousands of bytes come near it. */
 export const maxAuditLineBytes = 64 * 1024;
@@ -18,6 +19,7 @@ const escaped = /[<>&\u007f-\u009f\u2028\u2029]/g;
  * the order of the Go struct, empty ones left out.
  */
 export function auditLine(event: AuditEvent): string {
+  checkArgument('event', event, anObject('an AuditEvent', 'auditId', 'received', 'completed'));
   const line = written(event);
   return Buffer.byteLength(line) <= maxAuditLineBytes ? line : written(shortened(event));
 }

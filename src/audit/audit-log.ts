@@ -5,6 +5,7 @@ import type { AuditSink } from './audit-event.js';
 import { auditLine } from './audit-line.js';
 import { BlockingWriter, BatchWriter, type LineWriter, type LineWriterObserver } from './line-writers.js';
 import { LogFile, type LogDestination, type Retention } from './log-file.js';
+import { aText, checkOptions, oneOf, optional } from '../option-checks.js';
 
 /** By default at most 100 old files are kept, for 366 days, as by kube-apiserver. */
 export interface AuditLogOptions extends Partial<Retention> {
@@ -35,6 +36,7 @@ export class AuditLog {
 
   /** @throws AuditLogError when the file cannot be written to. */
   constructor(options: AuditLogOptions) {
+    checkOptions(options, { path: aText, mode: optional(oneOf('batch', 'blocking')) });
     const { mode = 'batch', bufferSize: maxLines = 10_000, observer = {} } = options;
     const destination = destinationOf(options);
     this.#observer = observer;

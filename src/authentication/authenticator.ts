@@ -1,4 +1,5 @@
 import type { Identity } from './identity.js';
+import { aText, anObject, checkArgument } from '../option-checks.js';
 
 /** The certificates a TLS peer presented. One object per connection, by which results are remembered. */
 export interface PeerCertificates {
@@ -51,5 +52,7 @@ export function reloadableAuthenticator(
   name: string,
   followed: { readonly current: Authenticator },
 ): Authenticator {
+  checkArgument('name', name, aText);
+  checkArgument('followed', followed, anObject('{ current: Authenticator }', 'current'));
   return { name, authenticate: (credentials) => followed.current.authenticate(credentials) };
 }

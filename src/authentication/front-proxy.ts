@@ -8,6 +8,7 @@ import {
 } from './authenticator.js';
 import type { CertificateVerifier } from './certificates/certificate-verifier.js';
 import type { Identity } from './identity.js';
+import { checkOptions, having, optional, texts } from '../option-checks.js';
 
 export interface RequestHeaderOptions {
   /** Verifies the front proxy's own certificate. */
@@ -40,12 +41,16 @@ class HeaderEncodingFault extends Error {
  *
  * @throws RangeError for an empty list of allowed names, or a blank name of a header.
  */
-export function requestHeaderAuthenticator({
-  verifier,
-  allowedNames,
-  onSpoofed = () => undefined,
-  ...names
-}: RequestHeaderOptions): Authenticator {
+export function requestHeaderAuthenticator(options: RequestHeaderOptions): Authenticator {
+  checkOptions(options, {
+    verifier: having('createCertificateVerifier({ authorities })', 'verify'),
+    allowedNames: optional(texts),
+    usernameHeaders: texts,
+    uidHeaders: texts,
+    groupHeaders: texts,
+    extraHeadersPrefixes: texts,
+  });
+  const { verifier, allowedNames, onSpoofed = () => undefined, ...names } = options;
   if (allowedNames !== undefined) requireNames('allowedNames', allowedNames);
   for (const [option, headers] of Object.entries(names)) {
     if (headers.length > 0) requireNames(option, headers);

@@ -4,8 +4,19 @@ import { alwaysAllowPaths as matchingPaths, isResourcePath } from '../paths/alwa
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
 import type { Bond } from '../policy/index/policy-index.js';
 import { describeSubject } from '../policy/objects.js';
-import type { Policy } from '../policy/policy.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
+import { Policy } from '../policy/policy.js';
 import { PolicyUnavailableError } from './authorization-errors.js';
+import {
+  aText,
+  accepted,
+  anObject,
+  both,
+  checkArgument,
+  checkOptions,
+  optional,
+  texts,
+} from '../option-checks.js';
 
 /** What is to be decided: may the identity do this to a path that is no resource? */
 export interface Attributes {
@@ -111,6 +122,7 @@ export function authorizerUnion(
  * unset variable leaves it, is no group.
  */
 export function alwaysAllowGroups(groups: readonly string[]): Authorizer {
+  checkArgument('groups', groups, texts);
   const privileged = new Set(groups.filter((group) => group !== ''));
   return {
     name: 'AlwaysAllowGroups',
@@ -127,6 +139,7 @@ export function alwaysAllowGroups(groups: readonly string[]): Authorizer {
  * @throws AlwaysAllowPathError for a `*` anywhere but at a pattern's end.
  */
 export function alwaysAllowPaths(patterns: readonly string[]): Authorizer {
+  checkArgument('patterns', patterns, texts);
   const matches = matchingPaths(patterns);
   return {
     name: 'AlwaysAllowPaths',
@@ -135,9 +148,17 @@ export function alwaysAllowPaths(patterns: readonly string[]): Authorizer {
 }
 
 export interface RbacAuthorizerOptions {
-  readonly policy: Policy;
+  /** Or what `openPolicy` resolves to. */
+  readonly policy: Policy | Pick<OpenPolicy, 'policy'>;
   /** The logical cluster whose policy this is. Default `root`. */
   readonly cluster?: string;
+}
+
+/** @throws RangeError */
+function policyOf(given: RbacAuthorizerOptions['policy']): Policy {
+  const policy = 'policy' in given ? given.policy : given;
+  if (policy instanceof Policy) return policy;
+  throw new RangeError('pass a Policy, or what openPolicy resolves to');
 }
 
 export const tooManyWarrants: Decision = Object.freeze({
@@ -170,7 +191,13 @@ export class Granted implements Decision {
  * Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. It has no opinion
  * on paths of resources (`/api/v1/pods`): a bootstrap rule on `/api/*` lets everybody discover them, and read none.
  */
-export function rbacAuthorizer({ policy, cluster = 'root' }: RbacAuthorizerOptions): Authorizer {
+export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
+  checkOptions(options, {
+    policy: both(anObject('a Policy, or what openPolicy resolves to'), accepted(policyOf)),
+    cluster: optional(aText),
+  });
+  const { cluster = 'root' } = options;
+  const policy = policyOf(options.policy);
   // A connection keeps its identity object, so its effective identities are worked out once.
   const known = new WeakMap<Identity, readonly EffectiveIdentity[]>();
   const identitiesOf = (identity: Identity): readonly EffectiveIdentity[] | undefined => {

@@ -19,6 +19,7 @@ import {
   type Decision,
 } from './authorizer.js';
 import { ReviewError } from '../kubernetes/kubernetes-errors.js';
+import { aFunction, checkOptions, having, optional } from '../option-checks.js';
 
 /** The result of one review. */
 type SubjectAccessReviewObservation =
@@ -68,15 +69,20 @@ const staleWaitMs = 100;
  * Asks an API server or a webhook with SubjectAccessReview objects. It throws SubjectAccessReviewError where the reviewer
  * gives no answer and there is no earlier allow to use.
  */
-export function subjectAccessReviewAuthorizer({
-  reviewer,
-  authorizedTtlMs = 10_000,
-  unauthorizedTtlMs = 10_000,
-  staleTtlMs = 0,
-  limit = 8192,
-  now = () => performance.now(),
-  observer = {},
-}: SubjectAccessReviewOptions): Authorizer {
+export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOptions): Authorizer {
+  checkOptions(options, {
+    reviewer: having('new ReviewClient(options)', 'review'),
+    now: optional(aFunction),
+  });
+  const {
+    reviewer,
+    authorizedTtlMs = 10_000,
+    unauthorizedTtlMs = 10_000,
+    staleTtlMs = 0,
+    limit = 8192,
+    now = () => performance.now(),
+    observer = {},
+  } = options;
   const keyOf = questionKeys();
   // Bounded apart: a client that is allowed nothing cannot push out the allows of others by asking for many paths.
   const allows = new LRUCache<string, KnownDecision>({ max: limit });

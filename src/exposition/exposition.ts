@@ -1,3 +1,4 @@
+import { having } from '../option-checks.js';
 /** A scrape, reduced to what its exposition may depend on. */
 export interface ScrapeRequest {
   /** Of the Accept header; empty when there is none. */
@@ -50,6 +51,12 @@ export interface Exposition {
    */
   render(request: ScrapeRequest): Promise<RenderedExposition>;
 }
+
+export const anExposition = having(
+  'an Exposition, for example registriesExposition({ registries: [register] })',
+  'render',
+  'contentType',
+);
 
 /** How long work for a scrape may take (ms): so that `reserveMs` of the scraper's timeout are left, at most half of it. */
 export function workingMs(

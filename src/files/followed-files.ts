@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError } from '../coded-error.js';
 import { tell } from '../tell.js';
 import { Looking, readSettled, type FilesRead } from './files-read.js';
+import { aFunction, checkOptions, texts } from '../option-checks.js';
 
 export type ReloadResult =
   { readonly result: 'success' } | { readonly result: 'failure'; readonly message: string };
@@ -76,6 +77,7 @@ export class FollowedFiles<Value> {
 
   /** @throws UnreadableFileError, or what `parse` throws. */
   static async open<Value>(options: FollowedFilesOptions<Value>): Promise<FollowedFiles<Value>> {
+    checkOptions(options, { files: texts, parse: aFunction });
     const deadline = performance.now() + settleMs;
     for (;;) {
       const { files, result } = await readSettled((read) => readAll(read, options));

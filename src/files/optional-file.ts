@@ -1,6 +1,7 @@
 import { tell } from '../tell.js';
 import { FilesRead, Looking, readSettled, type FileReading } from './files-read.js';
 import { UnreadableFileError } from './followed-files.js';
+import { aFunction, aText, checkOptions } from '../option-checks.js';
 
 /** What a file says that may be there or not. */
 export type OptionalValue<Value> =
@@ -42,6 +43,7 @@ export class OptionalFile<Value> {
 
   /** @throws UnreadableFileError where there is something that is no regular file, such as a directory. */
   static async open<Value>(options: OptionalFileOptions<Value>): Promise<OptionalFile<Value>> {
+    checkOptions(options, { file: aText, parse: aFunction });
     const { file } = options;
     const first = await new FilesRead().read(file, 0);
     if (first.kind === 'fault' && first.fault === 'is no regular file') {

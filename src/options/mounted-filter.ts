@@ -5,7 +5,8 @@ import { given as presentOnly } from '../given.js';
 import {
   aFunction,
   checkOptions,
-  having,
+  aLogger,
+  aRegister,
   listOf,
   MetricsFilterOptionError,
   must,
@@ -56,13 +57,11 @@ export interface OpenMetricsFilter extends Handler {
 }
 
 const programChecks: Readonly<Record<keyof ProgramOptions, Check>> = {
-  registers: optional(
-    listOf('Registries of prom-client', having('it', 'getMetricsAsArray', 'getSingleMetric')),
-  ),
+  registers: optional(listOf('Registries of prom-client', aRegister)),
   bearerTokens: optional(must('a list of { token, user }', Array.isArray)),
   onRefused: optional(aFunction),
   onAuditEvent: optional(aFunction),
-  logger: optional(having('a logger with debug, info, warn and error', 'debug', 'info', 'warn', 'error')),
+  logger: optional(aLogger),
 };
 
 /** How long API servers of the policy are waited for (ms); afterwards it is 503 until they have answered. */

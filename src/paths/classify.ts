@@ -8,6 +8,7 @@ import {
   goQuote,
 } from './request-target.js';
 import { healthPaths, isHealthPath } from './always-allow.js';
+import { aBoolean, checkOptions, oneOf, optional, texts } from '../option-checks.js';
 
 /** What a URL prefix selects. `*` stands for all of them, an empty string never occurs. */
 export interface Scope {
@@ -78,12 +79,14 @@ export function isShardLevelPath(path: string): boolean {
  * The path rules of a kcp shard or cache server (README, "Differences from kcp", names where they are
  * stricter).
  */
-export function createPathClassifier({
-  serverKind = 'shard',
-  endpoints,
-  unscopedPaths = [],
-  servesWorkspaces = false,
-}: PathClassifierOptions): PathClassifier {
+export function createPathClassifier(options: PathClassifierOptions): PathClassifier {
+  checkOptions(options, {
+    serverKind: optional(oneOf('shard', 'cache-server')),
+    endpoints: texts,
+    unscopedPaths: optional(texts),
+    servesWorkspaces: optional(aBoolean),
+  });
+  const { serverKind = 'shard', endpoints, unscopedPaths = [], servesWorkspaces = false } = options;
   const rules =
     serverKind === 'shard' ? shardRules : cacheServerRules([...healthPaths, ...endpoints, ...unscopedPaths]);
   return (target) => {

@@ -7,6 +7,7 @@ import type { PolicySource } from './policy-source.js';
 import { PolicySnapshot } from './snapshot/policy-snapshot.js';
 import type { SnapshotResult } from './snapshot/snapshot-restore.js';
 import { bootstrapObjects } from './sources/bootstrap.js';
+import { aFunction, aMap, aText, amount, checkOptions, namedWith, optional } from '../option-checks.js';
 
 export interface OpenPolicyOptions {
   /** In this order; a binding's role is looked for in its own source, then in the later ones. */
@@ -54,17 +55,25 @@ export const bootstrapLayer = 'bootstrap';
  *
  * @throws the error of a source's `open` or `start`; then none is followed.
  */
-export async function openPolicy({
-  sources,
-  fallbacks,
-  bootstrap = true,
-  workspaces,
-  maxStalenessMs,
-  snapshotFile: file,
-  onSnapshot: onResult,
-  onChange,
-  through = (_layer, sink) => sink,
-}: OpenPolicyOptions): Promise<OpenPolicy> {
+export async function openPolicy(options: OpenPolicyOptions): Promise<OpenPolicy> {
+  checkOptions(options, {
+    sources: namedWith('start'),
+    fallbacks: optional(aMap('names of sources')),
+    snapshotFile: optional(aText),
+    maxStalenessMs: optional(amount('milliseconds', 0, Infinity)),
+    through: optional(aFunction),
+  });
+  const {
+    sources,
+    fallbacks,
+    bootstrap = true,
+    workspaces,
+    maxStalenessMs,
+    snapshotFile: file,
+    onSnapshot: onResult,
+    onChange,
+    through = (_layer: string, sink: PolicySink) => sink,
+  } = options;
   const ofRoot =
     typeof bootstrap === 'boolean'
       ? sources

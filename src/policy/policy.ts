@@ -4,6 +4,7 @@ import { PolicyIndex, type PolicyChange } from './index/policy-index.js';
 import type { WorkspaceIndex } from './index/workspace-index.js';
 import type { ClusterRoleBinding, PolicyObject } from './objects.js';
 import { given } from '../given.js';
+import { aFunction, aMap, checkOptions, optional, texts } from '../option-checks.js';
 
 /**
  * What a policy source writes to. Each call takes effect as a whole, before the next decision; one that throws for a
@@ -126,14 +127,20 @@ export class Policy {
   readonly #onChange: (policy: Policy) => void;
   readonly #now: () => number;
 
-  constructor({
-    layers,
-    fallbacks = new Map(),
-    maxStalenessMs = Infinity,
-    workspaces,
-    onChange = (): void => undefined,
-    now = steadyNow,
-  }: PolicyOptions) {
+  constructor(options: PolicyOptions) {
+    checkOptions(options, {
+      layers: texts,
+      fallbacks: optional(aMap('names of layers')),
+      now: optional(aFunction),
+    });
+    const {
+      layers,
+      fallbacks = new Map<string, string>(),
+      maxStalenessMs = Infinity,
+      workspaces,
+      onChange = (): void => undefined,
+      now = steadyNow,
+    } = options;
     const names = workspaces === undefined ? layers : [...layers, workspaces.layer];
     const isFallback = new Set(fallbacks.values());
     const twice = names.find((name, at) => names.indexOf(name) !== at);

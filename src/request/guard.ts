@@ -3,7 +3,7 @@ import type { AuditEvent, AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
 import type { Authorizer } from '../authorization/authorizer.js';
 import type { WorkspaceAccess } from '../authorization/workspace-access.js';
-import type { Exposition } from '../exposition/exposition.js';
+import { anExposition, type Exposition } from '../exposition/exposition.js';
 import { refusalReason } from '../audit/refusal-reason.js';
 import {
   aBoolean,
@@ -12,11 +12,10 @@ import {
   both,
   checkOptions,
   having,
-  listOf,
   MetricsFilterOptionError,
   milliseconds,
   must,
-  named,
+  namedWith,
   oneOf,
   optional,
   texts,
@@ -374,12 +373,6 @@ function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilter
   });
 }
 
-const anExposition = having(
-  'an Exposition, for example registriesExposition({ registries: [register] })',
-  'render',
-  'contentType',
-);
-
 const checks: Readonly<Record<keyof MetricsFilterOptions, Check>> = {
   exposition: anExposition,
   otherExpositions: optional(
@@ -395,8 +388,8 @@ const checks: Readonly<Record<keyof MetricsFilterOptions, Check>> = {
         ),
     ),
   ),
-  authenticators: listOf('objects with name and authenticate()', named('it', 'authenticate')),
-  authorizers: listOf('objects with name and authorize()', named('it', 'authorize')),
+  authenticators: namedWith('authenticate'),
+  authorizers: namedWith('authorize'),
   anonymous: optional(aBoolean),
   alwaysAllowPaths: optional(both(texts, accepted(matchingPaths))),
   serverKind: optional(oneOf('shard', 'cache-server')),

@@ -7,6 +7,7 @@ import type { Refusal } from '../authentication/union.js';
 import type { Decision, Verdict } from '../authorization/authorizer.js';
 import type { PathClassification } from '../paths/classify.js';
 import { tell } from '../tell.js';
+import { aFunction, checkArgument, listOf } from '../option-checks.js';
 
 /** A request as Node makes it; Express 4 and 5 keep the target as it was before any router cut it. */
 export type Request = IncomingMessage & { readonly originalUrl?: string; readonly baseUrl?: string };
@@ -146,6 +147,7 @@ export function sequence(given: readonly (Middleware | undefined)[]): Middleware
  * Steps of `guardSteps` rely only on their own.
  */
 export function chain(steps: readonly Middleware[]): Middleware {
+  checkArgument('steps', steps, listOf('middlewares', aFunction));
   const run = sequence(
     steps.map((step): Middleware => (request, response, next) => {
       requestState(request).step = step;

@@ -5,6 +5,7 @@ import { presentedChain } from '../request/credentials.js';
 import { addressKey, RequestBuckets } from '../request/limits/request-buckets.js';
 import { RequestLimitError } from '../request/request-errors.js';
 import { endsOf } from './connections.js';
+import { checkArgument, checkOptions, having } from '../option-checks.js';
 
 export interface LimitHandshakesOptions {
   /**
@@ -63,14 +64,11 @@ interface Handshake {
  *
  * Call it once, before the server listens. @throws RequestLimitError
  */
-export function limitHandshakes(
-  server: Server,
-  {
-    maxHandshakeMsByAddress = defaultHandshakeMsByAddress,
-    onRefused = () => undefined,
-    onSpent = () => undefined,
-  }: LimitHandshakesOptions = {},
-): void {
+export function limitHandshakes(server: Server, options: LimitHandshakesOptions = {}): void {
+  checkArgument('server', server, having('a server of node:https or node:tls', 'on', 'listen'));
+  checkOptions(options, {});
+  const { maxHandshakeMsByAddress = defaultHandshakeMsByAddress } = options;
+  const { onRefused = () => undefined, onSpent = () => undefined } = options;
   if (maxHandshakeMsByAddress === 0) return;
   if (!(maxHandshakeMsByAddress > 0 && maxHandshakeMsByAddress <= 1000 * refillSeconds)) {
     throw new RequestLimitError(`maxHandshakeMsByAddress: pass a number from 0 to ${1000 * refillSeconds}`);

@@ -9,6 +9,7 @@ import { LineBudget } from './request-log.js';
 import { guardedRoutes } from './routes.js';
 import type { ServerOptions } from './server-options.js';
 import { CertificateChoice, httpsOptions } from './tls.js';
+import { aLogger, aText, anObject, checkOptions, must, optional } from '../option-checks.js';
 
 export interface RunningServer {
   /** `https://<address>:<port>` */
@@ -24,6 +25,12 @@ export interface RunningServer {
  * @throws Error if the address is not available or the TLS files cannot be used; then nothing listens.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  checkOptions(options, {
+    bindAddress: optional(aText),
+    port: optional(must('a port', (value) => Number.isInteger(value))),
+    tls: anObject('{ certificate, privateKey }'),
+    logger: aLogger,
+  });
   const { bindAddress = '127.0.0.1', port = 0, tls, policy, logger, telemetry } = options;
   const { connectionLimits = {}, stallTimeoutMs = 60_000, shutdownDelayMs = 0 } = options;
   const { shutdownTimeoutMs = 30_000 } = options;

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { aRegister, checkArgument } from '../option-checks.js';
 
 /** A row of a table of metrics: makes a metric in a registry, and returns it or the function that records in it. */
 type Row<Made> = (registry: Registry) => Made;
@@ -117,6 +118,7 @@ function labelled(names: readonly string[], values: readonly string[]): Record<s
 
 /** Makes all metrics of a table, in its order. @throws Error where the registry already holds one of the names. */
 export function register<Rows extends Table>(registry: Registry, table: Rows): MadeOf<Rows> {
+  checkArgument('registry', registry, aRegister);
   const made = Object.entries(table).map(([name, row]) => [name, row(registry)] as const);
   return Object.fromEntries(made) as MadeOf<Rows>;
 }

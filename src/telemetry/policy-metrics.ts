@@ -4,9 +4,12 @@ import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
 import type { ApiServerObserver } from '../policy/sources/api-server.js';
 import { counts, gauge, observes, recorder, register } from './metric-table.js';
 import { RestClientMetrics } from './outgoing-metrics.js';
+import { aFunction, aRegister, checkArgument } from '../option-checks.js';
 
 /** Shows the state of a policy's layers, read at each scrape. */
 export function registerPolicyMetrics(registry: Registry, status: () => readonly PolicyLayerStatus[]): void {
+  checkArgument('registry', registry, aRegister);
+  checkArgument('status', status, aFunction);
   const ofLayers = <Label extends string>(
     name: string,
     help: string,

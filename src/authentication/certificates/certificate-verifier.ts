@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { PeerCertificates } from '../authenticator.js';
 import { findChains, type Chain } from './certificate-chains.js';
 import { parseCertificateBundle, presentedCertificate, type Certificate } from './certificate.js';
+import { aFunction, checkOptions, must, optional } from '../../option-checks.js';
 
 export interface VerifiedCertificate {
   readonly kind: 'verified';
@@ -109,6 +110,10 @@ export class CertificateVerifier {
 
 /** @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read. */
 export function createCertificateVerifier(options: CertificateVerifierOptions): CertificateVerifier {
+  checkOptions(options, {
+    authorities: must('certificates in PEM', (value) => typeof value === 'string' || Buffer.isBuffer(value)),
+    now: optional(aFunction),
+  });
   return new CertificateVerifier(options);
 }
 

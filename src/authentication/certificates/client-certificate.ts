@@ -1,6 +1,7 @@
 import { none, refused, type Authentication, type Authenticator } from '../authenticator.js';
 import { credentialIdKey, type Identity } from '../identity.js';
 import type { CertificateVerifier, VerifiedCertificate } from './certificate-verifier.js';
+import { checkOptions, having, oneOf, optional } from '../../option-checks.js';
 
 export interface ClientCertificateOptions {
   readonly verifier: Pick<CertificateVerifier, 'verify'>;
@@ -12,10 +13,12 @@ export interface ClientCertificateOptions {
 }
 
 /** Kubernetes' x509 authenticator: the subject's CN is the name, its O values are the groups. */
-export function clientCertificateAuthenticator({
-  verifier,
-  unverified = 'refuse',
-}: ClientCertificateOptions): Authenticator {
+export function clientCertificateAuthenticator(options: ClientCertificateOptions): Authenticator {
+  checkOptions(options, {
+    verifier: having('createCertificateVerifier({ authorities })', 'verify'),
+    unverified: optional(oneOf('refuse', 'ignore')),
+  });
+  const { verifier, unverified = 'refuse' } = options;
   const authentications = new WeakMap<VerifiedCertificate, Authentication>();
   const unverifiedFor = (reason: string): Authentication =>
     unverified === 'ignore' ? none : refused(reason);

@@ -10,6 +10,7 @@ import {
 } from './jwt/claims.js';
 import { jwtAuthenticator } from './jwt/jwt-authenticator.js';
 import type { KeySet } from './jwt/key-set.js';
+import { aFunction, checkOptions, having, optional, texts } from '../../option-checks.js';
 
 export interface ServiceAccountOptions {
   /** The keys that the API server signs with. */
@@ -45,13 +46,14 @@ const legacyIssuer = 'kubernetes/serviceaccount';
  *
  * @throws RangeError without an issuer or an audience, or if the cache would hold nothing.
  */
-export function serviceAccountAuthenticator({
-  keys,
-  issuers,
-  audiences,
-  now = Date.now,
-  maxCached = 4096,
-}: ServiceAccountOptions): Authenticator {
+export function serviceAccountAuthenticator(options: ServiceAccountOptions): Authenticator {
+  checkOptions(options, {
+    keys: having('a KeySet, for example staticKeySet(keys)', 'find'),
+    issuers: texts,
+    audiences: texts,
+    now: optional(aFunction),
+  });
+  const { keys, issuers, audiences, now = Date.now, maxCached = 4096 } = options;
   requireNames('issuers', issuers);
   requireNames('audiences', audiences);
   if (!Number.isSafeInteger(maxCached) || maxCached < 1) throw new RangeError('maxCached must be at least 1');

@@ -2,10 +2,11 @@ import { parse } from 'csv-parse/sync';
 import { timingSafeEqual } from 'node:crypto';
 import { given as presentOnly } from '../../given.js';
 import {
+  MetricsFilterOptionError,
   aText,
   checkArgument,
+  checkOptions,
   listOf,
-  MetricsFilterOptionError,
   must,
   optional,
   texts,
@@ -31,7 +32,9 @@ const unknown = refused('unknown token');
  *
  * @throws TokenFileError
  */
-export function tokenFileAuthenticator({ text, file }: TokenFileOptions): Authenticator {
+export function tokenFileAuthenticator(options: TokenFileOptions): Authenticator {
+  checkOptions(options, { text: aText, file: aText });
+  const { text, file } = options;
   return tokenAuthenticator('token-file', tokensIn(text, file));
 }
 

@@ -16,6 +16,7 @@ import { errorClass } from '../../error-class.js';
 import type { Identity } from '../identity.js';
 import { parseTokenReviewStatus, withoutToken } from './token-review-answer.js';
 import { maxTokenBytes, unverifiedClaims } from './jwt/jwt-parts.js';
+import { aFunction, checkOptions, having, oneOf, optional, texts } from '../../option-checks.js';
 
 /** The result of a review of one token. */
 type TokenReviewObservation =
@@ -64,6 +65,12 @@ export interface TokenReviewOptions {
  * @throws RangeError for an empty list of audiences.
  */
 export function tokenReviewAuthenticator(options: TokenReviewOptions): Authenticator {
+  checkOptions(options, {
+    reviewer: having('new ReviewClient(options)', 'review'),
+    audiences: optional(texts),
+    withoutAudiences: optional(oneOf('accepted', 'refused')),
+    now: optional(aFunction),
+  });
   if (options.audiences !== undefined) requireNames('audiences', options.audiences);
   const reviews = new TokenReviews(options);
   return {

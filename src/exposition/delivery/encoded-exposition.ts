@@ -3,6 +3,7 @@ import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { bodyOf, bodyPieces, BodySource, endOfBody } from '../body.js';
 import {
+  anExposition,
   isEncoded,
   isStreamed,
   type Exposition,
@@ -10,6 +11,7 @@ import {
   type WholeExposition,
 } from '../exposition.js';
 import { negotiateCoding, type ContentCoding } from './negotiation.js';
+import { checkArgument } from '../../option-checks.js';
 
 /** A shorter body (bytes) fits into a packet: compressing it takes longer than sending it. */
 const minBytes = 1024;
@@ -25,6 +27,7 @@ const maxWholeBytes = 256 * 1024;
  * A whole body of up to 256 KiB stays whole, so that its length is known; any other is compressed as it is read.
  */
 export function encodedExposition(exposition: Exposition): Exposition {
+  checkArgument('exposition', exposition, anExposition);
   return {
     contentType: (request) => exposition.contentType(request),
     async render(request) {

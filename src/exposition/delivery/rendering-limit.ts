@@ -1,7 +1,8 @@
 import { tell } from '../../tell.js';
 import { bodyOf, BodySource } from '../body.js';
-import { isStreamed, type Exposition, type StreamedExposition } from '../exposition.js';
+import { anExposition, isStreamed, type Exposition, type StreamedExposition } from '../exposition.js';
 import { SharingOptionError, TooManyScrapesError } from '../exposition-errors.js';
+import { checkArgument, checkOptions, having } from '../../option-checks.js';
 
 /** Releases a rendering's place; call it once. */
 export type LeavePlace = () => void;
@@ -56,6 +57,7 @@ export class RenderingLimit implements RenderingPlaces {
   #underWay = 0;
 
   constructor(options: RenderingLimitOptions = {}) {
+    checkOptions(options, {});
     const { max = 3, waitMs = 0 } = options;
     if (!(Number.isSafeInteger(max) && max >= 0)) {
       throw new SharingOptionError('max: must be a whole number; 0: no bound');
@@ -136,6 +138,8 @@ export class RenderingLimit implements RenderingPlaces {
  * `render` rejects with a TooManyScrapesError if there is no place. HEAD needs none.
  */
 export function limitedExposition(exposition: Exposition, places: RenderingPlaces): Exposition {
+  checkArgument('exposition', exposition, anExposition);
+  checkArgument('places', places, having('new RenderingLimit(options)', 'enter'));
   return {
     contentType: (request) => exposition.contentType(request),
     async render(request) {

@@ -1,9 +1,10 @@
 import { tell } from '../../tell.js';
 import { largestTimerDelayMs } from '../../timer.js';
-import type { Exposition, RenderedExposition, ScrapeRequest } from '../exposition.js';
+import { anExposition, type Exposition, type RenderedExposition, type ScrapeRequest } from '../exposition.js';
 import { KeptRenderings } from './kept-renderings.js';
 import { SharedRendering } from './shared-rendering.js';
 import { SharingOptionError } from '../exposition-errors.js';
+import { checkArgument, checkOptions } from '../../option-checks.js';
 
 /** What a scrape was served: a rendering of its own, one in progress, or a finished one. */
 export type ScrapeOrigin = 'rendered' | 'joined' | 'kept';
@@ -49,6 +50,8 @@ interface Asked {
  * @throws SharingOptionError
  */
 export function sharedExposition(exposition: Exposition, options: SharedExpositionOptions = {}): Exposition {
+  checkArgument('exposition', exposition, anExposition);
+  checkOptions(options, {});
   check(options);
   const { perUser = true, freshnessMs = 0, maxKeptBytes = 64 * 1024 * 1024 } = options;
   const { windowBytes = 16 * 1024 * 1024, laggardTimeoutMs = 5000, onScrape } = options;

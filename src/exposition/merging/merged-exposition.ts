@@ -11,6 +11,7 @@ import { areToldApart, MergedFamilies } from './merged-families.js';
 import { checkMergingOptions, type LeftOut, type MergedExpositionOptions } from './merging-options.js';
 import { MemberScrape } from './scrape-member.js';
 import { sortedBody } from './sorted-body.js';
+import { anObject, checkOptions, listOf } from '../../option-checks.js';
 
 const up = 'kcp_metrics_filter_upstream_up';
 const seconds = 'kcp_metrics_filter_upstream_scrape_duration_seconds';
@@ -35,6 +36,9 @@ const sendingMs = 500;
  * @throws MergingOptionError
  */
 export function mergedExposition(options: MergedExpositionOptions): Exposition {
+  checkOptions(options, {
+    members: listOf('{ name, exposition }', anObject('a member', 'name', 'exposition')),
+  });
   checkMergingOptions(options);
   const { members, timeoutMs = 10_000, maxHeldBytes = 64 * 1024 * 1024 } = options;
   const { maxBytesAhead = 2 * 1024 * 1024 } = options;

@@ -8,12 +8,19 @@ import {
   TextFormatError,
   UpstreamError,
 } from '../exposition-errors.js';
-import { isEncoded, type Exposition, type RenderedExposition, type ScrapeRequest } from '../exposition.js';
+import {
+  anExposition,
+  isEncoded,
+  type Exposition,
+  type RenderedExposition,
+  type ScrapeRequest,
+} from '../exposition.js';
 import { mergedBody } from '../merging/merged-body.js';
 import { expositionFormat, type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
 import { ExpositionFilter, type SeriesCounts } from './exposition-filter.js';
 import { checkedRules, type SeriesRules } from './series-rules.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
+import { checkArgument, checkOptions } from '../../option-checks.js';
 
 export interface FilteredExpositionOptions extends SeriesRules {
   /** The longest line that is read (bytes), in one go. Default 128 KiB. */
@@ -39,6 +46,8 @@ export type FilterFailure = TextFormatError | SeriesLimitError | UpstreamError;
  * @throws RelabellingOptionError
  */
 export function filteredExposition(exposition: Exposition, options: FilteredExpositionOptions): Exposition {
+  checkArgument('exposition', exposition, anExposition);
+  checkOptions(options, {});
   const { maxLineBytes, onScrape, onFailure } = options;
   if (maxLineBytes !== undefined && !(Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0)) {
     throw new RelabellingOptionError('maxLineBytes: must be a whole number of at least 1');

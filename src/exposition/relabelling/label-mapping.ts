@@ -4,6 +4,7 @@ import type { FileContent } from '../../files/followed-files.js';
 import { runInSlices } from '../../time-slice.js';
 import { LabelMappingError, RelabellingOptionError } from '../exposition-errors.js';
 import { escapedText } from '../text-format/quoted-text.js';
+import { aMap, anObject, checkArgument, listOf } from '../../option-checks.js';
 
 /**
  * For each label that it names, new values for the label's values. A series is kept only where every one of these
@@ -13,6 +14,7 @@ export class LabelMapping {
   readonly #tables: ReadonlyMap<string, LabelValueTable>;
 
   constructor(tables: ReadonlyMap<string, LabelValueTable>) {
+    checkArgument('tables', tables, aMap('tables by label'));
     this.#tables = tables;
   }
 
@@ -120,7 +122,9 @@ const maxFileBytes = 4 * 1024 * 1024;
  *
  * @throws LabelMappingError
  */
-export async function readLabelMapping([content]: readonly FileContent[]): Promise<LabelMapping> {
+export async function readLabelMapping(contents: readonly FileContent[]): Promise<LabelMapping> {
+  checkArgument('contents', contents, listOf('{ file, bytes }', anObject('a file', 'file', 'bytes')));
+  const [content] = contents;
   if (content === undefined) throw new RangeError('one file is needed');
   const { file, bytes } = content;
   const source = sourceOf(file, LabelMappingError);

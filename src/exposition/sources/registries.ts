@@ -8,6 +8,7 @@ import { workingMs, type Exposition, type ScrapeRequest } from '../exposition.js
 import { Collectors, type CollectorFailure } from './registries/collectors.js';
 import { areRegistries, type AnyRegistry } from './registries/prom-client-metrics.js';
 import { renderFamilies } from './registries/write-families.js';
+import { aList, aText, checkOptions, optional } from '../../option-checks.js';
 
 type MetricConflictPolicy = 'fail' | 'leave-out';
 
@@ -45,6 +46,7 @@ const sendingMs = 500;
  * @throws RegistriesError when there is no registry, or an option is wrong.
  */
 export function registriesExposition(options: RegistriesExpositionOptions): Exposition {
+  checkOptions(options, { registries: aList('registries of prom-client'), onConflict: optional(aText) });
   const { registries, onConflict = 'fail', collectorTimeoutMs = 5000 } = options;
   requireOptions(RegistriesError, {
     'registries: pass at least one prom-client Registry': registries.length > 0,

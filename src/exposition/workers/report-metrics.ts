@@ -10,6 +10,7 @@ import { collectParts } from './collect-parts.js';
 import { demandIn, isGroup, sealed, windowParts, type Answer } from './messages.js';
 import type { ReportedFamily } from './report.js';
 import { openLine, type WorkerChannel } from './worker-channel.js';
+import { aList, checkOptions } from '../../option-checks.js';
 
 export interface ReportMetricsOptions {
   readonly registries: readonly AnyRegistry[];
@@ -33,6 +34,7 @@ const answeringMs = 500;
  * @throws WorkersError where no process has started this one, or an option is wrong.
  */
 export function reportMetrics(options: ReportMetricsOptions): { close(): void } {
+  checkOptions(options, { registries: aList('registries of prom-client') });
   const { registries, group = 'metrics', collectorTimeoutMs = 5000 } = options;
   const channel = options.channel ?? parentChannel();
   requireOptions(WorkersError, {

@@ -14,6 +14,7 @@ import { mergeReports, RetainedReports, type Contribution } from './merge-report
 import { isGroup } from './messages.js';
 import { ReportBuilder, type ReportedFamily } from './report.js';
 import type { WorkerChannel } from './worker-channel.js';
+import { aList, checkOptions, optional } from '../../option-checks.js';
 
 /** The part of `node:cluster` needed to find its workers. */
 interface ClusterOfWorkers {
@@ -74,6 +75,10 @@ const sendingMs = 500;
  * @throws WorkersError where an option is wrong.
  */
 export function workersExposition(options: WorkersExpositionOptions): WorkersExposition {
+  checkOptions(options, {
+    registries: optional(aList('registries of prom-client')),
+    workers: optional(aList('workers')),
+  });
   const { cluster, workers = [], registries = [], deadWorkers = 'keep', timeoutMs = 5000 } = options;
   const { group = 'metrics', maxSamplesPerWorker: maxSamples = 1_000_000, openMetrics = false } = options;
   requireOptions(WorkersError, {

@@ -12,6 +12,7 @@ import {
   WorkspacesOptionError,
 } from '../exposition-errors.js';
 import {
+  anExposition,
   isEncoded,
   workingMs,
   type Exposition,
@@ -23,6 +24,7 @@ import { labelNameFault } from '../relabelling/label-mapping.js';
 import { expositionFormat, type ExpositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { SeriesByWorkspace } from './series-by-workspace.js';
+import { checkArgument, checkOptions } from '../../option-checks.js';
 
 export interface WorkspaceExpositionsOptions {
   /** The label whose value is a logical cluster's name. Default `cluster`. */
@@ -79,6 +81,8 @@ export function workspaceExpositions(
   exposition: Exposition,
   options: WorkspaceExpositionsOptions = {},
 ): WorkspaceExpositions {
+  checkArgument('exposition', exposition, anExposition);
+  checkOptions(options, {});
   const { label = 'cluster', maxAgeMs = 10_000, compress = true, onRendering } = options;
   const { places = new RenderingLimit({ waitMs: 1000 }) } = options;
   const fault = labelNameFault(label);

@@ -11,6 +11,7 @@ import { ExecPluginError } from '../kubernetes-errors.js';
 import { KubeconfigConnections, requireClientNode } from './kubeconfig-connections.js';
 import { thisPod, type Pod } from './in-cluster.js';
 import { type Kubeconfig, KubeconfigFile } from './kubeconfig.js';
+import { aFunction, aText, checkOptions, milliseconds, optional } from '../../option-checks.js';
 
 export interface OpenApiClientOptions {
   /**
@@ -39,6 +40,11 @@ export function openApiClient(options: OpenApiClientOptions): Promise<ApiClient>
 
 /** The same in another pod. */
 export async function openApiClientIn(pod: Pod, options: OpenApiClientOptions): Promise<ApiClient> {
+  checkOptions(options, {
+    kubeconfig: aText,
+    basePath: optional(aFunction),
+    execTimeoutMs: optional(milliseconds(1)),
+  });
   const warn = (message: string): void => {
     tell(owner, options.onWarning, message);
   };

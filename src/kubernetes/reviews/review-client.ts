@@ -5,6 +5,7 @@ import { requestJson, type ApiClient, type ApiRequest } from '../api-client.js';
 import { ReviewError, reviewError } from '../kubernetes-errors.js';
 import type { ReviewKind, ReviewObserver, ReviewVersion } from './review-kind.js';
 import { ReviewOutage, type Admission, type ReviewOutageOptions } from './review-outage.js';
+import { anObject, checkOptions, milliseconds, oneOf, optional } from '../../option-checks.js';
 
 const owner = 'a client of a reviewer';
 
@@ -67,6 +68,12 @@ export class ReviewClient implements Reviewer {
   #isClosed = false;
 
   constructor(options: ReviewClientOptions) {
+    checkOptions(options, {
+      client: anObject('what openApiClient resolves to'),
+      kind: anObject('tokenReview or subjectAccessReview', 'group', 'resource'),
+      target: oneOf('api-server', 'webhook'),
+      timeoutMs: optional(milliseconds(1)),
+    });
     const { kind, target, version = 'v1', timeoutMs = 5000, maxUnderWay = 64 } = options;
     this.version = version;
     this.#options = options;

@@ -10,6 +10,7 @@ import type { PolicyObject } from '../objects.js';
 import type { PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
 import { clusterRoleBindingOf, clusterRoleOf, inCluster, logicalClusterOf } from './kubernetes-object.js';
+import { aText, checkOptions, optional } from '../../option-checks.js';
 
 type Kind = PolicyObject['kind'];
 
@@ -124,6 +125,7 @@ class ApiServerPolicySource implements PolicySource {
     kinds = kindsOfOne,
     keyOf = byName,
   ) {
+    checkOptions(options, { kubeconfig: aText, name: optional(aText) });
     this.#keyOf = keyOf;
     this.#kinds = kinds;
     this.#firstLists = new FirstLists(kinds.map(({ kind }) => kind));

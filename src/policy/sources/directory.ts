@@ -7,6 +7,7 @@ import { replaceInSlices, type PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
 import { ManifestDirectory } from './manifest-directory.js';
 import { refuseDuplicates, type Manifest } from './manifest.js';
+import { aText, checkOptions, optional } from '../../option-checks.js';
 
 export type ReloadResult =
   { readonly result: 'success' } | { readonly result: 'failure'; readonly message: string };
@@ -33,6 +34,7 @@ export interface DirectoryPolicySourceOptions {
  * manifest is broken or the directory is missing.
  */
 export function directoryPolicySource(options: DirectoryPolicySourceOptions): PolicySource {
+  checkOptions(options, { directory: aText, name: optional(aText) });
   return new DirectoryPolicySource(options);
 }
 

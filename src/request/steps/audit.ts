@@ -7,6 +7,7 @@ import { tell } from '../../tell.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
 import { onClosedBeforeTurn } from '../in-turn.js';
 import { headerLine, requestState, requestTarget, type Middleware, type Request } from '../middleware.js';
+import { aFunction, checkArgument } from '../../option-checks.js';
 
 const maxUserAgentBytes = 1024;
 const maxPathLength = 1024;
@@ -40,6 +41,7 @@ export function audit(
   isFrontProxy: FrontProxyCheck = () => false,
   isWanted: (code: number) => boolean = () => true,
 ): Middleware {
+  checkArgument('sink', sink, aFunction);
   return (request, response, next) => {
     let written = false;
     // Read now, since a closed socket knows neither its peer nor its certificates.

@@ -12,6 +12,7 @@ import {
   type Request,
 } from '../middleware.js';
 import { sendForbidden, sendInternalError, sendStatus } from '../answer/status.js';
+import { aBoolean, checkOptions, namedWith, optional } from '../../option-checks.js';
 
 export interface AuthenticateOptions {
   /** Asked in this order; the first that accepts wins. */
@@ -35,11 +36,11 @@ const extraSpaceWarning =
  * Establishes the identity for the next steps; 401 where no method accepts. Each asks its own authenticators, whatever
  * identity another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
  *
- * @throws TypeError where `anonymous` is no boolean: the text `false` must not come to mean true.
+ * @throws MetricsFilterOptionError, also where `anonymous` is no boolean: the text `false` must not come to mean true.
  */
 export function authenticate(options: AuthenticateOptions, guard?: Guard): Middleware {
+  checkOptions(options, { authenticators: namedWith('authenticate'), anonymous: optional(aBoolean) });
   const { authenticators, anonymous = false } = options;
-  if (typeof anonymous !== 'boolean') throw new TypeError('anonymous: pass true or false');
   const listener =
     guard?.listener ??
     listenerOf('authenticate', {

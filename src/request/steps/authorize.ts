@@ -31,6 +31,7 @@ import {
   type RequestState,
 } from '../middleware.js';
 import { refusePath } from './classify-path.js';
+import { aFunction, aText, checkOptions, namedWith, oneOf, optional } from '../../option-checks.js';
 
 export interface AuthorizeOptions {
   /** Asked in this order; the first opinion wins, and without one nothing is allowed. */
@@ -74,13 +75,17 @@ const ofEitherServer: PathClassifier = (target) => {
  * another guard has decided, and never on a path that is not canonical: that is answered as by `classifyPath`.
  * `guard`: whose step it is (`guardSteps`), and whose `authenticate` counts; default: steps that stand alone.
  *
- * @throws TypeError for another word in `scopedPaths`.
+ * @throws MetricsFilterOptionError
  */
 export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware {
+  checkOptions(options, {
+    authorizers: namedWith('authorize'),
+    denialSuffix: optional(aText),
+    classifier: optional(aFunction),
+    scopedPaths: optional(oneOf('refuse', 'whole')),
+  });
   const { authorizers, denialSuffix, classifier = ofEitherServer, scopedPaths = 'refuse' } = options;
   const { workspaces } = options;
-  if (!['refuse', 'whole'].includes(scopedPaths))
-    throw new TypeError("scopedPaths: pass 'refuse' or 'whole'");
   const listener =
     guard?.listener ??
     listenerOf('authorize', {

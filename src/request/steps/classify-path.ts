@@ -16,6 +16,7 @@ import {
   type Middleware,
   type Request,
 } from '../middleware.js';
+import { aFunction, checkOptions, oneOf, optional } from '../../option-checks.js';
 
 export interface ClassifyPathOptions {
   readonly classifier: PathClassifier;
@@ -44,6 +45,12 @@ const maxHeaderFields = 1000;
  * it is (`guardSteps`); default: one that stands alone.
  */
 export function classifyPath(options: ClassifyPathOptions, guard?: Guard): Middleware {
+  checkOptions(options, {
+    classifier: aFunction,
+    serverKind: optional(oneOf('shard', 'cache-server')),
+    extent: oneOf('shard-level', 'all'),
+    scopedEndpoint: optional(aFunction),
+  });
   const { classifier, serverKind = 'shard', extent, scopedEndpoint } = options;
   const listener =
     guard?.listener ??

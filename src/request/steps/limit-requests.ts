@@ -3,6 +3,7 @@ import { sendStatus } from '../answer/status.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
 import { addressKey, RequestBuckets, type RequestBucketsOptions } from '../limits/request-buckets.js';
 import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
+import { aFunction, checkOptions, oneOf, optional } from '../../option-checks.js';
 
 type LimitedBy = 'address' | 'identity';
 
@@ -39,6 +40,7 @@ const rejections: Readonly<Record<LimitedBy, string>> = {
  * @throws RequestLimitError
  */
 export function limitRequests(options: LimitRequestsOptions, guard?: Guard): Middleware {
+  checkOptions(options, { by: oneOf('address', 'identity'), isFrontProxy: optional(aFunction) });
   const { by, isFrontProxy } = options;
   const listener = guard?.listener ?? listenerOf('limitRequests', { limited: () => options.onLimited?.(by) });
   const ofHealth = new RequestBuckets(options);

@@ -7,6 +7,7 @@ import { sendNotFound } from '../answer/status.js';
 import { listenerOf, requestState, type Guard, type Middleware, type RequestState } from '../middleware.js';
 import { AllowPathsError, IgnorePathsError } from '../request-errors.js';
 import { refusePath } from './classify-path.js';
+import { checkArgument, texts } from '../../option-checks.js';
 
 // The steps that go by a list of paths, and know nothing of the client.
 
@@ -19,6 +20,7 @@ const maxGlobLength = 1024;
  * @throws AllowPathsError for a glob that is no absolute path, is too long or expands without end.
  */
 export function allowPaths(globs: readonly string[]): Middleware {
+  checkArgument('globs', globs, texts);
   const isAllowed = allowedPaths(globs);
   return (request, response, next) => {
     const state = requestState(request);
@@ -57,6 +59,7 @@ export function alwaysAllow(
   onDecision?: DecisionObserver,
   guard?: Guard,
 ): Middleware {
+  checkArgument('patterns', patterns, texts);
   const matches = alwaysAllowPaths(patterns);
   const pass = letPass('AlwaysAllowPaths', 'always allowed path', onDecision, guard);
   const step: Middleware = (request, response, next) => {
@@ -92,6 +95,7 @@ export function ignorePaths(
   onDecision?: DecisionObserver,
   guard?: Guard,
 ): Middleware {
+  checkArgument('globs', globs, texts);
   const isIgnored = ignoredPaths(globs);
   const pass = letPass('IgnorePaths', 'ignored path', onDecision, guard);
   const step: Middleware = (request, _response, next) => {

@@ -2,6 +2,7 @@ import type { Identity } from '../../authentication/identity.js';
 import { isOfMetrics } from '../../paths/classify.js';
 import { sendStatus } from '../answer/status.js';
 import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
+import { anObject, checkOptions } from '../../option-checks.js';
 
 /** Whose scrapes are refused for now. */
 export type Maintenance =
@@ -26,6 +27,7 @@ export interface RefuseInMaintenanceOptions {
  * authorization: a client that may not scrape is told so as ever, and learns nothing else.
  */
 export function refuseInMaintenance(options: RefuseInMaintenanceOptions, guard?: Guard): Middleware {
+  checkOptions(options, { maintenance: anObject('{ current }', 'current') });
   const listener =
     guard?.listener ??
     listenerOf('refuseInMaintenance', { 'refused-in-maintenance': () => options.onRefused?.() });

@@ -39,6 +39,7 @@ import {
   type Request,
   type RequestState,
 } from '../middleware.js';
+import { aMap, aText, checkOptions, milliseconds, optional } from '../../option-checks.js';
 
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
@@ -69,6 +70,12 @@ export interface ServedWorkspaces {
  * scrapes; default: a step that stands alone, and the latest.
  */
 export function serveExposition(options: ServeExpositionOptions, guard?: Guard): Middleware {
+  checkOptions(options, {
+    expositions: aMap('Expositions by path'),
+    defaultPath: optional(aText),
+    writeTimeoutMs: optional(milliseconds(1)),
+    deadlineMs: optional(milliseconds()),
+  });
   const { expositions, defaultPath = '/metrics', writeTimeoutMs = 10_000, deadlineMs = 300_000 } = options;
   const listener =
     guard?.listener ??

@@ -21,6 +21,7 @@ import {
   type InstrumentedResource,
 } from './request-labels.js';
 import { requestMetrics } from './request-metrics.js';
+import { checkOptions } from '../../option-checks.js';
 
 export interface ApiserverMetricsOptions {
   /** Where the metrics are registered. */
@@ -69,6 +70,7 @@ type InstrumentationMiddleware = (
  * @throws ApiserverMetricsOptionError for a wrong option, Error where the registry already holds one of the names.
  */
 export function apiserverMetrics(options: ApiserverMetricsOptions): InstrumentationMiddleware {
+  checkOptions(options, {});
   const { registry, namedPaths, isIgnored, ...bounds } = validOptions(options);
   const metrics = requestMetrics(registry);
   const bounded = new BoundedLabels(bounds);

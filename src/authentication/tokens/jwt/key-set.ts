@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { KeySetError } from '../../authentication-errors.js';
+import { anObject, checkArgument, listOf } from '../../../option-checks.js';
 
 /** A public key that tokens may be signed with. */
 export interface VerificationKey {
@@ -34,6 +35,11 @@ export function keysById(keys: readonly VerificationKey[]): ReadonlyMap<string, 
 
 /** Keys that never change, by ID. */
 export function staticKeySet(keys: readonly VerificationKey[]): KeySet {
+  checkArgument(
+    'keys',
+    keys,
+    listOf('keys of parsePublicKeys(pem, file)', anObject('a key', 'key')),
+  );
   const all = Object.freeze([...keys]);
   const byId = keysById(all);
   return Object.freeze({

@@ -5,6 +5,7 @@ import { tell } from '../../../tell.js';
 import { KeySetError } from '../../authentication-errors.js';
 import type { KeySet, VerificationKey } from './key-set.js';
 import { parseJsonWebKeySet, type JsonWebKeys } from './verification-keys.js';
+import { aFunction, aText, checkOptions, must, optional } from '../../../option-checks.js';
 
 export interface RemoteKeySetOptions {
   /** Whose keys they are, for messages: an issuer, or the URL of a key set. */
@@ -49,6 +50,11 @@ export class RemoteKeySet implements KeySet {
   #askedAt = -Infinity;
 
   constructor(options: RemoteKeySetOptions) {
+    checkOptions(options, {
+      owner: aText,
+      location: must('a URL, or a function', (value) => ['string', 'function'].includes(typeof value)),
+      ca: optional(aFunction),
+    });
     this.#options = options;
     this.#start();
   }

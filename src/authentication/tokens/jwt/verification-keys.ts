@@ -10,6 +10,7 @@ import {
 import { pemBlocks, type PemBlock } from '../../../files/pem.js';
 import { KeySetError, PublicKeyFileError } from '../../authentication-errors.js';
 import { keysById, type VerificationKey } from './key-set.js';
+import { aText, checkArgument, must } from '../../../option-checks.js';
 
 /** The most keys of a file. */
 const maxKeys = 64;
@@ -40,6 +41,12 @@ const readers: ReadonlyMap<string, (der: Buffer) => KeyObject> = new Map([
  * @throws PublicKeyFileError for other blocks, for more than 64 keys, and for none.
  */
 export function parsePublicKeys(pem: string | Uint8Array, file: string): readonly VerificationKey[] {
+  checkArgument(
+    'pem',
+    pem,
+    must('PEM text', (value) => typeof value === 'string' || value instanceof Uint8Array),
+  );
+  checkArgument('file', file, aText);
   const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
   const keys = new Map<string, VerificationKey>();
   let place = 0;

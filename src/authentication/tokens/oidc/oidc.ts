@@ -6,6 +6,7 @@ import { jwtAuthenticator } from '../jwt/jwt-authenticator.js';
 import { RemoteKeySet } from '../jwt/remote-key-set.js';
 import { claimedIdentity } from './oidc-claims.js';
 import { oidcConfiguration, type OidcOptions } from './oidc-options.js';
+import { aFunction, aText, checkOptions, optional, texts } from '../../../option-checks.js';
 
 /** An authenticator that downloads keys in the background until it is closed. */
 export interface OidcAuthenticator extends Authenticator {
@@ -20,6 +21,17 @@ export interface OidcAuthenticator extends Authenticator {
  * @throws OidcOptionError
  */
 export function oidcAuthenticator(options: OidcOptions): OidcAuthenticator {
+  checkOptions(options, {
+    issuerUrl: aText,
+    clientId: aText,
+    ca: optional(aFunction),
+    usernameClaim: optional(aText),
+    usernamePrefix: optional(aText),
+    groupsClaim: optional(aText),
+    groupsPrefix: optional(aText),
+    signingAlgorithms: optional(texts),
+    now: optional(aFunction),
+  });
   const { issuerUrl, clientId, mapping, signingAlgorithms } = oidcConfiguration(options);
   const { ca, now = Date.now, onRefresh } = options;
   const keys = new RemoteKeySet({

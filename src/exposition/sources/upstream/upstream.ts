@@ -10,6 +10,7 @@ import {
   type IdentityHeaders,
   type TenantHeader,
 } from './upstream-identity.js';
+import { aText, checkOptions, milliseconds, optional } from '../../../option-checks.js';
 
 /** The members about TLS are read at each scrape: a getter may follow a file. */
 export interface UpstreamExpositionOptions extends UpstreamTls {
@@ -51,6 +52,12 @@ export interface UpstreamExposition extends Exposition {
  * @throws UpstreamUrlError, IdentityHeadersError, TenantHeadersError
  */
 export function upstreamExposition(options: UpstreamExpositionOptions): UpstreamExposition {
+  checkOptions(options, {
+    url: aText,
+    timeoutMs: optional(milliseconds(1)),
+    answeringMs: optional(milliseconds()),
+    stallTimeoutMs: optional(milliseconds(1)),
+  });
   const { timeoutMs = 10_000, answeringMs = 200, stallTimeoutMs = 30_000 } = options;
   const { identityHeaders, tenantHeaders } = options;
   const identityOf = identityHeaders && identityWriter(identityHeaders);
