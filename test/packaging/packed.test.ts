@@ -79,6 +79,25 @@ describe('the packed package, installed in an empty folder', () => {
     ).toEqual([]);
   });
 
+  it('holds every type that an exported one needs, and no document for contributors', () => {
+    const seen = new Set<string>();
+    const follow = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const [, target = ''] of readFileSync(join(installed(), file), 'utf8').matchAll(
+        /(?:from|import\()\s*['"](\.[^'"]+)\.js['"]/g,
+      )) {
+        follow(join(dirname(file), `${target}.d.ts`));
+      }
+    };
+    follow('dist/index.d.ts');
+    follow('dist/server.d.ts');
+    expect(seen.size).toBeGreaterThan(50);
+    expect(
+      files.filter((file) => /^(?:ARCHITECTURE|CONTRIBUTING)\.md$|^dist\/cli\/.*\.d\.ts$/.test(file)),
+    ).toEqual([]);
+  });
+
   it('serves an application as a library', () => {
     expect(execFileSync(process.execPath, ['consumer.mjs'], { cwd: folder.path, encoding: 'utf8' })).toBe(
       'consumer ok\n',
