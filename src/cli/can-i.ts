@@ -20,6 +20,8 @@ import { type Attributes, authorizerUnion, type Verdict } from '../authorization
 import { WorkspaceAuthorizer } from '../authorization/workspace-access.js';
 import type { Command, CommandCall } from './command.js';
 import { parseReviews, type Review } from './can-i-file.js';
+import type { Policy } from '../policy/policy.js';
+import { neverAsked, whyNot } from './why-not.js';
 
 const question = topic('Options', {
   filename: { ...file({}, 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin'), short: '-f' },
@@ -74,16 +76,31 @@ async function canI({
       return 0;
     }
     const requested = requestedPath(asked.path, values);
+    const workspace = workspaceOf(values);
     const { decision, reason }: Verdict =
       'refused' in requested
         ? { decision: 'no-opinion', reason: requested.refused }
-        : await decideIn({ ...asked, path: requested.path }, workspaceOf(values));
+        : await decideIn({ ...asked, path: requested.path }, workspace);
     const isAllowed = decision === 'allow';
-    print(`${isAllowed ? 'yes' : 'no'}${reason === '' ? '' : ` - ${reason}`}`);
+    const isOpen = reason === '' && !isAllowed && 'path' in requested && workspace === undefined;
+    const why = isOpen ? reasonAgainst({ ...asked, path: requested.path }, values, open?.policy) : reason;
+    print(`${isAllowed ? 'yes' : 'no'}${why === '' ? '' : ` - ${why}`}`);
+    const never = isOpen ? neverAsked(asked.verb, asked.path) : undefined;
+    if (never !== undefined) printError(never);
     return isAllowed ? 0 : 1;
   } finally {
     await open?.close();
   }
+}
+
+/** Why no authorizer had an opinion. */
+function reasonAgainst(asked: Attributes, values: GivenOptions, policy: Policy | undefined): string {
+  const { authorizationOrder } = authorization.options;
+  if (!authorization.read(values).authorizationOrder.includes('RBAC')) {
+    return `RBAC is not in ${authorizationOrder.name}`;
+  }
+  if (policy === undefined) return 'RBAC: there is no policy';
+  return whyNot(policy, asked.identity, asked.verb, asked.path);
 }
 
 function questionOf(

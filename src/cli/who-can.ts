@@ -14,6 +14,7 @@ import { workspaceSources } from '../options/workspace-options.js';
 import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
 import type { Command, CommandCall } from './command.js';
+import { neverAsked } from './why-not.js';
 import type { WorkspaceIndex } from '../policy/index/workspace-index.js';
 import { describeSubject, subjectKey, type ClusterRoleBinding } from '../policy/objects.js';
 
@@ -45,6 +46,8 @@ async function whoCan({
     printError(`${JSON.stringify(path)}: ${requested.refused}`);
     return 0;
   }
+  const never = neverAsked(verb, path);
+  if (never !== undefined) printError(never);
   const asked = { verb, path: requested.path };
   const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
   try {

@@ -2,7 +2,8 @@ import type { EffectiveIdentity } from './index/effective-identities.js';
 import type { Bond } from './index/bonds.js';
 import { PolicyIndex, type PolicyChange } from './index/policy-index.js';
 import type { WorkspaceIndex } from './index/workspace-index.js';
-import type { ClusterRoleBinding, PolicyObject } from './objects.js';
+import type { Grants } from './index/roles.js';
+import { subjectKey, type ClusterRoleBinding, type PolicyObject, type Subject } from './objects.js';
 import { given } from '../given.js';
 import { aFunction, aMap, checkOptions, optional, texts } from '../option-checks.js';
 
@@ -34,6 +35,14 @@ export interface PolicySink {
   markStale(reason: string, since?: number): void;
   /** Fills a layer that is not loaded yet with an earlier process's policy of `syncedAt`: stale, but in use. */
   restore(objects: readonly PolicyObject[], syncedAt: number, reason: string): void;
+}
+
+/** A binding and the subject by which it counts for a caller. */
+export interface BindingOfCaller {
+  readonly binding: ClusterRoleBinding;
+  readonly subject: Subject;
+  /** Of its role; undefined if there is none. */
+  readonly grants: Grants | undefined;
 }
 
 /** Not read yet, in sync with its source, or the last known one while the source is lost. */
@@ -278,6 +287,21 @@ export class Policy {
     if (this.workspaces === undefined || this.workspaces.requiresLogicalCluster) return;
     const { layer } = this.workspaces;
     for (const binding of this.workspaces.danglingBindings()) yield binding && { layer, binding };
+  }
+
+  /** Every binding in force that names one of the identities; walks the whole policy, for offline questions. */
+  *bindingsOf(identities: readonly EffectiveIdentity[]): Generator<BindingOfCaller> {
+    this.unavailable();
+    const users = new Set(identities.map(({ name }) => name));
+    const groups = new Set(identities.flatMap((identity) => identity.groups));
+    for (const { binding, reference } of this.#index.bindings()) {
+      const subject = binding.subjects.find((candidate) => {
+        const key = subjectKey(candidate);
+        return key !== undefined && (key.kind === 'user' ? users : groups).has(key.name);
+      });
+      if (subject === undefined || !reference.layer.inForce) continue;
+      yield { binding, subject, grants: reference.inForce ? reference.grants : undefined };
+    }
   }
 
   /** Every bond that grants `verb` on `path`; walks the whole policy, for offline questions. */

@@ -24,22 +24,38 @@ describe('offline answers', () => {
     ],
     [['--user=x', '--group=a,monitoring'], 0, /to Group "monitoring"\n$/],
     [['--user=x', '--group=system:masters'], 0, /^yes - always allowed to group "system:masters"\n$/],
-    [['--user=mallory'], 1, /^no\n$/],
-    [[], 1, /^no\n$/],
-    [['--user=prometheus', '--extra=authentication.kcp.io/scopes=cluster:other'], 1, /^no\n$/],
+    [
+      ['--user=mallory'],
+      1,
+      /^no - RBAC: no ClusterRoleBinding names User "mallory"; what is bound to everyone does not grant it\n$/,
+    ],
+    [
+      [],
+      1,
+      /^no - RBAC: no ClusterRoleBinding names User "system:anonymous"; what is bound to everyone does/,
+    ],
+    [
+      ['--user=prometheus', '--extra=authentication.kcp.io/scopes=cluster:other'],
+      1,
+      /^no - RBAC: no ClusterRoleBinding names User "system:anonymous", Group "system:cluster:other"; what/,
+    ],
     [
       ['--user=x', '--extra=authorization.kcp.io/warrant={"user":"prometheus"}'],
       0,
       /to User "prometheus"\n$/,
     ],
-    [['--user=x', '--group='], 1, /^no\n$/],
+    [['--user=x', '--group='], 1, /^no - RBAC: no ClusterRoleBinding names User "x";/],
     [
       ['--user=x', '--group=system:masters', '--authorization-always-allow-groups='],
       0,
       /^yes - RBAC: .* to Group "system:masters"\n$/,
     ],
-    [['--user=x', '--group=a,,b', '--authorization-always-allow-groups='], 1, /^no\n$/],
-    [['--user=x', '--group=,', '--authorization-always-allow-groups=,'], 1, /^no\n$/],
+    [
+      ['--user=x', '--group=a,,b', '--authorization-always-allow-groups='],
+      1,
+      /names User "x", Group "a", Group "b";/,
+    ],
+    [['--user=x', '--group=,', '--authorization-always-allow-groups=,'], 1, /^no - RBAC: .* names User "x";/],
     [
       [
         '--user=x',
@@ -61,12 +77,12 @@ describe('offline answers', () => {
     expect((await runCli(livez)).stdout).toBe('yes - always allowed path\n');
     expect(await runCli([...livez, '--authorization-always-allow-paths='])).toMatchObject({
       code: 1,
-      stdout: 'no\n',
+      stdout: 'no - RBAC: no ClusterRoleBinding names User "system:anonymous"\n',
     });
   });
 
   it.each([
-    ['can-i', 'no\n'],
+    ['can-i', 'no - RBAC: no ClusterRoleBinding names User "system:anonymous"\n'],
     ['who-can', /^Group "system:masters" [^\n]*\n$/],
   ])('%s warns on stderr of what grants nothing', async (command, output) => {
     const doubtful = temporaryDirectory();
@@ -284,5 +300,94 @@ describe('start without any method to authenticate by', () => {
     const server = await startCli(['--mode=shard', `--anonymous-auth=${anonymous}`]);
     await server.stop();
     expect(server.log()).toContain(`no authentication is configured: ${consequence}"`);
+  });
+});
+
+describe('can-i says why not', () => {
+  let directory: TemporaryDirectory;
+  beforeAll(() => {
+    directory = temporaryDirectory();
+    const group = 'rbac.authorization.k8s.io';
+    const apiVersion = `${group}/v1`;
+    const binding = (name: string, role: string, user: string): object => ({
+      apiVersion,
+      kind: 'ClusterRoleBinding',
+      metadata: { name },
+      roleRef: { apiGroup: group, kind: 'ClusterRole', name: role },
+      subjects: [{ apiGroup: group, kind: 'User', name: user }],
+    });
+    const role = (name: string, nonResourceURLs: readonly string[], verbs: readonly string[]): object => ({
+      apiVersion,
+      kind: 'ClusterRole',
+      metadata: { name },
+      rules: [
+        nonResourceURLs.length === 0
+          ? { apiGroups: [''], resources: ['pods'], verbs }
+          : { nonResourceURLs, verbs },
+      ],
+    });
+    const objects = [
+      binding('gone', 'nowhere', 'gone'),
+      role('poster', ['/metrics*'], ['post', 'put']),
+      binding('poster', 'poster', 'poster'),
+      role('pods', [], ['get']),
+      binding('pods', 'pods', 'pods'),
+      role('others', ['/a', '/b', '/c', '/d', '/e'], ['get']),
+      binding('others', 'others', 'others'),
+      ...Array.from({ length: 9 }, (_, at) => binding(`many-${at}`, 'others', 'many')),
+    ];
+    directory.write('policy.yaml', objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+  });
+  afterAll(() => {
+    directory.remove();
+  });
+
+  const by = (name: string): string => `ClusterRoleBinding "${name}" binds User "${name}" to ClusterRole`;
+  it.each([
+    [['get', '/metrics', '--user=gone'], `no - RBAC: ${by('gone')} "nowhere", which does not exist`],
+    [
+      ['get', '/metrics', '--user=poster'],
+      `no - RBAC: ${by('poster')} "poster", which grants "/metrics" for post, put but not get`,
+    ],
+    [['get', '/metrics', '--user=pods'], `no - RBAC: ${by('pods')} "pods", which grants no paths`],
+    [
+      ['get', '/metrics', '--user=others'],
+      `no - RBAC: ${by('others')} "others", which grants only "/a", "/b", "/c" and 2 more`,
+    ],
+    [
+      ['get', '/metrics', '--user=a', '--authorization-order=AlwaysAllowGroups'],
+      'no - RBAC is not in --authorization-order',
+    ],
+  ])('%j', async (args, answer) => {
+    const { code, stdout } = await runCli(['can-i', ...args, `--rbac-dir=${directory.path}`]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: `${answer}\n` });
+  });
+
+  it('in few words, however many bindings and groups there are', async () => {
+    const policy = `--rbac-dir=${directory.path}`;
+    const many = await runCli(['can-i', 'get', '/metrics', '--user=many', policy]);
+    expect(many.stdout).toMatch(/"many-2" [^;]*; 6 more bindings do not grant it either\n$/);
+    const groups = Array.from({ length: 99 }, (_, at) => `g${at}`).join(',');
+    const grouped = await runCli(['can-i', 'get', '/metrics', '--user=a', `--group=${groups}`, policy]);
+    expect(grouped.stdout).toMatch(/Group "g8" and 90 more; what is bound to everyone does not grant it\n$/);
+  });
+
+  it.each([
+    ['GET', '/metrics', 'verb "GET" never matches: it is no method of a request, which is get in RBAC'],
+    ['list', '/metrics', 'verb "list" never matches: it is no method of a request: they are get, head, post'],
+    ['get', '/metrics?a=b', 'path "/metrics?a=b": the query is no part of what is authorized'],
+  ])('and that %s %s can never match', async (verb, path, warning) => {
+    const args = ['can-i', verb, path, '--user=nobody', '--bootstrap-policy=false'];
+    const { code, stderr } = await runCli(args);
+    expect(code).toBe(1);
+    expect(stderr).toContain(warning);
+    expect(stderr.trimEnd()).not.toContain('\n');
+    const { stderr: ofWho } = await runCli(['who-can', verb, path]);
+    expect(ofWho).toContain(warning);
+  });
+
+  it('who-can of a path of resources', async () => {
+    const { stderr } = await runCli(['who-can', 'get', '/api/v1/pods']);
+    expect(stderr).toBe('path "/api/v1/pods" is one of resources, which no rule on paths grants\n');
   });
 });
