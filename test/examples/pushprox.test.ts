@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { freePort } from '../e2e/free-port.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';
@@ -43,13 +44,66 @@ function sendOn(asked: IncomingMessage, answer: ServerResponse, credentials: str
   sent.end();
 }
 
-describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool'))('through PushProx', () => {
+/** What Prometheus asks in place of the shard, and the shard's name there. */
+interface PushProx {
+  readonly url: string;
+  readonly target: string;
+  readonly stop: () => Promise<void>;
+}
+
+async function standIn(credentials: string, port: string): Promise<PushProx> {
+  const server = await listen(
+    createServer((asked, answer) => {
+      sendOn(asked, answer, credentials, port);
+    }),
+  );
+  return {
+    url: `http://127.0.0.1:${server.port}/`,
+    target: 'shard-1.example.org:6443',
+    stop: async () => {
+      await server.close();
+    },
+  };
+}
+
+/** PushProx itself, built from its repository; the shard's name has to lead to it from here. */
+const real = { proxy: process.env['PUSHPROX_PROXY'], client: process.env['PUSHPROX_CLIENT'] };
+
+async function pushProx(credentials: string, port: string): Promise<PushProx> {
+  const address = `127.0.0.1:${await freePort()}`;
+  const url = `http://${address}/`;
+  const proxy = await startCommand(
+    `${real.proxy ?? ''} --web.listen-address=${address}`,
+    /Listening address/,
+  );
+  const files = `--tls.cacert=${credentials}/ca.crt --tls.cert=${credentials}/prometheus.crt --tls.key=${credentials}/prometheus.key`;
+  const client = await startCommand(
+    `${real.client ?? ''} --proxy-url=${url} --fqdn=localhost --metrics-addr=127.0.0.1:0 ${files}`,
+    /URL and FQDN info/,
+  );
+  return {
+    url,
+    target: `localhost:${port}`,
+    stop: async () => {
+      await client.stop();
+      await proxy.stop();
+    },
+  };
+}
+
+const isRealMissing = real.proxy === undefined || real.client === undefined;
+
+describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool')).each([
+  { through: 'a stand-in for PushProx', start: standIn, isMissing: false },
+  { through: 'PushProx (PUSHPROX_PROXY, PUSHPROX_CLIENT)', start: pushProx, isMissing: isRealMissing },
+])('through $through', ({ start, isMissing }) => {
   let directory: TemporaryDirectory;
   let shard: Started | undefined;
-  let pushprox: Listening;
+  let pushprox: PushProx | undefined;
   let prometheus: RunningPrometheus | undefined;
 
   beforeAll(async () => {
+    if (isMissing) return;
     directory = temporaryDirectory();
     const credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
@@ -60,51 +114,51 @@ describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool'))
       `DIRECTORY=${directory.path} examples/prometheus/start-server.sh shard 0`,
       /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
     );
-    const port = shard.found;
-    pushprox = await listen(
-      createServer((asked, answer) => {
-        sendOn(asked, answer, credentials, port);
-      }),
-    );
+    pushprox = await start(credentials, shard.found);
     const job = example
       .replace('scrape_interval: 30s', 'scrape_interval: 500ms')
-      .replace('pushprox.example.org:8080', `127.0.0.1:${pushprox.port}`);
+      .replace('http://pushprox.example.org:8080/', pushprox.url)
+      .replace('shard-1.example.org:6443', pushprox.target);
     const wrongPath = `
   - job_name: other-path
-    proxy_url: http://127.0.0.1:${pushprox.port}/
+    proxy_url: ${pushprox.url}
     metrics_path: /metrics/filter
     params: { _scheme: [https] }
-    static_configs: [{ targets: ['shard-1.example.org:6443'] }]
+    static_configs: [{ targets: ['${pushprox.target}'] }]
 `;
     const file = directory.write('prometheus.yml', job + wrongPath);
     prometheus = await RunningPrometheus.start(file, directory.path);
   });
   afterAll(async () => {
+    if (isMissing) return;
     expect(await prometheus?.stop()).toBe(0);
-    await pushprox.close();
+    await pushprox?.stop();
     expect(await shard?.stop()).toBe(0);
     directory.remove();
   });
 
-  it('a shard is scraped under its own name, and nothing else of it is to be had', async () => {
-    const found = async (): Promise<object> =>
-      Object.fromEntries(
-        ((await prometheus?.targets()) ?? []).map(({ labels, health, lastError }) => [
-          `${labels['job'] ?? ''} ${labels['instance'] ?? ''}`,
-          `${health} ${lastError}`.trim(),
-        ]),
-      );
-    await expect.poll(found, { timeout: 20_000, interval: 100 }).toEqual({
-      'kcp-metrics-filter shard-1.example.org:6443': 'up',
-      'other-path shard-1.example.org:6443': 'down server returned HTTP status 403 Forbidden',
-    });
-    expect(await prometheus?.query('kcp_metrics_filter_scrapes_total')).not.toEqual([]);
-  });
+  it.skipIf(isMissing)(
+    'a shard is scraped under its own name, and nothing else of it is to be had',
+    async () => {
+      const found = async (): Promise<object> =>
+        Object.fromEntries(
+          ((await prometheus?.targets()) ?? []).map(({ labels, health, lastError }) => [
+            `${labels['job'] ?? ''} ${labels['instance'] ?? ''}`,
+            `${health} ${lastError}`.trim(),
+          ]),
+        );
+      await expect.poll(found, { timeout: 20_000, interval: 100 }).toEqual({
+        [`kcp-metrics-filter ${pushprox?.target ?? ''}`]: 'up',
+        [`other-path ${pushprox?.target ?? ''}`]: 'down server returned HTTP status 403 Forbidden',
+      });
+      expect(await prometheus?.query('kcp_metrics_filter_scrapes_total')).not.toEqual([]);
+    },
+  );
+});
 
-  it('is configured without a fault', () => {
-    const args = ['check', 'config', directory.write('as-shown.yml', example)];
-    const { status, stdout, stderr } = spawnSync('promtool', args, { encoding: 'utf8' });
-    expect(stdout + stderr).toContain('SUCCESS');
-    expect(status).toBe(0);
-  });
+it.skipIf(isSkippedWithout('examples/pushprox', 'promtool'))('is configured without a fault', () => {
+  const args = ['check', 'config', join(repository, 'examples/pushprox/prometheus.yml')];
+  const { status, stdout, stderr } = spawnSync('promtool', args, { encoding: 'utf8' });
+  expect(stdout + stderr).toContain('SUCCESS');
+  expect(status).toBe(0);
 });
