@@ -7,6 +7,8 @@ export interface ScrapeRequest {
   readonly acceptEncoding?: string | undefined;
   /** How long the scraper waits (s), at most an hour; undefined where it does not say. */
   readonly timeoutSeconds?: number | undefined;
+  /** Parameters of its query that an upstream is told, as `name=value&…`; empty or absent if there are none. */
+  readonly query?: string | undefined;
   /** The authenticated user; undefined where no authentication took place, as on an always-allow path. */
   readonly user?: ScrapingUser | undefined;
   /** On whose account the scrape is, for bounds alone: what is served must not depend on it. */

@@ -12,7 +12,7 @@ import { boolean, choice, count, duration } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
 import { relabelledOf } from './relabelling-options.js';
 import { tellsWhoScrapes } from './upstream-request-options.js';
-import { openUpstreams, slisPath, upstreamEvents } from './upstream-options.js';
+import { openUpstreams, slisPath, upstreamEvents, upstreams } from './upstream-options.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { KeyPair } from '../server/serving-certificates.js';
 
@@ -122,7 +122,14 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     otherExpositions,
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,
+    ...passQueryOf(given),
   };
+}
+
+/** Undefined where none is passed: then no query is looked at. */
+function passQueryOf(given: GivenOptions) {
+  const { upstreamPassQuery: passQuery } = upstreams.read(given);
+  return passQuery.length === 0 ? {} : { passQuery };
 }
 
 /** The exposition of registries of this process. @throws UsageError naming the option. */

@@ -9,7 +9,8 @@ import type { NoTenantError, UpstreamError } from '../exposition/exposition-erro
 import type { Logger } from '../server/server-options.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import { fault, isGiven, topic, type GivenOptions } from './option.js';
-import { list, parsed, text } from './option-kinds.js';
+import { list, names, parsed, quoted, text } from './option-kinds.js';
+import { queryNamePattern } from '../exposition/passed-query.js';
 import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
 import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from './upstream-request-options.js';
@@ -41,6 +42,19 @@ export const upstreams = topic('What is served', {
     ),
     kind: 'pair',
   },
+  upstreamPassQuery: parsed(
+    names(
+      'names',
+      undefined,
+      'query parameters of a scrape that are passed on to the upstreams, such as collect[], target or match[]; 2 KiB of them at most; unset: none',
+    ),
+    (given) => {
+      const bad = given.find((name) => !queryNamePattern.test(name));
+      if (bad === undefined) return given;
+      throw new RangeError(`${quoted(bad)} is no name of letters, digits and _ . : - [ ]`);
+    },
+    [],
+  ),
 });
 
 /** What `upstream` says. */
@@ -216,6 +230,16 @@ export async function openUpstreams(
 
 /** Refuses options that have no effect without an upstream of their kind. */
 function checkUses(given: GivenOptions, upstream: Upstreams, urls: readonly string[]): void {
+  const { upstreamPassQuery } = upstreams.options;
+  const passed = upstreams.read(given).upstreamPassQuery;
+  if (passed.length > 0 && urls.length === 0) {
+    throw fault(upstreamPassQuery, `needs ${upstreams.options.upstream.name}`);
+  }
+  // The operator has said what it is.
+  const fixed = passed.find((name) => urls.some((url) => new URL(url).searchParams.has(name)));
+  if (fixed !== undefined) {
+    throw fault(upstreamPassQuery, `${quoted(fixed)} is in the URL of an upstream already`);
+  }
   const { name } = upstreams.options.upstream;
   const { upstreamLabel } = upstreams.options;
   if (isGiven(given, upstreamLabel) && upstream.kind !== 'merged') {

@@ -19,6 +19,8 @@ export interface UpstreamTls {
 }
 
 interface UpstreamRequest {
+  /** Parameters behind those of the URL, encoded. */
+  readonly query?: string | undefined;
   /** The only headers sent besides Host and our own User-Agent. */
   readonly headers: Readonly<Record<string, string>>;
   /** How long the answer's headers may take, including the connection (ms). */
@@ -59,6 +61,8 @@ export class UpstreamClient {
   /** Resolves when the answer's headers have come, whatever its status. @throws ApiConnectionError */
   async get(request: UpstreamRequest): Promise<UpstreamAnswer> {
     const { protocol, host, pathname, search } = this.#url;
+    const { query = '' } = request;
+    const more = query === '' ? '' : `${search === '' ? '?' : '&'}${query}`;
     const end = new RequestEnd(this.address, request.timeoutMs, request.signal);
     try {
       const answer = await exchange({
@@ -66,7 +70,7 @@ export class UpstreamClient {
         protocol,
         host: hostOf(this.#url),
         port: portOf(this.#url),
-        path: `${pathname}${search}`,
+        path: `${pathname}${search}${more}`,
         headers: { Host: host, 'User-Agent': userAgent, ...request.headers },
         agent: this.#agent(),
         signal: end.signal,

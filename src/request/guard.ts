@@ -79,6 +79,8 @@ export interface MetricsFilterOptions {
   readonly scrapeWriteTimeoutMs?: number;
   /** Maximum time to send a body (ms) before the connection is closed; 0: no limit. Default 300,000. */
   readonly scrapeDeadlineMs?: number;
+  /** Names of the query parameters of a scrape that upstreams are told, such as `collect[]`. Default: none. */
+  readonly passQuery?: readonly string[];
   /** The filter's own metrics: `new FilterMetrics(registry)`. Default: none. */
   readonly telemetry?: FilterMetrics;
 }
@@ -338,6 +340,7 @@ function stepsOf(
         },
         writeTimeoutMs: options.scrapeWriteTimeoutMs,
         deadlineMs: options.scrapeDeadlineMs,
+        passQuery: options.passQuery,
       },
       guard,
     ),
@@ -409,6 +412,7 @@ const checks: Readonly<Record<keyof MetricsFilterOptions, Check>> = {
   telemetry: optional(must('new FilterMetrics(registry)', (value) => value instanceof FilterMetrics)),
   scrapeWriteTimeoutMs: optional(milliseconds(1)),
   scrapeDeadlineMs: optional(milliseconds()),
+  passQuery: optional(texts),
 };
 
 function refuseUnknown(options: MetricsFilterOptions): void {

@@ -305,6 +305,40 @@ describe('openMetricsFilter', () => {
     expect(refused).toContain(429);
   });
 
+  it('tells upstreams the parameters that are listed, and no other', async () => {
+    const asked: (string | undefined)[] = [];
+    const port = await listening(
+      createServer((request, response) => {
+        asked.push(request.url);
+        response.setHeader('Content-Type', 'text/plain; version=0.0.4').end(`up${asked.length} 1\n`);
+      }),
+    );
+    const url = `http://127.0.0.1:${port}`;
+    const ask = await overHttp(
+      await opened({
+        upstream: [`a=${url}/a?fixed=1`, `b=${url}/b`],
+        upstreamPassQuery: ['collect[]', 'target'],
+        scrapeFreshness: '10m',
+      }),
+    );
+    const scrape = (query: string): Promise<Answer> => ask(`/metrics${query}`, 'prometheus-token');
+    const query = '?collect[]=cpu%26x=1&secret=s&target=a%23b&collect%5B%5D=net+work';
+    const told = 'collect%5B%5D=cpu%26x%3D1&target=a%23b&collect%5B%5D=net%20work';
+    expect((await scrape(query)).status).toBe(200);
+    expect(asked.splice(0).sort()).toEqual([`/a?fixed=1&${told}`, `/b?${told}`]);
+    // The same again is shared; another value is not.
+    expect((await scrape(`${query}&other=1`)).status).toBe(200);
+    expect(asked).toEqual([]);
+    await scrape('?target=c');
+    expect(asked.splice(0).sort()).toEqual(['/a?fixed=1&target=c', '/b?target=c']);
+    await scrape('');
+    expect(asked.splice(0).sort()).toEqual(['/a?fixed=1', '/b']);
+    expect((await scrape('?target=%ff')).status).toBe(400);
+    expect((await scrape(`?target=${'a'.repeat(2049)}`)).status).toBe(400);
+    expect((await ask('/metrics?target=%ff', 'mallory-token')).status).toBe(403);
+    expect(asked).toEqual([]);
+  });
+
   it('serves nothing after it is closed, and lets go of every file and timer', async () => {
     const watchers = new Set<number>();
     const hook = createHook({

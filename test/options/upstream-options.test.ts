@@ -129,6 +129,13 @@ describe('the exposition of the flags', () => {
     [{ upstream: 'se cret=http://a' }, /^--upstream: a name must be 1 to 63 of A-Z/],
     [{ upstream: 'a=http://user:secret@b' }, /^--upstream: must not hold credentials$/],
     [{ upstream: 'a=http://a', upstreamCaFile: 'CA' }, /^--upstream-ca-file: needs an https --upstream$/],
+    [{ upstreamPassQuery: 'target' }, /^--upstream-pass-query: needs --upstream$/],
+    [{ upstream: 'http://a', upstreamPassQuery: ' ' }, /^--upstream-pass-query: is empty/],
+    [{ upstream: 'http://a', upstreamPassQuery: 'a=b' }, /^--upstream-pass-query: "a=b" is no name/],
+    [
+      { upstream: 'http://a?target=x', upstreamPassQuery: 'target' },
+      /^--upstream-pass-query: "target" is in the URL of an upstream already$/,
+    ],
     [{ upstreamLabel: 'shard' }, /^--upstream-label: needs an --upstream with a name: name=URL$/],
     [{ upstream: 'http://a', upstreamLabel: '' }, /^--upstream-label: needs an --upstream with a name/],
     [{ upstream: 'a=http://a', upstreamLabel: 'a-b' }, /^--upstream-label: "a-b" is no label name$/],

@@ -81,6 +81,7 @@ export class MemberScrape {
       accept: 'text/plain;version=0.0.4',
       acceptEncoding: 'identity',
       timeoutSeconds: timeoutMs / 1000,
+      query: this.#request.query,
       user: this.#request.user,
       signal: this.#deadline.signal,
     });

@@ -16,6 +16,7 @@ import { BodySource } from '../../exposition/body.js';
 import type { WorkspaceExpositions } from '../../exposition/workspaces/workspace-expositions.js';
 import { isOfMetrics, isOfWorkspaces } from '../../paths/classify.js';
 import type { WorkspaceTargets } from '../workspace-targets.js';
+import { passedQuery } from '../../exposition/passed-query.js';
 import { sendExposition, writeExpositionHead } from '../answer/send-body.js';
 import {
   refuseOtherMethods,
@@ -33,13 +34,14 @@ import {
   isSent,
   listenerOf,
   requestState,
+  requestTarget,
   waitingStep,
   type Guard,
   type Middleware,
   type Request,
   type RequestState,
 } from '../middleware.js';
-import { aMap, aText, checkOptions, milliseconds, optional } from '../../option-checks.js';
+import { aMap, aText, checkOptions, milliseconds, optional, texts } from '../../option-checks.js';
 
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
@@ -54,6 +56,8 @@ export interface ServeExpositionOptions {
   readonly writeTimeoutMs?: number | undefined;
   /** Maximum time to send a body (ms) before the connection is closed; 0: no limit. Default 300,000. */
   readonly deadlineMs?: number | undefined;
+  /** Names of the query parameters that upstreams are told. Default: none. */
+  readonly passQuery?: readonly string[] | undefined;
   /** Told of each client that was cut off since it took too little, or too long. */
   readonly onStalledClient?: () => void;
 }
@@ -75,8 +79,10 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
     defaultPath: optional(aText),
     writeTimeoutMs: optional(milliseconds(1)),
     deadlineMs: optional(milliseconds()),
+    passQuery: optional(texts),
   });
   const { expositions, defaultPath = '/metrics', writeTimeoutMs = 10_000, deadlineMs = 300_000 } = options;
+  const passed = options.passQuery === undefined ? undefined : new Set(options.passQuery);
   const listener =
     guard?.listener ??
     listenerOf('serveExposition', {
@@ -136,7 +142,14 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
       return false;
     }
     if (refuseOtherMethods(request, response)) return false;
-    const scrape = new Scrape(request, response, identity);
+    let query = '';
+    try {
+      if (passed !== undefined) query = passedQuery(requestTarget(request), passed);
+    } catch (error) {
+      sendStatus(request, response, 'BadRequest', error instanceof RangeError ? error.message : 'bad query');
+      return false;
+    }
+    const scrape = new Scrape(request, response, identity, query);
     if (request.method === 'HEAD') {
       writeExpositionHead(request, response, exposition.contentType(scrape));
       response.end();
@@ -194,7 +207,12 @@ class Scrape implements ScrapeRequest {
   readonly #identity: Identity | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor(request: Request, response: ServerResponse, identity: Identity | undefined) {
+  constructor(
+    request: Request,
+    response: ServerResponse,
+    identity: Identity | undefined,
+    readonly query: string,
+  ) {
     this.#request = request;
     this.#response = response;
     this.#identity = identity;

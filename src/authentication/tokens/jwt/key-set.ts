@@ -35,11 +35,7 @@ export function keysById(keys: readonly VerificationKey[]): ReadonlyMap<string, 
 
 /** Keys that never change, by ID. */
 export function staticKeySet(keys: readonly VerificationKey[]): KeySet {
-  checkArgument(
-    'keys',
-    keys,
-    listOf('keys of parsePublicKeys(pem, file)', anObject('a key', 'key')),
-  );
+  checkArgument('keys', keys, listOf('keys of parsePublicKeys(pem, file)', anObject('a key', 'key')));
   const all = Object.freeze([...keys]);
   const byId = keysById(all);
   return Object.freeze({

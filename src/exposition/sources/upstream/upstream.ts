@@ -81,6 +81,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
       let answer: UpstreamAnswer;
       try {
         answer = await client.get({
+          query: request.query,
           headers: { ...upstreamHeaders(request), ...identity?.fields, ...tenant },
           timeoutMs: Math.min(timeoutMs, workingMs(request, answeringMs)),
           stallTimeoutMs,
