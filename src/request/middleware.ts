@@ -78,7 +78,7 @@ export interface RequestState {
   auditId: string;
   /** When it was first looked at, in ms since the epoch. */
   readonly received: number;
-  classification?: PathClassification;
+  classification?: PathClassification | undefined;
   classifiedBy?: Guard | undefined;
   classifiedIn?: Guard | undefined;
   identity?: Identity | undefined;
@@ -86,14 +86,14 @@ export interface RequestState {
   /** The authenticator that established the identity. */
   authenticator?: string | undefined;
   /** Why methods refused the credentials presented. */
-  refusals?: readonly Refusal[];
+  refusals?: readonly Refusal[] | undefined;
   /** Why no method found credentials of its own. */
   noCredentials?: string | undefined;
   verdict?: Verdict | undefined;
   /** The logical cluster whose metrics were allowed. */
   workspace?: string | undefined;
   /** Whether a step has allowed what was classified last, and of which guard. */
-  isAllowed?: boolean;
+  isAllowed?: boolean | undefined;
   allowedBy?: Guard | undefined;
   /** Whose own always-allow or ignore step lets its later steps pass, and in which chain. */
   passedBy?: Guard | undefined;
@@ -102,9 +102,9 @@ export interface RequestState {
   chain?: Guard | undefined;
   step?: Middleware | undefined;
   /** Why the request was turned away, if not for its client's identity: its path, too many requests, maintenance. */
-  rejected?: string;
+  rejected?: string | undefined;
   /** What its answer says, where that is a Kubernetes Status. */
-  failure?: AuditedFailure;
+  failure?: AuditedFailure | undefined;
 }
 
 // A symbol of this module: no client and no middleware can name it. (With a WeakMap, one entry a request costs more in
@@ -117,7 +117,29 @@ type RequestWithState = Request & { [stateKey]?: RequestState };
 export function requestState(request: RequestWithState): RequestState {
   const known = request[stateKey];
   if (known !== undefined) return known;
-  const state: RequestState = { auditId: randomUUID(), received: Date.now() };
+  // With every field, since an object that grows is moved several times.
+  const state: RequestState = {
+    auditId: randomUUID(),
+    received: Date.now(),
+    classification: undefined,
+    classifiedBy: undefined,
+    classifiedIn: undefined,
+    identity: undefined,
+    identifiedBy: undefined,
+    authenticator: undefined,
+    refusals: undefined,
+    noCredentials: undefined,
+    verdict: undefined,
+    workspace: undefined,
+    isAllowed: undefined,
+    allowedBy: undefined,
+    passedBy: undefined,
+    passedIn: undefined,
+    chain: undefined,
+    step: undefined,
+    rejected: undefined,
+    failure: undefined,
+  };
   request[stateKey] = state;
   return state;
 }
