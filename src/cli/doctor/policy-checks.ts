@@ -23,6 +23,8 @@ import { assumedServerKind } from './flag-faults.js';
 import { givenFile } from './given-flags.js';
 import { scrapersFinding, type Scrapers } from './scrapers.js';
 import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
+import { workspaceFindings } from './workspace-checks.js';
+import { workspaceSources } from '../../options/workspace-options.js';
 import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
 
 const { cacheKubeconfig, maxPolicyStaleness, policySnapshot, rootKubeconfig } = policyTopic.options;
@@ -40,7 +42,8 @@ export async function policyFindings(
   const sources = policySourcesOf(usable, { onWarning: (message) => warnings.push(message) });
   const report = await checkSources(usable, sources, now);
   const { findings, policy } = await loadPolicy(sources, report);
-  const found = [...report.findings, ...findings, ...warnings.map(warningFinding)];
+  const ofWorkspaces = await workspaceFindings(sources, report.readable.has('workspaces'), callersOf(given));
+  const found = [...report.findings, ...findings, ...ofWorkspaces, ...warnings.map(warningFinding)];
   if (policy === undefined) return found;
   if (!authorization.read(usable).authorizationOrder.includes('RBAC')) {
     const message = 'does not list RBAC, so no binding of the policy grants anything: add RBAC';
@@ -94,6 +97,7 @@ const servers: Readonly<Record<string, readonly [ServerRole, Option]>> = {
   root: ['root', rootKubeconfig],
   cache: ['cache', cacheKubeconfig],
   bootstrap: ['system-admin', rootKubeconfig],
+  workspaces: ['workspaces', workspaceSources.options.workspaceKubeconfig],
 };
 
 /**
@@ -102,15 +106,16 @@ const servers: Readonly<Record<string, readonly [ServerRole, Option]>> = {
  */
 async function checkSources(
   values: GivenOptions,
-  { sources, fallbacks, bootstrap }: PolicySources,
+  { sources, fallbacks, bootstrap, workspaces }: PolicySources,
   now: number,
 ) {
-  const all = typeof bootstrap === 'boolean' ? sources : [...sources, bootstrap];
+  const kept = workspaces === undefined ? sources : [...sources, workspaces.source];
+  const all = typeof bootstrap === 'boolean' ? kept : [...kept, bootstrap];
   const reports = await Promise.all(
     all.map(async (source) => [source.name, await checkServer(values, source, now)] as const),
   );
   const readable = new Set(reports.flatMap(([layer, report]) => (report?.isReadable ? [layer] : [])));
-  const snapshot = await lookAtSnapshot(values, sources, now);
+  const snapshot = await lookAtSnapshot(values, kept, now);
   const standIns = new Map([['bootstrap', 'the built-in copy decides until then']]);
   for (const layer of snapshot?.usable ?? []) standIns.set(layer, 'the snapshot decides until then');
   for (const [layer, fallback] of fallbacks) {

@@ -10,7 +10,7 @@ import { jsonOf } from '../../outgoing/json-answer.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../outgoing/outgoing-errors.js';
 
 /** Decides what a refusal means. */
-export type ServerRole = 'root' | 'cache' | 'system-admin';
+export type ServerRole = 'root' | 'cache' | 'system-admin' | 'workspaces';
 
 interface ApiServerSource {
   readonly role: ServerRole;
@@ -51,7 +51,7 @@ export async function checkApiServerSource(source: ApiServerSource, now: number)
   try {
     const isExec = kubeconfig.user.credentials.kind === 'exec';
     const attemptMs = source.attemptMs ?? (isExec ? execAttemptMs : defaultAttemptMs);
-    const probes = await probeApiServer(client, attemptMs);
+    const probes = await probeApiServer(client, source.role, attemptMs);
     return {
       kubeconfig: kubeconfigFindings(subject, kubeconfig, now),
       server: [
@@ -85,7 +85,8 @@ function probeFindings(
   // The first attempt also connects and loads modules.
   const [, ...others] = probes;
   const ms = Math.max(...others.map(({ outcome }) => (outcome.kind === 'allowed' ? outcome.ms : 0)));
-  const what = 'list and watch ClusterRoles and ClusterRoleBindings';
+  const besides = role === 'workspaces' ? ' and LogicalClusters of all workspaces' : '';
+  const what = `list and watch ClusterRoles and ClusterRoleBindings${besides}`;
   return [at('ok', `${server} lets ${credentialsOf(user)} ${what}, and answers in ${ms} ms`)];
 }
 
@@ -121,6 +122,8 @@ const grants: Readonly<Record<ServerRole, string>> = {
   root: 'apply rbac/api-access/policy-reader.yaml there, with this user as its subject',
   cache: 'a cache server has no RBAC: use a client certificate of the group system:masters',
   'system-admin': `only system:masters may read system:admin: use such a certificate, or ${policy.options.bootstrapPolicy.name}=true, which uses a built-in copy`,
+  workspaces:
+    'kcp lets only system:masters list and watch all workspaces: use a client certificate of that group',
 };
 
 function adviceFor(status: number, role: ServerRole): string {
@@ -136,9 +139,12 @@ type ProbeOutcome =
   /** The message begins with the server. */
   | { readonly kind: 'unreachable'; readonly message: string };
 
+const rbac = 'rbac.authorization.k8s.io/v1';
+const groups = { clusterroles: rbac, clusterrolebindings: rbac, logicalclusters: 'core.kcp.io/v1alpha1' };
+
 interface Probe {
   readonly verb: 'list' | 'watch';
-  readonly resource: 'clusterroles' | 'clusterrolebindings';
+  readonly resource: keyof typeof groups;
   readonly outcome: ProbeOutcome;
 }
 
@@ -147,13 +153,22 @@ const maxListBytes = 8 * 1024 * 1024;
 const maxStatusBytes = 64 * 1024;
 
 /**
- * Tries to list and watch both kinds, which following the policy needs. If the first attempt reaches no
+ * Tries to list and watch all kinds, which following the policy needs. If the first attempt reaches no
  * server, it is the only one. `timeoutMs` is for each attempt.
  */
-async function probeApiServer(client: ApiClient, timeoutMs: number): Promise<readonly Probe[]> {
+async function probeApiServer(
+  client: ApiClient,
+  role: ServerRole,
+  timeoutMs: number,
+): Promise<readonly Probe[]> {
   const first = await probeResource(client, 'clusterroles', timeoutMs);
   if (first.some(({ outcome }) => outcome.kind === 'unreachable')) return first;
-  return [...first, ...(await probeResource(client, 'clusterrolebindings', timeoutMs))];
+  const others = await Promise.all(
+    (['clusterrolebindings', 'logicalclusters'] as const)
+      .filter((resource) => resource !== 'logicalclusters' || role === 'workspaces')
+      .map((resource) => probeResource(client, resource, timeoutMs)),
+  );
+  return [...first, ...others.flat()];
 }
 
 async function probeResource(
@@ -163,7 +178,7 @@ async function probeResource(
 ): Promise<readonly Probe[]> {
   const request = {
     method: 'GET',
-    path: `/apis/rbac.authorization.k8s.io/v1/${resource}`,
+    path: `/apis/${groups[resource]}/${resource}`,
     timeoutMs,
   } as const;
   let resourceVersion: string | undefined;

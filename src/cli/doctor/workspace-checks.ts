@@ -1,0 +1,81 @@
+import type { PolicySources } from '../../options/policy-options.js';
+import { workspaceSources } from '../../options/workspace-options.js';
+import { openPolicy } from '../../policy/open-policy.js';
+import type { Policy } from '../../policy/policy.js';
+import type { WorkspaceIndex } from '../../policy/index/workspace-index.js';
+import type { ClusterRoleBinding } from '../../policy/objects.js';
+import { danglingBindingFindings, subjectFindings } from './bindings.js';
+import type { Callers } from './callers.js';
+import { about, withoutSubject, type Finding } from './finding.js';
+
+/** Time to load the policies of many workspaces (ms). */
+const loadMs = 30_000;
+/** How many are named one by one: others write these policies. */
+const maxNamed = 10;
+
+/**
+ * Reads the policies of the workspaces once: how many there are, which of them let nobody read their metrics, and who
+ * stands in them and can never match. Nothing where they are not configured; `isReadable`: whether their server lets them
+ * be read.
+ */
+export async function workspaceFindings(
+  { workspaces, bootstrap }: PolicySources,
+  isReadable: boolean,
+  callers: Callers,
+): Promise<readonly Finding[]> {
+  if (workspaces === undefined || (workspaces.requiresLogicalCluster && !isReadable)) return [];
+  const { workspaceKubeconfig, workspaceRbacDir } = workspaceSources.options;
+  const { name: flag } = workspaces.requiresLogicalCluster ? workspaceKubeconfig : workspaceRbacDir;
+  const at = about('policy-source', flag);
+  try {
+    const open = await openPolicy({ sources: [], workspaces, bootstrap: bootstrap !== false });
+    try {
+      await open.settled(loadMs);
+      const fault = open.policy.workspacesUnavailable();
+      return fault === undefined ? findingsOf(open.policy, at, callers) : [at('error', fault)];
+    } finally {
+      await open.close();
+    }
+  } catch (error) {
+    return [at('error', withoutSubject(error instanceof Error ? error.message : String(error), flag))];
+  }
+}
+
+function findingsOf(policy: Policy, at: ReturnType<typeof about>, callers: Callers): readonly Finding[] {
+  const { workspaces: index } = policy;
+  if (index === undefined) return [];
+  const { workspaces, clusterRoles, clusterRoleBindings } = index.describe();
+  const contents = `has ${workspaces} workspaces, with ${clusterRoles} ClusterRoles and ${clusterRoleBindings} ClusterRoleBindings`;
+  const silent: string[] = [];
+  const granting: ClusterRoleBinding[] = [];
+  for (const workspace of index.known()) {
+    if (workspace === undefined) continue;
+    const own = ownGrants(index, workspace);
+    if (own.length === 0) silent.push(workspace.logicalCluster?.path ?? workspace.cluster);
+    granting.push(...own);
+  }
+  const named = silent.slice(0, maxNamed).join(', ');
+  const others = silent.length > maxNamed ? ` and ${silent.length - maxNamed} more` : '';
+  const message = `let nobody but administrators read their metrics: ${named}${others}: bind a user to system:kcp:metrics-reader there`;
+  const { layer } = index;
+  const bindings = granting.map((binding) => ({ layer: `${layer} ${binding.cluster ?? ''}`, binding }));
+  return [
+    at('ok', contents),
+    ...(silent.length === 0
+      ? []
+      : [at('warning', `${silent.length} of ${workspaces} workspaces ${message}`)]),
+    ...subjectFindings(bindings, callers).slice(0, maxNamed),
+    ...danglingBindingFindings(policy).slice(0, maxNamed),
+  ];
+}
+
+/** The bindings of the workspace itself that grant reading metrics, those of its administrators left out. */
+function ownGrants(
+  index: WorkspaceIndex,
+  workspace: Parameters<WorkspaceIndex['grantsOf']>[0],
+): readonly ClusterRoleBinding[] {
+  const administrators = new Set(index.grantsOf(workspace, 'any verb', 'any path'));
+  return [...index.grantsOf(workspace, 'get', '/metrics')].filter(
+    (binding) => binding.cluster === workspace.cluster && !administrators.has(binding),
+  );
+}
