@@ -90,6 +90,7 @@ export { directoryPolicySource, type DirectoryPolicySourceOptions } from './poli
 export {
   rootPolicySource,
   cachePolicySource,
+  workspacesPolicySource,
   type ApiServerPolicySourceOptions,
 } from './policy/sources/api-server.js';
 export type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from './policy/objects.js';

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, mkdirSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -164,6 +164,11 @@ describe('the commands of docs/', () => {
   beforeAll(() => {
     folder = temporaryDirectory();
     cpSync(join(root, 'rbac'), join(folder.path, 'rbac'), { recursive: true });
+    mkdirSync(join(folder.path, 'workspaces'));
+    const workspaces = blocks.find(
+      ({ page, text }) => page === 'docs/policy.md' && text.includes('LogicalCluster'),
+    );
+    folder.write('workspaces/root-wa.yaml', workspaces?.text ?? '');
     folder.write(
       'config.yaml',
       'apiVersion: kcp-metrics-filter/v1alpha1\nkind: MetricsFilterConfiguration\ntlsCertfile: tls.crt\nclientCaFile: ca.crt\nanonymousAuth: "true"\n',
