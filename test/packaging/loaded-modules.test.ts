@@ -64,7 +64,7 @@ describe('what is loaded', () => {
       '--user=x',
       '--group=system:monitoring',
     );
-    expect(packages.filter((name) => heavy.includes(name))).toEqual(['yaml']);
+    expect(packages.filter((name) => heavy.includes(name))).toEqual([]);
     expect(
       files.filter((file) =>
         /^server\/start-server|^(?:exposition|replication)\/|^cli\/(?:doctor|demo|who)/.test(file),
