@@ -18,6 +18,7 @@ const ground = [
   'files',
   'given.ts',
   'option-checks.ts',
+  'name-table.ts',
   'own-package.ts',
   'paths',
   'pki',

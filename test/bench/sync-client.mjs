@@ -17,6 +17,7 @@ process.once('message', async ({ kubeconfig }) => {
     ],
   });
   const loaded = performance.now();
+  const openingMs = loop.worst();
   const missing = await settled(120_000);
   if (missing.length > 0) throw new Error(`not in step: ${JSON.stringify(missing)}`);
   const synced = performance.now();
@@ -29,6 +30,7 @@ process.once('message', async ({ kubeconfig }) => {
   process.send({
     openedMs: loaded - started,
     syncedMs: synced - started,
+    openingMs,
     blockedMs,
     clusterRoleBindings,
     rssMb: during.rss - idle.rss,

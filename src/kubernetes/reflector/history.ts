@@ -1,3 +1,4 @@
+import { NameTable } from '../../name-table.js';
 import { failureOf, ReflectorFailure } from '../kubernetes-errors.js';
 import { stringMember, type ObjectKey } from './json.js';
 import { listFirst, type First } from './lists.js';
@@ -21,7 +22,7 @@ export function isOlder(resourceVersion: string, other: string): boolean {
  */
 export class KnownObjects {
   /** By key; as numbers, since there may be many. */
-  readonly #uids = new Map<string, number>();
+  #uids = new NameTable<number>();
 
   constructor(private readonly keyOf: ObjectKey) {}
 
@@ -30,7 +31,7 @@ export class KnownObjects {
   }
 
   clear(): void {
-    this.#uids.clear();
+    this.#uids = new NameTable();
   }
 
   add(object: unknown): void {
@@ -53,7 +54,7 @@ function uidOf(object: unknown): number {
   const uid = stringMember(object, 'metadata', 'uid') ?? '';
   let hash = 0x811c9dc5;
   for (let at = 0; at < uid.length; at += 1) hash = Math.imul(hash ^ uid.charCodeAt(at), 0x01000193);
-  // Small enough to be stored in the map itself.
+  // Small enough to be stored in the table itself.
   return hash >> 2;
 }
 

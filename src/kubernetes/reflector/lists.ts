@@ -1,3 +1,4 @@
+import { NameTable } from '../../name-table.js';
 import { MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { JsonItems } from './json-items.js';
 import { parseJson, stringMember, type ObjectKey } from './json.js';
@@ -28,9 +29,9 @@ export async function listPages<Item>(
   requests: Requests,
   decode: (object: unknown) => Item,
 ): Promise<List<Item>> {
-  const items = new Map<string, Item>();
+  const items = new Items<Item>();
   const take = (object: unknown): void => {
-    add(items, requests.keyOf(object), decode(object));
+    items.set(requests.keyOf(object), decode(object));
   };
   const { pageMs } = requests.timing;
   // All pages are of the first one's resourceVersion; whatever a later one says, nothing is watched from there.
@@ -43,7 +44,7 @@ export async function listPages<Item>(
     if (page.server !== server) throw new ReflectorFailure('expired', 'another server goes on with the list');
     ({ next } = page);
   }
-  return { items: [...items.values()], resourceVersion, server };
+  return { items: items.all, resourceVersion, server };
 }
 
 /** The first object of a list, undefined where there is none, and the server's resourceVersion now. */
@@ -80,13 +81,13 @@ export async function readInitialEvents<Item>(
   keyOf: ObjectKey,
   decode: (object: unknown) => Item,
 ): Promise<List<Item>> {
-  const items = new Map<string, Item>();
+  const items = new Items<Item>();
   let resourceVersion = '';
   const outcome = await stream.each((event) => {
     switch (event.type) {
       case 'ADDED':
       case 'MODIFIED':
-        add(items, keyOf(event.object), decode(event.object));
+        items.set(keyOf(event.object), decode(event.object));
         return 'go on';
       case 'DELETED':
         items.delete(keyOf(event.object));
@@ -99,12 +100,33 @@ export async function readInitialEvents<Item>(
     }
   });
   if (outcome === 'ended') throw new ReflectorFailure('connection', 'ended before everything was told');
-  return { items: [...items.values()], resourceVersion, server: stream.server };
+  return { items: items.all, resourceVersion, server: stream.server };
 }
 
-function add<Item>(items: Map<string, Item>, key: string, item: Item): void {
-  items.set(key, item);
-  if (items.size > maxObjects) throw new MalformedError(`a list of more than ${maxObjects} objects`);
+/** In the order they came; of two of one key the later counts. To grow, a Map would ask each key for its hash. */
+class Items<Item> {
+  readonly #items: (Item | undefined)[] = [];
+  readonly #numbers = new NameTable<number>();
+
+  get all(): readonly Item[] {
+    return this.#items.filter((item) => item !== undefined);
+  }
+
+  set(key: string, item: Item): void {
+    const known = this.#numbers.get(key);
+    if (known === undefined) this.#numbers.set(key, this.#items.length);
+    this.#items[known ?? this.#items.length] = item;
+    if (this.#items.length > maxObjects) {
+      throw new MalformedError(`a list of more than ${maxObjects} objects`);
+    }
+  }
+
+  delete(key: string): void {
+    const number = this.#numbers.get(key);
+    if (number === undefined) return;
+    this.#items[number] = undefined;
+    this.#numbers.delete(key);
+  }
 }
 
 interface Page {

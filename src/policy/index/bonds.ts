@@ -1,4 +1,4 @@
-import { NameTable } from './name-table.js';
+import { NameTable } from '../../name-table.js';
 import { coversVerb, type RoleReference, type VerbsByUrl } from './roles.js';
 import type { RolesByPattern, UrlIndex } from './url-index.js';
 import type { ClusterRoleBinding, Subject } from '../objects.js';

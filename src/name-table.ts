@@ -7,7 +7,7 @@ const seed = Math.floor(Math.random() * 2 ** 32);
  * and one that is there a few at a time. To grow moves entries, where a Map asks each name for its hash.
  */
 export class NameTable<Value> {
-  #size = 0;
+  size = 0;
   /** Open addressing with linear probing; 0 is free. */
   #hashes: Int32Array;
   /** In turns the name and the value of each hash. */
@@ -30,17 +30,17 @@ export class NameTable<Value> {
     const isNew = this.#hashes[place] === 0;
     this.#put(place, hash, name, value);
     if (!isNew) return;
-    this.#size += 1;
-    if (5 * this.#size > 4 * this.#hashes.length) this.#resize(2 * this.#hashes.length);
+    this.size += 1;
+    if (5 * this.size > 4 * this.#hashes.length) this.#resize(2 * this.#hashes.length);
   }
 
   delete(name: string): void {
     const place = this.#placeOf(name, hashOf(name));
     if (this.#hashes[place] === 0) return;
     this.#free(place);
-    this.#size -= 1;
+    this.size -= 1;
     const { length } = this.#hashes;
-    if (8 * this.#size < length && length > this.smallest) this.#resize(length / 2);
+    if (8 * this.size < length && length > this.smallest) this.#resize(length / 2);
   }
 
   /** Where the name stands, or where it would. */
