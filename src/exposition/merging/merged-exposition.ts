@@ -100,7 +100,7 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
     tellFailures(scrapes);
     try {
       const status = (): string => statusText(scrapes);
-      return yield* sortedBody(present, ownNames, new TimeSlice().begin(), onLeftOut, status);
+      return yield* sortedBody(present, ownNames, onLeftOut, status);
     } finally {
       tellFailures(present, scrapesReadWhole);
     }

@@ -1,4 +1,3 @@
-import type { TimeSlice } from '../../time-slice.js';
 import { ChunkWriter } from '../body.js';
 import { UpstreamError } from '../exposition-errors.js';
 import type { ExpositionPart, SampleBatch } from '../text-format/exposition-part.js';
@@ -12,7 +11,7 @@ import type { MemberScrape } from './scrape-member.js';
 
 /**
  * The metrics of members that all have them in the order of their names, written while they are read: in chunks, the
- * last one as the return value. Labels tell all series of one member from those of another. `familiesEnd` is called
+ * last one as the return value; the reader of each rests between time slices. Labels tell all series of one member from those of another. `familiesEnd` is called
  * behind the last metric, for what else is written.
  *
  * @throws what a member fails with.
@@ -20,7 +19,6 @@ import type { MemberScrape } from './scrape-member.js';
 export async function* sortedBody(
   scrapes: readonly MemberScrape[],
   ownNames: readonly string[],
-  slice: TimeSlice,
   onLeftOut: (leftOut: LeftOut) => void,
   familiesEnd: () => string,
 ): AsyncGenerator<Buffer, Buffer, undefined> {
@@ -52,7 +50,6 @@ export async function* sortedBody(
             }
           }
           for (const chunk of output.takeFull()) yield chunk;
-          if (slice.isOver) await slice.rest();
           isOver = member.isAtEnd || !(await member.readMore());
         }
         if (isLeftOut) onLeftOut({ member: member.name, family: name, cause: 'conflict', series });
