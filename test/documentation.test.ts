@@ -10,6 +10,7 @@ import { optionsIn } from '../src/options/option.js';
 import { startOptions, startTopics } from '../src/options/start-topics.js';
 import { loadedCommands as commands } from './support/command-line.js';
 import { flagRows, tableHead } from './documentation/flag-table.mjs';
+import { withExports } from './documentation/library-page.mjs';
 import { documentedMakers, metricsPage } from './documentation/metrics-page.mjs';
 import { startCli } from './support/started-server.js';
 
@@ -82,6 +83,13 @@ describe('docs/metrics.md', () => {
     expect(own.length).toBeGreaterThan(40);
     expect(own.filter((name) => !named.has(name))).toEqual([]);
   });
+});
+
+it('docs/library.md has every export as `npm run docs` writes it', { timeout: 60_000 }, () => {
+  const page = read('docs/library.md');
+  expect(page).toContain('| `openMetricsFilter` | Guards and serves `/metrics` of an application');
+  expect(page).not.toMatch(/^\| `\w+` \| +\|$/m);
+  expect(withExports(page)).toBe(page);
 });
 
 describe('the README and the pages of docs/', () => {

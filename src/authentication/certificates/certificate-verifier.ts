@@ -108,7 +108,11 @@ export class CertificateVerifier {
   }
 }
 
-/** @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read. */
+/**
+ * Verifies client certificates against a PEM bundle of authorities.
+ *
+ * @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read.
+ */
 export function createCertificateVerifier(options: CertificateVerifierOptions): CertificateVerifier {
   checkOptions(options, {
     authorities: must('certificates in PEM', (value) => typeof value === 'string' || Buffer.isBuffer(value)),

@@ -8,12 +8,14 @@ export interface ReviewKind {
 /** Of the versions that Kubernetes' webhooks speak; an API server knows `v1` alone. */
 export type ReviewVersion = 'v1' | 'v1beta1';
 
+/** The kind that asks who presents a token, for `ReviewClient`. */
 export const tokenReview: ReviewKind = Object.freeze({
   group: 'authentication.k8s.io',
   kind: 'TokenReview',
   resource: 'tokenreviews',
 });
 
+/** The kind that asks whether a user may, for `ReviewClient`. */
 export const subjectAccessReview: ReviewKind = Object.freeze({
   group: 'authorization.k8s.io',
   kind: 'SubjectAccessReview',

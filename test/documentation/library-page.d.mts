@@ -1,0 +1,1 @@
+export function withExports(page: string): string;
