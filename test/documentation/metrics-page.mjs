@@ -26,7 +26,7 @@ const sections = [
   ['Health checks', 'At `/metrics/slis`, with `--component-slis`.', ['healthcheckMetrics']],
   [
     'Requests of an API server',
-    'In an application that mounts `apiserverMetrics({ registry })`.',
+    'In an application that mounts `apiserverMetrics({ registry })`; those of workspaces with `workspaceLabel`, here `cluster`.',
     ['apiserverMetrics'],
   ],
 ];
@@ -36,7 +36,7 @@ const makers = {
   registerPolicyMetrics: (register, registry) => register(registry, () => []),
   registerCertificateMetrics: (register, registry) => register(registry, []),
   healthcheckMetrics: (make, registry) => make(registry),
-  apiserverMetrics: (make, registry) => make({ registry }),
+  apiserverMetrics: (make, registry) => make({ registry, workspaceLabel: 'cluster' }),
 };
 
 export const documentedMakers = sections.flatMap(([, , names]) => names);

@@ -20,8 +20,9 @@ import {
   type BoundedLabelsOptions,
   type InstrumentedResource,
 } from './request-labels.js';
-import { requestMetrics } from './request-metrics.js';
 import { checkOptions } from '../../option-checks.js';
+import { codeLabel, requestMetrics } from './request-metrics.js';
+import { WorkspaceRequests, type WorkspaceRequestsOptions } from './workspace-requests.js';
 
 export interface ApiserverMetricsOptions {
   /** Where the metrics are registered. */
@@ -40,6 +41,19 @@ export interface ApiserverMetricsOptions {
    * everything below it, so that a scrape does not count itself.
    */
   readonly ignorePaths?: readonly string[];
+  /**
+   * Label of per-workspace metrics, by logical cluster, such as `cluster`: `apiserver_workspace_request_total` and its like.
+   * Default: there are none.
+   */
+  readonly workspaceLabel?: string;
+  /** How many workspaces are counted by name; all others under an empty one. Default 10,000. */
+  readonly maxWorkspaces?: number;
+  /**
+   * The name of the logical cluster that answered a request, undefined where none did; called when the answer is out. Pass
+   * it where workspaces are asked for by their paths, or a workspace that does not exist is answered as if it did: the
+   * default takes the name in the path of every request for a resource that was served.
+   */
+  readonly workspaceOf?: (request: IncomingMessage, response: ServerResponse) => string | undefined;
 }
 
 /** An invalid option; the message names it and says what to pass instead. */
@@ -71,8 +85,9 @@ type InstrumentationMiddleware = (
  */
 export function apiserverMetrics(options: ApiserverMetricsOptions): InstrumentationMiddleware {
   checkOptions(options, {});
-  const { registry, namedPaths, isIgnored, ...bounds } = validOptions(options);
+  const { registry, namedPaths, isIgnored, workspaces: ofWorkspaces, ...bounds } = validOptions(options);
   const metrics = requestMetrics(registry);
+  const workspaces = ofWorkspaces && new WorkspaceRequests(registry, ofWorkspaces);
   const bounded = new BoundedLabels(bounds);
 
   return function apiserverMetrics(request, response, next) {
@@ -115,18 +130,20 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
       const { statusCode: code } = response;
       // It is normal for a client to end a watch.
       const isWhole = response.writableFinished || (lasts && response.headersSent);
-      if (!isWhole) metrics.aborted(reported);
-      // No such object, or no such resource: unknown, if the resource was never served.
-      else if (code !== 404 || reported.resource !== other) {
-        const seconds = (ended - started) / 1000;
-        metrics.answered({
-          labels: reported,
-          isWatch: info.verb === 'watch',
-          code,
-          seconds,
-          bodyBytes: bodyBytes(),
-        });
+      if (!isWhole) {
+        metrics.aborted(reported);
+        return;
       }
+      const answered = { seconds: (ended - started) / 1000, bodyBytes: bodyBytes() };
+      workspaces?.answered(request, response, {
+        ...answered,
+        path: target?.path ?? '',
+        isServedResource: info.isResourceRequest && isServed(response),
+        code: codeLabel(code),
+      });
+      // No such object, or no such resource: unknown, if the resource was never served.
+      if (code !== 404 || reported.resource !== other)
+        metrics.answered({ ...answered, labels: reported, isWatch: info.verb === 'watch', code });
     });
     next();
   };
@@ -212,6 +229,7 @@ function waitingOn(socket: Socket): Set<() => void> {
 }
 
 const mostResources = 100_000;
+const mostWorkspaces = 100_000;
 
 /** The options with their defaults. @throws ApiserverMetricsOptionError */
 function validOptions({
@@ -220,11 +238,15 @@ function validOptions({
   maxResources = 500,
   nonResourcePaths = healthPaths,
   ignorePaths = ['/metrics', '/metrics/*'],
+  workspaceLabel,
+  maxWorkspaces = 10_000,
+  workspaceOf,
   ...others
 }: ApiserverMetricsOptions): BoundedLabelsOptions & {
   readonly registry: Registry;
   readonly namedPaths: ReadonlySet<string>;
   readonly isIgnored: PathMatcher;
+  readonly workspaces: WorkspaceRequestsOptions | undefined;
 } {
   const refuseUnless = (isGood: boolean, option: string, message: string): void => {
     if (!isGood) throw new ApiserverMetricsOptionError(option, message);
@@ -235,11 +257,22 @@ function validOptions({
   refuseUnless(isNamed, 'resources', 'pass a list of { group, version, resource, subresources? }');
   const isCount = Number.isInteger(maxResources) && maxResources >= 0 && maxResources <= mostResources;
   refuseUnless(isCount, 'maxResources', `pass an integer from 0 to ${mostResources}`);
+  const isLabel =
+    workspaceLabel === undefined ||
+    (typeof workspaceLabel === 'string' &&
+      /^(?!__|le$|code$)[a-zA-Z_][a-zA-Z0-9_]{0,255}$/.test(workspaceLabel));
+  refuseUnless(isLabel, 'workspaceLabel', 'pass the name of a label, such as cluster');
+  const isBound = Number.isInteger(maxWorkspaces) && maxWorkspaces >= 0 && maxWorkspaces <= mostWorkspaces;
+  refuseUnless(isBound, 'maxWorkspaces', `pass an integer from 0 to ${mostWorkspaces}`);
+  const isResolver = workspaceOf === undefined || typeof workspaceOf === 'function';
+  refuseUnless(isResolver, 'workspaceOf', 'pass a function');
   for (const [option, paths] of Object.entries({ nonResourcePaths, ignorePaths })) {
     refuseUnless(isList(paths, isPath), option, 'pass a list of paths that begin with /');
   }
   const namedPaths = new Set(nonResourcePaths);
-  return { registry, resources, maxResources, namedPaths, isIgnored: matcherOf(ignorePaths) };
+  const workspaces =
+    workspaceLabel === undefined ? undefined : { label: workspaceLabel, maxWorkspaces, workspaceOf };
+  return { registry, resources, maxResources, namedPaths, isIgnored: matcherOf(ignorePaths), workspaces };
 }
 
 function matcherOf(paths: readonly string[]): PathMatcher {

@@ -118,7 +118,7 @@ export function requestMetrics(registry: Registry) {
   };
 }
 
-function codeLabel(code: number): string {
+export function codeLabel(code: number): string {
   return code >= 100 && code <= 599 ? String(code) : other;
 }
 

@@ -30,6 +30,12 @@ describe('options that cannot be used', () => {
     ['ignorePaths', [/metrics/]],
     ['ignorePaths', ['/*/metrics']],
     ['ignore', ['/metrics']],
+    ['workspaceLabel', ''],
+    ['workspaceLabel', 'le'],
+    ['workspaceLabel', '__name__'],
+    ['maxWorkspaces', -1],
+    ['maxWorkspaces', 100_001],
+    ['workspaceOf', 'cluster'],
   ])('are refused by name: %s %j', (option, value) => {
     const registry = new Registry();
     const options = { registry, [option]: value } as unknown as ApiserverMetricsOptions;
