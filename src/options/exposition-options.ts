@@ -87,11 +87,14 @@ interface ExpositionContext {
   readonly opened: Opened;
   /** Set with several workers: then the metrics of all are served. */
   readonly shared?: SharedByWorkers | undefined;
+  /** How metrics of single workspaces are served; undefined where they are not. */
+  readonly workspaces?: { readonly label: string; readonly maxAgeMs: number } | undefined;
 }
 
 /** Opens the expositions of all served paths. @throws UsageError naming the option. */
 export async function openExpositions(given: GivenOptions, context: ExpositionContext) {
-  const { registry, registers = [], slis, telemetry, logger, files, opened, shared: workers } = context;
+  const { registry, registers = [], slis, telemetry, logger, files, opened } = context;
+  const { shared: workers, workspaces } = context;
   const values = delivery.read(given);
   const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
   const own = (
@@ -111,15 +114,21 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     relabellingEvents(telemetry, logger),
   );
   const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
-  const shared = await sharingOf(given, telemetry, workers?.places(values.maxScrapesInFlight));
+  const places = workers?.places(values.maxScrapesInFlight) ?? (await renderingLimitOf(given, telemetry));
+  const shared = await sharingOf(given, telemetry, places);
   const served = (exposition: Exposition): Exposition =>
     shared(values.disableCompression ? exposition : encodedExposition(exposition));
+  const dividedByWorkspace = async (exposition: Exposition) => {
+    const { workspaceExpositions } = await import('../exposition/workspaces/workspace-expositions.js');
+    return workspaceExpositions(exposition, { ...workspaces, compress: !values.disableCompression, places });
+  };
   const otherExpositions = new Map([...source.others].map(([path, other]) => [path, served(other)]));
   if (slis !== undefined) otherExpositions.set(slisPath, served(own(slisPath, slis)));
   return {
     exposition: served(relabelled),
     /** By the path below `/metrics`; RBAC grants each by its own path. */
     otherExpositions,
+    workspaceExpositions: workspaces && (await dividedByWorkspace(relabelled)),
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,
     ...passQueryOf(given),

@@ -6,6 +6,8 @@ import { given as presentOnly } from '../given.js';
 import type { ServerKind } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { Logger, ServerOptions } from '../server/server-options.js';
+import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
+import type { WorkspaceMetrics } from '../request/guard.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
 import { healthcheckMetrics, registerCertificateMetrics } from '../telemetry/server-metrics.js';
@@ -125,13 +127,13 @@ export async function openGuardOptions<Serving>(
   const maintenance = await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry));
   if (maintenance !== undefined) opened.add(maintenance);
   const slis = delivery.read(given).componentSlis ? new Registry() : undefined;
-  const exposed = { registry, registers, slis, telemetry, logger, files, opened, shared };
-  const expositions = await openExpositions(given, exposed);
+  const workspaces = workspaceMetricsOf(given, serverKind);
+  const exposed = { registry, registers, slis, telemetry, logger, files, opened, shared, workspaces };
+  const { workspaceExpositions, ...expositions } = await openExpositions(given, exposed);
   // An invalid option fails the start even if no policy needs it.
   authorizersOf(given);
   const webhook = await openAccessReview(given, reviews, opened);
   policySourcesOf(given, { onWarning: () => undefined });
-  workspaceMetricsOf(given, serverKind);
   const auditLog = await openAuditLog(given, { registry, logger });
   if (auditLog !== undefined) opened.add(auditLog);
   // A cache server checks no RBAC unless an option names a policy source.
@@ -155,10 +157,24 @@ export async function openGuardOptions<Serving>(
     alwaysAllowPaths: pathsAllowedToAll(given),
     authorizers: authorizersOf(given, { policy: policy?.policy, webhook }),
     telemetry,
-    ...presentOnly({ maintenance, onAuditEvent: auditLog?.write, policy }),
+    ...presentOnly({
+      maintenance,
+      onAuditEvent: auditLog?.write,
+      policy,
+      workspaceMetrics: policy && (await workspaceMetrics(policy, workspaceExpositions)),
+    }),
   };
   const certificates = [...files.certificates, ...credentialFiles.certificates];
   return { serving, guard, registry, slis, certificates };
+}
+
+async function workspaceMetrics(
+  { policy }: OpenPolicy,
+  expositions: WorkspaceExpositions | undefined,
+): Promise<WorkspaceMetrics | undefined> {
+  if (expositions === undefined) return undefined;
+  const { workspaceAccess } = await import('../authorization/workspace-access.js');
+  return { access: workspaceAccess(policy), expositions };
 }
 
 /** The listening address, TLS and limits. @throws UsageError naming the option. */

@@ -1,6 +1,7 @@
 import type { ServerKind } from '../paths/classify.js';
 import { general } from './general-options.js';
 import { excludes, fault, isGiven, needs, optionsIn, topic, type GivenOptions } from './option.js';
+import { tellsWhoScrapes } from './upstream-request-options.js';
 import { boolean, directory, duration, file, parsed, text } from './option-kinds.js';
 
 /** Where the policy of the workspaces comes from. */
@@ -67,6 +68,9 @@ export function workspaceMetricsOf(given: GivenOptions, serverKind: ServerKind) 
   }
   if (rbacDir === undefined && kubeconfig === undefined) {
     throw fault(option, `needs ${sources.map(({ name }) => name).join(' or ')}`);
+  }
+  if (tellsWhoScrapes(given)) {
+    throw fault(option, 'shares one rendering among all users, so upstreams cannot be told who scrapes');
   }
   return { label, maxAgeMs };
 }

@@ -59,7 +59,7 @@ export interface PathClassifierOptions {
 }
 
 /** Where service discovery finds the workspaces whose metrics the client may read. */
-const workspaceTargetsPath = '/http-sd/workspaces';
+export const workspaceTargetsPath = '/http-sd/workspaces';
 
 /** A logical cluster's name, or a workspace's path. */
 export const clusterPath = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;

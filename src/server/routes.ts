@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { packageVersion } from '../own-package.js';
+import { workspaceTargetsPath } from '../paths/classify.js';
 import { sendText } from '../request/answer/status.js';
 import { guardedServer } from '../request/guard.js';
 import { requestState, type Middleware } from '../request/middleware.js';
@@ -63,7 +64,7 @@ function servedZPages(
 
 /** The paths of the ready server, as Kubernetes lists them: its metrics, its health checks, its version. */
 function pathsOf(
-  { otherExpositions = new Map(), serverKind }: ServerOptions,
+  { otherExpositions = new Map(), serverKind, workspaceMetrics }: ServerOptions,
   { live, ready }: HealthChecks,
 ): readonly string[] {
   const below = (endpoint: string, checks: readonly HealthCheck[]): readonly string[] => [
@@ -73,6 +74,7 @@ function pathsOf(
   return [
     '/metrics',
     ...otherExpositions.keys(),
+    ...(workspaceMetrics === undefined ? [] : [workspaceTargetsPath]),
     ...below('/healthz', live),
     ...below('/livez', live),
     ...below('/readyz', [...live, ...ready]),
