@@ -326,6 +326,10 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--mode=shard --workspace-metrics --workspace-kubeconfig={no-context}',
       /^--workspace-kubeconfig: .*no-context:\d+: current-context/,
     ],
+    [
+      '--mode=shard --workspace-metrics --workspace-rbac-dir={policy} --upstream=https://app.example.org --auth-header-fields-enabled',
+      /^--workspace-metrics: shares one rendering among all users/,
+    ],
     ['--mode=shard --workspace-label=workspace', /^--workspace-label: needs --workspace-metrics$/],
     [
       '--mode=shard --workspace-metrics-max-age=1s',
