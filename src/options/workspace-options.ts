@@ -1,3 +1,4 @@
+import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
 import type { ServerKind } from '../paths/classify.js';
 import { general } from './general-options.js';
 import { excludes, fault, isGiven, needs, optionsIn, topic, type GivenOptions } from './option.js';
@@ -41,8 +42,9 @@ export const workspaces = topic(
 );
 
 function labelName(name: string): string {
-  if (/^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/.test(name)) return name;
-  throw new RangeError(`${JSON.stringify(name)} is no label name`);
+  const fault = labelNameFault(name);
+  if (fault !== undefined) throw new RangeError(fault);
+  return name;
 }
 
 /** How metrics of one workspace are served; undefined where they are not. @throws UsageError naming the option. */
