@@ -1,5 +1,7 @@
 import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
+import type { Gauge } from 'prom-client';
+import { packageVersion } from '../own-package.js';
 import { adds, counts, gauge, observes, recorder } from './metric-table.js';
 
 /** Kubernetes' buckets for authentication and authorization: 1 ms, doubled up to 16.384 s. */
@@ -30,6 +32,14 @@ type AuthenticationResult = 'success' | 'failure' | 'error';
 type Result = 'success' | 'failure';
 
 const Recorder = recorder({
+  build: gauge('kcp_metrics_filter_build_info', 'Always 1: the version of the filter, and of Node.js.', {
+    labels: ['version', 'node_version'],
+    // Of several workers, one.
+    aggregator: 'max',
+    collect(metric: Gauge<'version' | 'node_version'>) {
+      metric.set({ version: packageVersion, node_version: process.version }, 1);
+    },
+  }),
   authenticatedUser: counts<[username: string]>(
     'authenticated_user_requests{username}',
     'Counter of authenticated requests broken out by username.',

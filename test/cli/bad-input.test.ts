@@ -921,6 +921,11 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       'manifests service --mode=shard --tls-cert-file=a --scraper=b',
       /^--scraper: "b" is not serviceaccount:/,
     ],
+    [
+      'manifests rule-file --runbook-url=secret',
+      /^--runbook-url: "secret" is not an http or https URL without/,
+    ],
+    ['manifests rule-file --runbook-url=https://a#b', /^--runbook-url: "https:\/\/a#b" is not an http or/],
     ['migrate', /^error: missing required argument 'program'$/],
     ['migrate nginx', /^migrate: "nginx" is not one of kube-rbac-proxy$/],
     ['migrate kube-rbac-proxy {missing}', /^migrate: .*missing cannot be read: ENOENT$/],

@@ -28,9 +28,20 @@ const metrics = new Set(readFileSync(join(repository, 'docs/metrics.md'), 'utf8'
 const isMetric = (name: string): boolean => metrics.has(name.replace(/_(?:bucket|count|sum)$/, ''));
 
 describe('the rules of the examples', () => {
-  it('are those that `manifests prometheus-rules` prints', async () => {
+  it('are what `manifests rule-file` prints, and the spec of what `manifests prometheus-rules` does', async () => {
     const { spec } = parse(await printedManifests('prometheus-rules')) as { readonly spec: unknown };
-    expect(parse(read('rules.yaml'))).toEqual(spec);
+    const plain: unknown = parse(await printedManifests('rule-file'));
+    expect(plain).toEqual(parse(read('rules.yaml')));
+    expect(spec).toEqual(plain);
+  });
+
+  it('have a section each on the page that --runbook-url is for', async () => {
+    const url = 'https://docs.example.org/alerts.html';
+    const printed = await printedManifests('rule-file', `--runbook-url=${url}`);
+    const links = [...printed.matchAll(/^ +runbook_url: (\S+)$/gm)].map(([, link]) => link);
+    expect(links).toEqual(alerts.map((alert) => `${url}#${alert.toLowerCase()}`));
+    const page = readFileSync(join(repository, 'docs/alerts.md'), 'utf8');
+    expect([...page.matchAll(/^### (.*)$/gm)].map(([, heading]) => heading)).toEqual(alerts);
   });
 
   it('name metrics that exist, and so does the dashboard', () => {

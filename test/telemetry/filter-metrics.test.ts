@@ -1,3 +1,4 @@
+import { packageVersion } from '../../src/own-package.js';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
@@ -177,6 +178,7 @@ describe('what the filter tells of itself', () => {
 
   it('shows at first nothing but what has no labels: those are words that have happened', async () => {
     expect((await linesAfter()).toSorted()).toEqual([
+      `kcp_metrics_filter_build_info{version="${packageVersion}",node_version="${process.version}"} 1`,
       'kcp_metrics_filter_forbidden_requests_total 0',
       'kcp_metrics_filter_maintenance 0',
       'kcp_metrics_filter_maintenance_refused_scrapes_total 0',
@@ -199,6 +201,7 @@ describe('what the filter tells of itself', () => {
       'authentication_duration_seconds',
       'authorization_attempts_total',
       'authorization_duration_seconds',
+      'kcp_metrics_filter_build_info',
       'kcp_metrics_filter_dropped_series_total',
       'kcp_metrics_filter_file_reloads_total',
       'kcp_metrics_filter_filtered_scrapes_total',
@@ -220,7 +223,7 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_stalled_clients_total',
     ]);
     expect(metrics.filter(({ help }) => help === '')).toEqual([]);
-    expect(await seriesOf(registry)).toHaveLength(8);
+    expect(await seriesOf(registry)).toHaveLength(9);
   });
 
   it('stands in a registry once', () => {

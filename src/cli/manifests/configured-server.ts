@@ -119,6 +119,14 @@ export const manifestTopic = topic('Options', {
     ),
     serverNameIn,
   ),
+  runbookUrl: parsed(
+    text(
+      'url',
+      undefined,
+      'URL of docs/alerts.md where you publish it, for the runbook_url of the alerts; unset: they have none',
+    ),
+    httpUrlIn,
+  ),
 });
 
 export type Scraper =
@@ -129,8 +137,8 @@ export type ManifestNames = ReturnType<typeof manifestNamesOf>;
 
 /** @throws UsageError naming the option. */
 export function manifestNamesOf(values: GivenOptions) {
-  const { name, namespace, scraper, serverName } = manifestTopic.read(values);
-  return { name, namespace, scraper, serverName: serverName ?? serverNameIn(`${name}.${namespace}.svc`) };
+  const { serverName, ...names } = manifestTopic.read(values);
+  return { ...names, serverName: serverName ?? serverNameIn(`${names.name}.${names.namespace}.svc`) };
 }
 
 function labelIn(given: string): string {
@@ -138,6 +146,11 @@ function labelIn(given: string): string {
   throw new RangeError(
     `${quoted(given)} is not 1 to 63 lower-case letters, digits and dashes, with no dash at an end`,
   );
+}
+
+function httpUrlIn(given: string): string {
+  if (/^https?:\/\/[^\s#{]+$/i.test(given) && URL.canParse(given)) return given;
+  throw new RangeError(`${quoted(given)} is not an http or https URL without a fragment`);
 }
 
 function serverNameIn(given: string): string {

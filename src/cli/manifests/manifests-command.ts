@@ -11,7 +11,7 @@ import {
 } from './configured-server.js';
 import { renderManifests, type ManifestFile } from './printed-manifest.js';
 import { monitor, scrapeConfig, service, scrapeJob, clusterRoleBinding } from './monitors.js';
-import { prometheusRules } from './prometheus-rules.js';
+import { prometheusRules, ruleFile } from './prometheus-rules.js';
 
 export const manifestKinds = [
   'clusterrolebinding',
@@ -21,12 +21,13 @@ export const manifestKinds = [
   'scrapeconfig',
   'scrape-job',
   'prometheus-rules',
+  'rule-file',
 ] as const;
 type ManifestKind = (typeof manifestKinds)[number];
 
 type Maker = (server: ConfiguredServer, names: ManifestNames) => ManifestFile;
 
-const makers: Readonly<Record<Exclude<ManifestKind, 'prometheus-rules'>, Maker>> = {
+const makers: Readonly<Record<Exclude<ManifestKind, 'prometheus-rules' | 'rule-file'>, Maker>> = {
   clusterrolebinding: clusterRoleBinding,
   service,
   servicemonitor: (server, names) => monitor('ServiceMonitor', server, names),
@@ -51,5 +52,6 @@ export const manifestsCommand: Command = {
 function manifestOf(kind: ManifestKind, values: GivenOptions, names: ManifestNames): string {
   // Rules do not depend on how the server is scraped.
   if (kind === 'prometheus-rules') return renderManifests(prometheusRules(names));
+  if (kind === 'rule-file') return renderManifests(ruleFile(names));
   return renderManifests(makers[kind](configuredServerOf(values, names), names));
 }

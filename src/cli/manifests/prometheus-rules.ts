@@ -9,10 +9,15 @@ import type { ManifestNames } from './configured-server.js';
 const prefix = 'kcp_metrics_filter';
 const at = '{{ $labels.instance }}';
 
-/** For the Prometheus operator; its spec is also a valid rule file. */
+/** For `rule_files` of a prometheus.yml. */
+export function ruleFile(names: ManifestNames): ManifestFile {
+  return { comment: [`For the job ${names.name}.`], documents: [{ groups: ruleGroups(names) }] };
+}
+
+/** For the Prometheus operator. */
 export function prometheusRules(names: ManifestNames): ManifestFile {
   return {
-    comment: ['Without the operator, use the spec as a rule file (rule_files in prometheus.yml).'],
+    comment: [],
     documents: [
       {
         apiVersion: 'monitoring.coreos.com/v1',
@@ -24,13 +29,13 @@ export function prometheusRules(names: ManifestNames): ManifestFile {
   };
 }
 
-function ruleGroups({ name }: ManifestNames): readonly Manifest[] {
+function ruleGroups({ name, runbookUrl }: ManifestNames): readonly Manifest[] {
   // Restricts metrics that other programs also export to these jobs; scrapeJob names the job of each path after the name.
   const jobs = `job=~"${name}(-.+)?"`;
   const alerts = [...scrapeAlerts(jobs), ...clientAlerts(jobs), ...dependencyAlerts(jobs)];
   return [
     { name: `${name}.recording`, rules: recordingRules(jobs) },
-    { name: `${name}.alerting`, rules: alerts.map(ruleOf) },
+    { name: `${name}.alerting`, rules: alerts.map((alert) => ruleOf(alert, runbookUrl)) },
   ];
 }
 
@@ -68,13 +73,17 @@ interface Alert {
   readonly description: string;
 }
 
-function ruleOf({ alert, expr, for: time, severity = 'warning', summary, description }: Alert): Manifest {
+function ruleOf(
+  { alert, expr, for: time, severity = 'warning', summary, description }: Alert,
+  runbookUrl: string | undefined,
+): Manifest {
+  const runbook = runbookUrl === undefined ? {} : { runbook_url: `${runbookUrl}#${alert.toLowerCase()}` };
   return {
     alert,
     expr,
     ...(time && { for: time }),
     labels: { severity },
-    annotations: { summary, description },
+    annotations: { summary, description, ...runbook },
   };
 }
 

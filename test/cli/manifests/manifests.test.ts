@@ -49,7 +49,7 @@ const configurations: readonly (readonly string[])[] = [
 /** What stands in a comment to be copied. */
 const commentedIn = (text: string): string =>
   (text.match(/^#( {3}.*)$/gm) ?? []).map((line) => line.slice(3)).join('\n');
-const objectKinds = manifestKinds.filter((kind) => kind !== 'scrape-job');
+const objectKinds = manifestKinds.filter((kind) => !['scrape-job', 'rule-file'].includes(kind));
 
 describe('manifests KIND', () => {
   it('is valid for every configuration, whatever the kind', async () => {
