@@ -77,13 +77,16 @@ function ruleOf(
   { alert, expr, for: time, severity = 'warning', summary, description }: Alert,
   runbookUrl: string | undefined,
 ): Manifest {
-  const runbook = runbookUrl === undefined ? {} : { runbook_url: `${runbookUrl}#${alert.toLowerCase()}` };
   return {
     alert,
     expr,
     ...(time && { for: time }),
     labels: { severity },
-    annotations: { summary, description, ...runbook },
+    annotations: {
+      summary,
+      description,
+      ...(runbookUrl && { runbook_url: `${runbookUrl}#${alert.toLowerCase()}` }),
+    },
   };
 }
 
