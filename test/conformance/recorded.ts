@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import type { RawHeaders } from '../support/raw-tls.js';
 
 /** What a running kcp answered; `data/` says where it comes from. */
 export function recorded(name: string): unknown {
@@ -105,4 +106,18 @@ export function workspacesManifestOf(phase: WorkspacePhase): string {
     ];
   });
   return JSON.stringify({ kind: 'List', apiVersion: 'v1', items });
+}
+
+interface RecordedUser {
+  readonly name: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** As a front proxy sends an identity. */
+export function remoteHeaders({ name, groups = [], extra = {} }: RecordedUser): RawHeaders {
+  const extras = Object.entries(extra).map(
+    ([key, values]) => [`X-Remote-Extra-${encodeURIComponent(key)}`, values] as const,
+  );
+  return { 'X-Remote-User': name, 'X-Remote-Group': groups, ...Object.fromEntries(extras) };
 }

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
-import { keyPairOf, RawClient, type RawHeaders } from '../support/raw-tls.js';
+import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
-import { manifestOf, recorded, type RecordedPolicy } from './recorded.js';
+import { manifestOf, recorded, remoteHeaders, type RecordedPolicy } from './recorded.js';
 
 interface Request {
   readonly user: {
@@ -22,14 +22,6 @@ interface Phase extends RecordedPolicy {
 }
 
 const { phases } = recorded('scrapes.json') as { readonly phases: readonly Phase[] };
-
-/** As a front proxy sends an identity. */
-function remoteHeaders({ name, groups = [], extra = {} }: Request['user']): RawHeaders {
-  const extras = Object.entries(extra).map(
-    ([key, values]) => [`X-Remote-Extra-${encodeURIComponent(key)}`, values] as const,
-  );
-  return { 'X-Remote-User': name, 'X-Remote-Group': groups, ...Object.fromEntries(extras) };
-}
 
 describe('every recorded scrape, from a front proxy over raw TLS', () => {
   let directory: TemporaryDirectory;

@@ -7,11 +7,14 @@ import type { PolicyObject } from '../../src/policy/objects.js';
 import { Policy } from '../../src/policy/policy.js';
 import { bootstrapObjects } from '../../src/policy/sources/bootstrap.js';
 import { parseManifest } from '../../src/policy/sources/manifest.js';
-import { runCli } from '../support/started-server.js';
+import { keyPairOf, RawClient } from '../support/raw-tls.js';
+import { createRecordedPki } from '../support/recorded-pki.js';
+import { runCli, startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import {
   identityOf,
   recordedWorkspaces,
+  remoteHeaders,
   workspacesManifestOf,
   type WorkspacePhase,
   type WorkspaceRow,
@@ -89,6 +92,40 @@ describe('every recorded decision inside a workspace, through can-i -f', () => {
       .map((line) => (JSON.parse(line) as { status: { allowed: boolean } }).status.allowed);
     const expected = phase.requests.flatMap((row) => [isAllowed(row), row.access]);
     expect(answers).toEqual(expected);
+  });
+});
+
+describe('every recorded decision on /metrics inside a workspace, as a scrape from a front proxy', () => {
+  const methods = new Set(['get', 'head', 'post', 'put', 'delete']);
+
+  it.each(phases)('of phase $name is the same', async (phase) => {
+    const directory = temporaryDirectory();
+    const pki = await createRecordedPki(directory);
+    const policy = temporaryDirectory();
+    policy.write('workspaces.json', workspacesManifestOf(phase));
+    const server = await startCli([
+      ...['--mode=shard', '--workspace-metrics', `--workspace-rbac-dir=${policy.path}`],
+      ...pki.flags,
+    ]);
+    const client = new RawClient({ port: server.port, ...keyPairOf(pki.certificates['front-proxy']) });
+    // A front proxy's user is always authenticated, or says otherwise.
+    const rows = phase.requests.filter(
+      ({ path, verb, user: { groups = [] } }) =>
+        path === '/metrics' &&
+        methods.has(verb) &&
+        groups.some((group) => /^system:(?:un)?authenticated$/.test(group)),
+    );
+    const answers = [];
+    for (const { cluster, verb, user } of rows) {
+      const how = { method: verb.toUpperCase(), headers: remoteHeaders(user) };
+      answers.push((await client.request(`/clusters/${cluster}/metrics`, how)).status);
+    }
+    client.close();
+    expect(await server.stop()).toBe(0);
+    policy.remove();
+    directory.remove();
+    const served = (verb: string): number => (verb === 'get' || verb === 'head' ? 200 : 405);
+    expect(answers).toEqual(rows.map((row) => (isAllowed(row) ? served(row.verb) : 403)));
   });
 });
 
