@@ -149,7 +149,7 @@ const notRun: readonly (readonly [command: RegExp, reason: string])[] = [
     /migrating-from-kube-rbac-proxy\.md: /,
     'its files are another program’s; test/cli/migrate runs its examples',
   ],
-  [/: kcp-metrics-filter can-i .* --workspace /, 'needs a folder of workspaces;  has one'],
+  [/: kcp-metrics-filter can-i .* --workspace /, 'needs a folder of workspaces, which the page describes'],
   [/: curl /, 'needs a server and its token; test/server/z-pages has the page'],
 ];
 
