@@ -344,7 +344,10 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       /^--workspace-metrics: a cache server has no workspaces: /,
     ],
     ['--mode=shard --workspace-metrics --workspace-label=a-b', /^--workspace-label: "a-b" is no label name$/],
-    ['--mode=shard --workspace-metrics --workspace-label=le', /^--workspace-label: "le" belongs to histograms/],
+    [
+      '--mode=shard --workspace-metrics --workspace-label=le',
+      /^--workspace-label: "le" belongs to histograms/,
+    ],
     ['--mode=shard --workspace-metrics --workspace-label=', /^--workspace-label: "" is no label name$/],
     [
       '--mode=shard --workspace-metrics --workspace-metrics-max-age=0s',
