@@ -1,14 +1,25 @@
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, statusOf, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';
 import { RunningPrometheus } from './running-prometheus.js';
 
 interface Panel {
+  readonly id: number;
   readonly title: string;
   readonly type: string;
+  readonly collapsed?: boolean;
+  /** Of a collapsed row. */
+  readonly panels?: readonly Panel[];
+  readonly fieldConfig?: {
+    readonly defaults: {
+      readonly thresholds?: { readonly steps: readonly { readonly value: number | null }[] };
+    };
+  };
+  readonly links?: readonly { readonly title: string; readonly url: string }[];
   readonly gridPos: { readonly h: number; readonly w: number; readonly x: number; readonly y: number };
   readonly datasource?: { readonly uid: string };
   readonly targets?: readonly { readonly expr: string; readonly datasource: { readonly uid: string } }[];
@@ -17,26 +28,43 @@ interface Panel {
 interface Dashboard {
   readonly title: string;
   readonly schemaVersion: number;
-  readonly panels: readonly (Panel & { readonly id: number })[];
+  readonly panels: readonly Panel[];
   readonly templating: {
     readonly list: readonly { readonly name: string; readonly type: string; readonly definition?: string }[];
   };
 }
 
 const file = join(repository, 'examples/grafana/dashboard.json');
-const { panels, templating, title, schemaVersion } = JSON.parse(readFileSync(file, 'utf8')) as Dashboard;
-const shown = panels.filter(({ type }) => type !== 'row');
+const dashboard = JSON.parse(readFileSync(file, 'utf8')) as Dashboard;
+const { templating, title, schemaVersion } = dashboard;
+const rows = dashboard.panels.filter(({ type }) => type === 'row');
+const summary = dashboard.panels.filter(({ type }) => type !== 'row');
+const shown = [...summary, ...rows.flatMap((row) => row.panels ?? [])];
+const panels = [...rows, ...shown];
 const queries = shown.flatMap(({ title: panel, targets = [] }) =>
   targets.map(({ expr }, at): [string, string] => [`${panel} ${at + 1}`, expr]),
 );
 /** What a filter has that was scraped and asked a little. */
 const withData = new Set([
-  'Targets up 1',
+  'Up 1',
+  'Refused per second 1',
+  'Refused per second 2',
+  'Time to render (p99) 1',
+  'Policy 1',
+  'Certificate expires in 1',
+  'Alerts 1',
+  'Targets 1',
+  'Scrapes refused in 10 min 1',
+  'Maintenance 1',
+  'Answered 401 in 10 min 1',
+  'Answered 403 in 10 min 1',
+  'Connections closed in 10 min 1',
+  'Spoofed headers in 10 min 1',
+  'Certificates expire in 1',
   'Authentication attempts 1',
   'Decisions 1',
   'Refused credentials 1',
   'Rejected by their path 1',
-  'Spoofed headers 1',
   'Time to render 1',
   'Time to render 2',
   'Time to render 3',
@@ -48,15 +76,43 @@ const withData = new Set([
   'State 1',
   'Age 1',
   'Objects 1',
-  'Days left 1',
   'Audit events 1',
   'Audit events 2',
-  'Limits and maintenance 2',
-  'Limits and maintenance 3',
   'Event loop lag (p99) 1',
   'Processor 1',
   'Memory 1',
 ]);
+
+const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
+const alerts = (
+  parse(read('examples/alerts/rules.yaml')) as {
+    readonly groups: readonly {
+      readonly rules: readonly { readonly alert: string; readonly expr: string }[];
+    }[];
+  }
+).groups.flatMap(({ rules }) => rules.filter((rule) => 'alert' in rule));
+const metrics = new Set(read('docs/metrics.md').match(/(?<=^\| `)\w+/gm));
+/** Those of Prometheus itself, those of the page, and prom-client's default metrics that the page mentions. */
+const isMetric = (name: string): boolean =>
+  ['up', 'ALERTS', 'scrape_samples_scraped'].includes(name) ||
+  metrics.has(name.replace(/_(?:bucket|count|sum)$/, '')) ||
+  /^(?:process|nodejs)_/.test(name);
+
+/** An expression without what selects jobs and instances. */
+function withoutSelectors(expression: string): string {
+  return expression
+    .replaceAll(/job=~"(?:\$job", instance=~"\$instance|kcp-metrics-filter\(-\.\+\)\?)"(?:, )?/g, '')
+    .replaceAll('{}', '');
+}
+
+/** The thresholds that show where an alert begins to fire, or ceases to, of the rest of its expression. */
+function boundsOf(rest: string): readonly number[] {
+  if (rest === 'X' || rest === 'X == 0') return [1];
+  if (rest === '0 < X < 14 * 86400') return [0, 14 * 86400];
+  const bound = /^X (?:>|==|<=) (\d+)$/.exec(rest)?.[1];
+  if (bound === undefined) throw new Error(`an alert's bound of a new form: ${rest}`);
+  return [Number(bound)];
+}
 
 describe('the dashboard', () => {
   it('can be imported: whatever it asks, it asks of the data source that is chosen', () => {
@@ -65,6 +121,7 @@ describe('the dashboard', () => {
       ['datasource', 'datasource'],
       ['job', 'query'],
       ['instance', 'query'],
+      ['runbook', 'textbox'],
     ]);
     const uids = shown.flatMap(({ datasource, targets = [] }) => [
       datasource?.uid,
@@ -74,9 +131,12 @@ describe('the dashboard', () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
   });
 
-  it('has no panel over another or beyond the edge', () => {
+  it.each([
+    ['the summary', dashboard.panels],
+    ...rows.map(({ title: row, panels: inside = [] }) => [row, inside] as const),
+  ] as const)('has no panel over another or beyond the edge in %s', (_row, group) => {
     const taken = new Set<string>();
-    for (const { gridPos, title: panel } of panels) {
+    for (const { gridPos, title: panel } of group) {
       expect(gridPos.x + gridPos.w, panel).toBeLessThanOrEqual(24);
       for (let x = gridPos.x; x < gridPos.x + gridPos.w; x += 1) {
         for (let y = gridPos.y; y < gridPos.y + gridPos.h; y += 1) {
@@ -85,6 +145,69 @@ describe('the dashboard', () => {
         }
       }
     }
+  });
+
+  it('shows a summary and the alerts, and the details in collapsed rows', () => {
+    expect(summary.map(({ title: panel }) => panel)).toEqual([
+      'Up',
+      'Refused per second',
+      'Time to render (p99)',
+      'Policy',
+      'Certificate expires in',
+      'Alerts',
+    ]);
+    expect(rows.map(({ title: row }) => row)).toEqual([
+      'What the alerts watch',
+      'Scrapers',
+      'Scrapes',
+      'Policy',
+      'Single workspaces',
+      'Files, audit log and process',
+    ]);
+    for (const { title: row, collapsed, panels: inside = [], gridPos } of rows) {
+      expect([collapsed, inside.length > 0], row).toEqual([true, true]);
+      for (const panel of inside) expect(panel.gridPos.y, panel.title).toBeGreaterThan(gridPos.y);
+    }
+    expect(summary.every(({ gridPos }) => gridPos.y < (rows[0]?.gridPos.y ?? 0))).toBe(true);
+  });
+
+  it.each(queries)('names metrics that exist: %s', (_name, expression) => {
+    const names = [...expression.matchAll(/(\w+)\{/g)].map(([, name = '']) => name);
+    expect(names).not.toEqual([]);
+    expect(names.filter((name) => !isMetric(name))).toEqual([]);
+  });
+
+  it.each(alerts)(
+    'shows what $alert watches, with its bound and a link to its meaning',
+    ({ alert, expr }) => {
+      const watched = withoutSelectors(expr);
+      const link = { title: alert, url: `\${runbook:raw}#${alert.toLowerCase()}`, targetBlank: true };
+      const found = (rows[0]?.panels ?? []).filter(({ links }) =>
+        links?.some(({ title: name }) => name === alert),
+      );
+      expect(found).toHaveLength(1);
+      const [{ targets = [], fieldConfig, links } = {} as Panel] = found;
+      expect(links).toContainEqual(link);
+      expect(targets).toHaveLength(1);
+      const left = withoutSelectors(targets[0]?.expr ?? '');
+      expect(watched).toContain(left);
+      const steps = fieldConfig?.defaults.thresholds?.steps.map(({ value }) => value);
+      expect(
+        [null, ...boundsOf(watched.replace(left, 'X'))].filter((bound) => !steps?.includes(bound)),
+      ).toEqual([]);
+    },
+  );
+
+  it('has the bounds of alerts in the summary, too', () => {
+    const steps = (panel: string) =>
+      summary.find(({ title: name }) => name === panel)?.fieldConfig?.defaults.thresholds?.steps;
+    const values = (panel: string) => steps(panel)?.map(({ value }) => value);
+    expect(values('Up')).toEqual([null, ...boundsOf('X == 0')]);
+    expect(values('Refused per second')).toEqual([null, 10 / 600]);
+    expect(values('Certificate expires in')).toEqual([null, 0, 14 * 86400]);
+    const linked = summary.flatMap(({ links = [] }) => links.map(({ title: name }) => name));
+    const names = new Set(alerts.map(({ alert }) => alert));
+    expect(linked.filter((name) => name.startsWith('Kcp') && !names.has(name))).toEqual([]);
   });
 
   it('has data in panels that exist', () => {
@@ -123,9 +246,11 @@ describe.skipIf(isSkippedWithout('examples/grafana', 'prometheus'))(
         /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
       );
       // The shipped jobs, of which one shard is down, and the shipped rules, which do not wait as long here.
-      const read = (name: string): string => readFileSync(join(repository, 'examples', name), 'utf8');
-      directory.write('rules.yaml', read('alerts/rules.yaml').replaceAll(/for: \d+[mh]/g, 'for: 1s'));
-      const jobs = read('prometheus/prometheus.yml')
+      directory.write(
+        'rules.yaml',
+        read('examples/alerts/rules.yaml').replaceAll(/for: \d+[mh]/g, 'for: 1s'),
+      );
+      const jobs = read('examples/prometheus/prometheus.yml')
         .replace('scrape_interval: 30s', 'scrape_interval: 300ms\n  evaluation_interval: 300ms')
         .replaceAll(/localhost:644[35]/g, `localhost:${filter.found}`)
         .replaceAll('localhost:6444', down);
