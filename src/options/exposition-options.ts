@@ -120,7 +120,12 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     shared(values.disableCompression ? exposition : encodedExposition(exposition));
   const dividedByWorkspace = async (exposition: Exposition) => {
     const { workspaceExpositions } = await import('../exposition/workspaces/workspace-expositions.js');
-    return workspaceExpositions(exposition, { ...workspaces, compress: !values.disableCompression, places });
+    return workspaceExpositions(exposition, {
+      ...workspaces,
+      compress: !values.disableCompression,
+      places,
+      onRendering: telemetry.workspaceRendering,
+    });
   };
   const otherExpositions = new Map([...source.others].map(([path, other]) => [path, served(other)]));
   if (slis !== undefined) otherExpositions.set(slisPath, served(own(slisPath, slis)));

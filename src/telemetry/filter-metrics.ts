@@ -129,6 +129,10 @@ const Recorder = recorder({
     'kcp_metrics_filter_dropped_series_total{reason}',
     'Series left out of filtered expositions, by reason.',
   ),
+  workspaceRendering: counts<[Result]>(
+    'kcp_metrics_filter_workspace_renderings_total{result}',
+    'Expositions divided by workspace, by result; each serves the scrapes of all workspaces for a while.',
+  ),
   policyReload: counts<[source: string, Result]>(
     'kcp_metrics_filter_policy_reloads_total{source,result}',
     'Attempts to reload a policy source, by source and result.',

@@ -111,6 +111,58 @@ describe('start --workers', { timeout: 60_000 }, () => {
     }
   });
 
+  it('serves one workspace to whom it grants that now, by a directory, in all workers', async () => {
+    const about = { annotations: { 'kcp.io/cluster': 'other' } };
+    const apiVersion = 'rbac.authorization.k8s.io/v1';
+    const granted = (...roles: readonly string[]): string =>
+      [
+        {
+          apiVersion: 'core.kcp.io/v1alpha1',
+          kind: 'LogicalCluster',
+          metadata: { name: 'cluster', annotations: { ...about.annotations, 'kcp.io/path': 'root:org' } },
+          status: { phase: 'Ready' },
+        },
+        ...roles.map((role) => ({
+          apiVersion,
+          kind: 'ClusterRoleBinding',
+          metadata: { name: role.replaceAll(':', '-'), ...about },
+          roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+          subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'prometheus' }],
+        })),
+      ]
+        .map((object) => JSON.stringify(object))
+        .join('\n---\n');
+    const manifests = temporaryDirectory();
+    cleanups.push(() => {
+      manifests.remove();
+    });
+    manifests.write('org.yaml', granted());
+    const server = await started(
+      ...['--workspace-metrics', `--workspace-rbac-dir=${manifests.path}`],
+      ...['--workspace-label=username', '--workspace-metrics-max-age=1ms'],
+    );
+    const clients = await clientsOfBoth(server);
+    const statuses = async (path: string): Promise<readonly number[]> => {
+      const answers = clients.map((client) => client.request(path, { headers: scraper }));
+      return (await Promise.all(answers)).map(({ status }) => status);
+    };
+    const paths = ['/clusters/other/metrics', '/clusters/root:org/metrics'];
+    for (const path of paths) expect(await statuses(path)).toEqual([403, 403]);
+    manifests.write('org.yaml', granted('system:kcp:metrics-reader', 'system:kcp:workspace:access'));
+    for (const path of paths) await expect.poll(() => statuses(path), soon).toEqual([200, 200]);
+    // Users that are not counted by name are counted as `other`, here by both workers.
+    const { body } = await clients[0].request(paths[0] ?? '', { headers: scraper });
+    expect(body.trimEnd().split('\n').slice(2)).toEqual([
+      expect.stringMatching(/^authenticated_user_requests\{username="other"\} ([5-9]|\d\d+)$/),
+    ]);
+    const { body: all } = await clients[0].request('/metrics', { headers: admin });
+    expect(all).toContain('\nauthenticated_user_requests{username="admin"} ');
+    expect(all).toMatch(/^kcp_metrics_filter_workspace_renderings_total\{result="success"\} \d+$/m);
+    expect(await statuses('/clusters/admin/metrics')).toEqual([403, 403]);
+    manifests.write('org.yaml', granted());
+    for (const path of paths) await expect.poll(() => statuses(path), soon).toEqual([403, 403]);
+  });
+
   it('shows the sum over all workers, whichever is asked, and goes on from there when one is killed', async () => {
     const server = await started();
     const [first, second] = await clientsOfBoth(server);

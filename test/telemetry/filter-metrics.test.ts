@@ -85,6 +85,7 @@ describe('what the filter tells of itself', () => {
       'success',
       { 'no-mapping': 7, duplicate: 0 },
     ],
+    ['kcp_metrics_filter_workspace_renderings_total{result="failure"} 1', 'workspaceRendering', 'failure'],
     ['kcp_metrics_filter_forbidden_requests_total 1', 'forbidden'],
     ['kcp_metrics_filter_limited_requests_total{by="identity"} 1', 'limitedRequest', 'identity'],
     ['kcp_metrics_filter_refused_connections_total 1', 'refusedConnection'],
@@ -221,6 +222,7 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_scrapes_total',
       'kcp_metrics_filter_spoofed_headers_total',
       'kcp_metrics_filter_stalled_clients_total',
+      'kcp_metrics_filter_workspace_renderings_total',
     ]);
     expect(metrics.filter(({ help }) => help === '')).toEqual([]);
     expect(await seriesOf(registry)).toHaveLength(9);
