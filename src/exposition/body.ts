@@ -104,6 +104,19 @@ export class ChunkWriter {
     }
   }
 
+  /** Copies what was written between two positions and has not been taken; returns where it ends in `target`. */
+  copy(start: number, end: number, target: Buffer, to: number): number {
+    for (let index = this.#chunkAt(start), at = start; at < end; index += 1) {
+      const chunkStart = this.#starts[index] ?? 0;
+      const chunk = this.#full[index] ?? this.bytes;
+      const next = Math.min(end, this.#starts[index + 1] ?? end);
+      chunk.copy(target, to, at - chunkStart, next - chunkStart);
+      to += next - at;
+      at = next;
+    }
+    return to;
+  }
+
   #chunkAt(position: number): number {
     let [low, high] = [0, this.#starts.length - 1];
     while (low < high) {
