@@ -59,6 +59,8 @@ issue server /CN=localhost serverAuth
 issue admin /O=system:masters/CN=shard-admin clientAuth
 issue prometheus /CN=prometheus clientAuth
 issue alice /O=oncall/CN=alice clientAuth
+issue bob /CN=bob clientAuth
+issue carol /CN=carol clientAuth
 issue mallory /CN=mallory clientAuth
 
 # The token for the scraper, and the same token for the server, with the user it stands for.

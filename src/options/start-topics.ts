@@ -78,6 +78,8 @@ export const mountedTopics = [
   authorization,
   accessReview,
   policy,
+  workspaces,
+  workspaceSources,
   audit,
 ] as const;
 

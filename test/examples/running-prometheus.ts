@@ -24,6 +24,11 @@ export class RunningPrometheus {
 
   private constructor(private readonly started: Started) {}
 
+  /** Where it listens, such as `127.0.0.1:9090`. */
+  get address(): string {
+    return this.started.found;
+  }
+
   async targets(): Promise<readonly Target[]> {
     const { data } = (await this.#get('targets')) as {
       readonly data: { readonly activeTargets: readonly Target[] };
@@ -47,7 +52,7 @@ export class RunningPrometheus {
   }
 
   async #get(path: string): Promise<unknown> {
-    const response = await fetch(`http://${this.started.found}/api/v1/${path}`);
+    const response = await fetch(`http://${this.address}/api/v1/${path}`);
     return response.json();
   }
 }
