@@ -13,7 +13,7 @@ import {
 import { fault, isGiven, topic, type GivenOptions } from '../options/option.js';
 import { file, list, parsed, text } from '../options/option-kinds.js';
 import { usageError, UsageError } from '../options/usage-error.js';
-import { workspaceSources } from '../options/workspace-options.js';
+import { workspaceSources } from '../options/policy-options.js';
 import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
 import { type Attributes, authorizerUnion, type Verdict } from '../authorization/authorizer.js';

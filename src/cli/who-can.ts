@@ -10,7 +10,7 @@ import {
   workspaceOf,
 } from '../options/offline-options.js';
 import type { GivenOptions } from '../options/option.js';
-import { workspaceSources } from '../options/workspace-options.js';
+import { workspaceSources } from '../options/policy-options.js';
 import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
 import type { Command, CommandCall } from './command.js';

@@ -5,9 +5,8 @@ import { asksWebhook, authorization } from './authorization-options.js';
 import { serverKindOf } from './general-options.js';
 import { fault, isGiven, only, optionsIn, topic, type GivenOptions, type Option } from './option.js';
 import { text } from './option-kinds.js';
-import { namesPolicySource, policy, sourceOption } from './policy-options.js';
+import { namesPolicySource, policy, sourceOption, workspaceSources } from './policy-options.js';
 import { UsageError } from './usage-error.js';
-import { workspaceSources } from './workspace-options.js';
 
 /** The policy options of commands that answer offline. */
 export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');

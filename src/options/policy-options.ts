@@ -1,4 +1,4 @@
-import { flagName, isGiven, topic, type GivenOptions, type Option, fault } from './option.js';
+import { excludes, flagName, isGiven, topic, type GivenOptions, type Option, fault } from './option.js';
 import { boolean, directory, duration, file } from './option-kinds.js';
 import { given as presentOnly } from '../given.js';
 import {
@@ -11,7 +11,6 @@ import {
 import { directoryPolicySource, type ReloadResult } from '../policy/sources/directory.js';
 import type { PolicySource } from '../policy/policy-source.js';
 import { usageError } from './usage-error.js';
-import { workspaceSources } from './workspace-options.js';
 
 const root = flagName('rootKubeconfig');
 
@@ -43,6 +42,21 @@ export const policy = topic('Policy', {
     'file that stores the policy of the API servers, to start from (stale) if they are down at a restart',
   ),
 });
+
+/** Where the policy of the workspaces comes from. */
+export const workspaceSources = topic(
+  'Metrics of one workspace',
+  {
+    workspaceRbacDir: directory(
+      'directory of the LogicalCluster, ClusterRole and ClusterRoleBinding manifests of workspaces, told apart by the annotation kcp.io/cluster; reloaded on change',
+    ),
+    workspaceKubeconfig: file(
+      { kubeconfig: true },
+      'kubeconfig of a kcp shard and a user of system:masters; the policy of all its workspaces is watched at /clusters/*',
+    ),
+  },
+  [excludes('workspaceKubeconfig', 'workspaceRbacDir')],
+);
 
 /** Whether any option names a source. */
 export function namesPolicySource(given: GivenOptions): boolean {

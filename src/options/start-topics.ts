@@ -7,14 +7,14 @@ import { general, logging } from './general-options.js';
 import { maintenance } from './maintenance-options.js';
 import { openid } from './openid-options.js';
 import { only, optionsIn, textOf, type GivenOptions, type Option, type OptionsOf } from './option.js';
-import { policy } from './policy-options.js';
+import { policy, workspaceSources } from './policy-options.js';
 import { relabelling } from './relabelling-options.js';
 import { accessReview, tokenReview } from './reviewer-options.js';
 import { listening, servedPaths, workers, limits, shutdown } from './serving-options.js';
 import { tls } from './tls-options.js';
 import { upstreamHeaders, upstreamTls } from './upstream-request-options.js';
 import { upstreams } from './upstream-options.js';
-import { workspaces, workspaceSources } from './workspace-options.js';
+import { workspaces } from './workspace-options.js';
 
 /** All options of `start`, in the order of its help and of docs/flags.md. */
 export const startTopics = [

@@ -1,24 +1,10 @@
 import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
 import type { ServerKind } from '../paths/classify.js';
 import { general } from './general-options.js';
-import { excludes, fault, isGiven, needs, optionsIn, topic, type GivenOptions } from './option.js';
+import { fault, isGiven, needs, optionsIn, topic, type GivenOptions } from './option.js';
+import { workspaceSources } from './policy-options.js';
 import { tellsWhoScrapes } from './upstream-request-options.js';
-import { boolean, directory, duration, file, parsed, text } from './option-kinds.js';
-
-/** Where the policy of the workspaces comes from. */
-export const workspaceSources = topic(
-  'Metrics of one workspace',
-  {
-    workspaceRbacDir: directory(
-      'directory of the LogicalCluster, ClusterRole and ClusterRoleBinding manifests of workspaces, told apart by the annotation kcp.io/cluster; reloaded on change',
-    ),
-    workspaceKubeconfig: file(
-      { kubeconfig: true },
-      'kubeconfig of a kcp shard and a user of system:masters; the policy of all its workspaces is watched at /clusters/*',
-    ),
-  },
-  [excludes('workspaceKubeconfig', 'workspaceRbacDir')],
-);
+import { boolean, duration, parsed, text } from './option-kinds.js';
 
 /** Metrics of one workspace, for those to whom the workspace grants them. */
 export const workspaces = topic(

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
@@ -22,7 +20,7 @@ describe('the API server with workspaces of the examples', () => {
     directory = temporaryDirectory();
     credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
-    await promisify(execFile)(join(example, 'create-token.sh'), [credentials]);
+    await outputOf(`${join(example, 'create-token.sh')} .`, credentials);
     cpSync(join(example, 'workspaces'), join(directory.path, 'workspaces'), { recursive: true });
     const script = scriptWith(readme, 'server.mjs')
       .replaceAll('/tmp/kcp-example', directory.path)
@@ -79,7 +77,7 @@ describe('the API server with workspaces of the examples', () => {
               .replace('scrape_interval: 30s', 'scrape_interval: 500ms\n  scrape_timeout: 500ms')
               .replace(/^( +)- url: .*/m, '$&\n$1  refresh_interval: 500ms');
             const config = directory.write(`${user}.yml`, text);
-            await promisify(execFile)('promtool', ['check', 'config', config]);
+            await outputOf(`promtool check config ${config}`, directory.path);
             mkdirSync(join(directory.path, user));
             running.set(user, await RunningPrometheus.start(config, join(directory.path, user)));
           }),

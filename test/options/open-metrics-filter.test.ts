@@ -399,7 +399,11 @@ describe('the options of openMetricsFilter', () => {
     ['onRefused', { registers, onRefused: 'log' }, /^onRefused: pass a function$/],
     ['securePort', { registers, securePort: 6443 }, /^securePort: is of the server that kcp-metrics-filter/],
     ['tlsCertFile', { registers, tlsCertFile: 'x' }, /^tlsCertFile: is of the server/],
-    ['workspaceMetrics', { registers, workspaceMetrics: true }, /^workspaceMetrics: needs workspaceRbacDir or/],
+    [
+      'workspaceMetrics',
+      { registers, workspaceMetrics: true },
+      /^workspaceMetrics: needs workspaceRbacDir or/,
+    ],
     ['workspaceRbacDir', { registers, workspaceRbacDir: '.' }, /^workspaceRbacDir: needs workspaceMetrics$/],
     ['workers', { registers, workers: 2 }, /^workers: is of the server/],
     ['shutdownTimeout', { registers, shutdownTimeout: '1s' }, /^shutdownTimeout: is of the server/],

@@ -6,6 +6,7 @@ import {
   sourceOption,
   policySourcesOf,
   type PolicySources,
+  workspaceSources,
 } from '../../options/policy-options.js';
 import { bootstrapLayer, openPolicy } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
@@ -24,7 +25,6 @@ import { givenFile } from './given-flags.js';
 import { scrapersFinding, type Scrapers } from './scrapers.js';
 import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
 import { workspaceFindings } from './workspace-checks.js';
-import { workspaceSources } from '../../options/workspace-options.js';
 import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
 
 const { cacheKubeconfig, maxPolicyStaleness, policySnapshot, rootKubeconfig } = policyTopic.options;

@@ -1,5 +1,4 @@
-import type { PolicySources } from '../../options/policy-options.js';
-import { workspaceSources } from '../../options/workspace-options.js';
+import { type PolicySources, workspaceSources } from '../../options/policy-options.js';
 import { openPolicy } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
 import type { WorkspaceIndex } from '../../policy/index/workspace-index.js';
