@@ -45,6 +45,7 @@ const reasons = [
   'Unauthorized; token-file: unknown token',
   'ClusterRoleBinding "metrics-reader:user:bob"',
   'lacks the annotation internal.kcp.io/replicate',
+  'allowed by ClusterRoleBinding "workspace-admin" of ClusterRole "cluster-admin" to User "bob"',
   'shard-level endpoint not available at workspace scope',
   'shard-level endpoint not available at shard or workspace scope',
 ];
@@ -123,11 +124,16 @@ describe('demo --check', () => {
       '✓ 401 | unknown token | /metrics | root shard',
       '✓ 200 | certificate CN=bob | /metrics | root shard',
       '✓ 403 | certificate CN=bob | /metrics | second shard',
+      '✓ 200 | certificate CN=alice O=monitoring | /clusters/root:shop/metrics | second shard',
+      '✓ 403 | certificate CN=alice O=monitoring | /clusters/root:mail/metrics | second shard',
+      '✓ 200 | certificate CN=bob | /clusters/root:mail/metrics | second shard',
+      '✓ 403 | certificate CN=mallory | /clusters/root:mail/metrics | second shard',
+      '✓ 403 | certificate CN=mallory | /clusters/root:none/metrics | second shard',
       '✓ 501 | certificate CN=prometheus | /clusters/root/metrics | root shard',
-      '✓ 501 | certificate CN=admin O=system:masters | /clusters/root/metrics | second shard',
+      '✓ 501 | certificate CN=admin O=system:masters | /clusters/root/metrics | root shard',
       '✓ 501 | certificate CN=admin O=system:masters | /shards/root/metrics | cache server',
     ]);
-    expect(demo.stdout).toContain('All 16 requests were answered as expected.');
+    expect(demo.stdout).toContain('All 21 requests were answered as expected.');
     expect(readdirSync(temporary.path)).toEqual([]);
   });
 
@@ -143,7 +149,7 @@ describe('demo --check', () => {
     const demo = new Demo(['--check'], { preload: otherPath });
     expect(await demo.ended()).toBe(1);
     expect(demo.stdout).toMatch(/^✗ 200 {2}certificate CN=mallory .*\n {7}expected 403$/m);
-    expect(demo.stdout).toContain('9 of 16 requests were not answered as expected');
+    expect(demo.stdout).toContain('12 of 21 requests were not answered as expected');
     expect(readdirSync(temporary.path)).toEqual([]);
   });
 });

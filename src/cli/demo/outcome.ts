@@ -52,9 +52,16 @@ export function describeCases({ callers }: Credentials): readonly CaseGroup[] {
       [bob, '/metrics', 'root', 200],
       [bob, '/metrics', 'second', 403, bobNote],
     ],
-    'Scoped paths, whoever asks': [
+    'Metrics of one workspace, which the second shard serves': [
+      [alice, '/clusters/root:shop/metrics', 'second', 200],
+      [alice, '/clusters/root:mail/metrics', 'second', 403],
+      [bob, '/clusters/root:mail/metrics', 'second', 200],
+      [mallory, '/clusters/root:mail/metrics', 'second', 403],
+      [mallory, '/clusters/root:none/metrics', 'second', 403, 'an unknown workspace is answered the same'],
+    ],
+    'Other scoped paths, whoever asks': [
       [prometheus, '/clusters/root/metrics', 'root', 501],
-      [admin, '/clusters/root/metrics', 'second', 501],
+      [admin, '/clusters/root/metrics', 'root', 501],
       [admin, '/shards/root/metrics', 'cache', 501],
     ],
   };

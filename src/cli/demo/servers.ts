@@ -31,7 +31,7 @@ export async function startServers(
   onAuditEvent: AuditSink,
 ): Promise<DemoServers> {
   const { tokenAuthFile, ...certificates } = files;
-  const { root, second } = writePolicy(folder);
+  const { root, second, workspaces } = writePolicy(folder);
   const running: RunningServer[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(running.map((server) => server.close()));
@@ -46,7 +46,12 @@ export async function startServers(
   try {
     const urls = {
       root: await startOne({ tokenAuthFile, rbacDir: root }),
-      second: await startOne({ tokenAuthFile, rbacDir: second }),
+      second: await startOne({
+        tokenAuthFile,
+        rbacDir: second,
+        workspaceMetrics: true,
+        workspaceRbacDir: workspaces,
+      }),
       cache: await startOne({ mode: 'cache-server' }),
     };
     return { urls, close };
@@ -76,11 +81,36 @@ subjects:
     name: bob
 `;
 
+/** As kcp binds whoever creates a workspace. */
+const workspaceOf = (name: string, owner: string) => `apiVersion: core.kcp.io/v1alpha1
+kind: LogicalCluster
+metadata:
+  name: cluster
+  annotations:
+    kcp.io/cluster: 1${name}
+    kcp.io/path: root:${name}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: workspace-admin
+  annotations:
+    kcp.io/cluster: 1${name}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: cluster-admin
+subjects:
+  - apiGroup: rbac.authorization.k8s.io
+    kind: User
+    name: ${owner}
+`;
+
 /**
  * Writes the policy directories: for the root shard the package's manifests and a binding of bob's; for the second what
- * kcp would replicate of them.
+ * kcp would replicate of them, and its workspaces.
  */
-function writePolicy(folder: DemoFolder): { readonly root: string; readonly second: string } {
+function writePolicy(folder: DemoFolder) {
   const root = folder.makeFolder('root-shard-rbac');
   const second = folder.makeFolder('second-shard-rbac');
   const packaged = readdirSync(packagedManifests)
@@ -91,7 +121,10 @@ function writePolicy(folder: DemoFolder): { readonly root: string; readonly seco
     folder.write(join('root-shard-rbac', name), text);
     if (isReplicated(text)) folder.write(join('second-shard-rbac', name), text);
   }
-  return { root, second };
+  const workspaces = folder.makeFolder('workspaces');
+  folder.write('workspaces/shop.yaml', workspaceOf('shop', 'alice'));
+  folder.write('workspaces/mail.yaml', workspaceOf('mail', 'bob'));
+  return { root, second, workspaces };
 }
 
 function isReplicated(manifest: string): boolean {
