@@ -123,13 +123,17 @@ export function isCanonicalReading(reading: string): boolean {
  */
 export function looksShardLevel(target: string, reading = laxestReading(target)): boolean {
   const pattern = isCanonicalReading(reading) ? shardLevel : shardLevelSegment;
-  return pattern.test(reading) || isShardLevelHost(target);
+  return pattern.test(reading) || isShardLevelHost(target, reading);
 }
 
-/** A reader that normalizes or decodes an absolute-form target whole takes its host for one or several segments. */
-function isShardLevelHost(target: string): boolean {
+/**
+ * A reader that normalizes or decodes an absolute-form target whole takes its host for one or several segments. Where the
+ * host is empty, URL parsers take the first segment for it.
+ */
+function isShardLevelHost(target: string, reading: string): boolean {
   const host = target.startsWith('/') ? undefined : absoluteForm.exec(target)?.[1];
-  return host !== undefined && shardLevelSegment.test(laxestReading(`/${host}`));
+  if (host === undefined) return false;
+  return shardLevelSegment.test(host === '' ? reading : laxestReading(`/${host}`));
 }
 
 const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;

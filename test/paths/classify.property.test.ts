@@ -112,7 +112,15 @@ const assembled = fc.array(part, { maxLength: 8 }).map((parts) => parts.join('')
 /** `/metrics` with each character written in some way or other. */
 const disguised = fc
   .tuple(
-    fc.constantFrom('', 'http://h', '/clusters/root', '/services/cache', '/shards/a', '/'),
+    fc.constantFrom(
+      '',
+      'http://h',
+      'http:///clusters',
+      '/clusters/root',
+      '/services/cache',
+      '/shards/a',
+      '/',
+    ),
     fc.array(fc.constantFrom<Way[]>('as it is', 'upper case', 'escaped', 'escaped twice'), {
       minLength: 8,
       maxLength: 8,

@@ -29,6 +29,8 @@ describe('a lookalike of a shard-level path', () => {
     '/metrics%3fx',
     '/metrics?x',
     'http://h/metrics',
+    'http:///clusters/metrics',
+    'http:////x//metrics',
     '/clusters/root/Metrics',
     '/clusters/%2a/metrics',
     '/services/cache/METRICS',

@@ -129,7 +129,7 @@ export class RootServer {
   /** Creates or replaces an object; its uid stays, its resourceVersion is the server's next. */
   put(resource: Resource, object: SentObject): void {
     const { name, uid } = object.metadata;
-    const key = keyOf(name, object.metadata.annotations?.['kcp.io/cluster']);
+    const key = this.#keyOf(name, object.metadata.annotations?.['kcp.io/cluster']);
     const before = this.#objects[resource].get(key);
     const metadata = { ...object.metadata, uid: before?.metadata.uid ?? uid, resourceVersion: this.#next() };
     const stored = { ...object, metadata };
@@ -139,7 +139,7 @@ export class RootServer {
 
   /** `cluster`: in which logical cluster it stands, of several. */
   delete(resource: Resource, name: string, cluster?: string): void {
-    const key = keyOf(name, cluster);
+    const key = this.#keyOf(name, cluster);
     const before = this.#objects[resource].get(key);
     if (before === undefined) return;
     this.#objects[resource].delete(key);
@@ -167,6 +167,11 @@ export class RootServer {
   /** Cuts every connection. */
   hangUp(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Names repeat where all logical clusters are served at once. */
+  #keyOf(name: string, cluster = ''): string {
+    return this.base.endsWith('*') ? `${cluster} ${name}` : name;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -271,10 +276,6 @@ export class RootServer {
       }),
     );
   }
-}
-
-function keyOf(name: string, cluster: string | undefined): string {
-  return cluster === undefined ? name : `${cluster} ${name}`;
 }
 
 function readVerbOf(query: URLSearchParams): ReadVerb {
