@@ -483,7 +483,9 @@ describe('doctor of flags', () => {
     chmodSync(key, 0o644);
     const faults = faultsOf(await doctor(...wellFlags(), root(), `--tls-sni-cert-key=${certificate},${key}`));
     expect(faults).toEqual([
-      expect.stringMatching(`^error serving-certificate: --tls-sni-cert-key ${certificate}: .* expired 1 hour ago`),
+      expect.stringMatching(
+        `^error serving-certificate: --tls-sni-cert-key ${certificate}: .* expired 1 hour ago`,
+      ),
       expect.stringMatching(`^(warning|error) file-permissions: --tls-sni-cert-key ${key}: `),
     ]);
   });
