@@ -5,6 +5,7 @@ import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { ApiClient } from './api-client.js';
 import { isSkipped, kcpBinary } from './binaries.js';
 import { startControlPlane, type ControlPlane } from './control-plane.js';
+import { inWords, percentiles, printFigure } from './figures.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kcpRootShard } from './kcp-control-plane.js';
 
@@ -195,6 +196,28 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
     await eventually(() => carol('root:wa'), 200);
     await masters.request('DELETE', `/clusters/root:wa/${rbac}/clusterrolebindings/carol`);
     await eventually(() => carol('root:wa'), 403);
+  });
+
+  it('follow a change within a moment of its acknowledgement', async () => {
+    const dave = await scrapes('dave');
+    const delays: number[] = [];
+    const after = async (change: Promise<unknown>, status: number): Promise<void> => {
+      await change;
+      const acknowledgedAt = performance.now();
+      while ((await dave('root:wa')).status !== status) {
+        expect(performance.now() - acknowledgedAt).toBeLessThan(10_000);
+      }
+      delays.push(performance.now() - acknowledgedAt);
+    };
+    for (let round = 0; round < 30; round += 1) {
+      await after(bind('root:wa', 'dave', user('dave')), 200);
+      await after(masters.request('DELETE', `/clusters/root:wa/${rbac}/clusterrolebindings/dave`), 403);
+    }
+    const found = percentiles(delays);
+    printFigure(
+      `a grant or a revocation in a workspace, to the first scrape that meets it: ${inWords(found)}`,
+    );
+    expect(found.p99).toBeLessThan(1_000);
   });
 
   // Near the end: nothing can be created in a workspace that is over its limit.
