@@ -139,6 +139,10 @@ describe('the snippets of the documents', () => {
 const notRun: readonly (readonly [command: RegExp, reason: string])[] = [
   [/: helm install/, 'needs a cluster; test/e2e/helm-chart.e2e.ts renders and lints the chart'],
   [/: kcp-metrics-filter start --rbac-dir/, 'serves until it is stopped; test/server starts such servers'],
+  [
+    /: kcp-metrics-filter start --token-auth-file/,
+    'serves until it is stopped; test/examples has such a server',
+  ],
   [/: kcp-metrics-filter start --client-ca-file/, 'needs an API server, as in test/e2e'],
   [/: kcp-metrics-filter replicate/, 'needs an API server, as in test/e2e/replicate.e2e.ts'],
   [
