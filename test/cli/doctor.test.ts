@@ -597,7 +597,7 @@ describe('doctor of random flags', () => {
         expect(report.findings.length).toBeGreaterThan(0);
         expect(faultsOf(report).filter((fault) => fault.includes('could not be looked at'))).toEqual([]);
       }),
-      { numRuns: 150 },
+      { numRuns: 150, examples: [[['--policy-snapshot=,', '--workspace-kubeconfig=!'], '']] },
     );
   });
 });

@@ -97,8 +97,9 @@ const readers: readonly Reader[] = [
     ),
   (values) => authorizersOf(values),
   (values) => closing(new Opened(), (opened) => openAccessReview(values, reviews, opened)),
-  (values) => policySourcesOf(values, { onWarning: nothing }),
+  // Before the sources: one that it drops may be what another option needs.
   (values) => workspaceMetricsOf(values, assumedServerKind(values)),
+  (values) => policySourcesOf(values, { onWarning: nothing }),
   checkAuditLog,
 ];
 
