@@ -16,22 +16,11 @@ import { upstreamHeaders, upstreamTls } from './upstream-request-options.js';
 import { upstreams } from './upstream-options.js';
 import { workspaces } from './workspace-options.js';
 
-/** All options of `start`, in the order of its help and of docs/flags.md. */
-export const startTopics = [
-  general,
-  listening,
-  tls,
-  servedPaths,
-  workers,
-  limits,
-  maintenance,
-  shutdown,
-  upstreams,
-  upstreamTls,
-  upstreamHeaders,
-  relabelling,
-  ownMetrics,
-  delivery,
+/** What is served; of a server and of a filter in an application alike. */
+const sources = [upstreams, upstreamTls, upstreamHeaders, relabelling, ownMetrics] as const;
+
+/** Who may, and what is recorded of them; alike as well. */
+const access = [
   certificates,
   tokens,
   serviceAccounts,
@@ -43,6 +32,21 @@ export const startTopics = [
   workspaces,
   workspaceSources,
   audit,
+] as const;
+
+/** All options of `start`, in the order of its help and of docs/flags.md. */
+export const startTopics = [
+  general,
+  listening,
+  tls,
+  servedPaths,
+  workers,
+  limits,
+  maintenance,
+  shutdown,
+  ...sources,
+  delivery,
+  ...access,
   logging,
 ] as const;
 
@@ -57,11 +61,7 @@ export const mountedTopics = [
   only(servedPaths, 'ignorePaths'),
   only(limits, 'maxRequestsPerSecondByIdentity', 'maxRequestsPerSecondByAddress'),
   maintenance,
-  upstreams,
-  upstreamTls,
-  upstreamHeaders,
-  relabelling,
-  ownMetrics,
+  ...sources,
   only(
     delivery,
     'disableCompression',
@@ -70,17 +70,7 @@ export const mountedTopics = [
     'scrapeWriteTimeout',
     'scrapeDeadline',
   ),
-  certificates,
-  tokens,
-  serviceAccounts,
-  openid,
-  tokenReview,
-  authorization,
-  accessReview,
-  policy,
-  workspaces,
-  workspaceSources,
-  audit,
+  ...access,
 ] as const;
 
 /** Every option with its value, given or default; empty if there is neither, as in Kubernetes' `/flagz`. */
