@@ -1,4 +1,4 @@
-module kcp-metrics-filter/test/e2e
+module kcp-metrics-filter/test/e2e/kubernetes-1.36
 
 go 1.26.0
 
