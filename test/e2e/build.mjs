@@ -1,6 +1,7 @@
-// Builds what the end-to-end tests run: kube-apiserver and etcd of one version of Kubernetes, and helm. Each folder with a
-// go.mod declares tools, and has its own versions of Kubernetes' libraries; they are built into .bin-FOLDER/. Does nothing
-// where they are there already; takes a quarter of an hour the first time, for Go to compile all of Kubernetes.
+// Builds what the end-to-end tests run: kube-apiserver and etcd of one version of Kubernetes, and helm; or, with
+// arguments, what is declared in these folders. Each folder with a go.mod declares tools, and has its own versions of
+// Kubernetes' libraries; they are built into .bin-FOLDER/ beside it. Does nothing where they are there already; takes some
+// twenty minutes the first time, for Go to compile all of Kubernetes.
 //   E2E_KUBERNETES=1.36   the version; default: the newest
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,17 +17,37 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const directory = fileURLToPath(new URL('.', import.meta.url));
 const kubernetes = `kubernetes-${kubernetesVersion()}`;
-const modules = [kubernetes, 'helm'];
-/** The name of each tool's binary, by its import path. */
-const names = new Map([
-  ['k8s.io/kubernetes/cmd/kube-apiserver', 'kube-apiserver'],
-  ['go.etcd.io/etcd/server/v3', 'etcd'],
-  ['helm.sh/helm/v3/cmd/helm', 'helm'],
+const named = process.argv.slice(2).map((folder) => resolve(folder));
+const modules = named.length > 0 ? named : [kubernetes, 'helm'].map((name) => join(directory, name));
+
+/** @param {string} version */
+const ofKubernetes = (version) => {
+  const [, major = '', minor = ''] = /^v(\d+)\.(\d+)\./.exec(version) ?? [];
+  const room = 'k8s.io/component-base/version';
+  // Without it, the server says v0.0.0.
+  return { [`${room}.gitVersion`]: version, [`${room}.gitMajor`]: major, [`${room}.gitMinor`]: minor };
+};
+/** Release 3.16.0 is the module's v0.316.0. @param {string} version */
+const ofPrometheus = (version) => ({
+  'github.com/prometheus/common/version.Version': version.replace(/^v0\.(\d)0?(\d+)\./, '$1.$2.'),
+});
+// Of all that Prometheus finds its targets by, Kubernetes alone.
+const tags = 'remove_all_sd,enable_kubernetes_sd';
+/**
+ * By its import path: the name of its binary, build tags, and the variables that a release's build sets.
+ * @type {ReadonlyMap<string, { name: string, tags?: string, variables?: (version: string) => Record<string, string> }>}
+ */
+const programs = new Map([
+  ['k8s.io/kubernetes/cmd/kube-apiserver', { name: 'kube-apiserver', variables: ofKubernetes }],
+  ['go.etcd.io/etcd/server/v3', { name: 'etcd' }],
+  ['helm.sh/helm/v3/cmd/helm', { name: 'helm' }],
+  ['github.com/prometheus/prometheus/cmd/prometheus', { name: 'prometheus', tags, variables: ofPrometheus }],
+  ['github.com/prometheus/prometheus/cmd/promtool', { name: 'promtool', tags, variables: ofPrometheus }],
 ]);
 
 /** The one that is asked for, or the newest. */
@@ -44,8 +65,9 @@ function kubernetesVersion() {
 /** Of everything that decides what comes out, this file's flags too. @param {string} module */
 function digestOfSources(module) {
   const digest = createHash('sha256');
-  for (const file of [`${module}/go.mod`, `${module}/go.sum`, 'build.mjs']) {
-    digest.update(readFileSync(join(directory, file)));
+  const sources = readdirSync(module).filter((name) => /^go\.(?:mod|sum)$|\.go$/.test(name));
+  for (const file of [...sources.sort().map((name) => join(module, name)), join(directory, 'build.mjs')]) {
+    digest.update(readFileSync(file));
   }
   return digest.digest('hex');
 }
@@ -65,10 +87,10 @@ function digestOfBuilt(built) {
  */
 function go(module, args) {
   mkdirSync(join(directory, '.bin-logs'), { recursive: true });
-  const file = join(directory, `.bin-logs/${module}.log`);
+  const file = join(directory, `.bin-logs/${basename(module)}.log`);
   const log = openSync(file, 'w');
   const { status, signal, stdout, error } = spawnSync('go', args, {
-    cwd: join(directory, module),
+    cwd: module,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', log],
   });
@@ -81,14 +103,6 @@ function go(module, args) {
   return stdout;
 }
 
-/** The version that a release's build sets; without it, the server says v0.0.0. @param {string} version */
-function versionFlags(version) {
-  const [, major, minor] = /^v(\d+)\.(\d+)\./.exec(version) ?? [];
-  return [`gitVersion=${version}`, `gitMajor=${major}`, `gitMinor=${minor}`].map(
-    (setting) => `-X k8s.io/component-base/version.${setting}`,
-  );
-}
-
 /** @param {string} module @param {string} built @param {string} digest */
 function build(module, built, digest) {
   // Renamed as a whole at the end: a folder that is there is complete.
@@ -97,11 +111,25 @@ function build(module, built, digest) {
     const tools = go(module, ['list', '-f', '{{.ImportPath}} {{.Module.Version}}', 'tool']);
     for (const line of tools.trim().split('\n')) {
       const [path = '', version = ''] = line.split(' ');
-      const name = names.get(path);
-      if (name === undefined) throw new Error(`go.mod has a tool without a name here: ${path}`);
-      process.stdout.write(`test/e2e: building ${name} ${version}\n`);
-      const ldflags = ['-s', '-w', ...(name === 'kube-apiserver' ? versionFlags(version) : [])];
-      go(module, ['build', '-trimpath', '-ldflags', ldflags.join(' '), '-o', join(unfinished, name), path]);
+      const program = programs.get(path);
+      if (program === undefined) throw new Error(`${module}/go.mod has a tool that is unknown here: ${path}`);
+      const { name, tags = '', variables } = program;
+      process.stdout.write(`building ${name} ${version}\n`);
+      const set = Object.entries(variables?.(version) ?? {}).map(
+        ([variable, value]) => `-X ${variable}=${value}`,
+      );
+      const ldflags = ['-s', '-w', ...set].join(' ');
+      go(module, [
+        'build',
+        '-trimpath',
+        '-tags',
+        tags,
+        '-ldflags',
+        ldflags,
+        '-o',
+        join(unfinished, name),
+        path,
+      ]);
     }
     writeFileSync(join(unfinished, 'digest'), digest);
     rmSync(built, { recursive: true, force: true });
@@ -113,7 +141,7 @@ function build(module, built, digest) {
 
 const hasGo = spawnSync('go', ['version']).status === 0;
 for (const module of modules) {
-  const built = join(directory, `.bin-${module}`);
+  const built = join(dirname(module), `.bin-${basename(module)}`);
   const digest = digestOfSources(module);
   if (digestOfBuilt(built) === digest) continue;
   if (hasGo) {
@@ -121,13 +149,15 @@ for (const module of modules) {
   } else {
     // The tests go by what is built: nothing of an older go.mod may be.
     rmSync(built, { recursive: true, force: true });
-    process.stderr.write(`test/e2e: go is not installed, so the tools of ${module}/go.mod cannot be built\n`);
+    process.stderr.write(`go is not installed, so the tools of ${module}/go.mod cannot be built\n`);
     if (process.env.CI !== undefined && process.env.CI !== '') process.exitCode = 1;
   }
 }
 
-// The tests run what is here.
-const chosen = join(directory, '.bin');
-rmSync(chosen, { recursive: true, force: true });
-symlinkSync(`.bin-${kubernetes}`, chosen);
-process.stdout.write(`test/e2e: against ${kubernetes}\n`);
+if (named.length === 0) {
+  // The tests run what is here.
+  const chosen = join(directory, '.bin');
+  rmSync(chosen, { recursive: true, force: true });
+  symlinkSync(`.bin-${kubernetes}`, chosen);
+  process.stdout.write(`test/e2e: against ${kubernetes}\n`);
+}
