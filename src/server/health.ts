@@ -53,7 +53,12 @@ export function readinessChecks(
         return { ok: true, remark: `stale for ${seconds}s: the last good policy is in force` };
       },
     })),
-    { name: 'policy-staleness', check: () => ({ ok: open?.policy.unavailable() === undefined }) },
+    {
+      name: 'policy-staleness',
+      check: () => ({
+        ok: (open?.policy.unavailable() ?? open?.policy.workspacesUnavailable()) === undefined,
+      }),
+    },
     { name: 'shutdown', check: () => ({ ok: !isStopping() }) },
   ];
 }

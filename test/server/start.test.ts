@@ -161,6 +161,23 @@ describe('start', () => {
     policy.remove();
   });
 
+  it('is not ready, but serves what root grants, while the policy of the workspaces is too old', async () => {
+    const [policy, workspaces] = [temporaryDirectory(), temporaryDirectory()];
+    policy.write('binding.yaml', recordedBinding);
+    const server = await startShard(
+      ...[`--rbac-dir=${policy.path}`, '--max-policy-staleness=200ms'],
+      ...['--workspace-metrics', `--workspace-rbac-dir=${workspaces.path}`],
+    );
+    const client = clientOf(server, 'prometheus');
+    expect((await client.request('/readyz')).status).toBe(200);
+    workspaces.write('workspace.yaml', '{');
+    await until(client, ({ status }) => status === 503, '/clusters/unknown/metrics');
+    const { body } = await client.request('/readyz?verbose');
+    expect(body).toMatch(/^\[\+\]policy-workspaces ok \(stale for \d+s: .*\n\[-\]policy-staleness failed/m);
+    expect((await client.request('/metrics')).status).toBe(200);
+    for (const directory of [policy, workspaces]) directory.remove();
+  });
+
   it('names a binding to a missing role by file and line', async () => {
     const policy = temporaryDirectory();
     policy.write(
