@@ -114,7 +114,6 @@ interface LayerIndex {
     objects: readonly PolicyObject[],
   ): Generator<undefined, void, undefined>;
   apply(layer: string, change: PolicyChange): void;
-  objects(layer: string): readonly PolicyObject[];
   describe(layer: string): Omit<PolicyLayerStatus, 'layer' | 'state' | 'reason' | 'syncedAt' | 'ageMs'>;
 }
 
@@ -268,9 +267,17 @@ export class Policy {
     return this.#state(layer).replacements === 0;
   }
 
-  /** The layer's present content, for a snapshot. */
+  /** The layer's present content. */
   objects(layer: string): readonly PolicyObject[] {
-    return this.#indexOf(layer).objects(layer);
+    return [...this.parts(layer)].flat();
+  }
+
+  /**
+   * The same in parts, each as it is when it is taken: of many workspaces one at a time, whose policies do not depend on one
+   * another; of another layer all of it.
+   */
+  parts(layer: string): Iterable<readonly PolicyObject[]> {
+    return layer === this.workspaces?.layer ? this.workspaces.parts() : [this.#index.objects(layer)];
   }
 
   /**

@@ -187,15 +187,16 @@ export class WorkspaceIndex {
     }
   }
 
-  objects(): readonly PolicyObject[] {
-    const found: PolicyObject[] = [];
-    for (const { cluster, own, logicalCluster } of this.#workspaces.values()) {
-      if (logicalCluster !== undefined) found.push(logicalCluster);
+  /** Those of one workspace after another, each as they are when it is taken; meanwhile others may change. */
+  *parts(): Generator<readonly PolicyObject[], void, undefined> {
+    for (const cluster of [...this.#workspaces.keys()]) {
+      const { own, logicalCluster } = this.#workspaces.get(cluster) ?? nowhere;
+      const found: PolicyObject[] = logicalCluster === undefined ? [] : [logicalCluster];
       for (const object of own?.objects(ownLayer) ?? []) {
         found.push(object.kind === 'ClusterRole' ? { ...object, cluster } : object);
       }
+      yield found;
     }
-    return found;
   }
 
   describe(): {

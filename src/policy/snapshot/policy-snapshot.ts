@@ -1,4 +1,6 @@
 import { tell } from '../../tell.js';
+import { runInSlices } from '../../time-slice.js';
+import type { PolicyObject } from '../objects.js';
 import type { Policy, PolicyLayerStatus } from '../policy.js';
 import { writeSnapshot } from './snapshot-file.js';
 import type { SnapshotLayer } from './snapshot-format.js';
@@ -147,10 +149,8 @@ export class PolicySnapshot {
 
   /** Whether that went well. */
   async #write(): Promise<boolean> {
-    const { file, policy } = this.#options;
-    // Half a policy is worse than the last one; the end of the replacement triggers another write.
-    if (this.#status().some(({ layer }) => !policy.isWhole(layer))) return true;
-    const snapshot = this.#snapshot();
+    const { file } = this.#options;
+    const snapshot = await runInSlices(this.#snapshot());
     if (snapshot.length === 0) return true;
     const layers = snapshot.map(({ layer }) => layer);
     try {
@@ -168,15 +168,28 @@ export class PolicySnapshot {
     return true;
   }
 
-  /** The present content. A clock that was set back must not date it in the future. */
-  #snapshot(): readonly SnapshotLayer[] {
+  /** The present content, in steps. A clock that was set back must not date it in the future. */
+  *#snapshot(): Generator<undefined, readonly SnapshotLayer[], undefined> {
     const { policy, origins, now } = this.#options;
-    return this.#status().flatMap(({ layer, syncedAt }) => {
+    const covered = this.#status();
+    // Half a policy is worse than the last one; the end of the replacement triggers another write.
+    const isReplaced = (): boolean => covered.some(({ layer }) => !policy.isWhole(layer));
+    if (isReplaced()) return [];
+    const snapshot: SnapshotLayer[] = [];
+    for (const { layer, syncedAt } of covered) {
       const origin = origins.get(layer);
+      const objects: PolicyObject[] = [];
+      for (const part of policy.parts(layer)) {
+        for (const object of part) objects.push(object);
+        // Root's layers are all of one moment, since a binding of one may name a role of another.
+        if (layer === policy.workspaces?.layer) yield;
+        if (isReplaced()) return [];
+      }
       // A layer that was never in sync has no content.
-      if (origin === undefined || syncedAt === undefined) return [];
-      return [{ layer, origin, syncedAt: Math.min(syncedAt, now()), objects: policy.objects(layer) }];
-    });
+      if (origin === undefined || syncedAt === undefined) continue;
+      snapshot.push({ layer, origin, syncedAt: Math.min(syncedAt, now()), objects });
+    }
+    return snapshot;
   }
 
   #status(): readonly PolicyLayerStatus[] {

@@ -170,7 +170,7 @@ describe('the policies of many workspaces', () => {
           clusterRoleBindings: counted('ClusterRoleBinding'),
           logicalClusters: counted('LogicalCluster'),
         });
-        expect(workspaces.objects().map(key).sort()).toEqual(kept.map(key).sort());
+        expect(policy.objects('workspaces').map(key).sort()).toEqual(kept.map(key).sort());
       }),
     );
   });

@@ -7,7 +7,9 @@ import { PolicySnapshot, type PolicySnapshotOptions } from '../../../src/policy/
 import { readSnapshot, writeSnapshot } from '../../../src/policy/snapshot/snapshot-file.js';
 import type { SnapshotResult } from '../../../src/policy/snapshot/snapshot-restore.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
+import { WorkspaceIndex } from '../../../src/policy/index/workspace-index.js';
 import { Policy, type PolicyLayerStatus } from '../../../src/policy/policy.js';
+import { runAll } from '../../../src/time-slice.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { bindingOf, manyBindings, policyObjects, reader } from './snapshot-policies.js';
 
@@ -381,6 +383,51 @@ describe('a snapshot is written', () => {
     await written();
     expect((await readSnapshot(file))?.[0]?.objects).toHaveLength(2100);
     expect(results.untaken()).toEqual([]);
+  });
+
+  it('of many workspaces in slices, each workspace as it was at one moment, and none while they are replaced', async () => {
+    const workspaces = new WorkspaceIndex('workspaces', 'bootstrap', true);
+    const policy = new Policy({ layers: ['bootstrap'], workspaces, now: () => now });
+    const sink = policy.sink('workspaces');
+    const at = (cluster: string, version: string): readonly PolicyObject[] => [
+      { kind: 'LogicalCluster', name: 'cluster', cluster, path: `root:${version}`, isReady: true },
+      { ...bindingOf(version), cluster },
+    ];
+    const clusters = Array.from({ length: 5_000 }, (_, number) => `c${number}`);
+    sink.replace(clusters.flatMap((cluster) => at(cluster, 'old')));
+    const options = {
+      file,
+      policy,
+      origins: new Map([['workspaces', 'https://root']]),
+      onResult: results.add,
+    };
+    const snapshot = new PolicySnapshot({ ...options, now: () => now });
+    snapshots.push(snapshot);
+    await snapshot.restore();
+    results.untaken();
+    vi.advanceTimersByTime(1000);
+    // In the next turn the first slice is over, and the last workspace is not copied yet.
+    await setImmediate();
+    for (const cluster of [...clusters.slice(0, 1), ...clusters.slice(-1)]) {
+      sink.apply({ type: 'delete', kind: 'ClusterRoleBinding', name: bindingOf('old').name, cluster });
+      for (const object of at(cluster, 'new')) sink.apply({ type: 'set', object });
+    }
+    await written();
+    const [layer] = (await readSnapshot(file)) ?? [];
+    const found = (cluster: string | undefined): unknown =>
+      layer?.objects.filter((object) => object.cluster === cluster);
+    expect(layer?.objects).toHaveLength(10_000);
+    expect(found(clusters[0])).toEqual(at('c0', 'old'));
+    expect(found(clusters.at(-1))).toEqual(at('c4999', 'new'));
+    const before = await readFile(file, 'utf8');
+    snapshot.changed();
+    vi.advanceTimersByTime(10_000);
+    await setImmediate();
+    const replacement = sink.replaceKind('ClusterRoleBinding', []);
+    for (let step = 0; step < 3; step += 1) replacement.next();
+    await snapshot.close();
+    expect(await readFile(file, 'utf8')).toBe(before);
+    runAll(replacement);
   });
 
   it('less often where writing takes long', async () => {
