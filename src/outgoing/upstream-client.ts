@@ -39,6 +39,8 @@ export interface UpstreamAnswer {
   readonly contentType: string;
   readonly contentLength: number | undefined;
   readonly contentEncoding: string | undefined;
+  /** Whether nothing but the end of the connection ends the body, so that one that is cut off looks whole. */
+  readonly isEndedByClose: boolean;
   /** Read it to its end, or close it with `return`. */
   readonly body: UpstreamBody;
 }
@@ -113,6 +115,8 @@ function upstreamAnswer(
     contentType: headers['content-type'] ?? '',
     contentLength,
     contentEncoding: headers['content-encoding'],
+    isEndedByClose:
+      length === undefined && !/(?:^|,)[ \t]*chunked[ \t]*$/i.test(headers['transfer-encoding'] ?? ''),
     body: new UpstreamBody(answer, end, { address, stallTimeoutMs, onBreakOff, contentLength }),
   };
 }

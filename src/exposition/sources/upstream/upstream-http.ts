@@ -55,7 +55,12 @@ export function upstreamHeaders({
 }
 
 /** Why an answer is not passed on. */
-export function faultOf({ status, contentType, contentEncoding }: UpstreamAnswer): string | undefined {
+export function faultOf({
+  status,
+  contentType,
+  contentEncoding,
+  isEndedByClose,
+}: UpstreamAnswer): string | undefined {
   if (status !== 200) return `answered ${status}`;
   const essence = parseMediaType(contentType)?.essence ?? '';
   if (!/^[\x20-\x7e]{1,256}$/.test(contentType) || !mediaTypes.has(essence)) {
@@ -64,7 +69,8 @@ export function faultOf({ status, contentType, contentEncoding }: UpstreamAnswer
   if (contentEncoding !== undefined && knownCoding(contentEncoding) === undefined) {
     return `content encoding ${quoted(contentEncoding)} is not known`;
   }
-  return undefined;
+  // Prometheus would store half of one that is cut off.
+  return isEndedByClose ? 'has neither a Content-Length nor chunks: cut off, it would look whole' : undefined;
 }
 
 /** A short answer whole, any other as it arrives. @throws ApiConnectionError if a short one breaks off. */

@@ -51,6 +51,36 @@ describe('an upstream that gives no exposition', () => {
     expect(failures[0]?.message).toMatch(/: connection refused \(ECONNREFUSED\)$/);
   });
 
+  it.each([
+    ['HTTP/1.0', 'a 1\n', ''],
+    ['HTTP/1.1', 'a 1\n', 'Connection: close\r\n'],
+    ['HTTP/1.1', 'a 1\n', 'Transfer-Encoding: gzip\r\n'],
+    ['HTTP/1.1', 'a 1\n'.repeat(100_000), ''],
+  ])(
+    'ends its answer by closing the connection, which would look whole cut off: 502 (%s)',
+    async (version, body, field) => {
+      const head = `${version} 200 OK\r\nContent-Type: ${textFormat}\r\n${field}\r\n`;
+      const upstream = await listen(createTcpServer((socket) => socket.end(head + body)));
+      running.push(upstream);
+      const { status, body: answered } = await scrape(await guard(upstream));
+      expect([status, answered.toString()]).toEqual([502, 'Bad Gateway\n']);
+      expect(failures.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/: has neither a Content-Length nor chunks: cut off, it would look whole$/),
+      ]);
+    },
+  );
+
+  it.each([
+    ['a length', 'HTTP/1.0', 'Content-Length: 4\r\n', 'a 1\n'],
+    ['chunks', 'HTTP/1.1', 'Transfer-Encoding: Chunked\r\nConnection: close\r\n', '4\r\na 1\n\r\n0\r\n\r\n'],
+  ])('closes the connection behind an answer with %s: 200', async (_what, version, field, body) => {
+    const head = `${version} 200 OK\r\nContent-Type: ${textFormat}\r\n${field}\r\n`;
+    const upstream = await listen(createTcpServer((socket) => socket.end(head + body)));
+    running.push(upstream);
+    const { status, body: answered } = await scrape(await guard(upstream));
+    expect([status, answered.toString()]).toEqual([200, 'a 1\n']);
+  });
+
   it('speaks no HTTP: 502', async () => {
     const upstream = await listen(createTcpServer((socket) => socket.end('secret\r\n\r\n')));
     running.push(upstream);
