@@ -36,7 +36,7 @@ export function readableSeries(metric: ReadableMetric, context: SeriesContext): 
     case 'values':
       return keyedSeries(metric.hashMap, context, ({ labels, value, exemplar }) => {
         const braced = inBraces(allLabelPairs(labels, defaultLabels));
-        return `${sampleName}${braced} ${valueText(value)}${exemplarText(exemplar, context)}\n`;
+        return `${sampleName}${braced} ${valueText(value)}${braced && exemplarText(exemplar, context)}\n`;
       });
     case 'histogram':
       return keyedSeries(metric.hashMap, context, histogramWriter(metric.upperBounds, context));
@@ -78,7 +78,7 @@ export function gatheredSeries(
       const name = value.metricName === undefined ? sampleName : `${value.metricName}${suffix}`;
       const ownPairs = labelPairs({ ...labels, ...defaultLabels, ...labels }, sharedLabels);
       const braced = inBraces(joinPairs(ownPairs, labelPairs(sharedLabels)));
-      return `${name}${braced} ${valueText(value.value)}${exemplarText(exemplar, context)}\n`;
+      return `${name}${braced} ${valueText(value.value)}${braced && exemplarText(exemplar, context)}\n`;
     },
     identity(index) {
       const value = values[index];
@@ -170,7 +170,10 @@ export function valueText(value: unknown): string {
   return Number(value) < 0 ? '-Inf' : '+Inf';
 }
 
-/** What OpenMetrics puts behind a value. */
+/**
+ * What OpenMetrics puts behind a value. Series without labels go without: VictoriaMetrics takes an exemplar behind them for
+ * part of their name.
+ */
 function exemplarText(exemplar: Exemplar | null | undefined, { format }: SeriesContext): string {
   if (!exemplar || format === 'text') return '';
   const { labelSet, value, timestamp } = exemplar;

@@ -81,7 +81,10 @@ function* linesOf(
     const gap = isText && index > 0 ? '\n' : '';
     // OpenMetrics escapes quotation marks in HELP as well.
     const escaped = isText ? escapedHelp(help) : escapedText(help);
-    yield `${gap}# HELP ${name} ${escaped}\n# TYPE ${name} ${writtenType(type, format)}\n`;
+    const written = writtenType(type, format);
+    // That is what no TYPE means in OpenMetrics, and expfmt refuses the word.
+    const typeLine = written === 'unknown' ? '' : `# TYPE ${name} ${written}\n`;
+    yield `${gap}# HELP ${name} ${escaped}\n${typeLine}`;
     const claims = family.members.length > 1 ? new SeriesClaims() : undefined;
     let hasDuplicate = false;
     for (const member of family.members) {
