@@ -57,6 +57,11 @@ const blocks: readonly Block[] = pages.flatMap((page) =>
   })),
 );
 
+interface Binding {
+  readonly kind: string;
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+}
+
 describe('the snippets of the documents', () => {
   const inLanguage = (...languages: readonly string[]): readonly Block[] =>
     blocks.filter(({ language }) => languages.includes(language));
@@ -101,6 +106,26 @@ describe('the snippets of the documents', () => {
     for (const { page, text } of snippets) {
       const errors = parseAllDocuments(text).flatMap((document) => document.errors.map(String));
       expect(errors, page).toEqual([]);
+    }
+  });
+
+  it("grant kcp's role as doctor wants it: with the annotation for the other shards", () => {
+    const manifests = [
+      ...inLanguage('yaml').map(({ text }) => text),
+      // Those that a shell writes into files.
+      ...inLanguage('sh').flatMap(({ text }) => text.match(/(?<=\.yaml <<'END'\n).*?(?=^END$)/gms) ?? []),
+    ];
+    const bindings = manifests
+      .flatMap((text) =>
+        parseAllDocuments(text).map((document) => document.toJS() as unknown as Binding | null),
+      )
+      // In a workspace other than root, nothing is copied.
+      .filter(
+        (object) => object?.kind === 'ClusterRoleBinding' && !object.metadata.annotations?.['kcp.io/cluster'],
+      );
+    expect(bindings.length).toBeGreaterThan(0);
+    for (const binding of bindings) {
+      expect(binding).toMatchObject({ metadata: { annotations: { 'internal.kcp.io/replicate': 'true' } } });
     }
   });
 

@@ -17,7 +17,10 @@ import { tokenReview } from '../../options/reviewer-options.js';
 import { listening, servedPaths } from '../../options/serving-options.js';
 import { tls } from '../../options/tls-options.js';
 import { ownMetricsPath, slisPath, upstreams } from '../../options/upstream-options.js';
+import { workspaceMetricsOf } from '../../options/workspace-options.js';
 import { isIP } from 'node:net';
+import type { PathMatcher } from '../../paths/always-allow.js';
+import { workspaceTargetsPath } from '../../paths/classify.js';
 import { allowedPaths } from '../../request/steps/listed-paths.js';
 
 /** A server's configuration, as its scrapers need it. */
@@ -25,6 +28,8 @@ export interface ConfiguredServer {
   readonly port: number;
   /** All served paths with metrics, at least one; `/metrics` first. */
   readonly paths: readonly string[];
+  /** Where the targets of single workspaces are, if they are served. */
+  readonly discoveryPath: string | undefined;
   readonly credentials: Credentials;
   /** Whether the policy is from kcp, which has its own roles and replicates to other shards. */
   readonly isKcp: boolean;
@@ -56,23 +61,28 @@ export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNa
   if (kind === 'cache-server' && !namesPolicySource(values)) {
     throw fault(policy.options.rbacDir, 'required: without a policy, a cache server grants scrapers nothing');
   }
+  const isAllowed = allowanceOf(values);
+  const servesWorkspaces = workspaceMetricsOf(values, kind) !== undefined;
   return {
     port,
-    paths: pathsOf(values),
+    paths: pathsOf(values, isAllowed),
+    discoveryPath: servesWorkspaces && isAllowed(workspaceTargetsPath) ? workspaceTargetsPath : undefined,
     credentials: credentialsOf(values, scraper),
     isKcp: valueOf(policy.options.bootstrapPolicy, values) !== false,
   };
 }
 
-function pathsOf(values: GivenOptions): readonly string[] {
+function allowanceOf(values: GivenOptions): PathMatcher {
+  const { allowPaths: globs } = servedPaths.read(values);
+  return globs.length === 0 ? () => true : blaming(servedPaths.options.allowPaths, () => allowedPaths(globs));
+}
+
+function pathsOf(values: GivenOptions, isAllowed: PathMatcher): readonly string[] {
   const { upstream, upstreamPath } = upstreams.read(values);
   const slis = delivery.read(values).componentSlis ? [slisPath] : [];
   const own = upstream.kind === 'none' ? [] : [ownMetricsPath];
-  const { allowPaths: globs } = servedPaths.read(values);
-  const { allowPaths } = servedPaths.options;
-  const isAllowed = globs.length === 0 ? () => true : blaming(allowPaths, () => allowedPaths(globs));
   const paths = ['/metrics', ...own, ...slis, ...upstreamPath.keys()].filter((path) => isAllowed(path));
-  if (paths.length === 0) throw fault(allowPaths, 'includes no path with metrics');
+  if (paths.length === 0) throw fault(servedPaths.options.allowPaths, 'includes no path with metrics');
   return paths;
 }
 

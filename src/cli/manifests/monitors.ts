@@ -25,15 +25,16 @@ function addressOf({ port }: ConfiguredServer, { serverName }: ManifestNames): s
   return serverName.includes(':') ? `[${serverName}]:${port}` : `${serverName}:${port}`;
 }
 
-/** Name suffixes for objects that exist once per path: `-filter` for `/metrics/filter`. */
+/** Name suffixes for objects that exist once per path, from what comes after its first segment: `-filter` for `/metrics/filter`. */
 function suffixesOf(paths: readonly string[]) {
   const taken = new Set<string>();
   return paths.map((path) => {
-    const words = path.toLowerCase().match(/[a-z0-9]+/g) ?? [];
-    const plain = words
-      .slice(1)
-      .map((word) => `-${word}`)
-      .join('');
+    const words =
+      path
+        .toLowerCase()
+        .replace(/^\/[^/]*/, '')
+        .match(/[a-z0-9]+/g) ?? [];
+    const plain = words.map((word) => `-${word}`).join('');
     let suffix = plain;
     for (let count = 2; taken.has(suffix); count += 1) suffix = `${plain}-${count}`;
     taken.add(suffix);
@@ -157,15 +158,22 @@ export function service({ port }: ConfiguredServer, names: ManifestNames): Manif
   };
 }
 
-/** For a prometheus.yml: a job for each path. */
+/** For a prometheus.yml: a job for each path, and one for the workspaces whose metrics the scraper may read. */
 export function scrapeJob(server: ConfiguredServer, names: ManifestNames): ManifestFile {
-  const jobs = suffixesOf(server.paths).map(({ path, suffix }): Manifest => ({
-    job_name: `${names.name}${suffix}`,
-    scheme: 'https',
-    metrics_path: path,
-    ...credentialsOf(server, names),
-    static_configs: [{ targets: [addressOf(server, names)] }],
-  }));
+  const { paths, discoveryPath } = server;
+  const target = addressOf(server, names);
+  const credentials = credentialsOf(server, names);
+  const jobs = suffixesOf(discoveryPath === undefined ? paths : [...paths, discoveryPath]).map(
+    ({ path, suffix }): Manifest => ({
+      job_name: `${names.name}${suffix}`,
+      scheme: 'https',
+      ...(path === discoveryPath ? {} : { metrics_path: path }),
+      ...credentials,
+      ...(path === discoveryPath
+        ? discovery(`https://${target}${path}`, credentials)
+        : { static_configs: [{ targets: [target] }] }),
+    }),
+  );
   return {
     comment: [
       'For prometheus.yml. File names are relative to it: ca.crt is the CA of the serving certificate.',
@@ -174,12 +182,21 @@ export function scrapeJob(server: ConfiguredServer, names: ManifestNames): Manif
   };
 }
 
+/** Each target brings the path to scrape with it, as `__metrics_path__`. */
+function discovery(url: string, credentials: Manifest): Manifest {
+  return {
+    http_sd_configs: [{ url, ...credentials }],
+    relabel_configs: [{ source_labels: ['__meta_kcp_workspace_path'], target_label: 'workspace' }],
+  };
+}
+
 function credentialsOf({ credentials }: ConfiguredServer, { name, serverName }: ManifestNames): Manifest {
   const authority = { ca_file: 'ca.crt', server_name: serverName };
   if (credentials.kind === 'certificate') {
     return { tls_config: { ...authority, cert_file: `${name}.crt`, key_file: `${name}.key` } };
   }
-  return { tls_config: authority, authorization: { credentials_file: `${name}.token` } };
+  // The type is the default, but not every release of Prometheus knows that of a discovery.
+  return { tls_config: authority, authorization: { type: 'Bearer', credentials_file: `${name}.token` } };
 }
 
 export const group = 'rbac.authorization.k8s.io';

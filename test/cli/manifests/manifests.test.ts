@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { manifestKinds } from '../../../src/cli/manifests/manifests-command.js';
@@ -150,6 +151,24 @@ describe('manifests KIND', () => {
     ]);
   });
 
+  it.each([
+    ['with a certificate', byCertificate, 'prometheus.yml'],
+    ['with a token', byToken, 'prometheus-wiki.yml'],
+  ])('discovers the workspaces as the example does: %s', async (_how, flags, file) => {
+    const served = [...flags, '--workspace-metrics', '--workspace-rbac-dir=workspaces'];
+    const place = ['--server-name=localhost', '--secure-port=8443'];
+    const { text } = await manifests('scrape-job', ...served, ...place);
+    const { scrape_configs: jobs } = parse(text) as { readonly scrape_configs: readonly object[] };
+    const example = readFileSync(`examples/workspace-metrics/${file}`, 'utf8')
+      .replaceAll('credentials/', '')
+      .replaceAll(/(?:alice|wiki)(?=\.)/g, 'kcp-metrics-filter');
+    const { scrape_configs: shown } = parse(example) as { readonly scrape_configs: readonly object[] };
+    expect(jobs.slice(1)).toMatchObject(shown);
+    expect(jobs).toHaveLength(2);
+    const metricsAlone = await manifests('scrape-job', ...served, '--allow-paths=/metrics');
+    expect(metricsAlone.text).not.toContain('http_sd_configs');
+  });
+
   it('leaves out what --allow-paths does, and has a role of its own for anything but /metrics', async () => {
     const filterAlone = [...byCertificate, ...withManyPaths, '--allow-paths=/metrics/filter'];
     const { text } = await manifests('scrape-job', ...filterAlone);
@@ -254,6 +273,11 @@ describe('manifests KIND', () => {
       /^--server-name: "a_b" is not a DNS name/,
     ],
     ['a bad upstream', ['service', ...byToken, '--upstream=ftp://a'], /^--upstream: /],
+    [
+      'workspaces without a policy',
+      ['scrape-job', ...byToken, '--workspace-metrics'],
+      /^--workspace-metrics: needs --workspace-rbac-dir or --workspace-kubeconfig$/,
+    ],
     ['a missing file', ['service', '--config=/nowhere/config.yaml'], /^--config: .*ENOENT$/],
   ])('refuses %s', async (_which, args, message) => {
     const { code, text, errors } = await manifests(...args);
