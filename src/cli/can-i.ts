@@ -24,21 +24,13 @@ import type { Policy } from '../policy/policy.js';
 import { neverAsked, whyNot } from './why-not.js';
 
 const question = topic('Options', {
-  filename: { ...file({}, 'SubjectAccessReviews (JSON, YAML) to answer; - reads stdin'), short: '-f' },
-  user: text('name', undefined, 'user to decide for (default system:anonymous)'),
-  group: list('groups', [], 'groups of the user; system:authenticated is added as for a real request'),
-  extra: {
-    ...parsed(
-      list(
-        'key=value',
-        undefined,
-        'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
-      ),
-      extrasIn,
-      {},
-    ),
-    keepsCommas: true,
-  },
+  filename: file().help('SubjectAccessReviews (JSON, YAML) to answer; - reads stdin', { short: '-f' }),
+  user: text('name').help('user to decide for (default system:anonymous)'),
+  group: list('groups', []).help('groups of the user; system:authenticated is added as for a real request'),
+  extra: parsed(list('key=value'), extrasIn, {}).help(
+    'an extra field of the user, such as authentication.kcp.io/scopes=cluster:root; may be repeated',
+    { keepsCommas: true },
+  ),
 });
 
 export const canICommand: Command = {

@@ -18,8 +18,10 @@ import type { Command, CommandCall } from './command.js';
 const root = only(policy, 'rootKubeconfig');
 const { rootKubeconfig } = root.options;
 const mode = topic('Options', {
-  once: boolean(false, 'annotate the existing bindings and exit; exit code 1 if one could not be changed'),
-  dryRun: boolean(false, 'print the changes without making them'),
+  once: boolean(false).help(
+    'annotate the existing bindings and exit; exit code 1 if one could not be changed',
+  ),
+  dryRun: boolean(false).help('print the changes without making them'),
 });
 
 export const replicateCommand: Command = { topics: [configuration, root, mode], run: replicate };

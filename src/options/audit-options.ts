@@ -4,54 +4,32 @@ import type { Registry } from 'prom-client';
 import type { AuditLog, AuditLogOptions } from '../audit/audit-log.js';
 import { faultOf } from '../audit/audit-errors.js';
 import type { Logger } from '../server/server-options.js';
-import { blaming, fault, isGiven, needs, topic, type GivenOptions } from './option.js';
+import { blaming, fault, isGiven, othersNeed, topic, type GivenOptions } from './option.js';
 import { choice, count, file } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
 
 export const audit = topic(
   'Audit',
   {
-    auditLogPath: file(
-      {},
+    auditLogPath: file().help(
       'file for the audit log, one audit.k8s.io/v1 event in JSON a line for each decided request; - is standard output; unset: no audit log',
     ),
-    auditLogMaxage: count(
-      366,
-      { max: 36_500, unit: 'days' },
+    auditLogMaxage: count(366, { max: 36_500, unit: 'days' }).help(
       'days to keep rotated audit logs, by the time in their names; 0: no limit',
     ),
-    auditLogMaxbackup: count(100, { max: 100_000 }, 'number of rotated audit logs to keep; 0 keeps all'),
-    auditLogMaxsize: count(
-      100,
-      { max: 1_000_000, unit: 'megabytes' },
+    auditLogMaxbackup: count(100, { max: 100_000 }).help('number of rotated audit logs to keep; 0 keeps all'),
+    auditLogMaxsize: count(100, { max: 1_000_000, unit: 'megabytes' }).help(
       'size in megabytes at which the audit log is rotated; 0 never rotates it',
     ),
-    auditLogMode: choice(
-      'mode',
-      ['batch', 'blocking'],
-      'batch',
+    auditLogMode: choice('mode', ['batch', 'blocking'], 'batch').help(
       'batch: events are buffered in memory and written in the background, and dropped while the buffer is full; blocking: each event is written at the end of its request, and blocks the whole process',
     ),
-    auditLogBatchBufferSize: count(
-      10_000,
-      { min: 1, max: 1_000_000 },
+    auditLogBatchBufferSize: count(10_000, { min: 1, max: 1_000_000 }).help(
       'number of events to buffer in batch mode; more are dropped and counted',
     ),
-    auditLogFormat: choice('format', ['json'], 'json', 'format of the audit log: json'),
+    auditLogFormat: choice('format', ['json'], 'json').help('format of the audit log: json'),
   },
-  [
-    needs(
-      [
-        'auditLogMaxage',
-        'auditLogMaxbackup',
-        'auditLogMaxsize',
-        'auditLogMode',
-        'auditLogBatchBufferSize',
-        'auditLogFormat',
-      ],
-      'auditLogPath',
-    ),
-  ],
+  [othersNeed('auditLogPath')],
 );
 
 /** Undefined where no audit log is wanted. @throws UsageError naming the option. */

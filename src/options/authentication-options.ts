@@ -10,34 +10,24 @@ import type { KeySet } from '../authentication/tokens/jwt/key-set.js';
 import { httpsUrl } from '../outgoing/https-json.js';
 
 export const certificates = topic('Authentication: certificates and front proxies', {
-  clientCaFile: file(
-    { followed: true },
+  clientCaFile: file({ followed: true }).help(
     'PEM bundle of the CAs whose client certificates are accepted: CN is the user name, O are the groups',
   ),
-  requestheaderClientCaFile: file(
-    { followed: true },
+  requestheaderClientCaFile: file({ followed: true }).help(
     'PEM bundle of the CAs of the front proxies whose X-Remote-* headers are trusted',
   ),
-  requestheaderAllowedNames: names(
-    'names',
-    undefined,
+  requestheaderAllowedNames: names('names').help(
     'CNs of the trusted front proxies; unset: every certificate signed by their CA',
   ),
-  requestheaderUsernameHeaders: names(
-    'headers',
-    ['X-Remote-User'],
+  requestheaderUsernameHeaders: names('headers', ['X-Remote-User']).help(
     'headers to read the user name from; the first one present is used',
   ),
   // These headers alone may be an empty list: a uid decides nothing.
-  requestheaderUidHeaders: list('headers', [], 'headers to read the uid of the user from'),
-  requestheaderGroupHeaders: names(
-    'headers',
-    ['X-Remote-Group'],
+  requestheaderUidHeaders: list('headers', []).help('headers to read the uid of the user from'),
+  requestheaderGroupHeaders: names('headers', ['X-Remote-Group']).help(
     'headers to read the groups of the user from, one group in each',
   ),
-  requestheaderExtraHeadersPrefix: names(
-    'prefixes',
-    ['X-Remote-Extra-'],
+  requestheaderExtraHeadersPrefix: names('prefixes', ['X-Remote-Extra-']).help(
     'prefixes of the headers to read extra fields from, such as scopes and warrants',
   ),
 });
@@ -98,12 +88,10 @@ async function openVerifier(
 }
 
 export const tokens = topic('Authentication: token file and anonymous', {
-  tokenAuthFile: file(
-    { followed: true, secret: true },
+  tokenAuthFile: file({ followed: true, secret: true }).help(
     'CSV of static bearer tokens: token,user,uid,"group1,group2"',
   ),
-  anonymousAuth: boolean(
-    true,
+  anonymousAuth: boolean(true).help(
     'treat requests without credentials as system:anonymous; false answers them 401',
   ),
 });
@@ -129,33 +117,20 @@ const jwksUri = flagName('serviceAccountJwksUri');
 export const serviceAccounts = topic(
   'Authentication: service accounts',
   {
-    serviceAccountKeyFile: files(
-      { followed: true },
+    serviceAccountKeyFile: files({ followed: true }).help(
       'PEM public keys, private keys or certificates to verify service-account tokens with, offline',
     ),
-    serviceAccountIssuer: names(
-      'issuers',
-      undefined,
+    serviceAccountIssuer: names('issuers').help(
       'accepted issuers of service-account tokens; kubernetes/serviceaccount accepts legacy tokens, which never expire',
     ),
-    apiAudiences: names(
-      'audiences',
-      undefined,
+    apiAudiences: names('audiences').help(
       `accepted audiences of service-account tokens and of reviewed tokens; a token needs one of them; unset: those of ${flagName('serviceAccountIssuer')}`,
     ),
-    serviceAccountJwksUri: parsed(
-      text(
-        'url',
-        undefined,
-        `https URL of the JWKS to use instead of ${keyFile}; downloaded in the background`,
-      ),
-      (uri) => {
-        if (httpsUrl(uri) !== undefined) return uri;
-        throw new RangeError('must be an https URL without user name and fragment');
-      },
-    ),
-    serviceAccountJwksCaFile: file(
-      { followed: true },
+    serviceAccountJwksUri: parsed(text('url'), (uri) => {
+      if (httpsUrl(uri) !== undefined) return uri;
+      throw new RangeError('must be an https URL without user name and fragment');
+    }).help(`https URL of the JWKS to use instead of ${keyFile}; downloaded in the background`),
+    serviceAccountJwksCaFile: file({ followed: true }).help(
       `PEM bundle of the CAs of ${jwksUri}; unset: the CAs that Node.js trusts`,
     ),
   },

@@ -13,25 +13,17 @@ export type AuthorizerName = (typeof authorizerNames)[number];
 
 /** Who is allowed, and in which order the authorizers run. */
 export const authorization = topic('Authorization', {
-  authorizationAlwaysAllowPaths: list(
-    'paths',
-    ['/healthz', '/readyz', '/livez'],
+  authorizationAlwaysAllowPaths: list('paths', ['/healthz', '/readyz', '/livez']).help(
     'paths that everyone may read, without authentication; a trailing * matches any suffix',
   ),
-  authorizationAlwaysAllowGroups: list('groups', ['system:masters'], 'groups allowed everything'),
-  authorizationOrder: parsed(
-    choices(
-      'authorizers',
-      authorizerNames,
-      authorizerNames,
-      'authorizers in the order they run; the first allow or deny decides; an authorizer that is not listed does not run',
-    ),
-    (order) => {
-      if (order.length === 0) throw new RangeError('must list an authorizer');
-      const twice = order.find((name, at) => order.indexOf(name) !== at);
-      if (twice !== undefined) throw new RangeError(`${twice} is listed twice`);
-      return order;
-    },
+  authorizationAlwaysAllowGroups: list('groups', ['system:masters']).help('groups allowed everything'),
+  authorizationOrder: parsed(choices('authorizers', authorizerNames, authorizerNames), (order) => {
+    if (order.length === 0) throw new RangeError('must list an authorizer');
+    const twice = order.find((name, at) => order.indexOf(name) !== at);
+    if (twice !== undefined) throw new RangeError(`${twice} is listed twice`);
+    return order;
+  }).help(
+    'authorizers in the order they run; the first allow or deny decides; an authorizer that is not listed does not run',
   ),
 });
 

@@ -18,55 +18,38 @@ import type { KeyPair } from '../server/serving-certificates.js';
 
 /** How the metrics of this process are served. */
 export const ownMetrics = topic('What is served', {
-  collectorTimeout: duration(
-    '5s',
-    { min: '1ms', max: '596h' },
+  collectorTimeout: duration('5s', { min: '1ms', max: '596h' }).help(
     'how long a scrape waits for each slow collector of this process; the metrics of the others are still served',
   ),
-  onMetricConflict: choice(
-    'policy',
-    ['fail', 'leave-out'],
-    'fail',
+  onMetricConflict: choice('policy', ['fail', 'leave-out'], 'fail').help(
     'what to do if two metrics of this process conflict: fail answers 500, leave-out serves only the first',
   ),
-  enableOpenMetrics: boolean(
-    false,
+  enableOpenMetrics: boolean(false).help(
     'serve metrics of this process as OpenMetrics to scrapers that ask for it; adds _total to counter names that lack it',
   ),
 });
 
 /** Limits of concurrent scrapes, and what is served beside `/metrics`. */
 export const delivery = topic('What is served', {
-  disableCompression: boolean(
-    false,
+  disableCompression: boolean(false).help(
     'never compress, even for scrapers that accept gzip or zstd; bodies that an upstream compressed are passed on',
   ),
-  maxScrapesInFlight: count(
-    3,
-    {},
+  maxScrapesInFlight: count(3).help(
     'maximum number of expositions rendered at once, of which one user gets all but one; scrapes that share a rendering count as one; more wait up to a second and are then answered 503; 0: no limit',
   ),
-  scrapeFreshness: duration(
-    '0s',
-    { max: '596h' },
+  scrapeFreshness: duration('0s', { max: '596h' }).help(
     'how long a finished exposition is cached for identical scrapes; 0s: only concurrent scrapes share one',
   ),
-  scrapeWriteTimeout: duration(
-    '10s',
-    { min: '1ms', max: '596h' },
+  scrapeWriteTimeout: duration('10s', { min: '1ms', max: '596h' }).help(
     'how long a client may read less than 64 KiB of a response before its connection is closed; 64 KiB/s is always fast enough',
   ),
-  scrapeDeadline: duration(
-    '5m',
-    { max: '596h' },
+  scrapeDeadline: duration('5m', { max: '596h' }).help(
     'maximum time to send an exposition before the connection is closed; 0s: no limit',
   ),
-  componentSlis: boolean(
-    false,
+  componentSlis: boolean(false).help(
     'serve health check results (kubernetes_healthcheck, kubernetes_healthchecks_total) at /metrics/slis to users who may read that path',
   ),
-  enableZPages: boolean(
-    false,
+  enableZPages: boolean(false).help(
     'serve status, flags and paths of this process at /statusz, /flagz and / to users who may read that path; as text, HTML or Kubernetes objects',
   ),
 });

@@ -6,14 +6,10 @@ const modes: readonly ServerKind[] = ['shard', 'cache-server'];
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 export const general = topic('Configuration', {
-  config: file(
-    {},
+  config: file().help(
     'YAML or JSON file with a field for each flag of start; flags on the command line win; read once, not reloaded',
   ),
-  mode: choice(
-    'mode',
-    modes,
-    'shard',
+  mode: choice('mode', modes, 'shard').help(
     `kind of server whose path rules apply: ${modes.join(' or ')}; a cache-server checks no RBAC unless a flag names a policy source`,
   ),
 });
@@ -22,7 +18,7 @@ export const general = topic('Configuration', {
 export const configuration = only(general, 'config');
 
 export const logging = topic('Logging', {
-  logLevel: choice('level', logLevels, 'info', `${logLevels.join(', ')}; debug logs every request`),
+  logLevel: choice('level', logLevels, 'info').help(`${logLevels.join(', ')}; debug logs every request`),
 });
 
 /** @throws UsageError naming the option. */

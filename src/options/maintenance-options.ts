@@ -9,8 +9,7 @@ import { file } from './option-kinds.js';
 import { UsageError, usageError } from './usage-error.js';
 
 export const maintenance = topic('Maintenance and shutdown', {
-  maintenanceFile: file(
-    { followed: true },
+  maintenanceFile: file({ followed: true }).help(
     'while this file exists, scrapes are answered 503: all of them if it is empty or cannot be read, else those of the users and groups it lists (users: [...], groups: [...]); health checks are still served',
   ),
 });

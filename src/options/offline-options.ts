@@ -13,9 +13,7 @@ export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKub
 
 /** In which workspace a command decides. */
 export const inWorkspace = topic('Options', {
-  workspace: text(
-    'workspace',
-    undefined,
+  workspace: text('workspace').help(
     'path of the workspace, or name of its logical cluster, in which to decide (default: the root workspace, as for metrics of the whole process)',
   ),
 });

@@ -2,67 +2,38 @@ import type { Authenticator } from '../authentication/authenticator.js';
 import { OidcOptionError } from '../authentication/authentication-errors.js';
 import { oidcSigningAlgorithms, type OidcOptions } from '../authentication/tokens/oidc/oidc-options.js';
 import type { AuthenticationContext } from './option-events.js';
-import { fault, flagName, needs, topic, type GivenOptions, type Option } from './option.js';
+import { fault, flagName, needs, othersNeed, topic, type GivenOptions, type Option } from './option.js';
 import { choices, file, pairs, text } from './option-kinds.js';
 import { openAuthorities } from './authentication-options.js';
 
 export const openid = topic(
   'Authentication: OpenID',
   {
-    oidcIssuerUrl: text(
-      'url',
-      undefined,
+    oidcIssuerUrl: text('url').help(
       'https URL of the OpenID provider whose ID tokens are accepted; its keys are downloaded in the background',
     ),
-    oidcClientId: text(
-      'id',
-      undefined,
+    oidcClientId: text('id').help(
       `client ID that the audiences of an ID token must include; required with ${flagName('oidcIssuerUrl')}`,
     ),
-    oidcCaFile: file(
-      { followed: true },
+    oidcCaFile: file({ followed: true }).help(
       'PEM bundle of the CAs of the OpenID provider; unset: the CAs that Node.js trusts',
     ),
-    oidcUsernameClaim: text('claim', 'sub', 'claim to use as the user name'),
-    oidcUsernamePrefix: text(
-      'prefix',
-      undefined,
+    oidcUsernameClaim: text('claim', 'sub').help('claim to use as the user name'),
+    oidcUsernamePrefix: text('prefix').help(
       'prefix of user names, - for none; unset: the issuer and #, or none if the claim is email',
     ),
-    oidcGroupsClaim: text(
-      'claim',
-      undefined,
+    oidcGroupsClaim: text('claim').help(
       'claim to use as the groups of the user, a string or a list of strings',
     ),
-    oidcGroupsPrefix: text('prefix', undefined, 'prefix of group names'),
-    oidcSigningAlgs: choices(
-      'algorithms',
-      [...oidcSigningAlgorithms],
-      ['RS256'],
+    oidcGroupsPrefix: text('prefix').help('prefix of group names'),
+    oidcSigningAlgs: choices('algorithms', [...oidcSigningAlgorithms], ['RS256']).help(
       'accepted signature algorithms of ID tokens: RS, ES or PS with 256, 384 or 512',
     ),
-    oidcRequiredClaim: pairs(
-      'key=value',
-      /^([^=]+)=(.*)$/s,
+    oidcRequiredClaim: pairs('key=value', /^([^=]+)=(.*)$/s).help(
       'claims and their values that an ID token must have',
     ),
   },
-  [
-    needs(
-      [
-        'oidcClientId',
-        'oidcCaFile',
-        'oidcUsernameClaim',
-        'oidcUsernamePrefix',
-        'oidcGroupsClaim',
-        'oidcGroupsPrefix',
-        'oidcSigningAlgs',
-        'oidcRequiredClaim',
-      ],
-      'oidcIssuerUrl',
-    ),
-    needs('oidcIssuerUrl', 'oidcClientId'),
-  ],
+  [othersNeed('oidcIssuerUrl'), needs('oidcIssuerUrl', 'oidcClientId')],
 );
 
 /** The option behind each option of the authenticator. */

@@ -1,7 +1,31 @@
 import { given as presentOnly } from '../given.js';
 import type { Declaration, FileUse, GivenValue } from './option.js';
 
+type Facts<Value, Given extends GivenValue> = Omit<Declaration<Value, Given>, 'description'>;
+
+/** What the values of an option are; `help` makes it a declaration, with `more` of its facts. */
+interface Kind<Value, Given extends GivenValue> extends Facts<Value, Given> {
+  help(
+    description: string,
+    more?: Partial<Pick<Declaration<Value>, 'kind' | 'short' | 'file' | 'keepsCommas' | 'replacePaths'>>,
+  ): Declaration<Value, Given>;
+}
+
+function kindOf<Value, Given extends GivenValue>(facts: Facts<Value, Given>): Kind<Value, Given> {
+  return { ...facts, help: (description, more) => ({ ...facts, description, ...more }) };
+}
+
+/** Undefined may only be the value of an option without a default. */
 type Preset<Value, Default> = undefined extends Default ? Value | undefined : Value;
+
+/** A single value; undefined if none is given and there is no default. */
+function single<Value, Default extends string | undefined>(
+  preset: Default | undefined,
+  facts: Omit<Facts<Value, string>, 'default' | 'absent'>,
+): Kind<Preset<Value, Default>, string> {
+  const absent = undefined as Preset<Value, Default>;
+  return kindOf({ ...facts, ...presentOnly({ default: preset }), absent });
+}
 
 /** As it is shown in messages. */
 export function quoted(given: unknown): string {
@@ -9,18 +33,13 @@ export function quoted(given: unknown): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 
-/** A flag without a value, or with `=true` or `=false`, as in Kubernetes. */
-export function boolean(preset: boolean, description: string): Declaration<boolean, boolean>;
-/** Also takes one more word. */
-export function boolean<Word extends string>(
+/** A flag without a value, or with `=true` or `=false`, as in Kubernetes. May take one more word. */
+export function boolean<Word extends string = never>(
   preset: boolean,
-  description: string,
-  word: Word,
-): Declaration<boolean | Word, boolean | Word>;
-export function boolean(preset: boolean, description: string, word?: string): Declaration<boolean | string> {
-  return {
+  word?: Word,
+): Kind<boolean | Word, boolean | Word> {
+  return kindOf<boolean | Word, boolean | Word>({
     kind: 'boolean',
-    description,
     default: preset,
     ...presentOnly({ choices: word === undefined ? undefined : [word] }),
     absent: preset,
@@ -31,54 +50,52 @@ export function boolean(preset: boolean, description: string, word?: string): De
       const words = word === undefined ? 'true or false' : `true, false or ${word}`;
       throw new RangeError(`${quoted(given)} is not ${words}`);
     },
-  };
+  });
 }
 
 /** A whole number; the help shows `unit` for it. */
 export function count(
   preset: number,
-  { min = 0, max = 999_999_999, unit = 'count' }: { min?: number; max?: number; unit?: string },
-  description: string,
-): Declaration<number, number> {
-  return {
+  { min = 0, max = 999_999_999, unit = 'count' }: { min?: number; max?: number; unit?: string } = {},
+): Kind<number, number> {
+  return wholeNumber(preset, unit, min, max, `a number from ${min} to ${max}`);
+}
+
+/** 0 means any free port. */
+export function port(preset: number): Kind<number, number> {
+  return wholeNumber(preset, 'port', 0, 65_535, 'a port (0 to 65535; 0 takes a free one)');
+}
+
+function wholeNumber(
+  preset: number,
+  placeholder: string,
+  min: number,
+  max: number,
+  expected: string,
+): Kind<number, number> {
+  return kindOf({
     kind: 'integer',
-    description,
     default: preset,
-    placeholder: unit,
+    placeholder,
     absent: preset,
     parse: (given) => {
       const number = Number(given);
       if (/^\d{1,9}$/.test(String(given)) && number >= min && number <= max) return number;
-      throw new RangeError(`${quoted(given)} is not a number from ${min} to ${max}`);
+      throw new RangeError(`${quoted(given)} is not ${expected}`);
     },
-  };
-}
-
-/** 0 means any free port. */
-export function port(preset: number, description: string): Declaration<number, number> {
-  return {
-    ...count(preset, { unit: 'port' }, description),
-    parse: (given) => {
-      if (/^\d{1,5}$/.test(String(given)) && Number(given) <= 65_535) return Number(given);
-      throw new RangeError(`${quoted(given)} is not a port (0 to 65535; 0 takes a free one)`);
-    },
-  };
+  });
 }
 
 const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
 /** A Go duration (`1h30m`, `90s`, `500ms`) as milliseconds. Bounds are written the same way. */
-export function duration<Default extends string | undefined>(
-  preset: Default,
-  { min = '0s', max }: { min?: string; max?: string },
-  description: string,
-): Declaration<Preset<number, Default>, string> {
-  return {
+export function duration<Default extends string | undefined = undefined>(
+  preset?: Default,
+  { min = '0s', max }: { min?: string; max?: string } = {},
+): Kind<Preset<number, Default>, string> {
+  return single(preset, {
     kind: 'duration',
-    description,
-    ...presentOnly({ default: preset }),
     placeholder: 'duration',
-    absent: undefined as Preset<number, Default>,
     parse: (given) => {
       const milliseconds = millisecondsOf(given);
       if (max !== undefined && (milliseconds < millisecondsOf(min) || milliseconds > millisecondsOf(max))) {
@@ -86,7 +103,7 @@ export function duration<Default extends string | undefined>(
       }
       return milliseconds;
     },
-  };
+  });
 }
 
 function millisecondsOf(given: GivenValue): number {
@@ -100,37 +117,27 @@ function millisecondsOf(given: GivenValue): number {
 }
 
 /** The help shows `placeholder` for the value. */
-export function text<Default extends string | undefined>(
+export function text<Default extends string | undefined = undefined>(
   placeholder: string,
-  preset: Default,
-  description: string,
-): Declaration<Preset<string, Default>, string> {
-  return {
-    kind: 'text',
-    description,
-    ...presentOnly({ default: preset }),
-    placeholder,
-    absent: undefined as Preset<string, Default>,
-    parse: (given) => String(given),
-  };
+  preset?: Default,
+): Kind<Preset<string, Default>, string> {
+  return single(preset, { kind: 'text', placeholder, parse: String });
 }
 
 /** One of a few words. */
-export function choice<const Word extends string, Default extends Word | undefined>(
+export function choice<const Word extends string>(
   placeholder: string,
   choices: readonly Word[],
-  preset: Default,
-  description: string,
-): Declaration<Preset<Word, Default>, Word> {
-  return {
+  preset: NoInfer<Word>,
+): Kind<Word, Word> {
+  return kindOf<Word, Word>({
     kind: 'text',
-    description,
-    ...presentOnly({ default: preset }),
+    default: preset,
     placeholder,
     choices,
-    absent: undefined as Preset<Word, Default>,
+    absent: preset,
     parse: (given) => chosen(String(given), choices),
-  };
+  });
 }
 
 /** @throws RangeError for any other word. */
@@ -141,26 +148,28 @@ export function chosen<Word extends string>(given: string, choices: readonly Wor
 }
 
 /** A file name; in a configuration file, relative to that file. */
-export function file(use: FileUse, description: string): Declaration<string | undefined, string> {
-  return {
+export function file(use: FileUse = {}): Kind<string | undefined, string> {
+  return single<string, undefined>(undefined, {
     kind: 'file',
-    description:
-      use.kubeconfig === true ? `${description}; in-cluster: the pod's service account` : description,
     placeholder: 'file',
-    file: use.kubeconfig === true ? { secret: true, ...use } : use,
-    absent: undefined,
+    file: use,
     parse: (given) => named(String(given), 'file'),
-  };
+  });
 }
 
-export function directory(description: string): Declaration<string | undefined, string> {
-  return {
+/** The file name of a kubeconfig. */
+export function kubeconfigFile(): Kind<string | undefined, string> {
+  const any = file({ kubeconfig: true, secret: true });
+  return { ...any, help: (description) => any.help(`${description}; in-cluster: the pod's service account`) };
+}
+
+/** A folder name; in a configuration file, relative to that file. */
+export function directory(): Kind<string | undefined, string> {
+  return single<string, undefined>(undefined, {
     kind: 'directory',
-    description,
     placeholder: 'directory',
-    absent: undefined,
     parse: (given) => named(String(given), 'directory'),
-  };
+  });
 }
 
 function named(path: string, what: string): string {
@@ -171,61 +180,48 @@ function named(path: string, what: string): string {
 /** A list of texts; empty if not given and without a default. */
 export function list(
   placeholder: string,
-  preset: readonly string[] | undefined,
-  description: string,
-): Declaration<readonly string[], readonly string[]> {
-  return {
+  preset?: readonly string[],
+): Kind<readonly string[], readonly string[]> {
+  return kindOf<readonly string[], readonly string[]>({
     kind: 'text',
-    description,
     ...presentOnly({ default: preset }),
     placeholder,
     isList: true,
     absent: [],
     parse: (given) => (Array.isArray(given) ? (given as readonly string[]) : [String(given)]),
-  };
+  });
 }
 
 /**
  * A list of names; blanks around names and empty names are dropped, since lists in shell variables have them. A list
  * that is given but empty, such as an unset variable, is refused: an allow list must not turn into "everyone".
  */
-export function names(
-  placeholder: string,
-  preset: readonly string[] | undefined,
-  description: string,
-): Declaration<readonly string[], readonly string[]> {
+export function names(placeholder: string, preset?: readonly string[]) {
   const namesIn = (given: readonly string[]): readonly string[] => {
     const found = given.map((name) => name.trim()).filter((name) => name !== '');
     if (found.length > 0) return found;
     throw new RangeError('is empty; leave it out, or list at least one name');
   };
-  return parsed(list(placeholder, preset, description), namesIn, []);
+  return parsed(list(placeholder, preset), namesIn, []);
 }
 
 /** Some of a few words. */
 export function choices<const Word extends string>(
   placeholder: string,
   words: readonly Word[],
-  preset: readonly Word[] | undefined,
-  description: string,
-): Declaration<readonly Word[], readonly string[]> {
-  const declared = { ...list(placeholder, preset, description), choices: words };
-  return parsed(declared, (given) => given.map((word) => chosen(word, words)), []);
+  preset?: readonly Word[],
+) {
+  return each({ ...list(placeholder, preset), choices: words }, (word) => chosen(word, words));
 }
 
 /** Files that are read as if they were one. */
-export function files(use: FileUse, description: string): Declaration<readonly string[], readonly string[]> {
-  const declared = { ...list('files', undefined, description), kind: 'file', file: use } as const;
-  return parsed(declared, (given) => given.map((path) => named(path, 'file')), []);
+export function files(use: FileUse = {}) {
+  return each({ ...list('files'), kind: 'file', file: use }, (path) => named(path, 'file'));
 }
 
 /** Pairs such as `key=value` with distinct keys; a configuration file may also hold a map. `form` is for messages. */
-export function pairs(
-  form: string,
-  pair: RegExp,
-  description: string,
-): Declaration<Readonly<Record<string, string>>, readonly string[]> {
-  const declared = { ...list(form, undefined, description), kind: 'pair' } as const;
+export function pairs(form: string, pair: RegExp) {
+  const declared = { ...list(form), kind: 'pair' } as const;
   const pairsIn = (given: readonly string[]): Readonly<Record<string, string>> => {
     const found = new Map<string, string>();
     for (const one of given) {
@@ -240,17 +236,25 @@ export function pairs(
 }
 
 /**
- * The same option with its value mapped by `parse`, which throws for an invalid one. `absent` is the value
+ * The same kind with its value mapped by `parse`, which throws for an invalid one. `absent` is the value
  * of a list that is not given and has no default.
  */
 export function parsed<Value, Given extends GivenValue, Parsed>(
-  declared: Declaration<Value, Given>,
+  declared: Facts<Value, Given>,
   parse: (value: Exclude<Value, undefined>) => Parsed,
   absent?: Parsed,
-): Declaration<Parsed | Extract<Value, undefined>, Given> {
-  return {
+): Kind<Parsed | Extract<Value, undefined>, Given> {
+  return kindOf({
     ...declared,
     absent: absent as Parsed | Extract<Value, undefined>,
     parse: (given) => parse(declared.parse(given) as Exclude<Value, undefined>),
-  };
+  });
+}
+
+/** The same for each value of a list. */
+export function each<Parsed>(
+  declared: Facts<readonly string[], readonly string[]>,
+  parse: (value: string) => Parsed,
+): Kind<readonly Parsed[], readonly string[]> {
+  return parsed(declared, (given) => given.map(parse), []);
 }

@@ -83,7 +83,7 @@ export type OptionsOf<Topics extends readonly Topic[]> = {
 
 /** A rule between options of a topic, named by their keys. */
 export type Rule<Key extends string = string> =
-  | { readonly kind: 'needs'; readonly keys: readonly Key[]; readonly anyOf: readonly Key[] }
+  | { readonly kind: 'needs'; readonly keys: readonly Key[] | 'others'; readonly anyOf: readonly Key[] }
   | { readonly kind: 'excludes'; readonly key: Key; readonly other: Key }
   | { readonly kind: 'together'; readonly keys: readonly [Key, Key] };
 
@@ -93,6 +93,11 @@ export function needs<const Key extends string>(
   ...anyOf: readonly Key[]
 ): Rule<Key> {
   return { kind: 'needs', keys: typeof keys === 'string' ? [keys] : keys, anyOf };
+}
+
+/** Each option of the topic that is given needs `key`. */
+export function othersNeed<const Key extends string>(key: Key): Rule<Key> {
+  return { kind: 'needs', keys: 'others', anyOf: [key] };
 }
 
 /** `key` cannot be combined with `other`; the error names `key`. */
@@ -205,7 +210,8 @@ function checkRule(
   };
   switch (rule.kind) {
     case 'needs': {
-      const lonely = rule.keys.find(has);
+      const keys = rule.keys === 'others' ? Object.keys(options) : rule.keys;
+      const lonely = keys.find((key) => has(key) && !rule.anyOf.includes(key));
       if (lonely === undefined || rule.anyOf.some((key) => isSet(values[key]))) return;
       return blame(lonely, `needs ${rule.anyOf.map(nameOf).join(' or ')}`);
     }

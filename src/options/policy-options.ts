@@ -1,5 +1,5 @@
 import { excludes, flagName, isGiven, topic, type GivenOptions, type Option, fault } from './option.js';
-import { boolean, directory, duration, file } from './option-kinds.js';
+import { boolean, directory, duration, file, kubeconfigFile } from './option-kinds.js';
 import { given as presentOnly } from '../given.js';
 import {
   cachePolicySource,
@@ -16,29 +16,22 @@ const root = flagName('rootKubeconfig');
 
 /** Where the policy comes from, and how it is kept. */
 export const policy = topic('Policy', {
-  rbacDir: directory(
+  rbacDir: directory().help(
     'directory of ClusterRole and ClusterRoleBinding manifests of the root workspace, reloaded on change',
   ),
-  rootKubeconfig: file(
-    { kubeconfig: true },
+  rootKubeconfig: kubeconfigFile().help(
     'kubeconfig of the root workspace, or of a plain Kubernetes cluster, whose ClusterRoles and ClusterRoleBindings are watched',
   ),
-  cacheKubeconfig: file(
-    { kubeconfig: true },
+  cacheKubeconfig: kubeconfigFile().help(
     `kubeconfig of a kcp cache server whose replica of the root workspace is watched; with ${root} it is only the fallback`,
   ),
-  bootstrapPolicy: boolean(
-    true,
+  bootstrapPolicy: boolean(true, 'live').help(
     `add kcp's bootstrap roles and bindings to those of the root workspace: true, false, or live to watch /clusters/system:admin of ${root}`,
-    'live',
   ),
-  maxPolicyStaleness: duration(
-    undefined,
-    {},
+  maxPolicyStaleness: duration().help(
     'how long a policy stays in use after its source was lost, such as 1h; unset: no limit',
   ),
-  policySnapshot: file(
-    {},
+  policySnapshot: file().help(
     'file that stores the policy of the API servers, to start from (stale) if they are down at a restart',
   ),
 });
@@ -47,11 +40,10 @@ export const policy = topic('Policy', {
 export const workspaceSources = topic(
   'Metrics of one workspace',
   {
-    workspaceRbacDir: directory(
+    workspaceRbacDir: directory().help(
       'directory of the LogicalCluster, ClusterRole and ClusterRoleBinding manifests of workspaces, told apart by the annotation kcp.io/cluster; reloaded on change',
     ),
-    workspaceKubeconfig: file(
-      { kubeconfig: true },
+    workspaceKubeconfig: kubeconfigFile().help(
       'kubeconfig of a kcp shard and a user of system:masters; the policy of all its workspaces is watched at /clusters/*',
     ),
   },

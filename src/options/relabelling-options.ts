@@ -8,23 +8,18 @@ import { count, file, list, pairs } from './option-kinds.js';
 
 /** Filters and renames what `/metrics` serves. */
 export const relabelling = topic('What is served', {
-  keepMetrics: list('globs', undefined, 'globs of the names of metrics that /metrics serves; unset: all'),
-  dropMetrics: list(
-    'globs',
-    undefined,
+  keepMetrics: list('globs').help('globs of the names of metrics that /metrics serves; unset: all'),
+  dropMetrics: list('globs').help(
     `globs of the names of metrics that /metrics leaves out, even if they match ${flagName('keepMetrics')}`,
   ),
-  dropLabels: list(
-    'labels',
-    undefined,
+  dropLabels: list('labels').help(
     'labels to remove from the metrics of /metrics; if series become identical, the first is served',
   ),
-  renameLabels: pairs('old=new', /^([^=]+)=([^=]+)$/, 'labels to rename in the metrics of /metrics'),
-  labelMappingFile: file(
-    { followed: true },
+  renameLabels: pairs('old=new', /^([^=]+)=([^=]+)$/).help('labels to rename in the metrics of /metrics'),
+  labelMappingFile: file({ followed: true }).help(
     'YAML or JSON file that maps values of labels, such as labels: {namespace: {host-name: name}}; series without a mapping are left out; reloaded on change',
   ),
-  maxSeries: count(0, {}, 'maximum number of series of /metrics; a scrape with more fails; 0: no limit'),
+  maxSeries: count(0).help('maximum number of series of /metrics; a scrape with more fails; 0: no limit'),
 });
 
 /** The exposition with these options applied. @throws UsageError naming the option. */

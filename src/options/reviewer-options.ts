@@ -7,7 +7,7 @@ import type { ReviewKind, ReviewVersion } from '../kubernetes/reviews/review-kin
 import { given as presentOnly } from '../given.js';
 import type { Opened } from './starting.js';
 import { excludes, fault, isGiven, needs, topic, type GivenOptions, type Option } from './option.js';
-import { choice, duration, file } from './option-kinds.js';
+import { choice, duration, kubeconfigFile } from './option-kinds.js';
 import { audiencesOf } from './authentication-options.js';
 import { usageError } from './usage-error.js';
 
@@ -16,28 +16,19 @@ const versions: readonly ReviewVersion[] = ['v1', 'v1beta1'];
 export const tokenReview = topic(
   'Authentication: token review',
   {
-    authenticationKubeconfig: file(
-      { kubeconfig: true },
+    authenticationKubeconfig: kubeconfigFile().help(
       'kubeconfig of an API server to authenticate tokens with (TokenReview)',
     ),
-    authenticationTokenWebhookConfigFile: file(
-      { kubeconfig: true },
+    authenticationTokenWebhookConfigFile: kubeconfigFile().help(
       'kubeconfig of a webhook to authenticate tokens with, at exactly its URL (TokenReview)',
     ),
-    authenticationTokenWebhookVersion: choice(
-      'version',
-      versions,
-      'v1',
+    authenticationTokenWebhookVersion: choice('version', versions, 'v1').help(
       'TokenReview version to send to the webhook: v1 or v1beta1',
     ),
-    authenticationTokenWebhookCacheTtl: duration(
-      '10s',
-      {},
+    authenticationTokenWebhookCacheTtl: duration('10s').help(
       'how long to cache accepted tokens; 0s: no cache',
     ),
-    authenticationTokenWebhookCacheUnauthenticatedTtl: duration(
-      '10s',
-      {},
+    authenticationTokenWebhookCacheUnauthenticatedTtl: duration('10s').help(
       'how long to cache refused tokens; 0s: no cache',
     ),
   },
@@ -55,33 +46,22 @@ export const tokenReview = topic(
 export const accessReview = topic(
   'Authorization: access review',
   {
-    authorizationKubeconfig: file(
-      { kubeconfig: true },
+    authorizationKubeconfig: kubeconfigFile().help(
       'kubeconfig of an API server to ask if the local policy does not decide (SubjectAccessReview)',
     ),
-    authorizationWebhookConfigFile: file(
-      { kubeconfig: true },
+    authorizationWebhookConfigFile: kubeconfigFile().help(
       'kubeconfig of a webhook to ask if the local policy does not decide, at exactly its URL (SubjectAccessReview)',
     ),
-    authorizationWebhookVersion: choice(
-      'version',
-      versions,
-      'v1',
+    authorizationWebhookVersion: choice('version', versions, 'v1').help(
       'SubjectAccessReview version to send to the webhook: v1 or v1beta1',
     ),
-    authorizationWebhookCacheAuthorizedTtl: duration(
-      '10s',
-      {},
+    authorizationWebhookCacheAuthorizedTtl: duration('10s').help(
       'how long to cache allowed answers; 0s: no cache',
     ),
-    authorizationWebhookCacheUnauthorizedTtl: duration(
-      '10s',
-      {},
+    authorizationWebhookCacheUnauthorizedTtl: duration('10s').help(
       'how long to cache all other answers; 0s: no cache',
     ),
-    authorizationWebhookStaleTtl: duration(
-      '0s',
-      {},
+    authorizationWebhookStaleTtl: duration('0s').help(
       'how much longer a cached allow may be used while the server does not answer; 0s: never',
     ),
   },

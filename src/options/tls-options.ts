@@ -4,7 +4,7 @@ import type { KeyPair, NamedKeyPair } from '../server/serving-certificates.js';
 import { httpsOptions, tlsCipherSuites, tlsVersions, type TlsOptions } from '../server/tls.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import { blaming, fault, flagName, together, topic, type GivenOptions } from './option.js';
-import { choice, choices, file, list, parsed, quoted } from './option-kinds.js';
+import { choice, choices, each, file, list, quoted } from './option-kinds.js';
 import { followServingPair } from './serving-pair.js';
 
 const versions = Object.keys(tlsVersions);
@@ -13,41 +13,20 @@ const certFile = flagName('tlsCertFile');
 export const tls = topic(
   'Serving',
   {
-    tlsCertFile: file(
-      { followed: true },
+    tlsCertFile: file({ followed: true }).help(
       'PEM serving certificate followed by its intermediates; unset: a self-signed one in memory; reloaded on change',
     ),
-    tlsPrivateKeyFile: file(
-      { followed: true, secret: true },
+    tlsPrivateKeyFile: file({ followed: true, secret: true }).help(
       `PEM private key of ${certFile}; reloaded on change`,
     ),
-    tlsSniCertKey: {
-      ...parsed(
-        list(
-          'pair',
-          undefined,
-          'additional certificate and key for SNI: cert.pem,key.pem or cert.pem,key.pem:*.example.com,192.0.2.1; without names, those in the certificate; may be repeated; reloaded on change',
-        ),
-        (given) => given.map(parseSniPair),
-        [],
-      ),
-      keepsCommas: true,
-      file: { followed: true },
-      replacePaths: (value: string, replace: (path: string) => string) => {
-        const { files, patterns } = partsOf(value);
-        return [files.map(replace).join(','), ...(patterns === undefined ? [] : [patterns])].join(':');
-      },
-    },
-    tlsMinVersion: choice(
-      'version',
-      versions,
-      'VersionTLS12',
+    tlsSniCertKey: each(list('pair'), parseSniPair).help(
+      'additional certificate and key for SNI: cert.pem,key.pem or cert.pem,key.pem:*.example.com,192.0.2.1; without names, those in the certificate; may be repeated; reloaded on change',
+      { keepsCommas: true, file: { followed: true }, replacePaths: replaceSniPaths },
+    ),
+    tlsMinVersion: choice('version', versions, 'VersionTLS12').help(
       `oldest TLS version served: ${versions.join(' or ')}`,
     ),
-    tlsCipherSuites: choices(
-      'suites',
-      Object.keys(tlsCipherSuites),
-      undefined,
+    tlsCipherSuites: choices('suites', Object.keys(tlsCipherSuites)).help(
       'IANA names of the TLS 1.2 cipher suites; unset: all that Kubernetes considers secure',
     ),
   },
@@ -74,6 +53,11 @@ function parseSniPair(text: string): SniPair {
   if (wrong !== undefined)
     throw new RangeError(`${quoted(wrong)} is not a domain name, *.domain or IP address`);
   return { certificateFile, keyFile, patterns: names };
+}
+
+function replaceSniPaths(value: string, replace: (path: string) => string): string {
+  const { files, patterns } = partsOf(value);
+  return [files.map(replace).join(','), ...(patterns === undefined ? [] : [patterns])].join(':');
 }
 
 /** File names cannot contain a colon, as in kube-apiserver. */

@@ -9,7 +9,7 @@ import type { NoTenantError, UpstreamError } from '../exposition/exposition-erro
 import type { Logger } from '../server/server-options.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import { fault, isGiven, topic, type GivenOptions } from './option.js';
-import { list, names, parsed, quoted, text } from './option-kinds.js';
+import { each, list, names, parsed, quoted, text } from './option-kinds.js';
 import { queryNamePattern } from '../exposition/passed-query.js';
 import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
@@ -17,45 +17,25 @@ import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from '.
 
 /** Other servers whose metrics are served. */
 export const upstreams = topic('What is served', {
-  upstream: parsed(
-    list(
-      'URL',
-      undefined,
-      'http or https URL whose metrics /metrics serves; the default path is /metrics; several name=URL are merged; the metrics of this process are then at /metrics/filter',
-    ),
-    upstreamsIn,
-    { kind: 'none' },
+  upstream: parsed(list('URL'), upstreamsIn, { kind: 'none' }).help(
+    'http or https URL whose metrics /metrics serves; the default path is /metrics; several name=URL are merged; the metrics of this process are then at /metrics/filter',
   ),
-  upstreamLabel: parsed(
-    text('label', 'upstream', 'label for the name of the upstream in merged series; empty: no label'),
-    labelName,
+  upstreamLabel: parsed(text('label', 'upstream'), labelName).help(
+    'label for the name of the upstream in merged series; empty: no label',
   ),
-  upstreamPath: {
-    ...parsed(
-      list(
-        'path=URL',
-        undefined,
-        'paths below /metrics/ and the http or https URLs whose metrics they serve: /metrics/app=http://127.0.0.1:8080; RBAC grants each path on its own',
-      ),
-      upstreamPathsIn,
-      new Map<string, string>(),
-    ),
-    kind: 'pair',
-  },
-  upstreamPassQuery: parsed(
-    names(
-      'names',
-      undefined,
-      'query parameters of a scrape that are passed on to the upstreams, such as collect[], target or match[]; 2 KiB of them at most; unset: none',
-    ),
-    (given) => {
-      const bad = given.find((name) => !queryNamePattern.test(name));
-      if (bad === undefined) return given;
-      throw new RangeError(`${quoted(bad)} is no name of letters, digits and _ . : - [ ]`);
-    },
-    [],
+  upstreamPath: parsed(list('path=URL'), upstreamPathsIn, new Map<string, string>()).help(
+    'paths below /metrics/ and the http or https URLs whose metrics they serve: /metrics/app=http://127.0.0.1:8080; RBAC grants each path on its own',
+    { kind: 'pair' },
+  ),
+  upstreamPassQuery: each(names('names'), queryName).help(
+    'query parameters of a scrape that are passed on to the upstreams, such as collect[], target or match[]; 2 KiB of them at most; unset: none',
   ),
 });
+
+function queryName(name: string): string {
+  if (queryNamePattern.test(name)) return name;
+  throw new RangeError(`${quoted(name)} is no name of letters, digits and _ . : - [ ]`);
+}
 
 /** What `upstream` says. */
 export type Upstreams =

@@ -19,7 +19,7 @@ import {
   type Option,
   together,
 } from './option.js';
-import { boolean, list, parsed, text, file } from './option-kinds.js';
+import { boolean, each, file, list, parsed, text } from './option-kinds.js';
 import type { FileContent } from '../files/followed-files.js';
 import {
   authoritiesFault,
@@ -34,29 +34,18 @@ import type { FollowedOptionFiles } from './followed-option-files.js';
 export const upstreamHeaders = topic(
   'What is served',
   {
-    authHeaderFieldsEnabled: boolean(
-      false,
+    authHeaderFieldsEnabled: boolean(false).help(
       `send user and groups of the scraper to the upstream, which must have a loopback address or use https with ${flagName('upstreamClientCertFile')}`,
     ),
-    authHeaderUserFieldName: text('field', 'x-remote-user', 'header for the name of the scraper'),
-    authHeaderGroupsFieldName: text('field', 'x-remote-groups', 'header for the groups of the scraper'),
-    authHeaderGroupsFieldSeparator: text(
-      'separator',
-      '|',
+    authHeaderUserFieldName: text('field', 'x-remote-user').help('header for the name of the scraper'),
+    authHeaderGroupsFieldName: text('field', 'x-remote-groups').help('header for the groups of the scraper'),
+    authHeaderGroupsFieldSeparator: text('separator', '|').help(
       'separator between groups; scrapes of a user with a group that contains it fail',
     ),
-    tenantHeader: {
-      ...parsed(
-        list(
-          'field=source',
-          undefined,
-          `header for the tenant of the scraper and where it comes from: cn (user name), group:<prefix> (rest of the only group with that prefix) or extra:<key>; scrapes without exactly one tenant are answered 403; may be repeated; same upstreams as ${flagName('authHeaderFieldsEnabled')}`,
-        ),
-        (given) => given.map(tenantHeaderOf),
-        [],
-      ),
-      keepsCommas: true,
-    },
+    tenantHeader: each(list('field=source'), tenantHeaderOf).help(
+      `header for the tenant of the scraper and where it comes from: cn (user name), group:<prefix> (rest of the only group with that prefix) or extra:<key>; scrapes without exactly one tenant are answered 403; may be repeated; same upstreams as ${flagName('authHeaderFieldsEnabled')}`,
+      { keepsCommas: true },
+    ),
   },
   [
     needs(
@@ -173,25 +162,17 @@ export function refusalsTold(exposition: Exposition, onRefusal: (error: NoTenant
 export const upstreamTls = topic(
   'What is served',
   {
-    upstreamCaFile: file(
-      { followed: true },
+    upstreamCaFile: file({ followed: true }).help(
       'PEM bundle of the CAs of https upstreams; unset: the CAs that Node.js trusts; reloaded on change',
     ),
-    upstreamClientCertFile: file(
-      { followed: true },
+    upstreamClientCertFile: file({ followed: true }).help(
       'PEM client certificate for https upstreams followed by its intermediates; reloaded on change',
     ),
-    upstreamClientKeyFile: file(
-      { followed: true, secret: true },
+    upstreamClientKeyFile: file({ followed: true, secret: true }).help(
       `PEM private key of ${flagName('upstreamClientCertFile')}; reloaded on change`,
     ),
-    upstreamServerName: parsed(
-      text(
-        'name',
-        undefined,
-        'DNS name or IP address to verify the certificates of https upstreams against; unset: the host of the URL',
-      ),
-      hostName,
+    upstreamServerName: parsed(text('name'), hostName).help(
+      'DNS name or IP address to verify the certificates of https upstreams against; unset: the host of the URL',
     ),
   },
   [together('upstreamClientCertFile', 'upstreamClientKeyFile')],

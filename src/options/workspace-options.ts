@@ -1,7 +1,7 @@
 import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
 import type { ServerKind } from '../paths/classify.js';
 import { general } from './general-options.js';
-import { fault, isGiven, needs, optionsIn, topic, type GivenOptions } from './option.js';
+import { fault, isGiven, optionsIn, othersNeed, topic, type GivenOptions } from './option.js';
 import { workspaceSources } from './policy-options.js';
 import { tellsWhoScrapes } from './upstream-request-options.js';
 import { boolean, duration, parsed, text } from './option-kinds.js';
@@ -10,21 +10,17 @@ import { boolean, duration, parsed, text } from './option-kinds.js';
 export const workspaces = topic(
   'Metrics of one workspace',
   {
-    workspaceMetrics: boolean(
-      false,
+    workspaceMetrics: boolean(false).help(
       'serve /clusters/<workspace>/metrics to users to whom that workspace grants them; a shard only',
     ),
-    workspaceLabel: parsed(
-      text('label', 'cluster', 'label that holds the logical cluster a series belongs to'),
-      labelName,
+    workspaceLabel: parsed(text('label', 'cluster'), labelName).help(
+      'label that holds the logical cluster a series belongs to',
     ),
-    workspaceMetricsMaxAge: duration(
-      '10s',
-      { min: '1ms', max: '1h' },
+    workspaceMetricsMaxAge: duration('10s', { min: '1ms', max: '1h' }).help(
       'how old the exposition may be from which the metrics of single workspaces are served',
     ),
   },
-  [needs(['workspaceLabel', 'workspaceMetricsMaxAge'], 'workspaceMetrics')],
+  [othersNeed('workspaceMetrics')],
 );
 
 function labelName(name: string): string {

@@ -177,11 +177,13 @@ describe('a configuration file is refused in one line that names file, line and 
     ['deep maps', head + Array.from({ length: 1000 }, (_, at) => `${' '.repeat(at)}a:`).join('\n')],
     ['a long name', `${head}${'x'.repeat(1000)}: a`],
   ])('soon and short, of %s', (_, text) => {
-    const before = performance.now();
+    const before = process.cpuUsage();
     const lines = faultOf(text).split('\n');
     expect(lines.length).toBeLessThanOrEqual(21);
     for (const line of lines) expect(line.length).toBeLessThan(200);
-    expect(performance.now() - before).toBeLessThan(10_000);
+    // Processor time: other tests run beside it.
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(10_000);
   });
 
   it('with paths below its own folder, wherever the process is', () => {

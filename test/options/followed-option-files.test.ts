@@ -6,9 +6,9 @@ import { UsageError } from '../../src/options/usage-error.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const { clientCaFile, tokenAuthFile, other } = topic('Files', {
-  clientCaFile: file({ followed: true }, 'a file'),
-  tokenAuthFile: file({ followed: true }, 'another'),
-  other: file({}, 'one that is read once'),
+  clientCaFile: file({ followed: true }).help('a file'),
+  tokenAuthFile: file({ followed: true }).help('another'),
+  other: file().help('one that is read once'),
 }).options;
 const soon = { timeout: 5000, interval: 20 };
 const text = (content: string, name: string): string => {

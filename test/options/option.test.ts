@@ -9,6 +9,7 @@ import {
   needs,
   only,
   optionsIn,
+  othersNeed,
   together,
   topic,
   type GivenOptions,
@@ -22,8 +23,8 @@ import { flagRows } from '../documentation/flag-table.mjs';
 
 /** All that is written for two options: their topic, and this test of it. */
 const example = topic('Examples', {
-  scrapeJitter: duration('5s', { max: '1m' }, 'how long a scrape may be put off'),
-  peerTokenFile: file({ followed: true, secret: true }, 'file with the token of a peer'),
+  scrapeJitter: duration('5s', { max: '1m' }).help('how long a scrape may be put off'),
+  peerTokenFile: file({ followed: true, secret: true }).help('file with the token of a peer'),
 });
 const topics = [example] as const;
 
@@ -104,22 +105,22 @@ describe('an option that is declared', () => {
 
 describe('the kinds of options', () => {
   const kinds = topic('Kinds', {
-    aBoolean: boolean(true, ''),
-    aWord: boolean(false, '', 'live'),
-    aCount: count(5, { min: 1, max: 10 }, ''),
-    aPort: port(80, ''),
-    aDuration: duration(undefined, {}, ''),
-    aText: text('text', undefined, ''),
-    aChoice: choice('word', ['a', 'b'], 'a', ''),
-    aFile: file({}, ''),
-    aDirectory: directory(''),
-    aList: list('values', undefined, ''),
-    aDefaultList: list('values', ['x', 'y'], ''),
-    someNames: names('names', undefined, ''),
-    someChoices: choices('words', ['a', 'b'], ['b'], ''),
-    someFiles: files({}, ''),
-    somePairs: pairs('key=value', /^([^=]+)=(.*)$/s, ''),
-    aLength: parsed(text('text', 'abc', ''), ({ length }) => length),
+    aBoolean: boolean(true).help(''),
+    aWord: boolean(false, 'live').help(''),
+    aCount: count(5, { min: 1, max: 10 }).help(''),
+    aPort: port(80).help(''),
+    aDuration: duration().help(''),
+    aText: text('text').help(''),
+    aChoice: choice('word', ['a', 'b'], 'a').help(''),
+    aFile: file().help(''),
+    aDirectory: directory().help(''),
+    aList: list('values').help(''),
+    aDefaultList: list('values', ['x', 'y']).help(''),
+    someNames: names('names').help(''),
+    someChoices: choices('words', ['a', 'b'], ['b']).help(''),
+    someFiles: files().help(''),
+    somePairs: pairs('key=value', /^([^=]+)=(.*)$/s).help(''),
+    aLength: parsed(text('text', 'abc'), ({ length }) => length).help(''),
   });
 
   it('have values where nothing is given', () => {
@@ -186,10 +187,10 @@ describe('the rules between options', () => {
   const ruled = topic(
     'Ruled',
     {
-      one: text('text', undefined, ''),
-      other: text('text', undefined, ''),
-      isOn: boolean(false, ''),
-      third: list('values', undefined, ''),
+      one: text('text').help(''),
+      other: text('text').help(''),
+      isOn: boolean(false).help(''),
+      third: list('values').help(''),
     },
     [together('one', 'other'), needs('third', 'isOn', 'one'), excludes('isOn', 'one')],
   );
@@ -209,4 +210,24 @@ describe('the rules between options', () => {
   it.each<GivenOptions>([{}, { one: 'a', other: 'b' }, { third: ['a'], isOn: true }])('allow %j', (given) => {
     expect(() => ruled.read(given)).not.toThrow();
   });
+
+  const led = topic(
+    'Led',
+    { first: text('text').help(''), lead: boolean(false).help(''), last: count(5).help('') },
+    [othersNeed('lead')],
+  );
+
+  it.each<[GivenOptions, string]>([
+    [{ last: 5 }, '--last: needs --lead'],
+    [{ lead: false, first: 'a', last: 5 }, '--first: needs --lead'],
+  ])('refuse %j without what all others need', (given, message) => {
+    expect(() => led.read(given)).toThrow(new UsageError(message));
+  });
+
+  it.each<GivenOptions>([{}, { lead: false }, { lead: true }, { lead: true, first: 'a' }])(
+    'allow %j with what all others need, or alone',
+    (given) => {
+      expect(() => led.read(given)).not.toThrow();
+    },
+  );
 });

@@ -9,10 +9,10 @@ import { temporaryDirectory, type TemporaryDirectory } from '../support/temporar
 describe('the flags in force', () => {
   const options = optionsIn([
     topic('Some', {
-      one: text('text', undefined, 'x'),
-      two: text('text', 'preset', 'x'),
-      list: list('values', ['a', 'b'], 'x'),
-      switch: boolean(false, 'x'),
+      one: text('text').help('x'),
+      two: text('text', 'preset').help('x'),
+      list: list('values', ['a', 'b']).help('x'),
+      switch: boolean(false).help('x'),
     }),
   ]);
 

@@ -18,7 +18,7 @@ import {
 import { serverNames, startServers, type ServerRole } from './servers.js';
 
 const ending = topic('Options', {
-  check: boolean(false, 'exit after the table, with code 0 if every answer is as expected, else 1'),
+  check: boolean(false).help('exit after the table, with code 0 if every answer is as expected, else 1'),
 });
 
 export const demoCommand: Command = { topics: [ending], run: demo };

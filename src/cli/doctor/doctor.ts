@@ -32,7 +32,7 @@ import { servingFindings, sniFindings } from './served-pair-checks.js';
 const formats = ['table', 'json'] as const;
 
 const reporting = topic('Options', {
-  output: { ...choice('format', formats, 'table', 'table for people, or json for programs'), short: '-o' },
+  output: choice('format', formats, 'table').help('table for people, or json for programs', { short: '-o' }),
 });
 
 export const doctorCommand: Command = {

@@ -104,38 +104,20 @@ const subjectName = /^[^\p{Cc}]{1,253}$/u;
 
 /** Names that the configuration of a server does not contain. */
 export const manifestTopic = topic('Options', {
-  name: parsed(
-    text(
-      'name',
-      'kcp-metrics-filter',
-      'name of the objects and the scrape job, and value of the pod label app.kubernetes.io/name',
-    ),
-    labelIn,
+  name: parsed(text('name', 'kcp-metrics-filter'), labelIn).help(
+    'name of the objects and the scrape job, and value of the pod label app.kubernetes.io/name',
   ),
-  namespace: parsed(text('namespace', 'monitoring', 'namespace of the objects, and of the pods'), labelIn),
-  scraper: parsed(
-    text(
-      'subject',
-      'serviceaccount:monitoring:prometheus',
-      `who scrapes: serviceaccount:NAMESPACE:NAME, with its token, or user:NAME or group:NAME, with a client certificate if ${clientCaFile.name} is set, else a token; warns of names that match every client`,
-    ),
-    scraperIn,
+  namespace: parsed(text('namespace', 'monitoring'), labelIn).help(
+    'namespace of the objects, and of the pods',
   ),
-  serverName: parsed(
-    text(
-      'name',
-      undefined,
-      'DNS name or IP address in the serving certificate; unset: NAME.NAMESPACE.svc, the name of the Service',
-    ),
-    serverNameIn,
+  scraper: parsed(text('subject', 'serviceaccount:monitoring:prometheus'), scraperIn).help(
+    `who scrapes: serviceaccount:NAMESPACE:NAME, with its token, or user:NAME or group:NAME, with a client certificate if ${clientCaFile.name} is set, else a token; warns of names that match every client`,
   ),
-  runbookUrl: parsed(
-    text(
-      'url',
-      undefined,
-      'URL of docs/alerts.md where you publish it, for the runbook_url of the alerts; unset: they have none',
-    ),
-    httpUrlIn,
+  serverName: parsed(text('name'), serverNameIn).help(
+    'DNS name or IP address in the serving certificate; unset: NAME.NAMESPACE.svc, the name of the Service',
+  ),
+  runbookUrl: parsed(text('url'), httpUrlIn).help(
+    'URL of docs/alerts.md where you publish it, for the runbook_url of the alerts; unset: they have none',
   ),
 });
 

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { checkedOptions, apiVersion, kind } from '../../options/configuration-file.js';
 import { flagName, topic, type GivenValue } from '../../options/option.js';
-import { choice, list, parsed } from '../../options/option-kinds.js';
+import { choice, each, list } from '../../options/option-kinds.js';
 import { startOptions, startTopics, type StartOptions } from '../../options/start-topics.js';
 import { UsageError } from '../../options/usage-error.js';
 import { chosenArgument, type Command } from '../command.js';
@@ -20,20 +20,11 @@ const programs = ['kube-rbac-proxy'] as const;
 const parts = ['all', 'config', 'rbac'] as const;
 
 const migration = topic('Options', {
-  print: choice(
-    'part',
-    parts,
-    'all',
+  print: choice('part', parts, 'all').help(
     'what to print: all, config (the configuration file) or rbac (for the directory rbac beside it)',
   ),
-  scraper: parsed(
-    list(
-      'subject',
-      undefined,
-      'who may scrape where the original authorizes resource attributes: serviceaccount:NAMESPACE:NAME, user:NAME or group:NAME',
-    ),
-    (given) => given.map(scraperIn),
-    [],
+  scraper: each(list('subject'), scraperIn).help(
+    'who may scrape where the original authorizes resource attributes: serviceaccount:NAMESPACE:NAME, user:NAME or group:NAME',
   ),
 });
 
