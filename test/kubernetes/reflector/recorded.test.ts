@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { byClusterAndName, clusterOf } from '../../../src/kubernetes/reflector/json.js';
 import { JsonItems } from '../../../src/kubernetes/reflector/json-items.js';
-import { statusOf } from './api-objects.js';
+import { statusOf, type Item } from './api-objects.js';
 import { inChunks } from './chunks.js';
 import { expectOutcome, Following, lost } from './following.js';
 import { decodeBinding, recorded, recordedList, recordedServers } from './recorded.js';
@@ -58,5 +59,31 @@ describe.each(recordedServers)('as recorded from the %s server', (server) => {
       }
       expect({ ...Object.fromEntries(splitter.end()), items }).toEqual(JSON.parse(bytes.toString()));
     }
+  });
+});
+
+describe('as recorded from all workspaces of a shard at once', () => {
+  const following = new Following();
+  afterEach(() => following.stop());
+
+  it('a watch-list tells apart by logical cluster what has one name in several, and goes on as a watch', async () => {
+    const watchList = recorded('wildcard-watch-list.jsonl.gz');
+    const inCluster = (object: unknown): Item => {
+      const { name, value } = decodeBinding(object);
+      return { name: `${clusterOf(object) ?? ''}/${name}`, value };
+    };
+    await following.start([stream(watchList)], {}, { decode: inCluster, keyOf: byClusterAndName });
+    const [replaced = '', ...rest] = await following.calls(4);
+    const names = replaced.split(' ').slice(1);
+    expect(names).toHaveLength(68);
+    expect(names.filter((name) => name.endsWith('/workspace-admin'))).toEqual([
+      '1maluawb3vkgg5ir/workspace-admin',
+      '28ln1k7s9apndtq9/workspace-admin',
+      'jpdg0m2x3a6csnv4/workspace-admin',
+      'root/workspace-admin',
+    ]);
+    expect(rest).toEqual(['live', 'set jpdg0m2x3a6csnv4/ws-metrics', 'delete ws-metrics']);
+    expect(following.requests).toEqual(['watch-list']);
+    expect(following.observer.reports).toEqual(['watch-list success']);
   });
 });

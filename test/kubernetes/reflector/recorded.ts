@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import type { Item } from './api-objects.js';
 
 /** ClusterRoleBindings and ClusterRoles as kcp lists and watches them: the root workspace's, and the cache server's. */
@@ -6,7 +7,8 @@ export const recordedServers = ['root', 'cache'] as const;
 export type RecordedServer = (typeof recordedServers)[number];
 
 export function recorded(file: string): string {
-  return readFileSync(new URL(`data/${file}`, import.meta.url), 'utf8');
+  const bytes = readFileSync(new URL(`data/${file}`, import.meta.url));
+  return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
 }
 
 export interface RecordedList {

@@ -14,8 +14,8 @@ const ina = '28ln1k7s9apndtq9';
 const wb = 'jpdg0m2x3a6csnv4';
 const alice = { name: 'alice', groups: ['system:authenticated'], extra: {} };
 
-function recordedItems(resource: Resource): readonly SentObject[] {
-  const file = new URL(`data/wildcard-${resource}.json.gz`, import.meta.url);
+function recordedItems(resource: Resource, list = 'wildcard'): readonly SentObject[] {
+  const file = new URL(`data/${list}-${resource}.json.gz`, import.meta.url);
   return (JSON.parse(gunzipSync(readFileSync(file)).toString()) as { items: readonly SentObject[] }).items;
 }
 
@@ -175,6 +175,30 @@ describe('the policies of all workspaces of a kcp', () => {
         clusterRoleBindings: 16,
       }),
     );
+  });
+
+  // A cache server has the LogicalCluster of root alone, and of the others what is replicated.
+  it('are unknown to a cache server, whatever of them is replicated', async () => {
+    const cache = await RootServer.start();
+    cache.base = String.raw`/clusters/\*`;
+    for (const resource of resources) {
+      for (const item of recordedItems(resource, 'cache-wildcard')) cache.put(resource, item);
+    }
+    const source = workspacesPolicySource({ kubeconfig: cache.kubeconfig });
+    const followed = await openPolicy({ sources: [], workspaces: { source, requiresLogicalCluster: true } });
+    opened.push(followed);
+    expect(await followed.settled(10_000)).toEqual([]);
+    expect(followed.policy.status().at(-1)).toMatchObject({ workspaces: 1, clusterRoleBindings: 12 });
+    const { clusterOf, authorize } = workspaceAccess(followed.policy);
+    const admin = { name: 'kcp-admin', groups: ['system:authenticated'], extra: {} };
+    // `workspace-admin` binds it to cluster-admin in each.
+    for (const cluster of [ina, wb]) {
+      expect([clusterOf(cluster), authorize(admin, 'get', cluster).decision]).toEqual([
+        undefined,
+        'no-opinion',
+      ]);
+    }
+    await cache.stop();
   });
 
   it('are listed anew for an object that does not say where it stands', async () => {
