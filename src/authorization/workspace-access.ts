@@ -1,7 +1,7 @@
 import type { Identity } from '../authentication/identity.js';
 import { given } from '../given.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
-import { nowhere, type Workspace, type WorkspaceIndex } from '../policy/index/workspace-index.js';
+import type { Workspace, WorkspaceIndex } from '../policy/index/workspace-index.js';
 import { serviceAccountSuffix } from '../policy/objects.js';
 import type { Policy } from '../policy/policy.js';
 import { allow, Granted, noOpinion, tooManyWarrants, type Decision } from './authorizer.js';
@@ -10,7 +10,7 @@ import { allow, Granted, noOpinion, tooManyWarrants, type Decision } from './aut
 export interface ReadableWorkspace {
   /** The name of its logical cluster. */
   readonly cluster: string;
-  /** Such as `root:org`; a workspace without a LogicalCluster has none. */
+  /** Such as `root:org`; a workspace without a LogicalCluster has none, nor has one whose path another claims. */
   readonly path?: string;
 }
 
@@ -24,10 +24,10 @@ export interface WorkspaceAccess {
    */
   clusterOf(workspace: string): string | undefined;
   /**
-   * Whether the identity may `verb` `/metrics` of a logical cluster. An unknown one is refused like one that grants
-   * nothing, in about the same time. The reason names binding, role and workspace.
+   * Whether the identity may `verb` `/metrics` of a workspace, by its name or path. An unknown one is refused like one that
+   * grants nothing, in the same time. The reason names binding, role and workspace.
    */
-  authorize(identity: Identity, verb: string, cluster: string | undefined): Decision;
+  authorize(identity: Identity, verb: string, workspace: string): Decision;
   /** The workspaces whose metrics the identity may `get`; undefined for a step that found none. */
   readable(identity: Identity): Generator<ReadableWorkspace | undefined, void, undefined>;
   /** Grows with each change of the policy. */
@@ -59,13 +59,17 @@ export function workspaceAccess(policy: Policy): WorkspaceAccess {
   return {
     unavailable: () => policy.workspacesUnavailable(),
     clusterOf: (workspace) => index.named(workspace)?.cluster,
-    authorize: (identity, verb, cluster) => authorizer.decide({ identity, verb, path: '/metrics' }, cluster),
+    authorize: (identity, verb, workspace) =>
+      authorizer.decide({ identity, verb, path: '/metrics' }, workspace),
     *readable(identity) {
       const asked = { identity, verb: 'get', path: '/metrics' };
       for (const workspace of index.known()) {
         const isAllowed = workspace && authorizer.decide(asked, workspace.cluster).decision === 'allow';
+        const path = workspace?.logicalCluster?.path;
+        // A path that is claimed by others, too, leads nowhere.
+        const isItsOwn = path !== undefined && index.named(path) === workspace;
         yield isAllowed === true
-          ? given({ cluster: workspace.cluster, path: workspace.logicalCluster?.path })
+          ? given({ cluster: workspace.cluster, path: isItsOwn ? path : undefined })
           : undefined;
       }
     },
@@ -90,11 +94,14 @@ export class WorkspaceAuthorizer {
     this.index = workspaces;
   }
 
-  /** An unknown workspace takes as long as one that grants nothing. */
-  decide({ identity, verb, path }: WorkspaceQuestion, cluster: string | undefined): Decision {
-    const workspace = cluster === undefined ? undefined : this.index.get(cluster);
-    const decision = this.#decide({ identity, verb, path }, workspace ?? nowhere);
-    return workspace === undefined ? unknown : decision;
+  /** Of a workspace by its name or path. For one that is unknown another is asked, whose answer does not count. */
+  decide({ identity, verb, path }: WorkspaceQuestion, nameOrPath: string): Decision {
+    const workspace = this.index.named(nameOrPath);
+    const decision = this.#decide({ identity, verb, path }, workspace ?? this.index.inPlaceOf(nameOrPath));
+    if (workspace === undefined) return unknown;
+    // Nor does a refusal tell by its time that it was not necessary to look for another.
+    if (decision.decision !== 'allow') this.index.inPlaceOf(nameOrPath);
+    return decision;
   }
 
   #decide({ identity, verb, path }: WorkspaceQuestion, workspace: Workspace): Decision {

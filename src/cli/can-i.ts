@@ -62,7 +62,7 @@ async function canI({
     const decideIn: Decide = (attributes, workspace) =>
       workspace === undefined || workspaces === undefined
         ? decide(attributes)
-        : workspaces.decide(attributes, workspaces.index.named(workspace)?.cluster);
+        : workspaces.decide(attributes, workspace);
     if ('reviews' in asked) {
       for (const review of asked.reviews) print(JSON.stringify(await answer(review, decideIn)));
       return 0;

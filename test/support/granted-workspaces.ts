@@ -25,8 +25,9 @@ export class GrantedWorkspaces implements WorkspaceAccess {
     return this.workspaces.find(({ cluster, path }) => workspace === cluster || workspace === path)?.cluster;
   }
 
-  authorize({ name }: { readonly name: string }, verb: string, cluster: string | undefined) {
-    const granted = this.workspaces.find((workspace) => workspace.cluster === cluster)?.granted[verb] ?? [];
+  authorize({ name }: { readonly name: string }, verb: string, workspace: string) {
+    const cluster = this.clusterOf(workspace);
+    const granted = this.workspaces.find((other) => other.cluster === cluster)?.granted[verb] ?? [];
     return granted.includes(name)
       ? ({ decision: 'allow', reason: `granted in ${JSON.stringify(cluster)}` } as const)
       : ({ decision: 'no-opinion', reason: 'nothing grants it' } as const);

@@ -63,6 +63,14 @@ function findingsOf(policy: Policy, at: ReturnType<typeof about>, callers: Calle
     ...(silent.length === 0
       ? []
       : [at('warning', `${silent.length} of ${workspaces} workspaces ${message}`)]),
+    ...[...index.claimedPaths()]
+      .slice(0, maxNamed)
+      .map(({ path, clusters }) =>
+        at(
+          'warning',
+          `${clusters.length} workspaces claim the path ${path}, so none is found by it: correct the annotation kcp.io/path of ${clusters.join(' or ')}`,
+        ),
+      ),
     ...subjectFindings(bindings, callers).slice(0, maxNamed),
     ...danglingBindingFindings(policy).slice(0, maxNamed),
   ];

@@ -7,6 +7,8 @@ import { PolicyIndex, refuseMalformed, type PolicyChange } from './policy-index.
 /** What is known of one logical cluster. */
 interface IndexedWorkspace {
   readonly cluster: string;
+  /** Where it stands in the list of all. */
+  place: number;
   logicalCluster: LogicalCluster | undefined;
   /** One of the lists has to be satisfied, with all of its groups; undefined: no group is required. */
   requiredGroups: readonly (readonly string[])[] | undefined;
@@ -21,11 +23,14 @@ export type Workspace = Readonly<IndexedWorkspace>;
 /** Of which nothing is known: no logical cluster has this name. */
 export const nowhere: Workspace = {
   cluster: '',
+  place: -1,
   logicalCluster: undefined,
   requiredGroups: undefined,
   own: undefined,
   bootstrapVersion: 0,
 };
+
+const nobody: readonly string[] = [];
 
 /** Name of the layer in each workspace's own index. */
 const ownLayer = 'workspace';
@@ -42,7 +47,9 @@ export class WorkspaceIndex {
   /** Filled by whoever fills the bootstrap layer of root's policy. */
   readonly bootstrap: PolicyIndex;
   #workspaces = new Map<string, IndexedWorkspace>();
-  /** By path, the latest last: while a workspace is replaced by another of its name there may be two. */
+  /** The same, in no order. */
+  #all: IndexedWorkspace[] = [];
+  /** By path, which each LogicalCluster says of itself, so several may claim one. */
   #clusters = new Map<string, readonly string[]>();
   readonly #counts = { ClusterRole: 0, ClusterRoleBinding: 0, LogicalCluster: 0 };
   #version = 0;
@@ -71,16 +78,32 @@ export class WorkspaceIndex {
     return workspace !== undefined && this.#isKnown(workspace) ? workspace : undefined;
   }
 
-  /** A known workspace by the name of its logical cluster, or by its path. */
+  /** A known workspace by the name of its logical cluster, or by its path, unless another claims that path, too. */
   named(nameOrPath: string): Workspace | undefined {
+    // Both are looked up, so that a name takes as long as none.
+    const [byPath, another] = this.#clusters.get(nameOrPath) ?? nobody;
     const byName = this.get(nameOrPath);
     if (byName !== undefined) return byName;
-    const clusters = this.#clusters.get(nameOrPath) ?? [];
-    for (let at = clusters.length - 1; at >= 0; at -= 1) {
-      const workspace = this.get(clusters[at] ?? '');
-      if (workspace !== undefined) return workspace;
-    }
-    return undefined;
+    return byPath === undefined || another !== undefined ? undefined : this.get(byPath);
+  }
+
+  /**
+   * One of the workspaces for a name that is none: always the same for a name, while none comes or goes. What is decided in
+   * its place takes as long as what is decided in any.
+   */
+  inPlaceOf(name: string): Workspace {
+    let hash = 0;
+    for (let at = 0; at < name.length; at += 1) hash = (Math.imul(hash, 31) + name.charCodeAt(at)) >>> 0;
+    return this.#all[hash % this.#all.length] ?? nowhere;
+  }
+
+  /** Paths that several logical clusters claim, none of which is found by it. */
+  *claimedPaths(): Generator<
+    { readonly path: string; readonly clusters: readonly string[] },
+    void,
+    undefined
+  > {
+    for (const [path, clusters] of this.#clusters) if (clusters.length > 1) yield { path, clusters };
   }
 
   /** All known workspaces; undefined for a step that found none. */
@@ -151,6 +174,7 @@ export class WorkspaceIndex {
       yield;
     }
     this.#workspaces = next.#workspaces;
+    this.#all = next.#all;
     this.#clusters = next.#clusters;
     Object.assign(this.#counts, next.#counts);
     this.#version += 1;
@@ -246,12 +270,14 @@ export class WorkspaceIndex {
     if (known !== undefined) return known;
     const workspace: IndexedWorkspace = {
       cluster,
+      place: this.#all.length,
       logicalCluster: undefined,
       requiredGroups: undefined,
       own: undefined,
       bootstrapVersion: this.bootstrap.version,
     };
     this.#workspaces.set(cluster, workspace);
+    this.#all.push(workspace);
     return workspace;
   }
 
@@ -267,11 +293,19 @@ export class WorkspaceIndex {
   #delete(workspace: IndexedWorkspace, kind: PolicyObject['kind'], name: string): void {
     if (kind === 'LogicalCluster') this.#setLogicalCluster(workspace, undefined);
     else if (workspace.own !== undefined) this.#applyTo(workspace.own, kind, { type: 'delete', kind, name });
-    const { own, logicalCluster, cluster } = workspace;
+    const { own, logicalCluster } = workspace;
     if (own?.size(ownLayer, 'ClusterRole') === 0 && own.size(ownLayer, 'ClusterRoleBinding') === 0) {
       workspace.own = undefined;
     }
-    if (workspace.own === undefined && logicalCluster === undefined) this.#workspaces.delete(cluster);
+    if (workspace.own === undefined && logicalCluster === undefined) this.#forget(workspace);
+  }
+
+  #forget({ cluster, place }: IndexedWorkspace): void {
+    this.#workspaces.delete(cluster);
+    const last = this.#all.pop();
+    if (last === undefined || last.cluster === cluster) return;
+    last.place = place;
+    this.#all[place] = last;
   }
 
   #applyTo(own: PolicyIndex, kind: RbacObject['kind'], change: Parameters<PolicyIndex['apply']>[1]): void {

@@ -167,12 +167,11 @@ function workspaceVerdict(
   }
   if (classification.kind !== 'workspace')
     return { decision: 'allow', reason: 'everybody may list the workspaces whose metrics they may read' };
-  const cluster = access.clusterOf(classification.workspace);
-  const said = access.authorize(identity, verb, cluster);
+  const said = access.authorize(identity, verb, classification.workspace);
   observe(workspaceAuthorizer, said.decision);
+  const cluster = said.decision === 'allow' ? access.clusterOf(classification.workspace) : undefined;
   // What is unknown has no metrics, whoever asks.
-  if (said.decision !== 'allow' || cluster === undefined)
-    return { decision: 'no-opinion', reason: said.reason };
+  if (cluster === undefined) return { decision: 'no-opinion', reason: said.reason };
   state.workspace = cluster;
   return {
     decision: 'allow',

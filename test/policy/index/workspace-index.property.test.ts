@@ -175,7 +175,7 @@ describe('the policies of many workspaces', () => {
     );
   });
 
-  it('a workspace is found by its path, of two with one path by the later, and by none that is gone', () => {
+  it('a workspace is found by its path, unless two claim it, and by none that is gone', () => {
     const workspaces = new WorkspaceIndex('workspaces', 'bootstrap', true);
     const of = (name: string, more: object = {}): LogicalCluster => {
       return {
@@ -203,11 +203,12 @@ describe('the policies of many workspaces', () => {
     set(of('c1'));
     expect(found()).toEqual(['c1', undefined, 'c1']);
     set(of('c2'));
-    expect(found()).toEqual(['c2', undefined, 'c1']);
-    set(of('c2', { isReady: false }));
-    expect(found()).toEqual(['c1', undefined, 'c1']);
+    expect(found()).toEqual([undefined, undefined, 'c1']);
+    set(of('c1', { isReady: false }));
+    expect(found()).toEqual([undefined, undefined, undefined]);
     set(of('c1', { path: 'root:b' }));
-    expect(found()).toEqual([undefined, 'c1', 'c1']);
+    expect(found()).toEqual(['c2', 'c1', 'c1']);
+    remove('c2');
     remove('c1');
     expect(found()).toEqual([undefined, undefined, undefined]);
     set(of('system:admin', { path: 'root:b' }));

@@ -66,7 +66,7 @@ describe('the policies of all workspaces of a kcp', () => {
 
   const mayRead = ({ policy }: OpenPolicy, workspace: string): string => {
     const asked = workspaceAccess(policy);
-    return asked.unavailable() ?? asked.authorize(alice, 'get', asked.clusterOf(workspace)).decision;
+    return asked.unavailable() ?? asked.authorize(alice, 'get', workspace).decision;
   };
 
   it('are told apart, and each change is right at once: grant, revocation, path, required groups, phase, deletion', async () => {
@@ -177,6 +177,41 @@ describe('the policies of all workspaces of a kcp', () => {
     );
   });
 
+  it('are known by name alone while another claims their path', async () => {
+    const followed = await open();
+    await followed.settled(10_000);
+    for (const cluster of [ina, wb]) {
+      server.put('clusterrolebindings', access(cluster));
+      server.put('clusterrolebindings', reader(cluster));
+    }
+    const said = (): readonly string[] =>
+      [ina, 'root:wa:ina', wb, 'root:wb'].map((name) => mayRead(followed, name));
+    await waitFor(() => {
+      expect(said()).toEqual(['allow', 'allow', 'allow', 'allow']);
+    });
+    const claim = (phase: string): SentObject =>
+      sent(wb, 'cluster', {
+        metadata: {
+          ...sent(wb, 'cluster', {}).metadata,
+          annotations: { 'kcp.io/cluster': wb, 'kcp.io/path': 'root:wa:ina' },
+        },
+        status: { phase },
+      });
+    for (const phase of ['Ready', 'Unavailable']) {
+      server.put('logicalclusters', claim(phase));
+      await waitFor(() => {
+        const itself = phase === 'Ready' ? 'allow' : 'no-opinion';
+        expect(said()).toEqual(['allow', 'no-opinion', itself, 'no-opinion']);
+      });
+      const listed = [...workspaceAccess(followed.policy).readable(alice)].filter(Boolean);
+      expect(listed).toContainEqual({ cluster: ina });
+    }
+    server.delete('logicalclusters', 'cluster', wb);
+    await waitFor(() => {
+      expect(said()).toEqual(['allow', 'allow', 'no-opinion', 'no-opinion']);
+    });
+  });
+
   // A cache server has the LogicalCluster of root alone, and of the others what is replicated.
   it('are unknown to a cache server, whatever of them is replicated', async () => {
     const cache = await RootServer.start();
@@ -189,11 +224,11 @@ describe('the policies of all workspaces of a kcp', () => {
     opened.push(followed);
     expect(await followed.settled(10_000)).toEqual([]);
     expect(followed.policy.status().at(-1)).toMatchObject({ workspaces: 1, clusterRoleBindings: 12 });
-    const { clusterOf, authorize } = workspaceAccess(followed.policy);
+    const asked = workspaceAccess(followed.policy);
     const admin = { name: 'kcp-admin', groups: ['system:authenticated'], extra: {} };
     // `workspace-admin` binds it to cluster-admin in each.
     for (const cluster of [ina, wb]) {
-      expect([clusterOf(cluster), authorize(admin, 'get', cluster).decision]).toEqual([
+      expect([asked.clusterOf(cluster), asked.authorize(admin, 'get', cluster).decision]).toEqual([
         undefined,
         'no-opinion',
       ]);
