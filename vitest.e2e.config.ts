@@ -6,8 +6,9 @@ export default defineConfig({
     // Each file starts servers of its own, and most of its time it waits for what they do not do.
     maxWorkers: 2,
     setupFiles: ['./test/support/no-secrets-told.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // What has not happened by then never will: deadlines name what hangs, and nothing passes or fails by the clock.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     reporters: ['default', './test/summary-reporter.ts'],
   },
 });

@@ -86,7 +86,7 @@ onControlPlane(kubeApiserver, "can-i and who-can beside the API server's own ans
     }
     // Its authorizer follows its own objects; the last of them was Dave's.
     const lastGrant = { user: 'dave', nonResourceAttributes: { verb: 'GET', path: '/metrics' } };
-    await vi.waitUntil(() => isAllowed(controlPlane, lastGrant), { timeout: 30_000, interval: 20 });
+    await vi.waitUntil(() => isAllowed(controlPlane, lastGrant), { timeout: 60_000, interval: 20 });
     const kubeconfig = controlPlane.kubeconfigFor({
       user: { token: controlPlane.tokens.watcher },
       file: join(controlPlane.directory, 'watcher.kubeconfig'),

@@ -37,7 +37,7 @@ async function lineOf(log: string, requestUri: string): Promise<string> {
     readFileSync(log, 'utf8')
       .split('\n')
       .findLast((line) => line.includes(`"requestURI":"${requestUri}"`));
-  return vi.waitUntil(find, { timeout: 10_000, interval: 20 });
+  return vi.waitUntil(find, { timeout: 60_000, interval: 20 });
 }
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;

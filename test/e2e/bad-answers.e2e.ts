@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { ControlPlane } from './control-plane.js';
 import { startFaultProxy, type FaultProxy, type StatusFault } from './fault-proxy.js';
 import { printFigure } from './figures.js';
@@ -13,8 +13,6 @@ import { startSwallowingProxy, type SwallowingProxy } from './swallowing-proxy.j
 const watches = 'kcp_metrics_filter_policy_watches_total';
 const requests = 'rest_client_requests_total';
 const stormSeconds = 5;
-
-vi.setConfig({ testTimeout: 120_000 });
 
 onControlPlane(kubeApiserver, 'the policy while its API server answers badly', (start) => {
   let controlPlane: ControlPlane;

@@ -53,7 +53,7 @@ export async function delegatingControlPlane(controlPlane: ControlPlane): Promis
         user: `system:serviceaccount:${namespace}:${name}`,
         nonResourceAttributes: { verb: 'get', path: '/metrics' },
       };
-      await vi.waitUntil(() => isAllowed(controlPlane, question), { timeout: 10_000, interval: 20 });
+      await vi.waitUntil(() => isAllowed(controlPlane, question), { timeout: 60_000, interval: 20 });
     },
     revoke: ({ namespace, name }) => clusterRoleBindings.delete(`${namespace}-${name}`),
     async reviews(kind) {

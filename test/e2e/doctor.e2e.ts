@@ -22,7 +22,7 @@ import {
 import { startSwallowingProxy } from './swallowing-proxy.js';
 import { startWorkspaceProxy } from './workspace-proxy.js';
 
-const settles = { timeout: 30_000, interval: 20 };
+const settles = { timeout: 60_000, interval: 20 };
 const policyReader = readManifest('api-access/policy-reader.yaml');
 /** Of its manifest. */
 const reader = 'metrics-policy-reader';

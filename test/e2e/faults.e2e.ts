@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startConnectionRecorder } from './connection-recorder.js';
 import type { ControlPlane } from './control-plane.js';
 import { inWords, printFigure } from './figures.js';
@@ -23,8 +23,6 @@ const outageSeconds = 10;
 const pauseSeconds = Number(process.env['E2E_PAUSE_SECONDS'] ?? 60);
 /** By when a connection that has gone silent is noticed: a watch promises to end within 60 s, and has 10 s of grace. */
 const silenceSeconds = 70;
-
-vi.setConfig({ testTimeout: 180_000 });
 
 onControlPlane(kubeApiserver, 'the policy while its API server is at fault', (start) => {
   let controlPlane: ControlPlane;
@@ -69,7 +67,7 @@ onControlPlane(kubeApiserver, 'the policy while its API server is at fault', (st
       ages.push((await filter.metrics()).sum(age, root));
       return ages.at(-1) ?? NaN;
     };
-    await expect.poll(ageNow, { timeout: 30_000, interval: 500 }).toBeGreaterThan(outageSeconds);
+    await expect.poll(ageNow, { timeout: 60_000, interval: 500 }).toBeGreaterThan(outageSeconds);
     expect(ages).toEqual([...ages].sort((a, b) => a - b));
     const during = await filter.metrics();
     expect(during.sum(state, { ...root, state: 'stale' })).toBe(1);

@@ -8,7 +8,7 @@ import { isPrometheusSkipped } from './prometheus.js';
 import { scrapeOnce } from './scrape-once.js';
 import type { ServingPlace } from './serving-place.js';
 
-const settles = { timeout: 30_000, interval: 100 };
+const settles = { timeout: 60_000, interval: 100 };
 const everyMs = 1_000;
 
 async function filterWithWorkers(place: ServingPlace): Promise<StartedProcess> {
@@ -26,7 +26,7 @@ function workersOf({ pid }: StartedProcess): readonly number[] {
   return [...found.matchAll(/^\s*(\d+)$/gm)].map(([, worker]) => Number(worker));
 }
 
-describe.skipIf(isPrometheusSkipped)('Prometheus and a filter of two workers', { timeout: 120_000 }, () => {
+describe.skipIf(isPrometheusSkipped)('Prometheus and a filter of two workers', () => {
   it('adds up what both counted, whichever answers', async () => {
     const place = await placeOfTest();
     const server = await filterWithWorkers(place);

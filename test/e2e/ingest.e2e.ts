@@ -18,7 +18,7 @@ import { promtoolOn } from './promtool.js';
 import { scrapeOnce } from './scrape-once.js';
 import type { ServingPlace } from './serving-place.js';
 
-const settles = { timeout: 30_000, interval: 100 };
+const settles = { timeout: 60_000, interval: 100 };
 
 /** As Prometheus asks for it. */
 const accept =
@@ -161,7 +161,7 @@ const variants: readonly Variant[] = [
 
 describe.skipIf(isPrometheusSkipped)('Prometheus ingests without a complaint', () => {
   const cases = variants.map((variant) => [variant.served, variant] as const);
-  it.each(cases)('%s', { timeout: 120_000 }, async (_served, { format, coding = 'gzip', serve }) => {
+  it.each(cases)('%s', async (_served, { format, coding = 'gzip', serve }) => {
     const place = await placeOfTest();
     const { port, sums, mayHave = () => false, remarks, mayGrow = false } = await serve(place);
     const headers = { Accept: accept, 'Accept-Encoding': 'gzip' };

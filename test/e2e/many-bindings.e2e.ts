@@ -10,7 +10,7 @@ import { onControlPlane } from './on-every-control-plane.js';
 import { grantPolicyReader } from './policy-reader.js';
 import { Scrapes } from './scrapes.js';
 
-const settles = { timeout: 30_000, interval: 20 };
+const settles = { timeout: 60_000, interval: 20 };
 
 onControlPlane(kubeApiserver, 'thousands of bindings', (start) => {
   let controlPlane: ControlPlane;
@@ -86,5 +86,5 @@ onControlPlane(kubeApiserver, 'thousands of bindings', (start) => {
     expect(scrapes.failuresOf('steady')).toEqual([]);
     expect(scrapes.servedTo('stranger')).toEqual([]);
     expect(scrapes.percentiles().p99).toBeLessThan(2_000);
-  }, 180_000);
+  });
 });

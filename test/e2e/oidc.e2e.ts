@@ -8,7 +8,7 @@ import { FilterUnderTest } from './filter-under-test.js';
 import { scrapePolicy } from './scrape-policy.js';
 import { Scrapes } from './scrapes.js';
 
-const settles = { timeout: 30_000, interval: 100 };
+const settles = { timeout: 60_000, interval: 100 };
 const policy = scrapePolicy([
   { kind: 'User', name: 'oidc:prometheus' },
   { kind: 'User', name: 'by-certificate' },

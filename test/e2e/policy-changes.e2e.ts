@@ -11,7 +11,7 @@ import { grantPolicyReader } from './policy-reader.js';
 import type { Subject } from './rbac-objects.js';
 
 /** How long a change may take to be seen; how long it does take is printed. */
-const settles = { timeout: 20_000, interval: 5 };
+const settles = { timeout: 60_000, interval: 5 };
 
 const user = (name: string): Subject => ({ kind: 'User', name });
 /** Somebody who scrapes, and what a binding has to name to let him. */

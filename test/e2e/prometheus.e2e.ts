@@ -10,7 +10,7 @@ import { onControlPlane } from './on-every-control-plane.js';
 import { isPrometheusSkipped, Prometheus } from './prometheus.js';
 import { secondsFromNow, signingKeyOf, signToken, tokenIssuer } from './signed-tokens.js';
 
-const settles = { timeout: 20_000, interval: 100 };
+const settles = { timeout: 60_000, interval: 100 };
 const rotations = 4;
 
 describe.skipIf(isPrometheusSkipped)('Prometheus', () => {

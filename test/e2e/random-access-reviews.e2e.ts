@@ -23,8 +23,6 @@ const seed = Number(process.env['E2E_SEED'] ?? randomInt(2 ** 31));
 /** As kube-apiserver has them in this order. */
 const likeKubernetes = ['--bootstrap-policy=false', '--authorization-order=AlwaysAllowGroups,RBAC'];
 
-vi.setConfig({ testTimeout: 120_000 });
-
 onControlPlane(kubeApiserver, "random policies beside the API server's own answers", (start) => {
   const policies = randomPolicies(count, seed);
   const questions: readonly AccessQuestion[] = policies.map(({ question }) => question);
@@ -46,7 +44,7 @@ onControlPlane(kubeApiserver, "random policies beside the API server's own answe
     await roles.create({ name: 'marker', rules: [{ verbs: [marker.verb], nonResourceURLs: [marker.path] }] });
     await bindings.create({ name: 'marker', role: 'marker', subjects: [{ kind: 'User', name: 'marker' }] });
     const question = { user: 'marker', nonResourceAttributes: marker };
-    await vi.waitUntil(() => isAllowed(controlPlane, question), { timeout: 30_000, interval: 20 });
+    await vi.waitUntil(() => isAllowed(controlPlane, question), { timeout: 60_000, interval: 20 });
   });
   afterAll(() => {
     connections.close();

@@ -5,7 +5,7 @@ import { onControlPlane } from './on-every-control-plane.js';
 import { applyManifest, describeGrant, grantsOneByOne, roleOf } from './rbac-manifest.js';
 import { replicateManifest, ReplicatedRoot } from './replicated-root.js';
 
-const settles = { timeout: 30_000, interval: 50 };
+const settles = { timeout: 60_000, interval: 50 };
 /** Kubernetes asks nobody for it: kcp does, before it lets anybody into a workspace. */
 const ofKcpAlone = 'access /';
 

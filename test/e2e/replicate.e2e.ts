@@ -9,7 +9,7 @@ import { startSwallowingProxy } from './swallowing-proxy.js';
 
 const annotation = 'internal.kcp.io/replicate';
 const own = 'kcp-metrics-filter';
-const settles = { timeout: 30_000, interval: 50 };
+const settles = { timeout: 60_000, interval: 50 };
 
 onControlPlane(kubeApiserver, 'replicate', (start) => {
   let root: ReplicatedRoot;

@@ -10,7 +10,7 @@ import { RunningCommand } from './running-command.js';
 const annotation = 'internal.kcp.io/replicate';
 /** Whom the manifest names. */
 const replicator = 'metrics-replicator';
-const settles = { timeout: 30_000, interval: 50 };
+const settles = { timeout: 60_000, interval: 50 };
 
 /** For whoever runs `replicate`. */
 export const replicateManifest = readManifest('api-access/replicate.yaml');

@@ -2,12 +2,13 @@ import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { RawClient } from '../support/raw-tls.js';
 import type { ControlPlane } from './control-plane.js';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
-import { inWords, percentiles, printFigure } from './figures.js';
+import { inWords, printFigure } from './figures.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kubeApiserver } from './kube-apiserver.js';
 import { onControlPlane } from './on-every-control-plane.js';
+import { elapsed, own, Stopwatch, type Duration } from './stopwatch.js';
 
-const settles = { timeout: 30_000, interval: 100 };
+const settles = { timeout: 60_000, interval: 100 };
 
 onControlPlane(kubeApiserver, 'scrapers whom nobody can be asked about', (start) => {
   let delegating: DelegatingControlPlane;
@@ -56,14 +57,14 @@ onControlPlane(kubeApiserver, 'scrapers whom nobody can be asked about', (start)
       await begin(controlPlane);
       // What was denied is not denied for longer than it was said to be: it is unknown.
       await expect.poll(() => filter.statusForToken(denied), settles).toBe(500);
-      const durations: number[] = [];
+      const durations: Duration[] = [];
       for (let scrape = 0; scrape < 20; scrape += 1) {
-        const startedAt = performance.now();
+        const stopwatch = new Stopwatch();
         expect(await filter.statusForToken(known)).toBe(200);
-        durations.push(performance.now() - startedAt);
+        durations.push(stopwatch.read());
       }
       // One that waits for an answer waits for 5 s.
-      expect(Math.max(...durations)).toBeLessThan(1_000);
+      expect(own(durations).max).toBeLessThan(1_000);
       expect(await filter.statusForToken(unseen)).toBe(401);
       const byCertificate = new RawClient(await filter.connectionOf('prometheus'));
       onTestFinished(() => {
@@ -72,7 +73,7 @@ onControlPlane(kubeApiserver, 'scrapers whom nobody can be asked about', (start)
       const answer = await byCertificate.request('/metrics');
       expect(answer.status).toBe(500);
       expect(answer.body).not.toContain(new URL(controlPlane.url).host);
-      printFigure(`${expect.getState().currentTestName ?? ''}: scrapes ${inWords(percentiles(durations))}`);
+      printFigure(`${expect.getState().currentTestName ?? ''}: scrapes ${inWords(elapsed(durations))}`);
 
       await end(controlPlane);
       await expect.poll(() => filter.statusForToken(unseen), settles).toBe(200);

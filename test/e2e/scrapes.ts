@@ -38,7 +38,7 @@ export interface ScrapesOptions {
 type Answer = Scrape['answer'];
 
 const answerDeadlineMs = 10_000;
-const waitMs = 30_000;
+const waitMs = 60_000;
 
 /**
  * Scrapes of /metrics at a steady rate until `stop()`, by each scraper on a TLS connection that it keeps. All are
@@ -84,7 +84,7 @@ export class Scrapes {
     return percentiles(scrapes.map(({ dueAt, sentAt, answeredAt }) => answeredAt - Math.min(dueAt, sentAt)));
   }
 
-  /** The first, sent from then on, that is answered so: it may have been already. Rejects after 30 s. */
+  /** The first, sent from then on, that is answered so: it may have been already. Rejects after 60 s. */
   async first(who: string, answer: Answer, from = performance.now()): Promise<Scrape> {
     return this.#until(
       () => this.of(who, { from }).find((scrape) => scrape.answer === answer),
@@ -92,7 +92,7 @@ export class Scrapes {
     );
   }
 
-  /** Resolves when each scraper has been answered so many times more. Rejects after 30 s. */
+  /** Resolves when each scraper has been answered so many times more. Rejects after 60 s. */
   async more(count = 10): Promise<void> {
     const from = performance.now();
     const has = (who: string): boolean => this.of(who, { from }).length >= count;

@@ -15,7 +15,7 @@ export interface ServerCommand {
   readonly isReady: () => Promise<boolean>;
 }
 
-const readyDeadlineMs = 60_000;
+const readyDeadlineMs = 180_000;
 const pollIntervalMs = 50;
 const endDeadlineMs = 10_000;
 const pauseDeadlineMs = 10_000;
@@ -28,7 +28,7 @@ export class ServerProcess {
   readonly #exited: Promise<unknown>;
   #spawnError: Error | undefined;
 
-  /** Resolves when it is ready. Rejects with the end of its log when it ends instead, or takes over 60 s. */
+  /** Resolves when it is ready. Rejects with the end of its log when it ends instead, or takes over three minutes. */
   static async start(command: ServerCommand): Promise<ServerProcess> {
     const server = new ServerProcess(command);
     try {

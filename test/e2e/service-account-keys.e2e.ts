@@ -8,7 +8,7 @@ import { scrapePolicy } from './scrape-policy.js';
 import { Scrapes } from './scrapes.js';
 import { newSigningKey, signToken, tokenIssuer, type SigningKey } from './signed-tokens.js';
 
-const settles = { timeout: 20_000, interval: 50 };
+const settles = { timeout: 60_000, interval: 50 };
 const account = { namespace: 'monitoring', name: 'prometheus', uid: 'e2e' };
 const flag = '--service-account-key-file';
 

@@ -22,7 +22,7 @@ import { startTlsFront } from './tls-front.js';
 import { answerOf, answerOfServer, reviewingAuthenticator } from './token-answers.js';
 
 const nobody = '00000000-0000-0000-0000-000000000000';
-const settles = { timeout: 20_000, interval: 100 };
+const settles = { timeout: 60_000, interval: 100 };
 
 onControlPlane(kubeApiserver, "service-account tokens beside the API server's own TokenReview", (start) => {
   let accounts: ServiceAccounts;

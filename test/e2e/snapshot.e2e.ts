@@ -10,11 +10,11 @@ import { kubeApiserver } from './kube-apiserver.js';
 import { onControlPlane } from './on-every-control-plane.js';
 import { grantPolicyReader } from './policy-reader.js';
 import { Scrapes } from './scrapes.js';
+import { Stopwatch } from './stopwatch.js';
 import { startSwallowingProxy, type SwallowingProxy } from './swallowing-proxy.js';
 
 const settles = { timeout: 60_000, interval: 20 };
 const counter = 'kcp_metrics_filter_policy_snapshots_total';
-const testTimeoutMs = 240_000;
 
 onControlPlane(kubeApiserver, 'a policy that is kept over a restart', (start) => {
   let controlPlane: ControlPlane;
@@ -80,52 +80,49 @@ onControlPlane(kubeApiserver, 'a policy that is kept over a restart', (start) =>
   const statusOf = async (filter: FilterUnderTest, name: string): Promise<number> =>
     (await scrape(filter, name)).status;
 
-  it(
-    'is served at once while the API server is down, says that it is stale, and is followed again',
-    async () => {
-      await bind('revoked');
-      await takeSnapshot(kubeconfig);
-      await controlPlane.clusterRoleBindings.delete('revoked');
-      await bind('granted');
-      await controlPlane.kill();
+  it('is served at once while the API server is down, says that it is stale, and is followed again', async () => {
+    await bind('revoked');
+    await takeSnapshot(kubeconfig);
+    await controlPlane.clusterRoleBindings.delete('revoked');
+    await bind('granted');
+    await controlPlane.kill();
 
-      const spawnedAt = performance.now();
-      const filter = await startFilter(kubeconfig);
-      const listeningAt = performance.now();
-      expect(await statusOf(filter, 'steady')).toBe(200);
-      const servedAt = performance.now();
-      printFigure(
-        `started from a snapshot: listening after ${Math.round(listeningAt - spawnedAt)} ms, first 200 after ${Math.round(servedAt - spawnedAt)} ms, ${Math.round(servedAt - listeningAt)} ms after listening`,
-      );
-      expect(servedAt - spawnedAt).toBeLessThan(5_000);
-      // As it was known then.
-      expect(await statusOf(filter, 'revoked')).toBe(200);
-      expect(await statusOf(filter, 'granted')).toBe(403);
-      expect(await filter.readiness()).toMatch(/^ok \(stale for \d+s: /);
-      const metrics = await filter.metrics();
-      expect(metrics.sum('kcp_metrics_filter_policy_state', { layer: 'root', state: 'stale' })).toBe(1);
-      expect(metrics.sum('kcp_metrics_filter_policy_age_seconds', { layer: 'root' })).toBeGreaterThan(0);
-      const restored = { operation: 'restore', result: 'success' };
-      expect(metrics.sum(counter, restored)).toBe(1);
-      expect(filter.log()).toContain(`${snapshot}: restored policy layer`);
-      await expect.poll(() => filter.log(), settles).toMatch(/"source":"root",.*out of step .*ECONNREFUSED/);
+    const spawnedAt = performance.now();
+    const stopwatch = new Stopwatch();
+    const filter = await startFilter(kubeconfig);
+    const listeningAt = performance.now();
+    expect(await statusOf(filter, 'steady')).toBe(200);
+    const servedAt = performance.now();
+    printFigure(
+      `started from a snapshot: listening after ${Math.round(listeningAt - spawnedAt)} ms, first 200 after ${Math.round(servedAt - spawnedAt)} ms, ${Math.round(servedAt - listeningAt)} ms after listening`,
+    );
+    expect(stopwatch.read(servedAt).ownMs).toBeLessThan(5_000);
+    // As it was known then.
+    expect(await statusOf(filter, 'revoked')).toBe(200);
+    expect(await statusOf(filter, 'granted')).toBe(403);
+    expect(await filter.readiness()).toMatch(/^ok \(stale for \d+s: /);
+    const metrics = await filter.metrics();
+    expect(metrics.sum('kcp_metrics_filter_policy_state', { layer: 'root', state: 'stale' })).toBe(1);
+    expect(metrics.sum('kcp_metrics_filter_policy_age_seconds', { layer: 'root' })).toBeGreaterThan(0);
+    const restored = { operation: 'restore', result: 'success' };
+    expect(metrics.sum(counter, restored)).toBe(1);
+    expect(filter.log()).toContain(`${snapshot}: restored policy layer`);
+    await expect.poll(() => filter.log(), settles).toMatch(/"source":"root",.*out of step .*ECONNREFUSED/);
 
-      const scrapes = new Scrapes({
-        port: filter.port,
-        scrapers: new Map([['steady', await filter.connectionOf('steady')]]),
-      });
-      onTestFinished(() => scrapes.stop());
-      await scrapes.more();
-      await controlPlane.restart();
-      await filter.inStep(60_000);
-      expect(await statusOf(filter, 'revoked')).toBe(403);
-      expect(await statusOf(filter, 'granted')).toBe(200);
-      await scrapes.more();
-      expect(scrapes.failuresOf('steady')).toEqual([]);
-      printFigure(`until the API server was back: scrapes ${inWords(scrapes.percentiles())}`);
-    },
-    testTimeoutMs,
-  );
+    const scrapes = new Scrapes({
+      port: filter.port,
+      scrapers: new Map([['steady', await filter.connectionOf('steady')]]),
+    });
+    onTestFinished(() => scrapes.stop());
+    await scrapes.more();
+    await controlPlane.restart();
+    await filter.inStep(60_000);
+    expect(await statusOf(filter, 'revoked')).toBe(403);
+    expect(await statusOf(filter, 'granted')).toBe(200);
+    await scrapes.more();
+    expect(scrapes.failuresOf('steady')).toEqual([]);
+    printFigure(`until the API server was back: scrapes ${inWords(scrapes.percentiles())}`);
+  });
 
   it.each([
     ['damaged', damage, 'is damaged'],
@@ -163,33 +160,28 @@ onControlPlane(kubeApiserver, 'a policy that is kept over a restart', (start) =>
       proxy.set({ kind: 'cut' });
       expect(await statusOf(await startFilter(throughProxy), 'steady')).toBe(200);
     },
-    testTimeoutMs,
   );
 
-  it(
-    'grows older while nothing runs: --max-policy-staleness counts over the restart',
-    async () => {
-      await takeSnapshot(throughProxy);
-      const stoppedAt = performance.now();
-      proxy.set({ kind: 'cut' });
-      await setTimeout(3_000);
+  it('grows older while nothing runs: --max-policy-staleness counts over the restart', async () => {
+    await takeSnapshot(throughProxy);
+    const stoppedAt = performance.now();
+    proxy.set({ kind: 'cut' });
+    await setTimeout(3_000);
 
-      const patient = await startFilter(throughProxy, '--max-policy-staleness=1h');
-      expect(await statusOf(patient, 'steady')).toBe(200);
-      const age = (await patient.metrics()).sum('kcp_metrics_filter_policy_age_seconds', { layer: 'root' });
-      expect(age).toBeGreaterThanOrEqual(3);
-      expect(age).toBeLessThan((performance.now() - stoppedAt) / 1_000 + 5);
-      await patient.stop();
+    const patient = await startFilter(throughProxy, '--max-policy-staleness=1h');
+    expect(await statusOf(patient, 'steady')).toBe(200);
+    const age = (await patient.metrics()).sum('kcp_metrics_filter_policy_age_seconds', { layer: 'root' });
+    expect(age).toBeGreaterThanOrEqual(3);
+    expect(age).toBeLessThan((performance.now() - stoppedAt) / 1_000 + 5);
+    await patient.stop();
 
-      const strict = await startFilter(throughProxy, '--max-policy-staleness=3s');
-      expect(await statusOf(strict, 'steady')).toBe(503);
-      expect(await strict.readiness()).toMatch(/^ok \(stale for \d+s: /);
-      proxy.set({ kind: 'pass' });
-      await strict.inStep(60_000);
-      expect(await statusOf(strict, 'steady')).toBe(200);
-    },
-    testTimeoutMs,
-  );
+    const strict = await startFilter(throughProxy, '--max-policy-staleness=3s');
+    expect(await statusOf(strict, 'steady')).toBe(503);
+    expect(await strict.readiness()).toMatch(/^ok \(stale for \d+s: /);
+    proxy.set({ kind: 'pass' });
+    await strict.inStep(60_000);
+    expect(await statusOf(strict, 'steady')).toBe(200);
+  });
 });
 
 /** Another letter in the middle, which is inside an object. */

@@ -7,7 +7,7 @@ import { onControlPlane } from './on-every-control-plane.js';
 import { secondsFromNow, signingKeyOf, signToken, tokenIssuer } from './signed-tokens.js';
 
 /** The server remembers what it said of a token for 10 s. */
-const settles = { timeout: 20_000, interval: 100 };
+const settles = { timeout: 60_000, interval: 100 };
 
 onControlPlane(kubeApiserver, 'scrapers whom the API server is asked about', (start) => {
   let delegating: DelegatingControlPlane;

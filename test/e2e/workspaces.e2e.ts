@@ -5,9 +5,10 @@ import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { ApiClient } from './api-client.js';
 import { isSkipped, kcpBinary } from './binaries.js';
 import { startControlPlane, type ControlPlane } from './control-plane.js';
-import { inWords, percentiles, printFigure } from './figures.js';
+import { inWords, printFigure } from './figures.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kcpRootShard } from './kcp-control-plane.js';
+import { elapsed, own, Stopwatch, type Duration } from './stopwatch.js';
 
 const rbac = 'apis/rbac.authorization.k8s.io/v1';
 const readsMetrics = [
@@ -69,7 +70,7 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
     return (workspace: string): Promise<RawAnswer> => client.request(`/clusters/${workspace}/metrics`);
   };
   const eventually = async (scrape: () => Promise<RawAnswer>, status: number): Promise<void> => {
-    await expect.poll(async () => (await scrape()).status, { timeout: 30_000, interval: 20 }).toBe(status);
+    await expect.poll(async () => (await scrape()).status, { timeout: 60_000, interval: 20 }).toBe(status);
   };
 
   beforeAll(async () => {
@@ -127,7 +128,7 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
     );
     started.unshift(filter);
     await filter.inStep();
-  }, 180_000);
+  });
   afterAll(async () => {
     for (const client of clients) client.close();
     for (const one of started) await one.stop();
@@ -170,7 +171,7 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
     const other = await token('root:wb');
     const status = (bearer: string, workspace: string): Promise<number> =>
       filter.statusForToken(bearer, `/clusters/${workspace}/metrics`);
-    await expect.poll(() => status(own, 'root:wa'), { timeout: 30_000 }).toBe(200);
+    await expect.poll(() => status(own, 'root:wa'), { timeout: 60_000 }).toBe(200);
     expect(await status(own, 'root:wb')).toBe(403);
     expect(await status(other, 'root:wa')).toBe(403);
   });
@@ -200,24 +201,23 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
 
   it('follow a change within a moment of its acknowledgement', async () => {
     const dave = await scrapes('dave');
-    const delays: number[] = [];
+    const delays: Duration[] = [];
     const after = async (change: Promise<unknown>, status: number): Promise<void> => {
       await change;
-      const acknowledgedAt = performance.now();
+      const stopwatch = new Stopwatch();
       while ((await dave('root:wa')).status !== status) {
-        expect(performance.now() - acknowledgedAt).toBeLessThan(10_000);
+        expect(stopwatch.read().ownMs).toBeLessThan(10_000);
       }
-      delays.push(performance.now() - acknowledgedAt);
+      delays.push(stopwatch.read());
     };
     for (let round = 0; round < 30; round += 1) {
       await after(bind('root:wa', 'dave', user('dave')), 200);
       await after(masters.request('DELETE', `/clusters/root:wa/${rbac}/clusterrolebindings/dave`), 403);
     }
-    const found = percentiles(delays);
     printFigure(
-      `a grant or a revocation in a workspace, to the first scrape that meets it: ${inWords(found)}`,
+      `a grant or a revocation in a workspace, to the first scrape that meets it: ${inWords(elapsed(delays))}`,
     );
-    expect(found.p99).toBeLessThan(1_000);
+    expect(own(delays).p99).toBeLessThan(1_000);
   });
 
   // Near the end: nothing can be created in a workspace that is over its limit.
@@ -238,7 +238,7 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
           `kcp_logicalcluster_object_count{cluster="${cluster}"`,
         );
       },
-      { timeout: 30_000, interval: 200 },
+      { timeout: 60_000, interval: 200 },
     );
     const { body } = await alice('root:wa');
     const series = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
