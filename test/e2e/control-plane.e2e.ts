@@ -1,6 +1,6 @@
 import { ApiException, KubeConfig, RbacAuthorizationV1Api } from '@kubernetes/client-node';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { connect } from 'node:tls';
@@ -166,7 +166,8 @@ onControlPlane(kubeApiserver, 'what the others may do otherwise', (start) => {
   });
 
   it('is the version that go.mod has', async () => {
-    const goMod = readFileSync(new URL('go.mod', import.meta.url), 'utf8');
+    const [, module = ''] = /\.bin-([^/]+)\/[^/]+$/.exec(realpathSync(kubeApiserver.binary)) ?? [];
+    const goMod = readFileSync(new URL(`${module}/go.mod`, import.meta.url), 'utf8');
     const version = /\sk8s\.io\/kubernetes (v[\d.]+)/.exec(goMod)?.[1];
     expect(await controlPlane.request('GET', '/version')).toMatchObject({ body: { gitVersion: version } });
   });

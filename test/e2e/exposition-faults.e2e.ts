@@ -89,7 +89,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
       const place = await placeOfTest();
       const upstream = await damagedUpstream({ body: exposition(mebibyte), saysLength: false });
       const { port } = await filterOfTest(place, flagsOf(upstream.url));
-      const prometheus = await prometheusOfTest(place, port, 1_000);
+      const prometheus = await prometheusOfTest(place, port, 3_000);
       const isUp = (): Promise<number | undefined> => prometheus.valueOf('up');
       await expect.poll(isUp, settles).toBe(1);
       for (const damage of ['closed', 'reset'] as const) {
@@ -108,7 +108,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
       const upstream = await damagedUpstream({ body: exposition(1_000), saysLength: true });
       const { port } = await filterOfTest(place, flagsOf(upstream.url));
       upstream.set('silent');
-      const prometheus = await prometheusOfTest(place, port, 1_000);
+      const prometheus = await prometheusOfTest(place, port, 3_000);
       await expect.poll(() => prometheus.valueOf('count_over_time(up[1m]) >= 3'), settles).toBeDefined();
       expect(await prometheus.valueOf('max_over_time(up[1m])')).toBe(0);
       expect(await prometheus.lastError()).toContain('504 Gateway Timeout');
@@ -120,7 +120,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
       const other = await upstreamOfTest('# TYPE other gauge\nother 1\n');
       const { port } = await filterOfTest(place, [`--upstream=silent=${upstream.url},other=${other}`]);
       upstream.set('silent');
-      const prometheus = await prometheusOfTest(place, port, 1_000);
+      const prometheus = await prometheusOfTest(place, port, 3_000);
       await expect.poll(() => prometheus.valueOf('count_over_time(up[1m]) >= 3'), settles).toBeDefined();
       expect(await prometheus.valueOf('min_over_time(up[1m])')).toBe(1);
       expect(await prometheus.valueOf('other')).toBe(1);

@@ -9,7 +9,7 @@ import { scrapeOnce } from './scrape-once.js';
 import type { ServingPlace } from './serving-place.js';
 
 const settles = { timeout: 60_000, interval: 100 };
-const everyMs = 1_000;
+const everyMs = 3_000;
 
 async function filterWithWorkers(place: ServingPlace): Promise<StartedProcess> {
   const server = await startProcess(['--mode=shard', '--workers=2', ...place.flags]);

@@ -10,7 +10,7 @@ import { Prometheus } from './prometheus.js';
 import { servingPlace, type ServingPlace } from './serving-place.js';
 
 /** Between two scrapes (ms): enough to write, send and ingest 100,000 series while other tests run. */
-const intervalMs = 4_000;
+const intervalMs = 10_000;
 
 export async function placeOfTest(): Promise<ServingPlace> {
   const place = await servingPlace();

@@ -150,7 +150,7 @@ onControlPlane(kubeApiserver, 'an upstream that wants a client certificate', (st
     it.each(variants)('answers what its dashboards ask for, %s', async (_how, flagsOf) => {
       const filter = await direct(flagsOf(origin));
       try {
-        const prometheus = await prometheusOfTest(place, filter.port, 1_000);
+        const prometheus = await prometheusOfTest(place, filter.port, 5_000);
         const list = (): Promise<unknown> => controlPlane.request('GET', '/api/v1/namespaces');
         await expect
           .poll(async () => {

@@ -24,7 +24,7 @@ export interface PrometheusOptions {
   readonly caFile: string;
   /** With the bearer token. */
   readonly credentialsFile: string;
-  /** Between two scrapes, and for each of them (ms). Default 1,000: a busy machine takes a good part of it. */
+  /** Between two scrapes, and for each of them (ms). Default 3,000: a busy machine takes a good part of it. */
   readonly intervalMs?: number;
 }
 
@@ -35,9 +35,9 @@ export class Prometheus {
     port,
     caFile,
     credentialsFile,
-    intervalMs = 1_000,
+    intervalMs = 3_000,
   }: PrometheusOptions): Promise<Prometheus> {
-    const config = {
+    return Prometheus.startWith(directory, {
       global: { scrape_interval: `${intervalMs}ms`, scrape_timeout: `${intervalMs}ms` },
       scrape_configs: [
         {
@@ -48,7 +48,11 @@ export class Prometheus {
           static_configs: [{ targets: [`localhost:${port}`] }],
         },
       ],
-    };
+    });
+  }
+
+  /** With a configuration of one's own. */
+  static async startWith(directory: TemporaryDirectory, config: object): Promise<Prometheus> {
     const address = `127.0.0.1:${await freePort()}`;
     const logFile = join(directory.path, 'prometheus.log');
     const server = await ServerProcess.start({
@@ -105,11 +109,18 @@ export class Prometheus {
 
   /** Why the last scrape failed; empty where it did not. */
   async lastError(): Promise<string> {
+    return (await this.targets())[0]?.lastError ?? 'there is no target';
+  }
+
+  /** By the names of their jobs, in order. */
+  async targets(): Promise<readonly ScrapedTarget[]> {
     const response = await fetch(`${this.api}/targets`);
     const { data } = (await response.json()) as {
-      readonly data: { readonly activeTargets: readonly { readonly lastError: string }[] };
+      readonly data: { readonly activeTargets: ScrapedTarget[] };
     };
-    return data.activeTargets[0]?.lastError ?? 'there is no target';
+    return data.activeTargets
+      .map(({ scrapePool, health, lastError }) => ({ scrapePool, health, lastError }))
+      .sort((one, other) => (one.scrapePool < other.scrapePool ? -1 : 1));
   }
 
   async stop(): Promise<void> {
@@ -125,6 +136,13 @@ export class Prometheus {
     if (answer.data === undefined) throw new Error(`${expression}: ${answer.error ?? response.statusText}`);
     return answer.data.result;
   }
+}
+
+interface ScrapedTarget {
+  /** The job's name in the configuration. */
+  readonly scrapePool: string;
+  readonly health: string;
+  readonly lastError: string;
 }
 
 interface QueriedSeries {

@@ -17,7 +17,7 @@ export class RunningPrometheus {
   static async start(configFile: string, directory: string): Promise<RunningPrometheus> {
     const started = await startCommand(
       `prometheus --config.file=${configFile} --storage.tsdb.path=${join(directory, 'data')} --web.listen-address=127.0.0.1:0`,
-      /msg="Listening on" address=(\S+)/,
+      /msg="Listening on".* address=(\S+)/,
     );
     return new RunningPrometheus(started);
   }
