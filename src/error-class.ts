@@ -2,3 +2,13 @@
 export function errorClass(error: unknown): string {
   return error instanceof Error ? error.constructor.name : typeof error;
 }
+
+/** The same of a failed system call, for messages. */
+export function systemCode(error: unknown): string {
+  return String(codeOf(error) ?? 'unknown error');
+}
+
+/** Of a failed system call, such as `ENOENT`, or of Node's own errors. */
+export function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

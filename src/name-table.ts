@@ -5,6 +5,8 @@ const seed = Math.floor(Math.random() * 2 ** 32);
  * A map by name, for a hundred thousand names of which most have not been looked up for long. A Map reads memory all over
  * for every name in the same bucket; here the hashes lie side by side, so that a name that is not there costs one read,
  * and one that is there a few at a time. To grow moves entries, where a Map asks each name for its hash.
+ *
+ * A name may stand once in each of many spaces, which are numbered.
  */
 export class NameTable<Value> {
   size = 0;
@@ -19,13 +21,13 @@ export class NameTable<Value> {
     this.#entries = new Array<undefined>(2 * smallest);
   }
 
-  get(name: string): Value | undefined {
-    const place = this.#placeOf(name, hashOf(name));
+  get(name: string, space = 0): Value | undefined {
+    const place = this.#placeOf(name, hashOf(name, space));
     return this.#hashes[place] === 0 ? undefined : (this.#entries[2 * place + 1] as Value);
   }
 
-  set(name: string, value: Value): void {
-    const hash = hashOf(name);
+  set(name: string, value: Value, space = 0): void {
+    const hash = hashOf(name, space);
     const place = this.#placeOf(name, hash);
     const isNew = this.#hashes[place] === 0;
     this.#put(place, hash, name, value);
@@ -34,8 +36,8 @@ export class NameTable<Value> {
     if (5 * this.size > 4 * this.#hashes.length) this.#resize(2 * this.#hashes.length);
   }
 
-  delete(name: string): void {
-    const place = this.#placeOf(name, hashOf(name));
+  delete(name: string, space = 0): void {
+    const place = this.#placeOf(name, hashOf(name, space));
     if (this.#hashes[place] === 0) return;
     this.#free(place);
     this.size -= 1;
@@ -88,8 +90,11 @@ export class NameTable<Value> {
   }
 }
 
-/** As MurmurHash3 mixes, two characters at a time; never 0. */
-function hashOf(name: string): number {
+/**
+ * As MurmurHash3 mixes, two characters at a time; never 0. The hash of a name is another one in each space, so that both
+ * together tell the space as well: to multiply by an odd number maps no two spaces to the same 31 bits.
+ */
+export function hashOf(name: string, space: number): number {
   const { length } = name;
   let hash = seed ^ length;
   for (let at = 1; at < length; at += 2) {
@@ -99,5 +104,5 @@ function hashOf(name: string): number {
   if (length % 2 === 1) hash ^= name.charCodeAt(length - 1);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16) || 1;
+  return (hash ^ (hash >>> 16) ^ Math.imul(space, 0x9e3779b1)) | 0x80000000;
 }

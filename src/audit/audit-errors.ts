@@ -1,4 +1,5 @@
 import { CodedError } from '../coded-error.js';
+import { codeOf } from '../error-class.js';
 
 /** An audit log that cannot be written; the message names the file and the system's code for the fault. */
 export class AuditLogError extends CodedError {
@@ -8,6 +9,7 @@ export class AuditLogError extends CodedError {
 
 /** The system's code, such as ENOSPC; of any other error its class. */
 export function faultOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  const code = codeOf(error);
+  if (typeof code === 'string') return code;
   return error instanceof Error ? error.constructor.name : 'unknown error';
 }

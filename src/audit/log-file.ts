@@ -14,6 +14,7 @@ import {
   writeSync,
   type Stats,
 } from 'node:fs';
+import { codeOf } from '../error-class.js';
 import { dirname, basename, extname, join } from 'node:path';
 import { readdir, realpath, unlink } from 'node:fs/promises';
 
@@ -167,7 +168,7 @@ export class LogFile implements LogDestination {
       inherit(descriptor, this.#former);
       return descriptor;
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
+      if (codeOf(error) === 'EEXIST') return undefined;
       throw error;
     }
   }

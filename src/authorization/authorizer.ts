@@ -2,7 +2,7 @@ import type { Identity } from '../authentication/identity.js';
 import { askInOrder } from '../authentication/union.js';
 import { alwaysAllowPaths as matchingPaths, isResourcePath } from '../paths/always-allow.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
-import type { Bond } from '../policy/index/policy-index.js';
+import type { SubjectBinding } from '../policy/index/subject-bindings.js';
 import { describeSubject } from '../policy/objects.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { Policy } from '../policy/policy.js';
@@ -170,19 +170,19 @@ const nothingGrants: Decision = Object.freeze(noOpinion());
 /** The reason is worded when it is read: that takes longer than the decision. `where` is its end. */
 export class Granted implements Decision {
   readonly decision = 'allow';
-  readonly #bond: Bond;
-  readonly #where: string;
+  readonly #by: SubjectBinding;
+  readonly #where: () => string;
 
-  constructor(bond: Bond, where = '') {
-    this.#bond = bond;
+  constructor(by: SubjectBinding, where = (): string => '') {
+    this.#by = by;
     this.#where = where;
   }
 
   get reason(): string {
-    const { binding, subject } = this.#bond;
+    const { binding, subject } = this.#by;
     return (
       `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
-      ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}${this.#where}`
+      ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}${this.#where()}`
     );
   }
 }
@@ -216,8 +216,8 @@ export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
       if (fault !== undefined) throw new PolicyUnavailableError(fault);
       const identities = identitiesOf(identity);
       if (identities === undefined) return tooManyWarrants;
-      const bond = policy.find(identities, verb, path);
-      return bond === undefined ? nothingGrants : new Granted(bond);
+      const granting = policy.find(identities, verb, path);
+      return granting === undefined ? nothingGrants : new Granted(granting);
     },
   };
 }

@@ -107,7 +107,7 @@ export class WorkspaceAuthorizer {
   #decide({ identity, verb, path }: WorkspaceQuestion, workspace: Workspace): Decision {
     const { cluster } = workspace;
     if (identity.groups.includes('system:masters'))
-      return allow(`always allowed to group "system:masters"${whereOf(workspace)}`);
+      return allow(`always allowed to group "system:masters"${whereOf(workspace)()}`);
     const identities = this.#identitiesOf(identity, cluster);
     if (identities === undefined) return tooManyWarrants;
     const isServiceAccount = serviceAccountSuffix(identity.name) !== undefined;
@@ -115,8 +115,8 @@ export class WorkspaceAuthorizer {
     // In scope, the caller is the first of its own identities.
     const isAsked = !hasGroup(identities, adminGroup) && !(isServiceAccount && identities[0] === identity);
     if (isAsked && this.index.find(workspace, identities, 'access', '/') === undefined) return noAccess;
-    const bond = this.index.find(workspace, identities, verb, path);
-    return bond === undefined ? nothingGrants : new Granted(bond, whereOf(workspace));
+    const granting = this.index.find(workspace, identities, verb, path);
+    return granting === undefined ? nothingGrants : new Granted(granting, whereOf(workspace));
   }
 
   #identitiesOf(identity: Identity, cluster: string): readonly EffectiveIdentity[] | undefined {
@@ -141,7 +141,10 @@ function hasGroup(identities: readonly EffectiveIdentity[], group: string): bool
   return identities.some(({ groups }) => groups.includes(group));
 }
 
-function whereOf({ cluster, logicalCluster }: Workspace): string {
-  const path = logicalCluster?.path;
-  return ` in workspace ${path === undefined ? cluster : `${cluster} (${path})`}`;
+/** Worded when it is read; the workspace is as it was when it was decided. */
+function whereOf({ cluster, logicalCluster }: Workspace): () => string {
+  return () => {
+    const path = logicalCluster?.path;
+    return ` in workspace ${path === undefined ? cluster : `${cluster} (${path})`}`;
+  };
 }

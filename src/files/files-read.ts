@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
+import { systemCode } from '../error-class.js';
 
 export type FileReading =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
@@ -74,8 +75,9 @@ export class FilesRead {
         await handle.close();
       }
     } catch (error) {
-      this.#remember(file, codeOf(error), 0);
-      return fault(`cannot be read: ${codeOf(error)}`);
+      const code = systemCode(error);
+      this.#remember(file, code, 0);
+      return fault(`cannot be read: ${code}`);
     }
   }
 
@@ -100,7 +102,7 @@ async function stampNow(file: string): Promise<string> {
   try {
     return stampOf(await stat(file, { bigint: true }));
   } catch (error) {
-    return codeOf(error);
+    return systemCode(error);
   }
 }
 
@@ -110,8 +112,4 @@ function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
 
 function fault(text: string): FileReading {
   return { kind: 'fault', fault: text };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }

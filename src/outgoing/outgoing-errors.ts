@@ -1,5 +1,6 @@
 import { CodedError } from '../coded-error.js';
 import { oneLine } from '../documents/one-line.js';
+import { codeOf } from '../error-class.js';
 
 /** There was no answer, or it broke off. The message is one line and begins with the server. */
 export class ApiConnectionError extends CodedError {
@@ -62,7 +63,7 @@ export const maxRetryAfterMs = 300_000;
  */
 export function connectionError(server: string, error: unknown): ApiConnectionError {
   if (error instanceof ApiConnectionError) return error;
-  const found = error instanceof Error && 'code' in error ? error.code : undefined;
+  const found = codeOf(error);
   const code = typeof found === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(found) ? found : undefined;
   const suffix = code === undefined ? '' : ` (${code})`;
   return new ApiConnectionError(`${server}: ${descriptionOf(error, code)}${suffix}`, code);

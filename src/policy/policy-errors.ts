@@ -1,6 +1,6 @@
 import { getSystemErrorMap } from 'node:util';
 import { CodedError } from '../coded-error.js';
-import { errorClass } from '../error-class.js';
+import { codeOf, errorClass } from '../error-class.js';
 
 /** An invalid manifest or directory; the message begins with its place. */
 export class ManifestError extends CodedError {
@@ -31,15 +31,10 @@ export class SnapshotError extends CodedError {
 export function snapshotError(file: string, attempt: 'read' | 'written', error: unknown): SnapshotError {
   if (error instanceof SnapshotError) return error;
   const fault =
-    attempt === 'written' && systemCode(error) === 'ENOENT'
+    attempt === 'written' && codeOf(error) === 'ENOENT'
       ? 'its directory does not exist'
       : `cannot be ${attempt}: ${describe(error)}`;
   return new SnapshotError(file, fault, { cause: error });
-}
-
-/** Of a failed system call, such as `ENOENT`. */
-export function systemCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 /** Without the error's own message, which names a temporary file or quotes content. */

@@ -1,10 +1,11 @@
 import type { EffectiveIdentity } from './index/effective-identities.js';
-import type { Bond } from './index/bonds.js';
 import { PolicyIndex, type PolicyChange } from './index/policy-index.js';
 import type { WorkspaceIndex } from './index/workspace-index.js';
 import type { Grants } from './index/roles.js';
+import type { SubjectBinding } from './index/subject-bindings.js';
 import { subjectKey, type ClusterRoleBinding, type PolicyObject, type Subject } from './objects.js';
 import { given } from '../given.js';
+import { steadyNow } from '../timer.js';
 import { aFunction, aMap, checkOptions, optional, texts } from '../option-checks.js';
 
 /**
@@ -115,11 +116,6 @@ interface LayerIndex {
   ): Generator<undefined, void, undefined>;
   apply(layer: string, change: PolicyChange): void;
   describe(layer: string): Omit<PolicyLayerStatus, 'layer' | 'state' | 'reason' | 'syncedAt' | 'ageMs'>;
-}
-
-/** In ms since the epoch. Unlike the system clock it is never set back, which would make a policy look younger. */
-export function steadyNow(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 /** The policy in force: its layers, and whether they may be used. */
@@ -247,7 +243,7 @@ export class Policy {
   }
 
   /** What grants `verb` on `path` to one of the identities, if anything; call it only while the policy is available. */
-  find(identities: readonly EffectiveIdentity[], verb: string, path: string): Bond | undefined {
+  find(identities: readonly EffectiveIdentity[], verb: string, path: string): SubjectBinding | undefined {
     return this.#index.find(identities, verb, path);
   }
 
@@ -306,12 +302,12 @@ export class Policy {
         const key = subjectKey(candidate);
         return key !== undefined && (key.kind === 'user' ? users : groups).has(key.name);
       });
-      if (subject === undefined || !reference.layer.inForce) continue;
+      if (subject === undefined || !reference.layer.force.isOn) continue;
       yield { binding, subject, grants: reference.inForce ? reference.grants : undefined };
     }
   }
 
-  /** Every bond that grants `verb` on `path`; walks the whole policy, for offline questions. */
+  /** Every binding that grants `verb` on `path`; walks the whole policy, for offline questions. */
   *grantsOf(verb: string, path: string): Generator<{ layer: string; binding: ClusterRoleBinding }> {
     this.unavailable();
     for (const { layer, binding, reference } of this.#index.bindings()) {

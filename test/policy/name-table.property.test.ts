@@ -11,17 +11,22 @@ const name = fc.oneof(
 );
 
 describe('a table by name', () => {
-  it('holds what a Map holds, whatever is set and deleted', () => {
-    const change = fc.record({ name, isSet: fc.boolean() });
+  it('holds what a Map holds, whatever is set and deleted in which space', () => {
+    const change = fc.record({ name, space: fc.nat({ max: 3 }), isSet: fc.boolean() });
+    type Change = typeof change extends fc.Arbitrary<infer Value> ? Value : never;
     fc.assert(
       fc.property(fc.array(change, { maxLength: 400, size: 'max' }), (changes) => {
         const table = new NameTable<number>(8);
         const map = new Map<string, number>();
-        const isAsInMap = ({ name }: { readonly name: string }): boolean => table.get(name) === map.get(name);
-        const hasChanged = (one: { readonly name: string; readonly isSet: boolean }, at: number): boolean => {
-          for (const held of [table, map]) {
-            if (one.isSet) held.set(one.name, at);
-            else held.delete(one.name);
+        const keyOf = ({ name, space }: Change): string => `${space} ${name}`;
+        const isAsInMap = (one: Change): boolean => table.get(one.name, one.space) === map.get(keyOf(one));
+        const hasChanged = (one: Change, at: number): boolean => {
+          if (one.isSet) {
+            table.set(one.name, at, one.space);
+            map.set(keyOf(one), at);
+          } else {
+            table.delete(one.name, one.space);
+            map.delete(keyOf(one));
           }
           return isAsInMap(one) && table.size === map.size;
         };

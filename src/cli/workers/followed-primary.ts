@@ -1,6 +1,7 @@
 import { replaceInSlices, type PolicySource } from '../../policy/policy-source.js';
 import type { PolicyObject } from '../../policy/objects.js';
-import { steadyNow, type PolicySink } from '../../policy/policy.js';
+import type { PolicySink } from '../../policy/policy.js';
+import { steadyNow } from '../../timer.js';
 import type { PolicyOperation } from './link-messages.js';
 import { runInSlices } from '../../time-slice.js';
 

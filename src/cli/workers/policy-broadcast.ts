@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PolicyObject } from '../../policy/objects.js';
-import { steadyNow, type Policy, type PolicySink } from '../../policy/policy.js';
+import type { Policy, PolicySink } from '../../policy/policy.js';
+import { steadyNow } from '../../timer.js';
 import type { PolicyOperation } from './link-messages.js';
 
 /** How often a policy that is being replaced is checked for completeness (ms). */

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { systemCode } from '../../error-class.js';
 import { certificateFault, privateKeyFault, type ClientCertificate } from '../../outgoing/tls-material.js';
 import { ExecPluginError } from '../kubernetes-errors.js';
 import { isDeepStrictEqual } from 'node:util';
@@ -30,17 +31,9 @@ export function isHeaderToken(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text);
 }
 
-/**
- * Runs an exec plugin, without a terminal. `signal` ends it at once, with all processes that it has started.
- *
- * @throws ExecPluginError
- */
-async function runExecPlugin(plugin: ExecPlugin, signal: AbortSignal): Promise<ExecCredential> {
-  return readExecCredential(await outputOf(start(plugin), signal), plugin.apiVersion);
-}
-
 type Plugin = ReturnType<typeof start>;
 
+/** Runs it without a terminal. */
 function start({ apiVersion, command, args, env, cluster }: ExecPlugin) {
   const info = { apiVersion, kind: 'ExecCredential', spec: { cluster, interactive: false } };
   try {
@@ -56,6 +49,7 @@ function start({ apiVersion, command, args, env, cluster }: ExecPlugin) {
   }
 }
 
+/** `signal` ends it at once, with all processes that it has started. */
 function outputOf(child: Plugin, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -101,8 +95,7 @@ function killGroup(child: ChildProcess): void {
 }
 
 function cannotRun(error: unknown): ExecPluginError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-  return new ExecPluginError(`the exec plugin cannot be run: ${code}`);
+  return new ExecPluginError(`the exec plugin cannot be run: ${systemCode(error)}`);
 }
 
 /**
@@ -211,13 +204,17 @@ export class ExecCredentials {
     for (const running of this.#running) running.abort();
   }
 
+  async #credentialOf(plugin: ExecPlugin, signal: AbortSignal): Promise<ExecCredential> {
+    return readExecCredential(await outputOf(start(plugin), signal), plugin.apiVersion);
+  }
+
   #start(plugin: ExecPlugin): Promise<ExecCredential> {
     const running = new AbortController();
     this.#running.add(running);
     const deadline = setTimeout(() => {
       running.abort();
     }, this.#timeoutMs);
-    const run = runExecPlugin(plugin, running.signal)
+    const run = this.#credentialOf(plugin, running.signal)
       .then((credential) => {
         if (this.#run === run) this.#credential = credential;
         return credential;

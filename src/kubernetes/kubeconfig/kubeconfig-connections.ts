@@ -4,6 +4,7 @@ import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { ConnectionOptions } from 'node:tls';
+import { codeOf } from '../../error-class.js';
 import { given } from '../../given.js';
 import { ConnectionPool, keepAliveAgent } from '../../outgoing/connection-pool.js';
 import { hostOf, portOf, serverTrust } from '../../outgoing/server-trust.js';
@@ -91,8 +92,7 @@ export class KubeconfigConnections {
  */
 export async function requireClientNode(importIt: () => Promise<unknown> = importClientNode): Promise<void> {
   await importIt().catch((error: unknown) => {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
-    throw isMissing ? new KubernetesClientMissingError() : error;
+    throw codeOf(error) === 'ERR_MODULE_NOT_FOUND' ? new KubernetesClientMissingError() : error;
   });
 }
 

@@ -6,8 +6,7 @@ import { type FilesRead, readSettled } from '../../files/files-read.js';
 import { authoritiesFault } from '../../outgoing/tls-material.js';
 import { KubeconfigError } from '../kubernetes-errors.js';
 import { inCluster, readInCluster, thisPod, type Pod } from './in-cluster.js';
-import { anonymousUser, readUser, type KubeconfigUser } from './kubeconfig-user.js';
-import { NamedFiles } from './named-files.js';
+import { anonymousUser, NamedFiles, readUser, type KubeconfigUser } from './kubeconfig-user.js';
 import { isDeepStrictEqual } from 'node:util';
 
 /** A kubeconfig's current context with the contents of the files that it names. Plain data. */

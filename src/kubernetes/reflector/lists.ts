@@ -100,7 +100,7 @@ export async function readInitialEvents<Item>(
     }
   });
   if (outcome === 'ended') throw new ReflectorFailure('connection', 'ended before everything was told');
-  return { items: items.all, resourceVersion, server: stream.server };
+  return { items: items.all, resourceVersion, server: stream.answer.server };
 }
 
 /** In the order they came; of two of one key the later counts. To grow, a Map would ask each key for its hash. */

@@ -1,5 +1,6 @@
 import { Backoff, type BackoffOptions } from '../../outgoing/backoff.js';
 import { tell } from '../../tell.js';
+import { steadyNow } from '../../timer.js';
 import type { ReflectorFailure } from '../kubernetes-errors.js';
 import type { ReflectorSink } from './reflector-options.js';
 
@@ -64,15 +65,10 @@ export class Recovery {
   }
 }
 
-/** In ms since the epoch, and never set back while the process runs. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
-}
-
 /** Tells the sink whether it is in step with the server, and since when it is not. */
 export class Liveness {
   /** When it was last known to be in step (ms since the epoch); before the first list, when it was begun. */
-  #lastSignOfLife = now();
+  #lastSignOfLife = steadyNow();
   #isLive = false;
   /** Why it was lost, as it was told. */
   #reason: string | undefined;
@@ -88,14 +84,14 @@ export class Liveness {
 
   /** Bytes came on a watch. While it is being caught up with, they say nothing of now. */
   signOfLife(): void {
-    if (this.#isLive) this.#lastSignOfLife = now();
+    if (this.#isLive) this.#lastSignOfLife = steadyNow();
   }
 
   /** Everything has been replaced. */
   live(): void {
     this.#isLive = true;
     this.#reason = undefined;
-    this.#lastSignOfLife = now();
+    this.#lastSignOfLife = steadyNow();
     tell(this.owner, () => {
       this.sink.live();
     });

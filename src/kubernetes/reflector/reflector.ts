@@ -165,10 +165,10 @@ export class Reflector<Item> {
     const stream = new WatchStream(this.#requests, this.#listeners, watchListQuery, this.#seconds());
     await stream.during(async () => {
       this.#isWatchListUnfinished = true;
-      const { silenceMs } = stream;
-      stream.silenceMs = this.#timing.listSilenceMs;
+      const { silenceMs } = stream.answer;
+      stream.answer.silenceMs = this.#timing.listSilenceMs;
       await this.#replace('watch-list', await readInitialEvents(stream, this.#requests.keyOf, this.#decode));
-      stream.silenceMs = silenceMs;
+      stream.answer.silenceMs = silenceMs;
       await this.#follow(stream);
     });
   }
@@ -180,7 +180,7 @@ export class Reflector<Item> {
     const askedAt = performance.now();
     const stream = new WatchStream(this.#requests, this.#listeners, { resourceVersion }, seconds);
     await stream.during(async () => {
-      if (stream.server !== server) throw new ReflectorFailure('expired', 'another server answers');
+      if (stream.answer.server !== server) throw new ReflectorFailure('expired', 'another server answers');
       const now = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
       // That there is no news of this kind is told only after seconds; one page is read sooner.
       const isListedSooner = this.#known.size <= pageSize && isOlder(resourceVersion, now);

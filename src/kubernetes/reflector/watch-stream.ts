@@ -79,7 +79,8 @@ export type Next = 'go on' | 'stop';
 export class WatchStream {
   readonly #requests: Requests;
   readonly #onBytes: () => void;
-  readonly #answer: StreamedAnswer;
+  /** Until the watch's end, and some grace, it may be silent. */
+  readonly answer: StreamedAnswer;
   readonly #lines = new JsonLines();
   #chunks: AsyncGenerator<Buffer, void, undefined> | undefined;
   /** When the latest bytes came, on `performance`'s clock. */
@@ -95,7 +96,7 @@ export class WatchStream {
     const { headersMs, watchGraceMs, catchUpMs } = requests.timing;
     this.#requests = requests;
     this.#onBytes = onBytes;
-    this.#answer = new StreamedAnswer({
+    this.answer = new StreamedAnswer({
       ...requests,
       query: { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...query },
       headersMs,
@@ -111,28 +112,14 @@ export class WatchStream {
     });
   }
 
-  /** How long the server may say nothing from now on (ms). By default until the watch's end, and some grace. */
-  get silenceMs(): number {
-    return this.#answer.silenceMs;
-  }
-
-  set silenceMs(ms: number) {
-    this.#answer.silenceMs = ms;
-  }
-
-  /** Who answers; known when it is open. */
-  get server(): string {
-    return this.#answer.server;
-  }
-
   /** Opens it for `use`, and closes it when that is done. @throws ReflectorFailure, and what `use` throws. */
   async during(use: () => Promise<void>): Promise<void> {
     try {
-      await this.#answer.open();
-      this.#chunks = this.#answer.chunks();
+      await this.answer.open();
+      this.#chunks = this.answer.chunks();
       await use();
     } finally {
-      this.#answer.close();
+      this.answer.close();
       // Why the rest fails is known already.
       await this.#chunks?.return().catch(() => undefined);
     }

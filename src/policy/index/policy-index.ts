@@ -1,26 +1,17 @@
 import { runAll } from '../../time-slice.js';
-import {
-  subjectKey,
-  type ClusterRoleBinding,
-  type PolicyObject,
-  type RbacObject,
-  type SubjectKey,
-} from '../objects.js';
-import { BondSearch, SubjectTable, type Bond } from './bonds.js';
+import { subjectKey, type ClusterRoleBinding, type PolicyObject, type RbacObject } from '../objects.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import {
   coversVerb,
   grantsInSteps,
   grantsOf,
-  noGrants,
   RoleReference,
   rulesOf,
+  type Force,
   type Grants,
   type LayerOfReference,
 } from './roles.js';
-import { UrlIndex } from './url-index.js';
-
-export type { Bond };
+import { GrantSearch, SubjectTable, type SubjectBinding } from './subject-bindings.js';
 
 export type PolicyChange =
   | { readonly type: 'set'; readonly object: PolicyObject }
@@ -41,7 +32,7 @@ interface Layer {
   readonly name: string;
   readonly isFallback: boolean;
   /** Whether its bindings and its roles count. */
-  inForce: boolean;
+  readonly force: Force;
   readonly roles: Map<string, Grants>;
   readonly bindings: Map<string, ClusterRoleBinding>;
   readonly references: Map<string, RoleReference>;
@@ -59,11 +50,11 @@ export class PolicyIndex {
   readonly #layers: Map<string, Layer>;
   /** Of the name of another, in whose place each will be once it is whole. */
   readonly #arriving = new Set<Layer>();
-  readonly #urls = new UrlIndex();
-  readonly #users = new SubjectTable();
-  readonly #groups = new SubjectTable();
-  readonly #search = new BondSearch();
+  /** Who is bound to what: alone, it answers as `find` does. */
+  readonly subjects: SubjectTable;
   readonly #outer: PolicyIndex | undefined;
+  /** That of the outer index, so that a small one takes little memory. */
+  readonly #search: GrantSearch;
   #version = 0;
 
   /** Bindings' references whose role stands in no layer. */
@@ -71,14 +62,16 @@ export class PolicyIndex {
 
   /**
    * @param outer where a role is looked for that stands in no layer; `resolve` is to be called when that has changed. Its
-   * bindings do not count.
+   * bindings do not count. An inner index is always in force: it is filled and cleared, not replaced.
    */
   constructor(layers: readonly string[], fallbacks: ReadonlySet<string> = new Set(), outer?: PolicyIndex) {
     this.#outer = outer;
+    this.#search = outer === undefined ? new GrantSearch() : outer.#search;
+    this.subjects = new SubjectTable(this.#search);
     this.#layers = new Map(
       layers.map((name) => {
         const isFallback = fallbacks.has(name);
-        return [name, emptyLayer(name, isFallback, !isFallback)];
+        return [name, emptyLayer(name, isFallback, outer === undefined ? { isOn: !isFallback } : alwaysOn)];
       }),
     );
   }
@@ -88,19 +81,10 @@ export class PolicyIndex {
     return this.#version;
   }
 
-  /** The bond that grants `verb` on `path` to one of the identities, if any does. */
-  find(identities: readonly EffectiveIdentity[], verb: string, path: string): Bond | undefined {
-    // Of many small indexes each is asked seldom: what need not be touched is not.
-    if (this.#outer === undefined && this.#urls.rolesFor(path).length === 0) return undefined;
-    for (const { name, groups } of identities) {
-      const found = this.#search.find(this.#users.get(name), this.#urls, verb, path);
-      if (found !== undefined) return found;
-      for (const group of groups) {
-        const foundByGroup = this.#search.find(this.#groups.get(group), this.#urls, verb, path);
-        if (foundByGroup !== undefined) return foundByGroup;
-      }
-    }
-    return undefined;
+  /** The binding that grants `verb` on `path` to one of the identities, if any does. */
+  find(identities: readonly EffectiveIdentity[], verb: string, path: string): SubjectBinding | undefined {
+    if (this.#search.urls.rolesFor(path).length === 0) return undefined;
+    return this.subjects.findAny(identities, verb, path);
   }
 
   /** A malformed object throws, and then nothing has changed. */
@@ -134,26 +118,44 @@ export class PolicyIndex {
    */
   *replaceAll(layerName: string, objects: readonly RbacObject[]): Generator<undefined, void, undefined> {
     const { isFallback } = this.#layer(layerName);
-    let leaving = emptyLayer(layerName, isFallback, false);
-    const layer = leaving;
+    const layer = emptyLayer(layerName, isFallback, { isOn: false });
+    let leaving = layer;
     this.#arriving.add(layer);
     try {
-      // Roles first: each binding then finds its own.
-      for (const object of objects) {
-        if (object.kind === 'ClusterRole') layer.roles.set(object.name, yield* grantsInSteps(object.rules));
-        yield;
-      }
-      for (const object of objects) {
-        if (object.kind === 'ClusterRoleBinding') yield* this.#bind(layer, object);
-        yield;
-      }
+      yield* this.#fill(layer, objects);
       leaving = this.#swap(layer);
     } finally {
       this.#arriving.delete(layer);
-      for (const binding of leaving.bindings.values()) {
-        yield* this.#unbind(leaving, binding);
-        yield;
-      }
+      yield* this.#clear(leaving);
+    }
+  }
+
+  /** Adds all objects to a layer on which no decisions are made yet, in short steps. */
+  fill(layerName: string, objects: readonly RbacObject[]): Generator<undefined, void, undefined> {
+    return this.#fill(this.#layer(layerName), objects);
+  }
+
+  /** Removes the bindings of a layer on which no decisions are made any more, in short steps. */
+  clear(layerName: string): Generator<undefined, void, undefined> {
+    return this.#clear(this.#layer(layerName));
+  }
+
+  *#fill(layer: Layer, objects: readonly RbacObject[]): Generator<undefined, void, undefined> {
+    // Roles first: each binding then finds its own.
+    for (const object of objects) {
+      if (object.kind === 'ClusterRole') layer.roles.set(object.name, yield* grantsInSteps(object.rules));
+      yield;
+    }
+    for (const object of objects) {
+      if (object.kind === 'ClusterRoleBinding') yield* this.#bind(layer, object);
+      yield;
+    }
+  }
+
+  *#clear(layer: Layer): Generator<undefined, void, undefined> {
+    for (const binding of layer.bindings.values()) {
+      yield* this.#unbind(layer, binding);
+      yield;
     }
   }
 
@@ -188,9 +190,9 @@ export class PolicyIndex {
 
   /** Whether a layer's bindings and roles count. */
   setInForce(layerName: string, inForce: boolean): void {
-    const layer = this.#layer(layerName);
-    if (layer.inForce === inForce) return;
-    layer.inForce = inForce;
+    const { force } = this.#layer(layerName);
+    if (force.isOn === inForce) return;
+    force.isOn = inForce;
     this.#changed();
   }
 
@@ -247,7 +249,7 @@ export class PolicyIndex {
   /** Whether the role behind a reference, where it is in force, grants `verb` on `path`. */
   covers(reference: RoleReference, verb: string, path: string): boolean {
     if (!reference.inForce) return false;
-    return this.#urls.rolesFor(path).some((roles) => {
+    return this.#search.urls.rolesFor(path).some((roles) => {
       const verbs = roles.get(reference);
       return verbs !== undefined && coversVerb(verbs, verb);
     });
@@ -259,8 +261,8 @@ export class PolicyIndex {
     readonly clusterRoles: number;
     readonly clusterRoleBindings: number;
   } {
-    const { inForce, roles, bindings } = this.#layer(layerName);
-    return { inForce, clusterRoles: roles.size, clusterRoleBindings: bindings.size };
+    const { force, roles, bindings } = this.#layer(layerName);
+    return { inForce: force.isOn, clusterRoles: roles.size, clusterRoleBindings: bindings.size };
   }
 
   #layer(name: string): Layer {
@@ -280,17 +282,16 @@ export class PolicyIndex {
   }
 
   #resolve(reference: RoleReference): void {
-    this.#urls.remove(reference, reference.grants);
+    const { urls } = this.#search;
+    urls.remove(reference, reference.grants);
     this.#findRole(reference);
-    this.#urls.add(reference, reference.grants);
+    urls.add(reference, reference.grants);
   }
 
   #findRole(reference: RoleReference): void {
-    const provider = this.#providerSeenFrom(reference.layer, reference.role);
-    reference.provider = provider;
+    reference.resolve(this.#providerSeenFrom(reference.layer, reference.role));
     if (reference.resolved) this.#unresolved.delete(reference);
     else this.#unresolved.add(reference);
-    reference.grants = provider?.roles.get(reference.role) ?? noGrants;
   }
 
   #providerSeenFrom(from: LayerOfReference, roleName: string): LayerOfReference | undefined {
@@ -332,7 +333,7 @@ export class PolicyIndex {
       for (const part of partsOf(grants)) {
         // Meanwhile the role of another layer may have come in the place of this one.
         if (reference.grants !== grants) break;
-        this.#urls.add(reference, part);
+        this.#search.urls.add(reference, part);
         yield;
       }
     }
@@ -340,7 +341,7 @@ export class PolicyIndex {
     layer.bindings.set(binding.name, binding);
     for (const subject of binding.subjects) {
       const key = subjectKey(subject);
-      if (key !== undefined) this.#table(key).tie(key.name, { binding, subject, reference });
+      if (key !== undefined) this.subjects.add(key, { binding, subject, reference });
       done += 1;
       if (done % maxPart === 0) yield;
     }
@@ -354,7 +355,7 @@ export class PolicyIndex {
     let done = 0;
     for (const subject of binding.subjects) {
       const key = subjectKey(subject);
-      if (key !== undefined) this.#table(key).untie(key.name, reference, binding);
+      if (key !== undefined) this.subjects.remove(key, { reference, binding });
       done += 1;
       if (done % maxPart === 0) yield;
     }
@@ -363,7 +364,7 @@ export class PolicyIndex {
     layer.references.delete(binding.role);
     this.#unresolved.delete(reference);
     for (const part of partsOf(reference.grants)) {
-      this.#urls.remove(reference, part);
+      this.#search.urls.remove(reference, part);
       yield;
     }
   }
@@ -372,8 +373,8 @@ export class PolicyIndex {
   #swap(layer: Layer): Layer {
     const old = this.#layer(layer.name);
     this.#changed();
-    layer.inForce = old.inForce;
-    old.inForce = false;
+    layer.force.isOn = old.force.isOn;
+    old.force.isOn = false;
     this.#layers.set(layer.name, layer);
     for (const before of this.#layers.values()) {
       if (before === layer) break;
@@ -388,11 +389,9 @@ export class PolicyIndex {
     this.#version += 1;
     this.#search.forget();
   }
-
-  #table(key: SubjectKey): SubjectTable {
-    return key.kind === 'user' ? this.#users : this.#groups;
-  }
 }
+
+const alwaysOn: Force = { isOn: true };
 
 /** URLs or subjects that are handled in one step. */
 const maxPart = 64;
@@ -403,8 +402,8 @@ function* partsOf({ exact, prefix }: Grants): Generator<Grants, void, undefined>
   }
 }
 
-function emptyLayer(name: string, isFallback: boolean, inForce: boolean): Layer {
-  return { name, isFallback, inForce, roles: new Map(), bindings: new Map(), references: new Map() };
+function emptyLayer(name: string, isFallback: boolean, force: Force): Layer {
+  return { name, isFallback, force, roles: new Map(), bindings: new Map(), references: new Map() };
 }
 
 /** Throws what putting the object into the index would throw. */

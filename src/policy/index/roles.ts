@@ -114,8 +114,12 @@ function withoutTrailingStars(url: string): string {
 export interface LayerOfReference {
   readonly name: string;
   readonly roles: ReadonlyMap<string, Grants>;
-  /** Whether decisions are made on it. */
-  readonly inForce: boolean;
+  readonly force: Force;
+}
+
+/** Whether decisions are made on a layer: an object of its own, so that a decision need not read the layer. */
+export interface Force {
+  isOn: boolean;
 }
 
 /**
@@ -124,23 +128,32 @@ export interface LayerOfReference {
  */
 export class RoleReference {
   grants: Grants = noGrants;
-  /** The layer that has the role; undefined where none has. */
-  provider: LayerOfReference | undefined;
   bindings = 0;
+  readonly #force: Force;
+  /** Of the layer that has the role; undefined where none has. */
+  #roleForce: Force | undefined;
 
   constructor(
     /** Whose bindings point here. */
     readonly layer: LayerOfReference,
     readonly role: string,
-  ) {}
+  ) {
+    this.#force = layer.force;
+  }
+
+  /** Takes the role from a layer; from none where there is no such role. */
+  resolve(provider: LayerOfReference | undefined): void {
+    this.#roleForce = provider?.force;
+    this.grants = provider?.roles.get(this.role) ?? noGrants;
+  }
 
   /** Whether some layer has a role of this name. */
   get resolved(): boolean {
-    return this.provider !== undefined;
+    return this.#roleForce !== undefined;
   }
 
   /** Whether both are in force, the layer with the bindings and that with the role. */
   get inForce(): boolean {
-    return this.layer.inForce && this.provider?.inForce === true;
+    return this.#force.isOn && this.#roleForce?.isOn === true;
   }
 }

@@ -1,19 +1,23 @@
 import { runAll } from '../../time-slice.js';
 import type { ClusterRoleBinding, LogicalCluster, PolicyObject, RbacObject } from '../objects.js';
-import type { Bond } from './bonds.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import { PolicyIndex, refuseMalformed, type PolicyChange } from './policy-index.js';
+import type { SubjectBinding, SubjectTable } from './subject-bindings.js';
 
 /** What is known of one logical cluster. */
 interface IndexedWorkspace {
   readonly cluster: string;
   /** Where it stands in the list of all. */
   place: number;
+  /** Whether there is such a workspace for callers. */
+  isKnown: boolean;
   logicalCluster: LogicalCluster | undefined;
   /** One of the lists has to be satisfied, with all of its groups; undefined: no group is required. */
   requiredGroups: readonly (readonly string[])[] | undefined;
   /** Of its own roles and bindings; undefined where it has none. */
   own: PolicyIndex | undefined;
+  /** Those of `own`, at hand for decisions. */
+  subjects: SubjectTable | undefined;
   /** Of the bootstrap policy that its bindings were resolved with. */
   bootstrapVersion: number;
 }
@@ -24,9 +28,11 @@ export type Workspace = Readonly<IndexedWorkspace>;
 export const nowhere: Workspace = {
   cluster: '',
   place: -1,
+  isKnown: false,
   logicalCluster: undefined,
   requiredGroups: undefined,
   own: undefined,
+  subjects: undefined,
   bootstrapVersion: 0,
 };
 
@@ -44,8 +50,6 @@ const ownLayer = 'workspace';
  * (`system:admin`) is left out.
  */
 export class WorkspaceIndex {
-  /** Filled by whoever fills the bootstrap layer of root's policy. */
-  readonly bootstrap: PolicyIndex;
   #workspaces = new Map<string, IndexedWorkspace>();
   /** The same, in no order. */
   #all: IndexedWorkspace[] = [];
@@ -58,14 +62,14 @@ export class WorkspaceIndex {
    * @param layer what its layer is called.
    * @param bootstrapLayer what the layer of the bootstrap policy is called.
    * @param requiresLogicalCluster whether a workspace without a LogicalCluster is unknown.
+   * @param bootstrap filled by whoever fills the bootstrap layer of root's policy.
    */
   constructor(
     readonly layer: string,
     readonly bootstrapLayer: string,
     readonly requiresLogicalCluster: boolean,
-  ) {
-    this.bootstrap = new PolicyIndex([bootstrapLayer]);
-  }
+    readonly bootstrap = new PolicyIndex([bootstrapLayer]),
+  ) {}
 
   /** Grows with each change, also of the bootstrap policy. */
   get version(): number {
@@ -75,7 +79,7 @@ export class WorkspaceIndex {
   /** A known workspace by the name of its logical cluster. */
   get(cluster: string): Workspace | undefined {
     const workspace = this.#workspaces.get(cluster);
-    return workspace !== undefined && this.#isKnown(workspace) ? workspace : undefined;
+    return workspace?.isKnown === true ? workspace : undefined;
   }
 
   /** A known workspace by the name of its logical cluster, or by its path, unless another claims that path, too. */
@@ -109,18 +113,19 @@ export class WorkspaceIndex {
   /** All known workspaces; undefined for a step that found none. */
   *known(): Generator<Workspace | undefined, void, undefined> {
     for (const workspace of this.#workspaces.values()) {
-      yield this.#isKnown(workspace) ? workspace : undefined;
+      yield workspace.isKnown ? workspace : undefined;
     }
   }
 
-  /** The bond that grants `verb` on `path` in a workspace to one of the identities, if any does. */
+  /** The binding that grants `verb` on `path` in a workspace to one of the identities, if any does. */
   find(
     workspace: Workspace,
     identities: readonly EffectiveIdentity[],
     verb: string,
     path: string,
-  ): Bond | undefined {
-    return this.#own(workspace)?.find(identities, verb, path) ?? this.bootstrap.find(identities, verb, path);
+  ): SubjectBinding | undefined {
+    if (workspace.bootstrapVersion !== this.bootstrap.version) this.#own(workspace);
+    return workspace.subjects?.findAny(identities, verb, path) ?? this.bootstrap.find(identities, verb, path);
   }
 
   /** Every binding that grants `verb` on `path` in a workspace; for offline questions. */
@@ -150,10 +155,25 @@ export class WorkspaceIndex {
 
   /** Builds the new policies beside the old ones, in short steps, and puts them in force in one step. */
   *replaceAll(layer: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
-    const next = new WorkspaceIndex(layer, this.bootstrapLayer, this.requiresLogicalCluster);
+    const next = new WorkspaceIndex(layer, this.bootstrapLayer, this.requiresLogicalCluster, this.bootstrap);
+    let leaving = next.#workspaces;
+    try {
+      yield* next.#fill(objects);
+      leaving = this.#workspaces;
+      this.#workspaces = next.#workspaces;
+      this.#all = next.#all;
+      this.#clusters = next.#clusters;
+      Object.assign(this.#counts, next.#counts);
+      this.#version += 1;
+    } finally {
+      for (const { own } of leaving.values()) if (own !== undefined) yield* own.clear(ownLayer);
+    }
+  }
+
+  *#fill(objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
     const own = new Map<string, RbacObject[]>();
     for (const object of objects) {
-      if (object.kind === 'LogicalCluster') next.apply(layer, { type: 'set', object });
+      if (object.kind === 'LogicalCluster') this.apply(this.layer, { type: 'set', object });
       else {
         const { cluster, kind, name } = object;
         if (cluster === undefined) throw new TypeError(`${kind} ${name} is of no logical cluster`);
@@ -165,19 +185,13 @@ export class WorkspaceIndex {
     }
     for (const [cluster, ofCluster] of own) {
       if (isSystem(cluster)) continue;
-      const workspace = next.#workspaceOf(cluster);
-      workspace.own = new PolicyIndex([ownLayer], undefined, this.bootstrap);
-      workspace.bootstrapVersion = this.bootstrap.version;
-      yield* workspace.own.replaceAll(ownLayer, ofCluster);
-      next.#counts.ClusterRole += workspace.own.size(ownLayer, 'ClusterRole');
-      next.#counts.ClusterRoleBinding += workspace.own.size(ownLayer, 'ClusterRoleBinding');
+      const workspace = this.#workspaceOf(cluster);
+      const index = this.#newOwn(workspace);
+      yield* index.fill(ownLayer, ofCluster);
+      this.#counts.ClusterRole += index.size(ownLayer, 'ClusterRole');
+      this.#counts.ClusterRoleBinding += index.size(ownLayer, 'ClusterRoleBinding');
       yield;
     }
-    this.#workspaces = next.#workspaces;
-    this.#all = next.#all;
-    this.#clusters = next.#clusters;
-    Object.assign(this.#counts, next.#counts);
-    this.#version += 1;
   }
 
   /** Replaces all objects of one kind, in steps: what is gone is revoked before anything new is granted. */
@@ -251,10 +265,6 @@ export class WorkspaceIndex {
     }
   }
 
-  #isKnown({ logicalCluster }: IndexedWorkspace): boolean {
-    return logicalCluster === undefined ? !this.requiresLogicalCluster : logicalCluster.isReady;
-  }
-
   /** A workspace's own index, resolved with the bootstrap policy as it is now. */
   #own(workspace: IndexedWorkspace): PolicyIndex | undefined {
     if (workspace.own === undefined) return undefined;
@@ -265,15 +275,25 @@ export class WorkspaceIndex {
     return workspace.own;
   }
 
+  #newOwn(workspace: IndexedWorkspace): PolicyIndex {
+    const own = new PolicyIndex([ownLayer], undefined, this.bootstrap);
+    workspace.own = own;
+    workspace.subjects = own.subjects;
+    workspace.bootstrapVersion = this.bootstrap.version;
+    return own;
+  }
+
   #workspaceOf(cluster: string): IndexedWorkspace {
     const known = this.#workspaces.get(cluster);
     if (known !== undefined) return known;
     const workspace: IndexedWorkspace = {
       cluster,
       place: this.#all.length,
+      isKnown: !this.requiresLogicalCluster,
       logicalCluster: undefined,
       requiredGroups: undefined,
       own: undefined,
+      subjects: undefined,
       bootstrapVersion: this.bootstrap.version,
     };
     this.#workspaces.set(cluster, workspace);
@@ -286,8 +306,7 @@ export class WorkspaceIndex {
       this.#setLogicalCluster(workspace, object);
       return;
     }
-    workspace.own ??= new PolicyIndex([ownLayer], undefined, this.bootstrap);
-    this.#applyTo(workspace.own, object.kind, { type: 'set', object });
+    this.#applyTo(workspace.own ?? this.#newOwn(workspace), object.kind, { type: 'set', object });
   }
 
   #delete(workspace: IndexedWorkspace, kind: PolicyObject['kind'], name: string): void {
@@ -296,6 +315,7 @@ export class WorkspaceIndex {
     const { own, logicalCluster } = workspace;
     if (own?.size(ownLayer, 'ClusterRole') === 0 && own.size(ownLayer, 'ClusterRoleBinding') === 0) {
       workspace.own = undefined;
+      workspace.subjects = undefined;
     }
     if (workspace.own === undefined && logicalCluster === undefined) this.#forget(workspace);
   }
@@ -318,6 +338,7 @@ export class WorkspaceIndex {
     const { cluster, logicalCluster: before } = workspace;
     this.#counts.LogicalCluster += Number(logicalCluster !== undefined) - Number(before !== undefined);
     workspace.logicalCluster = logicalCluster;
+    workspace.isKnown = logicalCluster?.isReady ?? !this.requiresLogicalCluster;
     workspace.requiredGroups = logicalCluster?.requiredGroups?.split(';').map((all) => all.split(','));
     if (before?.path === logicalCluster?.path) return;
     if (before?.path !== undefined) {

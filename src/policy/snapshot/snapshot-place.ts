@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, opendir, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { SnapshotError, snapshotError, systemCode } from '../policy-errors.js';
+import { codeOf } from '../../error-class.js';
+import { SnapshotError, snapshotError } from '../policy-errors.js';
 import { maxSnapshotBytes, snapshotBeginning } from './snapshot-format.js';
 
 /** Links are not followed, and a pipe is not waited for. */
@@ -65,7 +66,7 @@ async function openFile(
     return handle;
   } catch (error) {
     await handle?.close();
-    switch (systemCode(error)) {
+    switch (codeOf(error)) {
       case 'ENOENT':
         return undefined;
       case 'ELOOP':
@@ -126,7 +127,7 @@ async function writeBeside(
 /** Renaming would replace a link or a device without notice. */
 async function refuseOtherThanFile(file: string): Promise<void> {
   const status = await lstat(resolve(file)).catch((error: unknown) => {
-    if (systemCode(error) !== 'ENOENT') throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
   });
   if (status?.isFile() === false) throw notRegular(file);
 }

@@ -1,8 +1,8 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import { codeOf } from '../../error-class.js';
 import { tell } from '../../tell.js';
 import { runInSlices } from '../../time-slice.js';
-import { systemCode } from '../policy-errors.js';
 import { replaceInSlices, type PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
 import { ManifestDirectory } from './manifest-directory.js';
@@ -224,7 +224,7 @@ class DirectoryWatch {
       return [watcher];
     } catch (error) {
       // A missing directory is noticed when it appears; other failures, such as the limit of watches, are reported.
-      if (systemCode(error) !== 'ENOENT' && !this.#hasWarned) {
+      if (codeOf(error) !== 'ENOENT' && !this.#hasWarned) {
         this.#hasWarned = true;
         this.onWarning(`${path}: cannot be watched, so changes are noticed later: ${String(error)}`);
       }

@@ -3,8 +3,9 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { sourceOf, utf8TextOf } from '../../documents/source.js';
+import { codeOf } from '../../error-class.js';
 import { runInSlices } from '../../time-slice.js';
-import { ManifestError, systemCode } from '../policy-errors.js';
+import { ManifestError } from '../policy-errors.js';
 import { ManifestThread } from './manifest-thread.js';
 import { readManifest, type Manifest } from './manifest.js';
 
@@ -131,7 +132,7 @@ async function identify(file: string): Promise<readonly string[]> {
 }
 
 function reasonOf(error: unknown): string {
-  switch (systemCode(error)) {
+  switch (codeOf(error)) {
     case 'ENOENT':
       return 'does not exist';
     case 'ENOTDIR':

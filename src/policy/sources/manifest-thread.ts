@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { codeOf } from '../../error-class.js';
 import { packageRoot } from '../../own-package.js';
 import type { PolicyObject, PolicyRule, Subject } from '../objects.js';
 import { ManifestError } from '../policy-errors.js';
@@ -78,11 +79,7 @@ async function nextPart(worker: Worker, file: string): Promise<ManifestPart> {
     const [part] = (await once(worker, 'message')) as [ManifestPart];
     return part;
   } catch (error) {
-    if (!isOutOfMemory(error)) throw error;
+    if (codeOf(error) !== 'ERR_WORKER_OUT_OF_MEMORY') throw error;
     throw new ManifestError(`${file}: takes more memory to read than there is`, { cause: error });
   }
-}
-
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
 }

@@ -5,7 +5,8 @@ import type { PolicyOperation } from '../../../src/cli/workers/link-messages.js'
 import { PolicyBroadcast, PolicyOutbox } from '../../../src/cli/workers/policy-broadcast.js';
 import { openPolicy } from '../../../src/policy/open-policy.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
-import { Policy, steadyNow, type PolicySink } from '../../../src/policy/policy.js';
+import { Policy, type PolicySink } from '../../../src/policy/policy.js';
+import { steadyNow } from '../../../src/timer.js';
 import { WorkspaceIndex } from '../../../src/policy/index/workspace-index.js';
 import { replaceInSlices } from '../../../src/policy/policy-source.js';
 import { runInSlices } from '../../../src/time-slice.js';

@@ -186,9 +186,11 @@ describe('effective identities', () => {
       return text;
     };
     const within = (milliseconds: number, act: () => unknown): unknown => {
-      const started = performance.now();
+      // Of this process: others use the processor, too.
+      const before = process.cpuUsage();
       const result = act();
-      expect(performance.now() - started).toBeLessThan(milliseconds);
+      const { user, system } = process.cpuUsage(before);
+      expect((user + system) / 1000).toBeLessThan(milliseconds);
       return result;
     };
 
