@@ -1,5 +1,3 @@
-import { runInSlices } from '../time-slice.js';
-import type { PolicyObject } from './objects.js';
 import type { PolicySink } from './policy.js';
 
 /** Where a layer of the policy comes from. */
@@ -22,11 +20,4 @@ export interface PolicySource {
   start(sink: PolicySink): Promise<void>;
   /** Stops following; idempotent. The last policy stays in force. */
   close(): Promise<void>;
-}
-
-/** Replaces the content of a sink, in slices if possible. */
-export async function replaceInSlices(sink: PolicySink, objects: readonly PolicyObject[]): Promise<void> {
-  const steps = sink.replaceAll?.(objects);
-  if (steps === undefined) sink.replace(objects);
-  else await runInSlices(steps);
 }

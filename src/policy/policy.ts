@@ -1,10 +1,11 @@
 import type { EffectiveIdentity } from './index/effective-identities.js';
-import { PolicyIndex, type PolicyChange } from './index/policy-index.js';
+import { PolicyIndex, type LayerContent, type PolicyChange } from './index/policy-index.js';
 import type { WorkspaceIndex } from './index/workspace-index.js';
 import type { Grants } from './index/roles.js';
 import type { SubjectBinding } from './index/subject-bindings.js';
 import { subjectKey, type ClusterRoleBinding, type PolicyObject, type Subject } from './objects.js';
 import { given } from '../given.js';
+import { runAll } from '../time-slice.js';
 import { steadyNow } from '../timer.js';
 import { aFunction, aMap, checkOptions, optional, texts } from '../option-checks.js';
 
@@ -15,8 +16,8 @@ import { aFunction, aMap, checkOptions, optional, texts } from '../option-checks
 export interface PolicySink {
   /** Replaces the layer's content; the layer is then synced. */
   replace(objects: readonly PolicyObject[]): void;
-  /** `replace` in short steps, taking effect as a whole in one of them; default: `replace` is called. */
-  replaceAll?(objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
+  /** `replace` in short steps, taking effect as a whole in one of them. */
+  replaceAll(objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
   /**
    * Replaces all objects of one kind, in steps between which decisions are made: removed objects are revoked before
    * anything new is granted. Does not change the layer's state.
@@ -50,7 +51,7 @@ export interface BindingOfCaller {
 export type PolicyState = 'syncing' | 'synced' | 'stale';
 
 /** The state of one layer, for readiness, metrics and status pages. */
-export interface PolicyLayerStatus {
+export interface PolicyLayerStatus extends LayerContent {
   readonly layer: string;
   readonly state: PolicyState;
   /** Why it is stale, or not loaded yet. */
@@ -59,13 +60,6 @@ export interface PolicyLayerStatus {
   readonly syncedAt?: number;
   /** How long ago that was (ms); 0 while synced. */
   readonly ageMs: number;
-  /** Whether it is used for decisions: a fallback waits until it is needed. */
-  readonly inForce: boolean;
-  readonly clusterRoles: number;
-  readonly clusterRoleBindings: number;
-  /** Of the layer that holds the policy of many workspaces: its LogicalClusters, and the workspaces. */
-  readonly logicalClusters?: number;
-  readonly workspaces?: number;
 }
 
 export interface PolicyOptions {
@@ -107,7 +101,6 @@ interface LayerWithFallback {
 
 /** What holds a layer's objects. */
 interface LayerIndex {
-  replace(layer: string, objects: readonly PolicyObject[]): void;
   replaceAll(layer: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
   replaceKind(
     layer: string,
@@ -115,7 +108,7 @@ interface LayerIndex {
     objects: readonly PolicyObject[],
   ): Generator<undefined, void, undefined>;
   apply(layer: string, change: PolicyChange): void;
-  describe(layer: string): Omit<PolicyLayerStatus, 'layer' | 'state' | 'reason' | 'syncedAt' | 'ageMs'>;
+  describe(layer: string): LayerContent;
 }
 
 /** The policy in force: its layers, and whether they may be used. */
@@ -184,9 +177,12 @@ export class Policy {
       Object.assign(state, { state: 'synced', isRestored: false, syncedAt: this.#now(), reason: undefined });
       changed();
     };
+    const replace = (objects: readonly PolicyObject[]): void => {
+      for (const index of indexes) runAll(index.replaceAll(layer, objects));
+    };
     return {
       replace: (objects) => {
-        for (const index of indexes) index.replace(layer, objects);
+        replace(objects);
         synced();
       },
       *replaceAll(objects) {
@@ -219,7 +215,7 @@ export class Policy {
       },
       restore: (objects, syncedAt, reason) => {
         if (state.state !== 'syncing') return;
-        for (const index of indexes) index.replace(layer, objects);
+        replace(objects);
         Object.assign(state, { state: 'stale', isRestored: true, staleSince: syncedAt, syncedAt, reason });
         changed();
       },

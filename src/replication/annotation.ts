@@ -1,6 +1,6 @@
 import type { ApiRequest } from '../kubernetes/api-client.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/outgoing-errors.js';
-import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
+import { pathOf, replicateAnnotation } from '../policy/sources/kubernetes-object.js';
 import type { Change, RootObject } from './root-objects.js';
 
 /**
@@ -29,14 +29,6 @@ export function withoutOwnEntry(value: string): string | undefined {
 export function valueAfter({ action, object }: Change): string | undefined {
   return action === 'add' ? ownEntry : withoutOwnEntry(object.replicate ?? '');
 }
-
-const group = '/apis/rbac.authorization.k8s.io/v1';
-
-/** Where a kind is listed and watched. */
-export const pathOf: Readonly<Record<RootObject['kind'], string>> = {
-  ClusterRole: `${group}/clusterroles`,
-  ClusterRoleBinding: `${group}/clusterrolebindings`,
-};
 
 /**
  * The request that makes a change: a JSON merge patch (RFC 7386) of the annotation alone. The server answers 409 if the

@@ -25,29 +25,22 @@ export type ReplicationEvent =
   | { readonly kind: 'gave-up'; readonly message: string };
 
 /** The delays of a replicator. */
-export interface ReplicatorTiming {
+export const defaultTiming = {
   /** How long changes are gathered before they are planned (ms). */
-  readonly gatherMs: number;
-  /** How long a patch may take (ms). */
-  readonly patchMs: number;
-  /** How long after a conflict to wait for the newer object (ms). */
-  readonly conflictMs: number;
-  /** How long to leave an object alone that must not be changed, unless it changes itself (ms). */
-  readonly refusedMs: number;
-  /** The longest first delay while the server is unreachable or busy (ms); doubles with each failure. */
-  readonly backoffBaseMs: number;
-  /** The longest delay of a retry (ms), unless the server asks for more. */
-  readonly backoffCapMs: number;
-}
-
-export const defaultTiming: ReplicatorTiming = {
   gatherMs: 100,
+  /** How long a patch may take (ms). */
   patchMs: 10_000,
+  /** How long after a conflict to wait for the newer object (ms). */
   conflictMs: 1_000,
+  /** How long to leave an object alone that must not be changed, unless it changes itself (ms). */
   refusedMs: 300_000,
+  /** The longest first delay while the server is unreachable or busy (ms); doubles with each failure. */
   backoffBaseMs: 250,
+  /** The longest delay of a retry (ms), unless the server asks for more. */
   backoffCapMs: 15_000,
 };
+
+export type ReplicatorTiming = Readonly<typeof defaultTiming>;
 
 interface PatcherOptions {
   readonly client: ApiClient;

@@ -4,7 +4,7 @@ import type { ReflectorObserver, ReflectorSink } from '../kubernetes/reflector/r
 import { isOlder } from '../kubernetes/reflector/history.js';
 import { ServerProbe } from '../kubernetes/reflector/server-probe.js';
 import { MalformedObjectError } from '../policy/policy-errors.js';
-import { pathOf } from './annotation.js';
+import { pathOf } from '../policy/sources/kubernetes-object.js';
 import {
   decodeBinding,
   decodeRole,
@@ -22,20 +22,17 @@ export interface ObjectTableEvents {
 
 /** All known objects of one kind. */
 export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item> {
-  readonly #events: ObjectTableEvents;
   /** Whether it has been listed at all, however long ago. */
   isListed = false;
   isInStep = false;
   items: Map<string, Item> = new Map<string, Item>();
 
-  constructor(events: ObjectTableEvents) {
-    this.#events = events;
-  }
+  constructor(private readonly events: ObjectTableEvents) {}
 
   replace(items: readonly Item[]): Promise<void> {
     this.items = new Map(items.map((item) => [item.name, item]));
     this.isListed = true;
-    this.#events.onChange();
+    this.events.onChange();
     return Promise.resolve();
   }
 
@@ -44,21 +41,21 @@ export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item>
     const known = this.items.get(item.name);
     if (known?.uid === item.uid && isOlder(item.resourceVersion, known.resourceVersion)) return;
     this.items.set(item.name, item);
-    this.#events.onChange();
+    this.events.onChange();
   }
 
   delete(name: string): void {
-    if (this.items.delete(name)) this.#events.onChange();
+    if (this.items.delete(name)) this.events.onChange();
   }
 
   live(): void {
     this.isInStep = true;
-    this.#events.onChange();
+    this.events.onChange();
   }
 
   lost(reason: string): void {
     this.isInStep = false;
-    this.#events.onLost(reason);
+    this.events.onLost(reason);
   }
 }
 
@@ -70,12 +67,12 @@ export class RootFollower implements RootPolicy {
 
   constructor(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver = {}) {
     const shared = { client, observer, probe: new ServerProbe({ client }) };
-    const [roles, bindings] = [new ObjectTable<RootRole>(events), new ObjectTable<RootBinding>(events)];
-    this.#roles = roles;
-    this.#bindings = bindings;
+    const path = pathOf.ClusterRoleBinding;
+    this.#roles = new ObjectTable(events);
+    this.#bindings = new ObjectTable(events);
     this.#reflectors = [
-      new Reflector({ ...shared, path: pathOf.ClusterRole, decode: decodeRole, sink: roles }),
-      new Reflector({ ...shared, path: pathOf.ClusterRoleBinding, decode: decodeBinding, sink: bindings }),
+      new Reflector({ ...shared, path: pathOf.ClusterRole, decode: decodeRole, sink: this.#roles }),
+      new Reflector({ ...shared, path, decode: decodeBinding, sink: this.#bindings }),
     ];
   }
 

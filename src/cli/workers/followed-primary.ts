@@ -1,4 +1,4 @@
-import { replaceInSlices, type PolicySource } from '../../policy/policy-source.js';
+import type { PolicySource } from '../../policy/policy-source.js';
 import type { PolicyObject } from '../../policy/objects.js';
 import type { PolicySink } from '../../policy/policy.js';
 import { steadyNow } from '../../timer.js';
@@ -103,7 +103,7 @@ export class FollowedPrimary {
         break;
       case 'replace':
         this.#synced.add(layer);
-        await replaceInSlices(sink, this.#takeObjects(layer));
+        await runInSlices(sink.replaceAll(this.#takeObjects(layer)));
         break;
       case 'replace-kind':
         await runInSlices(sink.replaceKind(operation.of, this.#takeObjects(layer)));

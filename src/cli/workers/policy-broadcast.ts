@@ -28,8 +28,7 @@ export class PolicyBroadcast {
         tell({ objects, operation: { kind: 'replace', layer } });
       },
       *replaceAll(objects) {
-        if (sink.replaceAll === undefined) sink.replace(objects);
-        else yield* sink.replaceAll(objects);
+        yield* sink.replaceAll(objects);
         confirmed.add(layer);
         tell({ objects, operation: { kind: 'replace', layer } });
       },

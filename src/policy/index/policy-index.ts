@@ -23,6 +23,17 @@ export type PolicyChange =
       readonly cluster?: string | undefined;
     };
 
+/** How many objects a layer holds, and whether they count. */
+export interface LayerContent {
+  /** Whether it is used for decisions: a fallback waits until it is needed. */
+  readonly inForce: boolean;
+  readonly clusterRoles: number;
+  readonly clusterRoleBindings: number;
+  /** Of the layer that holds the policy of many workspaces: its LogicalClusters, and the workspaces. */
+  readonly logicalClusters?: number;
+  readonly workspaces?: number;
+}
+
 /** A change of one logical cluster's policy. */
 type RbacChange =
   | { readonly type: 'set'; readonly object: RbacObject }
@@ -105,16 +116,9 @@ export class PolicyIndex {
   }
 
   /**
-   * Puts a whole layer in the place of the old one; at no moment is a decision made on half of it. A malformed
-   * object throws, and then nothing has changed.
-   */
-  replace(layerName: string, objects: readonly RbacObject[]): void {
-    runAll(this.replaceAll(layerName, objects));
-  }
-
-  /**
-   * The same in short steps, between which decisions are made on the old layer: the new one is built beside it, not in
-   * force, and they change places in one step. The caller must take every step.
+   * Puts a whole layer in the place of the old one, in short steps, between which decisions are made on the old one: the
+   * new one is built beside it, not in force, and they change places in one step. A malformed object throws, and then
+   * nothing has changed. The caller must take every step.
    */
   *replaceAll(layerName: string, objects: readonly RbacObject[]): Generator<undefined, void, undefined> {
     const { isFallback } = this.#layer(layerName);
@@ -255,12 +259,7 @@ export class PolicyIndex {
     });
   }
 
-  /** How many objects a layer holds, and whether they count. */
-  describe(layerName: string): {
-    readonly inForce: boolean;
-    readonly clusterRoles: number;
-    readonly clusterRoleBindings: number;
-  } {
+  describe(layerName: string): LayerContent {
     const { force, roles, bindings } = this.#layer(layerName);
     return { inForce: force.isOn, clusterRoles: roles.size, clusterRoleBindings: bindings.size };
   }

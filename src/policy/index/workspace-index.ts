@@ -1,7 +1,6 @@
-import { runAll } from '../../time-slice.js';
 import type { ClusterRoleBinding, LogicalCluster, PolicyObject, RbacObject } from '../objects.js';
 import type { EffectiveIdentity } from './effective-identities.js';
-import { PolicyIndex, refuseMalformed, type PolicyChange } from './policy-index.js';
+import { PolicyIndex, refuseMalformed, type LayerContent, type PolicyChange } from './policy-index.js';
 import type { SubjectBinding, SubjectTable } from './subject-bindings.js';
 
 /** What is known of one logical cluster. */
@@ -149,10 +148,6 @@ export class WorkspaceIndex {
     }
   }
 
-  replace(layer: string, objects: readonly PolicyObject[]): void {
-    runAll(this.replaceAll(layer, objects));
-  }
-
   /** Builds the new policies beside the old ones, in short steps, and puts them in force in one step. */
   *replaceAll(layer: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
     const next = new WorkspaceIndex(layer, this.bootstrapLayer, this.requiresLogicalCluster, this.bootstrap);
@@ -237,13 +232,7 @@ export class WorkspaceIndex {
     }
   }
 
-  describe(): {
-    readonly inForce: true;
-    readonly clusterRoles: number;
-    readonly clusterRoleBindings: number;
-    readonly logicalClusters: number;
-    readonly workspaces: number;
-  } {
+  describe(): LayerContent {
     const { ClusterRole, ClusterRoleBinding, LogicalCluster } = this.#counts;
     return {
       inForce: true,

@@ -6,10 +6,16 @@ import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
 import type { ReflectorSink } from '../../kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
 import { runInSlices } from '../../time-slice.js';
-import type { PolicyObject } from '../objects.js';
+import type { PolicyObject, RbacObject } from '../objects.js';
 import type { PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
-import { clusterRoleBindingOf, clusterRoleOf, inCluster, logicalClusterOf } from './kubernetes-object.js';
+import {
+  clusterRoleBindingOf,
+  clusterRoleOf,
+  inCluster,
+  logicalClusterOf,
+  pathOf,
+} from './kubernetes-object.js';
 import { aText, checkOptions, optional } from '../../option-checks.js';
 
 type Kind = PolicyObject['kind'];
@@ -64,8 +70,13 @@ export function cachePolicySource(options: ApiServerPolicySourceOptions): Policy
  * `system:masters`. Named `workspaces` by default.
  */
 export function workspacesPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  const basePath = (path: string): string => `${path.replace(/\/clusters\/[^/]+$/, '')}/clusters/*`;
-  return new ApiServerPolicySource('workspaces', options, basePath, kindsOfWorkspaces, byClusterAndName);
+  return new ApiServerPolicySource(
+    'workspaces',
+    options,
+    clusterAt('*'),
+    kindsOfWorkspaces,
+    byClusterAndName,
+  );
 }
 
 /**
@@ -73,9 +84,12 @@ export function workspacesPolicySource(options: ApiServerPolicySourceOptions): P
  * Named `bootstrap` by default.
  */
 export function systemAdminPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return new ApiServerPolicySource('bootstrap', options, (path) => {
-    return `${path.replace(/\/clusters\/[^/]+$/, '')}/clusters/system:admin`;
-  });
+  return new ApiServerPolicySource('bootstrap', options, clusterAt('system:admin'));
+}
+
+/** Another logical cluster of the same server. */
+function clusterAt(name: string): (serverPath: string) => string {
+  return (path) => `${path.replace(/\/clusters\/[^/]+$/, '')}/clusters/${name}`;
 }
 
 interface FollowedKind {
@@ -84,18 +98,12 @@ interface FollowedKind {
   readonly decode: (object: unknown) => PolicyObject;
 }
 
-const rbac = '/apis/rbac.authorization.k8s.io/v1';
-const kindsOfOne: readonly FollowedKind[] = [
-  { kind: 'ClusterRole', path: `${rbac}/clusterroles`, decode: clusterRoleOf },
-  { kind: 'ClusterRoleBinding', path: `${rbac}/clusterrolebindings`, decode: clusterRoleBindingOf },
-];
+const kindsOfOne = [
+  { kind: 'ClusterRole', path: pathOf.ClusterRole, decode: clusterRoleOf },
+  { kind: 'ClusterRoleBinding', path: pathOf.ClusterRoleBinding, decode: clusterRoleBindingOf },
+] as const;
 const kindsOfWorkspaces: readonly FollowedKind[] = [
-  { kind: 'ClusterRole', path: `${rbac}/clusterroles`, decode: inCluster(clusterRoleOf) },
-  {
-    kind: 'ClusterRoleBinding',
-    path: `${rbac}/clusterrolebindings`,
-    decode: inCluster(clusterRoleBindingOf),
-  },
+  ...kindsOfOne.map(({ decode, ...one }) => ({ ...one, decode: inCluster<RbacObject>(decode) })),
   { kind: 'LogicalCluster', path: '/apis/core.kcp.io/v1alpha1/logicalclusters', decode: logicalClusterOf },
 ];
 
@@ -122,7 +130,7 @@ class ApiServerPolicySource implements PolicySource {
     name: string,
     options: ApiServerPolicySourceOptions,
     basePath: (path: string) => string,
-    kinds = kindsOfOne,
+    kinds: readonly FollowedKind[] = kindsOfOne,
     keyOf = byName,
   ) {
     checkOptions(options, { kubeconfig: aText, name: optional(aText) });

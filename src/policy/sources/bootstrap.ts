@@ -1,78 +1,49 @@
 import type { PolicyObject } from '../objects.js';
 
-/** On which line of rbac/bootstrap-policy.yaml a role stands, its name, and the verbs and paths of its only rule. */
-const roles: readonly (readonly [line: number, name: string, verbs: string, paths: string])[] = [
-  [6, 'cluster-admin', '*', '*'],
-  [
-    16,
-    'system:discovery',
-    'get',
-    '/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/',
-  ],
-  [36, 'system:kcp:external-logical-cluster-admin', 'access', '/'],
-  [46, 'system:kcp:metrics-reader', 'get', '/metrics'],
-  [56, 'system:kcp:tenancy:workspace-bootstrapper', '*', '*'],
-  [66, 'system:kcp:workspace:access', 'access', '/'],
-  [
-    76,
-    'system:monitoring',
-    'get',
-    '/flagz /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/* /statusz',
-  ],
-  [95, 'system:public-info-viewer', 'get', '/healthz /livez /readyz /version /version/'],
-  [
-    109,
-    'system:service-account-issuer-discovery',
-    'get',
-    '/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/',
-  ],
-];
+/** On which line of rbac/bootstrap-policy.yaml a role stands, its name, and the verb and the paths of its only rule. */
+const roles = rows(`
+  6 cluster-admin * *
+  16 system:discovery
+     get /api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/
+  36 system:kcp:external-logical-cluster-admin access /
+  46 system:kcp:metrics-reader get /metrics
+  56 system:kcp:tenancy:workspace-bootstrapper * *
+  66 system:kcp:workspace:access access /
+  76 system:monitoring
+     get /flagz /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/* /statusz
+  95 system:public-info-viewer get /healthz /livez /readyz /version /version/
+  109 system:service-account-issuer-discovery
+     get /.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/
+`);
 
 /** The same of a binding: its name, the role's, and the groups it is bound to. */
-const bindings: readonly (readonly [line: number, name: string, role: string, groups: string])[] = [
-  [122, 'cluster-admin', 'cluster-admin', 'system:masters'],
-  [135, 'system:discovery', 'system:discovery', 'system:authenticated'],
-  [148, 'system:kcp:admin:cluster-admin', 'cluster-admin', 'system:kcp:admin'],
-  [
-    161,
-    'system:kcp:external-logical-cluster-admin',
-    'system:kcp:external-logical-cluster-admin',
-    'system:kcp:external-logical-cluster-admin',
-  ],
-  [
-    174,
-    'system:kcp:tenancy:workspace-bootstrapper',
-    'system:kcp:tenancy:workspace-bootstrapper',
-    'system:kcp:tenancy:workspace-bootstrapper apis.kcp.io:binding:system:kcp:tenancy:workspace-bootstrapper',
-  ],
-  [190, 'system:monitoring', 'system:monitoring', 'system:monitoring'],
-  [
-    203,
-    'system:public-info-viewer',
-    'system:public-info-viewer',
-    'system:authenticated system:unauthenticated',
-  ],
-  [
-    219,
-    'system:service-account-issuer-discovery',
-    'system:service-account-issuer-discovery',
-    'system:serviceaccounts',
-  ],
-];
+const bindings = rows(`
+  122 cluster-admin cluster-admin system:masters
+  135 system:discovery system:discovery system:authenticated
+  148 system:kcp:admin:cluster-admin cluster-admin system:kcp:admin
+  161 system:kcp:external-logical-cluster-admin
+     system:kcp:external-logical-cluster-admin system:kcp:external-logical-cluster-admin
+  174 system:kcp:tenancy:workspace-bootstrapper system:kcp:tenancy:workspace-bootstrapper
+     system:kcp:tenancy:workspace-bootstrapper apis.kcp.io:binding:system:kcp:tenancy:workspace-bootstrapper
+  190 system:monitoring system:monitoring system:monitoring
+  203 system:public-info-viewer system:public-info-viewer system:authenticated system:unauthenticated
+  219 system:service-account-issuer-discovery
+     system:service-account-issuer-discovery system:serviceaccounts
+`);
 
-const origin = (line: number): string => `rbac/bootstrap-policy.yaml:${line}`;
+const origin = (line: string): string => `rbac/bootstrap-policy.yaml:${line}`;
 const objects: readonly PolicyObject[] = [
-  ...roles.map(([line, name, verbs, paths]): PolicyObject => ({
+  ...roles.map(([line, name, verb, ...paths]): PolicyObject => ({
     kind: 'ClusterRole',
     name,
-    rules: [{ verbs: words(verbs), nonResourceURLs: words(paths) }],
+    rules: [{ verbs: [verb], nonResourceURLs: paths }],
     origin: origin(line),
   })),
-  ...bindings.map(([line, name, role, groups]): PolicyObject => ({
+  ...bindings.map(([line, name, role, ...groups]): PolicyObject => ({
     kind: 'ClusterRoleBinding',
     name,
     role,
-    subjects: words(groups).map((group) => ({ kind: 'Group', name: group })),
+    subjects: groups.map((group) => ({ kind: 'Group', name: group })),
     replicated: false,
     origin: origin(line),
   })),
@@ -128,4 +99,12 @@ const rolesWithoutPaths: readonly string[] = [
 
 function words(text: string): readonly string[] {
   return text.trim().split(/\s+/);
+}
+
+/** Each begins with a number, on a line of its own. */
+function rows(text: string): readonly (readonly [string, string, string, ...string[]])[] {
+  return text
+    .split(/\n(?=\s*\d)/)
+    .slice(1)
+    .map((row) => words(row) as [string, string, string, ...string[]]);
 }

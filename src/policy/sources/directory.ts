@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { codeOf } from '../../error-class.js';
 import { tell } from '../../tell.js';
 import { runInSlices } from '../../time-slice.js';
-import { replaceInSlices, type PolicySource } from '../policy-source.js';
+import type { PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
 import { ManifestDirectory } from './manifest-directory.js';
 import { refuseDuplicates, type Manifest } from './manifest.js';
@@ -136,7 +136,7 @@ class DirectoryPolicySource implements PolicySource {
     if (objects.length === 0) {
       this.#warn(`${this.#options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
     }
-    await replaceInSlices(sink, objects);
+    await runInSlices(sink.replaceAll(objects));
     this.#applied = manifests;
     this.#fingerprint = fingerprint;
     this.#failure = undefined;

@@ -41,6 +41,14 @@ export function nonEmptyStringOf(value: unknown, what: string): string {
   return text;
 }
 
+const group = '/apis/rbac.authorization.k8s.io/v1';
+
+/** Where a kind is listed and watched. */
+export const pathOf: Readonly<Record<RbacObject['kind'], string>> = {
+  ClusterRole: `${group}/clusterroles`,
+  ClusterRoleBinding: `${group}/clusterrolebindings`,
+};
+
 /** kcp copies a binding to other shards only with this annotation; any value but the empty one counts. */
 export const replicateAnnotation = 'internal.kcp.io/replicate';
 

@@ -8,7 +8,6 @@ import type { PolicyObject } from '../../../src/policy/objects.js';
 import { Policy, type PolicySink } from '../../../src/policy/policy.js';
 import { steadyNow } from '../../../src/timer.js';
 import { WorkspaceIndex } from '../../../src/policy/index/workspace-index.js';
-import { replaceInSlices } from '../../../src/policy/policy-source.js';
 import { runInSlices } from '../../../src/time-slice.js';
 
 const layers = ['root', 'cache'];
@@ -106,7 +105,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     sink.replace([...roles, ...bindings]);
   }),
   fc.tuple(unique(role), unique(binding)).map(([roles, bindings]): Step => (sink) => {
-    return replaceInSlices(sink, [...roles, ...bindings]);
+    return runInSlices(sink.replaceAll([...roles, ...bindings]));
   }),
   fc.constant<Step>((sink) => {
     sink.markSynced();

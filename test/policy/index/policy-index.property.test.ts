@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ClusterRole, ClusterRoleBinding, RbacObject, Subject } from '../../../src/policy/objects.js';
 import { PolicyIndex } from '../../../src/policy/index/policy-index.js';
 import { Policy } from '../../../src/policy/policy.js';
+import { runAll } from '../../../src/time-slice.js';
 
 // Few names, so that they meet often.
 const layers = ['root', 'cache', 'bootstrap'] as const;
@@ -274,7 +275,7 @@ function take(index: PolicyIndex, linear: LinearPolicy, taken: Step): void {
       linear.delete(taken.layer, taken.kind, taken.name);
       return;
     case 'replace':
-      index.replace(taken.layer, taken.objects);
+      runAll(index.replaceAll(taken.layer, taken.objects));
       linear.clear(taken.layer);
       for (const one of taken.objects) linear.set(taken.layer, one);
       return;
@@ -367,7 +368,7 @@ describe('the policy index', () => {
           for (const taken of steps) take(index, linear, taken);
           const fresh = newIndex();
           // As a snapshot is: what the index says it holds.
-          for (const name of layers) fresh.replace(name, index.objects(name));
+          for (const name of layers) runAll(fresh.replaceAll(name, index.objects(name)));
           fresh.setInForce('root', !linear.isFallbackInForce);
           fresh.setInForce(fallback, linear.isFallbackInForce);
           for (const asked of questions) {
@@ -399,7 +400,7 @@ describe('the policy index', () => {
           const linear = new LinearPolicy();
           for (const taken of steps) take(index, linear, taken);
           for (const name of layers) {
-            if (byReplacing) index.replace(name, []);
+            if (byReplacing) runAll(index.replaceAll(name, []));
             for (const { kind, name: deleted } of linear.objects(name)) {
               index.apply(name, { type: 'delete', kind, name: deleted });
             }
@@ -455,7 +456,7 @@ describe('the policy index', () => {
     expect([ask(), ask()]).toEqual(['binding-3', 'binding-3']);
     index.apply('root', { type: 'delete', kind: 'ClusterRole', name: 'role-3' });
     expect([ask(), ask()]).toEqual([undefined, undefined]);
-    index.replace('root', []);
+    runAll(index.replaceAll('root', []));
     expect(ask()).toBeUndefined();
   });
 
@@ -473,7 +474,7 @@ describe('the policy index', () => {
           const linear = new LinearPolicy();
           for (const taken of steps) take(index, linear, taken);
           expect(() => {
-            index.replace(into, [...before, broken, ...after]);
+            runAll(index.replaceAll(into, [...before, broken, ...after]));
           }).toThrow(TypeError);
           expect(() => {
             index.apply(into, { type: 'set', object: broken });

@@ -89,8 +89,8 @@ class Model {
     const own = [...this.held.values()].filter(
       (one): one is RbacObject => one.kind !== 'LogicalCluster' && one.cluster === of,
     );
-    index.replace('own', own);
-    index.replace('bootstrap', [...this.bootstrap.values()]);
+    runAll(index.replaceAll('own', own));
+    runAll(index.replaceAll('bootstrap', [...this.bootstrap.values()]));
     return index;
   }
 }

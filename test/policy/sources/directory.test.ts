@@ -27,6 +27,11 @@ class RecordingSink implements PolicySink {
     this.#record(objects.map(({ name }) => name));
   }
 
+  // eslint-disable-next-line require-yield -- as a whole.
+  *replaceAll(objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
+    this.replace(objects);
+  }
+
   replaceKind(): never {
     throw new Error('a directory is read whole');
   }
