@@ -10,15 +10,9 @@ import { printFigure } from './figures.js';
 import { freePort } from './free-port.js';
 import { kubeApiserver } from './kube-apiserver.js';
 import type { KubeconfigUser } from './kubeconfig.js';
+import { apply } from './kubernetes-objects.js';
 import { onControlPlane } from './on-every-control-plane.js';
-import {
-  applyManifest,
-  describeGrant,
-  grantsOneByOne,
-  readManifest,
-  roleOf,
-  type RbacManifest,
-} from './rbac-manifest.js';
+import { describeGrant, grantsOneByOne, readManifest, roleOf, type RbacManifest } from './rbac-manifest.js';
 import { startSwallowingProxy } from './swallowing-proxy.js';
 import { startWorkspaceProxy } from './workspace-proxy.js';
 
@@ -50,7 +44,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
   beforeAll(async () => {
     controlPlane = await start();
     for (const manifest of ['api-access/policy-reader.yaml', 'prometheus-user.yaml']) {
-      await applyManifest(controlPlane, readManifest(manifest));
+      await apply(controlPlane, readManifest(manifest));
     }
     await untilReaderMay('watch', 'clusterrolebindings', true);
     const authority = await createAuthority({ commonName: 'doctor-ca' });
@@ -131,8 +125,8 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
     const way: Way = { through: proxy, basePath: proxy.basePath };
     // The proxy ends TLS: no client certificate gets through.
     const token = controlPlane.tokens.watcher;
-    await applyManifest(controlPlane, policyReader.map(bindTo('watcher')));
-    onTestFinished(() => applyManifest(controlPlane, policyReader));
+    await apply(controlPlane, policyReader.map(bindTo('watcher')));
+    onTestFinished(() => apply(controlPlane, policyReader));
     // Kubernetes' own, which kcp has outside the root workspace.
     await controlPlane.clusterRoleBindings.delete('system:monitoring');
     await controlPlane.clusterRoleBindings.create({
@@ -170,8 +164,9 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
       'in a reader who may not %s',
       async (title, missing) => {
         const [verb = '', resource = ''] = title.split(' ');
-        await applyManifest(controlPlane, [{ ...role, rules: grants.filter((grant) => grant !== missing) }]);
-        onTestFinished(() => applyManifest(controlPlane, policyReader));
+        const lesser: RbacManifest = { ...role, rules: grants.filter((grant) => grant !== missing) };
+        await apply(controlPlane, [lesser]);
+        onTestFinished(() => apply(controlPlane, policyReader));
         await untilReaderMay(verb, resource, false);
         const { code, result, faults } = await diagnose(kubeconfigOf(await asReader()));
         expect({ code, result }).toEqual({ code: 2, result: 'errors' });

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
-import type { ControlPlane } from './control-plane.js';
 
 export interface Rule {
   readonly verbs: readonly string[];
@@ -13,6 +12,7 @@ export interface Rule {
 
 /** A ClusterRole as it is sent. */
 export interface RoleManifest {
+  readonly apiVersion: string;
   readonly kind: 'ClusterRole';
   readonly metadata: { readonly name: string };
   readonly rules: readonly Rule[];
@@ -20,6 +20,7 @@ export interface RoleManifest {
 
 /** A ClusterRoleBinding as it is sent. */
 export interface BindingManifest {
+  readonly apiVersion: string;
   readonly kind: 'ClusterRoleBinding';
   readonly metadata: { readonly name: string };
   readonly subjects: readonly { readonly kind: string; readonly name: string }[];
@@ -37,21 +38,6 @@ export function roleOf(manifest: readonly RbacManifest[]): RoleManifest {
   const role = manifest.find((object) => object.kind === 'ClusterRole');
   if (role === undefined) throw new Error('a manifest without ClusterRole');
   return role;
-}
-
-/** Creates or replaces each object, as admin. Throws where the server refuses. */
-export async function applyManifest(
-  controlPlane: ControlPlane,
-  manifest: readonly RbacManifest[],
-): Promise<void> {
-  for (const object of manifest) {
-    const { path } =
-      object.kind === 'ClusterRole' ? controlPlane.clusterRoles : controlPlane.clusterRoleBindings;
-    // A PUT of an object that is not there is answered 404.
-    const replaced = await controlPlane.request('PUT', `${path}/${object.metadata.name}`, object);
-    const { status } = replaced.status === 404 ? await controlPlane.request('POST', path, object) : replaced;
-    if (status >= 300) throw new Error(`${status} to ${object.kind} ${object.metadata.name}`);
-  }
 }
 
 /** What rules grant, each grant by itself: one verb on one resource, name or path. */

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { ControlPlane } from './control-plane.js';
 import { kubeApiserver, type ApiServerProgram } from './kube-apiserver.js';
+import { apply } from './kubernetes-objects.js';
 import { onControlPlane } from './on-every-control-plane.js';
-import { applyManifest, describeGrant, grantsOneByOne, roleOf } from './rbac-manifest.js';
+import { describeGrant, grantsOneByOne, roleOf, type RoleManifest } from './rbac-manifest.js';
 import { replicateManifest, ReplicatedRoot } from './replicated-root.js';
 
 const settles = { timeout: 60_000, interval: 50 };
@@ -62,7 +63,7 @@ onControlPlane(withoutWatchList, 'replicate with less than its manifest grants',
   });
   afterEach(async () => {
     await root.stopAll();
-    await applyManifest(controlPlane, replicateManifest);
+    await apply(controlPlane, replicateManifest);
     for (const grant of grants) await root.untilGranted(grant, true);
     await root.forget(Object.keys(bindings));
   });
@@ -74,7 +75,8 @@ onControlPlane(withoutWatchList, 'replicate with less than its manifest grants',
 
   it.each(Object.entries(refusals))('is refused without %s, and says so', async (title, refusal) => {
     const rules = grants.filter((grant) => describeGrant(grant) !== title);
-    await applyManifest(controlPlane, [{ ...role, rules }]);
+    const lesser: RoleManifest = { ...role, rules };
+    await apply(controlPlane, [lesser]);
     for (const grant of grants) await root.untilGranted(grant, rules.includes(grant));
     if (title.startsWith('watch ')) {
       const following = root.replicate();

@@ -4,7 +4,8 @@ import { runProcess, type Finished } from '../support/started-server.js';
 import { isAllowed } from './access-review.js';
 import type { ControlPlane } from './control-plane.js';
 import type { KubeconfigUser } from './kubeconfig.js';
-import { applyManifest, grantsOneByOne, readManifest, roleOf, type Rule } from './rbac-manifest.js';
+import { apply } from './kubernetes-objects.js';
+import { grantsOneByOne, readManifest, roleOf, type Rule } from './rbac-manifest.js';
 import { RunningCommand } from './running-command.js';
 
 const annotation = 'internal.kcp.io/replicate';
@@ -17,6 +18,7 @@ export const replicateManifest = readManifest('api-access/replicate.yaml');
 
 /** As kcp has it outside the root workspace; that of Kubernetes grants resources, too. */
 const kcpMonitoring = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'ClusterRole',
   metadata: { name: 'system:monitoring', annotations: { [annotation]: 'by hand' } },
   rules: [{ verbs: ['get'], nonResourceURLs: ['/metrics', '/metrics/slis', '/statusz'] }],
@@ -33,7 +35,7 @@ export class ReplicatedRoot {
   ) {}
 
   static async in(controlPlane: ControlPlane): Promise<ReplicatedRoot> {
-    await applyManifest(controlPlane, [kcpMonitoring, ...replicateManifest]);
+    await apply(controlPlane, [kcpMonitoring, ...replicateManifest]);
     const user = { certificate: await controlPlane.issueClient(replicator) };
     const file = join(controlPlane.directory, 'replicator.kubeconfig');
     const root = new ReplicatedRoot(controlPlane, user, controlPlane.kubeconfigFor({ user, file }));

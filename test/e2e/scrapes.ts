@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { RawClient, type RawHeaders } from '../support/raw-tls.js';
 import { percentiles, type Percentiles } from './figures.js';
+import { waitedMs } from './stopwatch.js';
 
 /** One scrape and its end. Times are of `performance.now()`. */
 export interface Scrape {
@@ -11,6 +12,8 @@ export interface Scrape {
   readonly dueAt: number;
   readonly sentAt: number;
   readonly answeredAt: number;
+  /** `waitedMs` of stopwatch.ts at its answer; 0 unless they are `isTimed`. */
+  readonly waitedMs: number;
   /** Its status, or why there was none. */
   readonly answer: number | string;
 }
@@ -33,9 +36,13 @@ export interface ScrapesOptions {
   readonly scrapers: ReadonlyMap<string, Scraper>;
   /** Of all of them together. Default 50. */
   readonly perSecond?: number;
+  /** For `ownPercentiles`: its price is a good part of that of a scrape. */
+  readonly isTimed?: boolean;
 }
 
 type Answer = Scrape['answer'];
+
+const dueOf = ({ dueAt, sentAt }: Scrape): number => Math.min(dueAt, sentAt);
 
 const answerDeadlineMs = 10_000;
 const waitMs = 60_000;
@@ -50,8 +57,10 @@ export class Scrapes {
   readonly #answers = new EventEmitter<{ scrape: [] }>();
   readonly #stopping = new AbortController();
   readonly #running: Promise<unknown>;
+  readonly #isTimed: boolean;
 
-  constructor({ port, scrapers, perSecond = 50 }: ScrapesOptions) {
+  constructor({ port, scrapers, perSecond = 50, isTimed = false }: ScrapesOptions) {
+    this.#isTimed = isTimed;
     const intervalMs = (1_000 * scrapers.size) / perSecond;
     const startedAt = performance.now();
     this.#scrapers = [...scrapers.keys()];
@@ -81,7 +90,19 @@ export class Scrapes {
   percentiles(between: Between = {}): Percentiles {
     const { from = -Infinity, to = Infinity } = between;
     const scrapes = this.#all.filter(({ sentAt }) => sentAt >= from && sentAt < to);
-    return percentiles(scrapes.map(({ dueAt, sentAt, answeredAt }) => answeredAt - Math.min(dueAt, sentAt)));
+    return percentiles(scrapes.map((scrape) => scrape.answeredAt - dueOf(scrape)));
+  }
+
+  /** The same without what the processes have waited for a processor since the last answer before each was due. */
+  ownPercentiles(): Percentiles {
+    const [first] = this.#all;
+    return percentiles(
+      this.#all.map((scrape) => {
+        const before = this.#all.findLast(({ answeredAt }) => answeredAt <= dueOf(scrape)) ?? first;
+        const waited = scrape.waitedMs - (before?.waitedMs ?? NaN);
+        return Math.max(0, scrape.answeredAt - dueOf(scrape) - Math.max(0, waited));
+      }),
+    );
   }
 
   /** The first, sent from then on, that is answered so: it may have been already. Rejects after 60 s. */
@@ -130,7 +151,8 @@ export class Scrapes {
     for (let dueAt = firstAt; await this.#isStillDue(dueAt); dueAt += intervalMs) {
       const sentAt = performance.now();
       const answer = await statusOf(client, bearerToken?.());
-      this.#all.push({ who, dueAt, sentAt, answeredAt: performance.now(), answer });
+      const answeredAt = performance.now();
+      this.#all.push({ who, dueAt, sentAt, answeredAt, waitedMs: this.#isTimed ? waitedMs() : 0, answer });
       this.#answers.emit('scrape');
     }
     client.close();

@@ -28,8 +28,8 @@ export class Stopwatch {
   }
 }
 
-/** For a processor, since each of their threads began (ms). */
-function waitedMs(): number {
+/** What this process and those it has started have waited for a processor, since each of their threads began. */
+export function waitedMs(): number {
   return [process.pid, ...runningProcesses()].reduce((sum, pid) => sum + waitedBy(pid), 0);
 }
 
