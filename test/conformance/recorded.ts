@@ -108,7 +108,7 @@ export function workspacesManifestOf(phase: WorkspacePhase): string {
   return JSON.stringify({ kind: 'List', apiVersion: 'v1', items });
 }
 
-interface RecordedUser {
+export interface RecordedUser {
   readonly name: string;
   readonly groups?: readonly string[];
   readonly extra?: Readonly<Record<string, readonly string[]>>;

@@ -4,6 +4,7 @@ import type { ControlPlane } from './control-plane.js';
 export interface AccessQuestion {
   readonly user?: string;
   readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
   readonly nonResourceAttributes?: { readonly verb: string; readonly path: string };
   readonly resourceAttributes?: {
     readonly verb: string;

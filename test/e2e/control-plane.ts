@@ -1,7 +1,7 @@
 import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import type { Answer, Method, WatchEvent } from './api-client.js';
-import { createControlPlanePki, type TokenUser } from './control-plane-pki.js';
+import { createControlPlanePki, type ControlPlanePki, type TokenUser } from './control-plane-pki.js';
 import { startEtcd } from './etcd.js';
 import { freePort } from './free-port.js';
 import { kubeApiserver, type ApiServerProgram } from './kube-apiserver.js';
@@ -85,15 +85,21 @@ export interface ControlPlaneOptions {
   readonly directory?: string;
   /** Default: kube-apiserver. */
   readonly program?: ApiServerProgram;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Keys and certificates that it shares with others; default: its own. */
+  readonly pki?: ControlPlanePki;
 }
 
 /** Starts etcd and an API server on free ports of 127.0.0.1, with throwaway keys. Resolves when it is ready. */
 export async function startControlPlane({
   directory,
   program = kubeApiserver,
+  port,
+  pki,
 }: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const place: Place = directory === undefined ? ownPlace() : { path: directory, remove: () => undefined };
-  const pki = await createControlPlanePki(place.path);
+  const keys = pki ?? (await createControlPlanePki(place.path));
   const etcd = await startEtcd(place.path).catch((error: unknown) => {
     place.remove();
     throw error;
@@ -101,8 +107,8 @@ export async function startControlPlane({
   const controlPlane = new RunningControlPlane({
     program,
     directory: place.path,
-    port: await freePort(),
-    pki,
+    port: port ?? (await freePort()),
+    pki: keys,
     etcd,
     remove: place.remove,
   });
@@ -120,7 +126,8 @@ interface Place {
   readonly remove: () => void;
 }
 
-function ownPlace(): Place {
+/** A temporary directory, removed by whoever made it. */
+export function ownPlace(): Place {
   const directory = temporaryDirectory();
   tellGuard('made', directory.path);
   return {

@@ -14,9 +14,9 @@ export type CertificateAuthority = { readonly file: string } | { readonly pem: s
 export type KubeconfigUser =
   { readonly token: string } | { readonly tokenFile: string } | { readonly certificate: IssuedCertificate };
 
-/** Writes it as JSON, which is YAML too. Its only context is called `e2e`. */
+/** Writes it as JSON, which is YAML too. Its only context has the name that a shard of kcp looks for in the root shard's. */
 export function writeKubeconfig(file: string, { server, certificateAuthority, user }: Kubeconfig): void {
-  const name = 'e2e';
+  const name = 'shard-base';
   const authority =
     'file' in certificateAuthority
       ? { 'certificate-authority': certificateAuthority.file }

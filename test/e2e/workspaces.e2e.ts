@@ -1,69 +1,31 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { RawClient, type RawAnswer } from '../support/raw-tls.js';
-import { ApiClient } from './api-client.js';
+import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { remoteHeaders, type RecordedUser } from '../conformance/recorded.js';
+import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
+import { isAllowed } from './access-review.js';
 import { isSkipped, kcpBinary } from './binaries.js';
 import { startControlPlane, type ControlPlane } from './control-plane.js';
 import { inWords, printFigure } from './figures.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kcpRootShard } from './kcp-control-plane.js';
+import { ShardWorkspaces, user } from './shard-workspaces.js';
 import { elapsed, own, Stopwatch, type Duration } from './stopwatch.js';
 
-const rbac = 'apis/rbac.authorization.k8s.io/v1';
-const readsMetrics = [
-  { verbs: ['access'], nonResourceURLs: ['/'] },
-  { verbs: ['get'], nonResourceURLs: ['/metrics'] },
-];
+type Extra = NonNullable<RecordedUser['extra']>;
 
 /** kcp's own answers to what a filter that follows the same workspaces answers. Workspaces: root:wa, root:wa:ina, root:wb. */
 describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace: kcp root shard', () => {
   let shard: ControlPlane;
+  let workspaces: ShardWorkspaces;
   let filter: FilterUnderTest;
-  let masters: ApiClient;
+  let proxy: IssuedCertificate;
   /** Logical clusters by the workspaces' paths. */
   const clusters = new Map<string, string>();
   const clients: RawClient[] = [];
   const started: { stop(): Promise<unknown> }[] = [];
 
-  const clientOf = async (user: string, groups: readonly string[]): Promise<ApiClient> => {
-    const certificate = await shard.issueClient(user, groups);
-    return new ApiClient(new URL(shard.url).origin, () => ({
-      authorities: [readFileSync(shard.certificateAuthority, 'utf8')],
-      certificate,
-    }));
-  };
-  const created = async (client: ApiClient, path: string, object: object): Promise<void> => {
-    const { status, body } = await client.request('POST', path, object);
-    if (status !== 201) throw new Error(`POST ${path}: ${status} ${JSON.stringify(body)}`);
-  };
-  /** Made by a user of system:kcp:admin: what system:masters makes has no owner, and is never initialized. */
-  const createWorkspace = async (admin: ApiClient, parent: string, name: string): Promise<void> => {
-    const path = `/clusters/${parent}/apis/tenancy.kcp.io/v1alpha1/workspaces`;
-    await created(admin, path, {
-      apiVersion: 'tenancy.kcp.io/v1alpha1',
-      kind: 'Workspace',
-      metadata: { name },
-    });
-    const cluster = await vi.waitFor(
-      async () => {
-        const { body } = await admin.request('GET', `${path}/${name}`);
-        const { spec, status } = body as { spec: { cluster: string }; status?: { phase?: string } };
-        expect(status?.phase).toBe('Ready');
-        return spec.cluster;
-      },
-      { timeout: 60_000, interval: 200 },
-    );
-    clusters.set(`${parent}:${name}`, cluster);
-  };
-  const bind = async (workspace: string, name: string, subject: object): Promise<void> => {
-    await created(masters, `/clusters/${workspace}/${rbac}/clusterrolebindings`, {
-      metadata: { name },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reads-metrics' },
-      subjects: [subject],
-    });
-  };
-  const user = (name: string): object => ({ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name });
   const scrapes = async (name: string, groups: readonly string[] = []) => {
     const client = new RawClient(await filter.connectionOf(name, groups));
     clients.push(client);
@@ -74,56 +36,30 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
   };
 
   beforeAll(async () => {
-    const program = kcpRootShard(kcpBinary ?? '');
-    shard = await startControlPlane({
-      program: {
-        ...program,
-        args: (place) => [...program.args(place), '--logical-cluster-object-count-scan-interval=1s'],
-      },
-    });
+    shard = await startControlPlane({ program: kcpRootShard(kcpBinary ?? '') });
     started.push(shard);
-    masters = await clientOf('masters', ['system:masters']);
-    const admin = await clientOf('kcp-admin', ['system:kcp:admin']);
-    await createWorkspace(admin, 'root', 'wa');
-    await createWorkspace(admin, 'root:wa', 'ina');
-    await createWorkspace(admin, 'root', 'wb');
-    for (const [workspace, owner] of [
-      ['root:wa', 'alice'],
-      ['root:wa:ina', 'bob'],
+    workspaces = await ShardWorkspaces.of(shard);
+    for (const [parent, name] of [
+      ['root', 'wa'],
+      ['root:wa', 'ina'],
+      ['root', 'wb'],
     ] as const) {
-      await created(masters, `/clusters/${workspace}/${rbac}/clusterroles`, {
-        metadata: { name: 'reads-metrics' },
-        rules: readsMetrics,
-      });
-      await bind(workspace, 'owner', user(owner));
+      clusters.set(`${parent}:${name}`, await workspaces.create(parent, name));
     }
-    const certificate = await shard.issueClient('workspaces', ['system:masters']);
-    const kubeconfig = shard.kubeconfigFor({
-      user: { certificate },
-      file: join(shard.directory, 'workspaces.kubeconfig'),
-      basePath: '',
-    });
-    const pair = {
-      cert: join(shard.directory, 'upstream.crt'),
-      key: join(shard.directory, 'upstream.key'),
-    };
-    writeFileSync(pair.cert, certificate.certificatePem);
-    writeFileSync(pair.key, certificate.privateKeyPem);
+    await workspaces.grantReading('root:wa', 'alice');
+    await workspaces.grantReading('root:wa:ina', 'bob');
+    const root = { user: { certificate: await shard.issueClient('root', ['system:masters']) } };
+    const authority = await createAuthority({ commonName: 'proxy-ca' });
+    proxy = await authority.issue({ commonName: 'front-proxy', usage: 'clientAuth' });
+    const proxyCa = join(shard.directory, 'proxy-ca.crt');
+    writeFileSync(proxyCa, authority.certificatePem);
     filter = await FilterUnderTest.start(
-      shard.kubeconfigFor({
-        user: { certificate },
-        file: join(shard.directory, 'root.kubeconfig'),
-      }),
+      shard.kubeconfigFor({ ...root, file: join(shard.directory, 'root.kubeconfig') }),
       [
-        '--workspace-metrics',
-        `--workspace-kubeconfig=${kubeconfig}`,
-        '--workspace-metrics-max-age=1s',
-        `--upstream=${new URL(shard.url).origin}/metrics`,
-        `--upstream-ca-file=${shard.certificateAuthority}`,
-        `--upstream-client-cert-file=${pair.cert}`,
-        `--upstream-client-key-file=${pair.key}`,
+        ...(await workspaces.flags()),
         `--service-account-key-file=${join(shard.directory, 'kcp', 'sa.key')}`,
         '--service-account-issuer=https://kcp.default.svc',
+        `--requestheader-client-ca-file=${proxyCa}`,
       ],
     );
     started.unshift(filter);
@@ -158,15 +94,19 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
   it('are for a service account of the workspace, and not for that of another', async () => {
     const token = async (workspace: string): Promise<string> => {
       const accounts = `/clusters/${workspace}/api/v1/namespaces/default/serviceaccounts`;
-      await created(masters, accounts, { metadata: { name: 'scraper' } });
-      const { body } = await masters.request('POST', `${accounts}/scraper/token`, {
+      await workspaces.post(accounts, { metadata: { name: 'scraper' } });
+      const made = await workspaces.post(`${accounts}/scraper/token`, {
         apiVersion: 'authentication.k8s.io/v1',
         kind: 'TokenRequest',
         spec: {},
       });
-      return (body as { status: { token: string } }).status.token;
+      return (made as { status: { token: string } }).status.token;
     };
-    await bind('root:wa', 'scraper', { kind: 'ServiceAccount', namespace: 'default', name: 'scraper' });
+    await workspaces.bind('root:wa', 'scraper', {
+      kind: 'ServiceAccount',
+      namespace: 'default',
+      name: 'scraper',
+    });
     const own = await token('root:wa');
     const other = await token('root:wb');
     const status = (bearer: string, workspace: string): Promise<number> =>
@@ -176,26 +116,83 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
     expect(await status(other, 'root:wa')).toBe(403);
   });
 
+  it('are for whom kcp itself says so: scopes, warrants, and service accounts of other workspaces', async () => {
+    const [wa = '', wb = ''] = ['root:wa', 'root:wb'].map((path) => clusters.get(path));
+    const groups = ['system:authenticated'];
+    const scopes = (...names: readonly string[]): Extra => ({
+      'authentication.kcp.io/scopes': [names.map((name) => `cluster:${name}`).join(',')],
+    });
+    const warrant = (warranted: object): Extra => ({
+      'authorization.kcp.io/warrant': [JSON.stringify(warranted)],
+    });
+    const account = (home: string, name: string): RecordedUser => ({
+      name: `system:serviceaccount:default:${name}`,
+      groups: [...groups, 'system:serviceaccounts', 'system:serviceaccounts:default'],
+      extra: { ...scopes(home), 'authentication.kcp.io/cluster-name': [home] },
+    });
+    await workspaces.bind('root:wa', 'guest', user(`system:kcp:serviceaccount:${wb}:default:guest`));
+    await workspaces.bind('root:wa', 'team', { kind: 'Group', name: 'team' });
+    const alice = { user: 'alice', groups };
+    const callers: readonly (readonly [RecordedUser, 'allowed' | 'refused'])[] = [
+      [{ name: 'alice', groups }, 'allowed'],
+      [{ name: 'alice', groups, extra: scopes(wa) }, 'allowed'],
+      [{ name: 'alice', groups, extra: scopes(wa, wb) }, 'allowed'],
+      [{ name: 'alice', groups, extra: scopes(wb) }, 'refused'],
+      [{ name: 'mallory', groups }, 'refused'],
+      [{ name: 'mallory', groups, extra: warrant(alice) }, 'allowed'],
+      [{ name: 'mallory', groups, extra: warrant({ ...alice, extra: scopes(wa) }) }, 'allowed'],
+      [{ name: 'mallory', groups, extra: warrant({ ...alice, extra: scopes(wb) }) }, 'refused'],
+      [{ name: 'mallory', groups, extra: warrant({ user: 'eve', groups: ['team'] }) }, 'allowed'],
+      [{ name: 'mallory', groups, extra: warrant({ User: 'alice' }) }, 'refused'],
+      [{ name: 'mallory', groups, extra: { 'authorization.kcp.io/warrant': ['{'] } }, 'refused'],
+      [account(wa, 'scraper'), 'allowed'],
+      [account(wb, 'scraper'), 'refused'],
+      [account(wb, 'guest'), 'allowed'],
+      [{ ...account(wb, 'guest'), extra: { ...account(wb, 'guest').extra, ...scopes(wa) } }, 'allowed'],
+    ];
+    const client = new RawClient({ port: filter.port, ...keyPairOf(proxy) });
+    clients.push(client);
+    const sent = (who: RecordedUser): Promise<RawAnswer> =>
+      client.request(`/clusters/${wa}/metrics`, { headers: remoteHeaders(who) });
+    await eventually(() => sent({ name: 'eve', groups: [...groups, 'team'] }), 200);
+    const asked = (question: object): Promise<boolean> =>
+      isAllowed(
+        {
+          request: (method, path, body) => workspaces.masters.request(method, `/clusters/${wa}${path}`, body),
+        },
+        question,
+      );
+    const answers = [];
+    const expected = [];
+    for (const [who, said] of callers) {
+      const { name, groups: itsGroups = [], extra = {} } = who;
+      const ofKcp = (verb: string, path: string): Promise<boolean> =>
+        asked({ user: name, groups: itsGroups, extra, nonResourceAttributes: { verb, path } });
+      // Of access kcp asks no service account that is in scope, and nobody at /metrics.
+      const isExempt =
+        name.startsWith('system:serviceaccount:') && said === 'allowed' && !name.endsWith('guest');
+      const isAllowedByKcp = (await ofKcp('get', '/metrics')) && (isExempt || (await ofKcp('access', '/')));
+      answers.push([name, extra, (await sent(who)).status]);
+      expected.push([name, extra, isAllowedByKcp ? 200 : 403]);
+      expect([name, extra, isAllowedByKcp]).toEqual([name, extra, said === 'allowed']);
+    }
+    expect(answers).toEqual(expected);
+  });
+
   it('follow a grant, a revocation and the groups that the workspace requires', async () => {
     const carol = await scrapes('carol');
     expect((await carol('root:wa')).status).toBe(403);
-    await bind('root:wa', 'carol', user('carol'));
+    await workspaces.bind('root:wa', 'carol', user('carol'));
     await eventually(() => carol('root:wa'), 200);
-    const require = async (groups: string | null): Promise<void> => {
-      const { status } = await masters.request(
-        'PATCH',
-        '/clusters/root:wa/apis/core.kcp.io/v1alpha1/logicalclusters/cluster',
-        { metadata: { annotations: { 'authorization.kcp.io/required-groups': groups } } },
-      );
-      expect(status).toBe(200);
-    };
+    const require = (groups: string | null): Promise<void> =>
+      workspaces.annotate('root:wa', { 'authorization.kcp.io/required-groups': groups });
     await require('staff,oncall;owners');
     await eventually(() => carol('root:wa'), 403);
     const onCall = await scrapes('carol', ['staff', 'oncall']);
     expect((await onCall('root:wa')).status).toBe(200);
     await require(null);
     await eventually(() => carol('root:wa'), 200);
-    await masters.request('DELETE', `/clusters/root:wa/${rbac}/clusterrolebindings/carol`);
+    await workspaces.unbind('root:wa', 'carol');
     await eventually(() => carol('root:wa'), 403);
   });
 
@@ -211,8 +208,8 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
       delays.push(stopwatch.read());
     };
     for (let round = 0; round < 30; round += 1) {
-      await after(bind('root:wa', 'dave', user('dave')), 200);
-      await after(masters.request('DELETE', `/clusters/root:wa/${rbac}/clusterrolebindings/dave`), 403);
+      await after(workspaces.bind('root:wa', 'dave', user('dave')), 200);
+      await after(workspaces.unbind('root:wa', 'dave'), 403);
     }
     printFigure(
       `a grant or a revocation in a workspace, to the first scrape that meets it: ${inWords(elapsed(delays))}`,
@@ -224,12 +221,7 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
   it('hold the series of that workspace, and of no other', async () => {
     const cluster = clusters.get('root:wa') ?? '';
     for (const path of ['root:wa', 'root:wa:ina']) {
-      const { status } = await masters.request(
-        'PATCH',
-        `/clusters/${path}/apis/core.kcp.io/v1alpha1/logicalclusters/cluster`,
-        { metadata: { annotations: { 'core.kcp.io/max-total-objects': '1' } } },
-      );
-      expect(status).toBe(200);
+      await workspaces.annotate(path, { 'core.kcp.io/max-total-objects': '1' });
     }
     const alice = await scrapes('alice');
     await vi.waitFor(
@@ -243,18 +235,14 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
     const { body } = await alice('root:wa');
     const series = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     expect(series.filter((line) => !line.includes(`cluster="${cluster}"`))).toEqual([]);
-    const all = (await masters.request('GET', '/metrics')).body as string;
+    const all = (await workspaces.masters.request('GET', '/metrics')).body as string;
     expect(all).toContain(`kcp_logicalcluster_object_count{cluster="${clusters.get('root:wa:ina') ?? ''}"`);
   });
 
   it('end with the workspace, while it is scraped', async () => {
     const bob = await scrapes('bob');
     expect((await bob('root:wa:ina')).status).toBe(200);
-    const { status } = await masters.request(
-      'DELETE',
-      '/clusters/root:wa/apis/tenancy.kcp.io/v1alpha1/workspaces/ina',
-    );
-    expect(status).toBe(200);
+    await workspaces.remove('root:wa', 'ina');
     const answers = new Set<number>();
     await expect
       .poll(
