@@ -1,7 +1,6 @@
 import { authorization, authorizersOf } from '../options/authorization-options.js';
 import { general } from '../options/general-options.js';
 import {
-  hasPolicy,
   inWorkspace,
   openPolicyOffline,
   policySources,
@@ -55,7 +54,7 @@ async function canI({
   // Reports invalid flags before opening the policy.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
-  const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
+  const open = await openPolicyOffline(values, printError);
   try {
     const decide = authorizerUnion(authorizersOf(values, { policy: open?.policy }));
     const workspaces = open?.policy.workspaces && new WorkspaceAuthorizer(open.policy);

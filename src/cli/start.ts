@@ -1,6 +1,6 @@
 import { logging, serverKindOf } from '../options/general-options.js';
 import { openServerOptions } from '../options/open-server.js';
-import { Opened, HeldBackLogger } from '../options/starting.js';
+import { heldBackLogger, Opened, type HeldBackLogger } from '../options/starting.js';
 import type { GivenOptions } from '../options/option.js';
 import { listening } from '../options/serving-options.js';
 import { UsageError } from '../options/usage-error.js';
@@ -23,7 +23,7 @@ export function startLogger(
   values: GivenOptions,
   log: StartContext['log'] = pino.destination({ fd: 2, sync: true }),
 ): HeldBackLogger {
-  return new HeldBackLogger(pino({ name: 'kcp-metrics-filter', level: logging.read(values).logLevel }, log));
+  return heldBackLogger(pino({ name: 'kcp-metrics-filter', level: logging.read(values).logLevel }, log));
 }
 
 /**
@@ -35,11 +35,10 @@ export async function start(
   values: GivenOptions,
   { onAuditEvent, shared, log }: StartContext = {},
 ): Promise<RunningServer> {
-  const serverKind = serverKindOf(values);
   const logger = startLogger(values, log);
   const opened = new Opened();
   try {
-    const options = await openServerOptions(values, serverKind, logger, opened, shared);
+    const options = await openServerOptions(values, logger, opened, shared);
     const server = await startServer({
       ...options,
       ...(shared && { port: shared.port(options.port ?? 0) }),
@@ -52,7 +51,10 @@ export async function start(
     });
     logger.release();
     // With several workers, the primary logs it once.
-    logger[shared === undefined ? 'info' : 'debug']({ url: server.url, mode: serverKind }, 'listening');
+    logger[shared === undefined ? 'info' : 'debug'](
+      { url: server.url, mode: serverKindOf(values) },
+      'listening',
+    );
     return {
       ...server,
       close: async () => {

@@ -1,7 +1,6 @@
 import { authorization, authorizersOf, type AuthorizerName } from '../options/authorization-options.js';
 import { general } from '../options/general-options.js';
 import {
-  hasPolicy,
   inWorkspace,
   openPolicyOffline,
   policySources,
@@ -49,7 +48,7 @@ async function whoCan({
   const never = neverAsked(verb, path);
   if (never !== undefined) printError(never);
   const asked = { verb, path: requested.path };
-  const open = hasPolicy(values) ? await openPolicyOffline(values, printError) : undefined;
+  const open = await openPolicyOffline(values, printError);
   try {
     const { authorizationOrder } = authorization.read(values);
     const workspace = workspaceOf(values);

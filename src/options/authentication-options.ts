@@ -1,8 +1,7 @@
-import type { Authenticator } from '../authentication/authenticator.js';
 import type { CertificateVerifier } from '../authentication/certificates/certificate-verifier.js';
 import { given as presentOnly } from '../given.js';
-import type { ServerKind } from '../paths/classify.js';
-import type { AuthenticationContext } from './option-events.js';
+import { serverKindOf } from './general-options.js';
+import type { AuthenticationContext, OpenAuthenticator } from './option-events.js';
 import { blamingFile, type FollowedOptionFiles } from './followed-option-files.js';
 import { topic, type GivenOptions, type Option, excludes, flagName, needs } from './option.js';
 import { file, list, names, boolean, files, parsed, text } from './option-kinds.js';
@@ -32,11 +31,8 @@ export const certificates = topic('Authentication: certificates and front proxie
   ),
 });
 
-/** Authenticates users by a front proxy's headers. @throws UsageError naming the option. */
-export async function openFrontProxy(
-  given: GivenOptions,
-  { files, events }: AuthenticationContext,
-): Promise<Authenticator | undefined> {
+/** Authenticates users by a front proxy's headers. */
+export const openFrontProxy: OpenAuthenticator = async (given, { files, events }) => {
   const values = certificates.read(given);
   const { requestheaderAllowedNames: allowedNames } = values;
   const option = certificates.options.requestheaderClientCaFile;
@@ -52,23 +48,19 @@ export async function openFrontProxy(
     ...presentOnly({ allowedNames: allowedNames.length === 0 ? undefined : allowedNames }),
     onSpoofed: events.onSpoofedHeaders,
   });
-}
+};
 
-/** Authenticates clients by their certificates. @throws UsageError naming the option. */
-export async function openClientCertificates(
-  given: GivenOptions,
-  { files }: AuthenticationContext,
-  serverKind: ServerKind,
-): Promise<Authenticator | undefined> {
+/** Authenticates clients by their certificates. */
+export const openClientCertificates: OpenAuthenticator = async (given, { files }) => {
   const { clientCaFile } = certificates.read(given);
   const verifier = await openVerifier(certificates.options.clientCaFile, clientCaFile, files);
   if (verifier === undefined) return undefined;
   const { clientCertificateAuthenticator } =
     await import('../authentication/certificates/client-certificate.js');
   // kcp's cache server ignores a certificate that it cannot verify; a shard refuses it.
-  const unverified = serverKind === 'cache-server' ? 'ignore' : 'refuse';
+  const unverified = serverKindOf(given) === 'cache-server' ? 'ignore' : 'refuse';
   return clientCertificateAuthenticator({ verifier, unverified });
-}
+};
 
 /** Verifies by the CAs that are in the file at that time. */
 async function openVerifier(
@@ -96,11 +88,8 @@ export const tokens = topic('Authentication: token file and anonymous', {
   ),
 });
 
-/** Authenticates clients by the tokens of the file. @throws UsageError naming the option. */
-export async function openTokenFile(
-  given: GivenOptions,
-  { files: followed }: AuthenticationContext,
-): Promise<Authenticator | undefined> {
+/** Authenticates clients by the tokens of the file. */
+export const openTokenFile: OpenAuthenticator = async (given, { files: followed }) => {
   const { tokenAuthFile } = tokens.read(given);
   if (tokenAuthFile === undefined) return undefined;
   const { tokenFileAuthenticator } = await import('../authentication/tokens/token-file.js');
@@ -109,7 +98,7 @@ export async function openTokenFile(
     tokenFileAuthenticator({ text: content, file: name }),
   );
   return reloadableAuthenticator('token-file', read);
-}
+};
 
 const keyFile = flagName('serviceAccountKeyFile');
 const jwksUri = flagName('serviceAccountJwksUri');
@@ -147,11 +136,8 @@ export function audiencesOf(given: GivenOptions): readonly string[] {
   return apiAudiences.length > 0 ? apiAudiences : serviceAccountIssuer;
 }
 
-/** Authenticates service accounts by tokens that are verified offline. @throws UsageError naming the option. */
-export async function openServiceAccounts(
-  given: GivenOptions,
-  context: AuthenticationContext,
-): Promise<Authenticator | undefined> {
+/** Authenticates service accounts by tokens that are verified offline. */
+export const openServiceAccounts: OpenAuthenticator = async (given, context) => {
   const values = serviceAccounts.read(given);
   const { serviceAccountKeyFile: keyFiles, serviceAccountJwksUri: uri } = values;
   if (keyFiles.length === 0 && uri === undefined) return undefined;
@@ -165,7 +151,7 @@ export async function openServiceAccounts(
     issuers: values.serviceAccountIssuer,
     audiences: audiencesOf(given),
   });
-}
+};
 
 async function keysInFiles(keyFiles: readonly string[], context: AuthenticationContext): Promise<KeySet> {
   const { parsePublicKeys } = await import('../authentication/tokens/jwt/verification-keys.js');

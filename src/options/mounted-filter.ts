@@ -19,7 +19,6 @@ import { readinessChecks } from '../server/health.js';
 import type { Logger } from '../server/server-options.js';
 import { registerCertificateMetrics } from '../telemetry/server-metrics.js';
 import { checkedOptions } from './configuration-file.js';
-import { general } from './general-options.js';
 import { openGuardOptions } from './open-server.js';
 import { optionsIn, type OptionsOf } from './option.js';
 import { limitsOf, pathGlobsOf } from './serving-options.js';
@@ -99,12 +98,10 @@ async function mountedFilter(
 ): Promise<OpenMetricsFilter> {
   refuseServerOptions(rest);
   const given = checkedOptions(rest, mountedTopics);
-  const { mode: serverKind } = general.read(given);
   if (registers.length === 0 && upstreamAddressesOf(given).length === 0) {
     throw new MetricsFilterOptionError('registers', 'pass [register] of prom-client, or name an upstream');
   }
   const opener = {
-    serverKind,
     logger,
     opened,
     registers,

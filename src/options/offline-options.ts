@@ -5,7 +5,7 @@ import { asksWebhook, authorization } from './authorization-options.js';
 import { serverKindOf } from './general-options.js';
 import { fault, isGiven, only, optionsIn, topic, type GivenOptions, type Option } from './option.js';
 import { text } from './option-kinds.js';
-import { namesPolicySource, policy, sourceOption, workspaceSources } from './policy-options.js';
+import { hasPolicy, policy, sourceOption, workspaceSources } from './policy-options.js';
 import { UsageError } from './usage-error.js';
 
 /** The policy options of commands that answer offline. */
@@ -32,11 +32,6 @@ export function requireWorkspaces(given: GivenOptions, option: Option): void {
   throw fault(option, `needs ${sources.map(({ name }) => name).join(' or ')}`);
 }
 
-/** Whether the server would have a policy. @throws UsageError naming the option. */
-export function hasPolicy(given: GivenOptions): boolean {
-  return serverKindOf(given) === 'shard' || namesPolicySource(given) || workspaceOf(given) !== undefined;
-}
-
 /** The path that the server would authorize, or why it refuses the request before that. @throws UsageError naming the option. */
 export function requestedPath(
   target: string,
@@ -61,11 +56,15 @@ export function sayWhoIsNotAsked(given: GivenOptions, printError: (line: string)
 /** How long an offline command waits for API servers (ms). */
 const offlineTimeoutMs = 10_000;
 
-/** Opens the policy for one answer; warnings are printed once it is open, so that a failure prints one line only. */
+/**
+ * Opens the policy for one answer, if the server would have one; warnings are printed once it is open, so that a failure
+ * prints one line only.
+ */
 export async function openPolicyOffline(
   given: GivenOptions,
   printError: (line: string) => void,
-): Promise<OpenPolicy> {
+): Promise<OpenPolicy | undefined> {
+  if (!hasPolicy(given) && workspaceOf(given) === undefined) return undefined;
   const { openPolicyOf } = await import('./followed-policy.js');
   const warnings: string[] = [];
   const events = { onWarning: (message: string) => warnings.push(message) };

@@ -3,7 +3,6 @@ import type { Authenticator } from '../authentication/authenticator.js';
 import type { RegistriesExpositionOptions } from '../exposition/sources/registries.js';
 import type { ReloadResult } from '../files/followed-files.js';
 import { given as presentOnly } from '../given.js';
-import type { ServerKind } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { Logger, ServerOptions } from '../server/server-options.js';
 import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
@@ -18,9 +17,10 @@ import { delivery, openExpositions, type SharedByWorkers } from './exposition-op
 import { openFollowedPolicy } from './followed-policy.js';
 import { FollowedOptionFiles } from './followed-option-files.js';
 import { openMaintenance } from './maintenance-options.js';
+import { serverKindOf } from './general-options.js';
 import type { Opened } from './starting.js';
 import type { GivenOptions } from './option.js';
-import { namesPolicySource, policySourcesOf } from './policy-options.js';
+import { hasPolicy, policySourcesOf } from './policy-options.js';
 import { openAccessReview, openTokenReview } from './reviewer-options.js';
 import { listening, pathGlobsOf, limitsOf, shutdown } from './serving-options.js';
 import { openTls, tls as tlsTopic } from './tls-options.js';
@@ -38,7 +38,6 @@ import { openOpenId } from './openid-options.js';
 
 /** Who opens the options, and what is theirs. */
 interface Opener {
-  readonly serverKind: ServerKind;
   readonly logger: Logger;
   /** Closes what is opened. */
   readonly opened: Opened;
@@ -54,14 +53,13 @@ interface Opener {
 /** Opens everything that the options of the ready server name. @throws UsageError */
 export async function openServerOptions(
   given: GivenOptions,
-  serverKind: ServerKind,
   logger: Logger,
   opened: Opened,
   shared?: SharedByWorkers,
 ): Promise<ServerOptions> {
   const { serving, guard, registry, slis, certificates } = await openGuardOptions(
     given,
-    { serverKind, logger, opened, shared },
+    { logger, opened, shared },
     openServing,
   );
   const { isSelfSigned, tls, ...listening } = serving;
@@ -99,7 +97,7 @@ export async function openServerOptions(
  */
 export async function openGuardOptions<Serving>(
   given: GivenOptions,
-  { serverKind, logger, opened, shared, registers = [], authenticators = [], policyWaitMs: waitMs }: Opener,
+  { logger, opened, shared, registers = [], authenticators = [], policyWaitMs: waitMs }: Opener,
   openServing: (
     given: GivenOptions,
     requestCertificates: boolean,
@@ -117,7 +115,7 @@ export async function openGuardOptions<Serving>(
     else logger.error({ flag }, `${result.message}; the previous content stays in force`);
   };
   const credentialFiles = opened.add(new FollowedOptionFiles(onReload, onFollowed));
-  const { requestCertificates, ...authentication } = await openAuthentication(given, serverKind, {
+  const { requestCertificates, ...authentication } = await openAuthentication(given, {
     files: credentialFiles,
     events: authenticationEvents(logger, telemetry, reviews),
     opened,
@@ -127,7 +125,7 @@ export async function openGuardOptions<Serving>(
   const maintenance = await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry));
   if (maintenance !== undefined) opened.add(maintenance);
   const slis = delivery.read(given).componentSlis ? new Registry() : undefined;
-  const workspaces = workspaceMetricsOf(given, serverKind);
+  const workspaces = workspaceMetricsOf(given);
   const exposed = { registry, registers, slis, telemetry, logger, files, opened, shared, workspaces };
   const { workspaceExpositions, ...expositions } = await openExpositions(given, exposed);
   // An invalid option fails the start even if no policy needs it.
@@ -136,11 +134,9 @@ export async function openGuardOptions<Serving>(
   policySourcesOf(given, { onWarning: () => undefined });
   const auditLog = await openAuditLog(given, { registry, logger });
   if (auditLog !== undefined) opened.add(auditLog);
-  // A cache server checks no RBAC unless an option names a policy source.
-  const hasPolicy = serverKind === 'shard' || namesPolicySource(given);
   const open = (): Promise<OpenPolicy | undefined> =>
     shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger, waitMs });
-  const policy = hasPolicy ? await open() : undefined;
+  const policy = hasPolicy(given) ? await open() : undefined;
   if (policy !== undefined) opened.add(policy);
   const all = [...authentication.authenticators, ...authenticators];
   if (all.length === 0) {
@@ -150,7 +146,7 @@ export async function openGuardOptions<Serving>(
     logger.warn({}, `no authentication is configured: ${who}`);
   }
   const guard = {
-    serverKind,
+    serverKind: serverKindOf(given),
     ...expositions,
     authenticators: all,
     anonymous: authentication.anonymous,
@@ -192,17 +188,11 @@ export async function openServing(
 }
 
 /** Who is known, in Kubernetes' order, and whether that needs client certificates. @throws UsageError naming the option. */
-export async function openAuthentication(
-  given: GivenOptions,
-  serverKind: ServerKind,
-  context: AuthenticationContext,
-) {
+export async function openAuthentication(given: GivenOptions, context: AuthenticationContext) {
   const { anonymousAuth: anonymous } = tokens.read(given);
-  const frontProxy = await openFrontProxy(given, context);
-  const clientCertificates = await openClientCertificates(given, context, serverKind);
+  const byCertificate = [await openFrontProxy(given, context), await openClientCertificates(given, context)];
   const authenticators = [
-    frontProxy,
-    clientCertificates,
+    ...byCertificate,
     await openTokenFile(given, context),
     await openServiceAccounts(given, context),
     await openOpenId(given, context),
@@ -211,6 +201,6 @@ export async function openAuthentication(
   return {
     authenticators: authenticators.filter((one) => one !== undefined),
     anonymous,
-    requestCertificates: frontProxy !== undefined || clientCertificates !== undefined,
+    requestCertificates: byCertificate.some((one) => one !== undefined),
   };
 }

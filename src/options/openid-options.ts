@@ -1,8 +1,7 @@
-import type { Authenticator } from '../authentication/authenticator.js';
 import { OidcOptionError } from '../authentication/authentication-errors.js';
 import { oidcSigningAlgorithms, type OidcOptions } from '../authentication/tokens/oidc/oidc-options.js';
-import type { AuthenticationContext } from './option-events.js';
-import { fault, flagName, needs, othersNeed, topic, type GivenOptions, type Option } from './option.js';
+import type { OpenAuthenticator } from './option-events.js';
+import { fault, flagName, needs, othersNeed, topic, type Option } from './option.js';
 import { choices, file, pairs, text } from './option-kinds.js';
 import { openAuthorities } from './authentication-options.js';
 
@@ -48,11 +47,8 @@ const origins: Readonly<Record<string, Option | undefined>> = {
   requiredClaims: openid.options.oidcRequiredClaim,
 };
 
-/** Authenticates clients by ID tokens. @throws UsageError naming the option. */
-export async function openOpenId(
-  given: GivenOptions,
-  { files, events, opened }: AuthenticationContext,
-): Promise<Authenticator | undefined> {
+/** Authenticates clients by ID tokens. */
+export const openOpenId: OpenAuthenticator = async (given, { files, events, opened }) => {
   const values = openid.read(given);
   const { oidcIssuerUrl: issuerUrl, oidcClientId: clientId } = values;
   if (issuerUrl === undefined || clientId === undefined) return undefined;
@@ -78,4 +74,4 @@ export async function openOpenId(
     if (!(error instanceof OidcOptionError)) throw error;
     throw fault(origins[error.option] ?? oidcIssuerUrl, error.fault);
   }
-}
+};

@@ -1,8 +1,10 @@
+import type { Authenticator } from '../authentication/authenticator.js';
 import type { RequestObservation } from '../kubernetes/api-client.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { RestClientMetrics, ReviewMetrics, ReviewPurpose } from '../telemetry/outgoing-metrics.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
+import type { GivenOptions } from './option.js';
 import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
 
@@ -12,6 +14,12 @@ export interface AuthenticationContext {
   /** Closed with the authenticators. */
   readonly opened: Opened;
 }
+
+/** Opens one method of authentication; undefined if no option asks for it. @throws UsageError naming the option. */
+export type OpenAuthenticator = (
+  given: GivenOptions,
+  context: AuthenticationContext,
+) => Promise<Authenticator | undefined>;
 
 /** Logs and counts the events of running authenticators. */
 export function authenticationEvents(logger: Logger, telemetry: FilterMetrics, review: ReviewEvents) {

@@ -1,4 +1,14 @@
-import { excludes, flagName, isGiven, topic, type GivenOptions, type Option, fault } from './option.js';
+import { serverKindOf } from './general-options.js';
+import {
+  excludes,
+  flagName,
+  isGiven,
+  topic,
+  type GivenOptions,
+  type Option,
+  fault,
+  valueOf,
+} from './option.js';
 import { boolean, directory, duration, file, kubeconfigFile } from './option-kinds.js';
 import { given as presentOnly } from '../given.js';
 import {
@@ -7,6 +17,7 @@ import {
   systemAdminPolicySource,
   workspacesPolicySource,
   type ApiServerObserver,
+  type ApiServerPolicySourceOptions,
 } from '../policy/sources/api-server.js';
 import { directoryPolicySource, type ReloadResult } from '../policy/sources/directory.js';
 import type { PolicySource } from '../policy/policy-source.js';
@@ -56,6 +67,11 @@ export function namesPolicySource(given: GivenOptions): boolean {
   return [rbacDir, rootKubeconfig, cacheKubeconfig].some((option) => isGiven(given, option));
 }
 
+/** Whether RBAC is checked: a cache server checks none unless an option names a source. */
+export function hasPolicy(given: GivenOptions): boolean {
+  return serverKindOf(given) === 'shard' || namesPolicySource(given);
+}
+
 /** The option behind a layer of the policy. */
 export function sourceOption(layer: string): Option {
   const { rbacDir, rootKubeconfig, cacheKubeconfig, bootstrapPolicy } = policy.options;
@@ -80,75 +96,56 @@ export function policySourcesOf(
   given: GivenOptions,
   { onWarning, onReload, observerOf }: PolicySourceEvents,
 ) {
-  const { options } = policy;
+  const { rbacDir, rootKubeconfig, cacheKubeconfig, bootstrapPolicy, policySnapshot } = policy.options;
   const values = policy.read(given);
-  const { rbacDir: directory, rootKubeconfig: root, cacheKubeconfig: cache } = values;
-  const { workspaceRbacDir, workspaceKubeconfig } = workspaceSources.read(given);
-  const servers = [
-    options.rootKubeconfig,
-    options.cacheKubeconfig,
-    workspaceSources.options.workspaceKubeconfig,
-  ];
-  if (values.policySnapshot !== undefined && !servers.some((server) => isGiven(given, server))) {
-    throw fault(options.policySnapshot, `needs ${servers.map(({ name }) => name).join(' or ')}`);
+  workspaceSources.read(given);
+  const { workspaceRbacDir, workspaceKubeconfig } = workspaceSources.options;
+  const servers = [rootKubeconfig, cacheKubeconfig, workspaceKubeconfig];
+  if (isGiven(given, policySnapshot) && !servers.some((server) => isGiven(given, server))) {
+    throw fault(policySnapshot, `needs ${servers.map(({ name }) => name).join(' or ')}`);
   }
-  const observed = (source: string): ApiServerObserver => ({
-    ...observerOf?.(source),
-    warning: (message) => {
-      onWarning(`${source}: ${message}`);
-    },
-  });
-  const directorySource = (option: Option, name: string, path: string, ofWorkspaces: boolean): PolicySource =>
-    blamingSource(
-      option,
-      directoryPolicySource({
-        name,
-        directory: path,
-        ofWorkspaces,
-        onWarning,
-        onReload: (result) => onReload?.(name, result),
-      }),
-    );
-  const ofWorkspaces =
-    workspaceRbacDir === undefined
-      ? workspaceKubeconfig !== undefined &&
-        blamingSource(
-          workspaceSources.options.workspaceKubeconfig,
-          workspacesPolicySource({ kubeconfig: workspaceKubeconfig, observer: observed('workspaces') }),
-        )
-      : directorySource(workspaceSources.options.workspaceRbacDir, 'workspaces', workspaceRbacDir, true);
-  const sources = [
-    directory !== undefined && directorySource(options.rbacDir, 'directory', directory, false),
-    root !== undefined &&
-      blamingSource(
-        options.rootKubeconfig,
-        rootPolicySource({ kubeconfig: root, observer: observed('root') }),
-      ),
-    cache !== undefined &&
-      blamingSource(
-        options.cacheKubeconfig,
-        cachePolicySource({ kubeconfig: cache, observer: observed('cache') }),
-      ),
-  ].filter((source) => source !== false);
+  const inDirectory = (name: string, option: Option<string | undefined>, ofWorkspaces = false) => {
+    const directory = valueOf(option, given);
+    if (directory === undefined) return [];
+    const reloaded = (result: ReloadResult): void => onReload?.(name, result);
+    const options = { name, directory, ofWorkspaces, onWarning, onReload: reloaded };
+    return [blamingSource(option, directoryPolicySource(options))];
+  };
+  const onServer = (
+    name: string,
+    option: Option<string | undefined>,
+    sourceOf: (options: ApiServerPolicySourceOptions) => PolicySource,
+  ) => {
+    const kubeconfig = valueOf(option, given);
+    if (kubeconfig === undefined) return [];
+    const warning = (message: string): void => {
+      onWarning(`${name}: ${message}`);
+    };
+    return [blamingSource(option, sourceOf({ kubeconfig, observer: { ...observerOf?.(name), warning } }))];
+  };
+  const ofRoot = onServer('root', rootKubeconfig, rootPolicySource);
+  const ofCache = onServer('cache', cacheKubeconfig, cachePolicySource);
+  const isLive = values.bootstrapPolicy === 'live';
+  const [live] = isLive ? onServer('bootstrap', rootKubeconfig, systemAdminPolicySource) : [];
+  if (isLive && live === undefined) {
+    throw fault(bootstrapPolicy, `live needs ${rootKubeconfig.name}`);
+  }
+  const [ofWorkspaces] = [
+    ...inDirectory('workspaces', workspaceRbacDir, true),
+    ...onServer('workspaces', workspaceKubeconfig, workspacesPolicySource),
+  ];
   return {
-    sources,
-    fallbacks: new Map(root !== undefined && cache !== undefined ? [['root', 'cache']] : []),
-    bootstrap:
-      values.bootstrapPolicy === 'live' ? liveBootstrap(root, observed('bootstrap')) : values.bootstrapPolicy,
+    sources: [...inDirectory('directory', rbacDir), ...ofRoot, ...ofCache],
+    fallbacks: new Map(ofRoot.length > 0 && ofCache.length > 0 ? [['root', 'cache']] : []),
+    bootstrap: live ?? values.bootstrapPolicy !== false,
     ...presentOnly({
       maxStalenessMs: values.maxPolicyStaleness,
-      workspaces:
-        ofWorkspaces === false
-          ? undefined
-          : { source: ofWorkspaces, requiresLogicalCluster: workspaceRbacDir === undefined },
+      workspaces: ofWorkspaces && {
+        source: ofWorkspaces,
+        requiresLogicalCluster: isGiven(given, workspaceKubeconfig),
+      },
     }),
   };
-}
-
-function liveBootstrap(kubeconfig: string | undefined, observer: ApiServerObserver): PolicySource {
-  const { bootstrapPolicy, rootKubeconfig } = policy.options;
-  if (kubeconfig === undefined) throw fault(bootstrapPolicy, `live needs ${rootKubeconfig.name}`);
-  return blamingSource(rootKubeconfig, systemAdminPolicySource({ kubeconfig, observer }));
 }
 
 /** Errors while the source starts name its option. */

@@ -1,7 +1,6 @@
-import type { Authenticator } from '../authentication/authenticator.js';
 import type { Authorizer } from '../authorization/authorizer.js';
 import type { ReviewClient, ReviewClientOptions } from '../kubernetes/reviews/review-client.js';
-import type { AuthenticationContext, ReviewEvents } from './option-events.js';
+import type { OpenAuthenticator, ReviewEvents } from './option-events.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import type { ReviewKind, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { given as presentOnly } from '../given.js';
@@ -141,11 +140,8 @@ async function openReviewer(
   }
 }
 
-/** Authenticates clients by token reviews. @throws UsageError naming the option. */
-export async function openTokenReview(
-  given: GivenOptions,
-  { events, opened }: AuthenticationContext,
-): Promise<Authenticator | undefined> {
+/** Authenticates clients by token reviews. */
+export const openTokenReview: OpenAuthenticator = async (given, { events, opened }) => {
   const reviewer = tokenReviewerOf(given);
   if (reviewer === undefined) return undefined;
   const values = tokenReview.read(given);
@@ -161,7 +157,7 @@ export async function openTokenReview(
     unauthenticatedTtlMs: values.authenticationTokenWebhookCacheUnauthenticatedTtl,
     observer: events.review,
   });
-}
+};
 
 /** Authorizes by access reviews, if an option names a server. @throws UsageError naming the option. */
 export async function openAccessReview(

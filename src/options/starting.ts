@@ -25,43 +25,28 @@ export class Opened {
   }
 }
 
+export type HeldBackLogger = ReturnType<typeof heldBackLogger>;
+
 /** A logger that holds back its lines until it is released, so that a failed start prints one line only. */
-export class HeldBackLogger implements Logger {
-  #held: (() => void)[] | undefined = [];
-
-  constructor(readonly behind: Logger) {}
-
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const write of held) write();
-  }
-
-  debug(fields: object, message: string): void {
-    this.#write('debug', fields, message);
-  }
-
-  info(fields: object, message: string): void {
-    this.#write('info', fields, message);
-  }
-
-  warn(fields: object, message: string): void {
-    this.#write('warn', fields, message);
-  }
-
-  error(fields: object, message: string): void {
-    this.#write('error', fields, message);
-  }
-
-  isLevelEnabled(level: 'debug'): boolean {
-    return this.behind.isLevelEnabled?.(level) ?? true;
-  }
-
-  #write(level: Exclude<keyof Logger, 'isLevelEnabled'>, fields: object, message: string): void {
+export function heldBackLogger(behind: Logger) {
+  let held: (() => void)[] | undefined = [];
+  const holding = (level: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
     const write = (): void => {
-      this.behind[level](fields, message);
+      behind[level](fields, message);
     };
-    if (this.#held === undefined) write();
-    else this.#held.push(write);
-  }
+    if (held === undefined) write();
+    else held.push(write);
+  };
+  return {
+    debug: holding('debug'),
+    info: holding('info'),
+    warn: holding('warn'),
+    error: holding('error'),
+    isLevelEnabled: (level: 'debug') => behind.isLevelEnabled?.(level) ?? true,
+    release: () => {
+      const lines = held ?? [];
+      held = undefined;
+      for (const write of lines) write();
+    },
+  };
 }

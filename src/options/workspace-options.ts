@@ -1,6 +1,5 @@
 import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
-import type { ServerKind } from '../paths/classify.js';
-import { general } from './general-options.js';
+import { general, serverKindOf } from './general-options.js';
 import { fault, isGiven, optionsIn, othersNeed, topic, type GivenOptions } from './option.js';
 import { workspaceSources } from './policy-options.js';
 import { tellsWhoScrapes } from './upstream-request-options.js';
@@ -30,7 +29,7 @@ function labelName(name: string): string {
 }
 
 /** How metrics of one workspace are served; undefined where they are not. @throws UsageError naming the option. */
-export function workspaceMetricsOf(given: GivenOptions, serverKind: ServerKind) {
+export function workspaceMetricsOf(given: GivenOptions) {
   const {
     workspaceMetrics,
     workspaceLabel: label,
@@ -44,7 +43,7 @@ export function workspaceMetricsOf(given: GivenOptions, serverKind: ServerKind) 
     if (lonely !== undefined) throw fault(lonely, `needs ${option.name}`);
     return undefined;
   }
-  if (serverKind === 'cache-server') {
+  if (serverKindOf(given) === 'cache-server') {
     throw fault(
       option,
       `a cache server has no workspaces: leave it out, or use ${general.options.mode.name}=shard`,

@@ -16,7 +16,6 @@ import { tls } from '../../options/tls-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import { Registry } from 'prom-client';
 import { errorClass } from '../../error-class.js';
-import type { ServerKind } from '../../paths/classify.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../../telemetry/outgoing-metrics.js';
 import { finding, type Check, type Finding } from './finding.js';
@@ -51,15 +50,6 @@ function isConsequence({ message }: Finding, told: readonly Finding[]): boolean 
   return words[0] === 'needs' && told.some(({ subject }) => words.includes(subject));
 }
 
-/** The kind of server; a shard if the flag is invalid. */
-export function assumedServerKind(values: GivenOptions): ServerKind {
-  try {
-    return serverKindOf(values);
-  } catch {
-    return 'shard';
-  }
-}
-
 const nothing = (): void => undefined;
 const silentLogger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 const unread = new Registry();
@@ -82,7 +72,7 @@ const readers: readonly Reader[] = [
   (values) =>
     closing(new Opened(), (opened) => {
       const context = { files: opened.add(new FollowedOptionFiles()), events, opened };
-      return openAuthentication(values, assumedServerKind(values), context);
+      return openAuthentication(values, context);
     }),
   (values) =>
     closing(new Opened(), (opened) =>
@@ -98,7 +88,7 @@ const readers: readonly Reader[] = [
   (values) => authorizersOf(values),
   (values) => closing(new Opened(), (opened) => openAccessReview(values, reviews, opened)),
   // Before the sources: one that it drops may be what another option needs.
-  (values) => workspaceMetricsOf(values, assumedServerKind(values)),
+  workspaceMetricsOf,
   (values) => policySourcesOf(values, { onWarning: nothing }),
   checkAuditLog,
 ];

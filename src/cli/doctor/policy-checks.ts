@@ -1,4 +1,5 @@
 import { authorization } from '../../options/authorization-options.js';
+import { serverKindOf } from '../../options/general-options.js';
 import { valueOf, type GivenOptions, type Option } from '../../options/option.js';
 import {
   namesPolicySource,
@@ -20,7 +21,6 @@ import {
 } from './bindings.js';
 import { callersOf } from './callers.js';
 import { about, finding, withoutSubject, type Finding } from './finding.js';
-import { assumedServerKind } from './flag-faults.js';
 import { givenFile } from './given-flags.js';
 import { scrapersFinding, type Scrapers } from './scrapers.js';
 import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
@@ -35,7 +35,7 @@ export async function policyFindings(
   given: GivenOptions,
   now: number,
 ): Promise<readonly Finding[]> {
-  if (assumedServerKind(usable) === 'cache-server' && !namesPolicySource(given)) {
+  if (serverKindOf(usable) === 'cache-server' && !namesPolicySource(given)) {
     return [scrapersFinding(usable, given, undefined)];
   }
   const warnings: string[] = [];

@@ -62,7 +62,7 @@ export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNa
     throw fault(policy.options.rbacDir, 'required: without a policy, a cache server grants scrapers nothing');
   }
   const isAllowed = allowanceOf(values);
-  const servesWorkspaces = workspaceMetricsOf(values, kind) !== undefined;
+  const servesWorkspaces = workspaceMetricsOf(values) !== undefined;
   return {
     port,
     paths: pathsOf(values, isAllowed),

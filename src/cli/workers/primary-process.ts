@@ -2,7 +2,7 @@ import { delivery, ownExposition, renderingLimitOf } from '../../options/exposit
 import { openFollowedPolicy } from '../../options/followed-policy.js';
 import { serverKindOf } from '../../options/general-options.js';
 import type { GivenOptions } from '../../options/option.js';
-import { namesPolicySource } from '../../options/policy-options.js';
+import { hasPolicy } from '../../options/policy-options.js';
 import { slisPath } from '../../options/upstream-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import cluster from 'node:cluster';
@@ -31,7 +31,6 @@ export async function serveWithWorkers(
   { stopRequested }: Pick<Terminal, 'stopRequested'>,
 ): Promise<number> {
   await checkFlags(values);
-  const serverKind = serverKindOf(values);
   const { shutdownDelayDuration, shutdownTimeout } = shutdown.read(values);
   const logger = startLogger(values);
   const registry = new Registry();
@@ -39,8 +38,7 @@ export async function serveWithWorkers(
   const requests = new RestClientMetrics(registry);
   const metrics = new WorkerMetrics(registry);
   const broadcast = new PolicyBroadcast();
-  const hasPolicy = serverKind === 'shard' || namesPolicySource(values);
-  const policy = hasPolicy
+  const policy = hasPolicy(values)
     ? await openFollowedPolicy(values, {
         registry,
         telemetry,
@@ -59,7 +57,7 @@ export async function serveWithWorkers(
     const listening = await Promise.race([workforce.start(count), stop]);
     logger.release();
     if (listening !== undefined) {
-      logger.info({ url: listening.url, mode: serverKind, workers: count }, 'listening');
+      logger.info({ url: listening.url, mode: serverKindOf(values), workers: count }, 'listening');
       await stop;
     }
     return 0;
