@@ -41,7 +41,6 @@ export const canICommand: Command = {
   run: canI,
 };
 
-/** In a workspace, or in root where none is named. */
 type Decide = (attributes: Attributes, workspace: string | undefined) => Verdict | Promise<Verdict>;
 
 /** Answers one question, or a file of SubjectAccessReviews, from the policy. Resolves to the exit code. */
@@ -84,7 +83,6 @@ async function canI({
   }
 }
 
-/** Why no authorizer had an opinion. */
 function reasonAgainst(asked: Attributes, values: GivenOptions, policy: Policy | undefined): string {
   const { authorizationOrder } = authorization.options;
   if (!authorization.read(values).authorizationOrder.includes('RBAC')) {

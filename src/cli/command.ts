@@ -19,16 +19,14 @@ interface CommandArgument {
   readonly choices?: readonly string[];
 }
 
-/** One call of a command. */
 export interface CommandCall {
   /** In the order of the command's arguments; undefined for one left out. */
   readonly args: readonly (string | undefined)[];
-  /** Includes those of the configuration file. */
   /** What stands behind them, for a command that takes it. */
   readonly rest: readonly string[];
+  /** Includes those of the configuration file. */
   readonly values: GivenOptions;
   readonly terminal: Terminal;
-  /** See `ConfiguredOptions`. */
   readonly withConfigFieldNames: (message: string) => string;
 }
 
@@ -37,7 +35,6 @@ export interface Command {
   readonly args?: readonly CommandArgument[];
   /** All arguments behind those, also flags that are not its own. */
   readonly rest?: CommandArgument;
-  /** Its options, under the headings of its help. */
   readonly topics: readonly Topic[];
   /** Resolves to the exit code. @throws UsageError */
   readonly run: (call: CommandCall) => Promise<number>;
@@ -72,8 +69,8 @@ export function chosenArgument<Word extends string>(
 
 /** A process that receives signals; tests pass their own. */
 interface SignalledProcess {
-  readonly on: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => void;
-  readonly exit: (code: number) => void;
+  on(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown;
+  exit(code: number): void;
 }
 
 /** npm and systemd may both forward the same SIGTERM; signals within this time (ms) count as one. */
@@ -85,18 +82,18 @@ const sameSignalMs = 1000;
  * A repeated SIGTERM means "do not wait": it exits at once with code 1, like kube-apiserver.
  */
 export function stopSignals(
-  { on, exit }: SignalledProcess,
+  signalled: SignalledProcess,
   now: () => number = () => performance.now(),
 ): () => Promise<void> {
   return () =>
     new Promise((resolve) => {
       let terminatedAt: number | undefined;
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-        on(signal, () => {
+        signalled.on(signal, () => {
           resolve();
           if (signal !== 'SIGTERM') return;
           terminatedAt ??= now();
-          if (now() - terminatedAt > sameSignalMs) exit(1);
+          if (now() - terminatedAt > sameSignalMs) signalled.exit(1);
         });
       }
     });

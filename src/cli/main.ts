@@ -11,12 +11,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.exitCode = await run(process.argv.slice(2), {
   print: (line) => process.stdout.write(`${line}\n`),
   printError: (line) => process.stderr.write(`${line}\n`),
-  stopRequested: stopSignals({
-    on: (signal, listener) => {
-      process.on(signal, listener);
-    },
-    exit: (code) => {
-      process.exit(code);
-    },
-  }),
+  stopRequested: stopSignals(process),
 });

@@ -138,7 +138,6 @@ function explained(text: string, { options, commands: subcommands }: CommanderCo
   return `error: unknown ${what} '${name}'${didYouMean(name, known)}`;
 }
 
-/** Columns of the help. */
 const helpWidth = 80;
 const indent = ' '.repeat(6);
 

@@ -33,8 +33,6 @@ const maxNamedGrants = 5;
 /**
  * Annotates the bindings of the root workspace that only grant scraping, so that kcp replicates them, until asked to
  * stop. Resolves to the exit code.
- *
- * @throws UsageError naming the flag.
  */
 async function replicate({
   values,
@@ -81,7 +79,6 @@ function refuseOtherWorkspaces({ server }: ApiClient): void {
   throw fault(rootKubeconfig, `${server} is not the root workspace (/clusters/root)`);
 }
 
-/** Whether the event is a result rather than a problem. */
 function isOutcome({ kind }: ReplicationEvent): boolean {
   return kind === 'changed' || kind === 'skipped';
 }

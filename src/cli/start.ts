@@ -14,11 +14,9 @@ interface StartContext {
   readonly onAuditEvent?: AuditSink;
   /** Set in one of several workers. */
   readonly shared?: SharedByWorkers;
-  /** See `Terminal`. */
   readonly log?: NonNullable<Terminal['log']>;
 }
 
-/** Holds back lines until `release`, so that a failed start prints one line only. */
 export function startLogger(
   values: GivenOptions,
   log: StartContext['log'] = pino.destination({ fd: 2, sync: true }),

@@ -98,7 +98,6 @@ export function checkAuditLog(given: GivenOptions): void {
   if (isDirectory) throw fault(auditLogPath, `${path} is a directory`);
 }
 
-/** The closest existing parent directory. */
 function nearestDirectory(path: string): string {
   let directory = dirname(path);
   while (statSync(directory, { throwIfNoEntry: false }) === undefined && dirname(directory) !== directory) {

@@ -31,7 +31,6 @@ export const certificates = topic('Authentication: certificates and front proxie
   ),
 });
 
-/** Authenticates users by a front proxy's headers. */
 export const openFrontProxy: OpenAuthenticator = async (given, { files, events }) => {
   const values = certificates.read(given);
   const { requestheaderAllowedNames: allowedNames } = values;
@@ -50,7 +49,6 @@ export const openFrontProxy: OpenAuthenticator = async (given, { files, events }
   });
 };
 
-/** Authenticates clients by their certificates. */
 export const openClientCertificates: OpenAuthenticator = async (given, { files }) => {
   const { clientCaFile } = certificates.read(given);
   const verifier = await openVerifier(certificates.options.clientCaFile, clientCaFile, files);
@@ -88,7 +86,6 @@ export const tokens = topic('Authentication: token file and anonymous', {
   ),
 });
 
-/** Authenticates clients by the tokens of the file. */
 export const openTokenFile: OpenAuthenticator = async (given, { files: followed }) => {
   const { tokenAuthFile } = tokens.read(given);
   if (tokenAuthFile === undefined) return undefined;
@@ -136,7 +133,6 @@ export function audiencesOf(given: GivenOptions): readonly string[] {
   return apiAudiences.length > 0 ? apiAudiences : serviceAccountIssuer;
 }
 
-/** Authenticates service accounts by tokens that are verified offline. */
 export const openServiceAccounts: OpenAuthenticator = async (given, context) => {
   const values = serviceAccounts.read(given);
   const { serviceAccountKeyFile: keyFiles, serviceAccountJwksUri: uri } = values;

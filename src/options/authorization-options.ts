@@ -33,7 +33,6 @@ export function pathsAllowedToAll(given: GivenOptions): readonly string[] {
   return authorizationOrder.includes('AlwaysAllowPaths') ? authorizationAlwaysAllowPaths : [];
 }
 
-/** @throws UsageError naming the option. */
 export function asksWebhook(given: GivenOptions): boolean {
   return authorization.read(given).authorizationOrder.includes('Webhook');
 }

@@ -45,7 +45,6 @@ export function fieldsOf(topics: readonly Topic[]): ReadonlyMap<string, Option> 
   );
 }
 
-/** The value of a field, in the form the option takes. */
 export interface FieldValue {
   readonly option: Option;
   readonly value: GivenValue;
@@ -53,7 +52,6 @@ export interface FieldValue {
   readonly line: number;
 }
 
-/** The fields of a configuration file, by name. @throws UsageError naming file, line and field. */
 export async function readConfigurationFile(file: string): Promise<ReadonlyMap<string, FieldValue>> {
   const reading = await new FilesRead().read(file, maxConfigurationBytes);
   if (reading.kind === 'fault') throw fault(general.options.config, `${file} ${reading.fault}`);
@@ -91,7 +89,6 @@ export function parseConfiguration(
   return found;
 }
 
-/** Largest number of faults that are told at once. */
 const maxFaults = 20;
 
 /** Checks every item. @throws UsageError with all faults, one a line. */
@@ -147,7 +144,6 @@ function withPathsBelow(directory: string, option: Option, value: GivenValue): G
   return typeof value === 'object' ? value.map(replaced) : value;
 }
 
-/** Whether an option's values are paths. */
 export function isPath({ kind: kindOf }: Option): boolean {
   return kindOf === 'file' || kindOf === 'directory';
 }

@@ -13,7 +13,6 @@ import { UsageError } from './usage-error.js';
 import { startTopics, startOptions } from './start-topics.js';
 import { general } from './general-options.js';
 
-/** A JSON Schema, or a part of one. */
 type Schema = Readonly<Record<string, unknown>>;
 
 /**

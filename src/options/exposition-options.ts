@@ -16,7 +16,6 @@ import { openUpstreams, slisPath, upstreamEvents, upstreams } from './upstream-o
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { KeyPair } from '../server/serving-certificates.js';
 
-/** How the metrics of this process are served. */
 export const ownMetrics = topic('What is served', {
   collectorTimeout: duration('5s', { min: '1ms', max: '596h' }).help(
     'how long a scrape waits for each slow collector of this process; the metrics of the others are still served',
@@ -58,7 +57,6 @@ export const delivery = topic('What is served', {
 const placeWaitMs = 1000;
 
 interface ExpositionContext {
-  /** The metrics of this process. */
   readonly registry: Registry;
   /** Of the application that the filter is mounted in; served before `registry`. */
   readonly registers?: RegistriesExpositionOptions['registries'];
@@ -74,7 +72,6 @@ interface ExpositionContext {
   readonly workspaces?: { readonly label: string; readonly maxAgeMs: number } | undefined;
 }
 
-/** Opens the expositions of all served paths. @throws UsageError naming the option. */
 export async function openExpositions(given: GivenOptions, context: ExpositionContext) {
   const { registry, registers = [], slis, telemetry, logger, files, opened } = context;
   const { shared: workers, workspaces } = context;
@@ -129,7 +126,6 @@ function passQueryOf(given: GivenOptions) {
   return passQuery.length === 0 ? {} : { passQuery };
 }
 
-/** The exposition of registries of this process. @throws UsageError naming the option. */
 export async function ownExposition(
   given: GivenOptions,
   onFailure: (failure: CollectorFailure) => void,
@@ -151,8 +147,6 @@ type SharingMetrics = Pick<FilterMetrics, 'scrapeFrom' | 'refusedScrape' | 'rend
 /**
  * Wraps each served exposition in sharing and one limit for all of them. `places` grants renderings across processes;
  * default: this process alone.
- *
- * @throws UsageError naming the option.
  */
 export async function sharingOf(
   given: GivenOptions,

@@ -18,8 +18,6 @@ type PolicyEvents = PolicySourceEvents & Pick<OpenPolicyOptions, 'onSnapshot' | 
 
 /**
  * Opens the policy that the options describe, and follows it. Gives API servers `waitMs` to answer.
- *
- * @throws UsageError naming the option.
  */
 export async function openPolicyOf(
   given: GivenOptions,
@@ -53,10 +51,8 @@ export async function openPolicyOf(
 interface PolicyObservers extends Pick<OpenPolicyOptions, 'through'> {
   readonly registry: Registry;
   readonly telemetry: FilterMetrics;
-  /** Shared with all other requests to API servers. */
   readonly requests: RestClientMetrics;
   readonly logger: Logger;
-  /** How long API servers are waited for (ms). Default 0. */
   readonly waitMs?: number | undefined;
 }
 
@@ -129,7 +125,6 @@ class DanglingBindingWarnings {
     }, quietMs).unref();
   };
 
-  /** Checks now. */
   look(policy: Policy): Promise<void> {
     this.#look = this.#look.then(() => runInSlices(this.#walk(policy)));
     return this.#look;

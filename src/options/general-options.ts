@@ -21,7 +21,6 @@ export const logging = topic('Logging', {
   logLevel: choice('level', logLevels, 'info').help(`${logLevels.join(', ')}; debug logs every request`),
 });
 
-/** @throws UsageError naming the option. */
 export function serverKindOf(given: GivenOptions): ServerKind {
   return general.read(given).mode;
 }

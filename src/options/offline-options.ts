@@ -18,7 +18,6 @@ export const inWorkspace = topic('Options', {
   ),
 });
 
-/** @throws UsageError naming the option. */
 export function workspaceOf(given: GivenOptions): string | undefined {
   const { workspace } = inWorkspace.read(given);
   if (workspace !== undefined) requireWorkspaces(given, inWorkspace.options.workspace);
@@ -46,7 +45,6 @@ export function requestedPath(
   return path === undefined ? { refused: 'the server answers 403: scoped path' } : { path };
 }
 
-/** @throws UsageError naming the option. */
 export function sayWhoIsNotAsked(given: GivenOptions, printError: (line: string) => void): void {
   const { authorizationOrder } = authorization.options;
   if (!isGiven(given, authorizationOrder) || !asksWebhook(given)) return;

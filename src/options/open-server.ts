@@ -39,14 +39,12 @@ import { openOpenId } from './openid-options.js';
 /** Who opens the options, and what is theirs. */
 interface Opener {
   readonly logger: Logger;
-  /** Closes what is opened. */
   readonly opened: Opened;
   readonly shared?: SharedByWorkers | undefined;
   /** Served beside the filter's own metrics. Default: none. */
   readonly registers?: RegistriesExpositionOptions['registries'];
   /** Asked behind those of the options. Default: none. */
   readonly authenticators?: readonly Authenticator[];
-  /** How long API servers are waited for (ms). Default 0. */
   readonly policyWaitMs?: number;
 }
 
@@ -92,8 +90,6 @@ export async function openServerOptions(
 /**
  * Opens what the options say of the guard and of what it serves; `openServing` opens the rest, before anything asks
  * another server.
- *
- * @throws UsageError
  */
 export async function openGuardOptions<Serving>(
   given: GivenOptions,

@@ -35,7 +35,6 @@ export const openid = topic(
   [othersNeed('oidcIssuerUrl'), needs('oidcIssuerUrl', 'oidcClientId')],
 );
 
-/** The option behind each option of the authenticator. */
 const origins: Readonly<Record<string, Option | undefined>> = {
   issuerUrl: openid.options.oidcIssuerUrl,
   clientId: openid.options.oidcClientId,
@@ -47,7 +46,6 @@ const origins: Readonly<Record<string, Option | undefined>> = {
   requiredClaims: openid.options.oidcRequiredClaim,
 };
 
-/** Authenticates clients by ID tokens. */
 export const openOpenId: OpenAuthenticator = async (given, { files, events, opened }) => {
   const values = openid.read(given);
   const { oidcIssuerUrl: issuerUrl, oidcClientId: clientId } = values;

@@ -11,7 +11,6 @@ import type { Opened } from './starting.js';
 export interface AuthenticationContext {
   readonly files: FollowedOptionFiles;
   readonly events: ReturnType<typeof authenticationEvents>;
-  /** Closed with the authenticators. */
   readonly opened: Opened;
 }
 

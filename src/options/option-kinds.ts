@@ -27,7 +27,6 @@ function single<Value, Default extends string | undefined>(
   return kindOf({ ...facts, ...presentOnly({ default: preset }), absent });
 }
 
-/** As it is shown in messages. */
 export function quoted(given: unknown): string {
   const text = String(given);
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
@@ -124,7 +123,6 @@ export function text<Default extends string | undefined = undefined>(
   return single(preset, { kind: 'text', placeholder, parse: String });
 }
 
-/** One of a few words. */
 export function choice<const Word extends string>(
   placeholder: string,
   choices: readonly Word[],
@@ -140,7 +138,6 @@ export function choice<const Word extends string>(
   });
 }
 
-/** @throws RangeError for any other word. */
 export function chosen<Word extends string>(given: string, choices: readonly Word[]): Word {
   const found = choices.find((word) => word === given);
   if (found === undefined) throw new RangeError(`${quoted(given)} is not one of ${choices.join(', ')}`);
@@ -157,7 +154,6 @@ export function file(use: FileUse = {}): Kind<string | undefined, string> {
   });
 }
 
-/** The file name of a kubeconfig. */
 export function kubeconfigFile(): Kind<string | undefined, string> {
   const any = file({ kubeconfig: true, secret: true });
   return { ...any, help: (description) => any.help(`${description}; in-cluster: the pod's service account`) };
@@ -205,7 +201,6 @@ export function names(placeholder: string, preset?: readonly string[]) {
   return parsed(list(placeholder, preset), namesIn, []);
 }
 
-/** Some of a few words. */
 export function choices<const Word extends string>(
   placeholder: string,
   words: readonly Word[],

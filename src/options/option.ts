@@ -6,7 +6,10 @@ type OptionKind = 'boolean' | 'integer' | 'duration' | 'file' | 'directory' | 'p
 /** The raw value of an option: text from a command line, typed from a configuration file or a program. */
 export type GivenValue = string | number | boolean | readonly string[];
 
-/** By the option's key; a missing key means not given. */
+/**
+ * By the option's key; a missing key means not given. Whoever reads them throws a UsageError that names the option at
+ * fault.
+ */
 export type GivenOptions = Readonly<Record<string, GivenValue | undefined>>;
 
 /** How a file is used: for the checks of doctor, and for following it. */
@@ -151,7 +154,6 @@ function topicOf<Declared extends Declarations>(
   };
 }
 
-/** The options of some topics, in their order. */
 export function optionsIn(topics: readonly Topic[]): readonly Option[] {
   return topics.flatMap(({ options }) => Object.values(options));
 }
@@ -183,7 +185,6 @@ export function splitList(option: Option, text: string): readonly string[] {
   return text === '' && option.default !== undefined ? [] : text.split(',');
 }
 
-/** The error for an invalid option. */
 export function fault({ name }: Option, message: string): UsageError {
   return new UsageError(`${name}: ${message}`);
 }

@@ -47,7 +47,6 @@ export const policy = topic('Policy', {
   ),
 });
 
-/** Where the policy of the workspaces comes from. */
 export const workspaceSources = topic(
   'Metrics of one workspace',
   {
@@ -61,7 +60,6 @@ export const workspaceSources = topic(
   [excludes('workspaceKubeconfig', 'workspaceRbacDir')],
 );
 
-/** Whether any option names a source. */
 export function namesPolicySource(given: GivenOptions): boolean {
   const { rbacDir, rootKubeconfig, cacheKubeconfig } = policy.options;
   return [rbacDir, rootKubeconfig, cacheKubeconfig].some((option) => isGiven(given, option));
@@ -84,11 +82,9 @@ export interface PolicySourceEvents {
   /** Warns of policy that likely does not do what was meant. */
   readonly onWarning: (message: string) => void;
   readonly onReload?: (source: string, result: ReloadResult) => void;
-  /** Observes the sources that are API servers. */
   readonly observerOf?: (source: string) => ApiServerObserver;
 }
 
-/** As `openPolicy` takes them. */
 export type PolicySources = ReturnType<typeof policySourcesOf>;
 
 /** The sources that the options describe; their errors name the option. @throws UsageError naming the option. */

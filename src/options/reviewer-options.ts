@@ -81,7 +81,6 @@ export const accessReview = topic(
 
 /** A server that answers reviews. */
 export interface Reviewer extends Required<Pick<ReviewClientOptions, 'target' | 'version'>> {
-  /** The option that names it. */
   readonly option: Option;
   readonly kubeconfig: string;
 }
@@ -140,7 +139,6 @@ async function openReviewer(
   }
 }
 
-/** Authenticates clients by token reviews. */
 export const openTokenReview: OpenAuthenticator = async (given, { events, opened }) => {
   const reviewer = tokenReviewerOf(given);
   if (reviewer === undefined) return undefined;

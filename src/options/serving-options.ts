@@ -50,7 +50,6 @@ export const workers = topic('Serving', {
   ),
 });
 
-/** @throws UsageError naming the option. */
 export function workersOf(given: GivenOptions): number {
   const { workers: processes } = workers.read(given);
   const { auditLogPath = '-' } = audit.read(given);
@@ -102,7 +101,6 @@ export const limits = topic('Limits', {
   ),
 });
 
-/** @throws UsageError naming the option. */
 export function limitsOf(given: GivenOptions): Pick<ServerOptions, 'requestLimits' | 'connectionLimits'> {
   const values = limits.read(given);
   return {

@@ -35,8 +35,6 @@ const maxBytes = 1024 * 1024;
  * A served pair that follows its files. A start accepts an expired certificate, but a reload does not replace another
  * pair by one; a certificate that is not valid yet is used once it is. A key that does not belong to the certificate is
  * waited for, since a rotation may write one after the other.
- *
- * @throws UsageError naming the option.
  */
 export async function followServingPair(
   pair: PairFiles,

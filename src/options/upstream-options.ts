@@ -37,7 +37,6 @@ function queryName(name: string): string {
   throw new RangeError(`${quoted(name)} is no name of letters, digits and _ . : - [ ]`);
 }
 
-/** What `upstream` says. */
 export type Upstreams =
   | { readonly kind: 'none' }
   | { readonly kind: 'passed-on'; readonly url: string }
@@ -143,8 +142,6 @@ export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
 /**
  * Opens the expositions: `own` at `/metrics`, or beside the upstreams'. Sends no request yet: upstreams may start later
  * than the filter.
- *
- * @throws UsageError naming the option.
  */
 export async function openUpstreams(
   given: GivenOptions,

@@ -158,7 +158,6 @@ export function refusalsTold(exposition: Exposition, onRefusal: (error: NoTenant
   };
 }
 
-/** TLS to upstreams. */
 export const upstreamTls = topic(
   'What is served',
   {

@@ -5,7 +5,6 @@ import { workspaceSources } from './policy-options.js';
 import { tellsWhoScrapes } from './upstream-request-options.js';
 import { boolean, duration, parsed, text } from './option-kinds.js';
 
-/** Metrics of one workspace, for those to whom the workspace grants them. */
 export const workspaces = topic(
   'Metrics of one workspace',
   {

@@ -1,7 +1,6 @@
 import { flagName, optionsIn, type Option } from '../../options/option.js';
 import type { CommandDescription } from '../command.js';
 
-/** The completions of a value. */
 type CompletedValue =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'file' | 'directory' }
@@ -13,7 +12,6 @@ export interface CompletedFlag {
   readonly short?: string;
   readonly description: string;
   readonly value: CompletedValue;
-  /** The value may be left out. */
   readonly isBoolean: boolean;
   /** Takes more values after commas. */
   readonly isList: boolean;
@@ -23,7 +21,6 @@ export interface CompletedCommand {
   readonly name: string;
   readonly description: string;
   readonly flags: readonly CompletedFlag[];
-  /** The choices of its first argument. */
   readonly words: readonly string[];
 }
 
@@ -31,7 +28,6 @@ export const programName = 'kcp-metrics-filter';
 /** Flags that commander adds. */
 export const [help, version] = [flagName('help'), flagName('version')];
 
-/** The data of every shell's script. */
 export function describeCompletion(
   commands: readonly CommandDescription[],
 ): Promise<readonly CompletedCommand[]> {
@@ -71,7 +67,6 @@ function completedValue({ kind, choices }: Option): CompletedValue {
   }
 }
 
-/** The spellings of a flag. */
 export function namesOf({ name, short }: CompletedFlag): readonly string[] {
   return short === undefined ? [name] : [short, name];
 }

@@ -1,6 +1,5 @@
 import type { DemoServers } from './servers.js';
 
-/** Commands to try while the servers run. */
 export function instructions(
   { urls: { root, cache } }: DemoServers,
   folder: string,

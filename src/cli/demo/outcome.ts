@@ -8,7 +8,6 @@ import { serverNames, type DemoServers, type ServerRole } from './servers.js';
 import { wrap } from '../wrap.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 
-/** One request, and the status it must be answered with. */
 interface Case {
   readonly caller: Caller;
   readonly path: string;
@@ -93,10 +92,8 @@ export class AuditTrail {
   }
 }
 
-/** A case and its result. */
 export interface Outcome {
   readonly of: Case;
-  /** Undefined without an answer. */
   readonly status: number | undefined;
   readonly reason: string;
 }
@@ -188,7 +185,6 @@ interface Widths {
   readonly path: number;
 }
 
-/** The column titles. */
 export function renderHeader(widths: Widths): readonly string[] {
   return ['', `${indent}${'WHO'.padEnd(widths.who)}  ${'PATH'.padEnd(widths.path)}  SERVER`];
 }

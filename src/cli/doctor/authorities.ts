@@ -1,17 +1,17 @@
 import { certificates } from '../../options/authentication-options.js';
-import type { GivenOptions } from '../../options/option.js';
+import type { GivenOptions, Option } from '../../options/option.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
 import { isSignedBy, pemCertificates, validityOf, weaknessesOf } from './certificate-health.js';
 import { about, those, type Check, type Finding } from './finding.js';
-import { givenText, textsOf } from './given-flags.js';
+import { givenFile, textsOf } from './given-flags.js';
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 
 /** Checks that the CA bundles verify clients and front proxies, and do not mix them up. */
 export function authorityFindings(values: GivenOptions, now: number): readonly Finding[] {
   const { clientCaFile, requestheaderClientCaFile, requestheaderAllowedNames } = certificates.options;
-  const clients = givenText(values, clientCaFile);
-  const proxies = givenText(values, requestheaderClientCaFile);
+  const clients = bundleOf(values, clientCaFile);
+  const proxies = bundleOf(values, requestheaderClientCaFile);
   const allowedNames = textsOf(values, requestheaderAllowedNames)
     .map((name) => name.trim())
     .filter((name) => name !== '');
@@ -22,6 +22,12 @@ export function authorityFindings(values: GivenOptions, now: number): readonly F
       ? frontProxyFindings(proxies.subject, clients.pem, proxies.pem, allowedNames)
       : []),
   ];
+}
+
+function bundleOf(values: GivenOptions, option: Option) {
+  const given = givenFile(values, option);
+  const pem = given?.text;
+  return given && pem !== undefined ? { subject: given.subject, pem } : undefined;
 }
 
 /**
@@ -121,7 +127,6 @@ function vouchesFor(proxy: Certificate, client: Certificate): boolean {
   return isSame || isRenewed || isSignedBy(client.x509, proxy.x509);
 }
 
-/** Without duplicates. */
 function certificatesOf(pem: string): readonly Certificate[] {
   const certificates = pemCertificates(pem).flatMap(({ certificate }) => certificate ?? []);
   return [...new Map(certificates.map((certificate) => [certificate.sha256Hex, certificate])).values()];

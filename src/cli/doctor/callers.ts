@@ -5,9 +5,7 @@ import { tokenReview } from '../../options/reviewer-options.js';
 import { serviceAccountSuffix, type Subject } from '../../policy/objects.js';
 import { about, type Finding } from './finding.js';
 
-/** Which kinds of clients the server can authenticate. */
 export interface Callers {
-  /** Whether any method of authentication is configured. */
   readonly authenticated: boolean;
   /** Whether a request without credentials is system:anonymous. */
   readonly anonymous: boolean;
@@ -30,7 +28,6 @@ const methods: readonly (readonly [Option, boolean])[] = [
   [tokenReview.options.authenticationTokenWebhookConfigFile, true],
 ];
 
-/** The names of those that are given. */
 export function methodsIn(values: GivenOptions): readonly string[] {
   return methods.filter(([option]) => isGiven(values, option)).map(([{ name }]) => name);
 }

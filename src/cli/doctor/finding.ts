@@ -47,12 +47,10 @@ export function finding(level: Level, check: Check, subject: string, message: st
   return { level, check, subject: oneLine(subject, maxSubject), message: oneLine(message, maxMessage) };
 }
 
-/** Makes findings of one check about one subject. */
 export function about(check: Check, subject: string): (level: Level, message: string) => Finding {
   return (level, message) => finding(level, check, subject, message);
 }
 
-/** The words of those that hold. */
 export function those(...rows: readonly (readonly [holds: boolean, words: string])[]): readonly string[] {
   return rows.flatMap(([holds, words]) => (holds ? [words] : []));
 }
@@ -65,7 +63,6 @@ export function withoutSubject(message: string, named: string): string {
   return line === undefined ? rest : `line ${line}: ${rest}`;
 }
 
-/** The worst of all. */
 export function resultOf(findings: readonly Finding[]): Result {
   const has = (level: Level): boolean => findings.some((candidate) => candidate.level === level);
   if (has('error')) return 'errors';

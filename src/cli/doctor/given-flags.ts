@@ -14,20 +14,31 @@ export function partnerOf(name: string): string | undefined {
   return pairs.find((pair) => pair.includes(name as Option['name']))?.find((other) => other !== name);
 }
 
-/** The values without some options. */
 export function withoutFlags(values: GivenOptions, names: readonly (string | undefined)[]): GivenOptions {
   const keys = new Set(startOptions.filter(({ name }) => names.includes(name)).map(({ key }) => key));
   return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.has(key)));
 }
 
-/** An option that names a file, and the given path. */
-export interface GivenFile {
-  readonly option: Option;
-  readonly file: string;
-  /** For findings. */
+/** A file that an option names. */
+export class GivenFile {
   readonly subject: string;
-  /** Whether it must not be readable by others. */
-  readonly isSecret: boolean;
+
+  constructor(
+    readonly option: Option,
+    readonly file: string,
+    readonly isSecret = option.file?.secret === true,
+  ) {
+    this.subject = `${option.name} ${file}`;
+  }
+
+  /** Undefined if it cannot be read, and for a pipe, which would block forever. */
+  get text(): string | undefined {
+    try {
+      return statSync(this.file).isFile() ? readFileSync(this.file, 'utf8') : undefined;
+    } catch {
+      return undefined;
+    }
+  }
 }
 
 export function givenFile(values: GivenOptions, option: Option): GivenFile | undefined {
@@ -35,21 +46,15 @@ export function givenFile(values: GivenOptions, option: Option): GivenFile | und
 }
 
 function filesOf(values: GivenOptions, option: Option): readonly GivenFile[] {
-  return textsOf(values, option).map((file) => namedFile(option, file, option.file?.secret === true));
+  return textsOf(values, option).map((file) => new GivenFile(option, file));
 }
 
-function namedFile(option: Option, file: string, isSecret: boolean): GivenFile {
-  return { option, file, subject: `${option.name} ${file}`, isSecret };
-}
-
-/** The given values of an option, as written. */
 export function textsOf(values: GivenOptions, { key }: Option): readonly string[] {
   const given = values[key];
   if (given === undefined) return [];
   return typeof given === 'object' ? given : [String(given)];
 }
 
-/** All that are given. */
 export function givenFiles(values: GivenOptions): readonly GivenFile[] {
   return [
     ...startOptions.filter(({ kind }) => kind === 'file').flatMap((option) => filesOf(values, option)),
@@ -62,30 +67,10 @@ export function givenSniPairs(values: GivenOptions): readonly (readonly [GivenFi
   const option = tls.options.tlsSniCertKey;
   try {
     return valueOf(option, values).map(({ certificateFile, keyFile }) => [
-      namedFile(option, certificateFile, false),
-      namedFile(option, keyFile, true),
+      new GivenFile(option, certificateFile),
+      new GivenFile(option, keyFile, true),
     ]);
   } catch {
     return [];
-  }
-}
-
-/** The PEM text of a file that an option names, if it can be read. */
-export function givenText(
-  values: GivenOptions,
-  option: Option,
-): { readonly subject: string; readonly pem: string } | undefined {
-  const given = givenFile(values, option);
-  const pem = readGiven(given);
-  return given && pem !== undefined ? { subject: given.subject, pem } : undefined;
-}
-
-/** The text of a file whose flag is valid; undefined for a pipe, which would block forever. */
-export function readGiven(given: GivenFile | undefined): string | undefined {
-  if (given === undefined) return undefined;
-  try {
-    return statSync(given.file).isFile() ? readFileSync(given.file, 'utf8') : undefined;
-  } catch {
-    return undefined;
   }
 }

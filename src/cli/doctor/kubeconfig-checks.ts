@@ -37,7 +37,6 @@ export function kubeconfigFindings(
   return findings;
 }
 
-/** Certificates that have expired, expire soon or are not valid yet. */
 function lapses(certificates: readonly PlacedCertificate[], now: number): readonly Validity[] {
   return certificates.flatMap(({ certificate }) => {
     if (certificate === undefined) return [];
@@ -73,9 +72,7 @@ export async function reviewersFindings(usable: GivenOptions, now: number): Prom
   return (await Promise.all(reviewers.map((reviewer) => reviewerFindings(reviewer, now)))).flat();
 }
 
-/** A server that authenticates tokens or authorizes users. */
 interface ReviewerToCheck extends Pick<ReviewClientOptions, 'kind' | 'target' | 'version'> {
-  /** The flag and file, for findings. */
   readonly subject: string;
   readonly kubeconfig: string;
   /** How long its answer may take (ms). Default 10,000. */

@@ -131,7 +131,6 @@ async function checkSources(
   return { findings: [...findings, ...(snapshot?.findings ?? [])], readable, standIns };
 }
 
-/** Undefined if the source is not an API server. */
 async function checkServer(
   values: GivenOptions,
   source: PolicySource,
@@ -171,7 +170,6 @@ function softened(findings: readonly Finding[], standIn: string | undefined): re
   );
 }
 
-/** Time to load a whole, large policy (ms). */
 const loadMs = 30_000;
 
 /**
@@ -223,7 +221,6 @@ async function loadPolicy(
   }
 }
 
-/** The number of objects of each source. */
 function contentsOf(policy: Policy, failed: ReadonlySet<string>): readonly Finding[] {
   return policy.status().flatMap(({ layer, state, clusterRoles, clusterRoleBindings }) => {
     if (layer === bootstrapLayer || state !== 'synced' || failed.has(layer)) return [];

@@ -8,12 +8,9 @@ import { allowedPaths, ignoredPaths } from '../../request/steps/listed-paths.js'
 import { authenticationAdvice, callersOf, matchFault, type Callers } from './callers.js';
 import { about, finding, type Finding } from './finding.js';
 
-/** Who may get `/metrics`, and by what. */
 export interface Scrapers {
   readonly callers: Callers;
-  /** Always-allow groups. */
   readonly groups: readonly string[];
-  /** The flag that lets everyone read `/metrics`, if any. */
   readonly openedBy?: string | undefined;
   /** Whether a review server is asked what RBAC does not grant. */
   readonly isDelegated?: boolean;
@@ -48,7 +45,6 @@ export function scrapersFinding(
   });
 }
 
-/** The flag that lets everyone read `/metrics`, if any. */
 function openingFlagOf(values: GivenOptions): string | undefined {
   if (alwaysAllowPaths(pathsAllowedToAll(values))(path)) {
     return authorization.options.authorizationAlwaysAllowPaths.name;
@@ -57,7 +53,6 @@ function openingFlagOf(values: GivenOptions): string | undefined {
   return ignoredPaths(ignorePaths)(path) ? servedPaths.options.ignorePaths.name : undefined;
 }
 
-/** Whether `/metrics` is served at all. */
 export function servedPathFindings(values: GivenOptions): readonly Finding[] {
   const { allowPaths } = servedPaths.read(values);
   if (allowPaths.length === 0 || allowedPaths(allowPaths)(path)) return [];

@@ -11,7 +11,7 @@ import {
   type PlacedCertificate,
 } from './certificate-health.js';
 import { about, those, type Finding, type Level } from './finding.js';
-import { givenFile, givenSniPairs, readGiven } from './given-flags.js';
+import { givenFile, givenSniPairs } from './given-flags.js';
 
 const serverAuth = '1.3.6.1.5.5.7.3.1';
 
@@ -34,11 +34,11 @@ export function servingFindings(
   }
   // start reads one only if it can read the other.
   const unreadable = [certificate, privateKey].flatMap((given) =>
-    given === undefined || told.has(given.option.name) || readGiven(given) !== undefined
+    given === undefined || told.has(given.option.name) || given.text !== undefined
       ? []
       : [about('serving-certificate', given.subject)('error', 'cannot be read')],
   );
-  const pem = readGiven(certificate);
+  const pem = certificate?.text;
   if (certificate === undefined || pem === undefined) return unreadable;
   const { option, subject } = certificate;
   return told.has(option.name) || isCertificate(pem)
@@ -49,8 +49,8 @@ export function servingFindings(
 /** The same for the SNI pairs. `now` in ms since the epoch. */
 export function sniFindings(values: GivenOptions, now: number): readonly Finding[] {
   return givenSniPairs(values).flatMap(([given]) => {
-    const pem = readGiven(given);
-    return pem === undefined ? [] : servingCertificateFindings({ subject: given.subject, pem }, now);
+    const { subject, text: pem } = given;
+    return pem === undefined ? [] : servingCertificateFindings({ subject, pem }, now);
   });
 }
 

@@ -8,18 +8,15 @@ import { about, withoutSubject, type Finding, type Level } from './finding.js';
 const { cacheKubeconfig, maxPolicyStaleness, rootKubeconfig } = policy.options;
 
 export interface SnapshotUse {
-  /** The flag and file, for findings. */
   readonly subject: string;
   readonly file: string;
   /** The server behind each stored layer, or undefined if unknown. */
   readonly origins: ReadonlyMap<string, string | undefined>;
-  /** How long a policy stays in use without its source (ms). */
   readonly maxStalenessMs: number;
 }
 
 export interface SnapshotReport {
   readonly findings: readonly Finding[];
-  /** The layers that a restart could restore. */
   readonly usable: ReadonlySet<string>;
 }
 

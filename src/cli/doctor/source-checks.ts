@@ -14,7 +14,6 @@ export type ServerRole = 'root' | 'cache' | 'system-admin' | 'workspaces';
 
 interface ApiServerSource {
   readonly role: ServerRole;
-  /** The flag and file, for findings. */
   readonly subject: string;
   readonly kubeconfig: string;
   /** The base path of the API, such as `/clusters/root`. */
@@ -24,11 +23,9 @@ interface ApiServerSource {
 }
 
 export interface SourceReport {
-  /** Of the kubeconfig itself. */
   readonly kubeconfig: readonly Finding[];
   /** Of the server; undefined if the kubeconfig cannot be read, which also fails a start. */
   readonly server?: readonly Finding[];
-  /** Whether all needed objects can be read. */
   readonly isReadable: boolean;
 }
 
@@ -132,7 +129,6 @@ function adviceFor(status: number, role: ServerRole): string {
   return adviceOnStatus[status] ?? otherwise;
 }
 
-/** The result of one attempt. */
 type ProbeOutcome =
   | { readonly kind: 'allowed'; readonly ms: number }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }

@@ -7,7 +7,6 @@ import { danglingBindingFindings, subjectFindings } from './bindings.js';
 import type { Callers } from './callers.js';
 import { about, withoutSubject, type Finding } from './finding.js';
 
-/** Time to load the policies of many workspaces (ms). */
 const loadMs = 30_000;
 /** How many are named one by one: others write these policies. */
 const maxNamed = 10;

@@ -23,7 +23,6 @@ import type { PathMatcher } from '../../paths/always-allow.js';
 import { workspaceTargetsPath } from '../../paths/classify.js';
 import { allowedPaths } from '../../request/steps/listed-paths.js';
 
-/** A server's configuration, as its scrapers need it. */
 export interface ConfiguredServer {
   readonly port: number;
   /** All served paths with metrics, at least one; `/metrics` first. */
@@ -48,7 +47,6 @@ const accountOptions: readonly Option[] = [
 ];
 const tokenOptions = [tokens.options.tokenAuthFile, openid.options.oidcIssuerUrl, ...accountOptions];
 
-/** @throws UsageError naming the flag. */
 export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNames): ConfiguredServer {
   const kind = serverKindOf(values);
   const { securePort } = listening.options;
@@ -127,7 +125,6 @@ export type Scraper =
 
 export type ManifestNames = ReturnType<typeof manifestNamesOf>;
 
-/** @throws UsageError naming the option. */
 export function manifestNamesOf(values: GivenOptions) {
   const { serverName, ...names } = manifestTopic.read(values);
   return { ...names, serverName: serverName ?? serverNameIn(`${names.name}.${names.namespace}.svc`) };
@@ -150,7 +147,6 @@ function serverNameIn(given: string): string {
   throw new RangeError(`${quoted(given)} is not a DNS name or IP address`);
 }
 
-/** @throws RangeError */
 export function scraperIn(given: string): Scraper {
   const [kind = '', ...rest] = given.split(':');
   if (kind === 'serviceaccount') {

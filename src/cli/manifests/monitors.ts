@@ -20,7 +20,6 @@ export function scrapeConfig(server: ConfiguredServer, names: ManifestNames): Ma
   return { comment: commentOf(server, names), documents };
 }
 
-/** A scrape target: `host:port`. */
 function addressOf({ port }: ConfiguredServer, { serverName }: ManifestNames): string {
   return serverName.includes(':') ? `[${serverName}]:${port}` : `${serverName}:${port}`;
 }
@@ -137,7 +136,6 @@ function secretToken(name: string): readonly string[] {
   return ['        secret:', `          secretName: ${name}-token`];
 }
 
-/** The port's name in all manifests. */
 const portName = 'metrics';
 
 /** The Service in front of the pods that run the server. */

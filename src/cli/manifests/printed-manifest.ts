@@ -1,6 +1,5 @@
 import { yamlOf } from '../../documents/yaml-library.js';
 
-/** A YAML value in a manifest. */
 type ManifestValue =
   string | number | boolean | readonly ManifestValue[] | { readonly [field: string]: ManifestValue };
 

@@ -9,12 +9,10 @@ import type { ManifestNames } from './configured-server.js';
 const prefix = 'kcp_metrics_filter';
 const at = '{{ $labels.instance }}';
 
-/** For `rule_files` of a prometheus.yml. */
 export function ruleFile(names: ManifestNames): ManifestFile {
   return { comment: [`For the job ${names.name}.`], documents: [{ groups: ruleGroups(names) }] };
 }
 
-/** For the Prometheus operator. */
 export function prometheusRules(names: ManifestNames): ManifestFile {
   return {
     comment: [],
@@ -69,7 +67,6 @@ interface Alert {
   /** critical: act now; warning (default): act on the next working day. */
   readonly severity?: 'critical' | 'warning';
   readonly summary: string;
-  /** What it means and where to look. */
   readonly description: string;
 }
 

@@ -7,7 +7,6 @@ import { foreignFlagAnswer, foreignFlags } from '../foreign-flags.js';
 
 type Key = keyof StartOptions;
 
-/** Flags of the same name and meaning. */
 const same: readonly Key[] = [
   'allowPaths',
   'ignorePaths',
@@ -57,7 +56,6 @@ export interface KubeRbacProxyFlags {
   /** Of the API server. Default: that of the pod. */
   readonly kubeconfig: string | undefined;
   readonly configFile: string | undefined;
-  /** What has no counterpart. */
   readonly notes: readonly string[];
 }
 

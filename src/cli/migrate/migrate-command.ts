@@ -70,8 +70,6 @@ type Config = Map<keyof StartOptions, GivenValue>;
 
 /**
  * The same server here, and never a less strict one: what cannot be said here grants nothing.
- *
- * @throws UsageError
  */
 function migrated(
   flags: KubeRbacProxyFlags,

@@ -12,7 +12,6 @@ export const silenceMs = 5000;
 export class FollowedPrimary {
   readonly #sinks = new Map<string, PolicySink>();
   readonly #objects = new Map<string, PolicyObject[]>();
-  /** Layers that are synced in the primary. */
   readonly #synced = new Set<string>();
   readonly #whole: Promise<void>;
   readonly #now: () => number;
@@ -22,7 +21,6 @@ export class FollowedPrimary {
   #heardAt: number;
   #isSilent = false;
 
-  /** @param now in ms. */
   constructor(now: () => number = steadyNow) {
     this.#now = now;
     this.#heardAt = now();
@@ -72,7 +70,6 @@ export class FollowedPrimary {
     return this.#work;
   }
 
-  /** Notes that the primary is alive. */
   heard(): void {
     this.#heardAt = this.#now();
     if (!this.#isSilent) return;

@@ -16,7 +16,6 @@ const protocol = 'kcp-metrics-filter/workers/1';
 
 /** One step of a layer's policy, as a PolicySink takes it. Ages are milliseconds, since clocks differ. */
 export type PolicyOperation =
-  /** Objects for the next replace operation. */
   | { readonly kind: 'objects'; readonly layer: string; readonly objects: readonly PolicyObject[] }
   | { readonly kind: 'replace'; readonly layer: string }
   | { readonly kind: 'replace-kind'; readonly layer: string; readonly of: PolicyObject['kind'] }
@@ -40,7 +39,6 @@ export type PrimaryMessage =
       readonly port: number | undefined;
     }
   | { readonly kind: 'policy'; readonly operations: readonly PolicyOperation[] }
-  /** Notes that the primary is alive. */
   | { readonly kind: 'pulse' }
   | { readonly kind: 'drain' }
   | {

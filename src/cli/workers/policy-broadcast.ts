@@ -98,7 +98,6 @@ function ageOf(time: number): number {
   return Math.max(0, steadyNow() - time);
 }
 
-/** One operation and its objects. */
 interface Outgoing {
   readonly operation: PolicyOperation;
   readonly objects?: readonly PolicyObject[];
@@ -106,9 +105,7 @@ interface Outgoing {
 
 /** Objects in a message: few enough to be read within a few milliseconds. */
 const messageObjects = 200;
-/** Operations in a message. */
 const messageOperations = 100;
-/** Maximum number of unacknowledged messages. */
 const windowMessages = 4;
 /** A worker with more waiting operations is given up. */
 const maxWaiting = 100_000;

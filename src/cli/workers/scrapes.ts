@@ -129,7 +129,6 @@ class Inbox {
   }
 }
 
-/** Maximum number of unacknowledged chunks. */
 const windowChunks = 4;
 /** Concurrent scrapes of one worker; it needs few, since it shares renderings. */
 const maxScrapes = 100;

@@ -19,8 +19,6 @@ import { policySourcesOf } from '../../options/policy-options.js';
  * Serves as one of several workers until stopped; resolves to the exit code. The flags come from the primary, so that all
  * workers serve the same however late they start. If the primary is gone,
  * Node ends the process.
- *
- * @throws UsageError naming the flag.
  */
 export async function serveAsWorker({ stopRequested }: Pick<Terminal, 'stopRequested'>): Promise<number> {
   const { link, values } = await WorkerLink.open();

@@ -139,9 +139,7 @@ function describe({ code, signal }: Ended): string {
   return signal === null ? `with exit code ${code ?? 'unknown'}` : `by ${signal}`;
 }
 
-/** State that the primary holds for all workers. */
 interface PrimaryState {
-  /** Includes those of the configuration file. */
   readonly values: GivenOptions;
   readonly policy: OpenPolicy | undefined;
   readonly broadcast: PolicyBroadcast;
@@ -161,7 +159,6 @@ interface Ended {
 /** A worker numbers its rendering slots itself; this bounds how many the primary accepts. */
 const maxPlaces = 10_000;
 
-/** One worker, as the primary sees it. */
 class PrimaryWorker {
   readonly #worker: Worker;
   readonly #state: PrimaryState;
