@@ -1,132 +1,89 @@
-import { readDocuments } from '../documents/documents.js';
+import { readDocuments, type ReadDocument } from '../documents/documents.js';
+import { Field } from '../documents/field.js';
+import type { Source } from '../documents/source.js';
 import type { Attributes } from '../authorization/authorizer.js';
 import { clusterOf } from '../kubernetes/reflector/json.js';
 
 /** A SubjectAccessReview and its question; undefined if it asks about a resource. */
 export interface Review {
-  readonly document: Readonly<Record<string, unknown>>;
+  readonly document: object;
   readonly attributes: Attributes | undefined;
   /** Of its annotation `kcp.io/cluster`: where it is to be decided. */
   readonly workspace: string | undefined;
 }
 
-const textsOfResource = ['namespace', 'verb', 'group', 'version', 'resource', 'subresource', 'name'] as const;
-
-/** Reads SubjectAccessReviews: JSON, JSON lines or YAML documents, single or in a List. @throws Error */
+/** Reads SubjectAccessReviews: JSON, JSON lines or YAML documents, single or in a List. @throws Error naming document, line and field. */
 export function parseReviews(text: string): readonly Review[] {
-  return parseDocuments(text)
-    .flatMap((document, at) => itemsOf(document, `document ${at + 1}`))
-    .map(({ document, where }) => reviewOf(document, where));
-}
-
-function parseDocuments(text: string): readonly unknown[] {
-  if (/^\s*\{/.test(text)) {
-    try {
-      return [JSON.parse(text) as unknown];
-    } catch {
-      const lines = text.split('\n').filter((line) => line.trim() !== '');
-      const documents = lines.map(parseLine);
-      if (documents.every((document) => document !== undefined)) return documents;
-    }
-  }
-  const found: unknown[] = [];
-  let count = 0;
-  const fail = (line: number, fault: string): never => {
-    throw new Error(`document ${count + 1}: line ${line}: ${fault}`);
-  };
-  for (const { value } of readDocuments(text, 'manifest', { file: '', fail })) {
-    count += 1;
-    if (value !== null) found.push(value);
-  }
-  return found;
-}
-
-function parseLine(line: string): unknown {
-  try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-interface Located {
-  readonly document: unknown;
-  readonly where: string;
-}
-
-function itemsOf(document: unknown, where: string): readonly Located[] {
-  const kind = fieldOf(document, 'kind');
-  const items = fieldOf(document, 'items');
-  if ((kind !== 'List' && kind !== 'SubjectAccessReviewList') || !Array.isArray(items)) {
-    return [{ document, where }];
-  }
-  return items.map((item: unknown, at) => ({ document: item, where: `${where}, item ${at + 1}` }));
-}
-
-function reviewOf(document: unknown, where: string): Review {
-  if (!isRecord(document)) throw new Error(`${where}: not an object`);
-  const { kind, apiVersion, spec } = document;
-  if (kind !== 'SubjectAccessReview') throw new Error(`${where}: kind is not SubjectAccessReview`);
-  if (apiVersion !== 'authorization.k8s.io/v1')
-    throw new Error(`${where}: apiVersion is not authorization.k8s.io/v1`);
-  if (!isRecord(spec)) throw new Error(`${where}: spec is missing`);
-  const asked = spec['nonResourceAttributes'] ?? undefined;
-  const resource = spec['resourceAttributes'] ?? undefined;
-  // The wording of the API server's own validation.
-  if ((asked === undefined) === (resource === undefined)) {
-    throw new Error(
-      `${where}: spec: exactly one of nonResourceAttributes or resourceAttributes must be specified`,
-    );
-  }
-  for (const field of ['nonResourceAttributes', 'resourceAttributes', 'extra']) {
-    const value = spec[field] ?? undefined;
-    if (value !== undefined && !isRecord(value)) throw new Error(`${where}: spec.${field}: not an object`);
-  }
-  const user = text(spec['user'], `${where}: spec.user`);
-  const groups = textList(spec['groups'], `${where}: spec.groups`);
-  text(spec['uid'], `${where}: spec.uid`);
-  for (const field of textsOfResource) {
-    text(fieldOf(resource, field), `${where}: spec.resourceAttributes.${field}`);
-  }
-  if (user === '' && groups.length === 0) {
-    throw new Error(`${where}: spec.user: at least one of user or group must be specified`);
-  }
-  const workspace = clusterOf(document);
-  if (asked === undefined) return { document, attributes: undefined, workspace };
-  const extra = isRecord(spec['extra']) ? Object.entries(spec['extra']) : [];
-  return {
-    document,
-    workspace,
-    attributes: {
-      identity: {
-        name: user,
-        groups,
-        extra: Object.fromEntries(
-          extra.map(([key, values]) => [key, textList(values, `${where}: spec.extra`)]),
-        ),
-      },
-      verb: text(fieldOf(asked, 'verb'), `${where}: spec.nonResourceAttributes.verb`),
-      path: text(fieldOf(asked, 'path'), `${where}: spec.nonResourceAttributes.path`),
+  const reviews: Review[] = [];
+  let number = 1;
+  const source: Source = {
+    file: '',
+    fail: (line, fault) => {
+      throw new Error(`document ${number}: ${line === unknownLine ? '' : `line ${line}: `}${fault}`);
     },
   };
+  for (const document of jsonDocuments(text, source) ?? readDocuments(text, 'manifest', source)) {
+    if (document.value !== null) reviews.push(...reviewsIn(Field.root(document)));
+    number += 1;
+  }
+  return reviews;
 }
 
-function text(value: unknown, where: string): string {
-  if (value === undefined || value === null) return '';
-  if (typeof value !== 'string') throw new Error(`${where}: not a string`);
-  return value;
+/** Of JSON, which is parsed without. */
+const unknownLine = 0;
+
+/** Undefined if it is neither JSON nor lines of JSON. */
+function jsonDocuments(text: string, source: Source): readonly ReadDocument[] | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  for (const texts of [[text], text.split('\n').filter((line) => line.trim() !== '')]) {
+    try {
+      return texts.map((one) => ({ value: JSON.parse(one) as unknown, source, lineOf: () => unknownLine }));
+    } catch {
+      // Lines of JSON, or YAML that begins as JSON does.
+    }
+  }
+  return undefined;
 }
 
-function textList(value: unknown, where: string): readonly string[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw new Error(`${where}: not a list`);
-  return value.map((item: unknown) => text(item, where));
+function reviewsIn(root: Field): readonly Review[] {
+  root.requireObject();
+  const items = root.get('items');
+  const isList = ['List', 'SubjectAccessReviewList'].includes(String(root.get('kind').value));
+  return isList && Array.isArray(items.value) ? items.list().map(reviewOf) : [reviewOf(root)];
 }
 
-function fieldOf(value: unknown, field: string): unknown {
-  return isRecord(value) ? value[field] : undefined;
-}
+const textsOfResource = ['namespace', 'verb', 'group', 'version', 'resource', 'subresource', 'name'] as const;
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function reviewOf(review: Field): Review {
+  review.get('kind').oneOf('SubjectAccessReview');
+  review.get('apiVersion').oneOf('authorization.k8s.io/v1');
+  const spec = review.get('spec');
+  spec.requireObject();
+  const asked = spec.get('nonResourceAttributes');
+  const resource = spec.get('resourceAttributes');
+  // As the API server validates it.
+  if (asked.isAbsent === resource.isAbsent) {
+    spec.fail('must have exactly one of nonResourceAttributes and resourceAttributes');
+  }
+  const name = spec.get('user').optionalString() ?? '';
+  const groups = spec.get('groups').strings();
+  const extra = spec.get('extra').entries();
+  spec.get('uid').optionalString();
+  for (const field of textsOfResource) resource.get(field).optionalString();
+  if (name === '' && groups.length === 0) spec.fail('must have a user or groups');
+  return {
+    document: review.value as object,
+    workspace: clusterOf(review.value),
+    attributes: asked.isAbsent
+      ? undefined
+      : {
+          identity: {
+            name,
+            groups,
+            extra: Object.fromEntries(extra.map(([key, values]) => [key, values.strings()])),
+          },
+          verb: asked.get('verb').optionalString() ?? '',
+          path: asked.get('path').optionalString() ?? '',
+        },
+  };
 }

@@ -33,7 +33,7 @@ async function demo({ values, terminal: { print, stopRequested } }: CommandCall)
   });
   const folder = createDemoFolder();
   try {
-    return await show(folder, { check, print, stop: stop.signal });
+    return await show(folder, check, print, stop.signal);
   } finally {
     folder.remove();
   }
@@ -41,7 +41,9 @@ async function demo({ values, terminal: { print, stopRequested } }: CommandCall)
 
 async function show(
   folder: DemoFolder,
-  { check, print, stop }: { check: boolean; print: Terminal['print']; stop: AbortSignal },
+  check: boolean,
+  print: Terminal['print'],
+  stop: AbortSignal,
 ): Promise<number> {
   const credentials = await createCredentials(folder);
   const trail = new AuditTrail();

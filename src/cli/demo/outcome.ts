@@ -175,22 +175,8 @@ function send(options: RequestOptions): Promise<IncomingMessage> {
 
 const indent = ' '.repeat(7);
 
-/** A group's title, and for each request a line with the reason below it. */
-export function renderGroup(title: string, outcomes: readonly Outcome[], widths: Widths): readonly string[] {
-  return ['', title, ...outcomes.flatMap((outcome) => renderOutcome(outcome, widths))];
-}
-
-interface Widths {
-  readonly who: number;
-  readonly path: number;
-}
-
-export function renderHeader(widths: Widths): readonly string[] {
-  return ['', `${indent}${'WHO'.padEnd(widths.who)}  ${'PATH'.padEnd(widths.path)}  SERVER`];
-}
-
-/** Shared by all groups, so that their columns line up. */
-export function widthsOf(groups: readonly CaseGroup[]): Widths {
+/** How wide the columns are in all groups, so that they line up. */
+export function widthsOf(groups: readonly CaseGroup[]) {
   const cases = groups.flatMap((group) => group.cases);
   return {
     who: Math.max(...cases.map(({ caller }) => caller.label.length)),
@@ -198,13 +184,23 @@ export function widthsOf(groups: readonly CaseGroup[]): Widths {
   };
 }
 
+type Widths = ReturnType<typeof widthsOf>;
+
+export function renderHeader({ who, path }: Widths): readonly string[] {
+  return ['', `${indent}${'WHO'.padEnd(who)}  ${'PATH'.padEnd(path)}  SERVER`];
+}
+
+/** A group's title, and for each request a line with the reason below it. */
+export function renderGroup(title: string, outcomes: readonly Outcome[], widths: Widths): readonly string[] {
+  return ['', title, ...outcomes.flatMap((outcome) => renderOutcome(outcome, widths))];
+}
+
 function renderOutcome(outcome: Outcome, widths: Widths): readonly string[] {
   const { of, status, reason } = outcome;
-  const who = of.caller.label.padEnd(widths.who);
-  const path = of.path.padEnd(widths.path);
+  const columns = [of.caller.label.padEnd(widths.who), of.path.padEnd(widths.path), serverNames[of.server]];
   const isExpected = isAsExpected(outcome);
   return [
-    `${isExpected ? '✓' : '✗'} ${status ?? '---'}  ${who}  ${path}  ${serverNames[of.server]}`,
+    `${isExpected ? '✓' : '✗'} ${status ?? '---'}  ${columns.join('  ')}`,
     ...(isExpected ? [] : wrap(`expected ${of.expected}`, indent)),
     ...wrap(reason, indent),
     ...(of.note === undefined ? [] : wrap(`(${of.note})`, indent)),

@@ -61,15 +61,16 @@ export function credentialsOf({ clientCertificate, credentials, impersonatedUser
 
 /** Asks the review servers that start would use, concurrently. `now` in ms since the epoch. */
 export async function reviewersFindings(usable: GivenOptions, now: number): Promise<readonly Finding[]> {
-  const reviewersOf = (kind: ReviewKind, reviewer: Reviewer | undefined): readonly ReviewerToCheck[] =>
-    reviewer === undefined
-      ? []
-      : [{ ...reviewer, kind, subject: `${reviewer.option.name} ${reviewer.kubeconfig}` }];
-  const reviewers = [
-    ...reviewersOf(tokenReview, tokenReviewerOf(usable)),
-    ...reviewersOf(subjectAccessReview, accessReviewerOf(usable)),
-  ];
-  return (await Promise.all(reviewers.map((reviewer) => reviewerFindings(reviewer, now)))).flat();
+  const findingsOf = async (kind: ReviewKind, reviewer: Reviewer | undefined) => {
+    if (reviewer === undefined) return [];
+    const subject = `${reviewer.option.name} ${reviewer.kubeconfig}`;
+    return reviewerFindings({ ...reviewer, kind, subject }, now);
+  };
+  const found = await Promise.all([
+    findingsOf(tokenReview, tokenReviewerOf(usable)),
+    findingsOf(subjectAccessReview, accessReviewerOf(usable)),
+  ]);
+  return found.flat();
 }
 
 interface ReviewerToCheck extends Pick<ReviewClientOptions, 'kind' | 'target' | 'version'> {
