@@ -3,7 +3,7 @@
 import { defineConfig } from 'rolldown';
 
 export default defineConfig({
-  input: { index: 'dist/index.js', server: 'dist/server.js' },
+  input: { index: 'dist/index.js', 'server-exports': 'dist/server-exports.js' },
   platform: 'node',
   external: /^[^./]/,
   logLevel: 'warn',

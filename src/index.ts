@@ -103,7 +103,10 @@ export { subjectAccessReview, tokenReview } from './kubernetes/reviews/review-ki
 
 // Expositions
 export type { Exposition, ScrapeRequest, RenderedExposition } from './exposition/exposition.js';
-export { registriesExposition, type RegistriesExpositionOptions } from './exposition/sources/registries.js';
+export {
+  registriesExposition,
+  type RegistriesExpositionOptions,
+} from './exposition/sources/registries-exposition.js';
 export { workersExposition, type WorkersExpositionOptions } from './exposition/workers/workers-exposition.js';
 export { reportMetrics, type ReportMetricsOptions } from './exposition/workers/report-metrics.js';
 export {

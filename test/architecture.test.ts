@@ -8,7 +8,7 @@ import { startTopics } from '../src/options/start-topics.js';
 const src = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** What the package exports. */
-const entries = ['index.ts', 'server.ts'];
+const entries = ['index.ts', 'server-exports.ts'];
 
 /** What every room may use, and what uses nothing but its own kind. */
 const ground = [

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import * as library from '../src/index.js';
-import * as server from '../src/server.js';
+import * as server from '../src/server-exports.js';
 
 type Call = (...values: readonly unknown[]) => unknown;
 

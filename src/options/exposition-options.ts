@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { RenderingLimit, RenderingPlaces } from '../exposition/delivery/rendering-limit.js';
 import type { Exposition } from '../exposition/exposition.js';
-import type { RegistriesExpositionOptions } from '../exposition/sources/registries.js';
+import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
@@ -131,7 +131,7 @@ export async function ownExposition(
   onFailure: (failure: CollectorFailure) => void,
 ): Promise<(...registries: RegistriesExpositionOptions['registries']) => Exposition> {
   const { collectorTimeout, onMetricConflict, enableOpenMetrics } = ownMetrics.read(given);
-  const { registriesExposition } = await import('../exposition/sources/registries.js');
+  const { registriesExposition } = await import('../exposition/sources/registries-exposition.js');
   return (...registries) =>
     registriesExposition({
       registries,

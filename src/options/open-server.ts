@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Authenticator } from '../authentication/authenticator.js';
-import type { RegistriesExpositionOptions } from '../exposition/sources/registries.js';
+import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
 import type { ReloadResult } from '../files/followed-files.js';
 import { given as presentOnly } from '../given.js';
 import type { OpenPolicy } from '../policy/open-policy.js';

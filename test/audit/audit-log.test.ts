@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AuditLog } from '../../src/server.js';
+import { AuditLog } from '../../src/server-exports.js';
 import { type AuditEvent } from '../../src/index.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { rotatedName } from '../../src/audit/log-file.js';

@@ -1,6 +1,6 @@
 // One registry, written several times in one way: `exposition-process.mjs <shape> <way>`. See exposition.mjs.
 import { Counter, Histogram, Registry } from 'prom-client';
-import { registriesExposition } from '../../dist/exposition/sources/registries.js';
+import { registriesExposition } from '../../dist/exposition/sources/registries-exposition.js';
 import { median } from './measure.mjs';
 
 const rounds = 9;

@@ -17,7 +17,9 @@ const processes = {
   version: [...atItsEnd, 'dist/cli/main.js', '--version'],
   neighbours: evaluated(neighbours),
   library: evaluated(`${neighbours} await import('./dist/index.js');`),
-  server: evaluated(`${neighbours} await import('./dist/server.js'); await import('./dist/index.js');`),
+  server: evaluated(
+    `${neighbours} await import('./dist/server-exports.js'); await import('./dist/index.js');`,
+  ),
 };
 
 /** Processes that do nothing but load, in turns. */

@@ -6,7 +6,7 @@ import { Counter, Registry } from 'prom-client';
 import { createCertificateVerifier } from '../../dist/authentication/certificates/certificate-verifier.js';
 import { clientCertificateAuthenticator } from '../../dist/authentication/certificates/client-certificate.js';
 import { tokenFileAuthenticator } from '../../dist/authentication/tokens/token-file.js';
-import { registriesExposition } from '../../dist/exposition/sources/registries.js';
+import { registriesExposition } from '../../dist/exposition/sources/registries-exposition.js';
 import { AuditLog } from '../../dist/audit/audit-log.js';
 import { guardedServer, metricsFilter } from '../../dist/request/guard.js';
 import { FilterMetrics } from '../../dist/telemetry/filter-metrics.js';

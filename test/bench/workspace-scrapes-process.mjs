@@ -1,7 +1,7 @@
 // 300,000 series of 10,000 workspaces in prom-client's counters, scraped in several ways. See workspaces.mjs.
 import { PerformanceObserver } from 'node:perf_hooks';
 import { Counter, Registry } from 'prom-client';
-import { registriesExposition } from '../../dist/exposition/sources/registries.js';
+import { registriesExposition } from '../../dist/exposition/sources/registries-exposition.js';
 import { workspaceExpositions } from '../../dist/exposition/workspaces/workspace-expositions.js';
 import { median, percentile } from './measure.mjs';
 

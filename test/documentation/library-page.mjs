@@ -13,7 +13,7 @@ export function withExports(page) {
 
 const entries = [
   ['kcp-metrics-filter', '../../src/index.ts'],
-  ['kcp-metrics-filter/server', '../../src/server.ts'],
+  ['kcp-metrics-filter/server', '../../src/server-exports.ts'],
 ];
 
 function tables() {

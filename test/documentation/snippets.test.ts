@@ -6,7 +6,7 @@ import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import * as filter from '../../src/index.js';
-import * as server from '../../src/server.js';
+import * as server from '../../src/server-exports.js';
 import { optionsIn } from '../../src/options/option.js';
 import { loadedCommands } from '../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';

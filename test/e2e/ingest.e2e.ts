@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { encodedExposition } from '../../src/exposition/delivery/encoded-exposition.js';
-import { registriesExposition } from '../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../src/exposition/sources/registries-exposition.js';
 import { sharedExposition } from '../../src/exposition/delivery/shared-exposition.js';
 import { recordedShardMetrics } from '../exposition/text-format/expositions.js';
 import { differences, sumsOf } from './exposition-sums.js';

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry, type Metric, type RegistryContentType } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { RegistriesError } from '../../src/exposition/exposition-errors.js';
-import { registriesExposition } from '../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../src/exposition/sources/registries-exposition.js';
 import {
   acceptOpenMetrics,
   acceptText,

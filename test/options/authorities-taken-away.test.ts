@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { start } from '../../src/cli/start.js';
-import type { RunningServer } from '../../src/server.js';
+import type { RunningServer } from '../../src/server-exports.js';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
 import { keyPairOf, RawClient, type RawAnswer, type RawHeaders } from '../support/raw-tls.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';

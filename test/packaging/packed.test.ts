@@ -91,7 +91,7 @@ describe('the packed package, installed in an empty folder', () => {
       }
     };
     follow('dist/index.d.ts');
-    follow('dist/server.d.ts');
+    follow('dist/server-exports.d.ts');
     expect(seen.size).toBeGreaterThan(50);
     expect(
       files.filter((file) => /^(?:ARCHITECTURE|CONTRIBUTING)\.md$|^dist\/cli\/.*\.d\.ts$/.test(file)),

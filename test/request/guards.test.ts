@@ -20,7 +20,7 @@ import {
   type AuthorizeOptions,
   type Middleware,
 } from '../../src/index.js';
-import { zPages } from '../../src/server.js';
+import { zPages } from '../../src/server-exports.js';
 import { filterOptions } from '../support/filter.js';
 
 const strict = filterOptions();

@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ConnectionLimits } from '../../src/server.js';
+import type { ConnectionLimits } from '../../src/server-exports.js';
 import { limitConnections } from '../../src/server/connection-limits.js';
 import { startLimited, type LimitedServer } from './limited-server.js';
 

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { credentialsOf } from '../../src/request/credentials.js';
 import { limitHandshakes } from '../../src/index.js';
 import { RequestLimitError } from '../../src/request/request-errors.js';
-import { type ConnectionLimits } from '../../src/server.js';
+import { type ConnectionLimits } from '../../src/server-exports.js';
 import { certificateChain, type CertificateChain, type ChainKey } from '../support/certificate-chain.js';
 import { startLimited } from './limited-server.js';
 

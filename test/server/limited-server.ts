@@ -1,7 +1,7 @@
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { Registry } from 'prom-client';
 import { FilterMetrics } from '../../src/index.js';
-import { startServer, type RunningServer, type ServerOptions } from '../../src/server.js';
+import { startServer, type RunningServer, type ServerOptions } from '../../src/server-exports.js';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';

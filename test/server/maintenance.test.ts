@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Maintenance } from '../../src/index.js';
-import type { ServerOptions } from '../../src/server.js';
+import type { ServerOptions } from '../../src/server-exports.js';
 import { startLimited, type LimitedServer } from './limited-server.js';
 
 const running: LimitedServer[] = [];

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { tokenFileAuthenticator } from '../../src/index.js';
-import type { ServerOptions } from '../../src/server.js';
+import type { ServerOptions } from '../../src/server-exports.js';
 import { tokens } from '../support/filter.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startLimited, type LimitedServer } from './limited-server.js';

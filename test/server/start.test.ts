@@ -10,7 +10,7 @@ import {
   createCertificateVerifier,
   type CertificateVerifier,
 } from '../../src/index.js';
-import { startServer, type RunningServer } from '../../src/server.js';
+import { startServer, type RunningServer } from '../../src/server-exports.js';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';

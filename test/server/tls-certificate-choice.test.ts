@@ -7,7 +7,7 @@ import {
   type NamedKeyPair,
   type RunningServer,
   type TlsOptions,
-} from '../../src/server.js';
+} from '../../src/server-exports.js';
 import { createAuthority, type Authority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient } from '../support/raw-tls.js';

@@ -7,7 +7,7 @@ import {
   tokenFileAuthenticator,
   type MetricsFilterOptions,
 } from '../../src/index.js';
-import { type PolicyObject } from '../../src/server.js';
+import { type PolicyObject } from '../../src/server-exports.js';
 
 /** `scraper` may get /metrics by RBAC, `root-admin` may all, `mallory` nothing. */
 export const tokens = [

@@ -11,7 +11,7 @@ import {
 } from '../../../src/exposition/delivery/encoded-exposition.js';
 import type { Exposition, RenderedExposition } from '../../../src/exposition/exposition.js';
 import { filteredExposition } from '../../../src/exposition/relabelling/filtered-exposition.js';
-import { registriesExposition } from '../../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../../src/exposition/sources/registries-exposition.js';
 import { upstreamExposition } from '../../../src/exposition/sources/upstream/upstream.js';
 import { contentTypes, fixedExposition, textOf } from '../relabelling/filtering.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';

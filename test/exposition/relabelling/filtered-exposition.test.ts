@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { Counter, Histogram, Registry, type RegistryContentType } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { RelabellingOptionError } from '../../../src/exposition/exposition-errors.js';
-import { registriesExposition } from '../../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../../src/exposition/sources/registries-exposition.js';
 import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
 import {
   filteredExposition,

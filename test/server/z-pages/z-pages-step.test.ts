@@ -5,7 +5,12 @@ import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { alwaysAllowGroups, chain, guardSteps, rbacAuthorizer, type Middleware } from '../../../src/index.js';
-import { zPages, type PolicyObject, type ServerStatus, type ZPagesOptions } from '../../../src/server.js';
+import {
+  zPages,
+  type PolicyObject,
+  type ServerStatus,
+  type ZPagesOptions,
+} from '../../../src/server-exports.js';
 import { ZPagesOptionError } from '../../../src/server/z-pages/z-pages-step.js';
 import { filterOptions, policyOf } from '../../support/filter.js';
 

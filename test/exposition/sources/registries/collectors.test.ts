@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Gauge, Registry, type Metric } from 'prom-client';
 import { describe, expect, it, vi } from 'vitest';
-import { registriesExposition } from '../../../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../../../src/exposition/sources/registries-exposition.js';
 import type { CollectorFailure } from '../../../../src/exposition/sources/registries/collectors.js';
 import { bytesOf, scrapeOnce } from './rendered.js';
 

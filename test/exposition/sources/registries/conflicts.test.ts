@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, Summary, type Metric } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { MetricConflictError } from '../../../../src/exposition/exposition-errors.js';
-import { registriesExposition } from '../../../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../../../src/exposition/sources/registries-exposition.js';
 import { acceptOpenMetrics, acceptText, scrapeOnce } from './rendered.js';
 
 function gaugeWith(labelSets: readonly Record<string, string>[], help = 'h'): Registry {

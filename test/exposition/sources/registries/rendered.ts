@@ -2,7 +2,7 @@ import type { Registry, RegistryContentType } from 'prom-client';
 import {
   registriesExposition,
   type RegistriesExpositionOptions,
-} from '../../../../src/exposition/sources/registries.js';
+} from '../../../../src/exposition/sources/registries-exposition.js';
 import type { CollectorFailure } from '../../../../src/exposition/sources/registries/collectors.js';
 
 export type AnyRegistry = Registry<RegistryContentType>;

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
-import { registriesExposition } from '../../../../src/exposition/sources/registries.js';
+import { registriesExposition } from '../../../../src/exposition/sources/registries-exposition.js';
 import { bytesOf } from './rendered.js';
 
 const cleanups: (() => void)[] = [];
