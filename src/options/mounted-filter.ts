@@ -22,7 +22,7 @@ import { checkedOptions } from './configuration-file.js';
 import { openGuardOptions } from './open-server.js';
 import { optionsIn, type OptionsOf } from './option.js';
 import { limitsOf, pathGlobsOf } from './serving-options.js';
-import { Opened } from './starting.js';
+import { Opened, silentLogger } from './starting.js';
 import { mountedTopics, startOptions } from './start-topics.js';
 import { upstreamAddressesOf } from './upstream-options.js';
 import { UsageError } from './usage-error.js';
@@ -66,13 +66,6 @@ const programChecks: Readonly<Record<keyof ProgramOptions, Check>> = {
 /** How long API servers of the policy are waited for (ms); afterwards it is 503 until they have answered. */
 const policyWaitMs = 10_000;
 
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
-
 /** What `openMetricsFilter` does, with all that it takes. @throws MetricsFilterOptionError */
 export async function openMountedFilter(options: OpenMetricsFilterOptions): Promise<OpenMetricsFilter> {
   checkOptions(options, programChecks);
@@ -91,7 +84,7 @@ async function mountedFilter(
     bearerTokens = [],
     onRefused,
     onAuditEvent,
-    logger = silent,
+    logger = silentLogger,
     ...rest
   }: OpenMetricsFilterOptions,
   opened: Opened,

@@ -118,8 +118,7 @@ export async function openGuardOptions<Serving>(
   });
   const files = opened.add(new FollowedOptionFiles(onReload, onFollowed));
   const serving = await openServing(given, requestCertificates, files);
-  const maintenance = await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry));
-  if (maintenance !== undefined) opened.add(maintenance);
+  const maintenance = opened.add(await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry)));
   const slis = delivery.read(given).componentSlis ? new Registry() : undefined;
   const workspaces = workspaceMetricsOf(given);
   const exposed = { registry, registers, slis, telemetry, logger, files, opened, shared, workspaces };
@@ -128,12 +127,10 @@ export async function openGuardOptions<Serving>(
   authorizersOf(given);
   const webhook = await openAccessReview(given, reviews, opened);
   policySourcesOf(given, { onWarning: () => undefined });
-  const auditLog = await openAuditLog(given, { registry, logger });
-  if (auditLog !== undefined) opened.add(auditLog);
+  const auditLog = opened.add(await openAuditLog(given, { registry, logger }));
   const open = (): Promise<OpenPolicy | undefined> =>
     shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger, waitMs });
-  const policy = hasPolicy(given) ? await open() : undefined;
-  if (policy !== undefined) opened.add(policy);
+  const policy = opened.add(hasPolicy(given) ? await open() : undefined);
   const all = [...authentication.authenticators, ...authenticators];
   if (all.length === 0) {
     const who = authentication.anonymous

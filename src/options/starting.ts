@@ -8,8 +8,9 @@ interface Closable {
 export class Opened {
   readonly #opened: Closable[] = [];
 
-  add<Resource extends Closable>(resource: Resource): Resource {
-    this.#opened.push(resource);
+  /** Nothing if it is undefined. */
+  add<Resource extends Closable | undefined>(resource: Resource): Resource {
+    if (resource !== undefined) this.#opened.push(resource);
     return resource;
   }
 
@@ -24,6 +25,9 @@ export class Opened {
     }
   }
 }
+
+const nothing = (): void => undefined;
+export const silentLogger: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 export type HeldBackLogger = ReturnType<typeof heldBackLogger>;
 

@@ -7,7 +7,7 @@ import { logging, serverKindOf } from '../../options/general-options.js';
 import { openMaintenance } from '../../options/maintenance-options.js';
 import { openServing, openAuthentication } from '../../options/open-server.js';
 import { authenticationEvents, reviewEvents } from '../../options/option-events.js';
-import { Opened } from '../../options/starting.js';
+import { Opened, silentLogger } from '../../options/starting.js';
 import { openid } from '../../options/openid-options.js';
 import { optionsIn, type GivenOptions } from '../../options/option.js';
 import { openAccessReview, tokenReview } from '../../options/reviewer-options.js';
@@ -50,63 +50,37 @@ function isConsequence({ message }: Finding, told: readonly Finding[]): boolean 
   return words[0] === 'needs' && told.some(({ subject }) => words.includes(subject));
 }
 
-const nothing = (): void => undefined;
-const silentLogger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 const unread = new Registry();
 const telemetry = new FilterMetrics(unread);
 const reviews = reviewEvents(silentLogger, new ReviewMetrics(unread), new RestClientMetrics(unread));
 const events = authenticationEvents(silentLogger, telemetry, reviews);
 
-type Reader = (values: GivenOptions) => unknown;
+/** Reads some flags as start does. */
+type Reader = (values: GivenOptions, opened: Opened, files: FollowedOptionFiles) => unknown;
 
-/** Each reads some flags as start does, without following files. */
 const readers: readonly Reader[] = [
   serverKindOf,
   (values) => logging.read(values),
   workersOf,
-  (values) => closing(new FollowedOptionFiles(), (files) => openServing(values, true, files)),
-  async (values) => {
-    const opened = await openMaintenance(values, silentLogger, nothing);
-    opened?.close();
+  (values, _, files) => openServing(values, true, files),
+  async (values, opened) => opened.add(await openMaintenance(values, silentLogger, () => undefined)),
+  (values, opened, files) => openAuthentication(values, { files, events, opened }),
+  (values, opened, files) => {
+    const context = { registry: new Registry(), slis: undefined, telemetry, logger: silentLogger };
+    return openExpositions(values, { ...context, files, opened });
   },
-  (values) =>
-    closing(new Opened(), (opened) => {
-      const context = { files: opened.add(new FollowedOptionFiles()), events, opened };
-      return openAuthentication(values, context);
-    }),
-  (values) =>
-    closing(new Opened(), (opened) =>
-      openExpositions(values, {
-        registry: new Registry(),
-        slis: undefined,
-        telemetry,
-        logger: silentLogger,
-        files: opened.add(new FollowedOptionFiles()),
-        opened,
-      }),
-    ),
   (values) => authorizersOf(values),
-  (values) => closing(new Opened(), (opened) => openAccessReview(values, reviews, opened)),
+  (values, opened) => openAccessReview(values, reviews, opened),
   // Before the sources: one that it drops may be what another option needs.
   workspaceMetricsOf,
-  (values) => policySourcesOf(values, { onWarning: nothing }),
+  (values) => policySourcesOf(values, { onWarning: () => undefined }),
   checkAuditLog,
 ];
 
-async function closing<Opening extends { close(): unknown }>(
-  opening: Opening,
-  use: (opening: Opening) => Promise<unknown>,
-): Promise<void> {
-  try {
-    await use(opening);
-  } finally {
-    await opening.close();
-  }
-}
-
 async function faultOf(read: Reader, values: GivenOptions): Promise<Finding | undefined> {
+  const opened = new Opened();
   try {
-    await read(values);
+    await read(values, opened, opened.add(new FollowedOptionFiles()));
     return undefined;
   } catch (error) {
     if (!(error instanceof UsageError)) {
@@ -115,6 +89,8 @@ async function faultOf(read: Reader, values: GivenOptions): Promise<Finding | un
     const [, flag = 'command line', message = error.message] =
       /^(--[a-z-]+): (.*)$/s.exec(error.message) ?? [];
     return finding('error', checksOfFlags.get(flag) ?? 'flag', flag, message);
+  } finally {
+    await opened.close();
   }
 }
 

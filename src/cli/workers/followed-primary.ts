@@ -13,28 +13,23 @@ export class FollowedPrimary {
   readonly #sinks = new Map<string, PolicySink>();
   readonly #objects = new Map<string, PolicyObject[]>();
   readonly #synced = new Set<string>();
-  readonly #whole: Promise<void>;
-  readonly #now: () => number;
+  /** Resolves when this worker has all that the primary knew when it started. */
+  readonly whole: Promise<void>;
   #isWhole: () => void = () => undefined;
   #begin: () => void = () => undefined;
   #work: Promise<void>;
   #heardAt: number;
   #isSilent = false;
 
-  constructor(now: () => number = steadyNow) {
-    this.#now = now;
+  /** `now` in ms. */
+  constructor(private readonly now: () => number = steadyNow) {
     this.#heardAt = now();
     this.#work = new Promise((resolve) => {
       this.#begin = resolve;
     });
-    this.#whole = new Promise((resolve) => {
+    this.whole = new Promise((resolve) => {
       this.#isWhole = resolve;
     });
-  }
-
-  /** Resolves when this worker has all that the primary knew when it started. */
-  get whole(): Promise<void> {
-    return this.#whole;
   }
 
   source(layer: string): PolicySource {
@@ -71,7 +66,7 @@ export class FollowedPrimary {
   }
 
   heard(): void {
-    this.#heardAt = this.#now();
+    this.#heardAt = this.now();
     if (!this.#isSilent) return;
     this.#isSilent = false;
     for (const layer of this.#synced) this.#sinks.get(layer)?.markSynced();
@@ -79,7 +74,7 @@ export class FollowedPrimary {
 
   /** Call regularly: a hanging primary may have missed revocations. */
   look(): void {
-    if (this.#isSilent || this.#now() - this.#heardAt <= silenceMs) return;
+    if (this.#isSilent || this.now() - this.#heardAt <= silenceMs) return;
     this.#isSilent = true;
     for (const layer of this.#synced) {
       this.#sinks.get(layer)?.markStale('the primary process does not respond', this.#heardAt);
@@ -106,7 +101,7 @@ export class FollowedPrimary {
         await runInSlices(sink.replaceKind(operation.of, this.#takeObjects(layer)));
         break;
       case 'restore':
-        sink.restore(this.#takeObjects(layer), this.#now() - operation.ageMs, operation.reason);
+        sink.restore(this.#takeObjects(layer), this.now() - operation.ageMs, operation.reason);
         break;
       case 'apply':
         sink.apply(operation.change);
@@ -117,7 +112,7 @@ export class FollowedPrimary {
         break;
       case 'stale':
         this.#synced.delete(layer);
-        sink.markStale(operation.reason, this.#now() - operation.ageMs);
+        sink.markStale(operation.reason, this.now() - operation.ageMs);
         break;
     }
   }

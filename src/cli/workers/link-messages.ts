@@ -14,66 +14,59 @@ export function isWorkerProcess(): boolean {
 /** On every message between the primary and its workers. */
 const protocol = 'kcp-metrics-filter/workers/1';
 
+/** A union of messages by their kind. */
+type Messages<Kinds> = {
+  [Kind in keyof Kinds]: { readonly kind: Kind } & Readonly<Kinds[Kind]>;
+}[keyof Kinds];
+
 /** One step of a layer's policy, as a PolicySink takes it. Ages are milliseconds, since clocks differ. */
-export type PolicyOperation =
-  | { readonly kind: 'objects'; readonly layer: string; readonly objects: readonly PolicyObject[] }
-  | { readonly kind: 'replace'; readonly layer: string }
-  | { readonly kind: 'replace-kind'; readonly layer: string; readonly of: PolicyObject['kind'] }
-  | { readonly kind: 'restore'; readonly layer: string; readonly reason: string; readonly ageMs: number }
-  | { readonly kind: 'apply'; readonly layer: string; readonly change: PolicyChange }
-  | { readonly kind: 'synced'; readonly layer: string }
-  | { readonly kind: 'stale'; readonly layer: string; readonly reason: string; readonly ageMs: number }
+export type PolicyOperation = Messages<{
+  /** For the next replace operation. */
+  objects: { layer: string; objects: readonly PolicyObject[] };
+  replace: { layer: string };
+  'replace-kind': { layer: string; of: PolicyObject['kind'] };
+  restore: { layer: string; reason: string; ageMs: number };
+  apply: { layer: string; change: PolicyChange };
+  synced: { layer: string };
+  stale: { layer: string; reason: string; ageMs: number };
   /** A worker that has just begun knows everything now. */
-  | { readonly kind: 'whole' };
+  whole: object;
+}>;
 
-export type PrimaryMessage =
-  | {
-      readonly kind: 'begin';
-      /** As the primary has read them: the configuration file may have changed since. */
-      readonly values: GivenOptions;
-      /** The policy's layers; undefined without a policy. */
-      readonly layers: readonly string[] | undefined;
-      /** Served by every worker if no certificate is configured. */
-      readonly selfSigned: KeyPair | undefined;
-      /** Replaces port 0, once known. */
-      readonly port: number | undefined;
-    }
-  | { readonly kind: 'policy'; readonly operations: readonly PolicyOperation[] }
-  | { readonly kind: 'pulse' }
-  | { readonly kind: 'drain' }
-  | {
-      readonly kind: 'scrape-head';
-      readonly scrape: number;
-      readonly contentType: string;
-      readonly contentLength?: number;
-    }
-  | { readonly kind: 'scrape-chunk'; readonly scrape: number; readonly bytes: Uint8Array }
-  | { readonly kind: 'scrape-end'; readonly scrape: number }
-  | { readonly kind: 'scrape-failed'; readonly scrape: number }
-  | { readonly kind: 'place'; readonly place: number; readonly isGranted: boolean };
+export type PrimaryMessage = Messages<{
+  begin: {
+    /** As the primary has read them: the configuration file may have changed since. */
+    values: GivenOptions;
+    /** The policy's layers; undefined without a policy. */
+    layers: readonly string[] | undefined;
+    /** Served by every worker if no certificate is configured. */
+    selfSigned: KeyPair | undefined;
+    /** Replaces port 0, once known. */
+    port: number | undefined;
+  };
+  policy: { operations: readonly PolicyOperation[] };
+  /** The primary is alive. */
+  pulse: object;
+  drain: object;
+  'scrape-head': { scrape: number; contentType: string; contentLength?: number };
+  'scrape-chunk': { scrape: number; bytes: Uint8Array };
+  'scrape-end': { scrape: number };
+  'scrape-failed': { scrape: number };
+  place: { place: number; isGranted: boolean };
+}>;
 
-export type WorkerMessage =
+export type WorkerMessage = Messages<{
   /** Ready for messages from the primary. */
-  | { readonly kind: 'started' }
+  started: object;
   /** The operations of one message are in force. */
-  | { readonly kind: 'applied' }
-  | {
-      readonly kind: 'listening';
-      readonly url: string;
-      readonly port: number;
-      readonly selfSigned: KeyPair | undefined;
-    }
-  | {
-      readonly kind: 'scrape';
-      readonly scrape: number;
-      readonly group: string;
-      readonly accept: string;
-      readonly timeoutSeconds: number | undefined;
-    }
-  | { readonly kind: 'scrape-taken'; readonly scrape: number }
-  | { readonly kind: 'scrape-abandoned'; readonly scrape: number }
-  | { readonly kind: 'enter'; readonly place: number; readonly scraper: string | undefined }
-  | { readonly kind: 'leave'; readonly place: number };
+  applied: object;
+  listening: { url: string; port: number; selfSigned: KeyPair | undefined };
+  scrape: { scrape: number; group: string; accept: string; timeoutSeconds: number | undefined };
+  'scrape-taken': { scrape: number };
+  'scrape-abandoned': { scrape: number };
+  enter: { place: number; scraper: string | undefined };
+  leave: { place: number };
+}>;
 
 export function sealed(message: PrimaryMessage | WorkerMessage): object {
   return { protocol, message };

@@ -49,7 +49,8 @@ class WorkerLink implements SharedByWorkers {
   readonly #looking: NodeJS.Timeout;
   readonly #reporting: { close(): void }[] = [];
   readonly #begun: Promise<Begin>;
-  readonly #drainRequested: Promise<void>;
+  /** Resolves when the primary asks this worker to end. */
+  readonly drainRequested: Promise<void>;
   #onBegin: (begin: Begin) => void = () => undefined;
   #onDrain: () => void = () => undefined;
   #begin: Begin | undefined;
@@ -60,7 +61,7 @@ class WorkerLink implements SharedByWorkers {
     this.#begun = new Promise((resolve) => {
       this.#onBegin = resolve;
     });
-    this.#drainRequested = new Promise((resolve) => {
+    this.drainRequested = new Promise((resolve) => {
       this.#onDrain = resolve;
     });
     process.on('message', this.#onMessage);
@@ -76,11 +77,6 @@ class WorkerLink implements SharedByWorkers {
     const begin = await link.#begun;
     link.#begin = begin;
     return { link, values: begin.values };
-  }
-
-  /** Resolves when the primary asks this worker to end. */
-  get drainRequested(): Promise<void> {
-    return this.#drainRequested;
   }
 
   async openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined> {
