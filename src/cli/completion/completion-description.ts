@@ -1,69 +1,53 @@
 import { flagName, optionsIn, type Option } from '../../options/option.js';
 import type { CommandDescription } from '../command.js';
 
-type CompletedValue =
-  | { readonly kind: 'words'; readonly words: readonly string[] }
-  | { readonly kind: 'file' | 'directory' }
-  /** Nothing is known of it. */
-  | { readonly kind: 'text' };
-
-export interface CompletedFlag {
-  readonly name: string;
-  readonly short?: string;
-  readonly description: string;
-  readonly value: CompletedValue;
-  readonly isBoolean: boolean;
-  /** Takes more values after commas. */
-  readonly isList: boolean;
-}
-
-export interface CompletedCommand {
-  readonly name: string;
-  readonly description: string;
-  readonly flags: readonly CompletedFlag[];
-  readonly words: readonly string[];
-}
+export type CompletedFlag = ReturnType<typeof completedFlag>;
+export type CompletedCommand = Awaited<ReturnType<typeof describeCompletion>>[number];
 
 export const programName = 'kcp-metrics-filter';
 /** Flags that commander adds. */
 export const [help, version] = [flagName('help'), flagName('version')];
 
-export function describeCompletion(
-  commands: readonly CommandDescription[],
-): Promise<readonly CompletedCommand[]> {
+export function describeCompletion(commands: readonly CommandDescription[]) {
   return Promise.all(
     commands.map(async ({ name, description, load }) => {
       const { topics, args } = await load();
       const flags = optionsIn(topics).map(completedFlag);
-      return { name, description, flags, words: args?.[0]?.choices ?? [] };
+      // Of its first argument.
+      const words = args?.[0]?.choices ?? [];
+      return { name, description, flags, words };
     }),
   );
 }
 
-function completedFlag(option: Option): CompletedFlag {
-  const { name, short, description, kind } = option;
+function completedFlag(option: Option) {
+  const { name, short, description, kind, isList, keepsCommas } = option;
   return {
     name,
-    ...(short && { short }),
+    short,
     description,
     value: completedValue(option),
+    /** The value may be left out. */
     isBoolean: kind === 'boolean',
-    isList: option.isList === true && option.keepsCommas !== true,
+    /** Takes more values after commas. */
+    isList: isList === true && keepsCommas !== true,
   };
 }
 
-function completedValue({ kind, choices }: Option): CompletedValue {
+function completedValue({ kind, choices }: Option) {
   switch (kind) {
     case 'boolean':
-      return { kind: 'words', words: ['true', 'false', ...(choices ?? [])] };
+      return { kind: 'words', words: ['true', 'false', ...(choices ?? [])] } as const;
     case 'file':
     case 'directory':
-      return { kind };
+      return { kind } as const;
     case 'integer':
     case 'duration':
     case 'pair':
     case 'text':
-      return choices === undefined ? { kind: 'text' } : { kind: 'words', words: choices };
+      return choices === undefined
+        ? ({ kind: 'text' } as const)
+        : ({ kind: 'words', words: choices } as const);
   }
 }
 

@@ -55,7 +55,7 @@ export async function checkApiServerSource(source: ApiServerSource, now: number)
         ...scopeFindings(source, client.server),
         ...probeFindings(source, kubeconfig, client.server, probes),
       ],
-      isReadable: probes.every(({ outcome }) => outcome.kind === 'allowed'),
+      isReadable: probes.every(({ outcome }) => typeof outcome === 'number'),
     };
   } finally {
     client.close();
@@ -81,7 +81,7 @@ function probeFindings(
   if (faults.length > 0) return faults.map((message) => at('error', message));
   // The first attempt also connects and loads modules.
   const [, ...others] = probes;
-  const ms = Math.max(...others.map(({ outcome }) => (outcome.kind === 'allowed' ? outcome.ms : 0)));
+  const ms = Math.max(...others.map(({ outcome }) => (typeof outcome === 'number' ? outcome : 0)));
   const besides = role === 'workspaces' ? ' and LogicalClusters of all workspaces' : '';
   const what = `list and watch ClusterRoles and ClusterRoleBindings${besides}`;
   return [at('ok', `${server} lets ${credentialsOf(user)} ${what}, and answers in ${ms} ms`)];
@@ -92,14 +92,14 @@ function faultsIn(role: ServerRole, server: string, probes: readonly Probe[]): r
   const refusals = new Map<number, { readonly attempts: string[]; readonly message: string }>();
   const unreachable: string[] = [];
   for (const { verb, resource, outcome } of probes) {
-    if (outcome.kind === 'unreachable') {
-      const advice = 'check that the server runs, and that its address and certificate-authority are correct';
-      unreachable.push(`${outcome.message}: ${advice}`);
-    } else if (outcome.kind === 'refused') {
+    if (outcome instanceof ApiStatusError) {
       const { status, message } = outcome;
       const refusal = refusals.get(status) ?? { attempts: [], message };
       refusal.attempts.push(`${verb} ${resource}`);
       refusals.set(status, refusal);
+    } else if (typeof outcome !== 'number') {
+      const advice = 'check that the server runs, and that its address and certificate-authority are correct';
+      unreachable.push(`${outcome.message}: ${advice}`);
     }
   }
   const refused = [...refusals].map(([status, { attempts, message }]) => {
@@ -129,11 +129,8 @@ function adviceFor(status: number, role: ServerRole): string {
   return adviceOnStatus[status] ?? otherwise;
 }
 
-type ProbeOutcome =
-  | { readonly kind: 'allowed'; readonly ms: number }
-  | { readonly kind: 'refused'; readonly status: number; readonly message: string }
-  /** The message begins with the server. */
-  | { readonly kind: 'unreachable'; readonly message: string };
+/** How long an allowed attempt took (ms), or why it failed. */
+type ProbeOutcome = number | ApiStatusError | ApiConnectionError | ApiContentError;
 
 const rbac = 'rbac.authorization.k8s.io/v1';
 const groups = { clusterroles: rbac, clusterrolebindings: rbac, logicalclusters: 'core.kcp.io/v1alpha1' };
@@ -158,7 +155,7 @@ async function probeApiServer(
   timeoutMs: number,
 ): Promise<readonly Probe[]> {
   const first = await probeResource(client, 'clusterroles', timeoutMs);
-  if (first.some(({ outcome }) => outcome.kind === 'unreachable')) return first;
+  if (first.length === 1) return first;
   const others = await Promise.all(
     (['clusterrolebindings', 'logicalclusters'] as const)
       .filter((resource) => resource !== 'logicalclusters' || role === 'workspaces')
@@ -167,6 +164,7 @@ async function probeApiServer(
   return [...first, ...others.flat()];
 }
 
+/** One attempt only if that reaches no server. */
 async function probeResource(
   client: ApiClient,
   resource: Probe['resource'],
@@ -187,7 +185,7 @@ async function probeResource(
     resourceVersion = resourceVersionOf(list);
   });
   const list: Probe = { resource, verb: 'list', outcome: listed };
-  if (listed.kind === 'unreachable') return [list];
+  if (typeof listed !== 'number' && !(listed instanceof ApiStatusError)) return [list];
   const watched = await attempt(timeoutMs, async (signal) => {
     // Watches from the list's version: without one, a server sends every object first.
     const from = resourceVersion === undefined ? undefined : { resourceVersion };
@@ -215,14 +213,10 @@ async function attempt(
   const startedAt = performance.now();
   try {
     await request(ending.signal);
-    return { kind: 'allowed', ms: Math.ceil(performance.now() - startedAt) };
+    return Math.ceil(performance.now() - startedAt);
   } catch (error) {
-    if (error instanceof ApiStatusError) {
-      return { kind: 'refused', status: error.status, message: error.message };
-    }
-    if (error instanceof ApiConnectionError || error instanceof ApiContentError) {
-      return { kind: 'unreachable', message: error.message };
-    }
+    const isOfServer = error instanceof ApiStatusError || error instanceof ApiConnectionError;
+    if (isOfServer || error instanceof ApiContentError) return error;
     throw error;
   } finally {
     clearTimeout(deadline);

@@ -5,17 +5,7 @@ import { FilesRead } from '../../files/files-read.js';
 import { didYouMean } from '../../options/did-you-mean.js';
 import { UsageError } from '../../options/usage-error.js';
 
-/** A rule that allows without asking the API server; a field that is undefined matches anything. */
-export interface StaticRule {
-  readonly line: number;
-  readonly user: string | undefined;
-  readonly groups: readonly string[];
-  readonly verb: string | undefined;
-  readonly path: string | undefined;
-  readonly isResource: boolean;
-  /** Of resources, by the names of `resourceAttributes`. */
-  readonly attributes: Readonly<Record<string, string>>;
-}
+export type StaticRule = ReturnType<typeof staticRuleOf>;
 
 /** The file of kube-rbac-proxy's flag for its configuration. */
 export interface KubeRbacProxyFile {
@@ -80,7 +70,8 @@ function rewrittenBy(field: Field, what: string): readonly string[] {
   return name === undefined ? [] : [`${what} ${JSON.stringify(name)}`];
 }
 
-function staticRuleOf(rule: Field): StaticRule {
+/** A rule that allows without asking the API server; a field that is undefined matches anything. */
+function staticRuleOf(rule: Field) {
   // Go reads the field's name in any case, and documentation has both.
   known(rule, 'user', 'User', 'verb', 'path', 'resourceRequest', ...matched);
   const user = rule.get(rule.get('user').isAbsent ? 'User' : 'user');
@@ -91,12 +82,12 @@ function staticRuleOf(rule: Field): StaticRule {
     rule.fail('must have either a path or resourceRequest: kube-rbac-proxy does not start with it');
   }
   return {
-    line: rule.line,
     user: user.get('name').optionalText(),
     groups: user.get('groups').strings(),
     verb: rule.get('verb').optionalText(),
     path,
     isResource,
+    /** Of resources, by the names of `resourceAttributes`. */
     attributes: textsOf(rule, matched),
   };
 }

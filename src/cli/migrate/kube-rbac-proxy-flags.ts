@@ -47,20 +47,10 @@ const special = ['--secure-listen-address', '--insecure-listen-address', '--kube
 const switches =
   /^--(?:auth-header-fields-enabled|http2-disable|upstream-force-h2c|logtostderr|alsologtostderr|add-dir-header|one-output|skip-headers|skip-log-headers)$/;
 
-/** What a command line says, in our words. */
-export interface KubeRbacProxyFlags {
-  /** Fields of our configuration file; of the flags with the same meaning, as they were given. */
-  readonly config: Map<Key, GivenValue>;
-  readonly listenAddress: string | undefined;
-  readonly isPlainHttp: boolean;
-  /** Of the API server. Default: that of the pod. */
-  readonly kubeconfig: string | undefined;
-  readonly configFile: string | undefined;
-  readonly notes: readonly string[];
-}
+export type KubeRbacProxyFlags = ReturnType<typeof readKubeRbacProxyFlags>;
 
 /** Reads arguments as kube-rbac-proxy does. @throws UsageError */
-export function readKubeRbacProxyFlags(args: readonly string[]): KubeRbacProxyFlags {
+export function readKubeRbacProxyFlags(args: readonly string[]) {
   const config = new Map<Key, GivenValue>();
   const own = new Map<string, string>();
   const notes: string[] = [];
@@ -75,11 +65,14 @@ export function readKubeRbacProxyFlags(args: readonly string[]): KubeRbacProxyFl
   const [secure, insecure] = [own.get('--secure-listen-address'), own.get('--insecure-listen-address')];
   if (insecure) notes.push(foreignFlagAnswer('--insecure-listen-address') ?? '');
   return {
+    /** Fields of our configuration file; of the flags with the same meaning, as they were given. */
     config,
     listenAddress: secure || insecure,
     isPlainHttp: !secure && Boolean(insecure),
+    /** Of the API server. Default: that of the pod. */
     kubeconfig: own.get('--kubeconfig') || undefined,
     configFile: own.get('--config-file') || undefined,
+    /** What has no counterpart. */
     notes,
   };
 }

@@ -60,22 +60,12 @@ function isValue(before: string | undefined): boolean {
   return before?.startsWith('--') === true && !before.includes('=');
 }
 
-interface Migrated {
-  readonly config: ManifestFile;
-  readonly rbac: readonly ManifestFile[];
-  readonly notes: readonly string[];
-}
-
 type Config = Map<keyof StartOptions, GivenValue>;
 
 /**
  * The same server here, and never a less strict one: what cannot be said here grants nothing.
  */
-function migrated(
-  flags: KubeRbacProxyFlags,
-  file: KubeRbacProxyFile,
-  scrapers: readonly Scraper[],
-): Migrated {
+function migrated(flags: KubeRbacProxyFlags, file: KubeRbacProxyFile, scrapers: readonly Scraper[]) {
   const config: Config = new Map(flags.config);
   const notes = [...flags.notes];
   setAddress(config, flags, notes);
@@ -105,20 +95,13 @@ function migrated(
     ...(config.has('authenticationKubeconfig') ? ['tokenreviews'] : []),
     ...(asksServer ? ['subjectaccessreviews'] : []),
   ];
-  return {
-    config: {
-      comment:
-        reviews.length === 0
-          ? []
-          : [`Must be allowed to create ${reviews.join(' and ')}, as kube-rbac-proxy is.`],
-      documents: [{ apiVersion, kind, ...fields }],
-    },
-    rbac:
-      rbac.length > 0
-        ? rbac
-        : [{ comment: ['The API server decides: no manifests are needed.'], documents: [] }],
-    notes,
+  const permissions = `Must be allowed to create ${reviews.join(' and ')}, as kube-rbac-proxy is.`;
+  const configuration: ManifestFile = {
+    comment: reviews.length === 0 ? [] : [permissions],
+    documents: [{ apiVersion, kind, ...fields }],
   };
+  const none: ManifestFile = { comment: ['The API server decides: no manifests are needed.'], documents: [] };
+  return { config: configuration, rbac: rbac.length > 0 ? rbac : [none], notes };
 }
 
 function setAddress(
