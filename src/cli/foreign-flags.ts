@@ -65,20 +65,13 @@ const rows: Readonly<Record<Program, readonly Row[]>> = {
   ],
 };
 
-interface ForeignFlag {
-  readonly program: Program;
-  readonly keys: readonly (keyof StartOptions)[];
-  readonly note: string | undefined;
-}
-
 /** By name, with its dashes. */
-export const foreignFlags: ReadonlyMap<string, ForeignFlag> = new Map(
+export const foreignFlags = new Map(
   Object.entries(rows).flatMap(([program, ofProgram]) =>
-    ofProgram.flatMap(([names, keys, note]) =>
-      names
-        .split(' ')
-        .map((name): [string, ForeignFlag] => [`--${name}`, { program: program as Program, keys, note }]),
-    ),
+    ofProgram.flatMap(([names, keys, note]) => {
+      const flags = names.replace(/\S+/g, '--$&').split(' ');
+      return flags.map((flag) => [flag, { program, keys, note }] as const);
+    }),
   ),
 );
 

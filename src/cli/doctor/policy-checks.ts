@@ -157,7 +157,8 @@ async function lookAtSnapshot(
   const maxStalenessMs = valueOf(maxPolicyStaleness, values) ?? Infinity;
   const kept = sources.filter(({ name }) => servers[name] !== undefined);
   const origins = new Map(kept.map(({ name, origin }) => [name, origin]));
-  return checkSnapshot({ ...given, origins, maxStalenessMs }, now);
+  const { subject, file } = given;
+  return checkSnapshot({ subject, file, origins, maxStalenessMs }, now);
 }
 
 /** Turns errors into warnings that say what decides in the meantime, if anything does. */

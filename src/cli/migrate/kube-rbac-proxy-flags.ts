@@ -30,17 +30,12 @@ const same: readonly Key[] = [
   'upstreamClientKeyFile',
 ];
 /** Those with exactly one other name here. */
-const renamed: ReadonlyMap<string, Key> = new Map(
-  [...foreignFlags].flatMap(
-    ([
-      name,
-      {
-        program,
-        keys: [key, ...others],
-      },
-    ]) =>
-      program === 'kube-rbac-proxy' && key !== undefined && others.length === 0 ? [[name, key] as const] : [],
-  ),
+const renamed = new Map(
+  [...foreignFlags].flatMap(([name, { program, keys }]) => {
+    const [key, ...others] = keys;
+    const isOne = program === 'kube-rbac-proxy' && key !== undefined && others.length === 0;
+    return isOne ? [[name, key] as const] : [];
+  }),
 );
 /** Read here, and written where they belong. */
 const special = ['--secure-listen-address', '--insecure-listen-address', '--kubeconfig', '--config-file'];

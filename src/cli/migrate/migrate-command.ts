@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
 import { checkedOptions, apiVersion, kind } from '../../options/configuration-file.js';
-import { flagName, topic, type GivenValue } from '../../options/option.js';
+import { openid } from '../../options/openid-options.js';
+import { flagName, optionsIn, topic, type GivenValue, type Option } from '../../options/option.js';
 import { choice, each, list } from '../../options/option-kinds.js';
 import { startOptions, startTopics, type StartOptions } from '../../options/start-topics.js';
+import { upstreamHeaders, upstreamTls } from '../../options/upstream-request-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import { chosenArgument, type Command } from '../command.js';
 import { scraperIn, scraperWarning, type Scraper } from '../manifests/configured-server.js';
@@ -141,37 +143,24 @@ function setUpstream(config: Config, notes: string[]): void {
     );
   }
   // kube-rbac-proxy passes over what has no effect.
-  if (!/^https:/.test(String(config.get('upstream')))) drop(config, upstreamTlsKeys);
-  if (config.get('authHeaderFieldsEnabled') !== true) drop(config, headerKeys);
+  if (!/^https:/.test(String(config.get('upstream')))) drop(config, optionsIn([upstreamTls]));
+  if (config.get('authHeaderFieldsEnabled') !== true) {
+    drop(
+      config,
+      optionsIn([upstreamHeaders]).filter(({ key }) => key !== 'authHeaderFieldsEnabled'),
+    );
+  }
 }
 
-const upstreamTlsKeys = ['upstreamCaFile', 'upstreamClientCertFile', 'upstreamClientKeyFile'] as const;
-
-const headerKeys = [
-  'authHeaderUserFieldName',
-  'authHeaderGroupsFieldName',
-  'authHeaderGroupsFieldSeparator',
-] as const;
-
-function drop(config: Config, keys: readonly (keyof StartOptions)[]): void {
-  for (const key of keys) config.delete(key);
+function drop(config: Config, options: readonly Option[]): void {
+  for (const { key } of options) config.delete(key as keyof StartOptions);
 }
-
-const oidcKeys = [
-  'oidcClientId',
-  'oidcCaFile',
-  'oidcUsernameClaim',
-  'oidcUsernamePrefix',
-  'oidcGroupsClaim',
-  'oidcGroupsPrefix',
-  'oidcSigningAlgs',
-] as const;
 
 /** With an OpenID issuer, kube-rbac-proxy knows no other credentials. */
 function setAuthentication(config: Config, kubeconfig: string, notes: string[]): void {
   config.set('anonymousAuth', false);
   if (!config.has('oidcIssuerUrl')) {
-    drop(config, oidcKeys);
+    drop(config, optionsIn([openid]));
     config.set('authenticationKubeconfig', kubeconfig);
     return;
   }
