@@ -81,6 +81,7 @@ export {
   subjectAccessReviewAuthorizer,
   type SubjectAccessReviewOptions,
 } from './authorization/subject-access-review.js';
+export { workspaceAccess, type WorkspaceAccess } from './authorization/workspace-access.js';
 
 // Policy
 export { openPolicy, type OpenPolicy, type OpenPolicyOptions } from './policy/open-policy.js';

@@ -155,7 +155,7 @@ export interface RbacAuthorizerOptions {
 }
 
 /** @throws RangeError */
-function policyOf(given: RbacAuthorizerOptions['policy']): Policy {
+export function policyOf(given: RbacAuthorizerOptions['policy']): Policy {
   const policy = 'policy' in given ? given.policy : given;
   if (policy instanceof Policy) return policy;
   throw new RangeError('pass a Policy, or what openPolicy resolves to');

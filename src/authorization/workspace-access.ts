@@ -3,8 +3,10 @@ import { given } from '../given.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
 import type { Workspace, WorkspaceIndex } from '../policy/index/workspace-index.js';
 import { serviceAccountSuffix } from '../policy/objects.js';
+import { accepted, anObject, both, checkArgument } from '../option-checks.js';
+import type { OpenPolicy } from '../policy/open-policy.js';
 import type { Policy } from '../policy/policy.js';
-import { allow, Granted, noOpinion, tooManyWarrants, type Decision } from './authorizer.js';
+import { allow, Granted, noOpinion, policyOf, tooManyWarrants, type Decision } from './authorizer.js';
 
 /** A workspace whose metrics somebody may read. */
 export interface ReadableWorkspace {
@@ -52,8 +54,19 @@ const notRequired: Decision = Object.freeze(noOpinion('not in the groups that th
 const noAccess: Decision = Object.freeze(noOpinion('no access to the workspace'));
 const nothingGrants: Decision = Object.freeze(noOpinion());
 
-/** Decides by the policy of the workspaces. @throws RangeError where that policy has none. */
-export function workspaceAccess(policy: Policy): WorkspaceAccess {
+/**
+ * Decides by the policies of the workspaces, in kcp's order.
+ *
+ * @param opened a Policy, or what `openPolicy` resolves to, opened with `workspaces`.
+ */
+export function workspaceAccess(opened: Policy | Pick<OpenPolicy, 'policy'>): WorkspaceAccess {
+  const hasWorkspaces = accepted((given: typeof opened) => new WorkspaceAuthorizer(policyOf(given)));
+  checkArgument(
+    'opened',
+    opened,
+    both(anObject('what openPolicy({ workspaces }) resolves to'), hasWorkspaces),
+  );
+  const policy = policyOf(opened);
   const authorizer = new WorkspaceAuthorizer(policy);
   const index = authorizer.index;
   return {
@@ -90,7 +103,7 @@ export class WorkspaceAuthorizer {
 
   /** @throws RangeError where the policy has no workspaces. */
   constructor({ workspaces }: Policy) {
-    if (workspaces === undefined) throw new RangeError('a policy without workspaces');
+    if (workspaces === undefined) throw new RangeError('open the policy with workspaces');
     this.index = workspaces;
   }
 

@@ -8,8 +8,12 @@ import { Counter, Registry } from 'prom-client';
 import supertest from 'supertest';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
+  directoryPolicySource,
   metricsFilter,
+  MetricsFilterOptionError,
+  openPolicy,
   registriesExposition,
+  workspaceAccess,
   workspaceExpositions,
   type MetricsFilterOptions,
 } from '../../src/index.js';
@@ -17,6 +21,7 @@ import { startLimited, type LimitedServer } from '../server/limited-server.js';
 import { filterOptions } from '../support/filter.js';
 import { GrantedWorkspaces } from '../support/granted-workspaces.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const registry = new Registry();
 const jobs = new Counter({
@@ -346,6 +351,56 @@ describe('a filter with metrics of workspaces', () => {
       http.closeAllConnections();
     }
   };
+
+  it('is made of its parts, and of no policy that has none of workspaces', async () => {
+    const directory = temporaryDirectory();
+    const workspace = (kind: string, name: string, rest: string): string =>
+      `apiVersion: rbac.authorization.k8s.io/v1\nkind: ${kind}\n` +
+      `metadata: {name: ${name}, annotations: {kcp.io/cluster: 1org}}\n${rest}\n---\n`;
+    directory.write(
+      'workspaces.yaml',
+      workspace(
+        'ClusterRole',
+        'reader',
+        "rules: [{verbs: [access, get], nonResourceURLs: ['/', /metrics]}]",
+      ) +
+        workspace(
+          'ClusterRoleBinding',
+          'reader',
+          'roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}\n' +
+            'subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: scraper}]',
+        ),
+    );
+    const source = directoryPolicySource({
+      name: 'workspaces',
+      directory: directory.path,
+      ofWorkspaces: true,
+    });
+    const policy = await openPolicy({ sources: [], workspaces: { source, requiresLogicalCluster: false } });
+    const rootsAlone = await openPolicy({ sources: [] });
+    try {
+      const { expositions } = workspaceMetrics;
+      const made = { access: workspaceAccess(policy), expositions };
+      const app = express().use(metricsFilter(filterOptions({ exposition, workspaceMetrics: made })));
+      await listening(app, async (port) => {
+        const ask = supertest(`http://127.0.0.1:${port}`);
+        const answers = [];
+        for (const path of ['/clusters/1org/metrics', '/clusters/2org/metrics']) {
+          answers.push(await ask.get(path).set('Authorization', 'Bearer scraper-token'));
+        }
+        expect(answers.map(({ status, text }) => [status, text === ofOrg])).toEqual([
+          [200, true],
+          [403, false],
+        ]);
+      });
+      for (const wrong of [rootsAlone, rootsAlone.policy, {}, undefined] as unknown as readonly never[]) {
+        expect(() => workspaceAccess(wrong)).toThrow(MetricsFilterOptionError);
+      }
+    } finally {
+      await Promise.all([policy.close(), rootsAlone.close()]);
+      directory.remove();
+    }
+  });
 
   it('serves them in an application, and passes on what is the application’s', async () => {
     const app = express();
