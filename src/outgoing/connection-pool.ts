@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, type AgentOptions } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
+import { createSecureContext, type ConnectionOptions } from 'node:tls';
 
 /** After how long a silence TCP probes the peer (ms). */
 const probeDelayMs = 10_000;
@@ -41,7 +41,8 @@ export class ConnectionPool {
 export function keepAliveAgent(protocol: string, tls: ConnectionOptions): HttpAgent {
   return protocol === 'http:'
     ? new HttpAgent(keepAliveOptions)
-    : new HttpsAgent({ ...keepAliveOptions, ...tls });
+    : // One for all connections: to make it takes milliseconds.
+      new HttpsAgent({ ...keepAliveOptions, ...tls, secureContext: createSecureContext(tls) });
 }
 
 /** A peer that has vanished does not close its connection. */

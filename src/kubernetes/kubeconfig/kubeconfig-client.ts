@@ -50,7 +50,9 @@ export async function openApiClientIn(pod: Pod, options: OpenApiClientOptions): 
   };
   const file = await KubeconfigFile.open(options.kubeconfig, warn, pod);
   await requireClientNode();
-  return new KubeconfigClient(file, options);
+  const client = new KubeconfigClient(file, options);
+  await client.prepare();
+  return client;
 }
 
 /** Of requests and exec plugins (ms). */
@@ -72,6 +74,14 @@ class KubeconfigClient implements ApiClient {
     this.#latest = file.current;
     this.#options = options;
     this.#execCredentials = new ExecCredentials(options.execTimeoutMs ?? defaultTimeoutMs);
+  }
+
+  /** Makes what the first request needs, which takes milliseconds of the event loop: now rather than then. */
+  async prepare(): Promise<void> {
+    const { current } = this.#file;
+    // The request itself tells why it fails.
+    if (current.user.credentials.kind !== 'exec')
+      await this.#connections.options(current, undefined).catch(() => undefined);
   }
 
   get server(): string {
