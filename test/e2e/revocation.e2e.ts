@@ -77,9 +77,9 @@ onEveryControlPlane('from a change at the API server to the scrape that meets it
   });
 });
 
-/** kcp's cache server grants by no RBAC of its own: only system:masters may read there. */
+/** kcp's cache server grants by no RBAC of its own, nor a shard in `system:admin`: only system:masters may read there. */
 function groupsOf({ name }: ControlPlane): readonly string[] {
-  return name === 'kcp cache server' ? ['system:masters'] : [];
+  return ['kcp cache server', 'kcp second shard'].includes(name) ? ['system:masters'] : [];
 }
 
 /** Whether a scrape is answered otherwise than the one before it. */
