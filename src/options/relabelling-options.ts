@@ -1,5 +1,6 @@
 import type { Exposition } from '../exposition/exposition.js';
 import type { FilteredExpositionOptions } from '../exposition/relabelling/filtered-exposition.js';
+import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
 import { RelabellingOptionError } from '../exposition/exposition-errors.js';
 import { given as presentOnly } from '../given.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
@@ -21,6 +22,12 @@ export const relabelling = topic('What is served', {
   ),
   maxSeries: count(0).help('maximum number of series of /metrics; a scrape with more fails; 0: no limit'),
 });
+
+export function labelName(name: string): string {
+  const nameFault = labelNameFault(name);
+  if (nameFault !== undefined) throw new RangeError(nameFault);
+  return name;
+}
 
 /** The exposition with these options applied. @throws UsageError naming the option. */
 export async function relabelledOf(

@@ -1,7 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { Exposition } from '../exposition/exposition.js';
 import { memberNameFault } from '../exposition/merging/merging-options.js';
-import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
 import type { UpstreamExpositionOptions } from '../exposition/sources/upstream/upstream.js';
 import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-http.js';
 import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
@@ -13,14 +12,17 @@ import { each, list, names, parsed, quoted, text } from './option-kinds.js';
 import { queryNamePattern } from '../exposition/passed-query.js';
 import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
+import { labelName } from './relabelling-options.js';
 import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from './upstream-request-options.js';
+
+const noUpstreams: Upstreams = { kind: 'none', urls: new Map() };
 
 /** Other servers whose metrics are served. */
 export const upstreams = topic('What is served', {
-  upstream: parsed(list('URL'), upstreamsIn, { kind: 'none' }).help(
+  upstream: parsed(list('URL'), upstreamsIn, noUpstreams).help(
     'http or https URL whose metrics /metrics serves; the default path is /metrics; several name=URL are merged; the metrics of this process are then at /metrics/filter',
   ),
-  upstreamLabel: parsed(text('label', 'upstream'), labelName).help(
+  upstreamLabel: parsed(text('label', 'upstream'), (label) => label && labelName(label)).help(
     'label for the name of the upstream in merged series; empty: no label',
   ),
   upstreamPath: parsed(list('path=URL'), upstreamPathsIn, new Map<string, string>()).help(
@@ -37,10 +39,11 @@ function queryName(name: string): string {
   throw new RangeError(`${quoted(name)} is no name of letters, digits and _ . : - [ ]`);
 }
 
-export type Upstreams =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'passed-on'; readonly url: string }
-  | { readonly kind: 'merged'; readonly urls: ReadonlyMap<string, string> };
+export interface Upstreams {
+  readonly kind: 'none' | 'passed-on' | 'merged';
+  /** By the name of each of several, or by the path that serves the only one. */
+  readonly urls: ReadonlyMap<string, string>;
+}
 
 /** Serves this process's own metrics while `/metrics` serves an upstream's. */
 export const ownMetricsPath = '/metrics/filter';
@@ -62,7 +65,9 @@ const servedPath = /^\/metrics(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+)+$/;
 function upstreamsIn(given: readonly string[]): Upstreams {
   const targets = given.join(',').split(beforeUpstream);
   const [first = ''] = targets;
-  if (targets.length === 1 && nameEnd(first) === -1) return { kind: 'passed-on', url: checkedUrl(first) };
+  if (targets.length === 1 && nameEnd(first) === -1) {
+    return { kind: 'passed-on', urls: new Map([['/metrics', checkedUrl(first)]]) };
+  }
   const urls = new Map<string, string>();
   for (const target of targets) {
     const end = nameEnd(target);
@@ -112,29 +117,10 @@ function checkedUrl(url: string): string {
   return url;
 }
 
-function labelName(label: string): string {
-  const nameFault = label === '' ? undefined : labelNameFault(label);
-  if (nameFault !== undefined) throw new RangeError(nameFault);
-  return label;
-}
-
-/** The upstreams' URLs, each with the path that serves it or its name among several. @throws UsageError */
-export function upstreamAddressesOf(
-  given: GivenOptions,
-): readonly { readonly name: string; readonly url: string }[] {
+/** The upstreams' URLs, each with the path that serves it or its name among several. */
+export function upstreamAddressesOf(given: GivenOptions) {
   const { upstream, upstreamPath } = upstreams.read(given);
-  return [...namedUrls(upstream), ...upstreamPath].map(([name, url]) => ({ name, url }));
-}
-
-function namedUrls(upstream: Upstreams): readonly (readonly [name: string, url: string])[] {
-  switch (upstream.kind) {
-    case 'none':
-      return [];
-    case 'passed-on':
-      return [['/metrics', upstream.url]];
-    case 'merged':
-      return [...upstream.urls];
-  }
+  return [...upstream.urls, ...upstreamPath].map(([name, url]) => ({ name, url }));
 }
 
 export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
@@ -151,7 +137,7 @@ export async function openUpstreams(
   events: UpstreamEvents,
 ) {
   const { upstream, upstreamLabel: label, upstreamPath } = upstreams.read(given);
-  const urls = [...namedUrls(upstream), ...upstreamPath].map(([, url]) => url);
+  const urls = [...upstream.urls.values(), ...upstreamPath.values()];
   checkUses(given, upstream, urls);
   const tls = await openUpstreamTls(given, files);
   const headers = upstreamHeadersOf(given, urls, tls.clientCertificate !== undefined);
@@ -185,24 +171,21 @@ export async function openUpstreams(
       }),
     );
   const others = new Map([...upstreamPath].map(([path, url]) => [path, passedOn(path, url)]));
-  if (upstream.kind !== 'none') others.set(ownMetricsPath, own);
-  switch (upstream.kind) {
-    case 'none':
-      return { exposition: own, others };
-    case 'passed-on':
-      return { exposition: passedOn('/metrics', upstream.url), others };
-    case 'merged': {
-      const { mergedExposition } = await import('../exposition/merging/merged-exposition.js');
-      const members = [...upstream.urls].map(([name, url]) => ({
-        name,
-        // The merged exposition reports failures and applies its own share of the timeout.
-        exposition: open(url, { answeringMs: 0 }),
-        ...(label !== '' && { labels: { [label]: name } }),
-      }));
-      const { onMemberFailure: onFailure, onLeftOut } = events;
-      return { exposition: told(mergedExposition({ members, onFailure, onLeftOut })), others };
-    }
+  if (upstream.kind === 'none') return { exposition: own, others };
+  others.set(ownMetricsPath, own);
+  if (upstream.kind === 'passed-on') {
+    const [exposition = own] = [...upstream.urls].map(([path, url]) => passedOn(path, url));
+    return { exposition, others };
   }
+  const { mergedExposition } = await import('../exposition/merging/merged-exposition.js');
+  const members = [...upstream.urls].map(([name, url]) => ({
+    name,
+    // The merged exposition reports failures and applies its own share of the timeout.
+    exposition: open(url, { answeringMs: 0 }),
+    ...(label !== '' && { labels: { [label]: name } }),
+  }));
+  const { onMemberFailure: onFailure, onLeftOut } = events;
+  return { exposition: told(mergedExposition({ members, onFailure, onLeftOut })), others };
 }
 
 /** Refuses options that have no effect without an upstream of their kind. */

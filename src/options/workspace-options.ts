@@ -1,7 +1,7 @@
-import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
 import { general, serverKindOf } from './general-options.js';
 import { fault, isGiven, optionsIn, othersNeed, topic, type GivenOptions } from './option.js';
 import { workspaceSources } from './policy-options.js';
+import { labelName } from './relabelling-options.js';
 import { tellsWhoScrapes } from './upstream-request-options.js';
 import { boolean, duration, parsed, text } from './option-kinds.js';
 
@@ -20,12 +20,6 @@ export const workspaces = topic(
   },
   [othersNeed('workspaceMetrics')],
 );
-
-function labelName(name: string): string {
-  const fault = labelNameFault(name);
-  if (fault !== undefined) throw new RangeError(fault);
-  return name;
-}
 
 /** How metrics of one workspace are served; undefined where they are not. @throws UsageError naming the option. */
 export function workspaceMetricsOf(given: GivenOptions) {

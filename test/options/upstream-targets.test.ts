@@ -14,7 +14,7 @@ function given(...values: readonly string[]): GivenOptions {
 
 describe('upstreams of the command line', () => {
   it('may be none', () => {
-    expect(upstreamsOf(given())).toEqual({ kind: 'none' });
+    expect(upstreamsOf(given())).toEqual({ kind: 'none', urls: new Map() });
   });
 
   it.each([
@@ -24,7 +24,7 @@ describe('upstreams of the command line', () => {
     'https://h/a=b',
     'http://h/a,b?c',
   ])('%s is one, passed on', (url) => {
-    expect(upstreamsOf(given(url))).toEqual({ kind: 'passed-on', url });
+    expect(upstreamsOf(given(url))).toEqual({ kind: 'passed-on', urls: new Map([['/metrics', url]]) });
   });
 
   it.each<[values: readonly string[], urls: Readonly<Record<string, string>>]>([
