@@ -64,5 +64,6 @@ issue carol /CN=carol clientAuth
 issue mallory /CN=mallory clientAuth
 
 # The token for the scraper, and the same token for the server, with the user it stands for.
-openssl rand -hex 32 >prometheus.token
+# Without a line feed behind it, which Telegraf would send.
+printf '%s' "$(openssl rand -hex 32)" >prometheus.token
 printf '%s,prometheus,prometheus-uid\n' "$(cat prometheus.token)" >tokens.csv

@@ -48,6 +48,10 @@ describe('the configuration files of the examples', () => {
     expect(exposition).not.toMatch(/^nodejs_gc_/m);
   });
 
+  it('read a token that ends without a line feed, which Telegraf would send', () => {
+    expect(readFileSync(join(credentials, 'prometheus.token'), 'utf8')).toMatch(/^[0-9a-f]{64}$/);
+  });
+
   it('start a cache server', async () => {
     const port = await start(scriptWith(readme, 'cache-server.yaml'));
     const url = `https://localhost:${port}`;
