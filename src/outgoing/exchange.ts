@@ -2,14 +2,15 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { packageVersion } from '../own-package.js';
 import { closeIdleConnections, probeWhenSilent } from './connection-pool.js';
+import type { RequestEnd } from './request-end.js';
 
 export const userAgent = `kcp-metrics-filter/${packageVersion}`;
 
 interface ExchangeOptions extends RequestOptions {
   /** The request's body. */
   readonly content?: string;
-  /** Aborts the request, and the reading of the answer's body. */
-  readonly signal: AbortSignal;
+  /** Ends the request, and the reading of the answer's body. */
+  readonly end: RequestEnd;
 }
 
 /**
@@ -19,7 +20,7 @@ interface ExchangeOptions extends RequestOptions {
 export async function exchange(options: ExchangeOptions): Promise<IncomingMessage> {
   const first = await attempt(options);
   if (first.kind === 'answered') return first.answer;
-  if (!first.wasStale || options.method !== 'GET' || options.signal.aborted) throw first.error;
+  if (!first.wasStale || options.method !== 'GET' || options.end.reason !== undefined) throw first.error;
   // The other connections have been idle as long and may be closed, too.
   if (options.agent instanceof Agent) closeIdleConnections(options.agent);
   const second = await attempt(options);
@@ -31,31 +32,31 @@ type Attempt =
   | { readonly kind: 'answered'; readonly answer: IncomingMessage }
   | { readonly kind: 'failed'; readonly error: Error; readonly wasStale: boolean };
 
-function attempt({ content, signal, ...options }: ExchangeOptions): Promise<Attempt> {
+function attempt({ content, end, ...options }: ExchangeOptions): Promise<Attempt> {
   return new Promise((resolve) => {
     const request = options.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
+    let isAnswered = false;
     const fail = (error: Error): void => {
       const isReset = 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
       resolve({ kind: 'failed', error, wasStale: request.reusedSocket && isReset });
     };
-    const onAbort = (): void => {
+    end.onReached = () => {
       // A destroyed request that still waits for a connection emits nothing.
       fail(new Error('aborted'));
       request.destroy();
     };
     request.on('error', fail);
-    request.once('response', (answer) => {
+    request.on('response', (answer) => {
+      isAnswered = true;
       // Errors are handled by the body's reader, and there may be none.
       answer.on('error', () => undefined);
       resolve({ kind: 'answered', answer });
     });
-    request.once('socket', probeWhenSilent);
-    request.once('close', () => {
-      signal.removeEventListener('abort', onAbort);
-      fail(new Error('closed without an answer'));
+    request.on('socket', probeWhenSilent);
+    request.on('close', () => {
+      if (!isAnswered) fail(new Error('closed without an answer'));
     });
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    if (end.reason !== undefined) end.onReached();
     request.end(content);
   });
 }

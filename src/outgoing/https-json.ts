@@ -67,7 +67,7 @@ export async function getHttpsJson(url: string, options: HttpsJsonOptions = {}):
   return jsonOf({ status, body: responseBody(answer, server, end) }, what, maxBytes);
 }
 
-function send(url: URL, authorities: string | undefined, { signal }: RequestEnd): Promise<IncomingMessage> {
+function send(url: URL, authorities: string | undefined, end: RequestEnd): Promise<IncomingMessage> {
   const { port, pathname, search } = url;
   return exchange({
     method: 'GET',
@@ -80,6 +80,6 @@ function send(url: URL, authorities: string | undefined, { signal }: RequestEnd)
     agent: false,
     minVersion: 'TLSv1.2',
     ...serverTrust(hostOf(url), authorities),
-    signal,
+    end,
   });
 }

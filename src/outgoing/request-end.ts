@@ -4,9 +4,10 @@ import { constants, createGunzip } from 'node:zlib';
 import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, connectionError } from './outgoing-errors.js';
 
-/** Aborts a request: its caller asks for it, or the answer's headers take too long. */
+/** Ends a request: its caller asks for it, or the answer's headers take too long. */
 export class RequestEnd {
-  readonly #controller = new AbortController();
+  /** Called when the end comes. */
+  onReached: (() => void) | undefined;
   readonly #callers: AbortSignal | undefined;
   readonly #onAbort: () => void;
   readonly #deadline: NodeJS.Timeout;
@@ -16,7 +17,7 @@ export class RequestEnd {
     const end = (problem: string, code: string): void => {
       this.#reason = new ApiConnectionError(`${server}: ${problem} (${code})`, code);
       this.release();
-      this.#controller.abort();
+      this.onReached?.();
     };
     this.#callers = callers;
     this.#onAbort = () => {
@@ -29,25 +30,20 @@ export class RequestEnd {
     else callers?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
   /** Undefined until it has come. */
   get reason(): ApiConnectionError | undefined {
     return this.#reason;
   }
 
   /** The same as `work`, but rejects as soon as the end comes. */
-  async unlessReached<T>(work: Promise<T>): Promise<T> {
-    const end = new Promise<never>((_, reject) => {
-      const onAbort = (): void => {
-        reject(new Error('aborted'));
+  unlessReached<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.onReached = () => {
+        reject(this.#reason ?? new Error('aborted'));
       };
-      if (this.signal.aborted) onAbort();
-      else this.signal.addEventListener('abort', onAbort, { once: true });
+      if (this.#reason !== undefined) this.onReached();
+      work.then(resolve, reject);
     });
-    return Promise.race([work, end]);
   }
 
   /** From now on only the caller aborts it. */
@@ -75,11 +71,11 @@ export async function* responseBody(
 ): AsyncGenerator<Buffer, void, undefined> {
   try {
     for await (const chunk of decoded(answer, server)) {
-      end.signal.throwIfAborted();
+      if (end.reason !== undefined) throw end.reason;
       yield chunk;
     }
     // An answer that has arrived completely ends normally, even if it was aborted before it was read.
-    end.signal.throwIfAborted();
+    if (end.reason !== undefined) throw end.reason;
   } catch (error) {
     throw end.reason ?? connectionError(server, error);
   } finally {

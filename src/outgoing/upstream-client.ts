@@ -75,7 +75,7 @@ export class UpstreamClient {
         path: `${pathname}${search}${more}`,
         headers: { Host: host, 'User-Agent': userAgent, ...request.headers },
         agent: this.#agent(),
-        signal: end.signal,
+        end,
       });
       end.headersCame();
       return upstreamAnswer(answer, end, this.address, request);

@@ -89,8 +89,7 @@ export function createPathClassifier(options: PathClassifierOptions): PathClassi
   const { serverKind = 'shard', endpoints, unscopedPaths = [], servesWorkspaces = false } = options;
   const rules =
     serverKind === 'shard' ? shardRules : cacheServerRules([...healthPaths, ...endpoints, ...unscopedPaths]);
-  return (target) => {
-    if (endpoints.includes(target)) return { kind: 'shard-level', path: target };
+  const classify: PathClassifier = (target) => {
     const parsed = parseRequestTarget(target);
     if (parsed === undefined)
       return badRequest(`invalid request target: ${goQuote(bounded(withoutQuery(target)))}`);
@@ -111,6 +110,10 @@ export function createPathClassifier(options: PathClassifierOptions): PathClassi
     if (looksShardLevel(target, reading)) return { kind: 'lookalike' };
     return isCanonical ? classified : { kind: 'ambiguous' };
   };
+  // What most requests ask for is classified once.
+  const known = new Map(healthPaths.map((path) => [path, classify(path)]));
+  for (const path of endpoints) known.set(path, { kind: 'shard-level', path });
+  return (target) => known.get(target) ?? classify(target);
 }
 
 /** kcp's wording, by kind of server. */

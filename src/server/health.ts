@@ -1,7 +1,8 @@
+import type { ServerResponse } from 'node:http';
 import { goQuote } from '../paths/request-target.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { sendText } from '../request/answer/status.js';
-import { requestState, requestTarget, type Middleware } from '../request/middleware.js';
+import { requestState, requestTarget, type Middleware, type Request } from '../request/middleware.js';
 import { tell } from '../tell.js';
 
 /** The state of one check. The remark is shown to every client that may read health, so it names nothing. */
@@ -68,51 +69,55 @@ export function readinessChecks(
  * with `?exclude=<name>`, one by itself as `/readyz/<name>`. Passes every other path on.
  */
 export function health({ live, ready }: HealthChecks, onResult?: HealthObserver): Middleware {
-  const endpoints = {
-    livez: live,
-    healthz: live,
-    readyz: [...live, ...ready],
-  };
-  const isEndpoint = (name: string): name is keyof typeof endpoints => Object.hasOwn(endpoints, name);
+  const endpoints = { livez: live, healthz: live, readyz: [...live, ...ready] };
+  const whole = new Map<string, (request: Request, response: ServerResponse) => void>();
+  const single = new Map<string, HealthCheck>();
+  for (const [name, checks] of Object.entries(endpoints)) {
+    const type = name as keyof typeof endpoints;
+    whole.set(`/${type}`, (request, response) => {
+      answerAll(request, response, type, checks, onResult);
+    });
+    for (const check of checks) single.set(`/${type}/${check.name}`, check);
+  }
   return (request, response, next) => {
     const { classification } = requestState(request);
     const path = classification?.kind === 'other' ? classification.path : '';
-    const [, type = '', name, ...deeper] = path.split('/');
-    if (!isEndpoint(type) || deeper.length > 0) {
-      next();
-      return;
-    }
-    const checks = endpoints[type];
-    if (name !== undefined) {
-      const check = checks.find((candidate) => candidate.name === name);
-      if (check === undefined) next();
-      else if (check.check().ok) sendText(request, response, 200, 'ok');
-      else sendText(request, response, 500, 'internal server error: reason withheld\n');
-      return;
-    }
-    const target = requestTarget(request);
-    const query = target.includes('?')
-      ? new URLSearchParams(target.slice(target.indexOf('?') + 1))
-      : undefined;
-    const excluded = new Set(query?.getAll('exclude'));
-    let isOk = true;
-    let lines = '';
-    for (const check of checks) {
-      if (excluded.delete(check.name)) {
-        lines += `[+]${check.name} excluded: ok\n`;
-        continue;
-      }
-      const result = check.check();
-      isOk &&= result.ok;
-      lines += lineOf(check.name, result);
-      tell('health', onResult, { name: check.name, type, ok: result.ok });
-    }
-    if (isOk && query?.has('verbose') !== true) sendText(request, response, 200, 'ok');
-    else {
-      const verdict = `${type} check ${isOk ? 'passed' : 'failed'}\n`;
-      sendText(request, response, isOk ? 200 : 500, `${lines}${warningOf(excluded)}${verdict}`);
-    }
+    const answer = whole.get(path);
+    const check = single.get(path);
+    if (answer !== undefined) answer(request, response);
+    else if (check === undefined) next();
+    else if (check.check().ok) sendText(request, response, 200, 'ok');
+    else sendText(request, response, 500, 'internal server error: reason withheld\n');
   };
+}
+
+function answerAll(
+  request: Request,
+  response: ServerResponse,
+  type: Parameters<HealthObserver>[0]['type'],
+  checks: readonly HealthCheck[],
+  onResult: HealthObserver | undefined,
+): void {
+  const target = requestTarget(request);
+  const query = target.includes('?') ? new URLSearchParams(target.slice(target.indexOf('?') + 1)) : undefined;
+  const excluded = query && new Set(query.getAll('exclude'));
+  let isOk = true;
+  let lines = '';
+  for (const check of checks) {
+    if (excluded?.delete(check.name) === true) {
+      lines += `[+]${check.name} excluded: ok\n`;
+      continue;
+    }
+    const result = check.check();
+    isOk &&= result.ok;
+    lines += lineOf(check.name, result);
+    tell('health', onResult, { name: check.name, type, ok: result.ok });
+  }
+  if (isOk && query?.has('verbose') !== true) sendText(request, response, 200, 'ok');
+  else {
+    const verdict = `${type} check ${isOk ? 'passed' : 'failed'}\n`;
+    sendText(request, response, isOk ? 200 : 500, `${lines}${warningOf(excluded)}${verdict}`);
+  }
 }
 
 function lineOf(name: string, { ok, remark }: CheckResult): string {
@@ -120,7 +125,7 @@ function lineOf(name: string, { ok, remark }: CheckResult): string {
   return ok ? `[+]${name} ok${note}\n` : `[-]${name} failed: ${remark ?? 'reason withheld'}\n`;
 }
 
-function warningOf(unknown: ReadonlySet<string>): string {
+function warningOf(unknown: ReadonlySet<string> = new Set()): string {
   if (unknown.size === 0) return '';
   const names = [...unknown].sort().map(goQuote).join(',');
   return `warn: some health checks cannot be excluded: no matches for ${names}\n`;

@@ -127,7 +127,7 @@ class KubeconfigClient implements ApiClient {
       const answer = await exchange({
         ...options,
         ...messageOf(request, basePath, options.headers),
-        signal: end.signal,
+        end,
       });
       end.headersCame();
       if (answer.statusCode === 401 && execCredential !== undefined && request.isProbe !== true) {

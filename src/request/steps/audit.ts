@@ -38,7 +38,7 @@ export function adoptAuditId(isFrontProxy: FrontProxyCheck): Middleware {
  */
 export function audit(
   sink: AuditSink,
-  isFrontProxy: FrontProxyCheck = () => false,
+  isFrontProxy?: FrontProxyCheck,
   isWanted: (code: number) => boolean = () => true,
 ): Middleware {
   checkArgument('sink', sink, aFunction);
@@ -114,8 +114,9 @@ function userAgentOf(request: Request): string | undefined {
  * Where a request comes from, as kube-apiserver logs it: the addresses of `X-Forwarded-For` and `X-Real-Ip`, and last the
  * peer's own. The headers count only if a front proxy sent them.
  */
-function sourceIpsOf(request: Request, isFrontProxy: FrontProxyCheck): readonly string[] {
+function sourceIpsOf(request: Request, isFrontProxy: FrontProxyCheck | undefined): readonly string[] {
   const peer = peerOf(request.socket);
+  if (isFrontProxy === undefined) return peer;
   const forwardedFor = headerLine(request, 'x-forwarded-for');
   const realIp = headerLine(request, 'x-real-ip');
   if ((forwardedFor === undefined && realIp === undefined) || !isBehindFrontProxy(request, isFrontProxy)) {

@@ -1,5 +1,5 @@
-import { Counter, type Histogram, type Registry } from 'prom-client';
-import { counts, gauge, histogram, register } from '../metric-table.js';
+import { Counter, type Registry } from 'prom-client';
+import { counts, FastHistogram, gauge, histogram, register } from '../metric-table.js';
 import { other, type RequestLabels } from './request-labels.js';
 
 const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
@@ -127,70 +127,10 @@ function withoutDryRun(labels: RequestLabels): Omit<RequestLabels, 'dry_run'> {
   return { verb, group, version, resource, subresource, scope, component };
 }
 
-/** What prom-client keeps of one series. Its types lack it, so its shape is checked first. */
-interface Series {
-  readonly labels: Readonly<Record<string, unknown>>;
-  readonly bucketValues: Record<number, number>;
-  sum: number;
-  count: number;
-}
-
-/**
- * Observes into a prom-client histogram without looking up the series by eight labels each time, which is most of the
- * cost of counting a request: series are remembered by the object that holds the labels. If prom-client keeps them
- * differently one day, its own `observe` is called.
- */
-export class FastHistogram<Name extends string> {
-  readonly #remembered = new Map<object, Series>();
-  #of: unknown;
-
-  /** `bounds`: those of the histogram's buckets, ascending. */
-  constructor(
-    readonly histogram: Histogram<Name>,
-    private readonly bounds: readonly number[],
-  ) {}
-
-  /** `labels`: the same object for the same labels, and never changed. `value`: finite. */
-  observe(labels: Readonly<Record<Name, string>>, value: number): void {
-    const all = (this.histogram as { readonly hashMap?: unknown }).hashMap;
-    if (all !== this.#of) {
-      // The registry was reset.
-      this.#remembered.clear();
-      this.#of = all;
-    }
-    const series = this.#remembered.get(labels);
-    if (series === undefined) {
-      this.histogram.observe(labels, value);
-      const added = seriesOf(all, labels);
-      if (added !== undefined) this.#remembered.set(labels, added);
-      return;
-    }
-    series.sum += value;
-    series.count += 1;
-    const bound = this.bounds.find((candidate) => value <= candidate);
-    if (bound !== undefined) series.bucketValues[bound] = (series.bucketValues[bound] ?? 0) + 1;
-  }
-}
-
 function fastHistogram<Name extends string>(
   ...[name, bounds, help, labels]: Parameters<typeof histogram<Name>>
 ): (registry: Registry) => FastHistogram<Name> {
   return (registry) => new FastHistogram(histogram(name, bounds, help, labels)(registry), bounds);
-}
-
-function seriesOf(all: unknown, labels: Readonly<Record<string, string>>): Series | undefined {
-  if (typeof all !== 'object' || all === null) return undefined;
-  const names = Object.keys(labels);
-  return Object.values(all)
-    .filter(isSeries)
-    .find((series) => names.every((name) => series.labels[name] === labels[name]));
-}
-
-function isSeries(value: unknown): value is Series {
-  if (typeof value !== 'object' || value === null) return false;
-  const { labels, bucketValues, sum, count } = value as Partial<Series>;
-  const isWhole = typeof labels === 'object' && typeof bucketValues === 'object';
-  return isWhole && typeof sum === 'number' && typeof count === 'number';
 }
 
 const windowMs = 1000;

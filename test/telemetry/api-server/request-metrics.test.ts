@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { Histogram, Registry } from 'prom-client';
 import { describe, expect, it, vi } from 'vitest';
-import { FastHistogram, InflightWatermark } from '../../../src/telemetry/api-server/request-metrics.js';
+import { InflightWatermark } from '../../../src/telemetry/api-server/request-metrics.js';
+import { FastHistogram } from '../../../src/telemetry/metric-table.js';
 
 const buckets = [0.5, 1, 2.5, 10];
 const labelSets = [
