@@ -17,9 +17,12 @@ type BindingsToRole = SubjectBinding | Map<ClusterRoleBinding, SubjectBinding>;
 /** What binds a subject to roles: nearly always one binding, which then stands here itself, without a map. */
 type BindingsOfSubject = SubjectBinding | Map<RoleReference, BindingsToRole>;
 
-type SubjectKind = SubjectKey['kind'];
-/** Users and groups have separate name spaces. */
-const spaces: Readonly<Record<SubjectKind, number>> = { user: 0, group: 1 };
+/** Users and groups have separate name spaces; numbers, since to look one up by its name takes long. */
+const [users, groups] = [0, 1];
+
+function spaceOf(kind: SubjectKey['kind']): number {
+  return kind === 'user' ? users : groups;
+}
 
 /** To go through more rows takes longer than to look a name up in a table. */
 const maxRows = 32;
@@ -32,9 +35,9 @@ const rowLength = 4;
 export class SubjectTable {
   /** Of each subject and binding: a hash of the name, the name, the role's reference and the binding. */
   #rows: (number | string | RoleReference | SubjectBinding)[] = [];
-  /** What `marksOf` gives for the names in the rows, of even and of odd ones. */
-  #even = 0;
-  #odd = 0;
+  /** What `marksOf` gives for the names of users and of groups. */
+  #userMarks = 0;
+  #groupMarks = 0;
   /** In place of the rows, where there are many. */
   #many: NameTable<BindingsOfSubject> | undefined;
 
@@ -42,23 +45,22 @@ export class SubjectTable {
 
   /** The binding that grants `verb` on `path` to one of the identities, if any does. */
   findAny(identities: readonly EffectiveIdentity[], verb: string, path: string): SubjectBinding | undefined {
-    for (const { name, groups } of identities) {
-      const found = this.#find('user', name, verb, path);
+    for (const identity of identities) {
+      const found = this.#find(users, identity.name, verb, path);
       if (found !== undefined) return found;
-      for (const group of groups) {
-        const foundByGroup = this.#find('group', group, verb, path);
+      for (const group of identity.groups) {
+        const foundByGroup = this.#find(groups, group, verb, path);
         if (foundByGroup !== undefined) return foundByGroup;
       }
     }
     return undefined;
   }
 
-  #find(kind: SubjectKind, name: string, verb: string, path: string): SubjectBinding | undefined {
-    const space = spaces[kind];
-    if (this.#many !== undefined) return this.search.find(this.#many.get(name, space), verb, path);
+  #find(space: number, name: string, verb: string, path: string): SubjectBinding | undefined {
     // Most of a caller's groups are in no binding, and a look-up has to hash the whole name.
     const marks = marksOf(name);
-    if (((isOdd(name) ? this.#odd : this.#even) & marks) !== marks) return undefined;
+    if (((space === users ? this.#userMarks : this.#groupMarks) & marks) !== marks) return undefined;
+    if (this.#many !== undefined) return this.search.find(this.#many.get(name, space), verb, path);
     const rows = this.#rows;
     const hash = hashOf(name, space);
     for (let at = 0; at < rows.length; at += rowLength) {
@@ -71,10 +73,10 @@ export class SubjectTable {
 
   /** A subject that stands in one binding several times is bound once. */
   add(key: SubjectKey, added: SubjectBinding): void {
+    this.#mark(key);
     if (this.#many === undefined && this.#rows.length < maxRows * rowLength) {
       if (this.#rowOf(key, added) !== -1) return;
-      this.#rows.push(hashOf(key.name, spaces[key.kind]), key.name, added.reference, added);
-      this.#mark(key.name);
+      this.#rows.push(hashOf(key.name, spaceOf(key.kind)), key.name, added.reference, added);
       return;
     }
     if (this.#many === undefined) {
@@ -97,13 +99,16 @@ export class SubjectTable {
     const row = this.#rowOf(key, removed);
     if (row === -1) return;
     this.#rows.splice(row, rowLength);
-    this.#even = 0;
-    this.#odd = 0;
-    for (let at = 1; at < this.#rows.length; at += rowLength) this.#mark(this.#rows[at] as string);
+    this.#userMarks = 0;
+    this.#groupMarks = 0;
+    for (let at = 3; at < this.#rows.length; at += rowLength) {
+      const its = subjectKey((this.#rows[at] as SubjectBinding).subject);
+      if (its !== undefined) this.#mark(its);
+    }
   }
 
   #rowOf({ kind, name }: SubjectKey, { reference, binding }: Omit<SubjectBinding, 'subject'>): number {
-    const hash = hashOf(name, spaces[kind]);
+    const hash = hashOf(name, spaceOf(kind));
     for (let at = 0; at < this.#rows.length; at += rowLength) {
       const isIt = this.#rows[at] === hash && this.#rows[at + 1] === name && this.#rows[at + 2] === reference;
       if (isIt && (this.#rows[at + 3] as SubjectBinding).binding === binding) return at;
@@ -111,20 +116,20 @@ export class SubjectTable {
     return -1;
   }
 
-  #mark(name: string): void {
-    if (isOdd(name)) this.#odd |= marksOf(name);
-    else this.#even |= marksOf(name);
+  #mark({ kind, name }: SubjectKey): void {
+    if (kind === 'user') this.#userMarks |= marksOf(name);
+    else this.#groupMarks |= marksOf(name);
   }
 }
 
 function addTo(table: NameTable<BindingsOfSubject>, { kind, name }: SubjectKey, added: SubjectBinding): void {
-  const known = table.get(name, spaces[kind]);
+  const known = table.get(name, spaceOf(kind));
   const { reference, binding } = added;
-  if (known === undefined) table.set(name, added, spaces[kind]);
+  if (known === undefined) table.set(name, added, spaceOf(kind));
   else if (known instanceof Map) known.set(reference, joined(known.get(reference), added));
   else if (known.reference !== reference || known.binding !== binding) {
     const both = new Map<RoleReference, BindingsToRole>([[known.reference, known]]);
-    table.set(name, both.set(reference, joined(both.get(reference), added)), spaces[kind]);
+    table.set(name, both.set(reference, joined(both.get(reference), added)), spaceOf(kind));
   }
 }
 
@@ -133,7 +138,7 @@ function removeFrom(
   { kind, name }: SubjectKey,
   { reference, binding }: Omit<SubjectBinding, 'subject'>,
 ): void {
-  const known = table.get(name, spaces[kind]);
+  const known = table.get(name, spaceOf(kind));
   if (known instanceof Map) {
     const bindings = known.get(reference);
     if (bindings instanceof Map) {
@@ -143,11 +148,7 @@ function removeFrom(
     known.delete(reference);
     if (known.size > 0) return;
   } else if (known?.reference !== reference || known.binding !== binding) return;
-  table.delete(name, spaces[kind]);
-}
-
-function isOdd({ length }: string): boolean {
-  return length % 2 === 1;
+  table.delete(name, spaceOf(kind));
 }
 
 /** One or two of 32 bits, by the length and three of the characters. */
