@@ -14,9 +14,9 @@ export interface Proxy {
 
 export type ProxyBehaviour = 'connects' | 'refuses' | 'hangs';
 
-/** An HTTP proxy (CONNECT). Whatever it is asked for, it connects to `port`. */
+/** An HTTP proxy (CONNECT). Whatever it is asked for, it connects to `port`, or to what that says of the target. */
 export async function startConnectProxy(
-  port: number,
+  port: number | ((target: string) => number | undefined),
   behaviour: ProxyBehaviour = 'connects',
   serving?: IssuedCertificate,
 ): Promise<Proxy> {
@@ -38,8 +38,13 @@ export async function startConnectProxy(
       client.end('HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n');
       return;
     }
+    const there = typeof port === 'number' ? port : port(request.url ?? '');
+    if (there === undefined) {
+      client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
+      return;
+    }
     client.write('HTTP/1.1 200 Connection established\r\n\r\n');
-    tunnel(client, port);
+    tunnel(client, there);
   });
   return { asked, ...closing };
 }
