@@ -47,6 +47,7 @@ const programs = new Map([
   ['go.etcd.io/etcd/server/v3', { name: 'etcd' }],
   ['helm.sh/helm/v3/cmd/helm', { name: 'helm' }],
   ['github.com/prometheus/prometheus/cmd/prometheus', { name: 'prometheus', tags, variables: ofPrometheus }],
+  ['github.com/prometheus-operator/prometheus-operator/cmd/operator', { name: 'prometheus-operator' }],
   ['github.com/prometheus/prometheus/cmd/promtool', { name: 'promtool', tags, variables: ofPrometheus }],
 ]);
 
