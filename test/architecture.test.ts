@@ -322,7 +322,7 @@ describe('tests', () => {
   it('start processes only where they are listed', () => {
     const test = fileURLToPath(new URL('.', import.meta.url));
     const starting = readdirSync(test, { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.ts') && !/^(?:e2e|soak|bench)\//.test(file))
+      .filter((file) => file.endsWith('.ts') && !/^(?:e2e|matrix|soak|bench)\//.test(file))
       .filter((file) => file !== 'architecture.test.ts')
       .filter((file) =>
         /node:child_process|runProcess|startProcess|\bfork\(/.test(readFileSync(join(test, file), 'utf8')),
