@@ -1,7 +1,7 @@
 import type { Identity } from '../authentication/identity.js';
 import { given } from '../given.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
-import type { Workspace, WorkspaceIndex } from '../policy/index/workspace-index.js';
+import { nowhere, type Workspace, type WorkspaceIndex } from '../policy/index/workspace-index.js';
 import { serviceAccountSuffix } from '../policy/objects.js';
 import { accepted, anObject, both, checkArgument } from '../option-checks.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
@@ -112,9 +112,9 @@ export class WorkspaceAuthorizer {
     const workspace = this.index.named(nameOrPath);
     const decision = this.#decide({ identity, verb, path }, workspace ?? this.index.inPlaceOf(nameOrPath));
     if (workspace === undefined) return unknown;
-    // Nor does a refusal tell by its time that it was not necessary to look for another.
-    if (decision.decision !== 'allow') this.index.inPlaceOf(nameOrPath);
-    return decision;
+    if (decision.decision === 'allow') return decision;
+    // Nor does a refusal tell by its time that no other had to be found: one is, and has to be looked at to be found.
+    return this.index.inPlaceOf(nameOrPath) === nowhere ? unknown : decision;
   }
 
   #decide({ identity, verb, path }: WorkspaceQuestion, workspace: Workspace): Decision {

@@ -9,7 +9,7 @@ import { workspaceAccess } from '../../dist/authorization/workspace-access.js';
 import { WorkspaceIndex } from '../../dist/policy/index/workspace-index.js';
 import { Policy } from '../../dist/policy/policy.js';
 import { bootstrapObjects } from '../../dist/policy/sources/bootstrap.js';
-import { registriesExposition } from '../../dist/exposition/sources/registries.js';
+import { registriesExposition } from '../../dist/exposition/sources/registries-exposition.js';
 import { workspaceExpositions } from '../../dist/exposition/workspaces/workspace-expositions.js';
 import { metricsFilter } from '../../dist/request/guard.js';
 import { heapUsed, lastResult, median, nanosecondsPerCall, parsed } from './measure.mjs';
