@@ -36,7 +36,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   authorization: ['authentication', 'kubernetes', 'policy'],
   replication: ['authorization', 'kubernetes', 'outgoing', 'policy'],
   audit: ['authentication'],
-  exposition: ['outgoing'],
+  exposition: ['kubernetes', 'outgoing'],
   telemetry: ['exposition', 'policy'],
   request: ['audit', 'authentication', 'authorization', 'exposition', 'telemetry'],
   server: ['audit', 'authentication', 'policy', 'request'],

@@ -172,6 +172,14 @@ export class TooManyScrapesError extends CodedError {
   }
 }
 
+/** What says whose series are whose is not known yet, or not known well enough. The scraper is answered 503. */
+export class NotSyncedError extends CodedError {
+  override readonly name = 'NotSyncedError';
+  readonly code = 'ERR_NOT_SYNCED';
+  /** When to retry (s). */
+  readonly retryAfterSeconds = 1;
+}
+
 /** A scraper delayed others that share its rendering and is disconnected. */
 export class LaggingScraperError extends CodedError {
   override readonly name = 'LaggingScraperError';

@@ -7,6 +7,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: { readonly contentType: string; readonly json: unknown };
+  /** Content types. Default: `application/json`. */
+  readonly accept?: string;
   /** How long the answer's headers may take, credentials and connection included (ms). Default 30,000. */
   readonly timeoutMs?: number;
   /** Ends the request, and the answer's body where it is still being read. */
@@ -24,6 +26,8 @@ export interface ApiResponse extends JsonAnswer {
   readonly server: string;
   /** How many times the kubeconfig, or a file that it names, had changed before the request. */
   readonly revision?: number;
+  /** Empty or absent where the server says none. */
+  readonly contentType?: string;
 }
 
 /** Requests to one API server, with the credentials of a kubeconfig. */

@@ -10,9 +10,11 @@ import type { Opened } from './starting.js';
 import { topic, type GivenOptions } from './option.js';
 import { boolean, choice, count, duration } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
-import { relabelledOf } from './relabelling-options.js';
+import { relabellingOf } from './relabelling-options.js';
 import { tellsWhoScrapes } from './upstream-request-options.js';
-import { openUpstreams, slisPath, upstreamEvents, upstreams } from './upstream-options.js';
+import { nodeExpositionsOf } from './virtual-cluster-options.js';
+import type { VirtualCluster } from '../kubernetes/virtual-cluster.js';
+import { openUpstreams, ownMetricsPath, slisPath, upstreamEvents, upstreams } from './upstream-options.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { KeyPair } from '../server/serving-certificates.js';
 
@@ -68,13 +70,15 @@ interface ExpositionContext {
   readonly opened: Opened;
   /** Set with several workers: then the metrics of all are served. */
   readonly shared?: SharedByWorkers | undefined;
+  /** Whose series alone are shown; undefined where those of all are. */
+  readonly virtualCluster?: VirtualCluster | undefined;
   /** How metrics of single workspaces are served; undefined where they are not. */
   readonly workspaces?: { readonly label: string; readonly maxAgeMs: number } | undefined;
 }
 
 export async function openExpositions(given: GivenOptions, context: ExpositionContext) {
   const { registry, registers = [], slis, telemetry, logger, files, opened } = context;
-  const { shared: workers, workspaces } = context;
+  const { shared: workers, workspaces, virtualCluster } = context;
   const values = delivery.read(given);
   const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
   const own = (
@@ -87,12 +91,8 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
   };
   const events = await upstreamEvents(registry, logger);
   const source = await openUpstreams(given, own('/metrics', registry, ...registers), files, opened, events);
-  const relabelled = await relabelledOf(
-    given,
-    source.exposition,
-    files,
-    relabellingEvents(telemetry, logger),
-  );
+  const relabel = await relabellingOf(given, files, relabellingEvents(telemetry, logger), virtualCluster);
+  const relabelled = relabel(source.exposition);
   const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
   const places = workers?.places(values.maxScrapesInFlight) ?? (await renderingLimitOf(given, telemetry));
   const shared = await sharingOf(given, telemetry, places);
@@ -107,12 +107,21 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
       onRendering: telemetry.workspaceRendering,
     });
   };
-  const otherExpositions = new Map([...source.others].map(([path, other]) => [path, served(other)]));
+  const filtered = (path: string, other: Exposition): Exposition =>
+    virtualCluster === undefined || path === ownMetricsPath ? other : relabel(other);
+  const otherExpositions = new Map(
+    [...source.others].map(([path, other]) => [path, served(filtered(path, other))]),
+  );
   if (slis !== undefined) otherExpositions.set(slisPath, served(own(slisPath, slis)));
   return {
     exposition: served(relabelled),
     /** By the path below `/metrics`; RBAC grants each by its own path. */
     otherExpositions,
+    nodeExposition:
+      virtualCluster &&
+      (await nodeExpositionsOf(virtualCluster, relabel, served, (error) => {
+        events.onFailure('nodes', error);
+      })),
     workspaceExpositions: workspaces && (await dividedByWorkspace(relabelled)),
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,
@@ -181,7 +190,7 @@ export async function renderingLimitOf(
 function relabellingEvents(
   telemetry: FilterMetrics,
   logger: Logger,
-): Required<Parameters<typeof relabelledOf>[3]> {
+): Required<Parameters<typeof relabellingOf>[2]> {
   const outage = new OutageLog(logger, {
     failure: 'a scrape could not be filtered',
     recovery: 'scrapes are filtered again',

@@ -25,6 +25,7 @@ import { limitsOf, pathGlobsOf } from './serving-options.js';
 import { Opened, silentLogger } from './starting.js';
 import { mountedTopics, startOptions } from './start-topics.js';
 import { upstreamAddressesOf } from './upstream-options.js';
+import { virtualClusters } from './virtual-cluster-options.js';
 import { UsageError } from './usage-error.js';
 
 /** What a program passes besides the options of the command line. */
@@ -91,7 +92,8 @@ async function mountedFilter(
 ): Promise<OpenMetricsFilter> {
   refuseServerOptions(rest);
   const given = checkedOptions(rest, mountedTopics);
-  if (registers.length === 0 && upstreamAddressesOf(given).length === 0) {
+  const { virtualCluster } = virtualClusters.read(given);
+  if (registers.length === 0 && upstreamAddressesOf(given).length === 0 && virtualCluster === undefined) {
     throw new MetricsFilterOptionError('registers', 'pass [register] of prom-client, or name an upstream');
   }
   const opener = {
@@ -105,7 +107,7 @@ async function mountedFilter(
   const { serving, guard, registry, certificates } = await openGuardOptions(given, opener, openLimits);
   registerCertificateMetrics(registry, certificates);
   let closing: Promise<void> | undefined;
-  const checks = readinessChecks(guard.policy, () => closing !== undefined);
+  const checks = readinessChecks(guard, () => closing !== undefined);
   const handle = mountedGuard({
     ...serving,
     ...guard,

@@ -34,6 +34,7 @@ import {
   openTokenFile,
   tokens,
 } from './authentication-options.js';
+import { openVirtualClusterOf } from './virtual-cluster-options.js';
 import { openOpenId } from './openid-options.js';
 
 /** Who opens the options, and what is theirs. */
@@ -121,7 +122,11 @@ export async function openGuardOptions<Serving>(
   const maintenance = opened.add(await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry)));
   const slis = delivery.read(given).componentSlis ? new Registry() : undefined;
   const workspaces = workspaceMetricsOf(given);
-  const exposed = { registry, registers, slis, telemetry, logger, files, opened, shared, workspaces };
+  const virtualCluster = opened.add(await openVirtualClusterOf(given, { registry, requests, logger }));
+  const exposed = {
+    ...{ registry, registers, slis, telemetry, logger, files, opened, shared, workspaces },
+    virtualCluster,
+  };
   const { workspaceExpositions, ...expositions } = await openExpositions(given, exposed);
   // An invalid option fails the start even if no policy needs it.
   authorizersOf(given);
@@ -130,6 +135,7 @@ export async function openGuardOptions<Serving>(
   const auditLog = opened.add(await openAuditLog(given, { registry, logger }));
   const open = (): Promise<OpenPolicy | undefined> =>
     shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger, waitMs });
+  virtualCluster?.start();
   const policy = opened.add(hasPolicy(given) ? await open() : undefined);
   const all = [...authentication.authenticators, ...authenticators];
   if (all.length === 0) {
@@ -150,6 +156,7 @@ export async function openGuardOptions<Serving>(
       maintenance,
       onAuditEvent: auditLog?.write,
       policy,
+      virtualCluster,
       workspaceMetrics: policy && (await workspaceMetrics(policy, workspaceExpositions)),
     }),
   };

@@ -40,7 +40,7 @@ export const policy = topic('Policy', {
     `add kcp's bootstrap roles and bindings to those of the root workspace: true, false, or live to watch /clusters/system:admin of ${root}`,
   ),
   maxPolicyStaleness: duration().help(
-    'how long a policy stays in use after its source was lost, such as 1h; unset: no limit',
+    `how long a policy, or the names of ${flagName('virtualCluster')}, stay in use after their source was lost, such as 1h; unset: no limit`,
   ),
   policySnapshot: file().help(
     'file that stores the policy of the API servers, to start from (stale) if they are down at a restart',

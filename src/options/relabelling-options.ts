@@ -1,6 +1,6 @@
 import type { Exposition } from '../exposition/exposition.js';
 import type { FilteredExpositionOptions } from '../exposition/relabelling/filtered-exposition.js';
-import { labelNameFault } from '../exposition/relabelling/label-mapping.js';
+import { labelNameFault, type PodNames } from '../exposition/relabelling/label-mapping.js';
 import { RelabellingOptionError } from '../exposition/exposition-errors.js';
 import { given as presentOnly } from '../given.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
@@ -29,15 +29,16 @@ export function labelName(name: string): string {
   return name;
 }
 
-/** The exposition with these options applied. @throws UsageError naming the option. */
-export async function relabelledOf(
+/** Applies these options, and the names of pods, to an exposition. @throws UsageError naming the option. */
+export async function relabellingOf(
   given: GivenOptions,
-  exposition: Exposition,
   files: FollowedOptionFiles,
   events: Pick<FilteredExpositionOptions, 'onScrape' | 'onFailure'>,
-): Promise<Exposition> {
+  podNames: PodNames | undefined,
+): Promise<(exposition: Exposition) => Exposition> {
   const options: Readonly<Record<string, Option>> = relabelling.options;
-  if (!Object.values(options).some((option) => isGiven(given, option))) return exposition;
+  const isUsed = podNames !== undefined || Object.values(options).some((option) => isGiven(given, option));
+  if (!isUsed) return (exposition) => exposition;
   const { labelMappingFile, ...values } = relabelling.read(given);
   const { filteredExposition } = await import('../exposition/relabelling/filtered-exposition.js');
   const { readLabelMapping } = await import('../exposition/relabelling/label-mapping.js');
@@ -45,15 +46,21 @@ export async function relabelledOf(
     labelMappingFile === undefined
       ? undefined
       : await files.open(relabelling.options.labelMappingFile, [labelMappingFile], readLabelMapping);
-  try {
-    return filteredExposition(exposition, { ...events, ...values, ...presentOnly({ labelMapping }) });
-  } catch (error) {
-    if (!(error instanceof RelabellingOptionError)) throw error;
-    // Its options have the same names, and its message begins with the invalid one.
-    const [, key = '', message = error.message] = /^(\w+): (.*)$/s.exec(error.message) ?? [];
-    const blamed = options[key];
-    throw blamed === undefined
-      ? fault(relabelling.options.keepMetrics, error.message)
-      : fault(blamed, message);
-  }
+  return (exposition) => {
+    try {
+      return filteredExposition(exposition, {
+        ...events,
+        ...values,
+        ...presentOnly({ labelMapping, podNames }),
+      });
+    } catch (error) {
+      if (!(error instanceof RelabellingOptionError)) throw error;
+      // Its options have the same names, and its message begins with the invalid one.
+      const [, key = '', message = error.message] = /^(\w+): (.*)$/s.exec(error.message) ?? [];
+      const blamed = options[key];
+      throw blamed === undefined
+        ? fault(relabelling.options.keepMetrics, error.message)
+        : fault(blamed, message);
+    }
+  };
 }

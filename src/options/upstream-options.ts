@@ -13,6 +13,7 @@ import { queryNamePattern } from '../exposition/passed-query.js';
 import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
 import { labelName } from './relabelling-options.js';
+import { virtualClusters } from './virtual-cluster-options.js';
 import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from './upstream-request-options.js';
 
 const noUpstreams: Upstreams = { kind: 'none', urls: new Map() };
@@ -171,8 +172,11 @@ export async function openUpstreams(
       }),
     );
   const others = new Map([...upstreamPath].map(([path, url]) => [path, passedOn(path, url)]));
+  // What is not the virtual cluster's is left out of /metrics, whosever that is.
+  if (upstream.kind !== 'none' || isGiven(given, virtualClusters.options.virtualCluster)) {
+    others.set(ownMetricsPath, own);
+  }
   if (upstream.kind === 'none') return { exposition: own, others };
-  others.set(ownMetricsPath, own);
   if (upstream.kind === 'passed-on') {
     const [exposition = own] = [...upstream.urls].map(([path, url]) => passedOn(path, url));
     return { exposition, others };

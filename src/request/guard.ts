@@ -120,6 +120,8 @@ export interface ServerGuardOptions extends MetricsFilterOptions {
   /** Globs of shard-level paths that are served without authentication, as `ignorePaths` takes them. Default: none. */
   readonly ignorePaths?: readonly string[];
   readonly requestLimits?: RequestLimits;
+  /** What is served of nodes of a virtual cluster's host, by the path below `/metrics/`. Default: nothing. */
+  readonly nodeExposition?: ((path: string) => Exposition | undefined) | undefined;
   /** Whose scrapes are refused for maintenance. Default: none. */
   readonly maintenance?: { readonly current: Maintenance };
 }
@@ -275,7 +277,7 @@ export function guardSteps(
 }
 
 function stepsOf(
-  options: MetricsFilterOptions,
+  options: ServerGuardOptions,
   extent: 'shard-level' | 'all',
   { unscopedPaths = [], listeners = [], listensToAll = false }: Partial<GuardedServer> = {},
 ): GuardSteps &
@@ -334,6 +336,7 @@ function stepsOf(
     serve: serveExposition(
       {
         expositions,
+        nodeExposition: options.nodeExposition,
         workspaces: workspaceMetrics && {
           expositions: workspaceMetrics.expositions,
           targets: new WorkspaceTargets(workspaceMetrics.access),

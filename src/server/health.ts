@@ -3,6 +3,7 @@ import { goQuote } from '../paths/request-target.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { sendText } from '../request/answer/status.js';
 import { requestState, requestTarget, type Middleware, type Request } from '../request/middleware.js';
+import type { VirtualClusterStatus } from './z-pages/server-status.js';
 import { tell } from '../tell.js';
 
 /** The state of one check. The remark is shown to every client that may read health, so it names nothing. */
@@ -34,9 +35,19 @@ export type HealthObserver = (result: {
 /** Only says that the process answers. */
 export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }) };
 
+/** What is followed on other servers, if anything is. */
+export interface Followed {
+  readonly policy?: OpenPolicy;
+  readonly virtualCluster?: {
+    /** Why its metrics cannot be served, or undefined. */
+    unavailable(): string | undefined;
+    status(): VirtualClusterStatus;
+  };
+}
+
 /** The checks of `/readyz`: a policy from each source, none of them too old, and no shutdown. */
 export function readinessChecks(
-  open: OpenPolicy | undefined,
+  { policy: open, virtualCluster }: Followed,
   isStopping: () => boolean,
 ): readonly HealthCheck[] {
   const layers = open?.policy.status().map(({ layer }) => layer) ?? [];
@@ -60,6 +71,9 @@ export function readinessChecks(
         ok: (open?.policy.unavailable() ?? open?.policy.workspacesUnavailable()) === undefined,
       }),
     },
+    ...(virtualCluster === undefined
+      ? []
+      : [{ name: 'virtual-cluster', check: () => ({ ok: virtualCluster.unavailable() === undefined }) }]),
     { name: 'shutdown', check: () => ({ ok: !isStopping() }) },
   ];
 }

@@ -14,7 +14,7 @@ import { zPages } from './z-pages/z-pages-step.js';
 /** Everything the server answers, behind one guard. `isStopping`: whether `/readyz` fails. */
 export function guardedRoutes(options: ServerOptions, isStopping: () => boolean): RequestListener {
   const log = new RequestLog(options.logger);
-  const checks = { live: [pingCheck], ready: readinessChecks(options.policy, isStopping) };
+  const checks = { live: [pingCheck], ready: readinessChecks(options, isStopping) };
   const routes = [health(checks, options.onHealthResult)];
   if (options.serverKind === 'cache-server') routes.push(version);
   const listeners = [log.listen];
@@ -43,7 +43,7 @@ function servedZPages(
   checks: HealthChecks,
   refusals: RefusalTally,
 ): Middleware {
-  const { serverKind: mode = 'shard', policy, authenticators, authorizers } = options;
+  const { serverKind: mode = 'shard', policy, authenticators, authorizers, virtualCluster } = options;
   const pages = {
     status: () => ({
       version: packageVersion,
@@ -51,6 +51,7 @@ function servedZPages(
       startedAt: performance.timeOrigin,
       isOneOfWorkers,
       policy: policy?.policy.status() ?? [],
+      ...(virtualCluster && { virtualCluster: virtualCluster.status() }),
       certificates: certificates?.() ?? [],
       authenticators: authenticators.map(({ name }) => name),
       authorizers: authorizers.map(({ name }) => name),

@@ -1,11 +1,11 @@
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { ServerGuardOptions } from '../request/guard.js';
 import type { ConnectionLimits } from './connection-limits.js';
-import type { HealthObserver } from './health.js';
+import type { Followed, HealthObserver } from './health.js';
 import type { TlsOptions } from './tls.js';
 import type { CertificateStatus, FlagInForce, UpstreamAddress } from './z-pages/server-status.js';
 
-export interface ServerOptions extends ServerGuardOptions {
+export interface ServerOptions extends ServerGuardOptions, Followed {
   /** Default `127.0.0.1`. */
   readonly bindAddress?: string;
   /** Default 0: a free port. */
@@ -13,6 +13,8 @@ export interface ServerOptions extends ServerGuardOptions {
   readonly tls: TlsOptions;
   /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
   readonly policy?: OpenPolicy;
+  /** Shown in `/readyz`. Default: none. */
+  readonly virtualCluster?: NonNullable<Followed['virtualCluster']>;
   /** Called with the result of every health check that an endpoint runs. */
   readonly onHealthResult?: HealthObserver;
   readonly logger: Logger;

@@ -1,6 +1,7 @@
 import type { LeftOut, MemberFault } from '../exposition/merging/merging-options.js';
 import type { TenantFault } from '../exposition/exposition-errors.js';
-import { adds, counts, observes, recorder } from './metric-table.js';
+import type { Registry } from 'prom-client';
+import { adds, counts, gauge, observes, recorder, register } from './metric-table.js';
 
 /** One request to an API server; `code` is the status, or `<error>` where none came. A watch has no duration. */
 export interface ObservedRequest {
@@ -77,6 +78,46 @@ export class ReviewMetrics extends recorder({
   request(type: ReviewPurpose, { code, seconds }: { readonly code: string; readonly seconds: number }): void {
     this[type](code);
     this[`${type}In`](seconds, code);
+  }
+}
+
+/** What is known of the pods of a virtual cluster. */
+interface KnownPods {
+  readonly ageMs: number;
+  readonly pods: number;
+  readonly nameless: number;
+}
+
+/** The pods of the virtual cluster whose series are served, as they are read at each scrape. */
+export class VirtualClusterMetrics extends recorder({
+  followed: counts<[method: string, result: string]>(
+    'kcp_metrics_filter_virtual_cluster_watches_total{method,result}',
+    "Lists and watches of the virtual cluster's pods on its host, by how they ended.",
+  ),
+}) {
+  constructor(registry: Registry, status: () => KnownPods) {
+    super(registry);
+    // Each of several workers follows all pods.
+    const known = (name: string, help: string, value: (known: KnownPods) => number) =>
+      gauge(`kcp_metrics_filter_virtual_cluster_${name}`, help, {
+        aggregator: 'max',
+        collect(metric) {
+          metric.set(value(status()));
+        },
+      });
+    register(registry, {
+      age: known(
+        'age_seconds',
+        "Time since the virtual cluster's pods were last in sync with its host; 0 while they are.",
+        ({ ageMs }) => ageMs / 1000,
+      ),
+      pods: known('pods', 'Pods of the virtual cluster whose series are served.', ({ pods }) => pods),
+      nameless: known(
+        'nameless_pods',
+        'Pods of the virtual cluster left out since their annotations name no pod, or one that others name, too.',
+        ({ nameless }) => nameless,
+      ),
+    });
   }
 }
 

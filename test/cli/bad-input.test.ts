@@ -804,6 +804,23 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--rename-labels=a', /^--rename-labels: "a" is not old=new$/],
     ['--label-mapping-file={missing}', /^--label-mapping-file: .*missing cannot be read: ENOENT$/],
     ['--label-mapping-file={broken.yaml}', /^--label-mapping-file: .*broken\.yaml:\d+: /],
+    ['--virtual-cluster=dev', /^--host-kubeconfig: required with --virtual-cluster$/],
+    ['--host-kubeconfig={kubeconfig}', /^--virtual-cluster: required with --host-kubeconfig$/],
+    ...['', 'a/b/c', '/dev', 'team-a/', 'Dev', 'dev,app=x', '*', '**/dev', `${'a'.repeat(64)}`].map(
+      (name): readonly [string, RegExp] => [
+        `--virtual-cluster=${name} --host-kubeconfig={kubeconfig}`,
+        /^--virtual-cluster: ".*" is not name, namespace\/name or \*\/name$/,
+      ],
+    ),
+    [
+      '--virtual-cluster=dev --host-kubeconfig={missing}',
+      /^--host-kubeconfig: .*missing: cannot be read: ENOENT$/,
+    ],
+    ['--virtual-cluster=dev --host-kubeconfig={policy}', /^--host-kubeconfig: /],
+    [
+      '--virtual-cluster=dev --host-kubeconfig={no-context}',
+      /^--host-kubeconfig: .*no-context:\d+: current-c/,
+    ],
     ['--on-metric-conflict=ignore', /^--on-metric-conflict: "ignore" is not one of fail, leave-out$/],
     ['--enable-open-metrics=1', /^--enable-open-metrics: "1" is not true or false$/],
     ['--disable-compression=gzip', /^--disable-compression: "gzip" is not true or false$/],

@@ -20,6 +20,7 @@ const sections = [
     ['ReviewMetrics'],
   ],
   ['Upstreams', 'With `--upstream` or `--upstream-path`.', ['UpstreamMetrics']],
+  ['Virtual cluster', 'With `--virtual-cluster`.', ['VirtualClusterMetrics']],
   ['In merged expositions', 'At the end of what several `--upstream`s serve together.', ['mergedExposition']],
   ['Audit log', 'With `--audit-log-path`.', ['AuditMetrics']],
   ['Workers', 'With `--workers` above 1.', ['WorkerMetrics']],

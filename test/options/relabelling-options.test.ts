@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FollowedOptionFiles } from '../../src/options/followed-option-files.js';
-import { relabelledOf } from '../../src/options/relabelling-options.js';
+import { relabellingOf } from '../../src/options/relabelling-options.js';
 import { UsageError } from '../../src/options/usage-error.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -38,11 +38,16 @@ afterAll(() => {
 
 async function served(values: Readonly<Record<string, string | readonly string[]>>): Promise<string> {
   followed = new FollowedOptionFiles();
-  const filtered = await relabelledOf(values, exposition, followed, {
-    onScrape: (result, { dropped }) => told.push(`${result} ${JSON.stringify(dropped)}`),
-    onFailure: ({ message }) => told.push(message),
-  });
-  const { body } = await filtered.render({ accept: '' });
+  const relabel = await relabellingOf(
+    values,
+    followed,
+    {
+      onScrape: (result, { dropped }) => told.push(`${result} ${JSON.stringify(dropped)}`),
+      onFailure: ({ message }) => told.push(message),
+    },
+    undefined,
+  );
+  const { body } = await relabel(exposition).render({ accept: '' });
   if (typeof body === 'object' && Symbol.asyncIterator in body) throw new Error('small bodies come whole');
   return Buffer.from(body).toString();
 }

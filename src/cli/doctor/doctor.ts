@@ -26,6 +26,7 @@ import {
 import { readFlags } from './flag-faults.js';
 import { reviewersFindings } from './kubeconfig-checks.js';
 import { policyFindings } from './policy-checks.js';
+import { hostFindings } from './source-checks.js';
 import { servedPathFindings } from './scrapers.js';
 import { servingFindings, sniFindings } from './served-pair-checks.js';
 
@@ -108,6 +109,7 @@ async function diagnose(given: GivenOptions, now = Date.now()): Promise<readonly
       ['client-ca', certificates.options.clientCaFile.name, () => authorityFindings(values, now)],
       ['authentication', 'no method', () => [authenticationFinding(methodsIn(given), callersOf(usable))]],
       ['authentication', 'reviews', () => reviewersFindings(usable, now)],
+      ['virtual-cluster', 'host', () => hostFindings(usable, now)],
       ['policy-source', 'policy', () => policyFindings(usable, given, now)],
       ['scrapers', servedPaths.options.allowPaths.name, () => servedPathFindings(usable)],
     ];

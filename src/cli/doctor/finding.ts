@@ -13,6 +13,7 @@ const titles = {
   authorization: 'Authorization',
   'file-permissions': 'File permissions',
   'policy-source': "The policy's sources",
+  'virtual-cluster': "The virtual cluster's host",
   'policy-snapshot': "The policy's snapshot",
   manifest: 'Manifests',
   'dangling-binding': 'Bindings to missing roles',

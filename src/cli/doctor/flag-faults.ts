@@ -13,6 +13,7 @@ import { optionsIn, type GivenOptions } from '../../options/option.js';
 import { openAccessReview, tokenReview } from '../../options/reviewer-options.js';
 import { workersOf } from '../../options/serving-options.js';
 import { tls } from '../../options/tls-options.js';
+import { virtualClusters } from '../../options/virtual-cluster-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import { Registry } from 'prom-client';
 import { errorClass } from '../../error-class.js';
@@ -74,6 +75,7 @@ const readers: readonly Reader[] = [
   // Before the sources: one that it drops may be what another option needs.
   workspaceMetricsOf,
   (values) => policySourcesOf(values, { onWarning: () => undefined }),
+  (values) => virtualClusters.read(values),
   checkAuditLog,
 ];
 

@@ -1,23 +1,28 @@
+import { given } from '../../given.js';
+import type { GivenOptions } from '../../options/option.js';
 import { policy } from '../../options/policy-options.js';
+import { virtualClusters } from '../../options/virtual-cluster-options.js';
 import { FilesRead } from '../../files/files-read.js';
 import { KubeconfigError, KubernetesClientMissingError } from '../../kubernetes/kubernetes-errors.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import { readKubeconfig, type Kubeconfig } from '../../kubernetes/kubeconfig/kubeconfig.js';
-import { about, withoutSubject, type Finding } from './finding.js';
+import { about, withoutSubject, type Check, type Finding } from './finding.js';
 import { credentialsOf, kubeconfigFindings } from './kubeconfig-checks.js';
 import { type ApiClient, requestJson } from '../../kubernetes/api-client.js';
 import { jsonOf } from '../../outgoing/json-answer.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../../outgoing/outgoing-errors.js';
 
 /** Decides what a refusal means. */
-export type ServerRole = 'root' | 'cache' | 'system-admin' | 'workspaces';
+export type ServerRole = 'root' | 'cache' | 'system-admin' | 'workspaces' | 'host';
 
 interface ApiServerSource {
   readonly role: ServerRole;
   readonly subject: string;
   readonly kubeconfig: string;
-  /** The base path of the API, such as `/clusters/root`. */
-  readonly basePath: string;
+  /** The base path of the API, such as `/clusters/root`. Default: the kubeconfig's. */
+  readonly basePath?: string;
+  /** What has to be read there. Default: what the policy consists of. */
+  readonly resources?: readonly [Resource, ...Resource[]];
   /** How long one attempt may take (ms). Default 10,000; with an exec plugin, which may be interactive, 30,000. */
   readonly attemptMs?: number;
 }
@@ -32,25 +37,25 @@ export interface SourceReport {
 const defaultAttemptMs = 10_000;
 const execAttemptMs = 30_000;
 
-/** Checks that the policy can be followed there. `now` in ms since the epoch. */
+/** Checks that its objects can be followed there. `now` in ms since the epoch. */
 export async function checkApiServerSource(source: ApiServerSource, now: number): Promise<SourceReport> {
-  const { subject, kubeconfig: file, basePath } = source;
+  const { role, subject, kubeconfig: file, basePath } = source;
   let kubeconfig: Kubeconfig;
   let client: ApiClient;
   try {
     kubeconfig = await readKubeconfig(file, new FilesRead());
-    client = await openApiClient({ kubeconfig: file, basePath: () => basePath });
+    client = await openApiClient({ kubeconfig: file, basePath: (path) => basePath ?? path });
   } catch (error) {
     if (!(error instanceof KubeconfigError || error instanceof KubernetesClientMissingError)) throw error;
     const message = withoutSubject(error.message, file);
-    return { kubeconfig: [about('policy-source', subject)('error', message)], isReadable: false };
+    return { kubeconfig: [about(checkOf(role), subject)('error', message)], isReadable: false };
   }
   try {
     const isExec = kubeconfig.user.credentials.kind === 'exec';
     const attemptMs = source.attemptMs ?? (isExec ? execAttemptMs : defaultAttemptMs);
-    const probes = await probeApiServer(client, source.role, attemptMs);
+    const probes = await probeApiServer(client, resourcesOf(source), attemptMs);
     return {
-      kubeconfig: kubeconfigFindings(subject, kubeconfig, now),
+      kubeconfig: kubeconfigFindings(subject, kubeconfig, now, checkOf(role)),
       server: [
         ...scopeFindings(source, client.server),
         ...probeFindings(source, kubeconfig, client.server, probes),
@@ -62,28 +67,54 @@ export async function checkApiServerSource(source: ApiServerSource, now: number)
   }
 }
 
+function checkOf(role: ServerRole): Check {
+  return role === 'host' ? 'virtual-cluster' : 'policy-source';
+}
+
+/** Checks that the pods of the virtual cluster can be followed on its host, if there is one. `now` in ms since the epoch. */
+export async function hostFindings(usable: GivenOptions, now: number): Promise<readonly Finding[]> {
+  const { virtualCluster: named, hostKubeconfig: kubeconfig } = virtualClusters.read(usable);
+  if (named === undefined || kubeconfig === undefined) return [];
+  const { podSelector, podsPath } = await import('../../kubernetes/virtual-cluster.js');
+  const pods = { kind: 'Pods', path: podsPath(named), labelSelector: podSelector(named.name) };
+  const report = await checkApiServerSource(
+    {
+      role: 'host',
+      subject: `${virtualClusters.options.hostKubeconfig.name} ${kubeconfig}`,
+      kubeconfig,
+      resources: [pods],
+    },
+    now,
+  );
+  return [...report.kubeconfig, ...(report.server ?? [])];
+}
+
 /** Bindings of other workspaces do not count for metrics. */
-function scopeFindings({ role, subject, basePath }: ApiServerSource, server: string): readonly Finding[] {
+function scopeFindings(
+  { role, subject, basePath = '' }: ApiServerSource,
+  server: string,
+): readonly Finding[] {
   const cluster = /\/clusters\/([^/]+)$/.exec(basePath)?.[1];
   if (role !== 'root' || cluster === undefined || cluster === 'root') return [];
   const message = `${server} is the workspace ${JSON.stringify(cluster)}, but only the root workspace decides who may scrape: use a context whose server ends in /clusters/root`;
-  return [about('policy-source', subject)('warning', message)];
+  return [about(checkOf(role), subject)('warning', message)];
 }
 
 function probeFindings(
-  { role, subject }: ApiServerSource,
+  source: ApiServerSource,
   { user }: Kubeconfig,
   server: string,
   probes: readonly Probe[],
 ): readonly Finding[] {
-  const at = about('policy-source', subject);
+  const { role, subject } = source;
+  const at = about(checkOf(role), subject);
   const faults = faultsIn(role, server, probes);
   if (faults.length > 0) return faults.map((message) => at('error', message));
   // The first attempt also connects and loads modules.
   const [, ...others] = probes;
   const ms = Math.max(...others.map(({ outcome }) => (typeof outcome === 'number' ? outcome : 0)));
-  const besides = role === 'workspaces' ? ' and LogicalClusters of all workspaces' : '';
-  const what = `list and watch ClusterRoles and ClusterRoleBindings${besides}`;
+  const kinds = resourcesOf(source).map(({ kind }) => kind);
+  const what = `list and watch ${kinds.join(' and ')}${role === 'workspaces' ? ' of all workspaces' : ''}`;
   return [at('ok', `${server} lets ${credentialsOf(user)} ${what}, and answers in ${ms} ms`)];
 }
 
@@ -119,6 +150,7 @@ const grants: Readonly<Record<ServerRole, string>> = {
   root: 'apply rbac/api-access/policy-reader.yaml there, with this user as its subject',
   cache: 'a cache server has no RBAC: use a client certificate of the group system:masters',
   'system-admin': `only system:masters may read system:admin: use such a certificate, or ${policy.options.bootstrapPolicy.name}=true, which uses a built-in copy`,
+  host: 'let this user list and watch pods in that namespace, or in all if none is named',
   workspaces:
     'kcp lets only system:masters list and watch all workspaces: use a client certificate of that group',
 };
@@ -132,12 +164,28 @@ function adviceFor(status: number, role: ServerRole): string {
 /** How long an allowed attempt took (ms), or why it failed. */
 type ProbeOutcome = number | ApiStatusError | ApiConnectionError | ApiContentError;
 
-const rbac = 'rbac.authorization.k8s.io/v1';
-const groups = { clusterroles: rbac, clusterrolebindings: rbac, logicalclusters: 'core.kcp.io/v1alpha1' };
+/** A kind of object, and where it is listed. */
+interface Resource {
+  readonly kind: string;
+  readonly path: string;
+  readonly labelSelector?: string;
+}
+
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+const ofPolicy = [
+  { kind: 'ClusterRoles', path: `${rbac}/clusterroles` },
+  { kind: 'ClusterRoleBindings', path: `${rbac}/clusterrolebindings` },
+] as const;
+const logicalClusters = { kind: 'LogicalClusters', path: '/apis/core.kcp.io/v1alpha1/logicalclusters' };
+
+function resourcesOf({ role, resources }: ApiServerSource): readonly [Resource, ...Resource[]] {
+  return resources ?? (role === 'workspaces' ? [...ofPolicy, logicalClusters] : ofPolicy);
+}
 
 interface Probe {
   readonly verb: 'list' | 'watch';
-  readonly resource: keyof typeof groups;
+  /** As a rule names it. */
+  readonly resource: string;
   readonly outcome: ProbeOutcome;
 }
 
@@ -151,35 +199,29 @@ const maxStatusBytes = 64 * 1024;
  */
 async function probeApiServer(
   client: ApiClient,
-  role: ServerRole,
+  [resource, ...resources]: readonly [Resource, ...Resource[]],
   timeoutMs: number,
 ): Promise<readonly Probe[]> {
-  const first = await probeResource(client, 'clusterroles', timeoutMs);
+  const first = await probeResource(client, resource, timeoutMs);
   if (first.length === 1) return first;
-  const others = await Promise.all(
-    (['clusterrolebindings', 'logicalclusters'] as const)
-      .filter((resource) => resource !== 'logicalclusters' || role === 'workspaces')
-      .map((resource) => probeResource(client, resource, timeoutMs)),
-  );
+  const others = await Promise.all(resources.map((other) => probeResource(client, other, timeoutMs)));
   return [...first, ...others.flat()];
 }
 
 /** One attempt only if that reaches no server. */
 async function probeResource(
   client: ApiClient,
-  resource: Probe['resource'],
+  { kind, path, labelSelector }: Resource,
   timeoutMs: number,
 ): Promise<readonly Probe[]> {
-  const request = {
-    method: 'GET',
-    path: `/apis/${groups[resource]}/${resource}`,
-    timeoutMs,
-  } as const;
+  const request = { method: 'GET', path, timeoutMs } as const;
+  const resource = kind.toLowerCase();
+  const selector = given({ labelSelector });
   let resourceVersion: string | undefined;
   const listed = await attempt(timeoutMs, async (signal) => {
     const list = await requestJson(
       client,
-      { ...request, query: { limit: '1' }, signal },
+      { ...request, query: { ...selector, limit: '1' }, signal },
       { maxBytes: maxListBytes },
     );
     resourceVersion = resourceVersionOf(list);
@@ -189,7 +231,7 @@ async function probeResource(
   const watched = await attempt(timeoutMs, async (signal) => {
     // Watches from the list's version: without one, a server sends every object first.
     const from = resourceVersion === undefined ? undefined : { resourceVersion };
-    const query = { watch: 'true', timeoutSeconds: '1', ...from };
+    const query = { ...selector, watch: 'true', timeoutSeconds: '1', ...from };
     const response = await client.send({ ...request, query, signal });
     // Expired is not forbidden.
     if (response.status === 200 || response.status === 410) return;

@@ -43,7 +43,7 @@ export class ExpositionFilter {
   readonly #output = new ChunkWriter();
   readonly #rules: CurrentRules;
   readonly #series: RelabelledSeries | undefined;
-  /** Where no labels are dropped or renamed, and no duplicates can come. */
+  /** Where no labels are dropped or renamed, and no duplicates can come but of series that it does not write. */
   readonly #mapped: MappedLabels | undefined;
   readonly #identity: SeriesDigest | undefined;
   readonly #origin = new SeriesDigest();
@@ -66,9 +66,12 @@ export class ExpositionFilter {
 
   constructor(rules: CurrentRules) {
     this.#rules = rules;
-    if (rules.labels.length > 0) this.#series = new RelabelledSeries(rules.labels);
-    if (rules.mayJoinSeries) this.#identity = new SeriesDigest();
-    else if (rules.labels.length > 0) this.#mapped = new MappedLabels(rules.labels);
+    const { labels, mayJoinSeries, podNames } = rules;
+    if (labels.length > 0) this.#series = new RelabelledSeries(labels, podNames);
+    if (mayJoinSeries || podNames !== undefined) this.#identity = new SeriesDigest();
+    // It takes the values of tables and the names of pods in no common order.
+    const isMixed = podNames !== undefined && labels.some(({ values }) => values !== undefined);
+    if (labels.length > 0 && !mayJoinSeries && !isMixed) this.#mapped = new MappedLabels(labels, podNames);
   }
 
   get counts(): SeriesCounts {

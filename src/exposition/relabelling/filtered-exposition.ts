@@ -3,6 +3,7 @@ import { TimeSlice } from '../../time-slice.js';
 import { abandon, bodyPieces, chunkBytes, wholeOrStreamed } from '../body.js';
 import {
   asUpstreamError,
+  NotSyncedError,
   RelabellingOptionError,
   SeriesLimitError,
   TextFormatError,
@@ -84,6 +85,8 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
   return {
     contentType: (request) => exposition.contentType(filteredRequest(request)),
     async render(request) {
+      const fault = options.podNames?.unavailable();
+      if (fault !== undefined) throw new NotSyncedError(fault);
       const rendered = await exposition.render(filteredRequest(request));
       const { contentType } = rendered;
       const format = expositionFormat(contentType);

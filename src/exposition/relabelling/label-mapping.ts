@@ -96,6 +96,30 @@ function quoted(value: string): string {
 /** Buckets and quantiles mean nothing without these. */
 const labelsOfTypes: readonly string[] = ['le', 'quantile'];
 
+/** What pods are called. Names have no other characters than Kubernetes' names of pods and namespaces. */
+export interface PodNames {
+  /** The names of a pod, each as it stands in an exposition; undefined where it must not be shown. */
+  find(namespace: string, name: string): { readonly namespace: string; readonly name: string } | undefined;
+  /** Why no name may be used, or undefined if they may. */
+  unavailable(): string | undefined;
+}
+
+/**
+ * Of a pod that is described, and of the one that was scraped for it, where Prometheus has renamed the former's labels
+ * because it had labels of the same names for its target.
+ */
+export const podLabels = {
+  namespace: 'namespace',
+  pod: 'pod',
+  exportedNamespace: 'exported_namespace',
+  exportedPod: 'exported_pod',
+} as const;
+
+export type PodLabel = keyof typeof podLabels;
+
+/** Of a namespace and of a pod (bytes). */
+export const maxPodNameLength = 253;
+
 /** Why a label cannot be dropped, renamed or mapped. */
 export function labelNameFault(name: string): string | undefined {
   const label = JSON.stringify(name.slice(0, 64));

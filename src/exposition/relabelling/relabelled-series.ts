@@ -10,12 +10,13 @@ import {
   quotationMark,
 } from '../text-format/labels.js';
 import type { ChunkWriter } from '../body.js';
+import { maxPodNameLength, type PodLabel, type PodNames } from './label-mapping.js';
 import type { LabelRule } from './series-rules.js';
 import type { SeriesDigest } from './series-digests.js';
 
 /** Why a series cannot be shown. */
 export type SeriesFault =
-  /** A mapped label is missing, or its value has no other name. */
+  /** A mapped label is missing, or its value or pod has no other name. */
   | 'no-mapping'
   /** It already has the label that another is renamed to. */
   | 'label-conflict';
@@ -23,12 +24,17 @@ export type SeriesFault =
 /** What becomes of a label, and its new value if that is mapped. */
 interface LabelChange {
   readonly rule: LabelRule;
-  readonly value: string | undefined;
+  value: string | undefined;
+  isDropped: boolean;
 }
+
+/** The labels with one part of the names of pods, where the series has them. */
+type PodLabels = Partial<Record<PodLabel, { readonly change: LabelChange; readonly value: string }>>;
 
 /** A sample line that was read and is written with other labels; used for one line after another. */
 export class RelabelledSeries {
   readonly #rules: readonly LabelRule[];
+  readonly #podNames: PodNames | undefined;
   readonly #mappedLabels: number;
   /** How much longer a line may get (bytes). */
   readonly #maxGrowth: number;
@@ -41,11 +47,16 @@ export class RelabelledSeries {
   #labelsEnd = 0;
   #end = 0;
 
-  constructor(rules: readonly LabelRule[]) {
+  constructor(rules: readonly LabelRule[], podNames?: PodNames) {
     this.#rules = rules;
+    this.#podNames = podNames;
     this.#mappedLabels = rules.filter(({ values }) => values !== undefined).length;
     this.#maxGrowth = rules.reduce(
-      (sum, { newName, values }) => sum + (newName?.length ?? 0) + (values?.maxLength ?? 0),
+      (sum, { newName, values, podLabel }) =>
+        sum +
+        (newName?.length ?? 0) +
+        (values?.maxLength ?? 0) +
+        (podLabel === undefined ? 0 : maxPodNameLength),
       0,
     );
   }
@@ -60,6 +71,7 @@ export class RelabelledSeries {
     this.#end = end;
     this.#changes.length = 0;
     let mapped = 0;
+    const ofPods: PodLabels = {};
     for (let at = 0; at < spans.length; at += 4) {
       const rule = this.#ruleAt(spans[at] ?? 0, spans[at + 1] ?? 0);
       let value: string | undefined;
@@ -68,9 +80,14 @@ export class RelabelledSeries {
         if (value === undefined) return 'no-mapping';
         mapped += 1;
       }
-      this.#changes.push(rule === undefined ? undefined : { rule, value });
+      const change = rule && { rule, value, isDropped: rule.isDropped };
+      this.#changes.push(change);
+      if (change?.rule.podLabel === undefined) continue;
+      const podValue = bytes.toString('latin1', spans[at + 2], spans[at + 3]);
+      // To Prometheus, an empty value means no label.
+      if (podValue !== '') ofPods[change.rule.podLabel] = { change, value: podValue };
     }
-    if (mapped < this.#mappedLabels) return 'no-mapping';
+    if (mapped < this.#mappedLabels || !this.#mapPods(ofPods)) return 'no-mapping';
     return this.#hasConflict() ? 'label-conflict' : undefined;
   }
 
@@ -99,7 +116,7 @@ export class RelabelledSeries {
       const isLabel = valueEnd > valueStart;
       if (identity !== undefined && change !== undefined && isLabel)
         origin.addLabel(bytes, nameStart, valueEnd);
-      if (change?.rule.isDropped === true) continue;
+      if (change?.isDropped === true) continue;
       const newName = change?.rule.newName;
       output.appendByte(separator);
       separator = comma;
@@ -128,6 +145,24 @@ export class RelabelledSeries {
     output.appendByte(lineFeed);
   }
 
+  /** Whether the series' pod has a name. One of the pod that was scraped is left out if that has none. */
+  #mapPods({ namespace, pod, exportedNamespace, exportedPod }: PodLabels): boolean {
+    if (this.#podNames === undefined) return true;
+    if (!this.#mapPod(exportedNamespace ?? namespace, exportedPod ?? pod)) return false;
+    const scraped = [exportedNamespace && namespace, exportedPod && pod] as const;
+    if (!this.#mapPod(...scraped)) for (const label of scraped) if (label) label.change.isDropped = true;
+    return true;
+  }
+
+  #mapPod(namespace: PodLabels[PodLabel], pod: PodLabels[PodLabel]): boolean {
+    if (namespace === undefined || pod === undefined) return false;
+    const found = this.#podNames?.find(namespace.value, pod.value);
+    if (found === undefined) return false;
+    namespace.change.value = found.namespace;
+    pod.change.value = found.name;
+    return true;
+  }
+
   #ruleAt(start: number, end: number): LabelRule | undefined {
     for (const rule of this.#rules) if (this.#standsAt(rule.label, start, end)) return rule;
     return undefined;
@@ -137,15 +172,15 @@ export class RelabelledSeries {
   #hasConflict(): boolean {
     for (const change of this.#changes) {
       const newName = change?.rule.newName;
-      if (newName !== undefined && this.#keepsName(newName)) return true;
+      if (newName !== undefined && !change?.isDropped && this.#keepsName(newName)) return true;
     }
     return false;
   }
 
   #keepsName(name: Buffer): boolean {
     for (let index = 0; index < this.#changes.length; index += 1) {
-      const rule = this.#changes[index]?.rule;
-      if (rule?.isDropped === true || rule?.newName !== undefined) continue;
+      const change = this.#changes[index];
+      if (change?.isDropped === true || change?.rule.newName !== undefined) continue;
       if (this.#standsAt(name, this.#spans[4 * index] ?? 0, this.#spans[4 * index + 1] ?? 0)) return true;
     }
     return false;

@@ -1,7 +1,14 @@
 import type Micromatch from 'micromatch';
 import { createRequire } from 'node:module';
 import { RelabellingOptionError } from '../exposition-errors.js';
-import { labelNameFault, type LabelMapping, type LabelValueTable } from './label-mapping.js';
+import {
+  labelNameFault,
+  podLabels,
+  type LabelMapping,
+  type LabelValueTable,
+  type PodLabel,
+  type PodNames,
+} from './label-mapping.js';
 
 /** Which series an exposition keeps, and under which labels. */
 export interface SeriesRules {
@@ -18,6 +25,12 @@ export interface SeriesRules {
    * are mapped first, by their old names, then dropped or renamed.
    */
   readonly labelMapping?: { readonly current: LabelMapping };
+  /**
+   * Names for the labels `namespace` and `pod`, and for `exported_namespace` and `exported_pod`, which then count
+   * instead. A series is left out unless its pod has a name; a name of the pod that was scraped for it, if that has none.
+   * Read line by line. Labels are mapped first, as above.
+   */
+  readonly podNames?: PodNames;
   /** A scrape with more series (sample lines) fails. Default 0: no bound. */
   readonly maxSeries?: number;
 }
@@ -28,6 +41,7 @@ export interface CurrentRules {
   readonly labels: readonly LabelRule[];
   /** Whether two series may get the same labels. */
   readonly mayJoinSeries: boolean;
+  readonly podNames: PodNames | undefined;
   readonly maxSeries: number;
 }
 
@@ -41,11 +55,13 @@ export interface LabelRule {
   readonly newName: Buffer | undefined;
   /** Series whose value is not in it are left out. */
   readonly values: LabelValueTable | undefined;
+  /** Which name of a pod it holds, where these are mapped. */
+  readonly podLabel: PodLabel | undefined;
 }
 
 /** Checks the rules; the function returned says how they apply to the next scrape. @throws RelabellingOptionError */
 export function checkedRules(rules: SeriesRules): () => CurrentRules {
-  const { dropLabels = [], renameLabels = {}, maxSeries = 0 } = rules;
+  const { dropLabels = [], renameLabels = {}, maxSeries = 0, podNames } = rules;
   if (!Number.isSafeInteger(maxSeries) || maxSeries < 0) {
     throw new RelabellingOptionError('maxSeries: must be a whole number, 0 for no bound');
   }
@@ -57,10 +73,12 @@ export function checkedRules(rules: SeriesRules): () => CurrentRules {
   let labels: readonly LabelRule[] | undefined;
   return () => {
     const current = rules.labelMapping?.current;
-    if (labels === undefined || current !== mapping) labels = labelRules(dropLabels, renameLabels, current);
+    if (labels === undefined || current !== mapping) {
+      labels = labelRules(dropLabels, renameLabels, current, podNames !== undefined);
+    }
     mapping = current;
     const mayJoinSeries = areChanged || mapping?.isOneToOne === false;
-    return { metricNames, labels, mayJoinSeries, maxSeries };
+    return { metricNames, labels, mayJoinSeries, podNames, maxSeries };
   };
 }
 
@@ -137,8 +155,13 @@ function labelRules(
   dropLabels: readonly string[],
   renameLabels: Readonly<Record<string, string>>,
   mapping: LabelMapping | undefined,
+  hasPodNames: boolean,
 ): readonly LabelRule[] {
-  const labels = new Set([...dropLabels, ...Object.keys(renameLabels), ...(mapping?.labels ?? [])]);
+  const ofPods = new Map<string, PodLabel>(
+    hasPodNames ? (Object.keys(podLabels) as PodLabel[]).map((key) => [podLabels[key], key]) : [],
+  );
+  const mapped = [...(mapping?.labels ?? []), ...ofPods.keys()];
+  const labels = new Set([...dropLabels, ...Object.keys(renameLabels), ...mapped]);
   return [...labels].map((label) => {
     const newName = Object.hasOwn(renameLabels, label) ? renameLabels[label] : undefined;
     return {
@@ -146,6 +169,7 @@ function labelRules(
       isDropped: dropLabels.includes(label),
       newName: newName === undefined ? undefined : Buffer.from(newName),
       values: mapping?.tableOf(label),
+      podLabel: ofPods.get(label),
     };
   });
 }

@@ -175,7 +175,7 @@ class KubeconfigClient implements ApiClient {
 }
 
 function messageOf(
-  { method, path, query, body }: ApiRequest,
+  { method, path, query, body, accept = 'application/json' }: ApiRequest,
   basePath: string,
   credentials: OutgoingHttpHeaders,
 ) {
@@ -183,7 +183,7 @@ function messageOf(
   const target = { method, path: `${basePath}${path}${search}` };
   const headers = {
     ...credentials,
-    Accept: 'application/json',
+    Accept: accept,
     'Accept-Encoding': 'identity',
     'User-Agent': userAgent,
   };
@@ -202,6 +202,7 @@ function responseOf(
     ...asked,
     status: answer.statusCode ?? 0,
     retryAfterMs: parseRetryAfter(answer.headers['retry-after']),
+    contentType: answer.headers['content-type'] ?? '',
     body: responseBody(answer, asked.server, end),
   };
 }

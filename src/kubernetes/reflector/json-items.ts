@@ -35,8 +35,11 @@ export class JsonItems {
   #chunk: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  /** @param maxBytes of one item. Default 8 MiB. */
-  constructor(maxBytes = maxItemBytes) {
+  /** @param maxBytes of one item. Default 8 MiB. @param items the member's name. */
+  constructor(
+    maxBytes = maxItemBytes,
+    private readonly items = 'items',
+  ) {
     this.#item = new PiecedText('an item', maxBytes);
   }
 
@@ -106,7 +109,7 @@ export class JsonItems {
         if (character === ':') return 'member';
         break;
       case 'member':
-        if (this.#key === 'items' && character === '[') return this.#beginItems();
+        if (this.#key === this.items && character === '[') return this.#beginItems();
         if (!',:]}'.includes(character)) return 'value';
         break;
       case 'after member':
@@ -131,8 +134,8 @@ export class JsonItems {
 
   #beginItems(): Place {
     // Of members of one name the last would count, but the first has been given out.
-    if (this.#rest.has('items')) throw new MalformedError('has items twice');
-    this.#rest.set('items', []);
+    if (this.#rest.has(this.items)) throw new MalformedError(`has ${this.items} twice`);
+    this.#rest.set(this.items, []);
     return 'first item';
   }
 
@@ -160,7 +163,8 @@ export class JsonItems {
       this.#key = String(parseJson(text));
       this.#place = 'colon';
     } else {
-      if (this.#key === 'items' && this.#rest.has('items')) throw new MalformedError('has items twice');
+      if (this.#key === this.items && this.#rest.has(this.items))
+        throw new MalformedError(`has ${this.items} twice`);
       this.#rest.set(this.#key, parseJson(text));
       this.#place = 'after member';
     }

@@ -30,6 +30,13 @@ export type ObjectKey = (object: unknown) => string;
 
 export const byName: ObjectKey = (object) => stringMember(object, 'metadata', 'name') ?? '';
 
+export function namespaceOf(object: unknown): string | undefined {
+  return stringMember(object, 'metadata', 'namespace');
+}
+
+/** Of a kind that stands in namespaces. */
+export const byNamespaceAndName: ObjectKey = (object) => `${namespaceOf(object) ?? ''}/${byName(object)}`;
+
 /** Where kcp says in which logical cluster an object stands: names repeat in each. */
 export const clusterAnnotation = 'kcp.io/cluster';
 

@@ -7,8 +7,6 @@ import type { WatchStream } from './watch-stream.js';
 
 /** Objects. */
 export const pageSize = 500;
-/** More than any server has: a list that goes on for ever must end somewhere. */
-const maxObjects = 1_000_000;
 const maxPages = 10_000;
 
 /** Everything there is of one kind, at one resourceVersion. */
@@ -116,9 +114,6 @@ class Items<Item> {
     const known = this.#numbers.get(key);
     if (known === undefined) this.#numbers.set(key, this.#items.length);
     this.#items[known ?? this.#items.length] = item;
-    if (this.#items.length > maxObjects) {
-      throw new MalformedError(`a list of more than ${maxObjects} objects`);
-    }
   }
 
   delete(key: string): void {
@@ -144,7 +139,11 @@ async function readPage(
   take: (object: unknown) => void,
 ): Promise<Page> {
   const { timing, slice, signal } = requests;
-  const query = { limit: String(limit), ...(token !== undefined && { continue: token }) };
+  const query = {
+    ...requests.selector,
+    limit: String(limit),
+    ...(token !== undefined && { continue: token }),
+  };
   const { headersMs, listSilenceMs: silenceMs } = timing;
   const answer = new StreamedAnswer({ ...requests, query, headersMs, silenceMs, totalMs });
   try {

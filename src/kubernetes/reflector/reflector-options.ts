@@ -7,7 +7,7 @@ export interface ReflectorSink<Item> {
   replace(items: readonly Item[], server: string): Promise<void>;
   set(item: Item): void;
   /** `cluster`: the logical cluster it stood in, where the server says so. */
-  delete(name: string, cluster: string | undefined): void;
+  delete(name: string, cluster: string | undefined, namespace: string | undefined): void;
   /** In sync with the server: after each `replace`, and when a lost watch has caught up. */
   live(): void;
   /** Out of sync. `since` is the time of the last sign of life (ms since the epoch). */

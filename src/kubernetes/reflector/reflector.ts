@@ -1,11 +1,12 @@
 import { setTimeout } from 'node:timers/promises';
 import { oneLine } from '../../documents/one-line.js';
+import { given } from '../../given.js';
 import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
 import type { ApiClient } from '../api-client.js';
 import { failureOf, MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { isOlder, KnownObjects, requireSameHistory } from './history.js';
-import { byName, clusterOf, type ObjectKey } from './json.js';
+import { byName, clusterOf, namespaceOf, type ObjectKey } from './json.js';
 import {
   isWatchListRefusal,
   listPages,
@@ -37,6 +38,10 @@ export interface ReflectorOptions<Item> {
   readonly sink: ReflectorSink<Item>;
   /** Default: by their names. */
   readonly keyOf?: ObjectKey;
+  /** Such as `app=web`. Default: all objects of the kind. */
+  readonly labelSelector?: string;
+  /** More are malformed: a list that goes on for ever must end somewhere. Default 1,000,000. */
+  readonly maxObjects?: number;
   readonly observer?: ReflectorObserver;
   readonly timing?: Partial<ReflectorTiming>;
   /** The probe of the client's server, shared with reflectors of the same server. Default: one of its own. */
@@ -88,6 +93,7 @@ export class Reflector<Item> {
 
   constructor(options: ReflectorOptions<Item>) {
     const { client, path, sink, keyOf = byName, random = Math.random, clock = realClock } = options;
+    const selector = given({ labelSelector: options.labelSelector });
     const { probe = new ServerProbe({ client, random, clock }) } = options;
     const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };
@@ -99,7 +105,7 @@ export class Reflector<Item> {
     this.#owner = `the reflector of ${path}`;
     this.#known = new KnownObjects(keyOf);
     const slice = new TimeSlice(timing.sliceMs);
-    this.#requests = { client, path, keyOf, timing, slice, signal, unanswered };
+    this.#requests = { client, path, keyOf, selector, timing, slice, signal, unanswered };
     this.#recovery = new Recovery({ baseMs, capMs, random });
     this.#outage = new Outage({
       probe,
@@ -266,7 +272,7 @@ export class Reflector<Item> {
       case 'DELETED':
         this.#known.delete(event.object);
         readOrRefuse(() => {
-          sink.delete(event.name, clusterOf(event.object));
+          sink.delete(event.name, clusterOf(event.object), namespaceOf(event.object));
         });
         break;
       case 'BOOKMARK':
@@ -306,6 +312,8 @@ export class Reflector<Item> {
 
   readonly #decode = (object: unknown): Item => {
     this.#known.add(object);
+    const { maxObjects = 1_000_000 } = this.#options;
+    if (this.#known.size > maxObjects) throw new MalformedError(`more than ${maxObjects} objects`);
     return readOrRefuse(() => this.#options.decode(object));
   };
 

@@ -12,6 +12,8 @@ const maxStatusBytes = 64 * 1024;
 export interface Requests {
   readonly client: ApiClient;
   readonly path: string;
+  /** Of a list and of a watch: the label selector, if there is one. */
+  readonly selector: { readonly labelSelector?: string };
   readonly keyOf: ObjectKey;
   readonly timing: ReflectorTiming;
   readonly slice: TimeSlice;

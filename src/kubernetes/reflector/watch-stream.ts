@@ -98,7 +98,13 @@ export class WatchStream {
     this.#onBytes = onBytes;
     this.answer = new StreamedAnswer({
       ...requests,
-      query: { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...query },
+      query: {
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        timeoutSeconds: String(seconds),
+        ...requests.selector,
+        ...query,
+      },
       headersMs,
       silenceMs: seconds * 1000 + watchGraceMs,
       // Only a server that goes on without end gets that far.

@@ -3,6 +3,7 @@ import { credentialIdKey, type Identity } from '../../authentication/identity.js
 import {
   MetricConflictError,
   NoTenantError,
+  NotSyncedError,
   TooManyScrapesError,
   UpstreamError,
 } from '../../exposition/exposition-errors.js';
@@ -46,6 +47,8 @@ import { aMap, aText, checkOptions, milliseconds, optional, texts } from '../../
 export interface ServeExpositionOptions {
   /** By shard-level path; any other is 404. */
   readonly expositions: ReadonlyMap<string, Exposition>;
+  /** By paths that are not among them. Default: they are 404. */
+  readonly nodeExposition?: ((path: string) => Exposition | undefined) | undefined;
   /** Metrics of single workspaces, and the list of them for service discovery. Default: neither is served. */
   readonly workspaces?: ServedWorkspaces | undefined;
   /** Default `/metrics`: the path to serve where no classifier stands in front. */
@@ -130,9 +133,10 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
       return false;
     }
     const identity = guard === undefined || state.identifiedBy === guard ? state.identity : undefined;
+    const path = classification?.path ?? defaultPath;
     const exposition = ofWorkspaces
       ? expositionOfWorkspaces(options.workspaces, request, { ...state, identity })
-      : expositions.get(classification?.path ?? defaultPath);
+      : (expositions.get(path) ?? options.nodeExposition?.(path));
     if (exposition === 'bad-host') {
       sendStatus(request, response, 'BadRequest', 'the Host header is not a host with an optional port');
       return false;
@@ -183,7 +187,7 @@ function hostOf({ headers }: Request): string {
 }
 
 function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
-  if (error instanceof TooManyScrapesError) {
+  if (error instanceof TooManyScrapesError || error instanceof NotSyncedError) {
     const headers = { 'Retry-After': String(error.retryAfterSeconds) };
     sendStatus(request, response, 'ServiceUnavailable', error.message, headers);
   } else if (error instanceof NoTenantError) {

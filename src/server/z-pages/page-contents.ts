@@ -1,5 +1,5 @@
 import type { PageDocument, PageLink } from './page-document.js';
-import type { FlagInForce, PolicySourceStatus, ServerStatus } from './server-status.js';
+import type { FlagInForce, PolicySourceStatus, ServerStatus, VirtualClusterStatus } from './server-status.js';
 import { dateText, daysLeft, durationText, shownValue, uptimeText, withoutUrlSecrets } from './shown-text.js';
 
 /** Kubernetes' words, on each of its z-pages. */
@@ -14,7 +14,7 @@ export function statusDocument(
   now: number,
 ): PageDocument {
   const { version, mode, startedAt, isOneOfWorkers = false, authenticators, authorizers } = status;
-  const { policy = [], certificates = [], refusals = [], upstreams = [] } = status;
+  const { policy = [], certificates = [], refusals = [], upstreams = [], virtualCluster } = status;
   return {
     title: `${component} statusz`,
     notice: warning,
@@ -48,6 +48,7 @@ export function statusDocument(
           `${source.workspaces === undefined ? '' : `${source.workspaces} workspaces, `}${source.clusterRoles} roles, ${source.clusterRoleBindings} bindings`,
         ]),
       },
+      ...(virtualCluster === undefined ? [] : [virtualClusterTable(virtualCluster)]),
       {
         kind: 'table',
         heading: 'Certificates',
@@ -93,6 +94,23 @@ export function statusDocument(
     ],
     links,
   };
+}
+
+function virtualClusterTable({ state, reason, ageMs, pods, nameless }: VirtualClusterStatus) {
+  return {
+    kind: 'table',
+    heading: 'Virtual cluster',
+    caption: 'Whether its pods are in step with the host, and for how long they have not been.',
+    columns: ['State', 'Age', 'Pods', 'Without a name'],
+    rows: [
+      [
+        reason === undefined ? state : `${state}: ${withoutUrlSecrets(reason)}`,
+        durationText(ageMs),
+        String(pods),
+        String(nameless),
+      ],
+    ],
+  } as const;
 }
 
 function stateOf({ state, reason, inForce }: PolicySourceStatus): string {

@@ -10,6 +10,8 @@ export interface ServerStatus {
   readonly isOneOfWorkers?: boolean;
   /** As `Policy.status()` tells it. Default: none. */
   readonly policy?: readonly PolicySourceStatus[];
+  /** Default: none is served. */
+  readonly virtualCluster?: VirtualClusterStatus;
   /** Default: none. */
   readonly certificates?: readonly CertificateStatus[];
   /** Their names in the order they are asked. */
@@ -34,6 +36,18 @@ export interface PolicySourceStatus {
   readonly clusterRoleBindings: number;
   /** Of how many workspaces it holds the policy; undefined for a policy of root. */
   readonly workspaces?: number;
+}
+
+/** The pods of a virtual cluster on its host. */
+export interface VirtualClusterStatus {
+  readonly state: PolicySourceStatus['state'];
+  /** Why it is stale, or not loaded yet. */
+  readonly reason?: string;
+  /** How long ago it was last in sync (ms). */
+  readonly ageMs: number;
+  readonly pods: number;
+  /** Those that are not shown, since they have no name of their own. */
+  readonly nameless: number;
 }
 
 export interface CertificateStatus {

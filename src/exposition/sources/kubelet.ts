@@ -1,0 +1,188 @@
+import type { ApiClient } from '../../kubernetes/api-client.js';
+import { JsonItems } from '../../kubernetes/reflector/json-items.js';
+import { member, parseJson, stringMember } from '../../kubernetes/reflector/json.js';
+import type { HostPod } from '../../kubernetes/virtual-cluster.js';
+import { MalformedError } from '../../kubernetes/kubernetes-errors.js';
+import { tell } from '../../tell.js';
+import { TimeSlice } from '../../time-slice.js';
+import { bodyOf, chunkBytes, endOfBody, wholeOrStreamed } from '../body.js';
+import { asUpstreamError, NotSyncedError, UpstreamError } from '../exposition-errors.js';
+import { workingMs, type Exposition, type ScrapeRequest } from '../exposition.js';
+
+/** How long an answer's headers may take, and its body may pause (ms). */
+const headersMs = 10_000;
+const stallMs = 30_000;
+/** The part of the scraper's timeout that is reserved for a 504 to reach them (ms). */
+const answeringMs = 200;
+
+/** Asked through the API server of the kubelet's cluster, which needs the right to get `nodes/proxy` there. */
+export interface KubeletOptions {
+  readonly client: Pick<ApiClient, 'send' | 'server'>;
+  /** The path of it that the API server has: `/api/v1/nodes/<node>/proxy/metrics`. */
+  readonly path: string;
+  /** Called with the reason why a scrape failed or is incomplete; not if the scraper went away. */
+  readonly onFailure?: (error: UpstreamError) => void;
+}
+
+/** A kubelet's metrics, in a text format, as they are. */
+export function kubeletExposition(options: KubeletOptions): Exposition {
+  return {
+    contentType: () => 'text/plain; version=0.0.4; charset=utf-8',
+    render: (request) => ask(options, request, request.accept),
+  };
+}
+
+/** Whose pods are shown, and under which names. */
+export interface ShownPods {
+  findPod(namespace: string, name: string): HostPod | undefined;
+  unavailable(): string | undefined;
+}
+
+const json = 'application/json';
+/** What is shown of a pod, by the kubelet's names (`k8s.io/kubelet/pkg/apis/stats/v1alpha1`). */
+const shownOfPod = [
+  'startTime',
+  'containers',
+  'cpu',
+  'memory',
+  'io',
+  'network',
+  'volume',
+  'ephemeral-storage',
+  'process_stats',
+  'swap',
+];
+
+/**
+ * A kubelet's `/stats/summary` of some pods, under other names. Of the node it has the name alone, and of volumes no
+ * claim: the host's name of it is not the owner's. Read pod by pod.
+ */
+export function kubeletSummary(options: KubeletOptions & { node: string; pods: ShownPods }): Exposition {
+  return {
+    contentType: () => json,
+    async render(request) {
+      const fault = options.pods.unavailable();
+      if (fault !== undefined) throw new NotSyncedError(fault);
+      const { body } = await ask(options, request, json);
+      return wholeOrStreamed(json, summary(options, body), chunkBytes);
+    },
+  };
+}
+
+async function* summary(
+  options: Parameters<typeof kubeletSummary>[0],
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Buffer, undefined, undefined> {
+  const items = new JsonItems(undefined, 'pods');
+  const slice = new TimeSlice();
+  let text = `{"node":{"nodeName":${JSON.stringify(options.node)}},"pods":[`;
+  let separator = '';
+  try {
+    for await (const chunk of body) {
+      items.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      for (let item = items.next(); item !== undefined; item = items.next()) {
+        const shown = shownPod(parseJson(item), options.pods);
+        if (shown !== undefined) {
+          text += separator + JSON.stringify(shown);
+          separator = ',';
+        }
+        if (slice.isOver) await slice.rest();
+        if (text.length < chunkBytes) continue;
+        yield Buffer.from(text);
+        text = '';
+      }
+    }
+    if (!items.end().has('pods')) throw new MalformedError('has no pods');
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    const fault = new UpstreamError(`${options.client.server}${options.path}: the summary ${error.message}`);
+    tell('kubeletExposition', options.onFailure, fault);
+    throw fault;
+  }
+  yield Buffer.from(`${text}]}\n`);
+}
+
+function shownPod(pod: unknown, pods: ShownPods): object | undefined {
+  const reference = (name: string): string => stringMember(pod, 'podRef', name) ?? '';
+  const found = pods.findPod(reference('namespace'), reference('name'));
+  // Of a pod that had this name before, nothing is known.
+  if (found?.virtual === undefined || found.host.uid !== reference('uid')) return undefined;
+  const { namespace, name, uid } = found.virtual;
+  const shown = Object.fromEntries(shownOfPod.map((key) => [key, member(pod, key)]));
+  const { volume } = shown;
+  if (Array.isArray(volume)) shown['volume'] = volume.map(withoutClaim);
+  return { podRef: { name, namespace, uid }, ...shown };
+}
+
+function withoutClaim(volume: unknown): object {
+  return { ...(volume as object), pvcRef: undefined };
+}
+
+interface Answer {
+  readonly contentType: string;
+  readonly body: AsyncIterableIterator<Uint8Array>;
+}
+
+async function ask(
+  { client, path, onFailure }: KubeletOptions,
+  request: ScrapeRequest,
+  accept: string,
+): Promise<Answer> {
+  const ending = new AbortController();
+  const signals = [ending.signal, ...(request.signal === undefined ? [] : [request.signal])];
+  const failed = (cause: unknown): unknown => {
+    const error = asUpstreamError(cause);
+    if (request.signal?.aborted === true || !(error instanceof UpstreamError)) return error;
+    tell('kubeletExposition', onFailure, error);
+    return error;
+  };
+  try {
+    const {
+      status,
+      contentType = '',
+      body,
+    } = await client.send({
+      method: 'GET',
+      path,
+      accept,
+      timeoutMs: Math.min(headersMs, workingMs(request, answeringMs)),
+      signal: AbortSignal.any(signals),
+    });
+    if (status !== 200) throw new UpstreamError(`${client.server}${path}: answered ${status}`);
+    return { contentType, body: unlessStalled(body, ending, `${client.server}${path}`, failed) };
+  } catch (error) {
+    ending.abort();
+    throw failed(error);
+  }
+}
+
+/** Ends an answer whose body pauses for too long, or is not read to its end. */
+function unlessStalled(
+  body: AsyncIterable<Uint8Array>,
+  ending: AbortController,
+  address: string,
+  failed: (cause: unknown) => unknown,
+): AsyncIterableIterator<Uint8Array> {
+  const pieces = body[Symbol.asyncIterator]();
+  let isStalled = false;
+  const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    const timer = setTimeout(() => {
+      isStalled = true;
+      ending.abort();
+    }, stallMs);
+    try {
+      const next = await pieces.next();
+      return next.done === true ? endOfBody : next;
+    } catch (error) {
+      throw failed(
+        isStalled ? new UpstreamError(`${address}: nothing came for ${stallMs / 1000} s`, 504) : error,
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return bodyOf(next, async () => {
+    ending.abort();
+    await pieces.return?.();
+  });
+}
