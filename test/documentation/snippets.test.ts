@@ -169,6 +169,10 @@ const notRun: readonly (readonly [command: RegExp, reason: string])[] = [
     'serves until it is stopped; test/examples has such a server',
   ],
   [/: kcp-metrics-filter start --client-ca-file/, 'needs an API server, as in test/e2e'],
+  [
+    /: kcp-metrics-filter start --virtual-cluster/,
+    'needs a host cluster, as in test/e2e/virtual-cluster.e2e.ts',
+  ],
   [/: kcp-metrics-filter replicate/, 'needs an API server, as in test/e2e/replicate.e2e.ts'],
   [
     /: kcp-metrics-filter doctor/,
