@@ -806,7 +806,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--label-mapping-file={broken.yaml}', /^--label-mapping-file: .*broken\.yaml:\d+: /],
     ['--virtual-cluster=dev', /^--host-kubeconfig: required with --virtual-cluster$/],
     ['--host-kubeconfig={kubeconfig}', /^--virtual-cluster: required with --host-kubeconfig$/],
-    ...['', 'a/b/c', '/dev', 'team-a/', 'Dev', 'dev,app=x', '*', '**/dev', `${'a'.repeat(64)}`].map(
+    ...['', 'a/b/c', '/dev', 'team-a/', 'Dev', 'dev,app=x', '*', '**/dev', 'a'.repeat(64)].map(
       (name): readonly [string, RegExp] => [
         `--virtual-cluster=${name} --host-kubeconfig={kubeconfig}`,
         /^--virtual-cluster: ".*" is not name, namespace\/name or \*\/name$/,
