@@ -80,4 +80,39 @@ describe('a policy index', () => {
     }
     expect(granted()).toEqual([]);
   });
+
+  it.each([
+    ['no others', 0, 0],
+    ['others before', 40, 0],
+    ['others after', 0, 40],
+  ])('grants by each of the bindings of a subject until the last is gone, with %s', (_, before, after) => {
+    const index = new PolicyIndex(['root']);
+    const bind = (name: string, role: string, user: string): void => {
+      const subjects = [{ kind: 'User', name: user }] as const;
+      const object = { kind: 'ClusterRoleBinding', name, role, subjects, replicated: true } as const;
+      index.apply('root', { type: 'set', object });
+    };
+    const bindOthers = (count: number, prefix: string): void => {
+      for (let number = 0; number < count; number += 1) bind(`${prefix}${number}`, 'a', `${prefix}${number}`);
+    };
+    for (const name of ['a', 'b']) {
+      const rules = [{ verbs: ['get'], nonResourceURLs: [`/${name}`] }];
+      index.apply('root', { type: 'set', object: { kind: 'ClusterRole', name, rules } });
+    }
+    const granted = (): readonly string[] =>
+      ['/a', '/b'].filter((path) => index.find([{ name: 'ann', groups: [] }], 'get', path) !== undefined);
+    const unbind = (name: string): readonly string[] => {
+      index.apply('root', { type: 'delete', kind: 'ClusterRoleBinding', name });
+      return granted();
+    };
+    bindOthers(before, 'early');
+    bind('first', 'a', 'ann');
+    bind('second', 'a', 'ann');
+    bind('third', 'b', 'ann');
+    bindOthers(after, 'late');
+    expect(granted()).toEqual(['/a', '/b']);
+    expect(unbind('first')).toEqual(['/a', '/b']);
+    expect(unbind('second')).toEqual(['/b']);
+    expect(unbind('third')).toEqual([]);
+  });
 });
