@@ -176,7 +176,7 @@ describe('a configuration file is refused in one line that names file, line and 
     ['deep lists', `${head}a: ${'- '.repeat(300_000)}`],
     ['deep maps', head + Array.from({ length: 1000 }, (_, at) => `${' '.repeat(at)}a:`).join('\n')],
     ['a long name', `${head}${'x'.repeat(1000)}: a`],
-  ])('soon and short, of %s', (_, text) => {
+  ])('soon and short, of %s', { timeout: 60_000 }, (_, text) => {
     const before = process.cpuUsage();
     const lines = faultOf(text).split('\n');
     expect(lines.length).toBeLessThanOrEqual(21);
