@@ -36,7 +36,7 @@ export interface ScrapesOptions {
   readonly scrapers: ReadonlyMap<string, Scraper>;
   /** Of all of them together. Default 50. */
   readonly perSecond?: number;
-  /** For `ownPercentiles`: its price is a good part of that of a scrape. */
+  /** For `ownPercentiles`. */
   readonly isTimed?: boolean;
 }
 
@@ -152,7 +152,14 @@ export class Scrapes {
       const sentAt = performance.now();
       const answer = await statusOf(client, bearerToken?.());
       const answeredAt = performance.now();
-      this.#all.push({ who, dueAt, sentAt, answeredAt, waitedMs: this.#isTimed ? waitedMs() : 0, answer });
+      this.#all.push({
+        who,
+        dueAt,
+        sentAt,
+        answeredAt,
+        waitedMs: this.#isTimed ? waitedMs('main') : 0,
+        answer,
+      });
       this.#answers.emit('scrape');
     }
     client.close();
