@@ -38,7 +38,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   audit: ['authentication'],
   exposition: ['kubernetes', 'outgoing'],
   telemetry: ['exposition', 'policy'],
-  request: ['audit', 'authentication', 'authorization', 'exposition', 'telemetry'],
+  // A gateway passes requests on, and answers of other servers.
+  request: ['audit', 'authentication', 'authorization', 'exposition', 'outgoing', 'telemetry'],
   server: ['audit', 'authentication', 'policy', 'request'],
   options: [
     'audit',

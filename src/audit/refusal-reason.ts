@@ -9,6 +9,7 @@ const byCode: ReadonlyMap<number, string> = new Map([
   [400, 'the target or its scope is malformed'],
   [403, 'forbidden'],
   [404, 'no such path'],
+  [413, 'a body that is too large'],
   [429, 'too many requests'],
   [431, 'too many header fields'],
   [500, 'an internal error'],

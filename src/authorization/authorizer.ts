@@ -25,6 +25,11 @@ export interface Attributes {
   readonly verb: string;
   /** Decoded, without its scope. */
   readonly path: string;
+  /**
+   * Whether it is passed on to a backend. Kubernetes would take some of these for paths of resources (`/api/v1/push`): of
+   * rules, only one that names such a path grants it, and no always-allow path does.
+   */
+  readonly isOfGateway?: boolean;
 }
 
 /** Kubernetes' three values; the reason is for the operator and the audit log. */
@@ -143,7 +148,8 @@ export function alwaysAllowPaths(patterns: readonly string[]): Authorizer {
   const matches = matchingPaths(patterns);
   return {
     name: 'AlwaysAllowPaths',
-    authorize: ({ path }) => (matches(path) ? allow('always allowed path') : noOpinion()),
+    authorize: ({ path, isOfGateway = false }) =>
+      !isOfGateway && matches(path) ? allow('always allowed path') : noOpinion(),
   };
 }
 
@@ -189,7 +195,8 @@ export class Granted implements Decision {
 
 /**
  * Kubernetes' RBAC on non-resource URLs, decided in the root workspace for kcp's effective identities. It has no opinion
- * on paths of resources (`/api/v1/pods`): a bootstrap rule on `/api/*` lets everybody discover them, and read none.
+ * on paths of resources (`/api/v1/pods`): a bootstrap rule on `/api/*` lets everybody discover them, and read none. Those
+ * that are passed on to a backend are granted by rules that name them.
  */
 export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
   checkOptions(options, {
@@ -210,8 +217,8 @@ export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
   };
   return {
     name: 'RBAC',
-    authorize({ identity, verb, path }) {
-      if (isResourcePath(path)) return resourceRequest;
+    authorize({ identity, verb, path, isOfGateway = false }) {
+      if (!isOfGateway && isResourcePath(path)) return resourceRequest;
       const fault = policy.unavailable();
       if (fault !== undefined) throw new PolicyUnavailableError(fault);
       const identities = identitiesOf(identity);

@@ -1,6 +1,7 @@
 import { authorization, authorizersOf } from '../options/authorization-options.js';
 import { general } from '../options/general-options.js';
 import {
+  gatewayPaths,
   inWorkspace,
   openPolicyOffline,
   policySources,
@@ -37,7 +38,7 @@ export const canICommand: Command = {
     { name: 'verb', description: 'such as get', isOptional: true },
     { name: 'path', description: 'such as /metrics', isOptional: true },
   ],
-  topics: [question, inWorkspace, general, policySources, workspaceSources, authorization],
+  topics: [question, inWorkspace, general, gatewayPaths, policySources, workspaceSources, authorization],
   run: canI,
 };
 
@@ -70,12 +71,12 @@ async function canI({
     const { decision, reason }: Verdict =
       'refused' in requested
         ? { decision: 'no-opinion', reason: requested.refused }
-        : await decideIn({ ...asked, path: requested.path }, workspace);
+        : await decideIn({ ...asked, ...requested }, workspace);
     const isAllowed = decision === 'allow';
     const isOpen = reason === '' && !isAllowed && 'path' in requested && workspace === undefined;
     const why = isOpen ? reasonAgainst({ ...asked, path: requested.path }, values, open?.policy) : reason;
     print(`${isAllowed ? 'yes' : 'no'}${why === '' ? '' : ` - ${why}`}`);
-    const never = isOpen ? neverAsked(asked.verb, asked.path) : undefined;
+    const never = isOpen ? neverAsked(asked.verb, asked.path, requested.isOfGateway) : undefined;
     if (never !== undefined) printError(never);
     return isAllowed ? 0 : 1;
   } finally {

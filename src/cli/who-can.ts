@@ -1,6 +1,7 @@
 import { authorization, authorizersOf, type AuthorizerName } from '../options/authorization-options.js';
 import { general } from '../options/general-options.js';
 import {
+  gatewayPaths,
   inWorkspace,
   openPolicyOffline,
   policySources,
@@ -22,7 +23,7 @@ export const whoCanCommand: Command = {
     { name: 'verb', description: 'such as get' },
     { name: 'path', description: 'such as /metrics' },
   ],
-  topics: [inWorkspace, general, policySources, workspaceSources, authorization],
+  topics: [inWorkspace, general, gatewayPaths, policySources, workspaceSources, authorization],
   run: whoCan,
 };
 
@@ -45,9 +46,9 @@ async function whoCan({
     printError(`${JSON.stringify(path)}: ${requested.refused}`);
     return 0;
   }
-  const never = neverAsked(verb, path);
+  const never = neverAsked(verb, path, requested.isOfGateway);
   if (never !== undefined) printError(never);
-  const asked = { verb, path: requested.path };
+  const asked = { ...requested, verb };
   const open = await openPolicyOffline(values, printError);
   try {
     const { authorizationOrder } = authorization.read(values);
@@ -100,7 +101,11 @@ function rowsOf(binding: ClusterRoleBinding, layer = ''): readonly Row[] {
 
 function grantedBy(
   authorizer: AuthorizerName,
-  { verb, path }: { readonly verb: string; readonly path: string },
+  {
+    verb,
+    path,
+    isOfGateway,
+  }: { readonly verb: string; readonly path: string; readonly isOfGateway: boolean },
   values: GivenOptions,
   policy: Policy | undefined,
 ): readonly Row[] {
@@ -116,9 +121,11 @@ function grantedBy(
           options.authorizationAlwaysAllowGroups.name,
         ]);
     case 'AlwaysAllowPaths':
-      return alwaysAllowPaths(paths)(path) ? [['everybody', options.authorizationAlwaysAllowPaths.name]] : [];
+      return !isOfGateway && alwaysAllowPaths(paths)(path)
+        ? [['everybody', options.authorizationAlwaysAllowPaths.name]]
+        : [];
     case 'RBAC':
-      if (isResourcePath(path)) return [];
+      if (!isOfGateway && isResourcePath(path)) return [];
       return [...(policy?.grantsOf(verb, path) ?? [])].flatMap(({ layer, binding }) =>
         rowsOf(binding, ` (${layer})`),
       );

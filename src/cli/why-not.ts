@@ -6,18 +6,21 @@ import { describeSubject } from '../policy/objects.js';
 import type { BindingOfCaller, Policy } from '../policy/policy.js';
 
 /** Kubernetes' verbs of requests for paths. */
-const verbs: readonly string[] = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'];
+export const requestVerbs: readonly string[] = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'];
 
 /** Why no request can ever be what is asked about; undefined if one can. */
-export function neverAsked(verb: string, path: string): string | undefined {
+export function neverAsked(verb: string, path: string, isOfGateway: boolean): string | undefined {
   const lower = verb.toLowerCase();
-  if (!verbs.includes(verb)) {
-    const advice = verbs.includes(lower) ? `, which is ${lower} in RBAC` : `: they are ${verbs.join(', ')}`;
+  if (!requestVerbs.includes(verb)) {
+    const advice = requestVerbs.includes(lower)
+      ? `, which is ${lower} in RBAC`
+      : `: they are ${requestVerbs.join(', ')}`;
     return `verb ${quoted(verb)} never matches: it is no method of a request${advice}`;
   }
   if (!path.startsWith('/')) return `path ${quoted(path)} never matches: a path begins with /`;
   if (path.includes('?')) return `path ${quoted(path)}: the query is no part of what is authorized`;
-  if (isResourcePath(path)) return `path ${quoted(path)} is one of resources, which no rule on paths grants`;
+  if (!isOfGateway && isResourcePath(path))
+    return `path ${quoted(path)} is one of resources, which no rule on paths grants`;
   return undefined;
 }
 
@@ -66,7 +69,7 @@ function lackOf({ binding, subject, grants }: BindingOfCaller, verb: string, pat
   const rules = rulesOf(grants);
   if (rules.length === 0) return `${by}, which grants no paths`;
   const matching = rules.find(({ nonResourceURLs: [url = ''] }) =>
-    url.endsWith('*') ? path.startsWith(url.slice(0, -1)) : url === path,
+    url.endsWith('*') ? path.startsWith(url.slice(0, -1)) && !isResourcePath(path) : url === path,
   );
   if (matching !== undefined) {
     return `${by}, which grants ${quoted(path)} for ${matching.verbs.slice(0, maxNamed).join(', ')} but not ${verb}`;

@@ -4,6 +4,7 @@ import type { Exposition } from '../exposition/exposition.js';
 import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
 import type { Logger } from '../server/server-options.js';
+import { given as presentOnly } from '../given.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import type { Opened } from './starting.js';
@@ -126,6 +127,7 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,
     ...passQueryOf(given),
+    ...presentOnly({ gateway: source.gateway }),
   };
 }
 

@@ -1,8 +1,8 @@
-import { createPathClassifier, decidedPath, pathRefusal } from '../paths/classify.js';
+import { createPathClassifier, decidedPath, pathRefusal, zPagePaths } from '../paths/classify.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
-import { zPagePaths } from '../server/z-pages/z-page.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import { serverKindOf } from './general-options.js';
+import { gateway } from './gateway-options.js';
 import { fault, isGiven, only, optionsIn, topic, type GivenOptions, type Option } from './option.js';
 import { text } from './option-kinds.js';
 import { hasPolicy, policy, sourceOption, workspaceSources } from './policy-options.js';
@@ -10,6 +10,9 @@ import { UsageError } from './usage-error.js';
 
 /** The policy options of commands that answer offline. */
 export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');
+
+/** What a command that answers offline has to know of the gateway. */
+export const gatewayPaths = only(gateway, 'gatewayPath');
 
 /** In which workspace a command decides. */
 export const inWorkspace = topic('Options', {
@@ -35,14 +38,21 @@ export function requireWorkspaces(given: GivenOptions, option: Option): void {
 export function requestedPath(
   target: string,
   given: GivenOptions,
-): { readonly path: string } | { readonly refused: string } {
+): { readonly path: string; readonly isOfGateway: boolean } | { readonly refused: string } {
   const serverKind = serverKindOf(given);
-  const classify = createPathClassifier({ serverKind, endpoints: ['/metrics'], unscopedPaths: zPagePaths });
+  const classify = createPathClassifier({
+    serverKind,
+    endpoints: ['/metrics'],
+    unscopedPaths: zPagePaths,
+    gatewayPaths: gatewayPaths.read(given).gatewayPath.map(({ path }) => path),
+  });
   const classification = classify(target);
   const refusal = pathRefusal(classification, serverKind);
   if (refusal !== undefined) return { refused: `the server answers ${refusal.code}: ${refusal.reason}` };
   const path = decidedPath(classification);
-  return path === undefined ? { refused: 'the server answers 403: scoped path' } : { path };
+  return path === undefined
+    ? { refused: 'the server answers 403: scoped path' }
+    : { path, isOfGateway: classification.kind === 'gateway' };
 }
 
 export function sayWhoIsNotAsked(given: GivenOptions, printError: (line: string) => void): void {

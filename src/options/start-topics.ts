@@ -3,6 +3,7 @@ import { audit } from './audit-options.js';
 import { authorization } from './authorization-options.js';
 import { certificates, serviceAccounts, tokens } from './authentication-options.js';
 import { delivery, ownMetrics } from './exposition-options.js';
+import { gateway } from './gateway-options.js';
 import { general, logging } from './general-options.js';
 import { maintenance } from './maintenance-options.js';
 import { openid } from './openid-options.js';
@@ -47,6 +48,7 @@ export const startTopics = [
   shutdown,
   ...sources,
   delivery,
+  gateway,
   ...access,
   logging,
 ] as const;
@@ -71,6 +73,7 @@ export const mountedTopics = [
     'scrapeWriteTimeout',
     'scrapeDeadline',
   ),
+  gateway,
   ...access,
 ] as const;
 

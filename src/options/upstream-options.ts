@@ -7,14 +7,21 @@ import type { LeftOut, MemberFailure } from '../exposition/merging/merging-optio
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
 import type { Logger } from '../server/server-options.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
-import { fault, isGiven, topic, type GivenOptions } from './option.js';
+import { gateway, openGateway } from './gateway-options.js';
+import { blaming, fault, isGiven, topic, type GivenOptions } from './option.js';
 import { each, list, names, parsed, quoted, text } from './option-kinds.js';
 import { queryNamePattern } from '../exposition/passed-query.js';
 import { OutageLog } from './outage-log.js';
 import type { Opened } from './starting.js';
 import { labelName } from './relabelling-options.js';
 import { virtualClusters } from './virtual-cluster-options.js';
-import { refusalsTold, upstreamHeadersOf, openUpstreamTls, upstreamTls } from './upstream-request-options.js';
+import {
+  anyUpstream,
+  refusalsTold,
+  upstreamHeadersOf,
+  openUpstreamTls,
+  upstreamTls,
+} from './upstream-request-options.js';
 
 const noUpstreams: Upstreams = { kind: 'none', urls: new Map() };
 
@@ -118,17 +125,34 @@ function checkedUrl(url: string): string {
   return url;
 }
 
-/** The upstreams' URLs, each with the path that serves it or its name among several. */
+/** The URLs of upstreams and backends, each with the path that serves it or its name among several. */
 export function upstreamAddressesOf(given: GivenOptions) {
   const { upstream, upstreamPath } = upstreams.read(given);
-  return [...upstream.urls, ...upstreamPath].map(([name, url]) => ({ name, url }));
+  const scraped = [...upstream.urls, ...upstreamPath].map(([name, url]) => ({ name, url }));
+  return [...scraped, ...gatewayAddressesOf(given)];
+}
+
+function gatewayAddressesOf(given: GivenOptions) {
+  const { gatewayPath } = gateway.options;
+  return gateway.read(given).gatewayPath.map(({ path, url }) => {
+    // The URL itself is not quoted: it may be a secret in the wrong place.
+    blaming(gatewayPath, () => parseUpstreamUrl(url));
+    if (/[?,]/.test(url)) throw fault(gatewayPath, `the URL of ${path} must not have a query or a comma`);
+    if (path.endsWith('/*') && new URL(url).pathname !== '/') {
+      throw fault(
+        gatewayPath,
+        `the URL of ${path} must not have a path: the one that was asked for is passed on`,
+      );
+    }
+    return { name: path, url };
+  });
 }
 
 export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
 
 /**
- * Opens the expositions: `own` at `/metrics`, or beside the upstreams'. Sends no request yet: upstreams may start later
- * than the filter.
+ * Opens the expositions: `own` at `/metrics`, or beside the upstreams'; and the gateway. Sends no request yet: other
+ * servers may start later than the filter.
  */
 export async function openUpstreams(
   given: GivenOptions,
@@ -138,8 +162,8 @@ export async function openUpstreams(
   events: UpstreamEvents,
 ) {
   const { upstream, upstreamLabel: label, upstreamPath } = upstreams.read(given);
-  const urls = [...upstream.urls.values(), ...upstreamPath.values()];
-  checkUses(given, upstream, urls);
+  const urls = upstreamAddressesOf(given).map(({ url }) => url);
+  checkUses(given, upstream);
   const tls = await openUpstreamTls(given, files);
   const headers = upstreamHeadersOf(given, urls, tls.clientCertificate !== undefined);
   const { upstreamExposition } = await import('../exposition/sources/upstream/upstream.js');
@@ -176,10 +200,11 @@ export async function openUpstreams(
   if (upstream.kind !== 'none' || isGiven(given, virtualClusters.options.virtualCluster)) {
     others.set(ownMetricsPath, own);
   }
-  if (upstream.kind === 'none') return { exposition: own, others };
+  const beside = { others, gateway: await openGateway(given, { tls, headers, opened, events }) };
+  if (upstream.kind === 'none') return { exposition: own, ...beside };
   if (upstream.kind === 'passed-on') {
     const [exposition = own] = [...upstream.urls].map(([path, url]) => passedOn(path, url));
-    return { exposition, others };
+    return { exposition, ...beside };
   }
   const { mergedExposition } = await import('../exposition/merging/merged-exposition.js');
   const members = [...upstream.urls].map(([name, url]) => ({
@@ -189,11 +214,14 @@ export async function openUpstreams(
     ...(label !== '' && { labels: { [label]: name } }),
   }));
   const { onMemberFailure: onFailure, onLeftOut } = events;
-  return { exposition: told(mergedExposition({ members, onFailure, onLeftOut })), others };
+  return { exposition: told(mergedExposition({ members, onFailure, onLeftOut })), ...beside };
 }
 
 /** Refuses options that have no effect without an upstream of their kind. */
-function checkUses(given: GivenOptions, upstream: Upstreams, urls: readonly string[]): void {
+function checkUses(given: GivenOptions, upstream: Upstreams): void {
+  const addresses = upstreamAddressesOf(given);
+  const ofGateway = new Set(gateway.read(given).gatewayPath.map(({ path }) => path));
+  const urls = addresses.filter(({ name }) => !ofGateway.has(name)).map(({ url }) => url);
   const { upstreamPassQuery } = upstreams.options;
   const passed = upstreams.read(given).upstreamPassQuery;
   if (passed.length > 0 && urls.length === 0) {
@@ -209,9 +237,10 @@ function checkUses(given: GivenOptions, upstream: Upstreams, urls: readonly stri
   if (isGiven(given, upstreamLabel) && upstream.kind !== 'merged') {
     throw fault(upstreamLabel, `needs an ${name} with a name: name=URL`);
   }
-  if (urls.some((url) => /^https:/i.test(url))) return;
+  if (addresses.some(({ url }) => /^https:/i.test(url))) return;
   const useless = Object.values(upstreamTls.options).find((option) => isGiven(given, option));
-  if (useless !== undefined) throw fault(useless, `needs ${urls.length === 0 ? '' : 'an https '}${name}`);
+  if (useless !== undefined)
+    throw fault(useless, `needs ${addresses.length === 0 ? anyUpstream : `an https ${name}`}`);
 }
 
 /** Logs and counts failures of upstreams. */

@@ -121,10 +121,13 @@ function checkIdentityHeaders(headers: IdentityHeaders): void {
   }
 }
 
+/** The options that name other servers, for messages. */
+export const anyUpstream = `${flagName('upstream')} or ${flagName('gatewayPath')}`;
+
 /** Upstreams must be able to tell our headers from forged ones. */
 function checkUpstreams(option: Option, urls: readonly string[], showsCertificate: boolean): void {
   const upstream = flagName('upstream');
-  if (urls.length === 0) throw fault(option, `needs ${upstream}`);
+  if (urls.length === 0) throw fault(option, `needs ${anyUpstream}`);
   const isTold = urls.every((url) => {
     const { protocol, hostname } = new URL(url);
     return isLoopback(hostname) || (protocol === 'https:' && showsCertificate);

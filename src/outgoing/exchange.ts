@@ -1,4 +1,4 @@
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { packageVersion } from '../own-package.js';
 import { closeIdleConnections, probeWhenSilent } from './connection-pool.js';
@@ -6,21 +6,24 @@ import type { RequestEnd } from './request-end.js';
 
 export const userAgent = `kcp-metrics-filter/${packageVersion}`;
 
+export type BodyWriter = (request: ClientRequest) => void;
+
 interface ExchangeOptions extends RequestOptions {
-  /** The request's body. */
-  readonly content?: string;
+  /** The request's body, or what writes it and ends the request. */
+  readonly content?: string | BodyWriter | undefined;
   /** Ends the request, and the reading of the answer's body. */
   readonly end: RequestEnd;
 }
 
 /**
  * Sends one request; resolves when the answer's headers have come. A server may close a kept connection just as it is
- * used again, so a GET that fails this way is sent once more.
+ * used again, so a GET that fails this way is sent once more; not one with a body that is written only once.
  */
 export async function exchange(options: ExchangeOptions): Promise<IncomingMessage> {
   const first = await attempt(options);
   if (first.kind === 'answered') return first.answer;
-  if (!first.wasStale || options.method !== 'GET' || options.end.reason !== undefined) throw first.error;
+  const isRepeatable = options.method === 'GET' && typeof options.content !== 'function';
+  if (!first.wasStale || !isRepeatable || options.end.reason !== undefined) throw first.error;
   // The other connections have been idle as long and may be closed, too.
   if (options.agent instanceof Agent) closeIdleConnections(options.agent);
   const second = await attempt(options);
@@ -57,6 +60,7 @@ function attempt({ content, end, ...options }: ExchangeOptions): Promise<Attempt
       if (!isAnswered) fail(new Error('closed without an answer'));
     });
     if (end.reason !== undefined) end.onReached();
-    request.end(content);
+    if (typeof content === 'function') content(request);
+    else request.end(content);
   });
 }

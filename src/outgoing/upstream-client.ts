@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { given } from '../given.js';
 import { ConnectionPool, keepAliveAgent } from './connection-pool.js';
-import { exchange, userAgent } from './exchange.js';
+import { exchange, userAgent, type BodyWriter } from './exchange.js';
 import { connectionError, type ApiConnectionError } from './outgoing-errors.js';
 import { RequestEnd } from './request-end.js';
 import { hostOf, portOf, serverTrust } from './server-trust.js';
@@ -19,6 +19,12 @@ export interface UpstreamTls {
 }
 
 interface UpstreamRequest {
+  /** Default `GET`. */
+  readonly method?: string | undefined;
+  /** Path and query, encoded, in place of those of the URL. */
+  readonly target?: string | undefined;
+  /** Default: no body. */
+  readonly writeBody?: BodyWriter | undefined;
   /** Parameters behind those of the URL, encoded. */
   readonly query?: string | undefined;
   /** The only headers sent besides Host and our own User-Agent. */
@@ -41,11 +47,12 @@ export interface UpstreamAnswer {
   readonly contentEncoding: string | undefined;
   /** Whether nothing but the end of the connection ends the body, so that one that is cut off looks whole. */
   readonly isEndedByClose: boolean;
+  readonly headers: IncomingHttpHeaders;
   /** Read it to its end, or close it with `return`. */
   readonly body: UpstreamBody;
 }
 
-/** Gets one URL, over connections kept as long as authorities and certificate stay the same. */
+/** Asks one server, over connections kept as long as authorities and certificate stay the same. */
 export class UpstreamClient {
   /** The URL without its query, which may be a secret. */
   readonly address: string;
@@ -61,20 +68,21 @@ export class UpstreamClient {
   }
 
   /** Resolves when the answer's headers have come, whatever its status. @throws ApiConnectionError */
-  async get(request: UpstreamRequest): Promise<UpstreamAnswer> {
+  async send(request: UpstreamRequest): Promise<UpstreamAnswer> {
     const { protocol, host, pathname, search } = this.#url;
-    const { query = '' } = request;
+    const { method = 'GET', query = '', target } = request;
     const more = query === '' ? '' : `${search === '' ? '?' : '&'}${query}`;
     const end = new RequestEnd(this.address, request.timeoutMs, request.signal);
     try {
       const answer = await exchange({
-        method: 'GET',
+        method,
         protocol,
         host: hostOf(this.#url),
         port: portOf(this.#url),
-        path: `${pathname}${search}${more}`,
+        path: target ?? `${pathname}${search}${more}`,
         headers: { Host: host, 'User-Agent': userAgent, ...request.headers },
         agent: this.#agent(),
+        content: request.writeBody,
         end,
       });
       end.headersCame();
@@ -117,6 +125,7 @@ function upstreamAnswer(
     contentEncoding: headers['content-encoding'],
     isEndedByClose:
       length === undefined && !/(?:^|,)[ \t]*chunked[ \t]*$/i.test(headers['transfer-encoding'] ?? ''),
+    headers,
     body: new UpstreamBody(answer, end, { address, stallTimeoutMs, onBreakOff, contentLength }),
   };
 }

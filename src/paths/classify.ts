@@ -7,7 +7,7 @@ import {
   looksShardLevel,
   goQuote,
 } from './request-target.js';
-import { healthPaths, isHealthPath } from './always-allow.js';
+import { healthPaths, isHealthPath, pathPatterns, type PathMatcher } from './always-allow.js';
 import { aBoolean, checkOptions, oneOf, optional, texts } from '../option-checks.js';
 
 /** What a URL prefix selects. `*` stands for all of them, an empty string never occurs. */
@@ -33,6 +33,8 @@ export type PathClassification =
   | { readonly kind: 'workspace'; readonly workspace: string; readonly path: string }
   /** The list of workspaces for service discovery; only where their metrics are served. */
   | { readonly kind: 'workspace-targets'; readonly path: string }
+  /** A path that is passed on to a backend. */
+  | { readonly kind: 'gateway'; readonly path: string }
   /** Not a shard-level path, but a router might take it for one: 404. */
   | { readonly kind: 'lookalike' }
   /** Another path to a reader that decodes once more than HTTP says, or turns backslashes: 400 where it is decided on. */
@@ -56,10 +58,15 @@ export interface PathClassifierOptions {
   readonly unscopedPaths?: readonly string[];
   /** Whether a shard serves metrics of single workspaces, and the list of them. Default false. */
   readonly servesWorkspaces?: boolean;
+  /** Paths that are passed on to a backend, exact or ending in `/*`; below a scope they are 501. Default: none. */
+  readonly gatewayPaths?: readonly string[];
 }
 
 /** Where service discovery finds the workspaces whose metrics the client may read. */
 export const workspaceTargetsPath = '/http-sd/workspaces';
+
+/** Where the status pages of the ready server are: each is authorized by its own path. */
+export const zPagePaths = ['/', '/flagz', '/statusz'] as const;
 
 /** A logical cluster's name, or a workspace's path. */
 export const clusterPath = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
@@ -85,10 +92,15 @@ export function createPathClassifier(options: PathClassifierOptions): PathClassi
     endpoints: texts,
     unscopedPaths: optional(texts),
     servesWorkspaces: optional(aBoolean),
+    gatewayPaths: optional(texts),
   });
   const { serverKind = 'shard', endpoints, unscopedPaths = [], servesWorkspaces = false } = options;
+  const isOfGateway = pathPatterns(options.gatewayPaths ?? []);
+  const withoutShard = [...healthPaths, ...endpoints, ...unscopedPaths];
   const rules =
-    serverKind === 'shard' ? shardRules : cacheServerRules([...healthPaths, ...endpoints, ...unscopedPaths]);
+    serverKind === 'shard'
+      ? shardRules
+      : cacheServerRules((path) => withoutShard.includes(path) || isOfGateway(path));
   const classify: PathClassifier = (target) => {
     const parsed = parseRequestTarget(target);
     if (parsed === undefined)
@@ -108,7 +120,10 @@ export function createPathClassifier(options: PathClassifierOptions): PathClassi
     const isCanonical = isCanonicalReading(reading);
     if (isCanonical && classified.kind === 'shard-level') return classified;
     if (looksShardLevel(target, reading)) return { kind: 'lookalike' };
-    return isCanonical ? classified : { kind: 'ambiguous' };
+    if (!isCanonical) return { kind: 'ambiguous' };
+    if (classified.kind !== 'other' || !isOfGateway(classified.path)) return classified;
+    const { path, scope } = classified;
+    return scope === unscoped ? { kind: 'gateway', path } : { kind: 'scoped-shard-level', scope, path };
   };
   // What most requests ask for is classified once.
   const known = new Map(healthPaths.map((path) => [path, classify(path)]));
@@ -149,12 +164,19 @@ export function pathRefusal(
     case 'shard-level':
     case 'workspace':
     case 'workspace-targets':
+    case 'gateway':
     case 'other':
       return undefined;
   }
 }
 
-/** Whether a guard of metrics alone answers it; everything else is for the application behind. */
+/** Whether a guard that an application mounts answers it; everything else is for the application behind. */
+export function isGuarded(
+  classification: PathClassification | undefined,
+): classification is Extract<PathClassification, { kind: 'shard-level' | 'gateway' }> | OfWorkspaces {
+  return isOfMetrics(classification) || classification?.kind === 'gateway';
+}
+
 export function isOfMetrics(
   classification: PathClassification | undefined,
 ): classification is Extract<PathClassification, { kind: 'shard-level' }> | OfWorkspaces {
@@ -172,7 +194,8 @@ export function isOfWorkspaces(
  * version as well: both describe the process, whatever stands in front of them.
  */
 export function decidedPath(classification: PathClassification | undefined): string | undefined {
-  if (classification?.kind === 'shard-level') return classification.path;
+  if (classification?.kind === 'shard-level' || classification?.kind === 'gateway')
+    return classification.path;
   if (classification?.kind !== 'other') return undefined;
   const { path, scope } = classification;
   const isScoped = scope.shard !== undefined || scope.cluster !== undefined;
@@ -207,7 +230,7 @@ const shardRules: PathRules = {
   },
 };
 
-function cacheServerRules(pathsWithoutShard: readonly string[]): PathRules {
+function cacheServerRules(isWithoutShard: PathMatcher): PathRules {
   return {
     isScoped: (path) => path.startsWith('/services/cache/') || path.startsWith('/shards/'),
     classify(fullPath) {
@@ -215,7 +238,7 @@ function cacheServerRules(pathsWithoutShard: readonly string[]): PathRules {
       const shard = splitPrefix(path, '/shards/');
       if (shard === undefined) {
         if (cleanPath(path) !== path) return notCanonical(path);
-        return pathsWithoutShard.includes(path) ? withoutScope(path) : badRequest('a shard name is required');
+        return isWithoutShard(path) ? withoutScope(path) : badRequest('a shard name is required');
       }
       if (shard.rest === '') {
         return badRequest(`unable to parse shard: no \`/\` found in path ${bounded(shard.name)}`);

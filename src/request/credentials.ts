@@ -95,6 +95,23 @@ function readChain(socket: Socket): PresentedChain {
   return { certificates, isLonger: certificate !== undefined };
 }
 
+const renewalKey = Symbol('kcp-metrics-filter');
+
+/**
+ * When a client should connect anew (ms since the epoch), so that it shows its next certificate before this one expires:
+ * half of what was left of it when this connection was first asked. A client that sends all the time would keep one
+ * connection, and lose what it sends once the certificate is refused.
+ */
+export function renewalOf(socket: Socket & { [renewalKey]?: number }): number {
+  const known = socket[renewalKey];
+  if (known !== undefined) return known;
+  const certificate = isTls(socket) ? socket.getPeerX509Certificate() : undefined;
+  const now = Date.now();
+  const renewal = certificate === undefined ? Infinity : now + (Date.parse(certificate.validTo) - now) / 2;
+  socket[renewalKey] = renewal;
+  return renewal;
+}
+
 /** A socket of HTTP/2 is a proxy, in which `in` finds nothing. */
 function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
   return (socket as Partial<TLSSocket>).getPeerX509Certificate !== undefined;

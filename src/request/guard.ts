@@ -23,7 +23,7 @@ import {
 } from '../option-checks.js';
 import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
 import { alwaysAllowPaths as matchingPaths } from '../paths/always-allow.js';
-import { createPathClassifier, isOfMetrics, type ServerKind } from '../paths/classify.js';
+import { createPathClassifier, isGuarded, type ServerKind } from '../paths/classify.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { tell } from '../tell.js';
 import { sendInternalError, sendNotFound } from './answer/status.js';
@@ -45,6 +45,7 @@ import { authorize } from './steps/authorize.js';
 import { classifyPath } from './steps/classify-path.js';
 import { limitRequests, type RequestLimits } from './steps/limit-requests.js';
 import { allowPaths, alwaysAllow, ignorePaths } from './steps/listed-paths.js';
+import { passToBackend, type Gateway } from './steps/pass-to-backend.js';
 import { refuseInMaintenance, type Maintenance } from './steps/refuse-in-maintenance.js';
 import { serveExposition } from './steps/serve-exposition.js';
 import { WorkspaceTargets } from './workspace-targets.js';
@@ -124,6 +125,8 @@ export interface ServerGuardOptions extends MetricsFilterOptions {
   readonly nodeExposition?: ((path: string) => Exposition | undefined) | undefined;
   /** Whose scrapes are refused for maintenance. Default: none. */
   readonly maintenance?: { readonly current: Maintenance };
+  /** Other paths, and the servers that requests for them are passed on to. Default: none. */
+  readonly gateway?: Gateway;
 }
 
 /** What a server adds to the guard. */
@@ -159,7 +162,7 @@ export function mountedGuard(options: ServerGuardOptions): Handler {
   const { entrance, guarded } = inOrder(options);
   return function metricsFilter(request, response, next = notServed(request, response)) {
     entrance(request, response, (error) => {
-      if (error !== undefined || !isOfMetrics(requestState(request).classification)) next(error);
+      if (error !== undefined || !isGuarded(requestState(request).classification)) next(error);
       else guarded(request, response, next);
     });
   };
@@ -210,7 +213,8 @@ function inOrder(
   options: ServerGuardOptions,
   server?: GuardedServer,
 ): { readonly entrance: Middleware; readonly guarded: Middleware; readonly listener: FilterListener } {
-  const steps = stepsOf(options, server === undefined ? 'shard-level' : 'all', server);
+  const gatewayPaths = [...(options.gateway?.backends.keys() ?? [])];
+  const steps = stepsOf(options, server === undefined ? 'shard-level' : 'all', { ...server, gatewayPaths });
   const { guard, listener, isFrontProxy } = steps;
   const { requestLimits = {} } = options;
   const limit = (by: 'address' | 'identity', perSecond = 0): Middleware | undefined =>
@@ -241,6 +245,8 @@ function inOrder(
       options.maintenance && refuseInMaintenance({ maintenance: options.maintenance }, guard),
       // After everything that can refuse; the classified path decides what is served, not a router.
       steps.serve,
+      // The same, for what is served by another server.
+      options.gateway && passToBackend(options.gateway, options, guard),
       // Pages, health and version: allowed by now, and each by its own classified path.
       ...(server?.routes ?? []),
     ]),
@@ -279,7 +285,12 @@ export function guardSteps(
 function stepsOf(
   options: ServerGuardOptions,
   extent: 'shard-level' | 'all',
-  { unscopedPaths = [], listeners = [], listensToAll = false }: Partial<GuardedServer> = {},
+  {
+    unscopedPaths = [],
+    listeners = [],
+    listensToAll = false,
+    gatewayPaths = [],
+  }: Partial<GuardedServer> & { readonly gatewayPaths?: readonly string[] } = {},
 ): GuardSteps &
   Required<Guard> & { readonly guard: Guard; readonly isFrontProxy: FrontProxyCheck | undefined } {
   checkOptions(options, checks);
@@ -292,6 +303,7 @@ function stepsOf(
     endpoints: [...expositions.keys()],
     unscopedPaths,
     servesWorkspaces: workspaceMetrics !== undefined,
+    gatewayPaths,
   });
   const isFrontProxy = frontProxyCheckOf(authenticators);
   const isAudited = [options.onAuditEvent, options.onRefused, ...listeners].some((one) => one !== undefined);
@@ -373,6 +385,7 @@ function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilter
     'refused-in-maintenance': () => telemetry?.refusedInMaintenance(),
     scrape: ({ result, seconds }) => telemetry?.scrape(result, seconds),
     'stalled-client': () => telemetry?.stalledClient(),
+    'passed-on': (passed) => telemetry?.passedOn(passed),
     audit: ({ event }) => {
       audited(event);
     },

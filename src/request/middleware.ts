@@ -38,9 +38,17 @@ type FilterEvent =
   /** No authorizer allowed it. */
   | { readonly kind: 'forbidden' }
   /** Answered 429. */
-  | { readonly kind: 'limited'; readonly by: 'address' | 'identity' }
+  | { readonly kind: 'limited'; readonly by: 'address' | 'identity' | 'bytes' }
   | { readonly kind: 'refused-in-maintenance' }
   | { readonly kind: 'scrape'; readonly result: 'success' | 'failure'; readonly seconds: number }
+  /** A request for a path of the gateway is over, with the bytes of bodies passed on; `code` is 0 where none was sent. */
+  | {
+      readonly kind: 'passed-on';
+      readonly path: string;
+      readonly code: number;
+      readonly requestBytes: number;
+      readonly answerBytes: number;
+    }
   /** A client was cut off, since it took too little of a body, or took too long. */
   | { readonly kind: 'stalled-client' }
   /** A decided or rejected request is over. */
@@ -103,6 +111,8 @@ export interface RequestState {
   step?: Middleware | undefined;
   /** Why the request was turned away, if not for its client's identity: its path, too many requests, maintenance. */
   rejected?: string | undefined;
+  /** Whether the client sends its body only once it is told to (`Expect: 100-continue`). */
+  awaitsContinue?: boolean | undefined;
   /** What its answer says, where that is a Kubernetes Status. */
   failure?: AuditedFailure | undefined;
 }
@@ -138,6 +148,7 @@ export function requestState(request: RequestWithState): RequestState {
     chain: undefined,
     step: undefined,
     rejected: undefined,
+    awaitsContinue: undefined,
     failure: undefined,
   };
   request[stateKey] = state;

@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Server } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { requestState } from '../request/middleware.js';
 
 /**
  * Passes requests to a handler and knows which connections have one in progress. Node's own list of idle connections
@@ -30,7 +31,7 @@ export class Connections {
       this.#secured.add(socket);
       socket.once('close', () => this.#secured.delete(socket));
     });
-    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const take = (request: IncomingMessage, response: ServerResponse): void => {
       const key = endsOf(request.socket);
       this.#busy.set(key, (this.#busy.get(key) ?? 0) + 1);
       response.once('close', () => {
@@ -38,6 +39,12 @@ export class Connections {
       });
       if (this.#isDraining) response.setHeader('Connection', 'close');
       handle(request, response);
+    };
+    server.on('request', take);
+    // Told to send its body only where somebody wants it: not before the guard has decided.
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      requestState(request).awaitsContinue = true;
+      take(request, response);
     });
   }
 

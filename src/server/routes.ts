@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { packageVersion } from '../own-package.js';
-import { workspaceTargetsPath } from '../paths/classify.js';
+import { workspaceTargetsPath, zPagePaths } from '../paths/classify.js';
 import { sendText } from '../request/answer/status.js';
 import { guardedServer } from '../request/guard.js';
 import { requestState, type Middleware } from '../request/middleware.js';
@@ -8,7 +8,6 @@ import { health, pingCheck, readinessChecks, type HealthCheck, type HealthChecks
 import { RequestLog } from './request-log.js';
 import type { ServedZPagesOptions, ServerOptions } from './server-options.js';
 import { RefusalTally } from './z-pages/refusal-tally.js';
-import { zPagePaths } from './z-pages/z-page.js';
 import { zPages } from './z-pages/z-pages-step.js';
 
 /** Everything the server answers, behind one guard. `isStopping`: whether `/readyz` fails. */
@@ -65,7 +64,7 @@ function servedZPages(
 
 /** The paths of the ready server, as Kubernetes lists them: its metrics, its health checks, its version. */
 function pathsOf(
-  { otherExpositions = new Map(), serverKind, workspaceMetrics }: ServerOptions,
+  { otherExpositions = new Map(), serverKind, workspaceMetrics, gateway }: ServerOptions,
   { live, ready }: HealthChecks,
 ): readonly string[] {
   const below = (endpoint: string, checks: readonly HealthCheck[]): readonly string[] => [
@@ -76,6 +75,7 @@ function pathsOf(
     '/metrics',
     ...otherExpositions.keys(),
     ...(workspaceMetrics === undefined ? [] : [workspaceTargetsPath]),
+    ...(gateway?.backends.keys() ?? []),
     ...below('/healthz', live),
     ...below('/livez', live),
     ...below('/readyz', [...live, ...ready]),

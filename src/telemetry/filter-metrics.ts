@@ -17,6 +17,14 @@ const toldUsernames: ReadonlySet<string> = new Set([
 /** Kubernetes does not count the decisions of their counterparts either. */
 const uncounted: ReadonlySet<string> = new Set(['AlwaysAllowGroups', 'AlwaysAllowPaths']);
 
+interface PassedOn {
+  /** As it is configured. */
+  readonly path: string;
+  readonly code: number;
+  readonly requestBytes: number;
+  readonly answerBytes: number;
+}
+
 type DecisionOrError = 'allow' | 'deny' | 'no-opinion' | 'error';
 
 const results: Readonly<Record<DecisionOrError, string>> = {
@@ -99,9 +107,17 @@ const Recorder = recorder({
     'kcp_metrics_filter_stalled_clients_total',
     'Clients disconnected because they read an exposition too slowly.',
   ),
-  limitedRequest: counts<[by: 'identity' | 'address']>(
+  limitedRequest: counts<[by: 'identity' | 'address' | 'bytes']>(
     'kcp_metrics_filter_limited_requests_total{by}',
-    'Requests answered 429, by the limit that they exceeded: of an identity or of an address.',
+    'Requests answered 429, by the limit that they exceeded: of an identity, of an address, or of the bytes of an identity.',
+  ),
+  gatewayRequest: counts<[path: string, code: string]>(
+    'kcp_metrics_filter_gateway_requests_total{path,code}',
+    'Requests that were to be passed on, by path of the gateway and class of the status; none where the client disconnected.',
+  ),
+  gatewayBytes: adds<[path: string, direction: 'request' | 'answer']>(
+    'kcp_metrics_filter_gateway_bytes_total{path,direction}',
+    'Bytes of bodies passed on, by path of the gateway and direction: request or answer.',
   ),
   refusedConnection: counts(
     'kcp_metrics_filter_refused_connections_total',
@@ -176,6 +192,12 @@ export class FilterMetrics extends Recorder {
 
   scrape(result: Result, seconds: number): void {
     this.scrapedIn(seconds, result);
+  }
+
+  passedOn({ path, code, requestBytes, answerBytes }: PassedOn): void {
+    this.gatewayRequest(path, code === 0 ? 'none' : `${Math.floor(code / 100)}xx`);
+    this.gatewayBytes(requestBytes, path, 'request');
+    this.gatewayBytes(answerBytes, path, 'answer');
   }
 
   maintenance(isOn: boolean): void {

@@ -203,7 +203,10 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       /^--ignore-paths: cannot be combined with --allow-paths$/,
     ],
     ['--mode=shard --auth-header-fields-enabled=maybe', /^--auth-header-fields-enabled: "maybe" is not true/],
-    ['--mode=shard --auth-header-fields-enabled', /^--auth-header-fields-enabled: needs --upstream$/],
+    [
+      '--mode=shard --auth-header-fields-enabled',
+      /^--auth-header-fields-enabled: needs --upstream or --gateway-path$/,
+    ],
     [
       '--mode=shard --auth-header-fields-enabled --upstream=http://app.example.org',
       /^--auth-header-fields-enabled: needs an --upstream on a loopback address, or an https one/,
@@ -224,7 +227,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       '--mode=shard --upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-separator=',
       /^--auth-header-groups-field-separator: must be 1 to 8 characters of printable ASCII$/,
     ],
-    ['--mode=shard --tenant-header=X-Tenant=cn', /^--tenant-header: needs --upstream$/],
+    ['--mode=shard --tenant-header=X-Tenant=cn', /^--tenant-header: needs --upstream or --gateway-path$/],
     [
       '--mode=shard --upstream=http://app.example.org --tenant-header=X-Tenant=cn',
       /^--tenant-header: needs an --upstream on a loopback address, or an https one/,
@@ -721,10 +724,16 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     ['--upstream=127.0.0.1:8080', /^--upstream: must be an http or https URL such as /],
     ['--upstream=http://127.0.0.1/metrics#secret-token', /^--upstream: must not have a fragment$/],
     ['--upstream=', /^--upstream: must be an http or https URL such as /],
-    ['--upstream-ca-file={ca.crt}', /^--upstream-ca-file: needs --upstream$/],
-    ['--upstream-client-cert-file={tls.crt}', /^--upstream-client-cert-file: needs --upstream$/],
-    ['--upstream-client-key-file={tls.key}', /^--upstream-client-key-file: needs --upstream$/],
-    ['--upstream-server-name=app', /^--upstream-server-name: needs --upstream$/],
+    ['--upstream-ca-file={ca.crt}', /^--upstream-ca-file: needs --upstream or --gateway-path$/],
+    [
+      '--upstream-client-cert-file={tls.crt}',
+      /^--upstream-client-cert-file: needs --upstream or --gateway-path$/,
+    ],
+    [
+      '--upstream-client-key-file={tls.key}',
+      /^--upstream-client-key-file: needs --upstream or --gateway-path$/,
+    ],
+    ['--upstream-server-name=app', /^--upstream-server-name: needs --upstream or --gateway-path$/],
     [
       '--upstream=http://127.0.0.1 --upstream-ca-file={ca.crt}',
       /^--upstream-ca-file: needs an https --upstream$/,
@@ -760,6 +769,66 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     [
       '--upstream=https://127.0.0.1:1 --upstream-server-name=a/b',
       /^--upstream-server-name: "a\/b" is not a host name$/,
+    ],
+    // The gateway
+    ['--gateway-path=', /^--gateway-path: must be a path and a URL: \/api\/v1\/push=http:/],
+    ['--gateway-path=/push', /^--gateway-path: must be a path and a URL: /],
+    ['--gateway-path=push=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
+    ['--gateway-path=/push=secret-token', /^--gateway-path: must be an http or https URL such as /],
+    [
+      '--gateway-path=/push=http://user:secret-token@127.0.0.1',
+      /^--gateway-path: must not hold credentials$/,
+    ],
+    [
+      '--gateway-path=/push=http://127.0.0.1/?a=secret-token',
+      /^--gateway-path: the URL of \/push must not have a query or a comma$/,
+    ],
+    ['--gateway-path=/push=http://127.0.0.1#a', /^--gateway-path: must not have a fragment$/],
+    [
+      '--gateway-path=/loki/*=http://127.0.0.1/loki',
+      /^--gateway-path: the URL of \/loki\/\* must not have a path: the one that was asked for is passed on$/,
+    ],
+    ['--gateway-path=/*=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
+    ['--gateway-path=/pu*=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
+    ['--gateway-path=/push/=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
+    ['--gateway-path=/a//b=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
+    ['--gateway-path=/a/../b=http://127.0.0.1', /^--gateway-path: \/a\/\.\.\/b has a meaning of its own/],
+    ['--gateway-path=/metrics=http://127.0.0.1', /^--gateway-path: \/metrics has a meaning of its own/],
+    ['--gateway-path=/METRICS=http://127.0.0.1', /^--gateway-path: \/METRICS has a meaning of its own/],
+    ['--gateway-path=/metrics/*=http://127.0.0.1', /^--gateway-path: \/metrics\/\* has a meaning of its own/],
+    ['--gateway-path=/readyz/a=http://127.0.0.1', /^--gateway-path: \/readyz\/a has a meaning of its own/],
+    ['--gateway-path=/flagz=http://127.0.0.1', /^--gateway-path: \/flagz has a meaning of its own/],
+    ['--gateway-path=/http-sd/*=http://127.0.0.1', /^--gateway-path: \/http-sd\/\* has a meaning of its own/],
+    [
+      '--gateway-path=/clusters/a=http://127.0.0.1',
+      /^--gateway-path: \/clusters\/a has a meaning of its own/,
+    ],
+    ['--gateway-path=/shards/*=http://127.0.0.1', /^--gateway-path: \/shards\/\* has a meaning of its own/],
+    [
+      '--gateway-path=/push=http://127.0.0.1 --gateway-path=/push=http://127.0.0.1:1',
+      /^--gateway-path: \/push is given twice$/,
+    ],
+    [
+      '--gateway-path=/push=http://127.0.0.1 --authorization-always-allow-paths=/pu*',
+      /^--gateway-path: \/push cannot be open to everybody, as "\/pu\*" of --authorization-always-allow-paths says$/,
+    ],
+    ['--gateway-max-body=1000', /^--gateway-max-body: needs --gateway-path$/],
+    ['--gateway-timeout=1s', /^--gateway-timeout: needs --gateway-path$/],
+    [
+      '--gateway-max-bytes-per-second-by-identity=1',
+      /^--gateway-max-bytes-per-second-by-identity: needs --gateway-path$/,
+    ],
+    [
+      '--gateway-path=/push=http://127.0.0.1 --gateway-max-body=0',
+      /^--gateway-max-body: "0" is not a number /,
+    ],
+    [
+      '--gateway-path=/push=http://127.0.0.1 --gateway-timeout=2m',
+      /^--gateway-timeout: "2m" is not between /,
+    ],
+    [
+      '--gateway-path=/push=http://app.example.org --tenant-header=X-Tenant=cn',
+      /^--tenant-header: needs an --upstream on a loopback address, or an https one/,
     ],
     // Several upstreams
     [

@@ -386,6 +386,55 @@ describe('can-i says why not', () => {
     expect(ofWho).toContain(warning);
   });
 
+  it.each([
+    [
+      'post',
+      '/push',
+      'writers',
+      'yes - RBAC: allowed by ClusterRoleBinding "writers" of ClusterRole "writer" to Group "writers"',
+    ],
+    ['get', '/push', 'writers', 'which grants "/push" for post but not get'],
+    ['post', '/api/v1/push', 'writers', 'yes - RBAC: allowed by ClusterRoleBinding "writers"'],
+    [
+      'get',
+      '/api/v1/query',
+      'readers',
+      'no - RBAC: ClusterRoleBinding "readers" binds Group "readers" to ClusterRole "reader", which grants only "/api/*"',
+    ],
+    ['get', '/api/v1/query', 'system:masters', 'yes - always allowed to group "system:masters"'],
+    ['post', '/clusters/root:org/push', 'writers', 'no - the server answers 501'],
+    ['post', '/loki/push', 'strangers', 'no - RBAC: no ClusterRoleBinding names User "x", Group "strangers"'],
+  ])('of a path of the gateway: %s %s by %s', async (verb, path, group, said) => {
+    const rules = (name: string, urls: string, verbs: string) =>
+      `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: ${name}}, rules: [{nonResourceURLs: [${urls}], verbs: [${verbs}]}]}`;
+    const bound = (name: string) =>
+      `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: ${name}s}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: ${name}}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: ${name}s}]}`;
+    const rbac = temporaryDirectory();
+    rbac.write(
+      'policy.yaml',
+      [
+        rules('writer', '/push, /api/v1/push', 'post'),
+        bound('writer'),
+        rules('reader', "'/api/*'", 'get'),
+        bound('reader'),
+      ].join('\n---\n'),
+    );
+    const flags = [
+      `--rbac-dir=${rbac.path}`,
+      '--bootstrap-policy=false',
+      '--gateway-path=/push=http://127.0.0.1:1',
+      '--gateway-path=/api/v1/push=http://127.0.0.1:1,/api/v1/query=http://127.0.0.1:1',
+      '--gateway-path=/loki/*=http://127.0.0.1:1',
+    ];
+    const { stdout, stderr } = await runCli(['can-i', verb, path, '--user=x', `--group=${group}`, ...flags]);
+    const who = await runCli(['who-can', verb, path, ...flags]);
+    rbac.remove();
+    expect(stdout).toContain(said);
+    expect(stderr).toBe('');
+    const isGranted = said.startsWith('yes');
+    expect(who.stdout.includes(`Group "${group}"`)).toBe(isGranted);
+  });
+
   it('who-can of a path of resources', async () => {
     const { stderr } = await runCli(['who-can', 'get', '/api/v1/pods']);
     expect(stderr).toBe('path "/api/v1/pods" is one of resources, which no rule on paths grants\n');

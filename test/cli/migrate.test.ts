@@ -186,6 +186,57 @@ function statusOf(port: number, token?: string): Promise<number> {
   });
 }
 
+describe('other paths than those of metrics', () => {
+  const rules = {
+    static: [
+      { user: { name: 'writer' }, verb: 'create', path: '/api/v1/push' },
+      { user: { name: 'writer' }, verb: 'update', path: '/push' },
+      { user: { name: 'x' }, verb: 'list', path: '/push' },
+      { user: { name: 'x' }, verb: 'get', path: '/clusters/a' },
+      { user: { name: 'x' }, verb: 'get', path: '/readyz' },
+    ],
+  };
+  const withRules = (): string => directory.write('gateway.yaml', JSON.stringify({ authorization: rules }));
+
+  it('are passed on where they are named, and granted to the same users', async () => {
+    const upstream = '--upstream=http://127.0.0.1:8081/base/';
+    const { out, notes } = await migrate(
+      withRules(),
+      upstream,
+      '--allow-paths=/metrics,/federate,/healthz,/a*',
+    );
+    const [config, ...manifests] = parseAllDocuments(out).map((document) => document.toJS() as object);
+    expect(config).toMatchObject({
+      upstream: 'http://127.0.0.1:8081/base/metrics',
+      gatewayPath: [
+        '/federate=http://127.0.0.1:8081/base/federate',
+        '/api/v1/push=http://127.0.0.1:8081/base/api/v1/push',
+        '/push=http://127.0.0.1:8081/base/push',
+      ],
+      allowPaths: ['/metrics', '/federate', '/healthz', '/a*'],
+    });
+    expect(manifests.filter((one) => 'rules' in one)).toMatchObject([
+      { rules: [{ nonResourceURLs: ['/api/v1/push'], verbs: ['post'] }] },
+      { rules: [{ nonResourceURLs: ['/push'], verbs: ['put'] }] },
+    ]);
+    expect(notes).toEqual([
+      expect.stringMatching(
+        /^--upstream: only \/metrics, \/federate, \/api\/v1\/push, \/push are passed on; /,
+      ),
+      expect.stringMatching(/^--gateway-path: verbs are the methods themselves: /),
+      'authorization.static[2]: left out: no request has verb "list"',
+      'authorization.static[3]: left out: "/clusters/a" is not a path of metrics',
+      'authorization.static[4]: left out: "/readyz" is not a path of metrics',
+    ]);
+  });
+
+  it('are left out without an upstream', async () => {
+    const { out, notes } = await migrate(withRules(), '--allow-paths=/federate');
+    expect(out).not.toContain('gatewayPath');
+    expect(notes).toContain('authorization.static[0]: left out: "/api/v1/push" is not a path of metrics');
+  });
+});
+
 describe('the examples of kube-rbac-proxy, migrated', () => {
   it.each(examples)('$name', async ({ name, file, args = [], options = [], notes, answers }) => {
     const all = [

@@ -14,9 +14,9 @@ export interface Series {
 
 /** A real one, on a free port of 127.0.0.1, with its data in a directory. */
 export class RunningPrometheus {
-  static async start(configFile: string, directory: string): Promise<RunningPrometheus> {
+  static async start(configFile: string, directory: string, flags = ''): Promise<RunningPrometheus> {
     const started = await startCommand(
-      `prometheus --config.file=${configFile} --storage.tsdb.path=${join(directory, 'data')} --web.listen-address=127.0.0.1:0`,
+      `prometheus --config.file=${configFile} --storage.tsdb.path=${join(directory, 'data')} --web.listen-address=127.0.0.1:0 ${flags}`,
       /msg="Listening on".* address=(\S+)/,
     );
     return new RunningPrometheus(started);

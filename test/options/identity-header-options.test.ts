@@ -59,7 +59,11 @@ describe('the identity headers of the flags', () => {
 
   it.each<[Readonly<Record<string, string>>, readonly string[], RegExp]>([
     [{ authHeaderFieldsEnabled: 'maybe' }, loopback, /^--auth-header-fields-enabled: "maybe" is not true/],
-    [{ authHeaderFieldsEnabled: 'true' }, [], /^--auth-header-fields-enabled: needs --upstream$/],
+    [
+      { authHeaderFieldsEnabled: 'true' },
+      [],
+      /^--auth-header-fields-enabled: needs --upstream or --gateway-path$/,
+    ],
     [
       { authHeaderUserFieldName: 'x-user' },
       loopback,

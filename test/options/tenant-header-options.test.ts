@@ -61,7 +61,7 @@ describe('the tenant headers of the flags', () => {
 
   it('need an upstream', () => {
     expect(() => tenantHeadersOf(given('x=cn'), { ...loopback, urls: [] })).toThrow(
-      /^--tenant-header: needs --upstream$/,
+      /^--tenant-header: needs --upstream or --gateway-path$/,
     );
   });
 

@@ -96,8 +96,8 @@ describe('the exposition of the flags', () => {
     [{ upstream: '127.0.0.1:8080' }, /^--upstream: must be an http or https URL/],
     [{ upstream: 'http://127.0.0.1/metrics#secret' }, /^--upstream: must not have a fragment$/],
     [{ upstream: '' }, /^--upstream: must be an http or https URL/],
-    [{ upstreamCaFile: 'CA' }, /^--upstream-ca-file: needs --upstream$/],
-    [{ upstreamServerName: 'app' }, /^--upstream-server-name: needs --upstream$/],
+    [{ upstreamCaFile: 'CA' }, /^--upstream-ca-file: needs --upstream or --gateway-path$/],
+    [{ upstreamServerName: 'app' }, /^--upstream-server-name: needs --upstream or --gateway-path$/],
     [
       { upstream: 'http://127.0.0.1', upstreamCaFile: 'CA' },
       /^--upstream-ca-file: needs an https --upstream$/,

@@ -84,7 +84,7 @@ const clients: readonly [string, (target: Target, authorities: string) => Promis
       onTestFinished(() => {
         client.close();
       });
-      const { body } = await client.get({ headers: {}, timeoutMs: 10_000, stallTimeoutMs: 10_000 });
+      const { body } = await client.send({ headers: {}, timeoutMs: 10_000, stallTimeoutMs: 10_000 });
       for await (const chunk of body) expect(chunk.length).toBeGreaterThan(0);
     },
   ],

@@ -207,6 +207,8 @@ describe('what the filter tells of itself', () => {
       'kcp_metrics_filter_file_reloads_total',
       'kcp_metrics_filter_filtered_scrapes_total',
       'kcp_metrics_filter_forbidden_requests_total',
+      'kcp_metrics_filter_gateway_bytes_total',
+      'kcp_metrics_filter_gateway_requests_total',
       'kcp_metrics_filter_key_downloads_total',
       'kcp_metrics_filter_left_out_metrics_total',
       'kcp_metrics_filter_limited_requests_total',

@@ -22,7 +22,7 @@ import {
 import { callersOf } from './callers.js';
 import { about, finding, withoutSubject, type Finding } from './finding.js';
 import { givenFile } from './given-flags.js';
-import { scrapersFinding, type Scrapers } from './scrapers.js';
+import { gatewayFindings, scrapersFinding, type Scrapers } from './scrapers.js';
 import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
 import { workspaceFindings } from './workspace-checks.js';
 import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
@@ -60,6 +60,7 @@ export async function policyFindings(
     ...unreplicatedBindingFindings(bindings.filter(isReplicatedByKcp(sources))),
     ...subjectFindings(bindings, callersOf(given)),
     scrapersFinding(usable, given, grantedBy(policy, bindings)),
+    ...gatewayFindings(usable, policy),
   ];
 }
 

@@ -1,10 +1,14 @@
 import { authorization, pathsAllowedToAll } from '../../options/authorization-options.js';
+import { gateway } from '../../options/gateway-options.js';
 import type { GivenOptions } from '../../options/option.js';
 import { accessReviewerOf } from '../../options/reviewer-options.js';
 import { servedPaths } from '../../options/serving-options.js';
-import { alwaysAllowPaths } from '../../paths/always-allow.js';
+import { alwaysAllowPaths, isResourcePath } from '../../paths/always-allow.js';
 import { describeSubject, type Subject } from '../../policy/objects.js';
+import { bootstrapLayer } from '../../policy/open-policy.js';
+import type { Policy } from '../../policy/policy.js';
 import { allowedPaths, ignoredPaths } from '../../request/steps/listed-paths.js';
+import { requestVerbs } from '../why-not.js';
 import { authenticationAdvice, callersOf, matchFault, type Callers } from './callers.js';
 import { about, finding, type Finding } from './finding.js';
 
@@ -58,6 +62,29 @@ export function servedPathFindings(values: GivenOptions): readonly Finding[] {
   if (allowPaths.length === 0 || allowedPaths(allowPaths)(path)) return [];
   const message = `does not include ${path}, so every scrape of it is answered 404: add it unless that is intended`;
   return [finding('warning', 'scrapers', servedPaths.options.allowPaths.name, message)];
+}
+
+/** Whether a rule grants anything on each path of the gateway; what an API server says of it is not known here. */
+export function gatewayFindings(values: GivenOptions, policy: Policy): readonly Finding[] {
+  const isDelegated = accessReviewerOf(values) !== undefined;
+  const { name } = gateway.options.gatewayPath;
+  return gateway.read(values).gatewayPath.flatMap(({ path: passed }) => {
+    const isResource = isResourcePath(passed);
+    // What is below a path may be granted one by one.
+    if (passed.endsWith('/*') || (isDelegated && !isResource)) return [];
+    const granted = requestVerbs.filter((verb) =>
+      [...policy.grantsOf(verb, passed)].some(({ layer }) => layer !== bootstrapLayer),
+    );
+    const at = about('scrapers', `${name} ${passed}`);
+    if (granted.length > 0) return [at('ok', `is granted for ${granted.join(', ')}`)];
+    const how = isResource ? 'names this very path, no prefix of it' : 'grants it';
+    return [
+      at(
+        'warning',
+        `no rule grants it, so clients are answered 403: bind a ClusterRole that ${how}, with verb post`,
+      ),
+    ];
+  });
 }
 
 /** Checks that someone may scrape, and that it is intended. */

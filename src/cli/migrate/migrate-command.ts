@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { checkedOptions, apiVersion, kind } from '../../options/configuration-file.js';
+import { canBePassedOn } from '../../options/gateway-options.js';
 import { openid } from '../../options/openid-options.js';
 import { flagName, optionsIn, topic, type GivenValue, type Option } from '../../options/option.js';
 import { choice, each, list } from '../../options/option-kinds.js';
@@ -71,11 +72,16 @@ function migrated(flags: KubeRbacProxyFlags, file: KubeRbacProxyFile, scrapers: 
   const config: Config = new Map(flags.config);
   const notes = [...flags.notes];
   setAddress(config, flags, notes);
-  setUpstream(config, notes);
+  const upstream = setUpstream(config);
+  // What it passes on besides metrics, where paths are named.
+  const others = new Set(upstream && listOf(config.get('allowPaths')).filter(canBePassedOn));
+  const ofRules: string[] = [];
+  const rbac = [...grantsOf(file, scrapers, ofRules, upstream && others)];
+  if (rbac.length > 0) config.set('rbacDir', 'rbac');
+  setGateway(config, upstream, others, notes);
   const kubeconfig = flags.kubeconfig ?? 'in-cluster';
   setAuthentication(config, kubeconfig, notes);
-  const rbac = [...grantsOf(file, scrapers, notes)];
-  if (rbac.length > 0) config.set('rbacDir', 'rbac');
+  notes.push(...ofRules);
   const asksServer = file.resourceAttributes === undefined;
   if (asksServer) config.set('authorizationKubeconfig', kubeconfig);
   config.set('authorizationOrder', [
@@ -128,19 +134,17 @@ function setAddress(
     notes.push(`${flagName('securePort')}: TLS is served on port ${port}: scrapers need scheme https`);
 }
 
-function setUpstream(config: Config, notes: string[]): void {
-  const upstream = config.get('upstream');
-  const name = flagName('upstream');
-  if (upstream === undefined) {
-    notes.push(`${name}: not given: the configuration serves the metrics of this process only`);
-  } else {
-    if (!URL.canParse(String(upstream))) throw new UsageError(`migrate: ${name}: not a URL`);
-    const url = new URL(String(upstream));
-    url.pathname = `${url.pathname.replace(/\/+$/, '')}/metrics`;
+/** Returns its URL without a path, and the path without a slash at its end; undefined where none is given. */
+function setUpstream(config: Config): { readonly origin: string; readonly base: string } | undefined {
+  const given = config.get('upstream');
+  if (given !== undefined && !URL.canParse(String(given))) {
+    throw new UsageError(`migrate: ${flagName('upstream')}: not a URL`);
+  }
+  const url = given === undefined ? undefined : new URL(String(given));
+  const base = url?.pathname.replace(/\/+$/, '') ?? '';
+  if (url !== undefined) {
+    url.pathname = `${base}/metrics`;
     config.set('upstream', url.href);
-    notes.push(
-      `${name}: only /metrics is passed on; paths below it need ${flagName('upstreamPath')}, others are 404`,
-    );
   }
   // kube-rbac-proxy passes over what has no effect.
   if (!/^https:/.test(String(config.get('upstream')))) drop(config, optionsIn([upstreamTls]));
@@ -150,6 +154,36 @@ function setUpstream(config: Config, notes: string[]): void {
       optionsIn([upstreamHeaders]).filter(({ key }) => key !== 'authHeaderFieldsEnabled'),
     );
   }
+  return url && { origin: url.origin, base };
+}
+
+function setGateway(
+  config: Config,
+  upstream: ReturnType<typeof setUpstream>,
+  others: ReadonlySet<string>,
+  notes: string[],
+): void {
+  const name = flagName('upstream');
+  if (upstream === undefined) {
+    notes.push(`${name}: not given: the configuration serves the metrics of this process only`);
+    return;
+  }
+  const { origin, base } = upstream;
+  const paths = [...others].map((path) => `${path}=${origin}${base === '' ? '' : `${base}${path}`}`);
+  if (paths.length > 0) config.set('gatewayPath', paths);
+  const passed = ['/metrics', ...others];
+  notes.push(
+    `${name}: only ${passed.join(', ')} ${passed.length === 1 ? 'is' : 'are'} passed on; paths below /metrics need ${flagName('upstreamPath')}, others ${flagName('gatewayPath')}`,
+  );
+  if (paths.length > 0) {
+    notes.push(
+      `${flagName('gatewayPath')}: verbs are the methods themselves: what is granted create and update in the API server's RBAC needs post and put`,
+    );
+  }
+}
+
+function listOf(value: GivenValue | undefined): readonly string[] {
+  return Array.isArray(value) ? (value as readonly string[]) : [];
 }
 
 function drop(config: Config, options: readonly Option[]): void {
@@ -184,6 +218,7 @@ function* grantsOf(
   { resourceAttributes, rewrites, staticRules }: KubeRbacProxyFile,
   scrapers: readonly Scraper[],
   notes: string[],
+  others: Set<string> | undefined,
 ): Generator<ManifestFile> {
   if (resourceAttributes !== undefined) {
     const asked = Object.entries(resourceAttributes)
@@ -202,7 +237,7 @@ function* grantsOf(
     ]);
   }
   for (const [at, rule] of staticRules.entries()) {
-    const found = staticGrant(rule, resourceAttributes, rewrites);
+    const found = staticGrant(rule, resourceAttributes, rewrites, others);
     if (typeof found === 'string') notes.push(`authorization.static[${at}]: left out: ${found}`);
     else
       yield grant(`static-${at}`, found.verbs, found.path, found.subjects, [`authorization.static[${at}]`]);
@@ -212,22 +247,43 @@ function* grantsOf(
   }
 }
 
+/** Methods, as kube-rbac-proxy's rules name them and as they are called here. */
+const verbsOf: ReadonlyMap<string, readonly string[]> = new Map([
+  ['get', ['get']],
+  ['create', ['post']],
+  ['update', ['put']],
+  ['patch', ['patch']],
+  ['delete', ['delete']],
+  ['*', ['head', 'options']],
+]);
+
 /** What a rule allows here, or why it allows nothing. */
 function staticGrant(
   { user, groups, verb, path, isResource, attributes }: StaticRule,
   asked: Readonly<Record<string, string>> | undefined,
   rewrites: readonly string[],
+  others: Set<string> | undefined,
 ) {
   if (isResource !== (asked !== undefined)) {
     return `it never matches, since requests are authorized by ${asked === undefined ? 'path' : 'resource attributes'}`;
   }
   const served = path ?? '/metrics';
-  if (!/^\/metrics(?:\/[^*]*)?$/.test(served)) return `${JSON.stringify(served)} is not a path of metrics`;
+  const isOther = others !== undefined && !served.endsWith('*') && canBePassedOn(served);
+  if (!isOther && !/^\/metrics(?:\/[^*]*)?$/.test(served)) {
+    return `${JSON.stringify(served)} is not a path of metrics`;
+  }
   const other = Object.entries(attributes).find(([name, value]) => {
     const sent = asked?.[name] ?? '';
     return sent !== value || (rewrites.length > 0 && sent.includes('{{'));
   });
   if (other !== undefined) return `not every request has ${other[0]} ${JSON.stringify(other[1])}`;
+  if (isOther) {
+    others.add(served);
+    const verbs = verb === undefined ? ['*'] : (verbsOf.get(verb) ?? []);
+    return verbs.length > 0
+      ? { verbs, path: served, subjects: subjectsOf(user, groups) }
+      : `no request has verb ${JSON.stringify(verb)}`;
+  }
   // kube-rbac-proxy calls GET get, and every method but the five that it knows *.
   const verbs =
     verb === undefined ? ['get', 'head'] : verb === 'get' ? ['get'] : verb === '*' ? ['head'] : undefined;

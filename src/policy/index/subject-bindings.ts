@@ -1,4 +1,5 @@
 import { hashOf, NameTable } from '../../name-table.js';
+import { isResourcePath } from '../../paths/always-allow.js';
 import { subjectKey, type ClusterRoleBinding, type Subject, type SubjectKey } from '../objects.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import { coversVerb, type RoleReference, type VerbsByUrl } from './roles.js';
@@ -259,7 +260,8 @@ function grantsExactly(exact: VerbsByUrl, verb: string, path: string): boolean {
 }
 
 function grantsByPrefix(prefix: VerbsByUrl, verb: string, path: string): boolean {
-  for (const [url, verbs] of prefix) if (path.startsWith(url) && coversVerb(verbs, verb)) return true;
+  for (const [url, verbs] of prefix)
+    if (path.startsWith(url) && coversVerb(verbs, verb)) return !isResourcePath(path);
   return false;
 }
 

@@ -1,3 +1,4 @@
+import { isResourcePath } from '../../paths/always-allow.js';
 import type { Grants, RoleReference, VerbsByUrl } from './roles.js';
 
 /** The roles that a URL pattern stands in, with the verbs they grant on it. */
@@ -52,6 +53,8 @@ export class UrlIndex {
     const found: RolesByPattern[] = [];
     const exact = this.#exact.get(path);
     if (exact !== undefined) found.push(exact);
+    // A rule on `/api/*` lets everybody discover resources; it names no path of a backend that looks like one.
+    if (isResourcePath(path)) return found;
     for (const length of this.#prefixLengths.ascending) {
       if (length > path.length) break;
       const roles = this.#prefix.get(path.slice(0, length));

@@ -76,7 +76,7 @@ function* piecesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
  * Rejects where the body fails or the response closes before its end. The body is closed then, and the response
  * destroyed.
  */
-function pumpBody(
+export function pumpBody(
   chunks: AsyncIterator<Uint8Array, unknown> | Iterator<Uint8Array, unknown>,
   response: ServerResponse,
 ): Promise<void> {

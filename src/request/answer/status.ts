@@ -19,6 +19,7 @@ const codes = {
   NotFound: 404,
   MethodNotAllowed: 405,
   NotAcceptable: 406,
+  RequestEntityTooLarge: 413,
   TooManyRequests: 429,
   RequestHeaderFieldsTooLarge: 431,
   ServiceUnavailable: 503,
@@ -76,16 +77,29 @@ export function sendForbidden(
   sendStatus(request, response, 'Forbidden', suffix === undefined ? message : `${message}: ${suffix}`);
 }
 
+/** Answers 429 to a client that has to wait so long (ms). */
+export function sendTooManyRequests(request: Request, response: ServerResponse, waitMs: number): void {
+  sendStatus(request, response, 'TooManyRequests', 'Too many requests: please try again later', {
+    'Retry-After': String(Math.max(1, Math.ceil(waitMs / 1000))),
+  });
+}
+
 /** Answers 404, as for every path that is not served. */
 export function sendNotFound(request: Request, response: ServerResponse): void {
   sendStatus(request, response, 'NotFound', 'the server could not find the requested resource');
 }
 
-/** Answers 405 where only reading is served. Returns whether it did. */
-export function refuseOtherMethods(request: Request, response: ServerResponse): boolean {
-  if (request.method === 'GET' || request.method === 'HEAD') return false;
+const readingMethods = ['GET', 'HEAD'];
+
+/** Answers 405 to any other method; by default only reading is served. Returns whether it did. */
+export function refuseOtherMethods(
+  request: Request,
+  response: ServerResponse,
+  methods: readonly string[] = readingMethods,
+): boolean {
+  if (methods.includes(request.method ?? '')) return false;
   const message = 'the server does not allow this method on the requested resource';
-  sendStatus(request, response, 'MethodNotAllowed', message, { Allow: 'GET, HEAD' });
+  sendStatus(request, response, 'MethodNotAllowed', message, { Allow: methods.join(', ') });
   return true;
 }
 
@@ -111,12 +125,15 @@ export function sendInternalError(request: Request, response: ServerResponse, er
   sendText(request, response, 500, withEntities(`Internal Server Error: ${target}: ${errorClass(error)}\n`));
 }
 
-/** Begins an answer with what every answer carries; a proxy must never keep one of them. */
+/**
+ * Begins an answer with what every answer carries; a proxy must never keep one of them. `contentType`: null where a backend
+ * names none.
+ */
 export function writeHead(
   request: Request,
   response: ServerResponse,
   code: number,
-  contentType: string,
+  contentType: string | null,
   contentLength: number | undefined,
   headers: Readonly<Record<string, string>> = {},
 ): void {
@@ -124,9 +141,11 @@ export function writeHead(
     'Audit-Id': requestState(request).auditId,
     'Cache-Control': 'no-cache, private',
     'X-Content-Type-Options': 'nosniff',
-    'Content-Type': contentType,
   };
+  if (contentType !== null) head['Content-Type'] = contentType;
   if (contentLength !== undefined) head['Content-Length'] = contentLength;
+  // Nobody knows whether the client sends the body that it has announced, or its next request (RFC 9110, 10.1.1).
+  if (requestState(request).awaitsContinue === true) head['Connection'] = 'close';
   response.writeHead(code, Object.assign(head, headers));
 }
 

@@ -142,7 +142,11 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     try {
       verdict = ofWorkspaces
         ? workspaceVerdict(workspaces, classification, identity, verb, state, observe)
-        : union({ identity, verb, path });
+        : union(
+            classification.kind === 'gateway'
+              ? { identity, verb, path, isOfGateway: true }
+              : { identity, verb, path },
+          );
     } catch (error) {
       return failed(error);
     }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import {
-  isOfMetrics,
+  isGuarded,
   pathRefusal,
   type PathClassification,
   type PathClassifier,
@@ -121,7 +121,7 @@ function classifyAsSentAndAsRouted(classifier: PathClassifier, request: Request)
   for (const routed of new Set([(request.baseUrl ?? '') + cut, cut])) {
     if (routed === sent) continue;
     const asRouted = classifier(routed);
-    if (isOfMetrics(asRouted)) return { kind: 'scoped-shard-level', scope: {}, path: asRouted.path };
+    if (isGuarded(asRouted)) return { kind: 'scoped-shard-level', scope: {}, path: asRouted.path };
     if (!isPassedOn(asRouted)) return asRouted;
   }
   return classification;

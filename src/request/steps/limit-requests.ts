@@ -1,5 +1,5 @@
 import { healthPaths } from '../../paths/always-allow.js';
-import { sendStatus } from '../answer/status.js';
+import { sendTooManyRequests } from '../answer/status.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
 import { addressKey, RequestBuckets, type RequestBucketsOptions } from '../limits/request-buckets.js';
 import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
@@ -65,8 +65,6 @@ export function limitRequests(options: LimitRequestsOptions, guard?: Guard): Mid
     }
     state.rejected = rejections[by];
     listener({ kind: 'limited', by });
-    sendStatus(request, response, 'TooManyRequests', 'Too many requests: please try again later', {
-      'Retry-After': String(Math.max(1, Math.ceil(waitMs / 1000))),
-    });
+    sendTooManyRequests(request, response, waitMs);
   };
 }

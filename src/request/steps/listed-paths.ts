@@ -2,7 +2,7 @@ import type Micromatch from 'micromatch';
 import { createRequire } from 'node:module';
 import type { DecisionObserver, Verdict } from '../../authorization/authorizer.js';
 import { alwaysAllowPaths, isHealthPath, type PathMatcher } from '../../paths/always-allow.js';
-import { decidedPath, isOfMetrics } from '../../paths/classify.js';
+import { decidedPath, isGuarded } from '../../paths/classify.js';
 import { sendNotFound } from '../answer/status.js';
 import { listenerOf, requestState, type Guard, type Middleware, type RequestState } from '../middleware.js';
 import { AllowPathsError, IgnorePathsError } from '../request-errors.js';
@@ -25,7 +25,7 @@ export function allowPaths(globs: readonly string[]): Middleware {
   return (request, response, next) => {
     const state = requestState(request);
     const { classification } = state;
-    const isKnown = isOfMetrics(classification) || classification?.kind === 'other';
+    const isKnown = isGuarded(classification) || classification?.kind === 'other';
     if (isKnown && isAllowed(classification.path)) {
       next();
       return;
@@ -67,7 +67,8 @@ export function alwaysAllow(
     const isOwn = guard === undefined || state.classifiedBy === guard;
     const classification = isOwn ? state.classification : undefined;
     if (classification !== undefined && refusePath(request, response, classification)) return;
-    const path = decidedPath(classification);
+    // Nobody writes to a backend unseen.
+    const path = classification?.kind === 'gateway' ? undefined : decidedPath(classification);
     if (path !== undefined && matches(path)) {
       pass(state, step);
       guard?.listener?.({ kind: 'authorization', result: 'allow', seconds: 0 });

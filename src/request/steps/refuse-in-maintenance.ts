@@ -1,5 +1,5 @@
 import type { Identity } from '../../authentication/identity.js';
-import { isOfMetrics } from '../../paths/classify.js';
+import { isGuarded, isOfMetrics } from '../../paths/classify.js';
 import { sendStatus } from '../answer/status.js';
 import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
 import { anObject, checkOptions } from '../../option-checks.js';
@@ -23,8 +23,9 @@ export interface RefuseInMaintenanceOptions {
 }
 
 /**
- * Answers 503 to scrapes of those whom maintenance concerns; health and all other paths are served on. Stands behind
- * authorization: a client that may not scrape is told so as ever, and learns nothing else.
+ * Answers 503 to scrapes of those whom maintenance concerns, and to what they send to a backend; health and all other
+ * paths are served on. Stands behind authorization: a client that may not scrape is told so as ever, and learns nothing
+ * else.
  */
 export function refuseInMaintenance(options: RefuseInMaintenanceOptions, guard?: Guard): Middleware {
   checkOptions(options, { maintenance: anObject('{ current }', 'current') });
@@ -33,13 +34,14 @@ export function refuseInMaintenance(options: RefuseInMaintenanceOptions, guard?:
     listenerOf('refuseInMaintenance', { 'refused-in-maintenance': () => options.onRefused?.() });
   return (request, response, next) => {
     const state = requestState(request);
-    if (!isOfMetrics(state.classification) || !concerns(options.maintenance.current, state.identity)) {
+    if (!isGuarded(state.classification) || !concerns(options.maintenance.current, state.identity)) {
       next();
       return;
     }
     state.rejected = 'maintenance';
     listener({ kind: 'refused-in-maintenance' });
-    sendStatus(request, response, 'ServiceUnavailable', 'metrics are not served during maintenance', {
+    const what = isOfMetrics(state.classification) ? 'metrics are' : 'this path is';
+    sendStatus(request, response, 'ServiceUnavailable', `${what} not served during maintenance`, {
       'Retry-After': '30',
     });
   };

@@ -186,7 +186,8 @@ function hostOf({ headers }: Request): string {
   return headers.host ?? (typeof authority === 'string' ? authority : '');
 }
 
-function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
+/** Answers what an exposition or a backend failed with. */
+export function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
   if (error instanceof TooManyScrapesError || error instanceof NotSyncedError) {
     const headers = { 'Retry-After': String(error.retryAfterSeconds) };
     sendStatus(request, response, 'ServiceUnavailable', error.message, headers);
@@ -237,10 +238,7 @@ class Scrape implements ScrapeRequest {
   }
 
   get user(): ScrapingUser | undefined {
-    if (this.#identity === undefined) return undefined;
-    const { name, groups, extra } = this.#identity;
-    const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
-    return entries.length === 0 ? { name, groups } : { name, groups, extra: Object.fromEntries(entries) };
+    return this.#identity && told(this.#identity);
   }
 
   get scraper(): string | undefined {
@@ -253,9 +251,14 @@ class Scrape implements ScrapeRequest {
   }
 }
 
+/** What an upstream may be told of a user. */
+export function told({ name, groups, extra }: Identity): ScrapingUser {
+  const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
+  return entries.length === 0 ? { name, groups } : { name, groups, extra: Object.fromEntries(entries) };
+}
+
 /** Fires when the answer's connection closes before all of the answer is out. */
-function departure(response: ServerResponse): AbortSignal {
-  const controller = new AbortController();
+export function departure(response: ServerResponse, controller = new AbortController()): AbortSignal {
   const onClose = (): void => {
     if (!isSent(response)) controller.abort();
   };

@@ -1,3 +1,4 @@
+import { zPagePaths } from '../../paths/classify.js';
 import { htmlPage } from './html-page.js';
 import { type PageDocument, type PageLink, textPage } from './page-document.js';
 import type { FlagInForce, ServerStatus } from './server-status.js';
@@ -9,9 +10,6 @@ import {
   flagzObject,
   statuszObject,
 } from './page-contents.js';
-
-/** Where they are: each is authorized by its own path. */
-export const zPagePaths = ['/', '/flagz', '/statusz'] as const;
 
 export type ZPagePath = (typeof zPagePaths)[number];
 

@@ -5,7 +5,8 @@ import { refuseOtherMethods, sendInternalError, sendStatus, sendText } from '../
 import { headerLine, requestState, type Middleware, type Request } from '../../request/middleware.js';
 import { pageSecurityPolicy } from './html-page.js';
 import { structuredKinds, type StructuredKind } from './page-contents.js';
-import { prefersHtml, zPage, zPageObject, zPagePaths, type ZPagePath, type ZPageSources } from './z-page.js';
+import { zPagePaths } from '../../paths/classify.js';
+import { prefersHtml, zPage, zPageObject, type ZPagePath, type ZPageSources } from './z-page.js';
 
 export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
   /** Stands in each title. Default `kcp-metrics-filter`. */

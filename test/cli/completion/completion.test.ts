@@ -91,8 +91,9 @@ describe('completion', () => {
     const named = startOptions.filter(({ name }) => /-(?:file|kubeconfig|path|snapshot)$/.test(name));
     const files = startOptions.filter(({ kind }) => kind === 'file').map(({ key }) => key);
     expect(named.length).toBeGreaterThan(10);
-    // The one that takes a path of a URL.
-    const expected = named.map(({ key }) => key).filter((key) => key !== 'upstreamPath');
+    // Those that take a path of a URL.
+    const ofUrls = ['upstreamPath', 'gatewayPath'];
+    const expected = named.map(({ key }) => key).filter((key) => !ofUrls.includes(key));
     expect(files).toEqual(expect.arrayContaining(expected));
   });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { authenticationFinding } from '../../../src/cli/doctor/callers.js';
-import { scraperFinding, type Scrapers } from '../../../src/cli/doctor/scrapers.js';
+import { gatewayFindings, scraperFinding, type Scrapers } from '../../../src/cli/doctor/scrapers.js';
 import type { Subject } from '../../../src/policy/objects.js';
-import { prometheus } from './policies.js';
+import { binding, policyOfLayers, prometheus, role } from './policies.js';
 
 const all: Scrapers['callers'] = { authenticated: true, anonymous: true, serviceAccounts: true };
 const strangersOnly: Scrapers['callers'] = { authenticated: false, anonymous: true, serviceAccounts: false };
@@ -99,5 +99,45 @@ describe('authentication', () => {
       level,
       message: expect.stringMatching(message) as string,
     });
+  });
+});
+
+describe('paths of the gateway', () => {
+  const policy = policyOfLayers({
+    directory: [
+      role('writer', ['post,put', '/push,/api/v1/push']),
+      role('reader', ['get', '/api/*']),
+      binding('writers', 'writer'),
+      binding('readers', 'reader'),
+    ],
+    bootstrap: [role('admin', ['*', '*']), binding('admins', 'admin')],
+  });
+
+  it.each<readonly [string, string, RegExp]>([
+    ['/push', 'ok', /^is granted for post, put$/],
+    ['/api/v1/push', 'ok', /^is granted for post, put$/],
+    [
+      '/other',
+      'warning',
+      /^no rule grants it, so clients are answered 403: bind a ClusterRole that grants it, with/,
+    ],
+    [
+      '/api/v1/query',
+      'warning',
+      /bind a ClusterRole that names this very path, no prefix of it, with verb post$/,
+    ],
+  ])('%s: %s', (path, level, message) => {
+    const [found, ...others] = gatewayFindings({ gatewayPath: [`${path}=http://127.0.0.1`] }, policy);
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({
+      level,
+      subject: `--gateway-path ${path}`,
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('is left to the API server where that is asked', () => {
+    const given = { gatewayPath: ['/other=http://127.0.0.1'], authorizationKubeconfig: 'in-cluster' };
+    expect(gatewayFindings(given, policy)).toEqual([]);
   });
 });

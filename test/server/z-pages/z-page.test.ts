@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { zPage, zPagePaths, type ZPageSources } from '../../../src/server/z-pages/z-page.js';
+import { zPagePaths } from '../../../src/paths/classify.js';
+import { zPage, type ZPageSources } from '../../../src/server/z-pages/z-page.js';
 import { now, sources, status } from './page-sources.js';
 import { pageSecurityPolicy } from '../../../src/server/z-pages/html-page.js';
 import { anyCharacter } from '../../support/any-character.js';

@@ -30,7 +30,7 @@ export interface TenantHeader {
  * The headers that tell an upstream who scrapes; none without authentication. A fault if they would be ambiguous; it
  * names neither the scraper nor their groups.
  */
-type IdentityWriter = (
+export type IdentityWriter = (
   user: ScrapeRequest['user'],
 ) =>
   | { readonly fields: Readonly<Record<string, string>>; readonly fault?: undefined }
@@ -136,6 +136,23 @@ export function tenantWriter(headers: readonly TenantHeader[], others: readonly 
     taken.add(field.toLowerCase());
   }
   return (user) => Object.fromEntries(headers.map(({ field, source }) => [field, tenantOf(user, source)]));
+}
+
+/** What an upstream is told of the user and their tenant. */
+export interface CallerHeaders {
+  readonly identityHeaders?: IdentityHeaders;
+  readonly tenantHeaders?: readonly TenantHeader[];
+}
+
+/** Writes both; what it returns throws a NoTenantError. @throws IdentityHeadersError, TenantHeadersError */
+export function callerWriter({ identityHeaders, tenantHeaders }: CallerHeaders): IdentityWriter {
+  const identityOf = identityHeaders && identityWriter(identityHeaders);
+  const tenantOf = tenantHeaders && tenantWriter(tenantHeaders, identityFieldNames(identityHeaders));
+  return (user) => {
+    const tenant = tenantOf?.(user);
+    const identity = identityOf?.(user);
+    return identity?.fault === undefined ? { fields: { ...identity?.fields, ...tenant } } : identity;
+  };
 }
 
 /** Why this cannot tell a scraper's tenant; undefined where it can. */

@@ -3,13 +3,7 @@ import { tell } from '../../../tell.js';
 import { asUpstreamError, UpstreamError } from '../../exposition-errors.js';
 import { workingMs, type Exposition } from '../../exposition.js';
 import { faultOf, parseUpstreamUrl, passedOn, upstreamHeaders } from './upstream-http.js';
-import {
-  identityFieldNames,
-  identityWriter,
-  tenantWriter,
-  type IdentityHeaders,
-  type TenantHeader,
-} from './upstream-identity.js';
+import { callerWriter, type IdentityHeaders, type TenantHeader } from './upstream-identity.js';
 import { aText, checkOptions, milliseconds, optional } from '../../../option-checks.js';
 
 /** The members about TLS are read at each scrape: a getter may follow a file. */
@@ -59,9 +53,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
     stallTimeoutMs: optional(milliseconds(1)),
   });
   const { timeoutMs = 10_000, answeringMs = 200, stallTimeoutMs = 30_000 } = options;
-  const { identityHeaders, tenantHeaders } = options;
-  const identityOf = identityHeaders && identityWriter(identityHeaders);
-  const tenantOf = tenantHeaders && tenantWriter(tenantHeaders, identityFieldNames(identityHeaders));
+  const callerOf = callerWriter(options);
   const client = new UpstreamClient(parseUpstreamUrl(options.url), options);
   let lastContentType = 'text/plain; version=0.0.4; charset=utf-8';
   const failed = (cause: unknown): unknown => {
@@ -75,14 +67,13 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
     contentType: () => lastContentType,
     async render(request) {
       const { user, signal } = request;
-      const tenant = tenantOf?.(user);
-      const identity = identityOf?.(user);
-      if (identity?.fault !== undefined) throw refused(identity.fault);
+      const caller = callerOf(user);
+      if (caller.fault !== undefined) throw refused(caller.fault);
       let answer: UpstreamAnswer;
       try {
-        answer = await client.get({
+        answer = await client.send({
           query: request.query,
-          headers: { ...upstreamHeaders(request), ...identity?.fields, ...tenant },
+          headers: { ...upstreamHeaders(request), ...caller.fields },
           timeoutMs: Math.min(timeoutMs, workingMs(request, answeringMs)),
           stallTimeoutMs,
           signal,

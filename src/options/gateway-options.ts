@@ -1,0 +1,149 @@
+import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
+import type { CallerHeaders } from '../exposition/sources/upstream/upstream-identity.js';
+import type { UpstreamTls } from '../outgoing/upstream-client.js';
+import { isHealthPath, pathPatterns } from '../paths/always-allow.js';
+import { createPathClassifier, workspaceTargetsPath, zPagePaths } from '../paths/classify.js';
+import type { Backend, Gateway } from '../request/steps/pass-to-backend.js';
+import { authorization, pathsAllowedToAll } from './authorization-options.js';
+import { fault, flagName, needs, topic, type GivenOptions } from './option.js';
+import { count, duration, list, parsed, quoted } from './option-kinds.js';
+import type { Opened } from './starting.js';
+
+/** A path, exact or ending in `/*`, and the URL that requests for it are passed on to. */
+export interface GatewayPath {
+  readonly path: string;
+  readonly url: string;
+}
+
+/** Other paths than those of metrics, each guarded like them and passed on to another server. */
+export const gateway = topic(
+  'Gateway',
+  {
+    gatewayPath: parsed(list('path=URL'), gatewayPathsIn, [] as readonly GatewayPath[]).help(
+      'paths and the http or https URLs that requests for them are passed on to, whatever their method: /api/v1/push=http://127.0.0.1:8080; without a path in the URL, the same path is asked for; a path that ends in /* stands for all below it; RBAC grants each path by its own name and verb, such as post',
+      { kind: 'pair' },
+    ),
+    gatewayMaxBody: count(10_485_760, { min: 1, unit: 'bytes' }).help(
+      `maximum size of the body of a request for a path of ${flagName('gatewayPath')}; larger ones are answered 413`,
+    ),
+    gatewayMaxBytesPerSecondByIdentity: count(0, { unit: 'bytes' }).help(
+      'bytes of such bodies per second of a user, with bursts of twice as many; further requests are answered 429, and a body that is being sent is read at that pace; 0: no limit',
+    ),
+    gatewayTimeout: duration('30s', { min: '1ms', max: '55s' }).help(
+      'how long the backend may take until its answer begins, with the time to send it the body; then the request is answered 504',
+    ),
+  },
+  [needs(['gatewayMaxBody', 'gatewayMaxBytesPerSecondByIdentity', 'gatewayTimeout'], 'gatewayPath')],
+);
+
+const plainPath = /^(?:\/[A-Za-z0-9_.~-]+)+(?:\/\*)?$/;
+const ownPaths: readonly string[] = [...zPagePaths, '/version', workspaceTargetsPath];
+
+function gatewayPathsIn(given: readonly string[]): readonly GatewayPath[] {
+  const found = new Map<string, string>();
+  for (const one of given) {
+    const [, path = '', url] = /^([^=?]*)=(.*)$/s.exec(one) ?? [];
+    if (url === undefined || !plainPath.test(path)) {
+      throw new RangeError('must be a path and a URL: /api/v1/push=http://…');
+    }
+    if (!isFree(path)) throw new RangeError(`${path} has a meaning of its own in this server`);
+    if (found.has(path)) throw new RangeError(`${path} is given twice`);
+    found.set(path, url);
+  }
+  return [...found].map(([path, url]) => ({ path, url }));
+}
+
+/** Whether it can be a path of the gateway. */
+export function canBePassedOn(path: string): boolean {
+  return plainPath.test(path) && isFree(path);
+}
+
+/** Whether neither this server nor a kcp that it stands for means something else by it. */
+function isFree(pattern: string): boolean {
+  const path = pattern.replace(/\*$/, 'x');
+  return (
+    !ownPaths.some(pathPatterns([pattern])) &&
+    !isHealthPath(path) &&
+    (['shard', 'cache-server'] as const).every((serverKind) => {
+      const classify = createPathClassifier({ serverKind, endpoints: [], gatewayPaths: [pattern] });
+      return classify(path).kind === 'gateway';
+    })
+  );
+}
+
+interface GatewayContext {
+  readonly tls: UpstreamTls;
+  readonly headers: CallerHeaders;
+  readonly opened: Opened;
+  readonly events: {
+    readonly onFailure: (path: string, error: UpstreamError) => void;
+    readonly onNoTenant: (error: NoTenantError) => void;
+  };
+}
+
+/** Undefined where no path is given. Sends no request yet. @throws UsageError naming the option. */
+export async function openGateway(
+  given: GivenOptions,
+  { tls, headers, opened, events }: GatewayContext,
+): Promise<Gateway | undefined> {
+  const values = gateway.read(given);
+  if (values.gatewayPath.length === 0) return undefined;
+  refuseOpenPaths(given);
+  const { NoTenantError, UpstreamError } = await import('../exposition/exposition-errors.js');
+  const { callerWriter } = await import('../exposition/sources/upstream/upstream-identity.js');
+  const { UpstreamClient } = await import('../outgoing/upstream-client.js');
+  const callerOf = callerWriter(headers);
+  const backends = values.gatewayPath.map(({ path, url: text }) => {
+    const url = new URL(text);
+    const client = opened.add(new UpstreamClient(url, tls));
+    const backend: Backend = {
+      client,
+      path: url.pathname === '/' ? undefined : url.pathname,
+      callerHeaders: (user) => {
+        try {
+          const { fields, fault: unclear } = callerOf(user);
+          if (fields !== undefined) return fields;
+          throw new UpstreamError(`${client.address}: ${unclear}`);
+        } catch (error) {
+          if (error instanceof NoTenantError) events.onNoTenant(error);
+          throw error;
+        }
+      },
+      onFailure: (error) => {
+        events.onFailure(path, error);
+      },
+    };
+    return [path, backend] as const;
+  });
+  return {
+    backends: new Map(backends),
+    maxBodyBytes: values.gatewayMaxBody,
+    bytesPerSecondByIdentity: values.gatewayMaxBytesPerSecondByIdentity,
+    timeoutMs: values.gatewayTimeout,
+  };
+}
+
+function refuseOpenPaths(given: GivenOptions): void {
+  const { authorizationAlwaysAllowPaths } = authorization.options;
+  const allowed = pathsAllowedToAll(given);
+  for (const { path } of gateway.read(given).gatewayPath) {
+    const name = allowed.find((pattern) => overlap(pattern, path));
+    if (name === undefined) continue;
+    throw fault(
+      gateway.options.gatewayPath,
+      `${path} cannot be open to everybody, as ${quoted(name)} of ${authorizationAlwaysAllowPaths.name} says`,
+    );
+  }
+}
+
+/** Whether an always-allow pattern and a path of the gateway, each exact or a prefix, have a path in common. */
+function overlap(pattern: string, path: string): boolean {
+  if (pattern === '') return false;
+  const allowed = `/${pattern.replace(/^\//, '')}`;
+  const [start, other] = [allowed, path].map((text) => text.replace(/\*$/, '')) as [string, string];
+  return (
+    start === other ||
+    (allowed.endsWith('*') && other.startsWith(start)) ||
+    (path.endsWith('*') && start.startsWith(other))
+  );
+}

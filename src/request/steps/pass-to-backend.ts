@@ -1,0 +1,413 @@
+import type { ClientRequest, IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Identity } from '../../authentication/identity.js';
+import { asUpstreamError, UpstreamError } from '../../exposition/exposition-errors.js';
+import type { ScrapingUser } from '../../exposition/exposition.js';
+import type { UpstreamAnswer, UpstreamClient } from '../../outgoing/upstream-client.js';
+import { locationOf, parseRequestTarget } from '../../paths/request-target.js';
+import { tell } from '../../tell.js';
+import { pumpBody } from '../answer/send-body.js';
+import { refuseOtherMethods, sendStatus, sendTooManyRequests, writeHead } from '../answer/status.js';
+import { WriteDeadline } from '../answer/write-deadline.js';
+import { renewalOf } from '../credentials.js';
+import { inTurn } from '../in-turn.js';
+import { RequestBuckets } from '../limits/request-buckets.js';
+import {
+  headerValue,
+  isAnswered,
+  isClosed,
+  requestState,
+  requestTarget,
+  streamOf,
+  waitingStep,
+  type FilterListener,
+  type Guard,
+  type Middleware,
+  type Request,
+} from '../middleware.js';
+import { answerFailure, departure, told } from './serve-exposition.js';
+
+/** Servers that requests are passed on to, and what a request may cost. */
+export interface Gateway {
+  /** By path. One that ends in `/*` stands for all paths below it; the longest that fits counts. */
+  readonly backends: ReadonlyMap<string, Backend>;
+  /** The longest body of a request (bytes). */
+  readonly maxBodyBytes: number;
+  /** Bytes of bodies that a user may send in a second, and twice as many after a pause; 0: no limit. */
+  readonly bytesPerSecondByIdentity: number;
+  /** How long it may take from the first byte that is passed on to the headers of the answer (ms). */
+  readonly timeoutMs: number;
+}
+
+export interface Backend {
+  readonly client: UpstreamClient;
+  /** Default: the path that the client has asked for. */
+  readonly path?: string | undefined;
+  /** The headers that tell who asks. @throws NoTenantError, UpstreamError */
+  readonly callerHeaders: (user: ScrapingUser | undefined) => Readonly<Record<string, string>>;
+  readonly onFailure?: (error: UpstreamError) => void;
+}
+
+/** Kubernetes' verbs of requests for paths. TRACE would show the client what the backend is told of it. */
+const methods: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+/**
+ * The headers of a request that are passed on. All others stay here: credentials, cookies, headers of the connection, and
+ * what programs take for a user or a tenant. Only the caller's own headers tell those.
+ */
+const requestFields: readonly string[] = [
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'cache-control',
+  'content-encoding',
+  'content-language',
+  'content-type',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-unmodified-since',
+  'range',
+  'x-prometheus-remote-write-version',
+];
+
+/** Those of an answer, besides its length and type. A backend sets no cookies here and sends nobody to another server. */
+const answerFields: readonly string[] = [
+  'accept-ranges',
+  'allow',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-range',
+  'etag',
+  'last-modified',
+  'retry-after',
+  'vary',
+  'warning',
+  'x-prometheus-remote-write-exemplars-written',
+  'x-prometheus-remote-write-histograms-written',
+  'x-prometheus-remote-write-samples-written',
+];
+
+/** How long a backend may send nothing in the middle of an answer (ms). */
+const stallTimeoutMs = 30_000;
+/** Buckets count KiB, so that their bound is beyond what a process can pass on. */
+const bucketBytes = 1024;
+
+/**
+ * Stands last, beside the serving of expositions: passes a request for a path of the gateway on to its backend, and the
+ * answer to the client, each no faster than the other side takes it. Nothing is kept, and a request is sent once.
+ */
+export function passToBackend(
+  gateway: Gateway,
+  {
+    scrapeWriteTimeoutMs = 10_000,
+    scrapeDeadlineMs = 300_000,
+  }: { readonly scrapeWriteTimeoutMs?: number; readonly scrapeDeadlineMs?: number },
+  guard: Guard,
+): Middleware {
+  const { maxBodyBytes: maxBytes, bytesPerSecondByIdentity: bytesPerSecond, timeoutMs } = gateway;
+  const listener: FilterListener = guard.listener ?? (() => undefined);
+  const buckets =
+    bytesPerSecond > 0 ? new RequestBuckets({ perSecond: bytesPerSecond / bucketBytes }) : undefined;
+  const deadline = new WriteDeadline({
+    timeoutMs: scrapeWriteTimeoutMs,
+    totalMs: scrapeDeadlineMs,
+    onCut: () => {
+      listener({ kind: 'stalled-client' });
+    },
+  });
+  const backendOf = backendFinder(gateway.backends);
+
+  const refuseTooLarge = (request: Request, response: ServerResponse): void => {
+    requestState(request).rejected = 'a body that is too large';
+    const message = `Request entity too large: limit is ${maxBytes}`;
+    sendStatus(request, response, 'RequestEntityTooLarge', message);
+  };
+
+  /** Answers a request that is not passed on. Returns whether it did. */
+  const refuse = (
+    request: Request,
+    response: ServerResponse,
+    length: number | undefined,
+    user: string,
+  ): boolean => {
+    if (refuseOtherMethods(request, response, methods)) return true;
+    const state = requestState(request);
+    const waitMs = length === 0 ? 0 : (buckets?.waitFor(user) ?? 0);
+    if (length === undefined) {
+      state.rejected = 'a body whose length is ambiguous';
+      sendStatus(request, response, 'BadRequest', 'the length of the body is ambiguous');
+    } else if (length > maxBytes && length !== Infinity) refuseTooLarge(request, response);
+    else if (waitMs > 0) {
+      state.rejected = 'too many bytes by this identity';
+      listener({ kind: 'limited', by: 'bytes' });
+      sendTooManyRequests(request, response, waitMs);
+    } else return false;
+    return true;
+  };
+
+  const pass = async (
+    request: Request,
+    response: ServerResponse,
+    { pattern, backend, path, length, identity }: Passed,
+  ): Promise<false> => {
+    const ending = new AbortController();
+    const gone = departure(response, ending);
+    const body = new PassedBody(request, response, {
+      maxBytes,
+      onTooLarge: () => {
+        ending.abort();
+      },
+      spend: (bytes) => {
+        buckets?.charge(identity.name, bytes / bucketBytes);
+        return buckets?.waitFor(identity.name) ?? 0;
+      },
+    });
+    let answerBytes = 0;
+    try {
+      const answer = await backend.client.send({
+        method: request.method,
+        target: targetAt(backend, path, requestTarget(request)),
+        headers: {
+          ...passedFields(request),
+          ...framing(length, request),
+          ...backend.callerHeaders(told(identity)),
+        },
+        timeoutMs,
+        stallTimeoutMs,
+        signal: gone,
+        ...(length > 0 && { writeBody: body.write }),
+      });
+      await checkEnd(answer, request, backend);
+      await sendAnswer(request, response, answer, deadline, (bytes) => {
+        answerBytes += bytes;
+      });
+    } catch (cause) {
+      const error = asUpstreamError(cause);
+      if (error instanceof UpstreamError && !gone.aborted) tell('passToBackend', backend.onFailure, error);
+      if (body.isTooLarge && !isAnswered(response)) refuseTooLarge(request, response);
+      else answerFailure(request, response, error);
+    } finally {
+      body.stop();
+      const code = response.headersSent ? response.statusCode : 0;
+      listener({ kind: 'passed-on', path: pattern, code, requestBytes: body.bytes, answerBytes });
+    }
+    return false;
+  };
+
+  const step = waitingStep((request, response) => {
+    const state = requestState(request);
+    const { classification, identity } = state;
+    if (classification?.kind !== 'gateway') return true;
+    const found = backendOf(classification.path);
+    const isAllowed = state.isAllowed === true && state.allowedBy === guard && state.identifiedBy === guard;
+    if (found === undefined || identity === undefined || !isAllowed) {
+      // Reached only where a step was left out.
+      sendStatus(request, response, 'Unauthorized', 'Unauthorized');
+      return false;
+    }
+    const length = bodyLength(request);
+    if (refuse(request, response, length, identity.name) || length === undefined) return false;
+    return pass(request, response, { ...found, path: classification.path, length, identity });
+  }, answerFailure);
+  // Its answer could not go out before, and its body is not read before.
+  return (request, response, next) => {
+    inTurn(request, response, () => {
+      step(request, response, next);
+    });
+  };
+}
+
+interface Found {
+  /** As it is configured. */
+  readonly pattern: string;
+  readonly backend: Backend;
+}
+
+interface Passed extends Found {
+  readonly path: string;
+  readonly length: number;
+  readonly identity: Identity;
+}
+
+function backendFinder(backends: Gateway['backends']) {
+  const trees = [...backends]
+    .filter(([pattern]) => pattern.endsWith('/*'))
+    .sort(([one], [other]) => other.length - one.length);
+  return (path: string): Found | undefined => {
+    const exact = backends.get(path);
+    if (exact !== undefined) return { pattern: path, backend: exact };
+    const [pattern, backend] = trees.find(([tree]) => path.startsWith(tree.slice(0, -1))) ?? [];
+    return pattern === undefined || backend === undefined ? undefined : { pattern, backend };
+  };
+}
+
+/** Bytes of a request's body, Infinity where it does not say; undefined where two readers might find different ends. */
+function bodyLength(request: Request): number | undefined {
+  const linesOf = (wanted: string): readonly string[] =>
+    request.rawHeaders.filter((_, at, all) => at % 2 === 1 && all[at - 1]?.toLowerCase() === wanted);
+  const lengths = linesOf('content-length');
+  const codings = linesOf('transfer-encoding');
+  const [length = '0'] = lengths;
+  if (lengths.length + codings.length > 1 || !/^\d{1,15}$/.test(length)) return undefined;
+  const [coding] = codings;
+  if (coding !== undefined) return coding.toLowerCase() === 'chunked' ? Infinity : undefined;
+  const stream = streamOf(request);
+  return stream === undefined || lengths.length > 0 || stream.endAfterHeaders ? Number(length) : Infinity;
+}
+
+/** How the backend finds the end of the body; not needed where there is none. */
+function framing(length: number, request: Request): Readonly<Record<string, string>> {
+  if (length === Infinity) return { 'Transfer-Encoding': 'chunked' };
+  return length > 0 || request.method === 'POST' ? { 'Content-Length': String(length) } : {};
+}
+
+/** What was decided on, encoded anew: the backend cannot find another path in it. */
+function targetAt({ path: fixed }: Backend, path: string, asked: string): string {
+  const query = (parseRequestTarget(asked)?.query ?? '').replaceAll('#', '%23');
+  return fixed === undefined ? locationOf(path, query) : `${fixed}${locationOf('', query)}`;
+}
+
+function passedFields(request: Request): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    requestFields.flatMap((name) => {
+      const value = headerValue(request, name);
+      return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) ? [[name, value]] : [];
+    }),
+  );
+}
+
+/** @throws UpstreamError where an answer that was cut off, or is coded for the connection, would look whole. */
+async function checkEnd(
+  { status, headers, isEndedByClose, body }: UpstreamAnswer,
+  { method }: Request,
+  { client }: Backend,
+): Promise<void> {
+  const hasBody = method !== 'HEAD' && status !== 204 && status !== 304;
+  const isCoded = !/^chunked$/i.test(headers['transfer-encoding'] ?? 'chunked');
+  if (!hasBody || !(isEndedByClose || isCoded)) return;
+  await body.return();
+  throw new UpstreamError(`${client.address}: has neither a Content-Length nor plain chunks`);
+}
+
+/** Resolves when it is out. */
+async function sendAnswer(
+  request: Request,
+  response: ServerResponse,
+  { status, contentType, contentLength, headers, body }: UpstreamAnswer,
+  deadline: WriteDeadline,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  if (isClosed(response)) {
+    await body.return();
+    return;
+  }
+  const isHttp2 = streamOf(request) !== undefined;
+  const isOld = !isHttp2 && Date.now() >= renewalOf(request.socket);
+  const length = status === 204 ? undefined : contentLength;
+  writeHead(request, response, status, contentType === '' ? null : contentType, length, {
+    ...answerFieldsOf(headers),
+    ...(isOld && { Connection: 'close' }),
+  });
+  response.strictContentLength = true;
+  deadline.watch(response);
+  const chunks = body[Symbol.asyncIterator]();
+  await pumpBody(
+    {
+      next: async () => {
+        const chunk = await chunks.next();
+        onBytes(chunk.value?.byteLength ?? 0);
+        return chunk;
+      },
+      return: () => chunks.return(),
+    },
+    response,
+  );
+}
+
+function answerFieldsOf(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
+  const { location = '' } = headers;
+  return Object.fromEntries([
+    ...answerFields.flatMap((name) => {
+      const value = headers[name];
+      return value === undefined ? [] : [[name, String(value)] as const];
+    }),
+    // Within this server alone; an address of the backend is none of the client's business.
+    ...(/^\/(?![/\\])[\x21-\x7e]*$/.test(location) ? [['location', location] as const] : []),
+  ]);
+}
+
+interface PassedBodyOptions {
+  readonly maxBytes: number;
+  readonly onTooLarge: () => void;
+  /** Told of all bytes; returns how long to wait for more (ms). */
+  readonly spend: (bytes: number) => number;
+}
+
+/** Writes a request's body to the backend, no faster than it takes it. What is left when it stops is read and dropped. */
+class PassedBody {
+  bytes = 0;
+  isTooLarge = false;
+  readonly #request: Request;
+  readonly #response: ServerResponse;
+  readonly #options: PassedBodyOptions;
+  #outgoing: ClientRequest | undefined;
+  #pause: NodeJS.Timeout | undefined;
+
+  constructor(request: Request, response: ServerResponse, options: PassedBodyOptions) {
+    this.#request = request;
+    this.#response = response;
+    this.#options = options;
+  }
+
+  readonly write = (outgoing: ClientRequest): void => {
+    const state = requestState(this.#request);
+    if (state.awaitsContinue === true) {
+      state.awaitsContinue = false;
+      this.#response.writeContinue();
+    }
+    this.#outgoing = outgoing;
+    outgoing.on('drain', this.#resume);
+    this.#request.on('data', this.#onData);
+    this.#request.once('end', this.#onEnd);
+  };
+
+  stop(): void {
+    clearTimeout(this.#pause);
+    this.#request.off('data', this.#onData).off('end', this.#onEnd);
+    if (this.#outgoing === undefined) return;
+    this.#outgoing.off('drain', this.#resume);
+    if (!this.#outgoing.writableFinished) this.#outgoing.destroy();
+    this.#outgoing = undefined;
+    this.#request.resume();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const { maxBytes, onTooLarge, spend } = this.#options;
+    if (this.bytes + chunk.byteLength > maxBytes) {
+      this.isTooLarge = true;
+      this.stop();
+      onTooLarge();
+      return;
+    }
+    this.bytes += chunk.byteLength;
+    const waitMs = spend(chunk.byteLength);
+    const isTaken = this.#outgoing?.write(chunk) === true;
+    if (isTaken && waitMs === 0) return;
+    this.#request.pause();
+    if (waitMs > 0) this.#pause = setTimeout(this.#onPaused, waitMs);
+  };
+
+  readonly #onPaused = (): void => {
+    this.#pause = undefined;
+    if (this.#outgoing?.writableNeedDrain === false) this.#request.resume();
+  };
+
+  readonly #resume = (): void => {
+    if (this.#pause === undefined) this.#request.resume();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#outgoing?.end();
+  };
+}
