@@ -1,4 +1,4 @@
-// Builds what the end-to-end tests run: kube-apiserver and etcd of one version of Kubernetes, and helm; or, with
+// Builds what the end-to-end tests run: kube-apiserver and etcd of one version of Kubernetes, helm and Prometheus; or, with
 // arguments, what is declared in these folders. Each folder with a go.mod declares tools, and has its own versions of
 // Kubernetes' libraries; they are built into .bin-FOLDER/ beside it. Does nothing where they are there already; takes some
 // twenty minutes the first time, for Go to compile all of Kubernetes.
@@ -23,7 +23,8 @@ import { fileURLToPath } from 'node:url';
 const directory = fileURLToPath(new URL('.', import.meta.url));
 const kubernetes = `kubernetes-${kubernetesVersion()}`;
 const named = process.argv.slice(2).map((folder) => resolve(folder));
-const modules = named.length > 0 ? named : [kubernetes, 'helm'].map((name) => join(directory, name));
+const modules =
+  named.length > 0 ? named : [kubernetes, 'helm', 'prometheus'].map((name) => join(directory, name));
 
 /** @param {string} version */
 const ofKubernetes = (version) => {
@@ -49,6 +50,9 @@ const programs = new Map([
   ['github.com/prometheus/prometheus/cmd/prometheus', { name: 'prometheus', tags, variables: ofPrometheus }],
   ['github.com/prometheus-operator/prometheus-operator/cmd/operator', { name: 'prometheus-operator' }],
   ['github.com/prometheus/prometheus/cmd/promtool', { name: 'promtool', tags, variables: ofPrometheus }],
+  ['github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics', { name: 'victoria-metrics' }],
+  ['kcp-metrics-filter/test/matrix/expfmt', { name: 'expfmt' }],
+  ['kcp-metrics-filter/test/matrix/telegraf', { name: 'telegraf' }],
 ]);
 
 /** The one that is asked for, or the newest. */

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
+import { isPrometheusSkipped } from './binaries.js';
 import { placeOfTest, prometheusOfTest } from './ingested.js';
 import { metricsOf } from './metrics.js';
 import { tellGuard } from './orphans.js';
-import { isPrometheusSkipped } from './prometheus.js';
 import { scrapeOnce } from './scrape-once.js';
 import type { ServingPlace } from './serving-place.js';
 

@@ -5,6 +5,7 @@ import { encodedExposition } from '../../src/exposition/delivery/encoded-exposit
 import { registriesExposition } from '../../src/exposition/sources/registries-exposition.js';
 import { sharedExposition } from '../../src/exposition/delivery/shared-exposition.js';
 import { recordedShardMetrics } from '../exposition/text-format/expositions.js';
+import { isPrometheusSkipped } from './binaries.js';
 import { differences, sumsOf } from './exposition-sums.js';
 import {
   applicationOfTest,
@@ -13,7 +14,7 @@ import {
   prometheusOfTest,
   upstreamOfTest,
 } from './ingested.js';
-import { isPrometheusSkipped, type Prometheus } from './prometheus.js';
+import type { Prometheus } from './prometheus.js';
 import { promtoolOn } from './promtool.js';
 import { scrapeOnce } from './scrape-once.js';
 import type { ServingPlace } from './serving-place.js';
@@ -178,7 +179,9 @@ describe.skipIf(isPrometheusSkipped)('Prometheus ingests without a complaint', (
       expect(verdict.remarks.filter((remark) => !remarks.includes(remark))).toEqual([]);
     }
 
-    const prometheus = await prometheusOfTest(place, port);
+    // A busy machine takes seconds to send and ingest 100,000 series.
+    const everyMs = body.length > 1_000_000 ? 15_000 : undefined;
+    const prometheus = await prometheusOfTest(place, port, everyMs);
     await expect.poll(() => prometheus.valueOf('scrape_samples_scraped > 0'), settles).toBeDefined();
     expect(await prometheus.lastError()).toBe('');
     expect(await prometheus.valueOf('up')).toBe(1);

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { isPrometheusSkipped } from './binaries.js';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kubeApiserver } from './kube-apiserver.js';
 import { onControlPlane } from './on-every-control-plane.js';
-import { isPrometheusSkipped, Prometheus } from './prometheus.js';
+import { Prometheus } from './prometheus.js';
 import { secondsFromNow, signingKeyOf, signToken, tokenIssuer } from './signed-tokens.js';
 
 const settles = { timeout: 60_000, interval: 100 };

@@ -1,19 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { prometheusBinary } from './binaries.js';
 import { freePort } from './free-port.js';
 import { ServerProcess } from './server-process.js';
-import { isRequired } from '../support/required.js';
 import type { TemporaryDirectory } from '../support/temporary-directory.js';
-
-const program = 'prometheus';
-const isInstalled = spawnSync(program, ['--version']).status === 0;
-
-/** For `describe.skipIf`. */
-export const isPrometheusSkipped = !isInstalled && !isRequired;
-if (isPrometheusSkipped) {
-  process.stderr.write('Prometheus is NOT tested: it is not installed (apt-get install prometheus)\n');
-}
 
 export interface PrometheusOptions {
   /** For its configuration and its data. */
@@ -28,7 +18,7 @@ export interface PrometheusOptions {
   readonly intervalMs?: number;
 }
 
-/** Debian's, which scrapes one target with a bearer token, and writes down whatever it takes offence at. */
+/** The newest, which scrapes one target with a bearer token, and writes down whatever it takes offence at. */
 export class Prometheus {
   static async start({
     directory,
@@ -56,8 +46,8 @@ export class Prometheus {
     const address = `127.0.0.1:${await freePort()}`;
     const logFile = join(directory.path, 'prometheus.log');
     const server = await ServerProcess.start({
-      name: program,
-      binary: program,
+      name: 'prometheus',
+      binary: prometheusBinary,
       args: [
         // JSON is YAML.
         `--config.file=${directory.write('prometheus.yml', JSON.stringify(config))}`,
@@ -102,7 +92,7 @@ export class Prometheus {
     const log = readFileSync(this.logFile, 'utf8').split('\n');
     const own = await (await fetch(`${this.origin}/metrics`)).text();
     return [
-      ...log.filter((line) => /level=(?:warn|error)|(?:Append|Scrape) failed|sample|series/.test(line)),
+      ...log.filter((line) => /level=(?:WARN|ERROR)|(?:Append|Scrape) failed|sample|series/.test(line)),
       ...own.split('\n').filter((line) => /^prometheus_target_scrapes_\w+_total(?:\{.*\})? [^0]/.test(line)),
     ];
   }
