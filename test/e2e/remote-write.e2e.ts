@@ -8,7 +8,7 @@ import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js'
 import { RunningPrometheus } from '../examples/running-prometheus.js';
 import { startCli, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
-import { isPrometheusSkipped } from './prometheus.js';
+import { isPrometheusSkipped } from './binaries.js';
 
 const tenants = ['acme', 'globex'] as const;
 type Tenant = (typeof tenants)[number];

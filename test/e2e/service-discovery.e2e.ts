@@ -13,7 +13,8 @@ import { FilterUnderTest } from './filter-under-test.js';
 import { kubeApiserver } from './kube-apiserver.js';
 import { apply, namespaceOf, remove } from './kubernetes-objects.js';
 import { onControlPlane } from './on-every-control-plane.js';
-import { isPrometheusSkipped, Prometheus } from './prometheus.js';
+import { isPrometheusSkipped } from './binaries.js';
+import { Prometheus } from './prometheus.js';
 
 const example = (file: string): string =>
   readFileSync(join(repository, 'examples/service-discovery', file), 'utf8');
