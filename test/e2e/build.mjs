@@ -58,7 +58,7 @@ const programs = new Map([
 /** The one that is asked for, or the newest. */
 function kubernetesVersion() {
   const versions = readdirSync(directory)
-    .flatMap((name) => /^kubernetes-(.+)$/.exec(name)?.[1] ?? [])
+    .flatMap((name) => /^kubernetes-([\d.]+)$/.exec(name)?.[1] ?? [])
     .sort((one, other) => one.localeCompare(other, 'en', { numeric: true }));
   const version = process.env.E2E_KUBERNETES || versions.at(-1);
   if (!versions.includes(version)) {
