@@ -5,10 +5,10 @@ export function errorClass(error: unknown): string {
 
 /** The same of a failed system call, for messages. */
 export function systemCode(error: unknown): string {
-  return String(codeOf(error) ?? 'unknown error');
+  return codeOf(error) ?? 'unknown error';
 }
 
 /** Of a failed system call, such as `ENOENT`, or of Node's own errors. */
-export function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

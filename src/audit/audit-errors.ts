@@ -9,7 +9,5 @@ export class AuditLogError extends CodedError {
 
 /** The system's code, such as ENOSPC; of any other error its class. */
 export function faultOf(error: unknown): string {
-  const code = codeOf(error);
-  if (typeof code === 'string') return code;
-  return error instanceof Error ? error.constructor.name : 'unknown error';
+  return codeOf(error) ?? (error instanceof Error ? error.constructor.name : 'unknown error');
 }

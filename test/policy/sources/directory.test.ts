@@ -27,7 +27,6 @@ class RecordingSink implements PolicySink {
     this.#record(objects.map(({ name }) => name));
   }
 
-  // eslint-disable-next-line require-yield -- as a whole.
   *replaceAll(objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
     this.replace(objects);
   }
