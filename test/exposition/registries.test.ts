@@ -82,14 +82,12 @@ describe('the exposition of registries', () => {
     expect((await scrapeOnce({ registries: [registry] }, acceptOpenMetrics)).text).toBe(
       [
         '# HELP a a \\"b\\"',
-        '# TYPE a unknown',
         'a{b="\\"\\n"} 1',
         '# HELP c a \\"b\\"',
         '# TYPE c counter',
-        'c_total 1 # {trace="x"} 1',
+        'c_total 1',
         'c_total{d="e"} 2 # {} 1',
         '# HELP f a \\"b\\"',
-        '# TYPE f unknown',
         '# EOF',
         '',
       ].join('\n'),
