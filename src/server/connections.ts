@@ -36,6 +36,7 @@ export class Connections {
       this.#busy.set(key, (this.#busy.get(key) ?? 0) + 1);
       response.once('close', () => {
         this.#finished(key);
+        if (!request.complete) closeUnread(request);
       });
       if (this.#isDraining) response.setHeader('Connection', 'close');
       handle(request, response);
@@ -80,6 +81,19 @@ export class Connections {
     if (!this.#isDraining) return;
     for (const [socket, other] of this.#open) if (other === key) socket.destroySoon();
   }
+}
+
+/** How long a client may go on sending what nobody reads (ms): enough to notice the answer. */
+const lingerMs = 1000;
+
+/** Closes the connection of an answered request whose body does not end. Node would read and drop it until its timeout. */
+function closeUnread(request: IncomingMessage): void {
+  const { socket } = request;
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => {
+    if (!request.complete) socket.destroy();
+  }, lingerMs);
+  timer.unref();
 }
 
 const endsKey = Symbol('kcp-metrics-filter');

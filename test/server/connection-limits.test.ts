@@ -129,6 +129,35 @@ describe('limits of connections', () => {
     expect((await server.scrape('scraper-token')).status).toBe(200);
   });
 
+  it.each([
+    ['Transfer-Encoding: chunked', '10000\r\n', '\r\n'],
+    ['Content-Length: 99999999999', '', ''],
+  ])('close a connection whose body goes on after its answer (%s)', async (field, before, after) => {
+    // A request as a whole may take as long.
+    const socket = await (await limited({ headerTimeoutMs: 60_000 })).connected();
+    const piece = Buffer.concat([Buffer.from(before), Buffer.alloc(65_536), Buffer.from(after)]);
+    const goOn = (): void => {
+      if (!socket.destroyed && socket.write(piece)) setImmediate(goOn);
+    };
+    let text = '';
+    const isClosed = new Promise((resolve) => socket.on('close', resolve));
+    socket.on('drain', goOn).on('error', () => undefined);
+    socket.on('data', (data: Buffer) => (text += data.toString()));
+    socket.write(`POST /metrics HTTP/1.1\r\nHost: localhost\r\n${field}\r\n\r\n`);
+    goOn();
+    await isClosed;
+    expect(text).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  it('leave a connection open whose body ends after its answer', async () => {
+    const socket = await (await limited({})).connected();
+    socket.write('POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nab');
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    expect(first.toString()).toMatch(/^HTTP\/1\.1 403 /);
+    socket.write('cdGET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    expect(await received(socket)).toMatch(/HTTP\/1\.1 200 /);
+  });
+
   it('close a connection that never asks for anything', async () => {
     const server = await limited({ headerTimeoutMs: 300 });
     await closed(await server.connected());
