@@ -38,7 +38,13 @@ const renamed = new Map(
   }),
 );
 /** Read here, and written where they belong. */
-const special = ['--secure-listen-address', '--insecure-listen-address', '--kubeconfig', '--config-file'];
+const special = {
+  secure: '--secure-listen-address',
+  insecure: '--insecure-listen-address',
+  kubeconfig: '--kubeconfig',
+  configFile: '--config-file',
+} as const;
+const specialNames: readonly string[] = Object.values(special);
 const switches =
   /^--(?:auth-header-fields-enabled|http2-disable|upstream-force-h2c|logtostderr|alsologtostderr|add-dir-header|one-output|skip-headers|skip-log-headers)$/;
 
@@ -51,22 +57,22 @@ export function readKubeRbacProxyFlags(args: readonly string[]) {
   const notes: string[] = [];
   for (const { name, value } of flagsIn(args)) {
     const key = same.find((candidate) => flagName(candidate) === name) ?? renamed.get(name);
-    if (special.includes(name)) own.set(name, value);
+    if (specialNames.includes(name)) own.set(name, value);
     else if (key === 'logLevel' || key === undefined) notes.push(foreignFlagAnswer(name) ?? unknown(name));
     // kube-rbac-proxy takes an empty value as none.
     else if (value !== '') config.set(key, valueOf(key, value, config.get(key)));
   }
   narrowTls(config, notes);
-  const [secure, insecure] = [own.get('--secure-listen-address'), own.get('--insecure-listen-address')];
-  if (insecure) notes.push(foreignFlagAnswer('--insecure-listen-address') ?? '');
+  const [secure, insecure] = [own.get(special.secure), own.get(special.insecure)];
+  if (insecure) notes.push(foreignFlagAnswer(special.insecure) ?? '');
   return {
     /** Fields of our configuration file; of the flags with the same meaning, as they were given. */
     config,
     listenAddress: secure || insecure,
     isPlainHttp: !secure && Boolean(insecure),
     /** Of the API server. Default: that of the pod. */
-    kubeconfig: own.get('--kubeconfig') || undefined,
-    configFile: own.get('--config-file') || undefined,
+    kubeconfig: own.get(special.kubeconfig) || undefined,
+    configFile: own.get(special.configFile) || undefined,
     /** What has no counterpart. */
     notes,
   };
@@ -85,7 +91,7 @@ function* flagsIn(args: readonly string[]): Generator<{ readonly name: string; r
 }
 
 function unknown(name: string): never {
-  const names = [...same.map(flagName), ...special, ...foreignFlags.keys()];
+  const names = [...same.map(flagName), ...specialNames, ...foreignFlags.keys()];
   throw new UsageError(`migrate: ${name} is no flag of kube-rbac-proxy 0.21${didYouMean(name, names)}`);
 }
 
