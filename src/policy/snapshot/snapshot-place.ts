@@ -73,6 +73,7 @@ async function openFile(
         throw new SnapshotError(file, 'is a symbolic link', { cause: error });
       case 'ENXIO':
         throw notRegular(file);
+      case undefined:
       default:
         throw snapshotError(file, 'read', error);
     }

@@ -140,6 +140,7 @@ function reasonOf(error: unknown): string {
     case 'EACCES':
     case 'EPERM':
       return 'may not be read';
+    case undefined:
     default:
       return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
   }
