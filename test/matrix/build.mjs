@@ -14,6 +14,8 @@ function run(program, args) {
   return error === undefined && status === 0;
 }
 
+// Kubernetes, for the operator.
+if (!run(process.execPath, [build])) process.stderr.write('kube-apiserver: cannot be had\n');
 for (const module of ['../e2e/prometheus', 'prometheus-operator', 'victoriametrics', 'telegraf', 'expfmt']) {
   if (!run(process.execPath, [build, join(directory, module)]))
     process.stderr.write(`${module}: cannot be had\n`);

@@ -23,10 +23,6 @@ import { mountVolumes, writtenConfiguration } from './mounted-pod.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const module = here('prometheus-operator');
-// What of it is there already is not built again.
-for (const folders of [[], [here('../e2e/prometheus')], [module]]) {
-  spawnSync(process.execPath, [here('../e2e/build.mjs'), ...folders], { stdio: 'inherit' });
-}
 const operatorBinary = here('.bin-prometheus-operator/prometheus-operator');
 const promtoolBinary = here('../e2e/.bin-prometheus/promtool');
 const missing = [operatorBinary, promtoolBinary].filter((binary) => !existsSync(binary));
