@@ -95,12 +95,6 @@ export function workspaceAccess(opened: Policy | Pick<OpenPolicy, 'policy'>): Wo
 /** kcp's decision on a non-resource request inside one workspace, in kcp's order. */
 export class WorkspaceAuthorizer {
   readonly index: WorkspaceIndex;
-  /** The effective identities of those whose credentials say more than a name, in the logical cluster asked last. */
-  readonly #known = new WeakMap<
-    Identity,
-    { readonly cluster: string; readonly identities: readonly EffectiveIdentity[] | undefined }
-  >();
-
   /** @throws RangeError where the policy has no workspaces. */
   constructor({ workspaces }: Policy) {
     if (workspaces === undefined) throw new RangeError('open the policy with workspaces');
@@ -121,24 +115,15 @@ export class WorkspaceAuthorizer {
     const { cluster } = workspace;
     if (identity.groups.includes('system:masters'))
       return allow(`always allowed to group "system:masters"${whereOf(workspace)()}`);
-    const identities = this.#identitiesOf(identity, cluster);
+    const identities = effectiveIdentities(identity, cluster);
     if (identities === undefined) return tooManyWarrants;
     const isServiceAccount = serviceAccountSuffix(identity.name) !== undefined;
     if (!isServiceAccount && !hasRequiredGroups(identities, workspace)) return notRequired;
     // In scope, the caller is the first of its own identities.
-    const isAsked = !hasGroup(identities, adminGroup) && !(isServiceAccount && identities[0] === identity);
+    const isAsked = !(isServiceAccount && identities[0] === identity) && !hasGroup(identities, adminGroup);
     if (isAsked && this.index.find(workspace, identities, 'access', '/') === undefined) return noAccess;
     const granting = this.index.find(workspace, identities, verb, path);
     return granting === undefined ? nothingGrants : new Granted(granting, whereOf(workspace));
-  }
-
-  #identitiesOf(identity: Identity, cluster: string): readonly EffectiveIdentity[] | undefined {
-    const remembered = this.#known.get(identity);
-    if (remembered?.cluster === cluster) return remembered.identities;
-    const identities = effectiveIdentities(identity, cluster);
-    const isItselfAlone = identities?.[0] === identity && identities.length === 1;
-    if (!isItselfAlone) this.#known.set(identity, { cluster, identities });
-    return identities;
   }
 }
 

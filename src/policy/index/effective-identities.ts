@@ -46,9 +46,10 @@ function identitiesOf(caller: Caller, cluster: string): readonly EffectiveIdenti
   /** Whether the bounds were kept. */
   const add = (holder: Caller, depth: number): boolean => {
     if (depth > maxWarrantDepth || identities.length >= maxIdentities) return false;
-    if (isInScope(holder, cluster)) identities.push(holder);
+    const scopes = scopesOf(holder);
+    if (isInScope(holder, scopes, cluster)) identities.push(holder);
     else outOfScope[holder.groups.includes(authenticated) ? 'authenticated' : 'unauthenticated'] = true;
-    const foreign = foreignServiceAccount(holder);
+    const foreign = foreignServiceAccount(holder, scopes);
     if (foreign !== undefined) identities.push(foreign);
     return (holder.extra[warrantKey] ?? []).every((text) => {
       const warrant = parseWarrant(text);
@@ -58,43 +59,47 @@ function identitiesOf(caller: Caller, cluster: string): readonly EffectiveIdenti
   if (!add(caller, 0)) return undefined;
   // A caller that is out of scope here still counts as anonymous.
   if (outOfScope.authenticated) {
-    identities.push({ name: anonymous, groups: [authenticated, ...clusterGroups(caller)] });
+    identities.push({ name: anonymous, groups: [authenticated, ...clusterGroups(scopesOf(caller))] });
   }
   if (outOfScope.unauthenticated) identities.push({ name: anonymous, groups: [unauthenticated] });
   return identities;
 }
 
-function isInScope(caller: Caller, cluster: string): boolean {
+function isInScope(caller: Caller, scopes: Scopes, cluster: string): boolean {
   const home = caller.extra[clusterNameKey] ?? [];
   const isForeign =
     serviceAccountSuffix(caller.name) !== undefined &&
     home.length > 0 &&
     !(home.length === 1 && home[0] === cluster);
-  return !isForeign && scopeValues(caller).every((scopes) => scopes.has(clusterScope + cluster));
+  return !isForeign && scopes.every((value) => value.includes(clusterScope + cluster));
 }
 
-function foreignServiceAccount(caller: Caller): EffectiveIdentity | undefined {
+function foreignServiceAccount(caller: Caller, scopes: Scopes): EffectiveIdentity | undefined {
   const suffix = serviceAccountSuffix(caller.name);
   const home = caller.extra[clusterNameKey] ?? [];
   const [homeCluster] = home;
   if (suffix === undefined || homeCluster === undefined || home.length > 1) return undefined;
-  return {
-    name: `system:kcp:serviceaccount:${homeCluster}:${suffix}`,
-    groups: [...(caller.groups.includes(authenticated) ? [authenticated] : []), ...clusterGroups(caller)],
-  };
+  const groups = clusterGroups(scopes);
+  if (caller.groups.includes(authenticated)) groups.unshift(authenticated);
+  return { name: `system:kcp:serviceaccount:${homeCluster}:${suffix}`, groups };
 }
 
 /** `system:cluster:<c>` for each cluster that every one of the caller's scope values holds. */
-function clusterGroups(caller: Caller): readonly string[] {
-  const [first, ...others] = scopeValues(caller);
-  if (first === undefined) return [];
-  return [...first]
-    .filter((scope) => scope.startsWith(clusterScope) && others.every((scopes) => scopes.has(scope)))
-    .map((scope) => `system:cluster:${scope.slice(clusterScope.length)}`);
+function clusterGroups([first = [], ...others]: Scopes): string[] {
+  const ofOthers = others.map((value) => new Set(value));
+  const groups: string[] = [];
+  for (const scope of first.length > 1 ? new Set(first) : first) {
+    if (scope.startsWith(clusterScope) && ofOthers.every((scopes) => scopes.has(scope)))
+      groups.push(`system:cluster:${scope.slice(clusterScope.length)}`);
+  }
+  return groups;
 }
 
-function scopeValues(caller: Caller): readonly ReadonlySet<string>[] {
-  return (caller.extra[scopesKey] ?? []).map((value) => new Set(value.split(',')));
+/** The scopes in each of a caller's values. */
+type Scopes = readonly (readonly string[])[];
+
+function scopesOf(caller: Caller): Scopes {
+  return (caller.extra[scopesKey] ?? []).map((value) => value.split(','));
 }
 
 /**
@@ -111,7 +116,7 @@ function parseWarrant(text: string): Caller | undefined {
     if (serviceAccountSuffix(warrant.name) !== undefined && !warrant.extra[clusterNameKey]?.length) {
       return undefined;
     }
-    return { ...warrant, groups: [...warrant.groups, ...clusterGroups(warrant)] };
+    return { ...warrant, groups: [...warrant.groups, ...clusterGroups(scopesOf(warrant))] };
   } catch {
     return undefined;
   }

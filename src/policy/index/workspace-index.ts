@@ -1,3 +1,4 @@
+import { NameTable } from '../../name-table.js';
 import type { ClusterRoleBinding, LogicalCluster, PolicyObject, RbacObject } from '../objects.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import { PolicyIndex, refuseMalformed, type LayerContent, type PolicyChange } from './policy-index.js';
@@ -35,8 +36,6 @@ export const nowhere: Workspace = {
   bootstrapVersion: 0,
 };
 
-const nobody: readonly string[] = [];
-
 /** Name of the layer in each workspace's own index. */
 const ownLayer = 'workspace';
 
@@ -49,11 +48,12 @@ const ownLayer = 'workspace';
  * (`system:admin`) is left out.
  */
 export class WorkspaceIndex {
-  #workspaces = new Map<string, IndexedWorkspace>();
+  /** By the name of the logical cluster. */
+  #workspaces = new NameTable<IndexedWorkspace>();
   /** The same, in no order. */
   #all: IndexedWorkspace[] = [];
   /** By path, which each LogicalCluster says of itself, so several may claim one. */
-  #clusters = new Map<string, readonly string[]>();
+  #claimants = new NameTable<readonly IndexedWorkspace[]>();
   readonly #counts = { ClusterRole: 0, ClusterRoleBinding: 0, LogicalCluster: 0 };
   #version = 0;
 
@@ -84,10 +84,10 @@ export class WorkspaceIndex {
   /** A known workspace by the name of its logical cluster, or by its path, unless another claims that path, too. */
   named(nameOrPath: string): Workspace | undefined {
     // Both are looked up, so that a name takes as long as none.
-    const [byPath, another] = this.#clusters.get(nameOrPath) ?? nobody;
+    const claimants = this.#claimants.get(nameOrPath);
     const byName = this.get(nameOrPath);
     if (byName !== undefined) return byName;
-    return byPath === undefined || another !== undefined ? undefined : this.get(byPath);
+    return claimants?.length === 1 && claimants[0]?.isKnown === true ? claimants[0] : undefined;
   }
 
   /**
@@ -106,13 +106,24 @@ export class WorkspaceIndex {
     void,
     undefined
   > {
-    for (const [path, clusters] of this.#clusters) if (clusters.length > 1) yield { path, clusters };
+    for (const workspace of this.#each()) {
+      const path = workspace.logicalCluster?.path;
+      const claimants = path === undefined ? undefined : this.#claimants.get(path);
+      if (path === undefined || claimants === undefined || claimants.length === 1) continue;
+      if (claimants[0] === workspace) yield { path, clusters: claimants.map(({ cluster }) => cluster) };
+    }
   }
 
   /** All known workspaces; undefined for a step that found none. */
   *known(): Generator<Workspace | undefined, void, undefined> {
-    for (const workspace of this.#workspaces.values()) {
-      yield workspace.isKnown ? workspace : undefined;
+    for (const workspace of this.#each()) yield workspace.isKnown ? workspace : undefined;
+  }
+
+  /** Each once, while others come and go: what goes gives its place to the last one, which has been taken by then. */
+  *#each(): Generator<IndexedWorkspace, void, undefined> {
+    for (let place = this.#all.length - 1; place >= 0; place -= 1) {
+      const workspace = this.#all[place];
+      if (workspace !== undefined) yield workspace;
     }
   }
 
@@ -151,17 +162,17 @@ export class WorkspaceIndex {
   /** Builds the new policies beside the old ones, in short steps, and puts them in force in one step. */
   *replaceAll(layer: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined> {
     const next = new WorkspaceIndex(layer, this.bootstrapLayer, this.requiresLogicalCluster, this.bootstrap);
-    let leaving = next.#workspaces;
+    let leaving = next.#all;
     try {
       yield* next.#fill(objects);
-      leaving = this.#workspaces;
+      leaving = this.#all;
       this.#workspaces = next.#workspaces;
       this.#all = next.#all;
-      this.#clusters = next.#clusters;
+      this.#claimants = next.#claimants;
       Object.assign(this.#counts, next.#counts);
       this.#version += 1;
     } finally {
-      for (const { own } of leaving.values()) if (own !== undefined) yield* own.clear(ownLayer);
+      for (const { own } of leaving) if (own !== undefined) yield* own.clear(ownLayer);
     }
   }
 
@@ -205,7 +216,7 @@ export class WorkspaceIndex {
       else known.add(object.name);
       yield;
     }
-    for (const workspace of this.#workspaces.values()) {
+    for (const workspace of this.#each()) {
       const { cluster } = workspace;
       for (const name of namesIn(workspace, kind)) {
         if (names.get(cluster)?.has(name) !== true)
@@ -222,8 +233,7 @@ export class WorkspaceIndex {
 
   /** Those of one workspace after another, each as they are when it is taken; meanwhile others may change. */
   *parts(): Generator<readonly PolicyObject[], void, undefined> {
-    for (const cluster of [...this.#workspaces.keys()]) {
-      const { own, logicalCluster } = this.#workspaces.get(cluster) ?? nowhere;
+    for (const { cluster, own, logicalCluster } of this.#each()) {
       const found: PolicyObject[] = logicalCluster === undefined ? [] : [logicalCluster];
       for (const object of own?.objects(ownLayer) ?? []) {
         found.push(object.kind === 'ClusterRole' ? { ...object, cluster } : object);
@@ -245,7 +255,7 @@ export class WorkspaceIndex {
 
   /** Bindings whose role stands neither in their workspace nor in the bootstrap policy; undefined for a step without. */
   *danglingBindings(): Generator<ClusterRoleBinding | undefined, void, undefined> {
-    for (const workspace of this.#workspaces.values()) {
+    for (const workspace of this.#each()) {
       const own = this.#own(workspace);
       if (own?.hasDanglingBindings() === true) {
         for (const { binding, reference } of own.bindings()) yield reference.resolved ? undefined : binding;
@@ -324,19 +334,19 @@ export class WorkspaceIndex {
   }
 
   #setLogicalCluster(workspace: IndexedWorkspace, logicalCluster: LogicalCluster | undefined): void {
-    const { cluster, logicalCluster: before } = workspace;
+    const { logicalCluster: before } = workspace;
     this.#counts.LogicalCluster += Number(logicalCluster !== undefined) - Number(before !== undefined);
     workspace.logicalCluster = logicalCluster;
     workspace.isKnown = logicalCluster?.isReady ?? !this.requiresLogicalCluster;
     workspace.requiredGroups = logicalCluster?.requiredGroups?.split(';').map((all) => all.split(','));
     if (before?.path === logicalCluster?.path) return;
     if (before?.path !== undefined) {
-      const others = (this.#clusters.get(before.path) ?? []).filter((other) => other !== cluster);
-      if (others.length === 0) this.#clusters.delete(before.path);
-      else this.#clusters.set(before.path, others);
+      const others = (this.#claimants.get(before.path) ?? []).filter((other) => other !== workspace);
+      if (others.length === 0) this.#claimants.delete(before.path);
+      else this.#claimants.set(before.path, others);
     }
     const { path } = logicalCluster ?? {};
-    if (path !== undefined) this.#clusters.set(path, [...(this.#clusters.get(path) ?? []), cluster]);
+    if (path !== undefined) this.#claimants.set(path, [...(this.#claimants.get(path) ?? []), workspace]);
   }
 }
 

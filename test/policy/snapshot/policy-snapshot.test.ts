@@ -406,7 +406,7 @@ describe('a snapshot is written', () => {
     await snapshot.restore();
     results.untaken();
     vi.advanceTimersByTime(1000);
-    // In the next turn the first slice is over, and the last workspace is not copied yet.
+    // In the next turn the first slice is over: the newest workspace is copied, the oldest is not yet.
     await setImmediate();
     for (const cluster of [...clusters.slice(0, 1), ...clusters.slice(-1)]) {
       sink.apply({ type: 'delete', kind: 'ClusterRoleBinding', name: bindingOf('old').name, cluster });
@@ -417,8 +417,8 @@ describe('a snapshot is written', () => {
     const found = (cluster: string | undefined): unknown =>
       layer?.objects.filter((object) => object.cluster === cluster);
     expect(layer?.objects).toHaveLength(10_000);
-    expect(found(clusters[0])).toEqual(at('c0', 'old'));
-    expect(found(clusters.at(-1))).toEqual(at('c4999', 'new'));
+    expect(found(clusters[0])).toEqual(at('c0', 'new'));
+    expect(found(clusters.at(-1))).toEqual(at('c4999', 'old'));
     const before = await readFile(file, 'utf8');
     snapshot.changed();
     vi.advanceTimersByTime(10_000);
