@@ -34,7 +34,7 @@ export type { RequestObservation } from './kubernetes/api-client.js';
 export type { PolicyObject } from './policy/objects.js';
 export type { PolicyChange } from './policy/index/policy-index.js';
 export type { PolicyState, PolicyLayerStatus } from './policy/policy.js';
-export type { SnapshotResult } from './policy/snapshot/snapshot-restore.js';
+export type { SnapshotResult } from './policy/snapshot/policy-snapshot.js';
 export type { ReloadResult } from './policy/sources/directory.js';
 
 // Own metrics

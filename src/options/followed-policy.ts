@@ -4,7 +4,7 @@ import { oneLine } from '../documents/one-line.js';
 import type { ClusterRoleBinding } from '../policy/objects.js';
 import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../policy/open-policy.js';
 import type { Policy } from '../policy/policy.js';
-import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
+import type { SnapshotResult } from '../policy/snapshot/policy-snapshot.js';
 import { runInSlices } from '../time-slice.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';

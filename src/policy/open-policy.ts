@@ -4,8 +4,7 @@ import { WorkspaceIndex } from './index/workspace-index.js';
 import type { PolicyObject } from './objects.js';
 import { Policy, type PolicyLayerStatus, type PolicySink } from './policy.js';
 import type { PolicySource } from './policy-source.js';
-import { PolicySnapshot } from './snapshot/policy-snapshot.js';
-import type { SnapshotResult } from './snapshot/snapshot-restore.js';
+import { PolicySnapshot, type SnapshotResult } from './snapshot/policy-snapshot.js';
 import { bootstrapObjects } from './sources/bootstrap.js';
 import { aFunction, aMap, aText, amount, checkOptions, namedWith, optional } from '../option-checks.js';
 

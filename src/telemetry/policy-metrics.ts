@@ -1,6 +1,6 @@
 import type { Gauge, Registry } from 'prom-client';
 import type { PolicyLayerStatus } from '../policy/policy.js';
-import type { SnapshotResult } from '../policy/snapshot/snapshot-restore.js';
+import type { SnapshotResult } from '../policy/snapshot/policy-snapshot.js';
 import type { ApiServerObserver } from '../policy/sources/api-server.js';
 import { counts, gauge, observes, recorder, register } from './metric-table.js';
 import { RestClientMetrics } from './outgoing-metrics.js';

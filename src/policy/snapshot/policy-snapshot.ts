@@ -1,11 +1,27 @@
+import { messageOf } from '../../error-class.js';
 import { tell } from '../../tell.js';
 import { runInSlices } from '../../time-slice.js';
 import type { PolicyObject } from '../objects.js';
 import type { Policy, PolicyLayerStatus } from '../policy.js';
-import { writeSnapshot } from './snapshot-file.js';
+import { readSnapshot, writeSnapshot } from './snapshot-file.js';
 import type { SnapshotLayer } from './snapshot-format.js';
 import { checkSnapshotPlace } from './snapshot-place.js';
-import { restoreSnapshot, type SnapshotResult } from './snapshot-restore.js';
+
+/** The outcome of an attempt to read or to write a snapshot. */
+export type SnapshotResult = {
+  /** The layers that it is about. */
+  readonly layers: readonly string[];
+} & (
+  | {
+      readonly operation: 'restore';
+      /** `refused`: the file, or these layers of it, must not be trusted. `missing`: there is no file. */
+      readonly result: 'success' | 'refused' | 'missing';
+      /** One line, which names the file. */
+      readonly message: string;
+    }
+  | { readonly operation: 'write'; readonly result: 'success'; readonly message?: undefined }
+  | { readonly operation: 'write'; readonly result: 'failure'; readonly message: string }
+);
 
 export interface PolicySnapshotOptions {
   readonly file: string;
@@ -92,14 +108,51 @@ export class PolicySnapshot {
   }
 
   async #restore(): Promise<readonly string[]> {
-    const isWanted = (): boolean => this.#closing === undefined;
-    const restored = await restoreSnapshot({ ...this.#options, isWanted }, (result) => {
-      this.#report(result);
+    const { file, now } = this.#options;
+    const snapshot = await readSnapshot(file, now).catch((error: unknown) => {
+      this.#report({ operation: 'restore', result: 'refused', message: messageOf(error), layers: [] });
+      return [];
     });
+    if (snapshot === undefined) this.#reportRestore('missing', 'does not exist yet');
+    const layers = this.#restoreLayers(snapshot ?? []);
     this.#isRestored = true;
     // Restored content need not be written; updates since then must.
     this.#hasChanged = this.#status().some(({ state }) => state === 'synced');
     this.#arm();
+    return layers;
+  }
+
+  /** Fills the layers that are not loaded yet and returns their names. */
+  #restoreLayers(snapshot: readonly SnapshotLayer[]): readonly string[] {
+    const { policy, origins, now } = this.#options;
+    // Only content of the same source counts, even under the same name.
+    const own = snapshot.filter(({ layer, origin }) => {
+      const expected = origins.get(layer);
+      if (expected === origin) return true;
+      const why =
+        expected === undefined
+          ? 'it has no source here'
+          : `it is from ${JSON.stringify(origin)}, not from ${JSON.stringify(expected)}`;
+      this.#reportRestore('refused', `policy layer ${JSON.stringify(layer)} is not restored: ${why}`, [
+        layer,
+      ]);
+      return false;
+    });
+    const restored: string[] = [];
+    const shown: string[] = [];
+    for (const { layer, syncedAt, objects } of own) {
+      const status = this.#status().find((candidate) => candidate.layer === layer);
+      // Its source may have been faster.
+      if (status?.state !== 'syncing' || this.#closing !== undefined) continue;
+      const time = new Date(syncedAt).toISOString();
+      // A clock that was ahead must not make the policy look younger.
+      policy.sink(layer).restore(objects, Math.min(syncedAt, now()), `restored from the snapshot of ${time}`);
+      restored.push(layer);
+      shown.push(`${JSON.stringify(layer)} as of ${time}`);
+    }
+    if (shown.length > 0)
+      this.#reportRestore('success', `restored policy layer ${shown.join(' and ')}`, restored);
+    else if (own.length > 0) this.#reportRestore('success', 'not needed, its policy layers are loaded');
     return restored;
   }
 
@@ -156,7 +209,7 @@ export class PolicySnapshot {
     try {
       await writeSnapshot(file, snapshot);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       if (!this.#failures.has(message)) {
         this.#failures.add(message);
         this.#report({ operation: 'write', result: 'failure', message, layers });
@@ -177,7 +230,8 @@ export class PolicySnapshot {
     if (isReplaced()) return [];
     const snapshot: SnapshotLayer[] = [];
     for (const { layer, syncedAt } of covered) {
-      const origin = origins.get(layer);
+      // A layer that was never in sync has no content.
+      if (syncedAt === undefined) continue;
       const objects: PolicyObject[] = [];
       for (const part of policy.parts(layer)) {
         for (const object of part) objects.push(object);
@@ -185,8 +239,7 @@ export class PolicySnapshot {
         if (layer === policy.workspaces?.layer) yield;
         if (isReplaced()) return [];
       }
-      // A layer that was never in sync has no content.
-      if (origin === undefined || syncedAt === undefined) continue;
+      const origin = origins.get(layer) ?? '';
       snapshot.push({ layer, origin, syncedAt: Math.min(syncedAt, now()), objects });
     }
     return snapshot;
@@ -194,6 +247,14 @@ export class PolicySnapshot {
 
   #status(): readonly PolicyLayerStatus[] {
     return this.#options.policy.status().filter(({ layer }) => this.#options.origins.has(layer));
+  }
+
+  #reportRestore(
+    result: 'success' | 'refused' | 'missing',
+    what: string,
+    layers: readonly string[] = [],
+  ): void {
+    this.#report({ operation: 'restore', result, message: `${this.#options.file}: ${what}`, layers });
   }
 
   #report(result: SnapshotResult): void {

@@ -107,7 +107,8 @@ async function decode(file: string, handle: FileHandle, now: number): Promise<re
   const begun: Buffer[] = [];
   const takeLine = (end: Buffer): Buffer =>
     begun.length === 0 ? end : Buffer.concat([...begun.splice(0), end]);
-  let decoder: ObjectDecoder | undefined;
+  let reading: ReturnType<typeof readLayers> | undefined;
+  let state: IteratorResult<undefined, readonly SnapshotLayer[]> | undefined;
   let digest = '';
   let bytes = 0;
   for await (const piece of piecesOf(handle)) {
@@ -115,7 +116,7 @@ async function decode(file: string, handle: FileHandle, now: number): Promise<re
     // It may have grown since it was opened.
     if (bytes > maxSnapshotBytes) refuse('is larger than 256 MiB');
     let start = 0;
-    if (decoder === undefined) {
+    if (reading === undefined) {
       start = piece.indexOf(lineEnd) + 1;
       const headerBytes = start === 0 ? bytes : bytes - piece.length + start;
       if (headerBytes > maxHeaderBytes) break;
@@ -123,59 +124,44 @@ async function decode(file: string, handle: FileHandle, now: number): Promise<re
         const line = takeLine(piece.subarray(0, start));
         const header = decodeHeader(file, line, now);
         digest = header.sha256;
-        decoder = new ObjectDecoder(header.layers, refuse);
+        reading = readLayers(header.layers, refuse);
+        state = reading.next();
         hash.update(withoutDigest(line));
       }
     }
-    if (decoder !== undefined) hash.update(piece.subarray(start));
+    if (reading !== undefined) hash.update(piece.subarray(start));
     for (let end = piece.indexOf(lineEnd, start); end !== -1; end = piece.indexOf(lineEnd, start)) {
-      decoder?.add(takeLine(piece.subarray(start, end)));
+      if (state?.done === true) refuse('goes on behind its last object');
+      state = reading?.next(takeLine(piece.subarray(start, end)));
       start = end + 1;
     }
     if (start < piece.length) begun.push(piece.subarray(start));
   }
-  if (decoder === undefined) return refuse('is no policy snapshot, or its first line is damaged');
-  if (begun.length > 0 || decoder.isWaiting) return refuse('is truncated');
-  return hash.digest('hex') === digest ? decoder.layers : refuse('is damaged: its checksum is another');
+  if (state === undefined) return refuse('is no policy snapshot, or its first line is damaged');
+  if (begun.length > 0 || state.done !== true) return refuse('is truncated');
+  return hash.digest('hex') === digest ? state.value : refuse('is damaged: its checksum is another');
 }
 
-/** Reads the lines of objects, and puts each object to its layer. */
-class ObjectDecoder {
-  readonly layers: readonly (SnapshotLayer & { readonly objects: PolicyObject[] })[];
-  readonly #awaited: number[];
-  /** Of the objects of the layer that is being read. */
-  #names = new Set<string>();
-  #layerAt = 0;
-  #line = 1;
-
-  constructor(
-    headers: readonly LayerHeader[],
-    readonly refuse: (fault: string) => never,
-  ) {
-    this.layers = headers.map((header) => ({ ...header, objects: [] }));
-    this.#awaited = headers.map(({ objects }) => objects);
-  }
-
-  /** Whether a layer still expects objects; skips those that do not. */
-  get isWaiting(): boolean {
-    while (this.layers[this.#layerAt]?.objects.length === this.#awaited[this.#layerAt]) {
-      if (this.#layerAt === this.layers.length) return false;
-      this.#layerAt += 1;
-      this.#names = new Set();
+/** Takes the lines of the objects, one after the other, and puts each object to its layer. */
+function* readLayers(
+  headers: readonly LayerHeader[],
+  refuse: (fault: string) => never,
+): Generator<undefined, readonly SnapshotLayer[], Buffer> {
+  const layers: SnapshotLayer[] = [];
+  let number = 1;
+  for (const header of headers) {
+    const objects: PolicyObject[] = [];
+    const names = new Set<string>();
+    while (objects.length < header.objects) {
+      const object = decodeObject(yield);
+      number += 1;
+      if (object === undefined) return refuse(`line ${number} is no ClusterRole and no ClusterRoleBinding`);
+      const name = `${object.kind} ${object.cluster ?? ''} ${object.name}`;
+      if (names.has(name)) refuse(`line ${number} is an object that stands in it already`);
+      names.add(name);
+      objects.push(object);
     }
-    return true;
+    layers.push({ ...header, objects });
   }
-
-  add(line: Buffer): void {
-    this.#line += 1;
-    if (!this.isWaiting) this.refuse('goes on behind its last object');
-    const object = decodeObject(line);
-    if (object === undefined) {
-      return this.refuse(`line ${this.#line} is no ClusterRole and no ClusterRoleBinding`);
-    }
-    const key = `${object.kind} ${object.cluster ?? ''} ${object.name}`;
-    if (this.#names.has(key)) this.refuse(`line ${this.#line} is an object that stands in it already`);
-    this.#names.add(key);
-    this.layers[this.#layerAt]?.objects.push(object);
-  }
+  return layers;
 }

@@ -138,16 +138,12 @@ function isAnySnapshot(value: unknown): value is { readonly apiVersion: unknown 
   return 'kind' in value && value.kind === kind && 'apiVersion' in value;
 }
 
-function isHeader(value: unknown): value is SnapshotHeader {
-  return hasHeaderFields(value);
-}
-
-const hasHeaderFields = isRecordOf({
+const isHeader = isRecordOf({
   apiVersion: isString,
   kind: isOneOf(kind),
   layers: isListOf(isRecordOf({ layer: isString, origin: isString, syncedAt: isTime, objects: isCount })),
   sha256: isString,
-});
+}) as (value: unknown) => value is SnapshotHeader;
 const isStringList = isListOf(isString);
 const isRule = isRecordOf({ verbs: isStringList, nonResourceURLs: isStringList });
 const isSubject = isRecordOf(

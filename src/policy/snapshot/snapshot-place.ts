@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, opendir, rename, unlink, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, parse, resolve } from 'node:path';
 import { codeOf } from '../../error-class.js';
 import { SnapshotError, snapshotError } from '../policy-errors.js';
 import { maxSnapshotBytes, snapshotBeginning } from './snapshot-format.js';
@@ -24,7 +24,7 @@ export function accessFault(
 }
 
 /** Opens a snapshot whose place and permissions can be trusted; undefined if there is none. */
-export async function openSnapshot(file: string): Promise<FileHandle | undefined> {
+export function openSnapshot(file: string): Promise<FileHandle | undefined> {
   return openFile(file, async (handle) => {
     const status = await handle.stat();
     const fault = accessFault(status, process.geteuid?.());
@@ -66,17 +66,10 @@ async function openFile(
     return handle;
   } catch (error) {
     await handle?.close();
-    switch (codeOf(error)) {
-      case 'ENOENT':
-        return undefined;
-      case 'ELOOP':
-        throw new SnapshotError(file, 'is a symbolic link', { cause: error });
-      case 'ENXIO':
-        throw notRegular(file);
-      case undefined:
-      default:
-        throw snapshotError(file, 'read', error);
-    }
+    const code = codeOf(error);
+    if (code === 'ENOENT') return undefined;
+    if (code === 'ELOOP') throw new SnapshotError(file, 'is a symbolic link', { cause: error });
+    throw code === 'ENXIO' ? notRegular(file) : snapshotError(file, 'read', error);
   }
 }
 
@@ -93,28 +86,32 @@ const temporaryName = /^\.(.+)\.[0-9a-f]{16}\.tmp$/s;
  * machine crashes meanwhile. A failure leaves nothing behind; rejects with its error.
  */
 export async function replaceFile(file: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
-  await refuseOtherThanFile(file);
-  const fillAndSync = async (handle: FileHandle): Promise<void> => {
-    await fill(handle);
-    await handle.sync();
-  };
-  await writeBeside(file, fillAndSync, (path) => rename(path, resolve(file)));
-  await syncDirectory(dirname(resolve(file)));
+  const target = resolve(file);
+  // Renaming would replace a link or a device without notice.
+  if ((await lstat(target).catch(ignore))?.isFile() === false) throw notRegular(file);
+  await writeBeside(file, fill, (path) => rename(path, target));
+  // Makes the new name survive a power failure. Not every file system can; then the old file may come back, which is
+  // complete as well.
+  const directory = await open(dirname(target), 'r').catch(ignore);
+  await directory?.sync().catch(ignore);
+  await directory?.close().catch(ignore);
 }
 
-/** Makes a file beside `file` and hands it on to `use` once it is filled and closed. */
+/** Makes a file beside `file` and hands it on to `use` once it is filled, on disk and closed. */
 async function writeBeside(
   file: string,
   fill: (handle: FileHandle) => Promise<void>,
   use: (path: string) => Promise<void>,
 ): Promise<void> {
-  const name = `.${basename(resolve(file))}.${randomBytes(8).toString('hex')}.tmp`;
-  const path = join(dirname(resolve(file)), name);
+  const { dir, base } = parse(resolve(file));
+  const path = join(dir, `.${base}.${randomBytes(8).toString('hex')}.tmp`);
   const handle = await open(path, 'wx', 0o600);
   try {
     try {
-      await removeAbandoned(file, handle);
+      // A file that cannot be removed is no reason not to write.
+      await removeAbandoned(dir, base, handle).catch(ignore);
       await fill(handle);
+      await handle.sync();
     } finally {
       await handle.close();
     }
@@ -125,41 +122,15 @@ async function writeBeside(
   }
 }
 
-/** Renaming would replace a link or a device without notice. */
-async function refuseOtherThanFile(file: string): Promise<void> {
-  const status = await lstat(resolve(file)).catch((error: unknown) => {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  });
-  if (status?.isFile() === false) throw notRegular(file);
-}
-
-/**
- * Removes temporary files of killed writers. The time is that of the file system, taken from the file just created. A
- * file that cannot be removed is no reason not to write.
- */
-async function removeAbandoned(file: string, justMade: FileHandle): Promise<void> {
-  const directory = dirname(resolve(file));
-  try {
-    const { mtimeMs: now } = await justMade.stat();
-    for await (const { name } of await opendir(directory)) {
-      if (temporaryName.exec(name)?.[1] !== basename(resolve(file))) continue;
-      const path = join(directory, name);
-      const status = await lstat(path).catch(ignore);
-      if (status?.isFile() === true && now - status.mtimeMs > abandonedMs) await unlink(path).catch(ignore);
-    }
-  } catch {
-    return;
+/** Removes temporary files of killed writers. The time is that of the file system, taken from the file just created. */
+async function removeAbandoned(directory: string, base: string, justMade: FileHandle): Promise<void> {
+  const { mtimeMs: now } = await justMade.stat();
+  for await (const { name } of await opendir(directory)) {
+    if (temporaryName.exec(name)?.[1] !== base) continue;
+    const path = join(directory, name);
+    const status = await lstat(path).catch(ignore);
+    if (status?.isFile() === true && now - status.mtimeMs > abandonedMs) await unlink(path).catch(ignore);
   }
-}
-
-/**
- * Makes the new name survive a power failure. Not every file system can; then the old file may come back, which is
- * complete as well.
- */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r').catch(ignore);
-  await handle?.sync().catch(ignore);
-  await handle?.close().catch(ignore);
 }
 
 function ignore(): undefined {

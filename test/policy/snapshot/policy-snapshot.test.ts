@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PolicySnapshot, type PolicySnapshotOptions } from '../../../src/policy/snapshot/policy-snapshot.js';
+import {
+  PolicySnapshot,
+  type PolicySnapshotOptions,
+  type SnapshotResult,
+} from '../../../src/policy/snapshot/policy-snapshot.js';
 import { readSnapshot, writeSnapshot } from '../../../src/policy/snapshot/snapshot-file.js';
-import type { SnapshotResult } from '../../../src/policy/snapshot/snapshot-restore.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
 import { WorkspaceIndex } from '../../../src/policy/index/workspace-index.js';
 import { Policy, type PolicyLayerStatus } from '../../../src/policy/policy.js';
