@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Authenticator, Credentials, PeerCertificates } from '../authentication/authenticator.js';
 import { bearerToken } from '../authentication/tokens/bearer-token.js';
-import { streamOf, type Request } from './middleware.js';
+import { oncePerSocket, streamOf, type Request } from './middleware.js';
 
 /** Further certificates of a longer chain are not read. */
 const maxChain = 8;
@@ -13,11 +13,6 @@ interface PresentedChain {
   /** Whether it sent more certificates than are read. */
   readonly isLonger: boolean;
 }
-
-// On the socket, and not in a table: node:http2 hands out a proxy of a connection's socket.
-const presentedKey = Symbol('kcp-metrics-filter');
-
-type SocketWithChain = Socket & { [presentedKey]?: PresentedChain };
 
 /** Why no authenticator found its kind of credentials, without quoting them. */
 export function noCredentialsIn(credentials: Credentials): string {
@@ -32,13 +27,8 @@ export function noCredentialsIn(credentials: Credentials): string {
     : 'no method takes the client certificate';
 }
 
-/** The parts of a request that authenticators see. */
-export function credentialsOf(request: Request): Credentials {
-  return new RequestCredentials(request);
-}
-
-/** Reads lazily: certificate authentication needs no headers, and parsing them is slow. */
-class RequestCredentials implements Credentials {
+/** The parts of a request that authenticators see, read when asked: parsing headers is slow, and a certificate needs none. */
+export class RequestCredentials implements Credentials {
   readonly #request: Request;
 
   constructor(request: Request) {
@@ -70,20 +60,11 @@ function headersDistinct(rawHeaders: readonly string[]): Credentials['headers'] 
 }
 
 /**
- * Read once a connection: the chain does not change after the handshake, and Node hands out the certificates above the
- * leaf only once.
+ * Read once a connection, since Node hands out the certificates above the leaf only once, and as X509Certificate objects:
+ * Node's older description of a peer's certificate parses far more of it than is needed, and what an unknown client sends
+ * should meet as little code as possible.
  */
-export function presentedChain(socket: SocketWithChain): PresentedChain {
-  const chain = socket[presentedKey] ?? readChain(socket);
-  socket[presentedKey] = chain;
-  return chain;
-}
-
-/**
- * Read as X509Certificate objects: Node's older description of a peer's certificate parses far more of it than is needed,
- * and what an unknown client sends should meet as little code as possible.
- */
-function readChain(socket: Socket): PresentedChain {
+export const presentedChain = oncePerSocket((socket): PresentedChain => {
   const chain: Uint8Array[] = [];
   let certificate = isTls(socket) ? socket.getPeerX509Certificate() : undefined;
   while (certificate !== undefined && chain.length < maxChain) {
@@ -93,24 +74,18 @@ function readChain(socket: Socket): PresentedChain {
   const [leaf, ...intermediates] = chain;
   const certificates = leaf === undefined ? undefined : ({ chain: [leaf, ...intermediates] } as const);
   return { certificates, isLonger: certificate !== undefined };
-}
-
-const renewalKey = Symbol('kcp-metrics-filter');
+});
 
 /**
  * When a client should connect anew (ms since the epoch), so that it shows its next certificate before this one expires:
  * half of what was left of it when this connection was first asked. A client that sends all the time would keep one
  * connection, and lose what it sends once the certificate is refused.
  */
-export function renewalOf(socket: Socket & { [renewalKey]?: number }): number {
-  const known = socket[renewalKey];
-  if (known !== undefined) return known;
+export const renewalOf = oncePerSocket((socket): number => {
   const certificate = isTls(socket) ? socket.getPeerX509Certificate() : undefined;
   const now = Date.now();
-  const renewal = certificate === undefined ? Infinity : now + (Date.parse(certificate.validTo) - now) / 2;
-  socket[renewalKey] = renewal;
-  return renewal;
-}
+  return certificate === undefined ? Infinity : now + (Date.parse(certificate.validTo) - now) / 2;
+});
 
 /** A socket of HTTP/2 is a proxy, in which `in` finds nothing. */
 function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
@@ -130,7 +105,7 @@ export function frontProxyCheckOf(authenticators: readonly Authenticator[]): Fro
 /** A check that fails counts as no. */
 export function isBehindFrontProxy(request: Request, isFrontProxy: FrontProxyCheck): boolean {
   try {
-    return isFrontProxy(credentialsOf(request));
+    return isFrontProxy(new RequestCredentials(request));
   } catch {
     return false;
   }

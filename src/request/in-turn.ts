@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isAnswered, type Middleware, type Request } from './middleware.js';
+import { isAnswered, oncePerSocket, type Middleware, type Request } from './middleware.js';
 
 /** Maximum number of pipelined requests that wait. Scrapers do not pipeline. */
 const maxWaiting = 256;
@@ -9,58 +9,54 @@ const maxWaitingBytes = 16 * 1024;
 
 /** The requests of a connection that wait for the answers to earlier ones. */
 class Waiting {
-  count = 0;
-  readonly #socket: Socket;
+  readonly #answers = new Set<ServerResponse>();
   #bytes = 0;
   #isPaused = false;
 
-  constructor(socket: Socket) {
-    this.#socket = socket;
+  constructor(private readonly socket: Socket) {}
+
+  get count(): number {
+    return this.#answers.size;
   }
 
   add(request: Request, response: ServerResponse): void {
-    this.count += 1;
+    if (this.#answers.has(response)) return;
+    this.#answers.add(response);
     this.#bytes += request.rawHeaders.reduce((sum, { length }) => sum + length, request.url?.length ?? 0);
     // The rest of a body would wait with its request.
     if (this.#bytes > maxWaitingBytes || hasBody(request)) this.#pause();
     response.once('socket', () => {
-      this.count -= 1;
-      if (this.count === 0) this.#resume();
+      this.#answers.delete(response);
+      if (this.#answers.size === 0) this.#resume();
     });
   }
 
   #pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.socket.pause();
     // Node resumes it at the end of each request that has been read.
-    this.#socket.on('resume', this.#stayPaused);
+    this.socket.on('resume', this.#stayPaused);
   }
 
   #resume(): void {
     this.#bytes = 0;
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#socket.off('resume', this.#stayPaused);
-    this.#socket.resume();
+    this.socket.off('resume', this.#stayPaused);
+    this.socket.resume();
   }
 
   readonly #stayPaused = (): void => {
-    this.#socket.pause();
+    this.socket.pause();
   };
 }
 
-const waitingOn = new WeakMap<Socket, Waiting>();
-const added = new WeakSet<ServerResponse>();
+const waitingOn = oncePerSocket((socket) => new Waiting(socket));
 
 function waitingBehind(request: Request, response: ServerResponse): Waiting {
-  const { socket } = request;
-  const waiting = waitingOn.get(socket) ?? new Waiting(socket);
-  waitingOn.set(socket, waiting);
-  if (!added.has(response)) {
-    added.add(response);
-    waiting.add(request, response);
-  }
+  const waiting = waitingOn(request.socket);
+  waiting.add(request, response);
   return waiting;
 }
 
@@ -104,28 +100,3 @@ export const inTurn: Middleware = (request, response, next) => {
     next();
   });
 };
-
-/** One set of listeners per connection. */
-const waitingToHear = new WeakMap<Socket, Set<() => void>>();
-
-/**
- * Calls `onClosed` for a pipelined answer that was still waiting when its connection closed: Node emits no `close` for
- * it. Does nothing for the answer at the front.
- */
-export function onClosedBeforeTurn(
-  { socket }: Request,
-  response: ServerResponse,
-  onClosed: () => void,
-): void {
-  if (isInTurn(response)) return;
-  const known = waitingToHear.get(socket);
-  const listeners = known ?? new Set();
-  if (known === undefined) {
-    waitingToHear.set(socket, listeners);
-    socket.once('close', () => {
-      for (const listener of listeners) listener();
-    });
-  }
-  listeners.add(onClosed);
-  response.once('socket', () => listeners.delete(onClosed));
-}

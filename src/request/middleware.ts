@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { AuditedFailure, AuditEvent } from '../audit/audit-event.js';
 import type { Identity } from '../authentication/identity.js';
 import type { Refusal } from '../authentication/union.js';
@@ -81,11 +82,12 @@ export interface Guard {
 }
 
 /** What the steps know about a request so far; with several guards, the latest wins. */
-export interface RequestState {
+export class RequestState {
+  // All fields are made with the object, since one that grows is moved several times.
   /** Kubernetes' Audit-Id: connects an answer with the operator's log. */
-  auditId: string;
+  auditId: string = randomUUID();
   /** When it was first looked at, in ms since the epoch. */
-  readonly received: number;
+  readonly received = Date.now();
   classification?: PathClassification | undefined;
   classifiedBy?: Guard | undefined;
   classifiedIn?: Guard | undefined;
@@ -121,38 +123,18 @@ export interface RequestState {
 // garbage collection than all steps of the guard.)
 const stateKey = Symbol('kcp-metrics-filter');
 
-type RequestWithState = Request & { [stateKey]?: RequestState };
-
 /** The state of a request; made at the first look. */
-export function requestState(request: RequestWithState): RequestState {
-  const known = request[stateKey];
-  if (known !== undefined) return known;
-  // With every field, since an object that grows is moved several times.
-  const state: RequestState = {
-    auditId: randomUUID(),
-    received: Date.now(),
-    classification: undefined,
-    classifiedBy: undefined,
-    classifiedIn: undefined,
-    identity: undefined,
-    identifiedBy: undefined,
-    authenticator: undefined,
-    refusals: undefined,
-    noCredentials: undefined,
-    verdict: undefined,
-    workspace: undefined,
-    isAllowed: undefined,
-    allowedBy: undefined,
-    passedBy: undefined,
-    passedIn: undefined,
-    chain: undefined,
-    step: undefined,
-    rejected: undefined,
-    awaitsContinue: undefined,
-    failure: undefined,
-  };
-  request[stateKey] = state;
-  return state;
+export function requestState(request: Request & { [stateKey]?: RequestState | undefined }): RequestState {
+  return (request[stateKey] ??= new RequestState());
+}
+
+/**
+ * Reads something of a connection once, and keeps it on the socket rather than in a table: node:http2 hands out a proxy of
+ * it.
+ */
+export function oncePerSocket<Value>(read: (socket: Socket) => Value): (socket: Socket) => Value {
+  const key = Symbol('kcp-metrics-filter');
+  return (socket: Socket & { [key]?: Value }) => (socket[key] ??= read(socket));
 }
 
 /** Several steps one after the other; each runs only if the one before called its `next`. */
@@ -222,7 +204,13 @@ export function waitingStep(
       fail(request, response, error);
     };
     try {
-      const goesOn = attempt(run, request, response, failed);
+      let goesOn: boolean | Promise<boolean>;
+      try {
+        goesOn = run(request, response);
+      } catch (error) {
+        failed(error);
+        return;
+      }
       if (typeof goesOn === 'boolean') goOn(goesOn);
       else {
         goesOn.then(goOn, failed).catch(() => {
@@ -233,20 +221,6 @@ export function waitingStep(
       breakOff(response);
     }
   };
-}
-
-function attempt(
-  run: (request: Request, response: ServerResponse) => boolean | Promise<boolean>,
-  request: Request,
-  response: ServerResponse,
-  failed: (error: unknown) => void,
-): boolean | Promise<boolean> {
-  try {
-    return run(request, response);
-  } catch (error) {
-    failed(error);
-    return false;
-  }
 }
 
 /** The stream of a request or an answer over HTTP/2, as node:http2's compatibility API has it. */

@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Server } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { requestState } from '../request/middleware.js';
+import { oncePerSocket, requestState } from '../request/middleware.js';
 
 /**
  * Passes requests to a handler and knows which connections have one in progress. Node's own list of idle connections
@@ -96,17 +96,11 @@ function closeUnread(request: IncomingMessage): void {
   timer.unref();
 }
 
-const endsKey = Symbol('kcp-metrics-filter');
-
 /**
  * A TLS connection and the TCP connection below it have the same ends; two connections differ in one of them. Read once: a
  * closed socket has forgotten them.
  */
-export function endsOf(socket: Socket & { [endsKey]?: string }): string {
-  const known = socket[endsKey];
-  if (known !== undefined) return known;
-  const { remoteAddress = '', remotePort = 0, localAddress = '' } = socket;
-  const ends = `${remoteAddress} ${remotePort} ${localAddress}`;
-  socket[endsKey] = ends;
-  return ends;
-}
+export const endsOf = oncePerSocket(
+  ({ remoteAddress = '', remotePort = 0, localAddress = '' }) =>
+    `${remoteAddress} ${remotePort} ${localAddress}`,
+);

@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type SecureVersion } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { credentialsOf } from '../../src/request/credentials.js';
+import { RequestCredentials } from '../../src/request/credentials.js';
 import { limitHandshakes } from '../../src/index.js';
 import { RequestLimitError } from '../../src/request/request-errors.js';
 import { type ConnectionLimits } from '../../src/server-exports.js';
@@ -33,7 +33,7 @@ async function guarded(maxHandshakeMsByAddress?: number) {
   const chains = new Set<number>();
   const options = { ...serving, requestCert: true, rejectUnauthorized: false };
   const server = createServer(options, (request, response) => {
-    chains.add(credentialsOf(request).peerCertificates?.chain.length ?? 0);
+    chains.add(new RequestCredentials(request).peerCertificates?.chain.length ?? 0);
     response.end();
   });
   limitHandshakes(server, {

@@ -1,12 +1,18 @@
 import type { ServerResponse } from 'node:http';
-import { isIP, type Socket } from 'node:net';
+import { isIP } from 'node:net';
 import type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
 import { auditedRequestUri, cutTo } from '../../audit/audit-line.js';
 import { parseRequestTarget } from '../../paths/request-target.js';
-import { tell } from '../../tell.js';
+import { onceClosed, tell } from '../../tell.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
-import { onClosedBeforeTurn } from '../in-turn.js';
-import { headerLine, requestState, requestTarget, type Middleware, type Request } from '../middleware.js';
+import {
+  headerLine,
+  oncePerSocket,
+  requestState,
+  requestTarget,
+  type Middleware,
+  type Request,
+} from '../middleware.js';
 import { aFunction, checkArgument } from '../../option-checks.js';
 
 const maxUserAgentBytes = 1024;
@@ -43,19 +49,13 @@ export function audit(
 ): Middleware {
   checkArgument('sink', sink, aFunction);
   return (request, response, next) => {
-    let written = false;
     // Read now, since a closed socket knows neither its peer nor its certificates.
     const sourceIps = sourceIpsOf(request, isFrontProxy);
-    const write = (): void => {
-      if (written) return;
-      written = true;
+    onceClosed(request.socket, response, () => {
       if (response.headersSent && !isWanted(response.statusCode)) return;
       const event = eventOf(request, response, sourceIps);
       if (event !== undefined) tell('audit', sink, event);
-    };
-    // `close` follows every answer, also one whose client went away before its end.
-    response.once('close', write);
-    onClosedBeforeTurn(request, response, write);
+    });
     next();
   };
 }
@@ -134,17 +134,11 @@ function sourceIpsOf(request: Request, isFrontProxy: FrontProxyCheck | undefined
   return ips.slice(-maxSourceIps);
 }
 
-const peerKey = Symbol('kcp-metrics-filter');
-
-/** Of a connection's other end; read once, since it does not change. */
-function peerOf(socket: Socket & { [peerKey]?: readonly string[] }): readonly string[] {
-  const known = socket[peerKey];
-  if (known !== undefined) return known;
+/** Of a connection's other end. */
+const peerOf = oncePerSocket((socket): readonly string[] => {
   const peer = addressIn(socket.remoteAddress ?? '');
-  const found = Object.freeze(peer === undefined ? [] : [peer]);
-  socket[peerKey] = found;
-  return found;
-}
+  return Object.freeze(peer === undefined ? [] : [peer]);
+});
 
 /** IPv4 in its own form, and no zone, as Go writes them. */
 function addressIn(text: string): string | undefined {

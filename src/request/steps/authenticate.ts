@@ -1,6 +1,6 @@
 import type { Authenticator } from '../../authentication/authenticator.js';
 import { authenticatorUnion, type Refusal, type UnionAuthentication } from '../../authentication/union.js';
-import { credentialsOf, noCredentialsIn } from '../credentials.js';
+import { noCredentialsIn, RequestCredentials } from '../credentials.js';
 import {
   isAnswered,
   isPassed,
@@ -52,7 +52,7 @@ export function authenticate(options: AuthenticateOptions, guard?: Guard): Middl
     const state = requestState(request);
     if (isPassed(state, guard, step)) return true;
     const started = performance.now();
-    const credentials = credentialsOf(request);
+    const credentials = new RequestCredentials(request);
     const goesOn = (result: UnionAuthentication): boolean => {
       const seconds = (performance.now() - started) / 1000;
       if (result.hasExtraSpace === true && !isAnswered(response))

@@ -1,13 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import { CodedError } from '../../coded-error.js';
-import {
-  AlwaysAllowPathError,
-  healthPaths,
-  pathPatterns,
-  type PathMatcher,
-} from '../../paths/always-allow.js';
+import { onceClosed } from '../../tell.js';
+import { healthPaths, pathPatterns } from '../../paths/always-allow.js';
 import { parseRequestTarget } from '../../paths/request-target.js';
 import { queryParameters, requestInfo } from './request-info.js';
 import {
@@ -17,12 +12,22 @@ import {
   other,
   requestKind,
   requestLabels,
-  type BoundedLabelsOptions,
   type InstrumentedResource,
 } from './request-labels.js';
-import { checkOptions } from '../../option-checks.js';
+import {
+  accepted,
+  aFunction,
+  aText,
+  both,
+  checkOptions,
+  having,
+  listOf,
+  must,
+  optional,
+  type Check,
+} from '../../option-checks.js';
 import { codeLabel, requestMetrics } from './request-metrics.js';
-import { WorkspaceRequests, type WorkspaceRequestsOptions } from './workspace-requests.js';
+import { WorkspaceRequests } from './workspace-requests.js';
 
 export interface ApiserverMetricsOptions {
   /** Where the metrics are registered. */
@@ -84,11 +89,17 @@ type InstrumentationMiddleware = (
  * @throws ApiserverMetricsOptionError for a wrong option, Error where the registry already holds one of the names.
  */
 export function apiserverMetrics(options: ApiserverMetricsOptions): InstrumentationMiddleware {
-  checkOptions(options, {});
-  const { registry, namedPaths, isIgnored, workspaces: ofWorkspaces, ...bounds } = validOptions(options);
+  validate(options);
+  const { registry, resources, maxResources = 500, nonResourcePaths = healthPaths } = options;
+  const { ignorePaths = ['/metrics', '/metrics/*'], workspaceLabel, maxWorkspaces = 10_000 } = options;
   const metrics = requestMetrics(registry);
-  const workspaces = ofWorkspaces && new WorkspaceRequests(registry, ofWorkspaces);
-  const bounded = new BoundedLabels(bounds);
+  const workspaces =
+    workspaceLabel === undefined
+      ? undefined
+      : new WorkspaceRequests(registry, workspaceLabel, maxWorkspaces, options.workspaceOf);
+  const bounded = new BoundedLabels({ resources, maxResources });
+  const namedPaths = new Set(nonResourcePaths);
+  const isIgnored = pathPatterns(ignorePaths);
 
   return function apiserverMetrics(request, response, next) {
     const started = performance.now();
@@ -106,7 +117,7 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
     if (!info.isResourceRequest && !namedPaths.has(info.path)) {
       // Kubernetes reports only resources and health checks.
       if (inflight !== undefined)
-        onClose(request.socket, response, () => {
+        onceClosed(request.socket, response, () => {
           inflight.fall(performance.now());
         });
       next();
@@ -122,7 +133,7 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
         if (isServed(response)) longRunningEnds = metrics.longRunning(labels());
       });
     }
-    onClose(request.socket, response, () => {
+    onceClosed(request.socket, response, () => {
       const ended = performance.now();
       inflight?.fall(ended);
       longRunningEnds();
@@ -192,119 +203,45 @@ function onHeaders(response: ServerResponse, begun: () => void): void {
   };
 }
 
-/** Callbacks of requests whose connection is busy with the answer to an earlier one. */
-const pipelined = new WeakMap<Socket, Set<() => void>>();
-
-/**
- * Calls once when nothing more will be sent: all was sent, or the client has disconnected. Node emits `close`, but not
- * for a pipelined answer that still waits when its connection breaks.
- */
-function onClose(socket: Socket, response: ServerResponse, closed: () => void): void {
-  if (response.closed || response.destroyed) {
-    closed();
-    return;
-  }
-  const isWaiting = response.socket === null;
-  if (!isWaiting) {
-    response.once('close', closed);
-    return;
-  }
-  const waiting = pipelined.get(socket) ?? waitingOn(socket);
-  waiting.add(closed);
-  response.once('close', () => {
-    if (waiting.delete(closed)) closed();
-  });
-}
-
-function waitingOn(socket: Socket): Set<() => void> {
-  const waiting = new Set<() => void>();
-  pipelined.set(socket, waiting);
-  socket.once('close', () => {
-    for (const closed of waiting) {
-      waiting.delete(closed);
-      closed();
-    }
-  });
-  return waiting;
-}
-
-const mostResources = 100_000;
-const mostWorkspaces = 100_000;
-
-/** The options with their defaults. @throws ApiserverMetricsOptionError */
-function validOptions({
-  registry,
-  resources,
-  maxResources = 500,
-  nonResourcePaths = healthPaths,
-  ignorePaths = ['/metrics', '/metrics/*'],
-  workspaceLabel,
-  maxWorkspaces = 10_000,
-  workspaceOf,
-  ...others
-}: ApiserverMetricsOptions): BoundedLabelsOptions & {
-  readonly registry: Registry;
-  readonly namedPaths: ReadonlySet<string>;
-  readonly isIgnored: PathMatcher;
-  readonly workspaces: WorkspaceRequestsOptions | undefined;
-} {
-  const refuseUnless = (isGood: boolean, option: string, message: string): void => {
-    if (!isGood) throw new ApiserverMetricsOptionError(option, message);
-  };
-  for (const option of Object.keys(others)) refuseUnless(false, option, 'there is no such option');
-  refuseUnless(isRegistry(registry), 'registry', 'pass a prom-client Registry');
-  const isNamed = resources === undefined || isList(resources, isResource);
-  refuseUnless(isNamed, 'resources', 'pass a list of { group, version, resource, subresources? }');
-  const isCount = Number.isInteger(maxResources) && maxResources >= 0 && maxResources <= mostResources;
-  refuseUnless(isCount, 'maxResources', `pass an integer from 0 to ${mostResources}`);
-  const isLabel =
-    workspaceLabel === undefined ||
-    (typeof workspaceLabel === 'string' &&
-      /^(?!__|le$|code$)[a-zA-Z_][a-zA-Z0-9_]{0,255}$/.test(workspaceLabel));
-  refuseUnless(isLabel, 'workspaceLabel', 'pass the name of a label, such as cluster');
-  const isBound = Number.isInteger(maxWorkspaces) && maxWorkspaces >= 0 && maxWorkspaces <= mostWorkspaces;
-  refuseUnless(isBound, 'maxWorkspaces', `pass an integer from 0 to ${mostWorkspaces}`);
-  const isResolver = workspaceOf === undefined || typeof workspaceOf === 'function';
-  refuseUnless(isResolver, 'workspaceOf', 'pass a function');
-  for (const [option, paths] of Object.entries({ nonResourcePaths, ignorePaths })) {
-    refuseUnless(isList(paths, isPath), option, 'pass a list of paths that begin with /');
-  }
-  const namedPaths = new Set(nonResourcePaths);
-  const workspaces =
-    workspaceLabel === undefined ? undefined : { label: workspaceLabel, maxWorkspaces, workspaceOf };
-  return { registry, resources, maxResources, namedPaths, isIgnored: matcherOf(ignorePaths), workspaces };
-}
-
-function matcherOf(paths: readonly string[]): PathMatcher {
-  try {
-    return pathPatterns(paths);
-  } catch (error) {
-    if (error instanceof AlwaysAllowPathError) {
-      throw new ApiserverMetricsOptionError('ignorePaths', error.message);
-    }
-    throw error;
-  }
-}
-
-function isRegistry(value: unknown): boolean {
-  return typeof (value as { registerMetric?: unknown } | undefined)?.registerMetric === 'function';
-}
-
-function isList(value: unknown, isElement: (element: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.every(isElement);
-}
-
-function isPath(value: unknown): boolean {
-  return typeof value === 'string' && value.startsWith('/');
-}
-
-function isResource(value: unknown): boolean {
+const most = 100_000;
+const aCount = must(
+  `an integer from 0 to ${most}`,
+  (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most,
+);
+const aPath = must('a path', (value) => typeof value === 'string' && value.startsWith('/'));
+const paths = listOf('paths that begin with /', aPath);
+/** A segment of a path. */
+const aWord = must('a word', (value) => typeof value === 'string' && /^[^/]+$/.test(value));
+const aResource = must('a resource', (value) => {
   if (typeof value !== 'object' || value === null) return false;
   const { group, version, resource, subresources = [] } = value as Readonly<Record<string, unknown>>;
-  return typeof group === 'string' && isWord(version) && isWord(resource) && isList(subresources, isWord);
-}
+  const faults = [aText(group), aWord(version), aWord(resource), listOf('words', aWord)(subresources)];
+  return faults.every((fault) => fault === undefined);
+});
+const labelName = /^(?!__|le$|code$)[a-zA-Z_][a-zA-Z0-9_]{0,255}$/;
 
-/** A segment of a path. */
-function isWord(value: unknown): boolean {
-  return typeof value === 'string' && /^[^/]+$/.test(value);
+const checks: Readonly<Record<string, Check>> = {
+  registry: having('a prom-client Registry', 'registerMetric'),
+  resources: optional(listOf('{ group, version, resource, subresources? }', aResource)),
+  maxResources: optional(aCount),
+  workspaceLabel: optional(
+    must(
+      'the name of a label, such as cluster',
+      (value) => typeof value === 'string' && labelName.test(value),
+    ),
+  ),
+  maxWorkspaces: optional(aCount),
+  workspaceOf: optional(aFunction),
+  nonResourcePaths: optional(paths),
+  ignorePaths: optional(both(paths, accepted(pathPatterns))),
+} satisfies Record<keyof ApiserverMetricsOptions, Check>;
+
+/** @throws ApiserverMetricsOptionError */
+function validate(options: ApiserverMetricsOptions): void {
+  checkOptions(options, {});
+  const given: Readonly<Record<string, unknown>> = Object.assign({ registry: undefined }, options);
+  for (const [option, value] of Object.entries(given)) {
+    const fault = Object.hasOwn(checks, option) ? checks[option]?.(value) : 'there is no such option';
+    if (fault !== undefined) throw new ApiserverMetricsOptionError(option, fault);
+  }
 }

@@ -24,6 +24,8 @@ const resourceVerbs: ReadonlyMap<string, string> = new Map([
   ['DELETE', 'delete'],
 ]);
 
+const noResource = { group: '', version: '', namespace: '', resource: '', subresource: '', name: '' };
+
 /**
  * Reads a request as Kubernetes' RequestInfoFactory does (k8s.io/apiserver, pkg/endpoints/request), with
  * `/api/<version>` and `/apis/<group>/<version>` as the prefixes of resources. kcp's scopes are removed first, as in
@@ -34,7 +36,7 @@ export function requestInfo(method: string, scopedPath: string, query: QueryPara
   const [prefix, ...parts] = segments(path);
   const isGroupless = prefix === 'api';
   if ((!isGroupless && prefix !== 'apis') || parts.length < (isGroupless ? 2 : 3)) {
-    return nonResource(method, path);
+    return { isResourceRequest: false, path, verb: method.toLowerCase(), ...noResource };
   }
   const [group, version, ...rest] = isGroupless ? ['', ...parts] : parts;
   const [first] = rest;
@@ -42,7 +44,6 @@ export function requestInfo(method: string, scopedPath: string, query: QueryPara
   const verb = verbInPath ?? resourceVerbs.get(method) ?? '';
   const { namespace, object } = withoutNamespace(verbInPath === undefined ? rest : rest.slice(1));
   const [resource = '', named = '', subresource = ''] = object;
-  const name = named === '' && verb === 'get' ? query.selectedName : named;
   return {
     isResourceRequest: true,
     path,
@@ -52,7 +53,7 @@ export function requestInfo(method: string, scopedPath: string, query: QueryPara
     namespace,
     resource,
     subresource: verb === 'proxy' ? '' : subresource,
-    name,
+    name: named === '' && verb === 'get' ? query.selectedName : named,
   };
 }
 
@@ -65,25 +66,8 @@ function segments(path: string): readonly string[] {
   return path.slice(start, end).split('/', 9);
 }
 
-function nonResource(method: string, path: string): RequestInfo {
-  return {
-    isResourceRequest: false,
-    path,
-    verb: method.toLowerCase(),
-    group: '',
-    version: '',
-    namespace: '',
-    resource: '',
-    subresource: '',
-    name: '',
-  };
-}
-
 /** `namespaces/x/pods/y` is a pod in a namespace; `namespaces/x` and `namespaces/x/status` are the namespace. */
-function withoutNamespace(parts: readonly string[]): {
-  readonly namespace: string;
-  readonly object: readonly string[];
-} {
+function withoutNamespace(parts: readonly string[]) {
   if (parts[0] !== 'namespaces') return { namespace: '', object: parts };
   const [, namespace = '', kind] = parts;
   const isNamespaced = kind !== undefined && !namespaceSubresources.has(kind);
@@ -115,16 +99,12 @@ export function queryParameters(query: string): QueryParameters {
   if (query === '' || !relevant.test(query)) return none;
   const parameters = new URLSearchParams(query);
   const watch = parameters.get('watch')?.toLowerCase();
+  const dryRuns = parameters.getAll('dryRun');
   return {
     watches: watch !== undefined && watch !== '0' && watch !== 'false',
-    dryRun: dryRunOf(parameters.getAll('dryRun')),
+    dryRun: dryRuns.length === 0 ? '' : dryRuns.every((value) => value === 'All') ? 'All' : 'invalid',
     selectedName: selectedName(parameters.get('fieldSelector') ?? ''),
   };
-}
-
-function dryRunOf(values: readonly string[]): QueryParameters['dryRun'] {
-  if (values.length === 0) return '';
-  return values.every((value) => value === 'All') ? 'All' : 'invalid';
 }
 
 function selectedName(fieldSelector: string): string {

@@ -12,6 +12,13 @@ export interface RequestLabels {
   readonly component: '' | 'apiserver';
 }
 
+interface LabelledRequest {
+  readonly method: string;
+  readonly contentType: string | undefined;
+  readonly query: QueryParameters;
+  readonly info: RequestInfo;
+}
+
 /** The label of everything that is not counted by name. */
 export const other = 'other';
 
@@ -22,13 +29,6 @@ const verbs: ReadonlySet<string> = new Set([
 const connections: ReadonlySet<string> = new Set(['attach', 'exec', 'log', 'portforward', 'proxy']);
 /** Verbs whose answer sizes are observed; a connection's stream has none. */
 const sizedVerbs: ReadonlySet<string> = new Set(['GET', 'LIST', 'WATCH']);
-
-interface LabelledRequest {
-  readonly method: string;
-  readonly contentType: string | undefined;
-  readonly query: QueryParameters;
-  readonly info: RequestInfo;
-}
 
 /**
  * The labels that Kubernetes' MonitorRequest reports (k8s.io/apiserver, pkg/endpoints/metrics). Those of a
@@ -109,8 +109,8 @@ type NamedResource = Pick<RequestLabels, 'group' | 'version' | 'resource' | 'sub
 const maxLabelSets = 4000;
 /** How many of them may come from refused requests, which anyone can send. */
 const maxRefused = 500;
-const groupName = /^[\w.-]{0,253}$/;
-const word = /^[\w.-]{1,63}$/;
+/** The key of a resource whose names have a length and characters that Kubernetes allows. */
+const plainKey = /^[\w.-]{0,253}\/[\w.-]{1,63}\/[\w.-]{1,63}\/[\w.-]{0,63}$/;
 
 /**
  * Keeps clients from growing the registry. A resource that is not known is `other` in all four labels. Only a request
@@ -139,8 +139,9 @@ export class BoundedLabels {
     if (reported !== undefined) return reported;
     if (isResourceRequest) {
       const hasRoom = this.#labelSets.size < maxLabelSets && (wasServed || this.#refused < maxRefused);
-      if (!hasRoom || !this.#isKnown(resource, labels, wasServed)) {
-        return this.of(unknown(labels), false, wasServed);
+      if (!hasRoom || !this.#isKnown(resource, wasServed)) {
+        const unknown = { group: other, version: other, resource: other, subresource: other };
+        return this.of({ ...labels, ...unknown }, false, wasServed);
       }
       if (!wasServed) this.#refused += 1;
     }
@@ -148,35 +149,12 @@ export class BoundedLabels {
     return labels;
   }
 
-  #isKnown(key: string, labels: NamedResource, wasServed: boolean): boolean {
+  #isKnown(key: string, wasServed: boolean): boolean {
     if (this.#resources.has(key)) return true;
-    if (!wasServed || this.#resources.size >= this.#room || !isPlain(labels)) return false;
+    if (!wasServed || this.#resources.size >= this.#room || !plainKey.test(key)) return false;
     this.#resources.add(key);
     return true;
   }
-}
-
-/** Whether names have a length and characters that Kubernetes allows. */
-function isPlain({ group, version, resource, subresource }: NamedResource): boolean {
-  return (
-    groupName.test(group) &&
-    word.test(version) &&
-    word.test(resource) &&
-    (subresource === '' || word.test(subresource))
-  );
-}
-
-function unknown({ verb, dry_run: dryRun, scope, component }: RequestLabels): RequestLabels {
-  return {
-    verb,
-    dry_run: dryRun,
-    group: other,
-    version: other,
-    resource: other,
-    subresource: other,
-    scope,
-    component,
-  };
 }
 
 function resourceKey({ group, version, resource, subresource }: NamedResource): string {

@@ -4,19 +4,6 @@ import { clusterName, clusterPath } from '../../paths/classify.js';
 import { tell } from '../../tell.js';
 import { register } from '../metric-table.js';
 
-export interface WorkspaceRequestsOptions {
-  /** Label of the logical cluster, as the filter's workspace label names it. */
-  readonly label: string;
-  /** How many workspaces are counted by name; others are counted together, under an empty one. */
-  readonly maxWorkspaces: number;
-  /**
-   * The name of the logical cluster that answered, undefined where none did. Default: the name in the path, once a
-   * request for a resource was served there; a workspace's path (`root:org`) is no name.
-   */
-  readonly workspaceOf:
-    ((request: IncomingMessage, response: ServerResponse) => string | undefined) | undefined;
-}
-
 interface AnsweredInWorkspace {
   /** As it was asked for, with its scope. */
   readonly path: string;
@@ -38,15 +25,23 @@ type Labels = Readonly<Record<string, string>>;
  * grow the registry nor take the place of a real one: only workspaces that answered are counted by name.
  */
 export class WorkspaceRequests {
-  readonly #options: WorkspaceRequestsOptions;
   readonly #metrics;
   readonly #labels = new Map<string, Labels>();
   readonly #unnamed: Labels;
 
-  /** @throws Error where the registry already holds one of the names. */
-  constructor(registry: Registry, options: WorkspaceRequestsOptions) {
-    const { label } = options;
-    this.#options = options;
+  /**
+   * @param label of the logical cluster, as the filter's workspace label names it.
+   * @param maxWorkspaces that are counted by name; others are counted together, under an empty one.
+   * @param workspaceOf the name of the logical cluster that answered. Default: the name in the path, once a request for a
+   * resource was served there; a workspace's path (`root:org`) is no name.
+   * @throws Error where the registry already holds one of the names.
+   */
+  constructor(
+    registry: Registry,
+    private readonly label: string,
+    private readonly maxWorkspaces: number,
+    private readonly workspaceOf?: (request: IncomingMessage, response: ServerResponse) => string | undefined,
+  ) {
     this.#unnamed = { [label]: '' };
     const histogram = (name: string, help: string, buckets: number[]) => () =>
       new Histogram({ name, help, labelNames: [label], buckets, registers: [registry] });
@@ -88,7 +83,7 @@ export class WorkspaceRequests {
     response: ServerResponse,
     { isServedResource }: AnsweredInWorkspace,
   ): string | undefined {
-    const { workspaceOf } = this.#options;
+    const { workspaceOf } = this;
     if (workspaceOf === undefined) return isServedResource || this.#labels.has(asked) ? asked : undefined;
     let name: string | undefined;
     tell('apiserverMetrics', () => {
@@ -101,8 +96,8 @@ export class WorkspaceRequests {
     if (name === undefined || !clusterName.test(name) || !clusterPath.test(name)) return this.#unnamed;
     const known = this.#labels.get(name);
     if (known !== undefined) return known;
-    if (this.#labels.size >= this.#options.maxWorkspaces) return this.#unnamed;
-    const labels = { [this.#options.label]: name };
+    if (this.#labels.size >= this.maxWorkspaces) return this.#unnamed;
+    const labels = { [this.label]: name };
     this.#labels.set(name, labels);
     return labels;
   }
