@@ -10,8 +10,7 @@ import type { ShardLevelGrant } from '../authorization/shard-level-grants.js';
 import { bootstrapPolicy } from '../policy/sources/bootstrap.js';
 import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
 import { ownEntry, valueAfter } from '../replication/annotation.js';
-import type { ReplicationEvent } from '../replication/patcher.js';
-import { Replicator } from '../replication/replicator.js';
+import { Replicator, type ReplicationEvent } from '../replication/replicator.js';
 import { bootstrapRoleGrants, type Change, type RemovalReason } from '../replication/root-objects.js';
 import type { Command, CommandCall } from './command.js';
 

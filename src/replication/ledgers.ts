@@ -1,17 +1,6 @@
 import type { PatchFailure } from './annotation.js';
 import { keyOf, type RootObject, type Change } from './root-objects.js';
 
-interface Hold {
-  readonly until: number;
-  readonly resourceVersion: string;
-  readonly message: string;
-}
-
-interface Additions {
-  readonly count: number;
-  readonly last: number;
-}
-
 /** How often a removed annotation is added again at once before its removal counts as intended. */
 const patience = 3;
 const firstDelayMs = 10_000;
@@ -21,9 +10,9 @@ const forgottenAfterMs = 3_600_000;
 
 /** When each object may be changed again. */
 export class ChangeLedger {
-  readonly #holds = new Map<string, Hold>();
+  readonly #holds = new Map<string, { until: number; resourceVersion: string; message: string }>();
   /** The objects annotated recently; the least recent first. */
-  readonly #additions = new Map<string, Additions>();
+  readonly #additions = new Map<string, { count: number; last: number }>();
 
   /**
    * Leaves an object alone for this many ms, or until it changes.
@@ -98,22 +87,22 @@ export class OnceLedger {
   }
 
   /** Records the result of a patch. @returns whether to give up because of too many conflicts. */
-  record({ object }: Change, result: PatchFailure | { readonly kind: 'patched' }): boolean {
+  record({ object }: Change, failure: PatchFailure | undefined): boolean {
     const key = keyOf(object);
-    if (result.kind === 'unavailable') {
+    if (failure?.kind === 'unavailable') {
       this.#failures += 1;
-      if (this.#failures >= maxAttempts) this.giveUp(result.message);
+      if (this.#failures >= maxAttempts) this.giveUp(failure.message);
       return false;
     }
     this.#failures = 0;
-    const isConflict = result.kind === 'conflict';
+    const isConflict = failure?.kind === 'conflict';
     if (isConflict) {
       const conflicts = (this.#conflicts.get(key) ?? 0) + 1;
       this.#conflicts.set(key, conflicts);
       if (conflicts < maxAttempts) return false;
     }
     this.#settled.add(key);
-    if (isConflict || result.kind === 'refused') this.isComplete = false;
+    if (isConflict || failure?.kind === 'refused') this.isComplete = false;
     return isConflict;
   }
 

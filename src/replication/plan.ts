@@ -52,7 +52,7 @@ export function planReplication(
     } else if (hasOwnEntry(binding.replicate)) {
       removed.push({ action: 'remove', object: binding, reason });
     } else if (isTooMuch(reason) && !isReplicated(binding.replicate)) {
-      skipped.push({ ...binding, beyond: grants.resources ? [] : (grants.beyond ?? []) });
+      skipped.push({ ...binding, beyond: grants.resources ? [] : grants.beyond });
     }
   }
   for (const role of roles.values()) {
@@ -67,7 +67,7 @@ export function planReplication(
   return { changes: [...removed, ...addedRoles, ...addedBindings], skipped };
 }
 
-function reasonAgainst({ shardLevel, resources, beyond = [] }: RoleGrants): RemovalReason | undefined {
+function reasonAgainst({ shardLevel, resources, beyond }: RoleGrants): RemovalReason | undefined {
   if (shardLevel.length === 0) return 'grants-no-shard-level-path';
   if (resources) return 'grants-resources';
   return beyond.length > 0 ? 'grants-beyond-metrics' : undefined;

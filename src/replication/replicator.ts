@@ -1,10 +1,45 @@
-import type { ApiClient } from '../kubernetes/api-client.js';
-import type { ReflectorObserver } from '../kubernetes/reflector/reflector-options.js';
-import { newSinceLastTime, OnceLedger } from './ledgers.js';
-import { defaultTiming, Patcher, type ReplicationEvent, type ReplicatorTiming } from './patcher.js';
-import { planReplication, type Plan, type SkippedBinding } from './plan.js';
+import { requestJson, type ApiClient } from '../kubernetes/api-client.js';
+import { Backoff } from '../outgoing/backoff.js';
+import { annotationPatch, patchFailureOf, type PatchFailure } from './annotation.js';
+import { ChangeLedger, newSinceLastTime, OnceLedger } from './ledgers.js';
+import { planReplication, type SkippedBinding } from './plan.js';
 import { RootFollower, type ObjectTableEvents } from './root-follower.js';
 import { keyOf, type RoleGrants, type Change } from './root-objects.js';
+
+/** What a replicator reports. */
+export type ReplicationEvent =
+  /** A change was made, or would have been: `isDryRun`. */
+  | { readonly kind: 'changed'; readonly change: Change; readonly isDryRun: boolean }
+  /** A binding stays on the root shard only, because its role grants more than metrics. */
+  | { readonly kind: 'skipped'; readonly binding: SkippedBinding }
+  /** A change is forbidden or impossible; reported again only for another reason. */
+  | { readonly kind: 'refused'; readonly change: Change; readonly message: string }
+  /** Another party keeps removing the annotation: it is added again after `delayMs` at the earliest. */
+  | { readonly kind: 'contested'; readonly change: Change; readonly delayMs: number }
+  /** The server is unreachable or busy; reported again only for another reason. */
+  | { readonly kind: 'retrying'; readonly message: string; readonly delayMs: number }
+  /** The state of root is unknown; nothing is changed until it is known again. */
+  | { readonly kind: 'lost'; readonly message: string }
+  /** The state of root is known again. */
+  | { readonly kind: 'in-step' }
+  /** The single run has failed. */
+  | { readonly kind: 'gave-up'; readonly message: string };
+
+/** The delays of a replicator. */
+const defaultTiming = {
+  /** How long changes are gathered before they are planned (ms). */
+  gatherMs: 100,
+  /** How long a patch may take (ms). */
+  patchMs: 10_000,
+  /** How long after a conflict to wait for the newer object (ms). */
+  conflictMs: 1_000,
+  /** How long to leave an object alone that must not be changed, unless it changes itself (ms). */
+  refusedMs: 300_000,
+  /** The longest first delay while the server is unreachable or busy (ms); doubles with each failure. */
+  backoffBaseMs: 250,
+  /** The longest delay of a retry (ms), unless the server asks for more. */
+  backoffCapMs: 15_000,
+};
 
 interface ReplicatorOptions {
   /** Of the root workspace. */
@@ -16,7 +51,7 @@ interface ReplicatorOptions {
   /** Run once instead of following changes. Default false. */
   readonly isOnce?: boolean;
   readonly onEvent: (event: ReplicationEvent) => void;
-  readonly timing?: Partial<ReplicatorTiming>;
+  readonly timing?: Partial<typeof defaultTiming>;
 }
 
 /** How often the lists of both kinds together may fail in a single run. */
@@ -28,38 +63,57 @@ const maxFailedLists = 8;
  */
 export class Replicator {
   readonly #options: ReplicatorOptions;
-  readonly #timing: ReplicatorTiming;
+  readonly #timing: Readonly<typeof defaultTiming>;
+  readonly #backoff: Backoff;
   readonly #root: RootFollower;
-  readonly #patcher: Patcher;
-  readonly #ledger: OnceLedger | undefined;
+  readonly #ledger = new ChangeLedger();
+  readonly #once: OnceLedger | undefined;
   readonly #wakeUp = new WakeUp();
   readonly #newSkips = newSinceLastTime<SkippedBinding>(({ name, role }) => JSON.stringify([name, role]));
   readonly #newChanges = newSinceLastTime<Change>(({ action, object }) => action + keyOf(object));
+  readonly #newContests = newSinceLastTime<Change>(({ object }) => keyOf(object));
   #running: Promise<boolean> | undefined;
   #isClosed = false;
   #isLost = false;
   #hasLooked = false;
+  /** The server is not asked before this time. */
+  #pausedUntil = 0;
+  #lastFailure: string | undefined;
 
   constructor(options: ReplicatorOptions) {
-    const { client, onEvent, isOnce = false, timing } = options;
     this.#options = options;
-    this.#timing = { ...defaultTiming, ...timing };
-    this.#patcher = new Patcher({ client, onEvent, timing: this.#timing });
-    this.#ledger = isOnce ? new OnceLedger() : undefined;
+    this.#timing = { ...defaultTiming, ...options.timing };
+    const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#timing;
+    this.#backoff = new Backoff({ baseMs, capMs });
+    this.#once = options.isOnce === true ? new OnceLedger() : undefined;
     const events: ObjectTableEvents = {
       onChange: () => {
         this.#changed();
       },
-      onLost: (reason) => {
-        this.#lost(reason);
+      onLost: (message) => {
+        // A single run reports the reason at its end, if it fails.
+        if (this.#once !== undefined) return;
+        this.#isLost = true;
+        options.onEvent({ kind: 'lost', message });
       },
     };
-    this.#root = new RootFollower(client, events, this.#ledger && this.#firstListObserver(this.#ledger));
+    let isRefused = false;
+    let failures = 0;
+    this.#root = new RootFollower(options.client, events, {
+      listed: (_method, result) => {
+        isRefused = result === 'refused';
+      },
+      retrying: (reason) => {
+        failures += 1;
+        // Nothing can begin before the first list.
+        if (this.#root.isListed || (!isRefused && failures < maxFailedLists)) return;
+        this.#once?.giveUp(reason);
+        this.#wakeUp.within(0);
+      },
+    });
   }
 
-  /**
-   * Runs until `close`, or until a single run is done. Resolves to whether everything succeeded.
-   */
+  /** Runs until `close`, or until a single run is done. Resolves to whether everything succeeded. */
   run(): Promise<boolean> {
     this.#running ??= this.#run();
     return this.#running;
@@ -75,7 +129,7 @@ export class Replicator {
   async #run(): Promise<boolean> {
     this.#root.start();
     try {
-      while (!this.#isOver()) {
+      while (!this.#isStopped() && !this.#isDone()) {
         await this.#wakeUp.next();
         if (this.#mayAct()) await this.#round();
       }
@@ -83,62 +137,98 @@ export class Replicator {
       await this.#root.close();
       this.#wakeUp.cancel();
     }
-    if (this.#ledger === undefined) return true;
-    const { fault, isComplete } = this.#ledger;
+    if (this.#once === undefined) return true;
+    const { fault, isComplete } = this.#once;
     if (fault !== undefined) this.#options.onEvent({ kind: 'gave-up', message: fault });
     return isComplete && this.#isDone();
   }
 
   /** One round over everything known. */
   async #round(): Promise<void> {
-    const { onEvent, isDryRun = false } = this.#options;
-    const { changes, skipped } = this.#plan();
+    const { onEvent, bootstrap, isDryRun = false } = this.#options;
+    const { changes, skipped } = planReplication(this.#root.policy, bootstrap);
     this.#hasLooked = true;
     for (const binding of this.#newSkips(skipped)) onEvent({ kind: 'skipped', binding });
     if (isDryRun) {
       for (const change of this.#newChanges(changes)) onEvent({ kind: 'changed', change, isDryRun });
       return;
     }
-    this.#patcher.plan(changes);
+    this.#ledger.retainHolds(changes);
+    for (const change of this.#newContests(changes.filter((each) => this.#ledger.contestedMs(each) > 0))) {
+      onEvent({ kind: 'contested', change, delayMs: this.#ledger.contestedMs(change) });
+    }
     for (const change of changes) {
+      const { kind, name } = change.object;
       // An object changed by an earlier patch of this round is planned again in the next one.
-      if (!this.#mayAct() || !this.#root.isCurrent(change.object)) continue;
-      if (this.#ledger?.isSettled(change) !== true) await this.#applyInTime(change);
+      const isCurrent = this.#root.tables[kind].items.get(name) === change.object;
+      if (!this.#mayAct() || !isCurrent) continue;
+      if (this.#once?.isSettled(change) === true) continue;
+      if (this.#remainingMs(change) === 0) await this.#apply(change);
+      this.#wakeUp.within(this.#remainingMs(change));
     }
   }
 
-  async #applyInTime(change: Change): Promise<void> {
-    if (this.#patcher.remainingMs(change) === 0) {
-      const result = await this.#patcher.apply(change);
-      if (this.#ledger?.record(change, result) === true) {
-        const message = 'it changes faster than it can be annotated';
-        this.#options.onEvent({ kind: 'refused', change, message });
-      }
-      if (result.kind === 'patched') this.#root.learn(change.object.kind, result.object);
+  async #apply(change: Change): Promise<void> {
+    const { client, onEvent } = this.#options;
+    let failure: PatchFailure | undefined;
+    try {
+      const signal = AbortSignal.timeout(this.#timing.patchMs);
+      const object = await requestJson(client, { ...annotationPatch(change), signal });
+      this.#lastFailure = undefined;
+      this.#backoff.reset();
+      // Until the newer object is known: at once, if the answer can be read.
+      this.#ledger.hold(change.object, this.#timing.conflictMs);
+      this.#ledger.made(change);
+      onEvent({ kind: 'changed', change, isDryRun: false });
+      this.#root.tables[change.object.kind].learn(object);
+    } catch (error) {
+      failure = patchFailureOf(error, change.object);
+      this.#failed(change, failure);
     }
-    this.#wakeUp.within(this.#patcher.remainingMs(change));
+    if (this.#once?.record(change, failure) === true) {
+      onEvent({ kind: 'refused', change, message: 'it changes faster than it can be annotated' });
+    }
   }
 
-  #plan(): Plan {
-    return planReplication(this.#root, this.#options.bootstrap);
+  #failed(change: Change, failure: PatchFailure): void {
+    const { conflictMs, refusedMs } = this.#timing;
+    const { onEvent } = this.#options;
+    if (failure.kind === 'unavailable') {
+      const { message, retryAfterMs } = failure;
+      const delayMs = this.#backoff.next(retryAfterMs);
+      this.#pausedUntil = performance.now() + delayMs;
+      if (message !== this.#lastFailure) onEvent({ kind: 'retrying', message, delayMs });
+      this.#lastFailure = message;
+      return;
+    }
+    const message = failure.kind === 'refused' ? failure.message : '';
+    const holdMs = failure.kind === 'conflict' ? conflictMs : refusedMs;
+    const isNew = this.#ledger.hold(change.object, holdMs, message);
+    if (isNew && message !== '') onEvent({ kind: 'refused', change, message });
+  }
+
+  /** How long to wait before a change (ms). */
+  #remainingMs(change: Change): number {
+    return Math.max(this.#pausedUntil - performance.now(), this.#ledger.remainingMs(change));
+  }
+
+  #isStopped(): boolean {
+    return this.#isClosed || this.#once?.fault !== undefined;
   }
 
   /** A single run may use an old list; while following, nothing is changed on outdated knowledge. */
   #mayAct(): boolean {
-    if (this.#isClosed || this.#ledger?.fault !== undefined) return false;
-    return this.#ledger === undefined ? this.#root.isInStep : this.#root.isListed;
-  }
-
-  #isOver(): boolean {
-    return this.#isClosed || this.#ledger?.fault !== undefined || this.#isDone();
+    return !this.#isStopped() && (this.#once === undefined ? this.#root.isInStep : this.#root.isListed);
   }
 
   /** Whether a single run is done. */
   #isDone(): boolean {
-    const ledger = this.#ledger;
-    if (ledger === undefined || !this.#hasLooked) return false;
+    const once = this.#once;
+    const { bootstrap, isDryRun = false } = this.#options;
+    if (once === undefined || !this.#hasLooked) return false;
     return (
-      this.#options.isDryRun === true || this.#plan().changes.every((change) => ledger.isSettled(change))
+      isDryRun ||
+      planReplication(this.#root.policy, bootstrap).changes.every((change) => once.isSettled(change))
     );
   }
 
@@ -148,30 +238,6 @@ export class Replicator {
       this.#options.onEvent({ kind: 'in-step' });
     }
     this.#wakeUp.within(this.#timing.gatherMs);
-  }
-
-  #lost(message: string): void {
-    // A single run reports the reason at its end, if it fails.
-    if (this.#ledger !== undefined) return;
-    this.#isLost = true;
-    this.#options.onEvent({ kind: 'lost', message });
-  }
-
-  /** Nothing can begin before the first list. */
-  #firstListObserver(ledger: OnceLedger): ReflectorObserver {
-    let isRefused = false;
-    let failures = 0;
-    return {
-      listed: (_method, result) => {
-        isRefused = result === 'refused';
-      },
-      retrying: (reason) => {
-        failures += 1;
-        if (this.#root.isListed || (!isRefused && failures < maxFailedLists)) return;
-        ledger.giveUp(reason);
-        this.#wakeUp.within(0);
-      },
-    };
   }
 }
 

@@ -1,18 +1,11 @@
 import type { ApiClient } from '../kubernetes/api-client.js';
-import { Reflector } from '../kubernetes/reflector/reflector.js';
+import { Reflector, type ReflectorOptions } from '../kubernetes/reflector/reflector.js';
 import type { ReflectorObserver, ReflectorSink } from '../kubernetes/reflector/reflector-options.js';
 import { isOlder } from '../kubernetes/reflector/history.js';
 import { ServerProbe } from '../kubernetes/reflector/server-probe.js';
 import { MalformedObjectError } from '../policy/policy-errors.js';
 import { pathOf } from '../policy/sources/kubernetes-object.js';
-import {
-  decodeBinding,
-  decodeRole,
-  type RootBinding,
-  type RootObject,
-  type RootPolicy,
-  type RootRole,
-} from './root-objects.js';
+import { decodeBinding, decodeRole, type RootObject, type RootPolicy } from './root-objects.js';
 
 export interface ObjectTableEvents {
   /** Called when an object, or whether all are in sync, has changed. */
@@ -27,7 +20,16 @@ export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item>
   isInStep = false;
   items: Map<string, Item> = new Map<string, Item>();
 
-  constructor(private readonly events: ObjectTableEvents) {}
+  constructor(
+    private readonly decode: (object: unknown) => Item,
+    private readonly events: ObjectTableEvents,
+  ) {}
+
+  reflector(
+    options: Pick<ReflectorOptions<Item>, 'client' | 'observer' | 'path' | 'probe'>,
+  ): Reflector<Item> {
+    return new Reflector({ ...options, decode: this.decode, sink: this });
+  }
 
   replace(items: readonly Item[]): Promise<void> {
     this.items = new Map(items.map((item) => [item.name, item]));
@@ -42,6 +44,16 @@ export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item>
     if (known?.uid === item.uid && isOlder(item.resourceVersion, known.resourceVersion)) return;
     this.items.set(item.name, item);
     this.events.onChange();
+  }
+
+  /** Records an object from the answer to a patch. */
+  learn(object: unknown): void {
+    try {
+      this.set(this.decode(object));
+    } catch (error) {
+      // The watch will deliver it, or report the failure.
+      if (!(error instanceof MalformedObjectError)) throw error;
+    }
   }
 
   delete(name: string): void {
@@ -60,38 +72,34 @@ export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item>
 }
 
 /** The ClusterRoles and ClusterRoleBindings of the root workspace, as they change. */
-export class RootFollower implements RootPolicy {
-  readonly #roles: ObjectTable<RootRole>;
-  readonly #bindings: ObjectTable<RootBinding>;
-  readonly #reflectors: readonly (Reflector<RootRole> | Reflector<RootBinding>)[];
+export class RootFollower {
+  readonly tables;
+  readonly #reflectors;
 
-  constructor(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver = {}) {
+  constructor(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver) {
     const shared = { client, observer, probe: new ServerProbe({ client }) };
-    const path = pathOf.ClusterRoleBinding;
-    this.#roles = new ObjectTable(events);
-    this.#bindings = new ObjectTable(events);
+    const ClusterRole = new ObjectTable(decodeRole, events);
+    const ClusterRoleBinding = new ObjectTable(decodeBinding, events);
+    this.tables = { ClusterRole, ClusterRoleBinding };
     this.#reflectors = [
-      new Reflector({ ...shared, path: pathOf.ClusterRole, decode: decodeRole, sink: this.#roles }),
-      new Reflector({ ...shared, path, decode: decodeBinding, sink: this.#bindings }),
+      ClusterRole.reflector({ ...shared, path: pathOf.ClusterRole }),
+      ClusterRoleBinding.reflector({ ...shared, path: pathOf.ClusterRoleBinding }),
     ];
   }
 
-  get roles(): ReadonlyMap<string, RootRole> {
-    return this.#roles.items;
-  }
-
-  get bindings(): ReadonlyMap<string, RootBinding> {
-    return this.#bindings.items;
+  get policy(): RootPolicy {
+    const { ClusterRole, ClusterRoleBinding } = this.tables;
+    return { roles: ClusterRole.items, bindings: ClusterRoleBinding.items };
   }
 
   /** Whether both kinds have been listed, however long ago. */
   get isListed(): boolean {
-    return this.#roles.isListed && this.#bindings.isListed;
+    return Object.values(this.tables).every(({ isListed }) => isListed);
   }
 
   /** Whether both kinds are in sync with the server. */
   get isInStep(): boolean {
-    return this.#roles.isInStep && this.#bindings.isInStep;
+    return Object.values(this.tables).every(({ isInStep }) => isInStep);
   }
 
   start(): void {
@@ -100,22 +108,5 @@ export class RootFollower implements RootPolicy {
 
   async close(): Promise<void> {
     await Promise.all(this.#reflectors.map((reflector) => reflector.close()));
-  }
-
-  /** Whether this is the latest known state of an object. */
-  isCurrent(object: RootObject): boolean {
-    const { items } = object.kind === 'ClusterRole' ? this.#roles : this.#bindings;
-    return items.get(object.name) === object;
-  }
-
-  /** Records an object from the answer to a patch. */
-  learn(kind: RootObject['kind'], object: unknown): void {
-    try {
-      if (kind === 'ClusterRole') this.#roles.set(decodeRole(object));
-      else this.#bindings.set(decodeBinding(object));
-    } catch (error) {
-      // The watch will deliver it, or report the failure.
-      if (!(error instanceof MalformedObjectError)) throw error;
-    }
   }
 }

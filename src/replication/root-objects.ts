@@ -20,8 +20,8 @@ export interface RoleGrants {
   readonly shardLevel: readonly ShardLevelGrant[];
   /** Whether it also grants resources. */
   readonly resources: boolean;
-  /** What it grants on paths besides reading metrics. Default: nothing. */
-  readonly beyond?: readonly ShardLevelGrant[];
+  /** What it grants on paths besides reading metrics. */
+  readonly beyond: readonly ShardLevelGrant[];
 }
 
 interface RootObjectMetadata {
@@ -111,9 +111,7 @@ export function bootstrapRoleGrants(objects: readonly PolicyObject[]): ReadonlyM
 }
 
 function roleGrants(name: string, rules: readonly PolicyRule[], resources: boolean): RoleGrants {
-  const beyond = grantsBeyondMetrics(name, rules);
-  const grants = { shardLevel: shardLevelGrants(rules), resources };
-  return beyond.length === 0 ? grants : { ...grants, beyond };
+  return { shardLevel: shardLevelGrants(rules), resources, beyond: grantsBeyondMetrics(name, rules) };
 }
 
 /** Why this project's entry is removed from an object. */

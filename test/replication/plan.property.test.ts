@@ -59,12 +59,14 @@ const othersIn = (value: string | undefined): readonly string[] =>
 const everyRoleGrantsNothing = (root: RootPolicy): RootPolicy =>
   rootPolicy(
     objectsOf(root).map((object) =>
-      object.kind === 'ClusterRole' ? { ...object, grants: { shardLevel: [], resources: false } } : object,
+      object.kind === 'ClusterRole'
+        ? { ...object, grants: { shardLevel: [], resources: false, beyond: [] } }
+        : object,
     ),
   );
 
 const bootstrapWithoutGrants = new Map(
-  [...bootstrap.keys()].map((name) => [name, { shardLevel: [], resources: false }]),
+  [...bootstrap.keys()].map((name) => [name, { shardLevel: [], resources: false, beyond: [] }]),
 );
 
 describe('whatever root holds', () => {

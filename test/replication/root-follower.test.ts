@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { rootBinding } from './root-objects.js';
-import type { RootBinding } from '../../src/replication/root-objects.js';
+import { decodeBinding, type RootBinding } from '../../src/replication/root-objects.js';
 import { ObjectTable } from '../../src/replication/root-follower.js';
 
 const binding = (resourceVersion: string, uid = 'u'): RootBinding => ({
@@ -16,7 +16,7 @@ interface Counted {
 
 function counted(): Counted {
   const told: string[] = [];
-  const table = new ObjectTable<RootBinding>({
+  const table = new ObjectTable(decodeBinding, {
     onChange: () => told.push('change'),
     onLost: (reason) => told.push(reason),
   });

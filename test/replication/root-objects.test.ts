@@ -12,7 +12,7 @@ describe('an object of root', () => {
       uid: 'uid-own',
       resourceVersion: '1',
       replicate: 'manual',
-      grants: { shardLevel: [{ url: '/metrics', verbs: ['get'] }], resources: true },
+      grants: { shardLevel: [{ url: '/metrics', verbs: ['get'] }], resources: true, beyond: [] },
     });
     expect(decodeBinding(sentBinding('b', 'own'))).toEqual({
       kind: 'ClusterRoleBinding',
@@ -27,7 +27,11 @@ describe('an object of root', () => {
 
   it('may leave out what Kubernetes leaves out', () => {
     const metadata = { name: 'x', uid: 'u', resourceVersion: '1' };
-    expect(decodeRole({ metadata, rules: null }).grants).toEqual({ shardLevel: [], resources: false });
+    expect(decodeRole({ metadata, rules: null }).grants).toEqual({
+      shardLevel: [],
+      resources: false,
+      beyond: [],
+    });
     expect(decodeBinding({ metadata, roleRef: { name: 'own' } })).toMatchObject({ hasSubjects: false });
   });
 
