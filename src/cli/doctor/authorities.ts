@@ -3,31 +3,29 @@ import type { GivenOptions, Option } from '../../options/option.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
 import { isSignedBy, pemCertificates, validityOf, weaknessesOf } from './certificate-health.js';
 import { about, those, type Check, type Finding } from './finding.js';
-import { givenFile, textsOf } from './given-flags.js';
+import { givenFile, textsOf } from './given-files.js';
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 
 /** Checks that the CA bundles verify clients and front proxies, and do not mix them up. */
 export function authorityFindings(values: GivenOptions, now: number): readonly Finding[] {
   const { clientCaFile, requestheaderClientCaFile, requestheaderAllowedNames } = certificates.options;
-  const clients = bundleOf(values, clientCaFile);
-  const proxies = bundleOf(values, requestheaderClientCaFile);
+  const bundleOf = (check: Check, option: Option) => {
+    const given = givenFile(values, option);
+    const pem = given?.text;
+    return given && pem !== undefined ? { check, subject: given.subject, pem } : undefined;
+  };
+  const clients = bundleOf('client-ca', clientCaFile);
+  const proxies = bundleOf('front-proxy-ca', requestheaderClientCaFile);
   const allowedNames = textsOf(values, requestheaderAllowedNames)
     .map((name) => name.trim())
-    .filter((name) => name !== '');
+    .filter(Boolean);
   return [
-    ...(clients ? authorityBundleFindings({ ...clients, check: 'client-ca' }, now) : []),
-    ...(proxies ? authorityBundleFindings({ ...proxies, check: 'front-proxy-ca' }, now) : []),
+    ...[clients, proxies].flatMap((bundle) => (bundle ? authorityBundleFindings(bundle, now) : [])),
     ...(clients && proxies
       ? frontProxyFindings(proxies.subject, clients.pem, proxies.pem, allowedNames)
       : []),
   ];
-}
-
-function bundleOf(values: GivenOptions, option: Option) {
-  const given = givenFile(values, option);
-  const pem = given?.text;
-  return given && pem !== undefined ? { subject: given.subject, pem } : undefined;
 }
 
 /**
@@ -47,8 +45,7 @@ export function authorityBundleFindings(
     const named = `certificate ${place}, ${certificate.title},`;
     const first = places.get(certificate.sha256Hex);
     if (first !== undefined) {
-      const fault = `is the same as certificate ${first}: remove one of them`;
-      findings.push(at('warning', `${named} ${fault}`));
+      findings.push(at('warning', `${named} is the same as certificate ${first}: remove one of them`));
       continue;
     }
     places.set(certificate.sha256Hex, place);

@@ -21,10 +21,8 @@ const unheardOf = 'any verb, any path';
 
 /** All bindings in force that grant anything on `/metrics` or below. Walks the whole policy. */
 export function shardLevelBindings(policy: Policy): readonly ShardLevelBinding[] {
-  const found = new Map<ClusterRoleBinding, BindingInLayer>();
-  for (const [verb, path] of questionsAbout(policy)) {
-    for (const bound of policy.grantsOf(verb, path)) found.set(bound.binding, bound);
-  }
+  const granted = questionsAbout(policy).flatMap(([verb, path]) => [...policy.grantsOf(verb, path)]);
+  const found = new Map(granted.map((bound) => [bound.binding, bound]));
   const administrators = new Set([...policy.grantsOf(unheardOf, unheardOf)].map(({ binding }) => binding));
   return [...found.values()].map((bound) => ({
     ...bound,

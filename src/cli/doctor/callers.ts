@@ -51,13 +51,9 @@ export function authenticationFinding(given: readonly string[], { anonymous }: C
     return about('authentication', given.join(', '))('ok', message);
   }
   const at = about('authentication', 'no method');
-  const advice = authenticationAdvice;
-  return anonymous
-    ? at('warning', `every client is anonymous: ${advice}`)
-    : at(
-        'error',
-        `nobody can authenticate, and ${anonymousAuth.name}=false refuses all others with 401: ${advice}`,
-      );
+  if (anonymous) return at('warning', `every client is anonymous: ${authenticationAdvice}`);
+  const fault = `nobody can authenticate, and ${anonymousAuth.name}=false refuses all others with 401`;
+  return at('error', `${fault}: ${authenticationAdvice}`);
 }
 
 /** Names as Kubernetes has them: DNS labels and, of an account, subdomains. */

@@ -3,16 +3,13 @@ import { parseCertificateBundle, type Certificate } from '../../authentication/c
 import { certificateBlocks } from '../../files/pem.js';
 import { those, type Level } from './finding.js';
 
-/** One block of a PEM file. */
-export interface PlacedCertificate {
-  /** From 1, in the order of the file. */
-  readonly place: number;
-  /** Undefined where it cannot be read. */
-  readonly certificate: Certificate | undefined;
-}
+export type PlacedCertificate = ReturnType<typeof pemCertificates>[number];
 
-/** The certificates of a PEM text in its order, duplicates included; blocks of other kinds are passed over. */
-export function pemCertificates(pem: string): readonly PlacedCertificate[] {
+/**
+ * The certificates of a PEM text in its order, from 1, duplicates included and undefined where one cannot be read; blocks
+ * of other kinds are passed over.
+ */
+export function pemCertificates(pem: string) {
   return certificateBlocks(pem).map((block, at) => ({ place: at + 1, certificate: readBlock(block.pem) }));
 }
 
@@ -32,13 +29,11 @@ export function weaknessesOf({ x509, hasStrongSignature }: Certificate): readonl
   const { asymmetricKeyType, asymmetricKeyDetails } = x509.publicKey;
   const bits = asymmetricKeyDetails?.modulusLength ?? minRsaBits;
   const isRsa = asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss';
+  const isWeaklySigned = !hasStrongSignature && !isSelfSigned(x509);
   return those(
     [isRsa && bits < minRsaBits, `has an RSA key of ${bits} bits, fewer than ${minRsaBits}`],
     [asymmetricKeyType === 'dsa', 'has a DSA key'],
-    [
-      !hasStrongSignature && !isSelfSigned(x509),
-      'is signed with SHA-1 or another algorithm that clients refuse',
-    ],
+    [isWeaklySigned, 'is signed with SHA-1 or another algorithm that clients refuse'],
   );
 }
 
@@ -62,41 +57,28 @@ const hourMs = 3_600_000;
 const soonDays = 30;
 const lastPart = 1 / 5;
 
-/** Milliseconds since the epoch; both ends are still valid. */
-type ValidityPeriod = Pick<Certificate, 'notBefore' | 'notAfter'>;
-
-export interface Validity {
-  readonly level: Level;
-  /** Goes on after the certificate's name: `expired 3 days ago, on 2026-01-31: renew it`. */
-  readonly words: string;
-}
-
-/** Whether a certificate is valid now, and for how long. `now` in ms since the epoch. */
-export function validityOf({ notBefore, notAfter }: ValidityPeriod, now: number): Validity {
+/**
+ * Whether a certificate is valid now, and for how long, in words that go on after its name: `expired 3 days ago, on
+ * 2026-01-31: renew it`. Times in ms since the epoch; both ends are still valid.
+ */
+export function validityOf(
+  { notBefore, notAfter }: Pick<Certificate, 'notBefore' | 'notAfter'>,
+  now: number,
+): { readonly level: Level; readonly words: string } {
   if (now < notBefore) {
     const from = new Date(notBefore).toISOString();
     return { level: 'error', words: `is not valid before ${from}: look at the clock, or wait` };
   }
-  if (notAfter < now) {
-    return { level: 'error', words: `expired ${days(now - notAfter)} ago, on ${date(notAfter)}: renew it` };
-  }
+  const until = new Date(notAfter).toISOString().slice(0, 10);
   const left = notAfter - now;
+  if (left < 0) return { level: 'error', words: `expired ${days(-left)} ago, on ${until}: renew it` };
   return left < Math.min(soonDays * dayMs, (notAfter - notBefore) * lastPart)
-    ? { level: 'warning', words: `expires in ${days(left)}, on ${date(notAfter)}: renew it` }
-    : { level: 'ok', words: `is valid for ${days(left)}, until ${date(notAfter)}` };
+    ? { level: 'warning', words: `expires in ${days(left)}, on ${until}: renew it` }
+    : { level: 'ok', words: `is valid for ${days(left)}, until ${until}` };
 }
 
 function days(ms: number): string {
-  const count = Math.floor(ms / dayMs);
-  if (count === 0) return plural(Math.floor(ms / hourMs), 'hour');
-  return plural(count, 'day');
-}
-
-function plural(count: number, unit: string): string {
-  if (count === 0) return `less than an ${unit}`;
+  if (ms < hourMs) return 'less than an hour';
+  const [count, unit] = ms < dayMs ? [Math.floor(ms / hourMs), 'hour'] : [Math.floor(ms / dayMs), 'day'];
   return `${count} ${unit}${count === 1 ? '' : 's'}`;
-}
-
-function date(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
 }

@@ -9,20 +9,11 @@ import type { UsageError } from '../../options/usage-error.js';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { errorClass } from '../../error-class.js';
-import type { Command, CommandCall } from '../command.js';
+import type { Command, CommandCall, Terminal } from '../command.js';
 import { authorityFindings } from './authorities.js';
 import { authenticationFinding, callersOf, methodsIn } from './callers.js';
-import { lookAtFiles } from './file-checks.js';
-import {
-  checks,
-  finding,
-  renderJson,
-  renderTable,
-  resultOf,
-  type Check,
-  type Finding,
-  type Result,
-} from './finding.js';
+import { lookAtFiles } from './given-files.js';
+import { checks, finding, renderJson, renderTable, resultOf, type Check, type Finding } from './finding.js';
 import { readFlags } from './flag-faults.js';
 import { reviewersFindings } from './kubeconfig-checks.js';
 import { policyFindings } from './policy-checks.js';
@@ -30,10 +21,10 @@ import { hostFindings } from './source-checks.js';
 import { servedPathFindings } from './scrapers.js';
 import { servingFindings, sniFindings } from './served-pair-checks.js';
 
-const formats = ['table', 'json'] as const;
-
 const reporting = topic('Options', {
-  output: choice('format', formats, 'table').help('table for people, or json for programs', { short: '-o' }),
+  output: choice('format', ['table', 'json'], 'table').help('table for people, or json for programs', {
+    short: '-o',
+  }),
 });
 
 export const doctorCommand: Command = {
@@ -43,52 +34,38 @@ export const doctorCommand: Command = {
   runMisconfigured: reportMisconfiguration,
 };
 
-const exitCodes: Readonly<Record<Result, number>> = { ok: 0, warnings: 1, errors: 2 };
-
 /**
  * Checks a configuration before it goes live. Resolves to the exit code: 0 where all is well, 1 with warnings, 2
  * where a start would fail or nobody could be served. `withConfigFieldNames` names what a configuration file says by its field.
  */
-async function doctor({ values, terminal: { print }, withConfigFieldNames }: CommandCall): Promise<number> {
-  const { output: format } = reporting.read(values);
-  const findings = (await diagnose(values)).map((found) => ({
-    ...found,
-    ...wordsOf(found, withConfigFieldNames),
-  }));
-  return report(findings, format, print);
+async function doctor({ values, terminal, withConfigFieldNames }: CommandCall): Promise<number> {
+  const { output } = reporting.read(values);
+  const findings = (await diagnose(values)).map((found) => {
+    const subject = withConfigFieldNames(found.subject);
+    if (subject === found.subject) return { ...found, message: withConfigFieldNames(found.message) };
+    // Its words begin with its subject.
+    const words = withConfigFieldNames(`${found.subject}: ${found.message}`);
+    return { ...found, subject, message: words.slice(subject.length + 2) };
+  });
+  return report(findings, output, terminal);
 }
 
 /** Of a configuration file that cannot be read, and of nothing beside it: half a configuration says little. */
 function reportMisconfiguration(
   fault: UsageError,
-  { values, terminal: { print } }: Pick<CommandCall, 'values' | 'terminal'>,
-): Promise<number> {
-  const { output: format } = reporting.read(values);
+  { values, terminal }: Pick<CommandCall, 'values' | 'terminal'>,
+) {
+  const { output } = reporting.read(values);
   const { name } = general.options.config;
   const messages = fault.message.replace(`${name}: `, '').split('\n');
   const findings = messages.map((message) => finding('error', 'flag', name, message));
-  return Promise.resolve(report(findings, format, print));
+  return Promise.resolve(report(findings, output, terminal));
 }
 
-function report(
-  findings: readonly Finding[],
-  format: (typeof formats)[number],
-  print: (line: string) => void,
-): number {
+function report(findings: readonly Finding[], format: 'table' | 'json', { print }: Terminal): number {
   if (format === 'json') print(renderJson(findings));
   else renderTable(findings).forEach(print);
-  return exitCodes[resultOf(findings)];
-}
-
-/** The words of a finding begin with its subject. */
-function wordsOf(
-  { subject, message }: Finding,
-  withConfigFieldNames: (message: string) => string,
-): Pick<Finding, 'subject' | 'message'> {
-  const blamed = withConfigFieldNames(subject);
-  if (blamed === subject) return { subject, message: withConfigFieldNames(message) };
-  const words = withConfigFieldNames(`${subject}: ${message}`);
-  return { subject: blamed, message: words.slice(blamed.length + 2) };
+  return { ok: 0, warnings: 1, errors: 2 }[resultOf(findings)];
 }
 
 /**
@@ -128,7 +105,7 @@ async function diagnose(given: GivenOptions, now = Date.now()): Promise<readonly
 /** Whether this machine has the address to listen on. */
 export function addressFindings(
   address: string,
-  ours: readonly string[] = ourAddresses(),
+  ours = Object.values(networkInterfaces()).flatMap((found) => found?.map((one) => one.address) ?? []),
 ): readonly Finding[] {
   const [bare = ''] = address.split('%');
   const isAny = bare === '0.0.0.0' || /^[0:]+$/.test(bare);
@@ -136,10 +113,6 @@ export function addressFindings(
   if (isAny || isLoopback || ours.some((own) => canonical(own) === canonical(bare))) return [];
   const message = `no network interface of this machine has the address ${address}: a start here would fail`;
   return [finding('warning', 'flag', listening.options.bindAddress.name, message)];
-}
-
-function ourAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((found) => found?.map(({ address }) => address) ?? []);
 }
 
 /** URLs know one spelling of an IPv6 address. */

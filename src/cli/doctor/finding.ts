@@ -38,8 +38,6 @@ export interface Finding {
   readonly message: string;
 }
 
-export type Result = 'ok' | 'warnings' | 'errors';
-
 const maxSubject = 1024;
 const maxMessage = 4096;
 
@@ -64,10 +62,9 @@ export function withoutSubject(message: string, named: string): string {
   return line === undefined ? rest : `line ${line}: ${rest}`;
 }
 
-export function resultOf(findings: readonly Finding[]): Result {
-  const has = (level: Level): boolean => findings.some((candidate) => candidate.level === level);
-  if (has('error')) return 'errors';
-  return has('warning') ? 'warnings' : 'ok';
+export function resultOf(findings: readonly Finding[]): 'ok' | 'warnings' | 'errors' {
+  if (findings.some(({ level }) => level === 'error')) return 'errors';
+  return findings.some(({ level }) => level === 'warning') ? 'warnings' : 'ok';
 }
 
 /** For programs: one JSON document. */

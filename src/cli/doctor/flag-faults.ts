@@ -20,7 +20,7 @@ import { errorClass } from '../../error-class.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../../telemetry/outgoing-metrics.js';
 import { finding, type Check, type Finding } from './finding.js';
-import { partnerOf, withoutFlags } from './given-flags.js';
+import { withoutFlag } from './given-files.js';
 import { policySourcesOf } from '../../options/policy-options.js';
 import { workspaceMetricsOf } from '../../options/workspace-options.js';
 
@@ -32,14 +32,14 @@ export async function readFlags(values: GivenOptions) {
   const findings: Finding[] = [];
   let usable = values;
   for (const read of readers) {
-    for (;;) {
+    let left: number;
+    do {
+      left = Object.keys(usable).length;
       const fault = await faultOf(read, usable);
       if (fault === undefined) break;
       if (!isConsequence(fault, findings)) findings.push(fault);
-      const rest = withoutFlags(usable, [fault.subject, partnerOf(fault.subject)]);
-      if (Object.keys(rest).length === Object.keys(usable).length) break;
-      usable = rest;
-    }
+      usable = withoutFlag(usable, fault.subject);
+    } while (Object.keys(usable).length < left);
   }
   if (findings.length === 0) findings.push(finding('ok', 'flag', 'command line', 'all flags are valid'));
   return { findings, usable };

@@ -7,37 +7,36 @@ import { readKubeconfig, type Kubeconfig } from '../../kubernetes/kubeconfig/kub
 import type { KubeconfigUser } from '../../kubernetes/kubeconfig/kubeconfig-user.js';
 import { ReviewClient, type ReviewClientOptions } from '../../kubernetes/reviews/review-client.js';
 import { subjectAccessReview, tokenReview, type ReviewKind } from '../../kubernetes/reviews/review-kind.js';
-import { pemCertificates, validityOf, type PlacedCertificate, type Validity } from './certificate-health.js';
-import { about, withoutSubject, type Check, type Finding } from './finding.js';
+import { pemCertificates, validityOf, type PlacedCertificate } from './certificate-health.js';
+import { about, those, withoutSubject, type Finding } from './finding.js';
 
 /** Checks the connection settings in a readable kubeconfig. `now` in ms since the epoch. */
 export function kubeconfigFindings(
-  subject: string,
+  at: ReturnType<typeof about>,
   { cluster, user }: Kubeconfig,
   now: number,
-  check: Check = 'policy-source',
 ): readonly Finding[] {
-  const at = about(check, subject);
-  const findings: Finding[] = [];
-  if (cluster.insecureSkipTlsVerify) {
-    const message =
-      'insecure-skip-tls-verify lets a man in the middle decide who may scrape: set certificate-authority instead';
-    findings.push(at('warning', message));
-  }
-  if (user.clientCertificate === undefined && user.credentials.kind === 'none') {
-    findings.push(at('warning', 'has no credentials: its requests are anonymous'));
-  }
-  const [own] = pemCertificates(user.clientCertificate?.certificate ?? '');
-  for (const { level, words } of own === undefined ? [] : lapses([own], now)) {
-    findings.push(at(level, `its client certificate ${words}`));
-  }
-  for (const { words } of lapses(pemCertificates(cluster.authorities ?? ''), now)) {
-    findings.push(at('warning', `its certificate-authority has certificate ${words}`));
-  }
-  return findings;
+  const faults = those(
+    [
+      cluster.insecureSkipTlsVerify,
+      'insecure-skip-tls-verify lets a man in the middle decide who may scrape: set certificate-authority instead',
+    ],
+    [
+      user.clientCertificate === undefined && user.credentials.kind === 'none',
+      'has no credentials: its requests are anonymous',
+    ],
+  );
+  const own = pemCertificates(user.clientCertificate?.certificate ?? '').slice(0, 1);
+  return [
+    ...faults.map((message) => at('warning', message)),
+    ...lapses(own, now).map(({ level, words }) => at(level, `its client certificate ${words}`)),
+    ...lapses(pemCertificates(cluster.authorities ?? ''), now).map(({ words }) =>
+      at('warning', `its certificate-authority has certificate ${words}`),
+    ),
+  ];
 }
 
-function lapses(certificates: readonly PlacedCertificate[], now: number): readonly Validity[] {
+function lapses(certificates: readonly PlacedCertificate[], now: number) {
   return certificates.flatMap(({ certificate }) => {
     if (certificate === undefined) return [];
     const { level, words } = validityOf(certificate, now);
@@ -83,8 +82,8 @@ interface ReviewerToCheck extends Pick<ReviewClientOptions, 'kind' | 'target' | 
 /** Sends it a review that grants nothing. `now` in ms since the epoch. */
 export async function reviewerFindings(reviewer: ReviewerToCheck, now: number): Promise<readonly Finding[]> {
   const { subject, kubeconfig: file, kind, timeoutMs = 10_000 } = reviewer;
-  const check: Check = kind === tokenReview ? 'authentication' : 'authorization';
-  const at = about(check, subject);
+  const isOfTokens = kind === tokenReview;
+  const at = about(isOfTokens ? 'authentication' : 'authorization', subject);
   let kubeconfig: Kubeconfig;
   try {
     kubeconfig = await readKubeconfig(file, new FilesRead());
@@ -97,10 +96,14 @@ export async function reviewerFindings(reviewer: ReviewerToCheck, now: number): 
   const reviews = new ReviewClient({ ...reviewer, client, timeoutMs });
   const startedAt = performance.now();
   try {
-    await reviews.review(harmlessQuestion(kind));
+    await reviews.review(
+      isOfTokens
+        ? { token: 'not-a-token' }
+        : { nonResourceAttributes: { path: '/metrics', verb: 'get' }, user: 'system:anonymous' },
+    );
     const ms = Math.ceil(performance.now() - startedAt);
     return [
-      ...kubeconfigFindings(subject, kubeconfig, now, check),
+      ...kubeconfigFindings(at, kubeconfig, now),
       at('ok', `${client.server} answers a ${kind.kind} in ${ms} ms`),
     ];
   } catch (error) {
@@ -110,12 +113,6 @@ export async function reviewerFindings(reviewer: ReviewerToCheck, now: number): 
     reviews.close();
     client.close();
   }
-}
-
-function harmlessQuestion(kind: ReviewKind): object {
-  return kind === tokenReview
-    ? { token: 'not-a-token' }
-    : { nonResourceAttributes: { path: '/metrics', verb: 'get' }, user: 'system:anonymous' };
 }
 
 function adviceFor({ failure }: ReviewError, kind: ReviewKind): string {

@@ -20,45 +20,39 @@ import {
   type ShardLevelBinding,
 } from './bindings.js';
 import { callersOf } from './callers.js';
-import { about, finding, withoutSubject, type Finding } from './finding.js';
-import { givenFile } from './given-flags.js';
+import { finding, withoutSubject, type Finding } from './finding.js';
+import { givenFile } from './given-files.js';
 import { gatewayFindings, scrapersFinding, type Scrapers } from './scrapers.js';
-import { checkSnapshot, type SnapshotReport } from './snapshot-checks.js';
+import { checkSnapshot } from './snapshot-checks.js';
 import { workspaceFindings } from './workspace-checks.js';
-import { checkApiServerSource, type ServerRole, type SourceReport } from './source-checks.js';
+import { checkApiServerSource, type ServerRole } from './source-checks.js';
 
 const { cacheKubeconfig, maxPolicyStaleness, policySnapshot, rootKubeconfig } = policyTopic.options;
 
 /** Checks the policy, its sources and who may scrape. `given`: all flags, also the invalid ones. */
-export async function policyFindings(
-  usable: GivenOptions,
-  given: GivenOptions,
-  now: number,
-): Promise<readonly Finding[]> {
+export async function policyFindings(usable: GivenOptions, given: GivenOptions, now: number) {
   if (serverKindOf(usable) === 'cache-server' && !namesPolicySource(given)) {
-    return [scrapersFinding(usable, given, undefined)];
+    return [scrapersFinding(usable, given)];
   }
+  const callers = callersOf(given);
   const warnings: string[] = [];
   const sources = policySourcesOf(usable, { onWarning: (message) => warnings.push(message) });
   const report = await checkSources(usable, sources, now);
   const { findings, policy } = await loadPolicy(sources, report);
-  const ofWorkspaces = await workspaceFindings(sources, report.readable.has('workspaces'), callersOf(given));
+  const ofWorkspaces = await workspaceFindings(sources, report.readable.has('workspaces'), callers);
   const found = [...report.findings, ...findings, ...ofWorkspaces, ...warnings.map(warningFinding)];
   if (policy === undefined) return found;
   if (!authorization.read(usable).authorizationOrder.includes('RBAC')) {
     const message = 'does not list RBAC, so no binding of the policy grants anything: add RBAC';
-    return [
-      ...found,
-      finding('warning', 'scrapers', authorization.options.authorizationOrder.name, message),
-      scrapersFinding(usable, given, undefined),
-    ];
+    const { name } = authorization.options.authorizationOrder;
+    return [...found, finding('warning', 'scrapers', name, message), scrapersFinding(usable, given)];
   }
   const bindings = shardLevelBindings(policy).filter(({ layer }) => layer !== bootstrapLayer);
   return [
     ...found,
     ...danglingBindingFindings(policy),
     ...unreplicatedBindingFindings(bindings.filter(isReplicatedByKcp(sources))),
-    ...subjectFindings(bindings, callersOf(given)),
+    ...subjectFindings(bindings, callers),
     scrapersFinding(usable, given, grantedBy(policy, bindings)),
     ...gatewayFindings(usable, policy),
   ];
@@ -103,7 +97,8 @@ const servers: Readonly<Record<string, readonly [ServerRole, Option]>> = {
 
 /**
  * Looks at the API servers that the policy comes from, all at once, and at its snapshot. `readable` are the layers whose
- * policy may be read, `standIns` what decides in the place of one that cannot be, in words.
+ * policy may be read, `standIns` what decides in the place of one that cannot be, in words, and `doubled` the layers of
+ * which another, readable one holds the same policy.
  */
 async function checkSources(
   values: GivenOptions,
@@ -116,12 +111,25 @@ async function checkSources(
     all.map(async (source) => [source.name, await checkServer(values, source, now)] as const),
   );
   const readable = new Set(reports.flatMap(([layer, report]) => (report?.isReadable ? [layer] : [])));
-  const snapshot = await lookAtSnapshot(values, kept, now);
+  const { file, subject = '' } = givenFile(values, policySnapshot) ?? {};
+  const stored = kept.filter(({ name }) => servers[name] !== undefined);
+  const origins = new Map(stored.map(({ name, origin }) => [name, origin]));
+  const maxStalenessMs = valueOf(maxPolicyStaleness, values) ?? Infinity;
+  const snapshot =
+    file === undefined ? undefined : await checkSnapshot({ subject, file, origins, maxStalenessMs }, now);
   const standIns = new Map([['bootstrap', 'the built-in copy decides until then']]);
   for (const layer of snapshot?.usable ?? []) standIns.set(layer, 'the snapshot decides until then');
+  const doubled = new Set<string>();
   for (const [layer, fallback] of fallbacks) {
-    if (readable.has(fallback)) standIns.set(layer, `${cacheKubeconfig.name} decides until then`);
-    if (readable.has(layer)) standIns.set(fallback, `${rootKubeconfig.name} decides without it`);
+    const pairs = [
+      [layer, fallback, `${cacheKubeconfig.name} decides until then`],
+      [fallback, layer, `${rootKubeconfig.name} decides without it`],
+    ] as const;
+    for (const [one, other, words] of pairs) {
+      if (!readable.has(other)) continue;
+      standIns.set(one, words);
+      doubled.add(one);
+    }
   }
   const findings = reports.flatMap(([layer, report]) => {
     if (report === undefined) return [];
@@ -129,37 +137,17 @@ async function checkSources(
     const { kubeconfig, server } = report;
     return server === undefined ? kubeconfig : softened([...kubeconfig, ...server], standIns.get(layer));
   });
-  return { findings: [...findings, ...(snapshot?.findings ?? [])], readable, standIns };
+  return { findings: [...findings, ...(snapshot?.findings ?? [])], readable, standIns, doubled };
 }
 
-async function checkServer(
-  values: GivenOptions,
-  source: PolicySource,
-  now: number,
-): Promise<SourceReport | undefined> {
-  const server = servers[source.name];
-  if (server === undefined) return undefined;
-  const [role, option] = server;
+async function checkServer(values: GivenOptions, source: PolicySource, now: number) {
+  const [role, option] = servers[source.name] ?? [];
+  const given = option && givenFile(values, option);
+  if (role === undefined || given === undefined) return undefined;
   // The kubeconfig check reports the same fault.
   await source.open?.().catch(() => undefined);
   const basePath = source.origin === undefined ? '' : new URL(source.origin).pathname;
-  const given = givenFile(values, option);
-  if (given === undefined) return undefined;
   return checkApiServerSource({ role, subject: given.subject, kubeconfig: given.file, basePath }, now);
-}
-
-async function lookAtSnapshot(
-  values: GivenOptions,
-  sources: readonly PolicySource[],
-  now: number,
-): Promise<SnapshotReport | undefined> {
-  const given = givenFile(values, policySnapshot);
-  if (given === undefined) return undefined;
-  const maxStalenessMs = valueOf(maxPolicyStaleness, values) ?? Infinity;
-  const kept = sources.filter(({ name }) => servers[name] !== undefined);
-  const origins = new Map(kept.map(({ name, origin }) => [name, origin]));
-  const { subject, file } = given;
-  return checkSnapshot({ subject, file, origins, maxStalenessMs }, now);
 }
 
 /** Turns errors into warnings that say what decides in the meantime, if anything does. */
@@ -180,16 +168,13 @@ const loadMs = 30_000;
  */
 async function loadPolicy(
   { sources, fallbacks, bootstrap }: PolicySources,
-  { readable, standIns }: Awaited<ReturnType<typeof checkSources>>,
+  { readable, standIns, doubled }: Awaited<ReturnType<typeof checkSources>>,
 ) {
   const isAsked = ({ name }: PolicySource): boolean => readable.has(name) || name === 'directory';
   const findings: Finding[] = [];
   const failed = new Set<string>();
   const tolerant = (source: PolicySource): PolicySource => ({
-    name: source.name,
-    open: async () => {
-      await source.open?.();
-    },
+    ...source,
     start: (sink) =>
       source.start(sink).catch((error: unknown) => {
         const flag = sourceOption(source.name).name;
@@ -199,7 +184,6 @@ async function loadPolicy(
         // Left empty, so that it is not waited for.
         sink.replace([]);
       }),
-    close: () => source.close(),
   });
   const open = await openPolicy({
     sources: sources.filter(isAsked).map(tolerant),
@@ -212,8 +196,12 @@ async function loadPolicy(
       const fault = finding('error', 'policy-source', sourceOption(layer).name, message);
       findings.push(...softened([fault], standIns.get(layer)));
     }
-    findings.push(...contentsOf(open.policy, failed));
-    const areAllAsked = sources.every((source) => isAsked(source) || standsIn(source, fallbacks, readable));
+    for (const { layer, state, clusterRoles, clusterRoleBindings } of open.policy.status()) {
+      if (layer === bootstrapLayer || state !== 'synced' || failed.has(layer)) continue;
+      const message = `has ${clusterRoles} ClusterRoles and ${clusterRoleBindings} ClusterRoleBindings`;
+      findings.push(finding('ok', 'policy-source', sourceOption(layer).name, message));
+    }
+    const areAllAsked = sources.every((source) => isAsked(source) || doubled.has(source.name));
     const isWhole = !failed.has('directory') && areAllAsked && open.policy.unavailable() === undefined;
     return { findings, policy: isWhole ? open.policy : undefined };
   } finally {
@@ -221,24 +209,4 @@ async function loadPolicy(
     const all = typeof bootstrap === 'boolean' ? sources : [...sources, bootstrap];
     await Promise.all([open.close(), ...all.map((source) => source.close())]);
   }
-}
-
-function contentsOf(policy: Policy, failed: ReadonlySet<string>): readonly Finding[] {
-  return policy.status().flatMap(({ layer, state, clusterRoles, clusterRoleBindings }) => {
-    if (layer === bootstrapLayer || state !== 'synced' || failed.has(layer)) return [];
-    const message = `has ${clusterRoles} ClusterRoles and ${clusterRoleBindings} ClusterRoleBindings`;
-    return [about('policy-source', sourceOption(layer).name)('ok', message)];
-  });
-}
-
-/** Whether another layer holds the same policy. */
-function standsIn(
-  { name }: PolicySource,
-  fallbacks: ReadonlyMap<string, string>,
-  readable: ReadonlySet<string>,
-): boolean {
-  return [...fallbacks].some(
-    ([layer, fallback]) =>
-      (layer === name && readable.has(fallback)) || (fallback === name && readable.has(layer)),
-  );
 }

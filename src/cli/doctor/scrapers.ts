@@ -19,42 +19,37 @@ export interface Scrapers {
   /** Whether a review server is asked what RBAC does not grant. */
   readonly isDelegated?: boolean;
   /** Subjects that RBAC grants it to; undefined without RBAC or without a policy. */
-  readonly granted?:
-    | {
-        /** By bindings made for metrics. */
-        readonly scrapers: readonly Subject[];
-        /** By kcp's own bindings, and by those that grant everything. */
-        readonly administrators: readonly Subject[];
-      }
-    | undefined;
+  readonly granted?: Granted | undefined;
+}
+
+interface Granted {
+  /** By bindings made for metrics. */
+  readonly scrapers: readonly Subject[];
+  /** By kcp's own bindings, and by those that grant everything. */
+  readonly administrators: readonly Subject[];
 }
 
 const path = '/metrics';
 const maxNamed = 5;
 
 /** `given`: all flags, also invalid ones, which clients could use once they are fixed. */
-export function scrapersFinding(
-  usable: GivenOptions,
-  given: GivenOptions,
-  granted: Scrapers['granted'],
-): Finding {
+export function scrapersFinding(usable: GivenOptions, given: GivenOptions, granted?: Granted): Finding {
   const { authorizationOrder, authorizationAlwaysAllowGroups: groups } = authorization.read(usable);
   const asksGroups = authorizationOrder.includes('AlwaysAllowGroups');
+  const { authorizationAlwaysAllowPaths } = authorization.options;
+  const isIgnored = ignoredPaths(servedPaths.read(usable).ignorePaths)(path);
+  const openedBy = alwaysAllowPaths(pathsAllowedToAll(usable))(path)
+    ? authorizationAlwaysAllowPaths
+    : isIgnored
+      ? servedPaths.options.ignorePaths
+      : undefined;
   return scraperFinding({
     callers: callersOf(given),
     groups: asksGroups ? groups.filter((group) => group !== '') : [],
     isDelegated: accessReviewerOf(usable) !== undefined,
-    openedBy: openingFlagOf(usable),
+    openedBy: openedBy?.name,
     granted,
   });
-}
-
-function openingFlagOf(values: GivenOptions): string | undefined {
-  if (alwaysAllowPaths(pathsAllowedToAll(values))(path)) {
-    return authorization.options.authorizationAlwaysAllowPaths.name;
-  }
-  const { ignorePaths } = servedPaths.read(values);
-  return ignoredPaths(ignorePaths)(path) ? servedPaths.options.ignorePaths.name : undefined;
 }
 
 export function servedPathFindings(values: GivenOptions): readonly Finding[] {
@@ -78,12 +73,8 @@ export function gatewayFindings(values: GivenOptions, policy: Policy): readonly 
     const at = about('scrapers', `${name} ${passed}`);
     if (granted.length > 0) return [at('ok', `is granted for ${granted.join(', ')}`)];
     const how = isResource ? 'names this very path, no prefix of it' : 'grants it';
-    return [
-      at(
-        'warning',
-        `no rule grants it, so clients are answered 403: bind a ClusterRole that ${how}, with verb post`,
-      ),
-    ];
+    const advice = `bind a ClusterRole that ${how}, with verb post`;
+    return [at('warning', `no rule grants it, so clients are answered 403: ${advice}`)];
   });
 }
 
@@ -92,20 +83,16 @@ export function scraperFinding(who: Scrapers): Finding {
   const { callers, groups, openedBy, isDelegated = false, granted } = who;
   const at = about('scrapers', `GET ${path}`);
   if (openedBy !== undefined) {
-    return at(
-      'warning',
-      `is in ${openedBy}: anyone who reaches the server may scrape; remove it unless that is intended`,
-    );
+    const advice = 'anyone who reaches the server may scrape; remove it unless that is intended';
+    return at('warning', `is in ${openedBy}: ${advice}`);
   }
-  const reachable = (subjects: readonly Subject[]): readonly Subject[] =>
-    subjects.filter(
-      (subject) =>
-        matchFault(subject, callers) === undefined && (callers.authenticated || !needsCredentials(subject)),
-    );
-  const scrapers = reachable(granted?.scrapers ?? []);
+  const isReachable = (subject: Subject): boolean =>
+    matchFault(subject, callers) === undefined &&
+    (callers.authenticated || ['system:anonymous', 'system:unauthenticated'].includes(subject.name));
+  const scrapers = (granted?.scrapers ?? []).filter(isReachable);
   const others = [
     ...(callers.authenticated ? groups.map((name): Subject => ({ kind: 'Group', name })) : []),
-    ...reachable(granted?.administrators ?? []),
+    ...(granted?.administrators ?? []).filter(isReachable),
   ];
   if (scrapers.length > 0) return at('ok', `is granted to ${listed(scrapers)}`);
   if (isDelegated) {
@@ -122,14 +109,8 @@ export function scraperFinding(who: Scrapers): Finding {
     : at('warning', `is granted only to ${listed(others)}: ${adviceFor(callers, true)}`);
 }
 
-function needsCredentials({ name }: Subject): boolean {
-  return name !== 'system:anonymous' && name !== 'system:unauthenticated';
-}
-
 function adviceFor({ authenticated }: Callers, hasPolicy: boolean): string {
-  if (!authenticated) {
-    return authenticationAdvice;
-  }
+  if (!authenticated) return authenticationAdvice;
   return hasPolicy
     ? 'bind the scraper to system:kcp:metrics-reader, as rbac/prometheus-user.yaml does'
     : `name a group in ${authorization.options.authorizationAlwaysAllowGroups.name}, or a policy`;

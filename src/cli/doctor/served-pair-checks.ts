@@ -10,8 +10,8 @@ import {
   weaknessesOf,
   type PlacedCertificate,
 } from './certificate-health.js';
-import { about, those, type Finding, type Level } from './finding.js';
-import { givenFile, givenSniPairs } from './given-flags.js';
+import { about, those, type Finding } from './finding.js';
+import { givenFile, givenSniPairs } from './given-files.js';
 
 const serverAuth = '1.3.6.1.5.5.7.3.1';
 
@@ -27,6 +27,7 @@ export function servingFindings(
   const { tlsCertFile, tlsPrivateKeyFile } = tls.options;
   const certificate = givenFile(values, tlsCertFile);
   const privateKey = givenFile(values, tlsPrivateKeyFile);
+  const error = (subject: string, message: string) => about('serving-certificate', subject)('error', message);
   if (certificate === undefined && privateKey === undefined) {
     const message =
       'is not set: each start makes a self-signed certificate for localhost, which no client can verify';
@@ -36,22 +37,21 @@ export function servingFindings(
   const unreadable = [certificate, privateKey].flatMap((given) =>
     given === undefined || told.has(given.option.name) || given.text !== undefined
       ? []
-      : [about('serving-certificate', given.subject)('error', 'cannot be read')],
+      : [error(given.subject, 'cannot be read')],
   );
   const pem = certificate?.text;
   if (certificate === undefined || pem === undefined) return unreadable;
   const { option, subject } = certificate;
   return told.has(option.name) || isCertificate(pem)
     ? [...unreadable, ...servingCertificateFindings({ subject, pem }, now)]
-    : [...unreadable, about('serving-certificate', subject)('error', 'contains no PEM certificate')];
+    : [...unreadable, error(subject, 'contains no PEM certificate')];
 }
 
 /** The same for the SNI pairs. `now` in ms since the epoch. */
 export function sniFindings(values: GivenOptions, now: number): readonly Finding[] {
-  return givenSniPairs(values).flatMap(([given]) => {
-    const { subject, text: pem } = given;
-    return pem === undefined ? [] : servingCertificateFindings({ subject, pem }, now);
-  });
+  return givenSniPairs(values).flatMap(([{ subject, text: pem }]) =>
+    pem === undefined ? [] : servingCertificateFindings({ subject, pem }, now),
+  );
 }
 
 function isCertificate(pem: string): boolean {
@@ -99,7 +99,7 @@ function nameFaults({ x509: { subjectAltName = '' }, extendedKeyUsages }: Certif
 
 /** Checks that each certificate signed the one before it: TLS sends them in file order, and not every client sorts them. */
 function chainFindings(
-  at: (level: Level, message: string) => Finding,
+  at: ReturnType<typeof about>,
   leaf: Certificate,
   behind: readonly PlacedCertificate[],
   now: number,
@@ -118,29 +118,26 @@ function chainFindings(
     // Clients use their own copy of a root.
     const levelHere = level === 'error' && isSelfSigned(certificate.x509) ? 'warning' : level;
     if (level !== 'ok') findings.push(at(levelHere, `${named} ${words}`));
-    if (!certificate.isAuthority || !certificate.maySignCertificates) {
-      const advice = 'remove it, or replace it by the issuer';
-      findings.push(at('warning', `${named} may not sign certificates: ${advice}`));
-    }
-    for (const weakness of weaknessesOf(certificate)) {
-      findings.push(at('warning', `${named} ${weakness}: renew it`));
-    }
+    const maySign = certificate.isAuthority && certificate.maySignCertificates;
+    const faults = [
+      ...(maySign ? [] : ['may not sign certificates: remove it, or replace it by the issuer']),
+      ...weaknessesOf(certificate).map((weakness) => `${weakness}: renew it`),
+    ];
+    findings.push(...faults.map((fault) => at('warning', `${named} ${fault}`)));
     if (isOrdered && isSignedBy(last.x509, certificate.x509)) last = certificate;
     else if (isOrdered) {
-      findings.push(at('warning', misplaced(last, place, behind)));
+      const issuer = behind.find(
+        (other) => other.certificate && isSignedBy(last.x509, other.certificate.x509),
+      );
+      const advice =
+        issuer === undefined
+          ? `did not sign ${last.title}: replace it by the certificate of its issuer`
+          : `did not sign ${last.title}, certificate ${issuer.place} did: move that one here`;
+      findings.push(at('warning', `certificate ${place} ${advice}`));
       isOrdered = false;
     }
   }
   return isOrdered ? [...findings, at('ok', endOf(last, behind.length))] : findings;
-}
-
-function misplaced(below: Certificate, place: number, behind: readonly PlacedCertificate[]): string {
-  const issuer = behind.find(
-    ({ certificate }) => certificate !== undefined && isSignedBy(below.x509, certificate.x509),
-  );
-  return issuer === undefined
-    ? `certificate ${place} did not sign ${below.title}: replace it by the certificate of its issuer`
-    : `certificate ${place} did not sign ${below.title}, certificate ${issuer.place} did: move that one here`;
 }
 
 function endOf({ x509, title, issuer = '' }: Certificate, intermediates: number): string {

@@ -3,7 +3,7 @@ import { SnapshotError } from '../../policy/policy-errors.js';
 import { readSnapshot } from '../../policy/snapshot/snapshot-file.js';
 import type { SnapshotLayer } from '../../policy/snapshot/snapshot-format.js';
 import { checkSnapshotPlace } from '../../policy/snapshot/snapshot-place.js';
-import { about, withoutSubject, type Finding, type Level } from './finding.js';
+import { about, withoutSubject, type Level } from './finding.js';
 
 const { cacheKubeconfig, maxPolicyStaleness, rootKubeconfig } = policy.options;
 
@@ -15,17 +15,16 @@ export interface SnapshotUse {
   readonly maxStalenessMs: number;
 }
 
-export interface SnapshotReport {
-  readonly findings: readonly Finding[];
-  readonly usable: ReadonlySet<string>;
-}
-
-/** Checks that a snapshot can be written, and what a restart would restore from it. `now` in ms since the epoch. */
-export async function checkSnapshot(use: SnapshotUse, now: number): Promise<SnapshotReport> {
+/**
+ * Checks that a snapshot can be written, and what a restart would restore from it: `usable` are the layers. `now` in ms
+ * since the epoch.
+ */
+export async function checkSnapshot(use: SnapshotUse, now: number) {
   const at = about('policy-snapshot', use.subject);
-  const only = (level: Level, message: string): SnapshotReport => ({
+  const usable = new Set<string>();
+  const only = (level: Level, message: string) => ({
     findings: [at(level, withoutSubject(message, use.file))],
-    usable: new Set(),
+    usable,
   });
   try {
     await checkSnapshotPlace(use.file);
@@ -45,7 +44,6 @@ export async function checkSnapshot(use: SnapshotUse, now: number): Promise<Snap
     return only('warning', `${messageOf(error)}; a restart ignores it`);
   }
   if (snapshot === undefined) return only('ok', 'can be written; does not exist yet');
-  const usable = new Set<string>();
   const findings = snapshot.map((layer) => {
     const [level, message] = layerFinding(layer, use, now);
     if (level === 'ok') usable.add(layer.layer);
@@ -60,15 +58,12 @@ function layerFinding(
   now: number,
 ): readonly [Level, string] {
   const what = `${objects.length} objects of ${origin} (${layer})`;
-  if (!origins.has(layer)) {
-    return ['warning', `${what} are not restored, because that source is not configured: remove the file`];
-  }
   const expected = origins.get(layer);
-  if (expected !== undefined && expected !== origin) {
-    return [
-      'warning',
-      `${what} are not restored, because the kubeconfig is for ${expected}: remove the file`,
-    ];
+  const otherwise = origins.has(layer)
+    ? `the kubeconfig is for ${expected ?? ''}`
+    : 'that source is not configured';
+  if (!origins.has(layer) || (expected !== undefined && expected !== origin)) {
+    return ['warning', `${what} are not restored, because ${otherwise}: remove the file`];
   }
   const ageMs = Math.max(0, now - syncedAt);
   const age = `in step ${durationOf(ageMs)} ago`;

@@ -6,7 +6,7 @@ import { FilesRead } from '../../files/files-read.js';
 import { KubeconfigError, KubernetesClientMissingError } from '../../kubernetes/kubernetes-errors.js';
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import { readKubeconfig, type Kubeconfig } from '../../kubernetes/kubeconfig/kubeconfig.js';
-import { about, withoutSubject, type Check, type Finding } from './finding.js';
+import { about, those, withoutSubject, type Finding } from './finding.js';
 import { credentialsOf, kubeconfigFindings } from './kubeconfig-checks.js';
 import { type ApiClient, requestJson } from '../../kubernetes/api-client.js';
 import { jsonOf } from '../../outgoing/json-answer.js';
@@ -27,19 +27,16 @@ interface ApiServerSource {
   readonly attemptMs?: number;
 }
 
-export interface SourceReport {
-  readonly kubeconfig: readonly Finding[];
-  /** Of the server; undefined if the kubeconfig cannot be read, which also fails a start. */
-  readonly server?: readonly Finding[];
-  readonly isReadable: boolean;
-}
-
 const defaultAttemptMs = 10_000;
 const execAttemptMs = 30_000;
 
-/** Checks that its objects can be followed there. `now` in ms since the epoch. */
-export async function checkApiServerSource(source: ApiServerSource, now: number): Promise<SourceReport> {
+/**
+ * Checks that its objects can be followed there. No findings of the server if its kubeconfig cannot be read, which also
+ * fails a start. `now` in ms since the epoch.
+ */
+export async function checkApiServerSource(source: ApiServerSource, now: number) {
   const { role, subject, kubeconfig: file, basePath } = source;
+  const at = about(role === 'host' ? 'virtual-cluster' : 'policy-source', subject);
   let kubeconfig: Kubeconfig;
   let client: ApiClient;
   try {
@@ -48,27 +45,31 @@ export async function checkApiServerSource(source: ApiServerSource, now: number)
   } catch (error) {
     if (!(error instanceof KubeconfigError || error instanceof KubernetesClientMissingError)) throw error;
     const message = withoutSubject(error.message, file);
-    return { kubeconfig: [about(checkOf(role), subject)('error', message)], isReadable: false };
+    return { kubeconfig: [at('error', message)], server: undefined, isReadable: false };
   }
   try {
     const isExec = kubeconfig.user.credentials.kind === 'exec';
     const attemptMs = source.attemptMs ?? (isExec ? execAttemptMs : defaultAttemptMs);
-    const probes = await probeApiServer(client, resourcesOf(source), attemptMs);
+    const resources = source.resources ?? (role === 'workspaces' ? [...ofPolicy, logicalClusters] : ofPolicy);
+    const { server } = client;
+    const probes = await probeApiServer(client, resources, attemptMs);
+    const faults = faultsIn(role, server, probes);
+    // The first attempt also connects and loads modules.
+    const ms = Math.max(...probes.slice(1).map(({ outcome }) => (typeof outcome === 'number' ? outcome : 0)));
+    const kinds = resources.map(({ kind }) => kind).join(' and ');
+    const what = `list and watch ${kinds}${role === 'workspaces' ? ' of all workspaces' : ''}`;
+    const lets = `${server} lets ${credentialsOf(kubeconfig.user)} ${what}, and answers in ${ms} ms`;
     return {
-      kubeconfig: kubeconfigFindings(subject, kubeconfig, now, checkOf(role)),
+      kubeconfig: kubeconfigFindings(at, kubeconfig, now),
       server: [
-        ...scopeFindings(source, client.server),
-        ...probeFindings(source, kubeconfig, client.server, probes),
+        ...(role === 'root' ? scopeFaults(server, basePath) : []).map((message) => at('warning', message)),
+        ...(faults.length > 0 ? faults.map((message) => at('error', message)) : [at('ok', lets)]),
       ],
-      isReadable: probes.every(({ outcome }) => typeof outcome === 'number'),
+      isReadable: faults.length === 0,
     };
   } finally {
     client.close();
   }
-}
-
-function checkOf(role: ServerRole): Check {
-  return role === 'host' ? 'virtual-cluster' : 'policy-source';
 }
 
 /** Checks that the pods of the virtual cluster can be followed on its host, if there is one. `now` in ms since the epoch. */
@@ -77,45 +78,16 @@ export async function hostFindings(usable: GivenOptions, now: number): Promise<r
   if (named === undefined || kubeconfig === undefined) return [];
   const { podSelector, podsPath } = await import('../../kubernetes/virtual-cluster.js');
   const pods = { kind: 'Pods', path: podsPath(named), labelSelector: podSelector(named.name) };
-  const report = await checkApiServerSource(
-    {
-      role: 'host',
-      subject: `${virtualClusters.options.hostKubeconfig.name} ${kubeconfig}`,
-      kubeconfig,
-      resources: [pods],
-    },
-    now,
-  );
+  const subject = `${virtualClusters.options.hostKubeconfig.name} ${kubeconfig}`;
+  const report = await checkApiServerSource({ role: 'host', subject, kubeconfig, resources: [pods] }, now);
   return [...report.kubeconfig, ...(report.server ?? [])];
 }
 
 /** Bindings of other workspaces do not count for metrics. */
-function scopeFindings(
-  { role, subject, basePath = '' }: ApiServerSource,
-  server: string,
-): readonly Finding[] {
-  const cluster = /\/clusters\/([^/]+)$/.exec(basePath)?.[1];
-  if (role !== 'root' || cluster === undefined || cluster === 'root') return [];
+function scopeFaults(server: string, basePath = ''): readonly string[] {
+  const cluster = /\/clusters\/([^/]+)$/.exec(basePath)?.[1] ?? 'root';
   const message = `${server} is the workspace ${JSON.stringify(cluster)}, but only the root workspace decides who may scrape: use a context whose server ends in /clusters/root`;
-  return [about(checkOf(role), subject)('warning', message)];
-}
-
-function probeFindings(
-  source: ApiServerSource,
-  { user }: Kubeconfig,
-  server: string,
-  probes: readonly Probe[],
-): readonly Finding[] {
-  const { role, subject } = source;
-  const at = about(checkOf(role), subject);
-  const faults = faultsIn(role, server, probes);
-  if (faults.length > 0) return faults.map((message) => at('error', message));
-  // The first attempt also connects and loads modules.
-  const [, ...others] = probes;
-  const ms = Math.max(...others.map(({ outcome }) => (typeof outcome === 'number' ? outcome : 0)));
-  const kinds = resourcesOf(source).map(({ kind }) => kind);
-  const what = `list and watch ${kinds.join(' and ')}${role === 'workspaces' ? ' of all workspaces' : ''}`;
-  return [at('ok', `${server} lets ${credentialsOf(user)} ${what}, and answers in ${ms} ms`)];
+  return those([cluster !== 'root', message]);
 }
 
 /** The distinct failures of the attempts. */
@@ -134,7 +106,9 @@ function faultsIn(role: ServerRole, server: string, probes: readonly Probe[]): r
     }
   }
   const refused = [...refusals].map(([status, { attempts, message }]) => {
-    const advice = adviceFor(status, role);
+    const otherwise =
+      status >= 500 ? 'the server failed: see its log' : 'this is not an API server with RBAC';
+    const advice = status === 403 ? grants[role] : (adviceOnStatus[status] ?? otherwise);
     return `${server}: cannot ${attempts.join(', ')}, ${status} ${message}: ${advice}`;
   });
   return [...unreachable, ...refused];
@@ -155,12 +129,6 @@ const grants: Readonly<Record<ServerRole, string>> = {
     'kcp lets only system:masters list and watch all workspaces: use a client certificate of that group',
 };
 
-function adviceFor(status: number, role: ServerRole): string {
-  if (status === 403) return grants[role];
-  const otherwise = status >= 500 ? 'the server failed: see its log' : 'this is not an API server with RBAC';
-  return adviceOnStatus[status] ?? otherwise;
-}
-
 /** How long an allowed attempt took (ms), or why it failed. */
 type ProbeOutcome = number | ApiStatusError | ApiConnectionError | ApiContentError;
 
@@ -177,10 +145,6 @@ const ofPolicy = [
   { kind: 'ClusterRoleBindings', path: `${rbac}/clusterrolebindings` },
 ] as const;
 const logicalClusters = { kind: 'LogicalClusters', path: '/apis/core.kcp.io/v1alpha1/logicalclusters' };
-
-function resourcesOf({ role, resources }: ApiServerSource): readonly [Resource, ...Resource[]] {
-  return resources ?? (role === 'workspaces' ? [...ofPolicy, logicalClusters] : ofPolicy);
-}
 
 interface Probe {
   readonly verb: 'list' | 'watch';
@@ -209,28 +173,22 @@ async function probeApiServer(
 }
 
 /** One attempt only if that reaches no server. */
-async function probeResource(
-  client: ApiClient,
-  { kind, path, labelSelector }: Resource,
-  timeoutMs: number,
-): Promise<readonly Probe[]> {
+async function probeResource(client: ApiClient, { kind, path, labelSelector }: Resource, timeoutMs: number) {
   const request = { method: 'GET', path, timeoutMs } as const;
   const resource = kind.toLowerCase();
   const selector = given({ labelSelector });
-  let resourceVersion: string | undefined;
+  // Watches from the list's version: without one, a server sends every object first.
+  let from = {};
   const listed = await attempt(timeoutMs, async (signal) => {
-    const list = await requestJson(
-      client,
-      { ...request, query: { ...selector, limit: '1' }, signal },
-      { maxBytes: maxListBytes },
-    );
-    resourceVersion = resourceVersionOf(list);
+    const query = { ...selector, limit: '1' };
+    const list = await requestJson(client, { ...request, query, signal }, { maxBytes: maxListBytes });
+    const resourceVersion = (list as { metadata?: { resourceVersion?: unknown } | null } | null)?.metadata
+      ?.resourceVersion;
+    if (typeof resourceVersion === 'string') from = { resourceVersion };
   });
   const list: Probe = { resource, verb: 'list', outcome: listed };
   if (typeof listed !== 'number' && !(listed instanceof ApiStatusError)) return [list];
   const watched = await attempt(timeoutMs, async (signal) => {
-    // Watches from the list's version: without one, a server sends every object first.
-    const from = resourceVersion === undefined ? undefined : { resourceVersion };
     const query = { ...selector, watch: 'true', timeoutSeconds: '1', ...from };
     const response = await client.send({ ...request, query, signal });
     // Expired is not forbidden.
@@ -239,7 +197,7 @@ async function probeResource(
     await jsonOf(response, client.server, maxStatusBytes);
     throw new ApiStatusError(response.status);
   });
-  return [list, { resource, verb: 'watch', outcome: watched }];
+  return [list, { resource, verb: 'watch', outcome: watched } satisfies Probe];
 }
 
 /** Ends whatever is left of the attempt's answer. */
@@ -264,10 +222,4 @@ async function attempt(
     clearTimeout(deadline);
     ending.abort();
   }
-}
-
-function resourceVersionOf(list: unknown): string | undefined {
-  const version = (list as { readonly metadata?: { readonly resourceVersion?: unknown } | null } | null)
-    ?.metadata?.resourceVersion;
-  return typeof version === 'string' ? version : undefined;
 }

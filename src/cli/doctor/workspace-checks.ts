@@ -1,11 +1,10 @@
 import { type PolicySources, workspaceSources } from '../../options/policy-options.js';
 import { openPolicy } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
-import type { WorkspaceIndex } from '../../policy/index/workspace-index.js';
 import type { ClusterRoleBinding } from '../../policy/objects.js';
 import { danglingBindingFindings, subjectFindings } from './bindings.js';
 import type { Callers } from './callers.js';
-import { about, withoutSubject, type Finding } from './finding.js';
+import { about, those, withoutSubject, type Finding } from './finding.js';
 
 const loadMs = 30_000;
 /** How many are named one by one: others write these policies. */
@@ -48,40 +47,28 @@ function findingsOf(policy: Policy, at: ReturnType<typeof about>, callers: Calle
   const granting: ClusterRoleBinding[] = [];
   for (const workspace of index.known()) {
     if (workspace === undefined) continue;
-    const own = ownGrants(index, workspace);
+    // Those of the workspace itself that grant reading metrics, those of its administrators left out.
+    const administrators = new Set(index.grantsOf(workspace, 'any verb', 'any path'));
+    const own = [...index.grantsOf(workspace, 'get', '/metrics')].filter(
+      (binding) => binding.cluster === workspace.cluster && !administrators.has(binding),
+    );
     if (own.length === 0) silent.push(workspace.logicalCluster?.path ?? workspace.cluster);
     granting.push(...own);
   }
   const named = silent.slice(0, maxNamed).join(', ');
   const others = silent.length > maxNamed ? ` and ${silent.length - maxNamed} more` : '';
-  const message = `let nobody but administrators read their metrics: ${named}${others}: bind a user to system:kcp:metrics-reader there`;
-  const { layer } = index;
-  const bindings = granting.map((binding) => ({ layer: `${layer} ${binding.cluster ?? ''}`, binding }));
+  const silence = `${silent.length} of ${workspaces} workspaces let nobody but administrators read their metrics: ${named}${others}: bind a user to system:kcp:metrics-reader there`;
+  const claims = [...index.claimedPaths()].map(
+    ({ path, clusters }) =>
+      `${clusters.length} workspaces claim the path ${path}, so none is found by it: correct the annotation kcp.io/path of ${clusters.join(' or ')}`,
+  );
+  const bindings = granting.map((binding) => ({ layer: `${index.layer} ${binding.cluster ?? ''}`, binding }));
   return [
     at('ok', contents),
-    ...(silent.length === 0
-      ? []
-      : [at('warning', `${silent.length} of ${workspaces} workspaces ${message}`)]),
-    ...[...index.claimedPaths()]
-      .slice(0, maxNamed)
-      .map(({ path, clusters }) =>
-        at(
-          'warning',
-          `${clusters.length} workspaces claim the path ${path}, so none is found by it: correct the annotation kcp.io/path of ${clusters.join(' or ')}`,
-        ),
-      ),
+    ...[...those([silent.length > 0, silence]), ...claims.slice(0, maxNamed)].map((one) =>
+      at('warning', one),
+    ),
     ...subjectFindings(bindings, callers).slice(0, maxNamed),
     ...danglingBindingFindings(policy).slice(0, maxNamed),
   ];
-}
-
-/** The bindings of the workspace itself that grant reading metrics, those of its administrators left out. */
-function ownGrants(
-  index: WorkspaceIndex,
-  workspace: Parameters<WorkspaceIndex['grantsOf']>[0],
-): readonly ClusterRoleBinding[] {
-  const administrators = new Set(index.grantsOf(workspace, 'any verb', 'any path'));
-  return [...index.grantsOf(workspace, 'get', '/metrics')].filter(
-    (binding) => binding.cluster === workspace.cluster && !administrators.has(binding),
-  );
 }

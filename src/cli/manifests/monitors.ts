@@ -28,12 +28,8 @@ function addressOf({ port }: ConfiguredServer, { serverName }: ManifestNames): s
 function suffixesOf(paths: readonly string[]) {
   const taken = new Set<string>();
   return paths.map((path) => {
-    const words =
-      path
-        .toLowerCase()
-        .replace(/^\/[^/]*/, '')
-        .match(/[a-z0-9]+/g) ?? [];
-    const plain = words.map((word) => `-${word}`).join('');
+    const behind = path.toLowerCase().replace(/^\/[^/]*/, '');
+    const plain = behind.replaceAll(/[^a-z0-9]+/g, '-').replace(/-$/, '');
     let suffix = plain;
     for (let count = 2; taken.has(suffix); count += 1) suffix = `${plain}-${count}`;
     taken.add(suffix);
@@ -47,7 +43,13 @@ export function monitor(
   server: ConfiguredServer,
   names: ManifestNames,
 ): ManifestFile {
-  const endpoints = endpointsOf(server, names);
+  const endpoints = server.paths.map((path) => ({
+    port: portName,
+    scheme: 'https',
+    path,
+    tlsConfig: tlsConfigOf(server, names),
+    ...(server.paths.length > 1 && { relabelings: [pathLabel] }),
+  }));
   const spec: Manifest = {
     jobLabel: nameLabel,
     selector: { matchLabels: labelsOf(names.name) },
@@ -58,22 +60,8 @@ export function monitor(
   return { comment: commentOf(server, names), documents };
 }
 
-function endpointsOf(server: ConfiguredServer, names: ManifestNames): readonly Manifest[] {
-  return server.paths.map((path) => ({
-    port: portName,
-    scheme: 'https',
-    path,
-    tlsConfig: tlsConfigOf(server, names),
-    ...(server.paths.length === 1 ? {} : { relabelings: [pathLabel] }),
-  }));
-}
-
 /** Without it, two paths of a server would be targets with the same labels, whose series collide. */
-const pathLabel: Manifest = {
-  action: 'replace',
-  sourceLabels: ['__metrics_path__'],
-  targetLabel: 'metrics_path',
-};
+const pathLabel = { action: 'replace', sourceLabels: ['__metrics_path__'], targetLabel: 'metrics_path' };
 
 /** The operator forbids token files in monitors, since they could leak Prometheus's own token; a scrape class may. */
 function classOf({ credentials }: ConfiguredServer, { name }: ManifestNames): Manifest {
@@ -92,15 +80,23 @@ function tlsConfigOf({ credentials }: ConfiguredServer, { name, serverName }: Ma
   };
 }
 
-function commentOf(
-  { credentials }: ConfiguredServer,
-  { name, namespace, scraper }: ManifestNames,
-): readonly string[] {
+function commentOf({ credentials }: ConfiguredServer, { name, namespace, scraper }: ManifestNames) {
   const authority = `The Secret ${name}-tls in ${namespace} contains the CA of the serving certificate as ca.crt.`;
   if (credentials.kind === 'certificate') {
     return [authority, `The Secret ${name}-scraper-tls there contains the scraper's certificate and key.`];
   }
   const { audience } = credentials;
+  // The token of the service account that Prometheus runs as, or one that the cluster does not issue.
+  const source =
+    scraper.kind === 'ServiceAccount'
+      ? [
+          '        projected:',
+          '          sources:',
+          '            - serviceAccountToken:',
+          '                path: token',
+          ...(audience === undefined ? [] : [`                audience: ${JSON.stringify(audience)}`]),
+        ]
+      : ['        secret:', `          secretName: ${name}-token`];
   return [
     authority,
     `The token comes from the scrape class ${name}, which the Prometheus object must define:`,
@@ -112,7 +108,7 @@ function commentOf(
     `          credentialsFile: /var/run/secrets/${name}/token`,
     '    volumes:',
     `      - name: ${name}-token`,
-    ...(scraper.kind === 'ServiceAccount' ? projectedToken(audience) : secretToken(name)),
+    ...source,
     '    volumeMounts:',
     `      - name: ${name}-token`,
     `        mountPath: /var/run/secrets/${name}`,
@@ -120,39 +116,15 @@ function commentOf(
   ];
 }
 
-/** The token of the service account that Prometheus runs as. */
-function projectedToken(audience: string | undefined): readonly string[] {
-  return [
-    '        projected:',
-    '          sources:',
-    '            - serviceAccountToken:',
-    '                path: token',
-    ...(audience === undefined ? [] : [`                audience: ${JSON.stringify(audience)}`]),
-  ];
-}
-
-/** A user's token, which the cluster does not issue: from a Secret with the key `token`. */
-function secretToken(name: string): readonly string[] {
-  return ['        secret:', `          secretName: ${name}-token`];
-}
-
 const portName = 'metrics';
 
 /** The Service in front of the pods that run the server. */
 export function service({ port }: ConfiguredServer, names: ManifestNames): ManifestFile {
+  const ports = [{ name: portName, port, targetPort: portName }];
+  const spec = { selector: labelsOf(names.name), ports };
   return {
     comment: [`The container port must be named ${portName}.`],
-    documents: [
-      {
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: metadataOf(names),
-        spec: {
-          selector: labelsOf(names.name),
-          ports: [{ name: portName, port, targetPort: portName }],
-        },
-      },
-    ],
+    documents: [{ apiVersion: 'v1', kind: 'Service', metadata: metadataOf(names), spec }],
   };
 }
 
@@ -161,15 +133,19 @@ export function scrapeJob(server: ConfiguredServer, names: ManifestNames): Manif
   const { paths, discoveryPath } = server;
   const target = addressOf(server, names);
   const credentials = credentialsOf(server, names);
+  // Each target of a discovery brings the path to scrape with it, as `__metrics_path__`.
+  const discovery = (path: string): Manifest => ({
+    ...credentials,
+    http_sd_configs: [{ url: `https://${target}${path}`, ...credentials }],
+    relabel_configs: [{ source_labels: ['__meta_kcp_workspace_path'], target_label: 'workspace' }],
+  });
   const jobs = suffixesOf(discoveryPath === undefined ? paths : [...paths, discoveryPath]).map(
     ({ path, suffix }): Manifest => ({
       job_name: `${names.name}${suffix}`,
       scheme: 'https',
-      ...(path === discoveryPath ? {} : { metrics_path: path }),
-      ...credentials,
       ...(path === discoveryPath
-        ? discovery(`https://${target}${path}`, credentials)
-        : { static_configs: [{ targets: [target] }] }),
+        ? discovery(path)
+        : { metrics_path: path, ...credentials, static_configs: [{ targets: [target] }] }),
     }),
   );
   return {
@@ -177,14 +153,6 @@ export function scrapeJob(server: ConfiguredServer, names: ManifestNames): Manif
       'For prometheus.yml. File names are relative to it: ca.crt is the CA of the serving certificate.',
     ],
     documents: [{ scrape_configs: jobs }],
-  };
-}
-
-/** Each target brings the path to scrape with it, as `__metrics_path__`. */
-function discovery(url: string, credentials: Manifest): Manifest {
-  return {
-    http_sd_configs: [{ url, ...credentials }],
-    relabel_configs: [{ source_labels: ['__meta_kcp_workspace_path'], target_label: 'workspace' }],
   };
 }
 
@@ -197,52 +165,53 @@ function credentialsOf({ credentials }: ConfiguredServer, { name, serverName }: 
   return { tls_config: authority, authorization: { type: 'Bearer', credentials_file: `${name}.token` } };
 }
 
-export const group = 'rbac.authorization.k8s.io';
-export const rbacVersion = `${group}/v1`;
-/** kcp has it, for `/metrics` alone. */
-const kcpRole = 'system:kcp:metrics-reader';
-/** With any value, kcp replicates the object to the other shards. */
-const replicated: Manifest = { annotations: { 'internal.kcp.io/replicate': 'true' } };
+const rbac = 'rbac.authorization.k8s.io';
+
+export function clusterRoleOf(
+  metadata: Manifest,
+  paths: readonly string[],
+  verbs: readonly string[],
+): Manifest {
+  return {
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRole',
+    metadata,
+    rules: [{ nonResourceURLs: paths, verbs }],
+  };
+}
+
+export function bindingOf(metadata: Manifest, role: string, subjects: readonly Manifest[]): Manifest {
+  const roleRef = { apiGroup: rbac, kind: 'ClusterRole', name: role };
+  return { apiVersion: `${rbac}/v1`, kind: 'ClusterRoleBinding', metadata, roleRef, subjects };
+}
+
+export function subjectOf(scraper: Scraper): Manifest {
+  return scraper.kind === 'ServiceAccount' ? { ...scraper } : { apiGroup: rbac, ...scraper };
+}
 
 /** Grants the scraper all served paths and nothing else. */
 export function clusterRoleBinding(
   { paths, isKcp }: ConfiguredServer,
   { name, scraper }: ManifestNames,
 ): ManifestFile {
+  // kcp has a role for `/metrics` alone.
   const isBuiltIn = isKcp && paths.every((path) => path === '/metrics');
-  const role = isBuiltIn ? kcpRole : `${name}:metrics-reader`;
-  const copied = isKcp ? replicated : {};
-  const roles: readonly Manifest[] = isBuiltIn
-    ? []
-    : [
-        {
-          apiVersion: rbacVersion,
-          kind: 'ClusterRole',
-          metadata: { name: role, ...copied },
-          rules: [{ nonResourceURLs: paths, verbs: ['get'] }],
-        },
-      ];
-  const binding: Manifest = {
-    apiVersion: rbacVersion,
-    kind: 'ClusterRoleBinding',
-    metadata: { name: `${name}:metrics-reader:${inName(scraper.name)}`, ...copied },
-    roleRef: { apiGroup: group, kind: 'ClusterRole', name: role },
-    subjects: [subjectOf(scraper)],
-  };
+  const role = isBuiltIn ? 'system:kcp:metrics-reader' : `${name}:metrics-reader`;
+  // With any value of the annotation, kcp replicates the object to the other shards.
+  const copied = isKcp && { annotations: { 'internal.kcp.io/replicate': 'true' } };
+  // RBAC object names may be any path segment.
+  const binding = `${name}:metrics-reader:${scraper.name.replaceAll(/[/%]/g, '-')}`;
   const comment = isKcp
     ? [
         "Apply in kcp's root workspace. kcp replicates to the other shards only what has the annotation",
         'internal.kcp.io/replicate.',
       ]
     : ['A path has no namespace: this grants it on every server that uses the RBAC of this cluster.'];
-  return { comment, documents: [...roles, binding] };
-}
-
-export function subjectOf(scraper: Scraper): Manifest {
-  return scraper.kind === 'ServiceAccount' ? { ...scraper } : { apiGroup: group, ...scraper };
-}
-
-/** RBAC object names may be any path segment. */
-function inName(name: string): string {
-  return name.replaceAll(/[/%]/g, '-');
+  return {
+    comment,
+    documents: [
+      ...(isBuiltIn ? [] : [clusterRoleOf({ name: role, ...copied }, paths, ['get'])]),
+      bindingOf({ name: binding, ...copied }, role, [subjectOf(scraper)]),
+    ],
+  };
 }

@@ -32,8 +32,10 @@ export async function readKubeRbacProxyFile(file: string): Promise<KubeRbacProxy
   known(authorization, 'rewrites', 'resourceAttributes', 'static');
   const rewrites = authorization.get('rewrites');
   known(rewrites, 'byQueryParameter', 'byHttpHeader');
+  const attributes = authorization.get('resourceAttributes');
+  known(attributes, 'apiVersion', ...matched);
   return {
-    resourceAttributes: attributesOf(authorization.get('resourceAttributes')),
+    resourceAttributes: attributes.isAbsent ? undefined : textsOf(attributes, ['apiVersion', ...matched]),
     rewrites: [
       ...rewrittenBy(rewrites.get('byQueryParameter'), 'query parameter'),
       ...rewrittenBy(rewrites.get('byHttpHeader'), 'header'),
@@ -47,12 +49,6 @@ function known(field: Field, ...names: readonly string[]): void {
     if (names.includes(name)) continue;
     member.fail(`is an unknown field${didYouMean(shownName(name), names)}`);
   }
-}
-
-function attributesOf(field: Field): Readonly<Record<string, string>> | undefined {
-  if (field.isAbsent) return undefined;
-  known(field, 'apiVersion', ...matched);
-  return textsOf(field, ['apiVersion', ...matched]);
 }
 
 function textsOf(field: Field, names: readonly string[]): Readonly<Record<string, string>> {

@@ -2,14 +2,14 @@ import { isIP } from 'node:net';
 import { checkedOptions, apiVersion, kind } from '../../options/configuration-file.js';
 import { canBePassedOn } from '../../options/gateway-options.js';
 import { openid } from '../../options/openid-options.js';
-import { flagName, optionsIn, topic, type GivenValue, type Option } from '../../options/option.js';
+import { flagName, topic, type GivenValue } from '../../options/option.js';
 import { choice, each, list } from '../../options/option-kinds.js';
 import { startOptions, startTopics, type StartOptions } from '../../options/start-topics.js';
 import { upstreamHeaders, upstreamTls } from '../../options/upstream-request-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import { chosenArgument, type Command } from '../command.js';
 import { scraperIn, scraperWarning, type Scraper } from '../manifests/configured-server.js';
-import { group, rbacVersion, subjectOf } from '../manifests/monitors.js';
+import { bindingOf, clusterRoleOf, subjectOf } from '../manifests/monitors.js';
 import { renderManifests, type Manifest, type ManifestFile } from '../manifests/printed-manifest.js';
 import {
   noFile,
@@ -41,15 +41,13 @@ export const migrateCommand: Command = {
   run: async ({ args: [program = ''], rest, values, terminal }) => {
     chosenArgument('migrate', program, programs);
     const { print, scraper: scrapers } = migration.read(values);
-    const files = rest.filter((arg, at) => !arg.startsWith('-') && !isValue(rest[at - 1]));
+    // An argument behind a flag without `=` may be its value.
+    const files = rest.filter((arg, at) => !arg.startsWith('-') && !/^--[^=]*$/.test(rest[at - 1] ?? ''));
     const [file] = files;
     const flags = readKubeRbacProxyFlags(rest.filter((arg) => files.length !== 1 || arg !== file));
     const named = file ?? flags.configFile;
-    const { config, rbac, notes } = migrated(
-      flags,
-      named === undefined ? noFile : await readKubeRbacProxyFile(named),
-      scrapers,
-    );
+    const read = named === undefined ? noFile : await readKubeRbacProxyFile(named);
+    const { config, rbac, notes } = migrated(flags, read, scrapers);
     const printed = [...(print === 'rbac' ? [] : [config]), ...(print === 'config' ? [] : rbac)];
     terminal.print(printed.map(renderManifests).join('\n---\n'));
     const warnings = scrapers.flatMap((scraper) => scraperWarning(scraper) ?? []);
@@ -58,23 +56,17 @@ export const migrateCommand: Command = {
   },
 };
 
-/** Whether the argument behind this one may be its value. */
-function isValue(before: string | undefined): boolean {
-  return before?.startsWith('--') === true && !before.includes('=');
-}
-
 type Config = Map<keyof StartOptions, GivenValue>;
 
-/**
- * The same server here, and never a less strict one: what cannot be said here grants nothing.
- */
+/** The same server here, and never a less strict one: what cannot be said here grants nothing. */
 function migrated(flags: KubeRbacProxyFlags, file: KubeRbacProxyFile, scrapers: readonly Scraper[]) {
   const config: Config = new Map(flags.config);
   const notes = [...flags.notes];
   setAddress(config, flags, notes);
   const upstream = setUpstream(config);
   // What it passes on besides metrics, where paths are named.
-  const others = new Set(upstream && listOf(config.get('allowPaths')).filter(canBePassedOn));
+  const allowed = (config.get('allowPaths') ?? []) as readonly string[];
+  const others = new Set(upstream && allowed.filter(canBePassedOn));
   const ofRules: string[] = [];
   const rbac = [...grantsOf(file, scrapers, ofRules, upstream && others)];
   if (rbac.length > 0) config.set('rbacDir', 'rbac');
@@ -104,19 +96,20 @@ function migrated(flags: KubeRbacProxyFlags, file: KubeRbacProxyFile, scrapers: 
     ...(asksServer ? ['subjectaccessreviews'] : []),
   ];
   const permissions = `Must be allowed to create ${reviews.join(' and ')}, as kube-rbac-proxy is.`;
-  const configuration: ManifestFile = {
-    comment: reviews.length === 0 ? [] : [permissions],
-    documents: [{ apiVersion, kind, ...fields }],
+  return {
+    config: {
+      comment: reviews.length === 0 ? [] : [permissions],
+      documents: [{ apiVersion, kind, ...fields }],
+    },
+    rbac:
+      rbac.length > 0
+        ? rbac
+        : [{ comment: ['The API server decides: no manifests are needed.'], documents: [] }],
+    notes,
   };
-  const none: ManifestFile = { comment: ['The API server decides: no manifests are needed.'], documents: [] };
-  return { config: configuration, rbac: rbac.length > 0 ? rbac : [none], notes };
 }
 
-function setAddress(
-  config: Config,
-  { listenAddress, isPlainHttp }: KubeRbacProxyFlags,
-  notes: string[],
-): void {
+function setAddress(config: Config, { listenAddress, isPlainHttp }: KubeRbacProxyFlags, notes: string[]) {
   if (listenAddress === undefined) return;
   const [, bracketed, bare = '', port = ''] =
     /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(listenAddress) ?? [];
@@ -135,26 +128,25 @@ function setAddress(
 }
 
 /** Returns its URL without a path, and the path without a slash at its end; undefined where none is given. */
-function setUpstream(config: Config): { readonly origin: string; readonly base: string } | undefined {
+function setUpstream(config: Config) {
   const given = config.get('upstream');
   if (given !== undefined && !URL.canParse(String(given))) {
     throw new UsageError(`migrate: ${flagName('upstream')}: not a URL`);
   }
   const url = given === undefined ? undefined : new URL(String(given));
-  const base = url?.pathname.replace(/\/+$/, '') ?? '';
-  if (url !== undefined) {
-    url.pathname = `${base}/metrics`;
-    config.set('upstream', url.href);
-  }
   // kube-rbac-proxy passes over what has no effect.
-  if (!/^https:/.test(String(config.get('upstream')))) drop(config, optionsIn([upstreamTls]));
+  if (url?.protocol !== 'https:') drop(config, Object.keys(upstreamTls.options));
   if (config.get('authHeaderFieldsEnabled') !== true) {
     drop(
       config,
-      optionsIn([upstreamHeaders]).filter(({ key }) => key !== 'authHeaderFieldsEnabled'),
+      Object.keys(upstreamHeaders.options).filter((key) => key !== 'authHeaderFieldsEnabled'),
     );
   }
-  return url && { origin: url.origin, base };
+  if (url === undefined) return undefined;
+  const base = url.pathname.replace(/\/+$/, '');
+  url.pathname = `${base}/metrics`;
+  config.set('upstream', url.href);
+  return { origin: url.origin, base };
 }
 
 function setGateway(
@@ -162,52 +154,44 @@ function setGateway(
   upstream: ReturnType<typeof setUpstream>,
   others: ReadonlySet<string>,
   notes: string[],
-): void {
-  const name = flagName('upstream');
+) {
+  const [name, gateway] = [flagName('upstream'), flagName('gatewayPath')];
   if (upstream === undefined) {
     notes.push(`${name}: not given: the configuration serves the metrics of this process only`);
     return;
   }
-  const { origin, base } = upstream;
-  const paths = [...others].map((path) => `${path}=${origin}${base === '' ? '' : `${base}${path}`}`);
-  if (paths.length > 0) config.set('gatewayPath', paths);
   const passed = ['/metrics', ...others];
   notes.push(
-    `${name}: only ${passed.join(', ')} ${passed.length === 1 ? 'is' : 'are'} passed on; paths below /metrics need ${flagName('upstreamPath')}, others ${flagName('gatewayPath')}`,
+    `${name}: only ${passed.join(', ')} ${passed.length === 1 ? 'is' : 'are'} passed on; paths below /metrics need ${flagName('upstreamPath')}, others ${gateway}`,
   );
-  if (paths.length > 0) {
-    notes.push(
-      `${flagName('gatewayPath')}: verbs are the methods themselves: what is granted create and update in the API server's RBAC needs post and put`,
-    );
-  }
+  if (others.size === 0) return;
+  const { origin, base } = upstream;
+  const paths = [...others].map((path) => `${path}=${origin}${base === '' ? '' : `${base}${path}`}`);
+  config.set('gatewayPath', paths);
+  notes.push(
+    `${gateway}: verbs are the methods themselves: what is granted create and update in the API server's RBAC needs post and put`,
+  );
 }
 
-function listOf(value: GivenValue | undefined): readonly string[] {
-  return Array.isArray(value) ? (value as readonly string[]) : [];
-}
-
-function drop(config: Config, options: readonly Option[]): void {
-  for (const { key } of options) config.delete(key as keyof StartOptions);
+function drop(config: Config, keys: readonly string[]): void {
+  for (const key of keys) config.delete(key as keyof StartOptions);
 }
 
 /** With an OpenID issuer, kube-rbac-proxy knows no other credentials. */
 function setAuthentication(config: Config, kubeconfig: string, notes: string[]): void {
   config.set('anonymousAuth', false);
   if (!config.has('oidcIssuerUrl')) {
-    drop(config, optionsIn([openid]));
+    drop(config, Object.keys(openid.options));
     config.set('authenticationKubeconfig', kubeconfig);
     return;
   }
-  const defaults: Readonly<Partial<Record<keyof StartOptions, string>>> = {
-    oidcUsernameClaim: 'email',
-    oidcGroupsClaim: 'groups',
+  const defaults = [
+    ['oidcUsernameClaim', 'email'],
+    ['oidcGroupsClaim', 'groups'],
     // Without it, the issuer would be the prefix.
-    oidcUsernamePrefix: '-',
-  };
-  for (const [key, preset] of Object.entries(defaults)) {
-    const name = key as keyof StartOptions;
-    if (!config.has(name)) config.set(name, preset);
-  }
+    ['oidcUsernamePrefix', '-'],
+  ] as const;
+  for (const [key, preset] of defaults) if (!config.has(key)) config.set(key, preset);
   for (const key of ['clientCaFile', 'apiAudiences'] as const) {
     if (config.delete(key))
       notes.push(`${flagName(key)}: left out: kube-rbac-proxy does not use it with an OpenID issuer`);
@@ -232,23 +216,25 @@ function* grantsOf(
         `authorization.rewrites: not there: who may scrape sees every value of ${rewrites.join(' and ')}, which the upstream is not told`,
       );
     }
-    yield grant('scrapers', ['get'], '/metrics', scrapers.map(subjectOf), [
-      'Grants what resource attributes did. Without subjects it grants nothing.',
-    ]);
+    const comment = 'Grants what resource attributes did. Without subjects it grants nothing.';
+    yield grant('scrapers', ['get'], '/metrics', scrapers.map(subjectOf), comment);
   }
   for (const [at, rule] of staticRules.entries()) {
+    const name = `authorization.static[${at}]`;
     const found = staticGrant(rule, resourceAttributes, rewrites, others);
-    if (typeof found === 'string') notes.push(`authorization.static[${at}]: left out: ${found}`);
-    else
-      yield grant(`static-${at}`, found.verbs, found.path, found.subjects, [`authorization.static[${at}]`]);
-    if (typeof found !== 'string' && rule.user === undefined && rule.groups.length === 0) {
-      notes.push(`authorization.static[${at}]: names no user: everyone who is authenticated may scrape`);
+    if (typeof found === 'string') {
+      notes.push(`${name}: left out: ${found}`);
+      continue;
+    }
+    yield grant(`static-${at}`, found.verbs, found.path, subjectsOf(rule), name);
+    if (rule.user === undefined && rule.groups.length === 0) {
+      notes.push(`${name}: names no user: everyone who is authenticated may scrape`);
     }
   }
 }
 
-/** Methods, as kube-rbac-proxy's rules name them and as they are called here. */
-const verbsOf: ReadonlyMap<string, readonly string[]> = new Map([
+/** Methods, as kube-rbac-proxy's rules name them and as they are called here: it calls all but these five `*`. */
+const methods = new Map([
   ['get', ['get']],
   ['create', ['post']],
   ['update', ['put']],
@@ -256,10 +242,15 @@ const verbsOf: ReadonlyMap<string, readonly string[]> = new Map([
   ['delete', ['delete']],
   ['*', ['head', 'options']],
 ]);
+/** The same where GET and HEAD alone are served. */
+const readingMethods = new Map([
+  ['get', ['get']],
+  ['*', ['head']],
+]);
 
 /** What a rule allows here, or why it allows nothing. */
 function staticGrant(
-  { user, groups, verb, path, isResource, attributes }: StaticRule,
+  { verb, path, isResource, attributes }: StaticRule,
   asked: Readonly<Record<string, string>> | undefined,
   rewrites: readonly string[],
   others: Set<string> | undefined,
@@ -277,29 +268,22 @@ function staticGrant(
     return sent !== value || (rewrites.length > 0 && sent.includes('{{'));
   });
   if (other !== undefined) return `not every request has ${other[0]} ${JSON.stringify(other[1])}`;
-  if (isOther) {
-    others.add(served);
-    const verbs = verb === undefined ? ['*'] : (verbsOf.get(verb) ?? []);
-    return verbs.length > 0
-      ? { verbs, path: served, subjects: subjectsOf(user, groups) }
-      : `no request has verb ${JSON.stringify(verb)}`;
-  }
-  // kube-rbac-proxy calls GET get, and every method but the five that it knows *.
-  const verbs =
-    verb === undefined ? ['get', 'head'] : verb === 'get' ? ['get'] : verb === '*' ? ['head'] : undefined;
-  if (verbs === undefined) return `only GET and HEAD are served, not ${JSON.stringify(verb)}`;
-  return { verbs, path: served, subjects: subjectsOf(user, groups) };
+  if (isOther) others.add(served);
+  const all = isOther ? ['*'] : ['get', 'head'];
+  const verbs = verb === undefined ? all : (isOther ? methods : readingMethods).get(verb);
+  const fault = isOther ? 'no request has verb' : 'only GET and HEAD are served, not';
+  return verbs === undefined ? `${fault} ${JSON.stringify(verb)}` : { verbs, path: served };
 }
 
-function subjectsOf(user: string | undefined, groups: readonly string[]): readonly Manifest[] {
-  if (user !== undefined) {
-    const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user) ?? [];
-    return namespace === undefined || name === undefined
-      ? [subjectOf({ kind: 'User', name: user })]
-      : [subjectOf({ kind: 'ServiceAccount', namespace, name })];
+function subjectsOf({ user, groups }: StaticRule): readonly Manifest[] {
+  if (user === undefined) {
+    const names = groups.length === 0 ? ['system:authenticated'] : groups;
+    return names.map((name) => subjectOf({ kind: 'Group', name }));
   }
-  const names = groups.length === 0 ? ['system:authenticated'] : groups;
-  return names.map((name) => subjectOf({ kind: 'Group', name }));
+  const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user) ?? [];
+  return namespace === undefined || name === undefined
+    ? [subjectOf({ kind: 'User', name: user })]
+    : [subjectOf({ kind: 'ServiceAccount', namespace, name })];
 }
 
 function grant(
@@ -307,20 +291,9 @@ function grant(
   verbs: readonly string[],
   path: string,
   subjects: readonly Manifest[],
-  comment: readonly string[],
+  comment: string,
 ): ManifestFile {
-  const metadata = { name: `kube-rbac-proxy:${suffix}` };
-  return {
-    comment,
-    documents: [
-      { apiVersion: rbacVersion, kind: 'ClusterRole', metadata, rules: [{ nonResourceURLs: [path], verbs }] },
-      {
-        apiVersion: rbacVersion,
-        kind: 'ClusterRoleBinding',
-        metadata,
-        roleRef: { apiGroup: group, kind: 'ClusterRole', name: metadata.name },
-        subjects,
-      },
-    ],
-  };
+  const name = `kube-rbac-proxy:${suffix}`;
+  const documents = [clusterRoleOf({ name }, [path], verbs), bindingOf({ name }, name, subjects)];
+  return { comment: [comment], documents };
 }

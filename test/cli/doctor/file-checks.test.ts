@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { accessFindings, fileFindings } from '../../../src/cli/doctor/file-checks.js';
+import { accessFindings, lookAtFiles } from '../../../src/cli/doctor/given-files.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { saidIn } from './levels.js';
 
@@ -55,12 +55,12 @@ describe('a file on disk', () => {
   it('is looked at as it is', async () => {
     const file = directory.write('tokens.csv', 'secret-token,alice,1');
     chmodSync(file, 0o644);
-    expect(await fileFindings({ subject, file, isSecret: true })).toHaveLength(1);
+    expect((await lookAtFiles({ tokenAuthFile: file })).findings).toHaveLength(1);
     chmodSync(file, 0o600);
-    expect(await fileFindings({ subject, file, isSecret: true })).toEqual([]);
+    expect((await lookAtFiles({ tokenAuthFile: file })).findings).toEqual([]);
   });
 
   it('that is missing is left to whoever reads it', async () => {
-    expect(await fileFindings({ subject, file: `${directory.path}/missing`, isSecret: true })).toEqual([]);
+    expect((await lookAtFiles({ tokenAuthFile: `${directory.path}/missing` })).findings).toEqual([]);
   });
 });
