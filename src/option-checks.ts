@@ -120,6 +120,20 @@ export function checkOptions(options: unknown, checks: Checks): void {
   if (hook !== undefined) checkArgument(hook, options[hook], aFunction);
 }
 
+/** The first of an object's fields that cannot be used, and why; `unknown` is said of one that has no check. */
+export function faultIn(
+  given: unknown,
+  checks: Checks,
+  unknown: string,
+): readonly [name: string, fault: string] | undefined {
+  if (!isObject(given)) return ['options', 'pass an object'];
+  for (const name of new Set([...Object.keys(given), ...Object.keys(checks)])) {
+    const fault = Object.hasOwn(checks, name) ? checks[name]?.(given[name]) : unknown;
+    if (fault !== undefined) return [name, fault];
+  }
+  return undefined;
+}
+
 /** @throws MetricsFilterOptionError naming it. */
 export function checkArgument(name: string, value: unknown, check: Check): void {
   const fault = check(value);

@@ -6,6 +6,7 @@ import {
   aText,
   checkArgument,
   checkOptions,
+  faultIn,
   listOf,
   must,
   optional,
@@ -80,15 +81,12 @@ const bearerTokenFields: Readonly<Record<keyof BearerToken, Check>> = {
   extra: optional(extraLists),
 };
 
+/** Says nothing of a field that is unknown but that there is one: its name may be a token. */
 function bearerTokenFault(given: unknown): string | undefined {
   if (!isRecord(given)) return 'pass { token, user }';
-  const unknown = Object.keys(given).find((field) => !(field in bearerTokenFields));
-  if (unknown !== undefined) return 'has a field besides token, user, groups, uid and extra';
-  for (const [field, check] of Object.entries(bearerTokenFields)) {
-    const fault = check(given[field]);
-    if (fault !== undefined) return `${field}: ${fault}`;
-  }
-  return undefined;
+  const besides = 'has a field besides token, user, groups, uid and extra';
+  const fault = faultIn(given, bearerTokenFields, besides);
+  return fault?.[1] === besides ? besides : fault?.join(': ');
 }
 
 /** Whether a header can carry it. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PageDocument, PageLink, PageSection } from './page-document.js';
+import type { PageDocument, PageSection } from './page-document.js';
 import { visibleText } from '../request-log.js';
 
 /** The page for a browser: no script, no external resource, everything escaped. */
@@ -28,17 +28,13 @@ ${sections.map(sectionOf).join('\n')}
 
 function navigation(links: PageDocument['links']): string {
   if (links.length === 0) return '';
-  const items = links.map((link) => `<li>${anchor(link)}</li>`);
+  const items = links.map(([target]) => `<li>${anchor(target)}</li>`);
   return `<nav aria-label="Paths of this server">\n<ul>\n${items.join('\n')}\n</ul>\n</nav>\n`;
 }
 
-function anchor({ target }: PageLink): string {
-  return `<a href="${escapeHtml(samePlace(target))}">${escapeHtml(target)}</a>`;
-}
-
 /** A link never leads to another server: `//host` would. */
-function samePlace(target: string): string {
-  return `/${target.replace(/^[/\\]+/, '')}`;
+function anchor(target: string): string {
+  return `<a href="${escapeHtml(`/${target.replace(/^[/\\]+/, '')}`)}">${escapeHtml(target)}</a>`;
 }
 
 function sectionOf(section: PageSection, at: number): string {
@@ -46,45 +42,24 @@ function sectionOf(section: PageSection, at: number): string {
   return `<section aria-labelledby="${id}">\n<h2 id="${id}">${escapeHtml(section.heading)}</h2>\n${contentOf(section)}\n</section>`;
 }
 
-function contentOf(section: PageSection): string {
-  const { caption } = section;
-  switch (section.kind) {
-    case 'facts':
-      return table('facts', caption, section.columns, section.rows.map(escapedRow));
-    case 'table':
-      if (section.rows.length === 0) return nothing(caption);
-      return table('rows', caption, section.columns, section.rows.map(escapedRow));
-    case 'links': {
-      const rows = section.links.map((link) => [anchor(link), escapeHtml(link.about)]);
-      return table('facts', caption, section.columns, rows);
-    }
-    case 'list': {
-      if (section.items.length === 0) return nothing(caption);
-      const items = section.items.map((item) => `<li>${escapeHtml(item)}</li>`);
-      return `${quiet(caption)}\n<ol>\n${items.join('\n')}\n</ol>`;
-    }
+/** Roles keep a table's semantics, which the narrow style would remove. */
+function contentOf({ kind, caption, columns = [], rows }: PageSection): string {
+  const isOfRows = kind === 'table' || kind === 'list';
+  if (isOfRows && rows.length === 0) return `${quiet(caption)}\n<p>None.</p>`;
+  if (kind === 'list') {
+    const items = rows.map(([item = '']) => `<li>${escapeHtml(item)}</li>`);
+    return `${quiet(caption)}\n<ol>\n${items.join('\n')}\n</ol>`;
   }
-}
-
-function escapedRow(row: readonly string[]): readonly string[] {
-  return row.map(escapeHtml);
-}
-
-/** The cells of `rows` are HTML. Roles keep the table's semantics, which the narrow style would remove. */
-function table(
-  look: 'facts' | 'rows',
-  caption: string,
-  columns: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
   const heads = columns.map((column) => `<th role="columnheader" scope="col">${escapeHtml(column)}</th>`);
   const lines = rows.map(([name = '', ...cells]) => {
-    const rest = cells.map(
-      (cell, at) => `<td role="cell" data-column="${escapeHtml(columns[at + 1] ?? '')}">${cell}</td>`,
-    );
-    return `<tr role="row"><th role="rowheader" scope="row">${name}</th>${rest.join('')}</tr>`;
+    const first = kind === 'links' ? anchor(name) : escapeHtml(name);
+    const rest = cells.map((cell, at) => {
+      const column = escapeHtml(columns[at + 1] ?? '');
+      return `<td role="cell" data-column="${column}">${escapeHtml(cell)}</td>`;
+    });
+    return `<tr role="row"><th role="rowheader" scope="row">${first}</th>${rest.join('')}</tr>`;
   });
-  return `<table class="${look}" role="table">
+  return `<table class="${isOfRows ? 'rows' : 'facts'}" role="table">
 <caption>${escapeHtml(caption)}</caption>
 <thead role="rowgroup"><tr role="row">${heads.join('')}</tr></thead>
 <tbody role="rowgroup">
@@ -93,25 +68,21 @@ ${lines.join('\n')}
 </table>`;
 }
 
-function nothing(caption: string): string {
-  return `${quiet(caption)}\n<p>None.</p>`;
-}
-
 function quiet(text: string): string {
   return `<p class="quiet">${escapeHtml(text)}</p>`;
 }
 
-const entities: ReadonlyMap<string, string> = new Map([
-  ['&', '&amp;'],
-  ['<', '&lt;'],
-  ['>', '&gt;'],
-  ['"', '&quot;'],
-  ["'", '&#39;'],
-]);
+const escapes: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** The text as content, or as an attribute's value in double quotes. */
 function escapeHtml(text: string): string {
-  return visibleText(text).replace(/[&<>"']/g, (character) => entities.get(character) ?? '');
+  return visibleText(text).replace(/[&<>"']/g, (character) => escapes[character] ?? '');
 }
 
 /**

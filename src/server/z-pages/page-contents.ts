@@ -1,5 +1,5 @@
-import type { PageDocument, PageLink } from './page-document.js';
-import type { FlagInForce, PolicySourceStatus, ServerStatus, VirtualClusterStatus } from './server-status.js';
+import type { PageDocument, PageLink, PageSection } from './page-document.js';
+import type { FlagInForce, ServerStatus } from './server-status.js';
 import { dateText, daysLeft, durationText, shownValue, uptimeText, withoutUrlSecrets } from './shown-text.js';
 
 /** Kubernetes' words, on each of its z-pages. */
@@ -31,9 +31,7 @@ export function statusDocument(
           ['Version', version],
           ['Node.js version', process.version],
           ['Mode', mode],
-          ...(isOneOfWorkers
-            ? [['Workers', 'several; this is the status of the one that answered'] as const]
-            : []),
+          ...(isOneOfWorkers ? [['Workers', 'several; this is the status of the one that answered']] : []),
         ],
       },
       {
@@ -43,12 +41,12 @@ export function statusDocument(
         columns: ['Source', 'State', 'Age', 'Holds'],
         rows: policy.map((source) => [
           source.layer,
-          stateOf(source),
+          source.inForce ? stateOf(source) : stateOf({ ...source, state: `${source.state}, not in force` }),
           source.state === 'syncing' ? '-' : durationText(source.ageMs),
           `${source.workspaces === undefined ? '' : `${source.workspaces} workspaces, `}${source.clusterRoles} roles, ${source.clusterRoleBindings} bindings`,
         ]),
       },
-      ...(virtualCluster === undefined ? [] : [virtualClusterTable(virtualCluster)]),
+      ...(virtualCluster === undefined ? [] : [virtualClusterOf(virtualCluster)]),
       {
         kind: 'table',
         heading: 'Certificates',
@@ -64,13 +62,13 @@ export function statusDocument(
         kind: 'list',
         heading: 'Authenticators',
         caption: 'Asked in this order who sends a request.',
-        items: authenticators,
+        rows: authenticators.map((name) => [name]),
       },
       {
         kind: 'list',
         heading: 'Authorizers',
         caption: 'Asked in this order whether they may.',
-        items: authorizers,
+        rows: authorizers.map((name) => [name]),
       },
       {
         kind: 'table',
@@ -96,29 +94,22 @@ export function statusDocument(
   };
 }
 
-function virtualClusterTable({ state, reason, ageMs, pods, nameless }: VirtualClusterStatus) {
+function virtualClusterOf(status: NonNullable<ServerStatus['virtualCluster']>): PageSection {
+  const { ageMs, pods, nameless } = status;
   return {
     kind: 'table',
     heading: 'Virtual cluster',
     caption: 'Whether its pods are in step with the host, and for how long they have not been.',
     columns: ['State', 'Age', 'Pods', 'Without a name'],
-    rows: [
-      [
-        reason === undefined ? state : `${state}: ${withoutUrlSecrets(reason)}`,
-        durationText(ageMs),
-        String(pods),
-        String(nameless),
-      ],
-    ],
-  } as const;
+    rows: [[stateOf(status), durationText(ageMs), String(pods), String(nameless)]],
+  };
 }
 
-function stateOf({ state, reason, inForce }: PolicySourceStatus): string {
-  const use = inForce ? state : `${state}, not in force`;
-  return reason === undefined ? use : `${use}: ${withoutUrlSecrets(reason)}`;
+function stateOf({ state, reason }: { readonly state: string; readonly reason?: string }): string {
+  return reason === undefined ? state : `${state}: ${withoutUrlSecrets(reason)}`;
 }
 
-/** `/flagz`: every flag by its name, as Kubernetes lists them. What may be a secret is `CLASSIFIED`. */
+/** `/flagz`: every flag by its name, as Kubernetes lists them. */
 export function flagsDocument(
   component: string,
   flags: readonly FlagInForce[],
@@ -141,10 +132,11 @@ export function flagsDocument(
   };
 }
 
-function shownFlags(flags: readonly FlagInForce[]): readonly (readonly [name: string, value: string])[] {
+/** By name. What may be a secret is `CLASSIFIED`. */
+export function shownFlags(flags: readonly FlagInForce[]) {
   return [...flags]
     .sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
-    .map(({ name, value }) => [name, shownValue(name, value)]);
+    .map(({ name, value }) => [name, shownValue(name, value)] as const);
 }
 
 /** `/` for people. */
@@ -158,55 +150,9 @@ export function indexDocument(component: string, links: readonly PageLink[]): Pa
         heading: 'Paths',
         caption: 'What is served here.',
         columns: ['Path', 'What it shows'],
-        links,
+        rows: links,
       },
     ],
     links: [],
-  };
-}
-
-/** `/` for programs, as Kubernetes' API servers list their paths. */
-export function pathsJson(paths: readonly string[]): string {
-  return JSON.stringify({ paths: [...new Set(paths)].sort() }, null, 2);
-}
-
-const group = 'config.k8s.io';
-const version = 'v1beta1';
-
-/** As an Accept header's parameters ask for it: kind, group and version. */
-export type StructuredKind = Readonly<Record<'as' | 'g' | 'v', string>>;
-
-/** The kinds of Kubernetes' structured z-pages. */
-export const structuredKinds = {
-  '/statusz': { as: 'Statusz', g: group, v: version },
-  '/flagz': { as: 'Flagz', g: group, v: version },
-} as const;
-
-/** Kubernetes' Statusz, with the fields that a server without Go can fill. `now` in ms since the epoch. */
-export function statuszObject(
-  component: string,
-  { startedAt, version: binaryVersion }: ServerStatus,
-  paths: readonly string[],
-  now: number,
-) {
-  const folders = paths.map((path) => `/${path.split('/')[1] ?? ''}`).filter((folder) => folder !== '/');
-  return {
-    kind: 'Statusz',
-    apiVersion: `${group}/${version}`,
-    metadata: { name: component },
-    startTime: Number.isFinite(startedAt) ? dateText(startedAt) : null,
-    uptimeSeconds: Math.max(0, Math.floor((now - startedAt) / 1000)) || 0,
-    binaryVersion,
-    paths: [...new Set(folders)].sort(),
-  };
-}
-
-/** Kubernetes' Flagz. What may be a secret is `CLASSIFIED`. */
-export function flagzObject(component: string, flags: readonly FlagInForce[]) {
-  return {
-    kind: 'Flagz',
-    apiVersion: `${group}/${version}`,
-    metadata: { name: component },
-    flags: Object.fromEntries(shownFlags(flags)),
   };
 }

@@ -10,73 +10,43 @@ export interface PageDocument {
   readonly links: readonly PageLink[];
 }
 
-export interface PageLink {
-  /** Of the same server, with its leading slash. */
-  readonly target: string;
-  readonly about: string;
-}
+/** A path of the same server, with its leading slash. */
+export type PageLink = readonly [target: string, about: string];
 
-export type PageSection = {
+export interface PageSection {
+  /**
+   * `facts`: names with their values. `table`: rows of which the first cell names each. `list`: an ordered list, of one cell
+   * each. `links`: where paths of the same server are what the page is about.
+   */
+  readonly kind: 'facts' | 'table' | 'list' | 'links';
   readonly heading: string;
   /** The section's label for screen readers. */
   readonly caption: string;
-} & (
-  | {
-      /** Names with their values. */
-      readonly kind: 'facts';
-      /** What the text has between name and value. */
-      readonly delimiter: ': ' | '=';
-      readonly columns: readonly [name: string, value: string];
-      readonly rows: readonly (readonly [name: string, value: string])[];
-    }
-  /** Rows of which the first cell names each. */
-  | {
-      readonly kind: 'table';
-      readonly columns: readonly string[];
-      readonly rows: readonly (readonly string[])[];
-    }
-  /** An ordered list. */
-  | { readonly kind: 'list'; readonly items: readonly string[] }
-  /** Paths of the same server, where they are what the page is about. */
-  | {
-      readonly kind: 'links';
-      readonly columns: readonly [path: string, about: string];
-      readonly links: readonly PageLink[];
-    }
-);
-
-const none = '  none';
+  /** What the text of facts has between name and value. */
+  readonly delimiter?: ': ' | '=';
+  readonly columns?: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
 
 /** The page for a terminal. It begins as Kubernetes' z-pages do: an empty line, the title, the warning. */
 export function textPage({ title, notice, sections, links }: PageDocument): string {
   const parts = [`\n${visibleText(title)}\n${visibleText(notice)}`, ...sections.map(textOf)];
-  if (links.length > 0) parts.push(['Paths', ...linkLines(links)].join('\n'));
+  if (links.length > 0) parts.push(['Paths', ...aligned(links)].join('\n'));
   return `${parts.join('\n\n')}\n`;
 }
 
 function textOf(section: PageSection): string {
+  const { kind, heading, rows, delimiter } = section;
   // The main section has no heading, so that `/flagz` is only flags.
-  if (section.kind !== 'facts') return [visibleText(section.heading), ...linesOf(section)].join('\n');
-  return section.rows
-    .map(([name, value]) => visibleText(name) + section.delimiter + visibleText(value))
-    .join('\n');
+  if (kind === 'facts') return rows.map((row) => row.map(visibleText).join(delimiter)).join('\n');
+  return [visibleText(heading), ...linesOf(section)].join('\n');
 }
 
-function linesOf(section: Exclude<PageSection, { readonly kind: 'facts' }>): readonly string[] {
-  switch (section.kind) {
-    case 'table':
-      if (section.rows.length === 0) return [none];
-      return aligned([section.columns.map((column) => column.toUpperCase()), ...section.rows]);
-    case 'list':
-      if (section.items.length === 0) return [none];
-      return section.items.map((item, at) => `  ${at + 1}. ${visibleText(item)}`);
-    case 'links':
-      return linkLines(section.links);
-  }
-}
-
-function linkLines(links: readonly PageLink[]): readonly string[] {
-  return aligned(links.map(({ target, about }) => [target, about]));
+function linesOf({ kind, columns = [], rows }: PageSection): readonly string[] {
+  if (kind === 'links') return aligned(rows);
+  if (rows.length === 0) return ['  none'];
+  if (kind === 'list') return rows.map(([item = ''], at) => `  ${at + 1}. ${visibleText(item)}`);
+  return aligned([columns.map((column) => column.toUpperCase()), ...rows]);
 }
 
 /** Below each other, two blanks apart. */

@@ -17,12 +17,9 @@ const maxReasons = 32;
 export class RefusalTally {
   /** The most recent reason is last. */
   readonly #counted = new Map<string, CountedRefusal>();
-  readonly #now: () => number;
 
   /** `now` in ms since the epoch; default Date.now. */
-  constructor(now: () => number = Date.now) {
-    this.#now = now;
-  }
+  constructor(private readonly now: () => number = Date.now) {}
 
   /** Called at the end of every request. */
   count(request: RefusedRequest): void {
@@ -32,7 +29,7 @@ export class RefusalTally {
     const key = `${code} ${reason}`;
     const count = (this.#counted.get(key)?.count ?? 0) + 1;
     this.#counted.delete(key);
-    this.#counted.set(key, { reason, code, count, lastAt: this.#now() });
+    this.#counted.set(key, { reason, code, count, lastAt: this.now() });
     const [oldest] = this.#counted.keys();
     if (this.#counted.size > maxReasons && oldest !== undefined) this.#counted.delete(oldest);
   }

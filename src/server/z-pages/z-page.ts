@@ -1,15 +1,9 @@
 import { zPagePaths } from '../../paths/classify.js';
 import { htmlPage } from './html-page.js';
-import { type PageDocument, type PageLink, textPage } from './page-document.js';
+import { flagsDocument, indexDocument, shownFlags, statusDocument } from './page-contents.js';
+import { textPage, type PageLink } from './page-document.js';
 import type { FlagInForce, ServerStatus } from './server-status.js';
-import {
-  statusDocument,
-  flagsDocument,
-  indexDocument,
-  pathsJson,
-  flagzObject,
-  statuszObject,
-} from './page-contents.js';
+import { dateText } from './shown-text.js';
 
 export type ZPagePath = (typeof zPagePaths)[number];
 
@@ -30,74 +24,78 @@ interface ZPage {
   readonly body: string;
 }
 
-const abouts: ReadonlyMap<string, string> = new Map([
+const abouts: readonly PageLink[] = [
   ['/', 'the paths of this server'],
   ['/statusz', 'the status of this process'],
   ['/flagz', 'its flags, with the values in force'],
   ['/metrics', 'the metrics'],
   ['/livez?verbose', 'whether the process is to be left running'],
   ['/readyz?verbose', 'whether it is to be sent requests'],
-]);
+];
 
 /** The page in the format of the Accept header. `now` in ms since the epoch. */
-export function zPage(
-  path: ZPagePath,
-  { component, status, flags, paths }: ZPageSources,
-  accept: string,
-  now: number,
-): ZPage {
-  const links = linksOf(paths, flags !== undefined);
-  switch (path) {
-    case '/':
-      if (prefersHtml(accept, 'application/json')) return asHtml(indexDocument(component, links));
-      return {
-        contentType: 'application/json',
-        isHtml: false,
-        body: pathsJson(allPaths(paths, flags !== undefined)),
-      };
-    case '/statusz':
-      return asAsked(statusDocument(component, status(), links, now), accept, 'with links');
-    case '/flagz':
-      return asAsked(flagsDocument(component, flags?.() ?? [], links), accept, 'page alone');
+export function zPage(path: ZPagePath, sources: ZPageSources, accept: string, now: number): ZPage {
+  const { component, status, flags } = sources;
+  const paths = allPaths(sources);
+  const links = linksOf(paths);
+  const isHtml = prefersHtml(accept, path === '/' ? 'application/json' : 'text/plain');
+  if (path === '/' && !isHtml) {
+    // As Kubernetes' API servers list their paths.
+    const body = JSON.stringify({ paths: sorted(paths) }, null, 2);
+    return { contentType: 'application/json', isHtml, body };
   }
+  const page =
+    path === '/'
+      ? indexDocument(component, links)
+      : path === '/statusz'
+        ? statusDocument(component, status(), links, now)
+        : flagsDocument(component, flags?.() ?? [], links);
+  if (isHtml) return { contentType: 'text/html; charset=utf-8', isHtml, body: htmlPage(page) };
+  // In text, Kubernetes' `/flagz` has nothing but flags below its warning.
+  const body = textPage(path === '/flagz' ? { ...page, links: [] } : page);
+  return { contentType: 'text/plain; charset=utf-8', isHtml, body };
 }
 
-/** The page as Kubernetes' object of its kind. `now` in ms since the epoch. */
-export function zPageObject(
-  path: Exclude<ZPagePath, '/'>,
-  { component, status, flags, paths }: ZPageSources,
-  now: number,
-) {
-  return path === '/statusz'
-    ? statuszObject(component, status(), allPaths(paths, flags !== undefined), now)
-    : flagzObject(component, flags?.() ?? []);
+const ofConfiguration = { g: 'config.k8s.io', v: 'v1beta1' } as const;
+
+/** The kinds of Kubernetes' structured z-pages, as an Accept header's parameters ask for them: kind, group and version. */
+export const structuredKinds = {
+  '/statusz': { as: 'Statusz', ...ofConfiguration },
+  '/flagz': { as: 'Flagz', ...ofConfiguration },
+} as const;
+
+/** The page as Kubernetes' object of its kind, with the fields that a server without Go can fill. `now` in ms since the epoch. */
+export function zPageObject(path: Exclude<ZPagePath, '/'>, sources: ZPageSources, now: number) {
+  const { as: kind, g, v } = structuredKinds[path];
+  const head = { kind, apiVersion: `${g}/${v}`, metadata: { name: sources.component } };
+  if (path === '/flagz') return { ...head, flags: Object.fromEntries(shownFlags(sources.flags?.() ?? [])) };
+  const { startedAt, version } = sources.status();
+  const folders = allPaths(sources).map((each) => `/${each.split('/')[1] ?? ''}`);
+  return {
+    ...head,
+    startTime: Number.isFinite(startedAt) ? dateText(startedAt) : null,
+    uptimeSeconds: Math.max(0, Math.floor((now - startedAt) / 1000)) || 0,
+    binaryVersion: version,
+    paths: sorted(folders.filter((folder) => folder !== '/')),
+  };
 }
 
-function allPaths(paths: readonly string[], hasFlags: boolean): readonly string[] {
-  return [...paths, ...zPagePaths.filter((each) => each !== '/flagz' || hasFlags)];
+function allPaths({ paths, flags }: ZPageSources): readonly string[] {
+  return [...paths, ...zPagePaths.filter((each) => each !== '/flagz' || flags !== undefined)];
 }
 
-/** In text, Kubernetes' `/flagz` has nothing but flags below its warning. */
-function asAsked(page: PageDocument, accept: string, extent: 'with links' | 'page alone'): ZPage {
-  if (prefersHtml(accept, 'text/plain')) return asHtml(page);
-  const body = textPage(extent === 'page alone' ? { ...page, links: [] } : page);
-  return { contentType: 'text/plain; charset=utf-8', isHtml: false, body };
-}
-
-function asHtml(page: PageDocument): ZPage {
-  return { contentType: 'text/html; charset=utf-8', isHtml: true, body: htmlPage(page) };
+function sorted(paths: readonly string[]): readonly string[] {
+  return [...new Set(paths)].sort();
 }
 
 /** The pages to link, and the metrics. */
-function linksOf(paths: readonly string[], hasFlags: boolean): readonly PageLink[] {
-  const served = new Set([...paths, '/', '/statusz', ...(hasFlags ? ['/flagz'] : [])]);
+function linksOf(paths: readonly string[]): readonly PageLink[] {
   const metrics = paths.filter((path) => path.startsWith('/metrics/'));
-  return [...abouts]
-    .filter(([target]) => served.has(target.replace(/\?.*$/, '')))
-    .flatMap(([target, about]) => [
-      { target, about },
-      ...(target === '/metrics' ? metrics.map((path) => ({ target: path, about: 'other metrics' })) : []),
-    ]);
+  return abouts
+    .filter(([target]) => paths.includes(target.replace(/\?.*$/, '')))
+    .flatMap((link) =>
+      link[0] === '/metrics' ? [link, ...metrics.map((path) => [path, 'other metrics'] as const)] : [link],
+    );
 }
 
 /** No browser sends longer ones. */

@@ -4,9 +4,16 @@ import { negotiate, objectBody, type MediaTypeParameters } from '../../request/a
 import { refuseOtherMethods, sendInternalError, sendStatus, sendText } from '../../request/answer/status.js';
 import { headerLine, requestState, type Middleware, type Request } from '../../request/middleware.js';
 import { pageSecurityPolicy } from './html-page.js';
-import { structuredKinds, type StructuredKind } from './page-contents.js';
+import { aFunction, aText, faultIn, optional, texts, type Check } from '../../option-checks.js';
 import { zPagePaths } from '../../paths/classify.js';
-import { prefersHtml, zPage, zPageObject, type ZPagePath, type ZPageSources } from './z-page.js';
+import {
+  prefersHtml,
+  structuredKinds,
+  zPage,
+  zPageObject,
+  type ZPagePath,
+  type ZPageSources,
+} from './z-page.js';
 
 export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
   /** Stands in each title. Default `kcp-metrics-filter`. */
@@ -23,7 +30,12 @@ export class ZPagesOptionError extends CodedError {
 const mediaTypes = ['application/json', 'application/yaml', 'text/plain'] as const;
 const conversions = ['as', 'g', 'v'] as const;
 
-const known: ReadonlySet<string> = new Set<keyof ZPagesOptions>(['component', 'status', 'flags', 'paths']);
+const checks: Readonly<Record<keyof ZPagesOptions, Check>> = {
+  component: optional(aText),
+  status: aFunction,
+  flags: optional(aFunction),
+  paths: texts,
+};
 
 /**
  * Kubernetes' `/statusz` and `/flagz`, and `/`, the list of paths: text for programs, HTML for browsers, and an object
@@ -83,7 +95,7 @@ function sendPage(request: Request, response: ServerResponse, path: ZPagePath, s
 }
 
 /** Objects of the page's own kind alone, and text of none. */
-function allowsPage(kind: StructuredKind) {
+function allowsPage(kind: Readonly<Record<(typeof conversions)[number], string>>) {
   return (mediaType: (typeof mediaTypes)[number], parameters: MediaTypeParameters): boolean => {
     if (parameters.has('stream') || parameters.has('sv')) return false;
     const isText = mediaType === 'text/plain';
@@ -100,16 +112,7 @@ function pagePathOf(request: Request): ZPagePath | undefined {
 }
 
 /** Checks once at run time what the types say at compile time. */
-function validate(given: unknown): void {
-  if (typeof given !== 'object' || given === null) throw new ZPagesOptionError('options: pass an object');
-  const options = given as Readonly<Record<string, unknown>>;
-  for (const option of Object.keys(options)) {
-    if (!known.has(option)) throw new ZPagesOptionError(`${option}: is no option of zPages`);
-  }
-  const { component = '', status, flags = status, paths } = options;
-  if (typeof component !== 'string') throw new ZPagesOptionError('component: pass a string');
-  if (typeof status !== 'function') throw new ZPagesOptionError('status: pass a function');
-  if (typeof flags !== 'function') throw new ZPagesOptionError('flags: pass a function');
-  const isList = Array.isArray(paths) && paths.every((path: unknown) => typeof path === 'string');
-  if (!isList) throw new ZPagesOptionError('paths: pass a list of strings');
+function validate(options: unknown): void {
+  const fault = faultIn(options, checks, 'is no option of zPages');
+  if (fault !== undefined) throw new ZPagesOptionError(fault.join(': '));
 }

@@ -20,6 +20,7 @@ import {
   aText,
   both,
   checkOptions,
+  faultIn,
   having,
   listOf,
   must,
@@ -89,7 +90,9 @@ type InstrumentationMiddleware = (
  * @throws ApiserverMetricsOptionError for a wrong option, Error where the registry already holds one of the names.
  */
 export function apiserverMetrics(options: ApiserverMetricsOptions): InstrumentationMiddleware {
-  validate(options);
+  checkOptions(options, {});
+  const fault = faultIn(options, checks, 'there is no such option');
+  if (fault !== undefined) throw new ApiserverMetricsOptionError(...fault);
   const { registry, resources, maxResources = 500, nonResourcePaths = healthPaths } = options;
   const { ignorePaths = ['/metrics', '/metrics/*'], workspaceLabel, maxWorkspaces = 10_000 } = options;
   const metrics = requestMetrics(registry);
@@ -220,7 +223,7 @@ const aResource = must('a resource', (value) => {
 });
 const labelName = /^(?!__|le$|code$)[a-zA-Z_][a-zA-Z0-9_]{0,255}$/;
 
-const checks: Readonly<Record<string, Check>> = {
+const checks: Readonly<Record<keyof ApiserverMetricsOptions, Check>> = {
   registry: having('a prom-client Registry', 'registerMetric'),
   resources: optional(listOf('{ group, version, resource, subresources? }', aResource)),
   maxResources: optional(aCount),
@@ -234,14 +237,4 @@ const checks: Readonly<Record<string, Check>> = {
   workspaceOf: optional(aFunction),
   nonResourcePaths: optional(paths),
   ignorePaths: optional(both(paths, accepted(pathPatterns))),
-} satisfies Record<keyof ApiserverMetricsOptions, Check>;
-
-/** @throws ApiserverMetricsOptionError */
-function validate(options: ApiserverMetricsOptions): void {
-  checkOptions(options, {});
-  const given: Readonly<Record<string, unknown>> = Object.assign({ registry: undefined }, options);
-  for (const [option, value] of Object.entries(given)) {
-    const fault = Object.hasOwn(checks, option) ? checks[option]?.(value) : 'there is no such option';
-    if (fault !== undefined) throw new ApiserverMetricsOptionError(option, fault);
-  }
-}
+};
