@@ -5,3 +5,14 @@
 export abstract class CodedError extends Error {
   abstract readonly code: string;
 }
+
+/** What a class of such errors extends: instances have this name and code. */
+export function codedError<Name extends string, Code extends string>(
+  name: Name,
+  code: Code,
+): new (message?: string, options?: ErrorOptions) => CodedError & { name: Name; readonly code: Code } {
+  return class extends CodedError {
+    override readonly name = name;
+    readonly code = code;
+  };
+}

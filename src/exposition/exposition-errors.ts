@@ -1,4 +1,4 @@
-import { CodedError } from '../coded-error.js';
+import { codedError, type CodedError } from '../coded-error.js';
 import { ApiConnectionError } from '../outgoing/outgoing-errors.js';
 import { quotedName } from './text-format/metric-name.js';
 
@@ -11,58 +11,31 @@ export function requireOptions(
 }
 
 /** A wrong option of `registriesExposition`; the message begins with its name. */
-export class RegistriesError extends CodedError {
-  override readonly name = 'RegistriesError';
-  readonly code = 'ERR_REGISTRIES';
-}
+export class RegistriesError extends codedError('RegistriesError', 'ERR_REGISTRIES') {}
 
 /** A wrong option of `workersExposition` or `reportMetrics`; the message says what to pass instead. */
-export class WorkersError extends CodedError {
-  override readonly name = 'WorkersError';
-  readonly code = 'ERR_WORKERS';
-}
+export class WorkersError extends codedError('WorkersError', 'ERR_WORKERS') {}
 
 /** A wrong option of `mergedExposition`; the message begins with its name. */
-export class MergingOptionError extends CodedError {
-  override readonly name = 'MergingOptionError';
-  readonly code = 'ERR_MERGING_OPTION';
-}
+export class MergingOptionError extends codedError('MergingOptionError', 'ERR_MERGING_OPTION') {}
 
 /** A wrong option of sharing renderings or of their limit; the message begins with its name. */
-export class SharingOptionError extends CodedError {
-  override readonly name = 'SharingOptionError';
-  readonly code = 'ERR_SHARING_OPTION';
-}
+export class SharingOptionError extends codedError('SharingOptionError', 'ERR_SHARING_OPTION') {}
 
 /** A wrong option of `filteredExposition`; the message begins with its name. */
-export class RelabellingOptionError extends CodedError {
-  override readonly name = 'RelabellingOptionError';
-  readonly code = 'ERR_RELABELLING_OPTION';
-}
+export class RelabellingOptionError extends codedError('RelabellingOptionError', 'ERR_RELABELLING_OPTION') {}
 
 /** A wrong option of `workspaceExpositions`; the message begins with its name. */
-export class WorkspacesOptionError extends CodedError {
-  override readonly name = 'WorkspacesOptionError';
-  readonly code = 'ERR_WORKSPACES_OPTION';
-}
+export class WorkspacesOptionError extends codedError('WorkspacesOptionError', 'ERR_WORKSPACES_OPTION') {}
 
 /** An invalid mapping file; the message begins with `file:line: `. */
-export class LabelMappingError extends CodedError {
-  override readonly name = 'LabelMappingError';
-  readonly code = 'ERR_LABEL_MAPPING';
-}
+export class LabelMappingError extends codedError('LabelMappingError', 'ERR_LABEL_MAPPING') {}
 
 /** An invalid upstream URL. The message does not quote it: it may contain a password. */
-export class UpstreamUrlError extends CodedError {
-  override readonly name = 'UpstreamUrlError';
-  readonly code = 'ERR_UPSTREAM_URL';
-}
+export class UpstreamUrlError extends codedError('UpstreamUrlError', 'ERR_UPSTREAM_URL') {}
 
 /** Invalid identity headers; the message begins with the option at fault. */
-export class IdentityHeadersError extends CodedError {
-  override readonly name = 'IdentityHeadersError';
-  readonly code = 'ERR_IDENTITY_HEADERS';
-
+export class IdentityHeadersError extends codedError('IdentityHeadersError', 'ERR_IDENTITY_HEADERS') {
   constructor(
     readonly option: 'userField' | 'groupsField' | 'groupsSeparator',
     readonly fault: string,
@@ -72,19 +45,13 @@ export class IdentityHeadersError extends CodedError {
 }
 
 /** Invalid tenant headers; the message names the field and the reason. */
-export class TenantHeadersError extends CodedError {
-  override readonly name = 'TenantHeadersError';
-  readonly code = 'ERR_TENANT_HEADERS';
-}
+export class TenantHeadersError extends codedError('TenantHeadersError', 'ERR_TENANT_HEADERS') {}
 
 /** `unasked`: the scraper was not authenticated; `malformed`: the tenant is not one plain word. */
 export type TenantFault = 'unasked' | 'none' | 'several' | 'malformed';
 
 /** The scraper has no tenant, or more than one; answered with 403. */
-export class NoTenantError extends CodedError {
-  override readonly name = 'NoTenantError';
-  readonly code = 'ERR_NO_TENANT';
-
+export class NoTenantError extends codedError('NoTenantError', 'ERR_NO_TENANT') {
   constructor(
     readonly fault: TenantFault,
     /** For the operator; names neither the scraper nor their groups. */
@@ -98,10 +65,7 @@ export class NoTenantError extends CodedError {
  * The upstream's answer cannot be served. The message is one line for the operator and begins with the upstream's URL
  * without its query; the scraper learns only the status.
  */
-export class UpstreamError extends CodedError {
-  override readonly name = 'UpstreamError';
-  readonly code = 'ERR_UPSTREAM';
-
+export class UpstreamError extends codedError('UpstreamError', 'ERR_UPSTREAM') {
   constructor(
     message: string,
     /** The scraper's status: 504 if the upstream took too long, else 502. */
@@ -118,10 +82,7 @@ export function asUpstreamError(error: unknown): unknown {
 }
 
 /** Two metrics contradict each other, and neither may be left out. */
-export class MetricConflictError extends CodedError {
-  override readonly name = 'MetricConflictError';
-  readonly code = 'ERR_METRIC_CONFLICT';
-
+export class MetricConflictError extends codedError('MetricConflictError', 'ERR_METRIC_CONFLICT') {
   constructor(
     /** The metric's name, which scrapers may see. */
     readonly metric: string,
@@ -140,10 +101,7 @@ export class MetricConflictError extends CodedError {
 }
 
 /** A malformed exposition, which is not served; the message names line and metric, and quotes no value. */
-export class TextFormatError extends CodedError {
-  override readonly name = 'TextFormatError';
-  readonly code = 'ERR_TEXT_FORMAT';
-
+export class TextFormatError extends codedError('TextFormatError', 'ERR_TEXT_FORMAT') {
   constructor(
     /** Counted from 1. */
     readonly line: number,
@@ -155,15 +113,10 @@ export class TextFormatError extends CodedError {
 }
 
 /** A scrape with too many series, which is not served in part either. */
-export class SeriesLimitError extends CodedError {
-  override readonly name = 'SeriesLimitError';
-  readonly code = 'ERR_SERIES_LIMIT';
-}
+export class SeriesLimitError extends codedError('SeriesLimitError', 'ERR_SERIES_LIMIT') {}
 
 /** The limit of renderings in flight is reached. The scraper is answered 503 and may retry. */
-export class TooManyScrapesError extends CodedError {
-  override readonly name = 'TooManyScrapesError';
-  readonly code = 'ERR_TOO_MANY_SCRAPES';
+export class TooManyScrapesError extends codedError('TooManyScrapesError', 'ERR_TOO_MANY_SCRAPES') {
   /** When to retry (s). */
   readonly retryAfterSeconds = 1;
 
@@ -173,18 +126,13 @@ export class TooManyScrapesError extends CodedError {
 }
 
 /** What says whose series are whose is not known yet, or not known well enough. The scraper is answered 503. */
-export class NotSyncedError extends CodedError {
-  override readonly name = 'NotSyncedError';
-  readonly code = 'ERR_NOT_SYNCED';
+export class NotSyncedError extends codedError('NotSyncedError', 'ERR_NOT_SYNCED') {
   /** When to retry (s). */
   readonly retryAfterSeconds = 1;
 }
 
 /** A scraper delayed others that share its rendering and is disconnected. */
-export class LaggingScraperError extends CodedError {
-  override readonly name = 'LaggingScraperError';
-  readonly code = 'ERR_LAGGING_SCRAPER';
-
+export class LaggingScraperError extends codedError('LaggingScraperError', 'ERR_LAGGING_SCRAPER') {
   constructor() {
     super('read too slowly for others that share the rendering');
   }

@@ -1,12 +1,9 @@
-import { CodedError } from '../coded-error.js';
+import { codedError } from '../coded-error.js';
 import { oneLine } from '../documents/one-line.js';
 import { codeOf } from '../error-class.js';
 
 /** There was no answer, or it broke off. The message is one line and begins with the server. */
-export class ApiConnectionError extends CodedError {
-  override readonly name = 'ApiConnectionError';
-  readonly code = 'ERR_API_CONNECTION';
-
+export class ApiConnectionError extends codedError('ApiConnectionError', 'ERR_API_CONNECTION') {
   constructor(
     message: string,
     /** The system's code, such as `ECONNREFUSED`. The original error is left out: some contain credentials. */
@@ -17,9 +14,7 @@ export class ApiConnectionError extends CodedError {
 }
 
 /** An answer that is not a success. */
-export class ApiStatusError extends CodedError {
-  override readonly name = 'ApiStatusError';
-  readonly code = 'ERR_API_STATUS';
+export class ApiStatusError extends codedError('ApiStatusError', 'ERR_API_STATUS') {
   /** The reason in the Status object, such as `Forbidden`; undefined if there is none. */
   readonly reason: string | undefined;
   /** How long the server asks clients to wait (ms), at most 5 minutes. */
@@ -49,10 +44,7 @@ export class ApiStatusError extends CodedError {
 }
 
 /** A success whose content cannot be used: too large, or not JSON. */
-export class ApiContentError extends CodedError {
-  override readonly name = 'ApiContentError';
-  readonly code = 'ERR_API_CONTENT';
-}
+export class ApiContentError extends codedError('ApiContentError', 'ERR_API_CONTENT') {}
 
 /** The longest that a server may ask for. */
 export const maxRetryAfterMs = 300_000;

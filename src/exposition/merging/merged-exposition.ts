@@ -3,7 +3,7 @@ import { TimeSlice } from '../../time-slice.js';
 import { wholeOrStreamed } from '../body.js';
 import { UpstreamError } from '../exposition-errors.js';
 import { workingMs, type Exposition, type RenderedExposition } from '../exposition.js';
-import { TextFormatReader } from '../text-format/text-format-reader.js';
+import { readTextFormat } from '../text-format/text-format-reader.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition } from './held-exposition.js';
 import { mergedBody } from './merged-body.js';
@@ -154,7 +154,7 @@ async function joined(
 ): Promise<MergedFamilies> {
   const families = new MergedFamilies(onLeftOut);
   // First, so that no member can contradict it.
-  const status = statusOf(all.map(({ scrape }) => scrape));
+  const status = await statusOf(all.map(({ scrape }) => scrape));
   for (const family of status.families()) families.add({ name: 'this filter' }, status, family);
   for (const { scrape, held } of all) {
     if (held === undefined) continue;
@@ -169,11 +169,11 @@ async function joined(
 }
 
 /** How each member was scraped, as an exposition of its own: `up` as Prometheus has it of its targets. */
-function statusOf(scrapes: readonly MemberScrape[]): HeldExposition {
-  const reader = new TextFormatReader({ format: 'text' });
+async function statusOf(scrapes: readonly MemberScrape[]): Promise<HeldExposition> {
   const held = new HeldExposition(Infinity, undefined);
-  for (const part of reader.read(Buffer.from(statusText(scrapes)))) held.write(part);
-  for (const part of reader.end()) held.write(part);
+  const text = Buffer.from(statusText(scrapes));
+  for await (const parts of readTextFormat([text], { format: 'text' }))
+    for (const part of parts) held.write(part);
   return held;
 }
 

@@ -1,8 +1,9 @@
 import { ChunkWriter } from '../body.js';
 import { SeriesLimitError, TextFormatError } from '../exposition-errors.js';
 import type { GroupedFamily } from '../merging/merged-families.js';
-import type { ExpositionPart, FamilyMetadata, SampleBatch } from '../text-format/exposition-part.js';
+import type { ExpositionPart, SampleBatch } from '../text-format/exposition-part.js';
 import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
+import type { FamilyMetadata } from '../text-format/metadata-line.js';
 import { MappedLabels } from './mapped-labels.js';
 import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
 import { SeriesDigest, SeriesDigests } from './series-digests.js';

@@ -1,4 +1,4 @@
-import type { Metadata } from './metadata-line.js';
+import type { FamilyMetadata } from './metadata-line.js';
 
 /** A part of an exposition. Comments mean nothing to a scraper, and are left out. */
 export type ExpositionPart =
@@ -8,13 +8,6 @@ export type ExpositionPart =
   | { readonly kind: 'blank' }
   /** OpenMetrics' `# EOF`. */
   | { readonly kind: 'end' };
-
-/** A HELP, TYPE or UNIT line. It may come anywhere, and contradict an earlier one of the same metric. */
-export interface FamilyMetadata {
-  readonly kind: 'metadata';
-  readonly family: string;
-  readonly metadata: Metadata;
-}
 
 /**
  * Samples, one a line, all of one name: plain ones as they came, any other written as a plain one. A plain sample has

@@ -1,9 +1,15 @@
-import type { FamilyMetadata } from './exposition-part.js';
-import { metadataLine, type Metadata, sampleSuffixes, type MetricType } from './metadata-line.js';
+import {
+  metadataLine,
+  sampleSuffixes,
+  type FamilyMetadata,
+  type Metadata,
+  type MetricType,
+} from './metadata-line.js';
 
 /** A metric of one exposition, with `state` for its reader. */
 export class KnownFamily<State> {
-  readonly #metadata = new Map<Metadata['kind'], Metadata>();
+  /** In the order in which they came. */
+  readonly metadata = new Map<Metadata['kind'], Metadata>();
   /** Those of every TYPE so far: samples belong together whichever type it is in the end. */
   #suffixes: readonly string[] = [];
   /** Whether samples of it have been read. */
@@ -16,31 +22,27 @@ export class KnownFamily<State> {
 
   /** Of several HELP, TYPE or UNIT the last counts, as in Prometheus. Returns whether it is new. */
   add(metadata: Metadata): boolean {
-    const isNew = this.#metadata.get(metadata.kind)?.text !== metadata.text;
-    this.#metadata.set(metadata.kind, metadata);
+    const isNew = this.metadata.get(metadata.kind)?.text !== metadata.text;
+    this.metadata.set(metadata.kind, metadata);
     if (isNew && metadata.kind === 'TYPE') {
       this.#suffixes = [...new Set([...this.#suffixes, ...sampleSuffixes[metadata.text]])];
     }
     return isNew;
   }
 
-  get hasMetadata(): boolean {
-    return this.#metadata.size > 0;
-  }
-
   get type(): MetricType {
-    const metadata = this.#metadata.get('TYPE');
+    const metadata = this.metadata.get('TYPE');
     return metadata?.kind === 'TYPE' ? metadata.text : 'unknown';
   }
 
   /** As escaped. */
   get help(): string | undefined {
-    return this.#metadata.get('HELP')?.text;
+    return this.metadata.get('HELP')?.text;
   }
 
-  /** Its HELP, TYPE and UNIT lines, in the order in which they came. */
+  /** Its HELP, TYPE and UNIT lines. */
   get header(): string {
-    return [...this.#metadata.values()].map((metadata) => metadataLine(this.name, metadata)).join('');
+    return [...this.metadata.values()].map((metadata) => metadataLine(this.name, metadata)).join('');
   }
 
   /** Whether samples of this name are this metric's. */
@@ -54,12 +56,14 @@ export class KnownFamily<State> {
 export class KnownFamilies<State> {
   readonly #families = new Map<string, KnownFamily<State>>();
   readonly #newState: () => State;
-  /** The last one read: most samples follow their header directly. */
-  #current: KnownFamily<State> | undefined;
-  #headerLength = 0;
+  /** The one that was read last: most samples follow their header directly. */
+  current: KnownFamily<State> | undefined;
+  /** Characters of all headers. */
+  headerLength = 0;
+  /** Whether each metric came after those whose names are less, and all of it together, its header first. */
+  areSorted = true;
   /** The one that was named first last. */
   #last: string | undefined;
-  #areSorted = true;
 
   constructor(newState: () => State) {
     this.#newState = newState;
@@ -75,15 +79,15 @@ export class KnownFamilies<State> {
     onFound: (strayed: State, state: State) => void,
   ): KnownFamily<State> | undefined {
     const family = this.#families.get(name) ?? this.#begin(name);
-    this.#current = family;
-    if (name !== this.#last) this.#areSorted = false;
+    this.current = family;
+    if (name !== this.#last) this.areSorted = false;
     if (!family.add(metadata)) return undefined;
-    if (family.hasBegun) this.#areSorted = false;
-    this.#headerLength += metadata.text.length;
+    if (family.hasBegun) this.areSorted = false;
+    this.headerLength += metadata.text.length;
     if (metadata.kind !== 'TYPE') return family;
     for (const suffix of sampleSuffixes[metadata.text]) {
       const strayed = this.#families.get(name + suffix);
-      if (suffix === '' || strayed === undefined || strayed.hasMetadata) continue;
+      if (suffix === '' || strayed === undefined || strayed.metadata.size > 0) continue;
       this.#families.delete(strayed.name);
       onFound(strayed.state, family.state);
       family.hasBegun = true;
@@ -93,20 +97,10 @@ export class KnownFamilies<State> {
 
   /** The metric that samples of this name are of. */
   of(sampleName: string): KnownFamily<State> {
-    if (this.#current?.name !== sampleName) this.#current = this.#find(sampleName);
-    this.#current.hasBegun = true;
-    if (this.#current.name !== this.#last) this.#areSorted = false;
-    return this.#current;
-  }
-
-  /** The one that was read last. */
-  get current(): KnownFamily<State> | undefined {
-    return this.#current;
-  }
-
-  /** Whether each metric came after those whose names are less, and all of it together, its header first. */
-  get areSorted(): boolean {
-    return this.#areSorted;
+    if (this.current?.name !== sampleName) this.current = this.#find(sampleName);
+    this.current.hasBegun = true;
+    if (this.current.name !== this.#last) this.areSorted = false;
+    return this.current;
   }
 
   get all(): Iterable<KnownFamily<State>> {
@@ -121,16 +115,11 @@ export class KnownFamilies<State> {
     return this.#families.size;
   }
 
-  /** Characters of all headers. */
-  get headerLength(): number {
-    return this.#headerLength;
-  }
-
   #find(sampleName: string): KnownFamily<State> {
     const itsOwn = this.#families.get(sampleName);
     // A header may come far before its samples.
-    if (itsOwn?.hasMetadata === true && !itsOwn.hasBegun) return itsOwn;
-    if (this.#current?.hasSamples(sampleName) === true) return this.#current;
+    if (itsOwn?.hasBegun === false && itsOwn.metadata.size > 0) return itsOwn;
+    if (this.current?.hasSamples(sampleName) === true) return this.current;
     if (itsOwn !== undefined) return itsOwn;
     // All suffixes have one underscore, before their word.
     const family = this.#families.get(sampleName.slice(0, Math.max(0, sampleName.lastIndexOf('_'))));
@@ -140,7 +129,7 @@ export class KnownFamilies<State> {
   #begin(name: string): KnownFamily<State> {
     const family = new KnownFamily(name, this.#newState());
     this.#families.set(name, family);
-    if (this.#last !== undefined && name < this.#last) this.#areSorted = false;
+    if (this.#last !== undefined && name < this.#last) this.areSorted = false;
     this.#last = name;
     return family;
   }

@@ -1,14 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { ExpositionFormat } from './exposition-format.js';
-import { writtenName } from './metric-name.js';
-import {
-  escapedHelp,
-  escapedText,
-  openQuotedText,
-  unescaped,
-  LineFault,
-  OpenQuoteFault,
-} from './quoted-text.js';
+import { decodedName, writtenName } from './metric-name.js';
+import { escapedHelp, escapedText, LineFault, openQuotedText, unescaped } from './quoted-text.js';
 
 /** What the names of a type's samples may have behind the family's name. In the text format, counters have none. */
 export const sampleSuffixes = {
@@ -44,19 +37,20 @@ export function writtenType(type: string, format: ExpositionFormat): MetricType 
   return typeOf(type, format) ?? (format === 'text' ? 'untyped' : 'unknown');
 }
 
-/** What a line that begins with `#` says, and where the next line begins. */
-type MetadataLine = (
-  | {
-      readonly kind: 'metadata';
-      /** Unescaped; UTF-8 as Latin-1. */
-      readonly latin1Family: string;
-      readonly metadata: Metadata;
-    }
-  | { readonly kind: 'end' }
-  | { readonly kind: 'comment' }
-) & { readonly end: number };
+/** A HELP, TYPE or UNIT line. It may come anywhere, and contradict an earlier one of the same metric. */
+export interface FamilyMetadata {
+  readonly kind: 'metadata';
+  readonly family: string;
+  readonly metadata: Metadata;
+}
 
-/** What such a line says about a metric. */
+/** What a line that begins with `#` says, where it is no comment, and where the next line begins. */
+interface MetadataLine {
+  readonly part: FamilyMetadata | { readonly kind: 'end' } | undefined;
+  readonly end: number;
+}
+
+/** What is said about a metric. */
 export type Metadata =
   | { readonly kind: 'HELP'; /** As escaped. */ readonly text: string }
   | { readonly kind: 'TYPE'; readonly text: MetricType }
@@ -94,14 +88,14 @@ export function readMetadataLine(lines: string, start: number, format: Expositio
   const [, kind] = keyword.exec(lines) ?? [];
   if (kind === undefined) {
     const end = lines.indexOf('\n', start) + 1;
-    if (format === 'text') return { kind: 'comment', end };
-    if (lines.slice(start, end) === '# EOF\n') return { kind: 'end', end };
+    if (format === 'text') return { part: undefined, end };
+    if (lines.slice(start, end) === '# EOF\n') return { part: { kind: 'end' }, end };
     throw new LineFault('OpenMetrics has no such comment');
   }
   rest.lastIndex = openQuotedText.lastIndex = keyword.lastIndex;
   const found = rest.exec(lines);
   if (found === null) {
-    if (openQuotedText.test(lines)) throw new OpenQuoteFault();
+    if (openQuotedText.test(lines)) throw new LineFault('a quoted text is not closed', true);
     throw new LineFault(`${kind} of no valid metric name`);
   }
   const [, quoted, plain = '', text = ''] = found;
@@ -109,7 +103,8 @@ export function readMetadataLine(lines: string, start: number, format: Expositio
   const end = rest.lastIndex;
   const metadata = metadataOf(kind, text, latin1Family, format);
   // Prometheus takes an empty name, which no metric has.
-  return latin1Family === '' ? { kind: 'comment', end } : { kind: 'metadata', latin1Family, metadata, end };
+  if (latin1Family === '') return { part: undefined, end };
+  return { part: { kind: 'metadata', family: decodedName(latin1Family), metadata }, end };
 }
 
 function metadataOf(kind: string, latin1: string, family: string, format: ExpositionFormat): Metadata {

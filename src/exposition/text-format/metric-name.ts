@@ -8,32 +8,18 @@ export function quotedName(name: string): string {
   return JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name);
 }
 
-/** A histogram's samples have three names in turn. */
-const maxKnownNames = 4;
-
-/** Decodes names that were read as Latin-1; remembers those of neighbouring lines. */
-export class MetricNames {
-  readonly #latin1: string[] = [];
-  readonly #names: string[] = [];
-
-  /**
-   * Returns a copy: a substring would keep all of the text in memory, and names are kept for long.
-   *
-   * @throws LineFault
-   */
-  of(latin1: string): string {
-    const known = this.#names[this.#latin1.indexOf(latin1)];
-    if (known !== undefined) return known;
-    if (latin1 === '') throw new LineFault('a metric has no name');
-    if (latin1.length > maxMetricNameLength) {
-      throw new LineFault(`a metric name of more than ${maxMetricNameLength} characters`);
-    }
-    const bytes = Buffer.from(latin1, 'latin1');
-    const name = bytes.toString('utf8');
-    if (this.#names.unshift(name) > maxKnownNames) this.#names.pop();
-    if (this.#latin1.unshift(bytes.toString('latin1')) > maxKnownNames) this.#latin1.pop();
-    return name;
+/**
+ * A name that was read as Latin-1. It is a copy: a substring would keep all of the text in memory, and names are kept
+ * for long.
+ *
+ * @throws LineFault
+ */
+export function decodedName(latin1: string): string {
+  if (latin1 === '') throw new LineFault('a metric has no name');
+  if (latin1.length > maxMetricNameLength) {
+    throw new LineFault(`a metric name of more than ${maxMetricNameLength} characters`);
   }
+  return Buffer.from(latin1, 'latin1').toString();
 }
 
 /** Whether it can be written without quotation marks. */

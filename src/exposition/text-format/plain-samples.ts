@@ -1,17 +1,12 @@
 import type { ExpositionFormat } from './exposition-format.js';
-import {
-  backslash,
-  closingBrace,
-  comma,
-  equalsSign,
-  lineFeed,
-  openingBrace,
-  quotationMark,
-  space,
-} from './labels.js';
+import type { SampleBatch } from './exposition-part.js';
+import { backslash, lineFeed, quotationMark, space } from './labels.js';
 import { maxMetricNameLength } from './metric-name.js';
 
-const label = String.raw`[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"`;
+const name = '[a-zA-Z_:][a-zA-Z0-9_:]*';
+const labelName = '[a-zA-Z_][a-zA-Z0-9_]*';
+const labelValue = String.raw`[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*`;
+const label = `${labelName}="${labelValue}"`;
 /** 200 digits with an exponent of 99 are within float64. */
 const maxDigits = 200;
 const digits = `[0-9]{1,${maxDigits}}`;
@@ -20,10 +15,10 @@ const seconds = String.raw`(?: -?${digits}(?:\.${digits})?)?`;
 /** Most lines have few labels. One with more is read by `readSample`. */
 const maxLabels = 32;
 const labels = String.raw`\{(?:${label}(?:,${label}){0,${maxLabels - 1}},?)?\}`;
-/**
- * What may stand behind OpenMetrics' value, beside nothing: a timestamp, and an exemplar. Nothing can be matched in two
- * ways: what does not fit is rejected in linear time.
- */
+/** A line up to its value. Nothing here can be matched in two ways: what does not fit is rejected in linear time. */
+const lineHead = new RegExp(`(${name})(?:${labels})? `, 'y');
+const nextLabel = new RegExp(`[{,](${labelName})="${labelValue}"`, 'y');
+/** What may stand behind OpenMetrics' value, beside nothing: a timestamp, and an exemplar. */
 const openMetricsRest = new RegExp(`${seconds}(?: # ${labels} ${value}${seconds})?\\n`, 'y');
 
 /** Longer lines are read by `readSample`. */
@@ -52,79 +47,73 @@ export class Lines {
   }
 }
 
-/** What the samples of a batch have in common. */
-export interface PlainNames {
+/** A line up to its value: another with the same names differs from it in values of labels alone. */
+interface LineHead {
   readonly name: string;
   /** In this order. */
   readonly labelNames: readonly string[];
-}
-
-/** What is remembered of a line: another with the same names differs from it in values of labels alone. */
-class LineHead implements PlainNames {
-  name = '';
-  labelNames: readonly string[] = [];
-  /** How much of the line stands before its value (bytes). */
-  length = 0;
-  lines = new Lines(Buffer.alloc(256));
+  readonly line: Lines;
   /** For each byte of a label's value, with its closing quotation mark, where that mark is; 0 for any other byte. */
-  valueEnds = new Uint16Array(256);
-
-  /** Remembers the line at `start`; returns whether it is plain up to its value. */
-  read(bytes: Buffer, start: number): boolean {
-    const nameEnd = endOfName(bytes, start, true);
-    if (nameEnd === start || nameEnd - start > maxMetricNameLength) return false;
-    const labelNames: string[] = [];
-    const values: number[] = [];
-    let at = nameEnd;
-    if (bytes[at] === openingBrace) {
-      do {
-        const labelStart = at + 1;
-        // There may be a comma behind the last one.
-        if (bytes[labelStart] === closingBrace) at = labelStart;
-        else {
-          at = endOfName(bytes, labelStart, false);
-          if (at === labelStart || bytes[at] !== equalsSign || bytes[at + 1] !== quotationMark) return false;
-          const valueEnd = endOfValue(bytes, at + 2);
-          const labelName = bytes.toString('latin1', labelStart, at);
-          if (valueEnd === 0 || labelName === '__name__' || labelNames.includes(labelName)) return false;
-          labelNames.push(labelName);
-          values.push(at + 2, valueEnd);
-          at = valueEnd + 1;
-        }
-      } while (bytes[at] === comma && labelNames.length < maxLabels);
-      if (bytes[at++] !== closingBrace) return false;
-    }
-    if (bytes[at++] !== space || at - start > maxLineLength) return false;
-    this.#remember(bytes, start, at, values);
-    const name = bytes.toString('latin1', start, nameEnd);
-    if (name !== this.name) this.name = name;
-    this.labelNames = labelNames;
-    return true;
-  }
-
-  #remember(bytes: Buffer, start: number, end: number, values: readonly number[]): void {
-    const length = end - start;
-    if (length > this.valueEnds.length) {
-      this.lines = new Lines(Buffer.alloc(maxLineLength));
-      this.valueEnds = new Uint16Array(maxLineLength);
-    }
-    this.length = length;
-    bytes.copy(this.lines.bytes, 0, start, end);
-    this.valueEnds.fill(0, 0, length);
-    for (let at = 0; at < values.length; at += 2) {
-      const [valueStart = 0, valueEnd = 0] = [values[at], values[at + 1]];
-      this.valueEnds.fill(valueEnd - start, valueStart - start, valueEnd - start + 1);
-    }
-  }
+  readonly valueEnds: readonly number[];
 }
 
-/** Where a name ends: of a metric, which may have colons, or of a label. */
-function endOfName(bytes: Buffer, start: number, isMetric: boolean): number {
-  for (let at = start; ; at += 1) {
-    const byte = bytes[at] ?? 0;
-    const letter = byte | 0x20;
-    const isLetter = (letter >= 0x61 && letter <= 0x7a) || byte === 0x5f || (isMetric && byte === 0x3a);
-    if (!isLetter && (at === start || !isDigit(byte))) return at;
+/** Undefined where the line at `start` is not plain up to its value. */
+function headOf({ bytes, text }: Lines, start: number): LineHead | undefined {
+  lineHead.lastIndex = start;
+  const [head = '', found = ''] = lineHead.exec(text) ?? [];
+  const { length } = found;
+  if (length === 0 || length > maxMetricNameLength || head.length > maxLineLength) return undefined;
+  const labelNames: string[] = [];
+  const valueEnds = new Array<number>(head.length).fill(0);
+  nextLabel.lastIndex = start + length;
+  for (let at = length, pair = nextLabel.exec(text); pair !== null; pair = nextLabel.exec(text)) {
+    const [, key = ''] = pair;
+    if (key === '__name__' || labelNames.includes(key)) return undefined;
+    labelNames.push(key);
+    const end = nextLabel.lastIndex - start;
+    // Behind the brace or comma, the name, the equals sign and the quotation mark.
+    valueEnds.fill(end - 1, at + key.length + 3, end);
+    at = end;
+  }
+  // Not a part of the text, which names would keep in memory.
+  const name = bytes.toString('latin1', start, start + length);
+  return {
+    name,
+    labelNames,
+    line: new Lines(Buffer.from(head, 'latin1')),
+    valueEnds,
+  };
+}
+
+/** Plain samples as they came. */
+class PlainBatch implements SampleBatch {
+  readonly kind = 'samples';
+  readonly sampleName: string;
+  readonly nameLength: number;
+  readonly labelNames: readonly string[];
+  /** Where they end in the lines. */
+  readonly end: number;
+
+  constructor(
+    { name, labelNames }: LineHead,
+    readonly line: number,
+    readonly lineEnds: readonly number[],
+    private readonly lines: Lines,
+    private readonly start: number,
+  ) {
+    this.sampleName = name;
+    this.nameLength = name.length;
+    this.labelNames = labelNames;
+    this.end = start + (lineEnds.at(-1) ?? 0);
+  }
+
+  /** Made when it is asked for, as the text is: most readers need one of them. */
+  get bytes(): Buffer {
+    return this.lines.bytes.subarray(this.start, this.end);
+  }
+
+  get text(): string {
+    return this.lines.text.slice(this.start, this.end);
   }
 }
 
@@ -148,9 +137,8 @@ function endOfValue(bytes: Buffer, start: number): number {
 export class PlainSampleReader {
   readonly #format: ExpositionFormat;
   readonly #maxLength: number;
+  /** The newest first. */
   readonly #heads: LineHead[] = [];
-  /** The one that is forgotten for the next. */
-  #next = 0;
 
   /** @param maxLength of a line (bytes). */
   constructor(format: ExpositionFormat, maxLength: number) {
@@ -159,19 +147,20 @@ export class PlainSampleReader {
   }
 
   /**
-   * Finds the plain samples that begin at `start`, of one name and with labels of the same names, and adds to
-   * `lineEnds` where the line behind each of them begins, counted from `start`. Returns what they have in common;
-   * undefined where the first sample is not plain. Then it has to be read by `readSample`, which takes several times as
+   * The plain samples that begin at `start`, in line number `line`, of one name and with labels of the same names.
+   * Undefined where the first sample is not plain. Then it has to be read by `readSample`, which takes several times as
    * long, and takes all that is found here.
    */
-  find(lines: Lines, start: number, lineEnds: number[]): PlainNames | undefined {
-    for (const known of this.#heads) if (this.#findAll(lines, start, known, lineEnds)) return known;
-    const head = this.#heads[this.#next] ?? new LineHead();
-    if (!head.read(lines.bytes, start)) return undefined;
-    this.#heads[this.#next] = head;
-    if (!this.#findAll(lines, start, head, lineEnds)) return undefined;
-    this.#next = (this.#next + 1) % maxKnownHeads;
-    return head;
+  find(lines: Lines, start: number, line: number): PlainBatch | undefined {
+    const lineEnds: number[] = [];
+    for (const known of this.#heads) {
+      if (this.#findAll(lines, start, known, lineEnds))
+        return new PlainBatch(known, line, lineEnds, lines, start);
+    }
+    const head = headOf(lines, start);
+    if (head === undefined || !this.#findAll(lines, start, head, lineEnds)) return undefined;
+    if (this.#heads.unshift(head) > maxKnownHeads) this.#heads.pop();
+    return new PlainBatch(head, line, lineEnds, lines, start);
   }
 
   #findAll(lines: Lines, start: number, known: LineHead, lineEnds: number[]): boolean {
@@ -201,15 +190,15 @@ export class PlainSampleReader {
 /** Where the value begins of a line that has the same names; 0 where it has not. */
 function endOfHead(lines: Lines, start: number, known: LineHead): number {
   const { bytes, words } = lines;
-  const { bytes: knownBytes, words: knownWords } = known.lines;
-  const knownLength = known.length;
+  const { bytes: knownBytes, words: knownWords } = known.line;
+  const knownEnd = knownBytes.length;
   const lastWord = bytes.length - 8;
   let at = start;
   let knownAt = 0;
   for (;;) {
     // As numbers: no text is one zero that equals the other, and NaN, which equals nothing, is left to the bytes.
     while (
-      knownAt + 8 <= knownLength &&
+      knownAt + 8 <= knownEnd &&
       at <= lastWord &&
       words.getFloat64(at, true) === knownWords.getFloat64(knownAt, true)
     ) {
@@ -217,18 +206,18 @@ function endOfHead(lines: Lines, start: number, known: LineHead): number {
       knownAt += 8;
     }
     if (
-      knownAt + 4 <= knownLength &&
+      knownAt + 4 <= knownEnd &&
       at <= lastWord &&
       words.getInt32(at, true) === knownWords.getInt32(knownAt, true)
     ) {
       at += 4;
       knownAt += 4;
     }
-    while (knownAt < knownLength && bytes[at] === knownBytes[knownAt]) {
+    while (knownAt < knownEnd && bytes[at] === knownBytes[knownAt]) {
       at += 1;
       knownAt += 1;
     }
-    if (knownAt === knownLength) return at;
+    if (knownAt === knownEnd) return at;
     const valueEnd = known.valueEnds[knownAt] ?? 0;
     // Where it differs may be behind half an escape.
     if (valueEnd === 0 || knownBytes[knownAt - 1] === backslash) return 0;

@@ -29,16 +29,15 @@ export function escapedHelp(text: string): string {
 
 /** What is wrong with a line, thrown where its number is not known; the reader makes a TextFormatError of it. */
 export class LineFault extends Error {
-  override readonly name: string = 'LineFault';
+  override readonly name = 'LineFault';
   /** The name that the line begins with, if any. */
   metric: string | undefined;
-}
 
-/** A quoted text that does not end in the lines read so far. */
-export class OpenQuoteFault extends LineFault {
-  override readonly name = 'OpenQuoteFault';
-
-  constructor() {
-    super('a quoted text is not closed');
+  constructor(
+    message: string,
+    /** Whether lines to come may put it right. */
+    readonly isOpen = false,
+  ) {
+    super(message);
   }
 }

@@ -4,7 +4,6 @@ import {
   escapedText,
   LineFault,
   openQuotedText,
-  OpenQuoteFault,
   quotedOnOneLine,
   quotedText,
   unescaped,
@@ -45,7 +44,7 @@ const lineEnd = /\n/y;
  * between all of its parts, a comma is needed nowhere, and label values may go on in the next line.
  *
  * @param text UTF-8 as Latin-1; whole lines.
- * @throws LineFault, an OpenQuoteFault where more lines are needed.
+ * @throws LineFault; it is open where more lines are needed.
  */
 export function readSample(text: string, start: number, format: ExpositionFormat): SampleLine {
   const at = new Cursor(text, start, format === 'text');
@@ -241,7 +240,6 @@ class Cursor {
     if (!this.isAtCharacter('"')) return undefined;
     const quoted = this.take(isOnOneLine ? quotedOnOneLine : quotedText);
     if (quoted !== undefined) return quoted;
-    if (!isOnOneLine && this.isAt(openQuotedText)) throw new OpenQuoteFault();
-    throw new LineFault('a quoted text is not closed');
+    throw new LineFault('a quoted text is not closed', !isOnOneLine && this.isAt(openQuotedText));
   }
 }

@@ -2,12 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { TimeSlice } from '../../time-slice.js';
 import { TextFormatError } from '../exposition-errors.js';
 import type { ExpositionFormat } from './exposition-format.js';
-import type { ExpositionPart, SampleBatch } from './exposition-part.js';
+import type { ExpositionPart } from './exposition-part.js';
 import { lineFeed } from './labels.js';
 import { readMetadataLine } from './metadata-line.js';
-import { MetricNames } from './metric-name.js';
-import { Lines, PlainSampleReader, type PlainNames } from './plain-samples.js';
-import { LineFault, OpenQuoteFault } from './quoted-text.js';
+import { decodedName } from './metric-name.js';
+import { Lines, PlainSampleReader } from './plain-samples.js';
+import { LineFault } from './quoted-text.js';
 import { readSample } from './sample-line.js';
 
 interface TextFormatReaderOptions {
@@ -34,7 +34,7 @@ export async function* readTextFormat(
   for await (const chunk of body) {
     for (let at = 0, end = 0; at < chunk.byteLength; at = end) {
       end = at + maxPieceBytes;
-      // Between two lines, if there are: a line that is cut apart is copied.
+      // Between two lines, if there are: a piece that begins within a line is copied.
       const lineStart = end < chunk.byteLength ? chunk.lastIndexOf(lineFeed, end - 1) + 1 : 0;
       if (lineStart > at) end = lineStart;
       const parts = reader.read(chunk.subarray(at, end));
@@ -45,70 +45,23 @@ export async function* readTextFormat(
   yield reader.end();
 }
 
-/** Sample lines of one name that had to be rewritten. */
-interface WrittenBatch {
-  readonly sampleName: string;
-  readonly line: number;
-  text: string;
-  readonly nameLength: number;
-  readonly lineEnds: number[];
-}
-
-/** Plain samples as they came. */
-class PlainBatch implements SampleBatch {
-  readonly kind = 'samples';
-  readonly sampleName: string;
-  readonly nameLength: number;
-  readonly labelNames: readonly string[];
-  /** Where they end in the lines. */
-  readonly end: number;
-  readonly #lines: Lines;
-  readonly #start: number;
-
-  constructor(
-    { name, labelNames }: PlainNames,
-    readonly line: number,
-    readonly lineEnds: readonly number[],
-    lines: Lines,
-    start: number,
-  ) {
-    this.sampleName = name;
-    this.nameLength = name.length;
-    this.labelNames = labelNames;
-    this.end = start + (lineEnds.at(-1) ?? 0);
-    this.#lines = lines;
-    this.#start = start;
-  }
-
-  /** Made when it is asked for, as the text is: most readers need one of them. */
-  get bytes(): Buffer {
-    return this.#lines.bytes.subarray(this.#start, this.end);
-  }
-
-  get text(): string {
-    return this.#lines.text.slice(this.#start, this.end);
-  }
-}
-
 const noBytes = Buffer.alloc(0);
 const indent = /[ \t]*/y;
 
 /**
- * Reads an exposition in pieces, cut anywhere, and returns their parts: accepts exactly what Prometheus accepts. Only an
- * incomplete line is held.
+ * Reads an exposition in pieces, cut anywhere, and returns their parts: accepts exactly what Prometheus accepts. Only
+ * what is incomplete is held.
  */
-export class TextFormatReader {
+class TextFormatReader {
   readonly #format: ExpositionFormat;
   readonly #maxLineBytes: number;
-  readonly #lines = new WholeLines();
+  readonly #plain: PlainSampleReader;
   #parts: ExpositionPart[] = [];
   /** The number of the line that is being read, counted from 1. */
   #line = 1;
-  /** Lines with a quoted text that has not ended. */
-  #open: Buffer = noBytes;
-  #batch: WrittenBatch | undefined;
-  readonly #names = new MetricNames();
-  readonly #plain: PlainSampleReader;
+  /** A line that has begun, with those before that a quoted text began in. */
+  #rest: Buffer = noBytes;
+  #restLength = 0;
   #isAtEnd = false;
 
   constructor({ format, maxLineBytes = 128 * 1024 }: TextFormatReaderOptions) {
@@ -119,19 +72,19 @@ export class TextFormatReader {
 
   /** The parts that are known with this piece; they share its memory. @throws TextFormatError */
   read(piece: Uint8Array): readonly ExpositionPart[] {
-    for (const lines of this.#lines.add(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))) {
-      this.#readLines(lines, false);
-    }
-    if (this.#lines.restLength > this.#maxLineBytes) throw this.#tooLong();
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    const end = bytes.lastIndexOf(lineFeed) + 1;
+    if (end > 0) this.#readLines(this.#withRest(bytes.subarray(0, end)), false);
+    this.#keep(bytes.subarray(end));
     return this.#takeParts();
   }
 
   /** The rest after the last piece. @throws TextFormatError if the exposition is incomplete. */
   end(): readonly ExpositionPart[] {
-    const rest = this.#lines.takeRest();
+    const rest = this.#withRest(noBytes);
     // The last line may end without a line feed.
-    if (rest.length > 0) this.#readLines(Buffer.concat([rest, Buffer.of(lineFeed)]), true);
-    else if (this.#open.length > 0) this.#readLines(noBytes, true);
+    const lines = rest.at(-1) === lineFeed ? rest : Buffer.concat([rest, Buffer.of(lineFeed)]);
+    if (rest.length > 0) this.#readLines(lines, true);
     if (this.#format === 'openmetrics' && !this.#isAtEnd) throw this.#error('cut off: "# EOF" is missing');
     return this.#takeParts();
   }
@@ -142,9 +95,22 @@ export class TextFormatReader {
     return parts;
   }
 
-  #readLines(read: Buffer, isLast: boolean): void {
-    const bytes = this.#open.length === 0 ? read : Buffer.concat([this.#open, read]);
-    this.#open = noBytes;
+  #withRest(bytes: Buffer): Buffer {
+    if (this.#restLength === 0) return bytes;
+    const rest = this.#rest.subarray(0, this.#restLength);
+    this.#restLength = 0;
+    return Buffer.concat([rest, bytes]);
+  }
+
+  #keep(bytes: Buffer): void {
+    const length = this.#restLength + bytes.length;
+    if (length > this.#maxLineBytes) throw this.#tooLong();
+    if (length > this.#rest.length) this.#rest = Buffer.concat([this.#rest], 2 * length);
+    bytes.copy(this.#rest, this.#restLength);
+    this.#restLength = length;
+  }
+
+  #readLines(bytes: Buffer, isLast: boolean): void {
     const isText = isUtf8(bytes);
     const lines = new Lines(bytes);
     for (let at = 0; at < bytes.length;) {
@@ -153,24 +119,19 @@ export class TextFormatReader {
         at = (isText ? this.#readPlainSamples(lines, at) : undefined) ?? this.#readLine(lines, at, isText);
       } catch (error) {
         if (!(error instanceof LineFault)) throw error;
-        if (isLast || !(error instanceof OpenQuoteFault)) throw this.#error(error.message, error.metric);
-        this.#open = Buffer.from(bytes.subarray(at));
-        if (this.#open.length > this.#maxLineBytes) throw this.#tooLong();
-        break;
+        if (isLast || !error.isOpen) throw this.#error(error.message, error.metric);
+        this.#keep(bytes.subarray(at));
+        return;
       }
     }
-    this.#closeBatch();
   }
 
   /** Returns where the next line begins; undefined where there are no plain samples. */
   #readPlainSamples(lines: Lines, start: number): number | undefined {
-    const lineEnds: number[] = [];
-    const head = this.#plain.find(lines, start, lineEnds);
-    if (head === undefined) return undefined;
-    this.#closeBatch();
-    const batch = new PlainBatch(head, this.#line, lineEnds, lines, start);
+    const batch = this.#plain.find(lines, start, this.#line);
+    if (batch === undefined) return undefined;
     this.#parts.push(batch);
-    this.#line += lineEnds.length;
+    this.#line += batch.lineEnds.length;
     return batch.end;
   }
 
@@ -183,7 +144,6 @@ export class TextFormatReader {
       indent.test(text);
       at = indent.lastIndex;
       if (text[at] === '\n') {
-        this.#closeBatch();
         if (at === start) this.#parts.push({ kind: 'blank' });
         this.#line += 1;
         return at + 1;
@@ -195,40 +155,27 @@ export class TextFormatReader {
     return end;
   }
 
-  #readSample({ bytes, text }: Lines, at: number, isText: boolean): number {
-    const { latin1Name, line, nameEnd, end } = readSample(text, at, this.#format);
+  #readSample({ bytes, text: lines }: Lines, at: number, isText: boolean): number {
+    const { latin1Name, line: text, nameEnd: nameLength, end } = readSample(lines, at, this.#format);
     if (!isText && !isUtf8(bytes.subarray(at, end))) throw new LineFault('is not UTF-8');
-    const sampleName = this.#names.of(latin1Name);
-    if (this.#batch?.sampleName !== sampleName) {
-      this.#closeBatch();
-      this.#batch = { sampleName, line: this.#line, text: '', nameLength: nameEnd, lineEnds: [] };
-    }
-    const batch = this.#batch;
-    batch.text += line;
-    batch.lineEnds.push(batch.text.length);
+    this.#parts.push({
+      kind: 'samples',
+      sampleName: decodedName(latin1Name),
+      line: this.#line,
+      bytes: Buffer.from(text, 'latin1'),
+      text,
+      nameLength,
+      lineEnds: [text.length],
+    });
     return end;
   }
 
   /** Reads a line of metadata or a comment. */
   #readOther(text: string, at: number): number {
-    const said = readMetadataLine(text, at, this.#format);
-    if (said.kind === 'comment') return said.end;
-    this.#closeBatch();
-    if (said.kind === 'end') {
-      this.#isAtEnd = true;
-      this.#parts.push({ kind: 'end' });
-    } else {
-      const family = this.#names.of(said.latin1Family);
-      this.#parts.push({ kind: 'metadata', family, metadata: said.metadata });
-    }
-    return said.end;
-  }
-
-  #closeBatch(): void {
-    if (this.#batch === undefined) return;
-    const batch = this.#batch;
-    this.#batch = undefined;
-    this.#parts.push({ kind: 'samples', ...batch, bytes: Buffer.from(batch.text, 'latin1') });
+    const { part, end } = readMetadataLine(text, at, this.#format);
+    if (part !== undefined) this.#parts.push(part);
+    this.#isAtEnd = part?.kind === 'end';
+    return end;
   }
 
   #error(fault: string, metric?: string): TextFormatError {
@@ -237,45 +184,5 @@ export class TextFormatReader {
 
   #tooLong(): TextFormatError {
     return this.#error(`longer than ${this.#maxLineBytes} bytes`);
-  }
-}
-
-/** Splits pieces of bytes into runs of complete lines. Only a line that was cut apart is copied. */
-class WholeLines {
-  #rest: Buffer = noBytes;
-  /** The length of the line that has begun. */
-  restLength = 0;
-
-  /** The lines that end in this piece. */
-  *add(piece: Buffer): Generator<Buffer, void, undefined> {
-    let start = 0;
-    if (this.restLength > 0) {
-      const end = piece.indexOf(lineFeed);
-      this.#keep(end === -1 ? piece : piece.subarray(0, end + 1));
-      if (end === -1) return;
-      yield this.takeRest();
-      start = end + 1;
-    }
-    const end = piece.lastIndexOf(lineFeed) + 1;
-    if (end > start) yield piece.subarray(start, end);
-    this.#keep(piece.subarray(Math.max(start, end)));
-  }
-
-  /** The line that has begun; after the last piece one without a line feed. */
-  takeRest(): Buffer {
-    const line = Buffer.from(this.#rest.subarray(0, this.restLength));
-    this.restLength = 0;
-    return line;
-  }
-
-  #keep(bytes: Buffer): void {
-    const length = this.restLength + bytes.length;
-    if (length > this.#rest.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#rest.length));
-      this.#rest.copy(larger, 0, 0, this.restLength);
-      this.#rest = larger;
-    }
-    bytes.copy(this.#rest, this.restLength);
-    this.restLength = length;
   }
 }

@@ -1,52 +1,37 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExpositionFormat } from '../../../src/exposition/text-format/exposition-format.js';
-import {
-  Lines,
-  PlainSampleReader,
-  type PlainNames,
-} from '../../../src/exposition/text-format/plain-samples.js';
+import { Lines, PlainSampleReader } from '../../../src/exposition/text-format/plain-samples.js';
 import { readSample } from '../../../src/exposition/text-format/sample-line.js';
 
 const anyLength = Infinity;
 
-interface Plain extends PlainNames {
-  readonly lineEnds: readonly number[];
-}
+type Plain = NonNullable<ReturnType<PlainSampleReader['find']>>;
 
 function plainSamplesAt(text: string, start: number, maxLength: number): Plain | undefined {
-  const lineEnds: number[] = [];
-  const lines = new Lines(Buffer.from(text, 'latin1'));
-  const found = new PlainSampleReader('text', maxLength).find(lines, start, lineEnds);
-  return found === undefined ? undefined : { name: found.name, labelNames: found.labelNames, lineEnds };
+  return new PlainSampleReader('text', maxLength).find(new Lines(Buffer.from(text, 'latin1')), start, 1);
 }
 
 /** All plain samples of lines that come in two pieces, as one reader finds them; lines between are passed over. */
-function* allPlain(pieces: readonly string[], format: ExpositionFormat): Generator<Plain & { text: string }> {
+function* allPlain(pieces: readonly string[], format: ExpositionFormat): Generator<Plain> {
   const reader = new PlainSampleReader(format, anyLength);
   for (const text of pieces) {
     const lines = new Lines(Buffer.from(text, 'latin1'));
     for (let at = 0; at < text.length;) {
-      const lineEnds: number[] = [];
-      const found = reader.find(lines, at, lineEnds);
-      const end = found === undefined ? text.indexOf('\n', at) + 1 : at + (lineEnds.at(-1) ?? 0);
-      if (found !== undefined)
-        yield { name: found.name, labelNames: found.labelNames, lineEnds, text: text.slice(at, end) };
-      at = end;
+      const found = reader.find(lines, at, 1);
+      if (found !== undefined) yield found;
+      at = found?.end ?? text.indexOf('\n', at) + 1;
     }
   }
 }
 
 /** Each line ends where `readSample` says, and is what it writes, which has no last comma, no empty braces and no long number. */
-function expectPlain(
-  { text, name, labelNames, lineEnds }: Plain & { text: string },
-  format: ExpositionFormat,
-) {
+function expectPlain({ text, sampleName, labelNames, lineEnds }: Plain, format: ExpositionFormat) {
   let start = 0;
   for (const end of lineEnds) {
     const sample = readSample(text, start, format);
     const line = text.slice(start, end);
-    expect([sample.latin1Name, sample.end]).toEqual([name, end]);
+    expect([sample.latin1Name, sample.end]).toEqual([sampleName, end]);
     if (!/,\}|\{\}|NAN|\d{20}/.test(line)) expect(sample.line).toBe(line);
     for (const label of labelNames) expect(line).toContain(`${label}="`);
     start = end;
@@ -168,7 +153,7 @@ describe('samples that are read as plain', () => {
     ['a comment behind it', 'up 1\n# up\n', 1],
     ['something else behind it', 'up 1\nup  1\n', 1],
   ])('may have %s', (_what, text, count) => {
-    expect(plainSamplesAt(text, 0, anyLength)).toMatchObject({ name: 'up' });
+    expect(plainSamplesAt(text, 0, anyLength)).toMatchObject({ sampleName: 'up' });
     expect(plainSamplesAt(text, 0, anyLength)?.lineEnds).toHaveLength(count);
   });
 
