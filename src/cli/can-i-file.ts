@@ -2,7 +2,7 @@ import { readDocuments, type ReadDocument } from '../documents/documents.js';
 import { Field } from '../documents/field.js';
 import type { Source } from '../documents/source.js';
 import type { Attributes } from '../authorization/authorizer.js';
-import { clusterOf } from '../kubernetes/reflector/json.js';
+import { clusterOf } from '../kubernetes/json.js';
 
 /** A SubjectAccessReview and its question; undefined if it asks about a resource. */
 export interface Review {

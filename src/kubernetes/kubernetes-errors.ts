@@ -61,26 +61,18 @@ export type ReflectorFault =
 export class ReflectorFailure extends CodedError {
   override readonly name = 'ReflectorFailure';
   readonly code = 'ERR_REFLECTOR';
-  /** The status, if the server answered. */
-  readonly status: number | undefined;
-  /** How long the server asks clients to wait (ms). */
-  readonly retryAfterMs: number | undefined;
-  /** Whether an ERROR event of a watch told it, after the watch itself had begun. */
-  readonly isEvent: boolean;
 
   constructor(
     readonly fault: ReflectorFault,
     message: string,
-    answer: {
-      readonly status?: number;
-      readonly retryAfterMs?: number | undefined;
-      readonly isEvent?: boolean;
-    } = {},
+    /** If the server answered. */
+    readonly status?: number,
+    /** How long the server asks clients to wait (ms). */
+    readonly retryAfterMs?: number,
+    /** Whether an ERROR event of a watch told it, after the watch itself had begun. */
+    readonly isEvent = false,
   ) {
     super(message);
-    this.status = answer.status;
-    this.retryAfterMs = answer.retryAfterMs;
-    this.isEvent = answer.isEvent ?? false;
   }
 }
 
@@ -112,19 +104,16 @@ type ReviewFailure =
 export class ReviewError extends CodedError {
   override readonly name = 'ReviewError';
   readonly code = 'ERR_REVIEW';
-  /** The message without any text from the answer. */
-  readonly summary: string;
-  /** How long the server asks clients to wait (ms). */
-  readonly retryAfterMs: number | undefined;
 
   constructor(
     readonly failure: ReviewFailure,
     message: string,
-    details: { readonly summary?: string; readonly retryAfterMs?: number | undefined } = {},
+    /** The message without any text from the answer. */
+    readonly summary = message,
+    /** How long the server asks clients to wait (ms). */
+    readonly retryAfterMs?: number,
   ) {
     super(message);
-    this.summary = details.summary ?? message;
-    this.retryAfterMs = details.retryAfterMs;
   }
 }
 
@@ -135,12 +124,9 @@ export function reviewError(server: string, error: unknown): ReviewError {
   if (error instanceof ApiContentError) return new ReviewError('malformed', error.message);
   if (error instanceof ApiStatusError) {
     const { status, message, retryAfterMs } = error;
-    const isUnavailable = status === 429 || status >= 500;
+    const failure = status === 429 || status >= 500 ? 'unavailable' : 'refused';
     const summary = `${server}: answered ${status}`;
-    return new ReviewError(isUnavailable ? 'unavailable' : 'refused', `${summary}: ${message}`, {
-      summary,
-      retryAfterMs,
-    });
+    return new ReviewError(failure, `${summary}: ${message}`, summary, retryAfterMs);
   }
   // An unknown error is not quoted.
   return new ReviewError('unavailable', `${server}: the request failed`);

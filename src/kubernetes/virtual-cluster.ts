@@ -3,7 +3,7 @@ import { NameTable } from '../name-table.js';
 import type { ApiClient, RequestObservation } from './api-client.js';
 import { openApiClient } from './kubeconfig/kubeconfig-client.js';
 import { MalformedError, type ReflectorFault } from './kubernetes-errors.js';
-import { byNamespaceAndName, namespaceOf, stringMember } from './reflector/json.js';
+import { byNamespaceAndName, namespaceOf, stringMember } from './json.js';
 import { Reflector } from './reflector/reflector.js';
 
 /** Where a pod is, or what its owner calls it. */

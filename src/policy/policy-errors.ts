@@ -8,12 +8,6 @@ export class ManifestError extends CodedError {
   readonly code = 'ERR_MANIFEST';
 }
 
-/** A malformed object from an API server. */
-export class MalformedObjectError extends CodedError {
-  override readonly name = 'MalformedObjectError';
-  readonly code = 'ERR_MALFORMED_OBJECT';
-}
-
 /**
  * A policy snapshot that cannot be read or written, or a place unfit for one. The message is one line that begins with
  * the file and quotes nothing of its content.

@@ -3,7 +3,7 @@ import { Reflector, type ReflectorOptions } from '../kubernetes/reflector/reflec
 import type { ReflectorObserver, ReflectorSink } from '../kubernetes/reflector/reflector-options.js';
 import { isOlder } from '../kubernetes/reflector/history.js';
 import { ServerProbe } from '../kubernetes/reflector/server-probe.js';
-import { MalformedObjectError } from '../policy/policy-errors.js';
+import { MalformedError } from '../kubernetes/kubernetes-errors.js';
 import { pathOf } from '../policy/sources/kubernetes-object.js';
 import { decodeBinding, decodeRole, type RootObject, type RootPolicy } from './root-objects.js';
 
@@ -52,7 +52,7 @@ export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item>
       this.set(this.decode(object));
     } catch (error) {
       // The watch will deliver it, or report the failure.
-      if (!(error instanceof MalformedObjectError)) throw error;
+      if (!(error instanceof MalformedError)) throw error;
     }
   }
 

@@ -3,17 +3,12 @@ import {
   shardLevelGrants,
   type ShardLevelGrant,
 } from '../authorization/shard-level-grants.js';
+import { ofObjects, type Fields } from '../kubernetes/json.js';
 import { coversVerb, grantsOf } from '../policy/index/roles.js';
 import type { PolicyObject, PolicyRule } from '../policy/objects.js';
-import {
-  fieldsOf,
-  listOf,
-  nonEmptyStringOf,
-  replicateAnnotation,
-  stringOf,
-  stringsOf,
-  type Fields,
-} from '../policy/sources/kubernetes-object.js';
+import { replicateAnnotation } from '../policy/sources/kubernetes-object.js';
+
+const { fieldsOf, listOf, nonEmptyStringOf, stringOf, stringsOf } = ofObjects;
 
 /** What a ClusterRole grants, as far as it matters for replication. */
 export interface RoleGrants {
@@ -59,7 +54,7 @@ export function keyOf({ kind, name }: Pick<RootObject, 'kind' | 'name'>): string
   return `${kind}/${name}`;
 }
 
-/** Reads a ClusterRole from an API server, reduced to what matters here. @throws MalformedObjectError */
+/** Reads a ClusterRole from an API server, reduced to what matters here. @throws MalformedError */
 export function decodeRole(object: unknown): RootRole {
   const role = fieldsOf(object, 'a ClusterRole');
   const rules = listOf(role['rules'], 'rules').map((rule) => fieldsOf(rule, 'a rule'));
@@ -72,7 +67,7 @@ export function decodeRole(object: unknown): RootRole {
   return { kind: 'ClusterRole', ...metadata, grants: roleGrants(metadata.name, pathRules, resources) };
 }
 
-/** A ClusterRoleBinding, likewise. @throws MalformedObjectError */
+/** A ClusterRoleBinding, likewise. @throws MalformedError */
 export function decodeBinding(object: unknown): RootBinding {
   const binding = fieldsOf(object, 'a ClusterRoleBinding');
   return {

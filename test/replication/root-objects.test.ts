@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeBinding, decodeRole } from '../../src/replication/root-objects.js';
 import { getMetrics, getPods, rootRole, sentBinding, sentRole } from './root-objects.js';
-import { MalformedObjectError } from '../../src/policy/policy-errors.js';
+import { MalformedError } from '../../src/kubernetes/kubernetes-errors.js';
 
 describe('an object of root', () => {
   it('is reduced to what decides', () => {
@@ -66,14 +66,14 @@ describe('an object of root', () => {
       { metadata: { name: 'x', uid: 'u', resourceVersion: '1' }, roleRef: { name: 'own' }, subjects: {} },
     ],
   ])('is refused with %s', (_name, object) => {
-    expect(() => decodeBinding(object)).toThrow(MalformedObjectError);
+    expect(() => decodeBinding(object)).toThrow(MalformedError);
   });
 
   it.each<[rules: unknown]>([['all'], [[null]], [[{ verbs: 'get' }]], [[{ resources: [1] }]]])(
     'is refused with rules %j',
     (rules) => {
       const metadata = { name: 'x', uid: 'u', resourceVersion: '1' };
-      expect(() => decodeRole({ metadata, rules })).toThrow(MalformedObjectError);
+      expect(() => decodeRole({ metadata, rules })).toThrow(MalformedError);
     },
   );
 
@@ -83,7 +83,7 @@ describe('an object of root', () => {
         try {
           decode(object);
         } catch (error) {
-          expect(error).toBeInstanceOf(MalformedObjectError);
+          expect(error).toBeInstanceOf(MalformedError);
         }
       }),
     );

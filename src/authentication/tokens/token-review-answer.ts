@@ -1,5 +1,4 @@
-import { ReviewError } from '../../kubernetes/kubernetes-errors.js';
-import { ReviewFields } from '../../kubernetes/reviews/review-fields.js';
+import { malformed, ReviewFields } from '../../kubernetes/reviews/review-fields.js';
 import type { Identity } from '../identity.js';
 
 /** The `status` of a TokenReview. */
@@ -24,8 +23,8 @@ export function parseTokenReviewStatus(value: unknown): TokenReviewStatus {
   const audiences = status.strings('audiences');
   const identity = identityIn(status.fields('user', ['username', 'uid', 'groups', 'extra']));
   if (!status.boolean('authenticated')) return { kind: 'not-authenticated', error };
-  if (error !== '') throw contradiction('status is authenticated, with an error');
-  if (identity.name === '') throw contradiction('status is authenticated, without a username');
+  if (error !== '') throw malformed('status is authenticated, with an error');
+  if (identity.name === '') throw malformed('status is authenticated, without a username');
   return { kind: 'authenticated', identity, audiences };
 }
 
@@ -37,7 +36,7 @@ function identityIn(user: ReviewFields): Identity {
   const strings = [name, uid, ...groups, ...extra.flatMap(([key, values]) => [key, ...values])];
   // An empty string takes memory, too.
   const length = strings.reduce((sum, text) => sum + text.length + 1, 0);
-  if (length > maxIdentityLength) throw contradiction('status.user is larger than is remembered');
+  if (length > maxIdentityLength) throw malformed('status.user is larger than is remembered');
   return Object.freeze({
     name,
     ...(uid === '' ? {} : { uid }),
@@ -51,10 +50,6 @@ function extraOf(entries: readonly (readonly [string, readonly string[]])[]): Id
   const extra = Object.create(null) as Record<string, readonly string[]>;
   for (const [key, values] of entries) extra[key] = Object.freeze([...values]);
   return Object.freeze(extra);
-}
-
-function contradiction(what: string): ReviewError {
-  return new ReviewError('malformed', `the reviewer's answer: ${what}`);
 }
 
 /** Fewer characters of a token reveal nothing, and occur in many words. */

@@ -1,6 +1,6 @@
 import type { ApiClient } from '../../kubernetes/api-client.js';
 import { JsonItems } from '../../kubernetes/reflector/json-items.js';
-import { member, parseJson, stringMember } from '../../kubernetes/reflector/json.js';
+import { member, parseJson, stringMember } from '../../kubernetes/json.js';
 import type { HostPod } from '../../kubernetes/virtual-cluster.js';
 import { MalformedError } from '../../kubernetes/kubernetes-errors.js';
 import { tell } from '../../tell.js';

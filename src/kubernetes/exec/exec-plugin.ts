@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { systemCode } from '../../error-class.js';
 import { certificateFault, privateKeyFault, type ClientCertificate } from '../../outgoing/tls-material.js';
+import { member } from '../json.js';
 import { ExecPluginError } from '../kubernetes-errors.js';
 import { isDeepStrictEqual } from 'node:util';
 
@@ -103,25 +104,35 @@ function cannotRun(error: unknown): ExecPluginError {
  * https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
  */
 function readExecCredential(output: string, apiVersion: string): ExecCredential {
-  const credential = membersOf(parse(output));
-  if (credential['kind'] !== 'ExecCredential') throw unusable('no ExecCredential');
-  if (credential['apiVersion'] !== apiVersion) throw unusable('another apiVersion than it was asked for');
-  const status = membersOf(credential['status']);
-  const token = textOf(status, 'token');
+  let credential: unknown;
+  try {
+    credential = JSON.parse(output);
+  } catch {
+    throw unusable('no JSON');
+  }
+  /** Undefined for an empty one too. */
+  const textOf = (key: string): string | undefined => {
+    const value = member(credential, 'status', key) ?? '';
+    if (typeof value !== 'string') throw unusable(`a ${key} that is no string`);
+    return value === '' ? undefined : value;
+  };
+  if (member(credential, 'kind') !== 'ExecCredential') throw unusable('no ExecCredential');
+  if (member(credential, 'apiVersion') !== apiVersion)
+    throw unusable('another apiVersion than it was asked for');
+  const token = textOf('token');
   if (token !== undefined && !isHeaderToken(token)) throw unusable('a token that no header can carry');
-  const clientCertificate = clientCertificateOf(status);
+  const clientCertificate = pairOf(textOf('clientCertificateData'), textOf('clientKeyData'));
   if (token === undefined && clientCertificate === undefined) throw unusable('neither token nor certificate');
-  const expiration = textOf(status, 'expirationTimestamp');
+  const expiration = textOf('expirationTimestamp');
   const expiresAt = expiration === undefined ? undefined : Date.parse(expiration);
   if (Number.isNaN(expiresAt)) throw unusable('an expirationTimestamp that is no time');
   return { token, clientCertificate, expiresAt };
 }
 
-type Members = Readonly<Record<string, unknown>>;
-
-function clientCertificateOf(status: Members): ClientCertificate | undefined {
-  const certificate = textOf(status, 'clientCertificateData');
-  const privateKey = textOf(status, 'clientKeyData');
+function pairOf(
+  certificate: string | undefined,
+  privateKey: string | undefined,
+): ClientCertificate | undefined {
   if (certificate === undefined && privateKey === undefined) return undefined;
   if (certificate === undefined) throw unusable('a key without certificate');
   if (privateKey === undefined) throw unusable('a certificate without key');
@@ -130,25 +141,6 @@ function clientCertificateOf(status: Members): ClientCertificate | undefined {
   const keyFault = privateKeyFault(certificate, privateKey);
   if (keyFault !== undefined) throw unusable(`clientKeyData that ${keyFault}`);
   return { certificate, privateKey };
-}
-
-/** Undefined for an empty one too. */
-function textOf(status: Members, key: string): string | undefined {
-  const value = status[key] ?? '';
-  if (typeof value !== 'string') throw unusable(`a ${key} that is no string`);
-  return value === '' ? undefined : value;
-}
-
-function parse(output: string): unknown {
-  try {
-    return JSON.parse(output);
-  } catch {
-    throw unusable('no JSON');
-  }
-}
-
-function membersOf(value: unknown): Members {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
 function unusable(what: string): ExecPluginError {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { parseRetryAfter } from '../../outgoing/backoff.js';
 import { exchange, userAgent } from '../../outgoing/exchange.js';
 import { ApiConnectionError, connectionError } from '../../outgoing/outgoing-errors.js';
@@ -94,18 +94,15 @@ class KubeconfigClient implements ApiClient {
 
   async send(request: ApiRequest): Promise<ApiResponse> {
     const startedAt = performance.now();
-    const observe = (code: string): void => {
+    let code = '<error>';
+    try {
+      const response = await this.#send(request);
+      code = String(response.status);
+      return response;
+    } finally {
       const isWatch = request.query?.['watch'] === 'true';
       const seconds = isWatch ? undefined : (performance.now() - startedAt) / 1000;
       tell(owner, this.#options.onRequest, { method: request.method, host: this.host, code, seconds });
-    };
-    try {
-      const response = await this.#send(request);
-      observe(String(response.status));
-      return response;
-    } catch (error) {
-      observe('<error>');
-      throw error;
     }
   }
 
@@ -123,7 +120,9 @@ class KubeconfigClient implements ApiClient {
     try {
       const { kubeconfig, execCredential, options } = await end.unlessReached(this.#connect(request));
       const { basePath, server: asked } = this.#addressIn(kubeconfig);
-      const revision = this.#revisionOf(kubeconfig);
+      if (kubeconfig !== this.#latest) this.#revision += 1;
+      this.#latest = kubeconfig;
+      const revision = this.#revision;
       const answer = await exchange({
         ...options,
         ...messageOf(request, basePath, options.headers),
@@ -133,7 +132,14 @@ class KubeconfigClient implements ApiClient {
       if (answer.statusCode === 401 && execCredential !== undefined && request.isProbe !== true) {
         this.#execCredentials.drop(execCredential);
       }
-      return responseOf(answer, { server: asked, revision }, end);
+      return {
+        server: asked,
+        revision,
+        status: answer.statusCode ?? 0,
+        retryAfterMs: parseRetryAfter(answer.headers['retry-after']),
+        contentType: answer.headers['content-type'] ?? '',
+        body: responseBody(answer, asked, end),
+      };
     } catch (error) {
       end.release();
       throw end.reason ?? connectionError(server, error);
@@ -158,12 +164,6 @@ class KubeconfigClient implements ApiClient {
     });
   }
 
-  #revisionOf(kubeconfig: Kubeconfig): number {
-    if (kubeconfig !== this.#latest) this.#revision += 1;
-    this.#latest = kubeconfig;
-    return this.#revision;
-  }
-
   /** Where requests go, without credentials; `basePath` is empty, or begins with a slash and ends with none. */
   #addressIn({ cluster }: Kubeconfig) {
     const url = new URL(cluster.server);
@@ -180,31 +180,18 @@ function messageOf(
   credentials: OutgoingHttpHeaders,
 ) {
   const search = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
-  const target = { method, path: `${basePath}${path}${search}` };
+  const content = body && JSON.stringify(body.json);
   const headers = {
     ...credentials,
     Accept: accept,
     'Accept-Encoding': 'identity',
     'User-Agent': userAgent,
+    ...(content !== undefined && {
+      'Content-Type': body?.contentType,
+      'Content-Length': Buffer.byteLength(content),
+    }),
   };
-  if (body === undefined) return { ...target, headers };
-  const content = JSON.stringify(body.json);
-  const contentHeaders = { 'Content-Type': body.contentType, 'Content-Length': Buffer.byteLength(content) };
-  return { ...target, headers: { ...headers, ...contentHeaders }, content };
-}
-
-function responseOf(
-  answer: IncomingMessage,
-  asked: Pick<ApiResponse, 'server' | 'revision'>,
-  end: RequestEnd,
-): ApiResponse {
-  return {
-    ...asked,
-    status: answer.statusCode ?? 0,
-    retryAfterMs: parseRetryAfter(answer.headers['retry-after']),
-    contentType: answer.headers['content-type'] ?? '',
-    body: responseBody(answer, asked.server, end),
-  };
+  return { method, path: `${basePath}${path}${search}`, headers, content };
 }
 
 function trimmed(path: string): string {

@@ -1,13 +1,12 @@
-import type { Cluster, User } from '@kubernetes/client-node';
-import { Agent } from 'node:http';
+import { Agent, type OutgoingHttpHeaders } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
-import type { OutgoingHttpHeaders } from 'node:http';
 import type { ConnectionOptions } from 'node:tls';
 import { codeOf } from '../../error-class.js';
 import { given } from '../../given.js';
 import { ConnectionPool, keepAliveAgent } from '../../outgoing/connection-pool.js';
 import { hostOf, portOf, serverTrust } from '../../outgoing/server-trust.js';
+import type { ClientCertificate } from '../../outgoing/tls-material.js';
 import type { ExecCredential } from '../exec/exec-plugin.js';
 import { KubernetesClientMissingError } from '../kubernetes-errors.js';
 import type { Kubeconfig, KubeconfigCluster } from './kubeconfig.js';
@@ -22,12 +21,6 @@ type ClientNodeOptions = Pick<
   'agent' | 'auth' | 'cert' | 'key' | 'rejectUnauthorized' | 'timeout'
 > & { headers: OutgoingHttpHeaders };
 
-interface Known {
-  readonly kubeconfig: Kubeconfig;
-  readonly execCredential: ExecCredential | undefined;
-  readonly options: ConnectionRequestOptions;
-}
-
 /**
  * How long an HTTP proxy may take to answer (ms). The CONNECT of an aborted request lasts as long; for SOCKS, the agent
  * has the same timeout.
@@ -37,7 +30,13 @@ const proxyTimeoutMs = 30_000;
 /** The connections to one API server, kept alive for as long as its address and the TLS options stay the same. */
 export class KubeconfigConnections {
   readonly #pool = new ConnectionPool();
-  #known: Known | undefined;
+  #known:
+    | {
+        kubeconfig: Kubeconfig;
+        execCredential: ExecCredential | undefined;
+        options: ConnectionRequestOptions;
+      }
+    | undefined;
 
   /** Options of requests to the kubeconfig's server; `execCredential` is what its exec plugin gave, if it has one. */
   async options(
@@ -60,12 +59,12 @@ export class KubeconfigConnections {
     { cluster, user }: Kubeconfig,
     execCredential: ExecCredential | undefined,
   ): Promise<ConnectionRequestOptions> {
-    const found = await clientNodeOptions(cluster, user, execCredential);
+    const certificate = execCredential?.clientCertificate ?? user.clientCertificate;
+    const found = await clientNodeOptions(cluster, user, certificate, execCredential?.token);
     const { auth, cert, key, headers, rejectUnauthorized } = found;
     const url = new URL(cluster.server);
     const trust = serverTrust(cluster.tlsServerName ?? hostOf(url), cluster.authorities);
     const tls: ConnectionOptions = { ...trust, cert, key, rejectUnauthorized };
-    const certificate = execCredential?.clientCertificate ?? user.clientCertificate;
     const hasProxy = cluster.proxyUrl !== undefined;
     const agent = this.#pool.agentFor([JSON.stringify([cluster, certificate])], () =>
       hasProxy ? proxyAgentOf(found.agent) : keepAliveAgent(url.protocol, tls),
@@ -105,58 +104,43 @@ function importClientNode() {
  * the line ends of tokens, and leave out the CA of a context without user.
  */
 async function clientNodeOptions(
-  cluster: KubeconfigCluster,
-  user: KubeconfigUser,
-  execCredential: ExecCredential | undefined,
+  { server, authorities, tlsServerName, insecureSkipTlsVerify, proxyUrl }: KubeconfigCluster,
+  { credentials, impersonatedUser }: KubeconfigUser,
+  certificate: ClientCertificate | undefined,
+  execToken: string | undefined,
 ): Promise<ClientNodeOptions> {
   const { KubeConfig } = await importClientNode();
+  const name = 'current';
   const config = new KubeConfig();
+  const cluster = given({
+    caData: base64(authorities),
+    tlsServerName: tlsServerName === undefined || isIP(tlsServerName) !== 0 ? undefined : tlsServerName,
+    proxyUrl,
+  });
+  const { username, password } =
+    credentials.kind === 'basic' ? credentials : { username: undefined, password: undefined };
+  const user = given({
+    token: credentials.kind === 'token' ? credentials.token : execToken,
+    certData: base64(certificate?.certificate),
+    keyData: base64(certificate?.privateKey),
+    username,
+    password,
+    impersonateUser: impersonatedUser,
+  });
   config.loadFromOptions({
-    clusters: [clientNodeCluster(cluster)],
-    users: [clientNodeUser(user, execCredential)],
+    clusters: [{ name, server, skipTLSVerify: insecureSkipTlsVerify, ...cluster }],
+    users: [{ name, ...user }],
     contexts: [{ name, cluster: name, user: name }],
     currentContext: name,
   });
   const options: ClientNodeOptions = {
     // Otherwise Node would let an environment variable decide.
-    rejectUnauthorized: !cluster.insecureSkipTlsVerify,
+    rejectUnauthorized: !insecureSkipTlsVerify,
     headers: {},
-    ...(isHttpProxy(cluster.proxyUrl) && { timeout: proxyTimeoutMs }),
+    ...(isHttpProxy(proxyUrl) && { timeout: proxyTimeoutMs }),
   };
   await config.applyToHTTPSOptions(options);
   return options;
-}
-
-const name = 'current';
-
-function clientNodeCluster(cluster: KubeconfigCluster): Cluster {
-  const { server, authorities, tlsServerName, insecureSkipTlsVerify, proxyUrl } = cluster;
-  return {
-    name,
-    server,
-    skipTLSVerify: insecureSkipTlsVerify,
-    ...given({
-      caData: base64(authorities),
-      tlsServerName: tlsServerName === undefined || isIP(tlsServerName) !== 0 ? undefined : tlsServerName,
-      proxyUrl,
-    }),
-  };
-}
-
-function clientNodeUser(user: KubeconfigUser, execCredential: ExecCredential | undefined): User {
-  const { credentials, impersonatedUser } = user;
-  const pair = execCredential?.clientCertificate ?? user.clientCertificate;
-  return {
-    name,
-    ...given({
-      token: credentials.kind === 'token' ? credentials.token : execCredential?.token,
-      username: credentials.kind === 'basic' ? credentials.username : undefined,
-      password: credentials.kind === 'basic' ? credentials.password : undefined,
-      certData: base64(pair?.certificate),
-      keyData: base64(pair?.privateKey),
-      impersonateUser: impersonatedUser,
-    }),
-  };
 }
 
 /** Without one, requests would go past the proxy. */

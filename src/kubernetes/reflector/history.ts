@@ -1,6 +1,6 @@
 import { NameTable } from '../../name-table.js';
 import { failureOf, ReflectorFailure } from '../kubernetes-errors.js';
-import { stringMember, type ObjectKey } from './json.js';
+import { stringMember, type ObjectKey } from '../json.js';
 import { listFirst, type First } from './lists.js';
 import type { Requests } from './streamed-answer.js';
 

@@ -1,6 +1,6 @@
 import { PiecedText } from './json-lines.js';
 import { MalformedError } from '../kubernetes-errors.js';
-import { parseJson } from './json.js';
+import { parseJson } from '../json.js';
 
 const maxItemBytes = 8 * 1024 * 1024;
 const maxRestBytes = 1024 * 1024;

@@ -1,7 +1,7 @@
 import { NameTable } from '../../name-table.js';
 import { MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { JsonItems } from './json-items.js';
-import { parseJson, stringMember, type ObjectKey } from './json.js';
+import { parseJson, stringMember, type ObjectKey } from '../json.js';
 import { errorEventFailure, StreamedAnswer, type Requests } from './streamed-answer.js';
 import type { WatchStream } from './watch-stream.js';
 

@@ -6,7 +6,7 @@ import { TimeSlice } from '../../time-slice.js';
 import type { ApiClient } from '../api-client.js';
 import { failureOf, MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { isOlder, KnownObjects, requireSameHistory } from './history.js';
-import { byName, clusterOf, namespaceOf, type ObjectKey } from './json.js';
+import { byName, clusterOf, namespaceOf, type ObjectKey } from '../json.js';
 import {
   isWatchListRefusal,
   listPages,

@@ -3,7 +3,7 @@ import { given } from '../../given.js';
 import type { TimeSlice } from '../../time-slice.js';
 import type { ApiClient, ApiResponse } from '../api-client.js';
 import { failureOf, ReflectorFailure, type ReflectorFault } from '../kubernetes-errors.js';
-import { member, parseJson, stringMember, type ObjectKey } from './json.js';
+import { member, parseJson, stringMember, type ObjectKey } from '../json.js';
 import type { ReflectorTiming } from './reflector-options.js';
 
 const maxStatusBytes = 64 * 1024;
@@ -155,7 +155,7 @@ export class StreamedAnswer {
     const body = await this.#readText(response)
       .then(parseJson)
       .catch(() => undefined);
-    return statusFailure(status, body, { retryAfterMs });
+    return statusFailure(status, body, retryAfterMs);
   }
 
   /** Empty for what is too large to be a Status. */
@@ -231,46 +231,32 @@ class Silence {
 function statusFailure(
   code: number,
   object: unknown,
-  {
-    retryAfterMs,
-    isEvent = false,
-  }: { readonly retryAfterMs?: number | undefined; readonly isEvent?: boolean } = {},
+  retryAfterMs?: number,
+  isEvent = false,
 ): ReflectorFailure {
   const error = new ApiStatusError(code, object, retryAfterMs);
-  const fault = isAhead(object) ? 'expired' : faultOf(code);
-  const words = [String(code)];
-  if (error.reason !== undefined) words.push(` ${error.reason}`);
+  const fault = isAhead(object) ? 'expired' : (faultOf.get(code) ?? 'status');
+  const head = error.reason === undefined ? String(code) : `${code} ${error.reason}`;
   // Operators can fix client errors; the messages of other failures differ each time.
   const isForOperator = fault === 'refused' || (fault === 'status' && code >= 400 && code < 500);
-  if (isForOperator && stringMember(object, 'message') !== undefined) words.push(`: ${error.message}`);
-  return new ReflectorFailure(fault, words.join(''), {
-    status: code,
-    retryAfterMs: error.retryAfterMs,
-    isEvent,
-  });
+  const isTold = isForOperator && stringMember(object, 'message') !== undefined;
+  const message = isTold ? `${head}: ${error.message}` : head;
+  return new ReflectorFailure(fault, message, code, error.retryAfterMs, isEvent);
 }
 
 /** The failure that an ERROR event's Status tells of. */
 export function errorEventFailure(object: unknown): ReflectorFailure {
   const code = member(object, 'code');
-  return statusFailure(typeof code === 'number' && Number.isInteger(code) ? code : 500, object, {
-    isEvent: true,
-  });
+  const isCode = typeof code === 'number' && Number.isInteger(code);
+  return statusFailure(isCode ? code : 500, object, undefined, true);
 }
 
-function faultOf(code: number): ReflectorFault {
-  switch (code) {
-    case 410:
-      return 'expired';
-    case 401:
-    case 403:
-      return 'refused';
-    case 429:
-      return 'throttled';
-    default:
-      return 'status';
-  }
-}
+const faultOf: ReadonlyMap<number, ReflectorFault> = new Map([
+  [410, 'expired'],
+  [401, 'refused'],
+  [403, 'refused'],
+  [429, 'throttled'],
+]);
 
 /** The server is behind the requested resourceVersion: it was restored, or another one answers that lags. */
 function isAhead(object: unknown): boolean {

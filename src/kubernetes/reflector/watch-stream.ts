@@ -1,6 +1,6 @@
 import { MalformedError } from '../kubernetes-errors.js';
 import { JsonLines } from './json-lines.js';
-import { member, parseJson, stringMember } from './json.js';
+import { member, parseJson, stringMember } from '../json.js';
 import { StreamedAnswer, type Requests } from './streamed-answer.js';
 
 /** A line of a watch, as far as a reflector reads it. */

@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backoff } from '../../outgoing/backoff.js';
 import { tell } from '../../tell.js';
-import { requestJson, type ApiClient, type ApiRequest } from '../api-client.js';
+import { jsonOf } from '../../outgoing/json-answer.js';
+import type { ApiClient } from '../api-client.js';
+import { member } from '../json.js';
 import { ReviewError, reviewError } from '../kubernetes-errors.js';
 import type { ReviewKind, ReviewObserver, ReviewVersion } from './review-kind.js';
 import { ReviewOutage, type Admission, type ReviewOutageOptions } from './review-outage.js';
@@ -60,9 +62,7 @@ export class ReviewClient implements Reviewer {
   readonly version: ReviewVersion;
   readonly #options: ReviewClientOptions;
   readonly #apiVersion: string;
-  readonly #path: string;
   readonly #timeoutMs: number;
-  readonly #maxUnderWay: number;
   readonly #outages: { readonly known: ReviewOutage; readonly strangers: ReviewOutage };
   readonly #underWay = new Set<AbortController>();
   #isClosed = false;
@@ -74,13 +74,11 @@ export class ReviewClient implements Reviewer {
       target: oneOf('api-server', 'webhook'),
       timeoutMs: optional(milliseconds(1)),
     });
-    const { kind, target, version = 'v1', timeoutMs = 5000, maxUnderWay = 64 } = options;
+    const { kind, version = 'v1', timeoutMs = 5000 } = options;
     this.version = version;
     this.#options = options;
     this.#apiVersion = `${kind.group}/${version}`;
-    this.#path = target === 'webhook' ? '' : `/apis/${this.#apiVersion}/${kind.resource}`;
     this.#timeoutMs = timeoutMs;
-    this.#maxUnderWay = maxUnderWay;
     this.#outages = { known: new ReviewOutage(options), strangers: new ReviewOutage(options) };
   }
 
@@ -97,7 +95,7 @@ export class ReviewClient implements Reviewer {
     }, this.#timeoutMs);
     this.#underWay.add(end);
     try {
-      const status = await this.#ask(spec, admission.isProbe ? 1 : 2, end.signal);
+      const status = await this.#ask(spec, admission.isProbe, end.signal);
       admission.answered();
       return status;
     } catch (error) {
@@ -123,71 +121,50 @@ export class ReviewClient implements Reviewer {
 
   #admit(isKnown: boolean): Admission {
     if (this.#isClosed) throw this.#ended();
-    const limit = isKnown ? this.#maxUnderWay : Math.ceil(this.#maxUnderWay * 0.75);
+    const { maxUnderWay = 64 } = this.#options;
+    const limit = isKnown ? maxUnderWay : Math.ceil(maxUnderWay * 0.75);
     if (this.#underWay.size >= limit) {
-      this.#unasked('overload');
-      throw new ReviewError('overload', `${this.#server}: not asked, with ${limit} questions under way`);
+      throw this.#unasked('overload', `${this.#server}: not asked, with ${limit} questions under way`);
     }
     const outage = isKnown ? this.#outages.known : this.#outages.strangers;
     const admission = outage.admit();
     if (admission !== undefined) return admission;
-    this.#unasked('outage');
-    throw new ReviewError('outage', `${outage.reason ?? this.#server}; not asked again yet`);
+    throw this.#unasked('outage', `${outage.reason ?? this.#server}; not asked again yet`);
   }
 
-  async #ask(spec: object, attempts: number, signal: AbortSignal): Promise<unknown> {
+  async #ask(spec: object, isProbe: boolean, signal: AbortSignal): Promise<unknown> {
     const startedAt = performance.now();
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#request(spec, signal);
-      } catch (error) {
-        const { failure, retryAfterMs } = reviewError(this.#server, error);
-        const pauseMs = new Backoff({ baseMs: 100, capMs: 100 }).next(retryAfterMs);
-        const isInTime = performance.now() - startedAt + pauseMs < this.#timeoutMs;
-        if (attempt >= attempts || failure !== 'unavailable' || !isInTime) throw error;
-        await pause(pauseMs, undefined, { signal });
-      }
+    try {
+      return await this.#request(spec, signal);
+    } catch (error) {
+      const { failure, retryAfterMs } = reviewError(this.#server, error);
+      const pauseMs = new Backoff({ baseMs: 100, capMs: 100 }).next(retryAfterMs);
+      const isInTime = performance.now() - startedAt + pauseMs < this.#timeoutMs;
+      if (isProbe || failure !== 'unavailable' || !isInTime) throw error;
+      await pause(pauseMs, undefined, { signal });
+      return this.#request(spec, signal);
     }
   }
 
   async #request(spec: object, signal: AbortSignal): Promise<unknown> {
-    const { client, kind, observer } = this.#options;
+    const { client, kind, target, observer } = this.#options;
+    const apiVersion = this.#apiVersion;
+    const path = target === 'webhook' ? '' : `/apis/${apiVersion}/${kind.resource}`;
+    const json = { apiVersion, kind: kind.kind, spec };
     const startedAt = performance.now();
     let code = '<error>';
-    const send = async (request: ApiRequest) => {
-      const response = await client.send(request);
-      code = String(response.status);
-      return response;
-    };
-    const json = { apiVersion: this.#apiVersion, kind: kind.kind, spec };
     try {
-      const answer = await requestJson(
-        { server: client.server, send },
-        {
-          method: 'POST',
-          path: this.#path,
-          body: { contentType: 'application/json', json },
-          timeoutMs: this.#timeoutMs,
-          signal,
-        },
-        { maxBytes },
-      );
-      return this.#statusIn(answer);
+      const body = { contentType: 'application/json', json };
+      const response = await client.send({ method: 'POST', path, body, timeoutMs: this.#timeoutMs, signal });
+      code = String(response.status);
+      const answer = await jsonOf(response, `${client.server}: the answer to POST ${path}`, maxBytes);
+      if (member(answer, 'apiVersion') === apiVersion && member(answer, 'kind') === kind.kind) {
+        return member(answer, 'status');
+      }
+      throw new ReviewError('malformed', `${client.server}: the answer is no ${apiVersion} ${kind.kind}`);
     } finally {
-      const seconds = (performance.now() - startedAt) / 1000;
-      tell(owner, observer?.onRequest, { code, seconds });
+      tell(owner, observer?.onRequest, { code, seconds: (performance.now() - startedAt) / 1000 });
     }
-  }
-
-  #statusIn(answer: unknown): unknown {
-    const { kind } = this.#options.kind;
-    const members = typeof answer === 'object' && answer !== null ? { ...answer } : {};
-    const { apiVersion, kind: answeredKind, status } = members as Readonly<Record<string, unknown>>;
-    if (apiVersion !== this.#apiVersion || answeredKind !== kind) {
-      const expected = `${this.#apiVersion} ${kind}`;
-      throw new ReviewError('malformed', `${this.#server}: the answer is no ${expected}`);
-    }
-    return status;
   }
 
   #ended(): ReviewError {
@@ -196,7 +173,8 @@ export class ReviewClient implements Reviewer {
       : new ReviewError('unavailable', `${this.#server}: no answer within ${this.#timeoutMs} ms`);
   }
 
-  #unasked(why: 'overload' | 'outage'): void {
+  #unasked(why: 'overload' | 'outage', message: string): ReviewError {
     tell(owner, this.#options.observer?.onUnasked, why);
+    return new ReviewError(why, message);
   }
 }

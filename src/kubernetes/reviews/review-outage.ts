@@ -17,11 +17,6 @@ export interface Admission {
   readonly failed: (reason: string, retryAfterMs?: number) => void;
 }
 
-interface Outage {
-  readonly reason: string;
-  readonly pauseUntil: number;
-}
-
 /** One question in this time (ms) burdens no server, whatever its Retry-After says. */
 const maxPauseMs = 5000;
 
@@ -32,7 +27,7 @@ const maxPauseMs = 5000;
 export class ReviewOutage {
   readonly #now: () => number;
   readonly #backoff: Backoff;
-  #outage: Outage | undefined;
+  #outage: { readonly reason: string; readonly pauseUntil: number } | undefined;
   #isProbing = false;
 
   constructor({ now = () => performance.now(), random = Math.random }: ReviewOutageOptions = {}) {

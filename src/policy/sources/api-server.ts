@@ -1,6 +1,6 @@
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import type { ApiClient, RequestObservation } from '../../kubernetes/api-client.js';
-import { byClusterAndName, byName, type ObjectKey } from '../../kubernetes/reflector/json.js';
+import { byClusterAndName, byName, type ObjectKey } from '../../kubernetes/json.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
 import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
 import type { ReflectorSink } from '../../kubernetes/reflector/reflector-options.js';

@@ -1,5 +1,5 @@
 import { given } from '../../given.js';
-import { clusterAnnotation, clusterOf } from '../../kubernetes/reflector/json.js';
+import { clusterAnnotation, clusterOf, ofObjects, type Fields } from '../../kubernetes/json.js';
 import type {
   ClusterRole,
   ClusterRoleBinding,
@@ -8,38 +8,8 @@ import type {
   RbacObject,
   Subject,
 } from '../objects.js';
-import { MalformedObjectError } from '../policy-errors.js';
 
-/** The members of an object, of types not yet checked. */
-export type Fields = Readonly<Record<string, unknown>>;
-
-/** @throws MalformedObjectError, as all of these do; `what` is what its message calls the value. */
-export function fieldsOf(value: unknown, what: string): Fields {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new MalformedObjectError(`${what} is no object`);
-}
-
-/** None where there is no list. */
-export function listOf(value: unknown, what: string): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value;
-  throw new MalformedObjectError(`${what} is no list`);
-}
-
-export function stringsOf(value: unknown, what: string): readonly string[] {
-  return listOf(value, what).map((item) => stringOf(item, what));
-}
-
-export function stringOf(value: unknown, what: string): string {
-  if (typeof value === 'string') return value;
-  throw new MalformedObjectError(`${what} is no string`);
-}
-
-export function nonEmptyStringOf(value: unknown, what: string): string {
-  const text = stringOf(value, what);
-  if (text === '') throw new MalformedObjectError(`${what} is empty`);
-  return text;
-}
+const { fieldsOf, listOf, nonEmptyStringOf, stringOf, stringsOf } = ofObjects;
 
 const group = '/apis/rbac.authorization.k8s.io/v1';
 
@@ -61,7 +31,7 @@ export function isReadyPhase(phase: unknown): boolean {
   return phase !== 'Scheduling' && phase !== 'Unavailable';
 }
 
-/** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedObjectError */
+/** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedError */
 export function clusterRoleOf(object: unknown): ClusterRole {
   const fields = fieldsOf(object, 'object');
   return {
@@ -71,7 +41,7 @@ export function clusterRoleOf(object: unknown): ClusterRole {
   };
 }
 
-/** A ClusterRoleBinding as an API server sends it. @throws MalformedObjectError */
+/** A ClusterRoleBinding as an API server sends it. @throws MalformedError */
 export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
   const fields = fieldsOf(object, 'object');
   const roleRef = fieldsOf(fields['roleRef'], 'roleRef');
@@ -87,7 +57,7 @@ export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
   };
 }
 
-/** A LogicalCluster as kcp sends it. @throws MalformedObjectError */
+/** A LogicalCluster as kcp sends it. @throws MalformedError */
 export function logicalClusterOf(object: unknown): LogicalCluster {
   const fields = fieldsOf(object, 'object');
   const annotations = annotationsOf(fields);
@@ -105,7 +75,7 @@ export function logicalClusterOf(object: unknown): LogicalCluster {
   };
 }
 
-/** The same object, with the logical cluster it stands in. @throws MalformedObjectError where it does not say. */
+/** The same object, with the logical cluster it stands in. @throws MalformedError where it does not say. */
 export function inCluster<Item extends RbacObject>(
   decode: (object: unknown) => Item,
 ): (object: unknown) => Item {

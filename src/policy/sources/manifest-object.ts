@@ -1,6 +1,6 @@
 import type { Field } from '../../documents/field.js';
 import { given } from '../../given.js';
-import { clusterAnnotation } from '../../kubernetes/reflector/json.js';
+import { clusterAnnotation } from '../../kubernetes/json.js';
 import { clusterName, clusterPath } from '../../paths/classify.js';
 import type {
   ClusterRole,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { byClusterAndName, clusterOf } from '../../../src/kubernetes/reflector/json.js';
+import { byClusterAndName, clusterOf } from '../../../src/kubernetes/json.js';
 import { JsonItems } from '../../../src/kubernetes/reflector/json-items.js';
 import { statusOf, type Item } from './api-objects.js';
 import { inChunks } from './chunks.js';

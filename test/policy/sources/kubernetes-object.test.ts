@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MalformedObjectError } from '../../../src/policy/policy-errors.js';
+import { MalformedError } from '../../../src/kubernetes/kubernetes-errors.js';
 import { clusterRoleBindingOf, clusterRoleOf } from '../../../src/policy/sources/kubernetes-object.js';
 
 function recorded(name: string): readonly unknown[] {
@@ -114,7 +114,7 @@ describe('what is no such object', () => {
     ['a subject that is null', { metadata, roleRef, subjects: [null] }],
     ['annotations that are a list', { metadata: { ...metadata, annotations: [] }, roleRef }],
   ])('%s is refused as a binding', (_, object) => {
-    expect(() => clusterRoleBindingOf(object)).toThrow(MalformedObjectError);
+    expect(() => clusterRoleBindingOf(object)).toThrow(MalformedError);
   });
 
   it.each([
@@ -123,7 +123,7 @@ describe('what is no such object', () => {
     ['URLs that are no strings', { metadata, rules: [{ verbs: ['get'], nonResourceURLs: [1] }] }],
     ['verbs that are a string', { metadata, rules: [{ verbs: 'get', nonResourceURLs: ['/'] }] }],
   ])('%s are refused in a role', (_, object) => {
-    expect(() => clusterRoleOf(object)).toThrow(MalformedObjectError);
+    expect(() => clusterRoleOf(object)).toThrow(MalformedError);
   });
 
   it('never ends in another error, whatever it is', () => {
@@ -137,7 +137,7 @@ describe('what is no such object', () => {
         try {
           expect(decode(value).name).not.toBe('');
         } catch (error) {
-          expect(error).toBeInstanceOf(MalformedObjectError);
+          expect(error).toBeInstanceOf(MalformedError);
         }
       }),
       { numRuns: 2000 },

@@ -1,4 +1,4 @@
-import { MalformedError } from '../kubernetes-errors.js';
+import { MalformedError } from './kubernetes-errors.js';
 
 /** @throws MalformedError that quotes nothing, unlike JSON.parse's own. */
 export function parseJson(text: string): unknown {
@@ -24,6 +24,39 @@ export function stringMember(value: unknown, ...keys: readonly string[]): string
   const found = member(value, ...keys);
   return typeof found === 'string' && found !== '' ? found : undefined;
 }
+
+/** The members of an object, of types not yet checked. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Readers of parsed JSON, whose `what` is what the problem calls the value. They throw what `faultOf` makes of it. */
+export function readers(faultOf: (problem: string) => Error) {
+  function fieldsOf(value: unknown, what: string): Fields {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+    throw faultOf(`${what} is no object`);
+  }
+  /** None where there is no list. */
+  function listOf(value: unknown, what: string): readonly unknown[] {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value)) return value;
+    throw faultOf(`${what} is no list`);
+  }
+  function stringOf(value: unknown, what: string): string {
+    if (typeof value === 'string') return value;
+    throw faultOf(`${what} holds what is no string`);
+  }
+  function nonEmptyStringOf(value: unknown, what: string): string {
+    const text = stringOf(value, what);
+    if (text === '') throw faultOf(`${what} is empty`);
+    return text;
+  }
+  function stringsOf(value: unknown, what: string): readonly string[] {
+    return listOf(value, what).map((item) => stringOf(item, what));
+  }
+  return { fieldsOf, listOf, stringOf, nonEmptyStringOf, stringsOf };
+}
+
+/** Of objects that an API server sends. They throw MalformedError. */
+export const ofObjects = readers((problem) => new MalformedError(problem));
 
 /** Tells the objects of a list apart. */
 export type ObjectKey = (object: unknown) => string;
