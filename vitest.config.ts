@@ -26,7 +26,7 @@ export default defineConfig({
       },
       { extends: true, test: { name: 'isolated', include: isolated, isolate: true } },
     ],
-    setupFiles: ['./test/support/no-secrets-told.ts'],
+    setupFiles: ['./test/support/after-every-file.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },

@@ -40,7 +40,6 @@ beforeEach(() => {
 });
 afterEach(async () => {
   for (const close of closers.splice(0)) await close();
-  directory.remove();
 });
 
 function fileOf(options: Partial<LogFileOptions> = {}): LogFile {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RawClient } from '../support/raw-tls.js';
 import { runCli, type StartedServer } from '../support/started-server.js';
 import { IdentitySetting } from './identity-setting.js';
@@ -28,9 +28,6 @@ describe('the audit log of a running filter', () => {
   });
   afterEach(async () => {
     expect(await setting.stop()).toEqual([]);
-  });
-  afterAll(() => {
-    setting.remove();
   });
 
   const linesIn = (file: string): readonly Line[] =>

@@ -1,17 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { rsaPair } from '../support/rsa-pair.js';
 import { runProcess } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 describe('start refuses what it cannot use: exit code 2, one line naming the flag, nothing listening', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   const files = new Map<string, string>();
   beforeAll(async () => {
-    directory = temporaryDirectory();
     const authority = await createAuthority({ commonName: 'ca' });
     const pair = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
     const other = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
@@ -83,9 +82,6 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     for (const [name, given] of Object.entries(reviews)) write(`${name}.json`, JSON.stringify(given));
     files.set('missing', `${directory.path}/missing`);
     files.set('policy', directory.path);
-  });
-  afterAll(() => {
-    directory.remove();
   });
   /** With the files' paths in place of their names. */
   const argumentsOf = (line: string): string[] =>

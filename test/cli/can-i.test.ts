@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { runCli, runProcess, startCli } from '../support/started-server.js';
 import { recordedBinding } from '../support/recorded-servers.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -11,9 +11,6 @@ describe('offline answers', () => {
     directory = temporaryDirectory();
     directory.write('binding.yaml', recordedBinding);
     policy = `--rbac-dir=${directory.path}`;
-  });
-  afterAll(() => {
-    directory.remove();
   });
 
   it.each([
@@ -93,7 +90,6 @@ describe('offline answers', () => {
     const args = [command, 'get', '/metrics', `--rbac-dir=${doubtful.path}`, '--bootstrap-policy=false'];
     const { stdout, stderr } = await runCli(args);
     const { stderr: fault } = await runCli([...args, '--authorization-order=ABAC']);
-    doubtful.remove();
     expect(stdout).toMatch(output);
     expect(stderr.split('\n')).toEqual([
       expect.stringMatching(`^${file}:\\d+: "group" is not a known field and is ignored$`),
@@ -117,7 +113,6 @@ describe('offline answers', () => {
       }
       const question = command === 'doctor' ? ['--mode=shard'] : ['get', '/metrics'];
       const { stdout, stderr } = await runCli([command, ...question, `--rbac-dir=${recorded.path}`]);
-      recorded.remove();
       expect(stderr).toBe('');
       expect(stdout).not.toContain('missing');
       expect(stdout).not.toBe('');
@@ -142,7 +137,6 @@ subjects:
       );
       const args = ['can-i', 'get', '/metrics', '--user=prometheus', `--rbac-dir=${refused.path}`];
       const { code, stdout, stderr } = await runCli(args);
-      refused.remove();
       expect({ code, stdout, stderr }).toEqual({
         code: 2,
         stdout: '',
@@ -338,9 +332,6 @@ describe('can-i says why not', () => {
     ];
     directory.write('policy.yaml', objects.map((object) => JSON.stringify(object)).join('\n---\n'));
   });
-  afterAll(() => {
-    directory.remove();
-  });
 
   const by = (name: string): string => `ClusterRoleBinding "${name}" binds User "${name}" to ClusterRole`;
   it.each([
@@ -428,7 +419,6 @@ describe('can-i says why not', () => {
     ];
     const { stdout, stderr } = await runCli(['can-i', verb, path, '--user=x', `--group=${group}`, ...flags]);
     const who = await runCli(['who-can', verb, path, ...flags]);
-    rbac.remove();
     expect(stdout).toContain(said);
     expect(stderr).toBe('');
     const isGranted = said.startsWith('yes');

@@ -58,7 +58,6 @@ beforeEach(() => {
 afterEach(() => {
   // A test that failed midway leaves its demo running.
   for (const demo of demos.splice(0)) demo.signal('SIGKILL');
-  temporary.remove();
 });
 
 class Demo {

@@ -64,7 +64,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.close();
-  directory.remove();
 });
 
 describe('doctor of a configuration that all is well with', () => {
@@ -288,7 +287,6 @@ subjects:
     const withoutKcp = await doctor(...wellFlags(), `--rbac-dir=${policy.path}`, '--bootstrap-policy=false');
     policy.write('broken.yaml', 'kind: ClusterRole\nmetadata: { name: x\n');
     const broken = await doctor(...wellFlags(), `--rbac-dir=${policy.path}`);
-    policy.remove();
     expect(faultsOf(report)).toEqual([
       expect.stringMatching(`^warning manifest: ${file}:6: "group" is not a known field`),
       expect.stringMatching(/^warning manifest: .*role\.yaml:1: a Role is skipped/),

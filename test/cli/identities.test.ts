@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ecKey, resigned, rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import type { RawHeaders } from '../support/raw-tls.js';
 import type { StartedServer } from '../support/started-server.js';
@@ -15,9 +15,6 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   expect(await setting.stop()).toEqual([]);
-});
-afterAll(() => {
-  setting.remove();
 });
 
 const serviceAccounts = (): readonly string[] => [

@@ -156,11 +156,6 @@ export class IdentitySetting {
     const pieces = this.#tokens.splice(0).flatMap((token) => [token, token.slice(-20)]);
     return pieces.filter((piece) => log.includes(piece));
   }
-
-  remove(): void {
-    this.directory.remove();
-    this.#policyDirectory.remove();
-  }
 }
 
 export function bearing(token: string): RawHeaders {

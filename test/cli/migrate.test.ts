@@ -9,9 +9,9 @@ import { command } from '../support/command-line.js';
 import { startOpenIdProvider, type OpenIdProvider } from '../support/openid-provider.js';
 import { ReviewServer } from '../support/review-server.js';
 import { startCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let authority: Authority;
 let server: ReviewServer;
 let provider: OpenIdProvider;
@@ -21,7 +21,6 @@ let shop: Awaited<ReturnType<typeof startShop>>;
 const granted = 'system:serviceaccount:default:default';
 
 beforeAll(async () => {
-  directory = temporaryDirectory();
   authority = await createAuthority({ commonName: 'ca' });
   const serving = await authority.issue({ usage: 'serverAuth', ipAddresses: ['127.0.0.1'] });
   [server, shop, provider] = await Promise.all([
@@ -47,7 +46,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all([server.stop(), shop.close(), provider.close()]);
-  directory.remove();
 });
 
 interface Example {

@@ -12,9 +12,7 @@ describe('a request that is refused', () => {
     setting = await IdentitySetting.create();
   });
   afterAll(async () => {
-    const leaked = await setting.stop();
-    setting.remove();
-    expect(leaked).toEqual([]);
+    expect(await setting.stop()).toEqual([]);
   });
 
   it('is one line at the default level that names user, path and reason, and no credential', async () => {
@@ -90,9 +88,7 @@ describe('a service account’s token that is refused', () => {
     );
   });
   afterAll(async () => {
-    const leaked = await setting.stop();
-    setting.remove();
-    expect(leaked).toEqual([]);
+    expect(await setting.stop()).toEqual([]);
   });
 
   type Minted = (claims?: Readonly<Record<string, unknown>>) => string;

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import { ReviewServer, type ReviewAnswer, type SentReview } from '../support/review-server.js';
 import type { StartedServer } from '../support/started-server.js';
@@ -16,9 +16,6 @@ afterEach(async () => {
   const leaked = await setting.stop();
   await Promise.all(reviewers.splice(0).map((reviewer) => reviewer.stop()));
   expect(leaked).toEqual([]);
-});
-afterAll(() => {
-  setting.remove();
 });
 
 async function startReviewer(script: ReviewServer['script'], serverPath = ''): Promise<ReviewServer> {

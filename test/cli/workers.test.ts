@@ -1,28 +1,24 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { getMetrics, sentBinding, sentRole } from '../replication/root-objects.js';
 import { RootServer } from '../support/root-server.js';
 import { RawClient } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const soon = { timeout: 15_000, interval: 20 };
 const admin = { authorization: 'Bearer token-of-admin' };
 const scraper = { authorization: 'Bearer token-of-scraper' };
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let tokens: string;
 beforeAll(() => {
-  directory = temporaryDirectory();
   tokens = directory.write(
     'tokens.csv',
     'token-of-admin,admin,1,system:masters\ntoken-of-scraper,prometheus,2\n',
   );
-});
-afterAll(() => {
-  directory.remove();
 });
 
 const cleanups: (() => unknown)[] = [];
@@ -133,9 +129,6 @@ describe('start --workers', { timeout: 60_000 }, () => {
         .map((object) => JSON.stringify(object))
         .join('\n---\n');
     const manifests = temporaryDirectory();
-    cleanups.push(() => {
-      manifests.remove();
-    });
     manifests.write('org.yaml', granted());
     const server = await started(
       ...['--workspace-metrics', `--workspace-rbac-dir=${manifests.path}`],

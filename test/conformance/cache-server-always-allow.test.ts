@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { runCli, startCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { recorded } from './recorded.js';
 
 interface Row {
@@ -18,14 +18,10 @@ interface Row {
 const rows = recorded('cache-server-always-allow.json') as readonly Row[];
 
 describe('a cache server with --authorization-always-allow-paths', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let pki: RecordedPki;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     pki = await createRecordedPki(directory);
-  });
-  afterAll(() => {
-    directory.remove();
   });
   const flagsOf = (flag: string): string[] => [
     '--mode=cache-server',

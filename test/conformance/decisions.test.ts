@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { runCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { manifestOf, recorded, type RecordedPolicy } from './recorded.js';
 
 interface Phase extends RecordedPolicy {
@@ -16,16 +16,8 @@ interface Phase extends RecordedPolicy {
 const { phases } = recorded('decisions.json') as { readonly phases: readonly Phase[] };
 
 describe('every recorded decision, through can-i -f', () => {
-  let directory: TemporaryDirectory;
-  let questions: TemporaryDirectory;
-  beforeAll(() => {
-    directory = temporaryDirectory();
-    questions = temporaryDirectory();
-  });
-  afterAll(() => {
-    directory.remove();
-    questions.remove();
-  });
+  const directory = temporaryDirectory();
+  const questions = temporaryDirectory();
 
   it.each(phases)('of phase $name is the same', async (phase) => {
     directory.write('policy.json', manifestOf(phase));

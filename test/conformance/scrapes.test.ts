@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { startCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { manifestOf, recorded, remoteHeaders, type RecordedPolicy } from './recorded.js';
 
 interface Request {
@@ -24,14 +24,10 @@ interface Phase extends RecordedPolicy {
 const { phases } = recorded('scrapes.json') as { readonly phases: readonly Phase[] };
 
 describe('every recorded scrape, from a front proxy over raw TLS', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let pki: RecordedPki;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     pki = await createRecordedPki(directory);
-  });
-  afterAll(() => {
-    directory.remove();
   });
 
   it.each(phases)('of phase $name is allowed or refused as recorded', async (phase) => {
@@ -52,7 +48,6 @@ describe('every recorded scrape, from a front proxy over raw TLS', () => {
     }
     client.close();
     expect(await server.stop()).toBe(0);
-    policy.remove();
     expect(faults).toEqual([]);
   });
 });

@@ -15,7 +15,7 @@ import { listen, type Listening } from '../exposition/sources/upstream/upstream-
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -100,12 +100,11 @@ describe('every recorded exposition is whole, or nothing of it is served', () =>
 });
 
 describe('a recorded exposition, served by the built command', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let pki: RecordedPki;
   let upstream: Listening;
   let current: Pick<Row, 'contentType' | 'body'> = { contentType: 'text/plain', body: '' };
   beforeAll(async () => {
-    directory = temporaryDirectory();
     pki = await createRecordedPki(directory);
     upstream = await listen(
       createServer((request, response) => {
@@ -118,7 +117,6 @@ describe('a recorded exposition, served by the built command', () => {
   });
   afterAll(async () => {
     await upstream.close();
-    directory.remove();
   });
 
   /** One row of many, since each is a request over TLS: those for which `faultOf` finds something. */

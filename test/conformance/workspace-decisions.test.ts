@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { WorkspaceAuthorizer } from '../../src/authorization/workspace-access.js';
 import { effectiveIdentities } from '../../src/policy/index/effective-identities.js';
 import { WorkspaceIndex } from '../../src/policy/index/workspace-index.js';
@@ -10,7 +10,7 @@ import { parseManifest } from '../../src/policy/sources/manifest.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { createRecordedPki } from '../support/recorded-pki.js';
 import { runCli, startCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import {
   identityOf,
   recordedWorkspaces,
@@ -62,13 +62,7 @@ function accessForAll({ requests, workspaces }: WorkspacePhase): readonly Policy
 }
 
 describe('every recorded decision inside a workspace, through can-i -f', () => {
-  let directory: TemporaryDirectory;
-  beforeAll(() => {
-    directory = temporaryDirectory();
-  });
-  afterAll(() => {
-    directory.remove();
-  });
+  const directory = temporaryDirectory();
 
   it.each(phases)('of phase $name is the same', async (phase) => {
     const file = directory.write('workspaces.json', workspacesManifestOf(phase));
@@ -84,7 +78,6 @@ describe('every recorded decision inside a workspace, through can-i -f', () => {
     const questions = temporaryDirectory();
     const asked = questions.write('reviews.json', reviews.map((review) => JSON.stringify(review)).join('\n'));
     const { code, stdout } = await runCli(['can-i', `--workspace-rbac-dir=${dirname(file)}`, '-f', asked]);
-    questions.remove();
     expect(code).toBe(0);
     const answers = stdout
       .trim()
@@ -122,8 +115,6 @@ describe('every recorded decision on /metrics inside a workspace, as a scrape fr
     }
     client.close();
     expect(await server.stop()).toBe(0);
-    policy.remove();
-    directory.remove();
     const served = (verb: string): number => (verb === 'get' || verb === 'head' ? 200 : 405);
     expect(answers).toEqual(rows.map((row) => (isAllowed(row) ? served(row.verb) : 403)));
   });

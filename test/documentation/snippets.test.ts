@@ -3,13 +3,13 @@ import { cpSync, mkdirSync, existsSync, readdirSync, readFileSync, statSync } fr
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import * as filter from '../../src/index.js';
 import * as server from '../../src/server-exports.js';
 import { optionsIn } from '../../src/options/option.js';
 import { loadedCommands } from '../support/command-line.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -194,9 +194,8 @@ interface Shown {
 }
 
 describe('the commands of docs/', () => {
-  let folder: TemporaryDirectory;
+  const folder = temporaryDirectory();
   beforeAll(() => {
-    folder = temporaryDirectory();
     cpSync(join(root, 'rbac'), join(folder.path, 'rbac'), { recursive: true });
     mkdirSync(join(folder.path, 'workspaces'));
     const workspaces = blocks.find(
@@ -207,9 +206,6 @@ describe('the commands of docs/', () => {
       'config.yaml',
       'apiVersion: kcp-metrics-filter/v1alpha1\nkind: MetricsFilterConfiguration\ntlsCertfile: tls.crt\nclientCaFile: ca.crt\nanonymousAuth: "true"\n',
     );
-  });
-  afterAll(() => {
-    folder.remove();
   });
 
   const commands = blocks

@@ -6,10 +6,10 @@ import { isPrometheusSkipped } from './binaries.js';
 import { damagedUpstream } from './damaged-upstream.js';
 import { inWords, printFigure } from './figures.js';
 import type { FilterUnderTest } from './filter-under-test.js';
-import { filterOfTest, placeOfTest, prometheusOfTest, upstreamOfTest } from './ingested.js';
+import { filterOfTest, prometheusOfTest, upstreamOfTest } from './ingested.js';
 import { metricsOf } from './metrics.js';
 import { scrapeOnce } from './scrape-once.js';
-import type { ServingPlace } from './serving-place.js';
+import { servingPlace, type ServingPlace } from './serving-place.js';
 import { elapsed, own, Stopwatch, type Duration } from './stopwatch.js';
 
 const settles = { timeout: 60_000, interval: 100 };
@@ -53,7 +53,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
   it.each(cases)(
     'is never a short success: $way, $damage, with a length: $saysLength, $coding',
     async ({ flagsOf, damage, saysLength, coding }) => {
-      const place = await placeOfTest();
+      const place = await servingPlace();
       const upstream = await damagedUpstream({ body: exposition(2 * mebibyte), saysLength });
       const { port } = await filterOfTest(place, flagsOf(upstream.url));
       const headers = { ...accepted, 'Accept-Encoding': coding };
@@ -69,7 +69,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
   it.each(['closed', 'reset', 'stalled'] as const)(
     'is left out where others are merged: %s',
     async (damage) => {
-      const place = await placeOfTest();
+      const place = await servingPlace();
       const upstream = await damagedUpstream({ body: exposition(2 * mebibyte), saysLength: false });
       const other = await upstreamOfTest('# TYPE other gauge\nother 1\n');
       const { port } = await filterOfTest(place, [`--upstream=broken=${upstream.url},other=${other}`]);
@@ -86,7 +86,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
 
   describe.skipIf(isPrometheusSkipped)('for Prometheus', () => {
     it.each(Object.entries(ways))('is down, and none of it is ingested: %s', async (_way, flagsOf) => {
-      const place = await placeOfTest();
+      const place = await servingPlace();
       const upstream = await damagedUpstream({ body: exposition(mebibyte), saysLength: false });
       const { port } = await filterOfTest(place, flagsOf(upstream.url));
       const prometheus = await prometheusOfTest(place, port, 3_000);
@@ -104,7 +104,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
     });
 
     it.each(Object.entries(ways))('is answered 504 in time where it is silent: %s', async (_way, flagsOf) => {
-      const place = await placeOfTest();
+      const place = await servingPlace();
       const upstream = await damagedUpstream({ body: exposition(1_000), saysLength: true });
       const { port } = await filterOfTest(place, flagsOf(upstream.url));
       upstream.set('silent');
@@ -115,7 +115,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
     });
 
     it('leaves the others as they are where it is silent and they are merged', async () => {
-      const place = await placeOfTest();
+      const place = await servingPlace();
       const upstream = await damagedUpstream({ body: exposition(1_000), saysLength: true });
       const other = await upstreamOfTest('# TYPE other gauge\nother 1\n');
       const { port } = await filterOfTest(place, [`--upstream=silent=${upstream.url},other=${other}`]);
@@ -132,7 +132,7 @@ describe('an upstream that breaks off in the middle of its exposition', () => {
 describe('an upstream that redirects', () => {
   const cases = [...Object.entries(ways), ['merged', (url: string) => [`--upstream=a=${url}`]] as const];
   it.each(cases)('is not followed: %s', async (_way, flagsOf) => {
-    const place = await placeOfTest();
+    const place = await servingPlace();
     const elsewhere = await listenHttp((_, response) => response.end('secret 1\n'));
     onTestFinished(() => elsewhere.close());
     let status = 0;
@@ -154,7 +154,7 @@ describe('an upstream of 50 MB', () => {
   it.each(cases)(
     'costs less than 150 MiB, and the filter goes on answering others: $way, $coding',
     async ({ way, flagsOf, coding }) => {
-      const place = await placeOfTest();
+      const place = await servingPlace();
       const filter = await filterOfTest(place, flagsOf(await upstreamOfTest(body)));
       const before = await residentMebibytes(place, filter);
       const watched = watch(place, filter);
@@ -171,7 +171,7 @@ describe('an upstream of 50 MB', () => {
   );
 
   it('can be merged', async () => {
-    const place = await placeOfTest();
+    const place = await servingPlace();
     const filter = await filterOfTest(place, [`--upstream=large=${await upstreamOfTest(body)}`]);
     const before = await residentMebibytes(place, filter);
     const watched = watch(place, filter);
@@ -201,7 +201,7 @@ describe('an upstream that sends what was not asked for', () => {
     filters.map(([how, flagsOf]) => ({ what, body, headers, how, flagsOf })),
   );
   it.each(cases)('is a 502 for little memory: $what, $how', async ({ body, headers, flagsOf }) => {
-    const place = await placeOfTest();
+    const place = await servingPlace();
     const upstream = await damagedUpstream({ body, saysLength: true, headers });
     const filter = await filterOfTest(place, flagsOf(upstream.url));
     const before = await residentMebibytes(place, filter);

@@ -19,7 +19,6 @@ export class FilterUnderTest {
   readonly #server: StartedProcess;
   /** May read whatever the policy says. */
   readonly #observer: RawClient;
-  readonly #remove: () => void;
 
   /**
    * It listens, and may not have read the policy yet.
@@ -31,40 +30,27 @@ export class FilterUnderTest {
     flags: readonly string[] = [],
   ): Promise<FilterUnderTest> {
     const directory = temporaryDirectory();
-    try {
-      const authority = await createAuthority({ commonName: 'scraper-ca' });
-      const server = await startProcess([
-        '--mode=shard',
-        ...(kubeconfig === undefined ? [] : [`--root-kubeconfig=${kubeconfig}`]),
-        `--client-ca-file=${directory.write('client-ca.crt', authority.certificatePem)}`,
-        ...flags,
-      ]);
-      tellGuard('started', server.pid);
-      const connectionOf: ConnectionOf = async (user, groups = []) => ({
-        ...keyPairOf(await authority.issue({ commonName: user, organizations: groups, usage: 'clientAuth' })),
-        port: server.port,
-      });
-      const observer = new RawClient(await connectionOf('observer', ['system:masters']));
-      return new FilterUnderTest(server, connectionOf, observer, () => {
-        directory.remove();
-      });
-    } catch (error) {
-      directory.remove();
-      throw error;
-    }
+    const authority = await createAuthority({ commonName: 'scraper-ca' });
+    const server = await startProcess([
+      '--mode=shard',
+      ...(kubeconfig === undefined ? [] : [`--root-kubeconfig=${kubeconfig}`]),
+      `--client-ca-file=${directory.write('client-ca.crt', authority.certificatePem)}`,
+      ...flags,
+    ]);
+    tellGuard('started', server.pid);
+    const connectionOf: ConnectionOf = async (user, groups = []) => ({
+      ...keyPairOf(await authority.issue({ commonName: user, organizations: groups, usage: 'clientAuth' })),
+      port: server.port,
+    });
+    const observer = new RawClient(await connectionOf('observer', ['system:masters']));
+    return new FilterUnderTest(server, connectionOf, observer);
   }
 
-  private constructor(
-    server: StartedProcess,
-    connectionOf: ConnectionOf,
-    observer: RawClient,
-    remove: () => void,
-  ) {
+  private constructor(server: StartedProcess, connectionOf: ConnectionOf, observer: RawClient) {
     this.port = server.port;
     this.#server = server;
     this.connectionOf = connectionOf;
     this.#observer = observer;
-    this.#remove = remove;
   }
 
   /** To somebody who brings this token, on a connection of their own. */
@@ -114,7 +100,6 @@ export class FilterUnderTest {
     this.#observer.close();
     await this.#server.stop();
     tellGuard('exited', this.#server.pid);
-    this.#remove();
   }
 
   async #untilReadiness(expected: RegExp, timeoutMs = 60_000): Promise<number> {

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { isPrometheusSkipped } from './binaries.js';
-import { placeOfTest, prometheusOfTest } from './ingested.js';
+import { prometheusOfTest } from './ingested.js';
 import { metricsOf } from './metrics.js';
 import { tellGuard } from './orphans.js';
 import { scrapeOnce } from './scrape-once.js';
-import type { ServingPlace } from './serving-place.js';
+import { servingPlace, type ServingPlace } from './serving-place.js';
 
 const settles = { timeout: 60_000, interval: 100 };
 const everyMs = 3_000;
@@ -28,7 +28,7 @@ function workersOf({ pid }: StartedProcess): readonly number[] {
 
 describe.skipIf(isPrometheusSkipped)('Prometheus and a filter of two workers', () => {
   it('adds up what both counted, whichever answers', async () => {
-    const place = await placeOfTest();
+    const place = await servingPlace();
     const server = await filterWithWorkers(place);
     const counted: number[] = [];
     // Each on a connection of its own: the workers get them in turn.
@@ -51,7 +51,7 @@ describe.skipIf(isPrometheusSkipped)('Prometheus and a filter of two workers', (
   });
 
   it('is scraped on, without a counter that goes back, while workers are killed', async () => {
-    const place = await placeOfTest();
+    const place = await servingPlace();
     const server = await filterWithWorkers(place);
     const prometheus = await prometheusOfTest(place, server.port, everyMs);
     const scrapes = async (): Promise<number> => (await prometheus.valueOf('count_over_time(up[5m])')) ?? 0;

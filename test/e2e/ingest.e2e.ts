@@ -7,17 +7,11 @@ import { sharedExposition } from '../../src/exposition/delivery/shared-expositio
 import { recordedShardMetrics } from '../exposition/text-format/expositions.js';
 import { isPrometheusSkipped } from './binaries.js';
 import { differences, sumsOf } from './exposition-sums.js';
-import {
-  applicationOfTest,
-  filterOfTest,
-  placeOfTest,
-  prometheusOfTest,
-  upstreamOfTest,
-} from './ingested.js';
+import { applicationOfTest, filterOfTest, prometheusOfTest, upstreamOfTest } from './ingested.js';
 import type { Prometheus } from './prometheus.js';
 import { promtoolOn } from './promtool.js';
 import { scrapeOnce } from './scrape-once.js';
-import type { ServingPlace } from './serving-place.js';
+import { servingPlace, type ServingPlace } from './serving-place.js';
 
 const settles = { timeout: 60_000, interval: 100 };
 
@@ -163,7 +157,7 @@ const variants: readonly Variant[] = [
 describe.skipIf(isPrometheusSkipped)('Prometheus ingests without a complaint', () => {
   const cases = variants.map((variant) => [variant.served, variant] as const);
   it.each(cases)('%s', async (_served, { format, coding = 'gzip', serve }) => {
-    const place = await placeOfTest();
+    const place = await servingPlace();
     const { port, sums, mayHave = () => false, remarks, mayGrow = false } = await serve(place);
     const headers = { Accept: accept, 'Accept-Encoding': 'gzip' };
     const direct = await scrapeOnce(place, port, { headers });

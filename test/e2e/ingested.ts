@@ -7,18 +7,10 @@ import { filterOptions } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { Prometheus } from './prometheus.js';
-import { servingPlace, type ServingPlace } from './serving-place.js';
+import type { ServingPlace } from './serving-place.js';
 
 /** Between two scrapes (ms): enough to write, send and ingest 100,000 series while other tests run. */
 const intervalMs = 10_000;
-
-export async function placeOfTest(): Promise<ServingPlace> {
-  const place = await servingPlace();
-  onTestFinished(() => {
-    place.directory.remove();
-  });
-  return place;
-}
 
 /** The program, with these flags besides those of the place. */
 export async function filterOfTest(place: ServingPlace, flags: readonly string[]): Promise<FilterUnderTest> {
@@ -63,9 +55,6 @@ export async function prometheusOfTest(
   const { caFile, credentialsFile } = place;
   // Its data are its own: a test may start several.
   const directory = temporaryDirectory();
-  onTestFinished(() => {
-    directory.remove();
-  });
   const prometheus = await Prometheus.start({
     directory,
     port,

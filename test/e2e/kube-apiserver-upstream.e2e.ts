@@ -39,9 +39,6 @@ onControlPlane(kubeApiserver, 'an upstream that wants a client certificate', (st
       `--upstream-client-key-file=${directory.write('client.key', client.privateKeyPem)}`,
     ];
   });
-  afterAll(() => {
-    place.directory.remove();
-  });
 
   const direct = (flags: readonly string[] = []): Promise<FilterUnderTest> =>
     FilterUnderTest.start(undefined, [

@@ -274,9 +274,6 @@ onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
       ['should not grant permission, if not matching', '/forbidden', 403],
     ])('%s', async (_name, path, status) => {
       const directory = temporaryDirectory();
-      onTestFinished(() => {
-        directory.remove();
-      });
       directory.write(
         'static.json',
         scrapePolicy([{ kind: 'ServiceAccount', namespace: 'monitoring', name: 'stranger' }]),

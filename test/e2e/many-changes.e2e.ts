@@ -61,7 +61,6 @@ describe('the policy amidst a thousand changes a second', () => {
   afterEach(async () => {
     await scraped?.stop();
     await generator.close();
-    directory.remove();
   });
 
   it('follows each of them, and a revocation at once', async () => {

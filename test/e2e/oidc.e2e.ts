@@ -41,7 +41,6 @@ describe('scrapers with ID tokens of an OpenID provider', () => {
   });
   afterEach(async () => {
     await provider.close();
-    directory.remove();
   });
 
   const startFilter = async (): Promise<FilterUnderTest> => {

@@ -33,9 +33,6 @@ describe.skipIf(isPrometheusSkipped)('Prometheus', () => {
     ])('goes on over its rotations, and stops when it has expired: %s', async (_where, flagsOf) => {
       const { accounts, controlPlane, kubeconfig, prometheus: account } = delegating;
       const directory = temporaryDirectory();
-      onTestFinished(() => {
-        directory.remove();
-      });
       const authority = await createAuthority({ commonName: 'filter-ca' });
       const serving = await authority.issue({
         commonName: 'filter',

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
 import { RunningPrometheus } from '../examples/running-prometheus.js';
 import { startCli, type StartedServer } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { isPrometheusSkipped } from './binaries.js';
 
 const tenants = ['acme', 'globex'] as const;
@@ -77,7 +77,7 @@ describe.skipIf(isPrometheusSkipped)('two tenants whose Prometheus writes throug
   const ending: (() => unknown)[] = [];
   const receivers = new Map<Tenant, RunningPrometheus>();
   const writers = new Map<Tenant, RunningPrometheus>();
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let authority: Authority;
   let servers: Authority;
   let proxy: TenantProxy;
@@ -111,10 +111,6 @@ describe.skipIf(isPrometheusSkipped)('two tenants whose Prometheus writes throug
   };
 
   beforeAll(async () => {
-    directory = temporaryDirectory();
-    ending.push(() => {
-      directory.remove();
-    });
     authority = await createAuthority({ commonName: 'tenants-ca' });
     servers = await createAuthority({ commonName: 'serving-ca' });
     directory.write('tenants-ca.crt', authority.certificatePem);
@@ -122,9 +118,6 @@ describe.skipIf(isPrometheusSkipped)('two tenants whose Prometheus writes throug
     await serve();
     const rbac = temporaryDirectory();
     rbac.write('policy.yaml', policy);
-    ending.push(() => {
-      rbac.remove();
-    });
     const nothing = directory.write('receiver.yml', 'global: {}\n');
     for (const tenant of tenants) {
       const data = file(`received-${tenant}`);

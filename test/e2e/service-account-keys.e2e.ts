@@ -15,9 +15,6 @@ const flag = '--service-account-key-file';
 describe('the keys of service-account tokens', () => {
   it('are others as soon as their file is, without a scrape that fails, and a broken file changes nothing', async () => {
     const directory = temporaryDirectory();
-    onTestFinished(() => {
-      directory.remove();
-    });
     const keyFile = join(directory.path, 'service-account.pub');
     // In one step, as a careful tool does it.
     const publish = (text: string): void => {

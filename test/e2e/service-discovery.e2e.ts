@@ -50,9 +50,6 @@ describe.skipIf(isPrometheusSkipped || !isBuilt)('Prometheus', () => {
       const { controlPlane, accounts, kubeconfig, prometheus: account } = delegating;
       await apply(controlPlane, [namespaceOf('kcp'), ...objectsIn(example('rbac.yaml'))]);
       const directory = temporaryDirectory();
-      onTestFinished(() => {
-        directory.remove();
-      });
       const { scrape_configs, ...settings } = parse(example('prometheus.yml')) as Configuration;
       const [job] = scrape_configs;
       const authority = await createAuthority({ commonName: 'shards-ca' });

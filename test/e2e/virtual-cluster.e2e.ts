@@ -10,7 +10,7 @@ import { command } from '../support/command-line.js';
 import { podObject, type PodOnHost } from '../support/host-cluster.js';
 import { kubeletBodies, kubeletNode, notOwn, ownPod, summaryOf } from '../support/kubelet-bodies.js';
 import { RawClient } from '../support/raw-tls.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import type { ControlPlane } from './control-plane.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kubeApiserver, type ApiServerPlace, type ApiServerProgram } from './kube-apiserver.js';
@@ -55,7 +55,7 @@ onControlPlane(host, 'the host of a virtual cluster', (start) => {
   const bodies: Record<string, string> = { ...kubeletBodies };
   const askedOfKubelet: string[] = [];
   let controlPlane: ControlPlane;
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let kubelet: Server;
   let egress: ReturnType<typeof createHttpServer>;
   let filter: FilterUnderTest;
@@ -89,7 +89,6 @@ onControlPlane(host, 'the host of a virtual cluster', (start) => {
   const web: PodOnHost = { name: ownPod.name, is: ['default', 'web-0'] };
 
   beforeAll(async () => {
-    directory = temporaryDirectory();
     const authority = await createAuthority({ commonName: 'kubelet-ca' });
     const serving = await authority.issue({ usage: 'serverAuth', ipAddresses: ['192.0.2.10'] });
     kubelet = createServer(
@@ -158,7 +157,6 @@ onControlPlane(host, 'the host of a virtual cluster', (start) => {
     kubelet.closeAllConnections();
     egress.close();
     egress.closeAllConnections();
-    directory.remove();
   });
 
   const doctor = (): ReturnType<typeof command> =>

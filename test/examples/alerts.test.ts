@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { prometheusConfig } from '../../src/cli/demo/instructions.js';
 import type { DemoServers } from '../../src/cli/demo/servers.js';
@@ -155,9 +155,6 @@ describe.skipIf(isSkippedWithout('examples/alerts', 'promtool'))('promtool', () 
     ['an alert on every layer', '== 1 and ignoring (state)', '== 1 or ignoring (state)'],
   ])('notices %s', (_which, from, to) => {
     const directory = temporaryDirectory();
-    onTestFinished(() => {
-      directory.remove();
-    });
     cpSync(folder, directory.path, { recursive: true });
     const wrong = read('rules.yaml').replaceAll(from, to);
     expect(wrong).not.toBe(read('rules.yaml'));

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { startOptions } from '../../src/options/start-topics.js';
 import { startCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
 
@@ -50,15 +50,11 @@ const commandLines = [
 ];
 
 describe('the cache server of the examples', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let credentials: string;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
-  });
-  afterAll(() => {
-    directory.remove();
   });
   /** Runs a script of the README, on a free port. */
   const start = async (script: string): Promise<Started> => {

@@ -1,8 +1,8 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { runCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
 
@@ -11,10 +11,9 @@ const [steps = []] = readme.transcripts;
 const listening = /"url":"https:\/\/127\.0\.0\.1:(\d+)"/;
 
 describe('the configuration files of the examples', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let credentials: string;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
     cpSync(join(repository, 'examples/configuration'), join(directory.path, 'configuration'), {
@@ -22,9 +21,6 @@ describe('the configuration files of the examples', () => {
     });
     const shard = join(directory.path, 'configuration/shard.yaml');
     writeFileSync(shard, readFileSync(shard, 'utf8').replace('securePort: 6443', 'securePort: 0'));
-  });
-  afterAll(() => {
-    directory.remove();
   });
   /** Runs a script of the README, on a free port. */
   const start = async (script: string): Promise<string> => {

@@ -1,18 +1,17 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
 
 const readme = exampleReadme('express-api-server');
 
 describe('the Express API server of the examples', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let credentials: string;
   let server: Started;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
     cpSync(join(repository, 'examples/express-api-server/rbac'), join(directory.path, 'rbac'), {
@@ -26,7 +25,6 @@ describe('the Express API server of the examples', () => {
   });
   afterAll(async () => {
     expect(await server.stop()).toBe(0);
-    directory.remove();
   });
   const at = (path: string): string => `https://localhost:${server.found}${path}`;
 

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, statusOf, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';
 import { RunningPrometheus } from './running-prometheus.js';
@@ -224,12 +224,11 @@ const down = 'localhost:1';
 describe.skipIf(isSkippedWithout('examples/grafana', 'prometheus'))(
   'Prometheus, with all that is shipped',
   () => {
-    let directory: TemporaryDirectory;
+    const directory = temporaryDirectory();
     let filter: Started | undefined;
     let prometheus: RunningPrometheus | undefined;
 
     beforeAll(async () => {
-      directory = temporaryDirectory();
       const credentials = join(directory.path, 'credentials');
       await createCredentials(credentials);
       mkdirSync(join(directory.path, 'rbac'));
@@ -265,7 +264,6 @@ describe.skipIf(isSkippedWithout('examples/grafana', 'prometheus'))(
     afterAll(async () => {
       expect(await prometheus?.stop()).toBe(0);
       expect(await filter?.stop()).toBe(0);
-      directory.remove();
     });
 
     /** What Grafana replaces `$job` with where all are chosen. */

@@ -5,7 +5,7 @@ import type { Listening } from '../exposition/sources/upstream/upstream-servers.
 import { ReviewServer } from '../support/review-server.js';
 import { RootServer, type SentObject } from '../support/root-server.js';
 import { startCli, type StartedServer } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { manifestsIn, sidecar, startShop } from './kubernetes-sidecar.js';
 
 const account = (name: string) => ({
@@ -16,7 +16,7 @@ const account = (name: string) => ({
 
 /** The container's own arguments, with files of a test in place of those of a cluster. */
 describe('the container of the sidecar example', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let shop: Listening & { readonly exposition: () => Promise<string> };
   let root: RootServer;
   let reviewer: ReviewServer;
@@ -24,7 +24,6 @@ describe('the container of the sidecar example', () => {
   let filter: StartedServer | undefined;
 
   beforeAll(async () => {
-    directory = temporaryDirectory();
     [shop, root, reviewer, authority] = await Promise.all([
       startShop(),
       RootServer.start(),
@@ -54,7 +53,6 @@ describe('the container of the sidecar example', () => {
   });
   afterAll(async () => {
     await Promise.all([shop.close(), root.stop(), reviewer.stop()]);
-    directory.remove();
   });
 
   async function startSidecar(): Promise<StartedServer> {

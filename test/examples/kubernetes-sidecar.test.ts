@@ -116,7 +116,6 @@ describe('the manifests of the sidecar', () => {
     );
     expect(client.server).toBe('https://10.0.0.1:443');
     client.close();
-    directory.remove();
   });
 });
 

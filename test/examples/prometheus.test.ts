@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isRequired } from '../support/required.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
 
@@ -56,14 +56,13 @@ const missing = 'prometheus and promtool are not installed (apt-get install prom
 if (!isInstalled && !isRequired) process.stderr.write(`examples/prometheus is NOT tested: ${missing}\n`);
 
 describe.skipIf(!isInstalled && !isRequired)('Prometheus itself', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   const servers: Started[] = [];
   let ports: readonly string[];
   let prometheus: Started | undefined;
 
   beforeAll(async () => {
     if (!isInstalled) throw new Error(missing);
-    directory = temporaryDirectory();
     await createCredentials(join(directory.path, 'credentials'));
     mkdirSync(join(directory.path, 'rbac'));
     copyFileSync(
@@ -95,7 +94,6 @@ describe.skipIf(!isInstalled && !isRequired)('Prometheus itself', () => {
     // Whatever has started, also where the start of another has failed.
     const started = prometheus === undefined ? servers : [...servers, prometheus];
     const codes = await Promise.all(started.map(({ stop }) => stop()));
-    directory.remove();
     expect(codes).toEqual([0, 0, 0, 0]);
   });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../e2e/free-port.js';
 import { listen } from '../exposition/sources/upstream/upstream-servers.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';
 import { RunningPrometheus } from './running-prometheus.js';
@@ -97,14 +97,13 @@ describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool'))
   { through: 'a stand-in for PushProx', start: standIn, isMissing: false },
   { through: 'PushProx (PUSHPROX_PROXY, PUSHPROX_CLIENT)', start: pushProx, isMissing: isRealMissing },
 ])('through $through', ({ start, isMissing }) => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let shard: Started | undefined;
   let pushprox: PushProx | undefined;
   let prometheus: RunningPrometheus | undefined;
 
   beforeAll(async () => {
     if (isMissing) return;
-    directory = temporaryDirectory();
     const credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
     mkdirSync(join(directory.path, 'rbac'));
@@ -134,7 +133,6 @@ describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool'))
     expect(await prometheus?.stop()).toBe(0);
     await pushprox?.stop();
     expect(await shard?.stop()).toBe(0);
-    directory.remove();
   });
 
   it.skipIf(isMissing)(

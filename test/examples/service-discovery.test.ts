@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, type Started } from './commands.js';
 import { faultsOf, objectsIn, type KubernetesObject } from './manifest-schemas.js';
 import { isSkippedWithout } from './prometheus-programs.js';
@@ -69,12 +69,11 @@ function discovered(objects: readonly KubernetesObject[], portOf: (service: stri
 describe.skipIf(isSkippedWithout('examples/service-discovery', 'prometheus', 'promtool'))(
   'Prometheus',
   () => {
-    let directory: TemporaryDirectory;
+    const directory = temporaryDirectory();
     let shards: readonly Started[] = [];
     let prometheus: RunningPrometheus | undefined;
 
     beforeAll(async () => {
-      directory = temporaryDirectory();
       await createCredentials(join(directory.path, 'credentials'));
       mkdirSync(join(directory.path, 'rbac'));
       const binding = 'rbac/prometheus-user.yaml';
@@ -119,7 +118,6 @@ describe.skipIf(isSkippedWithout('examples/service-discovery', 'prometheus', 'pr
     afterAll(async () => {
       expect(await prometheus?.stop()).toBe(0);
       expect(await Promise.all(shards.map(({ stop }) => stop()))).toEqual([0, 0]);
-      directory.remove();
     });
 
     it('scrapes both shards, and neither who is not ready nor another Service', async () => {

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { startOptions } from '../../src/options/start-topics.js';
 import { valueOf } from '../../src/options/option.js';
 import { RootServer } from '../support/root-server.js';
 import { startCli } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, statusOf } from './commands.js';
 import { startShop } from './kubernetes-sidecar.js';
 
@@ -27,13 +27,7 @@ const words = valuesOf('ExecStart')[0]?.split(/\s+/) ?? [];
 const highestExposure = 20;
 
 describe('the systemd unit of the examples', () => {
-  let directory: TemporaryDirectory;
-  beforeAll(() => {
-    directory = temporaryDirectory();
-  });
-  afterAll(() => {
-    directory.remove();
-  });
+  const directory = temporaryDirectory();
 
   it.each([
     ['DynamicUser', 'yes'],

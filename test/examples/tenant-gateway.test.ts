@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { startOptions } from '../../src/options/start-topics.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
 
@@ -15,12 +15,11 @@ const readme = exampleReadme('tenant-gateway');
 const [steps = []] = readme.transcripts;
 
 describe('the gateway of the examples, before a backend of several tenants', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let credentials: string;
   let backend: Started;
   let gateway: Started;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
     await promisify(execFile)(join(example, 'create-certificates.sh'), [credentials]);
@@ -40,7 +39,6 @@ describe('the gateway of the examples, before a backend of several tenants', () 
   afterAll(async () => {
     expect(await gateway.stop()).toBe(0);
     expect(await backend.stop()).toBe(0);
-    directory.remove();
   });
   const output = (command: string): Promise<string> =>
     outputOf(

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SignJWT } from 'jose';
 import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
 
@@ -14,14 +14,13 @@ const issuer = 'https://team-a.example.org';
 const hostMetrics = readFileSync(join(repository, 'examples/virtual-cluster/host-metrics.txt'), 'utf8');
 
 describe('the virtual cluster of the examples', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let credentials: string;
   let host: Listening;
   let exposition = hostMetrics;
   let filter: Started;
 
   beforeAll(async () => {
-    directory = temporaryDirectory();
     credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
     cpSync(join(repository, 'examples/virtual-cluster'), join(directory.path, 'virtual-cluster'), {
@@ -47,7 +46,6 @@ describe('the virtual cluster of the examples', () => {
   afterAll(async () => {
     expect(await filter.stop()).toBe(0);
     await host.close();
-    directory.remove();
   });
 
   /** As the API server of the virtual cluster signs it. */

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';
 import { exampleReadme, scriptWith } from './readme.js';
@@ -13,11 +13,10 @@ const steps = readme.transcripts.flat();
 const ofPrometheus = steps.filter(({ command }) => command.includes('9090'));
 
 describe('the API server with workspaces of the examples', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let credentials: string;
   let server: Started;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     credentials = join(directory.path, 'credentials');
     await createCredentials(credentials);
     await outputOf(`${join(example, 'create-token.sh')} .`, credentials);
@@ -30,7 +29,6 @@ describe('the API server with workspaces of the examples', () => {
   });
   afterAll(async () => {
     expect(await server.stop()).toBe(0);
-    directory.remove();
   });
   const here = (text: string): string => text.replaceAll('localhost:8443', `localhost:${server.found}`);
   const scrape = (cluster: string, user?: string): Promise<number> =>

@@ -12,7 +12,6 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
-  directory.remove();
 });
 
 describe('files that were read', () => {

@@ -20,7 +20,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   for (const followed of opened.splice(0)) followed.close();
-  directory.remove();
 });
 
 /** What the files say, unless it begins with `bad`. */

@@ -15,7 +15,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   for (const followed of opened.splice(0)) followed.close();
-  directory.remove();
 });
 
 function said(bytes: Buffer): string {

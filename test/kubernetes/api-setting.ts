@@ -58,7 +58,6 @@ export async function createApiSetting(): Promise<ApiSetting> {
     },
     async close() {
       await Promise.all(endings.map((end) => end()));
-      directory.remove();
     },
   };
 }

@@ -24,7 +24,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const cluster of opened.splice(0)) await cluster.close();
   await host.close();
-  directory.remove();
 });
 
 async function following(options: Partial<VirtualClusterOptions> = {}): Promise<VirtualCluster> {

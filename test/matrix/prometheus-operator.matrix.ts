@@ -57,9 +57,6 @@ describe.skipIf(missing.length > 0 || isPrometheusSkipped)('The Prometheus opera
     it('makes of every monitor a job with which Prometheus scrapes the filter', async () => {
       const { controlPlane, accounts, kubeconfig, prometheus: account } = delegating;
       const directory = temporaryDirectory();
-      onTestFinished(() => {
-        directory.remove();
-      });
       await apply(controlPlane, customResourceDefinitions());
       const established = async (): Promise<boolean> => {
         const resources = ['v1/prometheuses', 'v1/servicemonitors', 'v1/podmonitors', 'v1/prometheusrules'];

@@ -71,7 +71,6 @@ function serverScraper(program: Program): Scraper {
         next: (side) => nextOutcome(`http://${address}`, side, program),
         async stop() {
           await server.end();
-          directory.remove();
         },
       };
     },

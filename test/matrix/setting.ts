@@ -38,9 +38,6 @@ export type Place = Awaited<ReturnType<typeof placeOfTest>>;
 /** Files, gone when the test is over. */
 export async function placeOfTest() {
   const directory = temporaryDirectory();
-  onTestFinished(() => {
-    directory.remove();
-  });
   const usage = 'clientAuth';
   const authority = await createAuthority({ commonName: 'matrix-ca' });
   const serving = await authority.issue({
@@ -59,9 +56,6 @@ export async function placeOfTest() {
     return file;
   };
   const rbac = temporaryDirectory();
-  onTestFinished(() => {
-    rbac.remove();
-  });
   rbac.write('grants.yaml', grants);
   return {
     serving,

@@ -14,7 +14,6 @@ beforeEach(() => {
 afterEach(async () => {
   client?.close();
   await server?.close();
-  directory.remove();
 });
 
 /** A client that keeps its connection to a server that trusts its authority by the flag. */

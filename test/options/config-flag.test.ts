@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { startTopics } from '../../src/options/start-topics.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { configuredOptions } from '../../src/options/configuration.js';
 
 const head = 'apiVersion: kcp-metrics-filter/v1alpha1\nkind: MetricsFilterConfiguration\n';
@@ -28,11 +28,10 @@ async function runHere(...args: readonly string[]): Promise<Ran> {
 }
 
 describe('--config', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let file: string;
   const write = (text: string): string => directory.write('config.yaml', head + text);
   beforeAll(async () => {
-    directory = temporaryDirectory();
     file = join(directory.path, 'config.yaml');
     const authority = await createAuthority({ commonName: 'ca' });
     const pair = await authority.issue({
@@ -57,9 +56,6 @@ describe('--config', () => {
         subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'prometheus' }],
       }),
     );
-  });
-  afterAll(() => {
-    directory.remove();
   });
 
   it('starts a server, with files below its folder', async () => {

@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { blamingFile, FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { topic } from '../../src/options/option.js';
 import { file } from '../../src/options/option-kinds.js';
 import { UsageError } from '../../src/options/usage-error.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const { clientCaFile, tokenAuthFile, other } = topic('Files', {
   clientCaFile: file({ followed: true }).help('a file'),
@@ -16,16 +16,10 @@ const text = (content: string, name: string): string => {
   return content;
 };
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 const opened: FollowedOptionFiles[] = [];
-beforeAll(() => {
-  directory = temporaryDirectory();
-});
 afterEach(() => {
   for (const files of opened.splice(0)) files.close();
-});
-afterAll(() => {
-  directory.remove();
 });
 
 function followed(): { readonly files: FollowedOptionFiles; readonly told: string[] } {

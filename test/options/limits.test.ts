@@ -1,22 +1,18 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const soon = { timeout: 10_000, interval: 50 };
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let tokens: string;
 let file: string;
 beforeAll(() => {
-  directory = temporaryDirectory();
   tokens = directory.write('tokens.csv', 'token-of-a,a,1,system:masters\ntoken-of-b,b,2,system:masters\n');
   file = join(directory.path, 'maintenance');
-});
-afterAll(() => {
-  directory.remove();
 });
 
 const cleanups: (() => unknown)[] = [];

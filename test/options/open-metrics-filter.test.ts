@@ -48,8 +48,6 @@ beforeEach(() => {
 });
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
-  directory.remove();
-  rbac.remove();
 });
 
 async function opened(options: OpenMetricsFilterOptions = {}): Promise<OpenMetricsFilter> {

@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { relabellingOf } from '../../src/options/relabelling-options.js';
 import { UsageError } from '../../src/options/usage-error.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 const text = `# HELP pods Pods.
@@ -19,21 +19,17 @@ const exposition: Exposition = {
   render: () => Promise.resolve({ contentType, body: text }),
 };
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let mapping: string;
 let followed: FollowedOptionFiles;
 const told: string[] = [];
 beforeAll(() => {
-  directory = temporaryDirectory();
   mapping = directory.write('mapping.yaml', 'labels:\n  namespace:\n    host-a: team\n');
   directory.write('broken.yaml', 'labels: [\n');
 });
 afterEach(() => {
   followed.close();
   told.splice(0);
-});
-afterAll(() => {
-  directory.remove();
 });
 
 async function served(values: Readonly<Record<string, string | readonly string[]>>): Promise<string> {

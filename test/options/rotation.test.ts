@@ -20,7 +20,6 @@ beforeEach(async () => {
 afterEach(async () => {
   admin?.close();
   await server?.stop();
-  directory.remove();
 });
 
 const issue = (commonName: string, days: number): Promise<IssuedCertificate> =>

@@ -35,7 +35,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   files.close();
-  directory.remove();
 });
 
 const issue = (commonName: string, options: LeafOptions = {}): Promise<IssuedCertificate> =>

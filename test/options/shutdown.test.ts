@@ -1,20 +1,16 @@
 import { kill } from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RawClient } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const admin = { Authorization: 'Bearer token-of-admin' };
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let tokens: string;
 beforeAll(() => {
-  directory = temporaryDirectory();
   tokens = directory.write('tokens.csv', 'token-of-admin,admin,1,system:masters\n');
-});
-afterAll(() => {
-  directory.remove();
 });
 
 const cleanups: (() => unknown)[] = [];

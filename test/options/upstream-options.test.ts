@@ -1,21 +1,20 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { openUpstreams, ownMetricsPath, type UpstreamEvents } from '../../src/options/upstream-options.js';
 import { Opened } from '../../src/options/starting.js';
 import { UsageError } from '../../src/options/usage-error.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const own: Exposition = {
   contentType: () => 'text/plain',
   render: () => Promise.resolve({ contentType: 'text/plain', body: 'own 1\n' }),
 };
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let paths: Readonly<Record<string, string>>;
 const opened = new Opened();
 beforeAll(async () => {
-  directory = temporaryDirectory();
   const authority = await createAuthority({ commonName: 'upstream-ca' });
   const [client, other] = await Promise.all([
     authority.issue({ commonName: 'filter', usage: 'clientAuth' }),
@@ -31,9 +30,6 @@ beforeAll(async () => {
   };
 });
 afterEach(() => opened.close());
-afterAll(() => {
-  directory.remove();
-});
 
 const events: UpstreamEvents = {
   onFailure: () => undefined,

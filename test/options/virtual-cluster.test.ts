@@ -50,7 +50,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
   await host.close();
-  directory.remove();
 });
 
 interface Answer {

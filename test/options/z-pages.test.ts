@@ -34,7 +34,6 @@ describe('start', () => {
   });
   afterEach(async () => {
     await server?.stop();
-    directory.remove();
   });
 
   async function answers(flags: readonly string[], ...paths: string[]): Promise<readonly RawAnswer[]> {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -17,9 +17,6 @@ interface Loaded {
 /** Runs node to its end. Its coverage names every script that was evaluated, whoever asked for it. */
 function loadedBy(...args: readonly string[]): Loaded {
   const directory = temporaryDirectory();
-  onTestFinished(() => {
-    directory.remove();
-  });
   const env = { ...process.env, NODE_V8_COVERAGE: directory.path };
   execFileSync(process.execPath, args, { cwd: root, env });
   const urls = readdirSync(directory.path).flatMap((file) => {

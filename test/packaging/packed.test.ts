@@ -4,8 +4,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -21,13 +21,12 @@ interface Manifest {
  * linked from here, since tests download nothing.
  */
 describe('the packed package, installed in an empty folder', () => {
-  let folder: TemporaryDirectory;
+  const folder = temporaryDirectory();
   let files: readonly string[];
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
   const installed = (): string => join(folder.path, 'node_modules', 'kcp-metrics-filter');
 
   beforeAll(() => {
-    folder = temporaryDirectory();
     const packed = execFileSync(
       'npm',
       ['pack', '--json', '--ignore-scripts', '--pack-destination', folder.path],
@@ -50,9 +49,6 @@ describe('the packed package, installed in an empty folder', () => {
     }
     folder.write('package.json', '{"type":"module"}');
     cpSync(join(root, 'test/packaging/consumer.mjs'), join(folder.path, 'consumer.mjs'));
-  });
-  afterAll(() => {
-    folder.remove();
   });
 
   it('holds what it needs and what its README names, and nothing of the tests', () => {

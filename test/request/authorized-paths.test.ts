@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import express5 from 'express';
 import express4 from 'express4';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   alwaysAllow,
   alwaysAllowPaths,
@@ -21,7 +21,7 @@ import {
   type Middleware,
 } from '../../src/index.js';
 import { filterOptions, policyOf } from '../support/filter.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** `scraper` may get /debug/public/* and what is below a scope by its whole path. */
 const policy = policyOf([
@@ -110,17 +110,13 @@ const frameworks = [
 ] as const;
 
 describe.each(frameworks)('a prefix that is granted, in front of files in %s', (_name, express) => {
-  let files: TemporaryDirectory;
+  const files = temporaryDirectory();
   beforeAll(() => {
-    files = temporaryDirectory();
     for (const folder of ['public', 'private']) mkdirSync(join(files.path, folder));
     files.write('public/file.txt', 'for everybody');
     files.write('public/a b.txt', 'with a blank');
     files.write('public/ä.txt', 'not ASCII');
     files.write('private/file.txt', 'for nobody');
-  });
-  afterAll(() => {
-    files.remove();
   });
   const served = (guard: readonly Middleware[]): RequestListener =>
     express()

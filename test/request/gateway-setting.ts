@@ -167,10 +167,6 @@ export async function textOf(answer: IncomingMessage): Promise<string> {
 export function optionsOfGateway(options: OpenMetricsFilterOptions): OpenMetricsFilterOptions {
   const directory = temporaryDirectory();
   const rbac = temporaryDirectory();
-  onTestFinished(() => {
-    directory.remove();
-    rbac.remove();
-  });
   rbac.write('policy.yaml', gatewayPolicy);
   return {
     registers: [registryWith()],

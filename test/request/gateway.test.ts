@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, createServer as createNetServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openMetricsFilter } from '../../src/index.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import {
@@ -174,9 +174,6 @@ describe('a path of the gateway', () => {
   it('is refused for those in maintenance, one tenant and not the other', async () => {
     const { url, received } = await recordingBackend();
     const directory = temporaryDirectory();
-    onTestFinished(() => {
-      directory.remove();
-    });
     const gateway = await gatewayWith({
       gatewayPath: [`/push=${url}`],
       tenantHeader,

@@ -398,7 +398,6 @@ describe('a filter with metrics of workspaces', () => {
       }
     } finally {
       await Promise.all([policy.close(), rootsAlone.close()]);
-      directory.remove();
     }
   });
 

@@ -4,7 +4,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { renameSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   clientCertificateAuthenticator,
   createCertificateVerifier,
@@ -17,7 +17,7 @@ import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { recordedBinding } from '../support/recorded-servers.js';
 import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const silent = {
   debug: () => undefined,
@@ -27,20 +27,16 @@ const silent = {
 };
 
 describe('start', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let pki: RecordedPki;
   const running: StartedServer[] = [];
   const clients: RawClient[] = [];
   beforeAll(async () => {
-    directory = temporaryDirectory();
     pki = await createRecordedPki(directory);
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.close();
     await Promise.all(running.splice(0).map((server) => server.stop()));
-  });
-  afterAll(() => {
-    directory.remove();
   });
 
   async function startShard(...flags: string[]): Promise<StartedServer> {
@@ -84,7 +80,6 @@ describe('start', () => {
     ]) {
       expect(body).toContain(`# TYPE ${name} `);
     }
-    policy.remove();
   });
 
   it('serves the results of its health checks at /metrics/slis where it is told to, to whoever may read that path', async () => {
@@ -143,7 +138,6 @@ describe('start', () => {
     mount('..4', recordedBinding);
     const { body } = await until(client, ({ status }) => status === 200);
     expect(body).toContain('kcp_metrics_filter_policy_reloads_total{source="directory",result="failure"} 1');
-    policy.remove();
   });
 
   it('fails closed when a stale policy has become older than --max-policy-staleness', async () => {
@@ -158,7 +152,6 @@ describe('start', () => {
     expect((await client.request('/readyz')).status).toBe(500);
     policy.write('binding.yaml', recordedBinding);
     await until(client, ({ status }) => status === 200);
-    policy.remove();
   });
 
   it('is not ready, but serves what root grants, while the policy of the workspaces is too old', async () => {
@@ -175,7 +168,6 @@ describe('start', () => {
     const { body } = await client.request('/readyz?verbose');
     expect(body).toMatch(/^\[\+\]policy-workspaces ok \(stale for \d+s: .*\n\[-\]policy-staleness failed/m);
     expect((await client.request('/metrics')).status).toBe(200);
-    for (const directory of [policy, workspaces]) directory.remove();
   });
 
   it('names a binding to a missing role by file and line', async () => {
@@ -188,7 +180,6 @@ describe('start', () => {
     expect(server.log()).toMatch(
       /binding\.yaml:\d+: ClusterRoleBinding \\"pmr\\" names ClusterRole \\"system:kcp:metrics-raeder\\", which does not exist/,
     );
-    policy.remove();
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('stops on %s with exit code 0', async (signal) => {

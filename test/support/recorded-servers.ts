@@ -46,8 +46,6 @@ export async function startRecordedServers<Server extends StartedServer>(
     pki,
     async stop() {
       await Promise.all([shard.stop(), cacheServer.stop()]);
-      directory.remove();
-      policy.remove();
     },
   };
 }

@@ -70,7 +70,6 @@ export class ReviewServer {
       ],
       async () => {
         await api.close();
-        directory.remove();
       },
     );
     servers.push(server);

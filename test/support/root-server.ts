@@ -117,7 +117,6 @@ export class RootServer {
       server.close();
       for (const socket of root.#sockets) socket.destroy();
       await once(server, 'close');
-      root.#directory.remove();
     };
     return root;
   }

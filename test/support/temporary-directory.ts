@@ -6,14 +6,16 @@ export interface TemporaryDirectory {
   readonly path: string;
   /** Writes a file into it and returns the file's path. */
   write(name: string, text: string): string;
+  /** For one that is large: all of them are removed after the file of the tests that made them. */
   remove(): void;
 }
 
-/** Those that a failed test did not get to remove. */
 const left = new Set<TemporaryDirectory>();
-process.once('exit', () => {
+process.once('exit', removeTemporaryDirectories);
+
+export function removeTemporaryDirectories(): void {
   for (const directory of left) directory.remove();
-});
+}
 
 const listeners: ((text: string) => void)[] = [];
 

@@ -38,9 +38,6 @@ it.each([
 
 it('a process that writes a key of a file is found', async () => {
   const directory = temporaryDirectory();
-  onTestFinished(() => {
-    directory.remove();
-  });
   const line = 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgtoldsecretskey00';
   directory.write('tls.key', `-----BEGIN PRIVATE KEY-----\n${line}\n-----END PRIVATE KEY-----\n`);
   await tell(`cannot read ${line}`, 1);

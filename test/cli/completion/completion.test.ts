@@ -1,11 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { optionsIn } from '../../../src/options/option.js';
 import { startOptions } from '../../../src/options/start-topics.js';
 import { command, loadedCommands as commands } from '../../support/command-line.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 const program = 'kcp-metrics-filter';
 
@@ -22,17 +22,13 @@ const flagsOf = (name: string): readonly string[] => [
 ];
 
 describe('completion in bash', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let script: string;
   beforeAll(async () => {
-    directory = temporaryDirectory();
     script = directory.write('completion.bash', await scriptFor('bash'));
     directory.write('tls.crt', '');
     directory.write('tls $(touch ran) key', '');
     mkdirSync(join(directory.path, 'rbac'));
-  });
-  afterAll(() => {
-    directory.remove();
   });
 
   /** The last word is the one that is completed; = is a word of its own, as bash has it. */
@@ -119,9 +115,6 @@ describe('completion', () => {
 describe.skipIf(!has('zsh'))('completion in zsh', () => {
   it('is a script that zsh reads, and registers itself', async () => {
     const directory = temporaryDirectory();
-    onTestFinished(() => {
-      directory.remove();
-    });
     const script = directory.write('completion.zsh', await scriptFor('zsh'));
     const ask = 'autoload -U compinit; compinit -D -u; source $1; print $_comps[$2]; whence -w $_comps[$2]';
     const lines = execFileSync('zsh', ['-fc', ask, 'zsh', script, program], { encoding: 'utf8' });
@@ -138,9 +131,6 @@ describe.skipIf(!has('fish'))('completion in fish', () => {
     ['completion z', ['zsh']],
   ])('of "%s" is %j', async (line, expected) => {
     const directory = temporaryDirectory();
-    onTestFinished(() => {
-      directory.remove();
-    });
     const script = directory.write('completion.fish', await scriptFor('fish'));
     const ask = `source ${script}; complete -C '${program} ${line}'`;
     const output = execFileSync('fish', ['--no-config', '-c', ask], { encoding: 'utf8' });

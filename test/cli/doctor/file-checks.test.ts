@@ -1,7 +1,7 @@
 import { chmodSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { accessFindings, lookAtFiles } from '../../../src/cli/doctor/given-files.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { saidIn } from './levels.js';
 
 const us = 1000;
@@ -44,13 +44,7 @@ describe('the permissions of a file', () => {
 });
 
 describe('a file on disk', () => {
-  let directory: TemporaryDirectory;
-  beforeAll(() => {
-    directory = temporaryDirectory();
-  });
-  afterAll(() => {
-    directory.remove();
-  });
+  const directory = temporaryDirectory();
 
   it('is looked at as it is', async () => {
     const file = directory.write('tokens.csv', 'secret-token,alice,1');

@@ -1,5 +1,5 @@
 import { chmodSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { checkSnapshot, type SnapshotUse } from '../../../src/cli/doctor/snapshot-checks.js';
 import { writeSnapshot } from '../../../src/policy/snapshot/snapshot-file.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
@@ -22,9 +22,6 @@ beforeEach(() => {
     origins: new Map([['root', origin]]),
     maxStalenessMs: Infinity,
   };
-});
-afterEach(() => {
-  directory.remove();
 });
 
 describe('a policy snapshot', () => {

@@ -24,7 +24,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.close();
-  directory.remove();
 });
 
 const check = (kubeconfig: string, as: ServerRole = 'root', basePath = '/clusters/root') =>

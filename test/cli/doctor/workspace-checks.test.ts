@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { callersOf } from '../../../src/cli/doctor/callers.js';
 import { checkApiServerSource } from '../../../src/cli/doctor/source-checks.js';
 import { workspaceFindings } from '../../../src/cli/doctor/workspace-checks.js';
@@ -11,9 +11,6 @@ describe('the policies of workspaces', () => {
   let directory: TemporaryDirectory;
   beforeEach(() => {
     directory = temporaryDirectory();
-  });
-  afterEach(() => {
-    directory.remove();
   });
 
   const findings = async (given: Readonly<Record<string, string>>): Promise<readonly string[]> => {

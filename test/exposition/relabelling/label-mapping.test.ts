@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseDocument, stringify } from 'yaml';
 import { type LabelMapping, readLabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
 import { FollowedFiles } from '../../../src/files/followed-files.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { LabelMappingError } from '../../../src/exposition/exposition-errors.js';
 
 const read = (text: string | Buffer): Promise<LabelMapping> =>
@@ -201,13 +201,7 @@ describe('a mapping file', () => {
 });
 
 describe('a mapping file that is followed', () => {
-  let directory: TemporaryDirectory;
-  beforeAll(() => {
-    directory = temporaryDirectory();
-  });
-  afterAll(() => {
-    directory.remove();
-  });
+  const directory = temporaryDirectory();
 
   it('is taken over when it is whole, and stays in force while it is not', async () => {
     const file = directory.write('names.yaml', 'labels: {namespace: {host-a: team-a}}');

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { FilesRead } from '../../../src/files/files-read.js';
 import { readKubeconfig } from '../../../src/kubernetes/kubeconfig/kubeconfig.js';
 import { createAuthority, type IssuedCertificate } from '../../../src/pki/throwaway-pki.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { base64, kubeconfigText } from '../kubeconfig-text.js';
 import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
 
@@ -11,21 +11,16 @@ import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
 const secret = 'S3cr3tMarker';
 const server = 'https://127.0.0.1:6443';
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let authority: IssuedCertificate;
 let alice: IssuedCertificate;
 let bob: IssuedCertificate;
 
 beforeAll(async () => {
-  directory = temporaryDirectory();
   const ca = await createAuthority({ commonName: 'ca' });
   authority = ca;
   alice = await ca.issue({ commonName: 'alice', usage: 'clientAuth' });
   bob = await ca.issue({ commonName: 'bob', usage: 'clientAuth' });
-});
-
-afterAll(() => {
-  directory.remove();
 });
 
 /** The message, behind the file's name and the line, if it tells one. */

@@ -1,20 +1,19 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { FilesRead } from '../../../src/files/files-read.js';
 import { readKubeconfig, type Kubeconfig } from '../../../src/kubernetes/kubeconfig/kubeconfig.js';
 import { createAuthority } from '../../../src/pki/throwaway-pki.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { base64, kubeconfigText } from '../kubeconfig-text.js';
 import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 const secret = 'S3cr3tMarker';
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 /** A good one, with secrets. */
 let whole: string;
 
 beforeAll(async () => {
-  directory = temporaryDirectory();
   const authority = await createAuthority({ commonName: 'ca' });
   const alice = await authority.issue({ commonName: 'alice', usage: 'clientAuth' });
   whole = `
@@ -40,10 +39,6 @@ users:
       token: ${secret}
       as: alice
 `.trimStart();
-});
-
-afterAll(() => {
-  directory.remove();
 });
 
 function read(text: string): Promise<Kubeconfig> {

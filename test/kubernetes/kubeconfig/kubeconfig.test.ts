@@ -1,28 +1,23 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { FilesRead } from '../../../src/files/files-read.js';
 import { readKubeconfig, type Kubeconfig } from '../../../src/kubernetes/kubeconfig/kubeconfig.js';
 import { createAuthority, type IssuedCertificate } from '../../../src/pki/throwaway-pki.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { base64, kubeconfigText } from '../kubeconfig-text.js';
 
 const secret = 'S3cr3tMarker';
 const server = 'https://127.0.0.1:6443';
 
-let directory: TemporaryDirectory;
+const directory = temporaryDirectory();
 let authority: IssuedCertificate;
 let alice: IssuedCertificate;
 
 beforeAll(async () => {
-  directory = temporaryDirectory();
   const ca = await createAuthority({ commonName: 'ca' });
   authority = ca;
   alice = await ca.issue({ commonName: 'alice', usage: 'clientAuth' });
-});
-
-afterAll(() => {
-  directory.remove();
 });
 
 function read(text: string): Promise<Kubeconfig> {

@@ -65,7 +65,6 @@ afterEach(async () => {
   await Promise.all(snapshots.map((snapshot) => snapshot.close()));
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
-  directory.remove();
 });
 
 interface Process {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { SnapshotError } from '../../../src/policy/policy-errors.js';
 import { readSnapshot, writeSnapshot } from '../../../src/policy/snapshot/snapshot-file.js';
 import type { SnapshotLayer } from '../../../src/policy/snapshot/snapshot-format.js';
@@ -28,9 +28,6 @@ let file: string;
 beforeEach(() => {
   directory = temporaryDirectory();
   file = join(directory.path, 'policy.snapshot');
-});
-afterEach(() => {
-  directory.remove();
 });
 
 /** In the place of the snapshot, as closed to others as one has to be. */
@@ -382,9 +379,6 @@ describe('another process that writes', () => {
   let program: TemporaryDirectory;
   beforeEach(() => {
     program = temporaryDirectory();
-  });
-  afterEach(() => {
-    program.remove();
   });
 
   it('and is killed leaves a whole snapshot, and the next one takes away what else it left', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { readSnapshot, writeSnapshot } from '../../../src/policy/snapshot/snapshot-file.js';
 import { accessFault, checkSnapshotPlace } from '../../../src/policy/snapshot/snapshot-place.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
@@ -17,9 +17,6 @@ let file: string;
 beforeEach(() => {
   directory = temporaryDirectory();
   file = join(directory.path, 'policy.snapshot');
-});
-afterEach(() => {
-  directory.remove();
 });
 
 const refusal = (fault: string): unknown =>

@@ -179,7 +179,6 @@ describe('the policy of an API server', () => {
     await expect(openPolicy({ sources: [rootPolicySource({ kubeconfig })] })).rejects.toThrow(
       KubeconfigError,
     );
-    directory.remove();
   });
 
   it('is started once, and closed as often as one likes', async () => {
@@ -282,7 +281,6 @@ describe('a snapshot of it', () => {
     expect(grantOf(third)).toBe('policy layer "root" is not loaded yet');
     await third.close();
     await stranger.stop();
-    directory.remove();
   });
 });
 
@@ -313,6 +311,5 @@ describe('a kubeconfig that comes to name another server', () => {
     });
     expect(grantOf(followed)).toBeUndefined();
     await other.stop();
-    directory.remove();
   });
 });

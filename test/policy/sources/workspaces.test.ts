@@ -50,7 +50,6 @@ describe('the policies of all workspaces of a kcp', () => {
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((open) => open.close()));
     await server.stop();
-    directory.remove();
   });
 
   async function open(snapshotFile?: string): Promise<OpenPolicy> {

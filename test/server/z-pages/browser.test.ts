@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { zPagePaths } from '../../../src/paths/classify.js';
 import { zPage, type ZPagePath, type ZPageSources } from '../../../src/server/z-pages/z-page.js';
 import { isRequired } from '../../support/required.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { now, sources, status } from './page-sources.js';
 import { pageSecurityPolicy } from '../../../src/server/z-pages/html-page.js';
 
@@ -98,13 +98,7 @@ const wide: ZPageSources = {
 describe.skipIf(chromium === undefined && !isRequired)(
   'in a browser (skipped where there is no chromium)',
   () => {
-    let directory: TemporaryDirectory;
-    beforeAll(() => {
-      directory = temporaryDirectory();
-    });
-    afterAll(() => {
-      directory.remove();
-    });
+    const directory = temporaryDirectory();
 
     /** Under the page's own Content-Security-Policy, in a frame as wide as the screen. */
     async function look(path: ZPagePath, width: number, scheme: 'light' | 'dark'): Promise<Look> {

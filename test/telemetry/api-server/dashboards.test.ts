@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { Registry } from 'prom-client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { isRequired } from '../../support/required.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { listeners, MeasuredServer } from './measured-server.js';
 import { healthcheckMetrics } from '../../../src/telemetry/server-metrics.js';
 
@@ -76,11 +76,10 @@ const requests = [
 ] as const;
 
 describe.skipIf(!isInstalled && !isRequired)('dashboards of Kubernetes', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   let exposition: string;
 
   beforeAll(async () => {
-    directory = temporaryDirectory();
     const [[, listener] = []] = listeners;
     if (listener === undefined) throw new Error('no listener');
     const server = await MeasuredServer.start(listener, ({ url = '' }, response) => {
@@ -97,9 +96,6 @@ describe.skipIf(!isInstalled && !isRequired)('dashboards of Kubernetes', () => {
     exposition = (await server.registry.metrics()) + (await slis.metrics());
     await watch.body?.cancel();
     await server.stop();
-  });
-  afterAll(() => {
-    directory.remove();
   });
 
   it('get metrics that promtool has nothing against', () => {
