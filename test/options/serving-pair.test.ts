@@ -1,7 +1,8 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { X509Certificate } from 'node:crypto';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FollowedFiles } from '../../src/files/followed-files.js';
 import { FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { followServingPair, type PairFiles } from '../../src/options/serving-pair.js';
 import { tls } from '../../src/options/tls-options.js';
@@ -22,6 +23,12 @@ const hour = 3_600_000;
 let authority: Authority;
 beforeAll(async () => {
   authority = await createAuthority({ commonName: 'ca' });
+  // Each change would be seen up to a second later.
+  const open = FollowedFiles.open.bind(FollowedFiles);
+  vi.spyOn(FollowedFiles, 'open').mockImplementation((options) => open({ ...options, pollMs: 50 }));
+});
+afterAll(() => {
+  vi.restoreAllMocks();
 });
 let directory: TemporaryDirectory;
 let files: FollowedOptionFiles;

@@ -190,8 +190,9 @@ describe('a watch is resumed, and live when it has caught up, after', () => {
     ['an end at once behind nothing new', 'connection', 'ended at once', closed(bookmark(11))],
   ])('%s', async (what, fault, reason, refusal) => {
     const headersMs = /never|no answer/.test(what) ? 500 : 10_000;
+    const shortWatchMs = what.startsWith('an end at once') ? 1000 : 0;
     // The first watch ends as it should, after something new.
-    await following.start([ending(startAnd(added)), refusal], { headersMs, shortWatchMs: 1000 });
+    await following.start([ending(startAnd(added)), refusal], { headersMs, shortWatchMs });
     await expectOutcome(following, {
       calls: [...started, 'set c', lost('watch', reason), 'live'],
       reports: ['watch-list success', 'watch closed', `watch ${fault}`],
