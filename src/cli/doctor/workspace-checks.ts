@@ -55,7 +55,8 @@ function findingsOf(policy: Policy, at: ReturnType<typeof about>, callers: Calle
     if (own.length === 0) silent.push(workspace.logicalCluster?.path ?? workspace.cluster);
     granting.push(...own);
   }
-  const named = silent.slice(0, maxNamed).join(', ');
+  // The index tells of the newest first.
+  const named = silent.toReversed().slice(0, maxNamed).join(', ');
   const others = silent.length > maxNamed ? ` and ${silent.length - maxNamed} more` : '';
   const silence = `${silent.length} of ${workspaces} workspaces let nobody but administrators read their metrics: ${named}${others}: bind a user to system:kcp:metrics-reader there`;
   const claims = [...index.claimedPaths()].map(
