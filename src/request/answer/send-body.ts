@@ -74,11 +74,12 @@ function* piecesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
  * does more: it makes an abort signal for each body, and an error where it ends well.
  *
  * Rejects where the body fails or the response closes before its end. The body is closed then, and the response
- * destroyed.
+ * destroyed. `onBytes` is told of each chunk.
  */
 export function pumpBody(
   chunks: AsyncIterator<Uint8Array, unknown> | Iterator<Uint8Array, unknown>,
   response: ServerResponse,
+  onBytes?: (bytes: number) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let isRead = false;
@@ -106,7 +107,10 @@ export function pumpBody(
         if (done === true) {
           isRead = true;
           response.end();
-        } else if (response.write(value)) take();
+          return;
+        }
+        onBytes?.(value.byteLength);
+        if (response.write(value)) take();
         else response.once('drain', take);
       } catch (error) {
         fail(error);

@@ -55,34 +55,16 @@ const methods: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELE
  * what programs take for a user or a tenant. Only the caller's own headers tell those.
  */
 const requestFields: readonly string[] = [
-  'accept',
-  'accept-encoding',
-  'accept-language',
-  'cache-control',
-  'content-encoding',
-  'content-language',
-  'content-type',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-unmodified-since',
-  'range',
+  ...['accept', 'accept-encoding', 'accept-language', 'cache-control'],
+  ...['content-encoding', 'content-language', 'content-type'],
+  ...['if-match', 'if-modified-since', 'if-none-match', 'if-unmodified-since', 'range'],
   'x-prometheus-remote-write-version',
 ];
 
 /** Those of an answer, besides its length and type. A backend sets no cookies here and sends nobody to another server. */
 const answerFields: readonly string[] = [
-  'accept-ranges',
-  'allow',
-  'content-disposition',
-  'content-encoding',
-  'content-language',
-  'content-range',
-  'etag',
-  'last-modified',
-  'retry-after',
-  'vary',
-  'warning',
+  ...['accept-ranges', 'allow', 'etag', 'last-modified', 'retry-after', 'vary', 'warning'],
+  ...['content-disposition', 'content-encoding', 'content-language', 'content-range'],
   'x-prometheus-remote-write-exemplars-written',
   'x-prometheus-remote-write-histograms-written',
   'x-prometheus-remote-write-samples-written',
@@ -109,13 +91,10 @@ export function passToBackend(
   const listener: FilterListener = guard.listener ?? (() => undefined);
   const buckets =
     bytesPerSecond > 0 ? new RequestBuckets({ perSecond: bytesPerSecond / bucketBytes }) : undefined;
-  const deadline = new WriteDeadline({
-    timeoutMs: scrapeWriteTimeoutMs,
-    totalMs: scrapeDeadlineMs,
-    onCut: () => {
-      listener({ kind: 'stalled-client' });
-    },
-  });
+  const onCut = (): void => {
+    listener({ kind: 'stalled-client' });
+  };
+  const deadline = new WriteDeadline({ timeoutMs: scrapeWriteTimeoutMs, totalMs: scrapeDeadlineMs, onCut });
   const backendOf = backendFinder(gateway.backends);
 
   const refuseTooLarge = (request: Request, response: ServerResponse): void => {
@@ -124,45 +103,28 @@ export function passToBackend(
     sendStatus(request, response, 'RequestEntityTooLarge', message);
   };
 
-  /** Answers a request that is not passed on. Returns whether it did. */
-  const refuse = (
-    request: Request,
-    response: ServerResponse,
-    length: number | undefined,
-    user: string,
-  ): boolean => {
-    if (refuseOtherMethods(request, response, methods)) return true;
-    const state = requestState(request);
-    const waitMs = length === 0 ? 0 : (buckets?.waitFor(user) ?? 0);
-    if (length === undefined) {
-      state.rejected = 'a body whose length is ambiguous';
-      sendStatus(request, response, 'BadRequest', 'the length of the body is ambiguous');
-    } else if (length > maxBytes && length !== Infinity) refuseTooLarge(request, response);
-    else if (waitMs > 0) {
-      state.rejected = 'too many bytes by this identity';
-      listener({ kind: 'limited', by: 'bytes' });
-      sendTooManyRequests(request, response, waitMs);
-    } else return false;
-    return true;
-  };
-
   const pass = async (
     request: Request,
     response: ServerResponse,
-    { pattern, backend, path, length, identity }: Passed,
+    [pattern, backend]: readonly [string, Backend],
+    path: string,
+    length: number,
+    identity: Identity,
   ): Promise<false> => {
     const ending = new AbortController();
     const gone = departure(response, ending);
-    const body = new PassedBody(request, response, {
+    const body = new PassedBody(
+      request,
+      response,
       maxBytes,
-      onTooLarge: () => {
-        ending.abort();
-      },
-      spend: (bytes) => {
+      (bytes) => {
         buckets?.charge(identity.name, bytes / bucketBytes);
         return buckets?.waitFor(identity.name) ?? 0;
       },
-    });
+      () => {
+        ending.abort();
+      },
+    );
     let answerBytes = 0;
     try {
       const answer = await backend.client.send({
@@ -199,16 +161,27 @@ export function passToBackend(
     const state = requestState(request);
     const { classification, identity } = state;
     if (classification?.kind !== 'gateway') return true;
-    const found = backendOf(classification.path);
+    const { path } = classification;
+    const found = backendOf(path);
     const isAllowed = state.isAllowed === true && state.allowedBy === guard && state.identifiedBy === guard;
     if (found === undefined || identity === undefined || !isAllowed) {
       // Reached only where a step was left out.
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }
+    if (refuseOtherMethods(request, response, methods)) return false;
     const length = bodyLength(request);
-    if (refuse(request, response, length, identity.name) || length === undefined) return false;
-    return pass(request, response, { ...found, path: classification.path, length, identity });
+    const waitMs = length === 0 ? 0 : (buckets?.waitFor(identity.name) ?? 0);
+    if (length === undefined) {
+      state.rejected = 'a body whose length is ambiguous';
+      sendStatus(request, response, 'BadRequest', 'the length of the body is ambiguous');
+    } else if (length > maxBytes && length !== Infinity) refuseTooLarge(request, response);
+    else if (waitMs > 0) {
+      state.rejected = 'too many bytes by this identity';
+      listener({ kind: 'limited', by: 'bytes' });
+      sendTooManyRequests(request, response, waitMs);
+    } else return pass(request, response, found, path, length, identity);
+    return false;
   }, answerFailure);
   // Its answer could not go out before, and its body is not read before.
   return (request, response, next) => {
@@ -218,27 +191,15 @@ export function passToBackend(
   };
 }
 
-interface Found {
-  /** As it is configured. */
-  readonly pattern: string;
-  readonly backend: Backend;
-}
-
-interface Passed extends Found {
-  readonly path: string;
-  readonly length: number;
-  readonly identity: Identity;
-}
-
+/** Finds the backend of a path, and the path as it is configured. */
 function backendFinder(backends: Gateway['backends']) {
   const trees = [...backends]
     .filter(([pattern]) => pattern.endsWith('/*'))
     .sort(([one], [other]) => other.length - one.length);
-  return (path: string): Found | undefined => {
+  return (path: string): readonly [string, Backend] | undefined => {
     const exact = backends.get(path);
-    if (exact !== undefined) return { pattern: path, backend: exact };
-    const [pattern, backend] = trees.find(([tree]) => path.startsWith(tree.slice(0, -1))) ?? [];
-    return pattern === undefined || backend === undefined ? undefined : { pattern, backend };
+    if (exact !== undefined) return [path, exact];
+    return trees.find(([tree]) => path.startsWith(tree.slice(0, -1)));
   };
 }
 
@@ -311,18 +272,7 @@ async function sendAnswer(
   });
   response.strictContentLength = true;
   deadline.watch(response);
-  const chunks = body[Symbol.asyncIterator]();
-  await pumpBody(
-    {
-      next: async () => {
-        const chunk = await chunks.next();
-        onBytes(chunk.value?.byteLength ?? 0);
-        return chunk;
-      },
-      return: () => chunks.return(),
-    },
-    response,
-  );
+  await pumpBody(body[Symbol.asyncIterator](), response, onBytes);
 }
 
 function answerFieldsOf(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
@@ -337,74 +287,65 @@ function answerFieldsOf(headers: IncomingHttpHeaders): Readonly<Record<string, s
   ]);
 }
 
-interface PassedBodyOptions {
-  readonly maxBytes: number;
-  readonly onTooLarge: () => void;
-  /** Told of all bytes; returns how long to wait for more (ms). */
-  readonly spend: (bytes: number) => number;
-}
-
 /** Writes a request's body to the backend, no faster than it takes it. What is left when it stops is read and dropped. */
 class PassedBody {
   bytes = 0;
   isTooLarge = false;
-  readonly #request: Request;
-  readonly #response: ServerResponse;
-  readonly #options: PassedBodyOptions;
   #outgoing: ClientRequest | undefined;
   #pause: NodeJS.Timeout | undefined;
 
-  constructor(request: Request, response: ServerResponse, options: PassedBodyOptions) {
-    this.#request = request;
-    this.#response = response;
-    this.#options = options;
-  }
+  /** @param spend is told of all bytes; it returns how long to wait for more (ms). */
+  constructor(
+    private readonly request: Request,
+    private readonly response: ServerResponse,
+    private readonly maxBytes: number,
+    private readonly spend: (bytes: number) => number,
+    private readonly onTooLarge: () => void,
+  ) {}
 
   readonly write = (outgoing: ClientRequest): void => {
-    const state = requestState(this.#request);
+    const state = requestState(this.request);
     if (state.awaitsContinue === true) {
       state.awaitsContinue = false;
-      this.#response.writeContinue();
+      this.response.writeContinue();
     }
     this.#outgoing = outgoing;
     outgoing.on('drain', this.#resume);
-    this.#request.on('data', this.#onData);
-    this.#request.once('end', this.#onEnd);
+    this.request.on('data', this.#onData);
+    this.request.once('end', this.#onEnd);
   };
 
   stop(): void {
     clearTimeout(this.#pause);
-    this.#request.off('data', this.#onData).off('end', this.#onEnd);
+    this.request.off('data', this.#onData).off('end', this.#onEnd);
     if (this.#outgoing === undefined) return;
     this.#outgoing.off('drain', this.#resume);
     if (!this.#outgoing.writableFinished) this.#outgoing.destroy();
     this.#outgoing = undefined;
-    this.#request.resume();
+    this.request.resume();
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    const { maxBytes, onTooLarge, spend } = this.#options;
-    if (this.bytes + chunk.byteLength > maxBytes) {
+    if (this.bytes + chunk.byteLength > this.maxBytes) {
       this.isTooLarge = true;
       this.stop();
-      onTooLarge();
+      this.onTooLarge();
       return;
     }
     this.bytes += chunk.byteLength;
-    const waitMs = spend(chunk.byteLength);
+    const waitMs = this.spend(chunk.byteLength);
     const isTaken = this.#outgoing?.write(chunk) === true;
     if (isTaken && waitMs === 0) return;
-    this.#request.pause();
-    if (waitMs > 0) this.#pause = setTimeout(this.#onPaused, waitMs);
-  };
-
-  readonly #onPaused = (): void => {
-    this.#pause = undefined;
-    if (this.#outgoing?.writableNeedDrain === false) this.#request.resume();
+    this.request.pause();
+    if (waitMs === 0) return;
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      if (this.#outgoing?.writableNeedDrain === false) this.request.resume();
+    }, waitMs);
   };
 
   readonly #resume = (): void => {
-    if (this.#pause === undefined) this.#request.resume();
+    if (this.#pause === undefined) this.request.resume();
   };
 
   readonly #onEnd = (): void => {
