@@ -25,34 +25,30 @@ export async function readSettled<Result>(
 }
 
 /** Looks at something in intervals that keep no process alive; one look serves all who ask meanwhile. */
-export class Looking {
+export abstract class Looking {
+  protected isClosed = false;
   readonly #polling: NodeJS.Timeout;
   #look: Promise<void> | undefined;
-  #isClosed = false;
 
-  /** `look` never rejects. */
-  constructor(
-    private readonly look: () => Promise<void>,
-    pollMs = 1000,
-  ) {
-    this.#polling = setInterval(() => void this.now(), pollMs).unref();
+  protected constructor(pollMs = 1000) {
+    this.#polling = setInterval(() => void this.look(), pollMs).unref();
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
-  now(): Promise<void> {
-    this.#look ??= this.look().finally(() => {
+  /** Looks whether something has changed, now rather than at the next interval. Never rejects. */
+  look(): Promise<void> {
+    this.#look ??= this.lookOnce().finally(() => {
       this.#look = undefined;
     });
     return this.#look;
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.isClosed = true;
     clearInterval(this.#polling);
   }
+
+  /** Never rejects. */
+  protected abstract lookOnce(): Promise<void>;
 }
 
 /** Files as they were when they were read, and whether they still are. */

@@ -51,9 +51,8 @@ interface Reading {
  * place; what cannot be used leaves the old value in force. Files are looked at in intervals, since a Secret's
  * mount changes by a symbolic link and network file systems tell of no change.
  */
-export class FollowedFiles<Value> {
+export class FollowedFiles<Value> extends Looking {
   readonly #options: FollowedFilesOptions<Value>;
-  readonly #looking: Looking;
   #files: FilesRead;
   /** Of what `current` was made of. */
   #digest: string;
@@ -64,15 +63,11 @@ export class FollowedFiles<Value> {
   #failure: string | undefined;
 
   private constructor(options: FollowedFilesOptions<Value>, files: FilesRead, digest: string, value: Value) {
+    super(options.pollMs);
     this.#options = options;
     this.#files = files;
     this.#digest = digest;
     this.#current = value;
-    this.#looking = new Looking(async () => {
-      await this.#look().catch((error: unknown) => {
-        this.#failed(error);
-      });
-    }, options.pollMs);
   }
 
   /** @throws UnreadableFileError, or what `parse` throws. */
@@ -96,17 +91,14 @@ export class FollowedFiles<Value> {
     return this.#current;
   }
 
-  /** Looks whether a file has changed, now rather than at the next interval. Never rejects. */
-  look(): Promise<void> {
-    return this.#looking.now();
+  protected override lookOnce(): Promise<void> {
+    return this.#readAnew().catch((error: unknown) => {
+      this.#failed(error);
+    });
   }
 
-  close(): void {
-    this.#looking.close();
-  }
-
-  async #look(): Promise<void> {
-    if (this.#looking.isClosed) return;
+  async #readAnew(): Promise<void> {
+    if (this.isClosed) return;
     if (!(await this.#files.mayHaveChanged()) && this.#unsettledSince === undefined) return;
     const { files, result } = await readSettled((read) => readAll(read, this.#options));
     this.#files = files;
@@ -135,7 +127,7 @@ export class FollowedFiles<Value> {
   }
 
   #tell(result: ReloadResult): void {
-    if (!this.#looking.isClosed) tell('followed files', this.#options.onReload, result);
+    if (!this.isClosed) tell('followed files', this.#options.onReload, result);
   }
 }
 

@@ -26,19 +26,16 @@ export interface OptionalFileOptions<Value> {
  * A file whose presence says something, looked at in intervals as `FollowedFiles` does. A file that turns out to be
  * unusable takes the old value's place: it was put there for a change, and which one is not known.
  */
-export class OptionalFile<Value> {
+export class OptionalFile<Value> extends Looking {
   readonly #options: OptionalFileOptions<Value>;
-  readonly #looking: Looking;
   #files = new FilesRead();
   /** What `current` was made of. */
   #made: string | undefined;
   #current: OptionalValue<Value> = { kind: 'absent' };
 
   private constructor(options: OptionalFileOptions<Value>) {
+    super(options.pollMs);
     this.#options = options;
-    this.#looking = new Looking(async () => {
-      if (!this.#looking.isClosed && (await this.#files.mayHaveChanged())) await this.#read();
-    }, options.pollMs);
   }
 
   /** @throws UnreadableFileError where there is something that is no regular file, such as a directory. */
@@ -58,30 +55,25 @@ export class OptionalFile<Value> {
     return this.#current;
   }
 
-  /** Looks whether the file has changed, now rather than at the next interval. Never rejects. */
-  look(): Promise<void> {
-    return this.#looking.now();
-  }
-
-  close(): void {
-    this.#looking.close();
+  protected override async lookOnce(): Promise<void> {
+    if (!this.isClosed && (await this.#files.mayHaveChanged())) await this.#read();
   }
 
   async #read(): Promise<void> {
     const { file, maxBytes = 1024 * 1024 } = this.#options;
     const { files, result } = await readSettled((read) => read.read(file, maxBytes));
     this.#files = files;
-    if (!this.#looking.isClosed) this.#become(result);
+    if (!this.isClosed) this.#become(result);
   }
 
   #become(reading: FileReading): void {
     const made = reading.kind === 'bytes' ? `bytes ${reading.bytes.toString('base64')}` : reading.fault;
     if (made === this.#made) return;
     this.#made = made;
+    const before = this.#current;
     const now = this.#valueOf(reading);
-    const { current } = this;
     this.#current = now;
-    if (now.kind === 'fault' && current.kind === 'fault' && now.message === current.message) return;
+    if (now.kind === 'fault' && before.kind === 'fault' && now.message === before.message) return;
     tell('a followed file', this.#options.onChange, now);
   }
 
