@@ -3,9 +3,9 @@ export function errorClass(error: unknown): string {
   return error instanceof Error ? error.constructor.name : typeof error;
 }
 
-/** The same of a failed system call, for messages. */
+/** The code of a failed system call, for messages; of any other error its class. */
 export function systemCode(error: unknown): string {
-  return codeOf(error) ?? 'unknown error';
+  return codeOf(error) ?? errorClass(error);
 }
 
 /** Of a failed system call, such as `ENOENT`, or of Node's own errors. */

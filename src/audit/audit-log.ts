@@ -1,11 +1,18 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { tell } from '../tell.js';
-import { AuditLogError, faultOf } from './audit-errors.js';
+import { CodedError } from '../coded-error.js';
+import { systemCode } from '../error-class.js';
 import type { AuditSink } from './audit-event.js';
 import { auditLine } from './audit-line.js';
 import { BlockingWriter, BatchWriter, type LineWriter, type LineWriterObserver } from './line-writers.js';
 import { LogFile, type LogDestination, type Retention } from './log-file.js';
 import { aText, checkOptions, oneOf, optional } from '../option-checks.js';
+
+/** An audit log that cannot be written; the message names the file and the system's code for the fault. */
+class AuditLogError extends CodedError {
+  override readonly name = 'AuditLogError';
+  readonly code = 'ERR_AUDIT_LOG';
+}
 
 /** By default at most 100 old files are kept, for 366 days, as by kube-apiserver. */
 export interface AuditLogOptions extends Partial<Retention> {
@@ -63,7 +70,7 @@ function destinationOf(options: AuditLogOptions): LogDestination {
   try {
     return new LogFile({ path, maxAgeDays, maxBackups, maxBytes: maxSizeMebibytes * 1024 * 1024 });
   } catch (error) {
-    throw new AuditLogError(`${path} cannot be written to: ${faultOf(error)}`, { cause: error });
+    throw new AuditLogError(`${path} cannot be written to: ${systemCode(error)}`, { cause: error });
   }
 }
 

@@ -1,16 +1,9 @@
 import { write as writeToDescriptor, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { systemCode } from '../error-class.js';
 import { tell } from '../tell.js';
-import { faultOf } from './audit-errors.js';
+import { inTime } from '../timer.js';
 import type { LogDestination } from './log-file.js';
-
-/** Writes lines that end in a line feed. */
-export interface LineWriter {
-  /** Never throws. */
-  write(line: string): void;
-  /** Resolves when all waiting lines are written or lost. */
-  close(): Promise<void>;
-}
 
 /** Why lines are lost, by kube-apiserver's names: writing failed (`log`), or the buffer was full (`buffered`). */
 export type LosingPlugin = 'log' | 'buffered';
@@ -22,29 +15,33 @@ export interface LineWriterObserver {
   readonly onRecovery?: () => void;
 }
 
-/** Reports each outage once. */
-class Outages {
-  readonly #observer: LineWriterObserver;
+/** Writes lines that end in a line feed, and reports each outage once. */
+export abstract class LineWriter {
   #isOut = false;
 
-  constructor(observer: LineWriterObserver) {
-    this.#observer = observer;
-  }
+  constructor(
+    protected readonly destination: LogDestination,
+    private readonly observer: LineWriterObserver,
+  ) {}
 
-  begin(why: string): void {
-    if (this.#isOut) return;
+  /** Never throws. */
+  abstract write(line: string): void;
+
+  /** Resolves when all waiting lines are written or lost. */
+  abstract close(): Promise<void>;
+
+  protected beginOutage(why: string): void {
+    if (!this.#isOut) tell('AuditLog', this.observer.onOutage, why);
     this.#isOut = true;
-    tell('AuditLog', this.#observer.onOutage, why);
   }
 
-  end(): void {
-    if (!this.#isOut) return;
+  protected endOutage(): void {
+    if (this.#isOut) tell('AuditLog', this.observer.onRecovery);
     this.#isOut = false;
-    tell('AuditLog', this.#observer.onRecovery);
   }
 
-  lost(count: number, plugin: LosingPlugin): void {
-    tell('AuditLog', this.#observer.onLost, count, plugin);
+  protected lose(count: number, plugin: LosingPlugin): void {
+    tell('AuditLog', this.observer.onLost, count, plugin);
   }
 }
 
@@ -52,40 +49,33 @@ class Outages {
  * Writes each line before it returns. A line that cannot be written is lost, and the next is tried again: neither a
  * full disk nor an unread pipe ends the process or blocks it.
  */
-export class BlockingWriter implements LineWriter {
-  readonly #destination: LogDestination;
-  readonly #outages: Outages;
+export class BlockingWriter extends LineWriter {
   #isClosed = false;
-
-  constructor(destination: LogDestination, observer: LineWriterObserver) {
-    this.#destination = destination;
-    this.#outages = new Outages(observer);
-  }
 
   write(line: string): void {
     if (this.#isClosed) {
-      this.#outages.lost(1, 'log');
+      this.lose(1, 'log');
       return;
     }
     const bytes = Buffer.from(line);
     let written = 0;
     try {
-      const { descriptor } = this.#destination.ready(bytes.length);
+      const { descriptor } = this.destination.ready(bytes.length);
       while (written < bytes.length) {
         const count = writeSync(descriptor, bytes, written);
-        this.#destination.wrote(count);
+        this.destination.wrote(count);
         written += count;
       }
-      this.#outages.end();
+      this.endOutage();
     } catch (error) {
-      this.#destination.abandon(written > 0);
-      this.#outages.lost(1, 'log');
-      this.#outages.begin(faultOf(error));
+      this.destination.abandon(written > 0);
+      this.lose(1, 'log');
+      this.beginOutage(systemCode(error));
     }
   }
 
   close(): Promise<void> {
-    if (!this.#isClosed) this.#destination.close();
+    if (!this.#isClosed) this.destination.close();
     this.#isClosed = true;
     return Promise.resolve();
   }
@@ -122,9 +112,7 @@ interface Batch {
  * Gathers lines in memory and writes them together, off the event loop. While writing fails they keep waiting, so a
  * short outage loses nothing; beyond the bounds the newest are dropped.
  */
-export class BatchWriter implements LineWriter {
-  readonly #destination: LogDestination;
-  readonly #outages: Outages;
+export class BatchWriter extends LineWriter {
   readonly #options: Required<BatchWriterOptions>;
   #waiting: string[] = [];
   /** Includes those of the batch. */
@@ -140,16 +128,15 @@ export class BatchWriter implements LineWriter {
   #isOver = false;
 
   constructor(destination: LogDestination, observer: LineWriterObserver, options: BatchWriterOptions) {
-    this.#destination = destination;
-    this.#outages = new Outages(observer);
+    super(destination, observer);
     this.#options = { gatherMs: 100, retryMs: 1000, closeTimeoutMs: 2000, ...options };
   }
 
   write(line: string): void {
     const isFull = this.#lines >= this.#options.maxLines || this.#length + line.length > maxWaiting;
     if (isFull || this.#closed !== undefined) {
-      this.#outages.lost(1, 'buffered');
-      this.#outages.begin('too many events wait');
+      this.lose(1, 'buffered');
+      this.beginOutage('too many events wait');
       return;
     }
     this.#waiting.push(line);
@@ -165,23 +152,20 @@ export class BatchWriter implements LineWriter {
 
   async #writeOut(): Promise<void> {
     if (this.#lines > 0) {
-      await new Promise<void>((resolve) => {
-        const deadline = setTimeout(resolve, this.#options.closeTimeoutMs);
-        this.#onEmpty = () => {
-          clearTimeout(deadline);
-          resolve();
-        };
-        if (!this.#isWriting) this.#writeIn(0);
+      const empty = new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
       });
+      if (!this.#isWriting) this.#writeIn(0);
+      await inTime(empty, this.#options.closeTimeoutMs);
     }
     this.#isOver = true;
     clearTimeout(this.#timer);
     if (this.#lines > 0) {
-      this.#outages.lost(this.#lines, 'log');
-      this.#outages.begin('the server stops');
+      this.lose(this.#lines, 'log');
+      this.beginOutage('the server stops');
     }
     // A write that hangs still needs it.
-    if (!this.#isWriting) this.#destination.close();
+    if (!this.#isWriting) this.destination.close();
   }
 
   #writeIn(ms: number): void {
@@ -203,13 +187,13 @@ export class BatchWriter implements LineWriter {
         if (this.#batch === undefined) break;
         await this.#writeSome(this.#batch);
       }
-      if (!this.#isOver) this.#outages.end();
+      if (!this.#isOver) this.endOutage();
     } catch (error) {
       if (!this.#isOver) this.#failed(error);
       return;
     } finally {
       this.#isWriting = false;
-      if (this.#isOver) this.#destination.close();
+      if (this.#isOver) this.destination.close();
     }
     this.#onEmpty?.();
   }
@@ -227,13 +211,13 @@ export class BatchWriter implements LineWriter {
   }
 
   async #writeSome(batch: Batch): Promise<void> {
-    const { descriptor, isAnother } = this.#destination.ready(batch.bytes.length - batch.written);
+    const { descriptor, isAnother } = this.destination.ready(batch.bytes.length - batch.written);
     // A line written in part is written again whole.
     if (isAnother && batch.written > 0) {
       batch.written = batch.bytes.lastIndexOf(lineEnd, batch.written - 1) + 1;
     }
     const { bytesWritten } = await write(descriptor, batch.bytes, batch.written);
-    this.#destination.wrote(bytesWritten);
+    this.destination.wrote(bytesWritten);
     batch.written += bytesWritten;
     if (batch.written < batch.bytes.length) return;
     this.#batch = undefined;
@@ -242,13 +226,13 @@ export class BatchWriter implements LineWriter {
   }
 
   #failed(error: unknown): void {
-    const why = faultOf(error);
+    const why = systemCode(error);
     const { gatherMs, retryMs } = this.#options;
     const isFullPipe = why === 'EAGAIN';
     if (!isFullPipe) {
       const { written = 0, bytes } = this.#batch ?? {};
-      this.#destination.abandon(written > 0 && bytes?.[written - 1] !== lineEnd);
-      this.#outages.begin(why);
+      this.destination.abandon(written > 0 && bytes?.[written - 1] !== lineEnd);
+      this.beginOutage(why);
     }
     this.#writeIn(isFullPipe || this.#closed !== undefined ? gatherMs : retryMs);
   }

@@ -85,7 +85,7 @@ export class LogFile implements LogDestination {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#reopen();
-    this.#removeOutdated();
+    void this.#removeOutdated();
   }
 
   ready(bytes: number): { readonly descriptor: number; readonly isAnother: boolean } {
@@ -137,7 +137,7 @@ export class LogFile implements LogDestination {
     while (existsSync(rotatedName(path, time))) time += 1;
     renameSync(path, rotatedName(path, time));
     const open = this.#reopen(path);
-    this.#removeOutdated();
+    void this.#removeOutdated();
     return open;
   }
 
@@ -173,8 +173,18 @@ export class LogFile implements LogDestination {
     }
   }
 
-  #removeOutdated(): void {
-    void removeOutdated(this.#options.path, this.#options, this.#now());
+  /** A file that cannot be removed is tried again next time. */
+  async #removeOutdated(): Promise<void> {
+    const { path, maxAgeDays, maxBackups } = this.#options;
+    if (maxAgeDays === 0 && maxBackups === 0) return;
+    const now = this.#now();
+    // Next to the file itself rather than to a symbolic link to it.
+    const file = await realpath(path).catch(() => path);
+    const directory = dirname(file);
+    const names = await readdir(directory).catch(() => []);
+    for (const name of outdated(file, names, this.#options, now)) {
+      await unlink(join(directory, name)).catch(() => undefined);
+    }
   }
 }
 
@@ -245,16 +255,4 @@ export function outdated(
         (maxBackups > 0 && at >= maxBackups) || (maxAgeDays > 0 && time < now - maxAgeDays * dayMs),
     )
     .map(({ name }) => name);
-}
-
-/** A file that cannot be removed is tried again next time. */
-async function removeOutdated(path: string, retention: Retention, now: number): Promise<void> {
-  if (retention.maxAgeDays === 0 && retention.maxBackups === 0) return;
-  // Next to the file itself rather than to a symbolic link to it.
-  const file = await realpath(path).catch(() => path);
-  const directory = dirname(file);
-  const names = await readdir(directory).catch(() => []);
-  for (const name of outdated(file, names, retention, now)) {
-    await unlink(join(directory, name)).catch(() => undefined);
-  }
 }

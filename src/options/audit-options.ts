@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Registry } from 'prom-client';
 import type { AuditLog, AuditLogOptions } from '../audit/audit-log.js';
-import { faultOf } from '../audit/audit-errors.js';
+import { systemCode } from '../error-class.js';
 import type { Logger } from '../server/server-options.js';
 import { blaming, fault, isGiven, othersNeed, topic, type GivenOptions } from './option.js';
 import { choice, count, file } from './option-kinds.js';
@@ -93,7 +93,7 @@ export function checkAuditLog(given: GivenOptions): void {
     if (!isDirectory)
       accessSync(status === undefined ? nearestDirectory(path) : path, constants.R_OK | constants.W_OK);
   } catch (error) {
-    throw fault(auditLogPath, `${path} cannot be written to: ${faultOf(error)}`);
+    throw fault(auditLogPath, `${path} cannot be written to: ${systemCode(error)}`);
   }
   if (isDirectory) throw fault(auditLogPath, `${path} is a directory`);
 }
