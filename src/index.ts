@@ -60,8 +60,7 @@ export {
   serviceAccountAuthenticator,
   type ServiceAccountOptions,
 } from './authentication/tokens/service-account.js';
-export { oidcAuthenticator } from './authentication/tokens/oidc/oidc.js';
-export type { OidcOptions } from './authentication/tokens/oidc/oidc-options.js';
+export { oidcAuthenticator, type OidcOptions } from './authentication/tokens/oidc/oidc.js';
 export { tokenReviewAuthenticator, type TokenReviewOptions } from './authentication/tokens/token-review.js';
 export { staticKeySet, type KeySet } from './authentication/tokens/jwt/key-set.js';
 export { parsePublicKeys } from './authentication/tokens/jwt/verification-keys.js';

@@ -157,13 +157,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Trimmed (RFC 9110, 5.5) and decoded as UTF-8 from bytes given as Latin-1. */
 function decodeHeaderValue(value: string, headerName: string): string {
   const text = withoutBlanks(value);
-  let highest = 0;
-  for (let index = 0; index < text.length; index += 1) {
-    highest = Math.max(highest, text.charCodeAt(index));
-  }
-  if (highest < 0x80) return text;
+  if (/^[\0-\x7f]*$/.test(text)) return text;
   // Not a byte: truncated to one, it would be another character.
-  if (highest > 0xff) throw new HeaderEncodingFault(headerName);
+  if (/[^\0-\xff]/.test(text)) throw new HeaderEncodingFault(headerName);
   try {
     return utf8.decode(Buffer.from(text, 'latin1'));
   } catch {

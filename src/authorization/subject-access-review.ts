@@ -60,6 +60,8 @@ interface KnownDecision {
 }
 
 const tooLong: Decision = Object.freeze(noOpinion('not asked: the verb or the path is too long'));
+/** For messages about listeners. */
+const observed = 'subjectAccessReviewAuthorizer';
 const maxVerbLength = 64;
 const maxPathLength = 8 * 1024;
 /** How long a request that has an earlier allow waits for a reviewer that is failing (ms). */
@@ -88,12 +90,6 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
   const allows = new LRUCache<string, KnownDecision>({ max: limit });
   const others = new LRUCache<string, KnownDecision>({ max: limit });
   const underWay = new Map<string, Promise<Decision>>();
-  const tellCache = (result: 'hit' | 'miss' | 'stale'): void => {
-    tell('subjectAccessReviewAuthorizer', observer.onCache, result);
-  };
-  const tellReview = (observation: SubjectAccessReviewObservation): void => {
-    tell('subjectAccessReviewAuthorizer', observer.onReview, observation);
-  };
 
   async function review(key: string, attributes: Attributes): Promise<Decision> {
     const startedAt = performance.now();
@@ -105,20 +101,13 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
       (isAllow ? others : allows).delete(key);
       const validUntil = now() + (isAllow ? authorizedTtlMs : unauthorizedTtlMs);
       (isAllow ? allows : others).set(key, { decision, validUntil });
-      tellReview({ result: decision.decision, seconds: seconds() });
+      tell(observed, observer.onReview, { result: decision.decision, seconds: seconds() });
       return decision;
     } catch (error) {
       const message = error instanceof ReviewError ? error.message : errorClass(error);
-      tellReview({ result: 'error', message, seconds: seconds() });
+      tell(observed, observer.onReview, { result: 'error', message, seconds: seconds() });
       throw new SubjectAccessReviewError(message);
     }
-  }
-
-  /** One review, however many requests ask the same meanwhile. */
-  function begin(key: string, attributes: Attributes): Promise<Decision> {
-    const begun = review(key, attributes).finally(() => underWay.delete(key));
-    underWay.set(key, begun);
-    return begun;
   }
 
   /** The last answer, where it was an allow that may still be used instead of the next. */
@@ -130,7 +119,7 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
   function instead(key: string): Decision | undefined {
     const stale = staleAllow(key);
     if (stale === undefined) return undefined;
-    tellCache('stale');
+    tell(observed, observer.onCache, 'stale');
     const { reason } = stale.decision;
     const why = `stale for ${Math.round((now() - stale.validUntil) / 1000)}s, the reviewer does not answer`;
     return allow(reason === '' ? why : `${why}: ${reason}`);
@@ -138,7 +127,9 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
 
   async function decide(key: string, attributes: Attributes): Promise<Decision> {
     const mayWait = staleAllow(key) === undefined || !reviewer.isFailing;
-    const answer = underWay.get(key) ?? begin(key, attributes);
+    // One review, however many requests ask the same meanwhile.
+    const answer = underWay.get(key) ?? review(key, attributes).finally(() => underWay.delete(key));
+    underWay.set(key, answer);
     try {
       // A review that is not waited for goes on: its answer holds for the next request.
       const decision = await (mayWait ? answer : inTime(answer, staleWaitMs));
@@ -161,7 +152,7 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
       const key = keyOf(attributes);
       const known = allows.get(key) ?? others.get(key);
       const isValid = known !== undefined && now() < known.validUntil;
-      tellCache(isValid ? 'hit' : 'miss');
+      tell(observed, observer.onCache, isValid ? 'hit' : 'miss');
       return isValid ? known.decision : decide(key, attributes);
     },
   };

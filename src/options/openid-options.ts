@@ -1,5 +1,6 @@
 import { OidcOptionError } from '../authentication/authentication-errors.js';
-import { oidcSigningAlgorithms, type OidcOptions } from '../authentication/tokens/oidc/oidc-options.js';
+import { keyAlgorithms } from '../authentication/tokens/jwt/verify-jwt.js';
+import type { OidcOptions } from '../authentication/tokens/oidc/oidc.js';
 import type { OpenAuthenticator } from './option-events.js';
 import { fault, flagName, needs, othersNeed, topic, type Option } from './option.js';
 import { choices, file, pairs, text } from './option-kinds.js';
@@ -25,7 +26,7 @@ export const openid = topic(
       'claim to use as the groups of the user, a string or a list of strings',
     ),
     oidcGroupsPrefix: text('prefix').help('prefix of group names'),
-    oidcSigningAlgs: choices('algorithms', [...oidcSigningAlgorithms], ['RS256']).help(
+    oidcSigningAlgs: choices('algorithms', [...keyAlgorithms], ['RS256']).help(
       'accepted signature algorithms of ID tokens: RS, ES or PS with 256, 384 or 512',
     ),
     oidcRequiredClaim: pairs('key=value', /^([^=]+)=(.*)$/s).help(

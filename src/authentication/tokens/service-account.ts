@@ -10,6 +10,7 @@ import {
 } from './jwt/claims.js';
 import { jwtAuthenticator } from './jwt/jwt-authenticator.js';
 import type { KeySet } from './jwt/key-set.js';
+import { keyAlgorithms } from './jwt/verify-jwt.js';
 import { aFunction, checkOptions, having, optional, texts } from '../../option-checks.js';
 
 export interface ServiceAccountOptions {
@@ -28,12 +29,6 @@ export interface ServiceAccountOptions {
   readonly maxCached?: number;
 }
 
-/** The algorithms of service accounts' keys. */
-const algorithms: ReadonlySet<string> = new Set([
-  ...['RS256', 'RS384', 'RS512'],
-  ...['PS256', 'PS384', 'PS512'],
-  ...['ES256', 'ES384', 'ES512'],
-]);
 /** Kubernetes' own. */
 const leewaySeconds = 60;
 /** The issuer of tokens in Secrets, and of no others. */
@@ -62,7 +57,7 @@ export function serviceAccountAuthenticator(options: ServiceAccountOptions): Aut
     name: 'service-account',
     keys,
     issuers: new Set(issuers),
-    algorithms,
+    algorithms: keyAlgorithms,
     leewaySeconds,
     now,
     maxCached,

@@ -4,16 +4,9 @@ import { oneLine } from '../../documents/one-line.js';
 import type { Reviewer } from '../../kubernetes/reviews/review-client.js';
 import { ReviewError } from '../../kubernetes/kubernetes-errors.js';
 import { tell } from '../../tell.js';
-import {
-  refused,
-  requireNames,
-  type Authentication,
-  type Authenticator,
-  type Credentials,
-} from '../authenticator.js';
+import { refused, requireNames, type Authentication, type Authenticator } from '../authenticator.js';
 import { bearerToken, TokenCache, type TokenKey } from './bearer-token.js';
 import { errorClass } from '../../error-class.js';
-import type { Identity } from '../identity.js';
 import { parseTokenReviewStatus, withoutToken } from './token-review-answer.js';
 import { maxTokenBytes, unverifiedClaims } from './jwt/jwt-parts.js';
 import { aFunction, checkOptions, having, oneOf, optional, texts } from '../../option-checks.js';
@@ -71,17 +64,93 @@ export function tokenReviewAuthenticator(options: TokenReviewOptions): Authentic
     withoutAudiences: optional(oneOf('accepted', 'refused')),
     now: optional(aFunction),
   });
-  if (options.audiences !== undefined) requireNames('audiences', options.audiences);
-  const reviews = new TokenReviews(options);
+  const { reviewer, audiences = [], withoutAudiences = 'refused', observer = {} } = options;
+  const { authenticatedTtlMs = 10_000, unauthenticatedTtlMs = 10_000, limit = 4096 } = options;
+  const { now = Date.now, steadyNow = options.now ?? (() => performance.now()) } = options;
+  if (options.audiences !== undefined) requireNames('audiences', audiences);
+  /** Kept after it expires, so that the same answer gives the same identity object. */
+  const acceptances = new LRUCache<TokenKey, Acceptance>({ max: limit });
+  const refusals = new TokenCache<Authentication>({ limit, now: steadyNow });
+  const underWay = new Map<TokenKey, Promise<Authentication>>();
+
+  function remember(key: TokenKey, refusal: Authentication): Authentication {
+    // An earlier acceptance no longer counts.
+    acceptances.delete(key);
+    refusals.set(key, refusal, steadyNow() + unauthenticatedTtlMs);
+    return refusal;
+  }
+
+  function isForUs(answered: readonly string[]): boolean {
+    if (audiences.length === 0) return true;
+    if (answered.length === 0) return withoutAudiences === 'accepted';
+    return answered.some((audience) => audiences.includes(audience));
+  }
+
+  async function ask(key: TokenKey, token: string, before: Acceptance | undefined): Promise<Authentication> {
+    const spec = { token, audiences: options.audiences };
+    const status = parseTokenReviewStatus(await reviewer.review(spec, { isKnown: before !== undefined }));
+    if (status.kind === 'not-authenticated') {
+      const { error } = status;
+      const refusal = notAuthenticated(error, token);
+      // The reviewer may have failed itself, which is no reason to refuse a good token for longer.
+      return error === '' || before === undefined ? remember(key, refusal) : refusal;
+    }
+    const { identity } = status;
+    if (!isForUs(status.audiences)) {
+      const reason = `audiences are not accepted: ${JSON.stringify(status.audiences)}`;
+      return remember(key, refused(oneLine(reason, maxReasonLength)));
+    }
+    if (Object.keys(identity.extra).some((extra) => webhookBinding.test(extra))) {
+      return remember(key, forWebhooks);
+    }
+    const isSame = isDeepStrictEqual(before?.authentication.identity, identity);
+    const authentication =
+      before !== undefined && isSame
+        ? before.authentication
+        : Object.freeze({ kind: 'authenticated', identity } as const);
+    const expires = (unverifiedClaims(token).expires ?? Infinity) * 1000;
+    acceptances.set(key, { authentication, validUntil: steadyNow() + authenticatedTtlMs, expires });
+    return authentication;
+  }
+
+  async function review(key: TokenKey, token: string, before: Acceptance | undefined) {
+    const startedAt = performance.now();
+    const seconds = (): number => (performance.now() - startedAt) / 1000;
+    try {
+      const authentication = await ask(key, token, before);
+      const result = authentication.kind === 'authenticated' ? 'authenticated' : 'not-authenticated';
+      tell(observed, observer.onReview, { result, seconds: seconds() });
+      return authentication;
+    } catch (error) {
+      const text = error instanceof ReviewError ? error.message : errorClass(error);
+      const message = withoutToken(oneLine(text), token);
+      tell(observed, observer.onReview, { result: 'error', message, seconds: seconds() });
+      return refused(`reviewer failed: ${message}`);
+    }
+  }
+
   return {
     name: 'token-review',
-    authenticate: (credentials) => reviews.authenticate(credentials),
+    authenticate(credentials) {
+      const token = bearerToken(credentials);
+      if (typeof token !== 'string') return token;
+      if (token.length > maxTokenBytes) return tooLong;
+      const key = refusals.keyOf(token);
+      const before = acceptances.get(key);
+      const isValid = before !== undefined && steadyNow() < before.validUntil && now() < before.expires;
+      const known = isValid ? before.authentication : refusals.get(key);
+      tell(observed, observer.onCache, known === undefined ? 'miss' : 'hit');
+      if (known !== undefined) return known;
+      // One review, however many requests have the token meanwhile.
+      const answer = underWay.get(key) ?? review(key, token, before).finally(() => underWay.delete(key));
+      underWay.set(key, answer);
+      return answer;
+    },
   };
 }
 
-interface Accepted {
-  readonly authentication: Authentication;
-  readonly identity: Identity;
+interface Acceptance {
+  readonly authentication: Extract<Authentication, { readonly kind: 'authenticated' }>;
   /** On the monotonic clock, exclusive. */
   readonly validUntil: number;
   /** Milliseconds since the epoch, exclusive. */
@@ -95,124 +164,6 @@ const maxReasonLength = 128;
 const observed = 'tokenReviewAuthenticator';
 /** The prefix of extras with which an API server describes such a binding, since Kubernetes 1.37. */
 const webhookBinding = /^authentication\.kubernetes\.io\/(?:validating|mutating)webhookconfiguration-/;
-
-class TokenReviews {
-  readonly #options: TokenReviewOptions;
-  readonly #audiences: readonly string[];
-  readonly #now: () => number;
-  readonly #steadyNow: () => number;
-  /** Kept after it expires, so that the same answer gives the same identity object. */
-  readonly #accepted: LRUCache<TokenKey, Accepted>;
-  readonly #refused: TokenCache<Authentication>;
-  readonly #underWay = new Map<TokenKey, Promise<Authentication>>();
-
-  constructor(options: TokenReviewOptions) {
-    const { audiences = [], limit = 4096, now } = options;
-    const { steadyNow = now ?? (() => performance.now()) } = options;
-    this.#options = options;
-    this.#audiences = audiences;
-    this.#now = now ?? Date.now;
-    this.#steadyNow = steadyNow;
-    this.#accepted = new LRUCache({ max: limit });
-    this.#refused = new TokenCache({ limit, now: steadyNow });
-  }
-
-  authenticate(credentials: Credentials): Authentication | Promise<Authentication> {
-    const token = bearerToken(credentials);
-    if (typeof token !== 'string') return token;
-    if (token.length > maxTokenBytes) return tooLong;
-    const key = this.#refused.keyOf(token);
-    const accepted = this.#accepted.get(key);
-    const known = this.#isValid(accepted) ? accepted.authentication : this.#refused.get(key);
-    const { observer } = this.#options;
-    tell(observed, () => observer?.onCache?.(known === undefined ? 'miss' : 'hit'));
-    return known ?? this.#underWay.get(key) ?? this.#begin(key, token, accepted);
-  }
-
-  #isValid(accepted: Accepted | undefined): accepted is Accepted {
-    return (
-      accepted !== undefined && this.#steadyNow() < accepted.validUntil && this.#now() < accepted.expires
-    );
-  }
-
-  /** One review, however many requests have the token meanwhile. */
-  #begin(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
-    const review = this.#review(key, token, accepted).finally(() => {
-      this.#underWay.delete(key);
-    });
-    this.#underWay.set(key, review);
-    return review;
-  }
-
-  async #review(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
-    const startedAt = performance.now();
-    const seconds = (): number => (performance.now() - startedAt) / 1000;
-    const tellReview = (observation: TokenReviewObservation): void => {
-      tell(observed, () => this.#options.observer?.onReview?.(observation));
-    };
-    try {
-      const authentication = await this.#ask(key, token, accepted);
-      const result = authentication.kind === 'authenticated' ? 'authenticated' : 'not-authenticated';
-      tellReview({ result, seconds: seconds() });
-      return authentication;
-    } catch (error) {
-      const text = error instanceof ReviewError ? error.message : errorClass(error);
-      const message = withoutToken(oneLine(text), token);
-      tellReview({ result: 'error', message, seconds: seconds() });
-      return refused(`reviewer failed: ${message}`);
-    }
-  }
-
-  async #ask(key: TokenKey, token: string, accepted: Accepted | undefined): Promise<Authentication> {
-    const { reviewer } = this.#options;
-    const audiences = this.#audiences.length === 0 ? {} : { audiences: this.#audiences };
-    const answer = await reviewer.review({ token, ...audiences }, { isKnown: accepted !== undefined });
-    const status = parseTokenReviewStatus(answer);
-    if (status.kind === 'not-authenticated') {
-      const { error } = status;
-      const refusal = notAuthenticated(error, token);
-      // The reviewer may have failed itself, which is no reason to refuse a good token for longer.
-      return error === '' || accepted === undefined ? this.#remember(key, refusal) : refusal;
-    }
-    if (!this.#isForUs(status.audiences)) {
-      const reason = `audiences are not accepted: ${JSON.stringify(status.audiences)}`;
-      return this.#remember(key, refused(oneLine(reason, maxReasonLength)));
-    }
-    if (Object.keys(status.identity.extra).some((extra) => webhookBinding.test(extra))) {
-      return this.#remember(key, forWebhooks);
-    }
-    return this.#accept(key, token, status.identity, accepted);
-  }
-
-  #isForUs(answered: readonly string[]): boolean {
-    if (this.#audiences.length === 0) return true;
-    if (answered.length === 0) return this.#options.withoutAudiences === 'accepted';
-    return answered.some((audience) => this.#audiences.includes(audience));
-  }
-
-  #accept(key: TokenKey, token: string, answered: Identity, before: Accepted | undefined): Authentication {
-    const { authenticatedTtlMs = 10_000 } = this.#options;
-    const isSame = before !== undefined && isDeepStrictEqual(before.identity, answered);
-    const { authentication, identity } = isSame
-      ? before
-      : {
-          authentication: Object.freeze({ kind: 'authenticated', identity: answered } as const),
-          identity: answered,
-        };
-    const expires = (unverifiedClaims(token).expires ?? Infinity) * 1000;
-    const validUntil = this.#steadyNow() + authenticatedTtlMs;
-    this.#accepted.set(key, { authentication, identity, validUntil, expires });
-    return authentication;
-  }
-
-  #remember(key: TokenKey, refusal: Authentication): Authentication {
-    const { unauthenticatedTtlMs = 10_000 } = this.#options;
-    // An earlier acceptance no longer counts.
-    this.#accepted.delete(key);
-    this.#refused.set(key, refusal, this.#steadyNow() + unauthenticatedTtlMs);
-    return refusal;
-  }
-}
 
 function notAuthenticated(error: string, token: string): Authentication {
   if (error === '') return refused('not authenticated');

@@ -43,6 +43,11 @@ const keyKinds: ReadonlyMap<string, KeyKind> = new Map<string, KeyKind>([
   ['EdDSA', { type: 'ed25519' }],
 ]);
 
+/** The algorithms of keys that API servers and OpenID providers sign with. */
+export const keyAlgorithms: ReadonlySet<string> = new Set(
+  ['RS', 'ES', 'PS'].flatMap((family) => ['256', '384', '512'].map((bits) => `${family}${bits}`)),
+);
+
 /**
  * The claims of a JWT (RFC 7519) in JWS compact serialization, after verifying its signature, `iss`, and `exp` and `nbf`
  * if present. Whether these are required, `aud` and everything else is up to the caller. Only `alg` and `kid` of the

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { oidcAuthenticator } from '../../../../src/authentication/tokens/oidc/oidc.js';
 import {
+  oidcAuthenticator,
   oidcConfiguration,
   type OidcOptions,
-} from '../../../../src/authentication/tokens/oidc/oidc-options.js';
+} from '../../../../src/authentication/tokens/oidc/oidc.js';
 import { OidcOptionError } from '../../../../src/authentication/authentication-errors.js';
 
 const given: OidcOptions = { issuerUrl: 'https://issuer.example/a', clientId: 'metrics' };

@@ -4,7 +4,7 @@ import {
   oidcAuthenticator,
   type OidcAuthenticator,
 } from '../../../../src/authentication/tokens/oidc/oidc.js';
-import type { OidcOptions } from '../../../../src/authentication/tokens/oidc/oidc-options.js';
+import type { OidcOptions } from '../../../../src/authentication/tokens/oidc/oidc.js';
 import { createAuthority, type Authority } from '../../../../src/pki/throwaway-pki.js';
 import { startOpenIdProvider, type OpenIdProvider } from '../../../support/openid-provider.js';
 
