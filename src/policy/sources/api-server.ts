@@ -1,6 +1,6 @@
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
 import type { ApiClient, RequestObservation } from '../../kubernetes/api-client.js';
-import { byClusterAndName, byName, type ObjectKey } from '../../kubernetes/json.js';
+import { byClusterAndName, byName } from '../../kubernetes/json.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
 import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
 import type { ReflectorSink } from '../../kubernetes/reflector/reflector-options.js';
@@ -51,7 +51,7 @@ export interface ApiServerPolicySourceOptions {
  * that does not answer is tried again forever.
  */
 export function rootPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return new ApiServerPolicySource('root', options, (path) => path);
+  return apiServerSource('root', options, (path) => path);
 }
 
 /**
@@ -59,7 +59,7 @@ export function rootPolicySource(options: ApiServerPolicySourceOptions): PolicyS
  * `internal.kcp.io/replicate`. Named `cache` by default.
  */
 export function cachePolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return new ApiServerPolicySource('cache', options, (path) => {
+  return apiServerSource('cache', options, (path) => {
     const withService = path.includes('/services/cache') ? path : `${path}/services/cache`;
     return withService.includes('/shards/') ? withService : `${withService}/shards/root/clusters/root`;
   });
@@ -70,13 +70,7 @@ export function cachePolicySource(options: ApiServerPolicySourceOptions): Policy
  * `system:masters`. Named `workspaces` by default.
  */
 export function workspacesPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return new ApiServerPolicySource(
-    'workspaces',
-    options,
-    clusterAt('*'),
-    kindsOfWorkspaces,
-    byClusterAndName,
-  );
+  return apiServerSource('workspaces', options, clusterAt('*'), kindsOfWorkspaces, byClusterAndName);
 }
 
 /**
@@ -84,7 +78,7 @@ export function workspacesPolicySource(options: ApiServerPolicySourceOptions): P
  * Named `bootstrap` by default.
  */
 export function systemAdminPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return new ApiServerPolicySource('bootstrap', options, clusterAt('system:admin'));
+  return apiServerSource('bootstrap', options, clusterAt('system:admin'));
 }
 
 /** Another logical cluster of the same server. */
@@ -107,166 +101,140 @@ const kindsOfWorkspaces: readonly FollowedKind[] = [
   { kind: 'LogicalCluster', path: '/apis/core.kcp.io/v1alpha1/logicalclusters', decode: logicalClusterOf },
 ];
 
-class ApiServerPolicySource implements PolicySource {
-  readonly name: string;
-  /** The server of the layer's present or expected objects. */
-  origin: string | undefined;
-  readonly #options: ApiServerPolicySourceOptions;
-  readonly #basePath: (serverPath: string) => string;
-  readonly #observer: ApiServerObserver;
-  readonly #kinds: readonly FollowedKind[];
-  readonly #keyOf: ObjectKey;
-  readonly #firstLists: FirstLists;
+function apiServerSource(
+  defaultName: string,
+  options: ApiServerPolicySourceOptions,
+  basePath: (serverPath: string) => string,
+  kinds: readonly FollowedKind[] = kindsOfOne,
+  keyOf = byName,
+): PolicySource {
+  checkOptions(options, { kubeconfig: aText, name: optional(aText) });
+  const { kubeconfig, name = defaultName, observer = {} } = options;
+  const firstLists = new FirstLists(kinds.length);
   /** How many objects the latest list of each kind held. */
-  readonly #counts = new Map<Kind, number>();
+  const counts = new Map<Kind, number>();
   /** The kinds that are in sync with the server. */
-  readonly #live = new Set<Kind>();
-  #client: ApiClient | undefined;
-  #reflectors: readonly Reflector<PolicyObject>[] = [];
-  #isSynced = false;
-  #isClosed = false;
+  const live = new Set<Kind>();
+  let client: ApiClient | undefined;
+  /** The server of the layer's present or expected objects. */
+  let origin: string | undefined;
+  let reflectors: readonly Reflector<PolicyObject>[] = [];
+  let isSynced = false;
+  let isClosed = false;
+  const hasClosed = (): boolean => isClosed;
 
-  constructor(
-    name: string,
-    options: ApiServerPolicySourceOptions,
-    basePath: (path: string) => string,
-    kinds: readonly FollowedKind[] = kindsOfOne,
-    keyOf = byName,
-  ) {
-    checkOptions(options, { kubeconfig: aText, name: optional(aText) });
-    this.#keyOf = keyOf;
-    this.#kinds = kinds;
-    this.#firstLists = new FirstLists(kinds.map(({ kind }) => kind));
-    this.name = options.name ?? name;
-    this.#options = options;
-    this.#basePath = basePath;
-    this.#observer = options.observer ?? {};
-  }
-
-  async open(): Promise<void> {
-    await this.#open();
-  }
-
-  async start(sink: PolicySink): Promise<void> {
-    if (this.#reflectors.length > 0 || this.#isClosed) throw new Error('a policy source is started once');
-    const client = await this.#open();
-    // Closed while the kubeconfig was read.
-    if (this.#hasClosed()) return;
-    const probe = new ServerProbe({ client });
-    this.#reflectors = this.#kinds.map(
-      ({ kind, path, decode }) =>
-        new Reflector<PolicyObject>({
-          path,
-          decode,
-          keyOf: this.#keyOf,
-          client,
-          probe,
-          sink: this.#reflectorSink(kind, client, sink),
-          observer: {
-            listed: (method, result) => this.#observer.listed?.(kind, method, result),
-            watched: (result) => this.#observer.watched?.(kind, result),
-            applied: (seconds) => this.#observer.applied?.(kind, seconds),
-            retrying: (reason, delayMs) => this.#observer.retrying?.(kind, reason, delayMs),
-          },
-        }),
-    );
-    for (const reflector of this.#reflectors) reflector.start();
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#firstLists.release();
-    await Promise.all(this.#reflectors.map((reflector) => reflector.close()));
-    this.#client?.close();
-  }
-
-  #hasClosed(): boolean {
-    return this.#isClosed;
-  }
-
-  async #open(): Promise<ApiClient> {
-    this.#client ??= await openApiClient({
-      kubeconfig: this.#options.kubeconfig,
-      basePath: this.#basePath,
-      onRequest: (observation) => this.#observer.request?.(observation),
-      onWarning: (message) => this.#observer.warning?.(message),
+  const open = async (): Promise<ApiClient> => {
+    client ??= await openApiClient({
+      kubeconfig,
+      basePath,
+      onRequest: (observation) => observer.request?.(observation),
+      onWarning: (message) => observer.warning?.(message),
     });
-    this.origin ??= this.#client.server;
-    return this.#client;
-  }
+    origin ??= client.server;
+    return client;
+  };
 
-  #reflectorSink(kind: Kind, client: ApiClient, sink: PolicySink): ReflectorSink<PolicyObject> {
-    return {
-      replace: async (items, server) => {
-        // One server's roles with another's bindings, or with none, would be a policy that never existed.
-        await this.#firstLists.arrived(kind, server);
-        if (this.#isClosed) return;
-        const before = this.#counts.get(kind) ?? 0;
-        // It is applied, since removed objects must not grant anything, but it is rarely intended.
-        if (items.length === 0 && before > 0) {
-          this.#observer.warning?.(
-            `${client.server} lists no ${kind}, where it listed ${before} before: what they granted is revoked`,
-          );
-        }
-        this.#counts.set(kind, items.length);
-        this.origin = server;
-        await runInSlices(sink.replaceKind(kind, items));
-      },
-      set: (object) => {
-        sink.apply({ type: 'set', object });
-      },
-      delete: (name, cluster) => {
-        sink.apply({ type: 'delete', kind, name, cluster });
-      },
-      live: () => {
-        this.#live.add(kind);
-        if (this.#isSynced || this.#live.size < this.#kinds.length) return;
-        this.#isSynced = true;
-        sink.markSynced();
-        this.#observer.synced?.();
-      },
-      lost: (reason, since) => {
-        const message = reason.includes(client.server) ? reason : `${client.server}: ${reason}`;
-        this.#live.delete(kind);
-        this.#isSynced = false;
-        sink.markStale(message, since);
-        this.#observer.lost?.(message);
-      },
-    };
-  }
+  const sinkOf = (kind: Kind, asked: ApiClient, sink: PolicySink): ReflectorSink<PolicyObject> => ({
+    replace: async (items, server) => {
+      // One server's roles with another's bindings, or with none, would be a policy that never existed.
+      if (!isClosed) await firstLists.arrived(kind, server);
+      if (hasClosed()) return;
+      const before = counts.get(kind) ?? 0;
+      // It is applied, since removed objects must not grant anything, but it is rarely intended.
+      if (items.length === 0 && before > 0) {
+        observer.warning?.(
+          `${asked.server} lists no ${kind}, where it listed ${before} before: what they granted is revoked`,
+        );
+      }
+      counts.set(kind, items.length);
+      origin = server;
+      await runInSlices(sink.replaceKind(kind, items));
+    },
+    set: (object) => {
+      sink.apply({ type: 'set', object });
+    },
+    delete: (deleted, cluster) => {
+      sink.apply({ type: 'delete', kind, name: deleted, cluster });
+    },
+    live: () => {
+      live.add(kind);
+      if (isSynced || live.size < kinds.length) return;
+      isSynced = true;
+      sink.markSynced();
+      observer.synced?.();
+    },
+    lost: (reason, since) => {
+      const message = reason.includes(asked.server) ? reason : `${asked.server}: ${reason}`;
+      live.delete(kind);
+      isSynced = false;
+      sink.markStale(message, since);
+      observer.lost?.(message);
+    },
+  });
+
+  return {
+    name,
+    get origin() {
+      return origin;
+    },
+    async open() {
+      await open();
+    },
+    async start(sink) {
+      if (reflectors.length > 0 || isClosed) throw new Error('a policy source is started once');
+      const opened = await open();
+      // Closed while the kubeconfig was read.
+      if (hasClosed()) return;
+      const shared = { client: opened, keyOf, probe: new ServerProbe({ client: opened }) };
+      reflectors = kinds.map(
+        ({ kind, path, decode }) =>
+          new Reflector<PolicyObject>({
+            ...shared,
+            path,
+            decode,
+            sink: sinkOf(kind, opened, sink),
+            observer: {
+              listed: (method, result) => observer.listed?.(kind, method, result),
+              watched: (result) => observer.watched?.(kind, result),
+              applied: (seconds) => observer.applied?.(kind, seconds),
+              retrying: (reason, delayMs) => observer.retrying?.(kind, reason, delayMs),
+            },
+          }),
+      );
+      for (const reflector of reflectors) reflector.start();
+    },
+    async close() {
+      isClosed = true;
+      firstLists.release();
+      await Promise.all(reflectors.map((reflector) => reflector.close()));
+      client?.close();
+    },
+  };
 }
 
 /**
- * Holds back the list of one kind until the others are listed on the same server: at the beginning, and when the kubeconfig
+ * Holds back the list of one kind until all are listed on the same server: at the beginning, and when the kubeconfig
  * names another server.
  */
 class FirstLists {
   #server: string | undefined;
-  #awaited = new Set<Kind>();
-  #release: () => void = () => undefined;
-  #complete = Promise.resolve();
+  readonly #arrived = new Set<Kind>();
+  /** Those of an earlier server are outdated, and go on once those of the new one are there. */
+  #held: (() => void)[] = [];
 
-  constructor(private readonly kinds: readonly Kind[]) {}
+  constructor(private readonly kinds: number) {}
 
-  async arrived(kind: Kind, server: string): Promise<void> {
-    if (server !== this.#server) {
-      // A held list of the previous server is outdated once those of the new one are there.
-      const releaseBefore = this.#release;
-      this.#server = server;
-      this.#awaited = new Set(this.kinds);
-      this.#complete = new Promise((resolve) => {
-        this.#release = () => {
-          resolve();
-          releaseBefore();
-        };
-      });
-    }
-    this.#awaited.delete(kind);
-    if (this.#awaited.size === 0) this.#release();
-    await this.#complete;
+  arrived(kind: Kind, server: string): Promise<void> {
+    if (server !== this.#server) this.#arrived.clear();
+    this.#server = server;
+    this.#arrived.add(kind);
+    return new Promise((resolve) => {
+      this.#held.push(resolve);
+      if (this.#arrived.size === this.kinds) this.release();
+    });
   }
 
   release(): void {
-    this.#release();
+    for (const resolve of this.#held.splice(0)) resolve();
   }
 }

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
-import { codeOf } from '../../error-class.js';
+import { parse, resolve } from 'node:path';
+import { codeOf, messageOf } from '../../error-class.js';
 import { tell } from '../../tell.js';
 import { runInSlices } from '../../time-slice.js';
 import type { PolicySource } from '../policy-source.js';
@@ -53,30 +53,28 @@ class DirectoryPolicySource implements PolicySource {
   #fingerprint: string | undefined;
   #settling: NodeJS.Timeout | undefined;
   #polling: NodeJS.Timeout | undefined;
-  #work: Promise<void> = Promise.resolve();
+  #work: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: DirectoryPolicySourceOptions) {
-    const warn = (message: string): void => {
-      this.#warn(message);
-    };
-    this.name = options.name ?? 'directory';
-    this.#owner = `policy source ${this.name}`;
+    const { directory, name = 'directory', ofWorkspaces } = options;
+    this.name = name;
+    this.#owner = `policy source ${name}`;
     this.#options = options;
-    this.#manifests = new ManifestDirectory(options.directory, warn, options.ofWorkspaces);
-    const settle = (): void => {
-      this.#settle();
-    };
-    this.#watch = new DirectoryWatch(options.directory, settle, warn);
+    this.#manifests = new ManifestDirectory(directory, this.#warn, ofWorkspaces);
+    this.#watch = new DirectoryWatch(resolve(directory), this.#settle, this.#warn);
   }
 
   async start(sink: PolicySink): Promise<void> {
     if (this.#sink !== undefined || this.#isClosed) throw new Error('a policy source is started once');
     this.#sink = sink;
     const load = this.#load(sink);
-    this.#work = load.then(noop, noop);
+    this.#work = Promise.allSettled([load]);
     this.#polling = setInterval(() => {
-      this.#enqueue(() => this.#poll(sink));
+      this.#enqueue(async () => {
+        this.#watch.renew();
+        if ((await this.#manifests.fingerprint()) !== this.#fingerprint) await this.#reload(sink);
+      });
     }, this.#options.pollMs ?? 10_000).unref();
     try {
       await load;
@@ -94,31 +92,36 @@ class DirectoryPolicySource implements PolicySource {
     await this.#work;
   }
 
-  #settle(): void {
+  readonly #settle = (): void => {
     const sink = this.#sink;
     if (this.#isClosed || sink === undefined) return;
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
       this.#enqueue(() => this.#reload(sink));
     }, this.#options.settleMs ?? 100).unref();
-  }
+  };
 
   /** One after the other, so that no reading overtakes an earlier one. No task may reject. */
   #enqueue(task: () => Promise<void>): void {
     this.#work = this.#work.then(() => (this.#isClosed ? undefined : task()));
   }
 
-  async #poll(sink: PolicySink): Promise<void> {
-    this.#watch.renew();
-    if ((await this.#manifests.fingerprint()) !== this.#fingerprint) await this.#reload(sink);
-  }
-
   async #reload(sink: PolicySink): Promise<void> {
-    const result = await this.#load(sink).then(
-      (isNew): ReloadResult | undefined => (isNew ? { result: 'success' } : undefined),
-      (error: unknown) => this.#keepLastPolicy(sink, error),
-    );
-    if (result !== undefined) tell(this.#owner, this.#options.onReload, result);
+    let result: ReloadResult = { result: 'success' };
+    try {
+      if (!(await this.#load(sink))) return;
+    } catch (error) {
+      const message = messageOf(error);
+      this.#fingerprint = undefined;
+      // The same failure is told once.
+      if (this.#isClosed || message === this.#failure) return;
+      this.#failure = message;
+      tell(this.#owner, () => {
+        sink.markStale(message);
+      });
+      result = { result: 'failure', message };
+    }
+    tell(this.#owner, this.#options.onReload, result);
   }
 
   /** Whether anything has changed; an unchanged directory leaves the policy alone. */
@@ -126,46 +129,28 @@ class DirectoryPolicySource implements PolicySource {
     // Watching comes first, so that no change falls between the two.
     this.#watch.renew();
     const { manifests, fingerprint } = await this.#manifests.read();
-    const isNew = this.#failure !== undefined || !isSame(manifests, this.#applied);
-    if (this.#isClosed || !isNew) {
-      this.#fingerprint = fingerprint;
-      return false;
+    const isNew = !this.#isClosed && (this.#failure !== undefined || !isSame(manifests, this.#applied));
+    if (isNew) {
+      const objects = manifests.flatMap((manifest) => manifest.objects);
+      if (manifests.length > 1) await runInSlices(refuseDuplicates(objects));
+      if (objects.length === 0) {
+        this.#warn(`${this.#options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
+      }
+      await runInSlices(sink.replaceAll(objects));
+      this.#applied = manifests;
+      this.#failure = undefined;
     }
-    const objects = manifests.flatMap((manifest) => manifest.objects);
-    if (manifests.length > 1) await runInSlices(refuseDuplicates(objects));
-    if (objects.length === 0) {
-      this.#warn(`${this.#options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
-    }
-    await runInSlices(sink.replaceAll(objects));
-    this.#applied = manifests;
     this.#fingerprint = fingerprint;
-    this.#failure = undefined;
-    return true;
+    return isNew;
   }
 
-  /** Undefined for a failure that was reported already. */
-  #keepLastPolicy(sink: PolicySink, error: unknown): ReloadResult | undefined {
-    const message = error instanceof Error ? error.message : String(error);
-    this.#fingerprint = undefined;
-    if (this.#isClosed || message === this.#failure) return undefined;
-    this.#failure = message;
-    tell(this.#owner, () => {
-      sink.markStale(message);
-    });
-    return { result: 'failure', message };
-  }
-
-  #warn(message: string): void {
+  readonly #warn = (message: string): void => {
     tell(this.#owner, this.#options.onWarning, message);
-  }
+  };
 }
 
 function isSame(some: readonly Manifest[], others: readonly Manifest[] | undefined): boolean {
   return some.length === others?.length && some.every((manifest, at) => manifest === others[at]);
-}
-
-function noop(): void {
-  // Reported by `start`.
 }
 
 /**
@@ -174,33 +159,28 @@ function noop(): void {
  * process alive.
  */
 class DirectoryWatch {
-  readonly #directory: string;
-  #watchers: readonly FSWatcher[] = [];
+  readonly #watchers: FSWatcher[] = [];
   #hasWarned = false;
   #isClosed = false;
 
   constructor(
-    directory: string,
+    readonly directory: string,
     readonly onEvent: () => void,
     readonly onWarning: (message: string) => void,
-  ) {
-    this.#directory = resolve(directory);
-  }
+  ) {}
 
   /**
    * Watches the directory now at the path. A watch stays with the directory it was made for, and not even the inode
    * shows whether it is still the same; so renew it before each reading.
    */
   renew(): void {
-    if (this.#isClosed) return;
     this.#closeWatchers();
-    const parent = dirname(this.#directory);
-    this.#watchers = [
-      ...this.#watch(this.#directory, this.onEvent),
-      ...this.#watch(parent, (name) => {
-        if (name === null || name === basename(this.#directory)) this.onEvent();
-      }),
-    ];
+    if (this.#isClosed) return;
+    const { dir, base } = parse(this.directory);
+    this.#watch(this.directory, this.onEvent);
+    this.#watch(dir, (name) => {
+      if (name === null || name === base) this.onEvent();
+    });
   }
 
   close(): void {
@@ -209,11 +189,10 @@ class DirectoryWatch {
   }
 
   #closeWatchers(): void {
-    for (const watcher of this.#watchers) watcher.close();
-    this.#watchers = [];
+    for (const watcher of this.#watchers.splice(0)) watcher.close();
   }
 
-  #watch(path: string, onEvent: (name: string | null) => void): readonly FSWatcher[] {
+  #watch(path: string, onEvent: (name: string | null) => void): void {
     try {
       const watcher = watch(path, { persistent: false }, (_, name) => {
         onEvent(name);
@@ -221,14 +200,12 @@ class DirectoryWatch {
       watcher.on('error', () => {
         onEvent(null);
       });
-      return [watcher];
+      this.#watchers.push(watcher);
     } catch (error) {
       // A missing directory is noticed when it appears; other failures, such as the limit of watches, are reported.
-      if (codeOf(error) !== 'ENOENT' && !this.#hasWarned) {
-        this.#hasWarned = true;
-        this.onWarning(`${path}: cannot be watched, so changes are noticed later: ${String(error)}`);
-      }
-      return [];
+      if (codeOf(error) === 'ENOENT' || this.#hasWarned) return;
+      this.#hasWarned = true;
+      this.onWarning(`${path}: cannot be watched, so changes are noticed later: ${String(error)}`);
     }
   }
 }

@@ -3,7 +3,7 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { sourceOf, utf8TextOf } from '../../documents/source.js';
-import { codeOf } from '../../error-class.js';
+import { codeOf, messageOf } from '../../error-class.js';
 import { runInSlices } from '../../time-slice.js';
 import { ManifestError } from '../policy-errors.js';
 import { ManifestThread } from './manifest-thread.js';
@@ -88,9 +88,7 @@ export class ManifestDirectory {
       ? runInSlices(readManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file, this.ofWorkspaces))
       : this.#thread.read({ file, bytes, ofWorkspaces: this.ofWorkspaces }));
     this.#parsed.set(file, { digest, manifest });
-    manifest.warnings.forEach((warning) => {
-      this.onWarning(warning);
-    });
+    for (const warning of manifest.warnings) this.onWarning(warning);
     return manifest;
   }
 
@@ -131,17 +129,13 @@ async function identify(file: string): Promise<readonly string[]> {
   }
 }
 
+const reasons: ReadonlyMap<string | undefined, string> = new Map([
+  ['ENOENT', 'does not exist'],
+  ['ENOTDIR', 'is not a directory'],
+  ['EACCES', 'may not be read'],
+  ['EPERM', 'may not be read'],
+]);
+
 function reasonOf(error: unknown): string {
-  switch (codeOf(error)) {
-    case 'ENOENT':
-      return 'does not exist';
-    case 'ENOTDIR':
-      return 'is not a directory';
-    case 'EACCES':
-    case 'EPERM':
-      return 'may not be read';
-    case undefined:
-    default:
-      return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-  }
+  return reasons.get(codeOf(error)) ?? `cannot be read: ${messageOf(error)}`;
 }

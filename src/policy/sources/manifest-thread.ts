@@ -14,15 +14,10 @@ export interface ManifestBytes {
   readonly ofWorkspaces?: boolean;
 }
 
-/** An object, or more rules or subjects of the one before it. */
-export interface ManifestPiece {
-  readonly object: PolicyObject;
-  readonly continues: boolean;
-}
-
 /** What such a thread answers, one message for each request. */
 export type ManifestPart =
-  | { readonly kind: 'pieces'; readonly pieces: readonly ManifestPiece[] }
+  /** Of two that follow one another under one name, the second has more rules or subjects of the first. */
+  | { readonly kind: 'objects'; readonly objects: readonly PolicyObject[] }
   | { readonly kind: 'end'; readonly warnings: readonly string[] }
   /** The message of a ManifestError. */
   | { readonly kind: 'fault'; readonly message: string };
@@ -44,16 +39,10 @@ export class ManifestThread {
     worker.postMessage(manifest, [manifest.bytes.buffer as ArrayBuffer]);
     for (;;) {
       const part = await nextPart(worker, manifest.file);
-      switch (part.kind) {
-        case 'pieces':
-          for (const piece of part.pieces) addPiece(objects, piece);
-          worker.postMessage('more');
-          break;
-        case 'end':
-          return { objects, warnings: part.warnings };
-        case 'fault':
-          throw new ManifestError(part.message);
-      }
+      if (part.kind === 'end') return { objects, warnings: part.warnings };
+      if (part.kind === 'fault') throw new ManifestError(part.message);
+      for (const object of part.objects) addPart(objects, object);
+      worker.postMessage('more');
     }
   }
 
@@ -64,14 +53,15 @@ export class ManifestThread {
   }
 }
 
-/** Adds a piece to those before it, whose lists may be changed. */
-export function addPiece(objects: PolicyObject[], { object, continues }: ManifestPiece): void {
-  const last = continues ? objects.at(-1) : undefined;
-  if (last?.kind === 'ClusterRole' && object.kind === 'ClusterRole') {
-    (last.rules as PolicyRule[]).push(...object.rules);
-  } else if (last?.kind === 'ClusterRoleBinding' && object.kind === 'ClusterRoleBinding') {
-    (last.subjects as Subject[]).push(...object.subjects);
-  } else objects.push(object);
+/** Adds an object, or more of the last one, whose lists may be changed. */
+export function addPart(objects: PolicyObject[], part: PolicyObject): void {
+  const last = objects.at(-1);
+  const isMore = last?.kind === part.kind && last.name === part.name && last.cluster === part.cluster;
+  if (isMore && last.kind === 'ClusterRole' && part.kind === 'ClusterRole') {
+    (last.rules as PolicyRule[]).push(...part.rules);
+  } else if (isMore && last.kind === 'ClusterRoleBinding' && part.kind === 'ClusterRoleBinding') {
+    (last.subjects as Subject[]).push(...part.subjects);
+  } else objects.push(part);
 }
 
 async function nextPart(worker: Worker, file: string): Promise<ManifestPart> {

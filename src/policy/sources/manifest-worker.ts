@@ -3,11 +3,11 @@ import { parentPort } from 'node:worker_threads';
 import { sourceOf, utf8TextOf } from '../../documents/source.js';
 import type { PolicyObject, PolicyRule } from '../objects.js';
 import { ManifestError } from '../policy-errors.js';
-import type { ManifestBytes, ManifestPart, ManifestPiece } from './manifest-thread.js';
-import { parseManifest, type Manifest } from './manifest.js';
+import type { ManifestBytes, ManifestPart } from './manifest-thread.js';
+import { parseManifest } from './manifest.js';
 
-/** The approximate number of strings in a message, received within a millisecond. */
-const maxSize = 1000;
+/** The approximate number of values in a message, received within a millisecond. */
+const maxSize = 2000;
 
 /** Reads a manifest, and gives it in short parts, however long its objects are. */
 export function* partsOf({
@@ -15,51 +15,40 @@ export function* partsOf({
   bytes,
   ofWorkspaces,
 }: ManifestBytes): Generator<ManifestPart, void, undefined> {
-  let manifest: Manifest;
   try {
-    manifest = parseManifest(utf8TextOf(bytes, sourceOf(file, ManifestError)), file, ofWorkspaces);
+    const text = utf8TextOf(bytes, sourceOf(file, ManifestError));
+    const { objects, warnings } = parseManifest(text, file, ofWorkspaces);
+    for (const batch of batches(objects.flatMap(shortObjects))) yield { kind: 'objects', objects: batch };
+    yield { kind: 'end', warnings };
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     yield { kind: 'fault', message: error.message };
-    return;
   }
-  const pieces = manifest.objects.flatMap(piecesOf);
-  for (const batch of batches(pieces, ({ object }) => sizeOf(object)))
-    yield { kind: 'pieces', pieces: batch };
-  yield { kind: 'end', warnings: manifest.warnings };
 }
 
-function piecesOf(object: PolicyObject): readonly ManifestPiece[] {
-  if (object.kind === 'LogicalCluster' || sizeOf(object) <= maxSize) return [{ object, continues: false }];
-  const parts =
-    object.kind === 'ClusterRole'
-      ? batches(object.rules.flatMap(shortRules), sizeOfRule).map((rules) => ({ ...object, rules }))
-      : batches(object.subjects).map((subjects) => ({ ...object, subjects }));
-  return parts.map((part, at) => ({ object: part, continues: at > 0 }));
+/** An object in parts, each with some of its rules or subjects. */
+function shortObjects(object: PolicyObject): readonly PolicyObject[] {
+  if (object.kind === 'LogicalCluster' || sizeOf(object) <= maxSize) return [object];
+  return object.kind === 'ClusterRole'
+    ? batches(object.rules.flatMap(shortRules)).map((rules) => ({ ...object, rules }))
+    : batches(object.subjects).map((subjects) => ({ ...object, subjects }));
 }
 
 /** Rules that grant the same. */
 function shortRules(rule: PolicyRule): readonly PolicyRule[] {
-  if (sizeOfRule(rule) <= maxSize) return [rule];
+  if (sizeOf(rule) <= maxSize) return [rule];
   return batches(rule.verbs).flatMap((verbs) =>
     batches(rule.nonResourceURLs).map((nonResourceURLs) => ({ verbs, nonResourceURLs })),
   );
 }
 
-function sizeOf(object: PolicyObject): number {
-  if (object.kind === 'LogicalCluster') return 4;
-  if (object.kind === 'ClusterRoleBinding') return 4 + object.subjects.length;
-  return object.rules.reduce((size, rule) => size + sizeOfRule(rule), 4);
+/** How many texts, numbers and the like there are in a value. */
+function sizeOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 1;
+  return Object.values(value).reduce<number>((size, member) => size + sizeOf(member), 0);
 }
 
-function sizeOfRule({ verbs, nonResourceURLs }: PolicyRule): number {
-  return verbs.length + nonResourceURLs.length;
-}
-
-function batches<Item>(
-  items: readonly Item[],
-  sizeOfItem: (item: Item) => number = () => 1,
-): readonly (readonly Item[])[] {
+function batches<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
   const done: Item[][] = [];
   let size = maxSize;
   for (const item of items) {
@@ -68,7 +57,7 @@ function batches<Item>(
       size = 0;
     }
     done.at(-1)?.push(item);
-    size += sizeOfItem(item);
+    size += sizeOf(item);
   }
   return done;
 }

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ManifestError } from '../../../src/policy/policy-errors.js';
-import { addPiece } from '../../../src/policy/sources/manifest-thread.js';
+import { addPart } from '../../../src/policy/sources/manifest-thread.js';
 import { partsOf } from '../../../src/policy/sources/manifest-worker.js';
 import { parseManifest, type Manifest } from '../../../src/policy/sources/manifest.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
@@ -623,7 +623,7 @@ describe('a manifest that is told in parts', () => {
       const told = structuredClone(part);
       if (told.kind === 'fault') return { manifest: told.message, parts };
       if (told.kind === 'end') return { manifest: { objects, warnings: told.warnings }, parts };
-      for (const piece of told.pieces) addPiece(objects, piece);
+      for (const object of told.objects) addPart(objects, object);
     }
     throw new Error('it has no end');
   };
@@ -677,7 +677,7 @@ describe('a manifest that is told in parts', () => {
   it.each([
     [1, 2500],
     [2500, 1],
-    [1001, 1001],
+    [2001, 2001],
   ])('grants the same by a rule of %i verbs and %i paths', (verbs, urls) => {
     const list = (count: number, start: string): string =>
       Array.from({ length: count }, (_, at) => `${start}${at}`).join(', ');
