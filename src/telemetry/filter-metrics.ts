@@ -1,6 +1,5 @@
 import type { ScrapeOrigin } from '../exposition/delivery/shared-exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
-import type { Gauge } from 'prom-client';
 import { packageVersion } from '../own-package.js';
 import { adds, counts, gauge, observes, recorder } from './metric-table.js';
 
@@ -44,9 +43,7 @@ const Recorder = recorder({
     labels: ['version', 'node_version'],
     // Of several workers, one.
     aggregator: 'max',
-    collect(metric: Gauge<'version' | 'node_version'>) {
-      metric.set({ version: packageVersion, node_version: process.version }, 1);
-    },
+    read: () => [[{ version: packageVersion, node_version: process.version }, 1]],
   }),
   authenticatedUser: counts<[username: string]>(
     'authenticated_user_requests{username}',

@@ -17,38 +17,46 @@ interface GaugeOptions<Label extends string> {
   readonly labels?: readonly Label[];
   /** How the values of several workers are combined; default their sum. */
   readonly aggregator?: 'sum' | 'min' | 'max';
-  /** Sets the values when a scrape asks for them. */
-  readonly collect?: (gauge: Gauge<Label>) => void;
+  /** All values, read when a scrape asks for them; one that is undefined is left out. Default: they are set. */
+  readonly read?: () => Iterable<
+    readonly [labels: Readonly<Record<Label, string>>, value: number | undefined]
+  >;
 }
 
 export function gauge<Label extends string = never>(
   name: string,
   help: string,
-  { labels = [], aggregator = 'sum', collect = () => undefined }: GaugeOptions<Label> = {},
+  { labels: labelNames = [], aggregator = 'sum', read }: GaugeOptions<Label> = {},
 ): Row<Gauge<Label>> {
   return (registry) => {
+    const collect = (): void => {
+      if (read === undefined) return;
+      made.reset();
+      for (const [labels, value] of read()) if (value !== undefined) made.set(labels, value);
+    };
     const made: Gauge<Label> = new Gauge({
       name,
       help,
-      labelNames: labels,
+      labelNames,
       aggregator,
       registers: [registry],
-      collect() {
-        collect(made);
-      },
+      collect,
     });
     return made;
   };
 }
 
-export function histogram<Label extends string>(
+export function fastHistogram<Label extends string>(
   name: string,
   buckets: readonly number[],
   help: string,
   labelNames: readonly Label[],
-): Row<Histogram<Label>> {
+): Row<FastHistogram<Label>> {
   return (registry) =>
-    new Histogram({ name, help, labelNames, buckets: [...buckets], registers: [registry] });
+    new FastHistogram(
+      new Histogram({ name, help, labelNames, buckets: [...buckets], registers: [registry] }),
+      buckets,
+    );
 }
 
 /** Adds an amount under the values of the labels, in the order of their names. */
@@ -100,7 +108,7 @@ export function observes<Values extends readonly string[]>(
 ): Row<(value: number, ...values: Values) => void> {
   const { name, labelNames } = parsed(series);
   return (registry) => {
-    const made = new FastHistogram(histogram(name, buckets, help, labelNames)(registry), buckets);
+    const made = fastHistogram(name, buckets, help, labelNames)(registry);
     const known = new Map<string, Readonly<Record<string, string>>>();
     return (value, ...values) => {
       const key = keyOf(values);

@@ -101,9 +101,7 @@ export class VirtualClusterMetrics extends recorder({
     const known = (name: string, help: string, value: (known: KnownPods) => number) =>
       gauge(`kcp_metrics_filter_virtual_cluster_${name}`, help, {
         aggregator: 'max',
-        collect(metric) {
-          metric.set(value(status()));
-        },
+        read: () => [[{}, value(status())]],
       });
     register(registry, {
       age: known(

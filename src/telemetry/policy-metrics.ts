@@ -1,4 +1,4 @@
-import type { Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { PolicyLayerStatus } from '../policy/policy.js';
 import type { SnapshotResult } from '../policy/snapshot/policy-snapshot.js';
 import type { ApiServerObserver } from '../policy/sources/api-server.js';
@@ -14,58 +14,43 @@ export function registerPolicyMetrics(registry: Registry, status: () => readonly
     name: string,
     help: string,
     labels: readonly Label[],
-    show: (metric: Gauge<Label>, layer: PolicyLayerStatus) => void,
-  ) =>
-    gauge(name, help, {
-      labels,
-      collect(metric: Gauge<Label>) {
-        for (const layer of status()) show(metric, layer);
-      },
-    });
+    read: (layer: PolicyLayerStatus) => [Readonly<Record<Label, string>>, number | undefined][],
+  ) => gauge(name, help, { labels, read: () => status().flatMap(read) });
   register(registry, {
     age: ofLayers(
       'kcp_metrics_filter_policy_age_seconds',
       'Time since a policy layer was last in sync with its source; 0 while it is.',
       ['layer'],
-      (metric, { layer, ageMs }) => {
-        metric.set({ layer }, ageMs / 1000);
-      },
+      ({ layer, ageMs }) => [[{ layer }, ageMs / 1000]],
     ),
     lastSync: ofLayers(
       'kcp_metrics_filter_policy_last_sync_timestamp_seconds',
       'When a policy layer was last in sync with its source, in seconds since the epoch.',
       ['layer'],
-      (metric, { layer, syncedAt }) => {
-        if (syncedAt !== undefined) metric.set({ layer }, syncedAt / 1000);
-      },
+      ({ layer, syncedAt }) => [[{ layer }, syncedAt && syncedAt / 1000]],
     ),
     inForce: ofLayers(
       'kcp_metrics_filter_policy_in_force',
       'Whether a policy layer is used for decisions (1) or is a fallback that waits (0).',
       ['layer'],
-      (metric, { layer, inForce }) => {
-        metric.set({ layer }, inForce ? 1 : 0);
-      },
+      ({ layer, inForce }) => [[{ layer }, Number(inForce)]],
     ),
     state: ofLayers(
       'kcp_metrics_filter_policy_state',
       'Whether a policy layer is in a state (1) or not (0).',
       ['layer', 'state'],
-      (metric, { layer, state }) => {
-        for (const each of ['syncing', 'synced', 'stale']) {
-          metric.set({ layer, state: each }, each === state ? 1 : 0);
-        }
-      },
+      ({ layer, state: current }) =>
+        ['syncing', 'synced', 'stale'].map((state) => [{ layer, state }, Number(state === current)]),
     ),
     objects: ofLayers(
       'kcp_metrics_filter_policy_objects',
       'Objects of a policy layer, by kind.',
       ['layer', 'kind'],
-      (metric, { layer, clusterRoles, clusterRoleBindings, logicalClusters }) => {
-        metric.set({ layer, kind: 'ClusterRole' }, clusterRoles);
-        metric.set({ layer, kind: 'ClusterRoleBinding' }, clusterRoleBindings);
-        if (logicalClusters !== undefined) metric.set({ layer, kind: 'LogicalCluster' }, logicalClusters);
-      },
+      ({ layer, clusterRoles, clusterRoleBindings, logicalClusters }) => [
+        [{ layer, kind: 'ClusterRole' }, clusterRoles],
+        [{ layer, kind: 'ClusterRoleBinding' }, clusterRoleBindings],
+        [{ layer, kind: 'LogicalCluster' }, logicalClusters],
+      ],
     ),
   });
 }
@@ -97,19 +82,19 @@ export class PolicySourceMetrics extends recorder({
     'Reads and writes of the policy snapshot, by operation and result.',
   ),
 }) {
-  readonly #requests: RestClientMetrics;
-
   /** `requests` may be shared with other clients of API servers. @throws Error where the registry already holds one of the names. */
-  constructor(registry: Registry, requests = new RestClientMetrics(registry)) {
+  constructor(
+    registry: Registry,
+    private readonly requests = new RestClientMetrics(registry),
+  ) {
     super(registry);
-    this.#requests = requests;
   }
 
   /** Counts the events of one source. */
   observerOf(source: string): ApiServerObserver {
     return {
       request: (request) => {
-        this.#requests.request(request);
+        this.requests.request(request);
       },
       listed: (kind, method, result) => {
         this.listed(source, kind, method, result);

@@ -1,4 +1,4 @@
-import type { Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { adds, counts, gauge, recorder, register } from './metric-table.js';
 
 /** Audit events written and lost, under kube-apiserver's names. */
@@ -61,29 +61,22 @@ export function registerCertificateMetrics(
         labels: ['flag', 'file'],
         // Of several workers, each reads the files.
         aggregator: 'min',
-        collect(metric: Gauge<'flag' | 'file'>) {
-          metric.reset();
-          for (const { flag, file, expiresAt } of certificates) {
+        read: () =>
+          certificates.map(({ flag, file, expiresAt }) => {
             const time = expiresAt();
-            if (time !== undefined) metric.set({ flag, file }, time / 1000);
-          }
-        },
+            return [{ flag, file }, time && time / 1000];
+          }),
       },
     ),
   });
 }
 
-/** The result of one health check. */
-interface HealthcheckResult {
-  /** As in `/readyz/<name>`. */
+/** Called with the result of every health check; `name` as in `/readyz/<name>`, `type` is the endpoint that asked. */
+type HealthcheckObserver = (result: {
   readonly name: string;
-  /** The endpoint that asked. */
   readonly type: 'healthz' | 'livez' | 'readyz';
   readonly ok: boolean;
-}
-
-/** Called with every result. */
-type HealthcheckObserver = (result: HealthcheckResult) => void;
+}) => void;
 
 const maxCheckNames = 100;
 

@@ -1,5 +1,5 @@
 import { Counter, type Registry } from 'prom-client';
-import { counts, FastHistogram, gauge, histogram, register } from '../metric-table.js';
+import { counts, fastHistogram, gauge, register } from '../metric-table.js';
 import { other, type RequestLabels } from './request-labels.js';
 
 const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
@@ -79,11 +79,11 @@ export function requestMetrics(registry: Registry) {
       'Maximal number of currently used inflight request limit of this apiserver per request kind in last second.',
       {
         labels: ['request_kind'],
-        collect(metric) {
-          const now = performance.now();
-          metric.set({ request_kind: 'mutating' }, inflight.mutating.peak(now));
-          metric.set({ request_kind: 'readOnly' }, inflight.readOnly.peak(now));
-        },
+        read: () =>
+          Object.entries(inflight).map(([kind, watermark]) => [
+            { request_kind: kind },
+            watermark.peak(performance.now()),
+          ]),
       },
     ),
   });
@@ -125,12 +125,6 @@ export function codeLabel(code: number): string {
 function withoutDryRun(labels: RequestLabels): Omit<RequestLabels, 'dry_run'> {
   const { verb, group, version, resource, subresource, scope, component } = labels;
   return { verb, group, version, resource, subresource, scope, component };
-}
-
-function fastHistogram<Name extends string>(
-  ...[name, bounds, help, labels]: Parameters<typeof histogram<Name>>
-): (registry: Registry) => FastHistogram<Name> {
-  return (registry) => new FastHistogram(histogram(name, bounds, help, labels)(registry), bounds);
 }
 
 const windowMs = 1000;
