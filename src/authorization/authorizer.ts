@@ -64,19 +64,15 @@ export interface Verdict extends Decision {
 }
 
 /** The reason is worded when it is read: that takes longer than most decisions. */
-class Opinion implements Verdict {
-  readonly #said: Decision;
-
+export class Opinion implements Verdict {
   constructor(
     readonly authorizer: string,
     readonly decision: Decision['decision'],
-    said: Decision,
-  ) {
-    this.#said = said;
-  }
+    private readonly said: Decision,
+  ) {}
 
   get reason(): string {
-    return this.#said.reason;
+    return this.said.reason;
   }
 }
 
@@ -176,19 +172,17 @@ const nothingGrants: Decision = Object.freeze(noOpinion());
 /** The reason is worded when it is read: that takes longer than the decision. `where` is its end. */
 export class Granted implements Decision {
   readonly decision = 'allow';
-  readonly #by: SubjectBinding;
-  readonly #where: () => string;
 
-  constructor(by: SubjectBinding, where = (): string => '') {
-    this.#by = by;
-    this.#where = where;
-  }
+  constructor(
+    private readonly by: SubjectBinding,
+    private readonly where = (): string => '',
+  ) {}
 
   get reason(): string {
-    const { binding, subject } = this.#by;
+    const { binding, subject } = this.by;
     return (
       `RBAC: allowed by ClusterRoleBinding ${JSON.stringify(binding.name)}` +
-      ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}${this.#where()}`
+      ` of ClusterRole ${JSON.stringify(binding.role)} to ${describeSubject(subject)}${this.where()}`
     );
   }
 }

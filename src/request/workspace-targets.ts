@@ -20,15 +20,12 @@ type Pieces = readonly string[];
  * slices, once for all who ask meanwhile, and remembered until the policy changes.
  */
 export class WorkspaceTargets {
-  readonly #access: WorkspaceAccess;
   readonly #underWay = new Map<string, Promise<Pieces>>();
   readonly #remembered = new Map<string, Pieces>();
   #length = 0;
   #version: number | undefined;
 
-  constructor(access: WorkspaceAccess) {
-    this.#access = access;
-  }
+  constructor(private readonly access: WorkspaceAccess) {}
 
   /** @param host that the client asked, with its port; undefined is returned where it is none. */
   of(identity: Identity, host: string): Exposition | undefined {
@@ -41,7 +38,7 @@ export class WorkspaceTargets {
   }
 
   async #piecesOf(identity: Identity): Promise<Pieces> {
-    const { version } = this.#access;
+    const { version } = this.access;
     if (version !== this.#version) this.#forget(0);
     this.#version = version;
     const { name, groups, extra } = identity;
@@ -54,7 +51,7 @@ export class WorkspaceTargets {
     try {
       const pieces = await finding;
       // What changed while it was put together is not remembered.
-      if (this.#access.version === version && this.#version === version) {
+      if (this.access.version === version && this.#version === version) {
         this.#remembered.set(key, pieces);
         this.#length += lengthOf(key, pieces);
         this.#forget(maxRemembered);
@@ -78,7 +75,7 @@ export class WorkspaceTargets {
     const pieces: string[] = [];
     let groups: string[] = [];
     let length = 0;
-    for (const workspace of this.#access.readable(identity)) {
+    for (const workspace of this.access.readable(identity)) {
       if (workspace !== undefined) {
         const group = groupOf(workspace);
         length += group.length;

@@ -25,10 +25,12 @@ export interface HealthChecks {
   readonly ready: readonly HealthCheck[];
 }
 
+type Endpoint = 'livez' | 'healthz' | 'readyz';
+
 /** Called with the result of every check that an endpoint runs, but not of one requested alone. */
 export type HealthObserver = (result: {
   readonly name: string;
-  readonly type: 'livez' | 'healthz' | 'readyz';
+  readonly type: Endpoint;
   readonly ok: boolean;
 }) => void;
 
@@ -71,11 +73,12 @@ export function readinessChecks(
         ok: (open?.policy.unavailable() ?? open?.policy.workspacesUnavailable()) === undefined,
       }),
     },
-    ...(virtualCluster === undefined
-      ? []
-      : [{ name: 'virtual-cluster', check: () => ({ ok: virtualCluster.unavailable() === undefined }) }]),
+    virtualCluster && {
+      name: 'virtual-cluster',
+      check: () => ({ ok: virtualCluster.unavailable() === undefined }),
+    },
     { name: 'shutdown', check: () => ({ ok: !isStopping() }) },
-  ];
+  ].filter((check) => check !== undefined);
 }
 
 /**
@@ -83,22 +86,20 @@ export function readinessChecks(
  * with `?exclude=<name>`, one by itself as `/readyz/<name>`. Passes every other path on.
  */
 export function health({ live, ready }: HealthChecks, onResult?: HealthObserver): Middleware {
-  const endpoints = { livez: live, healthz: live, readyz: [...live, ...ready] };
-  const whole = new Map<string, (request: Request, response: ServerResponse) => void>();
+  const whole = new Map<string, { readonly type: Endpoint; readonly checks: readonly HealthCheck[] }>([
+    ['/livez', { type: 'livez', checks: live }],
+    ['/healthz', { type: 'healthz', checks: live }],
+    ['/readyz', { type: 'readyz', checks: [...live, ...ready] }],
+  ]);
   const single = new Map<string, HealthCheck>();
-  for (const [name, checks] of Object.entries(endpoints)) {
-    const type = name as keyof typeof endpoints;
-    whole.set(`/${type}`, (request, response) => {
-      answerAll(request, response, type, checks, onResult);
-    });
-    for (const check of checks) single.set(`/${type}/${check.name}`, check);
-  }
+  for (const [endpoint, { checks }] of whole)
+    for (const check of checks) single.set(`${endpoint}/${check.name}`, check);
   return (request, response, next) => {
     const { classification } = requestState(request);
     const path = classification?.kind === 'other' ? classification.path : '';
-    const answer = whole.get(path);
+    const all = whole.get(path);
     const check = single.get(path);
-    if (answer !== undefined) answer(request, response);
+    if (all !== undefined) answerAll(request, response, all.type, all.checks, onResult);
     else if (check === undefined) next();
     else if (check.check().ok) sendText(request, response, 200, 'ok');
     else sendText(request, response, 500, 'internal server error: reason withheld\n');
@@ -108,7 +109,7 @@ export function health({ live, ready }: HealthChecks, onResult?: HealthObserver)
 function answerAll(
   request: Request,
   response: ServerResponse,
-  type: Parameters<HealthObserver>[0]['type'],
+  type: Endpoint,
   checks: readonly HealthCheck[],
   onResult: HealthObserver | undefined,
 ): void {

@@ -78,7 +78,7 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
     burst: Math.max(1, maxHandshakeMsByAddress),
   });
   const underWay = new Map<string, Handshake>();
-  const clock = new BusyClock();
+  const lap = busyLaps();
   let isWatching = false;
   /** Busy time of this turn of the event loop that no finished handshake explains. */
   let unexplainedMs = 0;
@@ -102,7 +102,7 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
   // to the connections that have sent a chain and are not done, and refunded if the chain turns out to be ordinary. Those
   // that may not have sent one yet are charged at their end, unless their handshake has succeeded by then.
   const look = (): void => {
-    const ms = unexplainedMs + clock.lap();
+    const ms = unexplainedMs + lap();
     unexplainedMs = 0;
     if (ms > freeMs) {
       const senders = [...underWay.values()]
@@ -140,7 +140,7 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
       if (underWay.delete(ends)) chargeBeyondFree(handshake, handshake.helloMs);
     });
     if (isWatching) return;
-    clock.lap();
+    lap();
     watch();
   });
 
@@ -151,7 +151,7 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
     const handshake = underWay.get(ends);
     if (handshake === undefined) return;
     underWay.delete(ends);
-    const ms = clock.lap();
+    const ms = lap();
     const { chargedMs } = handshake;
     const isCheap = ms <= freeMs && chargedMs === 0;
     if (isCheap && handshake.socket.bytesRead <= helloBytes) return;
@@ -164,17 +164,15 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
   });
 }
 
-/** How long the event loop has been busy, waiting excluded. */
-class BusyClock {
-  #busyMs = 0;
-
-  /** Since the last call (ms). */
-  lap(): number {
+/** Tells how long the event loop has been busy since the last call, waiting excluded (ms). */
+function busyLaps(): () => number {
+  let before = 0;
+  return () => {
     const busyMs = performance.now() - performance.nodeTiming.idleTime;
-    const lap = busyMs - this.#busyMs;
-    this.#busyMs = busyMs;
+    const lap = busyMs - before;
+    before = busyMs;
     return lap;
-  }
+  };
 }
 
 /** The estimated time to verify a signature made with its key (ms); Infinity if it can only be measured. */

@@ -9,19 +9,16 @@ const linesPerSecond = 10;
 
 /** Ten lines in each second of the clock. */
 export class LineBudget {
-  readonly #now: () => number;
   #second = 0;
   #lines = 0;
   #suppressed = 0;
 
   /** `now` in ms since the epoch; default Date.now. */
-  constructor(now: () => number = Date.now) {
-    this.#now = now;
-  }
+  constructor(private readonly now: () => number = Date.now) {}
 
   /** `write` gets the number of lines left out before, if any. */
   spend(write: (suppressed: { readonly suppressed?: number }) => void): void {
-    const second = Math.floor(this.#now() / 1000);
+    const second = Math.floor(this.now() / 1000);
     if (second !== this.#second) {
       this.#second = second;
       this.#lines = 0;
@@ -49,22 +46,20 @@ const maxLength = 512;
  * second of each kind; the next line counts those left out. On level debug, every audited request has a line.
  */
 export class RequestLog {
-  readonly #logger: Logger;
-  readonly #now: () => number;
   readonly #budgets = new Map<Kind, LineBudget>();
 
   /** `now` in ms since the epoch; default Date.now. */
-  constructor(logger: Logger, now: () => number = Date.now) {
-    this.#logger = logger;
-    this.#now = now;
-  }
+  constructor(
+    private readonly logger: Logger,
+    private readonly now: () => number = Date.now,
+  ) {}
 
   readonly listen: FilterListener = (event) => {
     if (event.kind === 'failure') {
       const { error, auditId } = event;
-      this.#logger.error({ error: errorClass(error), auditId }, 'request failed');
+      this.logger.error({ error: errorClass(error), auditId }, 'request failed');
     } else if (event.kind === 'audit') {
-      this.#logger.debug({ audit: event.event }, 'request');
+      this.logger.debug({ audit: event.event }, 'request');
       this.#refusal(event.event);
     }
   };
@@ -72,13 +67,12 @@ export class RequestLog {
   #refusal(event: AuditEvent): void {
     const { code, identity, refusals, noCredentials, failure, annotations } = event;
     if (code === 401 && refusals !== undefined) {
-      if (refusals.length === 0) {
-        this.#say('without credentials', 'unauthenticated', event, () => ({ reason: noCredentials }));
-      } else {
-        this.#say('unauthenticated', 'unauthenticated', event, () => ({
-          refusals: refusals.map((refusal) => ({ ...refusal, reason: shown(refusal.reason) })),
-        }));
-      }
+      const kind = refusals.length === 0 ? 'without credentials' : 'unauthenticated';
+      this.#say(kind, 'unauthenticated', event, () =>
+        refusals.length === 0
+          ? { reason: noCredentials }
+          : { refusals: refusals.map((refusal) => ({ ...refusal, reason: shown(refusal.reason) })) },
+      );
     } else if (code === 403 && failure?.reason === 'Forbidden') {
       const kind = identity?.name === anonymousName ? 'anonymous' : 'forbidden';
       this.#say(kind, 'forbidden', event, () => ({ reason: shown(reasonOf(event)) }));
@@ -89,13 +83,13 @@ export class RequestLog {
   }
 
   #say(kind: Kind, message: string, event: AuditEvent, why: () => object): void {
-    const budget = this.#budgets.get(kind) ?? new LineBudget(this.#now);
+    const budget = this.#budgets.get(kind) ?? new LineBudget(this.now);
     this.#budgets.set(kind, budget);
     budget.spend((suppressed) => {
       const { auditId, verb, path, sourceIps, identity } = event;
       const user = identity && { user: shown(identity.name) };
       const fields = { auditId, ...user, verb: shown(verb), path: shown(path), ...why(), sourceIps };
-      this.#logger.info({ ...fields, ...suppressed }, message);
+      this.logger.info({ ...fields, ...suppressed }, message);
     });
   }
 }

@@ -27,34 +27,31 @@ export interface NamedKeyPair extends CurrentKeyPair {
  * one; without a match it is the default.
  */
 export class ServingCertificates {
-  readonly #preset: CurrentKeyPair;
-  readonly #named: readonly NamedKeyPair[];
   /** The pairs the table was made of: names may change with a certificate. */
   #pairs: readonly KeyPair[] = [];
   #table: ReadonlyMap<string, KeyPair> = new Map();
 
-  constructor(preset: CurrentKeyPair, named: readonly NamedKeyPair[]) {
-    this.#preset = preset;
-    this.#named = named;
-  }
+  constructor(
+    private readonly preset: CurrentKeyPair,
+    private readonly named: readonly NamedKeyPair[],
+  ) {}
 
   ofServerName(serverName: string): KeyPair {
     const table = this.#current();
     const name = serverName.toLowerCase();
     const dot = name.indexOf('.');
     const wildcard = dot < 0 ? '*' : `*${name.slice(dot)}`;
-    return table.get(name) ?? table.get(wildcard) ?? this.#preset.current;
+    return table.get(name) ?? table.get(wildcard) ?? this.preset.current;
   }
 
   /** A closed connection has no address. */
   ofAddress(localAddress: string | undefined): KeyPair {
-    const table = this.#current();
-    const pair = localAddress === undefined ? undefined : table.get(canonicalAddress(localAddress));
-    return pair ?? this.#preset.current;
+    const pair = localAddress && this.#current().get(canonicalAddress(localAddress));
+    return pair || this.preset.current;
   }
 
   #current(): ReadonlyMap<string, KeyPair> {
-    const pairs = this.#named.map(({ current }) => current);
+    const pairs = this.named.map(({ current }) => current);
     if (pairs.some((pair, at) => pair !== this.#pairs[at])) {
       this.#table = this.#tableOf(pairs);
       this.#pairs = pairs;
@@ -66,7 +63,7 @@ export class ServingCertificates {
     const byPattern = new Map<string, KeyPair>();
     const byCertificate = new Map<string, KeyPair>();
     for (const [at, pair] of pairs.entries()) {
-      const patterns = this.#named[at]?.patterns;
+      const patterns = this.named[at]?.patterns;
       const table = patterns === undefined ? byCertificate : byPattern;
       const names = patterns?.map(canonicalAddress) ?? namesOf(pair);
       for (const name of names.map((each) => each.toLowerCase())) if (!table.has(name)) table.set(name, pair);

@@ -1,18 +1,18 @@
 import { constants } from 'node:crypto';
+import type { ServerOptions as HttpsOptions, Server } from 'node:https';
+import type { Socket } from 'node:net';
 import {
   createSecureContext,
+  type SecureContext,
   type SecureContextOptions,
   type SecureVersion,
-  type SecureContext,
 } from 'node:tls';
-import type { ServerOptions as HttpsOptions, Server } from 'node:https';
 import {
+  ServingCertificates,
   type CurrentKeyPair,
   type KeyPair,
   type NamedKeyPair,
-  ServingCertificates,
 } from './serving-certificates.js';
-import type { Socket } from 'node:net';
 import { errorClass } from '../error-class.js';
 import { tell } from '../tell.js';
 
@@ -92,18 +92,16 @@ function contextOptions(
  * connections keep theirs. Everything but the pair stays as the server was made.
  */
 export class CertificateChoice {
-  readonly #tls: TlsOptions;
   readonly #certificates: ServingCertificates;
   readonly #contexts = new WeakMap<KeyPair, SecureContext>();
 
-  constructor(tls: TlsOptions) {
-    this.#tls = tls;
+  constructor(private readonly tls: TlsOptions) {
     this.#certificates = new ServingCertificates(tls.followed ?? { current: tls }, tls.named ?? []);
   }
 
   /** For clients that send a server name, if there is a choice. */
   get serverOptions(): Pick<HttpsOptions, 'SNICallback'> {
-    if (this.#tls.named === undefined || this.#tls.named.length === 0) return {};
+    if (this.tls.named === undefined || this.tls.named.length === 0) return {};
     return {
       SNICallback: (serverName, answer) => {
         let context: SecureContext;
@@ -120,25 +118,22 @@ export class CertificateChoice {
 
   /** For clients that send no server name. Call it before the server listens. */
   follow(server: Server): void {
-    let served: KeyPair = this.#tls;
+    let served: KeyPair = this.tls;
     // Before the listener that starts the handshake with the server's current context.
     server.prependListener('connection', ({ localAddress }: Socket) => {
       // If the next pair cannot be used, the previous one stays.
       tell('startServer', () => {
         const pair = this.#certificates.ofAddress(localAddress);
         if (pair === served) return;
-        server.setSecureContext(contextOptions(this.#tls, pair));
+        server.setSecureContext(contextOptions(this.tls, pair));
         served = pair;
       });
     });
   }
 
   #contextOf(pair: KeyPair): SecureContext {
-    let context = this.#contexts.get(pair);
-    if (context === undefined) {
-      context = createSecureContext(contextOptions(this.#tls, pair));
-      this.#contexts.set(pair, context);
-    }
+    const context = this.#contexts.get(pair) ?? createSecureContext(contextOptions(this.tls, pair));
+    this.#contexts.set(pair, context);
     return context;
   }
 }

@@ -3,6 +3,7 @@ import type { Identity } from '../../authentication/identity.js';
 import { PolicyUnavailableError } from '../../authorization/authorization-errors.js';
 import {
   authorizerUnion,
+  Opinion,
   type Authorizer,
   type Decision,
   type DecisionObserver,
@@ -65,10 +66,8 @@ const ofShard = createPathClassifier({ endpoints: [] });
 const ofCacheServer = createPathClassifier({ serverKind: 'cache-server', endpoints: [] });
 const cacheServerScope = /^\/(?:shards|services\/cache)\//;
 
-const ofEitherServer: PathClassifier = (target) => {
-  const isCacheServers = cacheServerScope.test(parseRequestTarget(target)?.path ?? '');
-  return (isCacheServers ? ofCacheServer : ofShard)(target);
-};
+const ofEitherServer: PathClassifier = (target) =>
+  (cacheServerScope.test(parseRequestTarget(target)?.path ?? '') ? ofCacheServer : ofShard)(target);
 
 /**
  * Stands behind `authenticate`: lets pass what an authorizer allows, and nothing else. It decides for itself, whatever
@@ -84,8 +83,7 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     classifier: optional(aFunction),
     scopedPaths: optional(oneOf('refuse', 'whole')),
   });
-  const { authorizers, denialSuffix, classifier = ofEitherServer, scopedPaths = 'refuse' } = options;
-  const { workspaces } = options;
+  const { authorizers, denialSuffix, classifier = ofEitherServer, workspaces } = options;
   const listener =
     guard?.listener ??
     listenerOf('authorize', {
@@ -130,7 +128,7 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
       sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
       return false;
     };
-    if (unscoped === undefined && scopedPaths === 'refuse') {
+    if (unscoped === undefined && options.scopedPaths !== 'whole') {
       return goesOn({ decision: 'no-opinion', reason: 'below a scope, of which this policy says nothing' });
     }
     const failed = (error: unknown): false => {
@@ -140,13 +138,10 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     };
     let verdict: Verdict | Promise<Verdict>;
     try {
+      const isOfGateway = classification.kind === 'gateway';
       verdict = ofWorkspaces
         ? workspaceVerdict(workspaces, classification, identity, verb, state, observe)
-        : union(
-            classification.kind === 'gateway'
-              ? { identity, verb, path, isOfGateway: true }
-              : { identity, verb, path },
-          );
+        : union(isOfGateway ? { identity, verb, path, isOfGateway } : { identity, verb, path });
     } catch (error) {
       return failed(error);
     }
@@ -177,14 +172,7 @@ function workspaceVerdict(
   // What is unknown has no metrics, whoever asks.
   if (cluster === undefined) return { decision: 'no-opinion', reason: said.reason };
   state.workspace = cluster;
-  return {
-    decision: 'allow',
-    authorizer: workspaceAuthorizer,
-    // Worded when it is read, as by every authorizer.
-    get reason() {
-      return said.reason;
-    },
-  };
+  return new Opinion(workspaceAuthorizer, 'allow', said);
 }
 
 function answerUndecided(request: Request, response: ServerResponse, error: unknown): void {
