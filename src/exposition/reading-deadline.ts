@@ -1,26 +1,24 @@
-/** When an exposition is no longer waited for: its time is over, or the scraper went away. */
+import { bodyOf, endOfBody } from './body.js';
+
+/**
+ * When an exposition is no longer waited for: its time is over, or the scraper went away. Time in which it is not read is
+ * not its own, and is not counted.
+ */
 export class ReadingDeadline {
   readonly #controller = new AbortController();
   readonly #scraper: AbortSignal | undefined;
-  readonly #timer: NodeJS.Timeout;
-  readonly #end: Promise<never>;
+  /** Ends the wait. No promise that races with every piece: it would keep all of them. */
+  #giveUp: (() => void) | undefined;
+  /** How long it may still be waited for. */
+  #leftMs: number;
   readonly #onAbort = (): void => {
     this.#controller.abort();
+    this.#giveUp?.();
   };
 
-  constructor(timeoutMs: number, scraper?: AbortSignal) {
+  constructor(timeoutMs: number, scraper: AbortSignal | undefined) {
+    this.#leftMs = timeoutMs;
     this.#scraper = scraper;
-    this.#end = new Promise((_, reject) => {
-      this.signal.addEventListener(
-        'abort',
-        () => {
-          reject(new Error('not waited for any more'));
-        },
-        { once: true },
-      );
-    });
-    this.#end.catch(() => undefined);
-    this.#timer = setTimeout(this.#onAbort, timeoutMs);
     if (scraper?.aborted === true) this.#onAbort();
     else scraper?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -30,41 +28,50 @@ export class ReadingDeadline {
   }
 
   /** The same as `work`, but rejects as soon as the end comes; what comes later is given to `discard`. */
-  async unlessReached<T>(work: Promise<T>, discard: (late: T) => unknown): Promise<T> {
+  async unlessReached<T>(work: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
+    const began = performance.now();
+    const timer = setTimeout(this.#onAbort, this.#leftMs);
     try {
-      return await Promise.race([work, this.#end]);
-    } catch (error) {
-      work.then(discard).catch(() => undefined);
-      throw error;
+      return await new Promise((resolve, reject) => {
+        this.#giveUp = () => {
+          reject(new Error('no longer waited for'));
+          work.then(discard).catch(() => undefined);
+        };
+        if (this.signal.aborted) this.#giveUp();
+        work.then(resolve, reject);
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#giveUp = undefined;
+      this.#leftMs -= performance.now() - began;
     }
   }
 
-  /** The pieces of a body, which is closed when the end comes. */
-  async *pieces(
-    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    if (!(Symbol.asyncIterator in body)) {
-      yield* body;
-      return;
-    }
-    const pieces = body[Symbol.asyncIterator]();
-    let isDone = false;
-    try {
-      for (;;) {
+  /** The pieces of a body, which is closed where it is not read to its end. */
+  pieces(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncIterableIterator<Uint8Array> {
+    const source = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]();
+    let isClosed = false;
+    // Not awaited: closing may hang as well.
+    const close = (): Promise<void> => {
+      if (!isClosed) void Promise.resolve(source.return?.()).catch(() => undefined);
+      isClosed = true;
+      return Promise.resolve();
+    };
+    const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+      try {
+        if (isClosed) throw new Error('closed');
         this.signal.throwIfAborted();
-        const next = await Promise.race([pieces.next(), this.#end]);
-        isDone = next.done === true;
-        if (next.done === true) return;
-        yield next.value;
+        const piece = await this.unlessReached(Promise.resolve(source.next()));
+        return piece.done === true ? endOfBody : piece;
+      } catch (error) {
+        await close();
+        throw error;
       }
-    } finally {
-      // Not awaited: closing may hang as well.
-      if (!isDone) void Promise.resolve(pieces.return?.()).catch(() => undefined);
-    }
+    };
+    return bodyOf(next, close);
   }
 
   release(): void {
-    clearTimeout(this.#timer);
     this.#scraper?.removeEventListener('abort', this.#onAbort);
   }
 }

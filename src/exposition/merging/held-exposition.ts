@@ -1,8 +1,7 @@
-import type { ExpositionPart } from '../text-format/exposition-part.js';
-import { addRun, KnownFamilies } from '../text-format/known-families.js';
+import type { ExpositionPart, SampleBatch } from '../text-format/exposition-part.js';
+import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
 import { ChunkWriter } from '../body.js';
 import type { AddedLabels } from './added-labels.js';
-import type { MetricType } from '../text-format/metadata-line.js';
 
 /** The samples of a metric. */
 interface HeldSamples {
@@ -16,12 +15,7 @@ interface HeldSamples {
 }
 
 /** One metric of a member's exposition. */
-export interface HeldFamily extends Readonly<HeldSamples> {
-  readonly name: string;
-  readonly type: MetricType;
-  /** As escaped. */
-  readonly help: string | undefined;
-}
+export type HeldFamily = KnownFamily<HeldSamples>;
 
 /** An exposition with more than may be held of it. */
 export class HoldingLimitError extends Error {
@@ -35,76 +29,45 @@ const maxSeries = 2_000_000;
 /** A member's exposition with its labels added: its samples as bytes, and where those of each metric stand. */
 export class HeldExposition {
   readonly bytes = new ChunkWriter();
-  readonly #families = new KnownFamilies<HeldSamples>(() => ({
+  /** In the order in which they were first named. */
+  readonly families = new KnownFamilies<HeldSamples>(() => ({
     sampleNames: new Set(),
     series: 0,
     runs: [],
     hasRenamedLabels: false,
   }));
-  readonly #maxBytes: number;
-  readonly #labels: AddedLabels | undefined;
+  /** Whether a label got another name, so that two of its series may have become the same. */
+  hasRenamedLabels = false;
   #series = 0;
-  #hasRenamedLabels = false;
 
   /** @param maxBytes of what is held. */
-  constructor(maxBytes: number, labels: AddedLabels | undefined) {
-    this.#maxBytes = maxBytes;
-    this.#labels = labels;
-  }
-
-  /** In the order in which they were first named. */
-  *families(): Generator<HeldFamily, void, undefined> {
-    for (const { name, type, help, state } of this.#families.all) yield { name, type, help, ...state };
-  }
-
-  has(family: string): boolean {
-    return this.#families.has(family);
-  }
-
-  /** Whether its metrics came in the order of their names, each whole. */
-  get isSorted(): boolean {
-    return this.#families.areSorted;
-  }
-
-  /** Whether a label got another name, so that two of its series may have become the same. */
-  get hasRenamedLabels(): boolean {
-    return this.#hasRenamedLabels;
-  }
+  constructor(
+    private readonly maxBytes: number,
+    private readonly labels?: AddedLabels,
+  ) {}
 
   /** @throws HoldingLimitError */
   write(part: ExpositionPart): void {
-    switch (part.kind) {
-      case 'metadata':
-        this.#families.add(part, addSamples);
-        break;
-      case 'samples': {
-        const { sampleName, lineEnds } = part;
-        const { state } = this.#families.of(sampleName);
-        state.sampleNames.add(sampleName);
-        state.series += lineEnds.length;
-        this.#series += lineEnds.length;
-        const start = this.bytes.end;
-        if (this.#labels === undefined) {
-          const { bytes } = part;
-          this.bytes.reserve(bytes.length);
-          this.bytes.append(bytes, 0, bytes.length);
-        } else if (this.#labels.write(part, this.bytes))
-          state.hasRenamedLabels = this.#hasRenamedLabels = true;
-        addRun(state.runs, start, this.bytes.end);
-        break;
-      }
-      case 'blank':
-      case 'end':
-    }
-    this.#checkBounds();
+    if (part.kind === 'metadata') this.families.add(part, addSamples);
+    else if (part.kind === 'samples') this.#writeSamples(part);
+    if (this.bytes.end > this.maxBytes) throw new HoldingLimitError(`more than ${this.maxBytes} bytes`);
+    if (this.families.size > maxFamilies) throw new HoldingLimitError(`more than ${maxFamilies} metrics`);
+    if (this.#series > maxSeries) throw new HoldingLimitError(`more than ${maxSeries} series`);
   }
 
-  #checkBounds(): void {
-    if (this.bytes.end > this.#maxBytes) {
-      throw new HoldingLimitError(`more than ${this.#maxBytes} bytes`);
-    }
-    if (this.#families.size > maxFamilies) throw new HoldingLimitError(`more than ${maxFamilies} metrics`);
-    if (this.#series > maxSeries) throw new HoldingLimitError(`more than ${maxSeries} series`);
+  #writeSamples(batch: SampleBatch): void {
+    const { sampleName, lineEnds } = batch;
+    const { state } = this.families.of(sampleName);
+    state.sampleNames.add(sampleName);
+    state.series += lineEnds.length;
+    this.#series += lineEnds.length;
+    const start = this.bytes.end;
+    if (this.labels === undefined) {
+      const { bytes } = batch;
+      this.bytes.reserve(bytes.length);
+      this.bytes.append(bytes, 0, bytes.length);
+    } else if (this.labels.write(batch, this.bytes)) state.hasRenamedLabels = this.hasRenamedLabels = true;
+    addRun(state.runs, start, this.bytes.end);
   }
 }
 

@@ -9,7 +9,7 @@ import { HeldExposition } from './held-exposition.js';
 import { mergedBody } from './merged-body.js';
 import { areToldApart, MergedFamilies } from './merged-families.js';
 import { checkMergingOptions, type LeftOut, type MergedExpositionOptions } from './merging-options.js';
-import { MemberScrape } from './scrape-member.js';
+import { KnownMember, MemberScrape } from './scrape-member.js';
 import { sortedBody } from './sorted-body.js';
 import { anObject, checkOptions, listOf } from '../../option-checks.js';
 
@@ -48,16 +48,12 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
   const areApart = members.every((one, at) =>
     members.slice(0, at).every((other) => areToldApart(one, other)),
   );
-  const known = new Map(members.map((member) => [member, new KnownMember()]));
-  const isSorted = ({ member }: MemberScrape): boolean => known.get(member)?.last === 'sorted';
-  const found = ({ member }: MemberScrape, last: KnownMember['last'], readWhole = 0): void => {
-    known.get(member)?.found(last, readWhole);
-  };
+  const known = members.map((member) => new KnownMember(member));
 
   const tellFailures = (scrapes: readonly MemberScrape[], readWhole = 0): void => {
     for (const scrape of scrapes) {
       if (scrape.failure === undefined) continue;
-      found(scrape, scrape.hasBegun ? 'other' : 'absent', readWhole);
+      scrape.known.found(scrape.hasBegun ? 'other' : 'absent', readWhole);
       tell('mergedExposition', options.onFailure, scrape.failure);
     }
   };
@@ -71,14 +67,14 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
     };
     await Promise.all(scrapes.map((scrape) => scrape.attempt(() => readOne(scrape))));
     const present = scrapes.filter(({ failure }) => failure === undefined);
-    return present.some(({ isRead }) => !isRead) && present.every(isSorted);
+    return present.some(({ isRead }) => !isRead) && present.every((scrape) => scrape.known.last === 'sorted');
   }
 
   async function heldWhole(scrapes: readonly MemberScrape[]): Promise<RenderedExposition> {
     const all = await Promise.all(
       scrapes.map(async (scrape) => {
         const held = await scrape.attempt(() => readWhole(scrape, maxHeldBytes));
-        if (held !== undefined) found(scrape, isStreamable(held) ? 'sorted' : 'other');
+        if (held !== undefined) scrape.known.found(isStreamable(held) ? 'sorted' : 'other');
         return { scrape, held };
       }),
     );
@@ -91,7 +87,7 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
     const slice = new TimeSlice().begin();
     const families = await joined(all, slice, onLeftOut);
     // Which of two metrics then is served depends on what comes later.
-    if (families.haveNamesInCommon) for (const scrape of scrapes) found(scrape, 'other');
+    if (families.haveNamesInCommon) for (const member of known) member.found('other');
     return wholeOrStreamed(contentType, mergedBody(families.values(), slice, onLeftOut));
   }
 
@@ -109,10 +105,10 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
   return {
     contentType: () => contentType,
     async render(request) {
-      const bounds = { timeoutMs: Math.min(timeoutMs, workingMs(request, sendingMs)), maxHeldBytes };
-      const scrapes = members.map((member) => new MemberScrape(member, request, bounds));
+      const waitMs = Math.min(timeoutMs, workingMs(request, sendingMs));
+      const scrapes = known.map((member) => new MemberScrape(member, request, waitMs, maxHeldBytes));
       try {
-        const mayBeSorted = areApart && [...known.values()].every(({ last }) => last !== 'other');
+        const mayBeSorted = areApart && known.every(({ last }) => last !== 'other');
         if (!mayBeSorted || !(await readAhead(scrapes))) return await heldWhole(scrapes);
         return await wholeOrStreamed(contentType, sorted(scrapes));
       } catch (error) {
@@ -121,18 +117,6 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
       }
     },
   };
-}
-
-/** How a member was when it was scraped last. One that was absent, or was never asked, may be anything. */
-class KnownMember {
-  last: 'sorted' | 'other' | 'absent' = 'other';
-  /** In how many more scrapes it is taken for another, whatever it is. */
-  #scrapesReadWhole = 0;
-
-  found(last: KnownMember['last'], readWhole: number): void {
-    this.#scrapesReadWhole = Math.max(this.#scrapesReadWhole - 1, readWhole, 0);
-    this.last = this.#scrapesReadWhole > 0 ? 'other' : last;
-  }
 }
 
 async function readWhole(scrape: MemberScrape, maxHeldBytes: number): Promise<HeldExposition> {
@@ -144,7 +128,8 @@ async function readWhole(scrape: MemberScrape, maxHeldBytes: number): Promise<He
 
 /** Whether it can be merged without looking at what it has before and behind. */
 function isStreamable(held: HeldExposition): boolean {
-  return held.isSorted && !held.hasRenamedLabels && !ownNames.some((name) => held.has(name));
+  const { families, hasRenamedLabels } = held;
+  return families.areSorted && !hasRenamedLabels && !ownNames.some((name) => families.has(name));
 }
 
 async function joined(
@@ -155,22 +140,22 @@ async function joined(
   const families = new MergedFamilies(onLeftOut);
   // First, so that no member can contradict it.
   const status = await statusOf(all.map(({ scrape }) => scrape));
-  for (const family of status.families()) families.add({ name: 'this filter' }, status, family);
+  for (const family of status.families.all) families.add({ name: 'this filter' }, status, family);
   for (const { scrape, held } of all) {
     if (held === undefined) continue;
-    for (const family of held.families()) {
+    for (const family of held.families.all) {
       families.add(scrape.member, held, family);
       if (slice.isOver) await slice.rest();
     }
   }
-  if (all.every(({ held }) => held?.isSorted !== false)) families.sort();
-  families.moveToEnd(status.families());
+  if (all.every(({ held }) => held?.families.areSorted !== false)) families.sort();
+  families.moveToEnd(ownNames);
   return families;
 }
 
 /** How each member was scraped, as an exposition of its own: `up` as Prometheus has it of its targets. */
 async function statusOf(scrapes: readonly MemberScrape[]): Promise<HeldExposition> {
-  const held = new HeldExposition(Infinity, undefined);
+  const held = new HeldExposition(Infinity);
   const text = Buffer.from(statusText(scrapes));
   for await (const parts of readTextFormat([text], { format: 'text' }))
     for (const part of parts) held.write(part);

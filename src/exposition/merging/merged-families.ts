@@ -22,11 +22,15 @@ export interface GroupedFamily {
   readonly mayHaveDuplicates: boolean;
 }
 
-interface OpenFamily {
+/** What its header says. */
+interface Described {
   readonly name: string;
   readonly type: MetricType;
   /** As escaped; the first that a member gave. */
   help: string | undefined;
+}
+
+interface OpenFamily extends Described {
   readonly pieces: MergedPiece[];
   mayHaveDuplicates: boolean;
 }
@@ -36,17 +40,15 @@ export class MergedFamilies {
   #families = new Map<string, OpenFamily>();
   /** The family that each name of a family or of its samples belongs to. */
   readonly #owners = new Map<string, string>();
-  readonly #onLeftOut: (leftOut: LeftOut) => void;
   /** Whether one was left out that is named as samples of another, or the other way round. */
   haveNamesInCommon = false;
 
-  constructor(onLeftOut: (leftOut: LeftOut) => void) {
-    this.#onLeftOut = onLeftOut;
-  }
+  constructor(private readonly onLeftOut: (leftOut: LeftOut) => void) {}
 
   /** A family that cannot stand with those before is left out, since it would spoil the whole exposition. */
   add(member: MergedPiece['member'], { bytes }: HeldExposition, family: HeldFamily): void {
-    const { name, help, runs, sampleNames, series, hasRenamedLabels } = family;
+    const { name, help, state } = family;
+    const { runs, sampleNames, series, hasRenamedLabels } = state;
     const type = writtenType(family.type, 'text');
     const names = [name, ...sampleNames];
     const before = this.#families.get(name);
@@ -54,7 +56,7 @@ export class MergedFamilies {
     const hasNameInCommon = names.some(isOwned);
     this.haveNamesInCommon ||= hasNameInCommon;
     if ((before !== undefined && before.type !== type) || hasNameInCommon) {
-      this.#onLeftOut({ member: member.name, family: name, cause: 'conflict', series });
+      this.onLeftOut({ member: member.name, family: name, cause: 'conflict', series });
       return;
     }
     for (const one of names) this.#owners.set(one, name);
@@ -76,8 +78,8 @@ export class MergedFamilies {
   }
 
   /** Puts families behind all others. */
-  moveToEnd(families: Iterable<HeldFamily>): void {
-    for (const { name } of families) {
+  moveToEnd(names: readonly string[]): void {
+    for (const name of names) {
       const family = this.#families.get(name);
       this.#families.delete(name);
       if (family !== undefined) this.#families.set(name, family);
@@ -90,7 +92,7 @@ export class MergedFamilies {
 }
 
 /** The type is always written: without it, samples could be taken for those of the previous family. */
-export function familyHeader({ name, type, help }: Pick<OpenFamily, 'name' | 'type' | 'help'>): string {
+export function familyHeader({ name, type, help }: Described): string {
   const helpLine = help === undefined ? '' : metadataLine(name, { kind: 'HELP', text: help });
   return helpLine + metadataLine(name, { kind: 'TYPE', text: type });
 }

@@ -2,17 +2,25 @@ import { errorClass } from '../../error-class.js';
 import { abandon, bodyPieces } from '../body.js';
 import { asUpstreamError, NoTenantError, TextFormatError, UpstreamError } from '../exposition-errors.js';
 import { isEncoded, type ScrapeRequest } from '../exposition.js';
+import { ReadingDeadline } from '../reading-deadline.js';
 import { expositionFormat } from '../text-format/exposition-format.js';
 import type { ExpositionPart } from '../text-format/exposition-part.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { HoldingLimitError } from './held-exposition.js';
 import type { MemberFailure, MergedMember } from './merging-options.js';
 
-interface MemberBounds {
-  /** How long the whole exposition may be waited for (ms). */
-  readonly timeoutMs: number;
-  /** How large it may be. */
-  readonly maxHeldBytes: number;
+/** A member, and how it was when it was scraped last. One that was absent, or was never asked, may be anything. */
+export class KnownMember {
+  last: 'sorted' | 'other' | 'absent' = 'other';
+  /** In how many more scrapes it is taken for another, whatever it is. */
+  #scrapesReadWhole = 0;
+
+  constructor(readonly member: MergedMember) {}
+
+  found(last: KnownMember['last'], readWhole = 0): void {
+    this.#scrapesReadWhole = Math.max(this.#scrapesReadWhole - 1, readWhole, 0);
+    this.last = this.#scrapesReadWhole > 0 ? 'other' : last;
+  }
 }
 
 /** One member's exposition, read for one scrape. */
@@ -22,24 +30,28 @@ export class MemberScrape {
   seconds = 0;
   /** Whether all of it has come. */
   isRead = false;
-  readonly #request: ScrapeRequest;
-  readonly #bounds: MemberBounds;
-  readonly #deadline: MemberDeadline;
+  readonly #deadline: ReadingDeadline;
   readonly #started = performance.now();
-  #pieces: AsyncIterator<Uint8Array, undefined> | Iterator<Uint8Array, undefined> | undefined;
+  #pieces: AsyncIterator<Uint8Array, undefined> | undefined;
   /** Has come and was not taken. */
   #kept: Uint8Array[] = [];
   #bytes = 0;
-  #isClosed = false;
 
+  /**
+   * @param timeoutMs how long the whole exposition may be waited for (ms).
+   * @param maxBytes how large it may be.
+   */
   constructor(
-    readonly member: MergedMember,
-    request: ScrapeRequest,
-    bounds: MemberBounds,
+    readonly known: KnownMember,
+    private readonly request: ScrapeRequest,
+    private readonly timeoutMs: number,
+    private readonly maxBytes: number,
   ) {
-    this.#request = request;
-    this.#bounds = bounds;
-    this.#deadline = new MemberDeadline(bounds.timeoutMs, request.signal);
+    this.#deadline = new ReadingDeadline(timeoutMs, request.signal);
+  }
+
+  get member(): MergedMember {
+    return this.known.member;
   }
 
   /** Whether it has a body: at least its headers came. */
@@ -56,7 +68,7 @@ export class MemberScrape {
     try {
       return await work();
     } catch (error) {
-      if (this.#request.signal?.aborted === true || error instanceof NoTenantError) {
+      if (this.request.signal?.aborted === true || error instanceof NoTenantError) {
         this.close();
         throw error;
       }
@@ -70,19 +82,19 @@ export class MemberScrape {
     const isLate = this.#deadline.signal.aborted;
     this.close();
     this.#stopClock();
-    this.failure = failureOf(this.member.name, cause, isLate ? this.#bounds.timeoutMs : undefined);
+    this.failure = failureOf(this.member.name, cause, isLate ? this.timeoutMs : undefined);
     return this.failure.error;
   }
 
   /** Asks for it. */
   async open(): Promise<void> {
-    const { timeoutMs } = this.#bounds;
+    const { query, user } = this.request;
     const rendering = this.member.exposition.render({
       accept: 'text/plain;version=0.0.4',
       acceptEncoding: 'identity',
-      timeoutSeconds: timeoutMs / 1000,
-      query: this.#request.query,
-      user: this.#request.user,
+      timeoutSeconds: this.timeoutMs / 1000,
+      query,
+      user,
       signal: this.#deadline.signal,
     });
     const rendered = await this.#deadline.unlessReached(rendering, abandon);
@@ -91,8 +103,7 @@ export class MemberScrape {
       await abandon(rendered);
       throw new UpstreamError(isText ? 'it is encoded' : 'its format is not the text format');
     }
-    const body = bodyPieces(rendered);
-    this.#pieces = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]();
+    this.#pieces = this.#deadline.pieces(bodyPieces(rendered));
   }
 
   /** Keeps the next piece; returns how large it is, 0 at the end. */
@@ -111,10 +122,7 @@ export class MemberScrape {
   close(): void {
     this.#deadline.release();
     this.#kept = [];
-    if (this.isRead || this.#isClosed) return;
-    this.#isClosed = true;
-    // Not waited for: what hangs may hang here as well.
-    void Promise.resolve(this.#pieces?.return?.()).catch(() => undefined);
+    if (!this.isRead) void this.#pieces?.return?.();
   }
 
   async *#all(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -127,9 +135,7 @@ export class MemberScrape {
 
   async #next(): Promise<Uint8Array | undefined> {
     if (this.isRead || this.#pieces === undefined) return undefined;
-    if (this.#isClosed) throw new Error('closed');
-    this.#deadline.signal.throwIfAborted();
-    const next = await this.#deadline.unlessReached(Promise.resolve(this.#pieces.next()));
+    const next = await this.#pieces.next();
     if (next.done === true) {
       this.isRead = true;
       this.#stopClock();
@@ -137,8 +143,7 @@ export class MemberScrape {
       return undefined;
     }
     this.#bytes += next.value.byteLength;
-    const { maxHeldBytes } = this.#bounds;
-    if (this.#bytes > maxHeldBytes) throw new HoldingLimitError(`more than ${maxHeldBytes} bytes`);
+    if (this.#bytes > this.maxBytes) throw new HoldingLimitError(`more than ${this.maxBytes} bytes`);
     return next.value;
   }
 
@@ -162,53 +167,4 @@ function failureOf(member: string, cause: unknown, overMs: number | undefined): 
     return failure(error.status === 504 ? 'timeout' : 'unavailable', error.message, error.status);
   }
   return failure('unavailable', `failed with ${errorClass(error)}`);
-}
-
-/** When a member is no longer waited for: its time is over, or the scraper went away. */
-class MemberDeadline {
-  readonly #controller = new AbortController();
-  readonly #scraper: AbortSignal | undefined;
-  /** Ends the wait. No promise that races with every piece: it would keep all of them. */
-  #giveUp: (() => void) | undefined;
-  /** How long it may still be waited for: time in which it is not read is not its own. */
-  #leftMs: number;
-  readonly #onAbort = (): void => {
-    this.#controller.abort();
-    this.#giveUp?.();
-  };
-
-  constructor(timeoutMs: number, scraper: AbortSignal | undefined) {
-    this.#leftMs = timeoutMs;
-    this.#scraper = scraper;
-    if (scraper?.aborted === true) this.#onAbort();
-    else scraper?.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** The same as `work`, but rejects as soon as the end comes; what comes later is given to `discard`. */
-  async unlessReached<T>(work: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
-    const began = performance.now();
-    const timer = setTimeout(this.#onAbort, this.#leftMs);
-    try {
-      return await new Promise((resolve, reject) => {
-        this.#giveUp = () => {
-          reject(new Error('no longer waited for'));
-          work.then(discard).catch(() => undefined);
-        };
-        if (this.signal.aborted) this.#giveUp();
-        work.then(resolve, reject);
-      });
-    } finally {
-      clearTimeout(timer);
-      this.#giveUp = undefined;
-      this.#leftMs -= performance.now() - began;
-    }
-  }
-
-  release(): void {
-    this.#scraper?.removeEventListener('abort', this.#onAbort);
-  }
 }

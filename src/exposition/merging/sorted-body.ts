@@ -52,14 +52,15 @@ export async function* sortedBody(
           for (const chunk of output.takeFull()) yield chunk;
           isOver = member.isAtEnd || !(await member.readMore());
         }
-        if (isLeftOut) onLeftOut({ member: member.name, family: name, cause: 'conflict', series });
+        if (isLeftOut)
+          onLeftOut({ member: member.scrape.member.name, family: name, cause: 'conflict', series });
         await member.begin();
       }
     }
     output.writeText(familiesEnd());
     return yield* output.rest();
   } finally {
-    for (const member of members) member.close();
+    for (const scrape of scrapes) scrape.close();
   }
 }
 
@@ -74,23 +75,18 @@ function firstName(members: readonly SortedMember[]): string | undefined {
 class SortedMember {
   /** The metric that is being read; undefined behind the last one. */
   family: KnownFamily<undefined> | undefined;
-  readonly #scrape: MemberScrape;
-  readonly #ownNames: readonly string[];
   readonly #labels: AddedLabels | undefined;
   readonly #families = new KnownFamilies(() => undefined);
   readonly #all: AsyncGenerator<readonly ExpositionPart[], void, undefined>;
   #parts: readonly ExpositionPart[] = [];
   #at = 0;
 
-  constructor(scrape: MemberScrape, ownNames: readonly string[]) {
-    this.#scrape = scrape;
-    this.#ownNames = ownNames;
+  constructor(
+    readonly scrape: MemberScrape,
+    private readonly ownNames: readonly string[],
+  ) {
     this.#labels = AddedLabels.of(scrape.member.labels);
     this.#all = scrape.parts();
-  }
-
-  get name(): string {
-    return this.#scrape.member.name;
   }
 
   /** Whether the next part, which has been read, is another metric's. */
@@ -104,16 +100,7 @@ class SortedMember {
     do {
       for (; this.#at < this.#parts.length; this.#at += 1) {
         const part = this.#parts[this.#at];
-        if (part?.kind === 'samples') {
-          this.family ??= this.#families.of(part.sampleName);
-          this.#check();
-          return;
-        }
-        if (part?.kind !== 'metadata') continue;
-        if (this.family !== undefined && this.family.name !== part.family) return;
-        this.#families.add(part, () => undefined);
-        this.family = this.#families.current;
-        this.#check();
+        if (part === undefined || !this.#isNext(part) || part.kind === 'samples') return;
       }
     } while (await this.readMore());
   }
@@ -122,19 +109,29 @@ class SortedMember {
   samples(): SampleBatch | undefined {
     for (; this.#at < this.#parts.length; this.#at += 1) {
       const part = this.#parts[this.#at];
-      if (part?.kind === 'metadata') {
-        if (part.family !== this.family?.name) return undefined;
-        // What stands there already may be repeated.
-        this.#families.add(part, () => undefined);
-        this.#check();
-      } else if (part?.kind === 'samples') {
-        if (this.#families.of(part.sampleName) !== this.family) return undefined;
-        this.#check();
-        this.#at += 1;
-        return part;
-      }
+      if (part === undefined || !this.#isNext(part)) return undefined;
+      if (part.kind !== 'samples') continue;
+      this.#at += 1;
+      return part;
     }
     return undefined;
+  }
+
+  /** Whether a part is of the metric that is being read; where none is, its metric is the next one. */
+  #isNext(part: ExpositionPart): boolean {
+    const { family } = this;
+    if (part.kind === 'metadata') {
+      if (family !== undefined && family.name !== part.family) return false;
+      // What stands there already may be repeated.
+      this.#families.add(part, () => undefined);
+      this.family = this.#families.current;
+    } else if (part.kind === 'samples') {
+      const found = this.#families.of(part.sampleName);
+      if (family !== undefined && family !== found) return false;
+      this.family = found;
+    } else return true;
+    this.#check();
+    return true;
   }
 
   write(samples: SampleBatch, output: ChunkWriter): void {
@@ -144,27 +141,22 @@ class SortedMember {
 
   /** Reads on; returns whether there was more. */
   async readMore(): Promise<boolean> {
-    const next = await this.#scrape.attempt(() => this.#all.next());
-    if (next === undefined) throw this.#scrape.failure?.error ?? new Error('closed');
+    const next = await this.scrape.attempt(() => this.#all.next());
+    if (next === undefined) throw this.scrape.failure?.error ?? new Error('closed');
     this.#at = 0;
     this.#parts = next.value ?? [];
     return next.done !== true;
   }
 
-  close(): void {
-    this.#scrape.close();
-  }
-
   #check(): void {
     const { areSorted, size } = this.#families;
-    if (!areSorted || (this.family !== undefined && this.#ownNames.includes(this.family.name)))
+    if (!areSorted || (this.family !== undefined && this.ownNames.includes(this.family.name)))
       throw this.changed('metrics are not in the order of their names');
-    if (size > maxFamilies)
-      throw this.#scrape.fail(new HoldingLimitError(`more than ${maxFamilies} metrics`));
+    if (size > maxFamilies) throw this.scrape.fail(new HoldingLimitError(`more than ${maxFamilies} metrics`));
   }
 
   /** What it is not read whole for must be as it was in its last scrape. */
   changed(how: string): UpstreamError {
-    return this.#scrape.fail(new UpstreamError(`unlike in its last scrape, its ${how}`));
+    return this.scrape.fail(new UpstreamError(`unlike in its last scrape, its ${how}`));
   }
 }

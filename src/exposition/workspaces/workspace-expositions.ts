@@ -144,7 +144,7 @@ function formatOf({ accept }: ScrapeRequest): ExpositionFormat {
 }
 
 async function divided(exposition: Exposition, label: string, accept: string): Promise<Rendering> {
-  const deadline = new ReadingDeadline(maxRenderingMs);
+  const deadline = new ReadingDeadline(maxRenderingMs, AbortSignal.timeout(maxRenderingMs));
   const { signal } = deadline;
   try {
     const rendered = await deadline.unlessReached(
