@@ -7,12 +7,13 @@ import type { LeftOut } from './merging-options.js';
 
 /**
  * An exposition of these families in chunks of about 64 KiB, the last one as the return value. Of series that stand
- * twice the first is written.
+ * twice the first is written. `end` is written behind them.
  */
 export async function* mergedBody(
   families: Iterable<GroupedFamily>,
   slice: TimeSlice,
   onLeftOut: (leftOut: LeftOut) => void,
+  end = '',
 ): AsyncGenerator<Buffer, Buffer, undefined> {
   const output = new ChunkWriter();
   for (const family of families) {
@@ -35,6 +36,7 @@ export async function* mergedBody(
     for (const chunk of output.takeFull()) yield chunk;
     if (slice.isOver) await slice.rest();
   }
+  output.writeText(end);
   return yield* output.rest();
 }
 

@@ -1,5 +1,7 @@
+import { TimeSlice } from '../../time-slice.js';
 import { ChunkWriter } from '../body.js';
 import { SeriesLimitError, TextFormatError } from '../exposition-errors.js';
+import { mergedBody } from '../merging/merged-body.js';
 import type { GroupedFamily } from '../merging/merged-families.js';
 import type { ExpositionPart, SampleBatch } from '../text-format/exposition-part.js';
 import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
@@ -35,6 +37,11 @@ interface FilteredSamples {
 
 type FilteredFamily = KnownFamily<FilteredSamples>;
 
+/** @throws SeriesLimitError */
+function checkLimit(amount: number, most: number, what: string): void {
+  if (amount > most) throw new SeriesLimitError(`more than ${most} ${what}`);
+}
+
 /**
  * Filters each part of one exposition. Metrics are written as they come, each header with its first sample. If the
  * samples of a metric are scattered, or come before its header, and no output has been taken yet, everything is held until
@@ -49,10 +56,7 @@ export class ExpositionFilter {
   readonly #identity: SeriesDigest | undefined;
   readonly #origin = new SeriesDigest();
   readonly #digests = new SeriesDigests();
-  readonly #families = new KnownFamilies<FilteredSamples>(() => ({
-    isWritten: false,
-    runs: [],
-  }));
+  readonly #families = new KnownFamilies<FilteredSamples>(() => ({ isWritten: false, runs: [] }));
   #family: FilteredFamily | undefined;
   /** Whether samples are kept, by the names of this family's samples. */
   #decisions = new Map<string, boolean>();
@@ -61,7 +65,7 @@ export class ExpositionFilter {
   #runs = 0;
   #state: 'nothing taken' | 'streaming' | 'holding' = 'nothing taken';
   /** The line that ends the exposition, if its format has one. */
-  end = '';
+  #end = '';
   #kept = 0;
   readonly #dropped = { 'metric-name': 0, duplicate: 0, 'no-mapping': 0, 'label-conflict': 0 };
 
@@ -79,11 +83,6 @@ export class ExpositionFilter {
     return { kept: this.#kept, dropped: { ...this.#dropped } };
   }
 
-  /** Whether everything is held to be put in order: then use `held` instead of `rest`. */
-  get isHolding(): boolean {
-    return this.#state === 'holding';
-  }
-
   /** @throws TextFormatError, SeriesLimitError */
   write(part: ExpositionPart): void {
     switch (part.kind) {
@@ -97,7 +96,7 @@ export class ExpositionFilter {
         if (this.#family?.state.isWritten === true) this.#output.write(blankLine);
         return;
       case 'end':
-        this.end = '# EOF\n';
+        this.#end = '# EOF\n';
     }
   }
 
@@ -109,15 +108,18 @@ export class ExpositionFilter {
     return full;
   }
 
-  /** After the last part: yields full chunks and returns the last one. */
-  rest(): Generator<Buffer, Buffer, undefined> {
+  /** After the last part: what was not taken, the last chunk as the return value. */
+  rest(): Generator<Buffer, Buffer, undefined> | AsyncGenerator<Buffer, Buffer, undefined> {
+    if (this.#state === 'holding') {
+      return mergedBody(this.#inOrder(), new TimeSlice().begin(), () => undefined, this.#end);
+    }
     for (const family of this.#families.all) if (this.#isEmpty(family)) this.#writeHeader(family);
-    this.#output.write(Buffer.from(this.end));
+    this.#output.writeText(this.#end);
     return this.#output.rest();
   }
 
-  /** After the last part: all that is held, metric by metric. */
-  *held(): Generator<GroupedFamily, void, undefined> {
+  /** All that is held, metric by metric. */
+  *#inOrder(): Generator<GroupedFamily, void, undefined> {
     for (const family of this.#families.all) {
       const { name, header, state } = family;
       if (!state.isWritten && !this.#isEmpty(family)) continue;
@@ -138,16 +140,8 @@ export class ExpositionFilter {
       for (const position of strayed.runs) state.runs.push(position);
     });
     if (family?.state.isWritten === true) this.#hold();
-    this.#checkFamilies();
-    if (this.#families.headerLength > maxHeld) {
-      throw new SeriesLimitError(`more than ${maxHeld} characters of headers in one scrape`);
-    }
-  }
-
-  #checkFamilies(): void {
-    if (this.#families.size > maxFamilies) {
-      throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
-    }
+    checkLimit(this.#families.size, maxFamilies, 'metrics in one scrape');
+    checkLimit(this.#families.headerLength, maxHeld, 'characters of headers in one scrape');
   }
 
   #hold(): void {
@@ -176,7 +170,7 @@ export class ExpositionFilter {
   #beginFamily(family: FilteredFamily, { sampleName, line }: SampleBatch): void {
     this.#family = family;
     this.#decisions = new Map();
-    this.#checkFamilies();
+    checkLimit(this.#families.size, maxFamilies, 'metrics in one scrape');
     if (family.state.isWritten) {
       // Duplicates are looked for within a family, and the earlier part of this one is forgotten.
       if (this.#state === 'streaming' && this.#identity !== undefined) {
@@ -189,8 +183,9 @@ export class ExpositionFilter {
 
   #addRun({ state }: FilteredFamily, { line, sampleName }: SampleBatch): void {
     const end = this.#output.end;
+    const before = state.runs.length;
     if (end > this.#runStart) addRun(state.runs, this.#runStart, end);
-    this.#runs += 1;
+    if (state.runs.length > before) this.#runs += 1;
     if (this.#state === 'holding' && end + runBytes * this.#runs > maxHeld) {
       const fault = `metrics that come in pieces, of more than ${maxHeld} bytes`;
       throw new TextFormatError(line, fault, sampleName);
@@ -227,9 +222,7 @@ export class ExpositionFilter {
       return;
     }
     this.#keep(1, family);
-    if (this.#digests.size > maxFamilySeries) {
-      throw new SeriesLimitError(`more than ${maxFamilySeries} series of one metric`);
-    }
+    checkLimit(this.#digests.size, maxFamilySeries, 'series of one metric');
   }
 
   #writeHeader({ header, state }: FilteredFamily): void {
@@ -243,8 +236,6 @@ export class ExpositionFilter {
     const { maxSeries } = this.#rules;
     if (!family.state.isWritten) this.#writeHeader(family);
     this.#kept += series;
-    if (maxSeries > 0 && this.#kept > maxSeries) {
-      throw new SeriesLimitError(`more than ${maxSeries} series in one scrape`);
-    }
+    if (maxSeries > 0) checkLimit(this.#kept, maxSeries, 'series in one scrape');
   }
 }

@@ -1,10 +1,8 @@
 import { tell } from '../../tell.js';
-import { TimeSlice } from '../../time-slice.js';
 import { abandon, bodyPieces, chunkBytes, wholeOrStreamed } from '../body.js';
 import {
   asUpstreamError,
   NotSyncedError,
-  RelabellingOptionError,
   SeriesLimitError,
   TextFormatError,
   UpstreamError,
@@ -16,9 +14,9 @@ import {
   type RenderedExposition,
   type ScrapeRequest,
 } from '../exposition.js';
-import { mergedBody } from '../merging/merged-body.js';
 import { expositionFormat, type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
 import { ExpositionFilter, type SeriesCounts } from './exposition-filter.js';
+import { requireNoFault } from './label-mapping.js';
 import { checkedRules, type SeriesRules } from './series-rules.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { checkArgument, checkOptions } from '../../option-checks.js';
@@ -50,9 +48,8 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
   checkArgument('exposition', exposition, anExposition);
   checkOptions(options, {});
   const { maxLineBytes, onScrape, onFailure } = options;
-  if (maxLineBytes !== undefined && !(Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0)) {
-    throw new RelabellingOptionError('maxLineBytes: must be a whole number of at least 1');
-  }
+  const isLength = maxLineBytes === undefined || (Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0);
+  requireNoFault('maxLineBytes', isLength ? undefined : 'must be a whole number of at least 1');
   const currentRules = checkedRules(options);
   const failed = (error: unknown): unknown => {
     if (isFilterFailure(error)) tell('filteredExposition', onFailure, error);
@@ -63,7 +60,7 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
     rendered: RenderedExposition,
     format: ExpositionFormat,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<Uint8Array, undefined, undefined> {
+  ): AsyncGenerator<Uint8Array, Uint8Array, undefined> {
     const filter = new ExpositionFilter(currentRules());
     let result: FilterResult = 'abandoned';
     try {
@@ -72,8 +69,9 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
         // No `yield*`: it awaits a turn even where there is nothing to yield.
         for (const chunk of filter.takeFull()) yield chunk;
       }
-      yield* restOf(filter);
+      const last = yield* filter.rest();
       result = 'success';
+      return last;
     } catch (error) {
       if (signal?.aborted !== true) result = 'failure';
       throw failed(error);
@@ -102,15 +100,6 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
       }
     },
   };
-}
-
-async function* restOf(filter: ExpositionFilter): AsyncGenerator<Uint8Array, void, undefined> {
-  let last: Uint8Array;
-  if (filter.isHolding) {
-    const chunk = yield* mergedBody(filter.held(), new TimeSlice().begin(), () => undefined);
-    last = Buffer.concat([chunk, Buffer.from(filter.end)]);
-  } else last = yield* filter.rest();
-  if (last.byteLength > 0) yield last;
 }
 
 function isFilterFailure(error: unknown): error is FilterFailure {

@@ -3,8 +3,14 @@ import { sourceOf, utf8TextOf, type Source } from '../../documents/source.js';
 import type { FileContent } from '../../files/followed-files.js';
 import { runInSlices } from '../../time-slice.js';
 import { LabelMappingError, RelabellingOptionError } from '../exposition-errors.js';
+import { quotedName } from '../text-format/metric-name.js';
 import { escapedText } from '../text-format/quoted-text.js';
 import { aMap, anObject, checkArgument, listOf } from '../../option-checks.js';
+
+/** Where an option has a fault. @throws RelabellingOptionError */
+export function requireNoFault(option: string, fault: string | undefined): void {
+  if (fault !== undefined) throw new RelabellingOptionError(`${option}: ${fault}`);
+}
 
 /**
  * For each label that it names, new values for the label's values. A series is kept only where every one of these
@@ -20,21 +26,14 @@ export class LabelMapping {
 
   /** @throws RelabellingOptionError */
   static of(labels: Readonly<Record<string, Readonly<Record<string, string>>>>): LabelMapping {
-    const fail = (fault: string): never => {
-      throw new RelabellingOptionError(`labelMapping: ${fault}`);
-    };
     const tables = new Map<string, LabelValueTable>();
     for (const [label, values] of Object.entries(labels)) {
-      const fault = labelNameFault(label);
-      if (fault !== undefined) fail(fault);
+      requireNoFault('labelMapping', labelNameFault(label));
       const table = new LabelValueTable();
-      for (const [from, to] of Object.entries(values)) {
-        const valueFault = table.add(from, to);
-        if (valueFault !== undefined) fail(valueFault);
-      }
+      for (const [from, to] of Object.entries(values)) requireNoFault('labelMapping', table.add(from, to));
       tables.set(label, table);
     }
-    if (tables.size === 0) fail('names no label');
+    if (tables.size === 0) requireNoFault('labelMapping', 'names no label');
     return new LabelMapping(tables);
   }
 
@@ -75,9 +74,9 @@ export class LabelValueTable {
   add(from: string, to: string): string | undefined {
     // To Prometheus, an empty value means no label.
     if (from === '') return 'the empty value cannot be mapped';
-    if (to === '') return `${quoted(from)} is mapped to nothing`;
+    if (to === '') return `${quotedName(from)} is mapped to nothing`;
     const [key, value] = [asExposed(from), asExposed(to)];
-    if (this.#values.has(key)) return `${quoted(from)} is mapped twice`;
+    if (this.#values.has(key)) return `${quotedName(from)} is mapped twice`;
     this.#values.set(key, value);
     this.#newValues.add(value);
     this.maxLength = Math.max(this.maxLength, value.length);
@@ -88,13 +87,6 @@ export class LabelValueTable {
 function asExposed(value: string): string {
   return Buffer.from(escapedText(value)).toString('latin1');
 }
-
-function quoted(value: string): string {
-  return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
-}
-
-/** Buckets and quantiles mean nothing without these. */
-const labelsOfTypes: readonly string[] = ['le', 'quantile'];
 
 /** What pods are called. Names have no other characters than Kubernetes' names of pods and namespaces. */
 export interface PodNames {
@@ -125,7 +117,8 @@ export function labelNameFault(name: string): string | undefined {
   const label = JSON.stringify(name.slice(0, 64));
   if (!/^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/.test(name)) return `${label} is no label name`;
   if (name.startsWith('__')) return `${label} is reserved to Prometheus`;
-  if (labelsOfTypes.includes(name)) return `${label} belongs to histograms and summaries`;
+  // Buckets and quantiles mean nothing without these.
+  if (['le', 'quantile'].includes(name)) return `${label} belongs to histograms and summaries`;
   return undefined;
 }
 

@@ -47,7 +47,7 @@ const initialSlots = 16;
 const maxInOneTable = 1024;
 const maxLoad = 0.6;
 
-/** What a slot holds: a digest, and its owner. */
+/** What a slot holds: a digest, and its owner. One whose digest is zero is free. */
 const slotWords = 3;
 
 /**
@@ -55,51 +55,52 @@ const slotWords = 3;
  * hundreds.
  */
 export class SeriesDigests {
-  #shards: (DigestTable | undefined)[] = [undefined];
+  #tables = [new DigestTable()];
   /** How many there are. */
   size = 0;
 
   /** Returns the owner: the first to claim it. */
   claim({ low, high }: SeriesDigest, owner: number): number {
-    if (this.size >= maxInOneTable && this.#shards.length === 1) this.#spread();
-    const at = this.#shards.length === 1 ? 0 : high >>> 26;
-    let table = this.#shards[at];
-    if (table === undefined) this.#shards[at] = table = new DigestTable();
+    if (this.size === maxInOneTable && this.#tables.length === 1) this.#spread();
+    const table = this.#tables[this.#tables.length === 1 ? 0 : high >>> 26];
+    if (table === undefined) return owner;
     const before = table.size;
-    const first = table.claim(low, high, owner);
+    // The digest that looks like a free slot is replaced by its neighbour.
+    const first = table.claim(low === 0 && high === 0 ? 1 : low, high, owner);
     this.size += table.size - before;
     return first;
   }
 
   clear(): void {
-    if (this.size > 0) this.#shards = [undefined];
+    if (this.size > 0) this.#tables = [new DigestTable()];
     this.size = 0;
   }
 
   #spread(): void {
-    const [one] = this.#shards;
-    this.#shards = new Array<undefined>(shards);
-    one?.forEach((low, high, owner) => {
-      const table = (this.#shards[high >>> 26] ??= new DigestTable());
-      table.claim(low, high, owner);
-    });
+    const [one] = this.#tables;
+    this.#tables = Array.from({ length: shards }, () => new DigestTable());
+    one?.forEach((low, high, owner) => this.#tables[high >>> 26]?.claim(low, high, owner));
   }
 }
 
-/** A table with open addressing; a slot of two zeros is free. */
+/** A table with open addressing. */
 class DigestTable {
   #slots = new Int32Array(slotWords * initialSlots);
   size = 0;
 
   claim(low: number, high: number, owner: number): number {
-    // The digest that looks like a free slot is replaced by its neighbour.
-    const word = low === 0 && high === 0 ? 1 : low;
     if (this.size >= maxLoad * (this.#slots.length / slotWords)) this.#grow();
-    const at = slotOf(this.#slots, word, high);
-    if (this.#slots[at] === word && this.#slots[at + 1] === high) return this.#slots[at + 2] ?? owner;
-    this.#slots.set([word, high, owner], at);
-    this.size += 1;
-    return owner;
+    const slots = this.#slots;
+    const mask = slots.length / slotWords - 1;
+    for (let slot = low & mask; ; slot = (slot + 1) & mask) {
+      const at = slotWords * slot;
+      const [foundLow, foundHigh] = [slots[at], slots[at + 1]];
+      if (foundLow === low && foundHigh === high) return slots[at + 2] ?? owner;
+      if (foundLow !== 0 || foundHigh !== 0) continue;
+      slots.set([low, high, owner], at);
+      this.size += 1;
+      return owner;
+    }
   }
 
   forEach(visit: (low: number, high: number, owner: number) => void): void {
@@ -111,22 +112,9 @@ class DigestTable {
   }
 
   #grow(): void {
-    const slots = this.#slots;
-    const larger = new Int32Array(2 * slots.length);
-    for (let at = 0; at < slots.length; at += slotWords) {
-      const [low = 0, high = 0] = [slots[at], slots[at + 1]];
-      if (low !== 0 || high !== 0) larger.set(slots.subarray(at, at + slotWords), slotOf(larger, low, high));
-    }
-    this.#slots = larger;
-  }
-}
-
-/** Where the digest is, or would be. */
-function slotOf(slots: Int32Array, low: number, high: number): number {
-  const mask = slots.length / slotWords - 1;
-  for (let slot = low & mask; ; slot = (slot + 1) & mask) {
-    const at = slotWords * slot;
-    const [foundLow, foundHigh] = [slots[at], slots[at + 1]];
-    if ((foundLow === low && foundHigh === high) || (foundLow === 0 && foundHigh === 0)) return at;
+    const larger = new DigestTable();
+    larger.#slots = new Int32Array(2 * this.#slots.length);
+    this.forEach((low, high, owner) => larger.claim(low, high, owner));
+    this.#slots = larger.#slots;
   }
 }

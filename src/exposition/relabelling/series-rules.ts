@@ -1,9 +1,9 @@
 import type Micromatch from 'micromatch';
 import { createRequire } from 'node:module';
-import { RelabellingOptionError } from '../exposition-errors.js';
 import {
   labelNameFault,
   podLabels,
+  requireNoFault,
   type LabelMapping,
   type LabelValueTable,
   type PodLabel,
@@ -62,13 +62,24 @@ export interface LabelRule {
 /** Checks the rules; the function returned says how they apply to the next scrape. @throws RelabellingOptionError */
 export function checkedRules(rules: SeriesRules): () => CurrentRules {
   const { dropLabels = [], renameLabels = {}, maxSeries = 0, podNames } = rules;
-  if (!Number.isSafeInteger(maxSeries) || maxSeries < 0) {
-    throw new RelabellingOptionError('maxSeries: must be a whole number, 0 for no bound');
-  }
+  const isBound = Number.isSafeInteger(maxSeries) && maxSeries >= 0;
+  requireNoFault('maxSeries', isBound ? undefined : 'must be a whole number, 0 for no bound');
   const metricNames = metricNameRule(rules);
-  checkDropped(dropLabels, renameLabels);
-  checkRenamed(renameLabels);
-  const areChanged = dropLabels.length > 0 || Object.keys(renameLabels).length > 0;
+  for (const label of dropLabels) {
+    const isRenamed = Object.hasOwn(renameLabels, label);
+    requireNoFault(
+      'dropLabels',
+      labelNameFault(label) ?? (isRenamed ? `"${label}" is renamed, too` : undefined),
+    );
+  }
+  const renamed = Object.entries(renameLabels);
+  for (const [at, [from, to]] of renamed.entries()) {
+    requireNoFault('renameLabels', labelNameFault(from) ?? labelNameFault(to));
+    if (from === to) requireNoFault('renameLabels', `"${from}" becomes itself`);
+    const isTaken = renamed.slice(0, at).some(([, other]) => other === to);
+    if (isTaken) requireNoFault('renameLabels', `two labels become "${to}"`);
+  }
+  const areChanged = dropLabels.length > 0 || renamed.length > 0;
   let mapping: LabelMapping | undefined;
   let labels: readonly LabelRule[] | undefined;
   return () => {
@@ -109,9 +120,7 @@ function matcherOf(globs: readonly string[], option: keyof SeriesRules): (name: 
   const micromatch = createRequire(import.meta.url)('micromatch') as typeof Micromatch;
   const matchers = globs.map((glob) => {
     const fault = globFault(glob);
-    if (fault !== undefined) {
-      throw new RelabellingOptionError(`${option}: ${JSON.stringify(glob.slice(0, 64))} ${fault}`);
-    }
+    requireNoFault(option, fault && `${JSON.stringify(glob.slice(0, 64))} ${fault}`);
     return micromatch.matcher(glob, { noextglob: true, nonegate: true });
   });
   return (name) => {
@@ -127,27 +136,6 @@ function globFault(glob: string): string | undefined {
   if (!/^[a-zA-Z0-9_:*?,{}[\]!^-]+$/.test(glob)) return 'has a character that no glob of metric names has';
   if ((glob.match(/\*+/g) ?? []).length > maxStars) return `has more than ${maxStars} stars`;
   return undefined;
-}
-
-function checkDropped(labels: readonly string[], renamed: Readonly<Record<string, string>>): void {
-  for (const label of labels) {
-    const fault =
-      labelNameFault(label) ?? (Object.hasOwn(renamed, label) ? `"${label}" is renamed, too` : undefined);
-    if (fault !== undefined) throw new RelabellingOptionError(`dropLabels: ${fault}`);
-  }
-}
-
-function checkRenamed(labels: Readonly<Record<string, string>>): void {
-  const targets = new Set<string>();
-  const faultOf = (from: string, to: string): string | undefined => {
-    if (from === to) return `"${from}" becomes itself`;
-    return targets.has(to) ? `two labels become "${to}"` : undefined;
-  };
-  for (const [from, to] of Object.entries(labels)) {
-    const fault = labelNameFault(from) ?? labelNameFault(to) ?? faultOf(from, to);
-    if (fault !== undefined) throw new RelabellingOptionError(`renameLabels: ${fault}`);
-    targets.add(to);
-  }
 }
 
 /** A label that is mapped and dropped decides which series are kept, and is not shown. */
