@@ -1,6 +1,6 @@
 import type { ApiClient } from '../../kubernetes/api-client.js';
 import { JsonItems } from '../../kubernetes/reflector/json-items.js';
-import { member, parseJson, stringMember } from '../../kubernetes/json.js';
+import { member, stringMember } from '../../kubernetes/json.js';
 import type { HostPod } from '../../kubernetes/virtual-cluster.js';
 import { MalformedError } from '../../kubernetes/kubernetes-errors.js';
 import { tell } from '../../tell.js';
@@ -81,7 +81,7 @@ async function* summary(
     for await (const chunk of body) {
       items.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       for (let item = items.next(); item !== undefined; item = items.next()) {
-        const shown = shownPod(parseJson(item), options.pods);
+        const shown = shownPod(item, options.pods);
         if (shown !== undefined) {
           text += separator + JSON.stringify(shown);
           separator = ',';

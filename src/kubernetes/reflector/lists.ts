@@ -1,7 +1,7 @@
 import { NameTable } from '../../name-table.js';
 import { MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { JsonItems } from './json-items.js';
-import { parseJson, stringMember, type ObjectKey } from '../json.js';
+import { stringMember, type ObjectKey } from '../json.js';
 import { errorEventFailure, StreamedAnswer, type Requests } from './streamed-answer.js';
 import type { WatchStream } from './watch-stream.js';
 
@@ -151,8 +151,8 @@ async function readPage(
     const page = new JsonItems();
     for await (const chunk of answer.chunks()) {
       page.write(chunk);
-      for (let json = page.next(); json !== undefined; json = page.next()) {
-        take(parseJson(json));
+      for (let item = page.next(); item !== undefined; item = page.next()) {
+        take(item);
         if (slice.isOver) await slice.rest();
         signal.throwIfAborted();
       }

@@ -7,13 +7,13 @@ import { JsonLines } from '../../../src/kubernetes/reflector/json-lines.js';
 import { anyCharacter } from '../../support/any-character.js';
 
 interface Split {
-  readonly items: readonly string[];
+  readonly items: readonly unknown[];
   readonly rest: ReadonlyMap<string, unknown>;
 }
 
 function split(chunks: readonly Buffer[], maxBytes?: number): Split {
   const splitter = new JsonItems(maxBytes);
-  const items: string[] = [];
+  const items: unknown[] = [];
   for (const chunk of chunks) {
     splitter.write(chunk);
     for (let item = splitter.next(); item !== undefined; item = splitter.next()) items.push(item);
@@ -53,7 +53,7 @@ describe('a list in chunks', () => {
       fc.property(listText, fc.array(fc.nat(200), { maxLength: 20 }), (text, cuts) => {
         const { items, rest } = split(inChunks(Buffer.from(text), cuts));
         const { items: expected, ...others } = JSON.parse(text) as { items: unknown[] };
-        expect(items.map((item) => JSON.parse(item) as unknown)).toEqual(expected);
+        expect(items).toEqual(expected);
         expect(Object.fromEntries(rest)).toEqual({ ...others, items: [] });
       }),
       { numRuns: 300 },
@@ -80,10 +80,9 @@ describe('a list in chunks', () => {
         let found: unknown;
         try {
           const { items, rest } = split(inChunks(Buffer.from(mutated), cuts));
-          const parsed = items.map((item) => JSON.parse(item) as unknown);
-          found = { ...Object.fromEntries(rest), ...(parsed.length === 0 ? {} : { items: parsed }) };
+          found = { ...Object.fromEntries(rest), ...(items.length === 0 ? {} : { items }) };
         } catch (error) {
-          expect(error instanceof MalformedError || error instanceof SyntaxError).toBe(true);
+          expect(error).toBeInstanceOf(MalformedError);
           found = undefined;
         }
         expect(found).toEqual(expected);
@@ -142,7 +141,7 @@ describe('a list in chunks', () => {
   it('has its items only at the top', () => {
     const text =
       '{"a":{"items":[1]},"b":[{"items":[2]}],"items":[{"items":[3]},"items"],"c":"\\"items\\":[4]"}';
-    expect(whole(text).items).toEqual(['{"items":[3]}', '"items"']);
+    expect(whole(text).items).toEqual([{ items: [3] }, 'items']);
   });
 
   it('may have no items, or null', () => {
