@@ -18,9 +18,14 @@ export type Authentication =
   | { readonly kind: 'authenticated'; readonly identity: Identity }
   /** Credentials of this method were presented and are not valid. The reason is for the operator's log and
    * holds no secret; the client is not told. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  | Refused
   /** The request has no credentials for this method. */
   | { readonly kind: 'none' };
+
+export interface Refused {
+  readonly kind: 'refused';
+  readonly reason: string;
+}
 
 /** Authenticates requests by one method. */
 export interface Authenticator {
@@ -36,7 +41,7 @@ export interface Authenticator {
 
 export const none: Authentication = Object.freeze({ kind: 'none' });
 
-export function refused(reason: string): Authentication {
+export function refused(reason: string): Refused {
   return Object.freeze({ kind: 'refused', reason });
 }
 

@@ -20,6 +20,23 @@ export const anonymousIdentity: Identity = Object.freeze({
   extra: Object.freeze({}),
 });
 
+/** An identity that nothing changes; an empty uid is none. */
+export function frozenIdentity(
+  name: string,
+  groups: readonly string[],
+  uid = '',
+  extra: readonly (readonly [key: string, values: readonly string[]])[] = [],
+): Identity {
+  const lists = Object.fromEntries(extra.map(([key, values]) => [key, Object.freeze([...values])]));
+  return Object.freeze({
+    name,
+    ...(uid === '' ? {} : { uid }),
+    groups: Object.freeze([...groups]),
+    // Without a prototype: `__proto__` is a key like any other.
+    extra: Object.freeze(Object.setPrototypeOf(lists, null) as typeof lists),
+  });
+}
+
 /**
  * Adds `system:authenticated`, unless a front proxy has already sent one of the two groups, or the anonymous user.
  */

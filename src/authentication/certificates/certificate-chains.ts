@@ -1,11 +1,10 @@
+import { refused, type Refused } from '../authenticator.js';
 import { readCertificate, type Certificate, type PresentedCertificate } from './certificate.js';
 
 /** From the leaf to a trusted authority, or the leaf alone if it is trusted itself. */
 export type Chain = readonly [leaf: Certificate, ...authorities: Certificate[]];
 
-type ChainSearch =
-  | { readonly kind: 'found'; readonly chains: readonly [Chain, ...Chain[]] }
-  | { readonly kind: 'not-found'; readonly reason: string };
+type ChainSearch = { readonly kind: 'found'; readonly chains: readonly [Chain, ...Chain[]] } | Refused;
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 const notSigned = 'certificate is not signed by a known authority';
@@ -49,16 +48,16 @@ class Search {
     const trusted = this.#trusted(presentedLeaf);
     if (trusted === undefined) this.#descend(presentedLeaf, intermediates);
     const leaf = trusted ?? this.#signed.get(presentedLeaf.sha256Hex);
-    if (leaf === 'unreadable') return notFound('certificate cannot be read');
-    if (leaf === undefined) return notFound(this.#fault ?? notSigned);
+    if (leaf === 'unreadable') return refused('certificate cannot be read');
+    if (leaf === undefined) return refused(this.#fault ?? notSigned);
     const fault = faultOf(leaf);
-    if (fault !== undefined) return notFound(`certificate ${fault}`);
+    if (fault !== undefined) return refused(`certificate ${fault}`);
     // No longer chain is valid for longer than this one.
     if (trusted !== undefined) return { kind: 'found', chains: [[trusted]] };
     this.#ascend([leaf]);
     const [first, ...others] = this.#chains;
     if (first !== undefined) return { kind: 'found', chains: [first, ...others] };
-    return notFound(this.#fault ?? notSigned);
+    return refused(this.#fault ?? notSigned);
   }
 
   #trusted({ sha256Hex }: PresentedCertificate): Certificate | undefined {
@@ -136,10 +135,6 @@ class Search {
       else if (chain.length < maxChainLength) this.#ascend(chain);
     }
   }
-}
-
-function notFound(reason: string): ChainSearch {
-  return { kind: 'not-found', reason };
 }
 
 function hasNameOfIssuer({ issuer }: PresentedCertificate, { x509 }: Certificate): boolean {

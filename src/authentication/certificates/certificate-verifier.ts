@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { PeerCertificates } from '../authenticator.js';
+import { refused, type PeerCertificates, type Refused } from '../authenticator.js';
 import { findChains, type Chain } from './certificate-chains.js';
 import { parseCertificateBundle, presentedCertificate, type Certificate } from './certificate.js';
 import { aFunction, checkOptions, must, optional } from '../../option-checks.js';
@@ -14,9 +14,8 @@ export interface VerifiedCertificate {
   readonly sha256Hex: string;
 }
 
-type CertificateVerification =
-  /** The same frozen object as long as the certificate is remembered. */
-  VerifiedCertificate | { readonly kind: 'refused'; readonly reason: string };
+/** `VerifiedCertificate` is the same frozen object as long as the certificate is remembered. */
+type CertificateVerification = VerifiedCertificate | Refused;
 
 export interface CertificateVerifierOptions {
   /** PEM bundle of the trusted authorities. */
@@ -45,8 +44,6 @@ interface Trusted {
   readonly chains: readonly [Validities, ...Validities[]];
 }
 
-type Finding = Trusted | { readonly kind: 'refused'; readonly reason: string };
-
 /**
  * Verifies client certificates against trusted authorities, for requests on connections that may live longer than the
  * certificate: chains are found once per connection, and their validity is checked at every request.
@@ -55,7 +52,7 @@ type Finding = Trusted | { readonly kind: 'refused'; readonly reason: string };
 export class CertificateVerifier {
   readonly #authorities: readonly Certificate[];
   readonly #now: () => number;
-  readonly #byConnection = new WeakMap<PeerCertificates, Finding>();
+  readonly #byConnection = new WeakMap<PeerCertificates, Trusted | Refused>();
   /**
    * By the leaf's SHA-256. A resumed TLS session has only the leaf: its intermediates are those of the full handshake
    * before it.
@@ -77,10 +74,10 @@ export class CertificateVerifier {
       this.#byConnection.set(peer, finding);
     }
     if (finding.kind === 'refused') return finding;
-    return isValid(finding, now) ? finding.verified : { kind: 'refused', reason: lapse(finding, now) };
+    return isValid(finding, now) ? finding.verified : refused(lapse(finding, now));
   }
 
-  #find({ chain }: PeerCertificates, now: number): Finding {
+  #find({ chain }: PeerCertificates, now: number): Trusted | Refused {
     if (chain.length > maxPresented) return refused(`more than ${maxPresented} certificates presented`);
     const [leaf, ...intermediates] = chain;
     const sha256Hex = createHash('sha256').update(leaf).digest('hex');
@@ -92,12 +89,12 @@ export class CertificateVerifier {
     return found;
   }
 
-  #search(der: Uint8Array, intermediates: readonly Uint8Array[]): Finding {
+  #search(der: Uint8Array, intermediates: readonly Uint8Array[]): Trusted | Refused {
     const presented = presentedCertificate(der);
     if (presented === undefined) return refused('certificate cannot be read');
     const others = intermediates.map(presentedCertificate).filter((other) => other !== undefined);
     const search = findChains(presented, others, this.#authorities);
-    if (search.kind === 'not-found') return refused(search.reason);
+    if (search.kind === 'refused') return search;
     const [first, ...alternatives] = search.chains;
     const { commonName, organizations, sha256Hex } = first[0];
     return {
@@ -119,10 +116,6 @@ export function createCertificateVerifier(options: CertificateVerifierOptions): 
     now: optional(aFunction),
   });
   return new CertificateVerifier(options);
-}
-
-function refused(reason: string): Finding {
-  return Object.freeze({ kind: 'refused', reason });
 }
 
 function validitiesOf([leaf, ...authorities]: Chain): Validities {

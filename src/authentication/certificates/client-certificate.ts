@@ -1,5 +1,5 @@
 import { none, refused, type Authentication, type Authenticator } from '../authenticator.js';
-import { credentialIdKey, type Identity } from '../identity.js';
+import { credentialIdKey, frozenIdentity, type Identity } from '../identity.js';
 import type { CertificateVerifier, VerifiedCertificate } from './certificate-verifier.js';
 import { checkOptions, having, oneOf, optional } from '../../option-checks.js';
 
@@ -42,9 +42,6 @@ export function clientCertificateAuthenticator(options: ClientCertificateOptions
 }
 
 function identityOf({ commonName, organizations, sha256Hex }: VerifiedCertificate): Identity {
-  return Object.freeze({
-    name: commonName,
-    groups: organizations,
-    extra: Object.freeze({ [credentialIdKey]: Object.freeze([`X509SHA256=${sha256Hex}`]) }),
-  });
+  const extra = [[credentialIdKey, [`X509SHA256=${sha256Hex}`]]] as const;
+  return frozenIdentity(commonName, organizations, undefined, extra);
 }

@@ -1,5 +1,6 @@
 import { requireNames, type Authenticator } from '../authenticator.js';
-import { credentialIdKey, type Identity } from '../identity.js';
+import { clusterPath } from '../../paths/classify.js';
+import { credentialIdKey, frozenIdentity, type Identity } from '../identity.js';
 import {
   dateText,
   numericDate,
@@ -84,24 +85,6 @@ function claimedIdentity(claims: Claims, accepted: ReadonlySet<string>, seconds:
   };
 }
 
-/** The account and the bound object in the claims of a verified token. */
-interface ServiceAccount {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  /** kcp's logical cluster, where the token is kcp's. */
-  readonly clusterName: string | undefined;
-  readonly pod?: ObjectReference | undefined;
-  readonly node?: ObjectReference | undefined;
-  readonly tokenId?: string | undefined;
-}
-
-interface ObjectReference {
-  readonly name: string;
-  /** A pod's node may have a name without uid: the API server did not find it. */
-  readonly uid: string | undefined;
-}
-
 const legacyPrefix = 'kubernetes.io/serviceaccount/';
 
 /** The members of `kubernetes.io` that hold an object. */
@@ -117,35 +100,26 @@ const knownObjects: ReadonlySet<string> = new Set(['serviceaccount', 'pod', 'nod
  */
 export function serviceAccountIdentity(claims: Claims): Identity {
   const account = claims['iss'] === legacyIssuer ? legacyAccount(claims) : boundAccount(claims);
-  const { namespace, name, uid, clusterName, pod, node, tokenId } = account;
+  const { namespace, name, uid, clusterName } = account;
   const fullName = `system:serviceaccount:${namespace}:${name}`;
   if (claims['sub'] !== fullName) {
     throw new TokenFault('sub is not the account that the other claims name');
   }
-  const extra = {
-    'authentication.kubernetes.io/pod-name': pod?.name,
-    'authentication.kubernetes.io/pod-uid': pod?.uid,
-    'authentication.kubernetes.io/node-name': node?.name,
-    'authentication.kubernetes.io/node-uid': node?.uid,
-    [credentialIdKey]: tokenId === undefined ? undefined : `JTI=${tokenId}`,
+  const extra: Readonly<Record<string, string | undefined>> = {
+    ...account.extra,
     'authentication.kcp.io/cluster-name': clusterName,
-    'authentication.kcp.io/scopes': clusterName === undefined ? undefined : `cluster:${clusterName}`,
+    'authentication.kcp.io/scopes': clusterName && `cluster:${clusterName}`,
   };
-  return Object.freeze({
-    name: fullName,
+  return frozenIdentity(
+    fullName,
+    ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
     uid,
-    groups: Object.freeze(['system:serviceaccounts', `system:serviceaccounts:${namespace}`]),
-    extra: Object.freeze(
-      Object.fromEntries(
-        Object.entries(extra).flatMap(([key, value]) =>
-          value === undefined ? [] : [[key, Object.freeze([value])]],
-        ),
-      ),
-    ),
-  });
+    Object.entries(extra).flatMap(([key, value]) => (value === undefined ? [] : [[key, [value]] as const])),
+  );
 }
 
-function boundAccount(claims: Claims): ServiceAccount {
+/** What the claims of a verified token say of an account, and of the object that it is bound to. */
+function boundAccount(claims: Claims) {
   const kubernetes = object(claims['kubernetes.io'], 'kubernetes.io');
   const account = object(kubernetes['serviceaccount'], 'kubernetes.io.serviceaccount');
   // A Secret adds nothing to the identity, but a broken reference is not a binding.
@@ -156,18 +130,23 @@ function boundAccount(claims: Claims): ServiceAccount {
       throw new TokenFault('kubernetes.io has a binding of an unknown kind');
     }
   }
-  return {
-    namespace: namespaceName(kubernetes['namespace'], 'kubernetes.io.namespace'),
-    name: objectName(account['name'], 'kubernetes.io.serviceaccount.name'),
-    uid: text(account['uid'], 'kubernetes.io.serviceaccount.uid'),
-    clusterName: logicalCluster(kubernetes['clusterName'], 'kubernetes.io.clusterName'),
-    pod: reference(kubernetes, 'pod'),
-    node: reference(kubernetes, 'node'),
-    tokenId: claims['jti'] === undefined ? undefined : text(claims['jti'], 'jti'),
+  const namespace = namespaceName(kubernetes['namespace'], 'kubernetes.io.namespace');
+  const name = objectName(account['name'], 'kubernetes.io.serviceaccount.name');
+  const uid = text(account['uid'], 'kubernetes.io.serviceaccount.uid');
+  const clusterName = logicalCluster(kubernetes['clusterName'], 'kubernetes.io.clusterName');
+  const pod = reference(kubernetes, 'pod');
+  const node = reference(kubernetes, 'node');
+  const extra = {
+    'authentication.kubernetes.io/pod-name': pod?.name,
+    'authentication.kubernetes.io/pod-uid': pod?.uid,
+    'authentication.kubernetes.io/node-name': node?.name,
+    'authentication.kubernetes.io/node-uid': node?.uid,
+    [credentialIdKey]: claims['jti'] === undefined ? undefined : `JTI=${text(claims['jti'], 'jti')}`,
   };
+  return { namespace, name, uid, clusterName, extra };
 }
 
-function legacyAccount(claims: Claims): ServiceAccount {
+function legacyAccount(claims: Claims) {
   const read = <Value>(name: string, as: (value: unknown, claim: string) => Value): Value =>
     as(claims[`${legacyPrefix}${name}`], `${legacyPrefix}${name}`);
   read('secret.name', objectName);
@@ -176,13 +155,15 @@ function legacyAccount(claims: Claims): ServiceAccount {
     name: read('service-account.name', objectName),
     uid: read('service-account.uid', text),
     clusterName: read('clusterName', logicalCluster),
+    extra: {},
   };
 }
 
-function reference(kubernetes: Claims, kind: 'pod' | 'node' | 'secret'): ObjectReference | undefined {
+function reference(kubernetes: Claims, kind: 'pod' | 'node' | 'secret') {
   if (kubernetes[kind] === undefined) return undefined;
   const claim = `kubernetes.io.${kind}`;
   const { name, uid } = object(kubernetes[kind], claim);
+  // The API server did not find the node.
   const mayLackUid = kind === 'node' && kubernetes['pod'] !== undefined;
   return {
     name: objectName(name, `${claim}.name`),
@@ -200,7 +181,6 @@ function object(value: unknown, claim: string): Claims {
 const label = '[a-z0-9](?:[-a-z0-9]*[a-z0-9])?';
 const labelPattern = new RegExp(`^${label}$`);
 const subdomainPattern = new RegExp(`^${label}(?:\\.${label})*$`);
-const clusterPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 function matching(value: unknown, pattern: RegExp, maxLength: number, fault: string): string {
   if (typeof value === 'string' && value.length <= maxLength && pattern.test(value)) return value;
@@ -220,7 +200,7 @@ function objectName(value: unknown, claim: string): string {
 /** kcp's: labels joined by colons. Without commas, since the name goes into a list of scopes. */
 function logicalCluster(value: unknown, claim: string): string | undefined {
   if (value === undefined) return undefined;
-  return matching(value, clusterPattern, 253, `${claim} is no logical cluster's name`);
+  return matching(value, clusterPath, 253, `${claim} is no logical cluster's name`);
 }
 
 function text(value: unknown, claim: string): string {

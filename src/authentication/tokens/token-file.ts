@@ -1,6 +1,5 @@
 import { parse } from 'csv-parse/sync';
 import { timingSafeEqual } from 'node:crypto';
-import { given as presentOnly } from '../../given.js';
 import {
   MetricsFilterOptionError,
   aText,
@@ -15,7 +14,7 @@ import {
 } from '../../option-checks.js';
 import { TokenFileError } from '../authentication-errors.js';
 import { refused, type Authentication, type Authenticator } from '../authenticator.js';
-import type { Identity } from '../identity.js';
+import { frozenIdentity, type Identity } from '../identity.js';
 import { bearerToken, TokenDigest } from './bearer-token.js';
 
 export interface TokenFileOptions {
@@ -61,11 +60,13 @@ export function bearerTokenAuthenticator(tokens: readonly BearerToken[]): Authen
     if (fault !== undefined) throw new MetricsFilterOptionError(option, `[${at}]: ${fault}`);
     const { token, user: name, groups = [], uid, extra = {} } = given;
     seen.add(token);
-    return { token, identity: frozenIdentity(name, groups, uid, extra) };
+    return { token, identity: frozenIdentity(name, groups, uid, Object.entries(extra)) };
   });
   return tokenAuthenticator('bearer-tokens', entries);
 }
 
+/** What a header can carry. */
+const sendable = /^[\x21-\x7e]+$/;
 const names = listOf('names', (name) =>
   typeof name === 'string' && name !== '' ? undefined : 'pass a name',
 );
@@ -74,7 +75,7 @@ const extraLists = must(
   (value) => isRecord(value) && Object.values(value).every((list) => texts(list) === undefined),
 );
 const bearerTokenFields: Readonly<Record<keyof BearerToken, Check>> = {
-  token: must('printable ASCII without blanks', (token) => typeof token === 'string' && isSendable(token)),
+  token: must('printable ASCII without blanks', (token) => typeof token === 'string' && sendable.test(token)),
   user: must('a name', (name) => typeof name === 'string' && name !== ''),
   groups: optional(names),
   uid: optional(aText),
@@ -89,28 +90,8 @@ function bearerTokenFault(given: unknown): string | undefined {
   return fault?.[1] === besides ? besides : fault?.join(': ');
 }
 
-/** Whether a header can carry it. */
-function isSendable(token: string): boolean {
-  return /^[\x21-\x7e]+$/.test(token);
-}
-
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function frozenIdentity(
-  name: string,
-  groups: readonly string[],
-  uid?: string,
-  extra: BearerToken['extra'] = {},
-): Identity {
-  const lists = Object.entries(extra).map(([key, list]) => [key, Object.freeze([...list])] as const);
-  return Object.freeze({
-    name,
-    ...presentOnly({ uid }),
-    groups: Object.freeze([...groups]),
-    extra: Object.freeze(Object.fromEntries(lists)),
-  });
 }
 
 interface StaticToken {
@@ -151,14 +132,14 @@ function* tokensIn(text: string, file: string): Generator<StaticToken> {
     if (record.length < 3) throw fail('expected at least 3 columns: token, user name, user uid');
     if (record.length > 4) throw fail('more than 4 columns: several groups go into one quoted column');
     if (token === '') throw fail('the token is empty');
-    if (!isSendable(token)) throw fail('the token holds a character that no header can carry');
+    if (!sendable.test(token)) throw fail('the token holds a character that no header can carry');
     if (name === '') throw fail('the user name is empty');
     const groupNames = groups === '' ? [] : groups.split(',');
     if (groupNames.includes('')) throw fail('a group name is empty');
     const first = seen.get(token);
     if (first !== undefined) throw fail(`the token stands in line ${first} already`);
     seen.set(token, line);
-    yield { token, identity: frozenIdentity(name, groupNames, uid === '' ? undefined : uid) };
+    yield { token, identity: frozenIdentity(name, groupNames, uid) };
   }
 }
 

@@ -1,5 +1,5 @@
 import { malformed, ReviewFields } from '../../kubernetes/reviews/review-fields.js';
-import type { Identity } from '../identity.js';
+import { frozenIdentity, type Identity } from '../identity.js';
 
 /** The `status` of a TokenReview. */
 export type TokenReviewStatus =
@@ -37,19 +37,7 @@ function identityIn(user: ReviewFields): Identity {
   // An empty string takes memory, too.
   const length = strings.reduce((sum, text) => sum + text.length + 1, 0);
   if (length > maxIdentityLength) throw malformed('status.user is larger than is remembered');
-  return Object.freeze({
-    name,
-    ...(uid === '' ? {} : { uid }),
-    groups: Object.freeze([...groups]),
-    extra: extraOf(extra),
-  });
-}
-
-/** Without a prototype: `__proto__` is a key like any other. */
-function extraOf(entries: readonly (readonly [string, readonly string[]])[]): Identity['extra'] {
-  const extra = Object.create(null) as Record<string, readonly string[]>;
-  for (const [key, values] of entries) extra[key] = Object.freeze([...values]);
-  return Object.freeze(extra);
+  return frozenIdentity(name, groups, uid, extra);
 }
 
 /** Fewer characters of a token reveal nothing, and occur in many words. */

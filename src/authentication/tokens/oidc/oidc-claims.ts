@@ -1,4 +1,4 @@
-import { credentialIdKey, type Identity } from '../../identity.js';
+import { credentialIdKey, frozenIdentity, type Identity } from '../../identity.js';
 import { TokenFault, type Claims } from '../jwt/claims.js';
 
 /** How a token's claims become a user. */
@@ -33,11 +33,10 @@ export function claimedIdentity(claims: Claims, mapping: ClaimMapping): Identity
     if (claim !== value) throw new TokenFault(`the required claim ${quoted(name)} has another value`);
   }
   const name = usernameIn(claims, mapping);
-  const groups = Object.freeze(groupsIn(claims, mapping));
   const tokenId = claimOf(claims, 'jti');
   const hasId = typeof tokenId === 'string' && tokenId !== '';
-  const extra = hasId ? { [credentialIdKey]: Object.freeze([`JTI=${tokenId}`]) } : {};
-  return Object.freeze({ name, groups, extra: Object.freeze(extra) });
+  const extra = hasId ? [[credentialIdKey, [`JTI=${tokenId}`]] as const] : [];
+  return frozenIdentity(name, groupsIn(claims, mapping), undefined, extra);
 }
 
 function usernameIn(claims: Claims, { usernameClaim, usernamePrefix }: ClaimMapping): string {
