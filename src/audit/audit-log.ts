@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { tell } from '../tell.js';
-import { CodedError } from '../coded-error.js';
+import { codedError } from '../coded-error.js';
 import { systemCode } from '../error-class.js';
 import type { AuditSink } from './audit-event.js';
 import { auditLine } from './audit-line.js';
@@ -9,10 +9,7 @@ import { LogFile, type LogDestination, type Retention } from './log-file.js';
 import { aText, checkOptions, oneOf, optional } from '../option-checks.js';
 
 /** An audit log that cannot be written; the message names the file and the system's code for the fault. */
-class AuditLogError extends CodedError {
-  override readonly name = 'AuditLogError';
-  readonly code = 'ERR_AUDIT_LOG';
-}
+class AuditLogError extends codedError('AuditLogError', 'ERR_AUDIT_LOG') {}
 
 /** By default at most 100 old files are kept, for 366 days, as by kube-apiserver. */
 export interface AuditLogOptions extends Partial<Retention> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CodedError } from '../coded-error.js';
+import { codedError } from '../coded-error.js';
 import { tell } from '../tell.js';
 import { Looking, readSettled, type FilesRead } from './files-read.js';
 import { aFunction, checkOptions, texts } from '../option-checks.js';
@@ -32,10 +32,7 @@ export interface FileContent {
 }
 
 /** A file that cannot be read; the message names it. */
-export class UnreadableFileError extends CodedError {
-  override readonly name = 'UnreadableFileError';
-  readonly code = 'ERR_UNREADABLE_FILE';
-}
+export class UnreadableFileError extends codedError('UnreadableFileError', 'ERR_UNREADABLE_FILE') {}
 
 /** How long files that do not fit together yet are waited for (ms). */
 const settleMs = 3000;

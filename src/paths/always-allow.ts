@@ -1,10 +1,7 @@
-import { CodedError } from '../coded-error.js';
+import { codedError } from '../coded-error.js';
 
 /** An always-allow path pattern that cannot be read; the message names the pattern. */
-export class AlwaysAllowPathError extends CodedError {
-  override readonly name = 'AlwaysAllowPathError';
-  readonly code = 'ERR_ALWAYS_ALLOW_PATH';
-}
+export class AlwaysAllowPathError extends codedError('AlwaysAllowPathError', 'ERR_ALWAYS_ALLOW_PATH') {}
 
 /** Whether a decoded, unscoped path passes without authentication. */
 export type PathMatcher = (path: string) => boolean;

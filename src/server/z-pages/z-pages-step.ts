@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { CodedError } from '../../coded-error.js';
+import { codedError } from '../../coded-error.js';
 import { negotiate, objectBody, type MediaTypeParameters } from '../../request/answer/object-body.js';
 import { refuseOtherMethods, sendInternalError, sendStatus, sendText } from '../../request/answer/status.js';
 import { headerLine, requestState, type Middleware, type Request } from '../../request/middleware.js';
@@ -21,10 +21,7 @@ export interface ZPagesOptions extends Omit<ZPageSources, 'component'> {
 }
 
 /** An invalid option of `zPages`; the message names it. */
-export class ZPagesOptionError extends CodedError {
-  override readonly name = 'ZPagesOptionError';
-  readonly code = 'ERR_Z_PAGES_OPTION';
-}
+export class ZPagesOptionError extends codedError('ZPagesOptionError', 'ERR_Z_PAGES_OPTION') {}
 
 /** What Kubernetes serves; HTML is ours. */
 const mediaTypes = ['application/json', 'application/yaml', 'text/plain'] as const;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { CodedError } from '../../coded-error.js';
+import { codedError } from '../../coded-error.js';
 import { onceClosed } from '../../tell.js';
 import { healthPaths, pathPatterns } from '../../paths/always-allow.js';
 import { parseRequestTarget } from '../../paths/request-target.js';
@@ -63,10 +63,10 @@ export interface ApiserverMetricsOptions {
 }
 
 /** An invalid option; the message names it and says what to pass instead. */
-export class ApiserverMetricsOptionError extends CodedError {
-  override readonly name = 'ApiserverMetricsOptionError';
-  readonly code = 'ERR_APISERVER_METRICS_OPTION';
-
+export class ApiserverMetricsOptionError extends codedError(
+  'ApiserverMetricsOptionError',
+  'ERR_APISERVER_METRICS_OPTION',
+) {
   constructor(
     readonly option: string,
     message: string,
