@@ -9,6 +9,8 @@ const workspaces = 10_000;
 const counters = 30;
 const rounds = 7;
 const warmups = 2;
+/** Long enough for all scrapes of a round and their figures. */
+const maxAgeMs = 4000;
 /** As kcp names them. */
 const names = Array.from({ length: workspaces }, (_, at) =>
   (at * 2654435761 + 36 ** 9).toString(36).padStart(16, '1'),
@@ -31,46 +33,58 @@ const exposition = registriesExposition({ registries: [registry] });
 const pauses = [];
 new PerformanceObserver((list) => pauses.push(...list.getEntries())).observe({ entryTypes: ['gc'] });
 
-const found = { whole: [], naive: [], all: [] };
+const found = { whole: [], naive: [], all: [], held: [], wholeHeld: [] };
 const each = [];
 for (let round = -warmups; round < rounds; round += 1) {
-  const whole = await measure(async () => {
-    await read(exposition);
-  });
-  const naive = await measure(() => filtered(names[round + warmups]));
-  const { of } = workspaceExpositions(exposition, { maxAgeMs: 3_600_000, compress: false });
-  const all = await measure(async () => {
-    for (const name of names) {
-      const length = await read(of(name));
-      if (length < counters * 50) throw new Error(`${name}: ${length} bytes`);
-      // As between requests.
-      await new Promise(setImmediate);
+  const whole = await processorTime(() => read(exposition));
+  const naive = await processorTime(() => filtered(names[round + warmups]));
+  // What watches the turns takes processor time itself.
+  const wholeHeld = await longestTurn(() => read(exposition));
+  const held = await longestTurn(() => scrapeEach(divided()));
+  const all = divided();
+  const allMs = await processorTime(() => scrapeEach(all));
+  if (round >= 0) {
+    found.whole.push(whole);
+    found.naive.push(naive);
+    found.all.push(allMs);
+    found.wholeHeld.push(wholeHeld);
+    found.held.push(held);
+    // A clock is too coarse for one.
+    for (let at = 0; at < workspaces; at += 100) {
+      const some = names.slice(at, at + 100);
+      const before = process.cpuUsage();
+      for (const name of some) await read(all.of(name));
+      each.push(millisecondsSince(before) / 100);
     }
-  });
-  if (round < 0) continue;
-  found.whole.push(whole);
-  found.naive.push(naive);
-  found.all.push(all);
-  // A clock is too coarse for one.
-  for (let at = 0; at < workspaces; at += 100) {
-    const { cpuMs } = await measure(async () => {
-      for (const name of names.slice(at, at + 100)) await read(of(name));
-    }, false);
-    each.push(cpuMs / 100);
   }
+  // Then the rendering is dropped, as it is before the next one elsewhere.
+  await new Promise((resolve) => setTimeout(resolve, maxAgeMs));
 }
-const figure = (way, name) => median(found[way].map((figures) => figures[name]));
+const ofTurns = (turns, name) => median(turns.map((figures) => figures[name]));
 process.send({
-  wholeMs: figure('whole', 'cpuMs'),
-  naiveMs: figure('naive', 'cpuMs'),
-  allMs: figure('all', 'cpuMs'),
-  allRatio: median(found.all.map(({ cpuMs }, at) => cpuMs / found.whole[at].cpuMs)),
+  wholeMs: median(found.whole),
+  naiveMs: median(found.naive),
+  allMs: median(found.all),
+  allRatio: median(found.all.map((ms, at) => ms / found.whole[at])),
   scrapeMs: percentile(each, 0.5),
   scrapeP99Ms: percentile(each, 0.99),
-  heldMs: figure('all', 'heldMs'),
-  heldWithoutCollectionMs: figure('all', 'heldWithoutCollectionMs'),
-  wholeHeldMs: figure('whole', 'heldMs'),
+  heldMs: ofTurns(found.held, 'heldMs'),
+  heldWithoutCollectionMs: ofTurns(found.held, 'heldWithoutCollectionMs'),
+  wholeHeldMs: ofTurns(found.wholeHeld, 'heldMs'),
 });
+
+function divided() {
+  return workspaceExpositions(exposition, { maxAgeMs, compress: false });
+}
+
+async function scrapeEach({ of }) {
+  for (const name of names) {
+    const length = await read(of(name));
+    if (length < counters * 50) throw new Error(`${name}: ${length} bytes`);
+    // As between requests.
+    await new Promise(setImmediate);
+  }
+}
 
 async function read(served) {
   const { body } = await served.render({ accept: '' });
@@ -93,21 +107,36 @@ async function filtered(name) {
   if (kept.length !== counters * 3) throw new Error(`${kept.length} lines`);
 }
 
-/** What a turn holds the event loop for is its processor time, at most what it takes: others use the processor, too. */
-async function measure(run, collected = true) {
-  if (collected) globalThis.gc();
+/** Of the whole process (ms), which begins without garbage. */
+async function processorTime(run) {
+  await collected();
+  const before = process.cpuUsage();
+  await run();
+  return millisecondsSince(before);
+}
+
+function millisecondsSince(before) {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+async function collected() {
+  globalThis.gc();
   await new Promise(setImmediate);
+}
+
+/** What a turn holds the event loop for is its processor time, at most what it takes: others use the processor, too. */
+async function longestTurn(run) {
+  await collected();
   pauses.length = 0;
   const turns = [];
   let isOn = true;
   let last = performance.now();
   let lastUsage = process.cpuUsage();
-  const before = lastUsage;
   const turn = () => {
     const now = performance.now();
     if (now - last > 2) {
-      const { user, system } = process.cpuUsage(lastUsage);
-      turns.push({ from: last, to: now, heldMs: Math.min(now - last, (user + system) / 1000) });
+      turns.push({ from: last, to: now, heldMs: Math.min(now - last, millisecondsSince(lastUsage)) });
     }
     last = now;
     lastUsage = process.cpuUsage();
@@ -117,7 +146,6 @@ async function measure(run, collected = true) {
   await run();
   isOn = false;
   turn();
-  const { user, system } = process.cpuUsage(before);
   // Collections are told of later.
   await new Promise((resolve) => setTimeout(resolve, 20));
   for (const found of turns) {
@@ -129,7 +157,6 @@ async function measure(run, collected = true) {
       );
   }
   return {
-    cpuMs: (user + system) / 1000,
     heldMs: Math.max(0, ...turns.map(({ heldMs }) => heldMs)),
     heldWithoutCollectionMs: Math.max(0, ...turns.map(({ heldMs, collectingMs }) => heldMs - collectingMs)),
   };
