@@ -14,6 +14,8 @@ export const endOfBody: IteratorReturnResult<undefined> = { done: true, value: u
  */
 export class ChunkWriter {
   #full: Buffer[] = [];
+  /** To be filled again. */
+  #spare: Buffer[] = [];
   /** The positions at which the full chunks begin, and then the one that is being filled. */
   #starts = [0];
   /** The chunk that is being filled; `reserve` may replace it. */
@@ -33,7 +35,18 @@ export class ChunkWriter {
       this.#starts.push(this.end);
       this.#full.push(this.bytes.subarray(0, this.length));
     }
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(count, chunkBytes));
+    const spare = count > chunkBytes ? undefined : this.#spare.pop();
+    this.bytes = spare ?? Buffer.allocUnsafeSlow(Math.max(count, chunkBytes));
+    this.length = 0;
+  }
+
+  /** Begins anew, in the memory of what was written: nobody may hold a part of it. */
+  clear(): void {
+    for (const { buffer } of [...this.#full, this.bytes])
+      if (buffer.byteLength === chunkBytes) this.#spare.push(Buffer.from(buffer));
+    this.#full = [];
+    this.#starts = [0];
+    this.bytes = noBytes;
     this.length = 0;
   }
 

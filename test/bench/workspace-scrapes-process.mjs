@@ -28,6 +28,7 @@ for (let family = 0; family < counters; family += 1) {
   names.forEach((cluster, at) => counter.inc({ cluster, resource: `resource-${family}` }, at));
 }
 const exposition = registriesExposition({ registries: [registry] });
+const { of } = workspaceExpositions(exposition, { maxAgeMs, compress: false });
 
 /** Of garbage collection. */
 const pauses = [];
@@ -40,9 +41,9 @@ for (let round = -warmups; round < rounds; round += 1) {
   const naive = await processorTime(() => filtered(names[round + warmups]));
   // What watches the turns takes processor time itself.
   const wholeHeld = await longestTurn(() => read(exposition));
-  const held = await longestTurn(() => scrapeEach(divided()));
-  const all = divided();
-  const allMs = await processorTime(() => scrapeEach(all));
+  const held = await longestTurn(scrapeEach);
+  await untilDropped();
+  const allMs = await processorTime(scrapeEach);
   if (round >= 0) {
     found.whole.push(whole);
     found.naive.push(naive);
@@ -53,12 +54,11 @@ for (let round = -warmups; round < rounds; round += 1) {
     for (let at = 0; at < workspaces; at += 100) {
       const some = names.slice(at, at + 100);
       const before = process.cpuUsage();
-      for (const name of some) await read(all.of(name));
+      for (const name of some) await read(of(name));
       each.push(millisecondsSince(before) / 100);
     }
   }
-  // Then the rendering is dropped, as it is before the next one elsewhere.
-  await new Promise((resolve) => setTimeout(resolve, maxAgeMs));
+  await untilDropped();
 }
 const ofTurns = (turns, name) => median(turns.map((figures) => figures[name]));
 process.send({
@@ -73,11 +73,12 @@ process.send({
   wholeHeldMs: ofTurns(found.wholeHeld, 'heldMs'),
 });
 
-function divided() {
-  return workspaceExpositions(exposition, { maxAgeMs, compress: false });
+/** The next scrape makes a rendering of its own. */
+async function untilDropped() {
+  await new Promise((resolve) => setTimeout(resolve, maxAgeMs));
 }
 
-async function scrapeEach({ of }) {
+async function scrapeEach() {
   for (const name of names) {
     const length = await read(of(name));
     if (length < counters * 50) throw new Error(`${name}: ${length} bytes`);

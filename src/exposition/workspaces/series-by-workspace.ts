@@ -12,6 +12,12 @@ const maxFamilies = 200_000;
 const maxBytes = 0xffff_ffff;
 const noRun = 0xffff_ffff;
 
+/** Runs are numbered in 32 bits. */
+const runsPerFamily = 2 ** 32;
+/** To look at the clock takes as long as a few runs. */
+const runsPerLook = 64;
+const noBytes = Buffer.alloc(0);
+
 /** A longer body is not put together in one go (bytes). */
 const maxWholeBytes = 256 * 1024;
 
@@ -38,13 +44,17 @@ export class SeriesByWorkspace {
   /** Runs of one metric: the first of them, and whose they are. */
   readonly #stretchStarts = new Numbers();
   readonly #stretchFamilies = new Numbers();
-  #families = new KnownFamilies<FamilyPlace>(() => ({ order: this.#familyCount++ }));
+  readonly #numbers = [
+    ...[this.#runStarts, this.#nextRuns, this.#firstRuns, this.#lastRuns],
+    ...[this.#stretchStarts, this.#stretchFamilies],
+  ];
   #familyCount = 0;
+  #families = this.#noFamilies();
   /** Metrics without a header that turned out to be samples of another one. */
   readonly #strayed = new Map<number, number>();
   /** HELP, TYPE and UNIT by the order of metrics; known at the end. */
   #headers: readonly (Buffer | undefined)[] = [];
-  #end = Buffer.alloc(0);
+  #end = noBytes;
   readonly #spans: LabelSpans = [];
   /** What the last line belongs to. */
   #family = -1;
@@ -77,7 +87,20 @@ export class SeriesByWorkspace {
     const headers: (Buffer | undefined)[] = [];
     for (const { header, state } of this.#families.all) headers[state.order] = Buffer.from(header);
     this.#headers = headers;
-    this.#families = new KnownFamilies(() => ({ order: 0 }));
+    this.#families = this.#noFamilies();
+    this.#familyCount = 0;
+  }
+
+  /** Forgets all, and keeps the memory for the next exposition: nobody may read any longer. */
+  clear(): void {
+    this.#lines.clear();
+    for (const numbers of this.#numbers) numbers.length = 0;
+    this.#workspaces.clear();
+    this.#strayed.clear();
+    this.#headers = [];
+    this.#end = noBytes;
+    this.#family = -1;
+    this.#workspace = -1;
   }
 
   /**
@@ -86,38 +109,56 @@ export class SeriesByWorkspace {
    * @param name the label's value, unescaped; compared exactly.
    */
   async seriesOf(name: string): Promise<Uint8Array | AsyncGenerator<Uint8Array, void, undefined>> {
-    const slice = new TimeSlice().begin();
-    const runs = new Map<number, number[]>();
+    const places = await this.#placesOf(name);
     let length = this.#end.length;
-    for (let run = this.#firstRunOf(name); run !== noRun; run = this.#nextRuns.at(run)) {
-      const family = this.#familyOf(run);
-      const known = runs.get(family);
-      if (known === undefined) {
-        runs.set(family, [run]);
-        length += this.#headers[family]?.length ?? 0;
-      } else known.push(run);
-      length += this.#endOf(run) - this.#runStarts.at(run);
-      if (slice.isOver) await slice.rest();
-    }
-    if (length > maxWholeBytes) return inChunks(this.#pieces(runs));
-    const body = Buffer.allocUnsafeSlow(length);
+    for (const [start, end, header] of this.#linesAt(places)) length += end - start + header.length;
+    if (length > maxWholeBytes) return inChunks(this.#pieces(places));
+    const body = Buffer.allocUnsafe(length);
     let at = 0;
-    for (const family of inOrder(runs)) {
-      at += this.#headers[family]?.copy(body, at) ?? 0;
-      for (const run of runs.get(family) ?? [])
-        at = this.#lines.copy(this.#runStarts.at(run), this.#endOf(run), body, at);
+    for (const [start, end, header] of this.#linesAt(places)) {
+      at += header.copy(body, at);
+      at = this.#lines.copy(start, end, body, at);
     }
     this.#end.copy(body, at);
     return body;
   }
 
-  *#pieces(runs: ReadonlyMap<number, readonly number[]>): Generator<Uint8Array, void, undefined> {
-    for (const family of inOrder(runs)) {
-      yield this.#headers[family] ?? this.#end.subarray(0, 0);
-      for (const run of runs.get(family) ?? [])
-        yield* this.#lines.between(this.#runStarts.at(run), this.#endOf(run));
+  /** The runs of a workspace in the order of their metrics, each as the metric's order in the upper bits. */
+  async #placesOf(name: string): Promise<readonly number[]> {
+    const slice = new TimeSlice().begin();
+    const places: number[] = [];
+    let isInOrder = true;
+    for (let run = this.#firstRunOf(name); run !== noRun; run = this.#nextRuns.at(run)) {
+      const place = this.#familyOf(run) * runsPerFamily + run;
+      isInOrder &&= place > (places.at(-1) ?? -1);
+      places.push(place);
+      if (places.length % runsPerLook === 0 && slice.isOver) await slice.rest();
+    }
+    return isInOrder ? places : inOrder(places);
+  }
+
+  /** Where the lines of each run begin and end, with the header before the first of a metric. */
+  *#linesAt(places: readonly number[]): Generator<readonly [start: number, end: number, header: Buffer]> {
+    let last = -1;
+    for (const place of places) {
+      const family = Math.floor(place / runsPerFamily);
+      const run = place % runsPerFamily;
+      const header = family === last ? undefined : this.#headers[family];
+      last = family;
+      yield [this.#runStarts.at(run), this.#endOf(run), header ?? noBytes];
+    }
+  }
+
+  *#pieces(places: readonly number[]): Generator<Uint8Array, void, undefined> {
+    for (const [start, end, header] of this.#linesAt(places)) {
+      yield header;
+      yield* this.#lines.between(start, end);
     }
     yield this.#end;
+  }
+
+  #noFamilies(): KnownFamilies<FamilyPlace> {
+    return new KnownFamilies(() => ({ order: this.#familyCount++ }));
   }
 
   #firstRunOf(name: string): number {
@@ -203,9 +244,16 @@ export class SeriesByWorkspace {
   }
 }
 
-/** The order of metrics, of which there are mostly few. */
-function inOrder(runs: ReadonlyMap<number, unknown>): readonly number[] {
-  return [...runs.keys()].sort((a, b) => a - b);
+/** Not sorted: there may be many runs, but there are mostly few metrics. */
+function inOrder(places: readonly number[]): readonly number[] {
+  const byFamily = new Map<number, number[]>();
+  for (const place of places) {
+    const family = Math.floor(place / runsPerFamily);
+    const known = byFamily.get(family);
+    if (known === undefined) byFamily.set(family, [place]);
+    else known.push(place);
+  }
+  return [...byFamily].sort(([one], [other]) => one - other).flatMap(([, ofFamily]) => ofFamily);
 }
 
 async function* inChunks(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
@@ -234,7 +282,7 @@ const hashSeed = randomInt(2 ** 32);
 /** Texts, numbered in the order they are added. The table never grows: that would take long in one go. */
 class NumberedNames {
   /** As Latin-1. */
-  readonly #names: string[] = [];
+  #names: string[] = [];
   readonly #hashes = new Numbers();
   /** The next name in the same slot, plus 1; 0: none. */
   readonly #next = new Numbers();
@@ -242,6 +290,13 @@ class NumberedNames {
 
   get size(): number {
     return this.#names.length;
+  }
+
+  clear(): void {
+    this.#names = [];
+    this.#hashes.length = 0;
+    this.#next.length = 0;
+    this.#slots.fill(0);
   }
 
   find(bytes: Uint8Array, start: number, end: number): number | undefined {
@@ -287,7 +342,7 @@ class Numbers {
   /** Returns its index. */
   push(value: number): number {
     const index = this.length++;
-    if (index % blockLength === 0) this.#blocks.push(new Uint32Array(blockLength));
+    this.#blocks[index >>> blockBits] ??= new Uint32Array(blockLength);
     this.set(index, value);
     return index;
   }

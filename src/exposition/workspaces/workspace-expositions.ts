@@ -48,9 +48,18 @@ export interface WorkspaceExpositions {
   of(cluster: string): Exposition;
 }
 
-interface Rendering {
+interface DividedExposition {
   readonly contentType: string;
   readonly series: SeriesByWorkspace;
+}
+
+/** Shared by all who scrape. */
+interface Rendering {
+  readonly divided: Promise<DividedExposition>;
+  /** How many read it, or wait for it. */
+  readers: number;
+  /** Whether nobody else will. */
+  isOver: boolean;
 }
 
 /** Each format is asked for in one way, so that there is one rendering a format, whatever scrapers send. */
@@ -62,6 +71,8 @@ const accepted: Readonly<Record<ExpositionFormat, string>> = {
 
 /** A rendering that takes longer has failed (ms). */
 const maxRenderingMs = 60_000;
+/** How long the memory of the last rendering is kept for the next one (ms). */
+const spareMs = 60_000;
 /** What is left of a scraper's timeout for sending (ms). */
 const sendingMs = 500;
 
@@ -91,16 +102,20 @@ export function workspaceExpositions(
     'maxAgeMs: pass a number of milliseconds': maxAgeMs >= 0 && maxAgeMs <= largestTimerDelayMs,
   });
   const limited = limitedExposition(exposition, places);
-  const renderings = new Map<ExpositionFormat, Promise<Rendering>>();
+  const renderings = new Map<ExpositionFormat, Rendering>();
+  const memory = new SpareSeries(label);
 
-  const render = (format: ExpositionFormat): Promise<Rendering> => {
+  const render = (format: ExpositionFormat): Rendering => {
     const begun = performance.now();
-    const rendering = divided(limited, label, accepted[format]);
+    const divided = divide(limited, memory, accepted[format]);
+    const rendering: Rendering = { divided, readers: 0, isOver: false };
     const forget = (): void => {
       renderings.delete(format);
+      rendering.isOver = true;
+      void reuse(rendering);
     };
     renderings.set(format, rendering);
-    rendering.then(
+    divided.then(
       ({ series }) => {
         tell('workspaceExpositions', onRendering, 'success', series.size);
         const leftMs = maxAgeMs - (performance.now() - begun);
@@ -108,11 +123,14 @@ export function workspaceExpositions(
         else forget();
       },
       () => {
-        forget();
+        renderings.delete(format);
         tell('workspaceExpositions', onRendering, 'failure', { workspaces: 0, bytes: 0 });
       },
     );
     return rendering;
+  };
+  const reuse = async ({ divided, readers, isOver }: Rendering): Promise<void> => {
+    if (isOver && readers === 0) memory.put((await divided).series);
   };
 
   const ofWorkspace = (cluster: string): Exposition => ({
@@ -121,12 +139,17 @@ export function workspaceExpositions(
       const format = formatOf(request);
       const rendering = renderings.get(format) ?? render(format);
       const waitMs = Math.min(workingMs(request, sendingMs), maxRenderingMs);
-      const known = await inTime(rendering, waitMs);
+      rendering.readers += 1;
+      const known = await inTime(rendering.divided, waitMs);
       if (known === 'timeout') throw failure(`not whole within ${Math.round(waitMs)} ms`, 504);
       const { contentType, series } = known;
       const body = await series.seriesOf(cluster);
-      if (body instanceof Uint8Array) return { contentType, body };
-      // Its reader sets the pace, and what it holds meanwhile is all of the rendering.
+      if (body instanceof Uint8Array) {
+        rendering.readers -= 1;
+        void reuse(rendering);
+        return { contentType, body };
+      }
+      // Its reader sets the pace, and what it holds meanwhile is all of the rendering, whose memory is not used again.
       const streamed = {
         contentType: () => contentType,
         render: () => Promise.resolve({ contentType, body }),
@@ -143,7 +166,41 @@ function formatOf({ accept }: ScrapeRequest): ExpositionFormat {
   return negotiateFormat(accept, true).format;
 }
 
-async function divided(exposition: Exposition, label: string, accept: string): Promise<Rendering> {
+/**
+ * The memory of a rendering, to be filled by the next one. Each would else make tens of megabytes of garbage outside the
+ * heap, for which V8 marks all objects of the process.
+ */
+class SpareSeries {
+  readonly #label: string;
+  #series: SeriesByWorkspace | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  /** Empty. */
+  take(): SeriesByWorkspace {
+    const series = this.#series ?? new SeriesByWorkspace(this.#label);
+    this.#series = undefined;
+    clearTimeout(this.#timer);
+    return series;
+  }
+
+  /** Only if nobody reads it any longer. */
+  put(series: SeriesByWorkspace): void {
+    series.clear();
+    this.#series = series;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => (this.#series = undefined), spareMs).unref();
+  }
+}
+
+async function divide(
+  exposition: Exposition,
+  memory: SpareSeries,
+  accept: string,
+): Promise<DividedExposition> {
   const deadline = new ReadingDeadline(maxRenderingMs, AbortSignal.timeout(maxRenderingMs));
   const { signal } = deadline;
   try {
@@ -151,7 +208,7 @@ async function divided(exposition: Exposition, label: string, accept: string): P
       exposition.render({ accept, acceptEncoding: 'identity', signal }),
       abandon,
     );
-    const series = await seriesOf(rendered, label, deadline);
+    const series = await seriesOf(rendered, memory, deadline);
     return { contentType: rendered.contentType, series };
   } catch (error) {
     if (signal.aborted) throw failure(`not whole within ${maxRenderingMs} ms`, 504);
@@ -163,7 +220,7 @@ async function divided(exposition: Exposition, label: string, accept: string): P
 
 async function seriesOf(
   rendered: RenderedExposition,
-  label: string,
+  memory: SpareSeries,
   deadline: ReadingDeadline,
 ): Promise<SeriesByWorkspace> {
   const format = expositionFormat(rendered.contentType);
@@ -171,7 +228,7 @@ async function seriesOf(
     await abandon(rendered);
     throw failure(format === undefined ? 'its format is not known' : 'it is encoded');
   }
-  const series = new SeriesByWorkspace(label);
+  const series = memory.take();
   for await (const parts of readTextFormat(deadline.pieces(bodyPieces(rendered)), { format }))
     for (const part of parts) series.write(part);
   series.finish();

@@ -79,6 +79,21 @@ function workspaceOf({ labels }: Sample): string {
 const asText = (lines: readonly string[], format: ExpositionFormat): string =>
   [...lines, ...(format === 'openmetrics' ? ['# EOF'] : [])].map((each) => `${each}\n`).join('');
 
+let renderings = 0;
+let rendered: { readonly contentType: string; readonly body: AsyncIterable<Uint8Array> } | undefined;
+/** One for all: each exposition is divided in the memory of the one before it. */
+const divided = workspaceExpositions(
+  {
+    contentType: () => contentTypes.text,
+    render: () => {
+      renderings += 1;
+      if (rendered === undefined) throw new Error('nothing to render');
+      return Promise.resolve(rendered);
+    },
+  },
+  { label, maxAgeMs: 0 },
+);
+
 /** The body of each workspace, and of some that are not there. */
 async function bodies(
   text: string,
@@ -91,17 +106,8 @@ async function bodies(
     yield* inPieces(Buffer.from(text), lengths);
     await Promise.resolve();
   }
-  let renderings = 0;
-  const divided = workspaceExpositions(
-    {
-      contentType: () => contentType,
-      render: () => {
-        renderings += 1;
-        return Promise.resolve({ contentType, body: body() });
-      },
-    },
-    { label },
-  );
+  renderings = 0;
+  rendered = { contentType, body: body() };
   const accept = format === 'text' ? '' : 'application/openmetrics-text';
   const found = await Promise.all(
     workspaces.map(async (name) => [name, await textOf(await divided.of(name).render({ accept }))] as const),

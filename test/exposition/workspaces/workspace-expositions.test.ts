@@ -142,6 +142,35 @@ describe('expositions of workspaces', () => {
     expect(onRendering.mock.calls).toEqual([['success', { workspaces: 2, bytes: lines.join('').length }]]);
   });
 
+  it('divide in the memory of the rendering before, but not while somebody reads that', async () => {
+    const bodyOf = (round: number): string =>
+      Array.from(
+        { length: 20_000 },
+        (_, at) => `jobs{cluster="${at % 2 === 0 ? 'a' : 'b'}",job="${at}"} ${round}\n`,
+      ).join('');
+    const small = (round: number): string => `jobs{cluster="c"} ${round}\njobs{cluster="d"} ${round}\n`;
+    let round = 0;
+    const { expositions, scrape } = divided(
+      () => Promise.resolve({ contentType: text, body: bodyOf(round) + small(round) }),
+      { compress: false, maxAgeMs: 0, places: new RenderingLimit({ max: 0 }) },
+    );
+    const kept: { readonly round: number; readonly rendered: RenderedExposition }[] = [];
+    for (round = 1; round <= 6; round += 1) {
+      // Some are read later, some at once, and in every second round nothing is long.
+      const scrapes = [scrape('c'), scrape('d'), scrape('c')];
+      if (round % 2 === 1) kept.push({ round, rendered: await expositions.of('a').render({ accept: '' }) });
+      expect(await Promise.all(scrapes)).toEqual(
+        ['c', 'd', 'c'].map((name) => `jobs{cluster="${name}"} ${round}\n`),
+      );
+    }
+    for (const { round: of, rendered } of kept) {
+      const expected = bodyOf(of)
+        .split('\n')
+        .filter((line) => line.includes('"a"'));
+      expect((await textOf(rendered)).split('\n').slice(0, -1)).toEqual(expected);
+    }
+  });
+
   it('hold what a real shard says of its workspaces', async () => {
     const recorded = recordedShardMetrics();
     const { scrape } = divided(always(recorded), { label: 'verb' });
