@@ -1,6 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Exposition, RenderedExposition } from '../../../src/exposition/exposition.js';
@@ -19,6 +17,7 @@ import {
   pieceLengths,
   recordedShardMetrics,
 } from '../text-format/expositions.js';
+import { heldBytes } from '../../support/held-bytes.js';
 
 type Body = string | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
@@ -277,14 +276,4 @@ function large(): { readonly chunk: Buffer; readonly chunks: number } {
   );
   const chunk = Buffer.from(lines.join(''));
   return { chunk, chunks: Math.ceil(20e6 / chunk.length) };
-}
-
-function heldBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  // The bytes of buffers are freed by a thread, which the next collection waits for.
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { RenderedExposition } from '../../../src/exposition/exposition.js';
 import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
@@ -9,6 +7,7 @@ import {
   type FilterFailure,
 } from '../../../src/exposition/relabelling/filtered-exposition.js';
 import { contentTypes, filtered, fixedExposition, textOf } from './filtering.js';
+import { heldBytes } from '../../support/held-bytes.js';
 
 let told: string[];
 beforeEach(() => {
@@ -269,17 +268,6 @@ function countTurns(): () => number {
     clearImmediate(immediate);
     return turns;
   };
-}
-
-/** Without garbage. */
-function heldBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  // The bytes of buffers are freed by a thread, which the next collection waits for.
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 function iteratorOf({ body }: RenderedExposition): AsyncIterator<Uint8Array> {

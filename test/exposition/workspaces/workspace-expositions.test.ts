@@ -6,6 +6,7 @@ import {
   workspaceExpositions,
   type WorkspaceExpositionsOptions,
 } from '../../../src/exposition/workspaces/workspace-expositions.js';
+import { heldBytes } from '../../support/held-bytes.js';
 import { contentTypes, textOf } from '../relabelling/filtering.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';
 
@@ -169,6 +170,22 @@ describe('expositions of workspaces', () => {
         .filter((line) => line.includes('"a"'));
       expect((await textOf(rendered)).split('\n').slice(0, -1)).toEqual(expected);
     }
+  });
+
+  it('hold the series of workspaces, and of 32 MB that are nobody’s nothing while they are read', async () => {
+    const nobodys = Buffer.from('jobs{node="a"} 1\n'.repeat(4000));
+    const before = heldBytes();
+    let held = before;
+    const body = (async function* () {
+      for (let read = 0; read < 32e6; read += nobodys.length) {
+        if (read % (100 * nobodys.length) === 0) held = Math.max(held, heldBytes());
+        yield await Promise.resolve(Buffer.from(nobodys));
+      }
+      yield Buffer.from(two);
+    })();
+    const { scrape } = divided(always(body));
+    expect(await scrape('a')).toBe(ofA);
+    expect((held - before) / 1e6).toBeLessThan(8);
   });
 
   it('hold what a real shard says of its workspaces', async () => {
