@@ -19,29 +19,30 @@ interface ExchangeOptions extends RequestOptions {
  * Sends one request; resolves when the answer's headers have come. A server may close a kept connection just as it is
  * used again, so a GET that fails this way is sent once more; not one with a body that is written only once.
  */
-export async function exchange(options: ExchangeOptions): Promise<IncomingMessage> {
-  const first = await attempt(options);
-  if (first.kind === 'answered') return first.answer;
-  const isRepeatable = options.method === 'GET' && typeof options.content !== 'function';
-  if (!first.wasStale || !isRepeatable || options.end.reason !== undefined) throw first.error;
-  // The other connections have been idle as long and may be closed, too.
-  if (options.agent instanceof Agent) closeIdleConnections(options.agent);
-  const second = await attempt(options);
-  if (second.kind === 'answered') return second.answer;
-  throw second.error;
+export function exchange(options: ExchangeOptions): Promise<IncomingMessage> {
+  if (options.method !== 'GET' || typeof options.content === 'function') return attempt(options);
+  return attempt(options, () => {
+    // The other connections have been idle as long and may be closed, too.
+    if (options.agent instanceof Agent) closeIdleConnections(options.agent);
+    return attempt(options);
+  });
 }
 
-type Attempt =
-  | { readonly kind: 'answered'; readonly answer: IncomingMessage }
-  | { readonly kind: 'failed'; readonly error: Error; readonly wasStale: boolean };
-
-function attempt({ content, end, ...options }: ExchangeOptions): Promise<Attempt> {
-  return new Promise((resolve) => {
+/** @param again what to do instead where the connection was kept for too long. */
+function attempt(
+  { content, end, ...options }: ExchangeOptions,
+  again?: () => Promise<IncomingMessage>,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
     const request = options.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
-    let isAnswered = false;
+    let isSettled = false;
     const fail = (error: Error): void => {
+      if (isSettled) return;
+      isSettled = true;
       const isReset = 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
-      resolve({ kind: 'failed', error, wasStale: request.reusedSocket && isReset });
+      if (again !== undefined && request.reusedSocket && isReset && end.reason === undefined)
+        resolve(again());
+      else reject(error);
     };
     end.onReached = () => {
       // A destroyed request that still waits for a connection emits nothing.
@@ -50,14 +51,14 @@ function attempt({ content, end, ...options }: ExchangeOptions): Promise<Attempt
     };
     request.on('error', fail);
     request.on('response', (answer) => {
-      isAnswered = true;
+      isSettled = true;
       // Errors are handled by the body's reader, and there may be none.
       answer.on('error', () => undefined);
-      resolve({ kind: 'answered', answer });
+      resolve(answer);
     });
     request.on('socket', probeWhenSilent);
     request.on('close', () => {
-      if (!isAnswered) fail(new Error('closed without an answer'));
+      fail(new Error('closed without an answer'));
     });
     if (end.reason !== undefined) end.onReached();
     if (typeof content === 'function') content(request);

@@ -8,14 +8,15 @@ import { ApiConnectionError, connectionError } from './outgoing-errors.js';
 export class RequestEnd {
   /** Called when the end comes. */
   onReached: (() => void) | undefined;
+  /** Undefined until it has come. */
+  reason: ApiConnectionError | undefined;
   readonly #callers: AbortSignal | undefined;
   readonly #onAbort: () => void;
   readonly #deadline: NodeJS.Timeout;
-  #reason: ApiConnectionError | undefined;
 
   constructor(server: string, timeoutMs: number, callers: AbortSignal | undefined) {
     const end = (problem: string, code: string): void => {
-      this.#reason = new ApiConnectionError(`${server}: ${problem} (${code})`, code);
+      this.reason = new ApiConnectionError(`${server}: ${problem} (${code})`, code);
       this.release();
       this.onReached?.();
     };
@@ -30,18 +31,13 @@ export class RequestEnd {
     else callers?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** Undefined until it has come. */
-  get reason(): ApiConnectionError | undefined {
-    return this.#reason;
-  }
-
   /** The same as `work`, but rejects as soon as the end comes. */
   unlessReached<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.onReached = () => {
-        reject(this.#reason ?? new Error('aborted'));
+        reject(this.reason ?? new Error('aborted'));
       };
-      if (this.#reason !== undefined) this.onReached();
+      if (this.reason !== undefined) this.onReached();
       work.then(resolve, reject);
     });
   }

@@ -5,6 +5,7 @@ import type { HostPod } from '../../kubernetes/virtual-cluster.js';
 import { MalformedError } from '../../kubernetes/kubernetes-errors.js';
 import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
+import { inTime } from '../../timer.js';
 import { bodyOf, chunkBytes, endOfBody, wholeOrStreamed } from '../body.js';
 import { asUpstreamError, NotSyncedError, UpstreamError } from '../exposition-errors.js';
 import { workingMs, type Exposition, type ScrapeRequest } from '../exposition.js';
@@ -164,21 +165,16 @@ function unlessStalled(
   failed: (cause: unknown) => unknown,
 ): AsyncIterableIterator<Uint8Array> {
   const pieces = body[Symbol.asyncIterator]();
-  let isStalled = false;
   const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-    const timer = setTimeout(() => {
-      isStalled = true;
-      ending.abort();
-    }, stallMs);
     try {
-      const next = await pieces.next();
-      return next.done === true ? endOfBody : next;
+      const piece = await inTime(pieces.next(), stallMs);
+      if (piece === 'timeout') {
+        throw new UpstreamError(`${address}: nothing came for ${stallMs / 1000} s`, 504);
+      }
+      return piece.done === true ? endOfBody : piece;
     } catch (error) {
-      throw failed(
-        isStalled ? new UpstreamError(`${address}: nothing came for ${stallMs / 1000} s`, 504) : error,
-      );
-    } finally {
-      clearTimeout(timer);
+      ending.abort();
+      throw failed(error);
     }
   };
   return bodyOf(next, async () => {
