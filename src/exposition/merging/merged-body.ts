@@ -1,6 +1,6 @@
 import type { TimeSlice } from '../../time-slice.js';
 import { ChunkWriter } from '../body.js';
-import { SeriesDigest, SeriesDigests } from '../relabelling/series-digests.js';
+import { SeriesDigest, SeriesDigests } from '../series-digests.js';
 import { endOfName, findLabels, lineFeed, space, type LabelSpans } from '../text-format/labels.js';
 import type { GroupedFamily, MergedPiece } from './merged-families.js';
 import type { LeftOut } from './merging-options.js';

@@ -8,7 +8,7 @@ import { addRun, KnownFamilies, type KnownFamily } from '../text-format/known-fa
 import type { FamilyMetadata } from '../text-format/metadata-line.js';
 import { MappedLabels } from './mapped-labels.js';
 import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
-import { SeriesDigest, SeriesDigests } from './series-digests.js';
+import { SeriesDigest, SeriesDigests } from '../series-digests.js';
 import type { CurrentRules } from './series-rules.js';
 
 const blankLine = Buffer.from('\n');

@@ -12,7 +12,7 @@ import {
 import type { ChunkWriter } from '../body.js';
 import { maxPodNameLength, type PodLabel, type PodNames } from './label-mapping.js';
 import type { LabelRule } from './series-rules.js';
-import type { SeriesDigest } from './series-digests.js';
+import type { SeriesDigest } from '../series-digests.js';
 
 /** Why a series cannot be shown. */
 export type SeriesFault =

@@ -5,12 +5,10 @@ import {
   defaultLabelsOf,
   isObject,
   memberOf,
-  readableKind,
   readMetric,
   type AnyRegistry,
   type GatheredValue,
   type Labels,
-  type ReadableMetric,
 } from './prom-client-metrics.js';
 import { gatheredSeries, readableSeries, type Series, type SeriesContext } from './series.js';
 
@@ -117,17 +115,15 @@ function failed(error: unknown): Collection {
 
 /** As in prom-client: a promise of `collect` is awaited, any other return value ignored. */
 function begin(metric: MetricObject): CollectedMetric | Promise<CollectedMetric> {
-  const kind = readableKind(metric);
-  if (kind === undefined) return gathered(metric);
+  if (readMetric(metric) === undefined) return gathered(metric);
   const collect = memberOf(metric, 'collect');
   const collecting: unknown = typeof collect === 'function' ? Reflect.apply(collect, metric, []) : undefined;
-  if (!(collecting instanceof Promise)) return readInPlace(metric, kind);
-  return collecting.then(() => readInPlace(metric, kind));
+  return collecting instanceof Promise ? collecting.then(() => readInPlace(metric)) : readInPlace(metric);
 }
 
 /** A metric that is read in place; series removed by a later reset are still read. @throws TypeError */
-function readInPlace(metric: MetricObject, kind: ReadableMetric['kind']): CollectedMetric {
-  const readable = readMetric(metric, kind);
+function readInPlace(metric: MetricObject): CollectedMetric {
+  const readable = readMetric(metric);
   if (readable === undefined) throw new TypeError('the metric lost its series while it was collected');
   return { ...descriptionOf(metric), open: (context) => readableSeries(readable, context) };
 }
@@ -141,8 +137,11 @@ async function gathered(metric: MetricObject): Promise<CollectedMetric> {
   if (!isObject(given)) throw new TypeError('get() of the metric gave no object');
   const description = descriptionOf(given);
   const values = memberOf(given, 'values') ?? [];
-  if (!isGatheredValues(values)) throw new TypeError('get() of the metric gave no array of values');
-  return { ...description, open: (context) => gatheredSeries(values, description.type, context) };
+  if (!Array.isArray(values) || !values.every(isObject)) {
+    throw new TypeError('get() of the metric gave no array of values');
+  }
+  const series = values as readonly GatheredValue[];
+  return { ...description, open: (context) => gatheredSeries(series, description.type, context) };
 }
 
 function descriptionOf(metric: object): Omit<CollectedMetric, 'open'> {
@@ -151,10 +150,6 @@ function descriptionOf(metric: object): Omit<CollectedMetric, 'open'> {
     throw new TypeError('the metric has no name, help or type');
   }
   return { name, help, type };
-}
-
-function isGatheredValues(values: unknown): values is readonly GatheredValue[] {
-  return Array.isArray(values) && values.every(isObject);
 }
 
 /**

@@ -86,36 +86,29 @@ const knownClasses: readonly (readonly [object, ReadableMetric['kind']])[] = [
 const gatherers = ['get', 'getForPromString'] as const;
 
 /**
- * What the metric is, where it is one of prom-client's own and holds its series as they do; undefined for any
- * other: of another class, with a `get` of its own, or of a prom-client that keeps them otherwise.
+ * The series of a metric of prom-client as they are kept now; undefined for any other: of another class, with a `get` of
+ * its own, or of a prom-client that keeps them otherwise.
  */
-export function readableKind(metric: MetricObject): ReadableMetric['kind'] | undefined {
-  for (const [prototype, kind] of knownClasses) {
-    if (!Object.prototype.isPrototypeOf.call(prototype, metric)) continue;
-    const isItsOwn = gatherers.every((name) => memberOf(metric, name) === memberOf(prototype, name));
-    return isItsOwn && readMetric(metric, kind) !== undefined ? kind : undefined;
-  }
-  return undefined;
-}
-
-/** The metric's series as they are kept now; undefined where they are not kept as expected. */
-export function readMetric(metric: MetricObject, kind: ReadableMetric['kind']): ReadableMetric | undefined {
-  const [hashMap, upperBounds, percentiles] = ['hashMap', 'upperBounds', 'percentiles'].map((name) =>
-    memberOf(metric, name),
-  );
+export function readMetric(metric: MetricObject): ReadableMetric | undefined {
+  const known = knownClasses.find(([prototype]) => Object.prototype.isPrototypeOf.call(prototype, metric));
+  if (known === undefined) return undefined;
+  const [prototype, kind] = known;
+  if (gatherers.some((name) => memberOf(metric, name) !== memberOf(prototype, name))) return undefined;
+  const hashMap = memberOf(metric, 'hashMap');
   if (!isObject(hashMap)) return undefined;
   switch (kind) {
     case 'values':
       return { kind, hashMap: hashMap as HashMap<ValueEntry> };
-    case 'histogram':
-      return isNumbers(upperBounds)
-        ? { kind, hashMap: hashMap as HashMap<HistogramEntry>, upperBounds }
-        : undefined;
+    case 'histogram': {
+      const upperBounds = memberOf(metric, 'upperBounds');
+      if (!isNumbers(upperBounds)) return undefined;
+      return { kind, hashMap: hashMap as HashMap<HistogramEntry>, upperBounds };
+    }
     case 'summary': {
+      const percentiles = memberOf(metric, 'percentiles');
+      if (!isNumbers(percentiles)) return undefined;
       const pruneAgedBuckets = Boolean(memberOf(metric, 'pruneAgedBuckets'));
-      return isNumbers(percentiles)
-        ? { kind, hashMap: hashMap as HashMap<SummaryEntry>, percentiles, pruneAgedBuckets }
-        : undefined;
+      return { kind, hashMap: hashMap as HashMap<SummaryEntry>, percentiles, pruneAgedBuckets };
     }
   }
 }

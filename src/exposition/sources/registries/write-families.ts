@@ -1,8 +1,9 @@
-import { runInSlices, type TimeSlice } from '../../../time-slice.js';
+import type { TimeSlice } from '../../../time-slice.js';
 import type { NegotiatedFormat } from '../../delivery/negotiation.js';
 import { ChunkWriter, wholeOrStreamed } from '../../body.js';
 import { MetricConflictError } from '../../exposition-errors.js';
 import type { RenderedExposition } from '../../exposition.js';
+import { SeriesDigest, SeriesDigests } from '../../series-digests.js';
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
 import { writtenType } from '../../text-format/metadata-line.js';
 import { escapedHelp, escapedText } from '../../text-format/quoted-text.js';
@@ -43,7 +44,7 @@ export async function renderFamilies(
   if (isStrict) {
     for (const family of families) {
       if (family.members.length === 1) continue;
-      if (await runInSlices(hasDuplicates(family, format), slice)) onDuplicate(family.name);
+      if (await hasDuplicates(family, format, slice)) onDuplicate(family.name);
     }
   }
   return wholeOrStreamed(contentType, writeFamilies());
@@ -90,11 +91,12 @@ function* linesOf(
     for (const member of family.members) {
       const series = openMember(family, member, format);
       let failure: CollectorFailure | undefined;
+      claims?.begin();
       for (let index = 0; index < series.length; index += 1) {
         let lines = '';
         try {
           const identity = claims && series.identity(index);
-          if (identity === undefined || claims?.claim(identity, member) === true) lines = series.write(index);
+          if (identity === undefined || claims?.claim(identity) === true) lines = series.write(index);
           else hasDuplicate = true;
         } catch (error) {
           failure ??= { metric: name, cause: 'collect-failed', error };
@@ -109,41 +111,36 @@ function* linesOf(
   else if (families.length === 0) yield '\n';
 }
 
-/** Steps through a family that several metrics share, to find out whether two of them have the same series. */
-function* hasDuplicates(family: Family, format: ExpositionFormat): Generator<undefined, boolean, undefined> {
+/** Whether two metrics of a family have the same series. */
+async function hasDuplicates(family: Family, format: ExpositionFormat, slice: TimeSlice): Promise<boolean> {
   const claims = new SeriesClaims();
   for (const member of family.members) {
     const series = openMember(family, member, format);
+    claims.begin();
     for (let index = 0; index < series.length; index += 1) {
       const identity = series.identity(index);
-      if (identity !== undefined && !claims.claim(identity, member)) return true;
-      yield;
+      if (identity !== undefined && !claims.claim(identity)) return true;
+      if (slice.isOver) await slice.rest();
     }
   }
   return false;
 }
 
-/** So many that none of them takes long to grow. */
-const shards = 64;
-
 /** Which member of a family a series belongs to: to the first that has it. */
 class SeriesClaims {
-  readonly #owners = Array.from({ length: shards }, () => new Map<string, FamilyMember>());
+  readonly #digest = new SeriesDigest();
+  readonly #digests = new SeriesDigests();
+  #member = 0;
+
+  /** What follows is the next member's. */
+  begin(): void {
+    this.#member += 1;
+  }
 
   /** Whether the series is this member's. */
-  claim(identity: string, member: FamilyMember): boolean {
-    const owners = this.#owners[shardOf(identity)] ?? new Map<string, FamilyMember>();
-    const owner = owners.get(identity);
-    if (owner === undefined) owners.set(identity, member);
-    return owner === undefined || owner === member;
+  claim(identity: string): boolean {
+    const bytes = Buffer.from(identity);
+    this.#digest.begin(bytes, 0, bytes.length);
+    return this.#digests.claim(this.#digest, this.#member) === this.#member;
   }
-}
-
-/** By its end, where the series of a metric differ. */
-function shardOf(identity: string): number {
-  let hash = 0;
-  for (let at = Math.max(0, identity.length - 12); at < identity.length; at += 1) {
-    hash = Math.imul(hash ^ identity.charCodeAt(at), 0x01000193);
-  }
-  return (hash >>> 8) % shards;
 }
