@@ -28,20 +28,16 @@ import {
   BlockingWriter,
 } from '../../src/audit/line-writers.js';
 import { LogFile, type LogFileOptions } from '../../src/audit/log-file.js';
+import { atEnd } from '../support/ending.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { LinesObserved } from './lines-observed.js';
 
 let directory: TemporaryDirectory;
 let path: string;
-const closers: (() => Promise<void> | void)[] = [];
 beforeEach(() => {
   directory = temporaryDirectory();
   path = join(directory.path, 'audit.log');
 });
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
 function fileOf(options: Partial<LogFileOptions> = {}): LogFile {
   return new LogFile({ path, maxAgeDays: 0, maxBackups: 0, maxBytes: 0, ...options });
 }
@@ -60,7 +56,7 @@ function open(
   const quick = { maxLines: 1000, gatherMs: 1, retryMs: 5, closeTimeoutMs: 200, ...options };
   const writer =
     mode === 'batch' ? new BatchWriter(file, observed, quick) : new BlockingWriter(file, observed);
-  closers.push(() => writer.close());
+  atEnd(() => writer.close());
   return { writer, observed };
 }
 
@@ -76,7 +72,7 @@ const soon = { timeout: 5000, interval: 5 };
 function pipe(): number {
   execFileSync('mkfifo', [path]);
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  closers.push(() => {
+  atEnd(() => {
     closeSync(descriptor);
   });
   return descriptor;
@@ -253,7 +249,7 @@ describe('a file that takes the place of another', () => {
   /** A log of one line, whose file an operator has then given to others. */
   function started(give: (file: string) => void, options: Partial<LogFileOptions> = {}): LogFile {
     const file = fileOf({ maxBytes: 8, ...options });
-    closers.push(() => {
+    atEnd(() => {
       file.close();
     });
     write(file, 'first\n');

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { ReviewClient } from '../../src/kubernetes/reviews/review-client.js';
 import { subjectAccessReview, tokenReview } from '../../src/kubernetes/reviews/review-kind.js';
@@ -7,6 +7,7 @@ import { authenticatorUnion } from '../../src/authentication/union.js';
 import { tokenReviewAuthenticator } from '../../src/authentication/tokens/token-review.js';
 import type { Authorizer } from '../../src/authorization/authorizer.js';
 import { subjectAccessReviewAuthorizer } from '../../src/authorization/subject-access-review.js';
+import { atEnd } from '../support/ending.js';
 import { ReviewServer, tokenClaiming, type ReviewAnswer, type SentReview } from '../support/review-server.js';
 
 const token = tokenClaiming({ sub: 'alice' });
@@ -28,8 +29,6 @@ let authorizer: Authorizer;
 const told: string[] = [];
 const clock = { now: 0 };
 
-const endings: (() => void)[] = [];
-
 /** A client whose questions may take this long (ms): no longer than a test can wait, where no answer comes. */
 async function connect(timeoutMs: number): Promise<void> {
   const client = await openApiClient({ kubeconfig: server.kubeconfig });
@@ -39,7 +38,7 @@ async function connect(timeoutMs: number): Promise<void> {
   const open = { client, target: 'api-server', observer, now, timeoutMs, random: () => 0 } as const;
   const tokens = new ReviewClient({ ...open, kind: tokenReview });
   const access = new ReviewClient({ ...open, kind: subjectAccessReview });
-  endings.push(() => {
+  atEnd(() => {
     tokens.close();
     access.close();
     client.close();
@@ -56,16 +55,10 @@ beforeAll(async () => {
 beforeEach(async () => {
   clock.now = 0;
   server.script = answers;
-  await connect(10_000);
-});
-
-afterEach(() => {
-  for (const end of endings.splice(0)) end();
   server.reviews.splice(0);
   told.splice(0);
+  await connect(10_000);
 });
-
-afterAll(() => server.stop());
 
 const scrape = async (bearer = token, path = '/metrics'): Promise<string> => {
   const union = authenticatorUnion({ authenticators: [authenticator], anonymous: true });

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { getMetrics, getPods, sentBinding, sentRole } from '../replication/root-objects.js';
+import { atEnd } from '../support/ending.js';
 import { RootServer } from '../support/root-server.js';
 
 const own = 'kcp-metrics-filter';
@@ -44,10 +45,9 @@ class Replicating {
 }
 
 let root: RootServer;
-const running: Replicating[] = [];
 const replicating = (...args: readonly string[]): Replicating => {
   const command = new Replicating([`--root-kubeconfig=${root.kubeconfig}`, ...args]);
-  running.push(command);
+  atEnd(() => command.stop());
   return command;
 };
 const ended = async (
@@ -59,10 +59,6 @@ const ended = async (
 
 beforeEach(async () => {
   root = await RootServer.start();
-});
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((command) => command.stop()));
-  await root.stop();
 });
 
 describe('replicate --once', () => {

@@ -8,20 +8,16 @@ const key = rsaKey();
 const soon = { timeout: 3000, interval: 20 };
 
 let setting: IdentitySetting;
-const reviewers: ReviewServer[] = [];
 beforeAll(async () => {
   setting = await IdentitySetting.create();
 });
 afterEach(async () => {
-  const leaked = await setting.stop();
-  await Promise.all(reviewers.splice(0).map((reviewer) => reviewer.stop()));
-  expect(leaked).toEqual([]);
+  expect(await setting.stop()).toEqual([]);
 });
 
 async function startReviewer(script: ReviewServer['script'], serverPath = ''): Promise<ReviewServer> {
   const reviewer = await ReviewServer.start(serverPath);
   reviewer.script = script;
-  reviewers.push(reviewer);
   return reviewer;
 }
 

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { getMetrics, sentBinding, sentRole } from '../replication/root-objects.js';
+import { atEnd } from '../support/ending.js';
 import { RootServer } from '../support/root-server.js';
 import { RawClient } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
@@ -21,28 +22,21 @@ beforeAll(() => {
   );
 });
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-});
-
 async function started(...flags: readonly string[]): Promise<StartedProcess> {
-  const server = await startProcess([
+  return startProcess([
     '--mode=shard',
     '--workers=2',
     `--token-auth-file=${tokens}`,
     '--max-scrapes-in-flight=0',
     ...flags,
   ]);
-  cleanups.push(() => server.stop());
-  return server;
 }
 
 /** Clients whose connections are with different workers: they get connections in turn. */
 async function clientsOfBoth({ port }: StartedProcess): Promise<readonly [RawClient, RawClient]> {
   const clients = [new RawClient({ port }), new RawClient({ port })] as const;
   for (const client of clients) {
-    cleanups.push(() => {
+    atEnd(() => {
       client.close();
     });
     await client.request('/livez');
@@ -79,7 +73,6 @@ async function attempts(client: RawClient): Promise<number> {
 describe('start --workers', { timeout: 60_000 }, () => {
   it('counts in all workers what root grants and revokes, with one watch of each kind', async () => {
     const root = await RootServer.start();
-    cleanups.push(() => root.stop());
     const reads: string[] = [];
     root.script.onRead = (resource, verb) => {
       reads.push(`${verb} ${resource}`);
@@ -204,7 +197,6 @@ describe('start --workers', { timeout: 60_000 }, () => {
       `${head}workers: 2\ntokenAuthFile: ${tokens}\nlogLevel: debug\n`,
     );
     const server = await startProcess([`--config=${file}`]);
-    cleanups.push(() => server.stop());
     const listening = (): number => server.log().match(/"msg":"listening"/g)?.length ?? 0;
     await expect.poll(listening, soon).toBe(3);
     directory.write('config.yaml', `${head}ignorePaths: [/metrics]\n`);
@@ -228,7 +220,7 @@ describe('start --workers', { timeout: 60_000 }, () => {
     // Without a handshake, the others would be closed as well on a machine that is busy for long.
     const server = await started('--max-connections=2', '--tls-handshake-timeout=1h', '--header-timeout=1h');
     const sockets: Socket[] = [];
-    cleanups.push(() => {
+    atEnd(() => {
       for (const socket of sockets) socket.destroy();
     });
     while (sockets.length < 10) {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { WorkspaceAuthorizer } from '../../src/authorization/workspace-access.js';
 import { effectiveIdentities } from '../../src/policy/index/effective-identities.js';
 import { WorkspaceIndex } from '../../src/policy/index/workspace-index.js';
@@ -8,7 +8,7 @@ import { Policy } from '../../src/policy/policy.js';
 import { bootstrapObjects } from '../../src/policy/sources/bootstrap.js';
 import { parseManifest } from '../../src/policy/sources/manifest.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
-import { createRecordedPki } from '../support/recorded-pki.js';
+import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { runCli, startCli } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import {
@@ -22,7 +22,9 @@ import {
 
 const { phases } = recordedWorkspaces();
 
-const accessQuestion = { verb: 'access', path: '/' };
+type Question = Pick<WorkspaceRow, 'verb' | 'path'>;
+
+const accessQuestion: Question = { verb: 'access', path: '/' };
 
 /** kcp asks for access everywhere but at `/metrics`, where it is asked for here. */
 function isAllowed(row: WorkspaceRow): boolean {
@@ -36,11 +38,13 @@ function isAllowed(row: WorkspaceRow): boolean {
   return row.kcp && isExempt;
 }
 
+const manifests = new Map(phases.map((phase) => [phase, workspacesManifestOf(phase)]));
+
 function authorizerOf(phase: WorkspacePhase, besides: readonly PolicyObject[] = []): WorkspaceAuthorizer {
   const workspaces = new WorkspaceIndex('workspaces', 'bootstrap', true);
   const policy = new Policy({ layers: ['bootstrap'], workspaces });
   policy.sink('bootstrap').replace(bootstrapObjects());
-  const { objects } = parseManifest(workspacesManifestOf(phase), 'workspaces.json', true);
+  const { objects } = parseManifest(manifests.get(phase) ?? '', 'workspaces.json', true);
   policy.sink('workspaces').replace([...objects, ...besides]);
   return new WorkspaceAuthorizer(policy);
 }
@@ -65,7 +69,7 @@ describe('every recorded decision inside a workspace, through can-i -f', () => {
   const directory = temporaryDirectory();
 
   it.each(phases)('of phase $name is the same', async (phase) => {
-    const file = directory.write('workspaces.json', workspacesManifestOf(phase));
+    const file = directory.write('workspaces.json', manifests.get(phase) ?? '');
     const reviews = phase.requests.flatMap(
       ({ cluster, user: { name, groups = [], extra = {} }, verb, path }) =>
         [{ verb, path }, accessQuestion].map((nonResourceAttributes) => ({
@@ -90,12 +94,14 @@ describe('every recorded decision inside a workspace, through can-i -f', () => {
 
 describe('every recorded decision on /metrics inside a workspace, as a scrape from a front proxy', () => {
   const methods = new Set(['get', 'head', 'post', 'put', 'delete']);
+  let pki: RecordedPki;
+  beforeAll(async () => {
+    pki = await createRecordedPki(temporaryDirectory());
+  });
 
   it.each(phases)('of phase $name is the same', async (phase) => {
-    const directory = temporaryDirectory();
-    const pki = await createRecordedPki(directory);
     const policy = temporaryDirectory();
-    policy.write('workspaces.json', workspacesManifestOf(phase));
+    policy.write('workspaces.json', manifests.get(phase) ?? '');
     const server = await startCli([
       ...['--mode=shard', '--workspace-metrics', `--workspace-rbac-dir=${policy.path}`],
       ...pki.flags,
@@ -120,35 +126,27 @@ describe('every recorded decision on /metrics inside a workspace, as a scrape fr
   });
 });
 
-describe('every recorded decision inside a workspace', () => {
-  it.each(phases)('of phase $name: access to the workspace', (phase) => {
-    const authorizer = authorizerOf(phase);
-    const answers = phase.requests.map(
-      (row) =>
-        authorizer.decide({ identity: identityOf(row), verb: 'access', path: '/' }, row.cluster).decision ===
-        'allow',
-    );
-    expect(answers).toEqual(phase.requests.map(({ access }) => access));
+describe.each(phases)('every recorded decision inside a workspace of phase $name', (phase) => {
+  const { requests } = phase;
+  const authorizer = authorizerOf(phase);
+  const isAllowedBy = (asked: WorkspaceAuthorizer, row: WorkspaceRow, { verb, path }: Question): boolean =>
+    asked.decide({ identity: identityOf(row), verb, path }, row.cluster).decision === 'allow';
+
+  it('access to the workspace', () => {
+    const answers = requests.map((row) => isAllowedBy(authorizer, row, accessQuestion));
+    expect(answers).toEqual(requests.map(({ access }) => access));
   });
 
   // kcp does not ask for access where the path is exactly /metrics.
-  it.each(phases)("of phase $name: kcp's own, with access for all where it asks for none", (phase) => {
-    const authorizer = authorizerOf(phase);
+  it("kcp's own, with access for all where it asks for none", () => {
     const withAccess = authorizerOf(phase, accessForAll(phase));
-    const answers = phase.requests.map((row) => {
-      const { verb, path, cluster } = row;
-      const asked = path === '/metrics' ? withAccess : authorizer;
-      return asked.decide({ identity: identityOf(row), verb, path }, cluster).decision === 'allow';
-    });
-    expect(answers).toEqual(phase.requests.map(({ kcp }) => kcp));
+    const answers = requests.map((row) =>
+      isAllowedBy(row.path === '/metrics' ? withAccess : authorizer, row, row),
+    );
+    expect(answers).toEqual(requests.map(({ kcp }) => kcp));
   });
 
-  it.each(phases)('of phase $name: metrics need both, unless access is not asked for', (phase) => {
-    const authorizer = authorizerOf(phase);
-    const allowed = phase.requests.map((row) => {
-      const { verb, path, cluster } = row;
-      return authorizer.decide({ identity: identityOf(row), verb, path }, cluster).decision === 'allow';
-    });
-    expect(allowed).toEqual(phase.requests.map(isAllowed));
+  it('metrics need both, unless access is not asked for', () => {
+    expect(requests.map((row) => isAllowedBy(authorizer, row, row))).toEqual(requests.map(isAllowed));
   });
 });

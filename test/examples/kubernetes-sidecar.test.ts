@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { thisPod } from '../../src/kubernetes/kubeconfig/in-cluster.js';
 import { openApiClientIn } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { startOptions } from '../../src/options/start-topics.js';
 import { upstreamExposition } from '../../src/exposition/sources/upstream/upstream.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { listenFilter, scrape, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenFilter, scrape } from '../exposition/sources/upstream/upstream-servers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { repository } from './commands.js';
 import {
@@ -145,11 +145,6 @@ describe('the flags of the sidecar', () => {
 });
 
 describe('a real application behind the filter', () => {
-  const running: Listening[] = [];
-  afterEach(async () => {
-    await Promise.all(running.splice(0).map((server) => server.close()));
-  });
-
   it.each<[string, { readonly Authorization?: string }, number]>([
     ['nobody', {}, 401],
     ['a unknown token', { Authorization: 'Bearer nobodys-token' }, 401],
@@ -157,10 +152,8 @@ describe('a real application behind the filter', () => {
     ['the scraper', { Authorization: 'Bearer scraper-token' }, 200],
   ])('%s: %j is answered %i', async (_who, { Authorization = '' }, status) => {
     const shop = await startShop();
-    running.push(shop);
     const exposition = upstreamExposition({ url: `http://127.0.0.1:${shop.port}/metrics` });
     const filter = await listenFilter(exposition, { anonymous: false });
-    running.push(filter);
     const answer = await scrape(filter, Authorization === '' ? { Authorization: [] } : { Authorization });
     expect(answer.status).toBe(status);
     const text = answer.body.toString();

@@ -1,22 +1,18 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { OptionalFile, type OptionalFileOptions } from '../../src/files/optional-file.js';
 import { UnreadableFileError } from '../../src/files/followed-files.js';
+import { closedAtEnd } from '../support/ending.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 let directory: TemporaryDirectory;
 let file: string;
-const opened: OptionalFile<string>[] = [];
 beforeEach(() => {
   directory = temporaryDirectory();
   file = join(directory.path, 'file');
 });
-afterEach(() => {
-  for (const followed of opened.splice(0)) followed.close();
-});
-
 function said(bytes: Buffer): string {
   const text = bytes.toString();
   if (text.startsWith('bad')) throw new Error(`file: ${text}`);
@@ -26,16 +22,17 @@ function said(bytes: Buffer): string {
 /** Followed, with what was told of it; looked at only when the test does. */
 async function following(options: Partial<OptionalFileOptions<string>> = {}) {
   const told: string[] = [];
-  const followed = await OptionalFile.open<string>({
-    file,
-    parse: said,
-    onChange: (now) => {
-      told.push(now.kind === 'present' ? now.value : now.kind);
-    },
-    pollMs: 3_600_000,
-    ...options,
-  });
-  opened.push(followed);
+  const followed = closedAtEnd(
+    await OptionalFile.open<string>({
+      file,
+      parse: said,
+      onChange: (now) => {
+        told.push(now.kind === 'present' ? now.value : now.kind);
+      },
+      pollMs: 3_600_000,
+      ...options,
+    }),
+  );
   return { followed, told };
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient } from '../../src/kubernetes/api-client.js';
 import { requestJson } from '../../src/kubernetes/api-client.js';
 import { createApiSetting, type ApiSetting } from './api-setting.js';
@@ -19,12 +19,6 @@ beforeAll(async () => {
 beforeEach(async () => {
   client = await setting.open({ cluster: { server: server.url, ...setting.trusted } });
 });
-
-afterEach(() => {
-  client.close();
-});
-
-afterAll(() => setting.close());
 
 const answering =
   (status: number, body: string | Buffer): Answer =>

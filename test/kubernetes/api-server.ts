@@ -3,6 +3,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { closedAtEnd } from '../support/ending.js';
 
 export interface SeenRequest {
   readonly method: string;
@@ -35,7 +36,7 @@ export const answerOk: Answer = (_, response) => {
   response.end('{"kind":"Ok"}');
 };
 
-/** A stand-in for an API server: real TLS on a free port, and what was asked of it. */
+/** A stand-in for an API server: real TLS on a free port, and what was asked of it. Closed after the test. */
 export async function startApiServer(
   serving: IssuedCertificate,
   {
@@ -78,7 +79,7 @@ export async function startApiServer(
   server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return {
+  return closedAtEnd({
     port,
     url: `https://127.0.0.1:${port}`,
     requests,
@@ -91,7 +92,7 @@ export async function startApiServer(
       for (const socket of open) socket.destroy();
       await closed;
     },
-  };
+  });
 }
 
 function commonNameOf(socket: TLSSocket): string | undefined {

@@ -6,6 +6,8 @@ import {
   type OpenApiClientOptions,
 } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { closedAtEnd } from '../support/ending.js';
+import { once } from '../support/once.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { startApiServer, type Answer, type ApiServer } from './api-server.js';
 import { base64, kubeconfigText, type KubeconfigParts } from './kubeconfig-text.js';
@@ -21,11 +23,9 @@ export interface ApiSetting {
   startServer(answer?: Answer, serving?: IssuedCertificate): Promise<ApiServer>;
   /** A client of a kubeconfig that is written for it. */
   open(parts: KubeconfigParts, options?: Omit<OpenApiClientOptions, 'kubeconfig'>): Promise<ApiClient>;
-  close(): Promise<void>;
 }
 
-export async function createApiSetting(): Promise<ApiSetting> {
-  const directory = temporaryDirectory();
+const pki = once(async () => {
   const authority = await createAuthority({ commonName: 'ca' });
   const serving = await authority.issue({
     commonName: 'kcp',
@@ -33,31 +33,26 @@ export async function createApiSetting(): Promise<ApiSetting> {
     dnsNames: ['kcp.example'],
     ipAddresses: ['127.0.0.1'],
   });
-  const endings: (() => Promise<void>)[] = [];
+  return { authority, serving };
+});
+
+export async function createApiSetting(): Promise<ApiSetting> {
+  const directory = temporaryDirectory();
+  const { authority, serving } = await pki();
+  let clients = 0;
   return {
     directory,
     authority,
     serving,
     trusted: { 'certificate-authority-data': base64(authority.certificatePem) },
-    async startServer(answer, certificate = serving) {
-      const server = await startApiServer(certificate, {
-        clientAuthorities: authority.certificatePem,
-        ...(answer === undefined ? {} : { answer }),
-      });
-      endings.push(() => server.close());
-      return server;
+    startServer(answer, certificate = serving) {
+      const clientAuthorities = authority.certificatePem;
+      return startApiServer(certificate, { clientAuthorities, ...(answer === undefined ? {} : { answer }) });
     },
     async open(parts, options = {}) {
-      const kubeconfig = directory.write(`kubeconfig-${endings.length}`, kubeconfigText(parts));
-      const client = await openApiClient({ kubeconfig, ...options });
-      endings.push(() => {
-        client.close();
-        return Promise.resolve();
-      });
-      return client;
-    },
-    async close() {
-      await Promise.all(endings.map((end) => end()));
+      clients += 1;
+      const kubeconfig = directory.write(`kubeconfig-${clients}`, kubeconfigText(parts));
+      return closedAtEnd(await openApiClient({ kubeconfig, ...options }));
     },
   };
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient } from '../../src/kubernetes/api-client.js';
 import type { OpenApiClientOptions } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { ask, createApiSetting, failure, type ApiSetting } from './api-setting.js';
@@ -21,8 +21,6 @@ beforeEach(async () => {
     response.end();
   });
 });
-
-afterEach(() => setting.close());
 
 const path = (name: string): string => join(setting.directory.path, name);
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { constants, createGzip, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ApiClient, ApiRequest, RequestObservation } from '../../src/kubernetes/api-client.js';
 import {
   openApiClient,
@@ -36,8 +36,6 @@ beforeEach(async () => {
   });
   client = await setting.open({ cluster: { server: server.url, ...setting.trusted } });
 });
-
-afterEach(() => setting.close());
 
 const get: ApiRequest = { method: 'GET', path: '/apis' };
 

@@ -1,17 +1,17 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient } from '../../src/kubernetes/api-client.js';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { ask, createApiSetting, failure, readText, type ApiSetting } from './api-setting.js';
+import { closedAtEnd } from '../support/ending.js';
 import type { ApiServer } from './api-server.js';
 import { base64, kubeconfigText } from './kubeconfig-text.js';
 
 let setting: ApiSetting;
 let server: ApiServer;
 let warnings: string[];
-let client: ApiClient | undefined;
 
 beforeEach(async () => {
   setting = await createApiSetting();
@@ -19,17 +19,11 @@ beforeEach(async () => {
   warnings = [];
 });
 
-afterEach(async () => {
-  client?.close();
-  await setting.close();
-});
-
 const withToken = (token: string): string =>
   kubeconfigText({ cluster: { server: server.url, ...setting.trusted }, user: { token } });
 
 async function open(kubeconfig: string): Promise<ApiClient> {
-  client = await openApiClient({ kubeconfig, onWarning: (message) => warnings.push(message) });
-  return client;
+  return closedAtEnd(await openApiClient({ kubeconfig, onWarning: (message) => warnings.push(message) }));
 }
 
 const tokensSeen = (): readonly (string | undefined)[] =>
@@ -156,12 +150,10 @@ describe('a kubeconfig that is replaced', () => {
 
   it('is not disturbed by who is warned', async () => {
     const file = setting.directory.write('kubeconfig', withToken('one'));
-    client = await openApiClient({
-      kubeconfig: file,
-      onWarning: () => {
-        throw new Error('secret');
-      },
-    });
+    const onWarning = (): never => {
+      throw new Error('secret');
+    };
+    const client = closedAtEnd(await openApiClient({ kubeconfig: file, onWarning }));
     rmSync(file);
     expect(await ask(client)).toBe(200);
   });

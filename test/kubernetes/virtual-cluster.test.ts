@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { checkApiServerSource } from '../../src/cli/doctor/source-checks.js';
 import {
   openVirtualCluster,
@@ -8,6 +8,7 @@ import {
   type VirtualCluster,
   type VirtualClusterOptions,
 } from '../../src/kubernetes/virtual-cluster.js';
+import { closedAtEnd } from '../support/ending.js';
 import { HostCluster, type PodOnHost } from '../support/host-cluster.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
@@ -16,20 +17,16 @@ const mark = 'vcluster.loft.sh/object-';
 
 let directory: TemporaryDirectory;
 let host: HostCluster;
-const opened: VirtualCluster[] = [];
 beforeEach(async () => {
   directory = temporaryDirectory();
   host = await new HostCluster().start();
 });
-afterEach(async () => {
-  for (const cluster of opened.splice(0)) await cluster.close();
-  await host.close();
-});
 
 async function following(options: Partial<VirtualClusterOptions> = {}): Promise<VirtualCluster> {
   const kubeconfig = directory.write('host.kubeconfig', host.kubeconfig);
-  const cluster = await openVirtualCluster({ kubeconfig, name: 'dev', namespace: '*', ...options });
-  opened.push(cluster);
+  const cluster = closedAtEnd(
+    await openVirtualCluster({ kubeconfig, name: 'dev', namespace: '*', ...options }),
+  );
   cluster.start();
   await expect.poll(() => cluster.unavailable(), soon).toBeUndefined();
   return cluster;

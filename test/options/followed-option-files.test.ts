@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { blamingFile, FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { topic } from '../../src/options/option.js';
 import { file } from '../../src/options/option-kinds.js';
 import { UsageError } from '../../src/options/usage-error.js';
+import { closedAtEnd } from '../support/ending.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const { clientCaFile, tokenAuthFile, other } = topic('Files', {
@@ -17,17 +18,13 @@ const text = (content: string, name: string): string => {
 };
 
 const directory = temporaryDirectory();
-const opened: FollowedOptionFiles[] = [];
-afterEach(() => {
-  for (const files of opened.splice(0)) files.close();
-});
-
 function followed(): { readonly files: FollowedOptionFiles; readonly told: string[] } {
   const told: string[] = [];
-  const files = new FollowedOptionFiles((name, result) => {
-    told.push(`${name}: ${result.result === 'success' ? 'success' : result.message}`);
-  });
-  opened.push(files);
+  const files = closedAtEnd(
+    new FollowedOptionFiles((name, result) => {
+      told.push(`${name}: ${result.result === 'success' ? 'success' : result.message}`);
+    }),
+  );
   return { files, told };
 }
 

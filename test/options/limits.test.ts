@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { atEnd } from '../support/ending.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -15,9 +16,7 @@ beforeAll(() => {
   file = join(directory.path, 'maintenance');
 });
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
+afterEach(() => {
   rmSync(file, { force: true });
 });
 
@@ -25,12 +24,9 @@ async function started(...flags: readonly string[]) {
   const start = flags.includes('--workers=2') ? startProcess : startCli;
   const server: StartedServer = await start(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
   const client = new RawClient({ port: server.port });
-  cleanups.push(
-    () => server.stop(),
-    () => {
-      client.close();
-    },
-  );
+  atEnd(() => {
+    client.close();
+  });
   const scrape = (user: 'a' | 'b'): Promise<RawAnswer> =>
     client.request('/metrics', { headers: { Authorization: `Bearer token-of-${user}` } });
   const statuses = async (): Promise<readonly number[]> => [

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import express5 from 'express';
 import express4 from 'express4';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   MetricsFilterOptionError,
   openMetricsFilter,
@@ -18,6 +18,7 @@ import {
   type RequestRefusal,
 } from '../../src/index.js';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
+import { atEnd, closedAtEnd } from '../support/ending.js';
 import { registryWith } from '../support/filter.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -40,24 +41,20 @@ const tokenFile = 'prometheus-token,prometheus,1,readers\nmallory-token,mallory,
 
 let directory: TemporaryDirectory;
 let rbac: TemporaryDirectory;
-const closing: (() => unknown)[] = [];
 beforeEach(() => {
   directory = temporaryDirectory();
   rbac = temporaryDirectory();
   rbac.write('policy.yaml', policy);
 });
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
 async function opened(options: OpenMetricsFilterOptions = {}): Promise<OpenMetricsFilter> {
-  const filter = await openMetricsFilter({
-    registers: [registryWith()],
-    tokenAuthFile: directory.write('tokens.csv', tokenFile),
-    rbacDir: rbac.path,
-    ...options,
-  });
-  closing.push(() => filter.close());
+  const filter = closedAtEnd(
+    await openMetricsFilter({
+      registers: [registryWith()],
+      tokenAuthFile: directory.write('tokens.csv', tokenFile),
+      rbacDir: rbac.path,
+      ...options,
+    }),
+  );
   return filter;
 }
 
@@ -65,7 +62,7 @@ async function opened(options: OpenMetricsFilterOptions = {}): Promise<OpenMetri
 async function listening(server: Server | Http2Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  closing.push(async () => {
+  atEnd(async () => {
     server.close();
     if ('closeAllConnections' in server) server.closeAllConnections();
     await once(server, 'close');
@@ -134,7 +131,7 @@ const mounted: readonly (readonly [string, (filter: OpenMetricsFilter) => Promis
       app.use(filter);
       app.get('/hello', () => application);
       const url = await app.listen({ host: '127.0.0.1', port: 0 });
-      closing.push(() => app.close());
+      atEnd(() => app.close());
       return asking(Number(new URL(url).port));
     },
   ],
@@ -166,7 +163,7 @@ const mounted: readonly (readonly [string, (filter: OpenMetricsFilter) => Promis
         });
       });
       const session = connect(`http://127.0.0.1:${await listening(server)}`);
-      closing.push(() => {
+      atEnd(() => {
         session.destroy();
       });
       return async (path, token) => {

@@ -1,6 +1,7 @@
 import { kill } from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { atEnd } from '../support/ending.js';
 import { RawClient } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -13,14 +14,9 @@ beforeAll(() => {
   tokens = directory.write('tokens.csv', 'token-of-admin,admin,1,system:masters\n');
 });
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-});
-
 async function started(...flags: readonly string[]): Promise<StartedProcess> {
   const server = await startProcess(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
-  cleanups.push(() => {
+  atEnd(() => {
     if (isRunning(server.pid)) kill(server.pid, 'SIGKILL');
   });
   return server;
@@ -47,7 +43,7 @@ describe('a server that is asked to stop', () => {
     async (flags) => {
       const server = await started('--shutdown-delay-duration=2s', ...flags);
       const kept = new RawClient({ port: server.port });
-      cleanups.push(() => {
+      atEnd(() => {
         kept.close();
       });
       expect((await kept.request('/readyz')).status).toBe(200);

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { openMetricsFilter, type OpenMetricsFilter, type OpenMetricsFilterOptions } from '../../src/index.js';
+import { atEnd } from '../support/ending.js';
 import { HostCluster, type PodOnHost } from '../support/host-cluster.js';
 import { kubeletBodies, kubeletNode, notOwn, ownPod, summaryOf } from '../support/kubelet-bodies.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -32,7 +33,6 @@ const ofNode = (path: string, node = kubeletNode): string =>
 
 let directory: TemporaryDirectory;
 let host: HostCluster;
-const closing: (() => unknown)[] = [];
 beforeEach(async () => {
   directory = temporaryDirectory();
   directory.write('policy.yaml', policy);
@@ -47,11 +47,6 @@ beforeEach(async () => {
   });
   host.set({ namespace: 'kube-system', name: 'etcd-host-1', of: 'none' });
 });
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-  await host.close();
-});
-
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -69,7 +64,7 @@ async function opened(options: OpenMetricsFilterOptions = {}): Promise<Ask & { f
   });
   const server = createServer(filter).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  closing.push(async () => {
+  atEnd(async () => {
     server.close();
     server.closeAllConnections();
     await once(server, 'close');
@@ -95,7 +90,7 @@ async function upstreamOf(body: () => string): Promise<string> {
     response.setHeader('Content-Type', 'text/plain; version=0.0.4').end(body());
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  closing.push(() => server.close());
+  atEnd(() => server.close());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/federate`;
 }
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { createServer, Socket, type AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient, ApiRequest } from '../../src/kubernetes/api-client.js';
 import {
   ask,
@@ -25,8 +25,6 @@ beforeEach(async () => {
   });
   client = await setting.open({ cluster: { server: server.url, ...setting.trusted } });
 });
-
-afterEach(() => setting.close());
 
 const get: ApiRequest = { method: 'GET', path: '/apis' };
 

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { getHttpsJson, httpsUrl } from '../../src/outgoing/https-json.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { createApiSetting, expectOpenConnections, type ApiSetting } from '../kubernetes/api-setting.js';
@@ -19,8 +19,6 @@ beforeAll(async () => {
   });
   authorities = setting.authority.certificatePem;
 });
-
-afterAll(() => setting.close());
 
 const answering =
   (status: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer =>

@@ -17,7 +17,6 @@ beforeEach(async () => {
 
 afterEach(async () => {
   vi.unstubAllEnvs();
-  await setting.close();
   await Promise.all(proxies.map((proxy) => proxy.close()));
 });
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { ask, createApiSetting, failure, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { ApiServer } from '../kubernetes/api-server.js';
@@ -15,8 +15,6 @@ beforeAll(async () => {
   server = await setting.startServer();
   alice = await setting.authority.issue({ commonName: 'alice', usage: 'clientAuth' });
 });
-
-afterAll(() => setting.close());
 
 describe('a client of a kubeconfig', () => {
   it('presents its certificate', async () => {

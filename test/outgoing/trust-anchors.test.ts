@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { getHttpsJson } from '../../src/outgoing/https-json.js';
 import { UpstreamClient } from '../../src/outgoing/upstream-client.js';
 import { createAuthority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
@@ -13,8 +13,6 @@ let setting: ApiSetting;
 beforeAll(async () => {
   setting = await createApiSetting();
 });
-
-afterAll(() => setting.close());
 
 interface Target {
   readonly url: string;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { auditLine } from '../../src/audit/audit-line.js';
 import type { Authenticator } from '../../src/authentication/authenticator.js';
 import { tokenFileAuthenticator } from '../../src/authentication/tokens/token-file.js';
@@ -9,16 +9,8 @@ import type { Exposition } from '../../src/exposition/exposition.js';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
 import type { MetricsFilterOptions } from '../../src/request/guard.js';
 import { listenFilter, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { atEnd } from '../support/ending.js';
 import { tokens } from '../support/filter.js';
-
-const open: Listening[] = [];
-const clients: Socket[] = [];
-afterEach(() => {
-  for (const client of clients.splice(0)) client.destroy();
-});
-afterAll(async () => {
-  for (const listening of open.splice(0)) await listening.close();
-});
 
 const exposition: Exposition = {
   contentType: () => 'text/plain',
@@ -42,7 +34,6 @@ async function audited(overrides: Partial<MetricsFilterOptions> = {}): Promise<A
     onAuditEvent: (event) => events.push(event),
     ...overrides,
   });
-  open.push(listening);
   return { events, listening };
 }
 
@@ -51,7 +42,7 @@ const withoutProxy = (): Promise<Audited> => audited({ authenticators: [tokensFr
 
 async function send({ port }: Listening, bytes: string): Promise<Socket> {
   const client = connect(port, '127.0.0.1');
-  clients.push(client);
+  atEnd(() => client.destroy());
   client.on('error', () => undefined);
   await once(client, 'connect');
   client.write(Buffer.from(bytes, 'latin1'));

@@ -1,11 +1,11 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import express5 from 'express';
 import express4 from 'express4';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   alwaysAllow,
   alwaysAllowPaths,
@@ -20,6 +20,7 @@ import {
   type Authorizer,
   type Middleware,
 } from '../../src/index.js';
+import { atEnd } from '../support/ending.js';
 import { filterOptions, policyOf } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
@@ -48,11 +49,6 @@ const publicPaths = ['/debug/public/*'];
 const everything = ['/*'];
 const anybody: Authorizer = { name: 'Anybody', authorize: () => ({ decision: 'allow', reason: '' }) };
 
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
-
 /** The target is sent as it stands: an ordinary client would clean it. */
 async function ask(
   listener: RequestListener,
@@ -60,7 +56,9 @@ async function ask(
   token = 'scraper-token',
 ): Promise<{ status: number; text: string }> {
   const server = createServer(listener).listen(0, '127.0.0.1');
-  servers.push(server);
+  atEnd(() => {
+    server.close().closeAllConnections();
+  });
   await once(server, 'listening');
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   const credentials = token === '' ? '' : `Authorization: Bearer ${token}\r\n`;

@@ -3,35 +3,28 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createTlsServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { metricsFilter, type MetricsFilterOptions } from '../../src/request/guard.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { atEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
-import { listen, listenFilter, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import {
-  closeAfterEach,
-  application,
-  guard,
-  running,
-  textFormat,
-} from '../exposition/sources/upstream/upstream-setting.js';
-
-closeAfterEach();
+  listenHttp,
+  listen,
+  listenFilter,
+  type Listening,
+} from '../exposition/sources/upstream/upstream-servers.js';
+import { guard, textFormat } from '../exposition/sources/upstream/upstream-setting.js';
 
 const scrapeRequest = (token = 'admin-token'): string =>
   `GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`;
 
-const clients: Socket[] = [];
-afterEach(() => {
-  for (const client of clients.splice(0)) client.destroy();
-});
-
 /** Sends all at once over one connection. */
 async function pipeline({ port }: Listening, requests: readonly string[]): Promise<Socket> {
   const client = connect(port, '127.0.0.1');
-  clients.push(client);
+  atEnd(() => client.destroy());
   client.on('error', () => undefined);
   await once(client, 'connect');
   client.write(requests.join(''));
@@ -63,7 +56,6 @@ async function serve(
     render: async () => ({ contentType: textFormat, body: await render() }),
   };
   const listening = await listenFilter(exposition, overrides);
-  running.push(listening);
   return listening;
 }
 
@@ -114,12 +106,11 @@ describe('requests that wait with many bytes', () => {
         ? createServer(answer)
         : createTlsServer({ cert: serving.certificatePem, key: serving.privateKeyPem }, answer),
     );
-    running.push(server);
     const client =
       given.transport === 'http'
         ? connect(server.port, '127.0.0.1')
         : connectTls({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false });
-    clients.push(client);
+    atEnd(() => client.destroy());
     client.on('error', () => undefined);
     client.write(scrapeRequest().replace('/metrics', given.before));
     await expect.poll(() => first?.bytesRead).toBeGreaterThan(0);
@@ -158,7 +149,7 @@ describe('scrapes that are sent before the answers to earlier ones are there', (
   });
 
   it('ask an upstream one after the other, and leave no connection to it when their client goes away', async () => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat });
       // More than all buffers on the way hold: it never ends by itself.
       response.write(Buffer.alloc(1024 * 1024, 'a 1\n'));

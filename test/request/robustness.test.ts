@@ -3,7 +3,7 @@ import { connect, type AddressInfo } from 'node:net';
 import express5 from 'express';
 import express4 from 'express4';
 import request from 'supertest';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   guardSteps,
   metricsFilter,
@@ -14,6 +14,7 @@ import {
   type Exposition,
   type MetricsFilterOptions,
 } from '../../src/index.js';
+import { atEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
 
 const bearer = ['Authorization', 'Bearer scraper-token'] as const;
@@ -285,10 +286,6 @@ describe.each([
 });
 
 describe('over a bare http.Server', () => {
-  const servers: Server[] = [];
-  afterEach(() => {
-    for (const server of servers.splice(0)) server.close().closeAllConnections();
-  });
   async function serve(filter: ReturnType<typeof metricsFilter>): Promise<Server> {
     const server = createServer((request_, response) => {
       filter(request_, response, () => {
@@ -296,7 +293,9 @@ describe('over a bare http.Server', () => {
         response.end(`application ${new URL(request_.url ?? '/', 'http://h').pathname}`);
       });
     });
-    servers.push(server);
+    atEnd(() => {
+      server.close().closeAllConnections();
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return server;
   }

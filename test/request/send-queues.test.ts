@@ -1,12 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { portsOf, sendQueues } from '../../src/request/answer/write-deadline.js';
-
-const open: { destroy(): void }[] = [];
-afterEach(() => {
-  for (const one of open.splice(0)) one.destroy();
-});
+import { atEnd } from '../support/ending.js';
 
 /** Both ends of a connection over IPv4 or IPv6. */
 async function connection(host: string): Promise<readonly [server: Socket, client: Socket]> {
@@ -16,7 +12,11 @@ async function connection(host: string): Promise<readonly [server: Socket, clien
   const accepted = once(server, 'connection');
   const client = connect((server.address() as AddressInfo).port, host);
   const [socket] = (await accepted) as [Socket];
-  open.push(client, socket, { destroy: () => server.close() });
+  atEnd(() => {
+    client.destroy();
+    socket.destroy();
+    server.close();
+  });
   return [socket, client];
 }
 

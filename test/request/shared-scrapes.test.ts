@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { RenderingLimit, limitedExposition } from '../../src/exposition/delivery/rendering-limit.js';
 import { sharedExposition, type ScrapeOrigin } from '../../src/exposition/delivery/shared-exposition.js';
 import { contentType, renderingOf, scriptedExposition } from '../exposition/delivery/scripted-source.js';
@@ -8,13 +8,7 @@ import {
   digestOf,
   listenFilter,
   scrape,
-  type Listening,
 } from '../exposition/sources/upstream/upstream-servers.js';
-
-const running: Listening[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
 
 /** A filter whose renderings wait for what they are told; `scraped` resolves at the next scrape. */
 async function setting() {
@@ -29,7 +23,6 @@ async function setting() {
     },
   });
   const server = await listenFilter(shared);
-  running.push(server);
   const scraped = (count: number): Promise<void> =>
     new Promise((resolve) => {
       onScrape = () => {

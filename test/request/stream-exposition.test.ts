@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Exposition, ScrapeRequest, StreamedExposition } from '../../src/exposition/exposition.js';
 import type { MetricsFilterOptions } from '../../src/request/guard.js';
 import {
@@ -13,11 +13,6 @@ import {
 } from '../exposition/sources/upstream/upstream-servers.js';
 
 const contentType = 'text/plain; version=0.0.4';
-const running: Listening[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
-
 async function serve(
   render: (request: ScrapeRequest) => StreamedExposition | Promise<StreamedExposition>,
   overrides: Partial<MetricsFilterOptions> = {},
@@ -26,9 +21,7 @@ async function serve(
     contentType: () => contentType,
     render: (request) => Promise.resolve(render(request)),
   };
-  const listening = await listenFilter(exposition, overrides);
-  running.push(listening);
-  return listening;
+  return listenFilter(exposition, overrides);
 }
 
 /** A body of the chunks given; `fault` is thrown behind them. */

@@ -11,15 +11,12 @@ import { sharedExposition } from '../../src/exposition/delivery/shared-expositio
 import { serveExposition } from '../../src/request/steps/serve-exposition.js';
 import { WriteDeadline } from '../../src/request/answer/write-deadline.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { atEnd } from '../support/ending.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
-const running: Listening[] = [];
-const clients: Socket[] = [];
-afterEach(async () => {
+afterEach(() => {
   vi.useRealTimers();
-  for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(running.splice(0).map((server) => server.close()));
 });
 
 /** More than all buffers on the way hold. */
@@ -65,12 +62,11 @@ describe('a client that takes nothing', () => {
         ? createServer(answer)
         : createTlsServer({ cert: serving.certificatePem, key: serving.privateKeyPem }, answer);
     const listening = await listen(server);
-    running.push(listening);
     const client =
       given.transport === 'http'
         ? connect(listening.port, '127.0.0.1')
         : connectTls({ host: '127.0.0.1', port: listening.port, rejectUnauthorized: false });
-    clients.push(client);
+    atEnd(() => client.destroy());
     client.on('error', () => undefined);
     await once(client, given.transport === 'http' ? 'connect' : 'secureConnect');
     client.pause();

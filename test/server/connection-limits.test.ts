@@ -2,21 +2,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:https';
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ConnectionLimits } from '../../src/server-exports.js';
 import { limitConnections } from '../../src/server/connection-limits.js';
 import { startLimited, type LimitedServer } from './limited-server.js';
 
-const running: LimitedServer[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.stop()));
-});
-
-async function limited(connectionLimits: ConnectionLimits): Promise<LimitedServer> {
-  const server = await startLimited({ connectionLimits });
-  running.push(server);
-  return server;
-}
+const limited = (connectionLimits: ConnectionLimits): Promise<LimitedServer> =>
+  startLimited({ connectionLimits });
 
 /** What has come is read: a connection is not closed before. */
 function closed(socket: Socket): Promise<unknown> {

@@ -2,18 +2,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:https';
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type SecureVersion } from 'node:tls';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { RequestCredentials } from '../../src/request/credentials.js';
 import { limitHandshakes } from '../../src/index.js';
 import { RequestLimitError } from '../../src/request/request-errors.js';
 import { type ConnectionLimits } from '../../src/server-exports.js';
+import { atEnd } from '../support/ending.js';
 import { certificateChain, type CertificateChain, type ChainKey } from '../support/certificate-chain.js';
 import { startLimited } from './limited-server.js';
-
-const stops: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0).reverse()) await stop();
-});
 
 const repeated = (count: number, key: ChainKey): readonly ChainKey[] =>
   Array.from({ length: count }, () => key);
@@ -43,7 +39,7 @@ async function guarded(maxHandshakeMsByAddress?: number) {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  stops.push(() => {
+  atEnd(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -121,7 +117,7 @@ describe('handshakes with costly chains', () => {
         connectionLimits,
         logger: { debug: silent, info: silent, warn, error: silent },
       });
-      stops.push(() => server.stop());
+      atEnd(() => server.stop());
       for (let count = 0; count < 12; count += 1) await attempt(server.server.port, '127.0.0.2', costly);
       const counted = await server.metric('kcp_metrics_filter_refused_connections_total');
       expect([counted > 0, warnings]).toEqual([refused, refused ? [{ address: '127.0.0.2' }] : []]);

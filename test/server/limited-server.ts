@@ -3,8 +3,9 @@ import { Registry } from 'prom-client';
 import { FilterMetrics } from '../../src/index.js';
 import { startServer, type RunningServer, type ServerOptions } from '../../src/server-exports.js';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { atEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
+import { localAuthority } from '../support/local-authority.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 
 const silent = () => undefined;
@@ -25,10 +26,9 @@ function placed(port: number, localAddress: string): ConnectionOptions & { reado
   return { port, host: '127.0.0.1', localAddress, rejectUnauthorized: false };
 }
 
-/** A real one, on a free port; `scraper-token` may scrape, `mallory-token` may not. */
+/** A real one, on a free port, stopped after the test; `scraper-token` may scrape, `mallory-token` may not. */
 export async function startLimited(options: Partial<ServerOptions>): Promise<LimitedServer> {
-  const authority = await createAuthority({ commonName: 'ca' });
-  const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+  const { serving } = await localAuthority();
   const registry = new Registry();
   const events: AuditEvent[] = [];
   const sockets: TLSSocket[] = [];
@@ -47,6 +47,12 @@ export async function startLimited(options: Partial<ServerOptions>): Promise<Lim
     },
     ...options,
   });
+  const stop = async (): Promise<void> => {
+    for (const client of clients) client.close();
+    for (const socket of sockets) socket.destroy();
+    await server.close();
+  };
+  atEnd(stop);
   return {
     server,
     events,
@@ -70,10 +76,6 @@ export async function startLimited(options: Partial<ServerOptions>): Promise<Lim
       const values = metrics.find((metric) => metric.name === name)?.values ?? [];
       return values.reduce((sum, { value }) => sum + value, 0);
     },
-    async stop() {
-      for (const client of clients) client.close();
-      for (const socket of sockets) socket.destroy();
-      await server.close();
-    },
+    stop,
   };
 }

@@ -1,12 +1,7 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Maintenance } from '../../src/index.js';
 import type { ServerOptions } from '../../src/server-exports.js';
-import { startLimited, type LimitedServer } from './limited-server.js';
-
-const running: LimitedServer[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.stop()));
-});
+import { startLimited } from './limited-server.js';
 
 const everybody: Maintenance = { kind: 'everybody' };
 const named = (users: readonly string[], groups: readonly string[] = []): Maintenance => ({
@@ -18,7 +13,6 @@ const named = (users: readonly string[], groups: readonly string[] = []): Mainte
 async function inMaintenance(current: Maintenance, options: Partial<ServerOptions> = {}) {
   const maintenance = { current };
   const server = await startLimited({ maintenance, ...options });
-  running.push(server);
   return { maintenance, server };
 }
 

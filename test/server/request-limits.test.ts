@@ -1,20 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { tokenFileAuthenticator } from '../../src/index.js';
-import type { ServerOptions } from '../../src/server-exports.js';
 import { tokens } from '../support/filter.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
-import { startLimited, type LimitedServer } from './limited-server.js';
-
-const running: LimitedServer[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.stop()));
-});
-
-async function limited(options: Partial<ServerOptions>): Promise<LimitedServer> {
-  const server = await startLimited(options);
-  running.push(server);
-  return server;
-}
+import { startLimited } from './limited-server.js';
 
 /** The answers' codes, one request after the other. */
 async function statuses(count: number, ask: () => Promise<RawAnswer>): Promise<readonly number[]> {
@@ -28,7 +16,7 @@ const slowly = 0.001;
 
 describe('limits of requests', () => {
   it('answer 429 as Kubernetes does, with the time to wait', async () => {
-    const server = await limited({ requestLimits: { perSecondByAddress: slowly } });
+    const server = await startLimited({ requestLimits: { perSecondByAddress: slowly } });
     expect((await server.scrape('scraper-token')).status).toBe(200);
     const answer = await server.scrape('scraper-token');
     expect(answer.status).toBe(429);
@@ -49,7 +37,7 @@ describe('limits of requests', () => {
   it('by address stop a flood before anybody is authenticated, and no other address', async () => {
     let asked = 0;
     const file = tokenFileAuthenticator({ text: tokens, file: 'tokens.csv' });
-    const server = await limited({
+    const server = await startLimited({
       requestLimits: { perSecondByAddress: slowly },
       authenticators: [
         {
@@ -68,19 +56,19 @@ describe('limits of requests', () => {
   });
 
   it('by identity stop one user wherever he comes from, and no other', async () => {
-    const server = await limited({ requestLimits: { perSecondByIdentity: slowly } });
+    const server = await startLimited({ requestLimits: { perSecondByIdentity: slowly } });
     expect(await statuses(3, () => server.scrape('scraper-token'))).toEqual([200, 429, 429]);
     expect((await server.scrape('scraper-token', '127.0.0.2')).status).toBe(429);
     expect((await server.scrape('admin-token')).status).toBe(200);
   });
 
   it('by identity count what is denied too, so that no flood of it reaches an authorizer', async () => {
-    const server = await limited({ requestLimits: { perSecondByIdentity: slowly } });
+    const server = await startLimited({ requestLimits: { perSecondByIdentity: slowly } });
     expect(await statuses(3, () => server.scrape('mallory-token'))).toEqual([403, 429, 429]);
   });
 
   it('look at no header that a client can choose', async () => {
-    const server = await limited({
+    const server = await startLimited({
       requestLimits: { perSecondByAddress: slowly, perSecondByIdentity: slowly },
       authenticators: [tokenFileAuthenticator({ text: tokens, file: 'tokens.csv' })],
     });
@@ -104,7 +92,7 @@ describe('limits of requests', () => {
         }),
       isFrontProxy: () => true,
     };
-    const server = await limited({
+    const server = await startLimited({
       requestLimits: { perSecondByAddress: slowly, perSecondByIdentity: slowly },
       authenticators: [proxy],
     });
@@ -114,7 +102,7 @@ describe('limits of requests', () => {
   it.each(['/livez', '/readyz', '/healthz', '/clusters/root:org/livez', '/clusters/root/readyz?verbose'])(
     'never stop a probe of %s',
     async (target) => {
-      const server = await limited({
+      const server = await startLimited({
         requestLimits: { perSecondByAddress: slowly, perSecondByIdentity: slowly },
       });
       expect(await statuses(3, () => server.scrape('wrong'))).toEqual([401, 429, 429]);
@@ -124,7 +112,7 @@ describe('limits of requests', () => {
   );
 
   it('give health that needs a credential a bucket of its own', async () => {
-    const server = await limited({
+    const server = await startLimited({
       requestLimits: { perSecondByAddress: slowly },
       alwaysAllowPaths: [],
     });
@@ -134,13 +122,13 @@ describe('limits of requests', () => {
   });
 
   it('do not except a single check, which nobody probes', async () => {
-    const server = await limited({ requestLimits: { perSecondByAddress: slowly } });
+    const server = await startLimited({ requestLimits: { perSecondByAddress: slowly } });
     const probes = await statuses(2, () => server.scrape('wrong', '127.0.0.1', '/livez/ping'));
     expect(probes).toEqual([401, 429]);
   });
 
   it('are audited, each with its reason and the user if he is known', async () => {
-    const server = await limited({
+    const server = await startLimited({
       requestLimits: { perSecondByIdentity: slowly, perSecondByAddress: 1 },
     });
     await server.scrape('scraper-token');
@@ -161,7 +149,7 @@ describe('limits of requests', () => {
   });
 
   it('do not exist unless they are asked for', async () => {
-    const server = await limited({});
+    const server = await startLimited({});
     const answers = await Promise.all(Array.from({ length: 50 }, () => server.scrape('scraper-token')));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   startServer,
   type KeyPair,
@@ -9,6 +9,7 @@ import {
   type TlsOptions,
 } from '../../src/server-exports.js';
 import { createAuthority, type Authority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
+import { atEnd, closedAtEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient } from '../support/raw-tls.js';
 
@@ -23,27 +24,19 @@ let authority: Authority;
 beforeAll(async () => {
   authority = await createAuthority({ commonName: 'ca' });
 });
-const servers: RunningServer[] = [];
-const sockets: TLSSocket[] = [];
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
-  await Promise.all(servers.splice(0).map((server) => server.close()));
-});
-
 async function pairOf(commonName: string, options: LeafOptions = {}): Promise<KeyPair> {
   const { certificatePem, privateKeyPem } = await authority.issue({ ...options, commonName });
   return { certificate: certificatePem, privateKey: privateKeyPem };
 }
 
 async function serve(tls: TlsOptions): Promise<RunningServer> {
-  const server = await startServer({ ...filterOptions(), tls, logger: silent });
-  servers.push(server);
+  const server = closedAtEnd(await startServer({ ...filterOptions(), tls, logger: silent }));
   return server;
 }
 
 async function connected(server: RunningServer, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const socket = connect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false, ...options });
-  sockets.push(socket);
+  atEnd(() => socket.destroy());
   await once(socket, 'secureConnect');
   return socket;
 }

@@ -1,28 +1,18 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import type { ServerOptions } from '../../src/server-exports.js';
-import { startLimited, type LimitedServer } from './limited-server.js';
+import { describe, expect, it } from 'vitest';
+import { startLimited } from './limited-server.js';
 
-const running: LimitedServer[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.stop()));
-});
-async function start(options: Partial<ServerOptions>): Promise<LimitedServer> {
-  const server = await startLimited(options);
-  running.push(server);
-  return server;
-}
 const admin = 'admin-token';
 
 describe('the ready server', () => {
   it('has no pages of its own unless it is told to', async () => {
-    const server = await start({});
+    const server = await startLimited({});
     for (const path of ['/', '/statusz', '/flagz']) {
       expect((await server.scrape(admin, '127.0.0.1', path)).status).toBe(404);
     }
   });
 
   it('tells of its parts, and of what it refused and why, without names and addresses', async () => {
-    const server = await start({ zPages: { flags: [{ name: 'mode', value: 'shard' }] } });
+    const server = await startLimited({ zPages: { flags: [{ name: 'mode', value: 'shard' }] } });
     await server.scrape('mallory-token');
     await server.scrape('no-such-token');
     await server.scrape(admin, '127.0.0.1', '/clusters/root:secret-workspace/metrics');
@@ -38,7 +28,7 @@ describe('the ready server', () => {
   });
 
   it('serves each page by its own path in RBAC, and never below a scope', async () => {
-    const server = await start({ zPages: {} });
+    const server = await startLimited({ zPages: {} });
     const codes = await Promise.all(
       [
         ['scraper-token', '/statusz'],
@@ -55,7 +45,7 @@ describe('the ready server', () => {
   });
 
   it('serves them on a cache server without a shard, and not below one', async () => {
-    const server = await start({ serverKind: 'cache-server', zPages: {} });
+    const server = await startLimited({ serverKind: 'cache-server', zPages: {} });
     const codes = await Promise.all(
       ['/statusz', '/', '/shards/one/statusz', '/shards/one/clusters/root/statusz', '/other'].map(
         async (path) => (await server.scrape(admin, '127.0.0.1', path)).status,
@@ -66,7 +56,7 @@ describe('the ready server', () => {
   });
 
   it('lists the paths it answers, and answers each', async () => {
-    const server = await start({ zPages: { flags: [] } });
+    const server = await startLimited({ zPages: { flags: [] } });
     const { body } = await server.scrape(admin, '127.0.0.1', '/');
     const { paths } = JSON.parse(body) as { paths: string[] };
     expect(paths).toContain('/readyz/shutdown');

@@ -1,9 +1,11 @@
 // Set up before every test file: what must be so after it.
 import { afterAll, expect } from 'vitest';
+import { endAfterFile } from './ending.js';
 import { removeTemporaryDirectories } from './temporary-directory.js';
 import { takeOutputsWithSecrets } from './told-secrets.js';
 
-afterAll(() => {
+afterAll(async () => {
+  await endAfterFile();
   removeTemporaryDirectories();
   // No process that it started may write a secret that it used.
   expect(takeOutputsWithSecrets(), 'processes that wrote a secret').toEqual([]);

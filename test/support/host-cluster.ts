@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { kubeconfigText } from '../kubernetes/kubeconfig-text.js';
 import { startApiServer, type ApiServer } from '../kubernetes/api-server.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from './local-authority.js';
 import { kubeletBodies, kubeletNode } from './kubelet-bodies.js';
 
 interface SentPod {
@@ -63,12 +63,8 @@ export class HostCluster {
   #version = 10;
 
   async start(): Promise<this> {
-    const authority = await createAuthority({ commonName: 'host-ca' });
+    const { authority, serving } = await localAuthority();
     this.#authority = authority.certificatePem;
-    const serving = await authority.issue({
-      usage: 'serverAuth',
-      ipAddresses: ['127.0.0.1'],
-    });
     this.#server = await startApiServer(serving, {
       answer: (request, response) => {
         const url = new URL(request.url ?? '', 'https://host');

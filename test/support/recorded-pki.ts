@@ -1,4 +1,5 @@
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { once } from './once.js';
 import type { TemporaryDirectory } from './temporary-directory.js';
 
 /** The certificates that identities.json names. */
@@ -10,8 +11,7 @@ export interface RecordedPki {
   readonly serving: readonly string[];
 }
 
-/** Issues them and writes what a server needs into the directory. */
-export async function createRecordedPki(directory: TemporaryDirectory): Promise<RecordedPki> {
+const issued = once(async () => {
   const clientCa = await createAuthority({ commonName: 'client-ca' });
   const sameName = await createAuthority({ commonName: 'client-ca' });
   const proxyCa = await createAuthority({ commonName: 'request-header-ca' });
@@ -45,6 +45,12 @@ export async function createRecordedPki(directory: TemporaryDirectory): Promise<
     dnsNames: ['localhost'],
     ipAddresses: ['127.0.0.1'],
   });
+  return { certificates, serving, clientCa, proxyCa };
+});
+
+/** Writes what a server needs into the directory. */
+export async function createRecordedPki(directory: TemporaryDirectory): Promise<RecordedPki> {
+  const { certificates, serving, clientCa, proxyCa } = await issued();
   const clientCaFile = directory.write('client-ca.crt', clientCa.certificatePem);
   const servingFlags = [
     `--tls-cert-file=${directory.write('tls.crt', serving.certificatePem)}`,

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { startApiServer, type ApiServer } from '../kubernetes/api-server.js';
 import { base64, kubeconfigText } from '../kubernetes/kubeconfig-text.js';
+import { localAuthority } from './local-authority.js';
+import { once } from './once.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
 /** A question as it came. */
@@ -25,6 +26,11 @@ export type ReviewAnswer =
 
 const bearerToken = 'token-of-the-filter';
 
+const clientPair = once(async () => {
+  const { authority } = await localAuthority();
+  return authority.issue({ commonName: 'filter', usage: 'clientAuth' });
+});
+
 /** Stands in for an API server, or a webhook, that answers reviews: on TLS, by a script, and fails when told to. */
 export class ReviewServer {
   /** What a question is answered with. */
@@ -46,9 +52,8 @@ export class ReviewServer {
   /** `serverPath` stands in its kubeconfigs' URLs: `/authorize?timeout=1s`. */
   static async start(serverPath = ''): Promise<ReviewServer> {
     const directory = temporaryDirectory();
-    const authority = await createAuthority({ commonName: 'ca' });
-    const serving = await authority.issue({ usage: 'serverAuth', ipAddresses: ['127.0.0.1'] });
-    const client = await authority.issue({ commonName: 'filter', usage: 'clientAuth' });
+    const { authority, serving } = await localAuthority();
+    const client = await clientPair();
     const servers: ReviewServer[] = [];
     const api = await startApiServer(serving, {
       clientAuthorities: authority.certificatePem,
@@ -68,9 +73,7 @@ export class ReviewServer {
           'client-key-data': base64(client.privateKeyPem),
         }),
       ],
-      async () => {
-        await api.close();
-      },
+      () => api.close(),
     );
     servers.push(server);
     return server;

@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { atEnd } from './ending.js';
+import { localAuthority } from './local-authority.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
 /** An object as the API server sends it. */
@@ -93,13 +94,9 @@ export class RootServer {
 
   static async start(serverPath = '/clusters/root'): Promise<RootServer> {
     const root = new RootServer();
-    const authority = await createAuthority({ commonName: 'ca' });
-    const { certificatePem, privateKeyPem } = await authority.issue({
-      commonName: 'localhost',
-      usage: 'serverAuth',
-      ipAddresses: ['127.0.0.1'],
-    });
-    const server = createServer({ cert: certificatePem, key: privateKeyPem }, (request, response) => {
+    const { authority, serving } = await localAuthority();
+    const { certificatePem: cert, privateKeyPem: key } = serving;
+    const server = createServer({ cert, key }, (request, response) => {
       void root.#answer(request, response);
     });
     server.on('connection', (socket: Socket) => {
@@ -114,10 +111,12 @@ export class RootServer {
       authority.certificatePem,
     );
     root.#close = async () => {
+      if (!server.listening) return;
       server.close();
       for (const socket of root.#sockets) socket.destroy();
       await once(server, 'close');
     };
+    atEnd(() => root.stop());
     return root;
   }
 

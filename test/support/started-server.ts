@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type * as Program from '../../src/cli/program.js';
+import { atEnd } from './ending.js';
 
 const dist = new URL('../../dist/cli/', import.meta.url);
 const bin = fileURLToPath(new URL('main.js', dist));
@@ -39,7 +40,7 @@ export async function runCli(args: readonly string[]): Promise<Finished> {
   return { code, ...written };
 }
 
-/** Starts the built `kcp-metrics-filter start` on a free port of 127.0.0.1, in this process. */
+/** Starts the built `kcp-metrics-filter start` on a free port of 127.0.0.1, in this process, until the test is over. */
 export async function startCli(args: readonly string[]): Promise<StartedServer> {
   if (args.some((arg) => arg.startsWith('--workers='))) throw new Error('workers need startProcess');
   let stderr = '';
@@ -71,7 +72,7 @@ export async function startCli(args: readonly string[]): Promise<StartedServer> 
     };
     running.then(fail, fail);
   });
-  return {
+  const server = {
     url,
     port: Number(new URL(url).port),
     log: () => stderr,
@@ -80,6 +81,8 @@ export async function startCli(args: readonly string[]): Promise<StartedServer> 
       return running;
     },
   };
+  atEnd(server.stop);
+  return server;
 }
 
 /** Runs a command of the built bin to its end, in a process of its own. */
@@ -110,7 +113,7 @@ export async function startProcess(args: readonly string[]): Promise<StartedProc
       reject(new Error(`did not start: ${collected().stderr}`));
     });
   });
-  return {
+  const server: StartedProcess = {
     url,
     port: Number(new URL(url).port),
     pid: child.pid ?? 0,
@@ -121,6 +124,8 @@ export async function startProcess(args: readonly string[]): Promise<StartedProc
       return code;
     },
   };
+  atEnd(() => server.stop());
+  return server;
 }
 
 function urlIn(log: string): string | undefined {

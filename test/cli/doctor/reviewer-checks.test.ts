@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { subjectAccessReview, tokenReview } from '../../../src/kubernetes/reviews/review-kind.js';
 import type { Finding } from '../../../src/cli/doctor/finding.js';
 import { reviewerFindings } from '../../../src/cli/doctor/kubeconfig-checks.js';
@@ -7,9 +7,6 @@ import { ReviewServer, type ReviewAnswer } from '../../support/review-server.js'
 let server: ReviewServer;
 beforeAll(async () => {
   server = await ReviewServer.start();
-});
-afterAll(async () => {
-  await server.stop();
 });
 
 function look(

@@ -3,7 +3,7 @@ import { Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import fc from 'fast-check';
 import { Gauge, Registry } from 'prom-client';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   compressedBody,
   contentCodings,
@@ -24,16 +24,7 @@ import {
 } from '../sources/upstream/upstream-servers.js';
 
 const contentType = contentTypes.text;
-const running: Listening[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
-
-async function serve(exposition: Exposition): Promise<Listening> {
-  const listening = await listenFilter(encodedExposition(exposition));
-  running.push(listening);
-  return listening;
-}
+const serve = (exposition: Exposition): Promise<Listening> => listenFilter(encodedExposition(exposition));
 
 function decoded(coding: string, bytes: Uint8Array): Buffer {
   if (coding === 'gzip') return zlib.gunzipSync(bytes);
@@ -179,7 +170,6 @@ describe('in front of an upstream', () => {
         if (upstreamCoding !== undefined) response.setHeader('Content-Encoding', upstreamCoding);
         response.end(upstreamCoding === undefined ? small : gzipped);
       });
-      running.push(upstream);
       const exposition = upstreamExposition({ url: `http://127.0.0.1:${upstream.port}` });
       const server = await serve(exposition);
       const { headers, body } = await scrape(server, { 'Accept-Encoding': 'gzip' });

@@ -1,16 +1,13 @@
 import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { mergedExposition } from '../../../src/exposition/merging/merged-exposition.js';
 import type {
   MergedExpositionOptions,
   MemberFailure,
 } from '../../../src/exposition/merging/merging-options.js';
-import {
-  upstreamExposition,
-  type UpstreamExposition,
-} from '../../../src/exposition/sources/upstream/upstream.js';
+import { upstreamExposition } from '../../../src/exposition/sources/upstream/upstream.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../../src/pki/throwaway-pki.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';
 import {
@@ -20,9 +17,8 @@ import {
   scrape,
   type Listening,
 } from '../sources/upstream/upstream-servers.js';
-import { closeAfterEach, running, send, textFormat } from '../sources/upstream/upstream-setting.js';
-
-closeAfterEach();
+import { send, textFormat } from '../sources/upstream/upstream-setting.js';
+import { closedAtEnd } from '../../support/ending.js';
 
 let authority: Authority;
 let certificate: IssuedCertificate;
@@ -37,38 +33,33 @@ beforeAll(async () => {
 
 const timeoutHeader = 'X-Prometheus-Scrape-Timeout-Seconds';
 const failures: MemberFailure[] = [];
-const opened: UpstreamExposition[] = [];
-afterEach(() => {
-  for (const exposition of opened.splice(0)) exposition.close();
+beforeEach(() => {
   failures.splice(0);
 });
 
-async function application(answer: RequestListener): Promise<Listening> {
+function application(answer: RequestListener): Promise<Listening> {
   const { certificatePem: cert, privateKeyPem: key } = certificate;
-  const listening = await listen(createServer({ cert, key }, answer));
-  running.push(listening);
-  return listening;
+  return listen(createServer({ cert, key }, answer));
 }
 
 /** A filter whose /metrics is all of them, over TLS: `a`, `b` and so on. */
-async function guard(
+function guard(
   upstreams: readonly Listening[],
   options: Partial<MergedExpositionOptions> = {},
 ): Promise<Listening> {
   const members = upstreams.map(({ port }, at) => {
     const name = String.fromCharCode(97 + at);
-    const exposition = upstreamExposition({
-      url: `https://127.0.0.1:${port}/metrics`,
-      ca: authority.certificatePem,
-      answeringMs: 0,
-    });
-    opened.push(exposition);
+    const exposition = closedAtEnd(
+      upstreamExposition({
+        url: `https://127.0.0.1:${port}/metrics`,
+        ca: authority.certificatePem,
+        answeringMs: 0,
+      }),
+    );
     return { name, exposition, labels: { upstream: name } };
   });
   const onFailure = (failure: MemberFailure): unknown => failures.push(failure);
-  const listening = await listenFilter(mergedExposition({ members, onFailure, ...options }));
-  running.push(listening);
-  return listening;
+  return listenFilter(mergedExposition({ members, onFailure, ...options }));
 }
 
 const good = send('# TYPE m gauge\nm 1\n');

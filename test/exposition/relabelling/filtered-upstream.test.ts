@@ -1,47 +1,37 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
 import {
   filteredExposition,
   type FilteredExpositionOptions,
 } from '../../../src/exposition/relabelling/filtered-exposition.js';
+import { upstreamExposition } from '../../../src/exposition/sources/upstream/upstream.js';
 import {
-  upstreamExposition,
-  type UpstreamExposition,
-} from '../../../src/exposition/sources/upstream/upstream.js';
-import { beginScrape, listenFilter, scrape, type Listening } from '../sources/upstream/upstream-servers.js';
-import {
-  closeAfterEach,
-  application,
-  running,
-  send,
-  textFormat,
-} from '../sources/upstream/upstream-setting.js';
+  listenHttp,
+  beginScrape,
+  listenFilter,
+  scrape,
+  type Listening,
+} from '../sources/upstream/upstream-servers.js';
+import { send, textFormat } from '../sources/upstream/upstream-setting.js';
+import { closedAtEnd } from '../../support/ending.js';
 
-closeAfterEach();
-
-const upstreams: UpstreamExposition[] = [];
 const results: string[] = [];
-afterEach(() => {
-  for (const upstream of upstreams.splice(0)) upstream.close();
+beforeEach(() => {
   results.splice(0);
 });
 
-async function filterBefore(
-  { port }: Listening,
-  options: FilteredExpositionOptions = {},
-): Promise<Listening> {
-  const upstream = upstreamExposition({ url: `http://127.0.0.1:${port}/metrics`, stallTimeoutMs: 100 });
-  upstreams.push(upstream);
+function filterBefore({ port }: Listening, options: FilteredExpositionOptions = {}): Promise<Listening> {
+  const upstream = closedAtEnd(
+    upstreamExposition({ url: `http://127.0.0.1:${port}/metrics`, stallTimeoutMs: 100 }),
+  );
   const exposition = filteredExposition(upstream, {
     ...options,
     onScrape: (result) => results.push(result),
   });
-  const listening = await listenFilter(exposition);
-  running.push(listening);
-  return listening;
+  return listenFilter(exposition);
 }
 
 const line = 'a{namespace="host-a",pod="p"} 1\n';
@@ -50,7 +40,7 @@ const mapping = { current: LabelMapping.of({ namespace: { 'host-a': 'team-a' } }
 describe('an upstream that is filtered', () => {
   it('is asked for what can be read, and answered in other names', async () => {
     const asked: unknown[] = [];
-    const upstream = await application((request, response) => {
+    const upstream = await listenHttp((request, response) => {
       asked.push(request.headers['accept-encoding'], request.headers.accept);
       send(`${line}a{namespace="host-b",pod="p"} 1\n`)(request, response);
     });
@@ -67,7 +57,7 @@ describe('an upstream that is filtered', () => {
     ['malformed', send('a{namespace="host-a} 1\n')],
     ['cut off', send('a{namespace="host-a"}')],
   ])('is a 502 where it is %s', async (_what, answer) => {
-    const filter = await filterBefore(await application(answer), { labelMapping: mapping });
+    const filter = await filterBefore(await listenHttp(answer), { labelMapping: mapping });
     const { status, body } = await scrape(filter);
     expect([status, body.toString()]).toEqual([502, expect.not.stringContaining('host-a')]);
   });
@@ -76,7 +66,7 @@ describe('an upstream that is filtered', () => {
     ['breaks off', 502, (response: ServerResponse) => response.socket?.destroy()],
     ['stands still', 504, () => undefined],
   ])('that %s before much of it has come is a %d', async (_what, status, fail) => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat });
       response.write(line.repeat(1_000), () => fail(response));
     });
@@ -86,7 +76,7 @@ describe('an upstream that is filtered', () => {
   });
 
   it('breaks the transfer off where it is malformed later on', async () => {
-    const upstream = await application(send(`${line.repeat(10_000)}broken{\n`));
+    const upstream = await listenHttp(send(`${line.repeat(10_000)}broken{\n`));
     const answer = await beginScrape(await filterBefore(upstream));
     expect(answer.statusCode).toBe(200);
     await expect(once(answer.resume(), 'end')).rejects.toThrow('aborted');
@@ -94,7 +84,7 @@ describe('an upstream that is filtered', () => {
   });
 
   it('is left alone when the scraper goes away', async () => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat });
       response.write(line.repeat(100_000));
     });

@@ -12,6 +12,7 @@ import {
   type WorkersExpositionOptions,
 } from '../../../src/exposition/workers/workers-exposition.js';
 import { linesOf, textOf } from './in-process.js';
+import { closedAtEnd } from '../../support/ending.js';
 
 const file = fileURLToPath(new URL('reporting-worker.mjs', import.meta.url));
 
@@ -22,9 +23,7 @@ interface Order {
 }
 
 const running: AnyWorker[] = [];
-const expositions: WorkersExposition[] = [];
 afterEach(async () => {
-  for (const exposition of expositions.splice(0)) exposition.close();
   await Promise.all(running.splice(0).map(kill));
 });
 beforeAll(() => {
@@ -81,8 +80,7 @@ async function following(
   workers: readonly AnyWorker[],
   options: WorkersExpositionOptions = {},
 ): Promise<WorkersExposition> {
-  const exposition = workersExposition({ workers, ...options });
-  expositions.push(exposition);
+  const exposition = closedAtEnd(workersExposition({ workers, ...options }));
   await Promise.all(workers.map((worker) => tell(worker, { order: 'nothing' })));
   return exposition;
 }
@@ -185,8 +183,7 @@ seconds_count 2
 describe('workers of node:cluster', () => {
   it('are found by themselves, those that are started later, too, and are counted as prom-client does', async () => {
     const early = await started('node:cluster');
-    const exposition = workersExposition({ cluster });
-    expositions.push(exposition);
+    const exposition = closedAtEnd(workersExposition({ cluster }));
     const late = await started('node:cluster');
     for (const worker of [early, late]) {
       await tell(worker, { order: 'count', verb: 'get', value: 7 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { FilesRead } from '../../../src/files/files-read.js';
 import { inCluster, type Pod } from '../../../src/kubernetes/kubeconfig/in-cluster.js';
 import { openApiClientIn } from '../../../src/kubernetes/kubeconfig/kubeconfig-client.js';
@@ -18,8 +18,6 @@ beforeEach(async () => {
   setting.directory.write('ca.crt', setting.authority.certificatePem);
   pod = podOf({ KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '443' });
 });
-
-afterEach(() => setting.close());
 
 function podOf(environment: Pod['environment']): Pod {
   return { directory: setting.directory.path, environment };

@@ -1,22 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { openApiClient } from '../../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { ReviewClient, type ReviewClientOptions } from '../../../src/kubernetes/reviews/review-client.js';
 import { subjectAccessReview, tokenReview } from '../../../src/kubernetes/reviews/review-kind.js';
+import { atEnd } from '../../support/ending.js';
 import { ReviewServer, type ReviewAnswer } from '../../support/review-server.js';
 import { ReviewError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 let server: ReviewServer;
-const endings: (() => void)[] = [];
 const told: string[] = [];
 
 beforeEach(async () => {
-  server = await ReviewServer.start();
-});
-
-afterEach(async () => {
-  for (const end of endings.splice(0)) end();
   told.splice(0);
-  await server.stop();
+  server = await ReviewServer.start();
 });
 
 async function open(
@@ -36,7 +31,7 @@ async function open(
     },
     ...options,
   });
-  endings.push(() => {
+  atEnd(() => {
     reviews.close();
     client.close();
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   cachePolicySource,
   rootPolicySource,
@@ -7,27 +7,20 @@ import {
 } from '../../../src/policy/sources/api-server.js';
 import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../../../src/policy/open-policy.js';
 import { getMetrics, sentBinding, sentRole } from '../../replication/root-objects.js';
+import { closedAtEnd } from '../../support/ending.js';
 import { RootServer, type Resource } from '../../support/root-server.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 let server: RootServer;
-let opened: OpenPolicy[];
 beforeEach(async () => {
   server = await RootServer.start();
   server.put('clusterroles', sentRole('reader', [getMetrics]));
   server.put('clusterrolebindings', sentBinding('scrapers', 'reader'));
-  opened = [];
-});
-afterEach(async () => {
-  await Promise.all(opened.map((open) => open.close()));
-  await server.stop();
 });
 
 async function open(options: OpenPolicyOptions): Promise<OpenPolicy> {
-  const policy = await openPolicy({ bootstrap: false, ...options });
-  opened.push(policy);
-  return policy;
+  return closedAtEnd(await openPolicy({ bootstrap: false, ...options }));
 }
 
 /** By which binding, or why nobody knows. */

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { workspaceAccess } from '../../../src/authorization/workspace-access.js';
 import { openPolicy, type OpenPolicy } from '../../../src/policy/open-policy.js';
 import { workspacesPolicySource } from '../../../src/policy/sources/api-server.js';
 import { directoryPolicySource } from '../../../src/policy/sources/directory.js';
 import { parseManifest } from '../../../src/policy/sources/manifest.js';
+import { closedAtEnd } from '../../support/ending.js';
 import { RootServer, type Resource, type SentObject } from '../../support/root-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 
@@ -40,26 +41,22 @@ const waitFor = (check: () => void): Promise<void> => vi.waitFor(check, { timeou
 describe('the policies of all workspaces of a kcp', () => {
   let server: RootServer;
   let directory: TemporaryDirectory;
-  const opened: OpenPolicy[] = [];
   beforeEach(async () => {
     server = await RootServer.start();
     server.base = String.raw`/clusters/\*`;
     for (const resource of resources) for (const item of recordedItems(resource)) server.put(resource, item);
     directory = temporaryDirectory();
   });
-  afterEach(async () => {
-    await Promise.all(opened.splice(0).map((open) => open.close()));
-    await server.stop();
-  });
 
   async function open(snapshotFile?: string): Promise<OpenPolicy> {
     const source = workspacesPolicySource({ kubeconfig: server.kubeconfig });
-    const open = await openPolicy({
-      sources: [],
-      workspaces: { source, requiresLogicalCluster: true },
-      ...(snapshotFile !== undefined && { snapshotFile }),
-    });
-    opened.push(open);
+    const open = closedAtEnd(
+      await openPolicy({
+        sources: [],
+        workspaces: { source, requiresLogicalCluster: true },
+        ...(snapshotFile !== undefined && { snapshotFile }),
+      }),
+    );
     return open;
   }
 
@@ -219,8 +216,9 @@ describe('the policies of all workspaces of a kcp', () => {
       for (const item of recordedItems(resource, 'cache-wildcard')) cache.put(resource, item);
     }
     const source = workspacesPolicySource({ kubeconfig: cache.kubeconfig });
-    const followed = await openPolicy({ sources: [], workspaces: { source, requiresLogicalCluster: true } });
-    opened.push(followed);
+    const followed = closedAtEnd(
+      await openPolicy({ sources: [], workspaces: { source, requiresLogicalCluster: true } }),
+    );
     expect(await followed.settled(10_000)).toEqual([]);
     expect(followed.policy.status().at(-1)).toMatchObject({ workspaces: 1, clusterRoleBindings: 12 });
     const asked = workspaceAccess(followed.policy);
@@ -275,8 +273,9 @@ describe('the policies of all workspaces of a kcp', () => {
       ofWorkspaces: true,
       settleMs: 1,
     });
-    const followed = await openPolicy({ sources: [], workspaces: { source, requiresLogicalCluster: false } });
-    opened.push(followed);
+    const followed = closedAtEnd(
+      await openPolicy({ sources: [], workspaces: { source, requiresLogicalCluster: false } }),
+    );
     expect(['w1', 'w2', 'w3'].map((name) => mayRead(followed, name))).toEqual([
       'allow',
       'allow',

@@ -23,9 +23,8 @@ beforeEach(async () => {
   opened = [];
 });
 
-afterEach(async () => {
+afterEach(() => {
   for (const keys of opened) keys.close();
-  await setting.close();
 });
 
 const jwk = (keyId: string): JsonWebKey => ({

@@ -5,7 +5,8 @@ import {
   type OidcAuthenticator,
 } from '../../../../src/authentication/tokens/oidc/oidc.js';
 import type { OidcOptions } from '../../../../src/authentication/tokens/oidc/oidc.js';
-import { createAuthority, type Authority } from '../../../../src/pki/throwaway-pki.js';
+import type { Authority } from '../../../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../../../support/local-authority.js';
 import { startOpenIdProvider, type OpenIdProvider } from '../../../support/openid-provider.js';
 
 /** A provider and authenticators that trust it, all of which end with the test. */
@@ -22,8 +23,7 @@ export interface OidcSetting {
 }
 
 export async function createOidcSetting(): Promise<OidcSetting> {
-  const authority = await createAuthority({ commonName: 'ca' });
-  const serving = await authority.issue({ usage: 'serverAuth', ipAddresses: ['127.0.0.1'] });
+  const { authority, serving } = await localAuthority();
   const provider = await startOpenIdProvider(serving, authority.certificatePem);
   const opened: OidcAuthenticator[] = [];
   const refreshes: string[] = [];

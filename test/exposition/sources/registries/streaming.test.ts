@@ -4,14 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { registriesExposition } from '../../../../src/exposition/sources/registries-exposition.js';
 import { bytesOf } from './rendered.js';
-
-const cleanups: (() => void)[] = [];
-afterEach(() => {
-  for (const clean of cleanups.splice(0)) clean();
-});
+import { closedAtEnd } from '../../../support/ending.js';
 
 /** Counters with 100,000 series between them. */
 function largeRegistry(): Registry {
@@ -169,10 +165,11 @@ describe('a large exposition', () => {
 
   it('reaches a client over a socket', async () => {
     const registry = largeRegistry();
-    const server = createServer((_request, response) => {
-      void streamOf(registry).then((stream) => Readable.from(stream).pipe(response));
-    }).listen(0, '127.0.0.1');
-    cleanups.push(() => server.close());
+    const server = closedAtEnd(
+      createServer((_request, response) => {
+        void streamOf(registry).then((stream) => Readable.from(stream).pipe(response));
+      }).listen(0, '127.0.0.1'),
+    );
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } });

@@ -2,18 +2,8 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
-import { digestOf, listen, scrape } from './upstream-servers.js';
-import {
-  closeAfterEach,
-  application,
-  failures,
-  guard,
-  running,
-  send,
-  textFormat,
-} from './upstream-setting.js';
-
-closeAfterEach();
+import { listenHttp, digestOf, listen, scrape } from './upstream-servers.js';
+import { failures, guard, send, textFormat } from './upstream-setting.js';
 
 const KiB = 1024;
 
@@ -27,7 +17,7 @@ describe('the body of an upstream', () => {
   it('arrives byte by byte, however it was written', async () => {
     let parts: readonly Uint8Array[] = [];
     let length: string | undefined;
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, {
         'Content-Type': textFormat,
         ...(length === undefined ? {} : { 'Content-Length': length }),
@@ -66,7 +56,7 @@ describe('the body of an upstream', () => {
   });
 
   it('comes over one connection, also where nobody reads what is left of it', async () => {
-    const upstream = await application(send(numbered(2_000_000)));
+    const upstream = await listenHttp(send(numbered(2_000_000)));
     const exposition = upstreamExposition({ url: `http://127.0.0.1:${upstream.port}` });
     for (let count = 0; count < 3; count += 1) {
       const { body } = await exposition.render({ accept: '' });
@@ -87,7 +77,7 @@ describe('the body of an upstream', () => {
   });
 
   it('may take longer than its patience, as long as it goes on', async () => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat, 'Content-Length': '600000' });
       let sent = 0;
       const more = setInterval(() => {
@@ -118,7 +108,6 @@ describe('a connection that is kept', () => {
         });
       }),
     );
-    running.push(upstream);
     return { upstream, requests: () => requests };
   }
 

@@ -3,9 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Listening } from './upstream-servers.js';
-import { closeAfterEach, application, guard, send } from './upstream-setting.js';
-
-closeAfterEach();
+import { listenHttp } from './upstream-servers.js';
+import { guard, send } from './upstream-setting.js';
 
 /** Asks with header lines as they are; resolves to the status. */
 function statusOf(filter: Listening, lines: readonly string[]): Promise<number> {
@@ -26,7 +25,7 @@ function statusOf(filter: Listening, lines: readonly string[]): Promise<number> 
 
 async function recorded() {
   const received: IncomingMessage[] = [];
-  const upstream = await application((request, response) => {
+  const upstream = await listenHttp((request, response) => {
     received.push(request);
     send('a 1\n')(request, response);
   });

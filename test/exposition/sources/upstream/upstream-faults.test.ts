@@ -1,18 +1,8 @@
 import type { RequestListener } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { beginScrape, listen, scrape } from './upstream-servers.js';
-import {
-  closeAfterEach,
-  application,
-  failures,
-  guard,
-  running,
-  send,
-  textFormat,
-} from './upstream-setting.js';
-
-closeAfterEach();
+import { listenHttp, beginScrape, listen, scrape } from './upstream-servers.js';
+import { failures, guard, send, textFormat } from './upstream-setting.js';
 
 const timeoutHeader = 'X-Prometheus-Scrape-Timeout-Seconds';
 
@@ -33,7 +23,7 @@ describe('an upstream that gives no exposition', () => {
     ['hangs up', (request) => request.socket.destroy(), /: connection closed by the server/],
   ];
   it.each(cases)('%s: 502 without a word of it', async (_which, answer, message) => {
-    const filter = await guard(await application(answer));
+    const filter = await guard(await listenHttp(answer));
     const { status, body, headers } = await scrape(filter);
     expect([status, body.toString()]).toEqual([502, 'Bad Gateway\n']);
     expect(JSON.stringify(headers)).not.toContain('secret');
@@ -43,9 +33,8 @@ describe('an upstream that gives no exposition', () => {
   });
 
   it('is not there: 502', async () => {
-    const upstream = await application(send('a 1\n'));
+    const upstream = await listenHttp(send('a 1\n'));
     await upstream.close();
-    running.splice(running.indexOf(upstream), 1);
     const { status } = await scrape(await guard(upstream));
     expect(status).toBe(502);
     expect(failures[0]?.message).toMatch(/: connection refused \(ECONNREFUSED\)$/);
@@ -61,7 +50,6 @@ describe('an upstream that gives no exposition', () => {
     async (version, body, field) => {
       const head = `${version} 200 OK\r\nContent-Type: ${textFormat}\r\n${field}\r\n`;
       const upstream = await listen(createTcpServer((socket) => socket.end(head + body)));
-      running.push(upstream);
       const { status, body: answered } = await scrape(await guard(upstream));
       expect([status, answered.toString()]).toEqual([502, 'Bad Gateway\n']);
       expect(failures.map(({ message }) => message)).toEqual([
@@ -76,14 +64,12 @@ describe('an upstream that gives no exposition', () => {
   ])('closes the connection behind an answer with %s: 200', async (_what, version, field, body) => {
     const head = `${version} 200 OK\r\nContent-Type: ${textFormat}\r\n${field}\r\n`;
     const upstream = await listen(createTcpServer((socket) => socket.end(head + body)));
-    running.push(upstream);
     const { status, body: answered } = await scrape(await guard(upstream));
     expect([status, answered.toString()]).toEqual([200, 'a 1\n']);
   });
 
   it('speaks no HTTP: 502', async () => {
     const upstream = await listen(createTcpServer((socket) => socket.end('secret\r\n\r\n')));
-    running.push(upstream);
     const { status } = await scrape(await guard(upstream));
     expect(status).toBe(502);
     expect(failures[0]?.message).toMatch(/: the answer is no HTTP \(HPE_\w+\)$/);
@@ -94,7 +80,7 @@ describe('an upstream that gives no exposition', () => {
     ['does not answer before half of what the scraper waits', { [timeoutHeader]: '0.1' }, {}, 50],
     ['does not answer 200 ms before the scraper goes', { [timeoutHeader]: '0.5' }, {}, 300],
   ])('%s: 504', async (_which, headers, options, afterMs) => {
-    const filter = await guard(await application(() => undefined), options);
+    const filter = await guard(await listenHttp(() => undefined), options);
     const { status, body } = await scrape(filter, headers);
     expect([status, body.toString()]).toEqual([504, 'Gateway Timeout\n']);
     expect(failures[0]?.message).toMatch(new RegExp(`: no answer within ${afterMs} ms \\(ETIMEDOUT\\)$`));
@@ -102,7 +88,7 @@ describe('an upstream that gives no exposition', () => {
 
   it('is served again as soon as it does', async () => {
     let isBroken = true;
-    const upstream = await application((request, response) => {
+    const upstream = await listenHttp((request, response) => {
       (isBroken ? send('', {}, 500) : send('a 1\n'))(request, response);
     });
     const filter = await guard(upstream);
@@ -112,7 +98,7 @@ describe('an upstream that gives no exposition', () => {
   });
 
   it('leaves no connection behind', async () => {
-    const upstream = await application(send('x'.repeat(1_000_000), {}, 500));
+    const upstream = await listenHttp(send('x'.repeat(1_000_000), {}, 500));
     const filter = await guard(upstream);
     await scrape(filter);
     await expect.poll(() => upstream.open.size).toBe(0);
@@ -124,7 +110,7 @@ describe('an upstream that breaks off in the middle', () => {
     ['with a length', { 'Content-Length': '1000000' }],
     ['without one', {}],
   ])('%s: the transfer breaks off too', async (_which, headers) => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat, ...headers });
       response.write('a 1\n', () => response.socket?.destroy());
     });
@@ -134,7 +120,7 @@ describe('an upstream that breaks off in the middle', () => {
   });
 
   it('of a short answer: 502, since none of it was passed on', async () => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat, 'Content-Length': '1000' });
       response.write('a 1\n', () => response.socket?.destroy());
     });
@@ -145,7 +131,7 @@ describe('an upstream that breaks off in the middle', () => {
   });
 
   it('or falls silent: 504 for a short answer', async () => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat, 'Content-Length': '1000' });
       response.write('a 1\n');
     });
@@ -157,7 +143,7 @@ describe('an upstream that breaks off in the middle', () => {
   });
 
   it('or falls silent: the same, after its time', async () => {
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat });
       response.write('a 1\n');
     });
@@ -176,7 +162,7 @@ describe('a scraper that goes away', () => {
       const asked = new Promise<void>((resolve) => (arrived = resolve));
       let ended: () => void = () => undefined;
       const left = new Promise<void>((resolve) => (ended = resolve));
-      const upstream = await application((_request, response) => {
+      const upstream = await listenHttp((_request, response) => {
         response.once('close', ended);
         if (when !== 'before the answer') {
           response.writeHead(200, { 'Content-Type': textFormat });

@@ -8,10 +8,8 @@ import {
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
 import { filteredExposition } from '../../../../src/exposition/relabelling/filtered-exposition.js';
 import { listenFilter, scrape } from './upstream-servers.js';
-import { closeAfterEach, failures, guard, recorder, running } from './upstream-setting.js';
+import { exposed, failures, guard, recorder } from './upstream-setting.js';
 import { anyCharacter } from '../../../support/any-character.js';
-
-closeAfterEach();
 
 describe('an upstream that is told who scrapes', () => {
   it('hears name and groups, under kube-rbac-proxy’s names', async () => {
@@ -74,32 +72,22 @@ describe('an upstream that is told who scrapes', () => {
     ['nobody on an always-allow path', { alwaysAllowPaths: ['/metrics'] }, undefined, undefined],
   ])('hears of %s', async (_who, options, user, groups) => {
     const { upstream, received } = await recorder();
-    const exposition = upstreamExposition({
-      url: `http://127.0.0.1:${upstream.port}/metrics`,
-      identityHeaders: {},
-    });
+    const exposition = exposed(upstream, { identityHeaders: {} });
     const filter = await listenFilter(exposition, {
       ...options,
       authorizers: [{ name: 'all', authorize: () => Promise.resolve({ decision: 'allow', reason: '' }) }],
     });
-    running.push(filter);
     const { status } = await scrape(filter, { Authorization: [], 'X-Remote-User': 'mallory' });
     expect(status).toBe(200);
     expect([received[0]?.['x-remote-user'], received[0]?.['x-remote-groups']]).toEqual([user, groups]);
-    exposition.close();
   });
 
   it('hears it through a filter of series, too', async () => {
     const { upstream, received } = await recorder();
-    const exposition = upstreamExposition({
-      url: `http://127.0.0.1:${upstream.port}/metrics`,
-      identityHeaders: {},
-    });
+    const exposition = exposed(upstream, { identityHeaders: {} });
     const filter = await listenFilter(filteredExposition(exposition, { dropMetrics: ['b'] }));
-    running.push(filter);
     await scrape(filter);
     expect(received[0]?.['x-remote-user']).toBe('root-admin');
-    exposition.close();
   });
 
   it.each([
@@ -114,11 +102,7 @@ describe('an upstream that is told who scrapes', () => {
     ['groups without end', 'alice', ['a'.repeat(40_000)], /: the scraper's name or groups are longer than/],
   ])('is not asked where it could not be told: %s', async (_which, name, groups, message) => {
     const { upstream, received } = await recorder();
-    const exposition = upstreamExposition({
-      url: `http://127.0.0.1:${upstream.port}/metrics`,
-      identityHeaders: {},
-      onFailure: (error) => failures.push(error),
-    });
+    const exposition = exposed(upstream, { identityHeaders: {} });
     const filter = await listenFilter(exposition, {
       authenticators: [
         {
@@ -129,12 +113,10 @@ describe('an upstream that is told who scrapes', () => {
       ],
       authorizers: [{ name: 'all', authorize: () => Promise.resolve({ decision: 'allow', reason: '' }) }],
     });
-    running.push(filter);
     const { status, body } = await scrape(filter);
     expect([status, body.toString(), received.length]).toEqual([502, 'Bad Gateway\n', 0]);
     expect(failures[0]?.message).toMatch(message);
     expect(failures[0]?.message).not.toMatch(/alice|wheel|\n/);
-    exposition.close();
   });
 });
 

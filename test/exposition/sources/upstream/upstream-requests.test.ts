@@ -1,15 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { scrape } from './upstream-servers.js';
-import { closeAfterEach, application, guard, send } from './upstream-setting.js';
-
-closeAfterEach();
+import { listenHttp, scrape } from './upstream-servers.js';
+import { guard, send } from './upstream-setting.js';
 
 describe('what an upstream is told of a scrape', () => {
   async function heard(headers: Readonly<Record<string, string | readonly string[]>>) {
     let told: IncomingHttpHeaders = {};
-    const upstream = await application((request, response) => {
+    const upstream = await listenHttp((request, response) => {
       told = request.headers;
       send('a 1\n')(request, response);
     });
@@ -48,7 +46,7 @@ describe('what an upstream is told of a scrape', () => {
 
   it('is nothing of any other header', async () => {
     let told: IncomingHttpHeaders = {};
-    const upstream = await application((request, response) => {
+    const upstream = await listenHttp((request, response) => {
       told = request.headers;
       send('a 1\n')(request, response);
     });

@@ -11,6 +11,7 @@ import {
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Exposition } from '../../../../src/exposition/exposition.js';
 import { metricsFilter, type MetricsFilterOptions } from '../../../../src/request/guard.js';
+import { closedAtEnd } from '../../../support/ending.js';
 import { filterOptions } from '../../../support/filter.js';
 
 export interface Listening {
@@ -22,7 +23,7 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Any server on a free port of 127.0.0.1, to be closed with every connection it has. */
+/** Any server on a free port of 127.0.0.1; closed with every connection it has, at the latest after the test. */
 export async function listen(server: NetServer): Promise<Listening> {
   const open = new Set<Socket>();
   let connections = 0;
@@ -34,17 +35,18 @@ export async function listen(server: NetServer): Promise<Listening> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return {
+  return closedAtEnd({
     port: (server.address() as AddressInfo).port,
     open,
     connections: () => connections,
     async close() {
+      if (!server.listening) return;
       const closed = once(server, 'close');
       server.close();
       for (const socket of open) socket.destroy();
       await closed;
     },
-  };
+  });
 }
 
 /** An application with metrics, over plain http. */

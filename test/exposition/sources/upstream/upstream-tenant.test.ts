@@ -8,39 +8,17 @@ import {
   type TenantHeader,
   type TenantSource,
 } from '../../../../src/exposition/sources/upstream/upstream-identity.js';
-import {
-  upstreamExposition,
-  type UpstreamExpositionOptions,
-} from '../../../../src/exposition/sources/upstream/upstream.js';
+import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
 import type { MetricsFilterOptions } from '../../../../src/request/guard.js';
-import { listenFilter, scrape, type Listening } from './upstream-servers.js';
-import { closeAfterEach, failures, guard, recorder, running } from './upstream-setting.js';
+import { listenFilter, scrape } from './upstream-servers.js';
+import { exposed, failures, guard, recorder } from './upstream-setting.js';
 import { NoTenantError, TenantHeadersError } from '../../../../src/exposition/exposition-errors.js';
 import { anyCharacter } from '../../../support/any-character.js';
-
-closeAfterEach();
 
 const field = 'X-Scope-OrgID';
 const byName: TenantHeader = { field, source: { kind: 'name' } };
 const byGroup: TenantHeader = { field, source: { kind: 'group', prefix: 'tenant:' } };
 const byExtra: TenantHeader = { field, source: { kind: 'extra', key: 'example.org/tenant' } };
-
-function exposed(upstream: Listening, tenantHeaders: readonly TenantHeader[]) {
-  const options: UpstreamExpositionOptions = {
-    url: `http://127.0.0.1:${upstream.port}/metrics`,
-    tenantHeaders,
-    onFailure: (error) => failures.push(error),
-  };
-  const exposition = upstreamExposition(options);
-  running.push({
-    ...upstream,
-    close: () => {
-      exposition.close();
-      return Promise.resolve();
-    },
-  });
-  return exposition;
-}
 
 /** Lets in everybody, as this user. */
 const as = ({ name, groups, extra = {} }: ScrapingUser): Partial<MetricsFilterOptions> => ({
@@ -84,7 +62,7 @@ describe('an upstream that is told the tenant', () => {
 
   it.each(['filtered', 'merged'])('hears it through a %s exposition', async (which) => {
     const { upstream, received } = await recorder();
-    const source = exposed(upstream, [byGroup]);
+    const source = exposed(upstream, { tenantHeaders: [byGroup] });
     const exposition =
       which === 'merged'
         ? mergedExposition({
@@ -96,7 +74,6 @@ describe('an upstream that is told the tenant', () => {
         : filteredExposition(source, { dropMetrics: ['b'] });
     const filter = await listenFilter(exposition, as({ name: 'alice', groups: ['tenant:acme'] }));
     const stranger = await listenFilter(exposition, as({ name: 'alice', groups: [] }));
-    running.push(filter, stranger);
     expect((await scrape(filter)).status).toBe(200);
     expect((await scrape(stranger)).status).toBe(403);
     expect(received.map((headers) => headers['x-scope-orgid'])).toEqual(received.map(() => 'acme'));
@@ -116,9 +93,8 @@ describe('an upstream that is told the tenant', () => {
     ['a scraper whom nobody asked', { alwaysAllowPaths: ['/metrics'] }],
   ])('is not asked for %s, who gets 403', async (_who, options) => {
     const { upstream, received } = await recorder();
-    const exposition = exposed(upstream, [byGroup]);
+    const exposition = exposed(upstream, { tenantHeaders: [byGroup] });
     const filter = await listenFilter(exposition, options);
-    running.push(filter);
     const { status, body } = await scrape(filter, { Authorization: [], [field]: 'acme' });
     expect([status, received.length, failures.length]).toEqual([403, 0, 0]);
     expect(JSON.parse(body.toString())).toMatchObject({ reason: 'Forbidden', message: 'no tenant' });

@@ -10,9 +10,7 @@ import {
   type LeafOptions,
 } from '../../../../src/pki/throwaway-pki.js';
 import { listen, scrape, type Listening } from './upstream-servers.js';
-import { closeAfterEach, failures, guard as guardBy, running } from './upstream-setting.js';
-
-closeAfterEach();
+import { failures, guard as guardBy } from './upstream-setting.js';
 
 let authority: Authority;
 let other: Authority;
@@ -45,7 +43,6 @@ async function application(
   );
   server.on('tlsClientError', () => undefined);
   const listening = await listen(server);
-  running.push(listening);
   return listening;
 }
 

@@ -2,16 +2,14 @@ import type { ServerResponse } from 'node:http';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
-import { beginScrape, digestOf, scrape } from './upstream-servers.js';
-import { closeAfterEach, application, failures, guard, send, textFormat } from './upstream-setting.js';
-
-closeAfterEach();
+import { listenHttp, beginScrape, digestOf, scrape } from './upstream-servers.js';
+import { failures, guard, send, textFormat } from './upstream-setting.js';
 
 describe('an upstream’s exposition', () => {
   it('is passed on byte by byte, with its content type', async () => {
     const body = '# HELP a b\n# TYPE a counter\na{x="ü"} 1\n';
     const length = String(Buffer.byteLength(body));
-    const filter = await guard(await application(send(body, { 'Content-Length': length })));
+    const filter = await guard(await listenHttp(send(body, { 'Content-Length': length })));
     const answer = await scrape(filter);
     expect([answer.status, answer.headers['content-type'], answer.body.toString()]).toEqual([
       200,
@@ -24,7 +22,7 @@ describe('an upstream’s exposition', () => {
   it('is streamed: 50 MB arrive as they are, chunked or not', async () => {
     const bytes = Buffer.alloc(50 * 1024 * 1024);
     for (let at = 0; at < bytes.byteLength; at += 4096) bytes.write(`metric{at="${at}"} ${at}\n`, at);
-    const upstream = await application((request, response) => {
+    const upstream = await listenHttp((request, response) => {
       response.setHeader('Content-Type', textFormat);
       if (request.headers.accept === 'text/plain') response.end(bytes);
       else {
@@ -54,7 +52,7 @@ describe('an upstream’s exposition', () => {
       }
       response.end();
     };
-    const upstream = await application((_request, response) => {
+    const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat });
       produce(response);
     });
@@ -80,7 +78,7 @@ describe('an upstream’s exposition', () => {
 
   it('keeps the coding that the scraper asked for', async () => {
     const body = 'a 1\n'.repeat(1000);
-    const upstream = await application((request, response) => {
+    const upstream = await listenHttp((request, response) => {
       const isGzip = /\bgzip\b/.test(String(request.headers['accept-encoding']));
       response.writeHead(200, { 'Content-Type': textFormat, ...(isGzip && { 'Content-Encoding': 'gzip' }) });
       response.end(isGzip ? gzipSync(body) : body);
@@ -100,7 +98,7 @@ describe('an upstream’s exposition', () => {
     ['ZSTD', 'zstd'],
   ])('may say its coding in other words: %s', async (said, passedOn) => {
     const body = Buffer.from('coded');
-    const filter = await guard(await application(send(body, { 'Content-Encoding': said })));
+    const filter = await guard(await listenHttp(send(body, { 'Content-Encoding': said })));
     const answer = await scrape(filter, { 'Accept-Encoding': passedOn });
     expect([answer.headers['content-encoding'], answer.body]).toEqual([passedOn, body]);
   });
@@ -111,14 +109,14 @@ describe('an upstream’s exposition', () => {
     'Text/Plain',
     'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
   ])('may be %s, which a HEAD is then told', async (contentType) => {
-    const filter = await guard(await application(send('x', { 'Content-Type': contentType })));
+    const filter = await guard(await listenHttp(send('x', { 'Content-Type': contentType })));
     expect((await scrape(filter, {}, 'HEAD')).headers['content-type']).toBe(textFormat);
     expect((await scrape(filter)).headers['content-type']).toBe(contentType);
     expect((await scrape(filter, {}, 'HEAD')).headers['content-type']).toBe(contentType);
   });
 
   it('comes over one connection as long as that is kept, and over another where it was closed', async () => {
-    const upstream = await application(send('a 1\n'));
+    const upstream = await listenHttp(send('a 1\n'));
     const filter = await guard(upstream);
     for (let count = 0; count < 5; count += 1) await scrape(filter);
     expect(upstream.connections()).toBe(1);
@@ -136,7 +134,7 @@ describe('the URL of an upstream', () => {
     ['http://localhost:PORT/metrics?collect[]=a&name=b', '/metrics?collect[]=a&name=b'],
   ])('%s asks for %s', async (url, path) => {
     let asked: string | undefined;
-    const upstream = await application((request, response) => {
+    const upstream = await listenHttp((request, response) => {
       asked = request.url;
       send('a 1\n')(request, response);
     });
@@ -164,7 +162,7 @@ describe('the URL of an upstream', () => {
   });
 
   it('has a query that no message quotes', async () => {
-    const upstream = await application(send('', {}, 500));
+    const upstream = await listenHttp(send('', {}, 500));
     const filter = await guard(upstream, { url: `http://127.0.0.1:${upstream.port}/metrics?token=secret` });
     await scrape(filter);
     expect(failures[0]?.message).toMatch(/\/metrics: answered 500$/);
