@@ -146,10 +146,9 @@ async function readPage(
   };
   const { headersMs, listSilenceMs: silenceMs } = timing;
   const answer = new StreamedAnswer({ ...requests, query, headersMs, silenceMs, totalMs });
-  try {
-    await answer.open();
+  return answer.during(async () => {
     const page = new JsonItems();
-    for await (const chunk of answer.chunks()) {
+    for await (const chunk of answer.chunks) {
       page.write(chunk);
       for (let item = page.next(); item !== undefined; item = page.next()) {
         take(item);
@@ -158,9 +157,7 @@ async function readPage(
       }
     }
     return { ...pageOf(page.end()), server: answer.server };
-  } finally {
-    answer.close();
-  }
+  });
 }
 
 function pageOf(rest: ReadonlyMap<string, unknown>): Omit<Page, 'server'> {

@@ -1,8 +1,7 @@
-import { Backoff, type BackoffOptions } from '../../outgoing/backoff.js';
-import { tell } from '../../tell.js';
-import { steadyNow } from '../../timer.js';
+import { Backoff } from '../../outgoing/backoff.js';
 import type { ReflectorFailure } from '../kubernetes-errors.js';
-import type { ReflectorSink } from './reflector-options.js';
+import type { Clock, ReflectorTiming } from './reflector-options.js';
+import type { ServerProbe } from './server-probe.js';
 
 /** What a reflector does, also in its words: `watch of /apis/…: 503 ServiceUnavailable`. */
 export type Activity = 'list' | 'watch-list' | 'watch';
@@ -15,29 +14,82 @@ interface Course {
   readonly delayMs: number;
 }
 
-/** Decides how to go on after a failure, which depends on those before it. */
+interface RecoveryOptions {
+  readonly probe: ServerProbe;
+  readonly timing: ReflectorTiming;
+  /** Requests that have no answer yet. */
+  readonly unanswered: ReadonlySet<{ hangUp(): void }>;
+  readonly random: () => number;
+  readonly clock: Clock;
+  /** Ends everything. */
+  readonly signal: AbortSignal;
+}
+
+/** How many probes a server has to be away, or silent, for, after it was found back and failed all the same. */
+const convincingAbsence = 4;
+
+/**
+ * Decides how to go on after a failure, which depends on those before it, and waits. While no watch is followed, a pause
+ * ends when a probe finds the server back: once for each of its answers, so that a server that is there, but fails, is
+ * asked no more often than the backoff says.
+ */
 export class Recovery {
+  readonly #options: RecoveryOptions;
   /** Lists cost far more than watches: only lists that fail hold up lists. */
   readonly #backoffs: { readonly list: Backoff; readonly watch: Backoff };
   /** The latest failure was that of a watch that had expired. */
   #hasExpired = false;
   /** The resourceVersion at which the last watch broke that was malformed or told an error. */
   #brokenAt: string | undefined;
+  /** The answers that an attempt was made upon. */
+  readonly #tried = new Set<string>();
+  /** Whether such an attempt was made, and nothing has come of it yet. */
+  #hasAttempted = false;
+  /** How many probes the server has been away for. */
+  #absences = 0;
+  /** How many of the latest it has not answered, or with no more than to be left alone. */
+  #silences = 0;
+  /** Found back since the latest attempt began. */
+  #isBack = false;
+  /** Whether what had no answer was hung up on: next time, it is waited for. */
+  #hasHungUp = false;
+  #pause: AbortController | undefined;
 
-  constructor(options: BackoffOptions) {
-    this.#backoffs = { list: new Backoff(options), watch: new Backoff(options) };
+  constructor(options: RecoveryOptions) {
+    const { timing, random, signal } = options;
+    const backoff = { baseMs: timing.backoffBaseMs, capMs: timing.backoffCapMs, random };
+    this.#options = options;
+    this.#backoffs = { list: new Backoff(backoff), watch: new Backoff(backoff) };
+    const onAbort = (): void => {
+      this.end();
+      this.#pause?.abort();
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
   }
 
-  /** A watch lasted: what failed before counts no more. */
-  wentWell(): void {
+  /** No watch is followed, or not any more. */
+  begin(): void {
+    if (!this.#options.signal.aborted) this.#options.probe.follow(this.#heard);
+  }
+
+  /** In step, and a watch is followed. */
+  end(): void {
+    this.#options.probe.leave(this.#heard);
+    this.#absences = 0;
+    this.#silences = 0;
+    this.#hasAttempted = false;
+    this.#isBack = false;
+    this.#hasHungUp = false;
+  }
+
+  /** A watch was followed for this long: what was tried, and what failed, before counts no more. */
+  lasted(ms: number): void {
+    const { shortWatchMs, steadyWatchMs } = this.#options.timing;
+    if (ms > shortWatchMs) this.#tried.clear();
+    if (ms <= steadyWatchMs) return;
     this.#backoffs.list.reset();
     this.#backoffs.watch.reset();
     this.#hasExpired = false;
-  }
-
-  /** That watches failed while the server was away says nothing of it now; that lists failed may. */
-  serverReturned(): void {
-    this.#backoffs.watch.reset();
   }
 
   /** @param resourceVersion up to which everything is known, where it is. */
@@ -63,52 +115,60 @@ export class Recovery {
     this.#brokenAt = isAgain ? undefined : resourceVersion;
     return isAgain;
   }
-}
 
-/** Tells the sink whether it is in step with the server, and since when it is not. */
-export class Liveness {
-  /** When it was last known to be in step (ms since the epoch); before the first list, when it was begun. */
-  #lastSignOfLife = steadyNow();
-  #isLive = false;
-  /** Why it was lost, as it was told. */
-  #reason: string | undefined;
-
-  constructor(
-    private readonly owner: string,
-    private readonly sink: Pick<ReflectorSink<never>, 'live' | 'lost'>,
-  ) {}
-
-  get isLive(): boolean {
-    return this.#isLive;
+  /** After a failed attempt: waits so long, or until the server is found back, but at least as long as it asked for. */
+  async pause(delayMs: number, { retryAfterMs = 0 }: ReflectorFailure): Promise<void> {
+    const { probe, clock, random, timing, signal } = this.#options;
+    if (signal.aborted) return;
+    this.begin();
+    const notBefore = clock.now() + retryAfterMs;
+    probe.leaveAlone(retryAfterMs);
+    if (!this.#isBack) {
+      this.#hasHungUp = false;
+      this.#pause = new AbortController();
+      await clock.sleep(delayMs, this.#pause.signal).catch(() => undefined);
+      this.#pause = undefined;
+    }
+    if (!this.#isBack) return;
+    const restMs = Math.max(random() * timing.spreadMs, notBefore - clock.now());
+    await clock.sleep(restMs, signal).catch(() => undefined);
+    this.#hasAttempted = true;
+    this.#isBack = false;
   }
 
-  /** Bytes came on a watch. While it is being caught up with, they say nothing of now. */
-  signOfLife(): void {
-    if (this.#isLive) this.#lastSignOfLife = steadyNow();
+  readonly #heard = (answer: string | undefined, isUnready: boolean): void => {
+    const enough = this.#hasAttempted ? convincingAbsence : 1;
+    const wasSilent = this.#silences >= enough;
+    this.#silences = answer === undefined && !isUnready ? this.#silences + 1 : 0;
+    if (answer === undefined) {
+      this.#absences += 1;
+      if (this.#absences >= enough) this.#tried.clear();
+      // One that has just come up may serve lists before it calls itself ready.
+      if (isUnready && wasSilent) this.#wake();
+      return;
+    }
+    const wasAway = this.#absences > 0;
+    this.#absences = 0;
+    if (this.#tried.has(answer)) return;
+    this.#tried.add(answer);
+    // That watches failed while the server was away says nothing of it now; that lists failed may.
+    if (wasAway) this.#backoffs.watch.reset();
+    if (this.#pause === undefined && wasAway) void this.#hangUp();
+    this.#wake();
+  };
+
+  #wake(): void {
+    this.#isBack = true;
+    this.#pause?.abort();
   }
 
-  /** Everything has been replaced. */
-  live(): void {
-    this.#isLive = true;
-    this.#reason = undefined;
-    this.#lastSignOfLife = steadyNow();
-    tell(this.owner, () => {
-      this.sink.live();
-    });
-  }
-
-  /** A watch has nothing more to tell of the past. */
-  caughtUp(): void {
-    if (!this.#isLive) this.live();
-  }
-
-  /** Told once, and again where the reason is another. */
-  lost(reason: string): void {
-    this.#isLive = false;
-    if (reason === this.#reason) return;
-    this.#reason = reason;
-    tell(this.owner, () => {
-      this.sink.lost(reason, this.#lastSignOfLife);
-    });
+  /** What was asked while the server was away may wait for an answer that never comes. */
+  async #hangUp(): Promise<void> {
+    const { clock, random, timing, unanswered, signal } = this.#options;
+    if (this.#hasHungUp) return;
+    this.#hasHungUp = true;
+    const hanging = [...unanswered];
+    await clock.sleep(random() * timing.spreadMs, signal).catch(() => undefined);
+    for (const request of hanging) request.hangUp();
   }
 }

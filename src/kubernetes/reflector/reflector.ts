@@ -3,7 +3,9 @@ import { oneLine } from '../../documents/one-line.js';
 import { given } from '../../given.js';
 import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
+import { steadyNow } from '../../timer.js';
 import type { ApiClient } from '../api-client.js';
+import { messageOf } from '../../error-class.js';
 import { failureOf, MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { isOlder, KnownObjects, requireSameHistory } from './history.js';
 import { byName, clusterOf, namespaceOf, type ObjectKey } from '../json.js';
@@ -15,8 +17,7 @@ import {
   watchListQuery,
   type List,
 } from './lists.js';
-import { Outage } from './outage.js';
-import { Liveness, Recovery, type Activity } from './recovery.js';
+import { Recovery, type Activity } from './recovery.js';
 import {
   defaultTiming,
   realClock,
@@ -71,12 +72,9 @@ export class Reflector<Item> {
   readonly #options: ReflectorOptions<Item>;
   /** Whose listeners they are, in warnings. */
   readonly #owner: string;
-  readonly #timing: ReflectorTiming;
   readonly #random: () => number;
   readonly #requests: Requests;
   readonly #recovery: Recovery;
-  readonly #outage: Outage;
-  readonly #liveness: Liveness;
   readonly #known: KnownObjects;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
@@ -86,47 +84,35 @@ export class Reflector<Item> {
   #position: Position | undefined;
   /** The server's resourceVersion when a watch was resumed: once reached, the watch has caught up. */
   #target: string | undefined;
+  /** In step with the server: everything it had is known. */
+  #isLive = false;
+  /** When it was last known to be in step (ms since the epoch); before the first list, when it was made. */
+  #lastSignOfLife = steadyNow();
+  /** Why it was lost, as it was told. */
+  #lostFor: string | undefined;
   /** Whether the server refuses watch-lists. */
   #isWatchListRefused = false;
   /** Whether the last watch-list began but did not finish. */
   #isWatchListUnfinished = false;
 
   constructor(options: ReflectorOptions<Item>) {
-    const { client, path, sink, keyOf = byName, random = Math.random, clock = realClock } = options;
+    const { client, path, keyOf = byName, random = Math.random, clock = realClock } = options;
     const selector = given({ labelSelector: options.labelSelector });
     const { probe = new ServerProbe({ client, random, clock }) } = options;
     const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };
-    const { backoffBaseMs: baseMs, backoffCapMs: capMs, spreadMs } = timing;
     const unanswered: Requests['unanswered'] = new Set();
+    const slice = new TimeSlice(timing.sliceMs);
     this.#options = options;
     this.#random = random;
-    this.#timing = timing;
     this.#owner = `the reflector of ${path}`;
     this.#known = new KnownObjects(keyOf);
-    const slice = new TimeSlice(timing.sliceMs);
     this.#requests = { client, path, keyOf, selector, timing, slice, signal, unanswered };
-    this.#recovery = new Recovery({ baseMs, capMs, random });
-    this.#outage = new Outage({
-      probe,
-      spreadMs,
-      onReturn: () => {
-        this.#recovery.serverReturned();
-      },
-      unanswered: () => [...unanswered],
-      random,
-      clock,
-      signal,
-    });
-    this.#liveness = new Liveness(this.#owner, {
-      live: () => {
-        this.#outage.end();
-        sink.live();
-      },
-      lost: (reason, since) => {
-        sink.lost(reason, since);
-      },
-    });
+    this.#recovery = new Recovery({ probe, timing, unanswered, random, clock, signal });
+  }
+
+  get #timing(): ReflectorTiming {
+    return this.#requests.timing;
   }
 
   /** Runs until `close`. */
@@ -147,7 +133,7 @@ export class Reflector<Item> {
 
   async #run(): Promise<void> {
     while (!this.#isClosed) {
-      this.#outage.begin();
+      this.#recovery.begin();
       try {
         if (this.#position !== undefined) await this.#watch(this.#position);
         else if (this.#isWatchListRefused || this.#isWatchListUnfinished) await this.#list();
@@ -169,7 +155,7 @@ export class Reflector<Item> {
     this.#activity = 'watch-list';
     this.#known.clear();
     const stream = new WatchStream(this.#requests, this.#listeners, watchListQuery, this.#seconds());
-    await stream.during(async () => {
+    await stream.answer.during(async () => {
       this.#isWatchListUnfinished = true;
       const { silenceMs } = stream.answer;
       stream.answer.silenceMs = this.#timing.listSilenceMs;
@@ -182,15 +168,15 @@ export class Reflector<Item> {
   async #watch({ server, listedAt, resourceVersion }: Position): Promise<void> {
     this.#activity = 'watch';
     const { catchUpSeconds, relistMs } = this.#timing;
-    const seconds = this.#liveness.isLive ? this.#seconds() : catchUpSeconds;
+    const seconds = this.#isLive ? this.#seconds() : catchUpSeconds;
     const askedAt = performance.now();
     const stream = new WatchStream(this.#requests, this.#listeners, { resourceVersion }, seconds);
-    await stream.during(async () => {
+    await stream.answer.during(async () => {
       if (stream.answer.server !== server) throw new ReflectorFailure('expired', 'another server answers');
       const now = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
       // That there is no news of this kind is told only after seconds; one page is read sooner.
       const isListedSooner = this.#known.size <= pageSize && isOlder(resourceVersion, now);
-      if (isListedSooner && !this.#liveness.isLive) {
+      if (isListedSooner && !this.#isLive) {
         this.#position = undefined;
         return;
       }
@@ -199,7 +185,7 @@ export class Reflector<Item> {
     });
     if (this.#position === undefined) return;
     // By its promised end, a watch has sent everything from its beginning; one that ends earlier may not have.
-    if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#liveness.caughtUp();
+    if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#caughtUp();
     // A server's history may have changed in a way that nothing told of; no error lasts longer than this.
     if (performance.now() - listedAt > relistMs) this.#position = undefined;
   }
@@ -221,14 +207,14 @@ export class Reflector<Item> {
     this.#position = { server, listedAt, resourceVersion };
     this.#target = resourceVersion;
     this.#tell((observer) => observer.listed?.(method, 'success'));
-    this.#liveness.live();
+    this.#live();
   }
 
   /** Applies changes until the server ends the watch, as it does every minute. */
   async #follow(stream: WatchStream): Promise<void> {
     this.#activity = 'watch';
-    if (this.#liveness.isLive) this.#outage.end();
-    const { shortWatchMs, steadyWatchMs } = this.#timing;
+    if (this.#isLive) this.#recovery.end();
+    const { shortWatchMs } = this.#timing;
     const began = performance.now();
     const beganAt = this.#position?.resourceVersion;
     try {
@@ -237,9 +223,7 @@ export class Reflector<Item> {
         return 'go on';
       });
     } finally {
-      const lastedMs = performance.now() - began;
-      if (lastedMs > steadyWatchMs) this.#recovery.wentWell();
-      if (lastedMs > shortWatchMs) this.#outage.wentWell();
+      this.#recovery.lasted(performance.now() - began);
     }
     const restMs = shortWatchMs - (performance.now() - began);
     if (restMs > 0) {
@@ -248,7 +232,7 @@ export class Reflector<Item> {
         throw new ReflectorFailure('connection', 'ended at once');
       await setTimeout(restMs, undefined, { signal: this.#closing.signal });
     }
-    this.#liveness.signOfLife();
+    this.#signOfLife();
     this.#tell((observer) => observer.watched?.('closed'));
   }
 
@@ -272,7 +256,7 @@ export class Reflector<Item> {
       case 'DELETED':
         this.#known.delete(event.object);
         readOrRefuse(() => {
-          sink.delete(event.name, clusterOf(event.object), namespaceOf(event.object));
+          sink.delete(byName(event.object), clusterOf(event.object), namespaceOf(event.object));
         });
         break;
       case 'BOOKMARK':
@@ -283,10 +267,39 @@ export class Reflector<Item> {
       this.#tell((observer) => observer.applied?.((performance.now() - arrivedAt) / 1000));
   }
 
-  /** The watch has caught up with the server. */
   #lookWhetherCaughtUp(): void {
     if (this.#position === undefined || this.#target === undefined) return;
-    if (!isOlder(this.#position.resourceVersion, this.#target)) this.#liveness.caughtUp();
+    if (!isOlder(this.#position.resourceVersion, this.#target)) this.#caughtUp();
+  }
+
+  /** Bytes came on a watch. While it is being caught up with, they say nothing of now. */
+  #signOfLife(): void {
+    if (this.#isLive) this.#lastSignOfLife = steadyNow();
+  }
+
+  /** A watch has nothing more to tell of the past. */
+  #caughtUp(): void {
+    if (!this.#isLive) this.#live();
+  }
+
+  #live(): void {
+    this.#isLive = true;
+    this.#lostFor = undefined;
+    this.#lastSignOfLife = steadyNow();
+    tell(this.#owner, () => {
+      this.#recovery.end();
+      this.#options.sink.live();
+    });
+  }
+
+  /** Told once, and again where the reason is another. */
+  #lost(reason: string): void {
+    this.#isLive = false;
+    if (reason === this.#lostFor) return;
+    this.#lostFor = reason;
+    tell(this.#owner, () => {
+      this.#options.sink.lost(reason, this.#lastSignOfLife);
+    });
   }
 
   async #recover(failure: ReflectorFailure): Promise<void> {
@@ -305,9 +318,9 @@ export class Reflector<Item> {
     const { relists, delayMs } = this.#recovery.after(failure, activity, this.#position?.resourceVersion);
     if (relists) this.#position = undefined;
     const reason = `${activity} of ${this.#options.path}: ${failure.message}`;
-    this.#liveness.lost(reason);
+    this.#lost(reason);
     this.#tell((observer) => observer.retrying?.(reason, delayMs));
-    await this.#outage.pause(delayMs, failure);
+    await this.#recovery.pause(delayMs, failure);
   }
 
   readonly #decode = (object: unknown): Item => {
@@ -320,7 +333,7 @@ export class Reflector<Item> {
   /** Events prove that the state is current only once the watch has caught up. */
   readonly #listeners: WatchListeners = {
     onBytes: () => {
-      if (this.#activity === 'watch') this.#liveness.signOfLife();
+      if (this.#activity === 'watch') this.#signOfLife();
     },
     onQuiet: () => {
       if (this.#activity === 'watch') this.#lookWhetherCaughtUp();
@@ -349,5 +362,5 @@ function readOrRefuse<Result>(read: () => Result): Result {
 
 /** The failure for an error of the decoder or the sink. */
 function refusal(error: unknown): MalformedError {
-  return new MalformedError(oneLine(error instanceof Error ? error.message : String(error)));
+  return new MalformedError(oneLine(messageOf(error)));
 }

@@ -96,16 +96,13 @@ export class ServerProbe {
     const limits = { headersMs: timeoutMs, silenceMs: timeoutMs, totalMs: timeoutMs };
     const probe = new StreamedAnswer({ client: this.#client, path, signal, ...limits, isProbe: true });
     let asksForPause = false;
-    try {
-      await probe.open();
-      await probe.drain();
-    } catch (error) {
-      const { retryAfterMs } = failureOf(error);
-      asksForPause = retryAfterMs !== undefined;
-      if (retryAfterMs !== undefined) this.leaveAlone(retryAfterMs);
-    } finally {
-      probe.close();
-    }
+    await probe
+      .during(() => probe.drain())
+      .catch((error: unknown) => {
+        const { retryAfterMs } = failureOf(error);
+        asksForPause = retryAfterMs !== undefined;
+        this.leaveAlone(retryAfterMs ?? 0);
+      });
     const { status = 0, revision } = probe;
     if (status > 499) return [undefined, !asksForPause];
     if (status === 0 || status === 429) return [undefined, false];

@@ -50,6 +50,8 @@ interface StreamedRequest {
 export class StreamedAnswer {
   /** How long the answer may pause (ms). */
   silenceMs: number;
+  /** The body's bytes. Throws ReflectorFailure where they stop coming before the end. */
+  readonly chunks = this.#chunks();
   readonly #request: StreamedRequest;
   readonly #ending = new AbortController();
   readonly #end = (): void => {
@@ -57,7 +59,6 @@ export class StreamedAnswer {
   };
   #response: ApiResponse | undefined;
   readonly #deadline = new Silence();
-  #last: NodeJS.Timeout | undefined;
   readonly #quiet = new Silence();
   #failure: ReflectorFailure | undefined;
   #isComplete = false;
@@ -82,14 +83,45 @@ export class StreamedAnswer {
     return this.#response?.revision ?? 0;
   }
 
-  /** Resolves when a success' headers have come. @throws ReflectorFailure for anything else. */
-  async open(): Promise<void> {
-    const { client, path, query, isProbe, signal, headersMs, totalMs, unanswered } = this.#request;
+  /**
+   * Runs `use` when a success' headers have come, then ends what is left of the answer.
+   *
+   * @throws ReflectorFailure for any other answer, or none; what `use` throws.
+   */
+  async during<Result>(use: () => Promise<Result>): Promise<Result> {
+    const { signal, totalMs } = this.#request;
     signal.addEventListener('abort', this.#end, { once: true });
     if (signal.aborted) this.#end();
-    this.#last = setTimeout(() => {
+    const last = setTimeout(() => {
       this.#stall(`was not at its end after ${totalMs / 1000} s`);
     }, totalMs);
+    try {
+      await this.#open();
+      return await use();
+    } finally {
+      this.#expectNothing();
+      clearTimeout(last);
+      signal.removeEventListener('abort', this.#end);
+      // After a whole answer its connection serves the next.
+      if (!this.#isComplete) this.#end();
+      // Why the rest fails is known already.
+      await this.chunks.return().catch(() => undefined);
+    }
+  }
+
+  /** Reads a small answer to its end, so that its connection serves the next. @throws ReflectorFailure */
+  async drain(): Promise<void> {
+    if (this.#response !== undefined) await this.#readText(this.#response);
+  }
+
+  /** Ends it where no answer has come. */
+  hangUp(): void {
+    if (this.#response !== undefined) return;
+    this.#fail(new ReflectorFailure('connection', 'no answer had come when the server was found back'));
+  }
+
+  async #open(): Promise<void> {
+    const { client, path, query, isProbe, headersMs, unanswered } = this.#request;
     this.#expectWithin(headersMs);
     unanswered?.add(this);
     try {
@@ -111,8 +143,7 @@ export class StreamedAnswer {
     if (status < 200 || status > 299) throw await this.#refusal(this.#response);
   }
 
-  /** The body's bytes. @throws ReflectorFailure where they stop coming before the end. */
-  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+  async *#chunks(): AsyncGenerator<Buffer, void, undefined> {
     if (this.#response === undefined) return;
     try {
       this.#expectMore();
@@ -127,26 +158,6 @@ export class StreamedAnswer {
     } finally {
       this.#expectNothing();
     }
-  }
-
-  /** Reads a small answer to its end, so that its connection serves the next. @throws ReflectorFailure */
-  async drain(): Promise<void> {
-    if (this.#response !== undefined) await this.#readText(this.#response);
-  }
-
-  /** Ends it where no answer has come. */
-  hangUp(): void {
-    if (this.#response !== undefined) return;
-    this.#fail(new ReflectorFailure('connection', 'no answer had come when the server was found back'));
-  }
-
-  /** Ends what is left of it. */
-  close(): void {
-    this.#expectNothing();
-    clearTimeout(this.#last);
-    this.#request.signal.removeEventListener('abort', this.#end);
-    // After a whole answer its connection serves the next.
-    if (!this.#isComplete) this.#end();
   }
 
   async #refusal(response: ApiResponse): Promise<ReflectorFailure> {

@@ -1,21 +1,14 @@
 import { MalformedError } from '../kubernetes-errors.js';
 import { JsonLines } from './json-lines.js';
-import { member, parseJson, stringMember } from '../json.js';
+import { byName, member, parseJson, stringMember } from '../json.js';
 import { StreamedAnswer, type Requests } from './streamed-answer.js';
 
 /** A line of a watch, as far as a reflector reads it. */
 export type WatchEvent =
   | {
-      readonly type: 'ADDED' | 'MODIFIED';
+      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
       readonly resourceVersion: string;
-      /** As it came, to be decoded. */
-      readonly object: unknown;
-    }
-  | {
-      readonly type: 'DELETED';
-      readonly resourceVersion: string;
-      readonly name: string;
-      /** As it came. */
+      /** As it came, to be decoded; a deleted one has a name. */
       readonly object: unknown;
     }
   | {
@@ -24,11 +17,8 @@ export type WatchEvent =
       /** Everything there was when the watch began has been sent. */
       readonly endsInitialEvents: boolean;
     }
-  | {
-      readonly type: 'ERROR';
-      /** A Status, as it came. */
-      readonly object: unknown;
-    };
+  /** `object`: a Status, as it came. */
+  | { readonly type: 'ERROR'; readonly object: unknown };
 
 const endAnnotation = 'k8s.io/initial-events-end';
 
@@ -40,12 +30,11 @@ function parseWatchEvent(line: string): WatchEvent {
   switch (type) {
     case 'ADDED':
     case 'MODIFIED':
+    case 'DELETED':
+      if (type === 'DELETED' && byName(object) === '') {
+        throw new MalformedError('an event of an object without a name');
+      }
       return { type, resourceVersion: resourceVersionOf(object), object };
-    case 'DELETED': {
-      const name = stringMember(object, 'metadata', 'name');
-      if (name === undefined) throw new MalformedError('an event of an object without a name');
-      return { type, resourceVersion: resourceVersionOf(object), name, object };
-    }
     case 'BOOKMARK':
       return {
         type,
@@ -82,7 +71,6 @@ export class WatchStream {
   /** Until the watch's end, and some grace, it may be silent. */
   readonly answer: StreamedAnswer;
   readonly #lines = new JsonLines();
-  #chunks: AsyncGenerator<Buffer, void, undefined> | undefined;
   /** When the latest bytes came, on `performance`'s clock. */
   #arrivedAt = 0;
 
@@ -118,19 +106,6 @@ export class WatchStream {
     });
   }
 
-  /** Opens it for `use`, and closes it when that is done. @throws ReflectorFailure, and what `use` throws. */
-  async during(use: () => Promise<void>): Promise<void> {
-    try {
-      await this.answer.open();
-      this.#chunks = this.answer.chunks();
-      await use();
-    } finally {
-      this.answer.close();
-      // Why the rest fails is known already.
-      await this.#chunks?.return().catch(() => undefined);
-    }
-  }
-
   /**
    * Gives one event after the other to `handle`, with the time its last byte arrived, until that says stop or the
    * server ends the watch; may then be called again to go on. Until it is called, the server has to wait.
@@ -145,8 +120,8 @@ export class WatchStream {
         if (slice.isOver) await slice.rest();
         signal.throwIfAborted();
       }
-      const chunk = await this.#chunks?.next();
-      if (chunk === undefined || chunk.done === true) break;
+      const chunk = await this.answer.chunks.next();
+      if (chunk.done === true) break;
       this.#arrivedAt = performance.now();
       this.#onBytes();
       this.#lines.write(chunk.value);

@@ -55,10 +55,10 @@ describe('an answer', () => {
 
   it('that was read to its end is not aborted, so that its connection serves the next', async () => {
     const answer = answerOf(client);
-    await answer.open();
     let length = 0;
-    for await (const chunk of answer.chunks()) length += chunk.length;
-    answer.close();
+    await answer.during(async () => {
+      for await (const chunk of answer.chunks) length += chunk.length;
+    });
     expect(length).toBe(3000);
     expect(client.requests[0]?.signal?.aborted).toBe(false);
     expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
@@ -66,9 +66,7 @@ describe('an answer', () => {
 
   it('that was not read to its end is aborted', async () => {
     const answer = answerOf(client);
-    await answer.open();
-    await answer.chunks().next();
-    answer.close();
+    await answer.during(() => answer.chunks.next());
     expect(client.requests[0]?.signal?.aborted).toBe(true);
     expect(getEventListeners(closing.signal, 'abort')).toEqual([]);
   });
@@ -76,15 +74,15 @@ describe('an answer', () => {
   it('that is an error is read only as far as a Status may reach', async () => {
     client = new ChunkClient(500, 1_000_000);
     const answer = answerOf(client);
-    await expect(answer.open()).rejects.toThrow('500');
-    answer.close();
+    await expect(answer.during(() => answer.drain())).rejects.toThrow('500');
     expect(client.taken).toBeLessThan(100);
     expect(client.requests[0]?.signal?.aborted).toBe(true);
   });
 
   it('fails by its class alone where nobody expects what went wrong', async () => {
     client.send = () => Promise.reject(new TypeError('Authorization: Bearer secret'));
-    await expect(answerOf(client).open()).rejects.toMatchObject({
+    const answer = answerOf(client);
+    await expect(answer.during(() => answer.drain())).rejects.toMatchObject({
       code: 'ERR_REFLECTOR',
       fault: 'connection',
       message: 'failed with TypeError',
