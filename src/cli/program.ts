@@ -1,7 +1,7 @@
 import { addOptions } from '../options/command-line.js';
 import { didYouMean } from '../options/did-you-mean.js';
 import { configuration } from '../options/general-options.js';
-import { isGiven, type GivenOptions, type Topic } from '../options/option.js';
+import { isGiven, type GivenOptions } from '../options/option.js';
 import { UsageError } from '../options/usage-error.js';
 import { Command as CommanderCommand, CommanderError, type Help } from 'commander';
 import { packageVersion } from '../own-package.js';
@@ -9,7 +9,6 @@ import type { Command, CommandCall, Terminal } from './command.js';
 import { commands } from './commands.js';
 import { foreignFlagAnswer } from './foreign-flags.js';
 import { isWorkerProcess } from './workers/link-messages.js';
-import type { ConfiguredOptions } from '../options/configuration.js';
 
 /** Runs a command line (without node and script); resolves to the exit code. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -48,29 +47,24 @@ async function describeProgram(
   const [first, second] = args.filter((arg) => !arg.startsWith('-'));
   const asked = first === 'help' ? second : first;
   for (const description of commands) {
-    const described = withTerminal(program.command(description.name), terminal).description(
-      description.description,
-    );
+    const described = withTerminal(program.command(description.name), terminal);
+    described.description(description.description);
     if (description.name !== asked) continue;
     const command = await description.load();
-    addParameters(described, command);
+    const { args = [], rest } = command;
+    for (const arg of args) {
+      described.argument(arg.isOptional === true ? `[${arg.name}]` : `<${arg.name}>`, arg.description);
+    }
+    if (rest !== undefined) described.argument(`[${rest.name}...]`, rest.description).allowUnknownOption();
+    addOptions(described, command.topics);
     described.action(async (...call: readonly unknown[]) => {
-      const count = command.args?.length ?? 0;
-      const given = call.slice(0, count) as readonly (string | undefined)[];
-      const [rest, values] = command.rest === undefined ? [[], call[count]] : call.slice(count);
-      const parsed = { args: given, rest: rest as readonly string[], terminal };
+      const given = call.slice(0, args.length) as readonly (string | undefined)[];
+      const [behind, values] = rest === undefined ? [[], call[args.length]] : call.slice(args.length);
+      const parsed = { args: given, rest: behind as readonly string[], terminal };
       finish(await runConfigured(command, parsed, values as GivenOptions));
     });
   }
   return program;
-}
-
-function addParameters(described: CommanderCommand, { args = [], rest, topics }: Command): void {
-  for (const { name, description, isOptional = false } of args) {
-    described.argument(isOptional ? `[${name}]` : `<${name}>`, description);
-  }
-  if (rest !== undefined) described.argument(`[${rest.name}...]`, rest.description).allowUnknownOption();
-  addOptions(described, topics);
 }
 
 /** Merges in the configuration file, if the command takes one. @throws UsageError in the file's field names. */
@@ -79,9 +73,14 @@ async function runConfigured(
   call: Pick<CommandCall, 'args' | 'rest' | 'terminal'>,
   given: GivenOptions,
 ): Promise<number> {
-  let configured: ConfiguredOptions;
+  // The primary reads the file once and sends the values to its workers.
+  if (!isGiven(given, configuration.options.config) || isWorkerProcess()) {
+    return runCommand({ ...call, values: given, withConfigFieldNames: (message) => message });
+  }
+  const { configuredOptions } = await import('../options/configuration.js');
+  let configured: Awaited<ReturnType<typeof configuredOptions>>;
   try {
-    configured = await configuredBy(given, topics);
+    configured = await configuredOptions(given, topics);
   } catch (error) {
     if (!(error instanceof UsageError) || runMisconfigured === undefined) throw error;
     return await runMisconfigured(error, { values: given, terminal: call.terminal });
@@ -96,35 +95,22 @@ async function runConfigured(
   }
 }
 
-async function configuredBy(given: GivenOptions, topics: readonly Topic[]): Promise<ConfiguredOptions> {
-  // The primary reads the file once and sends the values to its workers.
-  if (!isGiven(given, configuration.options.config) || isWorkerProcess()) {
-    return { given, withConfigFieldNames: (message) => message, check: () => undefined };
-  }
-  const { configuredOptions } = await import('../options/configuration.js');
-  return configuredOptions(given, topics);
-}
-
 /** Prints one line per error and does not exit the process. */
 function withTerminal(command: CommanderCommand, { print, printError }: Terminal): CommanderCommand {
-  return (
-    command
-      // It would compare a flag together with its value.
-      .exitOverride()
-      .showSuggestionAfterError(false)
-      .configureHelp({ helpWidth, formatItem: formatHelpItem, subcommandTerm })
-      .configureOutput({
-        writeOut: (text) => {
-          print(text.trimEnd());
-        },
-        writeErr: (text) => {
-          printError(text.trimEnd());
-        },
-        outputError: (text, write) => {
-          write(explained(text.trim().replace(/\s+/g, ' '), command));
-        },
-      })
-  );
+  command.exitOverride().configureHelp({ helpWidth, formatItem: formatHelpItem, subcommandTerm });
+  // It would compare a flag together with its value.
+  command.showSuggestionAfterError(false);
+  return command.configureOutput({
+    writeOut: (text) => {
+      print(text.trimEnd());
+    },
+    writeErr: (text) => {
+      printError(text.trimEnd());
+    },
+    outputError: (text, write) => {
+      write(explained(text.trim().replace(/\s+/g, ' '), command));
+    },
+  });
 }
 
 /** Says which flag or command may have been meant, and leaves out the value, which may be a secret. */

@@ -115,18 +115,17 @@ function requireConstant(root: Field, name: string, constant: string, { fail }: 
 /** Checks options that a program passes, with the rules for a file's fields. @throws UsageError naming the option. */
 export function checkedOptions(options: object, topics: readonly Topic[]): GivenOptions {
   const fields = fieldsOf(topics);
-  const entries: [string, unknown][] = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(
-    entries.map(([name, value]) => {
-      const option = fields.get(name);
-      if (option === undefined)
-        throw new UsageError(`${shownName(name)}: unknown option${meant(name, fields)}`);
-      const given = givenValueOf(option, value, (message, item) => {
-        throw new UsageError(`${item === undefined ? name : `${name}[${item}]`}: ${message}`);
-      });
-      return [name, given];
-    }),
-  );
+  const given: Record<string, GivenValue> = {};
+  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
+    if (value === undefined) continue;
+    const option = fields.get(name);
+    if (option === undefined)
+      throw new UsageError(`${shownName(name)}: unknown option${meant(name, fields)}`);
+    given[name] = givenValueOf(option, value, (message, item) => {
+      throw new UsageError(`${item === undefined ? name : `${name}[${item}]`}: ${message}`);
+    });
+  }
+  return given;
 }
 
 function meant(name: string, fields: ReadonlyMap<string, Option>): string {
@@ -162,19 +161,14 @@ function givenValueOf(option: Option, value: unknown, fail: FieldFail): GivenVal
   if (option.isList !== true) return oneOf(option, value, fail);
   if (typeof value === 'string') return splitList(option, textOf(value, fail));
   const isMap = option.kind === 'pair';
-  const values =
-    isMap && isObject(value)
+  const values = Array.isArray(value)
+    ? value.map((item: unknown, at) => wordOf(option, item, (message) => fail(message, at)))
+    : isMap && typeof value === 'object' && value !== null
       ? Object.entries(value).map(([name, of]) => pairOf(name, of, fail))
-      : Array.isArray(value)
-        ? value.map((item: unknown, at) => wordOf(option, item, (message) => fail(message, at)))
-        : fail(isMap ? 'must be a map, a list or a string' : 'must be a list or a string');
+      : fail(isMap ? 'must be a map, a list or a string' : 'must be a list or a string');
   // Without a default, leaving the option out means "all", so an empty list would be ambiguous.
   if (values.length === 0 && option.default === undefined) return fail('is empty: leave it out');
   return values;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function oneOf(option: Option, value: unknown, fail: FieldFail): string | number | boolean {

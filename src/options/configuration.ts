@@ -83,46 +83,30 @@ function listSchema(option: Option): Schema {
   };
 }
 
-/** Options of a command line merged with those of its configuration file. */
-export interface ConfiguredOptions {
-  readonly given: GivenOptions;
-  /** Replaces flag names in a message by `file:line: field` for options that come from the file. */
-  readonly withConfigFieldNames: (message: string) => string;
-  /** Looks at every value and rule, without opening a file. @throws UsageError with all faults, one a line. */
-  readonly check: () => void;
-}
-
 /**
  * Merges the command line with the file that `config` names; the command line wins, and the file's value is then not
  * checked. Fields of options that the command does not take are ignored.
  *
  * @throws UsageError naming the option, or the file and, one a line, each line and field that is wrong.
  */
-export async function configuredOptions(
-  given: GivenOptions,
-  topics: readonly Topic[],
-): Promise<ConfiguredOptions> {
-  const file = valueOf(general.options.config, given);
-  if (file === undefined)
-    return { given, withConfigFieldNames: (message) => message, check: () => undefined };
+export async function configuredOptions(given: GivenOptions, topics: readonly Topic[]) {
+  const file = valueOf(general.options.config, given) ?? '';
   const keys = new Set(optionsIn(topics).map(({ key }) => key));
-  const found = [...(await readConfigurationFile(file))].filter(
-    ([key, { option }]) => keys.has(key) && !isGiven(given, option),
+  const found = [...(await readConfigurationFile(file)).values()].filter(
+    ({ option }) => keys.has(option.key) && !isGiven(given, option),
   );
-  const origins = new Map(found.map(([, field]): [string, FieldValue] => [field.option.name, field]));
-  const all = { ...given, ...Object.fromEntries(found.map(([key, { value }]) => [key, value])) };
+  const origins = new Map(found.map((field) => [field.option.name as string, field]));
+  const all = { ...given, ...Object.fromEntries(found.map(({ option, value }) => [option.key, value])) };
   const named = (message: string): string => withConfigFieldNames(message, file, given, origins);
-  const checks = [
-    ...found.map(
-      ([, { option }]) =>
-        () =>
-          valueOf(option, all),
-    ),
+  const checks: readonly (() => unknown)[] = [
+    ...found.map((field) => () => valueOf(field.option, all)),
     ...topics.map((options) => () => options.read(all)),
   ];
   return {
     given: all,
+    /** Replaces flag names in a message by `file:line: field` for options that come from the file. */
     withConfigFieldNames: named,
+    /** Looks at every value and rule, without opening a file. @throws UsageError with all faults, one a line. */
     check: () => {
       throwAllFaults(checks, (check) => {
         try {
@@ -145,10 +129,7 @@ function withConfigFieldNames(
   origins: ReadonlyMap<string, FieldValue>,
 ): string {
   const [head = ''] = /^--[a-z0-9-]+(?:, --[a-z0-9-]+)*/.exec(message) ?? [];
-  const blamed = head
-    .split(', ')
-    .map((name) => origins.get(name))
-    .find((field) => field !== undefined);
+  const blamed = origins.get(head.split(', ').find((name) => origins.has(name)) ?? '');
   if (blamed === undefined) {
     return message.replace(flagNames, (name) => {
       const field = origins.get(name);

@@ -33,10 +33,7 @@ export function quoted(given: unknown): string {
 }
 
 /** A flag without a value, or with `=true` or `=false`, as in Kubernetes. May take one more word. */
-export function boolean<Word extends string = never>(
-  preset: boolean,
-  word?: Word,
-): Kind<boolean | Word, boolean | Word> {
+export function boolean<Word extends string = never>(preset: boolean, word?: Word) {
   return kindOf<boolean | Word, boolean | Word>({
     kind: 'boolean',
     default: preset,
@@ -55,34 +52,24 @@ export function boolean<Word extends string = never>(
 /** A whole number; the help shows `unit` for it. */
 export function count(
   preset: number,
-  { min = 0, max = 999_999_999, unit = 'count' }: { min?: number; max?: number; unit?: string } = {},
-): Kind<number, number> {
-  return wholeNumber(preset, unit, min, max, `a number from ${min} to ${max}`);
-}
-
-/** 0 means any free port. */
-export function port(preset: number): Kind<number, number> {
-  return wholeNumber(preset, 'port', 0, 65_535, 'a port (0 to 65535; 0 takes a free one)');
-}
-
-function wholeNumber(
-  preset: number,
-  placeholder: string,
-  min: number,
-  max: number,
-  expected: string,
+  { min = 0, max = 999_999_999, unit = 'count', expected = '' } = {},
 ): Kind<number, number> {
   return kindOf({
     kind: 'integer',
     default: preset,
-    placeholder,
+    placeholder: unit,
     absent: preset,
     parse: (given) => {
       const number = Number(given);
       if (/^\d{1,9}$/.test(String(given)) && number >= min && number <= max) return number;
-      throw new RangeError(`${quoted(given)} is not ${expected}`);
+      throw new RangeError(`${quoted(given)} is not ${expected || `a number from ${min} to ${max}`}`);
     },
   });
+}
+
+/** 0 means any free port. */
+export function port(preset: number): Kind<number, number> {
+  return count(preset, { max: 65_535, unit: 'port', expected: 'a port (0 to 65535; 0 takes a free one)' });
 }
 
 const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
@@ -127,7 +114,7 @@ export function choice<const Word extends string>(
   placeholder: string,
   choices: readonly Word[],
   preset: NoInfer<Word>,
-): Kind<Word, Word> {
+) {
   return kindOf<Word, Word>({
     kind: 'text',
     default: preset,
@@ -174,10 +161,7 @@ function named(path: string, what: string): string {
 }
 
 /** A list of texts; empty if not given and without a default. */
-export function list(
-  placeholder: string,
-  preset?: readonly string[],
-): Kind<readonly string[], readonly string[]> {
+export function list(placeholder: string, preset?: readonly string[]) {
   return kindOf<readonly string[], readonly string[]>({
     kind: 'text',
     ...presentOnly({ default: preset }),

@@ -91,10 +91,7 @@ export type Rule<Key extends string = string> =
   | { readonly kind: 'together'; readonly keys: readonly [Key, Key] };
 
 /** Each of `keys` that is given needs one of `anyOf`. */
-export function needs<const Key extends string>(
-  keys: Key | readonly Key[],
-  ...anyOf: readonly Key[]
-): Rule<Key> {
+export function needs<const Key extends string>(keys: Key | readonly Key[], ...anyOf: Key[]): Rule<Key> {
   return { kind: 'needs', keys: typeof keys === 'string' ? [keys] : keys, anyOf };
 }
 
@@ -139,16 +136,15 @@ function topicOf<Declared extends Declarations>(
   options: Topic<Declared>['options'],
   rules: readonly Rule[],
 ): Topic<Declared> {
-  const byKey = options as Readonly<Record<string, Option>>;
+  const byKey: Readonly<Record<string, Option>> = options;
   return {
     heading,
     options,
     rules,
     read: (given) => {
-      const values = Object.fromEntries(
-        Object.entries(byKey).map(([key, option]) => [key, valueOf(option, given)]),
-      );
-      for (const rule of rules) checkRule(rule, byKey, given, values);
+      const entries = Object.entries(byKey).map(([key, option]) => [key, valueOf(option, given)] as const);
+      const values = Object.fromEntries(entries);
+      for (const rule of rules) checkRule(rule, Object.keys(byKey), given, values);
       return values as ReturnType<Topic<Declared>['read']>;
     },
   };
@@ -198,32 +194,34 @@ export function blaming<Value>({ name }: { readonly name: string }, make: () => 
   }
 }
 
+/** `keys`: of all options of the topic. */
 function checkRule(
   rule: Rule,
-  options: Readonly<Record<string, Option>>,
+  keys: readonly string[],
   given: GivenOptions,
   values: Readonly<Record<string, unknown>>,
 ): void {
-  const nameOf = (key: string): string => options[key]?.name ?? key;
   const has = (key: string): boolean => given[key] !== undefined;
   const blame = (key: string, message: string): never => {
-    throw new UsageError(`${nameOf(key)}: ${message}`);
+    throw new UsageError(`${flagName(key)}: ${message}`);
   };
   switch (rule.kind) {
     case 'needs': {
-      const keys = rule.keys === 'others' ? Object.keys(options) : rule.keys;
-      const lonely = keys.find((key) => has(key) && !rule.anyOf.includes(key));
+      const needy = rule.keys === 'others' ? keys : rule.keys;
+      const lonely = needy.find((key) => has(key) && !rule.anyOf.includes(key));
       if (lonely === undefined || rule.anyOf.some((key) => isSet(values[key]))) return;
-      return blame(lonely, `needs ${rule.anyOf.map(nameOf).join(' or ')}`);
+      return blame(lonely, `needs ${rule.anyOf.map(flagName).join(' or ')}`);
     }
     case 'excludes':
-      if (!has(rule.key) || !has(rule.other)) return;
-      return blame(rule.key, `cannot be combined with ${nameOf(rule.other)}`);
+      if (has(rule.key) && has(rule.other)) {
+        blame(rule.key, `cannot be combined with ${flagName(rule.other)}`);
+      }
+      return;
     case 'together': {
       const missing = rule.keys.find((key) => !has(key));
       const beside = rule.keys.find(has);
       if (missing === undefined || beside === undefined) return;
-      return blame(missing, `required with ${nameOf(beside)}`);
+      return blame(missing, `required with ${flagName(beside)}`);
     }
   }
 }
