@@ -35,16 +35,15 @@ export const audit = topic(
 /** Undefined where no audit log is wanted. @throws UsageError naming the option. */
 function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'observer'> | undefined {
   const { auditLogPath: path, ...values } = audit.read(given);
-  const { options } = audit;
   if (path === undefined) return undefined;
-  const rotation = [options.auditLogMaxage, options.auditLogMaxbackup, options.auditLogMaxsize].find(
-    (option) => isGiven(given, option),
-  );
+  const { auditLogPath, auditLogBatchBufferSize, auditLogMode, ...options } = audit.options;
+  const rotations = [options.auditLogMaxage, options.auditLogMaxbackup, options.auditLogMaxsize];
+  const rotation = rotations.find((option) => isGiven(given, option));
   if (path === '-' && rotation !== undefined) {
-    throw fault(rotation, `standard output is not rotated; set ${options.auditLogPath.name} to a file`);
+    throw fault(rotation, `standard output is not rotated; set ${auditLogPath.name} to a file`);
   }
-  if (values.auditLogMode === 'blocking' && isGiven(given, options.auditLogBatchBufferSize)) {
-    throw fault(options.auditLogBatchBufferSize, `has no effect with ${options.auditLogMode.name}=blocking`);
+  if (values.auditLogMode === 'blocking' && isGiven(given, auditLogBatchBufferSize)) {
+    throw fault(auditLogBatchBufferSize, `has no effect with ${auditLogMode.name}=blocking`);
   }
   return {
     path,

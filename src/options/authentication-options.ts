@@ -142,23 +142,16 @@ export const openServiceAccounts: OpenAuthenticator = async (given, context) => 
       ? await keysInFiles(keyFiles, context)
       : await publishedKeys(uri, values.serviceAccountJwksCaFile, context);
   const { serviceAccountAuthenticator } = await import('../authentication/tokens/service-account.js');
-  return serviceAccountAuthenticator({
-    keys,
-    issuers: values.serviceAccountIssuer,
-    audiences: audiencesOf(given),
-  });
+  const audiences = audiencesOf(given);
+  return serviceAccountAuthenticator({ keys, issuers: values.serviceAccountIssuer, audiences });
 };
 
 async function keysInFiles(keyFiles: readonly string[], context: AuthenticationContext): Promise<KeySet> {
   const { parsePublicKeys } = await import('../authentication/tokens/jwt/verification-keys.js');
   const { staticKeySet } = await import('../authentication/tokens/jwt/key-set.js');
-  const followed = await context.files.open(
-    serviceAccounts.options.serviceAccountKeyFile,
-    keyFiles,
-    (contents) =>
-      staticKeySet(
-        contents.flatMap(({ file: name, bytes }) => parsePublicKeys(bytes.toString('utf8'), name)),
-      ),
+  const { serviceAccountKeyFile } = serviceAccounts.options;
+  const followed = await context.files.open(serviceAccountKeyFile, keyFiles, (contents) =>
+    staticKeySet(contents.flatMap(({ file: name, bytes }) => parsePublicKeys(bytes.toString('utf8'), name))),
   );
   return {
     get version() {
@@ -176,16 +169,8 @@ async function publishedKeys(
   const { serviceAccountJwksCaFile, serviceAccountJwksUri } = serviceAccounts.options;
   const ca = await openAuthorities(serviceAccountJwksCaFile, caFile, followed);
   const { RemoteKeySet } = await import('../authentication/tokens/jwt/remote-key-set.js');
-  return opened.add(
-    new RemoteKeySet({
-      owner: uri,
-      location: uri,
-      ca,
-      onRefresh: (result, reason) => {
-        events.onKeyRefresh(serviceAccountJwksUri.name, result, reason);
-      },
-    }),
-  );
+  const onRefresh = events.onKeyRefresh.bind(undefined, serviceAccountJwksUri.name);
+  return opened.add(new RemoteKeySet({ owner: uri, location: uri, ca, onRefresh }));
 }
 
 /** The current PEM bundle of a server's CAs; undefined if no file is set. @throws UsageError */

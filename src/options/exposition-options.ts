@@ -81,32 +81,30 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
   const { registry, registers = [], slis, telemetry, logger, files, opened } = context;
   const { shared: workers, workspaces, virtualCluster } = context;
   const values = delivery.read(given);
+  const { upstreamPassQuery: passQuery } = upstreams.read(given);
   const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
   const own = (
     path: string,
     served: Registry,
-    ...before: RegistriesExpositionOptions['registries']
+    before: RegistriesExpositionOptions['registries'] = [],
   ): Exposition => {
     const exposition = expositionOf(...before, served);
     return workers?.expositionOf(path, served, exposition) ?? exposition;
   };
   const events = await upstreamEvents(registry, logger);
-  const source = await openUpstreams(given, own('/metrics', registry, ...registers), files, opened, events);
+  const source = await openUpstreams(given, own('/metrics', registry, registers), files, opened, events);
   const relabel = await relabellingOf(given, files, relabellingEvents(telemetry, logger), virtualCluster);
   const relabelled = relabel(source.exposition);
   const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
   const places = workers?.places(values.maxScrapesInFlight) ?? (await renderingLimitOf(given, telemetry));
   const shared = await sharingOf(given, telemetry, places);
+  const compress = !values.disableCompression;
   const served = (exposition: Exposition): Exposition =>
-    shared(values.disableCompression ? exposition : encodedExposition(exposition));
-  const dividedByWorkspace = async (exposition: Exposition) => {
+    shared(compress ? encodedExposition(exposition) : exposition);
+  const dividedByWorkspace = async () => {
     const { workspaceExpositions } = await import('../exposition/workspaces/workspace-expositions.js');
-    return workspaceExpositions(exposition, {
-      ...workspaces,
-      compress: !values.disableCompression,
-      places,
-      onRendering: telemetry.workspaceRendering,
-    });
+    const { workspaceRendering: onRendering } = telemetry;
+    return workspaceExpositions(relabelled, { ...workspaces, compress, places, onRendering });
   };
   const filtered = (path: string, other: Exposition): Exposition =>
     virtualCluster === undefined || path === ownMetricsPath ? other : relabel(other);
@@ -123,62 +121,46 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
       (await nodeExpositionsOf(virtualCluster, relabel, served, (error) => {
         events.onFailure('nodes', error);
       })),
-    workspaceExpositions: workspaces && (await dividedByWorkspace(relabelled)),
+    workspaceExpositions: workspaces && (await dividedByWorkspace()),
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,
-    ...passQueryOf(given),
+    // Without any, no query is looked at.
+    ...(passQuery.length > 0 && { passQuery }),
     ...presentOnly({ gateway: source.gateway }),
   };
 }
 
-/** Undefined where none is passed: then no query is looked at. */
-function passQueryOf(given: GivenOptions) {
-  const { upstreamPassQuery: passQuery } = upstreams.read(given);
-  return passQuery.length === 0 ? {} : { passQuery };
-}
-
-export async function ownExposition(
-  given: GivenOptions,
-  onFailure: (failure: CollectorFailure) => void,
-): Promise<(...registries: RegistriesExpositionOptions['registries']) => Exposition> {
+/** How metrics of this process are served. */
+export async function ownExposition(given: GivenOptions, onFailure: (failure: CollectorFailure) => void) {
   const { collectorTimeout, onMetricConflict, enableOpenMetrics } = ownMetrics.read(given);
   const { registriesExposition } = await import('../exposition/sources/registries-exposition.js');
-  return (...registries) =>
-    registriesExposition({
-      registries,
-      collectorTimeoutMs: collectorTimeout,
-      onConflict: onMetricConflict,
-      openMetrics: enableOpenMetrics,
-      onFailure,
-    });
+  const options = {
+    collectorTimeoutMs: collectorTimeout,
+    onConflict: onMetricConflict,
+    openMetrics: enableOpenMetrics,
+    onFailure,
+  };
+  return (...registries: RegistriesExpositionOptions['registries']): Exposition =>
+    registriesExposition({ registries, ...options });
 }
 
-type SharingMetrics = Pick<FilterMetrics, 'scrapeFrom' | 'refusedScrape' | 'renderingsInFlight'>;
-
-/**
- * Wraps each served exposition in sharing and one limit for all of them. `places` grants renderings across processes;
- * default: this process alone.
- */
+/** Wraps each served exposition in sharing and one limit for all of them: `places` grants renderings. */
 export async function sharingOf(
   given: GivenOptions,
-  metrics: SharingMetrics,
-  places?: RenderingPlaces,
-): Promise<(exposition: Exposition) => Exposition> {
+  { scrapeFrom: onScrape }: Pick<FilterMetrics, 'scrapeFrom'>,
+  places: RenderingPlaces,
+) {
   const { limitedExposition } = await import('../exposition/delivery/rendering-limit.js');
   const { sharedExposition } = await import('../exposition/delivery/shared-exposition.js');
-  const limit = places ?? (await renderingLimitOf(given, metrics));
-  const sharing = {
-    perUser: tellsWhoScrapes(given),
-    freshnessMs: delivery.read(given).scrapeFreshness,
-    onScrape: metrics.scrapeFrom,
-  };
-  return (exposition) => sharedExposition(limitedExposition(exposition, limit), sharing);
+  const freshnessMs = delivery.read(given).scrapeFreshness;
+  const sharing = { perUser: tellsWhoScrapes(given), freshnessMs, onScrape };
+  return (exposition: Exposition) => sharedExposition(limitedExposition(exposition, places), sharing);
 }
 
 /** The bound of the renderings of one process, or of all its workers. @throws UsageError naming the option. */
 export async function renderingLimitOf(
   given: GivenOptions,
-  metrics: Omit<SharingMetrics, 'scrapeFrom'>,
+  metrics: Pick<FilterMetrics, 'refusedScrape' | 'renderingsInFlight'>,
 ): Promise<RenderingLimit> {
   const { RenderingLimit } = await import('../exposition/delivery/rendering-limit.js');
   return new RenderingLimit({

@@ -4,7 +4,6 @@ import { oneLine } from '../documents/one-line.js';
 import type { ClusterRoleBinding } from '../policy/objects.js';
 import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../policy/open-policy.js';
 import type { Policy } from '../policy/policy.js';
-import type { SnapshotResult } from '../policy/snapshot/policy-snapshot.js';
 import { runInSlices } from '../time-slice.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
@@ -16,9 +15,7 @@ import { UsageError, usageError } from './usage-error.js';
 
 type PolicyEvents = PolicySourceEvents & Pick<OpenPolicyOptions, 'onSnapshot' | 'through'>;
 
-/**
- * Opens the policy that the options describe, and follows it. Gives API servers `waitMs` to answer.
- */
+/** Opens the policy that the options describe, and follows it. Gives API servers `waitMs` to answer. */
 export async function openPolicyOf(
   given: GivenOptions,
   events: PolicyEvents,
@@ -63,9 +60,7 @@ export async function openFollowedPolicy(
 ): Promise<OpenPolicy> {
   const metrics = new PolicySourceMetrics(registry, requests);
   const events: PolicyEvents = {
-    onWarning: (message) => {
-      logger.warn({}, message);
-    },
+    onWarning: logger.warn.bind(logger, {}),
     onReload: (source, result) => {
       telemetry.policyReload(source, result.result);
       if (result.result === 'failure') logger.error({ source }, result.message);
@@ -80,23 +75,19 @@ export async function openFollowedPolicy(
         logger.info({ source }, "in step with the policy's source");
       },
     }),
-    onSnapshot: (result) => {
-      metrics.snapshot(result);
-      logSnapshot(logger, result);
+    onSnapshot: (snapshot) => {
+      metrics.snapshot(snapshot);
+      const { operation, result, message = 'policy snapshot' } = snapshot;
+      // Routine writes must not drown the message that the policy comes from a snapshot.
+      const routine = operation === 'write' ? 'debug' : 'warn';
+      const level = result === 'missing' ? 'info' : result === 'success' ? routine : 'warn';
+      logger[level]({ operation, result }, message);
     },
     ...presentOnly({ through }),
   };
   const open = await openPolicyOf(given, events, waitMs);
   registerPolicyMetrics(registry, () => open.policy.status());
   return open;
-}
-
-function logSnapshot(logger: Logger, { operation, result, message }: SnapshotResult): void {
-  const text = message ?? 'policy snapshot';
-  // Routine writes must not drown the message that the policy comes from a snapshot.
-  if (result === 'success' && operation === 'write') logger.debug({ operation, result }, text);
-  else if (result === 'missing') logger.info({ operation, result }, text);
-  else logger.warn({ operation, result }, text);
 }
 
 /** Bounds the memory for bindings that were warned of. */
@@ -109,14 +100,11 @@ const quietMs = 2000;
 
 /** Warns once of each binding to a missing role; call it on every change. */
 class DanglingBindingWarnings {
-  readonly #warn: (message: string) => void;
   readonly #said = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #look = Promise.resolve();
 
-  constructor(warn: (message: string) => void) {
-    this.#warn = warn;
-  }
+  constructor(private readonly warn: (message: string) => void) {}
 
   readonly changed = (policy: Policy): void => {
     this.#timer ??= setTimeout(() => {
@@ -138,18 +126,17 @@ class DanglingBindingWarnings {
     // The role may still arrive; the end of the first sync is a change, too.
     if (policy.status().some(({ state, inForce }) => state === 'syncing' && inForce)) return;
     for (const found of policy.danglingBindings()) {
-      if (found !== undefined) this.#say(found);
+      if (found !== undefined) this.#say(found.binding, found.layer);
       yield;
     }
   }
 
-  #say({ layer, binding }: { readonly layer: string; readonly binding: ClusterRoleBinding }): void {
-    const { name, role, origin = layer } = binding;
-    const text = `${origin}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which does not exist: it grants nothing`;
+  #say({ name, role, origin }: ClusterRoleBinding, layer: string): void {
+    const text = `${origin ?? layer}: ClusterRoleBinding ${JSON.stringify(name)} names ClusterRole ${JSON.stringify(role)}, which does not exist: it grants nothing`;
     const message = oneLine(text, maxLength);
     if (this.#said.has(message)) return;
     if (this.#said.size >= maxRemembered) this.#said.clear();
     this.#said.add(message);
-    this.#warn(message);
+    this.warn(message);
   }
 }

@@ -9,17 +9,11 @@ import { fault, flagName, needs, topic, type GivenOptions } from './option.js';
 import { count, duration, list, parsed, quoted } from './option-kinds.js';
 import type { Opened } from './starting.js';
 
-/** A path, exact or ending in `/*`, and the URL that requests for it are passed on to. */
-export interface GatewayPath {
-  readonly path: string;
-  readonly url: string;
-}
-
 /** Other paths than those of metrics, each guarded like them and passed on to another server. */
 export const gateway = topic(
   'Gateway',
   {
-    gatewayPath: parsed(list('path=URL'), gatewayPathsIn, [] as readonly GatewayPath[]).help(
+    gatewayPath: parsed(list('path=URL'), gatewayPathsIn, new Map<string, string>()).help(
       'paths and the http or https URLs that requests for them are passed on to, whatever their method: /api/v1/push=http://127.0.0.1:8080; without a path in the URL, the same path is asked for; a path that ends in /* stands for all below it; RBAC grants each path by its own name and verb, such as post',
       { kind: 'pair' },
     ),
@@ -39,18 +33,29 @@ export const gateway = topic(
 const plainPath = /^(?:\/[A-Za-z0-9_.~-]+)+(?:\/\*)?$/;
 const ownPaths: readonly string[] = [...zPagePaths, '/version', workspaceTargetsPath];
 
-function gatewayPathsIn(given: readonly string[]): readonly GatewayPath[] {
+/** URLs by the path, exact or ending in `/*`, whose requests are passed on to them. */
+function gatewayPathsIn(given: readonly string[]): ReadonlyMap<string, string> {
+  return urlsByPath(given, plainPath, 'must be a path and a URL: /api/v1/push=http://…', (path) => {
+    if (!isFree(path)) throw new RangeError(`${path} has a meaning of its own in this server`);
+  });
+}
+
+/** Reads each `path=URL`. `form` is the fault of what is none; `check` throws for a path that cannot be taken. */
+export function urlsByPath(
+  given: readonly string[],
+  paths: RegExp,
+  form: string,
+  check: (path: string, url: string) => void,
+): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const one of given) {
     const [, path = '', url] = /^([^=?]*)=(.*)$/s.exec(one) ?? [];
-    if (url === undefined || !plainPath.test(path)) {
-      throw new RangeError('must be a path and a URL: /api/v1/push=http://…');
-    }
-    if (!isFree(path)) throw new RangeError(`${path} has a meaning of its own in this server`);
+    if (url === undefined || !paths.test(path)) throw new RangeError(form);
+    check(path, url);
     if (found.has(path)) throw new RangeError(`${path} is given twice`);
     found.set(path, url);
   }
-  return [...found].map(([path, url]) => ({ path, url }));
+  return found;
 }
 
 /** Whether it can be a path of the gateway. */
@@ -87,13 +92,13 @@ export async function openGateway(
   { tls, headers, opened, events }: GatewayContext,
 ): Promise<Gateway | undefined> {
   const values = gateway.read(given);
-  if (values.gatewayPath.length === 0) return undefined;
+  if (values.gatewayPath.size === 0) return undefined;
   refuseOpenPaths(given);
   const { NoTenantError, UpstreamError } = await import('../exposition/exposition-errors.js');
   const { callerWriter } = await import('../exposition/sources/upstream/upstream-identity.js');
   const { UpstreamClient } = await import('../outgoing/upstream-client.js');
   const callerOf = callerWriter(headers);
-  const backends = values.gatewayPath.map(({ path, url: text }) => {
+  const backends = [...values.gatewayPath].map(([path, text]) => {
     const url = new URL(text);
     const client = opened.add(new UpstreamClient(url, tls));
     const backend: Backend = {
@@ -109,9 +114,7 @@ export async function openGateway(
           throw error;
         }
       },
-      onFailure: (error) => {
-        events.onFailure(path, error);
-      },
+      onFailure: events.onFailure.bind(undefined, path),
     };
     return [path, backend] as const;
   });
@@ -126,13 +129,11 @@ export async function openGateway(
 function refuseOpenPaths(given: GivenOptions): void {
   const { authorizationAlwaysAllowPaths } = authorization.options;
   const allowed = pathsAllowedToAll(given);
-  for (const { path } of gateway.read(given).gatewayPath) {
+  for (const path of gateway.read(given).gatewayPath.keys()) {
     const name = allowed.find((pattern) => overlap(pattern, path));
     if (name === undefined) continue;
-    throw fault(
-      gateway.options.gatewayPath,
-      `${path} cannot be open to everybody, as ${quoted(name)} of ${authorizationAlwaysAllowPaths.name} says`,
-    );
+    const reason = `as ${quoted(name)} of ${authorizationAlwaysAllowPaths.name} says`;
+    throw fault(gateway.options.gatewayPath, `${path} cannot be open to everybody, ${reason}`);
   }
 }
 

@@ -27,8 +27,12 @@ export async function openMaintenance(
   const log = (now: OptionalValue<Maintenance>): void => {
     const fields = { flag: name };
     if (now.kind === 'fault') logger.error(fields, `${now.message}; no scrape is served until this is fixed`);
-    else if (now.kind === 'present') logger.warn({ ...fields, ...concerned(now.value) }, 'maintenance');
-    else if (isOn) logger.info(fields, 'maintenance is over');
+    else if (now.kind === 'present') {
+      const { value } = now;
+      const everyone = { scrapes: 'of everybody' };
+      const who = value.kind === 'some' ? { users: value.users.size, groups: value.groups.size } : everyone;
+      logger.warn({ ...fields, ...who }, 'maintenance');
+    } else if (isOn) logger.info(fields, 'maintenance is over');
     isOn = now.kind !== 'absent';
     onChange(isOn);
   };
@@ -54,12 +58,6 @@ export async function openMaintenance(
 
 const everybody: Maintenance = { kind: 'everybody' };
 const nobody: Maintenance = { kind: 'nobody' };
-
-function concerned(who: Maintenance): object {
-  return who.kind === 'some'
-    ? { users: who.users.size, groups: who.groups.size }
-    : { scrapes: 'of everybody' };
-}
 
 /** A longer list should be RBAC instead. */
 const maxNames = 10_000;
@@ -89,10 +87,8 @@ export function readMaintenance(file: string, bytes: Uint8Array): Maintenance {
   }
   const { users, groups } = named;
   if (users.size + groups.size === 0) {
-    return source.fail(
-      1,
-      'lists no users or groups; empty the file to mean everyone, or delete it to end maintenance',
-    );
+    const advice = 'empty the file to mean everyone, or delete it to end maintenance';
+    return source.fail(1, `lists no users or groups; ${advice}`);
   }
   if (users.size + groups.size > maxNames) {
     return source.fail(1, `names more than ${maxNames} users and groups`);

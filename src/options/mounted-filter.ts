@@ -79,30 +79,23 @@ export async function openMountedFilter(options: OpenMetricsFilterOptions): Prom
   }
 }
 
-async function mountedFilter(
-  {
+async function mountedFilter(options: OpenMetricsFilterOptions, opened: Opened): Promise<OpenMetricsFilter> {
+  const {
     registers = [],
     bearerTokens = [],
     onRefused,
     onAuditEvent,
     logger = silentLogger,
     ...rest
-  }: OpenMetricsFilterOptions,
-  opened: Opened,
-): Promise<OpenMetricsFilter> {
+  } = options;
   refuseServerOptions(rest);
   const given = checkedOptions(rest, mountedTopics);
   const { virtualCluster } = virtualClusters.read(given);
   if (registers.length === 0 && upstreamAddressesOf(given).length === 0 && virtualCluster === undefined) {
     throw new MetricsFilterOptionError('registers', 'pass [register] of prom-client, or name an upstream');
   }
-  const opener = {
-    logger,
-    opened,
-    registers,
-    authenticators: bearerTokens.length === 0 ? [] : [bearerTokenAuthenticator(bearerTokens)],
-    policyWaitMs,
-  };
+  const authenticators = bearerTokens.length === 0 ? [] : [bearerTokenAuthenticator(bearerTokens)];
+  const opener = { logger, opened, registers, authenticators, policyWaitMs };
   const openLimits = async () => ({ ...(await pathGlobsOf(given)), ...limitsOf(given) });
   const { serving, guard, registry, certificates } = await openGuardOptions(given, opener, openLimits);
   registerCertificateMetrics(registry, certificates);

@@ -44,7 +44,7 @@ export function requestedPath(
     serverKind,
     endpoints: ['/metrics'],
     unscopedPaths: zPagePaths,
-    gatewayPaths: gatewayPaths.read(given).gatewayPath.map(({ path }) => path),
+    gatewayPaths: [...gatewayPaths.read(given).gatewayPath.keys()],
   });
   const classification = classify(target);
   const refusal = pathRefusal(classification, serverKind);

@@ -63,9 +63,7 @@ export const openOpenId: OpenAuthenticator = async (given, { files, events, open
     groupsPrefix: values.oidcGroupsPrefix,
     signingAlgorithms: values.oidcSigningAlgs,
     requiredClaims: values.oidcRequiredClaim,
-    onRefresh: (result, reason) => {
-      events.onKeyRefresh(oidcIssuerUrl.name, result, reason);
-    },
+    onRefresh: events.onKeyRefresh.bind(undefined, oidcIssuerUrl.name),
   };
   try {
     return opened.add(oidcAuthenticator(options));

@@ -1,5 +1,4 @@
 import type { Authenticator } from '../authentication/authenticator.js';
-import type { RequestObservation } from '../kubernetes/api-client.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { RestClientMetrics, ReviewMetrics, ReviewPurpose } from '../telemetry/outgoing-metrics.js';
@@ -51,18 +50,10 @@ export function reviewEvents(logger: Logger, metrics: ReviewMetrics, requests: R
       fields: { reviewer: type },
     });
     return {
-      onRequest: (request: Parameters<ReviewMetrics['request']>[1]) => {
-        metrics.request(type, request);
-      },
-      onUnasked: (cause: 'outage' | 'overload') => {
-        metrics.unasked(type, cause);
-      },
-      onWarning: (message: string) => {
-        logger.warn({ reviewer: type }, message);
-      },
-      onApiRequest: (observation: RequestObservation) => {
-        requests.request(observation);
-      },
+      onRequest: metrics.request.bind(metrics, type),
+      onUnasked: metrics.unasked.bind(undefined, type),
+      onWarning: logger.warn.bind(logger, { reviewer: type }),
+      onApiRequest: requests.request.bind(requests),
       onReview: ({
         result,
         message = 'no answer',
@@ -70,10 +61,11 @@ export function reviewEvents(logger: Logger, metrics: ReviewMetrics, requests: R
         readonly result: string;
         readonly message?: string;
       }) => {
-        if (result === 'error') {
+        if (result !== 'error') outage.answered();
+        else {
           metrics.failure(type);
           outage.failed(message);
-        } else outage.answered();
+        }
       },
     };
   };

@@ -227,5 +227,6 @@ function checkRule(
 }
 
 function isSet(value: unknown): boolean {
-  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+  const isEmpty = Array.isArray(value) ? value.length === 0 : value instanceof Map && value.size === 0;
+  return value !== undefined && value !== false && !isEmpty;
 }

@@ -1,14 +1,5 @@
 import type { Logger } from '../server/server-options.js';
 
-interface OutageWords {
-  /** What fails without the other server; the reason follows. */
-  readonly failure: string;
-  /** Logged when it works again. Default: nothing is logged. */
-  readonly recovery?: string;
-  /** Logged with both. */
-  readonly fields?: object;
-}
-
 /** Failures are logged at most this often (ms). */
 const repeatMs = 10_000;
 
@@ -17,23 +8,27 @@ const repeatMs = 10_000;
  * one of each in ten seconds, even if every other request succeeds. The next line counts the failures left out.
  */
 export class OutageLog {
-  readonly #logger: Logger;
-  readonly #words: OutageWords;
-  readonly #now: () => number;
   #toldAt = -Infinity;
   #isRecoveryDue = false;
   #suppressed = 0;
 
-  /** `now`: a monotonic clock in ms; default performance.now. */
-  constructor(logger: Logger, words: OutageWords, now: () => number = () => performance.now()) {
-    this.#logger = logger;
-    this.#words = words;
-    this.#now = now;
-  }
+  /**
+   * `failure`: what fails without the other server; the reason follows. `recovery` is logged when it works again, `fields`
+   * with both. `now`: a monotonic clock in ms; default performance.now.
+   */
+  constructor(
+    private readonly logger: Logger,
+    private readonly words: {
+      readonly failure: string;
+      readonly recovery?: string;
+      readonly fields?: object;
+    },
+    private readonly now = () => performance.now(),
+  ) {}
 
   /** `why` is one line. */
   failed(why: string): void {
-    const now = this.#now();
+    const now = this.now();
     if (now - this.#toldAt < repeatMs) {
       this.#suppressed += 1;
       return;
@@ -42,13 +37,13 @@ export class OutageLog {
     this.#toldAt = now;
     this.#isRecoveryDue = true;
     this.#suppressed = 0;
-    this.#logger.warn({ ...this.#words.fields, ...suppressed }, `${this.#words.failure}: ${why}`);
+    this.logger.warn({ ...this.words.fields, ...suppressed }, `${this.words.failure}: ${why}`);
   }
 
   answered(): void {
-    const { recovery, fields } = this.#words;
+    const { recovery, fields } = this.words;
     if (!this.#isRecoveryDue || recovery === undefined) return;
     this.#isRecoveryDue = false;
-    this.#logger.info({ ...fields }, recovery);
+    this.logger.info({ ...fields }, recovery);
   }
 }

@@ -7,7 +7,7 @@ import type { LeftOut, MemberFailure } from '../exposition/merging/merging-optio
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
 import type { Logger } from '../server/server-options.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
-import { gateway, openGateway } from './gateway-options.js';
+import { gateway, openGateway, urlsByPath } from './gateway-options.js';
 import { blaming, fault, isGiven, topic, type GivenOptions } from './option.js';
 import { each, list, names, parsed, quoted, text } from './option-kinds.js';
 import { queryNamePattern } from '../exposition/passed-query.js';
@@ -74,12 +74,14 @@ function upstreamsIn(given: readonly string[]): Upstreams {
   const targets = given.join(',').split(beforeUpstream);
   const [first = ''] = targets;
   if (targets.length === 1 && nameEnd(first) === -1) {
-    return { kind: 'passed-on', urls: new Map([['/metrics', checkedUrl(first)]]) };
+    parseUpstreamUrl(first);
+    return { kind: 'passed-on', urls: new Map([['/metrics', first]]) };
   }
   const urls = new Map<string, string>();
   for (const target of targets) {
     const end = nameEnd(target);
-    const url = urlBehindName(target.slice(end + 1));
+    const url = target.slice(end + 1);
+    checkNamedUrl(url);
     if (end === -1) throw new RangeError('several upstreams each need a name, such as app=http://…');
     const name = target.slice(0, end);
     const nameFault = memberNameFault(name);
@@ -92,17 +94,11 @@ function upstreamsIn(given: readonly string[]): Upstreams {
 
 /** URLs by the path that serves them. */
 function upstreamPathsIn(given: readonly string[]): ReadonlyMap<string, string> {
-  const urls = new Map<string, string>();
-  for (const target of given.join(',').split(beforePath)) {
-    const [, path = '', url] = /^([^=?]*)=(.*)$/s.exec(target) ?? [];
-    if (url === undefined || !servedPath.test(path)) {
-      throw new RangeError('must be a path below /metrics/ and a URL: /metrics/app=http://…');
-    }
+  const form = 'must be a path below /metrics/ and a URL: /metrics/app=http://…';
+  return urlsByPath(given.join(',').split(beforePath), servedPath, form, (path, url) => {
     if (takenPaths.includes(path)) throw new RangeError(`${path} is served by this process itself`);
-    if (urls.has(path)) throw new RangeError(`${path} is given twice`);
-    urls.set(path, urlBehindName(url));
-  }
-  return urls;
+    checkNamedUrl(url);
+  });
 }
 
 /** The index of the `=` after a name; -1 if there is no name. */
@@ -111,41 +107,31 @@ function nameEnd(target: string): number {
   return /[:/?]/.test(target.slice(0, end)) ? -1 : end;
 }
 
-/** Refuses a comma before the query, which may have been meant as a separator. */
-function urlBehindName(url: string): string {
-  if (/^[^?]*,/.test(url))
+/** Refuses a comma before the query, too, which may have been meant as a separator. */
+function checkNamedUrl(url: string): void {
+  if (/^[^?]*,/.test(url)) {
     throw new RangeError(
       "a comma in a URL's host or path must be followed by name=URL, or be written as %2C",
     );
-  return checkedUrl(url);
-}
-
-function checkedUrl(url: string): string {
+  }
   parseUpstreamUrl(url);
-  return url;
 }
 
 /** The URLs of upstreams and backends, each with the path that serves it or its name among several. */
 export function upstreamAddressesOf(given: GivenOptions) {
   const { upstream, upstreamPath } = upstreams.read(given);
-  const scraped = [...upstream.urls, ...upstreamPath].map(([name, url]) => ({ name, url }));
-  return [...scraped, ...gatewayAddressesOf(given)];
-}
-
-function gatewayAddressesOf(given: GivenOptions) {
+  const backends = gateway.read(given).gatewayPath;
   const { gatewayPath } = gateway.options;
-  return gateway.read(given).gatewayPath.map(({ path, url }) => {
+  for (const [path, url] of backends) {
     // The URL itself is not quoted: it may be a secret in the wrong place.
     blaming(gatewayPath, () => parseUpstreamUrl(url));
-    if (/[?,]/.test(url)) throw fault(gatewayPath, `the URL of ${path} must not have a query or a comma`);
+    const refuse = (what: string) => fault(gatewayPath, `the URL of ${path} must not have a ${what}`);
+    if (/[?,]/.test(url)) throw refuse('query or a comma');
     if (path.endsWith('/*') && new URL(url).pathname !== '/') {
-      throw fault(
-        gatewayPath,
-        `the URL of ${path} must not have a path: the one that was asked for is passed on`,
-      );
+      throw refuse('path: the one that was asked for is passed on');
     }
-    return { name: path, url };
-  });
+  }
+  return [...upstream.urls, ...upstreamPath, ...backends].map(([name, url]) => ({ name, url }));
 }
 
 export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
@@ -163,7 +149,7 @@ export async function openUpstreams(
 ) {
   const { upstream, upstreamLabel: label, upstreamPath } = upstreams.read(given);
   const urls = upstreamAddressesOf(given).map(({ url }) => url);
-  checkUses(given, upstream);
+  checkUses(given, urls);
   const tls = await openUpstreamTls(given, files);
   const headers = upstreamHeadersOf(given, urls, tls.clientCertificate !== undefined);
   const { upstreamExposition } = await import('../exposition/sources/upstream/upstream.js');
@@ -188,13 +174,7 @@ export async function openUpstreams(
   const told = (exposition: Exposition): Exposition =>
     headers.tenantHeaders === undefined ? exposition : refusalsTold(exposition, events.onNoTenant);
   const passedOn = (path: string, url: string): Exposition =>
-    told(
-      open(url, {
-        onFailure: (error) => {
-          events.onFailure(path, error);
-        },
-      }),
-    );
+    told(open(url, { onFailure: events.onFailure.bind(undefined, path) }));
   const others = new Map([...upstreamPath].map(([path, url]) => [path, passedOn(path, url)]));
   // What is not the virtual cluster's is left out of /metrics, whosever that is.
   if (upstream.kind !== 'none' || isGiven(given, virtualClusters.options.virtualCluster)) {
@@ -218,29 +198,23 @@ export async function openUpstreams(
 }
 
 /** Refuses options that have no effect without an upstream of their kind. */
-function checkUses(given: GivenOptions, upstream: Upstreams): void {
-  const addresses = upstreamAddressesOf(given);
-  const ofGateway = new Set(gateway.read(given).gatewayPath.map(({ path }) => path));
-  const urls = addresses.filter(({ name }) => !ofGateway.has(name)).map(({ url }) => url);
-  const { upstreamPassQuery } = upstreams.options;
-  const passed = upstreams.read(given).upstreamPassQuery;
-  if (passed.length > 0 && urls.length === 0) {
-    throw fault(upstreamPassQuery, `needs ${upstreams.options.upstream.name}`);
-  }
+function checkUses(given: GivenOptions, addresses: readonly string[]): void {
+  const { upstream, upstreamPath, upstreamPassQuery: passed } = upstreams.read(given);
+  const { upstream: option, upstreamPassQuery, upstreamLabel } = upstreams.options;
+  const urls = [...upstream.urls.values(), ...upstreamPath.values()];
+  if (passed.length > 0 && urls.length === 0) throw fault(upstreamPassQuery, `needs ${option.name}`);
   // The operator has said what it is.
   const fixed = passed.find((name) => urls.some((url) => new URL(url).searchParams.has(name)));
   if (fixed !== undefined) {
     throw fault(upstreamPassQuery, `${quoted(fixed)} is in the URL of an upstream already`);
   }
-  const { name } = upstreams.options.upstream;
-  const { upstreamLabel } = upstreams.options;
   if (isGiven(given, upstreamLabel) && upstream.kind !== 'merged') {
-    throw fault(upstreamLabel, `needs an ${name} with a name: name=URL`);
+    throw fault(upstreamLabel, `needs an ${option.name} with a name: name=URL`);
   }
-  if (addresses.some(({ url }) => /^https:/i.test(url))) return;
-  const useless = Object.values(upstreamTls.options).find((option) => isGiven(given, option));
-  if (useless !== undefined)
-    throw fault(useless, `needs ${addresses.length === 0 ? anyUpstream : `an https ${name}`}`);
+  if (addresses.some((url) => /^https:/i.test(url))) return;
+  const useless = Object.values(upstreamTls.options).find((one) => isGiven(given, one));
+  if (useless === undefined) return;
+  throw fault(useless, `needs ${addresses.length === 0 ? anyUpstream : `an https ${option.name}`}`);
 }
 
 /** Logs and counts failures of upstreams. */
@@ -272,10 +246,7 @@ export async function upstreamEvents(registry: Registry, logger: Logger) {
     onLeftOut: (leftOut: LeftOut) => {
       metrics.leftOut(leftOut);
       const { member, family, cause } = leftOut;
-      const why =
-        cause === 'conflict'
-          ? 'conflicts with an upstream before it'
-          : 'repeats series of an upstream before it';
+      const why = `${cause === 'conflict' ? 'conflicts with' : 'repeats series of'} an upstream before it`;
       outageOf(member, 'an upstream was merged in part').failed(`${member}: ${family} ${why}`);
     },
   };

@@ -7,7 +7,6 @@ import {
   tenantWriter,
   type IdentityHeaders,
   type TenantHeader,
-  type TenantSource,
 } from '../exposition/sources/upstream/upstream-identity.js';
 import {
   blaming,
@@ -56,17 +55,11 @@ export const upstreamHeaders = topic(
 );
 
 function tenantHeaderOf(text: string): TenantHeader {
-  const [, field, said] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
-  const source = said === undefined ? undefined : sourceOf(said);
-  if (field !== undefined && source !== undefined) return { field, source };
+  const [, field = '', cn, prefix, key] = /^([^=]*)=(?:(cn)|group:(.*)|extra:(.*))$/s.exec(text) ?? [];
+  if (cn !== undefined) return { field, source: { kind: 'name' } };
+  if (prefix !== undefined) return { field, source: { kind: 'group', prefix } };
+  if (key !== undefined) return { field, source: { kind: 'extra', key } };
   throw new RangeError(`${JSON.stringify(text)} must be NAME=cn, NAME=group:PREFIX or NAME=extra:KEY`);
-}
-
-function sourceOf(text: string): TenantSource | undefined {
-  if (text === 'cn') return { kind: 'name' };
-  const [, kind, rest = ''] = /^(group|extra):(.*)$/s.exec(text) ?? [];
-  if (kind === 'group') return { kind, prefix: rest };
-  return kind === 'extra' ? { kind, key: rest } : undefined;
 }
 
 /** Whether an upstream's answer may depend on the user. @throws UsageError naming the option. */
@@ -83,28 +76,23 @@ export function tellsWhoScrapes(given: GivenOptions): boolean {
  */
 export function upstreamHeadersOf(given: GivenOptions, urls: readonly string[], showsCertificate: boolean) {
   const { options } = upstreamHeaders;
-  const values = upstreamHeaders.read(given);
-  const identityHeaders = {
-    userField: values.authHeaderUserFieldName,
-    groupsField: values.authHeaderGroupsFieldName,
-    groupsSeparator: values.authHeaderGroupsFieldSeparator,
-  };
-  const tellsIdentity = values.authHeaderFieldsEnabled;
-  if (tellsIdentity) {
+  const { tenantHeader: tenantHeaders, ...values } = upstreamHeaders.read(given);
+  const identityHeaders = values.authHeaderFieldsEnabled
+    ? {
+        userField: values.authHeaderUserFieldName,
+        groupsField: values.authHeaderGroupsFieldName,
+        groupsSeparator: values.authHeaderGroupsFieldSeparator,
+      }
+    : undefined;
+  if (identityHeaders !== undefined) {
     checkUpstreams(options.authHeaderFieldsEnabled, urls, showsCertificate);
     checkIdentityHeaders(identityHeaders);
   }
-  const tellsTenant = values.tenantHeader.length > 0;
-  if (tellsTenant) {
-    blaming(options.tenantHeader, () =>
-      tenantWriter(values.tenantHeader, identityFieldNames(tellsIdentity ? identityHeaders : undefined)),
-    );
+  if (tenantHeaders.length > 0) {
+    blaming(options.tenantHeader, () => tenantWriter(tenantHeaders, identityFieldNames(identityHeaders)));
     checkUpstreams(options.tenantHeader, urls, showsCertificate);
   }
-  return {
-    ...(tellsIdentity && { identityHeaders }),
-    ...(tellsTenant && { tenantHeaders: values.tenantHeader }),
-  };
+  return { ...(identityHeaders && { identityHeaders }), ...(tenantHeaders.length > 0 && { tenantHeaders }) };
 }
 
 function checkIdentityHeaders(headers: IdentityHeaders): void {
@@ -133,10 +121,8 @@ function checkUpstreams(option: Option, urls: readonly string[], showsCertificat
     return isLoopback(hostname) || (protocol === 'https:' && showsCertificate);
   });
   if (isTold) return;
-  throw fault(
-    option,
-    `needs an ${upstream} on a loopback address, or an https one with ${flagName('upstreamClientCertFile')}`,
-  );
+  const orHttps = `or an https one with ${flagName('upstreamClientCertFile')}`;
+  throw fault(option, `needs an ${upstream} on a loopback address, ${orHttps}`);
 }
 
 /** `localhost` always resolves to loopback (RFC 6761, 6.3). */

@@ -33,18 +33,11 @@ function virtualClusterNamed(given: string): VirtualClusterName {
   return { name: found, namespace };
 }
 
-interface Observers {
-  readonly registry: Registry;
-  /** Shared with all other requests to API servers. */
-  readonly requests: RestClientMetrics;
-  readonly logger: Logger;
-}
-
 /** With logs and metrics; undefined where none is named. Sends nothing before its start. @throws UsageError */
 export async function openVirtualClusterOf(
   given: GivenOptions,
-  { registry, requests, logger }: Observers,
-): Promise<VirtualCluster | undefined> {
+  { registry, requests, logger }: { registry: Registry; requests: RestClientMetrics; logger: Logger },
+) {
   const { virtualCluster: named, hostKubeconfig: kubeconfig } = virtualClusters.read(given);
   if (named === undefined || kubeconfig === undefined) return undefined;
   const { openVirtualCluster } = await import('../kubernetes/virtual-cluster.js');
@@ -54,9 +47,7 @@ export async function openVirtualClusterOf(
     kubeconfig,
     ...presentOnly({ maxStalenessMs }),
     observer: {
-      request: (observation) => {
-        requests.request(observation);
-      },
+      request: requests.request.bind(requests),
       followed: (method, result) => {
         metrics.followed(method, result);
       },
@@ -108,7 +99,9 @@ export async function nodeExpositionsOf(
     const [, node = '', rest = ''] = nodePath.exec(path) ?? [];
     if (node === '' || !Object.hasOwn(kubeletPaths, rest)) return undefined;
     const fault = cluster.unavailable();
-    if (fault !== undefined) return unavailable(fault);
+    if (fault !== undefined) {
+      return { contentType: () => 'text/plain', render: () => Promise.reject(new NotSyncedError(fault)) };
+    }
     if (!cluster.hasNode(node)) {
       kept.delete(path);
       return undefined;
@@ -125,8 +118,4 @@ export async function nodeExpositionsOf(
     kept.set(path, made);
     return made;
   };
-}
-
-function unavailable(fault: string): Exposition {
-  return { contentType: () => 'text/plain', render: () => Promise.reject(new NotSyncedError(fault)) };
 }

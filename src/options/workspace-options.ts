@@ -23,30 +23,22 @@ export const workspaces = topic(
 
 /** How metrics of one workspace are served; undefined where they are not. @throws UsageError naming the option. */
 export function workspaceMetricsOf(given: GivenOptions) {
-  const {
-    workspaceMetrics,
-    workspaceLabel: label,
-    workspaceMetricsMaxAge: maxAgeMs,
-  } = workspaces.read(given);
-  const { workspaceRbacDir: rbacDir, workspaceKubeconfig: kubeconfig } = workspaceSources.read(given);
+  const values = workspaces.read(given);
+  workspaceSources.read(given);
   const option = workspaces.options.workspaceMetrics;
   const sources = optionsIn([workspaceSources]);
-  if (!workspaceMetrics) {
-    const lonely = sources.find((source) => isGiven(given, source));
-    if (lonely !== undefined) throw fault(lonely, `needs ${option.name}`);
+  const source = sources.find((one) => isGiven(given, one));
+  if (!values.workspaceMetrics) {
+    if (source !== undefined) throw fault(source, `needs ${option.name}`);
     return undefined;
   }
   if (serverKindOf(given) === 'cache-server') {
-    throw fault(
-      option,
-      `a cache server has no workspaces: leave it out, or use ${general.options.mode.name}=shard`,
-    );
+    const advice = `leave it out, or use ${general.options.mode.name}=shard`;
+    throw fault(option, `a cache server has no workspaces: ${advice}`);
   }
-  if (rbacDir === undefined && kubeconfig === undefined) {
-    throw fault(option, `needs ${sources.map(({ name }) => name).join(' or ')}`);
-  }
+  if (source === undefined) throw fault(option, `needs ${sources.map(({ name }) => name).join(' or ')}`);
   if (tellsWhoScrapes(given)) {
     throw fault(option, 'shares one rendering among all users, so upstreams cannot be told who scrapes');
   }
-  return { label, maxAgeMs };
+  return { label: values.workspaceLabel, maxAgeMs: values.workspaceMetricsMaxAge };
 }

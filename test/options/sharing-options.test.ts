@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { delivery, sharingOf } from '../../src/options/exposition-options.js';
+import { delivery, renderingLimitOf, sharingOf } from '../../src/options/exposition-options.js';
 import type { GivenOptions } from '../../src/options/option.js';
 import { renderingOf, scriptedExposition } from '../exposition/delivery/scripted-source.js';
 
 async function setting(values: GivenOptions) {
   const told: (string | number)[] = [];
-  const served = await sharingOf(values, {
-    scrapeFrom: (origin) => told.push(origin),
+  const places = await renderingLimitOf(values, {
     refusedScrape: () => told.push('refused'),
     renderingsInFlight: (underWay) => told.push(underWay),
   });
+  const served = await sharingOf(values, { scrapeFrom: (origin) => told.push(origin) }, places);
   const sources = [scriptedExposition(), scriptedExposition()] as const;
   return { told, sources, first: served(sources[0]), second: served(sources[1]) };
 }

@@ -63,7 +63,7 @@ export function servedPathFindings(values: GivenOptions): readonly Finding[] {
 export function gatewayFindings(values: GivenOptions, policy: Policy): readonly Finding[] {
   const isDelegated = accessReviewerOf(values) !== undefined;
   const { name } = gateway.options.gatewayPath;
-  return gateway.read(values).gatewayPath.flatMap(({ path: passed }) => {
+  return [...gateway.read(values).gatewayPath.keys()].flatMap((passed) => {
     const isResource = isResourcePath(passed);
     // What is below a path may be granted one by one.
     if (passed.endsWith('/*') || (isDelegated && !isResource)) return [];
