@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { prometheusConfig } from '../../src/cli/demo/instructions.js';
-import type { DemoServers } from '../../src/cli/demo/servers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { outputOf, repository } from './commands.js';
 import { objectsIn, type KubernetesObject } from './manifest-schemas.js';
@@ -108,7 +107,7 @@ describe('the jobs that are shipped', () => {
     expect(files.length).toBeGreaterThanOrEqual(3);
     const jobs = [
       ...files.flatMap((file) => jobsIn(example(file))),
-      ...jobsIn(prometheusConfig({ urls } as DemoServers)),
+      ...jobsIn(prometheusConfig(urls)),
       ...jobsIn(
         await printedManifests(
           'scrape-job',

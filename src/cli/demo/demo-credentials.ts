@@ -16,13 +16,13 @@ export function createDemoFolder() {
   } catch (error) {
     throw usageError('TMPDIR', error);
   }
-  const remove = (): void => {
-    process.off('exit', remove);
+  const close = (): void => {
+    process.off('exit', close);
     // Retried, since a server may be writing into it just now.
     rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   };
   // An uncaught error ends the process without running any other cleanup.
-  process.once('exit', remove);
+  process.once('exit', close);
   return {
     path,
     /** Writes a file that only this user can read; returns its path. */
@@ -37,7 +37,7 @@ export function createDemoFolder() {
       mkdirSync(folder, { mode: 0o700 });
       return folder;
     },
-    remove,
+    close,
   };
 }
 

@@ -1,20 +1,11 @@
 import { once } from 'node:events';
 import { topic } from '../../options/option.js';
 import { boolean } from '../../options/option-kinds.js';
-import type { Command, CommandCall, Terminal } from '../command.js';
-import { createCredentials, createDemoFolder, type DemoFolder } from './demo-credentials.js';
+import { Opened } from '../../options/starting.js';
+import type { Command, CommandCall } from '../command.js';
+import { createCredentials, createDemoFolder } from './demo-credentials.js';
 import { instructions, prometheusConfig } from './instructions.js';
-import {
-  AuditTrail,
-  isAsExpected,
-  play,
-  renderGroup,
-  renderHeader,
-  widthsOf,
-  type Outcome,
-  type Stage,
-  describeCases,
-} from './outcome.js';
+import { AuditTrail, describeCases, play, renderingOf, type Outcome } from './outcome.js';
 import { serverNames, startServers, type ServerRole } from './servers.js';
 
 const ending = topic('Options', {
@@ -31,66 +22,45 @@ async function demo({ values, terminal: { print, stopRequested } }: CommandCall)
   void stopRequested().then(() => {
     stop.abort();
   });
-  const folder = createDemoFolder();
+  const opened = new Opened();
   try {
-    return await show(folder, check, print, stop.signal);
-  } finally {
-    folder.remove();
-  }
-}
-
-async function show(
-  folder: DemoFolder,
-  check: boolean,
-  print: Terminal['print'],
-  stop: AbortSignal,
-): Promise<number> {
-  const credentials = await createCredentials(folder);
-  const trail = new AuditTrail();
-  const servers = await startServers(credentials, folder, trail.add);
-  try {
+    const folder = opened.add(createDemoFolder());
+    const credentials = await createCredentials(folder);
+    const trail = new AuditTrail();
+    const urls = await startServers(credentials, folder, opened, trail.add);
     for (const role of Object.keys(serverNames) as ServerRole[]) {
-      print(`${serverNames[role].padEnd(12)}  ${servers.urls[role]}`);
+      print(`${serverNames[role].padEnd(12)}  ${urls[role]}`);
     }
-    const outcomes = await playAll({ servers, credentials, trail }, print, stop);
-    // An incomplete table proves nothing.
-    if (stop.aborted) return check ? 1 : 0;
-    const differing = outcomes.filter((outcome) => !isAsExpected(outcome)).length;
+
+    // The requests are sent one by one, and each group is printed when it is complete.
+    const groups = describeCases(credentials);
+    const { header, linesOf } = renderingOf(Object.values(groups).flat());
+    header.forEach(print);
+    const all: Outcome[] = [];
+    for (const [title, cases] of Object.entries(groups)) {
+      const outcomes: Outcome[] = [];
+      for (const each of cases) {
+        if (!stop.signal.aborted) outcomes.push(await play(each, { urls, credentials, trail }));
+      }
+      // An incomplete table proves nothing.
+      if (stop.signal.aborted) return check ? 1 : 0;
+      ['', title, ...outcomes.flatMap(linesOf)].forEach(print);
+      all.push(...outcomes);
+    }
+    const differing = all.filter(({ isExpected }) => !isExpected).length;
     print('');
     print(
       differing === 0
-        ? `All ${outcomes.length} requests were answered as expected.`
-        : `${differing} of ${outcomes.length} requests were not answered as expected: see ✗.`,
+        ? `All ${all.length} requests were answered as expected.`
+        : `${differing} of ${all.length} requests were not answered as expected: see ✗.`,
     );
     if (check) return differing === 0 ? 0 : 1;
 
-    const prometheusFile = folder.write('prometheus.yml', prometheusConfig(servers));
-    instructions(servers, folder.path, prometheusFile).forEach(print);
-    await once(stop, 'abort');
+    const prometheusFile = folder.write('prometheus.yml', prometheusConfig(urls));
+    instructions(urls, folder.path, prometheusFile).forEach(print);
+    await once(stop.signal, 'abort');
     return 0;
   } finally {
-    await servers.close();
+    await opened.close();
   }
-}
-
-/** Sends the requests one by one and prints each group when it is complete. */
-async function playAll(
-  stage: Stage,
-  print: Terminal['print'],
-  stop: AbortSignal,
-): Promise<readonly Outcome[]> {
-  const groups = describeCases(stage.credentials);
-  const widths = widthsOf(groups);
-  renderHeader(widths).forEach(print);
-  const all: Outcome[] = [];
-  for (const { title, cases } of groups) {
-    const outcomes: Outcome[] = [];
-    for (const each of cases) {
-      if (stop.aborted) return all;
-      outcomes.push(await play(each, stage));
-    }
-    renderGroup(title, outcomes, widths).forEach(print);
-    all.push(...outcomes);
-  }
-  return all;
 }

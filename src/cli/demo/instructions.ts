@@ -1,10 +1,11 @@
-import type { DemoServers } from './servers.js';
+import type { DemoUrls, ServerRole } from './servers.js';
 
-export function instructions(
-  { urls: { root, cache } }: DemoServers,
-  folder: string,
-  prometheusFile: string,
-): readonly string[] {
+export function instructions({ root, cache }: DemoUrls, folder: string, prometheusFile: string) {
+  const certificate = (caller: string): string => `--cert ${caller}.crt --key ${caller}.key`;
+  const tryOut = (what: string, credentials: string, url: string) => [
+    `  # ${what}`,
+    `  curl --cacert ca.crt ${credentials} ${url}`,
+  ];
   return [
     '',
     'In another terminal, from the folder with the keys:',
@@ -22,23 +23,13 @@ export function instructions(
   ];
 }
 
-function tryOut(what: string, credentials: string, url: string): readonly string[] {
-  return [`  # ${what}`, `  curl --cacert ca.crt ${credentials} ${url}`];
-}
-
-function certificate(caller: string): string {
-  return `--cert ${caller}.crt --key ${caller}.key`;
-}
-
 function shellQuote(text: string): string {
   return /^[\w/.:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** A prometheus.yml for the demo's servers; the files it names lie beside it, where Prometheus looks for them. */
-export function prometheusConfig({ urls }: DemoServers): string {
-  const root = new URL(urls.root).host;
-  const second = new URL(urls.second).host;
-  const cache = new URL(urls.cache).host;
+export function prometheusConfig(urls: DemoUrls): string {
+  const hostOf = (role: ServerRole): string => new URL(urls[role]).host;
   return `# Scrapes the demo's servers for as long as they run:
 #   prometheus --config.file=prometheus.yml --storage.tsdb.path="$(mktemp -d)"
 global:
@@ -53,9 +44,9 @@ scrape_configs:
       cert_file: prometheus.crt
       key_file: prometheus.key
     static_configs:
-      - targets: ['${root}']
+      - targets: ['${hostOf('root')}']
         labels: { shard: root }
-      - targets: ['${second}']
+      - targets: ['${hostOf('second')}']
         labels: { shard: second }
 
   # The same user by a bearer token.
@@ -66,7 +57,7 @@ scrape_configs:
     tls_config:
       ca_file: ca.crt
     static_configs:
-      - targets: ['${root}']
+      - targets: ['${hostOf('root')}']
         labels: { shard: root }
 
   # A cache server has no RBAC: use a certificate of the group system:masters.
@@ -77,7 +68,7 @@ scrape_configs:
       cert_file: admin.crt
       key_file: admin.key
     static_configs:
-      - targets: ['${cache}']
+      - targets: ['${hostOf('cache')}']
 
   # This used to work and is now always answered 501: a shard's metrics at the root workspace's path.
   # Remove metrics_path and it is the first job above.
@@ -89,6 +80,6 @@ scrape_configs:
   #     cert_file: prometheus.crt
   #     key_file: prometheus.key
   #   static_configs:
-  #     - targets: ['${root}']
+  #     - targets: ['${hostOf('root')}']
 `;
 }

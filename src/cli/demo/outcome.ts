@@ -4,32 +4,20 @@ import { request, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type { AuditEvent, AuditSink } from '../../audit/audit-event.js';
 import type { Credentials, Caller } from './demo-credentials.js';
-import { serverNames, type DemoServers, type ServerRole } from './servers.js';
+import { serverNames, type DemoUrls, type ServerRole } from './servers.js';
 import { wrap } from '../wrap.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 
-interface Case {
-  readonly caller: Caller;
-  readonly path: string;
-  readonly server: ServerRole;
-  readonly expected: number;
-  /** What the answer leaves out, for the reader. */
-  readonly note: string | undefined;
-}
+/** A request and the status it gets; `note` is what the answer leaves out, for the reader. */
+type Case = readonly [caller: Caller, path: string, server: ServerRole, expected: number, note?: string];
 
-interface CaseGroup {
-  readonly title: string;
-  readonly cases: readonly Case[];
-}
-
-type Row = readonly [caller: Caller, path: string, server: ServerRole, expected: number, note?: string];
-
-export function describeCases({ callers }: Credentials): readonly CaseGroup[] {
+/** The requests, in groups by title. */
+export function describeCases({ callers }: Credentials): Readonly<Record<string, readonly Case[]>> {
   const { prometheus, prometheusToken, alice, bob, mallory, admin, impostor, unknownToken, anonymous } =
     callers;
   const cacheNote = 'a cache server has no RBAC: only system:masters is allowed';
   const bobNote = `this binding lacks the annotation ${replicateAnnotation}, so other shards do not have it`;
-  const groups: Readonly<Record<string, readonly Row[]>> = {
+  return {
     Granted: [
       [prometheus, '/metrics', 'root', 200],
       [prometheus, '/metrics', 'second', 200],
@@ -64,10 +52,6 @@ export function describeCases({ callers }: Credentials): readonly CaseGroup[] {
       [admin, '/shards/root/metrics', 'cache', 501],
     ],
   };
-  return Object.entries(groups).map(([title, rows]) => ({
-    title,
-    cases: rows.map(([caller, path, server, expected, note]) => ({ caller, path, server, expected, note })),
-  }));
 }
 
 const eventTimeoutMs = 5000;
@@ -92,29 +76,24 @@ export class AuditTrail {
   }
 }
 
-export interface Outcome {
-  readonly of: Case;
-  readonly status: number | undefined;
-  readonly reason: string;
-}
-
-export function isAsExpected({ of, status }: Outcome): boolean {
-  return status === of.expected;
-}
-
-export interface Stage {
-  readonly servers: DemoServers;
+interface Stage {
+  readonly urls: DemoUrls;
   readonly credentials: Credentials;
   readonly trail: AuditTrail;
 }
 
+export type Outcome = Awaited<ReturnType<typeof play>>;
+
 /** Sends the request of a case. A request that fails is an outcome too. */
-export async function play(of: Case, { servers, credentials, trail }: Stage): Promise<Outcome> {
+export async function play(of: Case, { urls, credentials, trail }: Stage) {
+  const [caller, path, server, expected] = of;
   try {
-    const answer = await ask(of, servers.urls[of.server], credentials.servingCa);
-    return { of, status: answer.status, reason: await reasonOf(answer, trail) };
+    const answer = await ask(caller, path, urls[server], credentials.servingCa);
+    const reason = await reasonOf(answer, trail);
+    return { of, status: answer.status, reason, isExpected: answer.status === expected };
   } catch (error) {
-    return { of, status: undefined, reason: error instanceof Error ? error.message : String(error) };
+    const reason = error instanceof Error ? error.message : String(error);
+    return { of, status: undefined, reason, isExpected: false };
   }
 }
 
@@ -133,9 +112,8 @@ async function reasonOf(
 
 function messageOf(body: string): string {
   try {
-    const status: unknown = JSON.parse(body);
-    const isStatus = typeof status === 'object' && status !== null && 'message' in status;
-    if (isStatus && typeof status.message === 'string') return status.message;
+    const status = JSON.parse(body) as { readonly message?: unknown } | null;
+    if (typeof status?.message === 'string') return status.message;
   } catch {
     // Text, as kcp answers a scoped path.
   }
@@ -143,10 +121,9 @@ function messageOf(body: string): string {
 }
 
 /** Sends one request on a new connection. Rejects if there is no answer. */
-async function ask({ caller, path }: Case, url: string, servingCa: string) {
+async function ask({ certificate, token }: Caller, path: string, url: string, servingCa: string) {
   const { hostname, port } = new URL(url);
-  const { certificate, token } = caller;
-  const response = await send({
+  const options: RequestOptions = {
     hostname,
     port,
     // Sent as it is.
@@ -158,51 +135,30 @@ async function ask({ caller, path }: Case, url: string, servingCa: string) {
     // A reused connection would carry the previous caller's certificate.
     agent: false,
     signal: AbortSignal.timeout(answerTimeoutMs),
-  });
-  const auditId = response.headers['audit-id'];
-  return {
-    status: response.statusCode ?? 0,
-    auditId: typeof auditId === 'string' ? auditId : undefined,
-    body: await text(response),
   };
-}
-
-function send(options: RequestOptions): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request(options, resolve).on('error', reject).end();
   });
+  const [auditId] = [response.headers['audit-id']].flat();
+  return { status: response.statusCode ?? 0, auditId, body: await text(response) };
 }
 
 const indent = ' '.repeat(7);
 
-/** How wide the columns are in all groups, so that they line up. */
-export function widthsOf(groups: readonly CaseGroup[]) {
-  const cases = groups.flatMap((group) => group.cases);
+/** How outcomes are printed: with columns as wide as all cases need. */
+export function renderingOf(cases: readonly Case[]) {
+  const whoWidth = Math.max(...cases.map(([{ label }]) => label.length));
+  const pathWidth = Math.max(...cases.map(([, path]) => path.length));
+  const columns = (who: string, path: string, server: string): string =>
+    `${who.padEnd(whoWidth)}  ${path.padEnd(pathWidth)}  ${server}`;
   return {
-    who: Math.max(...cases.map(({ caller }) => caller.label.length)),
-    path: Math.max(...cases.map(({ path }) => path.length)),
+    header: ['', `${indent}${columns('WHO', 'PATH', 'SERVER')}`],
+    /** A line for the request, with the reason below it. */
+    linesOf: ({ of: [caller, path, server, expected, note], status, reason, isExpected }: Outcome) => [
+      `${isExpected ? '✓' : '✗'} ${status ?? '---'}  ${columns(caller.label, path, serverNames[server])}`,
+      ...(isExpected ? [] : wrap(`expected ${expected}`, indent)),
+      ...wrap(reason, indent),
+      ...(note === undefined ? [] : wrap(`(${note})`, indent)),
+    ],
   };
-}
-
-type Widths = ReturnType<typeof widthsOf>;
-
-export function renderHeader({ who, path }: Widths): readonly string[] {
-  return ['', `${indent}${'WHO'.padEnd(who)}  ${'PATH'.padEnd(path)}  SERVER`];
-}
-
-/** A group's title, and for each request a line with the reason below it. */
-export function renderGroup(title: string, outcomes: readonly Outcome[], widths: Widths): readonly string[] {
-  return ['', title, ...outcomes.flatMap((outcome) => renderOutcome(outcome, widths))];
-}
-
-function renderOutcome(outcome: Outcome, widths: Widths): readonly string[] {
-  const { of, status, reason } = outcome;
-  const columns = [of.caller.label.padEnd(widths.who), of.path.padEnd(widths.path), serverNames[of.server]];
-  const isExpected = isAsExpected(outcome);
-  return [
-    `${isExpected ? '✓' : '✗'} ${status ?? '---'}  ${columns.join('  ')}`,
-    ...(isExpected ? [] : wrap(`expected ${of.expected}`, indent)),
-    ...wrap(reason, indent),
-    ...(of.note === undefined ? [] : wrap(`(${of.note})`, indent)),
-  ];
 }

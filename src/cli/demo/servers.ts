@@ -1,4 +1,5 @@
 import type { StartOptions } from '../../options/start-topics.js';
+import type { Opened } from '../../options/starting.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readDocument } from '../../documents/documents.js';
@@ -11,31 +12,27 @@ import type { RunningServer } from '../../server/start-server.js';
 import { start } from '../start.js';
 import type { Credentials, DemoFolder } from './demo-credentials.js';
 
-export const serverNames = {
-  root: 'root shard',
-  second: 'second shard',
-  cache: 'cache server',
-} as const;
+export const serverNames = { root: 'root shard', second: 'second shard', cache: 'cache server' } as const;
 
 export type ServerRole = keyof typeof serverNames;
 
-export interface DemoServers {
-  readonly urls: Readonly<Record<ServerRole, string>>;
-  close(): Promise<void>;
-}
+export type DemoUrls = Readonly<Record<ServerRole, string>>;
 
-/** Starts all three like `kcp-metrics-filter start`, on free ports of 127.0.0.1; if one fails, all are closed. */
+/** Starts all three like `kcp-metrics-filter start`, on free ports of 127.0.0.1. */
 export async function startServers(
   { files }: Credentials,
   folder: DemoFolder,
+  opened: Opened,
   onAuditEvent: AuditSink,
-): Promise<DemoServers> {
+): Promise<DemoUrls> {
   const { tokenAuthFile, ...certificates } = files;
   const { root, second, workspaces } = writePolicy(folder);
   const running: RunningServer[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(running.map((server) => server.close()));
-  };
+  opened.add({
+    close: async () => {
+      await Promise.all(running.map((server) => server.close()));
+    },
+  });
   const startOne = async (options: StartOptions): Promise<string> => {
     // Lower levels would mix log lines into the table.
     const common = { ...certificates, bindAddress: '127.0.0.1', securePort: 0, logLevel: 'error' } as const;
@@ -43,22 +40,12 @@ export async function startServers(
     running.push(server);
     return server.url;
   };
-  try {
-    const urls = {
-      root: await startOne({ tokenAuthFile, rbacDir: root }),
-      second: await startOne({
-        tokenAuthFile,
-        rbacDir: second,
-        workspaceMetrics: true,
-        workspaceRbacDir: workspaces,
-      }),
-      cache: await startOne({ mode: 'cache-server' }),
-    };
-    return { urls, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  const ofWorkspaces = { workspaceMetrics: true, workspaceRbacDir: workspaces };
+  return {
+    root: await startOne({ tokenAuthFile, rbacDir: root }),
+    second: await startOne({ tokenAuthFile, rbacDir: second, ...ofWorkspaces }),
+    cache: await startOne({ mode: 'cache-server' }),
+  };
 }
 
 const packagedManifests = new URL('rbac/', packageRoot);
@@ -113,21 +100,19 @@ subjects:
 function writePolicy(folder: DemoFolder) {
   const root = folder.makeFolder('root-shard-rbac');
   const second = folder.makeFolder('second-shard-rbac');
-  const packaged = readdirSync(packagedManifests)
-    .filter((name) => name.endsWith('.yaml') && name !== builtIn)
-    .sort()
-    .map((name) => [name, readFileSync(new URL(name, packagedManifests), 'utf8')] as const);
-  for (const [name, text] of [...packaged, ['plain-binding.yaml', plainBinding] as const]) {
+  const manifests = new Map([['plain-binding.yaml', plainBinding]]);
+  for (const name of readdirSync(packagedManifests)) {
+    if (!name.endsWith('.yaml') || name === builtIn) continue;
+    manifests.set(name, readFileSync(new URL(name, packagedManifests), 'utf8'));
+  }
+  for (const [name, text] of manifests) {
     folder.write(join('root-shard-rbac', name), text);
-    if (isReplicated(text)) folder.write(join('second-shard-rbac', name), text);
+    const manifest = Field.root(readDocument(text, 'manifest', sourceOf('rbac', Error)));
+    const isReplicated = !manifest.get('metadata').get('annotations').get(replicateAnnotation).isAbsent;
+    if (isReplicated) folder.write(join('second-shard-rbac', name), text);
   }
   const workspaces = folder.makeFolder('workspaces');
   folder.write('workspaces/shop.yaml', workspaceOf('shop', 'alice'));
   folder.write('workspaces/mail.yaml', workspaceOf('mail', 'bob'));
   return { root, second, workspaces };
-}
-
-function isReplicated(manifest: string): boolean {
-  const root = Field.root(readDocument(manifest, 'manifest', sourceOf('rbac', Error)));
-  return !root.get('metadata').get('annotations').get(replicateAnnotation).isAbsent;
 }
