@@ -45,12 +45,8 @@ export const canICommand: Command = {
 type Decide = (attributes: Attributes, workspace: string | undefined) => Verdict | Promise<Verdict>;
 
 /** Answers one question, or a file of SubjectAccessReviews, from the policy. Resolves to the exit code. */
-async function canI({
-  args: [verb, path],
-  values,
-  terminal: { print, printError },
-}: CommandCall): Promise<number> {
-  const asked = questionOf(verb, path, values);
+async function canI({ args, values, terminal: { print, printError } }: CommandCall): Promise<number> {
+  const asked = questionOf(args, values);
   // Reports invalid flags before opening the policy.
   authorizersOf(values);
   sayWhoIsNotAsked(values, printError);
@@ -84,75 +80,59 @@ async function canI({
   }
 }
 
-function reasonAgainst(asked: Attributes, values: GivenOptions, policy: Policy | undefined): string {
-  const { authorizationOrder } = authorization.options;
+function reasonAgainst({ identity, verb, path }: Attributes, values: GivenOptions, policy?: Policy): string {
   if (!authorization.read(values).authorizationOrder.includes('RBAC')) {
-    return `RBAC is not in ${authorizationOrder.name}`;
+    return `RBAC is not in ${authorization.options.authorizationOrder.name}`;
   }
-  if (policy === undefined) return 'RBAC: there is no policy';
-  return whyNot(policy, asked.identity, asked.verb, asked.path);
+  return policy === undefined ? 'RBAC: there is no policy' : whyNot(policy, identity, verb, path);
 }
 
-function questionOf(
-  verb: string | undefined,
-  path: string | undefined,
-  values: GivenOptions,
-): Attributes | { readonly reviews: readonly Review[] } {
-  const { filename, extra } = question.read(values);
+function questionOf([verb, path]: CommandCall['args'], values: GivenOptions) {
+  const { filename, user: name, group: groups, extra } = question.read(values);
+  const { options } = question;
   if (filename === undefined) {
     if (verb === undefined || path === undefined) {
-      throw new UsageError(`can-i: pass VERB and PATH, or ${question.options.filename.name}`);
+      throw new UsageError(`can-i: pass VERB and PATH, or ${options.filename.name}`);
     }
-    return { identity: identityOf(values), verb, path };
+    const identity: Identity =
+      name === undefined
+        ? { name: 'system:anonymous', groups: ['system:unauthenticated', ...groups], extra }
+        : withAuthenticatedGroup({ name, groups, extra });
+    return { identity, verb, path };
   }
-  const { user, group } = question.options;
-  const { workspace } = inWorkspace.options;
+  const given = [options.user, options.group, inWorkspace.options.workspace, options.extra];
   const besides = [
     ...(verb === undefined ? [] : ['VERB']),
     ...(path === undefined ? [] : ['PATH']),
-    ...[user, group, workspace].filter((option) => isGiven(values, option)).map(({ name }) => name),
-    ...(Object.keys(extra).length === 0 ? [] : [question.options.extra.name]),
+    ...given.filter((option) => isGiven(values, option)).map((option) => option.name),
   ];
   if (besides.length > 0) {
-    throw fault(question.options.filename, `already contains the questions: leave out ${besides.join(', ')}`);
+    throw fault(options.filename, `already contains the questions: leave out ${besides.join(', ')}`);
   }
-  const reviews = readReviews(filename);
+  let reviews: readonly Review[];
+  try {
+    reviews = parseReviews(readFileSync(filename === '-' ? 0 : filename, 'utf8'));
+  } catch (error) {
+    throw usageError(`${options.filename.name}: ${filename}`, error);
+  }
   // Root's own is answered without the policies of workspaces, too.
   if (reviews.some((review) => review.workspace !== undefined && review.workspace !== 'root')) {
-    requireWorkspaces(values, question.options.filename);
+    requireWorkspaces(values, options.filename);
   }
   return { reviews };
 }
 
 async function answer({ document, attributes, workspace }: Review, decide: Decide): Promise<object> {
-  const verdict: Verdict =
-    attributes === undefined
-      ? { decision: 'no-opinion', reason: 'only nonResourceAttributes are supported' }
-      : await decide(attributes, workspace);
-  const { decision, reason } = verdict;
+  const unsupported: Verdict = {
+    decision: 'no-opinion',
+    reason: 'only nonResourceAttributes are supported',
+  };
+  const { decision, reason } = attributes === undefined ? unsupported : await decide(attributes, workspace);
+  const denied = decision === 'deny' && { denied: true };
   return {
     ...document,
-    status: {
-      allowed: decision === 'allow',
-      ...(decision === 'deny' ? { denied: true } : {}),
-      ...(reason === '' ? {} : { reason }),
-    },
+    status: { allowed: decision === 'allow', ...denied, ...(reason !== '' && { reason }) },
   };
-}
-
-function readReviews(filename: string): readonly Review[] {
-  try {
-    return parseReviews(readFileSync(filename === '-' ? 0 : filename, 'utf8'));
-  } catch (error) {
-    throw usageError(`${question.options.filename.name}: ${filename}`, error);
-  }
-}
-
-function identityOf(values: GivenOptions): Identity {
-  const { user: name, group: groups, extra } = question.read(values);
-  if (name === undefined)
-    return { name: 'system:anonymous', groups: ['system:unauthenticated', ...groups], extra };
-  return withAuthenticatedGroup({ name, groups, extra });
 }
 
 function extrasIn(pairs: readonly string[]): Identity['extra'] {

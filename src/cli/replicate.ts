@@ -33,20 +33,18 @@ const maxNamedGrants = 5;
  * Annotates the bindings of the root workspace that only grant scraping, so that kcp replicates them, until asked to
  * stop. Resolves to the exit code.
  */
-async function replicate({
-  values,
-  terminal: { print, printError, stopRequested },
-}: CommandCall): Promise<number> {
+async function replicate({ values, terminal }: CommandCall): Promise<number> {
+  const { print, printError, stopRequested } = terminal;
   const { once: isOnce, dryRun: isDryRun } = mode.read(values);
   const client = await clientOf(values, printError);
-  refuseOtherWorkspaces(client);
   const replicator = new Replicator({
     client,
     bootstrap: bootstrapRoleGrants(bootstrapPolicy()),
     isOnce,
     isDryRun,
     onEvent: (event) => {
-      (isOutcome(event) ? print : printError)(oneLine(lineOf(event), maxLineLength));
+      const isOutcome = event.kind === 'changed' || event.kind === 'skipped';
+      (isOutcome ? print : printError)(oneLine(lineOf(event), maxLineLength));
     },
   });
   const running = replicator.run();
@@ -64,22 +62,13 @@ async function clientOf(values: GivenOptions, onWarning: (message: string) => vo
   if (kubeconfig === undefined) {
     throw fault(rootKubeconfig, 'required: the kubeconfig of the root workspace');
   }
-  try {
-    return await openApiClient({ kubeconfig, onWarning });
-  } catch (error) {
+  const client = await openApiClient({ kubeconfig, onWarning }).catch((error: unknown) => {
     throw usageError(rootKubeconfig.name, error);
-  }
-}
-
-/** Bindings of other workspaces do not grant scraping. */
-function refuseOtherWorkspaces({ server }: ApiClient): void {
-  const workspace = /\/clusters\/([^/]+)$/.exec(new URL(server).pathname)?.[1];
-  if (workspace === undefined || decodeURIComponent(workspace) === 'root') return;
-  throw fault(rootKubeconfig, `${server} is not the root workspace (/clusters/root)`);
-}
-
-function isOutcome({ kind }: ReplicationEvent): boolean {
-  return kind === 'changed' || kind === 'skipped';
+  });
+  // Bindings of other workspaces do not grant scraping.
+  const workspace = /\/clusters\/([^/]+)$/.exec(new URL(client.server).pathname)?.[1] ?? 'root';
+  if (decodeURIComponent(workspace) === 'root') return client;
+  throw fault(rootKubeconfig, `${client.server} is not the root workspace (/clusters/root)`);
 }
 
 function lineOf(event: ReplicationEvent): string {
@@ -111,8 +100,7 @@ function changeLine(change: Change, isDryRun: boolean): string {
     return `${isDryRun ? 'would annotate' : 'annotated'} ${objectOf(change)} (grants ${wordsOf(change.grants)})`;
   }
   const removes = isDryRun ? 'would remove' : 'removed';
-  const what =
-    valueAfter(change) === undefined ? replicateAnnotation : `${ownEntry} in ${replicateAnnotation}`;
+  const what = `${valueAfter(change) === undefined ? '' : `${ownEntry} in `}${replicateAnnotation}`;
   return `${removes} ${what} from ${objectOf(change)} (${withdrawals[change.reason]})`;
 }
 

@@ -49,10 +49,8 @@ export async function start(
     });
     logger.release();
     // With several workers, the primary logs it once.
-    logger[shared === undefined ? 'info' : 'debug'](
-      { url: server.url, mode: serverKindOf(values) },
-      'listening',
-    );
+    const level = shared === undefined ? 'info' : 'debug';
+    logger[level]({ url: server.url, mode: serverKindOf(values) }, 'listening');
     return {
       ...server,
       close: async () => {
@@ -65,16 +63,9 @@ export async function start(
     };
   } catch (error) {
     await opened.close();
-    if (isAddressFault(error)) {
-      const { bindAddress, securePort } = listening.options;
-      throw new UsageError(`${bindAddress.name}, ${securePort.name}: ${error.message}`);
-    }
-    throw error;
+    const { bindAddress, securePort } = listening.options;
+    const isOfAddress =
+      error instanceof Error && 'syscall' in error && /^(?:listen|bind)$/.test(String(error.syscall));
+    throw isOfAddress ? new UsageError(`${bindAddress.name}, ${securePort.name}: ${error.message}`) : error;
   }
-}
-
-function isAddressFault(error: unknown): error is NodeJS.ErrnoException {
-  return (
-    error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')
-  );
 }

@@ -29,15 +29,9 @@ export const whoCanCommand: Command = {
 
 type Row = readonly [who: string, by: string];
 
-/**
- * Prints who is allowed `verb` on `path`, and by what, in the order of the authorizers.
- * Resolves to the exit code.
- */
-async function whoCan({
-  args: [verb = '', path = ''],
-  values,
-  terminal: { print, printError },
-}: CommandCall): Promise<number> {
+/** Prints who is allowed a verb on a path, and by what, in the order of the authorizers. Resolves to the exit code. */
+async function whoCan({ args, values, terminal: { print, printError } }: CommandCall): Promise<number> {
+  const [verb = '', path = ''] = args;
   const requested = requestedPath(path, values);
   // Reports invalid patterns as start would.
   authorizersOf(values);
@@ -65,11 +59,17 @@ async function whoCan({
   }
 }
 
+interface Question {
+  readonly verb: string;
+  readonly path: string;
+  readonly isOfGateway: boolean;
+}
+
 /** Who is granted it in a workspace; besides, what all of them need to get in. */
 function grantedIn(
   index: WorkspaceIndex | undefined,
   name: string,
-  { verb, path }: { readonly verb: string; readonly path: string },
+  { verb, path }: Question,
   printError: (line: string) => void,
 ): readonly Row[] {
   const workspace = index?.named(name);
@@ -77,19 +77,16 @@ function grantedIn(
     printError(`${JSON.stringify(name)}: no such workspace`);
     return [];
   }
-  const access = [...index.grantsOf(workspace, 'access', '/')]
-    .flatMap((binding) => rowsOf(binding))
-    .map(([who]) => who);
+  const rowsFor = (...asked: readonly [verb: string, path: string]): readonly Row[] =>
+    [...index.grantsOf(workspace, ...asked)].flatMap((binding) => rowsOf(binding));
+  const access = new Set(rowsFor('access', '/').map(([who]) => who));
   printError(
-    `besides, access is needed (verb access on /), which have: ${[...new Set(access)].join(', ') || 'nobody'}`,
+    `besides, access is needed (verb access on /), which have: ${[...access].join(', ') || 'nobody'}`,
   );
   const required = workspace.logicalCluster?.requiredGroups;
   if (required !== undefined) printError(`and one of the required groups: ${required}`);
   const masters = describeSubject({ kind: 'Group', name: 'system:masters' });
-  return [
-    [masters, 'always allowed'],
-    ...[...index.grantsOf(workspace, verb, path)].flatMap((binding) => rowsOf(binding)),
-  ];
+  return [[masters, 'always allowed'], ...rowsFor(verb, path)];
 }
 
 function rowsOf(binding: ClusterRoleBinding, layer = ''): readonly Row[] {
@@ -101,34 +98,26 @@ function rowsOf(binding: ClusterRoleBinding, layer = ''): readonly Row[] {
 
 function grantedBy(
   authorizer: AuthorizerName,
-  {
-    verb,
-    path,
-    isOfGateway,
-  }: { readonly verb: string; readonly path: string; readonly isOfGateway: boolean },
+  { verb, path, isOfGateway }: Question,
   values: GivenOptions,
   policy: Policy | undefined,
 ): readonly Row[] {
-  const { options } = authorization;
-  const { authorizationAlwaysAllowGroups: groups, authorizationAlwaysAllowPaths: paths } =
-    authorization.read(values);
+  const { authorizationAlwaysAllowGroups, authorizationAlwaysAllowPaths } = authorization.options;
+  const given = authorization.read(values);
   switch (authorizer) {
-    case 'AlwaysAllowGroups':
-      return groups
-        .filter((name) => name !== '')
-        .map((name) => [
-          describeSubject({ kind: 'Group', name }),
-          options.authorizationAlwaysAllowGroups.name,
-        ]);
-    case 'AlwaysAllowPaths':
-      return !isOfGateway && alwaysAllowPaths(paths)(path)
-        ? [['everybody', options.authorizationAlwaysAllowPaths.name]]
-        : [];
-    case 'RBAC':
-      if (!isOfGateway && isResourcePath(path)) return [];
-      return [...(policy?.grantsOf(verb, path) ?? [])].flatMap(({ layer, binding }) =>
-        rowsOf(binding, ` (${layer})`),
-      );
+    case 'AlwaysAllowGroups': {
+      const groups = given.authorizationAlwaysAllowGroups.filter((name) => name !== '');
+      const by = authorizationAlwaysAllowGroups.name;
+      return groups.map((name) => [describeSubject({ kind: 'Group', name }), by]);
+    }
+    case 'AlwaysAllowPaths': {
+      const isOpen = !isOfGateway && alwaysAllowPaths(given.authorizationAlwaysAllowPaths)(path);
+      return isOpen ? [['everybody', authorizationAlwaysAllowPaths.name]] : [];
+    }
+    case 'RBAC': {
+      const grants = isOfGateway || !isResourcePath(path) ? [...(policy?.grantsOf(verb, path) ?? [])] : [];
+      return grants.flatMap(({ layer, binding }) => rowsOf(binding, ` (${layer})`));
+    }
     case 'Webhook':
       return [];
   }

@@ -1,4 +1,5 @@
 import type { Identity } from '../authentication/identity.js';
+import { quoted } from '../options/option-kinds.js';
 import { isResourcePath } from '../paths/always-allow.js';
 import { effectiveIdentities } from '../policy/index/effective-identities.js';
 import { rulesOf } from '../policy/index/roles.js';
@@ -19,9 +20,10 @@ export function neverAsked(verb: string, path: string, isOfGateway: boolean): st
   }
   if (!path.startsWith('/')) return `path ${quoted(path)} never matches: a path begins with /`;
   if (path.includes('?')) return `path ${quoted(path)}: the query is no part of what is authorized`;
-  if (!isOfGateway && isResourcePath(path))
-    return `path ${quoted(path)} is one of resources, which no rule on paths grants`;
-  return undefined;
+  const isOfResources = !isOfGateway && isResourcePath(path);
+  return isOfResources
+    ? `path ${quoted(path)} is one of resources, which no rule on paths grants`
+    : undefined;
 }
 
 /** Groups whose bindings say nothing about this caller. */
@@ -51,12 +53,10 @@ export function whyNot(policy: Policy, identity: Identity, verb: string, path: s
     const more = count > maxNamed ? [`${count - maxNamed} more bindings do not grant it either`] : [];
     return `RBAC: ${[...named, ...more].join('; ')}`;
   }
-  const names = identities.flatMap(({ name, groups }) => [
-    `User ${quoted(name)}`,
-    ...groups
-      .filter((group) => group !== '' && !everyone.test(group))
-      .map((group) => `Group ${quoted(group)}`),
-  ]);
+  const names = identities.flatMap(({ name, groups }) => {
+    const own = groups.filter((group) => group !== '' && !everyone.test(group));
+    return [`User ${quoted(name)}`, ...own.map((group) => `Group ${quoted(group)}`)];
+  });
   const shown = [...new Set(names)];
   const others = shown.length > maxNames ? ` and ${shown.length - maxNames} more` : '';
   const besides = ofEveryone > 0 ? '; what is bound to everyone does not grant it' : '';
@@ -77,8 +77,4 @@ function lackOf({ binding, subject, grants }: BindingOfCaller, verb: string, pat
   const urls = rules.slice(0, maxNamed).flatMap(({ nonResourceURLs }) => nonResourceURLs);
   const more = rules.length > maxNamed ? ` and ${rules.length - maxNamed} more` : '';
   return `${by}, which grants only ${urls.map(quoted).join(', ')}${more}`;
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

@@ -50,7 +50,12 @@ complete -F _kcp_metrics_filter ${programName}
 
 function branchOf({ name, flags, words }: CompletedCommand): string {
   const names = flags.flatMap((flag) => namesOf(flag)).filter((flag) => flag.startsWith('--'));
-  const values = [...valuesOf(flags)].map(([assignment, of]) => `        ${of.join('|')}) ${assignment} ;;`);
+  const flagsByValue = new Map<string, string[]>();
+  for (const flag of flags) {
+    const assignment = assignmentOf(flag);
+    flagsByValue.set(assignment, [...(flagsByValue.get(assignment) ?? []), ...namesOf(flag)]);
+  }
+  const values = [...flagsByValue].map(([assignment, of]) => `        ${of.join('|')}) ${assignment} ;;`);
   return [
     `    ${name})`,
     `      flags=${quoted([...names, help].join(' '))}`,
@@ -58,16 +63,6 @@ function branchOf({ name, flags, words }: CompletedCommand): string {
     ...(values.length === 0 ? [] : ['      case $previous in', ...values, '      esac']),
     '      ;;',
   ].join('\n');
-}
-
-/** The flags by the completion of their values. */
-function valuesOf(flags: readonly CompletedFlag[]): ReadonlyMap<string, readonly string[]> {
-  const values = new Map<string, readonly string[]>();
-  for (const flag of flags) {
-    const assignment = assignmentOf(flag);
-    values.set(assignment, [...(values.get(assignment) ?? []), ...namesOf(flag)]);
-  }
-  return values;
 }
 
 function assignmentOf({ value, isList }: CompletedFlag): string {

@@ -90,9 +90,12 @@ export class FollowedPrimary {
     const sink = this.#sinks.get(layer);
     if (sink === undefined) return;
     switch (operation.kind) {
-      case 'objects':
-        this.#gather(layer, operation.objects);
+      case 'objects': {
+        const gathered = this.#objects.get(layer) ?? [];
+        gathered.push(...operation.objects);
+        this.#objects.set(layer, gathered);
         break;
+      }
       case 'replace':
         this.#synced.add(layer);
         await runInSlices(sink.replaceAll(this.#takeObjects(layer)));
@@ -115,12 +118,6 @@ export class FollowedPrimary {
         sink.markStale(operation.reason, this.now() - operation.ageMs);
         break;
     }
-  }
-
-  #gather(layer: string, objects: readonly PolicyObject[]): void {
-    const gathered = this.#objects.get(layer) ?? [];
-    gathered.push(...objects);
-    this.#objects.set(layer, gathered);
   }
 
   #takeObjects(layer: string): readonly PolicyObject[] {

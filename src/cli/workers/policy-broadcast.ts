@@ -84,10 +84,8 @@ export class PolicyBroadcast {
     }
     for (const of of kinds) {
       if (of === 'LogicalCluster' && layer !== policy.workspaces?.layer) continue;
-      yield {
-        objects: objects.filter(({ kind }) => kind === of),
-        operation: { kind: 'replace-kind', layer, of },
-      };
+      const ofKind = objects.filter(({ kind }) => kind === of);
+      yield { objects: ofKind, operation: { kind: 'replace-kind', layer, of } };
     }
     if (state !== 'syncing') yield { operation: { kind: 'synced', layer } };
     if (state === 'stale' || reason !== '') yield { operation: stale };
@@ -110,24 +108,21 @@ const windowMessages = 4;
 /** A worker with more waiting operations is given up. */
 const maxWaiting = 100_000;
 
-interface PolicyOutboxOptions {
-  readonly send: (operations: readonly PolicyOperation[]) => void;
-  /** Called once, when the worker is given up because too much waits for it. */
-  readonly onOverflow: () => void;
-}
-
 /** Policy operations queued for one worker, sent in order and no faster than it applies them. */
 export class PolicyOutbox {
-  readonly #options: PolicyOutboxOptions;
   #waiting: Outgoing[] = [];
   /** How many objects of the first operation are sent. */
   #sent = 0;
   #onTheirWay = 0;
   #isClosed = false;
 
-  constructor(options: PolicyOutboxOptions) {
-    this.#options = options;
-  }
+  /** `onOverflow` is called once, when the worker is given up because too much waits for it. */
+  constructor(
+    private readonly options: {
+      readonly send: (operations: readonly PolicyOperation[]) => void;
+      readonly onOverflow: () => void;
+    },
+  ) {}
 
   get isClosed(): boolean {
     return this.#isClosed;
@@ -138,7 +133,7 @@ export class PolicyOutbox {
     this.#waiting.push(outgoing);
     if (this.#waiting.length > maxWaiting) {
       this.close();
-      this.#options.onOverflow();
+      this.options.onOverflow();
     } else this.#send();
   }
 
@@ -156,7 +151,7 @@ export class PolicyOutbox {
   #send(): void {
     while (this.#onTheirWay < windowMessages && this.#waiting.length > 0) {
       this.#onTheirWay += 1;
-      this.#options.send(this.#nextMessage());
+      this.options.send(this.#nextMessage());
     }
   }
 

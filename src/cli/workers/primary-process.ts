@@ -7,7 +7,6 @@ import { slisPath } from '../../options/upstream-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import cluster from 'node:cluster';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { Exposition } from '../../exposition/exposition.js';
 import { workersExposition, type WorkersExposition } from '../../exposition/workers/workers-exposition.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { RestClientMetrics } from '../../telemetry/outgoing-metrics.js';
@@ -30,7 +29,10 @@ export async function serveWithWorkers(
   count: number,
   { stopRequested }: Pick<Terminal, 'stopRequested'>,
 ): Promise<number> {
-  await checkFlags(values);
+  // As start would, before any worker exists.
+  const { findings } = await readFlags(values);
+  const fault = findings.find(({ level }) => level === 'error');
+  if (fault !== undefined) throw new UsageError(`${fault.subject}: ${fault.message}`);
   const { shutdownDelayDuration, shutdownTimeout } = shutdown.read(values);
   const logger = startLogger(values);
   const registry = new Registry();
@@ -38,15 +40,9 @@ export async function serveWithWorkers(
   const requests = new RestClientMetrics(registry);
   const metrics = new WorkerMetrics(registry);
   const broadcast = new PolicyBroadcast();
-  const policy = hasPolicy(values)
-    ? await openFollowedPolicy(values, {
-        registry,
-        telemetry,
-        requests,
-        logger,
-        through: (layer, sink) => broadcast.through(layer, sink),
-      })
-    : undefined;
+  const through = broadcast.through.bind(broadcast);
+  const observers = { registry, telemetry, requests, logger, through };
+  const policy = hasPolicy(values) ? await openFollowedPolicy(values, observers) : undefined;
   collectDefaultMetrics({ register: registry });
   const limit = await renderingLimitOf(values, telemetry);
   const expositions = await expositionsOf(values, registry, metrics);
@@ -75,36 +71,27 @@ export async function serveWithWorkers(
   }
 }
 
-/** Checks the flags like start, before any worker exists. */
-async function checkFlags(values: GivenOptions): Promise<void> {
-  const { findings } = await readFlags(values);
-  const fault = findings.find(({ level }) => level === 'error');
-  if (fault !== undefined) throw new UsageError(`${fault.subject}: ${fault.message}`);
-}
-
 async function expositionsOf(
   values: GivenOptions,
   registry: Registry,
   metrics: WorkerMetrics,
 ): Promise<ReadonlyMap<string, WorkersExposition>> {
   const ownExpositionOf = await ownExposition(values, () => undefined);
-  const openMetrics = offersOpenMetrics(ownExpositionOf(registry));
-  const exposition = (group: string, registries: readonly Registry[]): WorkersExposition =>
-    workersExposition({
-      group,
-      registries,
-      openMetrics,
-      onFailure: (failure) => {
-        if (failure.kind === 'worker') metrics.missingReport(failure.cause, failure.served);
-      },
-    });
-  return new Map([
-    ['/metrics', exposition('/metrics', [registry])],
-    ...(delivery.read(values).componentSlis ? ([[slisPath, exposition(slisPath, [])]] as const) : []),
-  ]);
-}
-
-function offersOpenMetrics(exposition: Exposition): boolean {
   const type = 'application/openmetrics-text';
-  return exposition.contentType({ accept: type }).startsWith(type);
+  const openMetrics = ownExpositionOf(registry).contentType({ accept: type }).startsWith(type);
+  const registriesOf = new Map([['/metrics', [registry]]]);
+  if (delivery.read(values).componentSlis) registriesOf.set(slisPath, []);
+  return new Map(
+    [...registriesOf].map(([group, registries]) => [
+      group,
+      workersExposition({
+        group,
+        registries,
+        openMetrics,
+        onFailure: (failure) => {
+          if (failure.kind === 'worker') metrics.missingReport(failure.cause, failure.served);
+        },
+      }),
+    ]),
+  );
 }

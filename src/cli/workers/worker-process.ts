@@ -17,12 +17,12 @@ import { policySourcesOf } from '../../options/policy-options.js';
 
 /**
  * Serves as one of several workers until stopped; resolves to the exit code. The flags come from the primary, so that all
- * workers serve the same however late they start. If the primary is gone,
- * Node ends the process.
+ * workers serve the same however late they start. If the primary is gone, Node ends the process.
  */
 export async function serveAsWorker({ stopRequested }: Pick<Terminal, 'stopRequested'>): Promise<number> {
-  const { link, values } = await WorkerLink.open();
+  const link = new WorkerLink();
   try {
+    const { values } = await link.begun;
     const stop = stopRequested();
     const server = await start(values, { shared: link });
     link.listening(server);
@@ -42,13 +42,12 @@ type Begin = PrimaryMessage & { readonly kind: 'begin' };
 /** A worker's end of the channel to the primary. */
 class WorkerLink implements SharedByWorkers {
   readonly #policy = new FollowedPrimary();
-  readonly #scrapes = new ScrapesOfPrimary((message) => {
-    this.#send(message);
-  });
+  readonly #scrapes = new ScrapesOfPrimary(sendToPrimary);
   readonly #waiting = new Map<number, (isGranted: boolean) => void>();
   readonly #looking: NodeJS.Timeout;
   readonly #reporting: { close(): void }[] = [];
-  readonly #begun: Promise<Begin>;
+  /** Resolves when the primary has sent its setup. */
+  readonly begun: Promise<Begin>;
   /** Resolves when the primary asks this worker to end. */
   readonly drainRequested: Promise<void>;
   #onBegin: (begin: Begin) => void = () => undefined;
@@ -57,8 +56,8 @@ class WorkerLink implements SharedByWorkers {
   #selfSigned: KeyPair | undefined;
   #lastPlace = 0;
 
-  private constructor() {
-    this.#begun = new Promise((resolve) => {
+  constructor() {
+    this.begun = new Promise((resolve) => {
       this.#onBegin = resolve;
     });
     this.drainRequested = new Promise((resolve) => {
@@ -68,15 +67,7 @@ class WorkerLink implements SharedByWorkers {
     this.#looking = setInterval(() => {
       this.#policy.look();
     }, lookMs).unref();
-    this.#send({ kind: 'started' });
-  }
-
-  /** Resolves with the flags when the primary has sent its setup. */
-  static async open(): Promise<{ readonly link: WorkerLink; readonly values: GivenOptions }> {
-    const link = new WorkerLink();
-    const begin = await link.#begun;
-    link.#begin = begin;
-    return { link, values: begin.values };
+    sendToPrimary({ kind: 'started' });
   }
 
   async openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined> {
@@ -85,13 +76,11 @@ class WorkerLink implements SharedByWorkers {
     // The primary opens the sources; here they only define the fallbacks and the allowed staleness.
     const described = policySourcesOf(values, { onWarning: () => undefined });
     const { workspaces } = described;
-    const ofWorkspaces = workspaces?.source.name;
+    const ofRoot = layers.filter((layer) => layer !== workspaces?.source.name);
     const open = await openPolicy({
       ...described,
-      sources: layers.filter((layer) => layer !== ofWorkspaces).map((layer) => this.#policy.source(layer)),
-      ...(workspaces && {
-        workspaces: { ...workspaces, source: this.#policy.source(workspaces.source.name) },
-      }),
+      sources: ofRoot.map((layer) => this.#policy.source(layer)),
+      workspaces: workspaces && { ...workspaces, source: this.#policy.source(workspaces.source.name) },
       bootstrap: false,
     });
     this.#policy.begin();
@@ -112,9 +101,9 @@ class WorkerLink implements SharedByWorkers {
           this.#lastPlace += 1;
           const place = this.#lastPlace;
           this.#waiting.set(place, (isGranted) => {
-            resolve(isGranted ? this.#leaving(place) : undefined);
+            resolve(isGranted ? leaving(place) : undefined);
           });
-          this.#send({ kind: 'enter', place, scraper });
+          sendToPrimary({ kind: 'enter', place, scraper });
         }),
     };
   }
@@ -124,15 +113,12 @@ class WorkerLink implements SharedByWorkers {
   }
 
   selfSigned(pair: KeyPair): KeyPair {
-    this.#selfSigned = this.#begin?.selfSigned ?? {
-      certificate: pair.certificate,
-      privateKey: pair.privateKey,
-    };
-    return this.#selfSigned;
+    const { certificate, privateKey } = pair;
+    return (this.#selfSigned = this.#begin?.selfSigned ?? { certificate, privateKey });
   }
 
   listening({ url, port }: RunningServer): void {
-    this.#send({ kind: 'listening', url, port, selfSigned: this.#selfSigned });
+    sendToPrimary({ kind: 'listening', url, port, selfSigned: this.#selfSigned });
   }
 
   /** Closes the channel, which would keep this process alive. */
@@ -143,25 +129,18 @@ class WorkerLink implements SharedByWorkers {
     cluster.worker?.disconnect();
   }
 
-  #leaving(place: number): LeavePlace {
-    let isOver = false;
-    return () => {
-      if (!isOver) this.#send({ kind: 'leave', place });
-      isOver = true;
-    };
-  }
-
   readonly #onMessage = (received: unknown): void => {
     const message = unsealed(received) as PrimaryMessage | undefined;
     if (message === undefined) return;
     this.#policy.heard();
     switch (message.kind) {
       case 'begin':
+        this.#begin = message;
         this.#onBegin(message);
         break;
       case 'policy':
         void this.#policy.take(message.operations).then(() => {
-          this.#send({ kind: 'applied' });
+          sendToPrimary({ kind: 'applied' });
         });
         break;
       case 'drain':
@@ -181,9 +160,17 @@ class WorkerLink implements SharedByWorkers {
         break;
     }
   };
+}
 
-  #send(message: WorkerMessage): void {
-    // This process ends if the primary is gone.
-    if (process.connected) process.send?.(sealed(message), undefined, {}, () => undefined);
-  }
+function sendToPrimary(message: WorkerMessage): void {
+  // This process ends if the primary is gone.
+  if (process.connected) process.send?.(sealed(message), undefined, {}, () => undefined);
+}
+
+function leaving(place: number): LeavePlace {
+  let isOver = false;
+  return () => {
+    if (!isOver) sendToPrimary({ kind: 'leave', place });
+    isOver = true;
+  };
 }

@@ -3,7 +3,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError } from '../../coded-error.js';
 import type { Logger } from '../../server/server-options.js';
 import type { WorkerMetrics } from '../../telemetry/server-metrics.js';
-import type { Exposition } from '../../exposition/exposition.js';
 import type { LeavePlace, RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
 import type { WorkersExposition } from '../../exposition/workers/workers-exposition.js';
 import type { OpenPolicy } from '../../policy/open-policy.js';
@@ -40,9 +39,6 @@ export class WorkerStartError extends CodedError {
 
 /** Keeps the configured number of workers running. */
 export class Workforce {
-  readonly #state: PrimaryState;
-  readonly #logger: Logger;
-  readonly #metrics: WorkerMetrics;
   readonly #workers = new Set<PrimaryWorker>();
   readonly #stop = new AbortController();
   readonly #places: Promise<void>[] = [];
@@ -51,10 +47,11 @@ export class Workforce {
   /** Replaces port 0 when all workers that shared it are gone. */
   #port: number | undefined;
 
-  constructor(state: PrimaryState, logger: Logger, metrics: WorkerMetrics) {
-    this.#state = state;
-    this.#logger = logger;
-    this.#metrics = metrics;
+  constructor(
+    private readonly state: PrimaryState,
+    private readonly logger: Logger,
+    private readonly metrics: WorkerMetrics,
+  ) {
     this.#pulse = setInterval(() => {
       for (const worker of this.#workers) worker.send({ kind: 'pulse' });
     }, pulseMs);
@@ -90,12 +87,12 @@ export class Workforce {
 
   #fork(): PrimaryWorker {
     if (this.#workers.size === 0) this.#port = this.#first?.port;
-    const worker = new PrimaryWorker(this.#state, { selfSigned: this.#first?.selfSigned, port: this.#port });
+    const worker = new PrimaryWorker(this.state, { selfSigned: this.#first?.selfSigned, port: this.#port });
     this.#workers.add(worker);
-    this.#metrics.running(this.#workers.size);
+    this.metrics.running(this.#workers.size);
     void worker.ended.then(() => {
       this.#workers.delete(worker);
-      this.#metrics.running(this.#workers.size);
+      this.metrics.running(this.#workers.size);
     });
     return worker;
   }
@@ -110,26 +107,19 @@ export class Workforce {
       const ended = (await worker?.ended) ?? { code: null, signal: null };
       if (signal.aborted) return;
       if (performance.now() - startedAt > settledMs) pauseMs = firstPauseMs;
-      this.#logger.error(
-        { worker: worker?.pid, pauseMs },
-        `a worker ended, ${describe(ended)}; it is replaced`,
-      );
+      const message = `a worker ended, ${describe(ended)}; it is replaced`;
+      this.logger.error({ worker: worker?.pid, pauseMs }, message);
       await pause(pauseMs, undefined, { signal }).catch(() => undefined);
       // Stopped meanwhile, which the compiler believes impossible.
       if (this.#stop.signal.aborted) return;
       pauseMs = Math.min(maxPauseMs, 2 * pauseMs);
-      worker = this.#forkAgain();
-    }
-  }
-
-  /** Undefined if the system cannot start a process now. */
-  #forkAgain(): PrimaryWorker | undefined {
-    try {
-      const worker = this.#fork();
-      this.#metrics.restarted();
-      return worker;
-    } catch {
-      return undefined;
+      try {
+        worker = this.#fork();
+        this.metrics.restarted();
+      } catch {
+        // The system cannot start a process now.
+        worker = undefined;
+      }
     }
   }
 }
@@ -161,7 +151,6 @@ const maxPlaces = 10_000;
 
 class PrimaryWorker {
   readonly #worker: Worker;
-  readonly #state: PrimaryState;
   readonly #scrapes: ServedScrapes;
   readonly #outbox: PolicyOutbox;
   readonly #places = new Map<number, LeavePlace>();
@@ -169,28 +158,25 @@ class PrimaryWorker {
   readonly listening: Promise<Listening>;
   readonly ended: Promise<Ended>;
 
-  constructor(state: PrimaryState, beginWith: BeginWith) {
-    this.#state = state;
+  constructor(
+    private readonly state: PrimaryState,
+    private readonly beginWith: BeginWith,
+  ) {
     this.#worker = cluster.fork({ [workerVariable]: 'true' });
-    const expositions: ReadonlyMap<string, Exposition> = state.expositions;
-    this.#scrapes = new ServedScrapes(expositions, (message) => {
-      this.send(message);
-    });
+    this.#scrapes = new ServedScrapes(state.expositions, this.send.bind(this));
     this.#outbox = new PolicyOutbox({
       send: (operations) => {
         this.send({ kind: 'policy', operations });
       },
       // It may have missed a revocation by now.
-      onOverflow: () => {
-        this.kill();
-      },
+      onOverflow: this.kill.bind(this),
     });
     for (const exposition of state.expositions.values()) exposition.follow(this.#worker);
     this.listening = new Promise((resolve) => {
       this.#worker.on('message', (received: unknown) => {
         const message = unsealed(received) as WorkerMessage | undefined;
         if (message?.kind === 'listening') resolve(message);
-        else if (message !== undefined) this.#receive(message, beginWith);
+        else if (message !== undefined) this.#receive(message);
       });
     });
     this.ended = new Promise((resolve) => {
@@ -230,22 +216,19 @@ class PrimaryWorker {
     this.#worker.process.kill('SIGKILL');
   }
 
-  #receive(message: WorkerMessage, beginWith: BeginWith): void {
+  #receive(message: WorkerMessage): void {
     // It has ended or is about to, so it would never release the slot.
     if (this.#outbox.isClosed) return;
-    const { values, policy, broadcast } = this.#state;
+    const { values, policy, broadcast } = this.state;
     switch (message.kind) {
-      case 'started':
-        this.send({
-          kind: 'begin',
-          values,
-          layers: policy?.policy.status().map(({ layer }) => layer),
-          ...beginWith,
-        });
+      case 'started': {
+        const layers = policy?.policy.status().map(({ layer }) => layer);
+        this.send({ kind: 'begin', values, layers, ...this.beginWith });
         // Messages sent before it listened are lost.
         if (this.#isDraining) this.drain();
         if (policy !== undefined) void broadcast.attach(policy.policy, this.#outbox);
         break;
+      }
       case 'applied':
         this.#outbox.applied();
         break;
@@ -271,7 +254,7 @@ class PrimaryWorker {
   }
 
   async #enter(place: number, scraper: string | undefined): Promise<void> {
-    const leave = this.#places.size < maxPlaces ? await this.#state.limit.enter(scraper) : undefined;
+    const leave = this.#places.size < maxPlaces ? await this.state.limit.enter(scraper) : undefined;
     if (this.#outbox.isClosed) {
       leave?.();
       return;
@@ -281,7 +264,7 @@ class PrimaryWorker {
   }
 
   #close(): void {
-    this.#state.broadcast.detach(this.#outbox);
+    this.state.broadcast.detach(this.#outbox);
     this.#outbox.close();
     this.#scrapes.close();
     for (const leave of this.#places.values()) leave();
