@@ -37,7 +37,6 @@ export interface LogFileOptions extends Retention {
 export interface LogDestination {
   /**
    * The descriptor for the next write of this many bytes, and whether it is another file than before.
-   *
    * @throws the system's error.
    */
   ready(bytes: number): { readonly descriptor: number; readonly isAnother: boolean };

@@ -38,7 +38,6 @@ class HeaderEncodingFault extends Error {
 /**
  * Kubernetes' request-header authenticator: a front proxy authenticates with a certificate and names the user in
  * headers.
- *
  * @throws RangeError for an empty list of allowed names, or a blank name of a header.
  */
 export function requestHeaderAuthenticator(options: RequestHeaderOptions): Authenticator {

@@ -17,24 +17,18 @@ export type UnionAuthentication = (
   readonly hasExtraSpace?: boolean;
 };
 
-interface AuthenticatorUnionOptions {
-  /** Asked in this order; the first that accepts wins. */
-  readonly authenticators: readonly Authenticator[];
-  /** Whether a request without credentials is `system:anonymous`. */
-  readonly anonymous: boolean;
-}
-
 /**
- * Asks one after another until one settles it; undefined where none does. Returns a promise only where one of them gives
- * one: most answer at once, and a promise costs more than they do.
+ * Asks one after another until one settles it; `otherwise` answers where none does. Returns a promise only where one of
+ * them gives one: most answer at once, and a promise costs more than they do.
  */
 export function askInOrder<Asked, Said, Answer>(
   all: readonly Asked[],
   ask: (asked: Asked) => Said | Promise<Said>,
   take: (asked: Asked, said: Said) => Answer | undefined,
   onFailure: (asked: Asked, error: unknown) => void,
+  otherwise: () => Answer,
   from = 0,
-): Answer | undefined | Promise<Answer | undefined> {
+): Answer | Promise<Answer> {
   for (let at = from; at < all.length; at += 1) {
     const asked = all[at] as Asked;
     try {
@@ -46,7 +40,7 @@ export function askInOrder<Asked, Said, Answer>(
             onFailure(asked, error);
             return undefined;
           })
-          .then((answer) => answer ?? askInOrder(all, ask, take, onFailure, at + 1));
+          .then((answer) => answer ?? askInOrder(all, ask, take, onFailure, otherwise, at + 1));
       }
       const answer = take(asked, said);
       if (answer !== undefined) return answer;
@@ -54,26 +48,21 @@ export function askInOrder<Asked, Said, Answer>(
       onFailure(asked, error);
     }
   }
-  return undefined;
+  return otherwise();
 }
 
 /**
- * Asks one authenticator after another, as Kubernetes' union does. A request whose credentials were all refused is
+ * Asks one authenticator after another, as Kubernetes' union does; the first that accepts wins. A request whose credentials were all refused is
  * unauthenticated and never becomes anonymous. An authenticator that fails counts as one that refused.
  */
-export function authenticatorUnion({
-  authenticators,
-  anonymous,
-}: AuthenticatorUnionOptions): (
-  credentials: Credentials,
-) => UnionAuthentication | Promise<UnionAuthentication> {
+export function authenticatorUnion(
+  authenticators: readonly Authenticator[],
+  anonymous: boolean,
+): (credentials: Credentials) => UnionAuthentication | Promise<UnionAuthentication> {
   const completed = new WeakMap<Identity, Identity>();
   const complete = (identity: Identity): Identity => {
-    let known = completed.get(identity);
-    if (known === undefined) {
-      known = withAuthenticatedGroup(identity);
-      completed.set(identity, known);
-    }
+    const known = completed.get(identity) ?? withAuthenticatedGroup(identity);
+    completed.set(identity, known);
     return known;
   };
   return (credentials) => {
@@ -107,14 +96,12 @@ export function authenticatorUnion({
       refusals.length === 0 && anonymous
         ? { kind: 'authenticated', identity: anonymousIdentity, authenticator: 'anonymous', ...warned }
         : { kind: 'unauthenticated', refusals, ...warned };
-    const answer = askInOrder(
+    return askInOrder(
       authenticators,
       (authenticator) => authenticator.authenticate(credentials),
       take,
       onFailure,
+      withoutAnswer,
     );
-    return answer instanceof Promise
-      ? answer.then((later) => later ?? withoutAnswer())
-      : (answer ?? withoutAnswer());
   };
 }

@@ -105,15 +105,13 @@ export function authorizerUnion(
       if (errors.length > 0) throw errors[0];
       return { decision: 'no-opinion', reason: reasons };
     };
-    const verdict = askInOrder(
+    return askInOrder(
       authorizers,
       (authorizer) => authorizer.authorize(attributes),
       take,
       onFailure,
+      withoutOpinion,
     );
-    return verdict instanceof Promise
-      ? verdict.then((later) => later ?? withoutOpinion())
-      : (verdict ?? withoutOpinion());
   };
 }
 
@@ -136,7 +134,6 @@ export function alwaysAllowGroups(groups: readonly string[]): Authorizer {
 
 /**
  * Allows some paths to every client, like Kubernetes' always-allow paths.
- *
  * @throws AlwaysAllowPathError for a `*` anywhere but at a pattern's end.
  */
 export function alwaysAllowPaths(patterns: readonly string[]): Authorizer {

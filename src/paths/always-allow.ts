@@ -9,7 +9,6 @@ export type PathMatcher = (path: string) => boolean;
 /**
  * Kubernetes' always-allow paths: what the patterns match, except for requests for resources, which are never allowed
  * this way.
- *
  * @throws AlwaysAllowPathError for a `*` anywhere but at the end.
  */
 export function alwaysAllowPaths(patterns: readonly string[]): PathMatcher {
@@ -20,7 +19,6 @@ export function alwaysAllowPaths(patterns: readonly string[]): PathMatcher {
 /**
  * Exact paths, or prefixes ending in a single `*`; a leading slash may be missing. An empty pattern matches nothing. Never
  * a glob: `/met*` must not come to mean more than its author read in Kubernetes' documentation.
- *
  * @throws AlwaysAllowPathError for a `*` anywhere but at the end.
  */
 export function pathPatterns(patterns: readonly string[]): PathMatcher {

@@ -137,17 +137,11 @@ const notAvailable: Readonly<Record<ServerKind, string>> = {
   'cache-server': 'shard-level endpoint not available at shard or workspace scope',
 };
 
-/** The answer to a path that is not decided on. */
-interface PathRefusal {
-  readonly code: 307 | 400 | 404 | 501;
-  readonly reason: string;
-}
-
-/** Undefined for a path that may be decided on. `serverKind` words the 501; default: by the scope. */
-export function pathRefusal(
-  classification: PathClassification,
-  serverKind?: ServerKind,
-): PathRefusal | undefined {
+/**
+ * The answer to a path that is not decided on; undefined for one that may be. `serverKind` words the 501; default: by the
+ * scope.
+ */
+export function pathRefusal(classification: PathClassification, serverKind?: ServerKind) {
   switch (classification.kind) {
     case 'bad-request':
       return { code: 400, reason: classification.message };

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { credentialIdKey, type Identity } from '../authentication/identity.js';
 import type { ReadableWorkspace, WorkspaceAccess } from '../authorization/workspace-access.js';
 import { wholeOrStreamed } from '../exposition/body.js';
@@ -7,7 +8,7 @@ import { TimeSlice } from '../time-slice.js';
 const contentType = 'application/json';
 /** Of a list (characters); to put the host into so much takes no millisecond. */
 const pieceLength = 64 * 1024;
-/** All lists together (characters); the oldest are forgotten first. */
+/** All lists together (characters); those that nobody has asked for the longest are forgotten first. */
 const maxRemembered = 16 * 1024 * 1024;
 /** A host name or an address, and perhaps a port. */
 const hostPattern = /^(?:[a-z0-9_][a-z0-9._-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
@@ -21,8 +22,10 @@ type Pieces = readonly string[];
  */
 export class WorkspaceTargets {
   readonly #underWay = new Map<string, Promise<Pieces>>();
-  readonly #remembered = new Map<string, Pieces>();
-  #length = 0;
+  readonly #remembered = new LRUCache<string, Pieces>({
+    maxSize: maxRemembered,
+    sizeCalculation: (pieces, key) => pieces.reduce((sum, { length }) => sum + length, key.length),
+  });
   #version: number | undefined;
 
   constructor(private readonly access: WorkspaceAccess) {}
@@ -39,7 +42,7 @@ export class WorkspaceTargets {
 
   async #piecesOf(identity: Identity): Promise<Pieces> {
     const { version } = this.access;
-    if (version !== this.#version) this.#forget(0);
+    if (version !== this.#version) this.#remembered.clear();
     this.#version = version;
     const { name, groups, extra } = identity;
     const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
@@ -53,20 +56,10 @@ export class WorkspaceTargets {
       // What changed while it was put together is not remembered.
       if (this.access.version === version && this.#version === version) {
         this.#remembered.set(key, pieces);
-        this.#length += lengthOf(key, pieces);
-        this.#forget(maxRemembered);
       }
       return pieces;
     } finally {
       this.#underWay.delete(key);
-    }
-  }
-
-  #forget(most: number): void {
-    for (const [key, pieces] of this.#remembered) {
-      if (this.#length <= most) return;
-      this.#remembered.delete(key);
-      this.#length -= lengthOf(key, pieces);
     }
   }
 
@@ -90,10 +83,6 @@ export class WorkspaceTargets {
     }
     return groups.length === 0 ? pieces : [...pieces, groups.join('')];
   }
-}
-
-function lengthOf(key: string, pieces: Pieces): number {
-  return pieces.reduce((sum, { length }) => sum + length, key.length);
 }
 
 function groupOf({ cluster, path }: ReadableWorkspace): string {

@@ -54,6 +54,7 @@ export function limitConnections(
   onRefused: () => void = () => undefined,
   isWorker = cluster.isWorker,
 ): void {
+  const addressOf = ({ remoteAddress = '' }: Socket): string => addressKey(remoteAddress);
   // Bounded by their size already; beyond 2,000, Node would silently drop header lines, and scopes with them.
   server.maxHeadersCount = 0;
   server.keepAliveTimeout = idleTimeoutMs;
@@ -65,10 +66,6 @@ export function limitConnections(
     server.on('drop', onRefused);
   }
   if (maxConnectionsByAddress > 0) limitEach(server, addressOf, maxConnectionsByAddress, onRefused);
-}
-
-function addressOf({ remoteAddress = '' }: Socket): string {
-  return addressKey(remoteAddress);
 }
 
 function limitEach(

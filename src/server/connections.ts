@@ -10,21 +10,20 @@ import { oncePerSocket, requestState } from '../request/middleware.js';
  */
 export class Connections {
   readonly #server: Server;
-  readonly #open = new Map<Socket, string>();
+  /** By their ends. */
+  readonly #open = new Map<string, { readonly socket: Socket; requests: number }>();
   readonly #secured = new Set<TLSSocket>();
-  readonly #busy = new Map<string, number>();
   #isDraining = false;
 
   constructor(server: Server, handle: RequestListener) {
     this.#server = server;
     // The bare TCP connections: one that never finishes its TLS handshake is among them.
     server.on('connection', (socket: Socket) => {
-      const key = endsOf(socket);
-      this.#open.set(socket, key);
+      const ends = endsOf(socket);
+      const connection = { socket, requests: 0 };
+      this.#open.set(ends, connection);
       socket.once('close', () => {
-        this.#open.delete(socket);
-        // Node emits nothing for a pipelined answer that still waited.
-        this.#busy.delete(key);
+        if (this.#open.get(ends) === connection) this.#open.delete(ends);
       });
     });
     server.on('secureConnection', (socket: TLSSocket) => {
@@ -32,10 +31,11 @@ export class Connections {
       socket.once('close', () => this.#secured.delete(socket));
     });
     const take = (request: IncomingMessage, response: ServerResponse): void => {
-      const key = endsOf(request.socket);
-      this.#busy.set(key, (this.#busy.get(key) ?? 0) + 1);
+      const connection = this.#open.get(endsOf(request.socket));
+      if (connection !== undefined) connection.requests += 1;
       response.once('close', () => {
-        this.#finished(key);
+        if (connection !== undefined) connection.requests -= 1;
+        if (this.#isDraining && connection?.requests === 0) connection.socket.destroySoon();
         if (!request.complete) closeUnread(request);
       });
       if (this.#isDraining) response.setHeader('Connection', 'close');
@@ -55,12 +55,12 @@ export class Connections {
    */
   async drain(timeoutMs: number): Promise<void> {
     const deadline = setTimeout(() => {
-      for (const socket of this.#open.keys()) socket.destroy();
+      for (const { socket } of this.#open.values()) socket.destroy();
     }, timeoutMs);
     // The listening socket's own `close`: the server's would also cut answers whose last bytes are on their way.
     const closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve));
     this.#isDraining = true;
-    for (const [socket, key] of this.#open) if (!this.#busy.has(key)) socket.destroy();
+    for (const { socket, requests } of this.#open.values()) if (requests === 0) socket.destroy();
     await closed;
     clearTimeout(deadline);
     this.#server.close();
@@ -69,17 +69,6 @@ export class Connections {
     await Promise.all(
       [...this.#secured].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
     );
-  }
-
-  #finished(key: string): void {
-    const left = (this.#busy.get(key) ?? 1) - 1;
-    if (left > 0) {
-      this.#busy.set(key, left);
-      return;
-    }
-    this.#busy.delete(key);
-    if (!this.#isDraining) return;
-    for (const [socket, other] of this.#open) if (other === key) socket.destroySoon();
   }
 }
 

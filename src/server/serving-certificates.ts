@@ -95,7 +95,6 @@ function canonicalAddress(text: string): string {
 /**
  * The names of a certificate (the first in a PEM text) that kube-apiserver uses for server name indication: a CN that is
  * a domain name, and the DNS names of its subjectAltName.
- *
  * @throws Error if it cannot be read.
  */
 export function namesInCertificate(pem: string): readonly string[] {

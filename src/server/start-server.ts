@@ -21,7 +21,6 @@ export interface RunningServer {
 
 /**
  * A TLS server that guards everything it serves, `/metrics` and health, by the same steps.
- *
  * @throws Error if the address is not available or the TLS files cannot be used; then nothing listens.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {

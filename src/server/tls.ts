@@ -56,7 +56,6 @@ export interface TlsOptions extends KeyPair {
  * request, so that one that expires on an open connection is refused. No `ca` is set, since Node 24 reduces a chain that
  * OpenSSL has verified to its leaf. Sessions are neither resumed nor renegotiated: a connection has the identity of its
  * own handshake.
- *
  * @throws Error of OpenSSL if certificate, key or cipher list cannot be used; RangeError for an empty list of ciphers.
  */
 export function httpsOptions(options: TlsOptions): HttpsOptions {

@@ -22,7 +22,7 @@ const throwing = (name: string): Authenticator => ({
   authenticate: () => Promise.reject(new RangeError('token abc')),
 });
 const ask = (authenticators: readonly Authenticator[], anonymous = true) =>
-  authenticatorUnion({ authenticators, anonymous })({ headers: {} });
+  authenticatorUnion(authenticators, anonymous)({ headers: {} });
 
 describe('the union of authenticators', () => {
   it.each([

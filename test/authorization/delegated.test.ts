@@ -61,7 +61,7 @@ beforeEach(async () => {
 });
 
 const scrape = async (bearer = token, path = '/metrics'): Promise<string> => {
-  const union = authenticatorUnion({ authenticators: [authenticator], anonymous: true });
+  const union = authenticatorUnion([authenticator], true);
   const authentication = await union({ headers: { authorization: [`Bearer ${bearer}`] } });
   told.push(JSON.stringify(authentication));
   if (authentication.kind === 'unauthenticated') return '401';

@@ -26,7 +26,7 @@ export async function answerOfServer(accounts: ServiceAccounts, token: string): 
 
 /** This project's, by one authenticator alone. */
 export async function answerOf(authenticator: Authenticator, token: string): Promise<Answer> {
-  const authenticate = authenticatorUnion({ authenticators: [authenticator], anonymous: true });
+  const authenticate = authenticatorUnion([authenticator], true);
   const result = await authenticate({ headers: { authorization: [`Bearer ${token}`] } });
   if (result.kind === 'unauthenticated') return 'refused';
   const { name, uid, groups, extra } = result.identity;

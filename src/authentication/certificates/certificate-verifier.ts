@@ -107,7 +107,6 @@ export class CertificateVerifier {
 
 /**
  * Verifies client certificates against a PEM bundle of authorities.
- *
  * @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read.
  */
 export function createCertificateVerifier(options: CertificateVerifierOptions): CertificateVerifier {

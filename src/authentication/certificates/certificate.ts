@@ -58,7 +58,6 @@ const maxBytes = 16_384;
 
 /**
  * The certificates of a PEM bundle (RFC 7468), each once; text and other blocks are ignored.
- *
  * @throws CertificateBundleError if there is no certificate, or one that cannot be read.
  */
 export function parseCertificateBundle(pem: string | Uint8Array): readonly Certificate[] {

@@ -31,13 +31,6 @@ export class TokenDigest {
   }
 }
 
-interface TokenCacheOptions {
-  /** How many tokens are remembered; the least recently used is forgotten first. */
-  readonly limit: number;
-  /** Milliseconds since the epoch; default Date.now. */
-  readonly now?: () => number;
-}
-
 /** A key of a TokenCache: a digest, never the token. */
 export type TokenKey = string & { readonly TokenKey: unique symbol };
 
@@ -45,11 +38,13 @@ export type TokenKey = string & { readonly TokenKey: unique symbol };
 export class TokenCache<Value> {
   readonly #entries: LRUCache<TokenKey, { readonly value: Value; readonly validUntil: number }>;
   readonly #digest = new TokenDigest();
-  readonly #now: () => number;
 
-  constructor({ limit, now = Date.now }: TokenCacheOptions) {
+  /** Of more than `limit` tokens the least recently used is forgotten first. `now` in ms; default Date.now. */
+  constructor(
+    limit: number,
+    private readonly now: () => number = Date.now,
+  ) {
     this.#entries = new LRUCache({ max: limit });
-    this.#now = now;
   }
 
   keyOf(token: string): TokenKey {
@@ -59,10 +54,10 @@ export class TokenCache<Value> {
   /** Undefined if unknown or expired. */
   get(key: TokenKey): Value | undefined {
     const entry = this.#entries.get(key);
-    return entry !== undefined && this.#now() < entry.validUntil ? entry.value : undefined;
+    return entry !== undefined && this.now() < entry.validUntil ? entry.value : undefined;
   }
 
-  /** `validUntil`: ms since the epoch, exclusive. */
+  /** `validUntil`: on the clock, exclusive. */
   set(key: TokenKey, value: Value, validUntil: number): void {
     this.#entries.set(key, { value, validUntil });
   }

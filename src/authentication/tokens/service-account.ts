@@ -39,7 +39,6 @@ const legacyIssuer = 'kubernetes/serviceaccount';
  * Tokens of Kubernetes' and kcp's service accounts, verified without asking the API server: a token stays valid until it
  * expires, even if its account or pod is deleted. Stricter than kube-apiserver: a token needs `exp`, `aud`, and a `sub`
  * that matches its other claims.
- *
  * @throws RangeError without an issuer or an audience, or if the cache would hold nothing.
  */
 export function serviceAccountAuthenticator(options: ServiceAccountOptions): Authenticator {
@@ -94,7 +93,6 @@ const knownObjects: ReadonlySet<string> = new Set(['serviceaccount', 'pod', 'nod
  * The service account in verified claims, as in kube-apiserver: from `kubernetes.io` for a bound token, from
  * `kubernetes.io/serviceaccount/…` for a legacy one, with kcp's additions. Only the server knows whether the account and
  * the bound object still exist.
- *
  * @throws TokenFault for a claim that is missing or not as kube-apiserver writes it; it names the claim without quoting
  * it.
  */

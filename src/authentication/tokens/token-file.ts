@@ -29,7 +29,6 @@ const unknown = refused('unknown token');
 /**
  * Kubernetes' static token file: CSV of token, user name, user uid and, optionally, groups separated by
  * commas in one quoted field.
- *
  * @throws TokenFileError
  */
 export function tokenFileAuthenticator(options: TokenFileOptions): Authenticator {

@@ -54,7 +54,6 @@ export interface TokenReviewOptions {
  * Asks a reviewer, an API server or a webhook, about bearer tokens. Comes after the authenticators that decide by
  * themselves, since it takes every token. Without an answer the token is refused, and reviewed again at the next
  * request.
- *
  * @throws RangeError for an empty list of audiences.
  */
 export function tokenReviewAuthenticator(options: TokenReviewOptions): Authenticator {
@@ -70,7 +69,7 @@ export function tokenReviewAuthenticator(options: TokenReviewOptions): Authentic
   if (options.audiences !== undefined) requireNames('audiences', audiences);
   /** Kept after it expires, so that the same answer gives the same identity object. */
   const acceptances = new LRUCache<TokenKey, Acceptance>({ max: limit });
-  const refusals = new TokenCache<Authentication>({ limit, now: steadyNow });
+  const refusals = new TokenCache<Authentication>(limit, steadyNow);
   const underWay = new Map<TokenKey, Promise<Authentication>>();
 
   function remember(key: TokenKey, refusal: Authentication): Authentication {

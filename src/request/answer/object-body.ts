@@ -3,11 +3,6 @@ import { headerLine, requestTarget, type Request } from '../middleware.js';
 /** The formats of a Kubernetes object. */
 export type ObjectMediaType = 'application/json' | 'application/yaml';
 
-interface ObjectBody {
-  readonly mediaType: ObjectMediaType;
-  readonly body: string;
-}
-
 /** Programs whose output people read; Kubernetes indents for them. */
 const readByPeople = /^(?:curl|Wget|Mozilla\/5\.0)/;
 /** Those of Go's strconv.ParseBool. */
@@ -22,7 +17,7 @@ export function objectBody(
   request: Request,
   object: PlainObject,
   accepted: Accepted<ObjectMediaType> | undefined,
-): ObjectBody {
+): { readonly mediaType: ObjectMediaType; readonly body: string } {
   if (accepted?.mediaType === 'application/yaml')
     return { mediaType: 'application/yaml', body: yamlOf(object) };
   const isIndented = accepted === undefined || accepted.isPretty || isForPeople(request);
@@ -65,7 +60,6 @@ const decimal = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/;
  * The first of the offers that an Accept header accepts, as kube-apiserver negotiates it (k8s.io/apiserver,
  * pkg/endpoints/handlers/negotiation): clauses in its order, in each the offers in theirs; a weight of 0 excludes
  * nothing. Undefined where no clause accepts any.
- *
  * @param accept empty without a header: the first offer.
  * @param allows whether an offer may be had with the parameters of a clause.
  */

@@ -35,7 +35,6 @@ const extraSpaceWarning =
 /**
  * Establishes the identity for the next steps; 401 where no method accepts. Each asks its own authenticators, whatever
  * identity another has found. `guard`: whose step it is (`guardSteps`); default: one that stands alone.
- *
  * @throws MetricsFilterOptionError, also where `anonymous` is no boolean: the text `false` must not come to mean true.
  */
 export function authenticate(options: AuthenticateOptions, guard?: Guard): Middleware {
@@ -47,7 +46,7 @@ export function authenticate(options: AuthenticateOptions, guard?: Guard): Middl
       authentication: ({ result, seconds, username }) => options.onAttempt?.(result, seconds, username),
       unauthenticated: ({ refusals }) => options.onUnauthenticated?.(refusals),
     });
-  const union = authenticatorUnion({ authenticators, anonymous });
+  const union = authenticatorUnion(authenticators, anonymous);
   const step = waitingStep((request, response) => {
     const state = requestState(request);
     if (isPassed(state, guard, step)) return true;

@@ -73,7 +73,6 @@ const ofEitherServer: PathClassifier = (target) =>
  * Stands behind `authenticate`: lets pass what an authorizer allows, and nothing else. It decides for itself, whatever
  * another guard has decided, and never on a path that is not canonical: that is answered as by `classifyPath`.
  * `guard`: whose step it is (`guardSteps`), and whose `authenticate` counts; default: steps that stand alone.
- *
  * @throws MetricsFilterOptionError
  */
 export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware {

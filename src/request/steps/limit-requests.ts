@@ -36,7 +36,6 @@ const rejections: Readonly<Record<LimitedBy, string>> = {
  * Answers 429 to a client that sends more than its share, told apart by what it cannot choose in a header. Health that
  * everybody may see is never limited; health that needs a credential has buckets of its own, so that a flood of scrapes
  * takes nothing from probes, and a flood of probes reaches no authenticator.
- *
  * @throws RequestLimitError
  */
 export function limitRequests(options: LimitRequestsOptions, guard?: Guard): Middleware {

@@ -16,7 +16,6 @@ const maxGlobLength = 1024;
 /**
  * Answers 404 to every path that no glob matches, before authentication: kube-rbac-proxy's option of the same name. It
  * can only take away: what a client may see of the rest is decided elsewhere, never by a glob. Health is always served.
- *
  * @throws AllowPathsError for a glob that is no absolute path, is too long or expands without end.
  */
 export function allowPaths(globs: readonly string[]): Middleware {
@@ -51,7 +50,6 @@ export function allowedPaths(globs: readonly string[]): PathMatcher {
  * still a probe. It lets pass the later steps of its own guard: of the `guardSteps` whose `classify` stands in front, or
  * of the `chain` it stands in. Below a scope, only health passes; a path that is not canonical is answered as by
  * `classifyPath`.
- *
  * @throws AlwaysAllowPathError for a `*` anywhere but at a pattern's end.
  */
 export function alwaysAllow(
@@ -88,7 +86,6 @@ const plainGlob = /^(?:\/|\/(?:[A-Za-z0-9_.~:@%-]|\*(?!\*)|\?|\[\^?(?:[A-Za-z0-9
  * Serves shard-level paths that a glob matches to everybody, without authentication: kube-rbac-proxy's option of the same
  * name. Stands where always-allow paths do, and lets pass the same steps. `*` and `?` match no `/`; the path is the one
  * that was classified, so scoped paths and those that are not canonical have been answered before.
- *
  * @throws IgnorePathsError
  */
 export function ignorePaths(

@@ -1,3 +1,4 @@
+import type { PolicyLayerStatus } from '../../policy/policy.js';
 import type { CountedRefusal } from './refusal-tally.js';
 
 /** The content of `/statusz`; times in ms since the epoch. */
@@ -24,19 +25,7 @@ export interface ServerStatus {
   readonly upstreams?: readonly UpstreamAddress[];
 }
 
-export interface PolicySourceStatus {
-  readonly layer: string;
-  readonly state: 'syncing' | 'synced' | 'stale';
-  /** Why it is stale, or not loaded yet. */
-  readonly reason?: string;
-  /** How long ago it was last in sync (ms); 0 while it is. */
-  readonly ageMs: number;
-  readonly inForce: boolean;
-  readonly clusterRoles: number;
-  readonly clusterRoleBindings: number;
-  /** Of how many workspaces it holds the policy; undefined for a policy of root. */
-  readonly workspaces?: number;
-}
+export type PolicySourceStatus = Omit<PolicyLayerStatus, 'syncedAt'>;
 
 /** The pods of a virtual cluster on its host. */
 export interface VirtualClusterStatus {

@@ -18,12 +18,6 @@ export interface ZPageSources {
   readonly paths: readonly string[];
 }
 
-interface ZPage {
-  readonly contentType: string;
-  readonly isHtml: boolean;
-  readonly body: string;
-}
-
 const abouts: readonly PageLink[] = [
   ['/', 'the paths of this server'],
   ['/statusz', 'the status of this process'],
@@ -34,7 +28,7 @@ const abouts: readonly PageLink[] = [
 ];
 
 /** The page in the format of the Accept header. `now` in ms since the epoch. */
-export function zPage(path: ZPagePath, sources: ZPageSources, accept: string, now: number): ZPage {
+export function zPage(path: ZPagePath, sources: ZPageSources, accept: string, now: number) {
   const { component, status, flags } = sources;
   const paths = allPaths(sources);
   const links = linksOf(paths);

@@ -39,7 +39,6 @@ const checks: Readonly<Record<keyof ZPagesOptions, Check>> = {
  * for clients that ask for its kind (k8s.io/apiserver, pkg/server/statusz and flagz). Stands behind `classifyPath` and
  * `authorize`, and serves what was allowed since the former, by the page's own path and never below a scope; passes
  * every other path on.
- *
  * @throws ZPagesOptionError when an option is missing, unknown or of the wrong type.
  */
 export function zPages(options: ZPagesOptions): Middleware {

@@ -86,7 +86,6 @@ type InstrumentationMiddleware = (
  * Counts and times the requests of an HTTP server as Kubernetes' API servers count theirs: `apiserver_request_total`
  * and its companions, with the labels that their dashboards and rules use. Mounted behind the guards it counts what
  * Kubernetes counts, which leaves out the 401 and 403 of its filters; mounted before them, it counts those as well.
- *
  * @throws ApiserverMetricsOptionError for a wrong option, Error where the registry already holds one of the names.
  */
 export function apiserverMetrics(options: ApiserverMetricsOptions): InstrumentationMiddleware {

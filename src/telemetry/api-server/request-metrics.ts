@@ -26,7 +26,6 @@ interface AnsweredRequest {
 
 /**
  * The metrics of Kubernetes' API servers, with their names, labels and buckets.
- *
  * @throws Error where the registry already holds one of the names.
  */
 export function requestMetrics(registry: Registry) {

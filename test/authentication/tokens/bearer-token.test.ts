@@ -7,7 +7,7 @@ import { TokenCache, TokenDigest } from '../../../src/authentication/tokens/bear
 
 function setting(limit = 3) {
   const clock = { now: 1_000_000 };
-  const cache = new TokenCache<string>({ limit, now: () => clock.now });
+  const cache = new TokenCache<string>(limit, () => clock.now);
   return {
     clock,
     cache,
@@ -96,7 +96,7 @@ describe('what is known of tokens', () => {
 
   it('is kept without the token', () => {
     const token = 'secret-token-of-prometheus';
-    const cache = new TokenCache<string>({ limit: 3 });
+    const cache = new TokenCache<string>(3);
     const key = cache.keyOf(token);
     cache.set(key, 'known', Infinity);
     expect(key).toMatch(/^[0-9a-f]{64}$/);

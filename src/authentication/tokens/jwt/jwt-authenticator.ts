@@ -30,7 +30,7 @@ const webhookBindings: ReadonlySet<string> = new Set([
  */
 export function jwtAuthenticator(options: JwtAuthenticatorOptions): Authenticator {
   const { name, keys, issuers, identityOf, maxCached, now } = options;
-  const verified = new TokenCache<Authentication>({ limit: maxCached, now });
+  const verified = new TokenCache<Authentication>(maxCached, now);
   let version = keys.version;
 
   function forgetIfKeysChanged(): void {

@@ -3,19 +3,15 @@ export const maxTokenBytes = 64 * 1024;
 /** Members, lists and objects of unverified claims, nested ones included: far more than any issuer writes. */
 const maxParts = 1024;
 
-/** What an unverified token says of itself: only to choose who verifies it. */
-interface UnverifiedClaims {
-  readonly issuer?: string | undefined;
-  /** `exp`, in seconds since the epoch. */
-  readonly expires?: number | undefined;
-}
-
-const nothing: UnverifiedClaims = Object.freeze({});
+const nothing = Object.freeze({ issuer: undefined, expires: undefined });
 // A byte order mark is kept: JSON never begins with one.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The claims of a token in JWS compact serialization (RFC 7515); empty for anything else. Never throws. */
-export function unverifiedClaims(token: string): UnverifiedClaims {
+/**
+ * What an unverified token in JWS compact serialization (RFC 7515) says of itself, only to choose who verifies it: `iss`, and
+ * `exp` in seconds since the epoch. Empty for anything else. Never throws.
+ */
+export function unverifiedClaims(token: string) {
   if (token.length > maxTokenBytes) return nothing;
   const parts = token.split('.', 4);
   const [, payload] = parts;

@@ -37,7 +37,6 @@ const readers: ReadonlyMap<string, (der: Buffer) => KeyObject> = new Map([
  * The keys of a PEM file, each once: public keys, the public halves of private keys, and those of certificates;
  * RSA of at least 2,048 bits, or EC P-256, P-384 or P-521. `file` is its name in messages. A key's ID is the one
  * that kube-apiserver writes into its tokens.
- *
  * @throws PublicKeyFileError for other blocks, for more than 64 keys, and for none.
  */
 export function parsePublicKeys(pem: string | Uint8Array, file: string): readonly VerificationKey[] {
@@ -112,7 +111,6 @@ export interface JsonWebKeys {
 /**
  * Reads a JSON Web Key Set (RFC 7517, section 5). Ignored are keys for other uses than signatures, symmetric, unreadable
  * and weak ones, and those published with their private half.
- *
  * @throws KeySetError if it is not a key set, has more than 100 keys, or no usable one.
  */
 export function parseJsonWebKeySet(document: unknown): JsonWebKeys {

@@ -17,11 +17,6 @@ export interface JwtOptions {
   readonly now: () => number;
 }
 
-interface Header {
-  readonly algorithm: string;
-  readonly keyId: string | undefined;
-}
-
 /** Far above any real one, certificates included (characters). */
 const maxHeaderLength = 16 * 1024;
 /** Members, lists and objects of a header, which is not verified yet. */
@@ -29,13 +24,8 @@ const maxHeaderParts = 64;
 /** How many keys are tried for a token without a key ID. */
 const maxKeysTried = 64;
 
-interface KeyKind {
-  readonly type: 'rsa' | 'ec' | 'ed25519';
-  readonly curve?: string;
-}
-
 /** The key types of each supported algorithm, asymmetric ones only (RFC 7518, section 3.1, and RFC 8037). */
-const keyKinds: ReadonlyMap<string, KeyKind> = new Map<string, KeyKind>([
+const keyKinds = new Map<string, { readonly type: string; readonly curve?: string }>([
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'].map((name) => [name, { type: 'rsa' }] as const),
   ['ES256', { type: 'ec', curve: 'prime256v1' }],
   ['ES384', { type: 'ec', curve: 'secp384r1' }],
@@ -52,20 +42,19 @@ export const keyAlgorithms: ReadonlySet<string> = new Set(
  * The claims of a JWT (RFC 7519) in JWS compact serialization, after verifying its signature, `iss`, and `exp` and `nbf`
  * if present. Whether these are required, `aud` and everything else is up to the caller. Only `alg` and `kid` of the
  * header are read: keys come from the key set alone.
- *
  * @throws TokenFault; its message contains nothing of the token except `exp` and `nbf`, after verification.
  */
 export async function verifyJwt(token: string, options: JwtOptions): Promise<Claims> {
   if (token.length > maxTokenBytes) throw new TokenFault(`the token is longer than ${maxTokenBytes} bytes`);
   const [encodedHeader = '', encodedPayload = '', encodedSignature, ...rest] = token.split('.', 4);
   if (encodedSignature === undefined || rest.length > 0) throw new TokenFault('the token is no JWT');
-  const header = readHeader(encodedHeader, options.algorithms);
+  const { algorithm, keyId } = readHeader(encodedHeader, options.algorithms);
   const payload = decodeBase64url(encodedPayload);
   if (payload === undefined || decodeBase64url(encodedSignature) === undefined) {
     throw new TokenFault('the token is not base64url');
   }
-  const keys = await candidateKeys(options.keys, header);
-  if (!(await isSignedByOneOf(keys, header.algorithm, token))) {
+  const keys = await candidateKeys(options.keys, keyId, algorithm);
+  if (!(await isSignedByOneOf(keys, algorithm, token))) {
     throw new TokenFault('the signature is not valid');
   }
   const claims = readJsonObject(payload);
@@ -74,7 +63,7 @@ export async function verifyJwt(token: string, options: JwtOptions): Promise<Cla
   return claims;
 }
 
-function readHeader(encoded: string, algorithms: ReadonlySet<string>): Header {
+function readHeader(encoded: string, algorithms: ReadonlySet<string>) {
   if (encoded.length > maxHeaderLength) throw new TokenFault('the header is too long');
   const bytes = decodeBase64url(encoded);
   if (bytes === undefined) throw new TokenFault('the token is not base64url');
@@ -91,7 +80,8 @@ function readHeader(encoded: string, algorithms: ReadonlySet<string>): Header {
 
 async function candidateKeys(
   keys: KeySet,
-  { keyId, algorithm }: Header,
+  keyId: string | undefined,
+  algorithm: string,
 ): Promise<readonly VerificationKey[]> {
   let found: readonly VerificationKey[];
   try {

@@ -23,7 +23,6 @@ const maxQuoted = 128;
  * The user in verified claims, by kube-apiserver's rules. Stricter than kube-apiserver: names that are empty or begin
  * with `system:` are refused, lists must hold strings only, and no other server is asked for claims. Groups with empty
  * names are left out.
- *
  * @throws TokenFault for a missing or invalid claim.
  */
 export function claimedIdentity(claims: Claims, mapping: ClaimMapping): Identity {

@@ -54,7 +54,6 @@ export interface OidcAuthenticator extends Authenticator {
  * ID tokens of one OpenID provider (OpenID Connect Core 1.0, section 2), verified as kube-apiserver does behind its
  * flags `--oidc-*`. The provider's keys are found and downloaded in the background. Until then its tokens are
  * refused at once, as those of other issuers always are.
- *
  * @throws OidcOptionError
  */
 export function oidcAuthenticator(options: OidcOptions): OidcAuthenticator {
@@ -150,7 +149,6 @@ function issuersOf(issuerUrl: string): ReadonlySet<string> {
 
 /**
  * The URL of an issuer's keys, from its discovery document (OpenID Connect Discovery 1.0, section 4).
- *
  * @throws KeySetError if the document is of another issuer or has no https URL; what getHttpsJson throws if there is
  * none.
  */
