@@ -7,13 +7,16 @@ import { bodyOf, endOfBody } from './body.js';
 export class ReadingDeadline {
   readonly #controller = new AbortController();
   readonly #scraper: AbortSignal | undefined;
-  /** Ends the wait. No promise that races with every piece: it would keep all of them. */
-  #giveUp: (() => void) | undefined;
+  /**
+   * Ends the wait. No promise that races with every piece, which would keep all of them; nor a closure, with which V8 keeps
+   * each until it collects the whole heap.
+   */
+  #giveUp: ((error: Error) => void) | undefined;
   /** How long it may still be waited for. */
   #leftMs: number;
   readonly #onAbort = (): void => {
     this.#controller.abort();
-    this.#giveUp?.();
+    this.#giveUp?.(new Error('no longer waited for'));
   };
 
   constructor(timeoutMs: number, scraper: AbortSignal | undefined) {
@@ -33,13 +36,13 @@ export class ReadingDeadline {
     const timer = setTimeout(this.#onAbort, this.#leftMs);
     try {
       return await new Promise((resolve, reject) => {
-        this.#giveUp = () => {
-          reject(new Error('no longer waited for'));
-          work.then(discard).catch(() => undefined);
-        };
-        if (this.signal.aborted) this.#giveUp();
+        this.#giveUp = reject;
+        if (this.signal.aborted) this.#onAbort();
         work.then(resolve, reject);
       });
+    } catch (error) {
+      if (this.signal.aborted) work.then(discard).catch(() => undefined);
+      throw error;
     } finally {
       clearTimeout(timer);
       this.#giveUp = undefined;
