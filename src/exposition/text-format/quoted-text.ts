@@ -3,11 +3,6 @@
  * backslash stands for itself. What is written has no backslash and no line feed but in escapes.
  */
 
-/** Catches the text within. It may hold line feeds: names in both formats, label values in the text format. */
-export const quotedText = /"([^"\\]*(?:\\[^\n][^"\\]*)*)"/y;
-/** The same on one line. */
-export const quotedOnOneLine = /"([^"\\\n]*(?:\\[^\n][^"\\\n]*)*)"/y;
-
 /** A quoted text that has not ended, and may do so in the lines to come. */
 export const openQuotedText = /"[^"\\]*(?:\\[^\n][^"\\]*)*$/y;
 

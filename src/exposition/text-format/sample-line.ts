@@ -1,13 +1,6 @@
 import type { ExpositionFormat } from './exposition-format.js';
 import { isPlainName } from './metric-name.js';
-import {
-  escapedText,
-  LineFault,
-  openQuotedText,
-  quotedOnOneLine,
-  quotedText,
-  unescaped,
-} from './quoted-text.js';
+import { escapedText, LineFault, openQuotedText, unescaped } from './quoted-text.js';
 
 /** One sample, written as a plain one (see `SampleBatch`). */
 interface SampleLine {
@@ -30,11 +23,23 @@ interface Labels {
 /** More than any metric has: each rule for labels looks at every label of a line. */
 const maxLabels = 1000;
 
+const quotedText = String.raw`"([^"\\]*(?:\\[^\n][^"\\]*)*)"`;
+const quotedOnOneLine = String.raw`"([^"\\\n]*(?:\\[^\n][^"\\\n]*)*)"`;
+const labelName = '([a-zA-Z_][a-zA-Z0-9_]*)';
+/** A name, in quotation marks or not, and what stands behind it: an equals sign, a value and a comma, if they do. */
+const labelPatterns = {
+  text: new RegExp(
+    `(?:${quotedText}|${labelName})[ \\t]*(?:(=)[ \\t]*(?:${quotedText})?)?[ \\t]*(,?)[ \\t]*`,
+    'y',
+  ),
+  openmetrics: new RegExp(`(?:${quotedText}|${labelName})(?:(=)(?:${quotedOnOneLine})?)?(,?)`, 'y'),
+  exemplar: new RegExp(`(?:${quotedOnOneLine}|${labelName})(?:(=)(?:${quotedOnOneLine})?)?(,?)`, 'y'),
+};
+const openingBrace = { text: /[ \t]*\{[ \t]*/y, openmetrics: /\{/y };
+const closingBrace = /\}/y;
 const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
-const labelName = /[a-zA-Z_][a-zA-Z0-9_]*/y;
-const blanks = /[ \t]*/y;
-const textValue = /[^{ \t\n]+/y;
-const textTimestamp = /[0-9]+/y;
+/** A value, a timestamp and the end of the line, if they are there. */
+const textRest = /[ \t]*([^{ \t\n]+)?[ \t]*([0-9]+)?[ \t]*(\n)?/y;
 const openMetricsNumber = / ([^ \n]+)/y;
 const exemplarStart = / # \{/y;
 const lineEnd = /\n/y;
@@ -47,29 +52,25 @@ const lineEnd = /\n/y;
  * @throws LineFault; it is open where more lines are needed.
  */
 export function readSample(text: string, start: number, format: ExpositionFormat): SampleLine {
-  const at = new Cursor(text, start, format === 'text');
+  const at = new Cursor(text, start);
   const plainName = at.take(metricName);
   try {
-    return readNamed(at, plainName);
+    return readNamed(at, plainName, format);
   } catch (error) {
     if (error instanceof LineFault) error.metric = plainName;
     throw error;
   }
 }
 
-function readNamed(at: Cursor, plainName: string | undefined): SampleLine {
-  at.skipBlanks();
-  let name = plainName;
-  let pairs: readonly string[] = [];
-  if (at.takeCharacter('{')) {
-    const labels = readLabels(at, plainName !== undefined);
-    name ??= labels.name;
-    pairs = labels.pairs;
-  } else if (plainName === undefined) {
+function readNamed(at: Cursor, plainName: string | undefined, format: ExpositionFormat): SampleLine {
+  let labels: Labels = { name: undefined, pairs: [] };
+  if (at.take(openingBrace[format]) !== undefined) labels = readLabels(at, format, plainName !== undefined);
+  else if (plainName === undefined) {
     throw new LineFault('neither a sample nor a comment: no metric name begins so');
   }
+  const { name = plainName, pairs } = labels;
   if (name === undefined) throw new LineFault('the sample has no metric name');
-  const rest = at.isTextFormat ? readTextRest(at) : readOpenMetricsRest(at);
+  const rest = format === 'text' ? readTextRest(at) : readOpenMetricsRest(at);
   if (isPlainName(name)) {
     const braced = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
     return { latin1Name: name, line: `${name}${braced}${rest}\n`, nameEnd: name.length, end: at.place };
@@ -80,15 +81,11 @@ function readNamed(at: Cursor, plainName: string | undefined): SampleLine {
 }
 
 function readTextRest(at: Cursor): string {
-  at.skipBlanks();
-  const value = at.take(textValue);
+  const [, value, timestamp, end] = at.match(textRest) ?? [];
   if (value === undefined) throw new LineFault('the sample has no value');
   const number = numberOf(value, 'the value');
-  at.skipBlanks();
-  const timestamp = at.take(textTimestamp);
   if (timestamp !== undefined && !isInt64(timestamp)) throw new LineFault('the timestamp is beyond an int64');
-  at.skipBlanks();
-  if (at.take(lineEnd) !== undefined) return ` ${number}${timestamp === undefined ? '' : ` ${timestamp}`}`;
+  if (end !== undefined) return ` ${number}${timestamp === undefined ? '' : ` ${timestamp}`}`;
   throw new LineFault(
     timestamp === undefined ? 'the timestamp is not a whole number' : 'more text behind the sample',
   );
@@ -100,7 +97,7 @@ function readOpenMetricsRest(at: Cursor): string {
   let rest = ` ${numberOf(value, 'the value')}`;
   if (!at.isAt(exemplarStart)) rest += readSeconds(at, 'the timestamp');
   if (at.take(exemplarStart) !== undefined) {
-    const { pairs } = readLabels(at, true, true);
+    const { pairs } = readLabels(at, 'exemplar', true);
     const exemplarValue = at.take(openMetricsNumber);
     if (exemplarValue === undefined) throw new LineFault('the exemplar has no value');
     rest += ` # {${pairs.join(',')}} ${numberOf(exemplarValue, 'the value of the exemplar')}`;
@@ -154,39 +151,36 @@ function isInt64(digits: string): boolean {
  * The labels behind an opening brace, up to the closing one. A quoted text without a value is the metric's name.
  * Prometheus does not read escapes in exemplars: their values are left as they are.
  */
-function readLabels(at: Cursor, hasName: boolean, isExemplar = false): Labels {
+function readLabels(at: Cursor, kind: keyof typeof labelPatterns, hasName: boolean): Labels {
+  const isExemplar = kind === 'exemplar';
   // Prometheus has the metric's name among the labels, and no label without a name.
   const names = new Set(['__name__', '']);
   const pairs: string[] = [];
   let name: string | undefined;
-  for (;;) {
-    at.skipBlanks();
-    if (at.takeCharacter('}')) return { name, pairs };
-    const quoted = at.takeQuoted(isExemplar);
-    const label = quoted ?? at.take(labelName);
+  while (at.take(closingBrace) === undefined) {
+    const [found, quoted, label = quoted, equals, value, comma] = at.match(labelPatterns[kind]) ?? [];
+    if (found === undefined) at.checkQuote(!isExemplar);
     // NUL may stand in values alone.
     if (label === undefined || label.includes('\0')) throw new LineFault('a label has no valid name');
-    at.skipBlanks();
-    const needsComma = !at.isTextFormat || !at.isAtCharacter('=');
-    if (at.takeCharacter('=')) {
-      at.skipBlanks();
-      const value = at.takeQuoted(isExemplar || !at.isTextFormat);
+    if (equals === undefined) {
+      if (quoted === undefined || isExemplar) throw new LineFault('no "=" behind a label name');
+      if (hasName || name !== undefined) throw new LineFault('the metric is named twice');
+      name = unescaped(quoted);
+    } else {
+      if (value === undefined && comma === '') at.checkQuote(kind === 'text');
       if (value === undefined) throw new LineFault('a label value is not quoted');
       names.add(unescaped(label));
       pairs.push(labelPair(label, value, isExemplar));
       if (!isExemplar && names.size < pairs.length + 2)
         throw new LineFault('a label stands twice, is called "__name__" or has no name');
       if (pairs.length > maxLabels) throw new LineFault(`more than ${maxLabels} labels`);
-    } else {
-      if (quoted === undefined || isExemplar) throw new LineFault('no "=" behind a label name');
-      if (hasName || name !== undefined) throw new LineFault('the metric is named twice');
-      name = unescaped(quoted);
     }
-    at.skipBlanks();
-    if (!at.takeCharacter(',') && needsComma && !at.isAtCharacter('}')) {
+    const needsComma = kind !== 'text' || equals === undefined;
+    if (comma === '' && needsComma && !at.isAt(closingBrace)) {
       throw new LineFault('no "," or "}" behind a label');
     }
   }
+  return { name, pairs };
 }
 
 function labelPair(label: string, value: string, isExemplar: boolean): string {
@@ -204,16 +198,20 @@ class Cursor {
   constructor(
     readonly text: string,
     public place: number,
-    readonly isTextFormat: boolean,
   ) {}
 
-  /** What stands here: the part in parentheses, where the pattern has one. */
-  take(pattern: RegExp): string | undefined {
+  match(pattern: RegExp): RegExpExecArray | undefined {
     pattern.lastIndex = this.place;
     const found = pattern.exec(this.text);
     if (found === null) return undefined;
     this.place = pattern.lastIndex;
-    return found[1] ?? found[0];
+    return found;
+  }
+
+  /** What stands here: the part in parentheses, where the pattern has one. */
+  take(pattern: RegExp): string | undefined {
+    const found = this.match(pattern);
+    return found?.[1] ?? found?.[0];
   }
 
   isAt(pattern: RegExp): boolean {
@@ -221,25 +219,9 @@ class Cursor {
     return pattern.test(this.text);
   }
 
-  isAtCharacter(character: string): boolean {
-    return this.text[this.place] === character;
-  }
-
-  takeCharacter(character: string): boolean {
-    const isHere = this.isAtCharacter(character);
-    if (isHere) this.place += 1;
-    return isHere;
-  }
-
-  skipBlanks(): void {
-    if (this.isTextFormat) this.take(blanks);
-  }
-
-  /** @throws LineFault where it does not end. */
-  takeQuoted(isOnOneLine: boolean): string | undefined {
-    if (!this.isAtCharacter('"')) return undefined;
-    const quoted = this.take(isOnOneLine ? quotedOnOneLine : quotedText);
-    if (quoted !== undefined) return quoted;
-    throw new LineFault('a quoted text is not closed', !isOnOneLine && this.isAt(openQuotedText));
+  /** @throws LineFault where a quoted text begins here, since it does not end. */
+  checkQuote(mayGoOn: boolean): void {
+    if (this.text[this.place] !== '"') return;
+    throw new LineFault('a quoted text is not closed', mayGoOn && this.isAt(openQuotedText));
   }
 }
