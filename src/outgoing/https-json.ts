@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import { exchange, userAgent } from './exchange.js';
 import { jsonOf } from './json-answer.js';
 import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, ApiStatusError, connectionError } from './outgoing-errors.js';
 import { RequestEnd, responseBody } from './request-end.js';
-import { hostOf, serverTrust } from './server-trust.js';
+import { hostOf, portOf, serverTrust } from './server-trust.js';
 import { authoritiesFault } from './tls-material.js';
 
 export interface HttpsJsonOptions {
@@ -51,7 +50,20 @@ export async function getHttpsJson(url: string, options: HttpsJsonOptions = {}):
   const fault = authorities === undefined ? undefined : authoritiesFault(authorities);
   if (fault !== undefined) throw new ApiConnectionError(`${server}: the CA bundle ${fault}`);
   const end = new RequestEnd(server, timeoutMs, signal);
-  const answer = await send(target, authorities, end).catch((error: unknown) => {
+  const host = hostOf(target);
+  const answer = await exchange({
+    method: 'GET',
+    protocol: 'https:',
+    host,
+    port: portOf(target),
+    path: `${pathname}${target.search}`,
+    headers: { Accept: 'application/json', 'Accept-Encoding': 'identity', 'User-Agent': userAgent },
+    // Requests are too rare to keep the connection.
+    agent: false,
+    minVersion: 'TLSv1.2',
+    ...serverTrust(host, authorities),
+    end,
+  }).catch((error: unknown) => {
     end.release();
     throw end.reason ?? connectionError(server, error);
   });
@@ -65,21 +77,4 @@ export async function getHttpsJson(url: string, options: HttpsJsonOptions = {}):
   const shown = [origin, pathname].map((text) => oneLine(text, maxShownLength));
   const what = shown.join(': the answer to GET ');
   return jsonOf({ status, body: responseBody(answer, server, end) }, what, maxBytes);
-}
-
-function send(url: URL, authorities: string | undefined, end: RequestEnd): Promise<IncomingMessage> {
-  const { port, pathname, search } = url;
-  return exchange({
-    method: 'GET',
-    protocol: 'https:',
-    host: hostOf(url),
-    port: port === '' ? 443 : port,
-    path: `${pathname}${search}`,
-    headers: { Accept: 'application/json', 'Accept-Encoding': 'identity', 'User-Agent': userAgent },
-    // Requests are too rare to keep the connection.
-    agent: false,
-    minVersion: 'TLSv1.2',
-    ...serverTrust(hostOf(url), authorities),
-    end,
-  });
 }

@@ -118,7 +118,8 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
 
   #breakOff(error: unknown): void {
     if (this.#state !== 'reading') return;
-    this.#fault ??= connectionError(this.#options.address, error ?? closed());
+    const cause = error ?? Object.assign(new Error('closed'), { code: 'ECONNRESET' });
+    this.#fault ??= connectionError(this.#options.address, cause);
     this.#settle();
   }
 
@@ -138,10 +139,11 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   /** The result so far: less than a chunk only if it is the last, or nothing more arrives in this turn. */
   #outcome(isTurnOver: boolean): Result | Error | undefined {
     if (this.#state === 'over') return over;
-    if (this.#end.reason !== undefined) return this.#failed(this.#end.reason);
-    if (this.#fault !== undefined) {
-      this.#options.onBreakOff?.(this.#fault);
-      return this.#failed(this.#fault);
+    const fault = this.#end.reason ?? this.#fault;
+    if (fault !== undefined) {
+      if (this.#end.reason === undefined) this.#options.onBreakOff?.(fault);
+      this.#close();
+      return fault;
     }
     if (this.#heldBytes > 0) {
       const isEnough = this.#heldBytes >= Math.min(chunkBytes, this.#leftBytes);
@@ -163,11 +165,6 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     return chunk;
   }
 
-  #failed(error: Error): Error {
-    this.#close();
-    return error;
-  }
-
   #close(): void {
     this.#state = 'over';
     this.#held = [];
@@ -175,8 +172,4 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     this.#end.release();
     if (!this.#answer.readableEnded) this.#answer.destroy();
   }
-}
-
-function closed(): Error {
-  return Object.assign(new Error('closed'), { code: 'ECONNRESET' });
 }

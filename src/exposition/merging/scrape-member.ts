@@ -158,7 +158,11 @@ function failureOf(member: string, cause: unknown, overMs: number | undefined): 
     reason: MemberFailure['reason'],
     fault: string,
     status: UpstreamError['status'] = 502,
-  ): MemberFailure => ({ member, reason, error: new UpstreamError(`${member}: ${fault}`, status) });
+  ) => ({
+    member,
+    reason,
+    error: new UpstreamError(`${member}: ${fault}`, status),
+  });
   const error = asUpstreamError(cause);
   if (overMs !== undefined) return failure('timeout', `not whole within ${Math.round(overMs)} ms`, 504);
   if (error instanceof TextFormatError) return failure('malformed', error.message);

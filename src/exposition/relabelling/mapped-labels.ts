@@ -9,12 +9,6 @@ type Place = LabelValueTable | (typeof pairOfPod)[number];
 const pairOfPod = [podLabels.namespace, podLabels.pod] as const;
 const isExported: ReadonlySet<string> = new Set([podLabels.exportedNamespace, podLabels.exportedPod]);
 
-interface MappedLines {
-  /** UTF-8 as Latin-1. */
-  readonly text: string;
-  readonly lines: number;
-}
-
 /**
  * Gives labels their new values where nothing else of a line changes, which takes a fifth of the time that
  * `RelabelledSeries` does: all between two values is copied as it is.
@@ -31,8 +25,8 @@ export class MappedLabels {
     if (podNames !== undefined) for (const name of pairOfPod) this.#tables.set(name, name);
   }
 
-  /** The lines that have a mapping; undefined where a line has to be taken apart. */
-  write({ text, nameLength, lineEnds, labelNames }: SampleBatch): MappedLines | undefined {
+  /** The lines that have a mapping, and how many they are; undefined where a line has to be taken apart. */
+  write({ text, nameLength, lineEnds, labelNames }: SampleBatch) {
     // Escapes, exemplars, and the last comma, which is not written.
     if (labelNames === undefined || text.includes('\\') || text.includes(' # {') || text.includes(',}')) {
       return undefined;

@@ -37,16 +37,14 @@ export interface SeriesRules {
 
 /** The rules as they apply to one scrape. */
 export interface CurrentRules {
-  readonly metricNames: MetricNameRule | undefined;
+  /** Whether samples of this name, in this family, are kept; undefined where all are. */
+  readonly metricNames: ((family: string, sampleName: string) => boolean) | undefined;
   readonly labels: readonly LabelRule[];
   /** Whether two series may get the same labels. */
   readonly mayJoinSeries: boolean;
   readonly podNames: PodNames | undefined;
   readonly maxSeries: number;
 }
-
-/** Whether samples of this name, in this family, are kept. */
-type MetricNameRule = (family: string, sampleName: string) => boolean;
 
 /** What becomes of one label. */
 export interface LabelRule {
@@ -103,7 +101,7 @@ const maxMatchedLength = 256;
  * matches the name of samples, for these. So `requests_total` means the same in both formats, although the family is
  * called `requests` in OpenMetrics. A name too long for globs is left out. Undefined where there are no globs.
  */
-function metricNameRule({ keepMetrics = [], dropMetrics = [] }: SeriesRules): MetricNameRule | undefined {
+function metricNameRule({ keepMetrics = [], dropMetrics = [] }: SeriesRules): CurrentRules['metricNames'] {
   if (keepMetrics.length === 0 && dropMetrics.length === 0) return undefined;
   const isKept = matcherOf(keepMetrics, 'keepMetrics');
   const isDropped = matcherOf(dropMetrics, 'dropMetrics');

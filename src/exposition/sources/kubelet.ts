@@ -111,24 +111,13 @@ function shownPod(pod: unknown, pods: ShownPods): object | undefined {
   const { namespace, name, uid } = found.virtual;
   const shown = Object.fromEntries(shownOfPod.map((key) => [key, member(pod, key)]));
   const { volume } = shown;
-  if (Array.isArray(volume)) shown['volume'] = volume.map(withoutClaim);
+  if (Array.isArray(volume)) {
+    shown['volume'] = volume.map((each: object) => ({ ...each, pvcRef: undefined }));
+  }
   return { podRef: { name, namespace, uid }, ...shown };
 }
 
-function withoutClaim(volume: unknown): object {
-  return { ...(volume as object), pvcRef: undefined };
-}
-
-interface Answer {
-  readonly contentType: string;
-  readonly body: AsyncIterableIterator<Uint8Array>;
-}
-
-async function ask(
-  { client, path, onFailure }: KubeletOptions,
-  request: ScrapeRequest,
-  accept: string,
-): Promise<Answer> {
+async function ask({ client, path, onFailure }: KubeletOptions, request: ScrapeRequest, accept: string) {
   const ending = new AbortController();
   const signals = [ending.signal, ...(request.signal === undefined ? [] : [request.signal])];
   const failed = (cause: unknown): unknown => {
@@ -138,17 +127,14 @@ async function ask(
     return error;
   };
   try {
-    const {
-      status,
-      contentType = '',
-      body,
-    } = await client.send({
+    const answer = await client.send({
       method: 'GET',
       path,
       accept,
       timeoutMs: Math.min(headersMs, workingMs(request, answeringMs)),
       signal: AbortSignal.any(signals),
     });
+    const { status, contentType = '', body } = answer;
     if (status !== 200) throw new UpstreamError(`${client.server}${path}: answered ${status}`);
     return { contentType, body: unlessStalled(body, ending, `${client.server}${path}`, failed) };
   } catch (error) {

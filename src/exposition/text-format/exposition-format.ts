@@ -17,13 +17,6 @@ export function expositionFormat(contentType: string): ExpositionFormat | undefi
   }
 }
 
-/** A media type with its parameters (RFC 9110, 8.3.1), all names in lower case. */
-interface MediaType {
-  /** Such as `text/plain`. */
-  readonly essence: string;
-  readonly parameters: ReadonlyMap<string, string>;
-}
-
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const essence = new RegExp(`[ \\t]*(${token}/${token})[ \\t]*(?=;|$)`, 'y');
 /** A value may be quoted. A trailing semicolon is allowed. */
@@ -32,8 +25,11 @@ const parameter = new RegExp(
   'y',
 );
 
-/** Undefined for anything else, or a repeated parameter. */
-export function parseMediaType(text: string): MediaType | undefined {
+/**
+ * A media type with its parameters (RFC 9110, 8.3.1), all names in lower case; undefined for anything else, or a repeated
+ * parameter.
+ */
+export function parseMediaType(text: string) {
   essence.lastIndex = 0;
   const [, type] = essence.exec(text) ?? [];
   if (type === undefined) return undefined;

@@ -56,15 +56,9 @@ export type Metadata =
   | { readonly kind: 'TYPE'; readonly text: MetricType }
   | { readonly kind: 'UNIT'; readonly text: string };
 
-interface Syntax {
-  /** HELP, TYPE or UNIT with the blanks behind it. */
-  readonly keyword: RegExp;
-  /** A name, quoted or not, and the rest of its line. */
-  readonly rest: RegExp;
-}
-
 const name = String.raw`(?:"([^"\\\0]*(?:\\[^\n\0][^"\\\0]*)*)"|([a-zA-Z_:][a-zA-Z0-9_:]*))`;
-const syntaxes: Readonly<Record<ExpositionFormat, Syntax>> = {
+/** HELP, TYPE or UNIT with the blanks behind it; and a name, quoted or not, with the rest of its line. */
+const syntaxes = {
   text: {
     keyword: /#[ \t]+(HELP|TYPE)[ \t]+/y,
     // Prometheus skips the first character behind the name, whatever it is.

@@ -14,12 +14,6 @@ interface SampleLine {
   readonly end: number;
 }
 
-interface Labels {
-  /** As unescaped; undefined where none is among the labels. */
-  readonly name: string | undefined;
-  readonly pairs: readonly string[];
-}
-
 /** More than any metric has: each rule for labels looks at every label of a line. */
 const maxLabels = 1000;
 
@@ -63,12 +57,13 @@ export function readSample(text: string, start: number, format: ExpositionFormat
 }
 
 function readNamed(at: Cursor, plainName: string | undefined, format: ExpositionFormat): SampleLine {
-  let labels: Labels = { name: undefined, pairs: [] };
-  if (at.take(openingBrace[format]) !== undefined) labels = readLabels(at, format, plainName !== undefined);
-  else if (plainName === undefined) {
+  const isBraced = at.take(openingBrace[format]) !== undefined;
+  if (!isBraced && plainName === undefined) {
     throw new LineFault('neither a sample nor a comment: no metric name begins so');
   }
-  const { name = plainName, pairs } = labels;
+  const labels = isBraced ? readLabels(at, format, plainName !== undefined) : undefined;
+  const name = plainName ?? labels?.name;
+  const pairs = labels?.pairs ?? [];
   if (name === undefined) throw new LineFault('the sample has no metric name');
   const rest = format === 'text' ? readTextRest(at) : readOpenMetricsRest(at);
   if (isPlainName(name)) {
@@ -151,7 +146,7 @@ function isInt64(digits: string): boolean {
  * The labels behind an opening brace, up to the closing one. A quoted text without a value is the metric's name.
  * Prometheus does not read escapes in exemplars: their values are left as they are.
  */
-function readLabels(at: Cursor, kind: keyof typeof labelPatterns, hasName: boolean): Labels {
+function readLabels(at: Cursor, kind: keyof typeof labelPatterns, hasName: boolean) {
   const isExemplar = kind === 'exemplar';
   // Prometheus has the metric's name among the labels, and no label without a name.
   const names = new Set(['__name__', '']);
