@@ -103,8 +103,10 @@ export function createPathClassifier(options: PathClassifierOptions): PathClassi
       : cacheServerRules((path) => withoutShard.includes(path) || isOfGateway(path));
   const classify: PathClassifier = (target) => {
     const parsed = parseRequestTarget(target);
-    if (parsed === undefined)
-      return badRequest(`invalid request target: ${goQuote(bounded(withoutQuery(target)))}`);
+    if (parsed === undefined) {
+      // A query may carry secrets, and a message goes into the audit log.
+      return badRequest(`invalid request target: ${goQuote(bounded(target.replace(/[?#].*$/s, '')))}`);
+    }
     const cleaned = cleanPath(parsed.path);
     if (cleaned !== parsed.path && !rules.isScoped(parsed.path)) {
       const location = locationOf(cleaned, parsed.query);
@@ -297,11 +299,6 @@ function notCanonical(path: string): PathClassification {
 
 function badRequest(message: string): PathClassification {
   return { kind: 'bad-request', message };
-}
-
-/** A query may carry secrets, and a message goes into the audit log. */
-function withoutQuery(target: string): string {
-  return target.replace(/[?#].*$/s, '');
 }
 
 /** A message repeats what was sent, but not all of it. */

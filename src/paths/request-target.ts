@@ -71,17 +71,13 @@ export function cleanPath(path: string): string {
  * that no browser can read a host into it.
  */
 export function locationOf(cleanedPath: string, query: string): string {
-  const encoded = cleanedPath.split('/').map(encodeSegment).join('/');
-  // A raw query may carry bytes that no header value may.
-  return encoded + query.toWellFormed().replace(/[^\x21-\x5b\x5d-\x7e]/gu, encodeURIComponent);
-}
-
-function encodeSegment(segment: string): string {
-  // encodeURIComponent, less the sub-delimiters and `:` and `@` that RFC 3986 allows in a segment.
-  return encodeURIComponent(segment.toWellFormed()).replace(
-    /%(?:3A|40|24|26|2B|2C|3B|3D)/g,
+  // encodeURIComponent, less the sub-delimiters and `:` and `@` that RFC 3986 allows in a segment, and `/`.
+  const encoded = encodeURIComponent(cleanedPath.toWellFormed()).replace(
+    /%(?:2F|3A|40|24|26|2B|2C|3B|3D)/g,
     decodeURIComponent,
   );
+  // A raw query may carry bytes that no header value may.
+  return encoded + query.toWellFormed().replace(/[^\x21-\x5b\x5d-\x7e]/gu, encodeURIComponent);
 }
 
 const shardLevel = /^(?:\/services\/cache(?=\/)|\/shards\/[^/]*|\/clusters\/[^/]*)*\/metrics(?:\/|$)/;

@@ -3,35 +3,31 @@ import { packageVersion } from '../own-package.js';
 import { workspaceTargetsPath, zPagePaths } from '../paths/classify.js';
 import { sendText } from '../request/answer/status.js';
 import { guardedServer } from '../request/guard.js';
-import { requestState, type Middleware } from '../request/middleware.js';
+import { requestState, type FilterListener, type Middleware } from '../request/middleware.js';
 import { health, pingCheck, readinessChecks, type HealthCheck, type HealthChecks } from './health.js';
 import { RequestLog } from './request-log.js';
 import type { ServedZPagesOptions, ServerOptions } from './server-options.js';
 import { RefusalTally } from './z-pages/refusal-tally.js';
-import { zPages } from './z-pages/z-pages-step.js';
+import { zPages as zPagesStep } from './z-pages/z-pages-step.js';
 
 /** Everything the server answers, behind one guard. `isStopping`: whether `/readyz` fails. */
 export function guardedRoutes(options: ServerOptions, isStopping: () => boolean): RequestListener {
-  const log = new RequestLog(options.logger);
-  const checks = { live: [pingCheck], ready: readinessChecks(options, isStopping) };
-  const routes = [health(checks, options.onHealthResult)];
-  if (options.serverKind === 'cache-server') routes.push(version);
-  const listeners = [log.listen];
-  const listensToAll = options.logger.isLevelEnabled?.('debug') ?? true;
-  if (options.zPages === undefined) {
-    return guardedServer(options, { unscopedPaths: [], routes, listeners, listensToAll });
-  }
+  const { zPages, serverKind, logger } = options;
+  const log = new RequestLog(logger);
   const refusals = new RefusalTally();
+  const tally: FilterListener = (event) => {
+    if (event.kind === 'audit') refusals.count(event.event);
+  };
+  const checks = { live: [pingCheck], ready: readinessChecks(options, isStopping) };
   return guardedServer(options, {
-    unscopedPaths: zPagePaths,
-    listensToAll,
-    routes: [servedZPages(options, options.zPages, checks, refusals), ...routes],
-    listeners: [
-      ...listeners,
-      (event) => {
-        if (event.kind === 'audit') refusals.count(event.event);
-      },
-    ],
+    unscopedPaths: zPages === undefined ? [] : zPagePaths,
+    routes: [
+      zPages && servedZPages(options, zPages, checks, refusals),
+      health(checks, options.onHealthResult),
+      serverKind === 'cache-server' ? version : undefined,
+    ].filter((route) => route !== undefined),
+    listeners: zPages === undefined ? [log.listen] : [log.listen, tally],
+    listensToAll: logger.isLevelEnabled?.('debug') ?? true,
   });
 }
 
@@ -59,7 +55,7 @@ function servedZPages(
     }),
     paths: pathsOf(options, checks),
   };
-  return zPages(flags === undefined ? pages : { ...pages, flags: () => flags });
+  return zPagesStep(flags === undefined ? pages : { ...pages, flags: () => flags });
 }
 
 /** The paths of the ready server, as Kubernetes lists them: its metrics, its health checks, its version. */

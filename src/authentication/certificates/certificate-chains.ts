@@ -1,5 +1,5 @@
 import { refused, type Refused } from '../authenticator.js';
-import { readCertificate, type Certificate, type PresentedCertificate } from './certificate.js';
+import { holds, readCertificate, type Certificate, type PresentedCertificate } from './certificate.js';
 
 /** From the leaf to a trusted authority, or the leaf alone if it is trusted itself. */
 export type Chain = readonly [leaf: Certificate, ...authorities: Certificate[]];
@@ -80,7 +80,8 @@ class Search {
   }
 
   #childOf(issuer: Certificate, presented: PresentedCertificate): Certificate | undefined {
-    if (!hasNameOfIssuer(presented, issuer) || presented.sha256Hex === issuer.sha256Hex) return undefined;
+    if (presented.issuer !== issuer.x509.subject || presented.sha256Hex === issuer.sha256Hex)
+      return undefined;
     const fault = faultAsIssuer(issuer);
     if (fault !== undefined) {
       this.#fault ??= `authority ${issuer.title} ${fault}`;
@@ -100,7 +101,7 @@ class Search {
   /** For the reason only: OpenSSL names no issuer for a leaf with broken extensions. */
   #readUnlinked(leaf: PresentedCertificate, issuers: Iterable<Certificate>): void {
     for (const issuer of issuers) {
-      if (!hasNameOfIssuer(leaf, issuer) || faultAsIssuer(issuer) !== undefined) continue;
+      if (leaf.issuer !== issuer.x509.subject || faultAsIssuer(issuer) !== undefined) continue;
       if (!isLinked(leaf, issuer) && this.#isSigned(leaf, issuer)) this.#read(leaf);
     }
   }
@@ -108,7 +109,7 @@ class Search {
   #isSigned(presented: PresentedCertificate, issuer: Certificate): boolean {
     if (this.#signatureChecks >= maxSignatureChecks) return false;
     this.#signatureChecks += 1;
-    return hasSignatureOf(presented, issuer);
+    return holds(() => presented.x509.verify(issuer.x509.publicKey));
   }
 
   /** Only for a signed certificate. */
@@ -137,25 +138,9 @@ class Search {
   }
 }
 
-function hasNameOfIssuer({ issuer }: PresentedCertificate, { x509 }: Certificate): boolean {
-  return issuer === x509.subject;
-}
-
-/** By names and key identifiers. */
+/** Whether names and key identifiers link a certificate to an issuer. */
 function isLinked({ x509 }: PresentedCertificate, issuer: Certificate): boolean {
-  try {
-    return x509.checkIssued(issuer.x509);
-  } catch {
-    return false;
-  }
-}
-
-function hasSignatureOf({ x509 }: PresentedCertificate, issuer: Certificate): boolean {
-  try {
-    return x509.verify(issuer.x509.publicKey);
-  } catch {
-    return false;
-  }
+  return holds(() => x509.checkIssued(issuer.x509));
 }
 
 function faultAsIssuer(issuer: Certificate): string | undefined {

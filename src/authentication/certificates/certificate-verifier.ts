@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { refused, type PeerCertificates, type Refused } from '../authenticator.js';
 import { findChains, type Chain } from './certificate-chains.js';
@@ -80,7 +80,7 @@ export class CertificateVerifier {
   #find({ chain }: PeerCertificates, now: number): Trusted | Refused {
     if (chain.length > maxPresented) return refused(`more than ${maxPresented} certificates presented`);
     const [leaf, ...intermediates] = chain;
-    const sha256Hex = createHash('sha256').update(leaf).digest('hex');
+    const sha256Hex = hash('sha256', leaf);
     const remembered = this.#byLeaf.get(sha256Hex);
     if (remembered !== undefined && isValid(remembered, now)) return remembered;
     const found = this.#search(leaf, intermediates);

@@ -106,7 +106,8 @@ export function readCertificate(presented: PresentedCertificate): Certificate | 
 }
 
 function read({ x509, sha256Hex, issuer }: PresentedCertificate): Certificate | undefined {
-  if (!hasReadableKey(x509)) return undefined;
+  // Node 24 ends the process when describing a certificate whose key it cannot read.
+  if (!holds(() => x509.publicKey.type === 'public')) return undefined;
   const subject = readSubject(x509);
   if (subject === undefined) return undefined;
   const {
@@ -120,6 +121,7 @@ function read({ x509, sha256Hex, issuer }: PresentedCertificate): Certificate | 
   const notBefore = parsed.notBefore.getTime();
   const notAfter = parsed.notAfter.getTime();
   if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return undefined;
+  const unknown = parsed.extensions.find(({ critical, type }) => critical && !knownExtensions.has(type));
   const extensions = byId(parsed.extensions);
   if (extensions === undefined) return undefined;
   const constraints = typed(extensions, extensionIds.basicConstraints, BasicConstraintsExtension);
@@ -139,15 +141,15 @@ function read({ x509, sha256Hex, issuer }: PresentedCertificate): Certificate | 
     pathLength: constraints?.pathLength,
     extendedKeyUsages: usageIds?.includes(anyExtendedKeyUsage) === true ? undefined : usageIds,
     hasNameConstraints: extensions.has(extensionIds.nameConstraints),
-    unknownCriticalExtension: parsed.extensions.find(isUnknownCritical)?.type,
+    unknownCriticalExtension: unknown?.type,
     hasStrongSignature: isStrong(parsed.signatureAlgorithm),
   };
 }
 
-/** Node 24 ends the process when describing a certificate whose key it cannot read. */
-function hasReadableKey(x509: X509Certificate): boolean {
+/** False where OpenSSL cannot tell. */
+export function holds(check: () => boolean): boolean {
   try {
-    return x509.publicKey.type === 'public';
+    return check();
   } catch {
     return false;
   }
@@ -185,21 +187,12 @@ function typed<T extends Extension>(
   throw new TypeError(`extension ${id} was read as another`);
 }
 
-function isUnknownCritical({ critical, type }: Extension): boolean {
-  return critical && !knownExtensions.has(type);
-}
-
 function titleOf(x509: X509Certificate): string {
   // Node's types do not know that an empty name is undefined.
   const named: { readonly subject?: string } = x509;
   return JSON.stringify((named.subject ?? '').replaceAll('\n', ', ').slice(0, 200));
 }
 
-interface SignatureAlgorithm {
-  readonly name?: string;
-  readonly hash?: { readonly name?: string };
-}
-
-function isStrong({ name, hash }: SignatureAlgorithm): boolean {
+function isStrong({ name, hash }: { name?: string; hash?: { name?: string } }): boolean {
   return name === 'Ed25519' || (hashedSignatures.has(name) && strongHashes.has(hash?.name));
 }

@@ -50,12 +50,8 @@ export class WriteDeadline {
   #isAsking = false;
 
   /** @throws RangeError unless there is some time. */
-  constructor({
-    timeoutMs,
-    totalMs = 0,
-    onCut = () => undefined,
-    queues = sendQueues,
-  }: WriteDeadlineOptions) {
+  constructor(options: WriteDeadlineOptions) {
+    const { timeoutMs, totalMs = 0, onCut = () => undefined, queues = sendQueues } = options;
     const isDelay = (ms: number): boolean => ms >= 0 && ms <= largestTimerDelayMs;
     if (timeoutMs === 0 || !isDelay(timeoutMs) || !isDelay(totalMs)) {
       throw new RangeError('a write deadline must be a positive number of milliseconds');
@@ -75,19 +71,13 @@ export class WriteDeadline {
   watch(response: ServerResponse): void {
     if (isClosed(response) || (response.writableEnded && response.writableLength === 0)) return;
     const now = performance.now();
-    this.#sending.set(response, {
-      begun: now,
-      since: now,
-      written: writtenOf(response),
-      delivered: undefined,
-    });
+    const written = writtenOf(response);
+    this.#sending.set(response, { begun: now, since: now, written, delivered: undefined });
     response.once('close', () => this.#sending.delete(response));
-    this.#timer ??= setInterval(
-      () => {
-        this.#check();
-      },
-      Math.min(this.#timeoutMs, this.#totalMs) / checks,
-    ).unref();
+    const check = (): void => {
+      this.#check();
+    };
+    this.#timer ??= setInterval(check, Math.min(this.#timeoutMs, this.#totalMs) / checks).unref();
   }
 
   #check(): void {
@@ -146,7 +136,7 @@ const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'] as const;
 
 /** Identifies a connection in the kernel's tables. Clients at two addresses may have the same port, and then count as one. */
 export function portsOf({ localPort = 0, remotePort = 0 }: Pick<Socket, 'localPort' | 'remotePort'>): string {
-  return `${hexOf(localPort)}:${hexOf(remotePort)}`;
+  return [localPort, remotePort].map((port) => port.toString(16).toUpperCase().padStart(4, '0')).join(':');
 }
 
 /**
@@ -175,8 +165,4 @@ export async function sendQueues(
     return queues.size > 0 ? queues : undefined;
   }
   return queues;
-}
-
-function hexOf(port: number): string {
-  return port.toString(16).toUpperCase().padStart(4, '0');
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { RequestLimitError } from '../request-errors.js';
 
 export interface RequestBucketsOptions {
@@ -101,7 +101,7 @@ export class RequestBuckets {
 /** A digest is longer than any key that is kept as it is. */
 function keptKey(key: string): string {
   if (key.length <= maxKeyLength) return key;
-  return `sha256:${createHash('sha256').update(key).digest('hex')}`.padEnd(maxKeyLength + 1);
+  return `sha256:${hash('sha256', key)}`.padEnd(maxKeyLength + 1);
 }
 
 const mappedIpv4 = /^::ffff:(?=\d+\.)/i;

@@ -50,11 +50,8 @@ export function limitRequests(options: LimitRequestsOptions, guard?: Guard): Mid
     // Bare or below a scope, but not a single check, which no probe asks for.
     const isHealth = classification?.kind === 'other' && healthPaths.includes(classification.path);
     const key = by === 'address' ? addressKey(request.socket.remoteAddress ?? '') : state.identity?.name;
-    if (key === undefined || (isHealth && state.isAllowed === true)) {
-      next();
-      return;
-    }
-    const waitMs = (isHealth ? ofHealth : ofOthers).take(key);
+    const isExempt = key === undefined || (isHealth && state.isAllowed === true);
+    const waitMs = isExempt ? 0 : (isHealth ? ofHealth : ofOthers).take(key);
     // The front proxy is looked for last, since that costs more than a token.
     const isProxy = (): boolean =>
       by === 'address' && isFrontProxy !== undefined && isBehindFrontProxy(request, isFrontProxy);

@@ -49,19 +49,11 @@ export function refuseInMaintenance(options: RefuseInMaintenanceOptions, guard?:
 
 /** Without an identity, as on a path that is always allowed, a client is not among those named. */
 function concerns(maintenance: Maintenance, identity: Identity | undefined): boolean {
-  switch (maintenance.kind) {
-    case 'nobody':
-      return false;
-    case 'everybody':
-      return true;
-    case 'some':
-      return (
-        identity !== undefined &&
-        (maintenance.users.has(identity.name) ||
-          identity.groups.some((group) => maintenance.groups.has(group)))
-      );
-    default:
-      // A value outside the types refuses every client.
-      return true;
-  }
+  if (maintenance.kind === 'nobody') return false;
+  // A value outside the types refuses every client, too.
+  if (maintenance.kind !== 'some') return true;
+  const { users, groups } = maintenance;
+  return (
+    identity !== undefined && (users.has(identity.name) || identity.groups.some((one) => groups.has(one)))
+  );
 }

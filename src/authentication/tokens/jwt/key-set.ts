@@ -19,9 +19,12 @@ export interface KeySet {
    * The keys that may have signed a token with this header: those with its key ID; without one, all. Rejects with
    * KeySetError while there are none at all.
    */
-  find(header: {
-    readonly keyId: string | undefined;
-  }): readonly VerificationKey[] | Promise<readonly VerificationKey[]>;
+  find(header: KeyHeader): readonly VerificationKey[] | Promise<readonly VerificationKey[]>;
+}
+
+/** What the header of a token says of its key. */
+export interface KeyHeader {
+  readonly keyId: string | undefined;
 }
 
 /** Keys by ID; several may share one. */
@@ -40,7 +43,7 @@ export function staticKeySet(keys: readonly VerificationKey[]): KeySet {
   const byId = keysById(all);
   return Object.freeze({
     version: all,
-    find({ keyId }: Parameters<KeySet['find']>[0]) {
+    find({ keyId }: KeyHeader) {
       if (all.length === 0) return Promise.reject(new KeySetError('no key is given'));
       return keyId === undefined ? all : (byId.get(keyId) ?? []);
     },

@@ -3,7 +3,7 @@ import { Backoff } from '../../../outgoing/backoff.js';
 import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
 import { tell } from '../../../tell.js';
 import { KeySetError } from '../../authentication-errors.js';
-import type { KeySet, VerificationKey } from './key-set.js';
+import type { KeyHeader, KeySet, VerificationKey } from './key-set.js';
 import { parseJsonWebKeySet, type JsonWebKeys } from './verification-keys.js';
 import { aFunction, aText, checkOptions, must, optional } from '../../../option-checks.js';
 
@@ -63,11 +63,7 @@ export class RemoteKeySet implements KeySet {
     return this.#keys;
   }
 
-  find({
-    keyId,
-  }: {
-    readonly keyId: string | undefined;
-  }): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
+  find({ keyId }: KeyHeader): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     if (this.#keys === undefined) {
       // No caller waits for it, but the next one may find its keys.
       void this.#ask();

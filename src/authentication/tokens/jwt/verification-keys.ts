@@ -1,5 +1,4 @@
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   hash,
@@ -12,6 +11,7 @@ import { KeySetError, PublicKeyFileError } from '../../authentication-errors.js'
 import { keysById, type VerificationKey } from './key-set.js';
 import { aText, checkArgument, must } from '../../../option-checks.js';
 
+const aPem = must('PEM text', (value) => typeof value === 'string' || value instanceof Uint8Array);
 /** The most keys of a file. */
 const maxKeys = 64;
 /** The most keys of a JSON Web Key Set: far more than any issuer publishes. */
@@ -40,19 +40,13 @@ const readers: ReadonlyMap<string, (der: Buffer) => KeyObject> = new Map([
  * @throws PublicKeyFileError for other blocks, for more than 64 keys, and for none.
  */
 export function parsePublicKeys(pem: string | Uint8Array, file: string): readonly VerificationKey[] {
-  checkArgument(
-    'pem',
-    pem,
-    must('PEM text', (value) => typeof value === 'string' || value instanceof Uint8Array),
-  );
+  checkArgument('pem', pem, aPem);
   checkArgument('file', file, aText);
   const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
   const keys = new Map<string, VerificationKey>();
-  let place = 0;
-  for (const block of pemBlocks(text)) {
-    place += 1;
+  for (const [index, block] of [...pemBlocks(text)].entries()) {
     const key = readBlock(block);
-    if (typeof key === 'string') throw new PublicKeyFileError(`${file}: PEM block ${place} ${key}`);
+    if (typeof key === 'string') throw new PublicKeyFileError(`${file}: PEM block ${index + 1} ${key}`);
     if (key === undefined) continue;
     const keyId = keyIdOf(key);
     keys.set(keyId, Object.freeze({ keyId, key }));
@@ -95,9 +89,7 @@ function faultOf({ asymmetricKeyType: type, asymmetricKeyDetails = {} }: KeyObje
 
 /** As kube-apiserver: SHA-256 of the SubjectPublicKeyInfo. */
 function keyIdOf(key: KeyObject): string {
-  return createHash('sha256')
-    .update(key.export({ format: 'der', type: 'spki' }))
-    .digest('base64url');
+  return hash('sha256', key.export({ format: 'der', type: 'spki' }), 'base64url');
 }
 
 /** The keys of a JSON Web Key Set that can verify signatures, ready to be looked up. */
@@ -126,7 +118,8 @@ export function parseJsonWebKeySet(document: unknown): JsonWebKeys {
 
 function verificationKey(jwk: unknown): VerificationKey | undefined {
   const { kid, alg, use, key_ops: operations = ['verify'], d } = membersOf(jwk);
-  if (!isOptionalString(kid) || !isOptionalString(alg) || d !== undefined) return undefined;
+  if (kid !== undefined && typeof kid !== 'string') return undefined;
+  if ((alg !== undefined && typeof alg !== 'string') || d !== undefined) return undefined;
   if (use !== undefined && use !== 'sig') return undefined;
   if (!Array.isArray(operations) || !operations.includes('verify')) return undefined;
   try {
@@ -139,12 +132,8 @@ function verificationKey(jwk: unknown): VerificationKey | undefined {
 
 function isGoodToPublish(key: KeyObject): boolean {
   const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
-  if (key.asymmetricKeyType === 'ed25519') return true;
-  return (
-    faultOf(key) === undefined &&
-    modulusLength <= published.maxRsaBits &&
-    publicExponent <= published.maxRsaExponent
-  );
+  const isQuick = modulusLength <= published.maxRsaBits && publicExponent <= published.maxRsaExponent;
+  return key.asymmetricKeyType === 'ed25519' || (faultOf(key) === undefined && isQuick);
 }
 
 function digestOf(keys: readonly VerificationKey[]): string {
@@ -152,10 +141,6 @@ function digestOf(keys: readonly VerificationKey[]): string {
     JSON.stringify([keyId, algorithm, key.export({ type: 'spki', format: 'der' }).toString('base64')]),
   );
   return hash('sha256', texts.sort().join('\n'));
-}
-
-function isOptionalString(value: unknown): value is string | undefined {
-  return value === undefined || typeof value === 'string';
 }
 
 function membersOf(value: unknown): Readonly<Record<string, unknown>> {
