@@ -4,47 +4,41 @@ export interface PolicyRule {
   readonly nonResourceURLs: readonly string[];
 }
 
-export interface ClusterRole {
-  readonly kind: 'ClusterRole';
+interface Identified {
   readonly name: string;
-  /** Only rules that hold nonResourceURLs. */
-  readonly rules: readonly PolicyRule[];
   /** The logical cluster it belongs to; only in a policy of many. */
   readonly cluster?: string;
   /** Where it stands (`file:line`), for messages. */
   readonly origin?: string;
 }
 
-type SubjectKind = 'User' | 'Group' | 'ServiceAccount';
+export interface ClusterRole extends Identified {
+  readonly kind: 'ClusterRole';
+  /** Only rules that hold nonResourceURLs. */
+  readonly rules: readonly PolicyRule[];
+}
 
 export interface Subject {
-  readonly kind: SubjectKind;
+  readonly kind: 'User' | 'Group' | 'ServiceAccount';
   readonly name: string;
   /** Of a ServiceAccount; without one it never matches. */
   readonly namespace?: string;
 }
 
-export interface ClusterRoleBinding {
+export interface ClusterRoleBinding extends Identified {
   readonly kind: 'ClusterRoleBinding';
-  readonly name: string;
   /** Name of the ClusterRole. */
   readonly role: string;
   readonly subjects: readonly Subject[];
   /** Carries the annotation `internal.kcp.io/replicate`: kcp copies it to the other shards. */
   readonly replicated: boolean;
-  /** The logical cluster it belongs to; only in a policy of many. */
-  readonly cluster?: string;
-  /** Where it stands (`file:line`), for messages. */
-  readonly origin?: string;
 }
 
 export type RbacObject = ClusterRole | ClusterRoleBinding;
 
-/** kcp's own object of a workspace; only in a policy of many. */
-export interface LogicalCluster {
+/** kcp's own object of a workspace; only in a policy of many. Its name is always `cluster`. */
+export interface LogicalCluster extends Identified {
   readonly kind: 'LogicalCluster';
-  /** Always `cluster`: its name is that of the logical cluster it stands in. */
-  readonly name: string;
   readonly cluster: string;
   /** Such as `root:org`. The root workspace has none. */
   readonly path?: string;
@@ -52,8 +46,6 @@ export interface LogicalCluster {
   readonly requiredGroups?: string;
   /** Neither being scheduled nor unavailable. */
   readonly isReady: boolean;
-  /** Where it stands (`file:line`), for messages. */
-  readonly origin?: string;
 }
 
 /** An object of the policy, trimmed to what a decision needs. */

@@ -115,32 +115,28 @@ export async function openPolicy(options: OpenPolicyOptions): Promise<OpenPolicy
     await close();
     throw error;
   }
-  return { policy, settled: (timeoutMs) => settled(policy, followed, listeners, timeoutMs), close };
-}
-
-async function settled(
-  policy: Policy,
-  sources: readonly PolicySource[],
-  listeners: Set<() => void>,
-  timeoutMs: number,
-): Promise<readonly PolicyLayerStatus[]> {
-  const isMissing = ({ layer, state }: PolicyLayerStatus): boolean =>
-    state === 'syncing' || sources.find(({ name }) => name === layer)?.hasSynced === false;
-  const missing = (): readonly PolicyLayerStatus[] => policy.status().filter(isMissing);
-  await new Promise<void>((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      listeners.delete(look);
-      resolve();
-    };
-    const look = (): void => {
-      if (missing().length === 0) finish();
-    };
-    const timer = setTimeout(finish, timeoutMs);
-    listeners.add(look);
-    look();
-  });
-  return missing();
+  const missing = (): readonly PolicyLayerStatus[] =>
+    policy.status().filter(({ layer, state }) => {
+      const source = followed.find(({ name }) => name === layer);
+      return state === 'syncing' || source?.hasSynced === false;
+    });
+  const settled = async (timeoutMs: number): Promise<readonly PolicyLayerStatus[]> => {
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        listeners.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (missing().length === 0) finish();
+      };
+      const timer = setTimeout(finish, timeoutMs);
+      listeners.add(look);
+      look();
+    });
+    return missing();
+  };
+  return { policy, settled, close };
 }
 
 /**

@@ -82,6 +82,8 @@ export interface PolicyOptions {
 
 interface LayerState {
   readonly name: string;
+  /** The layer that decides while this one cannot. */
+  fallback?: LayerState;
   state: PolicyState;
   /** Restored from a snapshot and not updated since. */
   isRestored: boolean;
@@ -93,23 +95,9 @@ interface LayerState {
   syncedAt?: number;
 }
 
-/** A layer that must be able to decide, and its fallback. */
-interface LayerWithFallback {
-  readonly primary: LayerState;
-  readonly fallback: LayerState | undefined;
-}
-
 /** What holds a layer's objects. */
-interface LayerIndex {
-  replaceAll(layer: string, objects: readonly PolicyObject[]): Generator<undefined, void, undefined>;
-  replaceKind(
-    layer: string,
-    kind: PolicyObject['kind'],
-    objects: readonly PolicyObject[],
-  ): Generator<undefined, void, undefined>;
-  apply(layer: string, change: PolicyChange): void;
-  describe(layer: string): LayerContent;
-}
+type LayerIndex = Pick<WorkspaceIndex, 'apply' | 'replaceAll' | 'replaceKind'> &
+  Pick<PolicyIndex, 'describe'>;
 
 /** The policy in force: its layers, and whether they may be used. */
 export class Policy {
@@ -117,7 +105,8 @@ export class Policy {
   readonly workspaces: WorkspaceIndex | undefined;
   readonly #index: PolicyIndex;
   readonly #states: ReadonlyMap<string, LayerState>;
-  readonly #required: readonly LayerWithFallback[];
+  /** The layers that must be able to decide, or their fallbacks. */
+  readonly #required: readonly LayerState[];
   /** The layers that decide in workspaces. */
   readonly #ofWorkspaces: readonly LayerState[];
   readonly #maxStalenessMs: number;
@@ -151,16 +140,11 @@ export class Policy {
       ]),
     );
     // Unknown layers fail here.
-    const fallbackOf = new Map(
-      [...fallbacks].map(([name, other]) => [this.#state(name), this.#state(other)]),
-    );
-    this.#required = [...this.#states.values()]
-      .filter(({ name }) => !isFallback.has(name) && name !== workspaces?.layer)
-      .map((primary) => ({ primary, fallback: fallbackOf.get(primary) }));
+    for (const [name, other] of fallbacks) this.#state(name).fallback = this.#state(other);
+    const states = [...this.#states.values()];
+    this.#required = states.filter(({ name }) => !isFallback.has(name) && name !== workspaces?.layer);
     const { layer, bootstrapLayer } = workspaces ?? {};
-    this.#ofWorkspaces = [...this.#states.values()].filter(
-      ({ name }) => name === layer || name === bootstrapLayer,
-    );
+    this.#ofWorkspaces = states.filter(({ name }) => name === layer || name === bootstrapLayer);
     this.#maxStalenessMs = maxStalenessMs;
     this.#onChange = onChange;
     this.#now = now;
@@ -177,18 +161,18 @@ export class Policy {
       Object.assign(state, { state: 'synced', isRestored: false, syncedAt: this.#now(), reason: undefined });
       changed();
     };
-    const replace = (objects: readonly PolicyObject[]): void => {
-      for (const index of indexes) runAll(index.replaceAll(layer, objects));
-    };
+    function* replace(objects: readonly PolicyObject[]): ReturnType<PolicySink['replaceAll']> {
+      for (const index of indexes) yield* index.replaceAll(layer, objects);
+    }
+    function* replaceAll(objects: readonly PolicyObject[]): ReturnType<PolicySink['replaceAll']> {
+      yield* replace(objects);
+      synced();
+    }
     return {
       replace: (objects) => {
-        replace(objects);
-        synced();
+        runAll(replaceAll(objects));
       },
-      *replaceAll(objects) {
-        for (const index of indexes) yield* index.replaceAll(layer, objects);
-        synced();
-      },
+      replaceAll,
       *replaceKind(kind, objects) {
         state.replacements += 1;
         try {
@@ -215,7 +199,7 @@ export class Policy {
       },
       restore: (objects, syncedAt, reason) => {
         if (state.state !== 'syncing') return;
-        replace(objects);
+        runAll(replace(objects));
         Object.assign(state, { state: 'stale', isRestored: true, staleSince: syncedAt, syncedAt, reason });
         changed();
       },
@@ -329,7 +313,8 @@ export class Policy {
   }
 
   /** Switches to the layer that can decide. Called at each decision, since layers become too old by themselves. */
-  #putInForce({ primary, fallback }: LayerWithFallback): string | undefined {
+  #putInForce(primary: LayerState): string | undefined {
+    const { fallback } = primary;
     const fault = this.#faultOf(primary);
     if (fallback === undefined) return fault;
     // What a server says now counts more than what another process knew once.

@@ -77,15 +77,12 @@ function clusterRole(object: Field, warn: Warn): ClusterRole {
     checkAggregation(aggregation);
     warn(`${aggregation.where}: aggregationRule is not followed, only the rules written here count`);
   }
-  const rules = object.get('rules').list();
-  return {
-    kind: 'ClusterRole',
-    name,
-    rules: rules
-      .map((rule) => policyRule(rule, warn))
-      .filter(({ nonResourceURLs }) => nonResourceURLs.length > 0),
-    origin: object.where,
-  };
+  const rules = object
+    .get('rules')
+    .list()
+    .map((rule) => policyRule(rule, warn))
+    .filter(({ nonResourceURLs }) => nonResourceURLs.length > 0);
+  return { kind: 'ClusterRole', name, rules, origin: object.where };
 }
 
 function policyRule(rule: Field, warn: Warn): PolicyRule {
@@ -183,17 +180,11 @@ const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 const standardFinalizers: readonly string[] = ['foregroundDeletion', 'kubernetes', 'orphan'];
 const maxAnnotationBytes = 256 * 1024;
 
-/** The metadata that decisions need. */
-interface ObjectMetadata {
-  readonly name: string;
-  readonly annotations: ReadonlyMap<string, string>;
-}
-
 /**
  * The metadata of an object that has no namespace, checked as an API server checks it (`ValidateObjectMeta` of
  * Kubernetes' apimachinery). One with a namespace is accepted: an API server drops it.
  */
-function metadataOf(metadata: Field): ObjectMetadata {
+function metadataOf(metadata: Field) {
   const name = pathSegment(metadata.get('name'));
   for (const field of ['generateName', 'namespace', 'uid', 'resourceVersion', 'selfLink']) {
     metadata.get(field).optionalString();

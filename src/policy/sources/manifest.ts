@@ -82,46 +82,32 @@ function* policyFields(
 ): Generator<readonly [PolicyObject['kind'], Field]> {
   object.requireObject();
   const kind = object.get('kind').optionalString();
-  if (!ofWorkspaces && kind?.startsWith('LogicalCluster') === true) return;
-  switch (kind) {
-    case undefined:
-      warn(`${object.where}: skipped, because it has no kind`);
-      return;
-    case 'ClusterRole':
-    case 'ClusterRoleBinding':
-    case 'LogicalCluster':
-      requireVersion(object, kind);
-      yield [kind, object];
-      return;
-    case 'ClusterRoleList':
-    case 'ClusterRoleBindingList':
-    case 'LogicalClusterList': {
-      const itemKind = kind.slice(0, -'List'.length) as PolicyObject['kind'];
-      requireVersion(object, itemKind);
-      for (const item of object.get('items').list()) {
-        // Items of a typed list from an API server have no kind of their own.
-        if ((item.get('kind').optionalString() ?? itemKind) !== itemKind) {
-          item.get('kind').fail(`must be ${itemKind} in a ${kind}`);
-        }
-        if (item.get('apiVersion').optionalString() !== undefined) requireVersion(item, itemKind);
-        yield [itemKind, item];
-      }
-      return;
+  const listed = kind?.endsWith('List') === true ? kind.slice(0, -'List'.length) : undefined;
+  const of = listed ?? kind;
+  if (kind === undefined) warn(`${object.where}: skipped, because it has no kind`);
+  else if (listed === '') {
+    for (const item of object.get('items').list()) {
+      if (item.get('kind').value === 'List') item.fail('must not be a List itself');
+      yield* policyFields(item, ofWorkspaces, warn);
     }
-    case 'List':
-      for (const item of object.get('items').list()) {
-        if (item.get('kind').value === 'List') item.fail('must not be a List itself');
-        yield* policyFields(item, ofWorkspaces, warn);
-      }
-      return;
-    case 'Role':
-    case 'RoleBinding':
-    case 'RoleList':
-    case 'RoleBindingList':
-      warn(`${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`);
-      return;
-    default:
+  } else if (of === 'Role' || of === 'RoleBinding') {
+    warn(`${object.where}: a ${kind} is skipped, because what is namespaced never grants a path`);
+  } else if (isPolicyKind(of) && (ofWorkspaces || of !== 'LogicalCluster')) {
+    requireVersion(object, of);
+    if (listed === undefined) yield [of, object];
+    const items = listed === undefined ? [] : object.get('items').list();
+    for (const item of items) {
+      // Items of a typed list from an API server have no kind of their own.
+      const itemKind: string = item.get('kind').optionalString() ?? of;
+      if (itemKind !== of) item.get('kind').fail(`must be ${of} in a ${kind}`);
+      if (item.get('apiVersion').optionalString() !== undefined) requireVersion(item, of);
+      yield [of, item];
+    }
   }
+}
+
+function isPolicyKind(kind: string | undefined): kind is PolicyObject['kind'] {
+  return kind !== undefined && Object.hasOwn(versions, kind);
 }
 
 function requireVersion(object: Field, kind: PolicyObject['kind']): void {
