@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor/doctor.js';
 import { startOptions, startTopics } from '../../src/options/start-topics.js';
 import { checks, type Finding } from '../../src/cli/doctor/finding.js';
@@ -61,9 +61,6 @@ beforeEach(async () => {
   authority = await createAuthority({ commonName: 'ca' });
   serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth', dnsNames: ['localhost'] });
   server = await startPolicyServer(directory, [binding('scrapers', 'system:kcp:metrics-reader')]);
-});
-afterEach(async () => {
-  await server.close();
 });
 
 describe('doctor of a configuration that all is well with', () => {
@@ -155,7 +152,6 @@ describe('doctor of a policy', () => {
   it('whose server is away is served from elsewhere, with a warning', async () => {
     const away = await startPolicyServer(directory, []);
     const awayFile = away.kubeconfig({ name: 'away' });
-    await away.close();
     const fromCache = await doctor(
       ...wellFlags(),
       `--root-kubeconfig=${awayFile}`,
@@ -198,7 +194,6 @@ describe('doctor of a policy', () => {
     expect([good.code, faultsOf(good)]).toEqual([0, []]);
     kcp.script = (_verb, _resource, path) => (path.startsWith('/clusters/system:admin/') ? 403 : undefined);
     const forbidden = await doctor(...flags);
-    await kcp.close();
     expect([forbidden.code, faultsOf(forbidden)]).toEqual([
       1,
       [
@@ -221,7 +216,6 @@ describe('doctor of a policy', () => {
       `--root-kubeconfig=${fresh.kubeconfig({ path: '' })}`,
       '--bootstrap-policy=false',
     );
-    await fresh.close();
     expect([report.code, faultsOf(report)]).toEqual([
       1,
       [
@@ -251,7 +245,6 @@ describe('doctor of a policy', () => {
       `--root-kubeconfig=${doubtful.kubeconfig({ path: '' })}`,
       '--anonymous-auth=false',
     );
-    await doubtful.close();
     expect(report.code).toBe(1);
     const kinds = (of: Report): readonly string[] =>
       of.findings.filter(({ level }) => level !== 'ok').map(({ check, subject }) => `${check} ${subject}`);
@@ -309,7 +302,6 @@ subjects:
     const kubeconfig = many.kubeconfig();
     const { out } = await command('doctor', ...wellFlags(), `--root-kubeconfig=${kubeconfig}`);
     const report = await doctor(...wellFlags(), `--root-kubeconfig=${kubeconfig}`);
-    await many.close();
     expect(out.match(/^! root: ClusterRoleBinding "lost-/gm)).toHaveLength(20);
     expect(out).toContain('\n! and 80 more: -o json has all of them\n');
     expect(out).toMatch(/0 errors, 100 warnings, \d+ fine\.$/);

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { getMetrics, sentBinding, sentRole } from '../replication/root-objects.js';
 import { atEnd } from '../support/ending.js';
 import { RootServer } from '../support/root-server.js';
-import { RawClient } from '../support/raw-tls.js';
+import { RawClient, requestOnce } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
@@ -35,12 +35,7 @@ async function started(...flags: readonly string[]): Promise<StartedProcess> {
 /** Clients whose connections are with different workers: they get connections in turn. */
 async function clientsOfBoth({ port }: StartedProcess): Promise<readonly [RawClient, RawClient]> {
   const clients = [new RawClient({ port }), new RawClient({ port })] as const;
-  for (const client of clients) {
-    atEnd(() => {
-      client.close();
-    });
-    await client.request('/livez');
-  }
+  for (const client of clients) await client.request('/livez');
   return clients;
 }
 
@@ -183,9 +178,8 @@ describe('start --workers', { timeout: 60_000 }, () => {
     await expect.poll(() => workersOf(server).includes(victim), soon).toBe(false);
     const statuses: number[] = [];
     while (workersOf(server).length < 2 || statuses.length < 20) {
-      const client = new RawClient({ port: server.port });
-      statuses.push((await client.request('/metrics', { headers: admin })).status);
-      client.close();
+      const answer = await requestOnce({ port: server.port }, '/metrics', { headers: admin });
+      statuses.push(answer.status);
     }
     expect(new Set(statuses)).toEqual(new Set([200]));
   });

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
-import { keyPairOf, RawClient } from '../support/raw-tls.js';
+import { keyPairOf, requestOnce } from '../support/raw-tls.js';
 import { runCli, startCli } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { recorded } from './recorded.js';
@@ -54,12 +54,7 @@ describe('a cache server with --authorization-always-allow-paths', () => {
       const faults: unknown[] = [];
       for (const { identity, target, status } of requests) {
         const pair = identity === 'anonymous' ? undefined : pki.certificates[identity];
-        const client = new RawClient({
-          port: server.port,
-          ...keyPairOf(pair),
-        });
-        const answer = await client.request(target);
-        client.close();
+        const answer = await requestOnce({ port: server.port, ...keyPairOf(pair) }, target);
         if (answer.status !== status) faults.push({ identity, target, status, got: answer.status });
       }
       expect(await server.stop()).toBe(0);

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { keyPairOf, RawClient, type RawHeaders } from '../support/raw-tls.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { keyPairOf, requestOnce, type RawHeaders } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
 import { startCli } from '../support/started-server.js';
 import { recorded } from './recorded.js';
@@ -27,19 +27,15 @@ describe('every recorded identity, over raw TLS', () => {
   beforeAll(async () => {
     servers = await startRecordedServers(startCli, tokens);
   });
-  afterAll(() => servers.stop());
 
   const cases = rows.flatMap((row) => (['shard', 'cacheServer'] as const).map((server) => ({ row, server })));
 
   it.each(cases)('$row.name, on the $server', async ({ row, server }) => {
     const pair = row.certificate === undefined ? undefined : servers.pki.certificates[row.certificate];
     expect(pair === undefined).toBe(row.certificate === undefined);
-    const client = new RawClient({
-      port: servers[server].port,
-      ...keyPairOf(pair),
-    });
-    const { status, body } = await client.request('/metrics', { headers: row.headers ?? {} });
-    client.close();
+    const { port } = servers[server];
+    const { headers = {} } = row;
+    const { status, body } = await requestOnce({ port, ...keyPairOf(pair) }, '/metrics', { headers });
     expect(status).toBe(row[server].status);
     const { message } = row[server];
     // Impersonation is refused in words of our own; an unencoded header name never gets as far as a Status.

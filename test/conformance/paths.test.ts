@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startRecordedServers, type RecordedServers } from '../support/recorded-servers.js';
 import { startCli } from '../support/started-server.js';
@@ -54,7 +54,6 @@ describe('every recorded request target, over raw TLS', () => {
   beforeAll(async () => {
     servers = await startRecordedServers(startCli, '');
   });
-  afterAll(() => servers.stop());
 
   it.each(['shard', 'cacheServer'] as const)(
     'is answered by the %s as recorded',
@@ -65,10 +64,7 @@ describe('every recorded request target, over raw TLS', () => {
       await Promise.all(
         identities.map(async (identity) => {
           const pair = identity === 'anonymous' ? undefined : servers.pki.certificates[identity];
-          const client = new RawClient({
-            port: servers[server].port,
-            ...keyPairOf(pair),
-          });
+          const client = new RawClient({ port: servers[server].port, ...keyPairOf(pair) });
           for (const row of rows) {
             const answer = await client.request(row.target);
             const found = fault(row[server], identity, answer);
@@ -83,10 +79,7 @@ describe('every recorded request target, over raw TLS', () => {
 
   it('is refused with 501 below a scope, by every method and for system:masters', async () => {
     const pair = servers.pki.certificates['masters'];
-    const client = new RawClient({
-      port: servers.shard.port,
-      ...keyPairOf(pair),
-    });
+    const client = new RawClient({ port: servers.shard.port, ...keyPairOf(pair) });
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       const { status, headers } = await client.request('/clusters/root/metrics', { method });
       expect({ method, status }).toEqual({ method, status: 501 });
@@ -96,6 +89,5 @@ describe('every recorded request target, over raw TLS', () => {
       expect(headers.get('cache-control')).toBe('no-cache, private');
       expect(headers.get('audit-id')).toMatch(/^[0-9a-f-]{36}$/);
     }
-    client.close();
   });
 });

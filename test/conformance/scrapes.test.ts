@@ -35,10 +35,7 @@ describe('every recorded scrape, from a front proxy over raw TLS', () => {
     policy.write('policy.json', manifestOf(phase));
     const server = await startCli(['--mode=shard', ...pki.flags, `--rbac-dir=${policy.path}`]);
     const proxy = pki.certificates['front-proxy'];
-    const client = new RawClient({
-      port: server.port,
-      ...keyPairOf(proxy),
-    });
+    const client = new RawClient({ port: server.port, ...keyPairOf(proxy) });
     const faults: unknown[] = [];
     for (const request of phase.requests) {
       const { method, user } = request;

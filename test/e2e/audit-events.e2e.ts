@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ConnectionOptions } from 'node:tls';
-import { keyPairOf, RawClient, type RawHeaders } from '../support/raw-tls.js';
+import { keyPairOf, requestOnce, type RawHeaders } from '../support/raw-tls.js';
 import { isSkipped } from './binaries.js';
 import { startControlPlane, type ControlPlane } from './control-plane.js';
 import { FilterUnderTest } from './filter-under-test.js';
@@ -72,11 +72,8 @@ describe.skipIf(isSkipped)('audit events beside those of kube-apiserver', () => 
   });
 
   const ask = async (connection: ConnectionOptions, target: string, headers: RawHeaders): Promise<number> => {
-    const client = new RawClient(connection);
-    onTestFinished(() => {
-      client.close();
-    });
-    return (await client.request(target, { headers: { Connection: 'close', ...headers } })).status;
+    const answer = await requestOnce(connection, target, { headers: { Connection: 'close', ...headers } });
+    return answer.status;
   };
 
   it.each([

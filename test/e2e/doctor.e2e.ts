@@ -113,9 +113,6 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
       await server.stop();
     });
     const client = new RawClient({ port: server.port });
-    onTestFinished(() => {
-      client.close();
-    });
     await expect.poll(async () => (await client.request('/readyz')).status, settles).toBe(200);
   });
 

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { keyPairOf, RawClient } from '../support/raw-tls.js';
+import { keyPairOf, RawClient, requestOnce } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { metricsOf, type Metrics } from './metrics.js';
@@ -55,12 +55,8 @@ export class FilterUnderTest {
 
   /** To somebody who brings this token, on a connection of their own. */
   async statusForToken(token: string, target = '/metrics'): Promise<number> {
-    const client = new RawClient({ port: this.port });
-    try {
-      return (await client.request(target, { headers: { Authorization: `Bearer ${token}` } })).status;
-    } finally {
-      client.close();
-    }
+    const headers = { Authorization: `Bearer ${token}` };
+    return (await requestOnce({ port: this.port }, target, { headers })).status;
   }
 
   /** All it has written to stderr so far. */

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { ConnectionOptions, SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
-import { keyPairOf, RawClient } from '../support/raw-tls.js';
+import { keyPairOf, RawClient, requestOnce } from '../support/raw-tls.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
 import { FilterUnderTest } from './filter-under-test.js';
@@ -66,14 +66,9 @@ onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
     onTestFinished(() => started.stop());
     return started;
   };
-  const answerTo = async (connection: ConnectionOptions, bearerToken?: string) => {
-    const client = new RawClient({ port: filter.port, ...connection });
+  const answerTo = (connection: ConnectionOptions, bearerToken?: string) => {
     const headers = bearerToken === undefined ? {} : { Authorization: `Bearer ${bearerToken}` };
-    try {
-      return await client.request('/metrics', { headers });
-    } finally {
-      client.close();
-    }
+    return requestOnce({ port: filter.port, ...connection }, '/metrics', { headers });
   };
 
   describe('Basics', () => {
@@ -140,9 +135,6 @@ onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
     it('WithIgnorePathMatch, WithIgnorePathNoMatch', async () => {
       const ignoring = await startFilter('--ignore-paths=/metrics,/api/v1/labels', '--anonymous-auth=false');
       const client = new RawClient({ port: ignoring.port });
-      onTestFinished(() => {
-        client.close();
-      });
       const statusOf = async (path: string): Promise<number> => (await client.request(path)).status;
       expect(await statusOf('/metrics')).toBe(200);
       expect(await statusOf('/healthz')).toBe(200);
@@ -162,22 +154,15 @@ onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
       ['/*', '/metrics/filter', 401],
     ])('%s: %s is answered %i', async (glob, path, status) => {
       const ignoring = await startFilter(`--ignore-paths=${glob}`, '--anonymous-auth=false');
-      const client = new RawClient({ port: ignoring.port });
-      onTestFinished(() => {
-        client.close();
-      });
-      expect((await client.request(path)).status).toBe(status);
+      expect((await requestOnce({ port: ignoring.port }, path)).status).toBe(status);
     });
   });
 
   describe('IdentityHeaders', () => {
     const spoofed = { 'X-Remote-User': 'system:admin', 'X-Remote-Groups': 'system:masters' };
     const scrapeAs = async (asked: FilterUnderTest, headers: Readonly<Record<string, string>>) => {
-      const client = new RawClient({ port: asked.port });
-      onTestFinished(() => {
-        client.close();
-      });
-      const { status } = await client.request('/metrics', { headers: { ...spoofed, ...headers } });
+      const sent = { ...spoofed, ...headers };
+      const { status } = await requestOnce({ port: asked.port }, '/metrics', { headers: sent });
       return { status, ...(status === 200 ? { told: received.at(-1) } : {}) };
     };
 

@@ -100,9 +100,6 @@ describe('scrapers with ID tokens of an OpenID provider', () => {
     await provider.stop();
     const filter = await startFilter();
     const client = new RawClient(await filter.connectionOf('by-certificate'));
-    onTestFinished(() => {
-      client.close();
-    });
     expect((await client.request('/metrics')).status).toBe(200);
     expect(await filter.statusForToken(token)).toBe(401);
     await provider.start();

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { RawClient } from '../support/raw-tls.js';
+import { requestOnce } from '../support/raw-tls.js';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kubeApiserver } from './kube-apiserver.js';
@@ -84,9 +84,8 @@ onControlPlane(kubeApiserver, 'a token that is refused', (start) => {
     'is 401 without a word to the client, and the log says why: it %s',
     async (_why, tokenOf, here, there) => {
       const token = await tokenOf();
-      const client = new RawClient({ port: filter.port });
-      const answer = await client.request('/metrics', { headers: { Authorization: `Bearer ${token}` } });
-      client.close();
+      const headers = { Authorization: `Bearer ${token}` };
+      const answer = await requestOnce({ port: filter.port }, '/metrics', { headers });
       expect(answer.status).toBe(401);
       expect(JSON.parse(answer.body)).toMatchObject({ message: 'Unauthorized', reason: 'Unauthorized' });
       await expect.poll(() => refusalsOf(answer.headers.get('audit-id'))).toBeDefined();

@@ -105,11 +105,6 @@ describe.skipIf(isPrometheusSkipped)('two tenants whose Prometheus writes throug
     directory.write('tls.crt', pair.certificatePem);
   };
   const file = (name: string): string => `${directory.path}/${name}`;
-  const stopped = (prometheus: RunningPrometheus): RunningPrometheus => {
-    ending.push(() => prometheus.stop());
-    return prometheus;
-  };
-
   beforeAll(async () => {
     authority = await createAuthority({ commonName: 'tenants-ca' });
     servers = await createAuthority({ commonName: 'serving-ca' });
@@ -123,7 +118,7 @@ describe.skipIf(isPrometheusSkipped)('two tenants whose Prometheus writes throug
       const data = file(`received-${tenant}`);
       receivers.set(
         tenant,
-        stopped(await RunningPrometheus.start(nothing, data, '--web.enable-remote-write-receiver')),
+        await RunningPrometheus.start(nothing, data, '--web.enable-remote-write-receiver'),
       );
     }
     proxy = new TenantProxy(new Map([...receivers].map(([tenant, { address }]) => [tenant, address])));
@@ -147,7 +142,7 @@ describe.skipIf(isPrometheusSkipped)('two tenants whose Prometheus writes throug
     for (const tenant of tenants) {
       await issue(tenant, new Date(expiry));
       const configFile = directory.write(`${tenant}.yml`, JSON.stringify(writing(tenant)));
-      writers.set(tenant, stopped(await RunningPrometheus.start(configFile, file(`written-${tenant}`))));
+      writers.set(tenant, await RunningPrometheus.start(configFile, file(`written-${tenant}`)));
     }
   }, 120_000);
   afterAll(async () => {

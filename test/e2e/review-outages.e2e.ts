@@ -1,5 +1,5 @@
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
-import { RawClient } from '../support/raw-tls.js';
+import { requestOnce } from '../support/raw-tls.js';
 import type { ControlPlane } from './control-plane.js';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
 import { inWords, printFigure } from './figures.js';
@@ -66,11 +66,7 @@ onControlPlane(kubeApiserver, 'scrapers whom nobody can be asked about', (start)
       // One that waits for an answer waits for 5 s.
       expect(own(durations).max).toBeLessThan(1_000);
       expect(await filter.statusForToken(unseen)).toBe(401);
-      const byCertificate = new RawClient(await filter.connectionOf('prometheus'));
-      onTestFinished(() => {
-        byCertificate.close();
-      });
-      const answer = await byCertificate.request('/metrics');
+      const answer = await requestOnce(await filter.connectionOf('prometheus'), '/metrics');
       expect(answer.status).toBe(500);
       expect(answer.body).not.toContain(new URL(controlPlane.url).host);
       printFigure(`${expect.getState().currentTestName ?? ''}: scrapes ${inWords(elapsed(durations))}`);

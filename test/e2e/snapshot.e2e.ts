@@ -2,7 +2,7 @@ import { chmod, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
-import { RawClient, type RawAnswer } from '../support/raw-tls.js';
+import { requestOnce, type RawAnswer } from '../support/raw-tls.js';
 import type { ControlPlane } from './control-plane.js';
 import { inWords, printFigure } from './figures.js';
 import { FilterUnderTest } from './filter-under-test.js';
@@ -69,14 +69,8 @@ onControlPlane(kubeApiserver, 'a policy that is kept over a restart', (start) =>
     await filter.inStep();
     await filter.stop();
   };
-  const scrape = async (filter: FilterUnderTest, name: string): Promise<RawAnswer> => {
-    const client = new RawClient(await filter.connectionOf(name));
-    try {
-      return await client.request('/metrics');
-    } finally {
-      client.close();
-    }
-  };
+  const scrape = async (filter: FilterUnderTest, name: string): Promise<RawAnswer> =>
+    requestOnce(await filter.connectionOf(name), '/metrics');
   const statusOf = async (filter: FilterUnderTest, name: string): Promise<number> =>
     (await scrape(filter, name)).status;
 

@@ -66,9 +66,6 @@ onControlPlane(kubeApiserver, "new credentials for the policy's source, without 
     filter = await FilterUnderTest.start(kubeconfig);
     onTestFinished(() => filter.stop());
     client = new RawClient(await filter.connectionOf('changing'));
-    onTestFinished(() => {
-      client.close();
-    });
     await filter.inStep();
     const scrapers = new Map([['steady', await filter.connectionOf('steady')]]);
     scrapes = new Scrapes({ port: filter.port, scrapers });

@@ -151,7 +151,6 @@ onControlPlane(host, 'the host of a virtual cluster', (start) => {
     owner = new RawClient(await filter.connectionOf('owner'));
   });
   afterAll(async () => {
-    owner.close();
     await filter.stop();
     kubelet.close();
     kubelet.closeAllConnections();

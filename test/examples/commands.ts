@@ -2,6 +2,8 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { expect } from 'vitest';
+import { atEnd } from '../support/ending.js';
 
 /** Where the READMEs' commands are run. */
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
@@ -12,12 +14,17 @@ const startDeadlineMs = 15_000;
 export interface Started {
   /** What the pattern's group found. */
   readonly found: string;
-  /** Asks it to stop and resolves to its exit code. */
-  readonly stop: () => Promise<number | null>;
 }
 
-/** Starts a command that goes on running, and waits until what it writes matches the pattern. */
-export async function startCommand(command: string, pattern: RegExp): Promise<Started> {
+/**
+ * Starts a command that goes on running, and waits until what it writes matches the pattern. After the test it is asked to
+ * stop, and has to end with this exit code.
+ */
+export async function startCommand(
+  command: string,
+  pattern: RegExp,
+  exitCode: unknown = 0,
+): Promise<Started> {
   // exec: the process is the command itself, so that it can be stopped by its pid.
   const child = spawn('bash', ['-c', `exec env ${command}`], {
     cwd: repository,
@@ -41,14 +48,12 @@ export async function startCommand(command: string, pattern: RegExp): Promise<St
   }).finally(() => {
     clearTimeout(deadline);
   });
-  return {
-    found,
-    stop: async () => {
-      child.kill('SIGTERM');
-      const [code] = await exited;
-      return code;
-    },
-  };
+  atEnd(async () => {
+    child.kill('SIGTERM');
+    const [code] = await exited;
+    expect(code, command).toEqual(exitCode);
+  });
+  return { found };
 }
 
 /** What a command of a README prints; a terminal shows no difference at the end of it. */

@@ -1,6 +1,6 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';
@@ -22,9 +22,6 @@ describe('the Express API server of the examples', () => {
       .replace('examples/express-api-server/rbac', join(directory.path, 'rbac'))
       .replace('PORT=8443', 'PORT=0');
     server = await startCommand(script, /listening on https:\/\/127\.0\.0\.1:(\d+)/);
-  });
-  afterAll(async () => {
-    expect(await server.stop()).toBe(0);
   });
   const at = (path: string): string => `https://localhost:${server.found}${path}`;
 

@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, statusOf, type Started } from './commands.js';
@@ -260,10 +260,6 @@ describe.skipIf(isSkippedWithout('examples/grafana', 'prometheus'))(
       expect(await statusOf(`${token} ${url}/metrics`, credentials)).toBe(401);
       expect(await statusOf(`${url}/clusters/root/metrics`, credentials, 'mallory')).toBe(501);
       expect(await statusOf(`${url}/metrics`, credentials, 'mallory')).toBe(403);
-    });
-    afterAll(async () => {
-      expect(await prometheus?.stop()).toBe(0);
-      expect(await filter?.stop()).toBe(0);
     });
 
     /** What Grafana replaces `$job` with where all are chosen. */

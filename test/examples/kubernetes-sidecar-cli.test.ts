@@ -1,5 +1,5 @@
 import { request } from 'node:https';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
 import type { Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { ReviewServer } from '../support/review-server.js';
@@ -50,9 +50,6 @@ describe('the container of the sidecar example', () => {
   });
   afterEach(async () => {
     expect(await filter?.stop()).toBe(0);
-  });
-  afterAll(async () => {
-    await Promise.all([shop.close(), root.stop(), reviewer.stop()]);
   });
 
   async function startSidecar(): Promise<StartedServer> {

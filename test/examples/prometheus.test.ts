@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { isRequired } from '../support/required.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
@@ -88,13 +88,6 @@ describe.skipIf(!isInstalled && !isRequired)('Prometheus itself', () => {
         .replace(':9090', ':0'),
       /msg="Listening on" address=(\S+)/,
     );
-  });
-  afterAll(async () => {
-    if (!isInstalled) return;
-    // Whatever has started, also where the start of another has failed.
-    const started = prometheus === undefined ? servers : [...servers, prometheus];
-    const codes = await Promise.all(started.map(({ stop }) => stop()));
-    expect(codes).toEqual([0, 0, 0, 0]);
   });
 
   const get = async <Answer>(path: string): Promise<Answer> => {

@@ -47,10 +47,6 @@ export class RunningPrometheus {
     return data.result;
   }
 
-  async stop(): Promise<number | null> {
-    return this.started.stop();
-  }
-
   async #get(path: string): Promise<unknown> {
     const response = await fetch(`http://${this.address}/api/v1/${path}`);
     return response.json();

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, type Started } from './commands.js';
@@ -114,10 +114,6 @@ describe.skipIf(isSkippedWithout('examples/service-discovery', 'prometheus', 'pr
       job['scrape_timeout'] = '500ms';
       const file = directory.write('prometheus.yml', JSON.stringify(config));
       prometheus = await RunningPrometheus.start(file, directory.path);
-    });
-    afterAll(async () => {
-      expect(await prometheus?.stop()).toBe(0);
-      expect(await Promise.all(shards.map(({ stop }) => stop()))).toEqual([0, 0]);
     });
 
     it('scrapes both shards, and neither who is not ready nor another Service', async () => {

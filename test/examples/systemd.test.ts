@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startOptions } from '../../src/options/start-topics.js';
 import { valueOf } from '../../src/options/option.js';
 import { RootServer } from '../support/root-server.js';
@@ -88,9 +88,6 @@ describe('the systemd unit of the examples', () => {
     );
     expect([command, subcommand]).toEqual(['/usr/local/bin/kcp-metrics-filter', 'start']);
     const server = await startCli(flags.filter((flag) => !/^--(?:bind-address|secure-port)=/.test(flag)));
-    onTestFinished(async () => {
-      await Promise.all([shop.close(), root.stop()]);
-    });
     const url = `https://localhost:${server.port}`;
     await expect.poll(() => statusOf(`${url}/readyz`, credentials), { timeout: 10_000 }).toBe(200);
     expect(await statusOf(`${url}/metrics`, credentials, 'admin')).toBe(200);

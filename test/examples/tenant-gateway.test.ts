@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { startOptions } from '../../src/options/start-topics.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -35,10 +35,6 @@ describe('the gateway of the examples, before a backend of several tenants', () 
         .replace('localhost:9443', `localhost:${backend.found}`),
       /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
     );
-  });
-  afterAll(async () => {
-    expect(await gateway.stop()).toBe(0);
-    expect(await backend.stop()).toBe(0);
   });
   const output = (command: string): Promise<string> =>
     outputOf(

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { SignJWT } from 'jose';
 import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -42,10 +42,6 @@ describe('the virtual cluster of the examples', () => {
       `${settings} ${scriptWith(readme, 'start-filter.sh').trim()}`,
       /"url":"https:\/\/127\.0\.0\.1:(\d+)"/,
     );
-  });
-  afterAll(async () => {
-    expect(await filter.stop()).toBe(0);
-    await host.close();
   });
 
   /** As the API server of the virtual cluster signs it. */

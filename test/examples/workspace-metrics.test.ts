@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, statusOf, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';
@@ -26,9 +26,6 @@ describe('the API server with workspaces of the examples', () => {
       .replace('examples/workspace-metrics/workspaces', join(directory.path, 'workspaces'))
       .replace('PORT=8443', 'PORT=0');
     server = await startCommand(script, /listening on https:\/\/127\.0\.0\.1:(\d+)/);
-  });
-  afterAll(async () => {
-    expect(await server.stop()).toBe(0);
   });
   const here = (text: string): string => text.replaceAll('localhost:8443', `localhost:${server.found}`);
   const scrape = (cluster: string, user?: string): Promise<number> =>
@@ -80,9 +77,6 @@ describe('the API server with workspaces of the examples', () => {
             running.set(user, await RunningPrometheus.start(config, join(directory.path, user)));
           }),
         );
-      });
-      afterAll(async () => {
-        expect(await Promise.all([...running.values()].map((each) => each.stop()))).toEqual([0, 0, 0, 0]);
       });
       /** The workspaces of all that it has ever scraped, and of its targets. */
       const seenBy = async (user: string): Promise<readonly string[]> => {

@@ -1,19 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { start } from '../../src/cli/start.js';
-import type { RunningServer } from '../../src/server-exports.js';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
+import { closedAtEnd } from '../support/ending.js';
 import { keyPairOf, RawClient, type RawAnswer, type RawHeaders } from '../support/raw-tls.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 let directory: TemporaryDirectory;
-let server: RunningServer | undefined;
-let client: RawClient | undefined;
 beforeEach(() => {
   directory = temporaryDirectory();
-});
-afterEach(async () => {
-  client?.close();
-  await server?.close();
 });
 
 /** A client that keeps its connection to a server that trusts its authority by the flag. */
@@ -22,18 +16,19 @@ async function connectedTo(
   ca: Authority,
 ): Promise<RawClient> {
   const values = { mode: 'shard', bindAddress: '127.0.0.1', securePort: '0', logLevel: 'error' };
-  server = await start({
-    ...values,
-    anonymousAuth: 'false',
-    [flag]: directory.write('ca.crt', ca.certificatePem),
-  });
+  const server = closedAtEnd(
+    await start({
+      ...values,
+      anonymousAuth: 'false',
+      [flag]: directory.write('ca.crt', ca.certificatePem),
+    }),
+  );
   const pair = await ca.issue({
     commonName: 'admin',
     organizations: ['system:masters'],
     usage: 'clientAuth',
   });
-  client = new RawClient({ port: server.port, ...keyPairOf(pair) });
-  return client;
+  return new RawClient({ port: server.port, ...keyPairOf(pair) });
 }
 
 /** The first answer of another status than 200. All are asked over one connection, or the test fails. */

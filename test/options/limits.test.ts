@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { atEnd } from '../support/ending.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -24,9 +23,6 @@ async function started(...flags: readonly string[]) {
   const start = flags.includes('--workers=2') ? startProcess : startCli;
   const server: StartedServer = await start(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
   const client = new RawClient({ port: server.port });
-  atEnd(() => {
-    client.close();
-  });
   const scrape = (user: 'a' | 'b'): Promise<RawAnswer> =>
     client.request('/metrics', { headers: { Authorization: `Bearer token-of-${user}` } });
   const statuses = async (): Promise<readonly number[]> => [

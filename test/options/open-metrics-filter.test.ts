@@ -20,7 +20,7 @@ import {
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
 import { atEnd, closedAtEnd } from '../support/ending.js';
 import { registryWith } from '../support/filter.js';
-import { keyPairOf, RawClient } from '../support/raw-tls.js';
+import { keyPairOf, requestOnce } from '../support/raw-tls.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const soon = { timeout: 10_000, interval: 50 };
@@ -216,12 +216,7 @@ describe('openMetricsFilter', () => {
     const statusOf = async (organizations?: readonly string[]): Promise<number> => {
       const pair =
         organizations && (await authority.issue({ commonName: 'p', organizations, usage: 'clientAuth' }));
-      const client = new RawClient({ port, ...keyPairOf(pair) });
-      try {
-        return (await client.request('/metrics')).status;
-      } finally {
-        client.close();
-      }
+      return (await requestOnce({ port, ...keyPairOf(pair) }, '/metrics')).status;
     };
     expect(await statusOf(['readers'])).toBe(200);
     expect(await statusOf(['others'])).toBe(403);

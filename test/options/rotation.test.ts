@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 const soon = { timeout: 10_000, interval: 50 };
@@ -11,15 +11,9 @@ const day = 86_400_000;
 
 let directory: TemporaryDirectory;
 let authority: Authority;
-let server: StartedServer | undefined;
-let admin: RawClient | undefined;
 beforeEach(async () => {
   directory = temporaryDirectory();
   authority = await createAuthority({ commonName: 'ca', notAfter: new Date(Date.now() + 100.5 * day) });
-});
-afterEach(async () => {
-  admin?.close();
-  await server?.stop();
 });
 
 const issue = (commonName: string, days: number): Promise<IssuedCertificate> =>
@@ -63,7 +57,7 @@ describe('start with pairs that are replaced while it runs', () => {
     const [certificate, key] = write('tls', await issue('default.example', 10));
     const [sniCertificate, sniKey] = write('sni', await issue('a.example', 20));
     const clientCa = directory.write('ca.crt', authority.certificatePem);
-    server = await startCli([
+    const server = await startCli([
       '--mode=shard',
       `--tls-cert-file=${certificate}`,
       `--tls-private-key-file=${key}`,
@@ -85,8 +79,7 @@ describe('start with pairs that are replaced while it runs', () => {
       organizations: ['system:masters'],
       usage: 'clientAuth',
     });
-    admin = new RawClient({ port, ...keyPairOf(pair) });
-    const client = admin;
+    const client = new RawClient({ port, ...keyPairOf(pair) });
     const metrics = async (): Promise<string> => (await client.request('/metrics')).body;
     const before = await metrics();
     for (const [flag, file, days] of [

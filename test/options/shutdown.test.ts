@@ -2,7 +2,7 @@ import { kill } from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { atEnd } from '../support/ending.js';
-import { RawClient } from '../support/raw-tls.js';
+import { RawClient, requestOnce } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
@@ -31,9 +31,7 @@ function isRunning(pid: number): boolean {
 }
 
 async function statusOf({ port }: StartedProcess, target: string): Promise<number | undefined> {
-  const client = new RawClient({ port });
-  const answer = await client.request(target, { headers: admin }).catch(() => undefined);
-  client.close();
+  const answer = await requestOnce({ port }, target, { headers: admin }).catch(() => undefined);
   return answer?.status;
 }
 
@@ -43,9 +41,6 @@ describe('a server that is asked to stop', () => {
     async (flags) => {
       const server = await started('--shutdown-delay-duration=2s', ...flags);
       const kept = new RawClient({ port: server.port });
-      atEnd(() => {
-        kept.close();
-      });
       expect((await kept.request('/readyz')).status).toBe(200);
       const before = performance.now();
       const ended = server.stop('SIGTERM');

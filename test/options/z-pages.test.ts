@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { optionsIn, topic, type GivenOptions } from '../../src/options/option.js';
 import { boolean, list, text } from '../../src/options/option-kinds.js';
 import { flagsInForce } from '../../src/options/start-topics.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
-import { startCli, type StartedServer } from '../support/started-server.js';
+import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 describe('the flags in force', () => {
@@ -28,22 +28,17 @@ describe('the flags in force', () => {
 
 describe('start', () => {
   let directory: TemporaryDirectory;
-  let server: StartedServer | undefined;
   beforeEach(() => {
     directory = temporaryDirectory();
-  });
-  afterEach(async () => {
-    await server?.stop();
   });
 
   async function answers(flags: readonly string[], ...paths: string[]): Promise<readonly RawAnswer[]> {
     const tokens = directory.write('tokens.csv', 'admin-token,root-admin,uid,system:masters\n');
-    server = await startCli(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
+    const server = await startCli(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);
     const client = new RawClient({ port: server.port });
     const headers = { Authorization: 'Bearer admin-token' };
     const received: RawAnswer[] = [];
     for (const path of paths) received.push(await client.request(path, { headers }));
-    client.close();
     return received;
   }
 

@@ -23,10 +23,8 @@ beforeAll(async () => {
   await session.post('Profiler.enable');
   await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
 });
-afterAll(async () => {
+afterAll(() => {
   session.disconnect();
-  client.close();
-  await server.stop();
 });
 
 /** The files of which a function ran while one warm request was answered, on a connection that is open. */

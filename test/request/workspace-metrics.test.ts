@@ -6,7 +6,7 @@ import express from 'express';
 import fc from 'fast-check';
 import { Counter, Registry } from 'prom-client';
 import supertest from 'supertest';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   directoryPolicySource,
   metricsFilter,
@@ -65,12 +65,6 @@ beforeAll(async () => {
   withoutWorkspaces = await startLimited(options);
   client = new RawClient({ port: server.server.port });
   plainClient = new RawClient({ port: withoutWorkspaces.server.port });
-});
-afterAll(async () => {
-  client.close();
-  plainClient.close();
-  await server.stop();
-  await withoutWorkspaces.stop();
 });
 afterEach(() => {
   access.fault = undefined;
@@ -166,18 +160,14 @@ describe('metrics of one workspace', () => {
     const busy = await startLimited({ ...options, requestLimits: { perSecondByIdentity: 1 } });
     const closed = await startLimited({ ...options, maintenance: { current: { kind: 'everybody' } } });
     const hidden = await startLimited({ ...options, allowPaths: ['/other'] });
-    try {
-      const target = '/clusters/1org/metrics';
-      const statuses = [];
-      for (let at = 0; at < 4; at += 1)
-        statuses.push((await busy.scrape('scraper-token', undefined, target)).status);
-      expect(statuses).toContain(429);
-      expect((await closed.scrape('scraper-token', undefined, target)).status).toBe(503);
-      expect((await closed.scrape('mallory-token', undefined, target)).status).toBe(403);
-      expect((await hidden.scrape('scraper-token', undefined, target)).status).toBe(404);
-    } finally {
-      await Promise.all([busy.stop(), closed.stop(), hidden.stop()]);
-    }
+    const target = '/clusters/1org/metrics';
+    const statuses = [];
+    for (let at = 0; at < 4; at += 1)
+      statuses.push((await busy.scrape('scraper-token', undefined, target)).status);
+    expect(statuses).toContain(429);
+    expect((await closed.scrape('scraper-token', undefined, target)).status).toBe(503);
+    expect((await closed.scrape('mallory-token', undefined, target)).status).toBe(403);
+    expect((await hidden.scrape('scraper-token', undefined, target)).status).toBe(404);
   });
 
   it('change nothing else: whatever is asked is answered as without them, or is a workspace’s metrics', async () => {

@@ -1,14 +1,7 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RawClient } from '../support/raw-tls.js';
-import { startLimited, type LimitedServer } from './limited-server.js';
-
-let server: LimitedServer | undefined;
-let client: RawClient | undefined;
-afterEach(async () => {
-  client?.close();
-  await server?.stop();
-});
+import { startLimited } from './limited-server.js';
 
 describe('a target in absolute form', () => {
   it.each([
@@ -21,8 +14,8 @@ describe('a target in absolute form', () => {
     ['foo://x/clusters/root/metrics', '/clusters/root/metrics', 501],
   ])('is guarded by its path and leaves one audit event, readable for Express or not: %s', async (...row) => {
     const [target, path, status] = row;
-    server = await startLimited({});
-    client = new RawClient({ port: server.server.port });
+    const server = await startLimited({});
+    const client = new RawClient({ port: server.server.port });
     const answer = await client.request(target, { headers: { Authorization: 'Bearer scraper-token' } });
     expect(answer.status).toBe(status);
     const { events } = server;
@@ -32,15 +25,14 @@ describe('a target in absolute form', () => {
   });
 
   it('or of any other leaves one audit event too, unless it is no HTTP', async () => {
-    server = await startLimited({});
-    client = new RawClient({ port: server.server.port });
+    const server = await startLimited({});
+    const client = new RawClient({ port: server.server.port });
     const { events } = server;
-    const asking = client;
     const targets = fc.stringMatching(/^(?:\/|\*|[a-z]{1,5}:\/\/|[a-z]{1,5}:)[!-~]{0,30}$/);
     await fc.assert(
       fc.asyncProperty(targets, async (target) => {
         const before = events.length;
-        const { status, headers } = await asking.request(target);
+        const { status, headers } = await client.request(target);
         const auditId = headers.get('audit-id');
         if (auditId === undefined) {
           // Node's own.

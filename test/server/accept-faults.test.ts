@@ -1,15 +1,12 @@
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
-import { startLimited, type LimitedServer } from './limited-server.js';
-
-let server: LimitedServer | undefined;
-afterEach(() => server?.stop());
+import { expect, it } from 'vitest';
+import { startLimited } from './limited-server.js';
 
 it('a connection that cannot be accepted is logged, ten times a second at most, and ends nothing', async () => {
   const lines: object[] = [];
   const silent = () => undefined;
-  server = await startLimited({
+  const server = await startLimited({
     logger: { debug: silent, info: silent, warn: silent, error: (fields) => lines.push(fields) },
     // The only way to the listening socket that a request has.
     scopedEndpoint: (request, response) => {

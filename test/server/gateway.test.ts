@@ -111,9 +111,6 @@ describe('paths of the gateway', () => {
   ])('on a %s: %s is %i', async (serverKind, path, status) => {
     const { port, received } = await started({ serverKind });
     const client = new RawClient({ port });
-    onTestFinished(() => {
-      client.close();
-    });
     const headers = { Authorization: 'Bearer admin-token', 'Content-Length': '0' };
     expect((await client.request(path, { method: 'POST', headers })).status).toBe(status);
     expect(received.length).toBe(status === 200 ? 1 : 0);
@@ -131,9 +128,6 @@ describe('paths of the gateway', () => {
     const verifier = createCertificateVerifier({ authorities: authority.certificatePem });
     const { port } = await started({ authenticators: [clientCertificateAuthenticator({ verifier })] });
     const client = new RawClient({ port, ...keyPairOf(certificate) });
-    onTestFinished(() => {
-      client.close();
-    });
     const post = async () => {
       const { status, headers } = await client.request('/push', {
         method: 'POST',

@@ -6,7 +6,7 @@ import type { AuditEvent } from '../../src/audit/audit-event.js';
 import { atEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
 import { localAuthority } from '../support/local-authority.js';
-import { RawClient, type RawAnswer } from '../support/raw-tls.js';
+import { requestOnce, type RawAnswer } from '../support/raw-tls.js';
 
 const silent = () => undefined;
 
@@ -32,7 +32,6 @@ export async function startLimited(options: Partial<ServerOptions>): Promise<Lim
   const registry = new Registry();
   const events: AuditEvent[] = [];
   const sockets: TLSSocket[] = [];
-  const clients: RawClient[] = [];
   const server = await startServer({
     ...filterOptions({ alwaysAllowPaths: ['/livez', '/readyz', '/healthz'] }),
     tls: {
@@ -48,7 +47,6 @@ export async function startLimited(options: Partial<ServerOptions>): Promise<Lim
     ...options,
   });
   const stop = async (): Promise<void> => {
-    for (const client of clients) client.close();
     for (const socket of sockets) socket.destroy();
     await server.close();
   };
@@ -56,13 +54,9 @@ export async function startLimited(options: Partial<ServerOptions>): Promise<Lim
   return {
     server,
     events,
-    async scrape(token, from = '127.0.0.1', target = '/metrics') {
-      const client = new RawClient(placed(server.port, from));
-      clients.push(client);
+    scrape(token, from = '127.0.0.1', target = '/metrics') {
       const headers = { Authorization: `Bearer ${token}` };
-      const answer = await client.request(target, token === '' ? {} : { headers });
-      client.close();
-      return answer;
+      return requestOnce(placed(server.port, from), target, token === '' ? {} : { headers });
     },
     async connected(from = '127.0.0.1') {
       const socket = connect(placed(server.port, from));

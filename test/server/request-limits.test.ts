@@ -78,7 +78,6 @@ describe('limits of requests', () => {
       const answer = await client.request('/metrics', { headers: { [name]: `192.0.2.${at}` } });
       expect(answer.status).toBe(429);
     }
-    client.close();
   });
 
   it('leave a front proxy that has proved itself to the limit by identity', async () => {

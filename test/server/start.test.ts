@@ -4,7 +4,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { renameSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   clientCertificateAuthenticator,
   createCertificateVerifier,
@@ -29,29 +29,15 @@ const silent = {
 describe('start', () => {
   const directory = temporaryDirectory();
   let pki: RecordedPki;
-  const running: StartedServer[] = [];
-  const clients: RawClient[] = [];
   beforeAll(async () => {
     pki = await createRecordedPki(directory);
   });
-  afterEach(async () => {
-    for (const client of clients.splice(0)) client.close();
-    await Promise.all(running.splice(0).map((server) => server.stop()));
-  });
 
-  async function startShard(...flags: string[]): Promise<StartedServer> {
-    const server = await startCli(['--mode=shard', ...pki.flags, ...flags]);
-    running.push(server);
-    return server;
-  }
+  const startShard = (...flags: readonly string[]): Promise<StartedServer> =>
+    startCli(['--mode=shard', ...pki.flags, ...flags]);
   function clientOf(server: StartedServer, certificate?: string): RawClient {
     const pair = certificate === undefined ? undefined : pki.certificates[certificate];
-    const client = new RawClient({
-      port: server.port,
-      ...keyPairOf(pair),
-    });
-    clients.push(client);
-    return client;
+    return new RawClient({ port: server.port, ...keyPairOf(pair) });
   }
   async function until(
     client: RawClient,
@@ -99,7 +85,8 @@ describe('start', () => {
   });
 
   it('lists the checks of /readyz and /livez as kubernetes does', async () => {
-    const client = clientOf(await startShard());
+    const server = await startShard();
+    const client = clientOf(server);
     expect((await client.request('/readyz?verbose')).body).toBe(
       '[+]ping ok\n[+]policy-bootstrap ok\n[+]policy-staleness ok\n[+]shutdown ok\nreadyz check passed\n',
     );
@@ -108,7 +95,7 @@ describe('start', () => {
       '[+]ping excluded: ok\n[+]policy-bootstrap ok\n[+]policy-staleness ok\n[+]shutdown excluded: ok\nreadyz check passed\n',
     );
     expect((await client.request('/clusters/root/readyz')).body).toBe('ok');
-    const masters = clientOf(running[0] as StartedServer, 'masters');
+    const masters = clientOf(server, 'masters');
     expect(
       [await masters.request('/livez/ping'), await masters.request('/readyz/nope')].map(
         ({ status }) => status,
@@ -194,7 +181,6 @@ describe('start', () => {
     const modern = await startShard('--tls-min-version=VersionTLS13');
     const status = async (port: number, options: object): Promise<number | string> => {
       const client = new RawClient({ port, ...options });
-      clients.push(client);
       return client.request('/livez').then(
         (answer) => answer.status,
         () => 'refused',
@@ -210,7 +196,8 @@ describe('start', () => {
   });
 
   it('serves with --allow-paths what a glob matches, and health, and nothing else', async () => {
-    const client = clientOf(await startShard('--allow-paths=/metr*,/version/**'), 'masters');
+    const server = await startShard('--allow-paths=/metr*,/version/**');
+    const client = clientOf(server, 'masters');
     const statuses: number[] = [];
     for (const target of [
       '/metrics',
@@ -224,12 +211,11 @@ describe('start', () => {
     }
     expect(statuses).toEqual([200, 200, 200, 404, 404, 200]);
     expect((await client.request('/clusters/root/metrics')).status).toBe(501);
-    expect((await clientOf(running[0] as StartedServer).request('/nope')).status).toBe(404);
+    expect((await clientOf(server).request('/nope')).status).toBe(404);
   });
 
   it('serves with a self-signed certificate when it is given none, and says so', async () => {
     const server = await startCli(['--mode=cache-server']);
-    running.push(server);
     expect((await clientOf(server).request('/livez')).status).toBe(200);
     expect(server.log()).toContain('self-signed');
   });
@@ -247,7 +233,6 @@ describe('start', () => {
     await client.request('/metrics', { headers: { 'X-Remote-User': 'very-secret-spoof' } });
     // The last line is written when its answer is out, which the client may see first.
     client.close();
-    running.pop();
     await server.stop();
     expect(server.log().match(/"msg":"request"/g)).toHaveLength(3);
     expect(server.log()).toContain('alice');
@@ -280,7 +265,6 @@ describe('startServer', () => {
       key: client.privateKeyPem,
     });
     expect((await connection.request('/metrics')).status).toBe(200);
-    connection.close();
     await server.close();
   });
 
@@ -299,7 +283,6 @@ describe('startServer', () => {
     expect((await connection.request('/metrics')).status).toBe(200);
     now += 400 * 24 * 3_600_000;
     expect((await connection.request('/metrics')).status).toBe(401);
-    connection.close();
     await server.close();
   });
 

@@ -67,7 +67,6 @@ describe('a pair that is replaced', () => {
     expect(await servedTo(server)).toBe('second');
     expect(before.getPeerCertificate().subject.CN).toBe('first');
     expect((await open.request('/metrics', scrape)).status).toBe(200);
-    open.close();
   });
 
   it('changes nothing else: versions, cipher suites, no tickets, no resumption', async () => {

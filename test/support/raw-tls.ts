@@ -1,5 +1,6 @@
 import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { atEnd } from './ending.js';
 
 /** Of the options to connect with: the certificate to present, if any. */
 export function keyPairOf(pair: IssuedCertificate | undefined): ConnectionOptions {
@@ -17,12 +18,16 @@ export type RawHeaders = Readonly<Record<string, string | readonly string[]>>;
 
 /**
  * A client that sends request targets and header values as they are, where others would normalize them.
- * Keeps its connection, and opens another when the server has closed it.
+ * Keeps its connection, and opens another when the server has closed it; closed after the test.
  */
 export class RawClient {
   #socket: TLSSocket | undefined;
 
-  constructor(private readonly options: ConnectionOptions) {}
+  constructor(private readonly options: ConnectionOptions) {
+    atEnd(() => {
+      this.close();
+    });
+  }
 
   /** The open one: another after the server has closed it. */
   get connection(): TLSSocket | undefined {
@@ -64,6 +69,19 @@ export class RawClient {
       socket.once('error', reject);
     });
     return socket;
+  }
+}
+
+/** One request over a connection of its own. */
+export async function requestOnce(
+  options: ConnectionOptions,
+  ...request: Parameters<RawClient['request']>
+): Promise<RawAnswer> {
+  const client = new RawClient(options);
+  try {
+    return await client.request(...request);
+  } finally {
+    client.close();
   }
 }
 

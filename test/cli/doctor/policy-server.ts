@@ -1,9 +1,10 @@
 import { chmodSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createAuthority, type Authority } from '../../../src/pki/throwaway-pki.js';
+import type { Authority } from '../../../src/pki/throwaway-pki.js';
 import type { ClusterRoleBinding, PolicyObject } from '../../../src/policy/objects.js';
 import { startApiServer, type ApiServer } from '../../kubernetes/api-server.js';
 import { base64, kubeconfigText } from '../../kubernetes/kubeconfig-text.js';
+import { localAuthority } from '../../support/local-authority.js';
 import type { TemporaryDirectory } from '../../support/temporary-directory.js';
 
 type Verb = 'list' | 'watch';
@@ -39,12 +40,7 @@ export async function startPolicyServer(
   directory: TemporaryDirectory,
   objects: readonly PolicyObject[],
 ): Promise<PolicyServer> {
-  const authority = await createAuthority({ commonName: 'ca' });
-  const serving = await authority.issue({
-    commonName: 'localhost',
-    usage: 'serverAuth',
-    ipAddresses: ['127.0.0.1'],
-  });
+  const { authority, serving } = await localAuthority();
   const asked: string[] = [];
   const server: ApiServer = await startApiServer(serving, {
     clientAuthorities: authority.certificatePem,

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { checkApiServerSource, type ServerRole } from '../../../src/cli/doctor/source-checks.js';
 import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { base64, kubeconfigText } from '../../kubernetes/kubeconfig-text.js';
@@ -21,9 +21,6 @@ beforeEach(async () => {
     role('reader', ['get', '/metrics']),
     binding('scrapers', 'reader'),
   ]);
-});
-afterEach(async () => {
-  await server.close();
 });
 
 const check = (kubeconfig: string, as: ServerRole = 'root', basePath = '/clusters/root') =>

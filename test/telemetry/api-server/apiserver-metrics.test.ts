@@ -34,9 +34,8 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
 
 describe.each(listeners)('requests to %s', (_, listener) => {
   let server: MeasuredServer;
-  afterEach(async () => {
+  afterEach(() => {
     vi.useRealTimers();
-    await server.stop();
   });
 
   it.each([

@@ -9,6 +9,7 @@ import {
   type ApiserverMetricsOptions,
 } from '../../../src/telemetry/api-server/apiserver-metrics.js';
 import { linesOf } from '../series.js';
+import { atEnd } from '../../support/ending.js';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 type RequestListener = (measure: ReturnType<typeof apiserverMetrics>, handle: Handler) => Handler;
@@ -63,6 +64,7 @@ export class MeasuredServer {
     const server = new MeasuredServer(listener, handle, options);
     server.#server.listen(0, '127.0.0.1');
     await once(server.#server, 'listening');
+    atEnd(() => server.stop());
     return server;
   }
 
@@ -94,6 +96,7 @@ export class MeasuredServer {
   }
 
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     for (const client of this.#clients) client.destroy();
     this.#server.closeAllConnections();
     this.#server.close();

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { seriesOf } from '../series.js';
 import { listeners, MeasuredServer } from './measured-server.js';
 import { anyCharacter } from '../../support/any-character.js';
@@ -27,9 +27,6 @@ function requestLine(at: number): string {
 describe('a stranger who sends random requests', () => {
   const [, , [, listener] = []] = listeners;
   let server: MeasuredServer;
-  afterEach(async () => {
-    await server.stop();
-  });
 
   async function send(first: number, count: number): Promise<void> {
     const client = await server.connect();
