@@ -10,8 +10,8 @@ const isolated = [
 
 export default defineConfig({
   test: {
-    // Most tests wait for processes and sockets rather than for the processor.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // One more than there are processors: half of their time, tests wait for processes, sockets and clocks.
+    maxWorkers: availableParallelism() + 1,
     reporters: ['default', './test/summary-reporter.ts'],
     projects: [
       {

@@ -170,20 +170,6 @@ describe('start --workers', { timeout: 60_000 }, () => {
     expect(server.log()).toContain('a worker ended, by SIGKILL; it is replaced');
   });
 
-  it('refuses no scrape on a new connection while a worker is replaced', async () => {
-    const server = await started();
-    const before = workersOf(server);
-    const [victim = 0] = before;
-    process.kill(victim, 'SIGKILL');
-    await expect.poll(() => workersOf(server).includes(victim), soon).toBe(false);
-    const statuses: number[] = [];
-    while (workersOf(server).length < 2 || statuses.length < 20) {
-      const answer = await requestOnce({ port: server.port }, '/metrics', { headers: admin });
-      statuses.push(answer.status);
-    }
-    expect(new Set(statuses)).toEqual(new Set([200]));
-  });
-
   it('goes by the configuration file as it was at the start, also in a worker that starts later', async () => {
     const head = 'apiVersion: kcp-metrics-filter/v1alpha1\nkind: MetricsFilterConfiguration\nmode: shard\n';
     const file = directory.write(
@@ -225,14 +211,6 @@ describe('start --workers', { timeout: 60_000 }, () => {
     await expect.poll(() => sockets.filter(({ destroyed }) => destroyed).length, soon).toBe(6);
   });
 
-  it('ends with 0 where it is asked to, and leaves nobody behind', async () => {
-    const server = await started();
-    const workers = workersOf(server);
-    expect(workers).toHaveLength(2);
-    expect(await server.stop()).toBe(0);
-    expect(workers.filter(isRunning)).toEqual([]);
-  });
-
   it('leaves nobody behind where the process that started the workers is killed', async () => {
     const server = await started();
     const workers = workersOf(server);
@@ -241,12 +219,38 @@ describe('start --workers', { timeout: 60_000 }, () => {
     await expect.poll(() => workers.filter(isRunning), soon).toEqual([]);
   });
 
-  it('serves one certificate of its own making', async () => {
-    const server = await started();
-    const fingerprints = (await clientsOfBoth(server)).map(
-      ({ connection }) => connection?.getPeerCertificate().fingerprint256,
-    );
-    expect(fingerprints[0]).toBeDefined();
-    expect(fingerprints[1]).toBe(fingerprints[0]);
+  describe('once for these tests, of which the last ends it', () => {
+    let server: StartedProcess;
+    beforeAll(async () => {
+      server = await started();
+    });
+
+    it('serves one certificate of its own making', async () => {
+      const fingerprints = (await clientsOfBoth(server)).map(
+        ({ connection }) => connection?.getPeerCertificate().fingerprint256,
+      );
+      expect(fingerprints[0]).toBeDefined();
+      expect(fingerprints[1]).toBe(fingerprints[0]);
+    });
+
+    it('refuses no scrape on a new connection while a worker is replaced', async () => {
+      const before = workersOf(server);
+      const [victim = 0] = before;
+      process.kill(victim, 'SIGKILL');
+      await expect.poll(() => workersOf(server).includes(victim), soon).toBe(false);
+      const statuses: number[] = [];
+      while (workersOf(server).length < 2 || statuses.length < 20) {
+        const answer = await requestOnce({ port: server.port }, '/metrics', { headers: admin });
+        statuses.push(answer.status);
+      }
+      expect(new Set(statuses)).toEqual(new Set([200]));
+    });
+
+    it('ends with 0 where it is asked to, and leaves nobody behind', async () => {
+      const workers = workersOf(server);
+      expect(workers).toHaveLength(2);
+      expect(await server.stop()).toBe(0);
+      expect(workers.filter(isRunning)).toEqual([]);
+    });
   });
 });
