@@ -1,26 +1,20 @@
-import { beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { PeerCertificates } from '../../src/authentication/authenticator.js';
-import {
-  createCertificateVerifier,
-  type CertificateVerifier,
-} from '../../src/authentication/certificates/certificate-verifier.js';
+import { createCertificateVerifier } from '../../src/authentication/certificates/certificate-verifier.js';
 import { requestHeaderAuthenticator } from '../../src/authentication/front-proxy.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { presenting } from './certificates/certificates.js';
 
-let verifier: CertificateVerifier;
 const peers = new Map<string, PeerCertificates | undefined>([['nobody', undefined]]);
 const tomorrow = Date.now() + 24 * 3_600_000;
 
-beforeAll(async () => {
-  const authority = await createAuthority({ commonName: 'request-header-ca' });
-  const stranger = await createAuthority({ commonName: 'request-header-ca' });
-  verifier = createCertificateVerifier({ authorities: authority.certificatePem });
-  const usage = 'clientAuth';
-  peers.set('the front proxy', presenting(await authority.issue({ commonName: 'front-proxy', usage })));
-  peers.set('another client', presenting(await authority.issue({ commonName: 'mallory', usage })));
-  peers.set('a namesake', presenting(await stranger.issue({ commonName: 'front-proxy', usage })));
-});
+const authority = await createAuthority({ commonName: 'request-header-ca' });
+const stranger = await createAuthority({ commonName: 'request-header-ca' });
+const verifier = createCertificateVerifier({ authorities: authority.certificatePem });
+const usage = 'clientAuth';
+peers.set('the front proxy', presenting(await authority.issue({ commonName: 'front-proxy', usage })));
+peers.set('another client', presenting(await authority.issue({ commonName: 'mallory', usage })));
+peers.set('a namesake', presenting(await stranger.issue({ commonName: 'front-proxy', usage })));
 
 it.each([
   ['the front proxy', ['front-proxy'], true],

@@ -1,32 +1,23 @@
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type {
   Authentication,
   Credentials,
   PeerCertificates,
 } from '../../src/authentication/authenticator.js';
-import {
-  createCertificateVerifier,
-  type CertificateVerifier,
-} from '../../src/authentication/certificates/certificate-verifier.js';
+import { createCertificateVerifier } from '../../src/authentication/certificates/certificate-verifier.js';
 import {
   requestHeaderAuthenticator,
   type RequestHeaderOptions,
 } from '../../src/authentication/front-proxy.js';
-import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { presenting } from './certificates/certificates.js';
 
 type Headers = Credentials['headers'];
 
-let authority: Authority;
-let verifier: CertificateVerifier;
-let proxy: PeerCertificates;
-
-beforeAll(async () => {
-  authority = await createAuthority({ commonName: 'request-header-ca' });
-  verifier = createCertificateVerifier({ authorities: authority.certificatePem });
-  proxy = presenting(await authority.issue({ commonName: 'front-proxy', usage: 'clientAuth' }));
-});
+const authority = await createAuthority({ commonName: 'request-header-ca' });
+const verifier = createCertificateVerifier({ authorities: authority.certificatePem });
+const proxy = presenting(await authority.issue({ commonName: 'front-proxy', usage: 'clientAuth' }));
 
 const names = {
   allowedNames: ['front-proxy'],

@@ -6,38 +6,26 @@ import {
   subjectAccessReviewAuthorizer,
   type SubjectAccessReviewOptions,
 } from '../../src/authorization/subject-access-review.js';
-import { FakeReviewer } from '../support/fake-reviewer.js';
-import { ReviewError } from '../../src/kubernetes/kubernetes-errors.js';
+import {
+  FakeReviewer,
+  refusedConnection,
+  reviewingWith,
+  unavailable,
+  type Reviewing,
+} from '../support/fake-reviewer.js';
 
 const bob: Identity = { name: 'bob', groups: ['g'], extra: {} };
 const question: Attributes = { identity: bob, verb: 'get', path: '/metrics' };
 const allowed = { allowed: true, reason: 'because' };
-const refusedConnection = 'https://host: connection refused (ECONNREFUSED)';
-const unavailable = (): never => {
-  throw new ReviewError('unavailable', refusedConnection);
-};
 
-interface Setting {
-  readonly reviewer: FakeReviewer;
-  readonly clock: { now: number };
-  readonly told: string[];
+interface Setting extends Reviewing {
   readonly ask: (attributes?: Partial<Attributes>) => Decision | Promise<Decision>;
 }
 
 function setting(answer: unknown, options: Partial<SubjectAccessReviewOptions> = {}): Setting {
-  const reviewer = new FakeReviewer(() => answer);
-  const clock = { now: Date.parse('2026-01-01T00:00:00Z') };
-  const told: string[] = [];
-  const authorizer = subjectAccessReviewAuthorizer({
-    reviewer,
-    now: () => clock.now,
-    observer: {
-      onCache: (result) => told.push(result),
-      onReview: (review) => told.push(review.result === 'error' ? review.message : review.result),
-    },
-    ...options,
-  });
-  return { reviewer, clock, told, ask: (given = {}) => authorizer.authorize({ ...question, ...given }) };
+  const reviewing = reviewingWith(answer);
+  const authorizer = subjectAccessReviewAuthorizer({ ...reviewing.options, ...options });
+  return { ...reviewing, ask: (given = {}) => authorizer.authorize({ ...question, ...given }) };
 }
 
 afterEach(() => {

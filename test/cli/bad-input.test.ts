@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { run } from '../../src/cli/program.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { rsaPair } from '../support/rsa-pair.js';
 import { runProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -11,8 +11,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   const directory = temporaryDirectory();
   const files = new Map<string, string>();
   beforeAll(async () => {
-    const authority = await createAuthority({ commonName: 'ca' });
-    const pair = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const { authority, serving: pair } = await localAuthority();
     const other = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
     const write = (name: string, text: string): void => {
       files.set(name, directory.write(name, text));

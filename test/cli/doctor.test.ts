@@ -152,6 +152,7 @@ describe('doctor of a policy', () => {
   it('whose server is away is served from elsewhere, with a warning', async () => {
     const away = await startPolicyServer(directory, []);
     const awayFile = away.kubeconfig({ name: 'away' });
+    await away.close();
     const fromCache = await doctor(
       ...wellFlags(),
       `--root-kubeconfig=${awayFile}`,

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { ecKey, resigned, rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import type { RawHeaders } from '../support/raw-tls.js';
 import type { StartedServer } from '../support/started-server.js';
@@ -9,10 +9,7 @@ const otherKey = rsaKey();
 /** A file's change is in force within this time. */
 const soon = { timeout: 3000, interval: 20 };
 
-let setting: IdentitySetting;
-beforeAll(async () => {
-  setting = await IdentitySetting.create();
-});
+const setting = await IdentitySetting.create();
 afterEach(async () => {
   expect(await setting.stop()).toEqual([]);
 });

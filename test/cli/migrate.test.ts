@@ -3,16 +3,15 @@ import { mkdirSync } from 'node:fs';
 import { request } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
 import { startShop } from '../examples/kubernetes-sidecar.js';
 import { command } from '../support/command-line.js';
 import { startOpenIdProvider, type OpenIdProvider } from '../support/openid-provider.js';
+import { localAuthority } from '../support/local-authority.js';
 import { ReviewServer } from '../support/review-server.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const directory = temporaryDirectory();
-let authority: Authority;
 let server: ReviewServer;
 let provider: OpenIdProvider;
 let shop: Awaited<ReturnType<typeof startShop>>;
@@ -21,8 +20,7 @@ let shop: Awaited<ReturnType<typeof startShop>>;
 const granted = 'system:serviceaccount:default:default';
 
 beforeAll(async () => {
-  authority = await createAuthority({ commonName: 'ca' });
-  const serving = await authority.issue({ usage: 'serverAuth', ipAddresses: ['127.0.0.1'] });
+  const { authority, serving } = await localAuthority();
   [server, shop, provider] = await Promise.all([
     ReviewServer.start(),
     startShop(),
@@ -44,9 +42,7 @@ beforeAll(async () => {
   };
 });
 
-afterAll(async () => {
-  await Promise.all([server.stop(), shop.close(), provider.close()]);
-});
+afterAll(() => provider.close());
 
 interface Example {
   readonly name: string;

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import { ReviewServer, type ReviewAnswer, type SentReview } from '../support/review-server.js';
 import type { StartedServer } from '../support/started-server.js';
@@ -7,10 +7,7 @@ import { bearing, IdentitySetting, issuer, refusalLines } from './identity-setti
 const key = rsaKey();
 const soon = { timeout: 3000, interval: 20 };
 
-let setting: IdentitySetting;
-beforeAll(async () => {
-  setting = await IdentitySetting.create();
-});
+const setting = await IdentitySetting.create();
 afterEach(async () => {
   expect(await setting.stop()).toEqual([]);
 });

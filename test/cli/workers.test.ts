@@ -14,13 +14,10 @@ const admin = { authorization: 'Bearer token-of-admin' };
 const scraper = { authorization: 'Bearer token-of-scraper' };
 
 const directory = temporaryDirectory();
-let tokens: string;
-beforeAll(() => {
-  tokens = directory.write(
-    'tokens.csv',
-    'token-of-admin,admin,1,system:masters\ntoken-of-scraper,prometheus,2\n',
-  );
-});
+const tokens = directory.write(
+  'tokens.csv',
+  'token-of-admin,admin,1,system:masters\ntoken-of-scraper,prometheus,2\n',
+);
 
 async function started(...flags: readonly string[]): Promise<StartedProcess> {
   return startProcess([

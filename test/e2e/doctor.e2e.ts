@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { runProcess, startProcess } from '../support/started-server.js';
 import { RawClient } from '../support/raw-tls.js';
 import { isAllowed } from './access-review.js';
@@ -47,13 +48,7 @@ onControlPlane(kubeApiserver, 'doctor', (start) => {
       await apply(controlPlane, readManifest(manifest));
     }
     await untilReaderMay('watch', 'clusterrolebindings', true);
-    const authority = await createAuthority({ commonName: 'doctor-ca' });
-    const serving = await authority.issue({
-      commonName: 'localhost',
-      usage: 'serverAuth',
-      dnsNames: ['localhost'],
-      ipAddresses: ['127.0.0.1'],
-    });
+    const { authority, serving } = await localAuthority();
     good = [
       '--mode=shard',
       '--bind-address=127.0.0.1',

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 
 /** Serves as much of a Kubernetes API as a policy is read from, and changes as often as it is told to. */
 export interface EventGenerator {
@@ -23,12 +23,7 @@ const role = {
 
 /** @param users Who is bound from the beginning. */
 export async function startEventGenerator(users: readonly string[]): Promise<EventGenerator> {
-  const authority = await createAuthority({ commonName: 'event-generator-ca' });
-  const serving = await authority.issue({
-    commonName: 'event-generator',
-    usage: 'serverAuth',
-    ipAddresses: ['127.0.0.1'],
-  });
+  const { authority, serving } = await localAuthority();
   const bindings = new Map(users.map((user) => [user, binding(user, 1)]));
   const watches = new Set<ServerResponse>();
   let resourceVersion = 1;

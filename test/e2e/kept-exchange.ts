@@ -4,7 +4,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { createServer, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 
 /** One exchange as it came by: what was asked for, by whom, and what the server sent, byte for byte. */
 export interface KeptExchange {
@@ -36,12 +37,7 @@ export interface KeepingProxyOptions {
 
 /** HTTPS and client certificates on both sides, on a free port of 127.0.0.1. */
 export async function startKeepingProxy(options: KeepingProxyOptions): Promise<KeepingProxy> {
-  const authority = await createAuthority({ commonName: 'keeping-proxy-ca' });
-  const serving = await authority.issue({
-    commonName: 'keeping-proxy',
-    usage: 'serverAuth',
-    ipAddresses: ['127.0.0.1'],
-  });
+  const { authority, serving } = await localAuthority();
   let kept: KeptExchange | undefined;
   const forward = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { headers, url: target = '' } = incoming;

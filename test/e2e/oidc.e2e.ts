@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { startOpenIdProvider, type OpenIdProvider } from '../support/openid-provider.js';
 import { RawClient } from '../support/raw-tls.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -21,12 +21,7 @@ describe('scrapers with ID tokens of an OpenID provider', () => {
   let flags: readonly string[];
   beforeEach(async () => {
     directory = temporaryDirectory();
-    const authority = await createAuthority({ commonName: 'provider-ca' });
-    const serving = await authority.issue({
-      commonName: 'provider',
-      usage: 'serverAuth',
-      ipAddresses: ['127.0.0.1'],
-    });
+    const { authority, serving } = await localAuthority();
     provider = await startOpenIdProvider(serving, authority.certificatePem);
     flags = [
       `--rbac-dir=${directory.path}`,

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { isPrometheusSkipped } from './binaries.js';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
@@ -33,12 +33,7 @@ describe.skipIf(isPrometheusSkipped)('Prometheus', () => {
     ])('goes on over its rotations, and stops when it has expired: %s', async (_where, flagsOf) => {
       const { accounts, controlPlane, kubeconfig, prometheus: account } = delegating;
       const directory = temporaryDirectory();
-      const authority = await createAuthority({ commonName: 'filter-ca' });
-      const serving = await authority.issue({
-        commonName: 'filter',
-        usage: 'serverAuth',
-        dnsNames: ['localhost'],
-      });
+      const { authority, serving } = await localAuthority();
       const filter = await FilterUnderTest.start(kubeconfig, [
         `--tls-cert-file=${directory.write('serving.crt', serving.certificatePem)}`,
         `--tls-private-key-file=${directory.write('serving.key', serving.privateKeyPem)}`,

@@ -1,4 +1,5 @@
-import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
 /** Files of a server on localhost whose only user may read everything, and who comes with a bearer token. */
@@ -17,13 +18,7 @@ export interface ServingPlace {
 
 export async function servingPlace(): Promise<ServingPlace> {
   const directory = temporaryDirectory();
-  const authority = await createAuthority({ commonName: 'filter-ca' });
-  const serving = await authority.issue({
-    commonName: 'filter',
-    usage: 'serverAuth',
-    dnsNames: ['localhost'],
-    ipAddresses: ['127.0.0.1'],
-  });
+  const { authority, serving } = await localAuthority();
   // As in test/support/filter.ts.
   const token = 'admin-token';
   return {

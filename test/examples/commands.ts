@@ -1,9 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once as onceEmitted } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { atEnd } from '../support/ending.js';
+import { once } from '../support/once.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** Where the READMEs' commands are run. */
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
@@ -30,7 +34,7 @@ export async function startCommand(
     cwd: repository,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const exited = once(child, 'close') as Promise<[number | null]>;
+  const exited = onceEmitted(child, 'close') as Promise<[number | null]>;
   // One that says nothing is stopped; its close then ends the wait.
   const deadline = setTimeout(() => child.kill('SIGKILL'), startDeadlineMs);
   const found = await new Promise<string>((resolve, reject) => {
@@ -62,9 +66,21 @@ export async function outputOf(command: string, directory: string): Promise<stri
   return stdout.trimEnd();
 }
 
+const credentialFiles = once(async () => {
+  const { path } = temporaryDirectory();
+  await execute('examples/credentials/create-credentials.sh', [path], { cwd: repository });
+  return readdirSync(path).map((name) => {
+    const file = join(path, name);
+    return { name, bytes: readFileSync(file), mode: statSync(file).mode };
+  });
+});
+
 /** Writes the credentials of all examples into a directory, as the READMEs do. */
 export async function createCredentials(directory: string): Promise<void> {
-  await execute('examples/credentials/create-credentials.sh', [directory], { cwd: repository });
+  mkdirSync(directory, { recursive: true });
+  for (const { name, bytes, mode } of await credentialFiles()) {
+    writeFileSync(join(directory, name), bytes, { mode });
+  }
 }
 
 /** `curl` as a user of the credentials; without one, as nobody. */

@@ -4,9 +4,9 @@ import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Exposition } from '../../src/exposition/exposition.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { metricsFilter } from '../../src/request/guard.js';
 import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { localAuthority } from '../support/local-authority.js';
 import { filterOptions } from '../support/filter.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -39,12 +39,7 @@ export type Place = Awaited<ReturnType<typeof placeOfTest>>;
 export async function placeOfTest() {
   const directory = temporaryDirectory();
   const usage = 'clientAuth';
-  const authority = await createAuthority({ commonName: 'matrix-ca' });
-  const serving = await authority.issue({
-    commonName: 'filter',
-    usage: 'serverAuth',
-    dnsNames: ['localhost'],
-  });
+  const { authority, serving } = await localAuthority();
   const client = await authority.issue({ commonName: 'scraper', usage });
   const known = (...names: readonly Token[]): string =>
     [...names.map((name) => `${tokens[name]},scraper,${name}`), `${tokens.stranger},stranger,3\n`].join('\n');

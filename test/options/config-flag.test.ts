@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/cli/program.js';
 import { startTopics } from '../../src/options/start-topics.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { configuredOptions } from '../../src/options/configuration.js';
 
@@ -33,12 +33,7 @@ describe('--config', () => {
   const write = (text: string): string => directory.write('config.yaml', head + text);
   beforeAll(async () => {
     file = join(directory.path, 'config.yaml');
-    const authority = await createAuthority({ commonName: 'ca' });
-    const pair = await authority.issue({
-      commonName: 'localhost',
-      usage: 'serverAuth',
-      dnsNames: ['localhost'],
-    });
+    const { serving: pair } = await localAuthority();
     directory.write('tls.crt', pair.certificatePem);
     directory.write('tls.key', pair.privateKeyPem);
     mkdirSync(join(directory.path, 'rbac'));

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -8,12 +8,11 @@ import { temporaryDirectory } from '../support/temporary-directory.js';
 const soon = { timeout: 10_000, interval: 50 };
 
 const directory = temporaryDirectory();
-let tokens: string;
-let file: string;
-beforeAll(() => {
-  tokens = directory.write('tokens.csv', 'token-of-a,a,1,system:masters\ntoken-of-b,b,2,system:masters\n');
-  file = join(directory.path, 'maintenance');
-});
+const tokens = directory.write(
+  'tokens.csv',
+  'token-of-a,a,1,system:masters\ntoken-of-b,b,2,system:masters\n',
+);
+const file = join(directory.path, 'maintenance');
 
 afterEach(() => {
   rmSync(file, { force: true });

@@ -17,7 +17,7 @@ import {
   type OpenMetricsFilterOptions,
   type RequestRefusal,
 } from '../../src/index.js';
-import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { atEnd, closedAtEnd } from '../support/ending.js';
 import { registryWith } from '../support/filter.js';
 import { keyPairOf, requestOnce } from '../support/raw-tls.js';
@@ -200,8 +200,7 @@ describe.each(mounted)('openMetricsFilter in %s', (name, serve) => {
 
 describe('openMetricsFilter', () => {
   it('knows clients of node:https by their certificates', async () => {
-    const authority: Authority = await createAuthority({ commonName: 'ca' });
-    const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const { authority, serving } = await localAuthority();
     const filter = await opened({ clientCaFile: directory.write('ca.crt', authority.certificatePem) });
     const server = createHttpsServer(
       {

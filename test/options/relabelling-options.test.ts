@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { relabellingOf } from '../../src/options/relabelling-options.js';
 import { UsageError } from '../../src/options/usage-error.js';
@@ -20,13 +20,10 @@ const exposition: Exposition = {
 };
 
 const directory = temporaryDirectory();
-let mapping: string;
 let followed: FollowedOptionFiles;
 const told: string[] = [];
-beforeAll(() => {
-  mapping = directory.write('mapping.yaml', 'labels:\n  namespace:\n    host-a: team\n');
-  directory.write('broken.yaml', 'labels: [\n');
-});
+const mapping = directory.write('mapping.yaml', 'labels:\n  namespace:\n    host-a: team\n');
+directory.write('broken.yaml', 'labels: [\n');
 afterEach(() => {
   followed.close();
   told.splice(0);

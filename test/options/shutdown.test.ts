@@ -1,6 +1,6 @@
 import { kill } from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { atEnd } from '../support/ending.js';
 import { RawClient, requestOnce } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
@@ -9,10 +9,7 @@ import { temporaryDirectory } from '../support/temporary-directory.js';
 const admin = { Authorization: 'Bearer token-of-admin' };
 
 const directory = temporaryDirectory();
-let tokens: string;
-beforeAll(() => {
-  tokens = directory.write('tokens.csv', 'token-of-admin,admin,1,system:masters\n');
-});
+const tokens = directory.write('tokens.csv', 'token-of-admin,admin,1,system:masters\n');
 
 async function started(...flags: readonly string[]): Promise<StartedProcess> {
   const server = await startProcess(['--mode=shard', `--token-auth-file=${tokens}`, ...flags]);

@@ -1,18 +1,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { getHttpsJson } from '../../src/outgoing/https-json.js';
 import { UpstreamClient } from '../../src/outgoing/upstream-client.js';
 import { createAuthority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
-import { ask, createApiSetting, type ApiSetting } from '../kubernetes/api-setting.js';
+import { ask, createApiSetting } from '../kubernetes/api-setting.js';
 import { base64 } from '../kubernetes/kubeconfig-text.js';
 import { startConnectProxy, startSocksProxy, type Proxy } from './proxies.js';
 
-let setting: ApiSetting;
-
-beforeAll(async () => {
-  setting = await createApiSetting();
-});
+const setting = await createApiSetting();
 
 interface Target {
   readonly url: string;
@@ -50,10 +46,7 @@ async function createChains() {
 type Chains = Awaited<ReturnType<typeof createChains>>;
 type Name = keyof Chains;
 
-let chains: Chains;
-beforeAll(async () => {
-  chains = await createChains();
-});
+const chains = await createChains();
 
 /** Starts a server whose leaf `issuer` has signed, and which sends `sent` behind it. */
 async function serve(issuer: Name, sent: readonly Name[], leaf: LeafOptions = serving) {

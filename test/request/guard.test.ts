@@ -20,7 +20,7 @@ import {
   type MetricsFilterOptions,
 } from '../../src/index.js';
 import { requestState } from '../../src/request/middleware.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient, requestOnce } from '../support/raw-tls.js';
 
@@ -397,12 +397,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
       'a case-sensitive strict router': express.Router({ caseSensitive: true, strict: true }),
     };
     beforeAll(async () => {
-      const authority = await createAuthority({ commonName: 'serving-ca' });
-      const pair = await authority.issue({
-        commonName: 'localhost',
-        usage: 'serverAuth',
-        dnsNames: ['localhost'],
-      });
+      const { serving: pair } = await localAuthority();
       for (const [name, router] of Object.entries(routers)) {
         const server = createHttpsServer(
           { cert: pair.certificatePem, key: pair.privateKeyPem },

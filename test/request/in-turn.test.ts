@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { metricsFilter, type MetricsFilterOptions } from '../../src/request/guard.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { atEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
 import {
@@ -59,8 +59,7 @@ async function serve(
   return listening;
 }
 
-const authority = await createAuthority({ commonName: 'ca' });
-const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+const { serving } = await localAuthority();
 
 const filler = 'x'.repeat(12_000);
 const pipelined = {

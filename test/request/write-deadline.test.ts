@@ -10,8 +10,8 @@ import { RenderingLimit, limitedExposition } from '../../src/exposition/delivery
 import { sharedExposition } from '../../src/exposition/delivery/shared-exposition.js';
 import { serveExposition } from '../../src/request/steps/serve-exposition.js';
 import { WriteDeadline } from '../../src/request/answer/write-deadline.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { localAuthority } from '../support/local-authority.js';
 import { atEnd } from '../support/ending.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
@@ -51,12 +51,7 @@ describe('a client that takes nothing', () => {
     const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
       serve(incoming, response, () => undefined);
     };
-    const authority = await createAuthority({ commonName: 'ca' });
-    const serving = await authority.issue({
-      commonName: 'localhost',
-      usage: 'serverAuth',
-      dnsNames: ['localhost'],
-    });
+    const { serving } = await localAuthority();
     const server =
       given.transport === 'http'
         ? createServer(answer)

@@ -1,17 +1,14 @@
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   ServingCertificates,
   type KeyPair,
   isDomainPattern,
   namesInCertificate,
 } from '../../src/server/serving-certificates.js';
-import { createAuthority, type Authority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
 
-let authority: Authority;
-beforeAll(async () => {
-  authority = await createAuthority({ commonName: 'ca' });
-});
+const authority = await createAuthority({ commonName: 'ca' });
 
 async function pairOf(options: LeafOptions): Promise<KeyPair> {
   const { certificatePem, privateKeyPem } = await authority.issue(options);

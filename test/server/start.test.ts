@@ -12,6 +12,7 @@ import {
 } from '../../src/index.js';
 import { startServer, type RunningServer } from '../../src/server-exports.js';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
 import { filterOptions } from '../support/filter.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
@@ -269,8 +270,7 @@ describe('startServer', () => {
   });
 
   it('refuses a certificate from the moment it expires, on a connection that stays open', async () => {
-    const authority = await createAuthority({ commonName: 'client-ca' });
-    const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const { authority, serving } = await localAuthority();
     const client = await authority.issue({ commonName: 'scraper', usage: 'clientAuth' });
     let now = Date.now();
     const verifier = createCertificateVerifier({ authorities: authority.certificatePem, now: () => now });
@@ -287,8 +287,7 @@ describe('startServer', () => {
   });
 
   it('lets a scrape under way finish when it is closed, then refuses new connections', async () => {
-    const authority = await createAuthority({ commonName: 'ca' });
-    const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+    const { serving } = await localAuthority();
     let begun: () => void = () => undefined;
     let finish: (body: string) => void = () => undefined;
     const hasBegun = new Promise<void>((resolve) => (begun = resolve));
@@ -327,8 +326,7 @@ describe('startServer', () => {
     const contentType = Registry.PROMETHEUS_CONTENT_TYPE;
     const large = 'a 1\n'.repeat(5_000_000);
     async function startLarge(overrides: Partial<Parameters<typeof startServer>[0]>) {
-      const authority = await createAuthority({ commonName: 'ca' });
-      const serving = await authority.issue({ commonName: 'localhost', usage: 'serverAuth' });
+      const { serving } = await localAuthority();
       return startServer({
         ...filterOptions({
           exposition: {

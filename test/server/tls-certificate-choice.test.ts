@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   startServer,
   type KeyPair,
@@ -8,7 +8,7 @@ import {
   type RunningServer,
   type TlsOptions,
 } from '../../src/server-exports.js';
-import { createAuthority, type Authority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
 import { atEnd, closedAtEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient } from '../support/raw-tls.js';
@@ -20,10 +20,7 @@ const silent = {
   error: () => undefined,
 };
 
-let authority: Authority;
-beforeAll(async () => {
-  authority = await createAuthority({ commonName: 'ca' });
-});
+const authority = await createAuthority({ commonName: 'ca' });
 async function pairOf(commonName: string, options: LeafOptions = {}): Promise<KeyPair> {
   const { certificatePem, privateKeyPem } = await authority.issue({ ...options, commonName });
   return { certificate: certificatePem, privateKey: privateKeyPem };

@@ -33,11 +33,7 @@ const hour = 3_600_000;
 const alice: LeafOptions = { commonName: 'alice', organizations: ['monitoring'], usage: 'clientAuth' };
 const unknown = 'certificate is not signed by a known authority';
 
-let root: Authority;
-
-beforeAll(async () => {
-  root = await createAuthority({ commonName: 'root' });
-});
+const root = await createAuthority({ commonName: 'root' });
 
 const refusedFor = (reason: unknown) => ({ kind: 'refused', reason });
 

@@ -2,11 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import { connect, type DetailedPeerCertificate, type SecureVersion, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type {
-  Authentication,
-  Authenticator,
-  PeerCertificates,
-} from '../../../src/authentication/authenticator.js';
+import type { Authentication, PeerCertificates } from '../../../src/authentication/authenticator.js';
 import { createCertificateVerifier } from '../../../src/authentication/certificates/certificate-verifier.js';
 import { clientCertificateAuthenticator } from '../../../src/authentication/certificates/client-certificate.js';
 import {
@@ -17,16 +13,10 @@ import {
 } from '../../../src/pki/throwaway-pki.js';
 import { presenting } from './certificates.js';
 
-let root: Authority;
-let authenticator: Authenticator;
-let lenient: Authenticator;
-
-beforeAll(async () => {
-  root = await createAuthority({ commonName: 'client-ca' });
-  const verifier = createCertificateVerifier({ authorities: root.certificatePem });
-  authenticator = clientCertificateAuthenticator({ verifier });
-  lenient = clientCertificateAuthenticator({ verifier, unverified: 'ignore' });
-});
+const root = await createAuthority({ commonName: 'client-ca' });
+const verifier = createCertificateVerifier({ authorities: root.certificatePem });
+const authenticator = clientCertificateAuthenticator({ verifier });
+const lenient = clientCertificateAuthenticator({ verifier, unverified: 'ignore' });
 
 it('has a fixed name', () => {
   expect(authenticator.name).toBe('client-certificate');

@@ -5,39 +5,23 @@ import {
   tokenReviewAuthenticator,
   type TokenReviewOptions,
 } from '../../../src/authentication/tokens/token-review.js';
-import { FakeReviewer } from '../../support/fake-reviewer.js';
+import { FakeReviewer, reviewingWith, unavailable, type Reviewing } from '../../support/fake-reviewer.js';
 import { tokenClaiming } from '../../support/review-server.js';
 import { ReviewError } from '../../../src/kubernetes/kubernetes-errors.js';
 
 const alice = { authenticated: true, user: { username: 'alice', groups: ['g'] } };
 const aliceIdentity = { name: 'alice', groups: ['g'], extra: {} };
-const unavailable = (): never => {
-  throw new ReviewError('unavailable', 'https://host: connection refused (ECONNREFUSED)');
-};
 
-interface Setting {
-  readonly reviewer: FakeReviewer;
-  readonly clock: { now: number };
-  readonly told: string[];
+interface Setting extends Reviewing {
   readonly ask: (token?: string) => Authentication | Promise<Authentication>;
 }
 
 function setting(answer: unknown, options: Partial<TokenReviewOptions> = {}): Setting {
-  const reviewer = new FakeReviewer(() => answer);
-  const clock = { now: 1_000_000 };
-  const told: string[] = [];
-  const authenticator = tokenReviewAuthenticator({
-    reviewer,
-    now: () => clock.now,
-    observer: {
-      onCache: (result) => told.push(result),
-      onReview: (review) => told.push(review.result === 'error' ? review.message : review.result),
-    },
-    ...options,
-  });
+  const reviewing = reviewingWith(answer);
+  const authenticator = tokenReviewAuthenticator({ ...reviewing.options, ...options });
   const ask = (token = 'secret-token') =>
     authenticator.authenticate({ headers: { authorization: [`Bearer ${token}`] } });
-  return { reviewer, clock, told, ask };
+  return { ...reviewing, ask };
 }
 
 it.each([[[]], [['']], [['a', ' ']]])('is not made for the audiences %j', (audiences) => {

@@ -1,6 +1,6 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { authorityBundleFindings } from '../../../src/cli/doctor/authorities.js';
-import { createAuthority, type Authority, type AuthorityOptions } from '../../../src/pki/throwaway-pki.js';
+import { createAuthority, type AuthorityOptions } from '../../../src/pki/throwaway-pki.js';
 import { bundleOf } from '../../authentication/certificates/certificates.js';
 import { saidIn } from './levels.js';
 import { rsaCertificate } from './weak-certificate.js';
@@ -11,10 +11,7 @@ const inDays = (days: number): Date => new Date(now + days * day);
 const lapsed = { notBefore: inDays(-9), notAfter: inDays(-2) };
 const nobody = 'error: no certificate in it can verify a client: add the right CA';
 
-let good: Authority;
-beforeAll(async () => {
-  good = await createAuthority({ commonName: 'good' });
-});
+const good = await createAuthority({ commonName: 'good' });
 
 const look = (pem: string) =>
   saidIn(authorityBundleFindings({ check: 'client-ca', subject: '--client-ca-file /ca.crt', pem }, now));

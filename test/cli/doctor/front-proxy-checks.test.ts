@@ -1,17 +1,12 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { frontProxyFindings } from '../../../src/cli/doctor/authorities.js';
 import { createAuthority, type Authority } from '../../../src/pki/throwaway-pki.js';
 import { bundleOf } from '../../authentication/certificates/certificates.js';
 import { saidIn } from './levels.js';
 
-let clients: Authority;
-let proxies: Authority;
-let shared: Authority;
-beforeAll(async () => {
-  clients = await createAuthority({ commonName: 'clients' });
-  proxies = await createAuthority({ commonName: 'proxies' });
-  shared = await createAuthority({ commonName: 'shared' });
-});
+const clients = await createAuthority({ commonName: 'clients' });
+const proxies = await createAuthority({ commonName: 'proxies' });
+const shared = await createAuthority({ commonName: 'shared' });
 
 const look = (
   ofClients: readonly Authority[],

@@ -1,9 +1,8 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { servingCertificateFindings } from '../../../src/cli/doctor/served-pair-checks.js';
 import {
   createAuthority,
   createSelfSignedCertificate,
-  type Authority,
   type IssuedCertificate,
   type LeafOptions,
 } from '../../../src/pki/throwaway-pki.js';
@@ -17,14 +16,9 @@ const inDays = (days: number): Date => new Date(now + days * day);
 const good: LeafOptions = { commonName: 'localhost', usage: 'serverAuth', dnsNames: ['localhost'] };
 const subject = '--tls-cert-file /tls.crt';
 
-let root: Authority;
-let middle: Authority;
-let lower: Authority;
-beforeAll(async () => {
-  root = await createAuthority({ commonName: 'root' });
-  middle = await root.issueAuthority({ commonName: 'middle' });
-  lower = await middle.issueAuthority({ commonName: 'lower' });
-});
+const root = await createAuthority({ commonName: 'root' });
+const middle = await root.issueAuthority({ commonName: 'middle' });
+const lower = await middle.issueAuthority({ commonName: 'lower' });
 
 const look = (...certificates: IssuedCertificate[]) =>
   servingCertificateFindings({ subject, pem: bundleOf(...certificates) }, now);

@@ -1,14 +1,13 @@
 import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { mergedExposition } from '../../../src/exposition/merging/merged-exposition.js';
 import type {
   MergedExpositionOptions,
   MemberFailure,
 } from '../../../src/exposition/merging/merging-options.js';
 import { upstreamExposition } from '../../../src/exposition/sources/upstream/upstream.js';
-import { createAuthority, type Authority, type IssuedCertificate } from '../../../src/pki/throwaway-pki.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';
 import {
   beginScrape,
@@ -19,17 +18,9 @@ import {
 } from '../sources/upstream/upstream-servers.js';
 import { send, textFormat } from '../sources/upstream/upstream-setting.js';
 import { closedAtEnd } from '../../support/ending.js';
+import { localAuthority } from '../../support/local-authority.js';
 
-let authority: Authority;
-let certificate: IssuedCertificate;
-beforeAll(async () => {
-  authority = await createAuthority({ commonName: 'upstream-ca' });
-  certificate = await authority.issue({
-    commonName: 'app',
-    usage: 'serverAuth',
-    ipAddresses: ['127.0.0.1'],
-  });
-});
+const { authority, serving: certificate } = await localAuthority();
 
 const timeoutHeader = 'X-Prometheus-Scrape-Timeout-Seconds';
 const failures: MemberFailure[] = [];

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { FilesRead } from '../../../src/files/files-read.js';
 import { readKubeconfig } from '../../../src/kubernetes/kubeconfig/kubeconfig.js';
-import { createAuthority, type IssuedCertificate } from '../../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { base64, kubeconfigText } from '../kubeconfig-text.js';
 import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
@@ -12,16 +12,11 @@ const secret = 'S3cr3tMarker';
 const server = 'https://127.0.0.1:6443';
 
 const directory = temporaryDirectory();
-let authority: IssuedCertificate;
-let alice: IssuedCertificate;
-let bob: IssuedCertificate;
 
-beforeAll(async () => {
-  const ca = await createAuthority({ commonName: 'ca' });
-  authority = ca;
-  alice = await ca.issue({ commonName: 'alice', usage: 'clientAuth' });
-  bob = await ca.issue({ commonName: 'bob', usage: 'clientAuth' });
-});
+const ca = await createAuthority({ commonName: 'ca' });
+const authority = ca;
+const alice = await ca.issue({ commonName: 'alice', usage: 'clientAuth' });
+const bob = await ca.issue({ commonName: 'bob', usage: 'clientAuth' });
 
 /** The message, behind the file's name and the line, if it tells one. */
 async function refusal(text: string): Promise<string> {

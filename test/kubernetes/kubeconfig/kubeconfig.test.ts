@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { FilesRead } from '../../../src/files/files-read.js';
 import { readKubeconfig, type Kubeconfig } from '../../../src/kubernetes/kubeconfig/kubeconfig.js';
-import { createAuthority, type IssuedCertificate } from '../../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { base64, kubeconfigText } from '../kubeconfig-text.js';
 
@@ -11,14 +11,10 @@ const secret = 'S3cr3tMarker';
 const server = 'https://127.0.0.1:6443';
 
 const directory = temporaryDirectory();
-let authority: IssuedCertificate;
-let alice: IssuedCertificate;
 
-beforeAll(async () => {
-  const ca = await createAuthority({ commonName: 'ca' });
-  authority = ca;
-  alice = await ca.issue({ commonName: 'alice', usage: 'clientAuth' });
-});
+const ca = await createAuthority({ commonName: 'ca' });
+const authority = ca;
+const alice = await ca.issue({ commonName: 'alice', usage: 'clientAuth' });
 
 function read(text: string): Promise<Kubeconfig> {
   return readKubeconfig(directory.write('kubeconfig', text), new FilesRead());

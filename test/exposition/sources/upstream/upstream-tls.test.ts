@@ -1,7 +1,7 @@
 import { createServer, type ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { UpstreamExpositionOptions } from '../../../../src/exposition/sources/upstream/upstream.js';
 import {
   createAuthority,
@@ -12,14 +12,10 @@ import {
 import { listen, scrape, type Listening } from './upstream-servers.js';
 import { failures, guard as guardBy } from './upstream-setting.js';
 
-let authority: Authority;
-let other: Authority;
-beforeAll(async () => {
-  [authority, other] = await Promise.all([
-    createAuthority({ commonName: 'upstream-ca' }),
-    createAuthority({ commonName: 'other-ca' }),
-  ]);
-});
+const [authority, other] = await Promise.all([
+  createAuthority({ commonName: 'upstream-ca' }),
+  createAuthority({ commonName: 'other-ca' }),
+]);
 
 const serving: LeafOptions = { commonName: 'app', usage: 'serverAuth', dnsNames: ['localhost'] };
 
