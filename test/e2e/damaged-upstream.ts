@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
-import { onTestFinished } from 'vitest';
 import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 
 /** What the upstream does with a scrape; `closed` and `reset` come in the middle of the body. */
@@ -47,7 +46,6 @@ export async function damagedUpstream({
   const listening = await listenHttp((request, response) => {
     answer(request, response).catch(() => response.destroy());
   });
-  onTestFinished(() => listening.close());
   return {
     url: `http://127.0.0.1:${listening.port}/metrics`,
     set(next) {

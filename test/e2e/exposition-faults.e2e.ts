@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 import { RawClient } from '../support/raw-tls.js';
 import { isPrometheusSkipped } from './binaries.js';
@@ -134,12 +134,10 @@ describe('an upstream that redirects', () => {
   it.each(cases)('is not followed: %s', async (_way, flagsOf) => {
     const place = await servingPlace();
     const elsewhere = await listenHttp((_, response) => response.end('secret 1\n'));
-    onTestFinished(() => elsewhere.close());
     let status = 0;
     const upstream = await listenHttp((_, response) => {
       response.writeHead(status, { Location: `http://localhost:${elsewhere.port}/metrics` }).end();
     });
-    onTestFinished(() => upstream.close());
     const { port } = await filterOfTest(place, flagsOf(`http://127.0.0.1:${upstream.port}`));
     for (status of [301, 302, 303, 307, 308]) expect((await scrapeOnce(place, port)).status).toBe(502);
     expect(elsewhere.connections()).toBe(0);

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { atEnd } from '../support/ending.js';
 import { keyPairOf, RawClient, requestOnce } from '../support/raw-tls.js';
 import { startProcess, type StartedProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -21,7 +22,7 @@ export class FilterUnderTest {
   readonly #observer: RawClient;
 
   /**
-   * It listens, and may not have read the policy yet.
+   * It listens, and may not have read the policy yet; stopped after the test.
    * @param kubeconfig Of the API server with the policy; undefined: there is none.
    * @param flags in addition to what it needs.
    */
@@ -43,7 +44,9 @@ export class FilterUnderTest {
       port: server.port,
     });
     const observer = new RawClient(await connectionOf('observer', ['system:masters']));
-    return new FilterUnderTest(server, connectionOf, observer);
+    const filter = new FilterUnderTest(server, connectionOf, observer);
+    atEnd(() => filter.stop());
+    return filter;
   }
 
   private constructor(server: StartedProcess, connectionOf: ConnectionOf, observer: RawClient) {

@@ -14,9 +14,7 @@ const intervalMs = 10_000;
 
 /** The program, with these flags besides those of the place. */
 export async function filterOfTest(place: ServingPlace, flags: readonly string[]): Promise<FilterUnderTest> {
-  const filter = await FilterUnderTest.start(undefined, [...place.flags, ...flags]);
-  onTestFinished(() => filter.stop());
-  return filter;
+  return FilterUnderTest.start(undefined, [...place.flags, ...flags]);
 }
 
 /** The library in this process, as an application has it. */
@@ -31,7 +29,6 @@ export async function applicationOfTest(
       filter(incoming, response, () => response.writeHead(404).end());
     }),
   );
-  onTestFinished(() => listening.close());
   return listening;
 }
 
@@ -43,7 +40,6 @@ export async function upstreamOfTest(
   const listening = await listenHttp((_, response) => {
     response.writeHead(200, { 'Content-Type': contentType }).end(body);
   });
-  onTestFinished(() => listening.close());
   return `http://127.0.0.1:${listening.port}/metrics`;
 }
 

@@ -105,16 +105,12 @@ onControlPlane(kubeApiserver, 'an upstream that wants a client certificate', (st
 
   it('serves the families that it serves to others, and promtool has nothing to add', async () => {
     const filter = await direct([`--upstream=${origin}`]);
-    try {
-      const served = (await scrapeOnce(place, filter.port)).body.toString();
-      const text = await ownExposition(controlPlane);
-      expect(familiesIn(served)).toEqual(familiesIn(text));
-      const [ours, theirs] = [promtoolOn(served), promtoolOn(text)];
-      expect(ours.isReadable).toBe(true);
-      expect(ours.remarks).toEqual(theirs.remarks);
-    } finally {
-      await filter.stop();
-    }
+    const served = (await scrapeOnce(place, filter.port)).body.toString();
+    const text = await ownExposition(controlPlane);
+    expect(familiesIn(served)).toEqual(familiesIn(text));
+    const [ours, theirs] = [promtoolOn(served), promtoolOn(text)];
+    expect(ours.isReadable).toBe(true);
+    expect(ours.remarks).toEqual(theirs.remarks);
   });
 
   it.each([
@@ -122,20 +118,16 @@ onControlPlane(kubeApiserver, 'an upstream that wants a client certificate', (st
     ['merged', []],
   ])('keeps all families where it is %s', async (how, flags) => {
     const filter = await direct([`--upstream=${how === 'merged' ? 'kube=' : ''}${origin}`, ...flags]);
-    try {
-      const { status, headers, body } = await scrapeOnce(place, filter.port, {
-        headers: { 'Accept-Encoding': 'gzip', Accept: openMetrics },
-      });
-      expect(status).toBe(200);
-      expect(headers['content-encoding']).toBe('gzip');
-      const served = gunzipSync(body).toString();
-      const text = await ownExposition(controlPlane);
-      const added = /^kcp_metrics_filter_upstream_/;
-      expect(familiesIn(served).filter((family) => !added.test(family))).toEqual(familiesIn(text));
-      expect(promtoolOn(served).isReadable).toBe(true);
-    } finally {
-      await filter.stop();
-    }
+    const { status, headers, body } = await scrapeOnce(place, filter.port, {
+      headers: { 'Accept-Encoding': 'gzip', Accept: openMetrics },
+    });
+    expect(status).toBe(200);
+    expect(headers['content-encoding']).toBe('gzip');
+    const served = gunzipSync(body).toString();
+    const text = await ownExposition(controlPlane);
+    const added = /^kcp_metrics_filter_upstream_/;
+    expect(familiesIn(served).filter((family) => !added.test(family))).toEqual(familiesIn(text));
+    expect(promtoolOn(served).isReadable).toBe(true);
   });
 
   describe.skipIf(isPrometheusSkipped)('and is asked by Prometheus', () => {
@@ -146,34 +138,30 @@ onControlPlane(kubeApiserver, 'an upstream that wants a client certificate', (st
     ];
     it.each(variants)('answers what its dashboards ask for, %s', async (_how, flagsOf) => {
       const filter = await direct(flagsOf(origin));
-      try {
-        const prometheus = await prometheusOfTest(place, filter.port, 5_000);
-        const list = (): Promise<unknown> => controlPlane.request('GET', '/api/v1/namespaces');
-        await expect
-          .poll(async () => {
-            await list();
-            return prometheus.valueOf('count_over_time(up[1m]) > 3');
-          }, settles)
-          .toBeDefined();
-        expect(await prometheus.lastError()).toBe('');
-        expect(await prometheus.valueOf('min_over_time(up[1m])')).toBe(1);
-        const latency = await prometheus.valueOf(
-          'histogram_quantile(0.99, sum by (le) (rate(apiserver_request_duration_seconds_bucket[1m])))',
-        );
-        expect(latency).toBeGreaterThan(0);
-        expect(latency).toBeLessThan(60);
-        const byCode = await prometheus.valuesOf('sum by (code) (rate(apiserver_request_total[1m]))', 'code');
-        expect(byCode.get('200')).toBeGreaterThan(0);
-        const inFlight = await prometheus.valuesOf(
-          'sum by (request_kind) (apiserver_current_inflight_requests)',
-          'request_kind',
-        );
-        expect([...inFlight.keys()].sort()).toEqual(['mutating', 'readOnly']);
-        expect(await prometheus.valueOf('sum(etcd_request_duration_seconds_count)')).toBeGreaterThan(0);
-        expect(await prometheus.complaints()).toEqual([]);
-      } finally {
-        await filter.stop();
-      }
+      const prometheus = await prometheusOfTest(place, filter.port, 5_000);
+      const list = (): Promise<unknown> => controlPlane.request('GET', '/api/v1/namespaces');
+      await expect
+        .poll(async () => {
+          await list();
+          return prometheus.valueOf('count_over_time(up[1m]) > 3');
+        }, settles)
+        .toBeDefined();
+      expect(await prometheus.lastError()).toBe('');
+      expect(await prometheus.valueOf('min_over_time(up[1m])')).toBe(1);
+      const latency = await prometheus.valueOf(
+        'histogram_quantile(0.99, sum by (le) (rate(apiserver_request_duration_seconds_bucket[1m])))',
+      );
+      expect(latency).toBeGreaterThan(0);
+      expect(latency).toBeLessThan(60);
+      const byCode = await prometheus.valuesOf('sum by (code) (rate(apiserver_request_total[1m]))', 'code');
+      expect(byCode.get('200')).toBeGreaterThan(0);
+      const inFlight = await prometheus.valuesOf(
+        'sum by (request_kind) (apiserver_current_inflight_requests)',
+        'request_kind',
+      );
+      expect([...inFlight.keys()].sort()).toEqual(['mutating', 'readOnly']);
+      expect(await prometheus.valueOf('sum(etcd_request_duration_seconds_count)')).toBeGreaterThan(0);
+      expect(await prometheus.complaints()).toEqual([]);
     });
   });
 });

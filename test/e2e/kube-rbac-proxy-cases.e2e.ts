@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ConnectionOptions, SecureVersion } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { keyPairOf, RawClient, requestOnce } from '../support/raw-tls.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -61,11 +61,8 @@ onControlPlane(kubeApiserver, "kube-rbac-proxy's cases", (start) => {
       ...more,
     ];
   };
-  const startFilter = async (...more: readonly string[]): Promise<FilterUnderTest> => {
-    const started = await FilterUnderTest.start(undefined, flagsWith(...more));
-    onTestFinished(() => started.stop());
-    return started;
-  };
+  const startFilter = (...more: readonly string[]): Promise<FilterUnderTest> =>
+    FilterUnderTest.start(undefined, flagsWith(...more));
   const answerTo = (connection: ConnectionOptions, bearerToken?: string) => {
     const headers = bearerToken === undefined ? {} : { Authorization: `Bearer ${bearerToken}` };
     return requestOnce({ port: filter.port, ...connection }, '/metrics', { headers });

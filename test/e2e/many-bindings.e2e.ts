@@ -37,7 +37,6 @@ onControlPlane(kubeApiserver, 'thousands of bindings', (start) => {
       file: join(controlPlane.directory, 'watcher.kubeconfig'),
     });
     const filter = await FilterUnderTest.start(kubeconfig);
-    onTestFinished(() => filter.stop());
     await filter.inStep();
     const scrapers = new Map([
       ['steady', await filter.connectionOf('steady')],

@@ -40,7 +40,6 @@ describe('scrapers with ID tokens of an OpenID provider', () => {
 
   const startFilter = async (): Promise<FilterUnderTest> => {
     const filter = await FilterUnderTest.start(undefined, flags);
-    onTestFinished(() => filter.stop());
     return filter;
   };
 

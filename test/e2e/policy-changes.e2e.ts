@@ -108,19 +108,14 @@ onControlPlane(kubeApiserver, 'a change of the policy', (start) => {
     await writeFile(tokens, `${token},${name},1,"system:serviceaccounts"\n`);
     const withTokens = await FilterUnderTest.start(kubeconfig, [`--token-auth-file=${tokens}`]);
     const client = new RawClient({ port: withTokens.port });
-    try {
-      await withTokens.inStep();
-      const status = async () =>
-        (await client.request('/metrics', { headers: { Authorization: `Bearer ${token}` } })).status;
-      expect(await status()).toBe(403);
-      await bind('granted', { kind: 'ServiceAccount', namespace: 'monitoring', name: 'prometheus' });
-      await expect.poll(status, settles).toBe(200);
-      await bind('granted', { kind: 'ServiceAccount', namespace: 'elsewhere', name: 'prometheus' });
-      await expect.poll(status, settles).toBe(403);
-    } finally {
-      client.close();
-      await withTokens.stop();
-    }
+    await withTokens.inStep();
+    const status = async () =>
+      (await client.request('/metrics', { headers: { Authorization: `Bearer ${token}` } })).status;
+    expect(await status()).toBe(403);
+    await bind('granted', { kind: 'ServiceAccount', namespace: 'monitoring', name: 'prometheus' });
+    await expect.poll(status, settles).toBe(200);
+    await bind('granted', { kind: 'ServiceAccount', namespace: 'elsewhere', name: 'prometheus' });
+    await expect.poll(status, settles).toBe(403);
   });
 
   it('replaces the path of a role by another', async () => {
@@ -202,17 +197,12 @@ onControlPlane(kubeApiserver, 'a change of the policy', (start) => {
     ])('falls back to the built-in roles where it %s', async (_title, reader, refusal) => {
       const fallenBack = await FilterUnderTest.start(reader(), ['--bootstrap-policy=live']);
       const client = new RawClient(await fallenBack.connectionOf('built-in'));
-      try {
-        await fallenBack.inStep();
-        const status = async () => (await client.request('/metrics')).status;
-        expect(await status()).toBe(403);
-        await bindTo('system:kcp:metrics-reader', 'built-in', [user('built-in')]);
-        await expect.poll(status, settles).toBe(200);
-        await expect.poll(() => fallenBack.log(), settles).toMatch(refusal);
-      } finally {
-        client.close();
-        await fallenBack.stop();
-      }
+      await fallenBack.inStep();
+      const status = async () => (await client.request('/metrics')).status;
+      expect(await status()).toBe(403);
+      await bindTo('system:kcp:metrics-reader', 'built-in', [user('built-in')]);
+      await expect.poll(status, settles).toBe(200);
+      await expect.poll(() => fallenBack.log(), settles).toMatch(refusal);
     });
   });
 });

@@ -39,7 +39,6 @@ describe.skipIf(isPrometheusSkipped)('Prometheus', () => {
         `--tls-private-key-file=${directory.write('serving.key', serving.privateKeyPem)}`,
         ...flagsOf(delegating),
       ]);
-      onTestFinished(() => filter.stop());
       await filter.inStep();
 
       const credentialsFile = join(directory.path, 'token');

@@ -1,4 +1,4 @@
-import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { requestOnce } from '../support/raw-tls.js';
 import type { ControlPlane } from './control-plane.js';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
@@ -26,7 +26,6 @@ onControlPlane(kubeApiserver, 'scrapers whom nobody can be asked about', (start)
       '--authorization-webhook-cache-unauthorized-ttl=1s',
       `--authorization-webhook-stale-ttl=${staleTtl}`,
     ]);
-    onTestFinished(() => filter.stop());
     return filter;
   };
 

@@ -31,7 +31,6 @@ describe('the keys of service-account tokens', () => {
       `${flag}=${keyFile}`,
       `--service-account-issuer=${tokenIssuer}`,
     ]);
-    onTestFinished(() => filter.stop());
     const reloads = async (result: 'success' | 'failure'): Promise<number> =>
       (await filter.metrics()).sum('kcp_metrics_filter_file_reloads_total', { flag, result });
 

@@ -67,7 +67,6 @@ describe.skipIf(isPrometheusSkipped || !isBuilt)('Prometheus', () => {
       // The addresses are those of no machine.
       for (const address of ['192.0.2.11', '192.0.2.12']) {
         const filter = await FilterUnderTest.start(kubeconfig, flags);
-        onTestFinished(() => filter.stop());
         await filter.inStep();
         shards.set(`${address}:6443`, filter);
       }

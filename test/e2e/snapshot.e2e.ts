@@ -60,7 +60,6 @@ onControlPlane(kubeApiserver, 'a policy that is kept over a restart', (start) =>
     });
   const startFilter = async (source: string, ...flags: readonly string[]): Promise<FilterUnderTest> => {
     const filter = await FilterUnderTest.start(source, [`--policy-snapshot=${snapshot}`, ...flags]);
-    onTestFinished(() => filter.stop());
     return filter;
   };
   /** Leaves the snapshot of a filter that was in step until it was stopped. */

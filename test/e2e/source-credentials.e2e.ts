@@ -64,7 +64,6 @@ onControlPlane(kubeApiserver, "new credentials for the policy's source, without 
   const startScraped = async (user: KubeconfigUser): Promise<void> => {
     await writeKubeconfig(user);
     filter = await FilterUnderTest.start(kubeconfig);
-    onTestFinished(() => filter.stop());
     client = new RawClient(await filter.connectionOf('changing'));
     await filter.inStep();
     const scrapers = new Map([['steady', await filter.connectionOf('steady')]]);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { delegatingControlPlane, type DelegatingControlPlane } from './delegating-control-plane.js';
 import { FilterUnderTest } from './filter-under-test.js';
 import { kubeApiserver } from './kube-apiserver.js';
@@ -143,7 +143,6 @@ onControlPlane(kubeApiserver, 'scrapers whom the API server is asked about', (st
       `--authentication-token-webhook-config-file=${tokens}`,
       `--authorization-webhook-config-file=${access}`,
     ]);
-    onTestFinished(() => filter.stop());
     expect(await filter.statusForToken(await accounts.requestToken(prometheus))).toBe(200);
     expect(await filter.statusForToken(await accounts.requestToken(stranger))).toBe(403);
     expect(await filter.statusForToken('no-token')).toBe(401);
