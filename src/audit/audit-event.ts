@@ -14,9 +14,7 @@ export interface AuditEvent {
   readonly requestUri: string;
   /** Absent if no authenticator was asked or none accepted. */
   readonly identity?: Identity | undefined;
-  /** The authenticator that established the identity. */
   readonly authenticator?: string | undefined;
-  /** Why authenticators refused the credentials. */
   readonly refusals?: readonly Refusal[] | undefined;
   /** Why no authenticator found credentials, as one of a few texts. */
   readonly noCredentials?: string | undefined;

@@ -29,7 +29,6 @@ export interface AuditLogOptions extends Partial<Retention> {
 
 /** Listens to what happens to events; if it throws, a warning says so and the log continues. */
 export interface AuditLogObserver extends LineWriterObserver {
-  /** An event has come. */
   readonly onEvent?: () => void;
 }
 

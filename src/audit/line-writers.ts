@@ -82,7 +82,6 @@ export class BlockingWriter extends LineWriter {
 }
 
 export interface BatchWriterOptions {
-  /** How many lines wait at most. */
   readonly maxLines: number;
   /** How long lines are gathered before they are written (ms). Default 100. */
   readonly gatherMs?: number;
@@ -99,7 +98,6 @@ const maxBatch = 256 * 1024;
 const lineEnd = 0x0a;
 const write = promisify(writeToDescriptor);
 
-/** Lines being written. */
 interface Batch {
   readonly bytes: Buffer;
   readonly lines: number;

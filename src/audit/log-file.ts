@@ -33,14 +33,12 @@ export interface LogFileOptions extends Retention {
   readonly now?: () => number;
 }
 
-/** The file or stream that lines are written to. */
 export interface LogDestination {
   /**
    * The descriptor for the next write of this many bytes, and whether it is another file than before.
    * @throws the system's error.
    */
   ready(bytes: number): { readonly descriptor: number; readonly isAnother: boolean };
-  /** Takes note of bytes written. */
   wrote(bytes: number): void;
   /** A write failed: the file is opened again next time. `isMidLine`: the last line is incomplete. Never throws. */
   abandon(isMidLine: boolean): void;

@@ -27,7 +27,6 @@ export interface Refused {
   readonly reason: string;
 }
 
-/** Authenticates requests by one method. */
 export interface Authenticator {
   /** Short and fixed (`client-certificate`): a label of metrics. */
   readonly name: string;

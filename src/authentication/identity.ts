@@ -13,7 +13,6 @@ export const anonymousName = 'system:anonymous';
 const authenticatedGroup = 'system:authenticated';
 const unauthenticatedGroup = 'system:unauthenticated';
 
-/** The user of a request without credentials. */
 export const anonymousIdentity: Identity = Object.freeze({
   name: anonymousName,
   groups: Object.freeze([unauthenticatedGroup]),

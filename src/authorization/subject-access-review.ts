@@ -21,7 +21,6 @@ import {
 import { ReviewError } from '../kubernetes/kubernetes-errors.js';
 import { aFunction, checkOptions, having, optional } from '../option-checks.js';
 
-/** The result of one review. */
 type SubjectAccessReviewObservation =
   | { readonly result: 'allow' | 'deny' | 'no-opinion'; readonly seconds: number }
   /** The message is one line for the operator's log. */
@@ -60,8 +59,7 @@ interface KnownDecision {
 }
 
 const tooLong: Decision = Object.freeze(noOpinion('not asked: the verb or the path is too long'));
-/** For messages about listeners. */
-const observed = 'subjectAccessReviewAuthorizer';
+const owner = 'subjectAccessReviewAuthorizer';
 const maxVerbLength = 64;
 const maxPathLength = 8 * 1024;
 /** How long a request that has an earlier allow waits for a reviewer that is failing (ms). */
@@ -101,11 +99,11 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
       (isAllow ? others : allows).delete(key);
       const validUntil = now() + (isAllow ? authorizedTtlMs : unauthorizedTtlMs);
       (isAllow ? allows : others).set(key, { decision, validUntil });
-      tell(observed, observer.onReview, { result: decision.decision, seconds: seconds() });
+      tell(owner, observer.onReview, { result: decision.decision, seconds: seconds() });
       return decision;
     } catch (error) {
       const message = error instanceof ReviewError ? error.message : errorClass(error);
-      tell(observed, observer.onReview, { result: 'error', message, seconds: seconds() });
+      tell(owner, observer.onReview, { result: 'error', message, seconds: seconds() });
       throw new SubjectAccessReviewError(message);
     }
   }
@@ -119,7 +117,7 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
   function instead(key: string): Decision | undefined {
     const stale = staleAllow(key);
     if (stale === undefined) return undefined;
-    tell(observed, observer.onCache, 'stale');
+    tell(owner, observer.onCache, 'stale');
     const { reason } = stale.decision;
     const why = `stale for ${Math.round((now() - stale.validUntil) / 1000)}s, the reviewer does not answer`;
     return allow(reason === '' ? why : `${why}: ${reason}`);
@@ -152,7 +150,7 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
       const key = keyOf(attributes);
       const known = allows.get(key) ?? others.get(key);
       const isValid = known !== undefined && now() < known.validUntil;
-      tell(observed, observer.onCache, isValid ? 'hit' : 'miss');
+      tell(owner, observer.onCache, isValid ? 'hit' : 'miss');
       return isValid ? known.decision : decide(key, attributes);
     },
   };

@@ -182,11 +182,8 @@ function checkKeysAndAliases(
         }
       }
     },
-    Seq(_, seq) {
-      addAnchor(seq);
-    },
-    Scalar(_, scalar) {
-      addAnchor(scalar);
+    Value(_, value) {
+      addAnchor(value);
     },
     Alias(_, alias) {
       const offset = startOf(alias) ?? 0;

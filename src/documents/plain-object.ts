@@ -19,12 +19,10 @@ class PlainEntry {
     return entriesOf(this.value ?? this.fail(`${name} has no value`), this.failAt);
   }
 
-  /** The text that it holds. */
   text(): string {
     return textOf(this.value, this.offset, this.failAt);
   }
 
-  /** Throws. */
   fail(fault: string): never {
     return this.failAt(this.offset, fault);
   }

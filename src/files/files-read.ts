@@ -77,13 +77,12 @@ export class FilesRead {
     }
   }
 
-  /** Whether any of the files has changed since it was read. */
   async haveChanged(): Promise<boolean> {
     const stamps = await Promise.all([...this.#stamps.keys()].map(stampNow));
     return [...this.#stamps.values()].some((stamp, at) => stamp !== stamps[at]);
   }
 
-  /** The same with doubt: a file that was quite new when it was read may have changed and look as it did. */
+  /** Whether they may have: a file that was quite new when it was read may have changed and look as it did. */
   async mayHaveChanged(): Promise<boolean> {
     return Date.now() < this.#readAnewUntil || this.haveChanged();
   }

@@ -36,7 +36,6 @@ type FilterEvent =
   | { readonly kind: 'decision'; readonly authorizer: string; readonly decision: Outcome }
   /** The outcome of asking all authorizers. */
   | { readonly kind: 'authorization'; readonly result: Outcome; readonly seconds: number }
-  /** No authorizer allowed it. */
   | { readonly kind: 'forbidden' }
   /** Answered 429. */
   | { readonly kind: 'limited'; readonly by: 'address' | 'identity' | 'bytes' }
@@ -93,9 +92,7 @@ export class RequestState {
   classifiedIn?: Guard | undefined;
   identity?: Identity | undefined;
   identifiedBy?: Guard | undefined;
-  /** The authenticator that established the identity. */
   authenticator?: string | undefined;
-  /** Why methods refused the credentials presented. */
   refusals?: readonly Refusal[] | undefined;
   /** Why no method found credentials of its own. */
   noCredentials?: string | undefined;
@@ -123,7 +120,6 @@ export class RequestState {
 // garbage collection than all steps of the guard.)
 const stateKey = Symbol('kcp-metrics-filter');
 
-/** The state of a request; made at the first look. */
 export function requestState(request: Request & { [stateKey]?: RequestState | undefined }): RequestState {
   return (request[stateKey] ??= new RequestState());
 }

@@ -34,11 +34,11 @@ export type HealthObserver = (result: {
   readonly ok: boolean;
 }) => void;
 
-/** Only says that the process answers. */
 export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }) };
 
-/** What is followed on other servers, if anything is. */
+/** What is followed on other servers, if anything is, and shown in `/readyz`. */
 export interface Followed {
+  /** Closed with the server. */
   readonly policy?: OpenPolicy;
   readonly virtualCluster?: {
     /** Why its metrics cannot be served, or undefined. */

@@ -31,7 +31,6 @@ export function guardedRoutes(options: ServerOptions, isStopping: () => boolean)
   });
 }
 
-/** `/statusz`, `/flagz` and `/` of the ready server. */
 function servedZPages(
   options: ServerOptions,
   { flags, certificates, upstreams = [], isOneOfWorkers = false }: ServedZPagesOptions,

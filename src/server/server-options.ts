@@ -1,4 +1,3 @@
-import type { OpenPolicy } from '../policy/open-policy.js';
 import type { ServerGuardOptions } from '../request/guard.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import type { Followed, HealthObserver } from './health.js';
@@ -11,10 +10,6 @@ export interface ServerOptions extends ServerGuardOptions, Followed {
   /** Default 0: a free port. */
   readonly port?: number;
   readonly tls: TlsOptions;
-  /** Shown in `/readyz` and closed with the server. Default: none, as on a cache server without policy. */
-  readonly policy?: OpenPolicy;
-  /** Shown in `/readyz`. Default: none. */
-  readonly virtualCluster?: NonNullable<Followed['virtualCluster']>;
   /** Called with the result of every health check that an endpoint runs. */
   readonly onHealthResult?: HealthObserver;
   readonly logger: Logger;
@@ -45,7 +40,6 @@ export interface ServedZPagesOptions {
   readonly flags?: readonly FlagInForce[];
   /** Asked at each request. Default: none. */
   readonly certificates?: () => readonly CertificateStatus[];
-  /** Default: none. */
   readonly upstreams?: readonly UpstreamAddress[];
   /** Whether other processes answer on the same port. Default false. */
   readonly isOneOfWorkers?: boolean;

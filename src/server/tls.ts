@@ -67,11 +67,9 @@ export function httpsOptions(options: TlsOptions): HttpsOptions {
     ...context,
     requestCert: options.requestCertificates ?? false,
     rejectUnauthorized: false,
-    handshakeTimeout: 10_000,
   };
 }
 
-/** The options of a handshake with one pair. */
 function contextOptions(
   { minVersion = 'TLSv1.2', ciphers = Object.values(tlsCipherSuites) }: TlsOptions,
   { certificate, privateKey }: KeyPair,

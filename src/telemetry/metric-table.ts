@@ -87,7 +87,6 @@ export function adds<Values extends readonly string[] = []>(
   };
 }
 
-/** Adds one. */
 export function counts<Values extends readonly string[] = []>(
   series: SeriesName<Values>,
   help: string,

@@ -81,7 +81,6 @@ export class ReviewMetrics extends recorder({
   }
 }
 
-/** What is known of the pods of a virtual cluster. */
 interface KnownPods {
   readonly ageMs: number;
   readonly pods: number;

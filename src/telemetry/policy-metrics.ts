@@ -90,7 +90,6 @@ export class PolicySourceMetrics extends recorder({
     super(registry);
   }
 
-  /** Counts the events of one source. */
   observerOf(source: string): ApiServerObserver {
     return {
       request: (request) => {

@@ -27,7 +27,6 @@ export interface CertificateVerifierOptions {
 const maxPresented = 8;
 const maxRemembered = 1024;
 
-/** The validity of one certificate of a chain. */
 interface Validity {
   /** `certificate`, or `authority "…"`. */
   readonly holder: string;
@@ -40,7 +39,6 @@ type Validities = readonly [Validity, ...Validity[]];
 interface Trusted {
   readonly kind: 'trusted';
   readonly verified: VerifiedCertificate;
-  /** One list a chain. */
   readonly chains: readonly [Validities, ...Validities[]];
 }
 

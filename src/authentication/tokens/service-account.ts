@@ -3,8 +3,8 @@ import { clusterPath } from '../../paths/classify.js';
 import { credentialIdKey, frozenIdentity, type Identity } from '../identity.js';
 import {
   dateText,
-  numericDate,
   requireAudience,
+  timeIn,
   TokenFault,
   type ClaimedIdentity,
   type Claims,
@@ -66,18 +66,14 @@ export function serviceAccountAuthenticator(options: ServiceAccountOptions): Aut
 }
 
 function claimedIdentity(claims: Claims, accepted: ReadonlySet<string>, seconds: number): ClaimedIdentity {
-  const { iss, exp, iat, aud } = claims;
-  const isLegacy = iss === legacyIssuer;
-  const expires = numericDate(exp);
+  const isLegacy = claims['iss'] === legacyIssuer;
+  const expires = timeIn(claims, 'exp');
   if (expires === undefined && !isLegacy) throw new TokenFault('there is no exp');
-  if (iat !== undefined) {
-    const issued = numericDate(iat);
-    if (issued === undefined) throw new TokenFault('iat is no time');
-    if (seconds < issued - leewaySeconds) {
-      throw new TokenFault(`issued in the future, at ${dateText(issued)}`);
-    }
+  const issued = timeIn(claims, 'iat') ?? -Infinity;
+  if (seconds < issued - leewaySeconds) {
+    throw new TokenFault(`issued in the future, at ${dateText(issued)}`);
   }
-  if (aud !== undefined || !isLegacy) requireAudience(claims, accepted);
+  if (claims['aud'] !== undefined || !isLegacy) requireAudience(claims, accepted);
   return {
     identity: serviceAccountIdentity(claims),
     validUntil: expires === undefined ? Infinity : (expires + leewaySeconds) * 1000 + 1,

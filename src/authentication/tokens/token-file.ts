@@ -18,7 +18,6 @@ import { frozenIdentity, type Identity } from '../identity.js';
 import { bearerToken, TokenDigest } from './bearer-token.js';
 
 export interface TokenFileOptions {
-  /** The file's text. */
   readonly text: string;
   /** The file's name, for messages. */
   readonly file: string;
@@ -41,7 +40,6 @@ export function tokenFileAuthenticator(options: TokenFileOptions): Authenticator
 export interface BearerToken {
   /** As it stands in the Authorization header; kept as a digest. */
   readonly token: string;
-  /** The user's name. */
   readonly user: string;
   readonly groups?: readonly string[];
   readonly uid?: string;

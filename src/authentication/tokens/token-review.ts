@@ -11,7 +11,6 @@ import { parseTokenReviewStatus, withoutToken } from './token-review-answer.js';
 import { maxTokenBytes, unverifiedClaims } from './jwt/jwt-parts.js';
 import { aFunction, checkOptions, having, oneOf, optional, texts } from '../../option-checks.js';
 
-/** The result of a review of one token. */
 type TokenReviewObservation =
   | { readonly result: 'authenticated' | 'not-authenticated'; readonly seconds: number }
   /** The message is one line for the operator's log, without any part of the token. */
@@ -118,12 +117,12 @@ export function tokenReviewAuthenticator(options: TokenReviewOptions): Authentic
     try {
       const authentication = await ask(key, token, before);
       const result = authentication.kind === 'authenticated' ? 'authenticated' : 'not-authenticated';
-      tell(observed, observer.onReview, { result, seconds: seconds() });
+      tell(owner, observer.onReview, { result, seconds: seconds() });
       return authentication;
     } catch (error) {
       const text = error instanceof ReviewError ? error.message : errorClass(error);
       const message = withoutToken(oneLine(text), token);
-      tell(observed, observer.onReview, { result: 'error', message, seconds: seconds() });
+      tell(owner, observer.onReview, { result: 'error', message, seconds: seconds() });
       return refused(`reviewer failed: ${message}`);
     }
   }
@@ -138,7 +137,7 @@ export function tokenReviewAuthenticator(options: TokenReviewOptions): Authentic
       const before = acceptances.get(key);
       const isValid = before !== undefined && steadyNow() < before.validUntil && now() < before.expires;
       const known = isValid ? before.authentication : refusals.get(key);
-      tell(observed, observer.onCache, known === undefined ? 'miss' : 'hit');
+      tell(owner, observer.onCache, known === undefined ? 'miss' : 'hit');
       if (known !== undefined) return known;
       // One review, however many requests have the token meanwhile.
       const answer = underWay.get(key) ?? review(key, token, before).finally(() => underWay.delete(key));
@@ -159,8 +158,7 @@ interface Acceptance {
 const tooLong = refused('the token is longer than 64 KiB');
 const forWebhooks = refused('the token is bound to a webhook configuration');
 const maxReasonLength = 128;
-/** For messages about listeners. */
-const observed = 'tokenReviewAuthenticator';
+const owner = 'tokenReviewAuthenticator';
 /** The prefix of extras with which an API server describes such a binding, since Kubernetes 1.37. */
 const webhookBinding = /^authentication\.kubernetes\.io\/(?:validating|mutating)webhookconfiguration-/;
 

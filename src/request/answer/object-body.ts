@@ -1,6 +1,5 @@
 import { headerLine, requestTarget, type Request } from '../middleware.js';
 
-/** The formats of a Kubernetes object. */
 export type ObjectMediaType = 'application/json' | 'application/yaml';
 
 /** Programs whose output people read; Kubernetes indents for them. */
@@ -43,7 +42,6 @@ export interface Accepted<Type extends string> {
   readonly isPretty: boolean;
 }
 
-/** The parameters of a clause, by name. */
 export type MediaTypeParameters = ReadonlyMap<string, string>;
 
 interface Clause {

@@ -16,7 +16,6 @@ interface WriteDeadlineOptions {
   readonly timeoutMs: number;
   /** Maximum time to send an answer (ms); 0: no limit. Default 0. */
   readonly totalMs?: number;
-  /** Called for each client that is cut off. */
   readonly onCut?: () => void;
   /** Default: those of the kernel. */
   readonly queues?: typeof sendQueues;
@@ -62,7 +61,6 @@ export class WriteDeadline {
     this.#queues = queues;
   }
 
-  /** How many answers are watched. */
   get watched(): number {
     return this.#sending.size;
   }

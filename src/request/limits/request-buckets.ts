@@ -82,7 +82,6 @@ export class RequestBuckets {
     else this.#fullAt.set(kept, later(known ?? now));
   }
 
-  /** How many keys are in the table. */
   get size(): number {
     return this.#fullAt.size;
   }

@@ -52,7 +52,6 @@ export interface AuthorizeOptions {
   readonly scopedPaths?: 'refuse' | 'whole';
   /** Decides alone about metrics of single workspaces: none of the authorizers is asked. Default: they are refused. */
   readonly workspaces?: WorkspaceAccess | undefined;
-  /** Told what each authorizer said. */
   readonly onDecision?: DecisionObserver;
   /** Told the outcome of asking them all. */
   readonly onAttempt?: (result: Decision['decision'] | 'error', seconds: number) => void;

@@ -10,7 +10,6 @@ export type Maintenance =
   | { readonly kind: 'everybody' }
   | {
       readonly kind: 'some';
-      /** By name. */
       readonly users: ReadonlySet<string>;
       readonly groups: ReadonlySet<string>;
     };

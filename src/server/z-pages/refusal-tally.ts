@@ -1,6 +1,5 @@
 import { refusalReason, type RefusedRequest } from '../../audit/refusal-reason.js';
 
-/** Requests refused for one reason. */
 export interface CountedRefusal {
   readonly reason: string;
   readonly code: number;

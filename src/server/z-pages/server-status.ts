@@ -11,13 +11,10 @@ export interface ServerStatus {
   readonly isOneOfWorkers?: boolean;
   /** As `Policy.status()` tells it. Default: none. */
   readonly policy?: readonly PolicySourceStatus[];
-  /** Default: none is served. */
   readonly virtualCluster?: VirtualClusterStatus;
-  /** Default: none. */
   readonly certificates?: readonly CertificateStatus[];
   /** Their names in the order they are asked. */
   readonly authenticators: readonly string[];
-  /** Their names in the order they are asked. */
   readonly authorizers: readonly string[];
   /** As a `RefusalTally` counts them. Default: none. */
   readonly refusals?: readonly CountedRefusal[];
@@ -27,7 +24,6 @@ export interface ServerStatus {
 
 export type PolicySourceStatus = Omit<PolicyLayerStatus, 'syncedAt'>;
 
-/** The pods of a virtual cluster on its host. */
 export interface VirtualClusterStatus {
   readonly state: PolicySourceStatus['state'];
   /** Why it is stale, or not loaded yet. */
@@ -54,7 +50,6 @@ export interface UpstreamAddress {
   readonly url: string;
 }
 
-/** A flag and the value it has, given or by default. */
 export interface FlagInForce {
   /** Without its dashes. */
   readonly name: string;

@@ -31,7 +31,6 @@ import { codeLabel, requestMetrics } from './request-metrics.js';
 import { WorkspaceRequests } from './workspace-requests.js';
 
 export interface ApiserverMetricsOptions {
-  /** Where the metrics are registered. */
   readonly registry: Registry;
   /**
    * The resources counted by name; every other is `other`. Default: those of requests that were served, up to
@@ -99,7 +98,7 @@ export function apiserverMetrics(options: ApiserverMetricsOptions): Instrumentat
     workspaceLabel === undefined
       ? undefined
       : new WorkspaceRequests(registry, workspaceLabel, maxWorkspaces, options.workspaceOf);
-  const bounded = new BoundedLabels({ resources, maxResources });
+  const bounded = new BoundedLabels(resources, maxResources);
   const namedPaths = new Set(nonResourcePaths);
   const isIgnored = pathPatterns(ignorePaths);
 

@@ -89,15 +89,7 @@ export interface InstrumentedResource {
   readonly group: string;
   readonly version: string;
   readonly resource: string;
-  /** Default: none. */
   readonly subresources?: readonly string[];
-}
-
-export interface BoundedLabelsOptions {
-  /** All that are counted by name. Without them, resources are learned from requests that were served. */
-  readonly resources: readonly InstrumentedResource[] | undefined;
-  /** How many may be learned, a subresource counting as one. */
-  readonly maxResources: number;
 }
 
 type NamedResource = Pick<RequestLabels, 'group' | 'version' | 'resource' | 'subresource'>;
@@ -122,7 +114,11 @@ export class BoundedLabels {
   readonly #room: number;
   #refused = 0;
 
-  constructor({ resources, maxResources }: BoundedLabelsOptions) {
+  /**
+   * @param resources all that are counted by name. Without them, resources are learned from requests that were served.
+   * @param maxResources that may be learned, a subresource counting as one.
+   */
+  constructor(resources: readonly InstrumentedResource[] | undefined, maxResources: number) {
     for (const { group, version, resource, subresources = [] } of resources ?? []) {
       for (const subresource of ['', ...subresources]) {
         this.#resources.add(resourceKey({ group, version, resource, subresource }));

@@ -68,28 +68,20 @@ export class WorkspaceRequests {
 
   /** Requests outside of all workspaces are not counted. */
   answered(request: IncomingMessage, response: ServerResponse, answered: AnsweredInWorkspace): void {
-    const [, name] = scope.exec(answered.path) ?? [];
-    if (name === undefined) return;
-    const { code, seconds, bodyBytes } = answered;
-    const labels = this.#labelsOf(this.#nameOf(name, request, response, answered));
+    const { path, isServedResource, code, seconds, bodyBytes } = answered;
+    const [, asked] = scope.exec(path) ?? [];
+    if (asked === undefined) return;
+    let name: string | undefined;
+    const { workspaceOf } = this;
+    if (workspaceOf !== undefined) {
+      tell('apiserverMetrics', () => {
+        name = workspaceOf(request, response);
+      });
+    } else if (isServedResource || this.#labels.has(asked)) name = asked;
+    const labels = this.#labelsOf(name);
     this.#metrics.total.inc({ ...labels, code });
     this.#metrics.seconds.observe(labels, seconds);
     if (bodyBytes !== undefined) this.#metrics.sizes.observe(labels, bodyBytes);
-  }
-
-  #nameOf(
-    asked: string,
-    request: IncomingMessage,
-    response: ServerResponse,
-    { isServedResource }: AnsweredInWorkspace,
-  ): string | undefined {
-    const { workspaceOf } = this;
-    if (workspaceOf === undefined) return isServedResource || this.#labels.has(asked) ? asked : undefined;
-    let name: string | undefined;
-    tell('apiserverMetrics', () => {
-      name = workspaceOf(request, response);
-    });
-    return name;
   }
 
   #labelsOf(name: string | undefined): Labels {

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import {
-  type RequestLabels,
   BoundedLabels,
-  type BoundedLabelsOptions,
+  type InstrumentedResource,
+  type RequestLabels,
 } from '../../../src/telemetry/api-server/request-labels.js';
 import { labelled } from './labelled.js';
 
 const served = true;
 const refused = false;
 
-function boundedLabels(options: Partial<BoundedLabelsOptions> = {}) {
-  const bounded = new BoundedLabels({ resources: undefined, maxResources: 500, ...options });
+function boundedLabels(resources?: readonly InstrumentedResource[], maxResources = 500) {
+  const bounded = new BoundedLabels(resources, maxResources);
   return (target: string, wasServed: boolean, method = 'GET'): RequestLabels => {
     const { labels, info } = labelled(method, target);
     return bounded.of(labels, info.isResourceRequest, wasServed);
@@ -42,14 +42,14 @@ describe('resources', () => {
   });
 
   it('are learned no further than the limit', () => {
-    const of = boundedLabels({ maxResources: 2 });
+    const of = boundedLabels(undefined, 2);
     const told = ['a', 'b', 'c', 'a'].map((resource) => of(`/api/v1/${resource}`, served).resource);
     expect(told).toEqual(['a', 'b', 'other', 'a']);
   });
 
   it('are not learned where they are given', () => {
     const resources = [{ group: '', version: 'v1', resource: 'pods', subresources: ['status'] }];
-    const of = boundedLabels({ resources });
+    const of = boundedLabels(resources);
     expect(named(of(pods, refused))).toBe('/v1/pods/');
     expect(named(of(`${pods}/y/status`, served))).toBe('/v1/pods/status');
     expect(named(of(`${pods}/y/log`, served))).toBe('other/other/other/other');

@@ -2,7 +2,6 @@ import type { Identity } from '../../identity.js';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** The user of verified claims, and until when. */
 export interface ClaimedIdentity {
   readonly identity: Identity;
   /** Milliseconds since the epoch, exclusive. */
@@ -17,12 +16,14 @@ const maxLength = 128;
 /** The last moment that a Date can hold (seconds since the epoch). */
 const lastSecond = 8.64e12;
 
-/** A NumericDate (RFC 7519, section 2) truncated to seconds, as in Kubernetes; undefined for anything else. */
-export function numericDate(value: unknown): number | undefined {
-  return typeof value === 'number' && Math.abs(value) <= lastSecond ? Math.trunc(value) : undefined;
+/** A NumericDate (RFC 7519, section 2) truncated to seconds, as in Kubernetes; undefined without one. @throws TokenFault */
+export function timeIn(claims: Claims, name: 'exp' | 'iat' | 'nbf'): number | undefined {
+  const value = claims[name];
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Math.abs(value) <= lastSecond) return Math.trunc(value);
+  throw new TokenFault(`${name} is no time`);
 }
 
-/** For messages. */
 export function dateText(seconds: number): string {
   return new Date(seconds * 1000).toISOString();
 }

@@ -8,7 +8,6 @@ interface JwtAuthenticatorOptions extends JwtOptions {
   readonly name: string;
   /** The user of verified claims. @throws TokenFault */
   readonly identityOf: (claims: Claims) => ClaimedIdentity;
-  /** How many tokens are remembered. */
   readonly maxCached: number;
 }
 

@@ -1,7 +1,6 @@
 import type * as Jose from 'jose';
-import type { KeyObject } from 'node:crypto';
 import { KeySetError } from '../../authentication-errors.js';
-import { dateText, numericDate, TokenFault, type Claims } from './claims.js';
+import { dateText, timeIn, TokenFault, type Claims } from './claims.js';
 import { decodeBase64url, maxTokenBytes, readJsonObject } from './jwt-parts.js';
 import type { KeySet, VerificationKey } from './key-set.js';
 
@@ -90,23 +89,17 @@ async function candidateKeys(
     throw error instanceof KeySetError ? new TokenFault(error.message) : error;
   }
   if (found.length === 0) throw new TokenFault(keyId === undefined ? 'no key is known' : 'unknown key ID');
+  const kind = keyKinds.get(algorithm);
   const fitting = found.filter(
-    ({ key, algorithm: only }) => (only === undefined || only === algorithm) && keyFits(key, algorithm),
+    ({ key, algorithm: only = algorithm }) =>
+      only === algorithm &&
+      key.type === 'public' &&
+      key.asymmetricKeyType === kind?.type &&
+      key.asymmetricKeyDetails?.namedCurve === kind?.curve,
   );
   if (fitting.length === 0) throw new TokenFault(`no key with its ID is for ${algorithm}`);
   if (fitting.length > maxKeysTried) throw new TokenFault(`more than ${maxKeysTried} keys, and no key ID`);
   return fitting;
-}
-
-/** Whether the key is public and has the type and curve of the algorithm. */
-function keyFits(key: KeyObject, algorithm: string): boolean {
-  const kind = keyKinds.get(algorithm);
-  return (
-    kind !== undefined &&
-    key.type === 'public' &&
-    key.asymmetricKeyType === kind.type &&
-    key.asymmetricKeyDetails?.namedCurve === kind.curve
-  );
 }
 
 /** Loaded with the first token that is verified. */
@@ -132,17 +125,12 @@ async function isSignedByOneOf(
   return false;
 }
 
-function requireIssuerAndTimes({ iss, exp, nbf }: Claims, { issuers, leewaySeconds, now }: JwtOptions): void {
+function requireIssuerAndTimes(claims: Claims, { issuers, leewaySeconds, now }: JwtOptions): void {
+  const { iss } = claims;
   if (typeof iss !== 'string' || !issuers.has(iss)) throw new TokenFault('the token is of another issuer');
   const seconds = now() / 1000;
-  if (exp !== undefined) {
-    const expires = numericDate(exp);
-    if (expires === undefined) throw new TokenFault('exp is no time');
-    if (seconds > expires + leewaySeconds) throw new TokenFault(`expired at ${dateText(expires)}`);
-  }
-  if (nbf !== undefined) {
-    const begins = numericDate(nbf);
-    if (begins === undefined) throw new TokenFault('nbf is no time');
-    if (seconds < begins - leewaySeconds) throw new TokenFault(`not valid before ${dateText(begins)}`);
-  }
+  const expires = timeIn(claims, 'exp') ?? Infinity;
+  if (seconds > expires + leewaySeconds) throw new TokenFault(`expired at ${dateText(expires)}`);
+  const begins = timeIn(claims, 'nbf') ?? -Infinity;
+  if (seconds < begins - leewaySeconds) throw new TokenFault(`not valid before ${dateText(begins)}`);
 }

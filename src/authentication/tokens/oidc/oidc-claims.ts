@@ -9,7 +9,6 @@ export interface ClaimMapping {
   readonly groupsClaim: string | undefined;
   /** Empty for none. */
   readonly groupsPrefix: string;
-  /** Required claims with their values. */
   readonly requiredClaims: ReadonlyMap<string, string>;
 }
 

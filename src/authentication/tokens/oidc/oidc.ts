@@ -1,7 +1,7 @@
 import { getHttpsJson, type HttpsJsonOptions, httpsUrl } from '../../../outgoing/https-json.js';
 import { KeySetError, OidcOptionError } from '../../authentication-errors.js';
 import type { Authenticator } from '../../authenticator.js';
-import { dateText, numericDate, requireAudience, TokenFault } from '../jwt/claims.js';
+import { dateText, requireAudience, timeIn, TokenFault } from '../jwt/claims.js';
 import { jwtAuthenticator } from '../jwt/jwt-authenticator.js';
 import { keyAlgorithms } from '../jwt/verify-jwt.js';
 import { RemoteKeySet, type RemoteKeySetOptions } from '../jwt/remote-key-set.js';
@@ -87,7 +87,7 @@ export function oidcAuthenticator(options: OidcOptions): OidcAuthenticator {
     now,
     maxCached: 4_096,
     identityOf(claims) {
-      const expires = numericDate(claims['exp']);
+      const expires = timeIn(claims, 'exp');
       if (expires === undefined) throw new TokenFault('there is no exp');
       if (now() > expires * 1000) throw new TokenFault(`expired at ${dateText(expires)}`);
       requireAudience(claims, audiences);
