@@ -21,7 +21,12 @@ export { RefusalTally, type CountedRefusal } from './server/z-pages/refusal-tall
 export type { RefusedRequest } from './audit/refusal-reason.js';
 
 // Files that are followed, and the audit log
-export { FollowedFiles, type FollowedFilesOptions, type FileContent } from './files/followed-files.js';
+export {
+  FollowedFiles,
+  type FollowedFilesOptions,
+  type FileContent,
+  type ReloadResult,
+} from './files/followed-files.js';
 export { OptionalFile, type OptionalFileOptions, type OptionalValue } from './files/optional-file.js';
 export { AuditLog, type AuditLogOptions, type AuditLogObserver } from './audit/audit-log.js';
 export { auditLine } from './audit/audit-line.js';
@@ -35,7 +40,6 @@ export type { PolicyObject } from './policy/objects.js';
 export type { PolicyChange } from './policy/index/policy-index.js';
 export type { PolicyState, PolicyLayerStatus } from './policy/policy.js';
 export type { SnapshotResult } from './policy/snapshot/policy-snapshot.js';
-export type { ReloadResult } from './policy/sources/directory.js';
 
 // Own metrics
 export { registerPolicyMetrics, PolicySourceMetrics } from './telemetry/policy-metrics.js';

@@ -19,7 +19,8 @@ import {
   type ApiServerObserver,
   type ApiServerPolicySourceOptions,
 } from '../policy/sources/api-server.js';
-import { directoryPolicySource, type ReloadResult } from '../policy/sources/directory.js';
+import type { ReloadResult } from '../files/followed-files.js';
+import { directoryPolicySource } from '../policy/sources/directory.js';
 import type { PolicySource } from '../policy/policy-source.js';
 import { usageError } from './usage-error.js';
 

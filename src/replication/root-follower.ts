@@ -77,7 +77,7 @@ export class RootFollower {
   readonly #reflectors;
 
   constructor(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver) {
-    const shared = { client, observer, probe: new ServerProbe({ client }) };
+    const shared = { client, observer, probe: new ServerProbe(client) };
     const ClusterRole = new ObjectTable(decodeRole, events);
     const ClusterRoleBinding = new ObjectTable(decodeBinding, events);
     this.tables = { ClusterRole, ClusterRoleBinding };

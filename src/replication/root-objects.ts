@@ -19,28 +19,9 @@ export interface RoleGrants {
   readonly beyond: readonly ShardLevelGrant[];
 }
 
-interface RootObjectMetadata {
-  readonly name: string;
-  readonly uid: string;
-  readonly resourceVersion: string;
-  /** The annotation `internal.kcp.io/replicate`, where there is one. */
-  readonly replicate: string | undefined;
-}
-
-/** A ClusterRole of the root workspace. */
-export interface RootRole extends RootObjectMetadata {
-  readonly kind: 'ClusterRole';
-  readonly grants: RoleGrants;
-}
-
-/** A ClusterRoleBinding of the root workspace. */
-export interface RootBinding extends RootObjectMetadata {
-  readonly kind: 'ClusterRoleBinding';
-  /** Name of the ClusterRole. */
-  readonly role: string;
-  readonly hasSubjects: boolean;
-}
-
+/** Of the root workspace. */
+export type RootRole = Readonly<ReturnType<typeof decodeRole>>;
+export type RootBinding = Readonly<ReturnType<typeof decodeBinding>>;
 export type RootObject = RootRole | RootBinding;
 
 /** Everything in the root workspace that replication depends on. */
@@ -55,7 +36,7 @@ export function keyOf({ kind, name }: Pick<RootObject, 'kind' | 'name'>): string
 }
 
 /** Reads a ClusterRole from an API server, reduced to what matters here. @throws MalformedError */
-export function decodeRole(object: unknown): RootRole {
+export function decodeRole(object: unknown) {
   const role = fieldsOf(object, 'a ClusterRole');
   const rules = listOf(role['rules'], 'rules').map((rule) => fieldsOf(rule, 'a rule'));
   const metadata = metadataOf(role);
@@ -64,21 +45,23 @@ export function decodeRole(object: unknown): RootRole {
     nonResourceURLs: stringsOf(rule['nonResourceURLs'], 'nonResourceURLs'),
   }));
   const resources = rules.some((rule) => stringsOf(rule['resources'], 'resources').length > 0);
-  return { kind: 'ClusterRole', ...metadata, grants: roleGrants(metadata.name, pathRules, resources) };
+  const grants = roleGrants(metadata.name, pathRules, resources);
+  return { kind: 'ClusterRole' as const, ...metadata, grants };
 }
 
 /** A ClusterRoleBinding, likewise. @throws MalformedError */
-export function decodeBinding(object: unknown): RootBinding {
+export function decodeBinding(object: unknown) {
   const binding = fieldsOf(object, 'a ClusterRoleBinding');
   return {
-    kind: 'ClusterRoleBinding',
+    kind: 'ClusterRoleBinding' as const,
     ...metadataOf(binding),
+    /** Name of the ClusterRole. */
     role: nonEmptyStringOf(fieldsOf(binding['roleRef'], 'roleRef')['name'], 'name'),
     hasSubjects: listOf(binding['subjects'], 'subjects').length > 0,
   };
 }
 
-function metadataOf(object: Fields): RootObjectMetadata {
+function metadataOf(object: Fields) {
   const metadata = fieldsOf(object['metadata'], 'metadata');
   const annotations = fieldsOf(metadata['annotations'] ?? {}, 'annotations');
   const hasAnnotation = Object.hasOwn(annotations, replicateAnnotation);
@@ -86,6 +69,7 @@ function metadataOf(object: Fields): RootObjectMetadata {
     name: nonEmptyStringOf(metadata['name'], 'name'),
     uid: nonEmptyStringOf(metadata['uid'], 'uid'),
     resourceVersion: nonEmptyStringOf(metadata['resourceVersion'], 'resourceVersion'),
+    /** The annotation `internal.kcp.io/replicate`, where there is one. */
     replicate: hasAnnotation ? stringOf(annotations[replicateAnnotation], replicateAnnotation) : undefined,
   };
 }

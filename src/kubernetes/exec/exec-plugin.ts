@@ -17,13 +17,8 @@ export interface ExecPlugin {
   readonly cluster: unknown;
 }
 
-/** The credential of an exec plugin: a token, a client certificate, or both. */
-export interface ExecCredential {
-  readonly token: string | undefined;
-  readonly clientCertificate: ClientCertificate | undefined;
-  /** Milliseconds since the epoch. Default: valid until the server refuses it. */
-  readonly expiresAt: number | undefined;
-}
+/** A token, a client certificate, or both; `expiresAt`: in ms since the epoch, undefined until the server refuses it. */
+export type ExecCredential = ReturnType<typeof readExecCredential>;
 
 const maxOutputBytes = 1024 * 1024;
 
@@ -103,7 +98,7 @@ function cannotRun(error: unknown): ExecPluginError {
  * An ExecCredential as plugins print it:
  * https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
  */
-function readExecCredential(output: string, apiVersion: string): ExecCredential {
+function readExecCredential(output: string, apiVersion: string) {
   let credential: unknown;
   try {
     credential = JSON.parse(output);
@@ -149,7 +144,6 @@ function unusable(what: string): ExecPluginError {
 
 /** Keeps the credential of a kubeconfig's exec plugin while it is valid. */
 export class ExecCredentials {
-  readonly #timeoutMs: number;
   readonly #running = new Set<AbortController>();
   #plugin: ExecPlugin | undefined;
   #credential: ExecCredential | undefined;
@@ -158,9 +152,7 @@ export class ExecCredentials {
   #isClosed = false;
 
   /** `timeoutMs`: how long the plugin may run. */
-  constructor(timeoutMs: number) {
-    this.#timeoutMs = timeoutMs;
-  }
+  constructor(private readonly timeoutMs: number) {}
 
   /**
    * Runs the plugin, unless its credential is still valid; one run serves all simultaneous callers.
@@ -205,7 +197,7 @@ export class ExecCredentials {
     this.#running.add(running);
     const deadline = setTimeout(() => {
       running.abort();
-    }, this.#timeoutMs);
+    }, this.timeoutMs);
     const run = this.#credentialOf(plugin, running.signal)
       .then((credential) => {
         if (this.#run === run) this.#credential = credential;

@@ -60,8 +60,6 @@ const defaultTimeoutMs = 30_000;
 const owner = 'the API client';
 
 class KubeconfigClient implements ApiClient {
-  readonly #file: KubeconfigFile;
-  readonly #options: OpenApiClientOptions;
   readonly #connections = new KubeconfigConnections();
   readonly #execCredentials: ExecCredentials;
   #isClosed = false;
@@ -69,27 +67,28 @@ class KubeconfigClient implements ApiClient {
   #latest: Kubeconfig;
   #revision = 0;
 
-  constructor(file: KubeconfigFile, options: OpenApiClientOptions) {
-    this.#file = file;
+  constructor(
+    private readonly file: KubeconfigFile,
+    private readonly options: OpenApiClientOptions,
+  ) {
     this.#latest = file.current;
-    this.#options = options;
     this.#execCredentials = new ExecCredentials(options.execTimeoutMs ?? defaultTimeoutMs);
   }
 
   /** Makes what the first request needs, which takes milliseconds of the event loop: now rather than then. */
   async prepare(): Promise<void> {
-    const { current } = this.#file;
+    const { current } = this.file;
     // The request itself tells why it fails.
     if (current.user.credentials.kind !== 'exec')
       await this.#connections.options(current, undefined).catch(() => undefined);
   }
 
   get server(): string {
-    return this.#addressIn(this.#file.current).server;
+    return this.#addressIn(this.file.current).server;
   }
 
   get host(): string {
-    return this.#addressIn(this.#file.current).host;
+    return this.#addressIn(this.file.current).host;
   }
 
   async send(request: ApiRequest): Promise<ApiResponse> {
@@ -102,7 +101,7 @@ class KubeconfigClient implements ApiClient {
     } finally {
       const isWatch = request.query?.['watch'] === 'true';
       const seconds = isWatch ? undefined : (performance.now() - startedAt) / 1000;
-      tell(owner, this.#options.onRequest, { method: request.method, host: this.host, code, seconds });
+      tell(owner, this.options.onRequest, { method: request.method, host: this.host, code, seconds });
     }
   }
 
@@ -148,7 +147,7 @@ class KubeconfigClient implements ApiClient {
 
   /** Checks for changes and returns what the next request needs. */
   async #connect({ isProbe = false }: ApiRequest) {
-    const kubeconfig = await this.#file.refresh();
+    const kubeconfig = await this.file.refresh();
     const { credentials } = kubeconfig.user;
     const execCredential =
       credentials.kind === 'exec' ? await this.#execCredential(credentials.plugin, isProbe) : undefined;
@@ -169,7 +168,7 @@ class KubeconfigClient implements ApiClient {
     const url = new URL(cluster.server);
     const host = `${url.hostname}:${portOf(url)}`;
     const serverPath = trimmed(url.pathname);
-    const basePath = trimmed(this.#options.basePath?.(serverPath) ?? serverPath);
+    const basePath = trimmed(this.options.basePath?.(serverPath) ?? serverPath);
     return { server: `${url.protocol}//${host}${basePath}`, host, basePath };
   }
 }

@@ -23,8 +23,6 @@ type UserCredentials =
 
 const maxTokenBytes = 64 * 1024;
 
-export const anonymousUser: KubeconfigUser = { credentials: { kind: 'none' } };
-
 /**
  * `clusterInfo` is passed to an exec plugin that asks for it.
  *
@@ -91,13 +89,15 @@ async function readTokenFile(field: Field, files: NamedFiles): Promise<string> {
 }
 
 function checkedToken(token: string, field: Field): string {
-  return isHeaderToken(token) ? token : field.fail('holds a character that no header can carry');
+  return isHeaderToken(token) ? token : field.fail(noHeader);
 }
+
+const noHeader = 'holds a character that no header can carry';
 
 function readImpersonatedUser(field: Field): string | undefined {
   const name = field.optionalText();
   if (name === undefined || /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(name)) return name;
-  return field.fail('holds a character that no header can carry');
+  return field.fail(noHeader);
 }
 
 const execVersions = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
@@ -143,12 +143,6 @@ async function readCommand(field: Field, files: NamedFiles, path: string): Promi
   return field.fail('is no program that can be run');
 }
 
-/** A text of a kubeconfig and the field that it comes from. */
-interface NamedText {
-  readonly text: string;
-  readonly field: Field;
-}
-
 const maxPemBytes = 1024 * 1024;
 
 /** The files that a kubeconfig names, relative to the kubeconfig's directory. */
@@ -171,7 +165,10 @@ export class NamedFiles {
   }
 
   /** `<key>-data` in base64, or else the file that `<key>` names; as in client-go, the data wins. */
-  async pem(owner: Field, key: string): Promise<NamedText | undefined> {
+  async pem(
+    owner: Field,
+    key: string,
+  ): Promise<{ readonly text: string; readonly field: Field } | undefined> {
     const data = owner.get(`${key}-data`);
     const base64 = data.optionalText()?.replaceAll(/[\r\n]/g, '');
     if (base64 !== undefined) {
@@ -179,9 +176,8 @@ export class NamedFiles {
         data.fail('must be base64');
       return { text: Buffer.from(base64, 'base64').toString('utf8'), field: data };
     }
-    const file = owner.get(key);
-    return file.optionalText() === undefined
-      ? undefined
-      : { text: await this.text(file, maxPemBytes), field: file };
+    const field = owner.get(key);
+    if (field.optionalText() === undefined) return undefined;
+    return { text: await this.text(field, maxPemBytes), field };
   }
 }

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
-import { readDocument, type ReadDocument } from '../../documents/documents.js';
+import { readDocument } from '../../documents/documents.js';
 import { Field } from '../../documents/field.js';
 import { type FilesRead, readSettled } from '../../files/files-read.js';
 import { authoritiesFault } from '../../outgoing/tls-material.js';
 import { KubeconfigError } from '../kubernetes-errors.js';
 import { inCluster, readInCluster, thisPod, type Pod } from './in-cluster.js';
-import { anonymousUser, NamedFiles, readUser, type KubeconfigUser } from './kubeconfig-user.js';
+import { NamedFiles, readUser, type KubeconfigUser } from './kubeconfig-user.js';
 import { isDeepStrictEqual } from 'node:util';
 
 /** A kubeconfig's current context with the contents of the files that it names. Plain data. */
@@ -52,7 +52,7 @@ export async function readKubeconfig(
   context.requireObject();
   const clusterField = named(config, 'clusters', context.get('cluster')).get('cluster');
   const cluster = await readCluster(clusterField, namedFiles);
-  if (context.get('user').isEmpty) return { cluster, user: anonymousUser };
+  if (context.get('user').isEmpty) return { cluster, user: { credentials: { kind: 'none' } } };
   const userField = named(config, 'users', context.get('user')).get('user');
   const user = await readUser(userField, namedFiles, () => clusterInfo(cluster, clusterField));
   return { cluster, user };
@@ -68,13 +68,9 @@ async function readRoot(file: string, files: FilesRead): Promise<Field> {
     },
   };
   const document = readDocument(reading.bytes.toString('utf8'), 'kubeconfig', source);
-  return Field.root({ ...document, value: treeOf(document) });
-}
-
-/** Converted to JSON, it has no cycles, and no substrings that keep the whole text in memory. */
-function treeOf({ value, source }: ReadDocument): unknown {
   try {
-    return JSON.parse(JSON.stringify(value));
+    // Converted to JSON, it has no cycles, and no substrings that keep the whole text in memory.
+    return Field.root({ ...document, value: JSON.parse(JSON.stringify(document.value)) });
   } catch {
     return source.fail(1, 'an alias cannot be followed');
   }
@@ -174,7 +170,8 @@ export class KubeconfigFile {
     private readonly onWarning: (message: string) => void,
     /** Everything that the last reading read, even if it failed. */
     private files: FilesRead,
-    private kubeconfig: Kubeconfig,
+    /** The last usable version; the same object as long as nothing in it changes. */
+    public current: Kubeconfig,
   ) {}
 
   /**
@@ -182,19 +179,10 @@ export class KubeconfigFile {
    *
    * @throws KubeconfigError
    */
-  static async open(
-    file: string,
-    onWarning: (message: string) => void,
-    pod: Pod = thisPod,
-  ): Promise<KubeconfigFile> {
+  static async open(file: string, onWarning: (message: string) => void, pod: Pod): Promise<KubeconfigFile> {
     const { files, result } = await read(file, pod);
     if (result instanceof KubeconfigError) throw result;
     return new KubeconfigFile(file, pod, onWarning, files, result);
-  }
-
-  /** The last usable version; the same object as long as nothing in it changes. */
-  get current(): Kubeconfig {
-    return this.kubeconfig;
   }
 
   /** Reads the files again if any has changed. One check serves all simultaneous callers. */
@@ -206,17 +194,17 @@ export class KubeconfigFile {
   }
 
   async #refresh(): Promise<Kubeconfig> {
-    if (!(await this.files.mayHaveChanged())) return this.kubeconfig;
+    if (!(await this.files.mayHaveChanged())) return this.current;
     const { files, result } = await read(this.file, this.pod);
     this.files = files;
     if (!(result instanceof KubeconfigError)) {
       this.#failure = undefined;
-      if (!isDeepStrictEqual(result, this.kubeconfig)) this.kubeconfig = result;
+      if (!isDeepStrictEqual(result, this.current)) this.current = result;
     } else if (result.message !== this.#failure) {
       this.#failure = result.message;
       this.onWarning(`${result.message}; the version before stays in use`);
     }
-    return this.kubeconfig;
+    return this.current;
   }
 }
 

@@ -1,7 +1,7 @@
 import { NameTable } from '../../name-table.js';
 import { failureOf, ReflectorFailure } from '../kubernetes-errors.js';
 import { stringMember, type ObjectKey } from '../json.js';
-import { listFirst, type First } from './lists.js';
+import { listFirst } from './lists.js';
 import type { Requests } from './streamed-answer.js';
 
 const decimal = /^(?:0|[1-9][0-9]*)$/;
@@ -70,7 +70,7 @@ export async function requireSameHistory(
   known: KnownObjects,
   { server, resourceVersion }: { readonly server: string; readonly resourceVersion: string },
 ): Promise<string> {
-  const first = await listFirst(requests).catch((error: unknown): First | undefined => {
+  const first = await listFirst(requests).catch((error: unknown) => {
     // A client that may watch but not list must start over.
     if (failureOf(error).status === 403) return undefined;
     throw error;

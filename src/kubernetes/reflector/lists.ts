@@ -45,15 +45,8 @@ export async function listPages<Item>(
   return { items: items.all, resourceVersion, server };
 }
 
-/** The first object of a list, undefined where there is none, and the server's resourceVersion now. */
-export interface First {
-  readonly object: unknown;
-  readonly resourceVersion: string;
-  readonly server: string;
-}
-
-/** What the server lists first. @throws as listPages does. */
-export async function listFirst(requests: Requests): Promise<First> {
+/** What the server lists first, undefined where it has nothing, and its resourceVersion now. @throws as listPages does. */
+export async function listFirst(requests: Requests) {
   let first: unknown;
   const { questionMs } = requests.timing;
   const page = await readPage(requests, questionMs, 1, undefined, (object) => (first ??= object));
@@ -62,11 +55,6 @@ export async function listFirst(requests: Requests): Promise<First> {
 
 /** Asks a watch to tell everything there is before its first change (KEP-3157). */
 export const watchListQuery = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' } as const;
-
-/** Whether a server refused a watch-list for being one. */
-export function isWatchListRefusal({ status }: ReflectorFailure): boolean {
-  return status === 400 || status === 405 || status === 422;
-}
 
 /**
  * Everything there is, as a watch-list tells it; the stream's next events are changes of that. What changed while
@@ -124,20 +112,13 @@ class Items<Item> {
   }
 }
 
-interface Page {
-  readonly server: string;
-  readonly resourceVersion: string;
-  /** The token of the next one. */
-  readonly next: string | undefined;
-}
-
 async function readPage(
   requests: Requests,
   totalMs: number,
   limit: number,
   token: string | undefined,
   take: (object: unknown) => void,
-): Promise<Page> {
+) {
   const { timing, slice, signal } = requests;
   const query = {
     ...requests.selector,
@@ -160,7 +141,8 @@ async function readPage(
   });
 }
 
-function pageOf(rest: ReadonlyMap<string, unknown>): Omit<Page, 'server'> {
+/** `next`: the token of the next one. */
+function pageOf(rest: ReadonlyMap<string, unknown>) {
   const items = rest.get('items');
   // A list of nothing may be null; an object without any items is no list.
   if (!Array.isArray(items) && items !== null) throw new MalformedError('not a list');

@@ -9,14 +9,7 @@ import { messageOf } from '../../error-class.js';
 import { failureOf, MalformedError, ReflectorFailure } from '../kubernetes-errors.js';
 import { isOlder, KnownObjects, requireSameHistory } from './history.js';
 import { byName, clusterOf, namespaceOf, type ObjectKey } from '../json.js';
-import {
-  isWatchListRefusal,
-  listPages,
-  pageSize,
-  readInitialEvents,
-  watchListQuery,
-  type List,
-} from './lists.js';
+import { listPages, pageSize, readInitialEvents, watchListQuery, type List } from './lists.js';
 import { Recovery, type Activity } from './recovery.js';
 import {
   defaultTiming,
@@ -28,7 +21,7 @@ import {
 } from './reflector-options.js';
 import { ServerProbe } from './server-probe.js';
 import { errorEventFailure, type Requests } from './streamed-answer.js';
-import { WatchStream, type WatchEvent, type WatchListeners } from './watch-stream.js';
+import { WatchStream, type WatchEvent } from './watch-stream.js';
 
 export interface ReflectorOptions<Item> {
   readonly client: ApiClient;
@@ -98,7 +91,7 @@ export class Reflector<Item> {
   constructor(options: ReflectorOptions<Item>) {
     const { client, path, keyOf = byName, random = Math.random, clock = realClock } = options;
     const selector = given({ labelSelector: options.labelSelector });
-    const { probe = new ServerProbe({ client, random, clock }) } = options;
+    const { probe = new ServerProbe(client, random, clock) } = options;
     const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };
     const unanswered: Requests['unanswered'] = new Set();
@@ -154,7 +147,7 @@ export class Reflector<Item> {
   async #watchList(): Promise<void> {
     this.#activity = 'watch-list';
     this.#known.clear();
-    const stream = new WatchStream(this.#requests, this.#listeners, watchListQuery, this.#seconds());
+    const stream = new WatchStream(this.#requests, watchListQuery, this.#seconds(), this.#heard);
     await stream.answer.during(async () => {
       this.#isWatchListUnfinished = true;
       const { silenceMs } = stream.answer;
@@ -170,7 +163,7 @@ export class Reflector<Item> {
     const { catchUpSeconds, relistMs } = this.#timing;
     const seconds = this.#isLive ? this.#seconds() : catchUpSeconds;
     const askedAt = performance.now();
-    const stream = new WatchStream(this.#requests, this.#listeners, { resourceVersion }, seconds);
+    const stream = new WatchStream(this.#requests, { resourceVersion }, seconds, this.#heard);
     await stream.answer.during(async () => {
       if (stream.answer.server !== server) throw new ReflectorFailure('expired', 'another server answers');
       const now = await requireSameHistory(this.#requests, this.#known, { server, resourceVersion });
@@ -309,7 +302,7 @@ export class Reflector<Item> {
       if (activity === 'watch') observer.watched?.(failure.fault);
       else observer.listed?.(activity, failure.fault);
     });
-    if (activity === 'watch-list' && isWatchListRefusal(failure)) {
+    if (activity === 'watch-list' && [400, 405, 422].includes(failure.status ?? 0)) {
       this.#isWatchListRefused = true;
       return;
     }
@@ -331,13 +324,10 @@ export class Reflector<Item> {
   };
 
   /** Events prove that the state is current only once the watch has caught up. */
-  readonly #listeners: WatchListeners = {
-    onBytes: () => {
-      if (this.#activity === 'watch') this.#signOfLife();
-    },
-    onQuiet: () => {
-      if (this.#activity === 'watch') this.#lookWhetherCaughtUp();
-    },
+  readonly #heard = (what: 'bytes' | 'silence'): void => {
+    if (this.#activity !== 'watch') return;
+    if (what === 'bytes') this.#signOfLife();
+    else this.#lookWhetherCaughtUp();
   };
 
   /** Each watch takes its own length, so that not all end at once. */

@@ -23,16 +23,11 @@ export interface Requests {
   readonly unanswered: Set<StreamedAnswer>;
 }
 
-interface StreamedRequest {
-  readonly client: ApiClient;
-  readonly path: string;
+interface StreamedRequest extends Pick<Requests, 'client' | 'path' | 'signal'> {
+  readonly unanswered?: Requests['unanswered'];
   readonly query?: Readonly<Record<string, string>>;
   /** See ApiRequest. */
   readonly isProbe?: boolean;
-  /** Ends it, wherever it is. */
-  readonly signal: AbortSignal;
-  /** Holds it for as long as it has no answer. */
-  readonly unanswered?: Set<StreamedAnswer>;
   /** How long the answer's headers may take (ms). */
   readonly headersMs: number;
   /** How long the answer may pause (ms). */
@@ -58,8 +53,8 @@ export class StreamedAnswer {
     this.#ending.abort();
   };
   #response: ApiResponse | undefined;
-  readonly #deadline = new Silence();
-  readonly #quiet = new Silence();
+  /** Each ends what is waited for. */
+  readonly #waits: (() => void)[] = [];
   #failure: ReflectorFailure | undefined;
   #isComplete = false;
 
@@ -68,19 +63,14 @@ export class StreamedAnswer {
     this.silenceMs = request.silenceMs;
   }
 
+  /** What has come of it; undefined before its headers have. */
+  get response(): ApiResponse | undefined {
+    return this.#response;
+  }
+
   /** Who answers; known when it is open. */
   get server(): string {
     return this.#response?.server ?? '';
-  }
-
-  /** What the answer's headers said; undefined where none have come. */
-  get status(): number | undefined {
-    return this.#response?.status;
-  }
-
-  /** See ApiResponse. */
-  get revision(): number {
-    return this.#response?.revision ?? 0;
   }
 
   /**
@@ -190,13 +180,14 @@ export class StreamedAnswer {
   #expectMore(): void {
     this.#expectWithin(this.silenceMs);
     const { quiet } = this.#request;
-    if (quiet !== undefined) this.#quiet.begin(quiet.afterMs, quiet.tell);
+    if (quiet !== undefined) this.#waits.push(whenSilent(quiet.afterMs, quiet.tell));
   }
 
   #expectWithin(ms: number): void {
-    this.#deadline.begin(ms, () => {
+    const stall = (): void => {
       this.#stall(`nothing came for ${ms / 1000} s`);
-    });
+    };
+    this.#waits.push(whenSilent(ms, stall));
   }
 
   #stall(message: string): void {
@@ -209,28 +200,20 @@ export class StreamedAnswer {
   }
 
   #expectNothing(): void {
-    this.#deadline.end();
-    this.#quiet.end();
+    for (const end of this.#waits.splice(0)) end();
   }
 }
 
-/** Calls back when nothing has arrived for some time. Data that arrived while this process was busy counts. */
-class Silence {
-  #timer: NodeJS.Timeout | undefined;
-  #check: NodeJS.Immediate | undefined;
-
-  /** Begins to listen; `tell` is called after `ms`, unless `end` is before. */
-  begin(ms: number, tell: () => void): void {
-    this.end();
-    this.#timer = setTimeout(() => {
-      this.#check = setImmediate(tell);
-    }, ms);
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    clearImmediate(this.#check);
-  }
+/** Calls `tell` after `ms`, unless it is ended before. Data that arrived while this process was busy counts. */
+function whenSilent(ms: number, tell: () => void): () => void {
+  let check: NodeJS.Immediate | undefined;
+  const timer = setTimeout(() => {
+    check = setImmediate(tell);
+  }, ms);
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(check);
+  };
 }
 
 /**

@@ -54,20 +54,11 @@ function resourceVersionOf(object: unknown): string {
   return resourceVersion;
 }
 
-export interface WatchListeners {
-  /** Told when bytes have come. */
-  readonly onBytes: () => void;
-  /** Told when nothing has come for `timing.catchUpMs` and no event is half there. */
-  readonly onQuiet: () => void;
-}
-
 /** What to do after an event: take the next, or leave it where it is. */
 export type Next = 'go on' | 'stop';
 
 /** The events of one watch, in their order. */
 export class WatchStream {
-  readonly #requests: Requests;
-  readonly #onBytes: () => void;
   /** Until the watch's end, and some grace, it may be silent. */
   readonly answer: StreamedAnswer;
   readonly #lines = new JsonLines();
@@ -76,14 +67,13 @@ export class WatchStream {
 
   /** `query` says where it begins, `seconds` how long the server is asked to go on. */
   constructor(
-    requests: Requests,
-    { onBytes, onQuiet }: WatchListeners,
+    private readonly requests: Requests,
     query: Readonly<Record<string, string>>,
     seconds: number,
+    /** Told when bytes have come, and when none have for `timing.catchUpMs` and no event is half there. */
+    private readonly onHeard: (what: 'bytes' | 'silence') => void,
   ) {
     const { headersMs, watchGraceMs, catchUpMs } = requests.timing;
-    this.#requests = requests;
-    this.#onBytes = onBytes;
     this.answer = new StreamedAnswer({
       ...requests,
       query: {
@@ -100,7 +90,7 @@ export class WatchStream {
       quiet: {
         afterMs: catchUpMs,
         tell: () => {
-          if (!this.#lines.isInLine) onQuiet();
+          if (!this.#lines.isInLine) onHeard('silence');
         },
       },
     });
@@ -113,7 +103,7 @@ export class WatchStream {
    * @throws ReflectorFailure or MalformedError where the events break off; what `handle` throws.
    */
   async each(handle: (event: WatchEvent, arrivedAt: number) => Next): Promise<'stopped' | 'ended'> {
-    const { slice, signal } = this.#requests;
+    const { slice, signal } = this.requests;
     for (;;) {
       for (let line = this.#lines.next(); line !== undefined; line = this.#lines.next()) {
         if (handle(parseWatchEvent(line), this.#arrivedAt) === 'stop') return 'stopped';
@@ -123,7 +113,7 @@ export class WatchStream {
       const chunk = await this.answer.chunks.next();
       if (chunk.done === true) break;
       this.#arrivedAt = performance.now();
-      this.#onBytes();
+      this.onHeard('bytes');
       this.#lines.write(chunk.value);
     }
     this.#lines.end();

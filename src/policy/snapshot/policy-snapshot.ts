@@ -38,6 +38,8 @@ export interface PolicySnapshotOptions {
   readonly now?: () => number;
 }
 
+const defaults = { quietMs: 1000, everyMs: 60_000, now: Date.now };
+
 /** A policy of more objects is written less often while it stays the same. */
 const maxSmallPolicy = 10_000;
 const roundsOfLargePolicy = 10;
@@ -51,8 +53,7 @@ const restPerWrite = 9;
  * fault of the file is thrown.
  */
 export class PolicySnapshot {
-  readonly #options: Required<Omit<PolicySnapshotOptions, 'onResult'>>;
-  readonly #onResult: PolicySnapshotOptions['onResult'];
+  readonly #options: PolicySnapshotOptions & typeof defaults;
   /** What failed since the last success. */
   readonly #failures = new Set<string>();
   #restoring: Promise<readonly string[]> | undefined;
@@ -66,17 +67,10 @@ export class PolicySnapshot {
   #rounds = 0;
   #restMs = 0;
 
-  constructor({
-    onResult,
-    quietMs = 1000,
-    everyMs = 60_000,
-    now = Date.now,
-    ...given
-  }: PolicySnapshotOptions) {
-    this.#options = { ...given, quietMs, everyMs, now };
-    this.#onResult = onResult;
+  constructor(options: PolicySnapshotOptions) {
+    this.#options = { ...defaults, ...options };
     // The name of a layer that does not exist throws at once.
-    for (const layer of given.origins.keys()) given.policy.sink(layer);
+    for (const layer of options.origins.keys()) options.policy.sink(layer);
   }
 
   /** Creates one after checking that snapshots can be kept at the file. Throws SnapshotError if not. */
@@ -192,33 +186,27 @@ export class PolicySnapshot {
   }
 
   async #saveOnce(): Promise<void> {
-    const { everyMs, now } = this.#options;
+    const { file, everyMs, now } = this.#options;
     this.#hasChanged = false;
+    this.#hasFailed = false;
     const begun = now();
-    this.#hasFailed = !(await this.#write());
-    this.#rounds = 0;
-    this.#restMs = Math.min(everyMs, restPerWrite * (now() - begun));
-  }
-
-  /** Whether that went well. */
-  async #write(): Promise<boolean> {
-    const { file } = this.#options;
     const snapshot = await runInSlices(this.#snapshot());
-    if (snapshot.length === 0) return true;
     const layers = snapshot.map(({ layer }) => layer);
     try {
-      await writeSnapshot(file, snapshot);
-    } catch (error) {
-      const message = messageOf(error);
-      if (!this.#failures.has(message)) {
-        this.#failures.add(message);
-        this.#report({ operation: 'write', result: 'failure', message, layers });
+      if (layers.length > 0) {
+        await writeSnapshot(file, snapshot);
+        this.#failures.clear();
+        this.#report({ operation: 'write', result: 'success', layers });
       }
-      return false;
+    } catch (error) {
+      this.#hasFailed = true;
+      const message = messageOf(error);
+      if (!this.#failures.has(message))
+        this.#report({ operation: 'write', result: 'failure', message, layers });
+      this.#failures.add(message);
     }
-    this.#failures.clear();
-    this.#report({ operation: 'write', result: 'success', layers });
-    return true;
+    this.#rounds = 0;
+    this.#restMs = Math.min(everyMs, restPerWrite * (now() - begun));
   }
 
   /** The present content, in steps. A clock that was set back must not date it in the future. */
@@ -258,6 +246,6 @@ export class PolicySnapshot {
   }
 
   #report(result: SnapshotResult): void {
-    tell(`policy snapshot ${this.#options.file}`, this.#onResult, result);
+    tell(`policy snapshot ${this.#options.file}`, this.#options.onResult, result);
   }
 }

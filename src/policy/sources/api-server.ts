@@ -185,7 +185,7 @@ function apiServerSource(
       const opened = await open();
       // Closed while the kubeconfig was read.
       if (hasClosed()) return;
-      const shared = { client: opened, keyOf, probe: new ServerProbe({ client: opened }) };
+      const shared = { client: opened, keyOf, probe: new ServerProbe(opened) };
       reflectors = kinds.map(
         ({ kind, path, decode }) =>
           new Reflector<PolicyObject>({

@@ -1,6 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { codeOf, messageOf } from '../../error-class.js';
+import type { ReloadResult } from '../../files/followed-files.js';
 import { tell } from '../../tell.js';
 import { runInSlices } from '../../time-slice.js';
 import type { PolicySource } from '../policy-source.js';
@@ -8,9 +9,6 @@ import type { PolicySink } from '../policy.js';
 import { ManifestDirectory } from './manifest-directory.js';
 import { refuseDuplicates, type Manifest } from './manifest.js';
 import { aText, checkOptions, optional } from '../../option-checks.js';
-
-export type ReloadResult =
-  { readonly result: 'success' } | { readonly result: 'failure'; readonly message: string };
 
 export interface DirectoryPolicySourceOptions {
   readonly directory: string;

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 /** Two reflectors that share a probe, in step with the server. */
 async function start(random: () => number = Math.random): Promise<void> {
-  const probe = new ServerProbe({ client: server, random, clock });
+  const probe = new ServerProbe(server, random, clock);
   sinks = [new RecordingSink(), new RecordingSink()];
   liveAt = [];
   reflectors = sinks.map((sink, at) => {
@@ -125,7 +125,7 @@ describe('after an outage', () => {
 
   it('a thousand filters neither ask nor come back at the same moment', async () => {
     const asked: number[] = [];
-    const probes = Array.from({ length: 1_000 }, () => new ServerProbe({ client: server, clock }));
+    const probes = Array.from({ length: 1_000 }, () => new ServerProbe(server, undefined, clock));
     const listen = (): void => void asked.push(clock.now());
     server.reply = () => 'refused';
     for (const probe of probes) probe.follow(listen);

@@ -33,7 +33,7 @@ describe('a probe', () => {
     await following.server.start();
     following.server.scriptProbe(...answers);
     const client = httpApiClient(following.server.port);
-    const asked = new ServerProbe({ client, random, clock });
+    const asked = new ServerProbe(client, random, clock);
     const listener = (answered: string | undefined): void => {
       found.add(answered);
     };
@@ -86,7 +86,7 @@ describe('a probe', () => {
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const client = httpApiClient((server.address() as AddressInfo).port);
-    const asked = new ServerProbe({ client, random, clock });
+    const asked = new ServerProbe(client, random, clock);
     const listener = (answered: string | undefined): void => {
       found.add(answered);
     };

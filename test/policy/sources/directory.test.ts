@@ -8,8 +8,8 @@ import { stringify } from 'yaml';
 import {
   directoryPolicySource,
   type DirectoryPolicySourceOptions,
-  type ReloadResult,
 } from '../../../src/policy/sources/directory.js';
+import type { ReloadResult } from '../../../src/files/followed-files.js';
 import type { PolicySource } from '../../../src/policy/policy-source.js';
 import type { PolicyObject } from '../../../src/policy/objects.js';
 import { Policy, type PolicySink } from '../../../src/policy/policy.js';
