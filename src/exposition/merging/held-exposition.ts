@@ -5,7 +5,6 @@ import type { AddedLabels } from './added-labels.js';
 
 /** The samples of a metric. */
 interface HeldSamples {
-  /** What they are called. */
   readonly sampleNames: Set<string>;
   series: number;
   /** Where they stand in what is held: of each run of lines the start and the end. */

@@ -15,7 +15,6 @@ export interface MergedPiece {
 /** One metric of all members that have it, as it is written. */
 export interface GroupedFamily {
   readonly name: string;
-  /** Its HELP and TYPE. */
   readonly header: string;
   readonly pieces: readonly MergedPiece[];
   /** Whether labels do not tell all series apart. */
@@ -72,7 +71,6 @@ export class MergedFamilies {
     before.pieces.push(piece);
   }
 
-  /** Puts them into the order of their names. */
   sort(): void {
     this.#families = new Map([...this.#families].sort(([one], [other]) => (one < other ? -1 : 1)));
   }

@@ -86,7 +86,6 @@ export class MemberScrape {
     return this.failure.error;
   }
 
-  /** Asks for it. */
   async open(): Promise<void> {
     const { query, user } = this.request;
     const rendering = this.member.exposition.render({

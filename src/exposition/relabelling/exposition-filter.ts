@@ -11,8 +11,6 @@ import { RelabelledSeries, type SeriesFault } from './relabelled-series.js';
 import { SeriesDigest, SeriesDigests } from '../series-digests.js';
 import type { CurrentRules } from './series-rules.js';
 
-const blankLine = Buffer.from('\n');
-
 /** Why a series is left out; `duplicate`: with its new labels it equals an earlier one. */
 type DropReason = 'metric-name' | 'duplicate' | SeriesFault;
 
@@ -85,19 +83,10 @@ export class ExpositionFilter {
 
   /** @throws TextFormatError, SeriesLimitError */
   write(part: ExpositionPart): void {
-    switch (part.kind) {
-      case 'metadata':
-        this.#readMetadata(part);
-        return;
-      case 'samples':
-        this.#writeSamples(part);
-        return;
-      case 'blank':
-        if (this.#family?.state.isWritten === true) this.#output.write(blankLine);
-        return;
-      case 'end':
-        this.#end = '# EOF\n';
-    }
+    if (part.kind === 'metadata') this.#readMetadata(part);
+    else if (part.kind === 'samples') this.#writeSamples(part);
+    else if (part.kind === 'end') this.#end = '# EOF\n';
+    else if (this.#family?.state.isWritten === true) this.#output.writeText('\n');
   }
 
   /** Takes what is ready, in chunks of 64 KiB. */
@@ -118,7 +107,6 @@ export class ExpositionFilter {
     return this.#output.rest();
   }
 
-  /** All that is held, metric by metric. */
   *#inOrder(): Generator<GroupedFamily, void, undefined> {
     for (const family of this.#families.all) {
       const { name, header, state } = family;
@@ -233,9 +221,8 @@ export class ExpositionFilter {
   }
 
   #keep(series: number, family: FilteredFamily): void {
-    const { maxSeries } = this.#rules;
     if (!family.state.isWritten) this.#writeHeader(family);
     this.#kept += series;
-    if (maxSeries > 0) checkLimit(this.#kept, maxSeries, 'series in one scrape');
+    checkLimit(this.#kept, this.#rules.maxSeries, 'series in one scrape');
   }
 }

@@ -51,14 +51,11 @@ export class RelabelledSeries {
     this.#rules = rules;
     this.#podNames = podNames;
     this.#mappedLabels = rules.filter(({ values }) => values !== undefined).length;
-    this.#maxGrowth = rules.reduce(
-      (sum, { newName, values, podLabel }) =>
-        sum +
-        (newName?.length ?? 0) +
-        (values?.maxLength ?? 0) +
-        (podLabel === undefined ? 0 : maxPodNameLength),
-      0,
-    );
+    this.#maxGrowth = 0;
+    for (const { newName, values, podLabel } of rules) {
+      const podGrowth = podLabel === undefined ? 0 : maxPodNameLength;
+      this.#maxGrowth += (newName?.length ?? 0) + (values?.maxLength ?? 0) + podGrowth;
+    }
   }
 
   /** Reads the line from `start` to `end`. Returns what is wrong with it; then it cannot be written. */
@@ -108,10 +105,8 @@ export class RelabelledSeries {
     let separator = bytes[this.#nameStart] === openingBrace ? comma : openingBrace;
     for (let at = 0; at < spans.length; at += 4) {
       const change = this.#changes[at / 4];
-      const nameStart = spans[at] ?? 0;
-      const nameEnd = spans[at + 1] ?? 0;
-      const valueStart = spans[at + 2] ?? 0;
-      const valueEnd = spans[at + 3] ?? 0;
+      const [nameStart = 0, nameEnd = 0] = [spans[at], spans[at + 1]];
+      const [valueStart = 0, valueEnd = 0] = [spans[at + 2], spans[at + 3]];
       // An empty value means that there is no such label.
       const isLabel = valueEnd > valueStart;
       if (identity !== undefined && change !== undefined && isLabel)
@@ -139,7 +134,7 @@ export class RelabelledSeries {
   #writeValue(output: ChunkWriter): void {
     const [bytes, start] = [this.#bytes, this.#labelsEnd];
     let end = start;
-    while (end < this.#end && bytes[end] !== lineFeed && bytes[end] !== numberSign) end += 1;
+    while (bytes[end] !== lineFeed && bytes[end] !== numberSign) end += 1;
     if (bytes[end] === numberSign) end -= 1;
     output.append(bytes, start, end);
     output.appendByte(lineFeed);

@@ -87,7 +87,7 @@ export function checkedRules(rules: SeriesRules): () => CurrentRules {
     }
     mapping = current;
     const mayJoinSeries = areChanged || mapping?.isOneToOne === false;
-    return { metricNames, labels, mayJoinSeries, podNames, maxSeries };
+    return { metricNames, labels, mayJoinSeries, podNames, maxSeries: maxSeries || Infinity };
   };
 }
 

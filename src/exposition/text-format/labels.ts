@@ -43,7 +43,6 @@ export function endOfName(bytes: Uint8Array, start: number): number {
   return at;
 }
 
-/** The position of the closing quotation mark. */
 function endOfQuoted(bytes: Uint8Array, start: number): number {
   let at = start;
   while (bytes[at] !== quotationMark) at += bytes[at] === backslash ? 2 : 1;

@@ -124,7 +124,6 @@ function rewrittenHelp(text: string): string {
   return escapedHelp(text.replace(/\\[\\n]/g, (escape) => (escape === '\\n' ? '\n' : '\\')));
 }
 
-/** The line that says it. */
 export function metadataLine(family: string, { kind, text }: Metadata): string {
   return `# ${kind} ${writtenName(family)} ${text}\n`;
 }

@@ -109,9 +109,7 @@ async function ended({ begunAt, collection }: Run, timeoutMs: number): Promise<C
   return collected === 'timeout' ? { cause: 'collect-timeout' } : collected;
 }
 
-function failed(error: unknown): Collection {
-  return { cause: 'collect-failed', error };
-}
+const failed = (error: unknown): Collection => ({ cause: 'collect-failed', error });
 
 /** As in prom-client: a promise of `collect` is awaited, any other return value ignored. */
 function begin(metric: MetricObject): CollectedMetric | Promise<CollectedMetric> {

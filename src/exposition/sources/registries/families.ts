@@ -37,27 +37,24 @@ export async function joinFamilies(
   /** By the names of families and of all their samples: the metric. */
   const owners = new Map<string, string>();
   const conflicts: JoinedFamilies['conflicts'][number][] = [];
-  const add = (member: FamilyMember): void => {
+  for (const member of members) {
+    if (slice.isOver) await slice.rest();
     const { name: metric, help, type } = member.metric;
     const name = familyName(member.metric, format);
     const family = families.get(name);
     if (family !== undefined && owners.get(name) === metric) {
       if (family.help === help && family.type === type) family.members.push(member);
       else conflicts.push({ metric, other: metric });
-      return;
+      continue;
     }
     const names = namesOf(name, type, format);
     const taken = names.find((one) => owners.has(one));
     if (taken !== undefined) {
       conflicts.push({ metric, other: owners.get(taken) ?? taken });
-      return;
+      continue;
     }
     for (const one of names) owners.set(one, metric);
     families.set(name, { name, help, type, members: [member] });
-  };
-  for (const member of members) {
-    add(member);
-    if (slice.isOver) await slice.rest();
   }
   return { format, families: [...families.values()], conflicts };
 }
