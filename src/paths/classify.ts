@@ -45,6 +45,8 @@ export type PathClassification =
   | { readonly kind: 'other'; readonly path: string; readonly scope: Scope };
 
 type OfWorkspaces = Extract<PathClassification, { kind: 'workspace' | 'workspace-targets' }>;
+type OfMetrics = Extract<PathClassification, { kind: 'shard-level' }> | OfWorkspaces;
+type Guarded = Extract<PathClassification, { kind: 'gateway' }> | OfMetrics;
 
 /** Maps a raw request target to its meaning; pure, and linear in the target's length. */
 export type PathClassifier = (target: string) => PathClassification;
@@ -167,21 +169,15 @@ export function pathRefusal(classification: PathClassification, serverKind?: Ser
 }
 
 /** Whether a guard that an application mounts answers it; everything else is for the application behind. */
-export function isGuarded(
-  classification: PathClassification | undefined,
-): classification is Extract<PathClassification, { kind: 'shard-level' | 'gateway' }> | OfWorkspaces {
+export function isGuarded(classification?: PathClassification): classification is Guarded {
   return isOfMetrics(classification) || classification?.kind === 'gateway';
 }
 
-export function isOfMetrics(
-  classification: PathClassification | undefined,
-): classification is Extract<PathClassification, { kind: 'shard-level' }> | OfWorkspaces {
+export function isOfMetrics(classification?: PathClassification): classification is OfMetrics {
   return classification?.kind === 'shard-level' || isOfWorkspaces(classification);
 }
 
-export function isOfWorkspaces(
-  classification: PathClassification | undefined,
-): classification is OfWorkspaces {
+export function isOfWorkspaces(classification?: PathClassification): classification is OfWorkspaces {
   return classification?.kind === 'workspace' || classification?.kind === 'workspace-targets';
 }
 

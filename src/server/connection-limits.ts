@@ -20,26 +20,19 @@ export interface ConnectionLimits extends Pick<LimitHandshakesOptions, 'maxHands
   readonly tlsHandshakeTimeoutMs?: number;
 }
 
-/** Twice Node's default: warrants of a front proxy are long. */
-const defaultMaxHeaderBytes = 32 * 1024;
-const defaultTimeoutMs = 10_000;
-/** Longer than scrape intervals usually are: a handshake costs more than a scrape. */
-const defaultIdleTimeoutMs = 75_000;
-const minRequestTimeoutMs = 30_000;
-/** How often Node checks for requests that take too long (ms); its own default is 30 s. */
-const maxCheckingIntervalMs = 1000;
-
 /** The limits that Node takes when a server is created. */
 export function connectionOptions({
-  maxHeaderBytes = defaultMaxHeaderBytes,
-  headerTimeoutMs = defaultTimeoutMs,
-  tlsHandshakeTimeoutMs = defaultTimeoutMs,
+  // Twice Node's default: warrants of a front proxy are long.
+  maxHeaderBytes = 32 * 1024,
+  headerTimeoutMs = 10_000,
+  tlsHandshakeTimeoutMs = 10_000,
 }: ConnectionLimits): HttpsOptions {
   return {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headerTimeoutMs,
-    requestTimeout: Math.max(minRequestTimeoutMs, headerTimeoutMs),
-    connectionsCheckingInterval: Math.min(maxCheckingIntervalMs, headerTimeoutMs),
+    requestTimeout: Math.max(30_000, headerTimeoutMs),
+    // How often Node looks for requests that take too long; its own default is 30 s.
+    connectionsCheckingInterval: Math.min(1000, headerTimeoutMs),
     handshakeTimeout: tlsHandshakeTimeoutMs,
   };
 }
@@ -50,7 +43,8 @@ export function connectionOptions({
  */
 export function limitConnections(
   server: Server,
-  { maxConnections = 0, maxConnectionsByAddress = 0, idleTimeoutMs = defaultIdleTimeoutMs }: ConnectionLimits,
+  // Longer than scrape intervals usually are: a handshake costs more than a scrape.
+  { maxConnections = 0, maxConnectionsByAddress = 0, idleTimeoutMs = 75_000 }: ConnectionLimits,
   onRefused: () => void = () => undefined,
   isWorker = cluster.isWorker,
 ): void {

@@ -34,12 +34,10 @@ interface Validity {
   readonly notAfter: number;
 }
 
-type Validities = readonly [Validity, ...Validity[]];
-
 interface Trusted {
   readonly kind: 'trusted';
   readonly verified: VerifiedCertificate;
-  readonly chains: readonly [Validities, ...Validities[]];
+  readonly chains: readonly (readonly Validity[])[];
 }
 
 /**
@@ -93,12 +91,11 @@ export class CertificateVerifier {
     const others = intermediates.map(presentedCertificate).filter((other) => other !== undefined);
     const search = findChains(presented, others, this.#authorities);
     if (search.kind === 'refused') return search;
-    const [first, ...alternatives] = search.chains;
-    const { commonName, organizations, sha256Hex } = first[0];
+    const { commonName, organizations, sha256Hex } = search.chains[0][0];
     return {
       kind: 'trusted',
       verified: Object.freeze({ kind: 'verified', commonName, organizations, sha256Hex }),
-      chains: [validitiesOf(first), ...alternatives.map(validitiesOf)],
+      chains: search.chains.map(validitiesOf),
     };
   }
 }
@@ -115,27 +112,26 @@ export function createCertificateVerifier(options: CertificateVerifierOptions): 
   return new CertificateVerifier(options);
 }
 
-function validitiesOf([leaf, ...authorities]: Chain): Validities {
-  return [
-    validityOf('certificate', leaf),
-    ...authorities.map((authority) => validityOf(`authority ${authority.title}`, authority)),
-  ];
-}
-
-function validityOf(holder: string, { notBefore, notAfter }: Certificate): Validity {
-  return { holder, notBefore, notAfter };
-}
-
-function isValid({ chains }: Trusted, now: number): boolean {
-  return chains.some((validities) => validities.every((validity) => isWithin(validity, now)));
+/** Of each certificate, the leaf first. */
+function validitiesOf(chain: Chain): readonly Validity[] {
+  return chain.map(({ title, notBefore, notAfter }, at) => ({
+    holder: at === 0 ? 'certificate' : `authority ${title}`,
+    notBefore,
+    notAfter,
+  }));
 }
 
 function isWithin({ notBefore, notAfter }: Validity, now: number): boolean {
   return notBefore <= now && now <= notAfter;
 }
 
-function lapse({ chains: [first] }: Trusted, now: number): string {
-  const { holder, notBefore, notAfter } = first.find((validity) => !isWithin(validity, now)) ?? first[0];
+function isValid({ chains }: Trusted, now: number): boolean {
+  return chains.some((validities) => validities.every((validity) => isWithin(validity, now)));
+}
+
+/** What is not valid of the first chain. */
+function lapse({ chains: [first = []] }: Trusted, now: number): string {
+  const { holder = '', notBefore = 0, notAfter = 0 } = first.find((each) => !isWithin(each, now)) ?? {};
   return now < notBefore
     ? `${holder} is not valid before ${new Date(notBefore).toISOString()}`
     : `${holder} has expired on ${new Date(notAfter).toISOString()}`;

@@ -22,13 +22,10 @@ export function bearerToken({ headers }: Credentials): string | Authentication {
  * Tokens are stored and looked up by a salted SHA-256, so that the time of a look-up reveals nothing about a token, and
  * nothing stored can be used as one.
  */
-export class TokenDigest {
-  /** Of this object only: no two tables share keys. */
-  readonly #salt = randomBytes(32).toString('base64');
-
-  of(token: string): string {
-    return hash('sha256', this.#salt + token);
-  }
+export function tokenDigest(): (token: string) => string {
+  // Of this function only: no two tables share keys.
+  const salt = randomBytes(32).toString('base64');
+  return (token) => hash('sha256', salt + token);
 }
 
 /** A key of a TokenCache: a digest, never the token. */
@@ -37,7 +34,7 @@ export type TokenKey = string & { readonly TokenKey: unique symbol };
 /** A bounded cache of results by token, each until it expires. */
 export class TokenCache<Value> {
   readonly #entries: LRUCache<TokenKey, { readonly value: Value; readonly validUntil: number }>;
-  readonly #digest = new TokenDigest();
+  readonly #digest = tokenDigest();
 
   /** Of more than `limit` tokens the least recently used is forgotten first. `now` in ms; default Date.now. */
   constructor(
@@ -48,7 +45,7 @@ export class TokenCache<Value> {
   }
 
   keyOf(token: string): TokenKey {
-    return this.#digest.of(token) as TokenKey;
+    return this.#digest(token) as TokenKey;
   }
 
   /** Undefined if unknown or expired. */

@@ -15,7 +15,7 @@ import {
 import { TokenFileError } from '../authentication-errors.js';
 import { refused, type Authentication, type Authenticator } from '../authenticator.js';
 import { frozenIdentity, type Identity } from '../identity.js';
-import { bearerToken, TokenDigest } from './bearer-token.js';
+import { bearerToken, tokenDigest } from './bearer-token.js';
 
 export interface TokenFileOptions {
   readonly text: string;
@@ -98,14 +98,14 @@ interface StaticToken {
 
 /** Tokens are looked up as digests, so that the time of a look-up tells nothing of a token. */
 function tokenAuthenticator(name: string, tokens: Iterable<StaticToken>): Authenticator {
-  const digests = new TokenDigest();
+  const digestOf = tokenDigest();
   const entryOf = (token: string, authentication: Authentication) => ({
-    digest: Buffer.from(digests.of(token)),
+    digest: Buffer.from(digestOf(token)),
     authentication,
   });
   const known = new Map<string, ReturnType<typeof entryOf>>();
   for (const { token, identity } of tokens) {
-    known.set(digests.of(token), entryOf(token, Object.freeze({ kind: 'authenticated', identity })));
+    known.set(digestOf(token), entryOf(token, Object.freeze({ kind: 'authenticated', identity })));
   }
   // Compared with an unknown token, so that it takes as long as a known one.
   const nobody = entryOf('', unknown);
@@ -114,7 +114,7 @@ function tokenAuthenticator(name: string, tokens: Iterable<StaticToken>): Authen
     authenticate(credentials) {
       const token = bearerToken(credentials);
       if (typeof token !== 'string') return token;
-      const digest = digests.of(token);
+      const digest = digestOf(token);
       const entry = known.get(digest) ?? nobody;
       return timingSafeEqual(entry.digest, Buffer.from(digest)) ? entry.authentication : unknown;
     },

@@ -119,15 +119,11 @@ export function ignoredPaths(globs: readonly string[]): PathMatcher {
 }
 
 /** Loads micromatch with the first glob, since most servers have none. */
-function globMatcher(
-  globs: readonly string[],
-  options: { readonly nobrace?: boolean; readonly noglobstar?: boolean },
-): PathMatcher {
+function globMatcher(globs: readonly string[], options: Micromatch.Options): PathMatcher {
   if (globs.length === 0) return () => false;
   const micromatch = createRequire(import.meta.url)('micromatch') as typeof Micromatch;
-  const matchers = globs.map((glob) =>
-    micromatch.matcher(glob, { dot: true, noextglob: true, nonegate: true, ...options }),
-  );
+  const all = { dot: true, noextglob: true, nonegate: true, ...options };
+  const matchers = globs.map((glob) => micromatch.matcher(glob, all));
   return (path) => matchers.some((matches) => matches(path));
 }
 

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { refusalReason, type RefusedRequest } from '../../audit/refusal-reason.js';
 
 export interface CountedRefusal {
@@ -14,8 +15,7 @@ const maxReasons = 32;
 
 /** Counts refused requests by reason; of more than 32 reasons, the least recent are forgotten. */
 export class RefusalTally {
-  /** The most recent reason is last. */
-  readonly #counted = new Map<string, CountedRefusal>();
+  readonly #counted = new LRUCache<string, CountedRefusal>({ max: maxReasons });
 
   /** `now` in ms since the epoch; default Date.now. */
   constructor(private readonly now: () => number = Date.now) {}
@@ -27,14 +27,11 @@ export class RefusalTally {
     const { code } = request;
     const key = `${code} ${reason}`;
     const count = (this.#counted.get(key)?.count ?? 0) + 1;
-    this.#counted.delete(key);
     this.#counted.set(key, { reason, code, count, lastAt: this.now() });
-    const [oldest] = this.#counted.keys();
-    if (this.#counted.size > maxReasons && oldest !== undefined) this.#counted.delete(oldest);
   }
 
   /** The most recent reason first. */
   get refusals(): readonly CountedRefusal[] {
-    return [...this.#counted.values()].reverse();
+    return [...this.#counted.values()];
   }
 }
