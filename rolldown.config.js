@@ -1,6 +1,6 @@
 // Bundles what applications import, and the command: evaluating 186 modules took an application nearly as long as Express
 // and prom-client together, and `start` a fifth of its time. What openMetricsFilter alone needs is a chunk that its first
-// call loads, and each command loads its own.
+// call loads, and each command loads its own. What is published is what is bundled; tests and benchmarks load modules.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig } from 'rolldown';
@@ -67,5 +67,10 @@ export default defineConfig([
         }),
       },
     },
+  },
+  {
+    ...shared,
+    input: { 'policy/sources/manifest-worker': 'dist/policy/sources/manifest-worker.js' },
+    output: { ...output, codeSplitting: false },
   },
 ]);

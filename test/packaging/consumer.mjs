@@ -1,6 +1,6 @@
 // Uses the package as an application does that has installed it; prints one line when all is well.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,16 @@ for (const [name, value] of Object.entries(library))
   if (typeof value === 'function') assert.equal(value.name, name);
 assert.equal(typeof startServer, 'function');
 assert.ok(bootstrapPolicy().length > 0);
+
+// Chunks of commands are loaded when they run: whatever the package's modules import is in the package.
+const dist = new URL('.', import.meta.resolve('kcp-metrics-filter'));
+const published = readdirSync(dist, { recursive: true }).filter((file) => file.endsWith('.js'));
+for (const file of published) {
+  const module = new URL(file, dist);
+  for (const [, imported] of readFileSync(module, 'utf8').matchAll(/^.*\b(?:from|import\() ?"(\.[^"]+)"/gm))
+    assert.ok(existsSync(new URL(imported, module)), `${file} imports ${imported}`);
+}
+assert.ok(published.length > 10);
 
 const registry = new Registry();
 new Gauge({ name: 'answer', help: 'The answer.', registers: [registry] }).set(42);
