@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { ReviewClient } from '../../src/kubernetes/reviews/review-client.js';
 import { subjectAccessReview, tokenReview } from '../../src/kubernetes/reviews/review-kind.js';
@@ -165,9 +165,7 @@ describe('a scrape that another server decides about', () => {
     expect(told.at(-1)).toBe('stale for 0s, the reviewer does not answer: because');
     server.script = () => ({ status: { denied: true } });
     clock.now += 5000;
-    await vi.waitFor(async () => {
-      expect(await authorize(identity)).toBe('deny');
-    });
+    await expect.poll(() => authorize(identity)).toBe('deny');
   });
 
   it('is let in again when the server is back', async () => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Identity } from '../../src/authentication/identity.js';
 import type { Attributes, Decision } from '../../src/authorization/authorizer.js';
 import {
@@ -27,10 +27,6 @@ function setting(answer: unknown, options: Partial<SubjectAccessReviewOptions> =
   const authorizer = subjectAccessReviewAuthorizer({ ...reviewing.options, ...options });
   return { ...reviewing, ask: (given = {}) => authorizer.authorize({ ...question, ...given }) };
 }
-
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 async function failure(work: Decision | Promise<Decision>): Promise<unknown> {
   return Promise.resolve(work).then(

@@ -8,7 +8,7 @@ import { auditLine } from '../../dist/audit/audit-line.js';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median, nanosecondsPerCall } from './measure.mjs';
 import { goalRow } from './report.mjs';
-import { openConnections } from './scraping-connections.mjs';
+import { askFor, openConnections } from './scraping-connections.mjs';
 
 const connections = 16;
 const rounds = 9;
@@ -116,13 +116,9 @@ async function compare(child, mode, credentials, ports) {
 
 async function measure(child, clients, milliseconds) {
   const before = await serverFigures(child);
-  const started = performance.now();
-  const deadline = started + milliseconds;
-  const counts = await Promise.all(clients.map((client) => client.run(deadline)));
-  const seconds = (performance.now() - started) / 1000;
-  const requests = counts.reduce((sum, count) => sum + count, 0);
+  const { requests, perSecond } = await askFor(clients, milliseconds);
   const after = await serverFigures(child);
-  return { perSecond: requests / seconds, cpuMicros: (after.cpuMicros - before.cpuMicros) / requests };
+  return { perSecond, cpuMicros: (after.cpuMicros - before.cpuMicros) / requests };
 }
 
 async function serverFigures(child) {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { probe } from './livez-prober.mjs';
 import { median, percentile } from './measure.mjs';
+import { forLocalhost } from './scraping-connections.mjs';
 
 const scrapers = 10;
 const pace = { everyMs: 10, milliseconds: 10_000 };
@@ -29,11 +30,7 @@ const cases = [
  */
 export async function livezSection() {
   const authority = await createAuthority({ commonName: 'serving-ca' });
-  const serving = await authority.issue({
-    commonName: 'localhost',
-    usage: 'serverAuth',
-    dnsNames: ['localhost'],
-  });
+  const serving = await authority.issue(forLocalhost);
   const tls = { certificate: serving.certificatePem, privateKey: serving.privateKeyPem };
   const rows = [];
   let scrapeBytes = 0;

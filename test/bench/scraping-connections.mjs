@@ -3,6 +3,9 @@ import { connect } from 'node:tls';
 
 const longestAnswerMs = 10_000;
 
+/** What a server has a certificate for. */
+export const forLocalhost = { commonName: 'localhost', usage: 'serverAuth', dnsNames: ['localhost'] };
+
 /**
  * Clients over TLS that cost little: each knows the length of an answer from the first one and then counts bytes.
  * Every answer must be as long as the first.
@@ -14,6 +17,16 @@ const longestAnswerMs = 10_000;
  */
 export function openConnections(count, port, request) {
   return Promise.all(Array.from({ length: count }, () => openConnection(port, request)));
+}
+
+/** How much they are answered in so many milliseconds. */
+export async function askFor(clients, milliseconds) {
+  const started = performance.now();
+  const deadline = started + milliseconds;
+  const counts = await Promise.all(clients.map((client) => client.run(deadline)));
+  const seconds = (performance.now() - started) / 1000;
+  const requests = counts.reduce((sum, count) => sum + count, 0);
+  return { requests, perSecond: requests / seconds };
 }
 
 async function openConnection(port, { headers, path = '/metrics', status = 200, ...pair }) {

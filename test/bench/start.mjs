@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median } from './measure.mjs';
-import { openConnections } from './scraping-connections.mjs';
+import { askFor, forLocalhost, openConnections } from './scraping-connections.mjs';
 
 const connections = 16;
 const rounds = 7;
@@ -52,11 +52,7 @@ export async function startSection({ baseline } = {}) {
   const started = [];
   try {
     const authority = await createAuthority({ commonName: 'serving-ca' });
-    const { certificatePem, privateKeyPem } = await authority.issue({
-      commonName: 'localhost',
-      usage: 'serverAuth',
-      dnsNames: ['localhost'],
-    });
+    const { certificatePem, privateKeyPem } = await authority.issue(forLocalhost);
     const file = (name, text) => {
       writeFileSync(join(directory, name), text, { mode: 0o600 });
       return join(directory, name);
@@ -257,12 +253,8 @@ async function compare(servers) {
 
 async function measure({ pid }, clients, milliseconds) {
   const cpuBefore = cpuMicrosOf(pid);
-  const started = performance.now();
-  const deadline = started + milliseconds;
-  const counts = await Promise.all(clients.map((client) => client.run(deadline)));
-  const seconds = (performance.now() - started) / 1000;
-  const requests = counts.reduce((sum, count) => sum + count, 0);
-  return { perSecond: requests / seconds, cpuMicros: (cpuMicrosOf(pid) - cpuBefore) / requests };
+  const { requests, perSecond } = await askFor(clients, milliseconds);
+  return { perSecond, cpuMicros: (cpuMicrosOf(pid) - cpuBefore) / requests };
 }
 
 /** Of the process and of its workers; the kernel counts in hundredths of a second. */

@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { duration } from './report.mjs';
+import { forLocalhost } from './scraping-connections.mjs';
 
 const bindings = 100_000;
 const changes = 10_000;
@@ -68,11 +69,7 @@ export async function syncSection() {
 
 async function startServer(server, directory) {
   const authority = await createAuthority({ commonName: 'server-ca' });
-  const pair = await authority.issue({
-    commonName: 'localhost',
-    usage: 'serverAuth',
-    dnsNames: ['localhost'],
-  });
+  const pair = await authority.issue(forLocalhost);
   server.send({ certificate: pair.certificatePem, privateKey: pair.privateKeyPem, bindings });
   const [{ port }] = await once(server, 'message');
   const file = join(directory, 'kubeconfig');

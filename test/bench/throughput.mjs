@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median } from './measure.mjs';
-import { openConnections } from './scraping-connections.mjs';
+import { askFor, forLocalhost, openConnections } from './scraping-connections.mjs';
 
 const connections = 16;
 const rounds = 9;
@@ -23,11 +23,7 @@ export async function throughputSection() {
     organizations: ['monitoring'],
     usage: 'clientAuth',
   });
-  const serving = await clientCa.issue({
-    commonName: 'localhost',
-    usage: 'serverAuth',
-    dnsNames: ['localhost'],
-  });
+  const serving = await clientCa.issue(forLocalhost);
   const directory = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-bench-'));
   const child = fork(fileURLToPath(new URL('throughput-server.mjs', import.meta.url)));
   try {
@@ -108,12 +104,8 @@ async function compare(child, { what, goal }, credentials, ports) {
 
 async function measure(child, clients, milliseconds) {
   const cpuBefore = await serverCpu(child);
-  const started = performance.now();
-  const deadline = started + milliseconds;
-  const counts = await Promise.all(clients.map((client) => client.run(deadline)));
-  const seconds = (performance.now() - started) / 1000;
-  const requests = counts.reduce((sum, count) => sum + count, 0);
-  return { perSecond: requests / seconds, cpuMicros: ((await serverCpu(child)) - cpuBefore) / requests };
+  const { requests, perSecond } = await askFor(clients, milliseconds);
+  return { perSecond, cpuMicros: ((await serverCpu(child)) - cpuBefore) / requests };
 }
 
 async function serverCpu(child) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median } from './measure.mjs';
-import { openConnections } from './scraping-connections.mjs';
+import { askFor, forLocalhost, openConnections } from './scraping-connections.mjs';
 
 const counts = [1, 2];
 const connections = 16;
@@ -52,11 +52,7 @@ export async function workersSection() {
 async function preparedGuard(directory, upstream) {
   const authority = await createAuthority({ commonName: 'authority' });
   const client = await authority.issue({ commonName: 'prometheus', usage: 'clientAuth' });
-  const serving = await authority.issue({
-    commonName: 'localhost',
-    usage: 'serverAuth',
-    dnsNames: ['localhost'],
-  });
+  const serving = await authority.issue(forLocalhost);
   const written = (name, text) => {
     writeFileSync(join(directory, name), text, { mode: 0o600 });
     return join(directory, name);
@@ -80,11 +76,11 @@ async function preparedGuard(directory, upstream) {
 }
 
 async function compare(clients) {
-  for (const count of counts) await requestsPerSecond(clients[count], warmupMs);
+  for (const count of counts) await askFor(clients[count], warmupMs);
   const found = Object.fromEntries(counts.map((count) => [count, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const count of round % 2 === 0 ? counts : counts.toReversed()) {
-      found[count].push(await requestsPerSecond(clients[count], roundMs));
+      found[count].push((await askFor(clients[count], roundMs)).perSecond);
     }
   }
   for (const connection of Object.values(clients).flat()) connection.close();
@@ -95,14 +91,6 @@ async function compare(clients) {
       figures: `${Math.round(one)} requests/s with one, ${Math.round(two)} with two: ${(two / one).toFixed(2)}`,
     },
   ];
-}
-
-async function requestsPerSecond(clients, milliseconds) {
-  const started = performance.now();
-  const deadline = started + milliseconds;
-  const answered = await Promise.all(clients.map((client) => client.run(deadline)));
-  const seconds = (performance.now() - started) / 1000;
-  return answered.reduce((sum, count) => sum + count, 0) / seconds;
 }
 
 /** Where it listens, which it says in its log. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { remoteHeaders, type RecordedUser } from '../conformance/recorded.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
@@ -224,14 +224,9 @@ describe.skipIf(isSkipped || kcpBinary === undefined)('metrics of one workspace:
       await workspaces.annotate(path, { 'core.kcp.io/max-total-objects': '1' });
     }
     const alice = await scrapes('alice');
-    await vi.waitFor(
-      async () => {
-        expect((await alice('root:wa')).body).toContain(
-          `kcp_logicalcluster_object_count{cluster="${cluster}"`,
-        );
-      },
-      { timeout: 60_000, interval: 200 },
-    );
+    await expect
+      .poll(async () => (await alice('root:wa')).body, { timeout: 60_000, interval: 200 })
+      .toContain(`kcp_logicalcluster_object_count{cluster="${cluster}"`);
     const { body } = await alice('root:wa');
     const series = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     expect(series.filter((line) => !line.includes(`cluster="${cluster}"`))).toEqual([]);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FilesRead } from '../../src/files/files-read.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 
@@ -8,10 +8,6 @@ let directory: TemporaryDirectory;
 
 beforeEach(() => {
   directory = temporaryDirectory();
-});
-
-afterEach(() => {
-  vi.useRealTimers();
 });
 
 describe('files that were read', () => {

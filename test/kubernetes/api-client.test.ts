@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiClient } from '../../src/kubernetes/api-client.js';
 import { requestJson } from '../../src/kubernetes/api-client.js';
 import { createApiSetting, type ApiSetting } from './api-setting.js';
@@ -67,9 +67,7 @@ describe('the JSON of an answer', () => {
       code: 'ERR_API_CONTENT',
       message: `${server.url}: the answer to GET /apis is larger than 1000 bytes`,
     });
-    await vi.waitFor(() => {
-      expect(server.open.size).toBe(0);
-    });
+    await expect.poll(() => server.open.size).toBe(0);
     answer = answering(200, `"${'x'.repeat(998)}"`);
     expect(await requestJson(client, get, { maxBytes: 1000 })).toHaveLength(998);
   });

@@ -1,4 +1,4 @@
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { ApiClient, ApiResponse } from '../../src/kubernetes/api-client.js';
 import { ApiConnectionError } from '../../src/outgoing/outgoing-errors.js';
 import {
@@ -94,7 +94,5 @@ export async function rejection(work: Promise<unknown>): Promise<ApiConnectionEr
 
 /** Waits until a server has this many connections open. */
 export async function expectOpenConnections(server: ApiServer, count: number): Promise<void> {
-  await vi.waitFor(() => {
-    expect(server.open.size).toBe(count);
-  });
+  await expect.poll(() => server.open.size).toBe(count);
 }

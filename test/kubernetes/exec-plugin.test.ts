@@ -257,9 +257,7 @@ describe('an exec plugin', () => {
   async function expectNothingRuns(): Promise<void> {
     const pids = readFileSync(path('pids'), 'utf8').trim().split(' ').map(Number);
     expect(pids.length).toBe(2);
-    await vi.waitFor(() => {
-      expect(pids.filter(isRunning)).toEqual([]);
-    });
+    await expect.poll(() => pids.filter(isRunning)).toEqual([]);
   }
 
   /** One that has ended may be left for its parent to notice. */

@@ -39,6 +39,18 @@ beforeEach(async () => {
 
 const get: ApiRequest = { method: 'GET', path: '/apis' };
 
+/** Each piece of a body has come before the next one is sent. */
+async function expectOneByOne(pieces: readonly string[], send: (piece: string) => void): Promise<void> {
+  const { body } = await client.send(get);
+  const chunks = body[Symbol.asyncIterator]();
+  for (const piece of pieces) {
+    send(piece);
+    expect(String((await chunks.next()).value)).toBe(piece);
+  }
+  await chunks.return?.();
+  await expectOpenConnections(server, 0);
+}
+
 function open(path: string, options: Omit<OpenApiClientOptions, 'kubeconfig'> = {}): Promise<ApiClient> {
   return setting.open({ cluster: { server: server.url + path, ...setting.trusted } }, options);
 }
@@ -166,14 +178,9 @@ describe('a body', () => {
       response.flushHeaders();
       send = (line) => response.write(line);
     };
-    const { body } = await client.send(get);
-    const chunks = body[Symbol.asyncIterator]();
-    for (const line of lines) {
-      send(line);
-      expect(String((await chunks.next()).value)).toBe(line);
-    }
-    await chunks.return?.();
-    await expectOpenConnections(server, 0);
+    await expectOneByOne(lines, (piece) => {
+      send(piece);
+    });
   });
 
   it.each<[string, (response: ServerResponse) => void]>([
@@ -271,14 +278,9 @@ describe('a body that is compressed, although nobody asked for it', () => {
       response.flushHeaders();
       send = compress(response);
     };
-    const { body } = await client.send(get);
-    const chunks = body[Symbol.asyncIterator]();
-    for (const event of events) {
-      send(event);
-      expect(String((await chunks.next()).value)).toBe(event);
-    }
-    await chunks.return?.();
-    await expectOpenConnections(server, 0);
+    await expectOneByOne(events, (piece) => {
+      send(piece);
+    });
   });
 
   it('is the same text, wherever its members begin and its bytes are cut', async () => {

@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ApiClient } from '../../src/kubernetes/api-client.js';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
@@ -79,9 +79,7 @@ describe('a kubeconfig that is replaced', () => {
     await ask(client);
     expect(client.server).toBe(other.url);
     expect([server.requests.length, other.requests.length]).toEqual([1, 1]);
-    await vi.waitFor(() => {
-      expect(server.open.size).toBe(0);
-    });
+    await expect.poll(() => server.open.size).toBe(0);
   });
 
   it.each<[string, (file: string) => void, string]>([
@@ -222,9 +220,7 @@ describe('a file that a kubeconfig names', () => {
     await write('bob');
     await ask(client);
     expect(server.requests.map(({ clientName }) => clientName)).toEqual(['alice', 'bob']);
-    await vi.waitFor(() => {
-      expect(server.open.size).toBe(1);
-    });
+    await expect.poll(() => server.open.size).toBe(1);
     const half = await setting.authority.issue({ commonName: 'carol', usage: 'clientAuth' });
     setting.directory.write('tls.crt', half.certificatePem);
     await ask(client);

@@ -230,9 +230,7 @@ describe('openMetricsFilter', () => {
       expect((await ask('/metrics', 'prometheus-token')).status).toBe(401);
     }, soon);
     rbac.write('policy.yaml', policy.replace('name: readers }]', 'name: writers }]'));
-    await vi.waitFor(async () => {
-      expect((await ask('/metrics', 'another-token')).status).toBe(403);
-    }, soon);
+    await expect.poll(async () => (await ask('/metrics', 'another-token')).status, soon).toBe(403);
   });
 
   it('takes tokens that the program holds, beside a file', async () => {
@@ -248,9 +246,7 @@ describe('openMetricsFilter', () => {
     expect((await ask('/metrics', 'held-token')).status).toBe(200);
     expect((await ask('/metrics', 'plain-token')).status).toBe(403);
     expect((await ask('/metrics', 'prometheus-token')).status).toBe(200);
-    await vi.waitFor(() => {
-      expect(events).toHaveLength(3);
-    }, soon);
+    await expect.poll(() => events, soon).toHaveLength(3);
     expect(events[0]?.identity).toMatchObject({
       name: 'held',
       uid: '7',
@@ -269,9 +265,7 @@ describe('openMetricsFilter', () => {
     await ask('/metrics', 'unknown-token');
     await ask('/metrics');
     await ask('/clusters/root/metrics');
-    await vi.waitFor(() => {
-      expect(refusals).toHaveLength(4);
-    }, soon);
+    await expect.poll(() => refusals, soon).toHaveLength(4);
     expect(refusals.map(({ code, reason, path, user }) => [code, reason, path, user])).toEqual([
       [403, 'forbidden', '/metrics', 'mallory'],
       [401, 'token-file: unknown token', '/metrics', undefined],
@@ -352,9 +346,7 @@ describe('openMetricsFilter', () => {
       expect((await ask('/metrics', 'mallory-token')).status).toBe(403);
       const ended = cleared.mock.calls.map(([timer]) => timer as unknown);
       expect(timers.filter((timer) => !ended.includes(timer))).toEqual([]);
-      await vi.waitFor(() => {
-        expect(watchers.size).toBe(0);
-      }, soon);
+      await expect.poll(() => watchers.size, soon).toBe(0);
     } finally {
       hook.disable();
       vi.restoreAllMocks();

@@ -42,9 +42,7 @@ describe('behind an HTTP proxy', () => {
     expect(server.requests.map(({ headers }) => headers.authorization)).toEqual(
       Array(2).fill('Bearer secret'),
     );
-    await vi.waitFor(() => {
-      expect(proxy.open.size).toBe(0);
-    });
+    await expect.poll(() => proxy.open.size).toBe(0);
   });
 
   it('a client says who it is', async () => {

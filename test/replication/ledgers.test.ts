@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { ChangeLedger } from '../../src/replication/ledgers.js';
 import type { RootObject, Change } from '../../src/replication/root-objects.js';
 import { rootBinding, rootRole } from './root-objects.js';
@@ -14,10 +14,6 @@ beforeEach(() => {
   vi.useFakeTimers();
   ledger = new ChangeLedger();
 });
-afterEach(() => {
-  vi.useRealTimers();
-});
-
 describe('an object that is left alone', () => {
   it('is free after its time', () => {
     ledger.hold(object, 1000);

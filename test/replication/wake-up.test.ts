@@ -1,14 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { WakeUp } from '../../src/replication/replicator.js';
 
 describe('a loop', () => {
   beforeEach(() => {
     vi.useFakeTimers();
   });
-  afterEach(() => {
-    vi.useRealTimers();
-  });
-
   it('is woken at the earliest time, and sleeps again', async () => {
     const wakeUp = new WakeUp();
     const started = performance.now();

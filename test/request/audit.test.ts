@@ -37,6 +37,17 @@ async function audited(overrides: Partial<MetricsFilterOptions> = {}): Promise<A
   return { events, listening };
 }
 
+/** `rendering` resolves when it has begun. */
+async function rendersForEver() {
+  let asked: () => void = () => undefined;
+  const rendering = new Promise<void>((resolve) => (asked = resolve));
+  const render = (): Promise<never> => {
+    asked();
+    return new Promise(() => undefined);
+  };
+  return { rendering, ...(await audited({ exposition: { ...exposition, render } })) };
+}
+
 const behindProxy = (): Promise<Audited> => audited({ authenticators: [tokensFrom(() => true)] });
 const withoutProxy = (): Promise<Audited> => audited({ authenticators: [tokensFrom(() => false)] });
 
@@ -109,17 +120,7 @@ describe('an audit event', () => {
   });
 
   it('of a client that goes away before its answer says so', async () => {
-    let asked: () => void = () => undefined;
-    const rendering = new Promise<void>((resolve) => (asked = resolve));
-    const { events, listening } = await audited({
-      exposition: {
-        ...exposition,
-        render: () => {
-          asked();
-          return new Promise(() => undefined);
-        },
-      },
-    });
+    const { events, listening, rendering } = await rendersForEver();
     const client = await send(listening, `GET /metrics HTTP/1.1\r\nHost: a\r\n${admin}\r\n\r\n`);
     await rendering;
     client.destroy();
@@ -128,17 +129,7 @@ describe('an audit event', () => {
   });
 
   it('is there for each pipelined answer that the path decided, also when its turn never comes', async () => {
-    let asked: () => void = () => undefined;
-    const rendering = new Promise<void>((resolve) => (asked = resolve));
-    const { events, listening } = await audited({
-      exposition: {
-        ...exposition,
-        render: () => {
-          asked();
-          return new Promise(() => undefined);
-        },
-      },
-    });
+    const { events, listening, rendering } = await rendersForEver();
     const scoped = 'GET /clusters/root/metrics HTTP/1.1\r\nHost: a\r\n\r\n';
     const client = await send(
       listening,

@@ -30,6 +30,10 @@ const versions = [
 ] as const;
 
 const bearer = (token: string): readonly [string, string] => ['Authorization', `Bearer ${token}`];
+const getAs = (listener: RequestListener, token: string, path = '/metrics') =>
+  request(listener)
+    .get(path)
+    .set(...bearer(token));
 const unguarded = 'unguarded metrics';
 
 describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
@@ -56,9 +60,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
   }
 
   it('serves the exposition to whoever is granted it', async () => {
-    const answer = await request(application())
-      .get('/metrics')
-      .set(...bearer('scraper-token'));
+    const answer = await getAs(application(), 'scraper-token');
     expect(answer.status).toBe(200);
     expect(answer.text).toBe('# HELP demo_total A counter.\n# TYPE demo_total counter\ndemo_total 3\n');
     expect(answer.headers['content-type']).toBe(
@@ -109,19 +111,14 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
       .head('/metrics')
       .set(...bearer('admin-token'));
     expect([allowed.status, allowed.text]).toEqual([200, undefined]);
-    expect(
-      (
-        await request(app)
-          .head('/metrics')
-          .set(...bearer('scraper-token'))
-      ).status,
-    ).toBe(403);
+    const denied = await request(app)
+      .head('/metrics')
+      .set(...bearer('scraper-token'));
+    expect(denied.status).toBe(403);
   });
 
   it('passes every other request on untouched', async () => {
-    const answer = await request(application())
-      .get('/api/v1/hello?x=1')
-      .set(...bearer('nope'));
+    const answer = await getAs(application(), 'nope', '/api/v1/hello?x=1');
     expect([answer.status, answer.body]).toEqual([200, { hello: 'world' }]);
     expect(answer.headers['audit-id']).toBeUndefined();
   });
@@ -143,19 +140,11 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
   it('answers 503 with Retry-After until the policy is loaded', async () => {
     const policy = new Policy({ layers: ['root'] });
     const app = application({ authorizers: [rbacAuthorizer({ policy })] });
-    const syncing = await request(app)
-      .get('/metrics')
-      .set(...bearer('scraper-token'));
+    const syncing = await getAs(app, 'scraper-token');
     expect([syncing.status, syncing.headers['retry-after']]).toEqual([503, '1']);
     expect((syncing.body as { reason: string }).reason).toBe('ServiceUnavailable');
     policy.sink('root').replace([]);
-    expect(
-      (
-        await request(app)
-          .get('/metrics')
-          .set(...bearer('scraper-token'))
-      ).status,
-    ).toBe(403);
+    expect((await getAs(app, 'scraper-token')).status).toBe(403);
   });
 
   it('answers 500 with no more than the class of a failing authorizer', async () => {
@@ -205,26 +194,12 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
       response.send('state');
     });
     const listener = app as unknown as RequestListener;
-    expect(
-      (
-        await request(listener)
-          .get('/debug/state')
-          .set(...bearer('scraper-token'))
-      ).text,
-    ).toBe('state');
-    const refused = await request(listener)
-      .get('/debug/state')
-      .set(...bearer('mallory-token'));
+    expect((await getAs(listener, 'scraper-token', '/debug/state')).text).toBe('state');
+    const refused = await getAs(listener, 'mallory-token', '/debug/state');
     expect((refused.body as { message: string }).message).toBe(
       'forbidden: User "mallory" cannot get path "/debug/state"',
     );
-    expect(
-      (
-        await request(listener)
-          .get('/debug/state')
-          .set(...bearer('nope'))
-      ).status,
-    ).toBe(401);
+    expect((await getAs(listener, 'nope', '/debug/state')).status).toBe(401);
   });
 
   it('lets a scoped endpoint answer in place of the 501', async () => {
@@ -243,15 +218,9 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     const events: AuditEvent[] = [];
     const app = application({ onAuditEvent: (event) => events.push(event) });
     const answers = [
-      await request(app)
-        .get('/metrics?token=in-query')
-        .set(...bearer('scraper-token')),
-      await request(app)
-        .get('/metrics')
-        .set(...bearer('mallory-token')),
-      await request(app)
-        .get('/metrics')
-        .set(...bearer('nope')),
+      await getAs(app, 'scraper-token', '/metrics?token=in-query'),
+      await getAs(app, 'mallory-token'),
+      await getAs(app, 'nope'),
       await request(app).get('/clusters/root/metrics'),
       await request(app).get('/api/v1/hello'),
     ];
@@ -303,15 +272,9 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
   it('counts what it does in fixed words', async () => {
     const registry = new Registry();
     const app = application({ telemetry: new FilterMetrics(registry) });
-    await request(app)
-      .get('/metrics')
-      .set(...bearer('scraper-token'));
-    await request(app)
-      .get('/metrics')
-      .set(...bearer('nope'));
-    await request(app)
-      .get('/metrics')
-      .set(...bearer('mallory-token'));
+    await getAs(app, 'scraper-token');
+    await getAs(app, 'nope');
+    await getAs(app, 'mallory-token');
     await request(app).get('/clusters/root/metrics');
     const text = await registry.metrics();
     expect(text).toContain('authentication_attempts{result="success"} 2');
@@ -478,9 +441,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     app.get('/metrics', (_request, response) => {
       response.send(unguarded);
     });
-    const answer = await request(app)
-      .get('/tenants/a/metrics')
-      .set(...bearer('admin-token'));
+    const answer = await getAs(app, 'admin-token', '/tenants/a/metrics');
     expect([answer.status, answer.text]).toEqual([
       501,
       'shard-level endpoint not available at workspace scope\n',

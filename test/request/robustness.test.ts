@@ -18,6 +18,10 @@ import { atEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
 
 const bearer = ['Authorization', 'Bearer scraper-token'] as const;
+const scrape = (listener: RequestListener) =>
+  request(listener)
+    .get('/metrics')
+    .set(...bearer);
 const appOf = (overrides: Partial<MetricsFilterOptions>): RequestListener => {
   const app = express5();
   app.use(metricsFilter(filterOptions(overrides)));
@@ -53,9 +57,7 @@ describe('whatever a part of the application does, a request gets an answer and 
     ],
   ];
   it.each(expositions)('%s', async (_name, exposition) => {
-    const answer = await request(appOf({ exposition }))
-      .get('/metrics')
-      .set(...bearer);
+    const answer = await scrape(appOf({ exposition }));
     expect(answer.status).toBe(500);
     expect(answer.text).not.toContain('secret');
   });
@@ -108,9 +110,7 @@ describe('whatever a part of the application does, a request gets an answer and 
         next();
       });
       app.use(metricsFilter(filterOptions(slow)));
-      const answer = await request(app)
-        .get('/metrics')
-        .set(...bearer);
+      const answer = await scrape(app);
       await closed;
       release();
       await new Promise((resolve) => setImmediate(resolve));
@@ -123,13 +123,7 @@ describe('whatever a part of the application does, a request gets an answer and 
     const onAuditEvent = (): void => {
       throw new RangeError('secret');
     };
-    expect(
-      (
-        await request(appOf({ onAuditEvent }))
-          .get('/metrics')
-          .set(...bearer)
-      ).status,
-    ).toBe(200);
+    expect((await scrape(appOf({ onAuditEvent }))).status).toBe(200);
     expect(String(await warned)).toBe('Warning: a listener of metricsFilter failed with RangeError');
   });
 });
@@ -163,13 +157,7 @@ describe('an authenticator or authorizer of the application is never understood 
     ['true', true, 403],
   ])('an authorizer answers %s', async (_name, answer, status) => {
     const authorizers = [{ name: 'own', authorize: () => answer }] as unknown as Authorizer[];
-    expect(
-      (
-        await request(appOf({ authorizers }))
-          .get('/metrics')
-          .set(...bearer)
-      ).status,
-    ).toBe(status);
+    expect((await scrape(appOf({ authorizers }))).status).toBe(status);
   });
 });
 

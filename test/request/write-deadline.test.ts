@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { connect, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Exposition, RenderedExposition } from '../../src/exposition/exposition.js';
 import { RenderingLimit, limitedExposition } from '../../src/exposition/delivery/rendering-limit.js';
 import { sharedExposition } from '../../src/exposition/delivery/shared-exposition.js';
@@ -15,10 +15,6 @@ import { localAuthority } from '../support/local-authority.js';
 import { atEnd } from '../support/ending.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
-afterEach(() => {
-  vi.useRealTimers();
-});
-
 /** More than all buffers on the way hold. */
 const long = 64 * 1024 * 1024;
 

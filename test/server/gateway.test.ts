@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   clientCertificateAuthenticator,
   createCertificateVerifier,
@@ -12,10 +12,6 @@ import type { ServerOptions } from '../../src/server-exports.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { recordingBackend, type Received } from '../request/gateway-setting.js';
 import { startLimited } from './limited-server.js';
-
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 interface Started {
   readonly port: number;
@@ -62,13 +58,9 @@ describe('a client that asks before it sends its body', () => {
     const { socket, read } = await connected(port);
     for (const body of ['abc', 'defg']) {
       socket.write(head('POST', '/push', 'admin-token', body.length));
-      await vi.waitFor(() => {
-        expect(read()).toMatch(/HTTP\/1\.1 100 Continue\r\n\r\n$/);
-      });
+      await expect.poll(() => read()).toMatch(/HTTP\/1\.1 100 Continue\r\n\r\n$/);
       socket.write(body);
-      await vi.waitFor(() => {
-        expect(read()).toMatch(/HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/);
-      });
+      await expect.poll(() => read()).toMatch(/HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/);
     }
     expect(received.map(({ body }) => body.toString())).toEqual(['abc', 'defg']);
     expect(read()).not.toContain('Connection: close');

@@ -47,39 +47,31 @@ async function servedTo(server: RunningServer, options: ConnectionOptions = {}):
 
 describe('a pair that is replaced', () => {
   it('is served from the next handshake on; open connections go on with the one before', async () => {
-    let current = await pairOf('first');
+    const followed = { current: await pairOf('first') };
     const server = await serve({
-      ...current,
-      followed: {
-        get current() {
-          return current;
-        },
-      },
+      ...followed.current,
+      followed,
     });
     const open = new RawClient({ port: server.port });
     const scrape = { headers: { Authorization: 'Bearer scraper-token' } };
     expect((await open.request('/metrics', scrape)).status).toBe(200);
     const before = await connected(server);
-    current = await pairOf('second');
+    followed.current = await pairOf('second');
     expect(await servedTo(server)).toBe('second');
     expect(before.getPeerCertificate().subject.CN).toBe('first');
     expect((await open.request('/metrics', scrape)).status).toBe(200);
   });
 
   it('changes nothing else: versions, cipher suites, no tickets, no resumption', async () => {
-    let current = await pairOf('first');
+    const followed = { current: await pairOf('first') };
     const server = await serve({
-      ...current,
-      followed: {
-        get current() {
-          return current;
-        },
-      },
+      ...followed.current,
+      followed,
       minVersion: 'TLSv1.2',
       ciphers: ['ECDHE-ECDSA-AES256-GCM-SHA384'],
     });
     for (const name of ['first', 'second']) {
-      current = await pairOf(name);
+      followed.current = await pairOf(name);
       const client: ConnectionOptions = { maxVersion: 'TLSv1.2' };
       const socket = await connected(server, client);
       expect(socket.getPeerCertificate().subject.CN).toBe(name);
@@ -160,21 +152,11 @@ describe('pairs with names', () => {
   });
 
   it('follow their files as the default does', async () => {
-    let current = await pairOf('first');
-    const server = await serve({
-      ...(await pairOf('default')),
-      named: [
-        {
-          patterns: ['a.example'],
-          get current() {
-            return current;
-          },
-        },
-      ],
-    });
+    const named = { patterns: ['a.example'], current: await pairOf('first') };
+    const server = await serve({ ...(await pairOf('default')), named: [named] });
     const asking = { servername: 'a.example' };
     const before = await connected(server, asking);
-    current = await pairOf('second');
+    named.current = await pairOf('second');
     expect(await servedTo(server, asking)).toBe('second');
     expect(before.getPeerCertificate().subject.CN).toBe('first');
   });

@@ -1,8 +1,13 @@
-// Set up before every test file: what must be so after it.
-import { afterAll, expect } from 'vitest';
+// Set up before every test file: what must be so after each test, and after the file.
+import { afterAll, afterEach, expect, vi } from 'vitest';
 import { endAfterFile } from './ending.js';
 import { removeTemporaryDirectories } from './temporary-directory.js';
 import { takeOutputsWithSecrets } from './told-secrets.js';
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllEnvs();
+});
 
 afterAll(async () => {
   await endAfterFile();

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { RenderedExposition, ScrapeRequest } from '../../../src/exposition/exposition.js';
 import {
   sharedExposition,
@@ -25,10 +25,6 @@ function iteratorOf({ body }: RenderedExposition): AsyncIterator<Uint8Array> {
   if (typeof body === 'string' || body instanceof Uint8Array) throw new TypeError('the body is whole');
   return body[Symbol.asyncIterator]();
 }
-
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 describe('scrapes that ask for the same', () => {
   it('share a rendering that has not begun yet, and one that has', async () => {

@@ -74,9 +74,7 @@ describe('a watch', () => {
   it('asks for bookmarks and for an end within a minute, not always the same', async () => {
     const ends = Array.from({ length: 40 }, (_, at) => closed(bookmark(11 + at)));
     await following.start([ending(start), ...ends]);
-    await vi.waitFor(() => {
-      expect(following.server.exchanges.length).toBe(42);
-    });
+    await expect.poll(() => following.server.exchanges.length).toBe(42);
     const [first, ...others] = following.server.exchanges.map(({ query }) => query);
     const seconds = others.map((query) => Number(query.get('timeoutSeconds')));
     expect(Object.fromEntries(first ?? [])).toEqual({
@@ -332,9 +330,7 @@ describe('a retry', () => {
       { backoffBaseMs: 20, backoffCapMs: 100 },
       { random },
     );
-    await vi.waitFor(() => {
-      expect(following.sink.items.has('c')).toBe(true);
-    });
+    await expect.poll(() => following.sink.items.has('c')).toBe(true);
     expect(delays()).toEqual([20, 40, 80, 100, 100]);
   });
 
@@ -389,9 +385,7 @@ describe('to close', () => {
     const before = timeouts();
     const reflector = await following.start(answers, { catchUpMs: 1_000_000 });
     expect(await following.calls(calls.length)).toEqual(calls);
-    await vi.waitFor(() => {
-      expect(following.server.exchanges.length).toBe(answers.length);
-    });
+    await expect.poll(() => following.server.exchanges.length).toBe(answers.length);
     const { response } = following.server.latest;
     const hasEnded = new Promise((resolve) => response.on('close', resolve));
     await reflector.close();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { realClock, type Clock } from '../../../src/kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../../src/kubernetes/reflector/server-probe.js';
 import { statusOf } from './api-objects.js';
@@ -94,14 +94,10 @@ describe('a probe', () => {
     for (let times = 0; times < 2; times += 1) {
       expect(await found.next()).toBeUndefined();
       // One at a time, and each is hung up on.
-      await vi.waitFor(() => {
-        expect(accepted.size).toBeLessThanOrEqual(1);
-      });
+      await expect.poll(() => accepted.size).toBeLessThanOrEqual(1);
     }
     asked.leave(listener);
-    await vi.waitFor(() => {
-      expect(accepted.size).toBe(0);
-    });
+    await expect.poll(() => accepted.size).toBe(0);
     client.close();
     server.close();
     await once(server, 'close');

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ReflectorTiming } from '../../../src/kubernetes/reflector/reflector-options.js';
 import { bookmark, errorEvent, eventOf, line, listOf, objectOf, statusOf, manyNames } from './api-objects.js';
 import { expectOutcome, Following, lost, type Fault } from './following.js';
@@ -402,9 +402,7 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
         { backoffBaseMs: 20, backoffCapMs: 200 },
         { random },
       );
-      await vi.waitFor(() => {
-        expect(following.requests).toHaveLength(9);
-      });
+      await expect.poll(() => following.requests).toHaveLength(9);
       // Two watches, the first 410, a list, a watch, and the first 410 since.
       expect(delays()).toEqual([20, 40, 20, 20, 80, 20]);
     });

@@ -169,18 +169,14 @@ describe('a question', () => {
     const error = await failure(reviews.review({}));
     expect(error.message).toBe(`${server.api.url}: no answer within 1000 ms`);
     expect(told).toEqual(['<error>', '<error>']);
-    await vi.waitFor(() => {
-      expect(server.api.open.size).toBe(0);
-    });
+    await expect.poll(() => server.api.open.size).toBe(0);
   });
 
   it('ends with the client', async () => {
     const reviews = await open();
     answering('hang');
     const asked = failure(reviews.review({}));
-    await vi.waitFor(() => {
-      expect(server.reviews).toHaveLength(1);
-    });
+    await expect.poll(() => server.reviews).toHaveLength(1);
     reviews.close();
     expect(await asked).toMatchObject({ failure: 'closed' });
     expect(await failure(reviews.review({}))).toMatchObject({ failure: 'closed' });

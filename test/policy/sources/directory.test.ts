@@ -243,12 +243,7 @@ describe.each([
     // Each round is one more reading that ends in the same failure; the warning shows that it took place.
     for (let round = 1; round <= 3; round += 1) {
       await write('aa.yaml', `${'#\n'.repeat(round)}kind: Role\n`);
-      await vi.waitFor(
-        () => {
-          expect(warnings).toHaveLength(round);
-        },
-        { interval: 5, timeout: 10_000 },
-      );
+      await expect.poll(() => warnings, { interval: 5, timeout: 10_000 }).toHaveLength(round);
     }
     await write('c.yaml', role('c'));
     await utimes(file, 1, 1);
@@ -508,12 +503,7 @@ describe('a large manifest', () => {
     const started = await longestBlock(() => source.start(policy.sink('directory')));
     const reloaded = await longestBlock(async () => {
       await write(name, `${text}\n`);
-      await vi.waitFor(
-        () => {
-          expect(reloads).toEqual([{ result: 'success' }]);
-        },
-        { interval: 20, timeout: 60_000 },
-      );
+      await expect.poll(() => reloads, { interval: 20, timeout: 60_000 }).toEqual([{ result: 'success' }]);
     });
     expect(policy.status()[0]).toMatchObject({ clusterRoleBindings: count });
     // The whole of any of them takes many times as long.

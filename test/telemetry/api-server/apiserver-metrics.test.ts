@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { apiserverMetrics } from '../../../src/telemetry/api-server/apiserver-metrics.js';
 import { linesOf } from '../series.js';
 import { listeners, MeasuredServer } from './measured-server.js';
@@ -34,10 +34,6 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
 
 describe.each(listeners)('requests to %s', (_, listener) => {
   let server: MeasuredServer;
-  afterEach(() => {
-    vi.useRealTimers();
-  });
-
   it.each([
     ['GET', namespaced, 'verb="LIST"', 'scope="namespace"', 200],
     ['GET', `${namespaced}/y`, 'verb="GET"', 'scope="resource"', 200],

@@ -55,16 +55,12 @@ function open(options: Partial<RemoteKeySetOptions> = {}): RemoteKeySet {
 
 async function openReady(options?: Partial<RemoteKeySetOptions>): Promise<RemoteKeySet> {
   const keys = open(options);
-  await vi.waitFor(() => {
-    expect(refreshes).toContain('success');
-  });
+  await expect.poll(() => refreshes).toContain('success');
   return keys;
 }
 
 async function refreshed(times: number): Promise<void> {
-  await vi.waitFor(() => {
-    expect(refreshes.length).toBeGreaterThanOrEqual(times);
-  });
+  await expect.poll(() => refreshes.length).toBeGreaterThanOrEqual(times);
 }
 
 async function keyIdsFor(keys: RemoteKeySet, keyId: string | undefined): Promise<readonly unknown[]> {
@@ -95,9 +91,7 @@ describe('keys on another server', () => {
     const keys = await openReady({ refreshMs: 20, unknownKeyRefreshMs: 60_000 });
     const { version } = keys;
     answer = publishing('b');
-    await vi.waitFor(() => {
-      expect(keys.version).not.toBe(version);
-    });
+    await expect.poll(() => keys.version).not.toBe(version);
     expect(await keyIdsFor(keys, undefined)).toEqual(['b']);
     expect(await keyIdsFor(keys, 'a')).toEqual([]);
   });
@@ -128,19 +122,12 @@ describe('a server that fails', () => {
     const keys = await openReady({ refreshMs: 20, timeoutMs: 300 });
     const { version } = keys;
     answer = fault();
-    await vi.waitFor(() => {
-      expect(refreshes.at(-1)).toMatch(reason);
-    });
+    await expect.poll(() => refreshes.at(-1)).toMatch(reason);
     expect(keys.version).toBe(version);
     expect(atOnce(keys, 'a')).toBe(true);
     const failures = refreshes.length;
     answer = publishing('a', 'b');
-    await vi.waitFor(
-      () => {
-        expect(refreshes.slice(failures)).toContain('success');
-      },
-      { timeout: 10_000 },
-    );
+    await expect.poll(() => refreshes.slice(failures), { timeout: 10_000 }).toContain('success');
     expect(await keyIdsFor(keys, 'b')).toEqual(['b']);
   });
 
@@ -165,9 +152,7 @@ describe('a server that fails', () => {
         throw new Error('no CA');
       },
     });
-    await vi.waitFor(() => {
-      expect(refreshes).toContain('no CA');
-    });
+    await expect.poll(() => refreshes).toContain('no CA');
     expect(server.requests).toEqual([]);
   });
 });
@@ -186,12 +171,7 @@ describe('a key ID that is unknown', () => {
     answer = publishing('a', 'c');
     expect(atOnce(keys, 'c')).toBe(true);
     expect(refreshes.length).toBe(2);
-    await vi.waitFor(
-      async () => {
-        expect(await keyIdsFor(keys, 'c')).toEqual(['c']);
-      },
-      { timeout: 10_000 },
-    );
+    await expect.poll(() => keyIdsFor(keys, 'c'), { timeout: 10_000 }).toEqual(['c']);
     expect(refreshes.length).toBe(3);
   });
 
@@ -205,9 +185,7 @@ describe('a key ID that is unknown', () => {
     };
     const found = Array.from({ length: 1_000 }, () => keys.find({ keyId: 'b' }));
     expect(found.filter((result) => !Array.isArray(result))).toHaveLength(256);
-    await vi.waitFor(() => {
-      expect(server.requests).toHaveLength(2);
-    });
+    await expect.poll(() => server.requests).toHaveLength(2);
     release();
     const numbers = (await Promise.all(found.map((result) => Promise.resolve(result)))).map(
       ({ length }) => length,
@@ -238,9 +216,7 @@ describe('keys that are closed', () => {
     };
     const keys = await openReady({ refreshMs: 20 });
     const waiting = keys.find({ keyId: 'b' });
-    await vi.waitFor(() => {
-      expect(server.requests).toHaveLength(2);
-    });
+    await expect.poll(() => server.requests).toHaveLength(2);
     keys.close();
     expect(await waiting).toEqual([]);
     await expectOpenConnections(server, 0);
@@ -263,9 +239,7 @@ describe('whoever is told', () => {
           throw new Error('no');
         },
       });
-      await vi.waitFor(() => {
-        expect(calls).toBeGreaterThan(2);
-      });
+      await expect.poll(() => calls).toBeGreaterThan(2);
       expect(warnings).toHaveBeenCalledWith(
         'a listener of the keys of https://issuer.example failed with Error',
       );

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAuthority } from '../../../../src/pki/throwaway-pki.js';
 import type { Answer } from '../../../support/openid-provider.js';
 import { createOidcSetting, outcome, presenting, type OidcSetting } from './oidc-setting.js';
@@ -67,17 +67,10 @@ describe('a provider that is down', () => {
     await provider.stop();
     const authenticator = setting.open();
     expect(await outcome(authenticator, token)).toBe(notLoaded('the first download is under way'));
-    await vi.waitFor(() => {
-      expect(refreshes.length).toBeGreaterThan(0);
-    });
+    await expect.poll(() => refreshes.length).toBeGreaterThan(0);
     expect(await outcome(authenticator, token)).toMatch(/are not loaded yet: .*connection refused/);
     await provider.start();
-    await vi.waitFor(
-      async () => {
-        expect(await outcome(authenticator, token)).toMatchObject(name('alice'));
-      },
-      { timeout: 10_000 },
-    );
+    await expect.poll(() => outcome(authenticator, token), { timeout: 10_000 }).toMatchObject(name('alice'));
   });
 
   it('later leaves its keys in force', async () => {
@@ -157,18 +150,11 @@ describe('a provider that cannot be used', () => {
     const token = await provider.idToken('alice');
     provider.answerWith(answer());
     const authenticator = setting.open();
-    await vi.waitFor(() => {
-      expect(refreshes[0]).toMatch(why);
-    });
+    await expect.poll(() => refreshes[0]).toMatch(why);
     expect(refreshes[0]).not.toMatch(/secret|evil|\n/);
     expect(await outcome(authenticator, token)).toBe(notLoaded(refreshes[0] ?? ''));
     provider.answerWith(undefined);
-    await vi.waitFor(
-      async () => {
-        expect(await outcome(authenticator, token)).toMatchObject(name('alice'));
-      },
-      { timeout: 10_000 },
-    );
+    await expect.poll(() => outcome(authenticator, token), { timeout: 10_000 }).toMatchObject(name('alice'));
   });
 
   it('since another CA vouches for it is not believed, until its CA is given', async () => {
@@ -176,16 +162,11 @@ describe('a provider that cannot be used', () => {
     const token = await provider.idToken('alice');
     let trusted = (await createAuthority({ commonName: 'ca' })).certificatePem;
     const authenticator = setting.open({ ca: () => trusted });
-    await vi.waitFor(() => {
-      expect(refreshes[0]).toMatch(/the server certificate is not signed by a known authority/);
-    });
+    await expect
+      .poll(() => refreshes[0])
+      .toMatch(/the server certificate is not signed by a known authority/);
     trusted = authority.certificatePem;
-    await vi.waitFor(
-      async () => {
-        expect(await outcome(authenticator, token)).toMatchObject(name('alice'));
-      },
-      { timeout: 10_000 },
-    );
+    await expect.poll(() => outcome(authenticator, token), { timeout: 10_000 }).toMatchObject(name('alice'));
   });
 });
 
