@@ -61,8 +61,11 @@ export function authenticatorUnion(
 ): (credentials: Credentials) => UnionAuthentication | Promise<UnionAuthentication> {
   const completed = new WeakMap<Identity, Identity>();
   const complete = (identity: Identity): Identity => {
-    const known = completed.get(identity) ?? withAuthenticatedGroup(identity);
-    completed.set(identity, known);
+    let known = completed.get(identity);
+    if (known === undefined) {
+      known = withAuthenticatedGroup(identity);
+      completed.set(identity, known);
+    }
     return known;
   };
   return (credentials) => {
