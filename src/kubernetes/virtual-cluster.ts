@@ -1,10 +1,11 @@
 import { given } from '../given.js';
 import { NameTable } from '../name-table.js';
-import type { ApiClient, RequestObservation } from './api-client.js';
+import type { ApiClient } from './api-client.js';
 import { openApiClient } from './kubeconfig/kubeconfig-client.js';
 import { MalformedError, type ReflectorFault } from './kubernetes-errors.js';
 import { byNamespaceAndName, namespaceOf, stringMember } from './json.js';
 import { Reflector } from './reflector/reflector.js';
+import type { ServerObserver } from './reflector/reflector-options.js';
 
 /** Where a pod is, or what its owner calls it. */
 export interface PodName {
@@ -35,15 +36,8 @@ export interface VirtualClusterOptions extends VirtualClusterName {
   readonly observer?: VirtualClusterObserver;
 }
 
-/** For metrics and logs. Must not throw. */
-export interface VirtualClusterObserver {
-  request?(observation: RequestObservation): void;
+export interface VirtualClusterObserver extends ServerObserver {
   followed?(method: 'list' | 'watch-list' | 'watch', result: 'success' | 'closed' | ReflectorFault): void;
-  /** Out of sync with the host, or in sync again. */
-  lost?(reason: string): void;
-  synced?(): void;
-  /** One line, for the log. */
-  warning?(message: string): void;
 }
 
 /** For readiness, metrics and status pages. */
@@ -96,8 +90,6 @@ export async function openVirtualCluster(options: VirtualClusterOptions): Promis
  * names, or whose names another pod has as well, has none: it is nobody's until that is over.
  */
 export class VirtualCluster {
-  readonly client: ApiClient;
-  readonly #options: VirtualClusterOptions;
   readonly #reflector: Reflector<HostPod>;
   /** By namespace and name on the host. */
   #pods = new NameTable<HostPod>();
@@ -111,9 +103,10 @@ export class VirtualCluster {
   #reason: string | undefined;
   #since = performance.now();
 
-  constructor(client: ApiClient, options: VirtualClusterOptions) {
-    this.client = client;
-    this.#options = options;
+  constructor(
+    readonly client: ApiClient,
+    private readonly options: VirtualClusterOptions,
+  ) {
     const { observer } = options;
     this.#reflector = new Reflector<HostPod>({
       client,
@@ -167,7 +160,7 @@ export class VirtualCluster {
   /** Why no name may be used, or undefined if they may. */
   unavailable(): string | undefined {
     const { state, ageMs } = this.status();
-    const { namespace, maxStalenessMs = Infinity } = this.#options;
+    const { namespace, maxStalenessMs = Infinity } = this.options;
     if (state === 'syncing') return 'the pods of the virtual cluster are not loaded yet';
     if (ageMs > maxStalenessMs) return 'the pods of the virtual cluster are stale for too long';
     // A virtual cluster of the same name may be another owner's.

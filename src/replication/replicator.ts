@@ -61,8 +61,7 @@ const maxFailedLists = 8;
  * Makes kcp copy the bindings of the root workspace that grant a shard-level path, and their roles, to every shard:
  * follows both kinds, plans what has to change and changes it, one patch at a time. Several replicators may run at once.
  */
-export class Replicator {
-  readonly #options: ReplicatorOptions;
+export class Replicator implements ObjectTableEvents {
   readonly #timing: Readonly<typeof defaultTiming>;
   readonly #backoff: Backoff;
   readonly #root: RootFollower;
@@ -80,26 +79,14 @@ export class Replicator {
   #pausedUntil = 0;
   #lastFailure: string | undefined;
 
-  constructor(options: ReplicatorOptions) {
-    this.#options = options;
+  constructor(private readonly options: ReplicatorOptions) {
     this.#timing = { ...defaultTiming, ...options.timing };
     const { backoffBaseMs: baseMs, backoffCapMs: capMs } = this.#timing;
     this.#backoff = new Backoff({ baseMs, capMs });
     this.#once = options.isOnce === true ? new OnceLedger() : undefined;
-    const events: ObjectTableEvents = {
-      onChange: () => {
-        this.#changed();
-      },
-      onLost: (message) => {
-        // A single run reports the reason at its end, if it fails.
-        if (this.#once !== undefined) return;
-        this.#isLost = true;
-        options.onEvent({ kind: 'lost', message });
-      },
-    };
     let isRefused = false;
     let failures = 0;
-    this.#root = new RootFollower(options.client, events, {
+    this.#root = new RootFollower(options.client, this, {
       listed: (_method, result) => {
         isRefused = result === 'refused';
       },
@@ -139,13 +126,13 @@ export class Replicator {
     }
     if (this.#once === undefined) return true;
     const { fault, isComplete } = this.#once;
-    if (fault !== undefined) this.#options.onEvent({ kind: 'gave-up', message: fault });
+    if (fault !== undefined) this.options.onEvent({ kind: 'gave-up', message: fault });
     return isComplete && this.#isDone();
   }
 
   /** One round over everything known. */
   async #round(): Promise<void> {
-    const { onEvent, bootstrap, isDryRun = false } = this.#options;
+    const { onEvent, bootstrap, isDryRun = false } = this.options;
     const { changes, skipped } = planReplication(this.#root.policy, bootstrap);
     this.#hasLooked = true;
     for (const binding of this.#newSkips(skipped)) onEvent({ kind: 'skipped', binding });
@@ -169,7 +156,7 @@ export class Replicator {
   }
 
   async #apply(change: Change): Promise<void> {
-    const { client, onEvent } = this.#options;
+    const { client, onEvent } = this.options;
     let failure: PatchFailure | undefined;
     try {
       const signal = AbortSignal.timeout(this.#timing.patchMs);
@@ -192,7 +179,7 @@ export class Replicator {
 
   #failed(change: Change, failure: PatchFailure): void {
     const { conflictMs, refusedMs } = this.#timing;
-    const { onEvent } = this.#options;
+    const { onEvent } = this.options;
     if (failure.kind === 'unavailable') {
       const { message, retryAfterMs } = failure;
       const delayMs = this.#backoff.next(retryAfterMs);
@@ -224,7 +211,7 @@ export class Replicator {
   /** Whether a single run is done. */
   #isDone(): boolean {
     const once = this.#once;
-    const { bootstrap, isDryRun = false } = this.#options;
+    const { bootstrap, isDryRun = false } = this.options;
     if (once === undefined || !this.#hasLooked) return false;
     return (
       isDryRun ||
@@ -232,12 +219,19 @@ export class Replicator {
     );
   }
 
-  #changed(): void {
+  onChange(): void {
     if (this.#isLost && this.#root.isInStep) {
       this.#isLost = false;
-      this.#options.onEvent({ kind: 'in-step' });
+      this.options.onEvent({ kind: 'in-step' });
     }
     this.#wakeUp.within(this.#timing.gatherMs);
+  }
+
+  onLost(message: string): void {
+    // A single run reports the reason at its end, if it fails.
+    if (this.#once !== undefined) return;
+    this.#isLost = true;
+    this.options.onEvent({ kind: 'lost', message });
   }
 }
 

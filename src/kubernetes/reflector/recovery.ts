@@ -1,7 +1,8 @@
 import { Backoff } from '../../outgoing/backoff.js';
 import type { ReflectorFailure } from '../kubernetes-errors.js';
-import type { Clock, ReflectorTiming } from './reflector-options.js';
+import type { Clock } from './reflector-options.js';
 import type { ServerProbe } from './server-probe.js';
+import type { Requests } from './streamed-answer.js';
 
 /** What a reflector does, also in its words: `watch of /apis/…: 503 ServiceUnavailable`. */
 export type Activity = 'list' | 'watch-list' | 'watch';
@@ -14,15 +15,10 @@ interface Course {
   readonly delayMs: number;
 }
 
-interface RecoveryOptions {
+interface RecoveryOptions extends Pick<Requests, 'signal' | 'timing' | 'unanswered'> {
   readonly probe: ServerProbe;
-  readonly timing: ReflectorTiming;
-  /** Requests that have no answer yet. */
-  readonly unanswered: ReadonlySet<{ hangUp(): void }>;
   readonly random: () => number;
   readonly clock: Clock;
-  /** Ends everything. */
-  readonly signal: AbortSignal;
 }
 
 /** How many probes a server has to be away, or silent, for, after it was found back and failed all the same. */
@@ -34,7 +30,6 @@ const convincingAbsence = 4;
  * asked no more often than the backoff says.
  */
 export class Recovery {
-  readonly #options: RecoveryOptions;
   /** Lists cost far more than watches: only lists that fail hold up lists. */
   readonly #backoffs: { readonly list: Backoff; readonly watch: Backoff };
   /** The latest failure was that of a watch that had expired. */
@@ -55,10 +50,9 @@ export class Recovery {
   #hasHungUp = false;
   #pause: AbortController | undefined;
 
-  constructor(options: RecoveryOptions) {
+  constructor(private readonly options: RecoveryOptions) {
     const { timing, random, signal } = options;
     const backoff = { baseMs: timing.backoffBaseMs, capMs: timing.backoffCapMs, random };
-    this.#options = options;
     this.#backoffs = { list: new Backoff(backoff), watch: new Backoff(backoff) };
     const onAbort = (): void => {
       this.end();
@@ -69,12 +63,12 @@ export class Recovery {
 
   /** No watch is followed, or not any more. */
   begin(): void {
-    if (!this.#options.signal.aborted) this.#options.probe.follow(this.#heard);
+    if (!this.options.signal.aborted) this.options.probe.follow(this.#heard);
   }
 
   /** In step, and a watch is followed. */
   end(): void {
-    this.#options.probe.leave(this.#heard);
+    this.options.probe.leave(this.#heard);
     this.#absences = 0;
     this.#silences = 0;
     this.#hasAttempted = false;
@@ -84,7 +78,7 @@ export class Recovery {
 
   /** A watch was followed for this long: what was tried, and what failed, before counts no more. */
   lasted(ms: number): void {
-    const { shortWatchMs, steadyWatchMs } = this.#options.timing;
+    const { shortWatchMs, steadyWatchMs } = this.options.timing;
     if (ms > shortWatchMs) this.#tried.clear();
     if (ms <= steadyWatchMs) return;
     this.#backoffs.list.reset();
@@ -118,7 +112,7 @@ export class Recovery {
 
   /** After a failed attempt: waits so long, or until the server is found back, but at least as long as it asked for. */
   async pause(delayMs: number, { retryAfterMs = 0 }: ReflectorFailure): Promise<void> {
-    const { probe, clock, random, timing, signal } = this.#options;
+    const { probe, clock, random, timing, signal } = this.options;
     if (signal.aborted) return;
     this.begin();
     const notBefore = clock.now() + retryAfterMs;
@@ -164,7 +158,7 @@ export class Recovery {
 
   /** What was asked while the server was away may wait for an answer that never comes. */
   async #hangUp(): Promise<void> {
-    const { clock, random, timing, unanswered, signal } = this.#options;
+    const { clock, random, timing, unanswered, signal } = this.options;
     if (this.#hasHungUp) return;
     this.#hasHungUp = true;
     const hanging = [...unanswered];

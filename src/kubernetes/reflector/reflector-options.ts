@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import type { RequestObservation } from '../api-client.js';
 import type { ReflectorFault } from '../kubernetes-errors.js';
 
 /** Where a reflector writes what it knows of one kind of object. */
@@ -23,6 +24,16 @@ export interface ReflectorObserver {
   applied?(seconds: number): void;
   /** After a failure, before the next attempt. */
   retrying?(reason: string, delayMs: number): void;
+}
+
+/** Listens to what follows a server with reflectors, for metrics and logs. Must not throw. */
+export interface ServerObserver {
+  request?(observation: RequestObservation): void;
+  /** Out of sync with the server, or in sync again. */
+  lost?(reason: string): void;
+  synced?(): void;
+  /** One line, for the log. */
+  warning?(message: string): void;
 }
 
 /** The delays and timeouts of a reflector. */

@@ -62,7 +62,6 @@ interface Position {
  * where nothing can be missed. Only a complete list ever replaces the sink's content.
  */
 export class Reflector<Item> {
-  readonly #options: ReflectorOptions<Item>;
   /** Whose listeners they are, in warnings. */
   readonly #owner: string;
   readonly #random: () => number;
@@ -88,20 +87,18 @@ export class Reflector<Item> {
   /** Whether the last watch-list began but did not finish. */
   #isWatchListUnfinished = false;
 
-  constructor(options: ReflectorOptions<Item>) {
+  constructor(private readonly options: ReflectorOptions<Item>) {
     const { client, path, keyOf = byName, random = Math.random, clock = realClock } = options;
     const selector = given({ labelSelector: options.labelSelector });
     const { probe = new ServerProbe(client, random, clock) } = options;
     const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };
-    const unanswered: Requests['unanswered'] = new Set();
     const slice = new TimeSlice(timing.sliceMs);
-    this.#options = options;
     this.#random = random;
     this.#owner = `the reflector of ${path}`;
     this.#known = new KnownObjects(keyOf);
-    this.#requests = { client, path, keyOf, selector, timing, slice, signal, unanswered };
-    this.#recovery = new Recovery({ probe, timing, unanswered, random, clock, signal });
+    this.#requests = { client, path, keyOf, selector, timing, slice, signal, unanswered: new Set() };
+    this.#recovery = new Recovery({ ...this.#requests, probe, random, clock });
   }
 
   get #timing(): ReflectorTiming {
@@ -188,7 +185,7 @@ export class Reflector<Item> {
     const { items, resourceVersion, server } = list;
     const listedAt = performance.now();
     try {
-      await this.#options.sink.replace(items, server);
+      await this.options.sink.replace(items, server);
     } catch (error) {
       throw refusal(error);
     }
@@ -238,7 +235,7 @@ export class Reflector<Item> {
     if (isOlder(resourceVersion, position.resourceVersion)) {
       throw new ReflectorFailure('expired', 'the server went back to an older resourceVersion');
     }
-    const { sink } = this.#options;
+    const { sink } = this.options;
     switch (event.type) {
       case 'ADDED':
       case 'MODIFIED':
@@ -281,7 +278,7 @@ export class Reflector<Item> {
     this.#lastSignOfLife = steadyNow();
     tell(this.#owner, () => {
       this.#recovery.end();
-      this.#options.sink.live();
+      this.options.sink.live();
     });
   }
 
@@ -291,7 +288,7 @@ export class Reflector<Item> {
     if (reason === this.#lostFor) return;
     this.#lostFor = reason;
     tell(this.#owner, () => {
-      this.#options.sink.lost(reason, this.#lastSignOfLife);
+      this.options.sink.lost(reason, this.#lastSignOfLife);
     });
   }
 
@@ -310,7 +307,7 @@ export class Reflector<Item> {
     if (this.#isWatchListUnfinished && failure.fault === 'stalled') this.#isWatchListRefused = true;
     const { relists, delayMs } = this.#recovery.after(failure, activity, this.#position?.resourceVersion);
     if (relists) this.#position = undefined;
-    const reason = `${activity} of ${this.#options.path}: ${failure.message}`;
+    const reason = `${activity} of ${this.options.path}: ${failure.message}`;
     this.#lost(reason);
     this.#tell((observer) => observer.retrying?.(reason, delayMs));
     await this.#recovery.pause(delayMs, failure);
@@ -318,9 +315,9 @@ export class Reflector<Item> {
 
   readonly #decode = (object: unknown): Item => {
     this.#known.add(object);
-    const { maxObjects = 1_000_000 } = this.#options;
+    const { maxObjects = 1_000_000 } = this.options;
     if (this.#known.size > maxObjects) throw new MalformedError(`more than ${maxObjects} objects`);
-    return readOrRefuse(() => this.#options.decode(object));
+    return readOrRefuse(() => this.options.decode(object));
   };
 
   /** Events prove that the state is current only once the watch has caught up. */
@@ -337,7 +334,7 @@ export class Reflector<Item> {
   }
 
   #tell(telling: (observer: ReflectorObserver) => void): void {
-    tell(this.#owner, telling, this.#options.observer ?? {});
+    tell(this.#owner, telling, this.options.observer ?? {});
   }
 }
 

@@ -47,7 +47,6 @@ export class StreamedAnswer {
   silenceMs: number;
   /** The body's bytes. Throws ReflectorFailure where they stop coming before the end. */
   readonly chunks = this.#chunks();
-  readonly #request: StreamedRequest;
   readonly #ending = new AbortController();
   readonly #end = (): void => {
     this.#ending.abort();
@@ -58,8 +57,7 @@ export class StreamedAnswer {
   #failure: ReflectorFailure | undefined;
   #isComplete = false;
 
-  constructor(request: StreamedRequest) {
-    this.#request = request;
+  constructor(private readonly request: StreamedRequest) {
     this.silenceMs = request.silenceMs;
   }
 
@@ -79,7 +77,7 @@ export class StreamedAnswer {
    * @throws ReflectorFailure for any other answer, or none; what `use` throws.
    */
   async during<Result>(use: () => Promise<Result>): Promise<Result> {
-    const { signal, totalMs } = this.#request;
+    const { signal, totalMs } = this.request;
     signal.addEventListener('abort', this.#end, { once: true });
     if (signal.aborted) this.#end();
     const last = setTimeout(() => {
@@ -111,7 +109,7 @@ export class StreamedAnswer {
   }
 
   async #open(): Promise<void> {
-    const { client, path, query, isProbe, headersMs, unanswered } = this.#request;
+    const { client, path, query, isProbe, headersMs, unanswered } = this.request;
     this.#expectWithin(headersMs);
     unanswered?.add(this);
     try {
@@ -163,7 +161,7 @@ export class StreamedAnswer {
   async #readText({ body }: ApiResponse): Promise<string> {
     const chunks: Buffer[] = [];
     let length = 0;
-    this.#expectWithin(this.#request.headersMs);
+    this.#expectWithin(this.request.headersMs);
     try {
       for await (const chunk of body) {
         chunks.push(chunk);
@@ -179,7 +177,7 @@ export class StreamedAnswer {
 
   #expectMore(): void {
     this.#expectWithin(this.silenceMs);
-    const { quiet } = this.#request;
+    const { quiet } = this.request;
     if (quiet !== undefined) this.#waits.push(whenSilent(quiet.afterMs, quiet.tell));
   }
 

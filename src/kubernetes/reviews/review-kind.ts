@@ -22,16 +22,10 @@ export const subjectAccessReview: ReviewKind = Object.freeze({
   resource: 'subjectaccessreviews',
 });
 
-/** Of each request to a reviewer, for `apiserver_delegated_authn_request_*` and `…_authz_request_*`. */
-interface ReviewRequestObservation {
-  /** The status, or `<error>` without an answer. */
-  readonly code: string;
-  /** Until the answer had come as a whole. */
-  readonly seconds: number;
-}
-
+/** For `apiserver_delegated_authn_request_*` and `…_authz_request_*`. */
 export interface ReviewObserver {
-  readonly onRequest?: (observation: ReviewRequestObservation) => void;
+  /** Each request: its status, or `<error>` without an answer, and how long that took as a whole. */
+  readonly onRequest?: (observation: { readonly code: string; readonly seconds: number }) => void;
   /** Called for each question that is not asked, with the cause. */
   readonly onUnasked?: (why: 'overload' | 'outage') => void;
 }

@@ -1,9 +1,9 @@
 import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js';
-import type { ApiClient, RequestObservation } from '../../kubernetes/api-client.js';
+import type { ApiClient } from '../../kubernetes/api-client.js';
 import { byClusterAndName, byName } from '../../kubernetes/json.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
 import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
-import type { ReflectorSink } from '../../kubernetes/reflector/reflector-options.js';
+import type { ReflectorSink, ServerObserver } from '../../kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
 import { runInSlices } from '../../time-slice.js';
 import type { PolicyObject, RbacObject } from '../objects.js';
@@ -21,8 +21,7 @@ import { aText, checkOptions, optional } from '../../option-checks.js';
 type Kind = PolicyObject['kind'];
 
 /** Listens to a source, for metrics and logs. Must not throw. */
-export interface ApiServerObserver {
-  request?(observation: RequestObservation): void;
+export interface ApiServerObserver extends ServerObserver {
   listed?(kind: Kind, method: 'list' | 'watch-list', result: 'success' | ReflectorFault): void;
   /** `closed`: the server ended the watch, as it does from time to time. */
   watched?(kind: Kind, result: 'closed' | ReflectorFault): void;
@@ -30,11 +29,6 @@ export interface ApiServerObserver {
   applied?(kind: Kind, seconds: number): void;
   /** After a failure, before the next attempt. */
   retrying?(kind: Kind, reason: string, delayMs: number): void;
-  /** Out of sync with the server, or in sync again. */
-  lost?(reason: string): void;
-  synced?(): void;
-  /** One line, for the log. */
-  warning?(message: string): void;
 }
 
 export interface ApiServerPolicySourceOptions {

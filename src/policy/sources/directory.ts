@@ -40,7 +40,6 @@ class DirectoryPolicySource implements PolicySource {
   readonly name: string;
   /** The name in warnings about listeners. */
   readonly #owner: string;
-  readonly #options: DirectoryPolicySourceOptions;
   readonly #manifests: ManifestDirectory;
   readonly #watch: DirectoryWatch;
   #sink: PolicySink | undefined;
@@ -54,11 +53,10 @@ class DirectoryPolicySource implements PolicySource {
   #work: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(options: DirectoryPolicySourceOptions) {
+  constructor(private readonly options: DirectoryPolicySourceOptions) {
     const { directory, name = 'directory', ofWorkspaces } = options;
     this.name = name;
     this.#owner = `policy source ${name}`;
-    this.#options = options;
     this.#manifests = new ManifestDirectory(directory, this.#warn, ofWorkspaces);
     this.#watch = new DirectoryWatch(resolve(directory), this.#settle, this.#warn);
   }
@@ -73,7 +71,7 @@ class DirectoryPolicySource implements PolicySource {
         this.#watch.renew();
         if ((await this.#manifests.fingerprint()) !== this.#fingerprint) await this.#reload(sink);
       });
-    }, this.#options.pollMs ?? 10_000).unref();
+    }, this.options.pollMs ?? 10_000).unref();
     try {
       await load;
     } catch (error) {
@@ -96,7 +94,7 @@ class DirectoryPolicySource implements PolicySource {
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
       this.#enqueue(() => this.#reload(sink));
-    }, this.#options.settleMs ?? 100).unref();
+    }, this.options.settleMs ?? 100).unref();
   };
 
   /** One after the other, so that no reading overtakes an earlier one. No task may reject. */
@@ -119,7 +117,7 @@ class DirectoryPolicySource implements PolicySource {
       });
       result = { result: 'failure', message };
     }
-    tell(this.#owner, this.#options.onReload, result);
+    tell(this.#owner, this.options.onReload, result);
   }
 
   /** Whether anything has changed; an unchanged directory leaves the policy alone. */
@@ -132,7 +130,7 @@ class DirectoryPolicySource implements PolicySource {
       const objects = manifests.flatMap((manifest) => manifest.objects);
       if (manifests.length > 1) await runInSlices(refuseDuplicates(objects));
       if (objects.length === 0) {
-        this.#warn(`${this.#options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
+        this.#warn(`${this.options.directory}: holds no ClusterRole and no ClusterRoleBinding`);
       }
       await runInSlices(sink.replaceAll(objects));
       this.#applied = manifests;
@@ -143,7 +141,7 @@ class DirectoryPolicySource implements PolicySource {
   }
 
   readonly #warn = (message: string): void => {
-    tell(this.#owner, this.#options.onWarning, message);
+    tell(this.#owner, this.options.onWarning, message);
   };
 }
 

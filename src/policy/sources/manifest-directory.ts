@@ -52,16 +52,13 @@ export class ManifestDirectory {
 
   /** Differs if a manifest or the directory was written, replaced, added or removed. */
   async fingerprint(): Promise<string> {
-    const hash = createHash('sha256');
     try {
-      hash.update(JSON.stringify(await realpath(this.directory)));
-      for (const name of await this.#names()) {
-        hash.update(JSON.stringify([name, await identify(join(this.directory, name))]));
-      }
+      const found: unknown[] = [await realpath(this.directory)];
+      for (const name of await this.#names()) found.push(name, await identify(join(this.directory, name)));
+      return JSON.stringify(found);
     } catch (error) {
-      hash.update(reasonOf(error));
+      return reasonOf(error);
     }
-    return hash.digest('base64');
   }
 
   async #readFiles(): Promise<readonly Manifest[]> {
