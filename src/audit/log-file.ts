@@ -34,10 +34,7 @@ export interface LogFileOptions extends Retention {
 }
 
 export interface LogDestination {
-  /**
-   * The descriptor for the next write of this many bytes, and whether it is another file than before.
-   * @throws the system's error.
-   */
+  /** The descriptor for the next write of so many bytes, and whether it is another file. @throws the system's error. */
   ready(bytes: number): { readonly descriptor: number; readonly isAnother: boolean };
   wrote(bytes: number): void;
   /** A write failed: the file is opened again next time. `isMidLine`: the last line is incomplete. Never throws. */
@@ -185,10 +182,7 @@ export class LogFile implements LogDestination {
   }
 }
 
-/**
- * Gives a new file the mode and owner of another as far as the process may. If it may not set the group, the file is not
- * readable by any group.
- */
+/** Gives a new file another's mode and owner, as far as the process may; without the group, no group may read it. */
 function inherit(descriptor: number, { uid, gid, mode }: Stats): void {
   const give = (owner: number): true | undefined =>
     attempt(() => {

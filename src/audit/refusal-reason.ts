@@ -17,10 +17,7 @@ const byCode: ReadonlyMap<number, string> = new Map([
   [503, 'not available for now'],
 ]);
 
-/**
- * Reasons of authenticators, recognised by their wording. The rest of their text may contain names and is only in the
- * log.
- */
+/** Reasons of authenticators, by their wording; the rest of their text may hold names and is only in the log. */
 const spoken: readonly (readonly [RegExp, string])[] = [
   [/\bexpired\b/, 'expired'],
   [/\bnot valid before\b/, 'not valid yet'],

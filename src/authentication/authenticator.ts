@@ -31,10 +31,7 @@ export interface Authenticator {
   /** Short and fixed (`client-certificate`): a label of metrics. */
   readonly name: string;
   authenticate(credentials: Credentials): Authentication | Promise<Authentication>;
-  /**
-   * Whether the peer is a front proxy: its `Audit-Id` and `X-Forwarded-For` are then trusted, for any user. Default:
-   * never.
-   */
+  /** Whether the peer is a front proxy, whose `Audit-Id` and `X-Forwarded-For` are trusted. Default: never. */
   isFrontProxy?(credentials: Credentials): boolean;
 }
 

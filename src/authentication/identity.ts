@@ -36,9 +36,7 @@ export function frozenIdentity(
   });
 }
 
-/**
- * Adds `system:authenticated`, unless a front proxy has already sent one of the two groups, or the anonymous user.
- */
+/** Adds `system:authenticated`, unless a front proxy has already sent one of the two groups, or the anonymous user. */
 export function withAuthenticatedGroup(identity: Identity): Identity {
   const { name, groups } = identity;
   const isTold = groups.includes(authenticatedGroup) || groups.includes(unauthenticatedGroup);

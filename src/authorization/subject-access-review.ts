@@ -27,10 +27,7 @@ type SubjectAccessReviewObservation =
   | { readonly result: 'error'; readonly message: string; readonly seconds: number };
 
 interface SubjectAccessReviewObserver {
-  /**
-   * Told of each question: a `miss` waits for a review. `stale` is told besides it where an earlier allow was used
-   * instead of an answer.
-   */
+  /** Told of each question: a `miss` waits for a review, a `stale` besides it was answered by an earlier allow. */
   readonly onCache?: (result: 'hit' | 'miss' | 'stale') => void;
   /** Told of each review, however many requests wait for it. */
   readonly onReview?: (observation: SubjectAccessReviewObservation) => void;

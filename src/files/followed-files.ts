@@ -13,10 +13,7 @@ export interface FollowedFilesOptions<Value> {
   readonly files: readonly string[];
   /** What the files' bytes say, in their order. Throws for what cannot be used, and names the file. */
   readonly parse: (contents: readonly FileContent[]) => Value | Promise<Value>;
-  /**
-   * Whether an error of `parse` may only mean that files are being replaced one after the other. It counts once it has
-   * lasted for three seconds.
-   */
+  /** Whether an error of `parse` may mean that files are being replaced; it counts after three seconds of it. */
   readonly isUnsettled?: (error: unknown) => boolean;
   /** Told of each change, not of the first reading; the same failure is told once. */
   readonly onReload?: (result: ReloadResult) => void;

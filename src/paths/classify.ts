@@ -84,10 +84,7 @@ export function isShardLevelPath(path: string): boolean {
   return path === '/metrics' || path.startsWith('/metrics/');
 }
 
-/**
- * The path rules of a kcp shard or cache server (README, "Differences from kcp", names where they are
- * stricter).
- */
+/** The path rules of a kcp shard or cache server (README, "Differences from kcp", names where they are stricter). */
 export function createPathClassifier(options: PathClassifierOptions): PathClassifier {
   checkOptions(options, {
     serverKind: optional(oneOf('shard', 'cache-server')),
@@ -141,10 +138,7 @@ const notAvailable: Readonly<Record<ServerKind, string>> = {
   'cache-server': 'shard-level endpoint not available at shard or workspace scope',
 };
 
-/**
- * The answer to a path that is not decided on; undefined for one that may be. `serverKind` words the 501; default: by the
- * scope.
- */
+/** The answer to a path that is not decided on, or undefined. `serverKind` words the 501; default: by the scope. */
 export function pathRefusal(classification: PathClassification, serverKind?: ServerKind) {
   switch (classification.kind) {
     case 'bad-request':

@@ -12,10 +12,7 @@ const beyondLatin1 = /[^\0-\xff]/;
 const hexPair = /%([0-9a-f]{2})/gi;
 const brokenEscape = /%(?![0-9a-f]{2})/i;
 
-/**
- * Drops scheme and authority of an absolute-form target, so that a proxy-style request line cannot name a
- * path that the guard reads differently from the application.
- */
+/** Drops scheme and authority, so that an absolute-form target names no path that the application reads otherwise. */
 export function originForm(target: string): string {
   if (target.startsWith('/')) return target;
   const prefix = absoluteForm.exec(target)?.[0];
@@ -66,10 +63,7 @@ export function cleanPath(path: string): string {
   return path.endsWith('/') && cleaned !== '/' ? `${cleaned}/` : cleaned;
 }
 
-/**
- * A cleaned path as a Location header's value. It begins with exactly one slash and holds no backslash, so
- * that no browser can read a host into it.
- */
+/** A cleaned path as a Location header's value: with one slash first and no backslash, no browser reads a host. */
 export function locationOf(cleanedPath: string, query: string): string {
   // encodeURIComponent, less the sub-delimiters and `:` and `@` that RFC 3986 allows in a segment, and `/`.
   const encoded = encodeURIComponent(cleanedPath.toWellFormed()).replace(

@@ -72,10 +72,7 @@ export function listenerOf(
   };
 }
 
-/**
- * Steps that rely on one another: those of one `guardSteps`, and those of one `chain`. Told apart by identity. Steps that
- * stand alone have none.
- */
+/** Steps that rely on one another, those of one `guardSteps` or `chain`, told apart by identity; others have none. */
 export interface Guard {
   readonly listener?: FilterListener;
 }
@@ -124,10 +121,7 @@ export function requestState(request: Request & { [stateKey]?: RequestState | un
   return (request[stateKey] ??= new RequestState());
 }
 
-/**
- * Reads something of a connection once, and keeps it on the socket rather than in a table: node:http2 hands out a proxy of
- * it.
- */
+/** Reads something of a connection once; it is kept on the socket, of which node:http2 hands out a proxy. */
 export function oncePerSocket<Value>(read: (socket: Socket) => Value): (socket: Socket) => Value {
   const key = Symbol('kcp-metrics-filter');
   return (socket: Socket & { [key]?: Value }) => (socket[key] ??= read(socket));

@@ -54,9 +54,7 @@ export class WorkspaceTargets {
     try {
       const pieces = await finding;
       // What changed while it was put together is not remembered.
-      if (this.access.version === version && this.#version === version) {
-        this.#remembered.set(key, pieces);
-      }
+      if (this.access.version === version && this.#version === version) this.#remembered.set(key, pieces);
       return pieces;
     } finally {
       this.#underWay.delete(key);

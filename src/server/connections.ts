@@ -49,10 +49,7 @@ export class Connections {
     });
   }
 
-  /**
-   * Stops listening and closes each connection once it has no request in progress. Resolves when the last is closed, at
-   * the latest after the timeout.
-   */
+  /** Stops listening, and closes each connection without requests, all after the timeout. Resolves with the last. */
   async drain(timeoutMs: number): Promise<void> {
     const deadline = setTimeout(() => {
       for (const { socket } of this.#open.values()) socket.destroy();
@@ -85,10 +82,7 @@ function closeUnread(request: IncomingMessage): void {
   timer.unref();
 }
 
-/**
- * A TLS connection and the TCP connection below it have the same ends; two connections differ in one of them. Read once: a
- * closed socket has forgotten them.
- */
+/** The same for a TLS connection and its TCP connection, another for others. Read once: a closed socket has none. */
 export const endsOf = oncePerSocket(
   ({ remoteAddress = '', remotePort = 0, localAddress = '' }) =>
     `${remoteAddress} ${remotePort} ${localAddress}`,

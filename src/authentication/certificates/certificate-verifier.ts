@@ -49,10 +49,7 @@ export class CertificateVerifier {
   readonly #authorities: readonly Certificate[];
   readonly #now: () => number;
   readonly #byConnection = new WeakMap<PeerCertificates, Trusted | Refused>();
-  /**
-   * By the leaf's SHA-256. A resumed TLS session has only the leaf: its intermediates are those of the full handshake
-   * before it.
-   */
+  /** By the leaf's SHA-256: a resumed TLS session has only the leaf, and the intermediates of its full handshake. */
   readonly #byLeaf = new LRUCache<string, Trusted>({ max: maxRemembered });
 
   /** @throws CertificateBundleError when the bundle holds no certificate, or one that cannot be read. */

@@ -5,10 +5,7 @@ import { checkOptions, having, oneOf, optional } from '../../option-checks.js';
 
 export interface ClientCertificateOptions {
   readonly verifier: Pick<CertificateVerifier, 'verify'>;
-  /**
-   * What to do with a certificate that is invalid or has no user name: `refuse` (default), or `ignore` as if none had
-   * been sent, as the kcp cache server does.
-   */
+  /** A certificate that is invalid or has no user name: `refuse` it (default), or `ignore` it, as cache servers do. */
   readonly unverified?: 'refuse' | 'ignore';
 }
 

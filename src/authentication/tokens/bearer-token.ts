@@ -18,10 +18,7 @@ export function bearerToken({ headers }: Credentials): string | Authentication {
   return rest.length > 0 ? malformed : token;
 }
 
-/**
- * Tokens are stored and looked up by a salted SHA-256, so that the time of a look-up reveals nothing about a token, and
- * nothing stored can be used as one.
- */
+/** A salted SHA-256 of tokens: the time of a look-up tells nothing of a token, and none can be used as one. */
 export function tokenDigest(): (token: string) => string {
   // Of this function only: no two tables share keys.
   const salt = randomBytes(32).toString('base64');

@@ -70,9 +70,7 @@ function claimedIdentity(claims: Claims, accepted: ReadonlySet<string>, seconds:
   const expires = timeIn(claims, 'exp');
   if (expires === undefined && !isLegacy) throw new TokenFault('there is no exp');
   const issued = timeIn(claims, 'iat') ?? -Infinity;
-  if (seconds < issued - leewaySeconds) {
-    throw new TokenFault(`issued in the future, at ${dateText(issued)}`);
-  }
+  if (seconds < issued - leewaySeconds) throw new TokenFault(`issued in the future, at ${dateText(issued)}`);
   if (claims['aud'] !== undefined || !isLegacy) requireAudience(claims, accepted);
   return {
     identity: serviceAccountIdentity(claims),
@@ -96,9 +94,7 @@ export function serviceAccountIdentity(claims: Claims): Identity {
   const account = claims['iss'] === legacyIssuer ? legacyAccount(claims) : boundAccount(claims);
   const { namespace, name, uid, clusterName } = account;
   const fullName = `system:serviceaccount:${namespace}:${name}`;
-  if (claims['sub'] !== fullName) {
-    throw new TokenFault('sub is not the account that the other claims name');
-  }
+  if (claims['sub'] !== fullName) throw new TokenFault('sub is not the account that the other claims name');
   const extra: Readonly<Record<string, string | undefined>> = {
     ...account.extra,
     'authentication.kcp.io/cluster-name': clusterName,

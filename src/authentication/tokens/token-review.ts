@@ -41,10 +41,7 @@ export interface TokenReviewOptions {
   readonly limit?: number;
   /** Milliseconds since the epoch, for a token's `exp`; default Date.now. */
   readonly now?: () => number;
-  /**
-   * A monotonic clock (ms) for the cache: setting the system clock back must not extend it.
-   * Default performance.now, or `now` where that is given.
-   */
+  /** A clock (ms) for the cache that is never set back. Default performance.now, or `now` where that is given. */
   readonly steadyNow?: () => number;
   readonly observer?: TokenReviewObserver;
 }

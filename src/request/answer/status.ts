@@ -125,10 +125,7 @@ export function sendInternalError(request: Request, response: ServerResponse, er
   sendText(request, response, 500, withEntities(`Internal Server Error: ${target}: ${errorClass(error)}\n`));
 }
 
-/**
- * Begins an answer with what every answer carries; a proxy must never keep one of them. `contentType`: null where a backend
- * names none.
- */
+/** Begins an answer with what each carries; no proxy may keep one. `contentType`: null where a backend has none. */
 export function writeHead(
   request: Request,
   response: ServerResponse,

@@ -19,10 +19,7 @@ export interface AuthenticateOptions {
   readonly authenticators: readonly Authenticator[];
   /** Whether a request without credentials goes on as `system:anonymous`. Default false. */
   readonly anonymous?: boolean;
-  /**
-   * Told of every attempt, as Kubernetes counts them: no credentials are a failure, bad ones an error.
-   * `username`: of a success.
-   */
+  /** Told of every attempt: no credentials are a failure, bad ones an error. `username`: of a success. */
   readonly onAttempt?: (result: 'success' | 'failure' | 'error', seconds: number, username?: string) => void;
   /** Told why methods refused the credentials of a request that is answered 401. */
   readonly onUnauthenticated?: (refusals: readonly Refusal[]) => void;

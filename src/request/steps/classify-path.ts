@@ -27,10 +27,7 @@ export interface ClassifyPathOptions {
    * front of any application; `all` also redirects other paths that are not canonical.
    */
   readonly extent: 'shard-level' | 'all';
-  /**
-   * Answers a shard-level path below a scope in place of the 501, after an authorization of its own: kcp
-   * keeps that place for metrics of one workspace.
-   */
+  /** Answers a scoped shard-level path in place of the 501, after its own authorization: kcp keeps that place. */
   readonly scopedEndpoint?: Middleware | undefined;
   /** Told of every request turned away here, by its status code. */
   readonly onRejected?: (code: number) => void;

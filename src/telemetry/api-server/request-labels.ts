@@ -94,10 +94,7 @@ export interface InstrumentedResource {
 
 type NamedResource = Pick<RequestLabels, 'group' | 'version' | 'resource' | 'subresource'>;
 
-/**
- * The bound of all label sets together, however many verbs, scopes and dry runs a client tries: each is about fifty
- * lines of an exposition.
- */
+/** All label sets together, however many verbs, scopes and dry runs are tried: each is some fifty lines. */
 const maxLabelSets = 4000;
 /** How many of them may come from refused requests, which anyone can send. */
 const maxRefused = 500;

@@ -24,10 +24,7 @@ interface AnsweredRequest {
   readonly bodyBytes: number | undefined;
 }
 
-/**
- * The metrics of Kubernetes' API servers, with their names, labels and buckets.
- * @throws Error where the registry already holds one of the names.
- */
+/** The metrics of Kubernetes' API servers. @throws Error where the registry already holds one of the names. */
 export function requestMetrics(registry: Registry) {
   // As with histograms: counted here until a scrape, without a look-up by nine labels.
   const tallies = new Map<RequestLabels, Tally>();

@@ -15,10 +15,7 @@ export interface VerificationKey {
 export interface KeySet {
   /** A new object whenever the keys change: earlier results are then no longer valid. */
   readonly version: unknown;
-  /**
-   * The keys that may have signed a token with this header: those with its key ID; without one, all. Rejects with
-   * KeySetError while there are none at all.
-   */
+  /** Keys that may have signed such a token: with its key ID, or all. Rejects with KeySetError while there are none. */
   find(header: KeyHeader): readonly VerificationKey[] | Promise<readonly VerificationKey[]>;
 }
 

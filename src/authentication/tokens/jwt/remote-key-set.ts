@@ -90,10 +90,7 @@ export class RemoteKeySet implements KeySet {
     });
   }
 
-  /**
-   * Starts a download unless one is in progress or was started shortly before. Resolves when it has ended or the wait
-   * is over; undefined if there is none.
-   */
+  /** Starts a download unless one runs or just did; resolves at its end or that of the wait, if there is one. */
   #ask(): Promise<void> | undefined {
     const { unknownKeyRefreshMs = 10_000 } = this.#options;
     const now = performance.now();

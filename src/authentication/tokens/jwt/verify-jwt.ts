@@ -53,9 +53,7 @@ export async function verifyJwt(token: string, options: JwtOptions): Promise<Cla
     throw new TokenFault('the token is not base64url');
   }
   const keys = await candidateKeys(options.keys, keyId, algorithm);
-  if (!(await isSignedByOneOf(keys, algorithm, token))) {
-    throw new TokenFault('the signature is not valid');
-  }
+  if (!(await isSignedByOneOf(keys, algorithm, token))) throw new TokenFault('the signature is not valid');
   const claims = readJsonObject(payload);
   if (typeof claims === 'string') throw new TokenFault(`the payload ${claims}`);
   requireIssuerAndTimes(claims, options);

@@ -16,10 +16,7 @@ export interface OidcOptions {
   readonly clientId: string;
   /** Returns the PEM bundle of the issuer's CAs; called before each download. Default: the CAs of Node. */
   readonly ca?: (() => string | undefined) | undefined;
-  /**
-   * The claim with the user's name. Default `sub`. With `email`, a token whose `email_verified` is present but not true
-   * is refused.
-   */
+  /** The claim with the user's name. Default `sub`. With `email`, `email_verified` must be true where it is there. */
   readonly usernameClaim?: string | undefined;
   /**
    * The prefix of user names; `-`: none. Default: the issuer's URL and `#`, and none for `email`.
