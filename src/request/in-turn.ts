@@ -15,12 +15,9 @@ class Waiting {
 
   constructor(private readonly socket: Socket) {}
 
-  get count(): number {
-    return this.#answers.size;
-  }
-
-  add(request: Request, response: ServerResponse): void {
-    if (this.#answers.has(response)) return;
+  /** Once for each answer; returns how many wait. */
+  add(request: Request, response: ServerResponse): number {
+    if (this.#answers.has(response)) return this.#answers.size;
     this.#answers.add(response);
     this.#bytes += request.rawHeaders.reduce((sum, { length }) => sum + length, request.url?.length ?? 0);
     // The rest of a body would wait with its request.
@@ -29,6 +26,7 @@ class Waiting {
       this.#answers.delete(response);
       if (this.#answers.size === 0) this.#resume();
     });
+    return this.#answers.size;
   }
 
   #pause(): void {
@@ -54,12 +52,6 @@ class Waiting {
 
 const waitingOn = oncePerSocket((socket) => new Waiting(socket));
 
-function waitingBehind(request: Request, response: ServerResponse): Waiting {
-  const waiting = waitingOn(request.socket);
-  waiting.add(request, response);
-  return waiting;
-}
-
 function hasBody({ headers }: Request): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
@@ -74,7 +66,7 @@ function isInTurn(response: ServerResponse): boolean {
  * as one request may. Node itself would read on without end as long as nothing is written.
  */
 export const boundWaiting: Middleware = (request, response, next) => {
-  if (!isInTurn(response)) waitingBehind(request, response);
+  if (!isInTurn(response)) waitingOn(request.socket).add(request, response);
   next();
 };
 
@@ -92,7 +84,7 @@ export const inTurn: Middleware = (request, response, next) => {
   }
   // It arrived with the request that exceeded the limit.
   if (request.socket.destroyed) return;
-  if (waitingBehind(request, response).count > maxWaiting) {
+  if (waitingOn(request.socket).add(request, response) > maxWaiting) {
     request.socket.destroy();
     return;
   }

@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:https';
+import { once } from 'node:events';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorClass } from '../error-class.js';
@@ -60,7 +61,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   server.setTimeout(stallTimeoutMs);
   const connections = new Connections(server, handle);
-  const address = await listen(server, port, bindAddress);
+  server.listen(port, bindAddress);
+  await once(server, 'listening');
+  const address = server.address() as AddressInfo;
   const acceptFaults = new LineBudget();
   // A failed `accept` must not end the process, as an error without a listener would.
   server.on('error', (error) => {
@@ -84,14 +87,4 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port: address.port,
     close: () => (closing ??= stop()),
   };
-}
-
-function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve(server.address() as AddressInfo);
-    });
-  });
 }

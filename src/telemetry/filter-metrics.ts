@@ -26,12 +26,8 @@ interface PassedOn {
 
 type DecisionOrError = 'allow' | 'deny' | 'no-opinion' | 'error';
 
-const results: Readonly<Record<DecisionOrError, string>> = {
-  allow: 'allowed',
-  deny: 'denied',
-  'no-opinion': 'no-opinion',
-  error: 'error',
-};
+/** Kubernetes' words, where they are others. */
+const results: Readonly<Partial<Record<DecisionOrError, string>>> = { allow: 'allowed', deny: 'denied' };
 
 /** No credentials: failure; bad credentials: error; anonymous: success. */
 type AuthenticationResult = 'success' | 'failure' | 'error';
@@ -173,14 +169,15 @@ export class FilterMetrics extends Recorder {
   }
 
   authorizationAttempt(decision: DecisionOrError, seconds: number): void {
-    this.authorized(results[decision]);
-    this.authorizedIn(seconds, results[decision]);
+    const result = results[decision] ?? decision;
+    this.authorized(result);
+    this.authorizedIn(seconds, result);
   }
 
   /** Counts allow and deny; without an opinion the next authorizer decides. */
   decision(type: string, decision: DecisionOrError): void {
-    if ((decision !== 'allow' && decision !== 'deny') || uncounted.has(type)) return;
-    this.decided(type, type.toLowerCase(), results[decision]);
+    const result = results[decision];
+    if (result !== undefined && !uncounted.has(type)) this.decided(type, type.toLowerCase(), result);
   }
 
   rejected(code: number): void {

@@ -21,12 +21,8 @@ export function writeExpositionHead(
   writeHead(request, response, 200, contentType, contentLength, {
     Vary: vary,
     'Process-Start-Time-Unix': processStart,
-    ...codingOf(contentEncoding),
+    ...(contentEncoding !== undefined && { 'Content-Encoding': contentEncoding }),
   });
-}
-
-function codingOf(contentEncoding: string | undefined): Readonly<Record<string, string>> | undefined {
-  return contentEncoding === undefined ? undefined : { 'Content-Encoding': contentEncoding };
 }
 
 /**
@@ -42,7 +38,8 @@ export function sendExposition(
   const { contentType, contentEncoding } = rendered;
   if (isStreamed(rendered)) {
     const { contentLength, body } = rendered;
-    const headers = { Vary: vary, ...codingOf(contentEncoding) };
+    const coding = contentEncoding !== undefined && { 'Content-Encoding': contentEncoding };
+    const headers = { Vary: vary, ...coding };
     writeHead(request, response, 200, contentType, contentLength, headers);
     // A truncated exposition must not look complete.
     response.strictContentLength = true;
