@@ -45,8 +45,13 @@ export class HeldExposition {
     private readonly labels?: AddedLabels,
   ) {}
 
-  /** @throws HoldingLimitError */
-  write(part: ExpositionPart): void {
+  /** Reads all of it. @throws HoldingLimitError */
+  async read(all: AsyncIterable<readonly ExpositionPart[]>): Promise<this> {
+    for await (const parts of all) for (const part of parts) this.#write(part);
+    return this;
+  }
+
+  #write(part: ExpositionPart): void {
     if (part.kind === 'metadata') this.families.add(part, addSamples);
     else if (part.kind === 'samples') this.#writeSamples(part);
     if (this.bytes.end > this.maxBytes) throw new HoldingLimitError(`more than ${this.maxBytes} bytes`);

@@ -121,9 +121,7 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
 
 async function readWhole(scrape: MemberScrape, maxHeldBytes: number): Promise<HeldExposition> {
   if (!scrape.hasBegun) await scrape.open();
-  const held = new HeldExposition(maxHeldBytes, AddedLabels.of(scrape.member.labels));
-  for await (const parts of scrape.parts()) for (const part of parts) held.write(part);
-  return held;
+  return new HeldExposition(maxHeldBytes, AddedLabels.of(scrape.member.labels)).read(scrape.parts());
 }
 
 /** Whether it can be merged without looking at what it has before and behind. */
@@ -154,12 +152,9 @@ async function joined(
 }
 
 /** How each member was scraped, as an exposition of its own: `up` as Prometheus has it of its targets. */
-async function statusOf(scrapes: readonly MemberScrape[]): Promise<HeldExposition> {
-  const held = new HeldExposition(Infinity);
+function statusOf(scrapes: readonly MemberScrape[]): Promise<HeldExposition> {
   const text = Buffer.from(statusText(scrapes));
-  for await (const parts of readTextFormat([text], { format: 'text' }))
-    for (const part of parts) held.write(part);
-  return held;
+  return new HeldExposition(Infinity).read(readTextFormat([text], { format: 'text' }));
 }
 
 function statusText(scrapes: readonly MemberScrape[]): string {

@@ -18,6 +18,7 @@ const labels = String.raw`\{(?:${label}(?:,${label}){0,${maxLabels - 1}},?)?\}`;
 /** A line up to its value. Nothing here can be matched in two ways: what does not fit is rejected in linear time. */
 const lineHead = new RegExp(`(${name})(?:${labels})? `, 'y');
 const nextLabel = new RegExp(`[{,](${labelName})="${labelValue}"`, 'y');
+const plainNumber = new RegExp(value, 'y');
 /** What may stand behind OpenMetrics' value, beside nothing: a timestamp, and an exemplar. */
 const openMetricsRest = new RegExp(`${seconds}(?: # ${labels} ${value}${seconds})?\\n`, 'y');
 
@@ -26,8 +27,6 @@ const maxLineLength = 4096;
 /** A histogram's samples have three names in turn. */
 const maxKnownHeads = 4;
 
-const plusSign = 0x2b;
-const minusSign = 0x2d;
 const point = 0x2e;
 const [zero, nine] = [0x30, 0x39];
 
@@ -179,7 +178,7 @@ export class PlainSampleReader {
   #lineEnd(lines: Lines, start: number, known: LineHead): number {
     const valueStart = endOfHead(lines, start, known);
     if (valueStart === 0) return 0;
-    const at = endOfNumber(lines.bytes, valueStart);
+    const at = endOfNumber(lines, valueStart);
     if (at === 0 || lines.bytes[at] === lineFeed) return at === 0 ? 0 : at + 1;
     if (this.#format === 'text') return endOfTimestamp(lines.bytes, at);
     openMetricsRest.lastIndex = at;
@@ -227,44 +226,27 @@ function endOfHead(lines: Lines, start: number, known: LineHead): number {
   }
 }
 
-function isDigit(byte: number): boolean {
-  return byte >= zero && byte <= nine;
+function endOfDigits(bytes: Buffer, start: number): number {
+  let at = start;
+  for (let byte = bytes[at] ?? 0; byte >= zero && byte <= nine; byte = bytes[at] ?? 0) at += 1;
+  return at;
 }
 
 /** Where a plain number ends; 0 where none begins at `start`. */
-function endOfNumber(bytes: Buffer, start: number): number {
-  let at = start;
-  let byte = bytes[at] ?? 0;
-  if (byte === plusSign || byte === minusSign) byte = bytes[(at += 1)] ?? 0;
-  const first = at;
-  while (isDigit(byte)) byte = bytes[(at += 1)] ?? 0;
-  let count = at - first;
-  if (byte === point) {
-    do byte = bytes[(at += 1)] ?? 0;
-    while (isDigit(byte));
-    count = at - first - 1;
-  }
-  if (count === 0) return at === first ? endOfWord(bytes, start, first) : 0;
-  if (count > maxDigits) return 0;
-  if (byte !== 0x65 && byte !== 0x45) return at;
-  byte = bytes[(at += 1)] ?? 0;
-  if (byte === plusSign || byte === minusSign) byte = bytes[(at += 1)] ?? 0;
-  const exponent = at;
-  while (isDigit(byte)) byte = bytes[(at += 1)] ?? 0;
-  return at - exponent === 1 || at - exponent === 2 ? at : 0;
-}
-
-/** NaN without a sign, or Inf, at `first` behind a sign. */
-function endOfWord(bytes: Buffer, start: number, first: number): number {
-  const word = bytes.toString('latin1', first, first + 3);
-  return word === 'Inf' || (start === first && (word === 'NaN' || word === 'NAN')) ? first + 3 : 0;
+function endOfNumber(lines: Lines, start: number): number {
+  const { bytes } = lines;
+  let at = endOfDigits(bytes, start);
+  if (at > start && bytes[at] === point) at = endOfDigits(bytes, at + 1);
+  // Most have neither a sign nor an exponent.
+  if (at > start && at - start <= maxDigits && (bytes[at] === lineFeed || bytes[at] === space)) return at;
+  plainNumber.lastIndex = start;
+  return plainNumber.test(lines.text) ? plainNumber.lastIndex : 0;
 }
 
 /** Where the line ends whose timestamp begins with the blank at `start`; 0 where none is there. */
 function endOfTimestamp(bytes: Buffer, start: number): number {
   if (bytes[start] !== space) return 0;
-  let at = start + 1;
-  while (isDigit(bytes[at] ?? 0)) at += 1;
+  const at = endOfDigits(bytes, start + 1);
   const length = at - start - 1;
   // 18 digits are never beyond an int64.
   return length > 0 && length <= 18 && bytes[at] === lineFeed ? at + 1 : 0;
