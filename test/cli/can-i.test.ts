@@ -2,16 +2,12 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runCli, runProcess, startCli } from '../support/started-server.js';
 import { recordedBinding } from '../support/recorded-servers.js';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 describe('offline answers', () => {
-  let directory: TemporaryDirectory;
-  let policy: string;
-  beforeAll(() => {
-    directory = temporaryDirectory();
-    directory.write('binding.yaml', recordedBinding);
-    policy = `--rbac-dir=${directory.path}`;
-  });
+  const directory = temporaryDirectory();
+  directory.write('binding.yaml', recordedBinding);
+  const policy = `--rbac-dir=${directory.path}`;
 
   it.each([
     [
@@ -298,9 +294,8 @@ describe('start without any method to authenticate by', () => {
 });
 
 describe('can-i says why not', () => {
-  let directory: TemporaryDirectory;
+  const directory = temporaryDirectory();
   beforeAll(() => {
-    directory = temporaryDirectory();
     const group = 'rbac.authorization.k8s.io';
     const apiVersion = `${group}/v1`;
     const binding = (name: string, role: string, user: string): object => ({

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor/doctor.js';
@@ -12,6 +11,7 @@ import { writeSnapshot } from '../../src/policy/snapshot/snapshot-file.js';
 import { bundleOf } from '../authentication/certificates/certificates.js';
 import { binding, role } from './doctor/policies.js';
 import { secretToken, startPolicyServer, type PolicyServer } from './doctor/policy-server.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { command } from '../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { anyCharacter } from '../support/any-character.js';
@@ -110,10 +110,7 @@ describe('doctor of a configuration that all is well with', () => {
   });
 
   it('neither listens nor changes anything', async () => {
-    const busy = createServer();
-    busy.listen(0, '127.0.0.1');
-    await once(busy, 'listening');
-    const { port } = busy.address() as AddressInfo;
+    const { port } = await listen(createServer());
     const snapshot = `${directory.path}/policy.snapshot`;
     const report = await doctor(
       ...wellFlags(),
@@ -121,7 +118,6 @@ describe('doctor of a configuration that all is well with', () => {
       `--secure-port=${port}`,
       `--policy-snapshot=${snapshot}`,
     );
-    busy.close();
     expect(report.code).toBe(0);
     expect(execFileSync('ls', ['-A', directory.path], { encoding: 'utf8' })).not.toContain('snapshot');
   });

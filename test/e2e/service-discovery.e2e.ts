@@ -71,7 +71,6 @@ describe.skipIf(isPrometheusSkipped || !isBuilt)('Prometheus', () => {
         shards.set(`${address}:6443`, filter);
       }
       const network = await startConnectProxy((target) => shards.get(target)?.port);
-      onTestFinished(() => network.close());
 
       // What the example's Prometheus has by running in the cluster.
       const authorization = {

@@ -88,7 +88,6 @@ describe.skipIf(missing.length > 0 || isPrometheusSkipped)('The Prometheus opera
       await filter.inStep();
       // The pod's address and the Service's name lead to nothing here.
       const network = await startConnectProxy(() => filter.port);
-      onTestFinished(() => network.close());
 
       await apply(controlPlane, [namespaceOf('shop'), ...example('prometheus.yaml').slice(0, -1)]);
       await apply(controlPlane, example('clusterrolebinding.yaml'));

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { connect, createServer as createHttp2Server, type Http2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import express5 from 'express';
 import express4 from 'express4';
@@ -17,6 +16,7 @@ import {
   type OpenMetricsFilterOptions,
   type RequestRefusal,
 } from '../../src/index.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { localAuthority } from '../support/local-authority.js';
 import { atEnd, closedAtEnd } from '../support/ending.js';
 import { registryWith } from '../support/filter.js';
@@ -58,17 +58,7 @@ async function opened(options: OpenMetricsFilterOptions = {}): Promise<OpenMetri
   return filter;
 }
 
-/** The port of a server that the test closes. */
-async function listening(server: Server | Http2Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  atEnd(async () => {
-    server.close();
-    if ('closeAllConnections' in server) server.closeAllConnections();
-    await once(server, 'close');
-  });
-  return (server.address() as AddressInfo).port;
-}
+const listening = async (server: Server | Http2Server): Promise<number> => (await listen(server)).port;
 
 interface Answer {
   readonly status: number;

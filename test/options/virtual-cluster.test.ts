@@ -1,8 +1,7 @@
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openMetricsFilter, type OpenMetricsFilter, type OpenMetricsFilterOptions } from '../../src/index.js';
+import { listen, listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 import { atEnd } from '../support/ending.js';
 import { HostCluster, type PodOnHost } from '../support/host-cluster.js';
 import { kubeletBodies, kubeletNode, notOwn, ownPod, summaryOf } from '../support/kubelet-bodies.js';
@@ -62,15 +61,8 @@ async function opened(options: OpenMetricsFilterOptions = {}): Promise<Ask & { f
     hostKubeconfig: directory.write('host.kubeconfig', host.kubeconfig),
     ...options,
   });
-  const server = createServer(filter).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  atEnd(async () => {
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-    await filter.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  atEnd(() => filter.close());
+  const { port } = await listen(createServer(filter));
   const ask: Ask = async (path, token = 'owner-token') => {
     const headers = { authorization: `Bearer ${token}` };
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
@@ -86,12 +78,10 @@ async function ready(options: OpenMetricsFilterOptions = {}): Promise<Ask & { fi
 }
 
 async function upstreamOf(body: () => string): Promise<string> {
-  const server = createServer((_request, response) => {
+  const { port } = await listenHttp((_request, response) => {
     response.setHeader('Content-Type', 'text/plain; version=0.0.4').end(body());
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  atEnd(() => server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/federate`;
+  });
+  return `http://127.0.0.1:${port}/federate`;
 }
 
 describe('metrics of kubelets, for the owner of a virtual cluster', () => {

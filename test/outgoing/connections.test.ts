@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { createServer, Socket, type AddressInfo } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ApiClient, ApiRequest } from '../../src/kubernetes/api-client.js';
 import {
@@ -11,6 +11,7 @@ import {
   type ApiSetting,
 } from '../kubernetes/api-setting.js';
 import { answerOk, type Answer, type ApiServer } from '../kubernetes/api-server.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 
 let setting: ApiSetting;
 let server: ApiServer;
@@ -104,16 +105,14 @@ describe('a server that does not answer', () => {
   });
 
   it('is given up after the timeout also in the middle of the handshake', async () => {
-    const silent = createServer((socket) => socket.on('error', () => undefined));
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    const { port } = silent.address() as AddressInfo;
+    const silent = createServer();
+    const { port } = await listen(silent);
     const closed = new Promise((resolve) =>
       silent.once('connection', (socket) => socket.resume().once('close', resolve)),
     );
     const lost = await setting.open({ cluster: { server: `https://127.0.0.1:${port}` } });
     expect((await rejection(lost.send({ ...get, timeoutMs: 50 }))).causeCode).toBe('ETIMEDOUT');
     await closed;
-    await new Promise((resolve) => silent.close(resolve));
   });
 
   it('may take its time over the body', async () => {

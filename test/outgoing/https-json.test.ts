@@ -1,11 +1,10 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { getHttpsJson, httpsUrl } from '../../src/outgoing/https-json.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { createApiSetting, expectOpenConnections, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { Answer, ApiServer } from '../kubernetes/api-server.js';
+import { listen, listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 
 let setting: ApiSetting;
 let server: ApiServer;
@@ -141,30 +140,21 @@ describe('a server', () => {
 
   it('is verified whatever the environment says', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
-    try {
-      await expect(getHttpsJson(server.url)).rejects.toThrow(/not signed by a known authority/);
-    } finally {
-      vi.unstubAllEnvs();
-    }
+    await expect(getHttpsJson(server.url)).rejects.toThrow(/not signed by a known authority/);
   });
 
   it('has to speak TLS 1.2', async () => {
     const { certificatePem: cert, privateKeyPem: key } = setting.serving;
     const old = createTlsServer({ cert, key, minVersion: 'TLSv1', maxVersion: 'TLSv1.1' });
     old.on('tlsClientError', () => undefined);
-    await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
-    const { port } = old.address() as AddressInfo;
+    const { port } = await listen(old);
     await expect(getHttpsJson(`https://127.0.0.1:${port}`, { authorities })).rejects.toThrow(/TLS failed/);
-    await new Promise((resolve) => old.close(resolve));
   });
 
   it('has to speak TLS at all', async () => {
-    const plain: Server = createServer((_, response) => response.end('{}'));
-    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
-    const { port } = plain.address() as AddressInfo;
+    const { port } = await listenHttp((_, response) => response.end('{}'));
     await expect(getHttpsJson(`https://127.0.0.1:${port}`, { authorities })).rejects.toThrow(/TLS failed/);
     await expect(getHttpsJson(`http://127.0.0.1:${port}`)).rejects.toThrow('the URL to ask is no https URL');
-    await new Promise((resolve) => plain.close(resolve));
   });
 });
 

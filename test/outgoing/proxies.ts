@@ -1,7 +1,8 @@
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 
 export interface Proxy {
   readonly port: number;
@@ -14,7 +15,7 @@ export interface Proxy {
 
 export type ProxyBehaviour = 'connects' | 'refuses' | 'hangs';
 
-/** An HTTP proxy (CONNECT). Whatever it is asked for, it connects to `port`, or to what that says of the target. */
+/** An HTTP proxy (CONNECT), closed after the test. Whatever it is asked for, it connects to `port`, or to what that says of the target. */
 export async function startConnectProxy(
   port: number | ((target: string) => number | undefined),
   behaviour: ProxyBehaviour = 'connects',
@@ -49,7 +50,7 @@ export async function startConnectProxy(
   return { asked, ...closing };
 }
 
-/** A SOCKS5 proxy (RFC 1928, 1929). Whatever it is asked for, it connects to `port`. */
+/** A SOCKS5 proxy (RFC 1928, 1929), closed after the test. Whatever it is asked for, it connects to `port`. */
 export async function startSocksProxy(port: number, behaviour: ProxyBehaviour = 'connects'): Promise<Proxy> {
   const asked: { target: string; credentials?: string }[] = [];
   const server = createServer((client) => {
@@ -101,22 +102,4 @@ function tunnel(client: Socket, port: number): void {
   client.on('close', () => upstream.destroy());
   upstream.on('close', () => client.destroy());
   client.pipe(upstream).pipe(client);
-}
-
-async function listen(server: Server): Promise<Pick<Proxy, 'port' | 'open' | 'close'>> {
-  const open = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    open,
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      for (const socket of open) socket.destroy();
-      await closed;
-    },
-  };
 }

@@ -1,30 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { ask, createApiSetting, failure, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { ApiServer } from '../kubernetes/api-server.js';
 import { base64 } from '../kubernetes/kubeconfig-text.js';
-import { startConnectProxy, startSocksProxy, type Proxy } from './proxies.js';
+import { startConnectProxy, startSocksProxy } from './proxies.js';
 
 let setting: ApiSetting;
 let server: ApiServer;
-let proxies: Proxy[];
 
 beforeEach(async () => {
   setting = await createApiSetting();
   server = await setting.startServer();
-  proxies = [];
 });
-
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  await Promise.all(proxies.map((proxy) => proxy.close()));
-});
-
-async function started(starting: Promise<Proxy>): Promise<Proxy> {
-  const proxy = await starting;
-  proxies.push(proxy);
-  return proxy;
-}
 
 const open = (proxyUrl: string, cluster: object = {}) =>
   setting.open({
@@ -34,7 +21,7 @@ const open = (proxyUrl: string, cluster: object = {}) =>
 
 describe('behind an HTTP proxy', () => {
   it('a client asks it for a tunnel, and nobody else for anything', async () => {
-    const proxy = await started(startConnectProxy(server.port));
+    const proxy = await startConnectProxy(server.port);
     const client = await open(`http://127.0.0.1:${proxy.port}`);
     expect(await ask(client)).toBe(200);
     expect(await ask(client)).toBe(200);
@@ -46,7 +33,7 @@ describe('behind an HTTP proxy', () => {
   });
 
   it('a client says who it is', async () => {
-    const proxy = await started(startConnectProxy(server.port));
+    const proxy = await startConnectProxy(server.port);
     expect(await ask(await open(`http://joe:p%40ss@127.0.0.1:${proxy.port}`))).toBe(200);
     expect(proxy.asked[0]?.credentials).toBe(`Basic ${base64('joe:p@ss')}`);
   });
@@ -63,7 +50,7 @@ describe('behind an HTTP proxy', () => {
   ])('a client of %s leaves it to find the server', async (url, target, serverName, names) => {
     const serving = await setting.authority.issue({ usage: 'serverAuth', ...names });
     server.serveWith(serving);
-    const proxy = await started(startConnectProxy(server.port));
+    const proxy = await startConnectProxy(server.port);
     expect(await ask(await open(`http://127.0.0.1:${proxy.port}`, { server: url }))).toBe(200);
     expect(proxy.asked).toEqual([{ target }]);
     expect(server.requests[0]?.serverName).toBe(serverName);
@@ -71,7 +58,7 @@ describe('behind an HTTP proxy', () => {
 
   it('a client presents its certificate to the server', async () => {
     const alice = await setting.authority.issue({ commonName: 'alice', usage: 'clientAuth' });
-    const proxy = await started(startConnectProxy(server.port));
+    const proxy = await startConnectProxy(server.port);
     const client = await setting.open({
       cluster: { server: server.url, 'proxy-url': `http://127.0.0.1:${proxy.port}`, ...setting.trusted },
       user: {
@@ -90,7 +77,7 @@ describe('behind an HTTP proxy', () => {
   ])('a client does not believe a server of %s', async (what, cluster, message) => {
     const other = await createAuthority({ commonName: 'ca' });
     const authority = what === 'another authority' ? other : setting.authority;
-    const proxy = await started(startConnectProxy(server.port));
+    const proxy = await startConnectProxy(server.port);
     const client = await open(`http://127.0.0.1:${proxy.port}`, {
       'certificate-authority-data': base64(authority.certificatePem),
       ...cluster,
@@ -101,7 +88,7 @@ describe('behind an HTTP proxy', () => {
 
   it('that is https, a client verifies the proxy too', async () => {
     const serving = await setting.authority.issue({ usage: 'serverAuth', dnsNames: ['localhost'] });
-    const proxy = await started(startConnectProxy(server.port, 'connects', serving));
+    const proxy = await startConnectProxy(server.port, 'connects', serving);
     const client = await open(`https://joe:secret@localhost:${proxy.port}`);
     expect(await failure(client)).toMatch(/^ERR_API_CONNECTION the server certificate is not signed/);
     expect(proxy.asked).toEqual([]);
@@ -117,21 +104,21 @@ describe('behind an HTTP proxy', () => {
   });
 
   it('that refuses, a client says so', async () => {
-    const proxy = await started(startConnectProxy(server.port, 'refuses'));
+    const proxy = await startConnectProxy(server.port, 'refuses');
     expect(await failure(await open(`http://joe:secret@127.0.0.1:${proxy.port}`))).toBe(
       'ERR_API_CONNECTION the proxy answered 407',
     );
   });
 
   it('that hangs, a client gives up after its timeout', async () => {
-    const proxy = await started(startConnectProxy(server.port, 'hangs'));
+    const proxy = await startConnectProxy(server.port, 'hangs');
     const client = await open(`http://127.0.0.1:${proxy.port}`);
     const request = client.send({ method: 'GET', path: '/version', timeoutMs: 100 });
     await expect(request).rejects.toThrow('no answer within 100 ms (ETIMEDOUT)');
   });
 
   it('that is not there, a client says so', async () => {
-    const proxy = await started(startConnectProxy(server.port));
+    const proxy = await startConnectProxy(server.port);
     await proxy.close();
     expect(await failure(await open(`http://joe:secret@127.0.0.1:${proxy.port}`))).toBe(
       'ERR_API_CONNECTION connection refused (ECONNREFUSED)',
@@ -139,7 +126,7 @@ describe('behind an HTTP proxy', () => {
   });
 
   it('plain http goes through a tunnel as well', async () => {
-    const proxy = await started(startConnectProxy(server.port));
+    const proxy = await startConnectProxy(server.port);
     const client = await setting.open({
       cluster: {
         server: 'http://kcp.example:8080',
@@ -159,7 +146,7 @@ describe('behind a SOCKS proxy', () => {
     ['socks5h', 'https://kcp.example:6443', 'kcp.example:6443'],
     ['socks', 'https://kcp.example', 'kcp.example:443'],
   ])('a client asks it for a connection: %s', async (scheme, url, target) => {
-    const proxy = await started(startSocksProxy(server.port));
+    const proxy = await startSocksProxy(server.port);
     const client = await open(`${scheme}://127.0.0.1:${proxy.port}`, { server: url });
     expect(await ask(client)).toBe(200);
     expect(proxy.asked).toEqual([{ target }]);
@@ -167,27 +154,27 @@ describe('behind a SOCKS proxy', () => {
   });
 
   it('a client says who it is', async () => {
-    const proxy = await started(startSocksProxy(server.port));
+    const proxy = await startSocksProxy(server.port);
     expect(await ask(await open(`socks5://joe:p%40ss@127.0.0.1:${proxy.port}`))).toBe(200);
     expect(proxy.asked[0]?.credentials).toBe('joe:p@ss');
   });
 
   it('a client does not believe a server of another name', async () => {
-    const proxy = await started(startSocksProxy(server.port));
+    const proxy = await startSocksProxy(server.port);
     const client = await open(`socks5h://127.0.0.1:${proxy.port}`, { server: 'https://other.example' });
     expect(await failure(client)).toMatch(/is for another name/);
     expect(server.requests).toEqual([]);
   });
 
   it('that refuses, a client says so', async () => {
-    const proxy = await started(startSocksProxy(server.port, 'refuses'));
+    const proxy = await startSocksProxy(server.port, 'refuses');
     expect(await failure(await open(`socks5://joe:secret@127.0.0.1:${proxy.port}`))).toBe(
       'ERR_API_CONNECTION the SOCKS proxy failed',
     );
   });
 
   it('that hangs, a client gives up after its timeout', async () => {
-    const proxy = await started(startSocksProxy(server.port, 'hangs'));
+    const proxy = await startSocksProxy(server.port, 'hangs');
     const client = await open(`socks5://127.0.0.1:${proxy.port}`);
     const request = client.send({ method: 'GET', path: '/version', timeoutMs: 100 });
     await expect(request).rejects.toThrow('no answer within 100 ms (ETIMEDOUT)');

@@ -1,10 +1,9 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { ask, createApiSetting, failure, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { ApiServer } from '../kubernetes/api-server.js';
 import { base64 } from '../kubernetes/kubeconfig-text.js';
+import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 
 let setting: ApiSetting;
 let server: ApiServer;
@@ -145,18 +144,14 @@ describe('a client of a kubeconfig', () => {
   });
 
   it('speaks plain http where insecure-skip-tls-verify says so', async () => {
-    const plain = createServer((request, response) => {
+    const { port } = await listenHttp((request, response) => {
       response.statusCode = request.headers.authorization === 'Bearer secret' ? 200 : 401;
       response.end();
     });
-    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
-    const { port } = plain.address() as AddressInfo;
     const client = await setting.open({
       cluster: { server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true },
       user: { token: 'secret' },
     });
     expect(await ask(client)).toBe(200);
-    client.close();
-    await new Promise((resolve) => plain.close(resolve));
   });
 });

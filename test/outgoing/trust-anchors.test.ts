@@ -93,7 +93,6 @@ async function asked({ url }: Target, authorities: string, proxyUrl?: string): P
 async function behind(scheme: 'http' | 'socks5', target: Target, authorities: string): Promise<void> {
   const start: (port: number) => Promise<Proxy> = scheme === 'http' ? startConnectProxy : startSocksProxy;
   const proxy = await start(target.port);
-  onTestFinished(() => proxy.close());
   await asked(target, authorities, `${scheme}://127.0.0.1:${proxy.port}`);
 }
 

@@ -1,7 +1,6 @@
-import { createServer, type RequestListener } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import express5 from 'express';
 import express4 from 'express4';
@@ -20,7 +19,7 @@ import {
   type Authorizer,
   type Middleware,
 } from '../../src/index.js';
-import { atEnd } from '../support/ending.js';
+import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 import { filterOptions, policyOf } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
@@ -55,12 +54,7 @@ async function ask(
   target: string,
   token = 'scraper-token',
 ): Promise<{ status: number; text: string }> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  atEnd(() => {
-    server.close().closeAllConnections();
-  });
-  await once(server, 'listening');
-  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const socket = connect((await listenHttp(listener)).port, '127.0.0.1');
   const credentials = token === '' ? '' : `Authorization: Bearer ${token}\r\n`;
   socket.write(`GET ${target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n${credentials}\r\n`);
   let text = '';

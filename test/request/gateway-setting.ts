@@ -8,9 +8,10 @@ import {
   type IncomingMessage,
   type RequestListener,
 } from 'node:http';
-import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import type { Server as NetServer } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { openMetricsFilter, type AuditEvent, type OpenMetricsFilterOptions } from '../../src/index.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { registryWith } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
@@ -21,23 +22,8 @@ export interface Received {
   readonly body: Buffer;
 }
 
-/** A server of any kind on a free port of 127.0.0.1, until the test is over. */
-export async function listening(server: NetServer): Promise<number> {
-  const open = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    open.add(socket);
-    socket.on('error', () => undefined).once('close', () => open.delete(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    const closed = once(server, 'close');
-    server.close();
-    for (const socket of open) socket.destroy();
-    await closed;
-  });
-  return (server.address() as AddressInfo).port;
-}
+/** The port of a server of any kind on 127.0.0.1, until the test is over. */
+export const listening = async (server: NetServer): Promise<number> => (await listen(server)).port;
 
 /** A backend that keeps every request it got whole, and then answers it. */
 export async function recordingBackend(

@@ -1,11 +1,10 @@
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { RequestListener } from 'node:http';
 import express5 from 'express';
 import express4 from 'express4';
 import { Registry } from 'prom-client';
 import request from 'supertest';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   chain,
   authenticate,
@@ -20,6 +19,7 @@ import {
   type MetricsFilterOptions,
 } from '../../src/index.js';
 import { requestState } from '../../src/request/middleware.js';
+import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { localAuthority } from '../support/local-authority.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient, requestOnce } from '../support/raw-tls.js';
@@ -354,7 +354,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
   });
 
   describe('with a route on /metrics beside it, over raw TLS', () => {
-    const servers = new Map<string, { port: number; close: () => void }>();
+    const servers = new Map<string, Listening>();
     const routers = {
       'a default router': express.Router(),
       'a case-sensitive strict router': express.Router({ caseSensitive: true, strict: true }),
@@ -366,18 +366,8 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
           { cert: pair.certificatePem, key: pair.privateKeyPem },
           application({}, router),
         );
-        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-        servers.set(name, {
-          port: (server.address() as AddressInfo).port,
-          close: () => {
-            server.close();
-            server.closeAllConnections();
-          },
-        });
+        servers.set(name, await listen(server));
       }
-    });
-    afterAll(() => {
-      for (const { close } of servers.values()) close();
     });
 
     const around = [

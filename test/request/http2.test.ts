@@ -11,6 +11,8 @@ import {
   type Exposition,
 } from '../../src/index.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { localAuthority } from '../support/local-authority.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { filterOptions, tokens } from '../support/filter.js';
 
 const contentType = 'text/plain; version=0.0.4';
@@ -49,9 +51,7 @@ describe('behind an application on node:http2', () => {
   beforeAll(async () => {
     clients = await createAuthority({ commonName: 'client-ca' });
     scraper = await clients.issue({ commonName: 'scraper', usage: 'clientAuth' });
-    const serving = await (
-      await createAuthority({ commonName: 'ca' })
-    ).issue({ commonName: 'localhost', usage: 'serverAuth', dnsNames: ['localhost'] });
+    const { serving } = await localAuthority();
     const filter = metricsFilter(
       filterOptions({
         authenticators: [
@@ -76,13 +76,10 @@ describe('behind an application on node:http2', () => {
       },
     );
     server.on('session', (session) => session.on('error', () => undefined));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    await listen(server);
   });
-  afterAll(async () => {
+  afterAll(() => {
     for (const session of sessions) session.destroy();
-    server.close();
-    await once(server, 'close');
   });
 
   function open(pair?: IssuedCertificate): ClientHttp2Session {

@@ -1,5 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { createServer, type RequestListener } from 'node:http';
+import { connect } from 'node:net';
 import express5 from 'express';
 import express4 from 'express4';
 import request from 'supertest';
@@ -14,7 +14,7 @@ import {
   type Exposition,
   type MetricsFilterOptions,
 } from '../../src/index.js';
-import { atEnd } from '../support/ending.js';
+import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
 import { filterOptions } from '../support/filter.js';
 
 const bearer = ['Authorization', 'Bearer scraper-token'] as const;
@@ -274,22 +274,22 @@ describe.each([
 });
 
 describe('over a bare http.Server', () => {
-  async function serve(filter: ReturnType<typeof metricsFilter>): Promise<Server> {
+  function serve(
+    filter: ReturnType<typeof metricsFilter>,
+    maxHeadersCount: number | null = null,
+  ): Promise<Listening> {
     const server = createServer((request_, response) => {
       filter(request_, response, () => {
         // As a modern proxy or handler reads the target.
         response.end(`application ${new URL(request_.url ?? '/', 'http://h').pathname}`);
       });
     });
-    atEnd(() => {
-      server.close().closeAllConnections();
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return server;
+    server.maxHeadersCount = maxHeadersCount;
+    return listen(server);
   }
-  function send(server: Server, text: string): Promise<string> {
+  function send({ port }: Listening, text: string): Promise<string> {
     return new Promise((resolve) => {
-      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      const socket = connect(port, '127.0.0.1');
       let received = '';
       socket.on('data', (data: Buffer) => {
         received += data.toString();
@@ -319,8 +319,7 @@ describe('over a bare http.Server', () => {
   });
 
   it('refuses more header fields than its server keeps, rather than lose a scope or an impersonation', async () => {
-    const server = await serve(metricsFilter(filterOptions()));
-    server.maxHeadersCount = 50;
+    const server = await serve(metricsFilter(filterOptions()), 50);
     const ask = (junk: number): Promise<string> =>
       send(
         server,

@@ -3,10 +3,11 @@ import { createServer, request, type IncomingHttpHeaders, type OutgoingHttpHeade
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { metricsFilter, tokenFileAuthenticator, type Authorizer } from '../../src/index.js';
 import { sendInternalError } from '../../src/request/answer/status.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { filterOptions, tokens } from '../support/filter.js';
 import { negotiate, yamlOf, type PlainObject } from '../../src/request/answer/object-body.js';
 import { anyCharacter } from '../support/any-character.js';
@@ -52,15 +53,7 @@ const server = createServer((incoming, response) => {
   });
 });
 
-beforeAll(async () => {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-});
-afterAll(async () => {
-  server.closeAllConnections();
-  server.close();
-  await once(server, 'close');
-});
+beforeAll(() => listen(server));
 
 interface Answer {
   readonly body: string;

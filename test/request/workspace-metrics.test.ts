@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { request as send } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import express from 'express';
 import fc from 'fast-check';
 import { Counter, Registry } from 'prom-client';
@@ -18,6 +17,7 @@ import {
   type MetricsFilterOptions,
 } from '../../src/index.js';
 import { startLimited, type LimitedServer } from '../server/limited-server.js';
+import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 import { filterOptions } from '../support/filter.js';
 import { GrantedWorkspaces } from '../support/granted-workspaces.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
@@ -332,14 +332,7 @@ describe('a filter with metrics of workspaces', () => {
     listener: RequestListener,
     run: (port: number) => Promise<void>,
   ): Promise<void> => {
-    const http = createServer(listener).listen(0, '127.0.0.1');
-    await once(http, 'listening');
-    try {
-      await run((http.address() as AddressInfo).port);
-    } finally {
-      http.close();
-      http.closeAllConnections();
-    }
+    await run((await listenHttp(listener)).port);
   };
 
   it('is made of its parts, and of no policy that has none of workspaces', async () => {

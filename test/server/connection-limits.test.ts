@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
-import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import type { ConnectionLimits } from '../../src/server-exports.js';
 import { limitConnections } from '../../src/server/connection-limits.js';
 import { startLimited, type LimitedServer } from './limited-server.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 
 const limited = (connectionLimits: ConnectionLimits): Promise<LimitedServer> =>
   startLimited({ connectionLimits });
@@ -84,9 +85,7 @@ describe('limits of connections', () => {
     const limits = { maxConnections: 2, maxConnectionsByAddress: 1 };
     limitConnections(server, limits, () => (refused += 1), true);
     expect(server.maxConnections).toBeUndefined();
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const { port } = await listen(server);
     const accepted: Socket[] = [];
     server.on('connection', (socket: Socket) => accepted.push(socket));
     const open = (localAddress: string): Socket =>
@@ -102,8 +101,6 @@ describe('limits of connections', () => {
     await once(server, 'connection');
     expect(accepted.at(-1)?.destroyed).toBe(false);
     for (const socket of [second, third]) socket.destroy();
-    server.close();
-    await once(server, 'close');
   });
 
   it('close a connection whose header comes byte by byte', async () => {

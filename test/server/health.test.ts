@@ -1,11 +1,11 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { classifyPath } from '../../src/request/steps/classify-path.js';
 import { createPathClassifier } from '../../src/paths/classify.js';
 import { health, pingCheck, type HealthCheck } from '../../src/server/health.js';
 import { chain } from '../../src/request/middleware.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { anyCharacter } from '../support/any-character.js';
 
 let server: Server;
@@ -34,16 +34,8 @@ beforeAll(async () => {
   });
   // Kept open however slow the machine is: a client may send on a connection that is just being closed.
   server.keepAliveTimeout = 60_000;
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  url = `http://127.0.0.1:${(await listen(server)).port}`;
 });
-afterAll(
-  () =>
-    new Promise((resolve) => {
-      server.close(resolve);
-      server.closeAllConnections();
-    }),
-);
 afterEach(() => {
   isReady = true;
   told = [];

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
-import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type SecureVersion } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { RequestCredentials } from '../../src/request/credentials.js';
 import { limitHandshakes } from '../../src/index.js';
 import { RequestLimitError } from '../../src/request/request-errors.js';
 import { type ConnectionLimits } from '../../src/server-exports.js';
+import { listen } from '../exposition/sources/upstream/upstream-servers.js';
 import { atEnd } from '../support/ending.js';
 import { certificateChain, type CertificateChain, type ChainKey } from '../support/certificate-chain.js';
 import { startLimited } from './limited-server.js';
@@ -37,13 +38,7 @@ async function guarded(maxHandshakeMsByAddress?: number) {
     onRefused: () => (refused += 1),
     onSpent: (address) => spent.push(address),
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  atEnd(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
+  const { port } = await listen(server);
   return {
     refused: () => refused,
     spent,

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, get } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { expect, it, onTestFinished } from 'vitest';
+import { get } from 'node:http';
+import { expect, it } from 'vitest';
 import { temporaryDirectory } from './temporary-directory.js';
 import { takeOutputsWithSecrets } from './told-secrets.js';
+import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
 
 const tell = async (text: string, descriptor: 1 | 2): Promise<void> => {
   const script = 'fs.writeSync(Number(process.argv[2]), process.argv[1])';
@@ -13,10 +13,7 @@ const tell = async (text: string, descriptor: 1 | 2): Promise<void> => {
 
 /** Requests it with `http` or, where `withFetch`, with undici. */
 async function send(authorization: string, withFetch = false): Promise<void> {
-  const server = createServer((_, response) => response.end()).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `http://127.0.0.1:${(await listenHttp((_, response) => response.end())).port}`;
   if (withFetch) await fetch(url, { headers: { authorization } });
   else await once(get(url, { agent: false, headers: { authorization } }), 'response');
 }

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import fc from 'fast-check';
 import { createHash, createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { PeerCertificates } from '../../../src/authentication/authenticator.js';
 import { createCertificateVerifier } from '../../../src/authentication/certificates/certificate-verifier.js';
 import {
@@ -497,10 +497,7 @@ describe('a bundle of authorities', () => {
 });
 
 describe('hostile bytes', () => {
-  let verifier: ReturnType<typeof verifierFor>;
-  beforeAll(() => {
-    verifier = verifierFor(root);
-  });
+  const verifier = verifierFor(root);
   const verify = (der: Uint8Array) => verifier.verify({ chain: [der] });
 
   it('are refused, never thrown at', () => {

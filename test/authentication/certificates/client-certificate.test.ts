@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import { connect, type DetailedPeerCertificate, type SecureVersion, type TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Authentication, PeerCertificates } from '../../../src/authentication/authenticator.js';
 import { createCertificateVerifier } from '../../../src/authentication/certificates/certificate-verifier.js';
 import { clientCertificateAuthenticator } from '../../../src/authentication/certificates/client-certificate.js';
@@ -12,6 +12,7 @@ import {
   type IssuedCertificate,
 } from '../../../src/pki/throwaway-pki.js';
 import { presenting } from './certificates.js';
+import { listen } from '../../exposition/sources/upstream/upstream-servers.js';
 
 const root = await createAuthority({ commonName: 'client-ca' });
 const verifier = createCertificateVerifier({ authorities: root.certificatePem });
@@ -112,13 +113,7 @@ describe('over TLS', () => {
       if (chain !== undefined) presented.push({ chain });
     });
     server.on('request', (_, response) => response.end('ok'));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-  });
-
-  afterAll(() => {
-    server.closeAllConnections();
-    server.close();
+    await listen(server);
   });
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('a resumed %s session is the same person', async (version) => {

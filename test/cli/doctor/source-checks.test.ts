@@ -1,10 +1,9 @@
 import { createServer } from 'node:net';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { checkApiServerSource, type ServerRole } from '../../../src/cli/doctor/source-checks.js';
 import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { base64, kubeconfigText } from '../../kubernetes/kubeconfig-text.js';
+import { listen } from '../../exposition/sources/upstream/upstream-servers.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { saidIn } from './levels.js';
 import { binding, role } from './policies.js';
@@ -148,10 +147,7 @@ describe('an API server that cannot be reached', () => {
   });
 
   it('does not keep anybody waiting for ever', async () => {
-    const silent = createServer();
-    silent.listen(0, '127.0.0.1');
-    await once(silent, 'listening');
-    const { port } = silent.address() as AddressInfo;
+    const { port } = await listen(createServer());
     const kubeconfig = directory.write(
       'silent',
       kubeconfigText({ cluster: { server: `https://127.0.0.1:${port}` }, user: { token: secretToken } }),
@@ -160,7 +156,6 @@ describe('an API server that cannot be reached', () => {
       { role: 'root', subject: '--root-kubeconfig', kubeconfig, basePath: '', attemptMs: 200 },
       now,
     );
-    silent.close();
     expect(saidIn(report.server ?? [])).toEqual([expect.stringMatching(/no answer within 200 ms/)]);
   });
 });

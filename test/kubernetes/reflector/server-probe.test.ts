@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { realClock, type Clock } from '../../../src/kubernetes/reflector/reflector-options.js';
@@ -9,6 +8,7 @@ import { Arrivals } from './arrivals.js';
 import { Following, lost } from './following.js';
 import { httpApiClient } from './http-api-client.js';
 import { answer, silence, watchList, type Answer } from './scripted-api-server.js';
+import { listen } from '../../exposition/sources/upstream/upstream-servers.js';
 
 const start = watchList(['a', 'b'], 10);
 const started = ['replace a b', 'live'];
@@ -76,16 +76,9 @@ describe('a probe', () => {
   });
 
   it('does not wait for a server that accepts connections and says nothing', async () => {
-    const accepted = new Set<Socket>();
-    const server = createServer((socket) => {
-      socket
-        .resume()
-        .on('error', () => undefined)
-        .on('close', () => accepted.delete(socket));
-      accepted.add(socket);
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const client = httpApiClient((server.address() as AddressInfo).port);
+    const server = createServer((socket) => socket.resume());
+    const { port, open: accepted } = await listen(server);
+    const client = httpApiClient(port);
     const asked = new ServerProbe(client, random, clock);
     const listener = (answered: string | undefined): void => {
       found.add(answered);
@@ -99,8 +92,6 @@ describe('a probe', () => {
     asked.leave(listener);
     await expect.poll(() => accepted.size).toBe(0);
     client.close();
-    server.close();
-    await once(server, 'close');
     expect(found.untaken).toEqual([]);
   });
 });

@@ -1,10 +1,8 @@
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { apiserverMetrics, type ApiserverMetricsOptions } from '../../../src/index.js';
+import { listenHttp } from '../../exposition/sources/upstream/upstream-servers.js';
 
 const real = new Set(['1org', '2org', '3org']);
 
@@ -15,18 +13,15 @@ async function counted(
 ): Promise<readonly string[]> {
   const registry = new Registry();
   const measure = apiserverMetrics({ registry, ...options });
-  const server = createServer((request, response) => {
+  const server = await listenHttp((request, response) => {
     measure(request, response, () => {
       const [, , name = '', ...rest] = (request.url ?? '').split('/');
       response.statusCode = real.has(name) || rest[0] === 'healthz' ? 200 : 404;
       response.end('body');
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  for (const path of paths) await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
-  server.close();
-  await once(server, 'close');
+  });
+  for (const path of paths) await (await fetch(`http://127.0.0.1:${server.port}${path}`)).text();
+  await server.close();
   return (await registry.metrics()).split('\n').filter((line) => line.startsWith('apiserver_workspace_'));
 }
 

@@ -1,13 +1,10 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { registriesExposition } from '../../../../src/exposition/sources/registries-exposition.js';
 import { bytesOf } from './rendered.js';
-import { closedAtEnd } from '../../../support/ending.js';
+import { listenHttp } from '../upstream/upstream-servers.js';
 
 /** Counters with 100,000 series between them. */
 function largeRegistry(): Registry {
@@ -165,13 +162,9 @@ describe('a large exposition', () => {
 
   it('reaches a client over a socket', async () => {
     const registry = largeRegistry();
-    const server = closedAtEnd(
-      createServer((_request, response) => {
-        void streamOf(registry).then((stream) => Readable.from(stream).pipe(response));
-      }).listen(0, '127.0.0.1'),
-    );
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const { port } = await listenHttp((_request, response) => {
+      void streamOf(registry).then((stream) => Readable.from(stream).pipe(response));
+    });
     const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } });
     expect(await answer.text()).toBe(await registry.metrics());
   });
