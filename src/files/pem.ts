@@ -1,12 +1,3 @@
-/** One certificate in a PEM text (RFC 7468), as far as it goes. */
-interface CertificateBlock {
-  /** With its lines of dashes. */
-  readonly pem: string;
-  readonly base64: string;
-  /** Whether its end is there. */
-  readonly isComplete: boolean;
-}
-
 export type PemBlock =
   | {
       readonly kind: 'block';
@@ -23,8 +14,11 @@ const certificateBlock = /-----BEGIN CERTIFICATE-----([^-]*)(-----END CERTIFICAT
 const anyBlock = /-----BEGIN ([^-\r\n]*)-----([^-]*(?:-(?!----)[^-]*)*)-----END \1-----/g;
 const dashes = '-----';
 
-/** The certificates of a PEM text in its order. Text and blocks of other kinds are passed over. */
-export function certificateBlocks(text: string): readonly CertificateBlock[] {
+/**
+ * The certificates of a PEM text (RFC 7468) in its order, each with its lines of dashes, as far as it goes. Text and blocks
+ * of other kinds are passed over.
+ */
+export function certificateBlocks(text: string) {
   return Array.from(text.matchAll(certificateBlock), ([pem, base64 = '', end]) => ({
     pem,
     base64,

@@ -42,7 +42,8 @@ const checks: Readonly<Record<keyof ZPagesOptions, Check>> = {
  * @throws ZPagesOptionError when an option is missing, unknown or of the wrong type.
  */
 export function zPages(options: ZPagesOptions): Middleware {
-  validate(options);
+  const fault = faultIn(options, checks, 'is no option of zPages');
+  if (fault !== undefined) throw new ZPagesOptionError(fault.join(': '));
   const { component = 'kcp-metrics-filter', status, flags, paths } = options;
   const sources: ZPageSources = { component, status, flags, paths };
   return (request, response, next) => {
@@ -105,10 +106,4 @@ function pagePathOf(request: Request): ZPagePath | undefined {
   const { path, scope } = classification;
   if (scope.shard !== undefined || scope.cluster !== undefined) return undefined;
   return zPagePaths.find((page) => page === path);
-}
-
-/** Checks once at run time what the types say at compile time. */
-function validate(options: unknown): void {
-  const fault = faultIn(options, checks, 'is no option of zPages');
-  if (fault !== undefined) throw new ZPagesOptionError(fault.join(': '));
 }
