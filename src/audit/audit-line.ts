@@ -125,7 +125,7 @@ const assignment = /=|%3d/i;
 const secretName = /token|pass|pwd|secret|key|auth|cred|sig|session|jwt|bearer|code|assertion|ticket/i;
 /** Three or more runs of base64url: a JSON Web Token, whatever the parameter is called. */
 const tokenShape = /[\w-]{8,}\.[\w-]{8,}\.[\w-]*/;
-/** Keys and tokens are at least this long; names and numbers are shorter. */
+/** A longer value is taken for a key or a token. */
 const maxValueLength = 128;
 
 /**

@@ -107,7 +107,8 @@ export class WorkspaceAuthorizer {
     const decision = this.#decide({ identity, verb, path }, workspace ?? this.index.inPlaceOf(nameOrPath));
     if (workspace === undefined) return unknown;
     if (decision.decision === 'allow') return decision;
-    // Nor does a refusal tell by its time that no other had to be found: one is, and has to be looked at to be found.
+    // A known workspace that refuses makes the same look-up as an unknown name, so that both take equally long; comparing what it
+    // finds keeps the call from being dropped.
     return this.index.inPlaceOf(nameOrPath) === nowhere ? unknown : decision;
   }
 

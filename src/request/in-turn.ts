@@ -62,8 +62,8 @@ function isInTurn(response: ServerResponse): boolean {
 }
 
 /**
- * Stops reading a connection on which requests wait for the answers to earlier ones (pipelining), once they hold as much
- * as one request may. Node itself would read on without end as long as nothing is written.
+ * Stops reading a connection on which requests wait for the answers to earlier ones (pipelining), once they hold
+ * 16 KiB or one of them has a body. Node itself would read on without end as long as nothing is written.
  */
 export const boundWaiting: Middleware = (request, response, next) => {
   if (!isInTurn(response)) waitingOn(request.socket).add(request, response);

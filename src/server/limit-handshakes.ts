@@ -23,7 +23,7 @@ const defaultHandshakeMsByAddress = 500;
 const refillSeconds = 10;
 /** Longer than any handshake with ordinary certificates (ms); shorter ones are not counted. */
 const freeMs = 5;
-/** The same on a busy machine. */
+/** A handshake with an ordinary chain takes no longer even on a busy machine (ms). */
 const ordinaryMs = 20;
 /** A connection that has sent no more (bytes) has most likely sent a ClientHello and no chain yet. */
 const helloBytes = 2048;

@@ -12,7 +12,7 @@ import type { MemberFailure, MergedMember } from './merging-options.js';
 /** A member, and how it was when it was scraped last. One that was absent, or was never asked, may be anything. */
 export class KnownMember {
   last: 'sorted' | 'other' | 'absent' = 'other';
-  /** In how many more scrapes it is taken for another, whatever it is. */
+  /** For how many more scrapes it is taken for another, whatever it is. */
   #scrapesReadWhole = 0;
 
   constructor(readonly member: MergedMember) {}

@@ -62,7 +62,7 @@ export class KnownFamilies<State> {
   headerLength = 0;
   /** Whether each metric came after those whose names are less, and all of it together, its header first. */
   areSorted = true;
-  /** The one that was named first last. */
+  /** The one that was begun most recently. */
   #last: string | undefined;
 
   constructor(newState: () => State) {

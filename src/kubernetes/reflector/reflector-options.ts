@@ -18,7 +18,7 @@ export interface ReflectorSink<Item> {
 /** Listens to a reflector, for metrics and logs. Must not throw. */
 export interface ReflectorObserver {
   listed?(method: 'list' | 'watch-list', result: 'success' | ReflectorFault): void;
-  /** `closed`: the server ended it, as it does every few minutes. */
+  /** `closed`: the server ended it, as it does every minute. */
   watched?(result: 'closed' | ReflectorFault): void;
   /** From the arrival of an event's bytes until decisions follow it. */
   applied?(seconds: number): void;

@@ -119,7 +119,7 @@ export class WorkspaceIndex {
     for (const workspace of this.#each()) yield workspace.isKnown ? workspace : undefined;
   }
 
-  /** Each once, while others come and go: what goes gives its place to the last one, which has been taken by then. */
+  /** Each once, while others come and go. Backwards: what goes gives its place to the last one, which was yielded before. */
   *#each(): Generator<IndexedWorkspace, void, undefined> {
     for (let place = this.#all.length - 1; place >= 0; place -= 1) {
       const workspace = this.#all[place];
@@ -134,13 +134,13 @@ export class WorkspaceIndex {
     verb: string,
     path: string,
   ): SubjectBinding | undefined {
-    if (workspace.bootstrapVersion !== this.bootstrap.version) this.#own(workspace);
+    if (workspace.bootstrapVersion !== this.bootstrap.version) this.#refreshed(workspace);
     return workspace.subjects?.findAny(identities, verb, path) ?? this.bootstrap.find(identities, verb, path);
   }
 
   /** Every binding that grants `verb` on `path` in a workspace; for offline questions. */
   *grantsOf(workspace: Workspace, verb: string, path: string): Generator<ClusterRoleBinding> {
-    for (const index of [this.#own(workspace), this.bootstrap]) {
+    for (const index of [this.#refreshed(workspace), this.bootstrap]) {
       for (const { binding, reference } of index?.bindings() ?? []) {
         if (index?.covers(reference, verb, path) === true) yield binding;
       }
@@ -256,7 +256,7 @@ export class WorkspaceIndex {
   /** Bindings whose role stands neither in their workspace nor in the bootstrap policy; undefined for a step without. */
   *danglingBindings(): Generator<ClusterRoleBinding | undefined, void, undefined> {
     for (const workspace of this.#each()) {
-      const own = this.#own(workspace);
+      const own = this.#refreshed(workspace);
       if (own?.hasDanglingBindings() === true) {
         for (const { binding, reference } of own.bindings()) yield reference.resolved ? undefined : binding;
       }
@@ -265,7 +265,7 @@ export class WorkspaceIndex {
   }
 
   /** A workspace's own index, resolved with the bootstrap policy as it is now. */
-  #own(workspace: IndexedWorkspace): PolicyIndex | undefined {
+  #refreshed(workspace: IndexedWorkspace): PolicyIndex | undefined {
     if (workspace.own === undefined) return undefined;
     if (workspace.bootstrapVersion !== this.bootstrap.version) {
       workspace.own.resolve();

@@ -77,7 +77,8 @@ const bucketBytes = 1024;
 
 /**
  * Stands last, beside the serving of expositions: passes a request for a path of the gateway on to its backend, and the
- * answer to the client, each no faster than the other side takes it. Nothing is kept, and a request is sent once.
+ * answer to the client, each no faster than the other side takes it. Nothing is kept, and a request is sent once: a GET without a body
+ * again where the kept connection was closed.
  */
 export function passToBackend(
   gateway: Gateway,
