@@ -37,12 +37,9 @@ const maxConfigurationBytes = 1024 * 1024;
 
 /** The options that are allowed in a file, by key. */
 export function fieldsOf(topics: readonly Topic[]): ReadonlyMap<string, Option> {
-  const { config } = general.options;
-  return new Map(
-    optionsIn(topics)
-      .filter(({ key }) => key !== config.key)
-      .map((option) => [option.key, option]),
-  );
+  const fields = new Map(optionsIn(topics).map((option) => [option.key, option]));
+  fields.delete(general.options.config.key);
+  return fields;
 }
 
 export interface FieldValue {
@@ -134,9 +131,8 @@ function meant(name: string, fields: ReadonlyMap<string, Option>): string {
 
 function withPathsBelow(directory: string, option: Option, value: GivenValue): GivenValue {
   // `-` means standard output, and the option itself refuses an empty path.
-  const isNoPath = (path: string): boolean =>
-    path === '' || path === '-' || (option.file?.kubeconfig === true && path === inCluster);
-  const below = (path: string): string => (isNoPath(path) ? path : resolve(directory, path));
+  const noPaths = ['', '-', ...(option.file?.kubeconfig === true ? [inCluster] : [])];
+  const below = (path: string): string => (noPaths.includes(path) ? path : resolve(directory, path));
   const replaced = (one: string): string =>
     option.replacePaths?.(one, below) ?? (isPath(option) ? below(one) : one);
   if (typeof value === 'string') return replaced(value);

@@ -71,9 +71,7 @@ export async function openFollowedPolicy(
       lost: (reason) => {
         logger.warn({ source }, `out of step with the policy's source: ${reason}`);
       },
-      synced: () => {
-        logger.info({ source }, "in step with the policy's source");
-      },
+      synced: logger.info.bind(logger, { source }, "in step with the policy's source"),
     }),
     onSnapshot: (snapshot) => {
       metrics.snapshot(snapshot);

@@ -6,7 +6,6 @@ import { given as presentOnly } from '../given.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { Logger, ServerOptions } from '../server/server-options.js';
 import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
-import type { WorkspaceMetrics } from '../request/guard.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
 import { healthcheckMetrics, registerCertificateMetrics } from '../telemetry/server-metrics.js';
@@ -68,23 +67,19 @@ export async function openServerOptions(
   }
   registerCertificateMetrics(registry, certificates);
   collectDefaultMetrics({ register: registry });
+  const zPages = {
+    flags: flagsInForce(given),
+    certificates: () => certificates.map((one) => ({ ...one, expiresAt: one.expiresAt() })),
+    upstreams: upstreamAddressesOf(given),
+    isOneOfWorkers: shared !== undefined,
+  };
   return {
     ...listening,
     ...guard,
     tls: isSelfSigned ? { ...tls, ...shared?.selfSigned(tls) } : tls,
     logger,
-    ...presentOnly({
-      onHealthResult: slis && healthcheckMetrics(slis),
-      zPages: delivery.read(given).enableZPages
-        ? {
-            flags: flagsInForce(given),
-            certificates: () =>
-              certificates.map(({ flag, file, expiresAt }) => ({ flag, file, expiresAt: expiresAt() })),
-            upstreams: upstreamAddressesOf(given),
-            isOneOfWorkers: shared !== undefined,
-          }
-        : undefined,
-    }),
+    ...(delivery.read(given).enableZPages && { zPages }),
+    ...(slis && { onHealthResult: healthcheckMetrics(slis) }),
   };
 }
 
@@ -157,18 +152,15 @@ export async function openGuardOptions<Serving>(
       onAuditEvent: auditLog?.write,
       policy,
       virtualCluster,
-      workspaceMetrics: policy && (await workspaceMetrics(policy, workspaceExpositions)),
+      workspaceMetrics:
+        policy && workspaceExpositions && (await workspaceMetrics(policy, workspaceExpositions)),
     }),
   };
   const certificates = [...files.certificates, ...credentialFiles.certificates];
   return { serving, guard, registry, slis, certificates };
 }
 
-async function workspaceMetrics(
-  { policy }: OpenPolicy,
-  expositions: WorkspaceExpositions | undefined,
-): Promise<WorkspaceMetrics | undefined> {
-  if (expositions === undefined) return undefined;
+async function workspaceMetrics({ policy }: OpenPolicy, expositions: WorkspaceExpositions) {
   const { workspaceAccess } = await import('../authorization/workspace-access.js');
   return { access: workspaceAccess(policy), expositions };
 }

@@ -1,13 +1,13 @@
 import { serverKindOf } from './general-options.js';
 import {
   excludes,
+  fault,
   flagName,
   isGiven,
   topic,
+  valueOf,
   type GivenOptions,
   type Option,
-  fault,
-  valueOf,
 } from './option.js';
 import { boolean, directory, duration, file, kubeconfigFile } from './option-kinds.js';
 import { given as presentOnly } from '../given.js';
@@ -73,10 +73,15 @@ export function hasPolicy(given: GivenOptions): boolean {
 
 /** The option behind a layer of the policy. */
 export function sourceOption(layer: string): Option {
-  const { rbacDir, rootKubeconfig, cacheKubeconfig, bootstrapPolicy } = policy.options;
+  const {
+    rbacDir,
+    rootKubeconfig: root,
+    cacheKubeconfig: cache,
+    bootstrapPolicy: bootstrap,
+  } = policy.options;
   const { workspaceKubeconfig: workspaces } = workspaceSources.options;
-  const byLayer = { root: rootKubeconfig, cache: cacheKubeconfig, bootstrap: bootstrapPolicy, workspaces };
-  return new Map<string, Option>(Object.entries(byLayer)).get(layer) ?? rbacDir;
+  const byLayer: Readonly<Record<string, Option>> = { root, cache, bootstrap, workspaces };
+  return byLayer[layer] ?? rbacDir;
 }
 
 export interface PolicySourceEvents {

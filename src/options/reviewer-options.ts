@@ -5,7 +5,7 @@ import { asksWebhook, authorization } from './authorization-options.js';
 import type { ReviewKind, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { given as presentOnly } from '../given.js';
 import type { Opened } from './starting.js';
-import { excludes, fault, isGiven, needs, topic, type GivenOptions, type Option } from './option.js';
+import { excludes, fault, isGiven, needs, topic, valueOf, type GivenOptions, type Option } from './option.js';
 import { choice, duration, kubeconfigFile } from './option-kinds.js';
 import { audiencesOf } from './authentication-options.js';
 import { usageError } from './usage-error.js';
@@ -87,39 +87,27 @@ export interface Reviewer extends Required<Pick<ReviewClientOptions, 'target' | 
 
 /** The server for token reviews, if an option names one. @throws UsageError naming the option. */
 export function tokenReviewerOf(given: GivenOptions): Reviewer | undefined {
-  const values = tokenReview.read(given);
-  const { authenticationKubeconfig, authenticationTokenWebhookConfigFile } = tokenReview.options;
-  return reviewerOf(
-    [authenticationKubeconfig, values.authenticationKubeconfig],
-    [authenticationTokenWebhookConfigFile, values.authenticationTokenWebhookConfigFile],
-    values.authenticationTokenWebhookVersion,
-  );
+  const { authenticationKubeconfig, authenticationTokenWebhookConfigFile: webhook } = tokenReview.options;
+  const { authenticationTokenWebhookVersion: version } = tokenReview.read(given);
+  return reviewerOf(given, authenticationKubeconfig, webhook, version);
 }
 
 /** The server for access reviews, if an option names one. @throws UsageError naming the option. */
 export function accessReviewerOf(given: GivenOptions): Reviewer | undefined {
-  const values = accessReview.read(given);
-  const { authorizationKubeconfig, authorizationWebhookConfigFile } = accessReview.options;
-  return reviewerOf(
-    [authorizationKubeconfig, values.authorizationKubeconfig],
-    [authorizationWebhookConfigFile, values.authorizationWebhookConfigFile],
-    values.authorizationWebhookVersion,
-  );
+  const { authorizationKubeconfig, authorizationWebhookConfigFile: webhook } = accessReview.options;
+  const { authorizationWebhookVersion: version } = accessReview.read(given);
+  return reviewerOf(given, authorizationKubeconfig, webhook, version);
 }
 
-type GivenFile = readonly [option: Option, file: string | undefined];
+type FileOption = Option<string | undefined>;
 
-/** API servers get v1. */
-function reviewerOf(
-  [apiServer, apiServerConfig]: GivenFile,
-  [webhook, webhookConfig]: GivenFile,
-  version: ReviewVersion,
-): Reviewer | undefined {
-  if (webhookConfig !== undefined) {
-    return { option: webhook, kubeconfig: webhookConfig, target: 'webhook', version };
-  }
-  if (apiServerConfig === undefined) return undefined;
-  return { option: apiServer, kubeconfig: apiServerConfig, target: 'api-server', version };
+/** `version` is the default for an API server. */
+function reviewerOf(given: GivenOptions, apiServer: FileOption, webhook: FileOption, version: ReviewVersion) {
+  const isWebhook = isGiven(given, webhook);
+  const option = isWebhook ? webhook : apiServer;
+  const kubeconfig = valueOf(option, given);
+  const target = isWebhook ? ('webhook' as const) : ('api-server' as const);
+  return kubeconfig === undefined ? undefined : { option, kubeconfig, target, version };
 }
 
 /** Sends no request yet. @throws UsageError naming the option. */
@@ -168,11 +156,8 @@ export async function openAccessReview(
   const { authorizationOrder } = authorization.options;
   if (reviewer === undefined) {
     if (!isGiven(given, authorizationOrder) || !asksWebhook(given)) return undefined;
-    const { authorizationKubeconfig, authorizationWebhookConfigFile } = accessReview.options;
-    throw fault(
-      authorizationOrder,
-      `Webhook needs ${authorizationKubeconfig.name} or ${authorizationWebhookConfigFile.name}`,
-    );
+    const { authorizationKubeconfig: server, authorizationWebhookConfigFile: webhook } = accessReview.options;
+    throw fault(authorizationOrder, `Webhook needs ${server.name} or ${webhook.name}`);
   }
   const { subjectAccessReview } = await import('../kubernetes/reviews/review-kind.js');
   const client = await openReviewer(reviewer, subjectAccessReview, access, opened);

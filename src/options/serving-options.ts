@@ -53,12 +53,10 @@ export const workers = topic('Serving', {
 export function workersOf(given: GivenOptions): number {
   const { workers: processes } = workers.read(given);
   const { auditLogPath = '-' } = audit.read(given);
+  if (processes === 1 || auditLogPath === '-') return processes;
   // Each worker would rotate the file of the others.
-  if (processes > 1 && auditLogPath !== '-') {
-    const { name } = audit.options.auditLogPath;
-    throw fault(workers.options.workers, `more than 1 worker cannot write to the file of ${name}; use -`);
-  }
-  return processes;
+  const { name } = audit.options.auditLogPath;
+  throw fault(workers.options.workers, `more than 1 worker cannot write to the file of ${name}; use -`);
 }
 
 const most = { max: 1_000_000 };

@@ -52,10 +52,8 @@ export async function followServingPair(
       throw fault(certificateOption, `${certificateFile} has expired on ${expired}`);
     }
     if (keepsKeyType && firstKeyType !== undefined && read.keyType !== firstKeyType) {
-      throw fault(
-        keyOption,
-        `${keyFile} has a key of type ${read.keyType}; pairs served together all need type ${firstKeyType}`,
-      );
+      const needed = `pairs served together all need type ${firstKeyType}`;
+      throw fault(keyOption, `${keyFile} has a key of type ${read.keyType}; ${needed}`);
     }
     firstKeyType ??= read.keyType;
     return read;

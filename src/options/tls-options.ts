@@ -74,21 +74,17 @@ function partsOf(text: string): { readonly files: readonly string[]; readonly pa
 export async function openTls(given: GivenOptions, requestCertificates: boolean, files: FollowedOptionFiles) {
   const values = tls.read(given);
   const { tlsCertFile: certificateFile, tlsPrivateKeyFile: keyFile, tlsSniCertKey: sniPairs } = values;
+  const { tlsCertFile: certificateOption, tlsPrivateKeyFile: keyOption } = tls.options;
+  const keepsKeyType = sniPairs.length > 0;
   const pair =
     certificateFile === undefined || keyFile === undefined
       ? undefined
       : await followServingPair(
-          {
-            certificateOption: tls.options.tlsCertFile,
-            certificateFile,
-            keyOption: tls.options.tlsPrivateKeyFile,
-            keyFile,
-            keepsKeyType: sniPairs.length > 0,
-          },
+          { certificateOption, certificateFile, keyOption, keyFile, keepsKeyType },
           files,
         );
   const first = pair?.first ?? (await selfSignedPair());
-  if (pair === undefined) files.addCertificates(tls.options.tlsCertFile, '', () => first.certificate);
+  if (pair === undefined) files.addCertificates(certificateOption, '', () => first.certificate);
   const named = await openSniPairs(sniPairs, pair?.first.keyType ?? 'ec', files);
   const options: TlsOptions = {
     certificate: first.certificate,
@@ -101,11 +97,9 @@ export async function openTls(given: GivenOptions, requestCertificates: boolean,
       ciphers: values.tlsCipherSuites.map((name) => tlsCipherSuites[name] ?? ''),
     }),
   };
-  blaming(tls.options.tlsCertFile, () => httpsOptions(options));
-  return {
-    tls: options /** No certificate is configured; clients cannot verify this one. */,
-    isSelfSigned: pair === undefined,
-  };
+  blaming(certificateOption, () => httpsOptions(options));
+  // Clients cannot verify one that is made where none is configured.
+  return { tls: options, isSelfSigned: pair === undefined };
 }
 
 /** Their keys must have the type of the default pair's key. */
@@ -122,10 +116,9 @@ async function openSniPairs(
       files,
     );
     if (first.keyType !== keyType) {
-      throw fault(
-        option,
-        `needs a key of type ${keyType}, as the pair of ${certFile} and ${tls.options.tlsPrivateKeyFile.name} (self-signed without them) has: ${pair.keyFile} has ${first.keyType}`,
-      );
+      const ofDefault = `the pair of ${certFile} and ${tls.options.tlsPrivateKeyFile.name} (self-signed without them)`;
+      const found = `${pair.keyFile} has ${first.keyType}`;
+      throw fault(option, `needs a key of type ${keyType}, as ${ofDefault} has: ${found}`);
     }
     opened.push({
       get current() {

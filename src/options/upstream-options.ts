@@ -72,18 +72,16 @@ const servedPath = /^\/metrics(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9_.-]+)+$/;
 /** The list was split at every comma; joins it and splits it again. */
 function upstreamsIn(given: readonly string[]): Upstreams {
   const targets = given.join(',').split(beforeUpstream);
-  const [first = ''] = targets;
-  if (targets.length === 1 && nameEnd(first) === -1) {
-    parseUpstreamUrl(first);
-    return { kind: 'passed-on', urls: new Map([['/metrics', first]]) };
-  }
   const urls = new Map<string, string>();
   for (const target of targets) {
-    const end = nameEnd(target);
-    const url = target.slice(end + 1);
+    // Without a name, whatever stands before an equals sign is of the URL.
+    const [, name, url = target] = /^([^:/?=]*)=(.*)$/s.exec(target) ?? [];
+    if (name === undefined && targets.length === 1) {
+      parseUpstreamUrl(url);
+      return { kind: 'passed-on', urls: new Map([['/metrics', url]]) };
+    }
     checkNamedUrl(url);
-    if (end === -1) throw new RangeError('several upstreams each need a name, such as app=http://…');
-    const name = target.slice(0, end);
+    if (name === undefined) throw new RangeError('several upstreams each need a name, such as app=http://…');
     const nameFault = memberNameFault(name);
     if (nameFault !== undefined) throw new RangeError(`a name ${nameFault}`);
     if (urls.has(name)) throw new RangeError(`the name "${name}" is given twice`);
@@ -99,12 +97,6 @@ function upstreamPathsIn(given: readonly string[]): ReadonlyMap<string, string> 
     if (takenPaths.includes(path)) throw new RangeError(`${path} is served by this process itself`);
     checkNamedUrl(url);
   });
-}
-
-/** The index of the `=` after a name; -1 if there is no name. */
-function nameEnd(target: string): number {
-  const end = target.indexOf('=');
-  return /[:/?]/.test(target.slice(0, end)) ? -1 : end;
 }
 
 /** Refuses a comma before the query, too, which may have been meant as a separator. */

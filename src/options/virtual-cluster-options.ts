@@ -54,9 +54,7 @@ export async function openVirtualClusterOf(
       lost: (reason) => {
         logger.warn({}, `out of step with the pods of the virtual cluster: ${reason}`);
       },
-      synced: () => {
-        logger.info({}, 'in step with the pods of the virtual cluster');
-      },
+      synced: logger.info.bind(logger, {}, 'in step with the pods of the virtual cluster'),
       warning: (message) => {
         logger.warn({}, `${virtualClusters.options.hostKubeconfig.name}: ${message}`);
       },

@@ -1,38 +1,20 @@
 import { certificates, audiencesOf, serviceAccounts, tokens } from '../../options/authentication-options.js';
 import { delivery } from '../../options/exposition-options.js';
-import { serverKindOf } from '../../options/general-options.js';
 import { openid } from '../../options/openid-options.js';
-import {
-  blaming,
-  fault,
-  isGiven,
-  topic,
-  valueOf,
-  type GivenOptions,
-  type Option,
-} from '../../options/option.js';
+import { blaming, fault, isGiven, topic, valueOf } from '../../options/option.js';
+import type { GivenOptions, Option } from '../../options/option.js';
 import { parsed, quoted, text } from '../../options/option-kinds.js';
-import { namesPolicySource, policy } from '../../options/policy-options.js';
+import { hasPolicy, policy } from '../../options/policy-options.js';
 import { tokenReview } from '../../options/reviewer-options.js';
 import { listening, servedPaths } from '../../options/serving-options.js';
 import { tls } from '../../options/tls-options.js';
 import { ownMetricsPath, slisPath, upstreams } from '../../options/upstream-options.js';
 import { workspaceMetricsOf } from '../../options/workspace-options.js';
 import { isIP } from 'node:net';
-import type { PathMatcher } from '../../paths/always-allow.js';
 import { workspaceTargetsPath } from '../../paths/classify.js';
 import { allowedPaths } from '../../request/steps/listed-paths.js';
 
-export interface ConfiguredServer {
-  readonly port: number;
-  /** All served paths with metrics, at least one; `/metrics` first. */
-  readonly paths: readonly string[];
-  /** Where the targets of single workspaces are, if they are served. */
-  readonly discoveryPath: string | undefined;
-  readonly credentials: Credentials;
-  /** Whether the policy is from kcp, which has its own roles and replicates to other shards. */
-  readonly isKcp: boolean;
-}
+export type ConfiguredServer = ReturnType<typeof configuredServerOf>;
 
 /** The scraper's credentials; `audience` is the required audience of its token, if a flag sets one. */
 export type Credentials =
@@ -47,8 +29,7 @@ const accountOptions: readonly Option[] = [
 ];
 const tokenOptions = [tokens.options.tokenAuthFile, openid.options.oidcIssuerUrl, ...accountOptions];
 
-export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNames): ConfiguredServer {
-  const kind = serverKindOf(values);
+export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNames) {
   const { securePort } = listening.options;
   const { securePort: port } = listening.read(values);
   if (port === 0) throw fault(securePort, '0 picks another port at each start; set a fixed one');
@@ -56,32 +37,28 @@ export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNa
   if (!isGiven(values, tlsCertFile)) {
     throw fault(tlsCertFile, 'required: without it, scrapers cannot verify the self-signed certificate');
   }
-  if (kind === 'cache-server' && !namesPolicySource(values)) {
+  if (!hasPolicy(values)) {
     throw fault(policy.options.rbacDir, 'required: without a policy, a cache server grants scrapers nothing');
   }
-  const isAllowed = allowanceOf(values);
-  const servesWorkspaces = workspaceMetricsOf(values) !== undefined;
-  return {
-    port,
-    paths: pathsOf(values, isAllowed),
-    discoveryPath: servesWorkspaces && isAllowed(workspaceTargetsPath) ? workspaceTargetsPath : undefined,
-    credentials: credentialsOf(values, scraper),
-    isKcp: valueOf(policy.options.bootstrapPolicy, values) !== false,
-  };
-}
-
-function allowanceOf(values: GivenOptions): PathMatcher {
+  const { allowPaths } = servedPaths.options;
   const { allowPaths: globs } = servedPaths.read(values);
-  return globs.length === 0 ? () => true : blaming(servedPaths.options.allowPaths, () => allowedPaths(globs));
-}
-
-function pathsOf(values: GivenOptions, isAllowed: PathMatcher): readonly string[] {
+  const isAllowed = globs.length === 0 ? () => true : blaming(allowPaths, () => allowedPaths(globs));
+  const servesWorkspaces = workspaceMetricsOf(values) !== undefined;
   const { upstream, upstreamPath } = upstreams.read(values);
   const slis = delivery.read(values).componentSlis ? [slisPath] : [];
   const own = upstream.kind === 'none' ? [] : [ownMetricsPath];
   const paths = ['/metrics', ...own, ...slis, ...upstreamPath.keys()].filter((path) => isAllowed(path));
-  if (paths.length === 0) throw fault(servedPaths.options.allowPaths, 'includes no path with metrics');
-  return paths;
+  if (paths.length === 0) throw fault(allowPaths, 'includes no path with metrics');
+  return {
+    port,
+    /** All served paths with metrics, at least one; `/metrics` first. */
+    paths,
+    /** Where the targets of single workspaces are, if they are served. */
+    discoveryPath: servesWorkspaces && isAllowed(workspaceTargetsPath) ? workspaceTargetsPath : undefined,
+    credentials: credentialsOf(values, scraper),
+    /** Whether the policy is from kcp, which has its own roles and replicates to other shards. */
+    isKcp: valueOf(policy.options.bootstrapPolicy, values) !== false,
+  };
 }
 
 function credentialsOf(values: GivenOptions, { kind }: Scraper): Credentials {

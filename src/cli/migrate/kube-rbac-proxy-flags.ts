@@ -31,11 +31,16 @@ const same: readonly Key[] = [
 ];
 /** Those with exactly one other name here. */
 const renamed = new Map(
-  [...foreignFlags].flatMap(([name, { program, keys }]) => {
-    const [key, ...others] = keys;
-    const isOne = program === 'kube-rbac-proxy' && key !== undefined && others.length === 0;
-    return isOne ? [[name, key] as const] : [];
-  }),
+  [...foreignFlags].flatMap(
+    ([
+      name,
+      {
+        program,
+        keys: [key, ...others],
+      },
+    ]) =>
+      program === 'kube-rbac-proxy' && key !== undefined && others.length === 0 ? [[name, key] as const] : [],
+  ),
 );
 /** Read here, and written where they belong. */
 const special = {
@@ -115,10 +120,13 @@ function narrowTls(config: Map<Key, GivenValue>, notes: string[]): void {
     notes.push(`${tlsMinVersion.name}: TLS 1.2 is the oldest version here`);
   }
   const suites = (config.get('tlsCipherSuites') ?? []) as readonly string[];
-  const known = suites.filter((suite) => tlsCipherSuites.choices?.includes(suite));
-  if (known.length === suites.length) return;
-  const others = suites.filter((suite) => !known.includes(suite));
+  const others = suites.filter((suite) => tlsCipherSuites.choices?.includes(suite) !== true);
+  if (others.length === 0) return;
   notes.push(`${tlsCipherSuites.name}: not served here: ${others.join(', ')}`);
-  if (known.length > 0) config.set('tlsCipherSuites', known);
-  else config.delete('tlsCipherSuites');
+  if (others.length < suites.length) {
+    config.set(
+      'tlsCipherSuites',
+      suites.filter((suite) => !others.includes(suite)),
+    );
+  } else config.delete('tlsCipherSuites');
 }
