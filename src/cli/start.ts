@@ -1,19 +1,15 @@
+import { given } from '../given.js';
 import { logging, serverKindOf } from '../options/general-options.js';
-import { openServerOptions } from '../options/open-server.js';
+import { openServerOptions, type Opener } from '../options/open-server.js';
 import { heldBackLogger, Opened, type HeldBackLogger } from '../options/starting.js';
 import type { GivenOptions } from '../options/option.js';
 import { listening } from '../options/serving-options.js';
 import { UsageError } from '../options/usage-error.js';
 import { pino } from 'pino';
-import type { AuditSink } from '../audit/audit-event.js';
 import { startServer, type RunningServer } from '../server/start-server.js';
 import type { Terminal } from './command.js';
-import type { SharedByWorkers } from '../options/exposition-options.js';
 
-interface StartContext {
-  readonly onAuditEvent?: AuditSink;
-  /** Set in one of several workers. */
-  readonly shared?: SharedByWorkers;
+interface StartContext extends Pick<Opener, 'onAuditEvent' | 'shared'> {
   readonly log?: NonNullable<Terminal['log']>;
 }
 
@@ -29,38 +25,20 @@ export function startLogger(
  *
  * @throws UsageError naming the flag to fix; then nothing listens.
  */
-export async function start(
-  values: GivenOptions,
-  { onAuditEvent, shared, log }: StartContext = {},
-): Promise<RunningServer> {
+export async function start(values: GivenOptions, context: StartContext = {}): Promise<RunningServer> {
+  const { shared, log, ...opener } = context;
   const logger = startLogger(values, log);
   const opened = new Opened();
   try {
-    const options = await openServerOptions(values, logger, opened, shared);
-    const server = await startServer({
-      ...options,
-      ...(shared && { port: shared.port(options.port ?? 0) }),
-      ...(onAuditEvent && {
-        onAuditEvent: (event) => {
-          options.onAuditEvent?.(event);
-          onAuditEvent(event);
-        },
-      }),
-    });
+    const options = await openServerOptions(values, { ...opener, logger, opened, shared });
+    const port = shared?.port(options.port ?? 0);
+    const server = opened.add(await startServer({ ...options, ...given({ port }) }));
     logger.release();
     // With several workers, the primary logs it once.
     const level = shared === undefined ? 'info' : 'debug';
     logger[level]({ url: server.url, mode: serverKindOf(values) }, 'listening');
-    return {
-      ...server,
-      close: async () => {
-        try {
-          await server.close();
-        } finally {
-          await opened.close();
-        }
-      },
-    };
+    let closing: Promise<void> | undefined;
+    return { ...server, close: () => (closing ??= opened.close()) };
   } catch (error) {
     await opened.close();
     const { bindAddress, securePort } = listening.options;

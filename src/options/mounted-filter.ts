@@ -95,7 +95,7 @@ async function mountedFilter(options: OpenMetricsFilterOptions, opened: Opened):
     throw new MetricsFilterOptionError('registers', 'pass [register] of prom-client, or name an upstream');
   }
   const authenticators = bearerTokens.length === 0 ? [] : [bearerTokenAuthenticator(bearerTokens)];
-  const opener = { logger, opened, registers, authenticators, policyWaitMs };
+  const opener = { logger, opened, registers, authenticators, policyWaitMs, onAuditEvent };
   const openLimits = async () => ({ ...(await pathGlobsOf(given)), ...limitsOf(given) });
   const { serving, guard, registry, certificates } = await openGuardOptions(given, opener, openLimits);
   registerCertificateMetrics(registry, certificates);
@@ -104,7 +104,7 @@ async function mountedFilter(options: OpenMetricsFilterOptions, opened: Opened):
   const handle = mountedGuard({
     ...serving,
     ...guard,
-    ...presentOnly({ onRefused, onAuditEvent: bothOf(guard.onAuditEvent, onAuditEvent) }),
+    ...presentOnly({ onRefused }),
     maintenance: {
       // Without its files and sources, what it knows only gets older.
       get current(): Maintenance {
@@ -119,23 +119,13 @@ async function mountedFilter(options: OpenMetricsFilterOptions, opened: Opened):
   });
 }
 
-function bothOf(log: AuditSink | undefined, program: AuditSink | undefined): AuditSink | undefined {
-  if (log === undefined || program === undefined) return log ?? program;
-  return (event) => {
-    log(event);
-    program(event);
-  };
-}
-
 /** Says why an option of the command line is none here. */
 function refuseServerOptions(options: object): void {
   const mounted = new Set(optionsIn(mountedTopics).map(({ key }) => key));
   const refused = startOptions.find(({ key }) => key in options && !mounted.has(key));
   if (refused === undefined) return;
-  throw new MetricsFilterOptionError(
-    refused.key,
-    'is of the server that kcp-metrics-filter starts; here the application has its own',
-  );
+  const reason = 'is of the server that kcp-metrics-filter starts; here the application has its own';
+  throw new MetricsFilterOptionError(refused.key, reason);
 }
 
 /** The same error under the option's name in a program. */

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
 import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
 import type { ReloadResult } from '../files/followed-files.js';
@@ -37,7 +38,7 @@ import { openVirtualClusterOf } from './virtual-cluster-options.js';
 import { openOpenId } from './openid-options.js';
 
 /** Who opens the options, and what is theirs. */
-interface Opener {
+export interface Opener {
   readonly logger: Logger;
   readonly opened: Opened;
   readonly shared?: SharedByWorkers | undefined;
@@ -45,21 +46,15 @@ interface Opener {
   readonly registers?: RegistriesExpositionOptions['registries'];
   /** Asked behind those of the options. Default: none. */
   readonly authenticators?: readonly Authenticator[];
+  /** Told of each audit event behind the audit log. */
+  readonly onAuditEvent?: AuditSink | undefined;
   readonly policyWaitMs?: number;
 }
 
 /** Opens everything that the options of the ready server name. @throws UsageError */
-export async function openServerOptions(
-  given: GivenOptions,
-  logger: Logger,
-  opened: Opened,
-  shared?: SharedByWorkers,
-): Promise<ServerOptions> {
-  const { serving, guard, registry, slis, certificates } = await openGuardOptions(
-    given,
-    { logger, opened, shared },
-    openServing,
-  );
+export async function openServerOptions(given: GivenOptions, opener: Opener): Promise<ServerOptions> {
+  const { logger, shared } = opener;
+  const { serving, guard, registry, slis, certificates } = await openGuardOptions(given, opener, openServing);
   const { isSelfSigned, tls, ...listening } = serving;
   if (isSelfSigned) {
     const { name } = tlsTopic.options.tlsCertFile;
@@ -89,13 +84,10 @@ export async function openServerOptions(
  */
 export async function openGuardOptions<Serving>(
   given: GivenOptions,
-  { logger, opened, shared, registers = [], authenticators = [], policyWaitMs: waitMs }: Opener,
-  openServing: (
-    given: GivenOptions,
-    requestCertificates: boolean,
-    files: FollowedOptionFiles,
-  ) => Promise<Serving>,
+  opener: Opener,
+  openServing: (given: GivenOptions, asksClients: boolean, files: FollowedOptionFiles) => Promise<Serving>,
 ) {
+  const { logger, opened, shared, registers = [], authenticators = [], policyWaitMs: waitMs } = opener;
   const registry = new Registry();
   const telemetry = new FilterMetrics(registry);
   const requests = new RestClientMetrics(registry);
@@ -128,6 +120,10 @@ export async function openGuardOptions<Serving>(
   const webhook = await openAccessReview(given, reviews, opened);
   policySourcesOf(given, { onWarning: () => undefined });
   const auditLog = opened.add(await openAuditLog(given, { registry, logger }));
+  const auditSinks = [auditLog?.write, opener.onAuditEvent].filter((sink) => sink !== undefined);
+  const onAuditEvent: AuditSink = (event) => {
+    for (const sink of auditSinks) sink(event);
+  };
   const open = (): Promise<OpenPolicy | undefined> =>
     shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger, waitMs });
   virtualCluster?.start();
@@ -149,7 +145,7 @@ export async function openGuardOptions<Serving>(
     telemetry,
     ...presentOnly({
       maintenance,
-      onAuditEvent: auditLog?.write,
+      onAuditEvent: auditSinks.length > 0 ? onAuditEvent : undefined,
       policy,
       virtualCluster,
       workspaceMetrics:

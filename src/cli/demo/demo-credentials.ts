@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createAuthority, type IssuedCertificate } from '../../pki/throwaway-pki.js';
 import { usageError } from '../../options/usage-error.js';
 
@@ -28,14 +28,9 @@ export function createDemoFolder() {
     /** Writes a file that only this user can read; returns its path. */
     write(name: string, text: string) {
       const file = join(path, name);
+      mkdirSync(dirname(file), { mode: 0o700, recursive: true });
       writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
       return file;
-    },
-    /** Makes a subfolder; returns its path. */
-    makeFolder(name: string) {
-      const folder = join(path, name);
-      mkdirSync(folder, { mode: 0o700 });
-      return folder;
     },
     close,
   };
@@ -68,17 +63,16 @@ export async function createCredentials(folder: DemoFolder) {
 
   const withCertificate = async (
     file: string,
-    commonName: string,
-    organizations: readonly string[] = [],
-    authority = clientCa,
-    remark = '',
+    { commonName = file, groups = [] as readonly string[], authority = clientCa, remark = '' } = {},
   ): Promise<Caller> => {
-    const certificate = await authority.issue({ commonName, organizations, usage: 'clientAuth' });
+    const subject = { commonName, organizations: groups };
+    const certificate = await authority.issue({ ...subject, usage: 'clientAuth' });
     folder.write(`${file}.crt`, certificate.certificatePem);
     folder.write(`${file}.key`, certificate.privateKeyPem);
-    const groups = organizations.map((name) => ` O=${name}`).join('');
-    return { label: `certificate CN=${commonName}${groups}${remark}`, certificate };
+    const named = [`CN=${commonName}`, ...groups.map((name) => `O=${name}`)].join(' ');
+    return { label: `certificate ${named}${remark}`, certificate };
   };
+  const randomToken = (): string => randomBytes(24).toString('base64url');
   const token = randomToken();
   folder.write('token', token);
   const files = {
@@ -88,19 +82,19 @@ export async function createCredentials(folder: DemoFolder) {
     tokenAuthFile: folder.write('tokens.csv', `${token},prometheus,1\n`),
   };
   const callers = {
-    prometheus: await withCertificate('prometheus', 'prometheus'),
-    alice: await withCertificate('alice', 'alice', ['monitoring']),
-    bob: await withCertificate('bob', 'bob'),
-    mallory: await withCertificate('mallory', 'mallory'),
-    admin: await withCertificate('admin', 'admin', ['system:masters']),
-    impostor: await withCertificate('impostor', 'prometheus', [], otherCa, ', another CA'),
+    prometheus: await withCertificate('prometheus'),
+    alice: await withCertificate('alice', { groups: ['monitoring'] }),
+    bob: await withCertificate('bob'),
+    mallory: await withCertificate('mallory'),
+    admin: await withCertificate('admin', { groups: ['system:masters'] }),
+    impostor: await withCertificate('impostor', {
+      commonName: 'prometheus',
+      authority: otherCa,
+      remark: ', another CA',
+    }),
     prometheusToken: { label: 'token of prometheus', token },
     unknownToken: { label: 'unknown token', token: randomToken() },
     anonymous: { label: 'nobody: no credentials' },
   };
   return { servingCa: servingCa.certificatePem, files, callers };
-}
-
-function randomToken(): string {
-  return randomBytes(24).toString('base64url');
 }

@@ -9,6 +9,8 @@ import { packageRoot } from '../../own-package.js';
 import { replicateAnnotation } from '../../policy/sources/kubernetes-object.js';
 import type { AuditSink } from '../../audit/audit-event.js';
 import type { RunningServer } from '../../server/start-server.js';
+import { bindingOf, subjectOf } from '../manifests/monitors.js';
+import { renderManifests } from '../manifests/printed-manifest.js';
 import { start } from '../start.js';
 import type { Credentials, DemoFolder } from './demo-credentials.js';
 
@@ -54,52 +56,32 @@ const packagedManifests = new URL('rbac/', packageRoot);
 const builtIn = 'bootstrap-policy.yaml';
 
 /** Grants the same as the packaged ones, but lacks their annotation. */
-const plainBinding = `apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: metrics-reader:user:bob
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: system:kcp:metrics-reader
-subjects:
-  - apiGroup: rbac.authorization.k8s.io
-    kind: User
-    name: bob
-`;
+const plainBinding = renderManifests({
+  comment: [],
+  documents: [
+    bindingOf({ name: 'metrics-reader:user:bob' }, 'system:kcp:metrics-reader', [
+      subjectOf({ kind: 'User', name: 'bob' }),
+    ]),
+  ],
+});
 
 /** As kcp binds whoever creates a workspace. */
-const workspaceOf = (name: string, owner: string) => `apiVersion: core.kcp.io/v1alpha1
-kind: LogicalCluster
-metadata:
-  name: cluster
-  annotations:
-    kcp.io/cluster: 1${name}
-    kcp.io/path: root:${name}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: workspace-admin
-  annotations:
-    kcp.io/cluster: 1${name}
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: cluster-admin
-subjects:
-  - apiGroup: rbac.authorization.k8s.io
-    kind: User
-    name: ${owner}
-`;
+function workspaceOf(name: string, owner: string): string {
+  const cluster = { 'kcp.io/cluster': `1${name}` };
+  const metadata = { name: 'cluster', annotations: { ...cluster, 'kcp.io/path': `root:${name}` } };
+  const admin = { name: 'workspace-admin', annotations: cluster };
+  const documents = [
+    { apiVersion: 'core.kcp.io/v1alpha1', kind: 'LogicalCluster', metadata },
+    bindingOf(admin, 'cluster-admin', [subjectOf({ kind: 'User', name: owner })]),
+  ];
+  return renderManifests({ comment: [], documents });
+}
 
 /**
  * Writes the policy directories: for the root shard the package's manifests and a binding of bob's; for the second what
  * kcp would replicate of them, and its workspaces.
  */
 function writePolicy(folder: DemoFolder) {
-  const root = folder.makeFolder('root-shard-rbac');
-  const second = folder.makeFolder('second-shard-rbac');
   const manifests = new Map([['plain-binding.yaml', plainBinding]]);
   for (const name of readdirSync(packagedManifests)) {
     if (!name.endsWith('.yaml') || name === builtIn) continue;
@@ -111,8 +93,12 @@ function writePolicy(folder: DemoFolder) {
     const isReplicated = !manifest.get('metadata').get('annotations').get(replicateAnnotation).isAbsent;
     if (isReplicated) folder.write(join('second-shard-rbac', name), text);
   }
-  const workspaces = folder.makeFolder('workspaces');
   folder.write('workspaces/shop.yaml', workspaceOf('shop', 'alice'));
   folder.write('workspaces/mail.yaml', workspaceOf('mail', 'bob'));
-  return { root, second, workspaces };
+  const pathOf = (name: string): string => join(folder.path, name);
+  return {
+    root: pathOf('root-shard-rbac'),
+    second: pathOf('second-shard-rbac'),
+    workspaces: pathOf('workspaces'),
+  };
 }

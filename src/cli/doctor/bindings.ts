@@ -9,10 +9,7 @@ interface BindingInLayer {
   readonly binding: ClusterRoleBinding;
 }
 
-export interface ShardLevelBinding extends BindingInLayer {
-  /** Grants every verb on every path: for administrators, not for metrics. */
-  readonly isForAdministrators: boolean;
-}
+export type ShardLevelBinding = ReturnType<typeof shardLevelBindings>[number];
 
 /** Each is checked against every binding; real policies have far fewer rules for metrics. */
 const maxQuestions = 64;
@@ -20,12 +17,13 @@ const maxQuestions = 64;
 const unheardOf = 'any verb, any path';
 
 /** All bindings in force that grant anything on `/metrics` or below. Walks the whole policy. */
-export function shardLevelBindings(policy: Policy): readonly ShardLevelBinding[] {
+export function shardLevelBindings(policy: Policy) {
   const granted = questionsAbout(policy).flatMap(([verb, path]) => [...policy.grantsOf(verb, path)]);
   const found = new Map(granted.map((bound) => [bound.binding, bound]));
   const administrators = new Set([...policy.grantsOf(unheardOf, unheardOf)].map(({ binding }) => binding));
   return [...found.values()].map((bound) => ({
     ...bound,
+    /** Grants every verb on every path: for administrators, not for metrics. */
     isForAdministrators: administrators.has(bound.binding),
   }));
 }
@@ -33,11 +31,11 @@ export function shardLevelBindings(policy: Policy): readonly ShardLevelBinding[]
 /** Verb and path of one request for each rule about a shard-level path. */
 function questionsAbout(policy: Policy): readonly (readonly [verb: string, path: string])[] {
   const questions = new Map<string, readonly [string, string]>();
-  const roles = policy
-    .status()
-    .flatMap(({ layer }) => policy.objects(layer))
-    .filter((object) => object.kind === 'ClusterRole');
-  for (const { url, verbs } of roles.flatMap(({ rules }) => [...shardLevelGrants(rules)])) {
+  const objects = policy.status().flatMap(({ layer }) => policy.objects(layer));
+  const grants = objects.flatMap((one) =>
+    one.kind === 'ClusterRole' ? [...shardLevelGrants(one.rules)] : [],
+  );
+  for (const { url, verbs } of grants) {
     // The shortest path that the pattern matches.
     const prefix = url.replace(/\*$/, '');
     const path = '/metrics'.startsWith(prefix) ? '/metrics' : prefix;

@@ -96,15 +96,11 @@ function migrated(flags: KubeRbacProxyFlags, file: KubeRbacProxyFile, scrapers: 
     ...(asksServer ? ['subjectaccessreviews'] : []),
   ];
   const permissions = `Must be allowed to create ${reviews.join(' and ')}, as kube-rbac-proxy is.`;
+  const comment = reviews.length === 0 ? [] : [permissions];
+  const none = { comment: ['The API server decides: no manifests are needed.'], documents: [] };
   return {
-    config: {
-      comment: reviews.length === 0 ? [] : [permissions],
-      documents: [{ apiVersion, kind, ...fields }],
-    },
-    rbac:
-      rbac.length > 0
-        ? rbac
-        : [{ comment: ['The API server decides: no manifests are needed.'], documents: [] }],
+    config: { comment, documents: [{ apiVersion, kind, ...fields }] },
+    rbac: rbac.length > 0 ? rbac : [none],
     notes,
   };
 }
