@@ -55,11 +55,7 @@ export interface CommandDescription {
 }
 
 /** Checks that an argument is one of some words. @throws UsageError naming the command. */
-export function chosenArgument<Word extends string>(
-  command: string,
-  given: string,
-  words: readonly Word[],
-): Word {
+export function chosenArgument<Word extends string>(command: string, given: string, words: readonly Word[]) {
   try {
     return chosen(given, words);
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { CertificateVerifier } from '../authentication/certificates/certificate-verifier.js';
+import type { PeerCertificates } from '../authentication/authenticator.js';
 import { given as presentOnly } from '../given.js';
 import { serverKindOf } from './general-options.js';
 import type { AuthenticationContext, OpenAuthenticator } from './option-events.js';
@@ -61,11 +61,7 @@ export const openClientCertificates: OpenAuthenticator = async (given, { files }
 };
 
 /** Verifies by the CAs that are in the file at that time. */
-async function openVerifier(
-  option: Option,
-  file: string | undefined,
-  files: FollowedOptionFiles,
-): Promise<Pick<CertificateVerifier, 'verify'> | undefined> {
+async function openVerifier(option: Option, file: string | undefined, files: FollowedOptionFiles) {
   if (file === undefined) return undefined;
   const { createCertificateVerifier } =
     await import('../authentication/certificates/certificate-verifier.js');
@@ -74,7 +70,7 @@ async function openVerifier(
     verifier: blamingFile(file, () => createCertificateVerifier({ authorities: pem })),
   }));
   files.addCertificates(option, file, () => authorities.current.pem);
-  return { verify: (peer) => authorities.current.verifier.verify(peer) };
+  return { verify: (peer: PeerCertificates) => authorities.current.verifier.verify(peer) };
 }
 
 export const tokens = topic('Authentication: token file and anonymous', {

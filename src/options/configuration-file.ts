@@ -56,11 +56,7 @@ export async function readConfigurationFile(file: string): Promise<ReadonlyMap<s
 }
 
 /** Relative paths are resolved against the file's directory. @throws UsageError with a line for each faulty field. */
-export function parseConfiguration(
-  bytes: Uint8Array,
-  file: string,
-  topics: readonly Topic[] = startTopics,
-): ReadonlyMap<string, FieldValue> {
+export function parseConfiguration(bytes: Uint8Array, file: string, topics: readonly Topic[] = startTopics) {
   const source = sourceOf(file, UsageError);
   const root = Field.root(readDocument(utf8TextOf(bytes, source), 'configuration', source));
   root.requireObject();

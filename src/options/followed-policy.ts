@@ -16,11 +16,7 @@ import { UsageError, usageError } from './usage-error.js';
 type PolicyEvents = PolicySourceEvents & Pick<OpenPolicyOptions, 'onSnapshot' | 'through'>;
 
 /** Opens the policy that the options describe, and follows it. Gives API servers `waitMs` to answer. */
-export async function openPolicyOf(
-  given: GivenOptions,
-  events: PolicyEvents,
-  waitMs = 0,
-): Promise<OpenPolicy> {
+export async function openPolicyOf(given: GivenOptions, events: PolicyEvents, waitMs = 0) {
   const { onWarning, onSnapshot, through } = events;
   const { policySnapshot: snapshotFile } = policy.read(given);
   const warnings = new DanglingBindingWarnings(onWarning);

@@ -3,7 +3,7 @@ import type { CallerHeaders } from '../exposition/sources/upstream/upstream-iden
 import type { UpstreamTls } from '../outgoing/upstream-client.js';
 import { isHealthPath, pathPatterns } from '../paths/always-allow.js';
 import { createPathClassifier, workspaceTargetsPath, zPagePaths } from '../paths/classify.js';
-import type { Backend, Gateway } from '../request/steps/pass-to-backend.js';
+import type { Backend } from '../request/steps/pass-to-backend.js';
 import { authorization, pathsAllowedToAll } from './authorization-options.js';
 import { fault, flagName, needs, topic, type GivenOptions } from './option.js';
 import { count, duration, list, parsed, quoted } from './option-kinds.js';
@@ -87,10 +87,7 @@ interface GatewayContext {
 }
 
 /** Undefined where no path is given. Sends no request yet. @throws UsageError naming the option. */
-export async function openGateway(
-  given: GivenOptions,
-  { tls, headers, opened, events }: GatewayContext,
-): Promise<Gateway | undefined> {
+export async function openGateway(given: GivenOptions, { tls, headers, opened, events }: GatewayContext) {
   const values = gateway.read(given);
   if (values.gatewayPath.size === 0) return undefined;
   refuseOpenPaths(given);

@@ -1,5 +1,4 @@
 import { createPathClassifier, decidedPath, pathRefusal, zPagePaths } from '../paths/classify.js';
-import type { OpenPolicy } from '../policy/open-policy.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import { serverKindOf } from './general-options.js';
 import { gateway } from './gateway-options.js';
@@ -68,10 +67,7 @@ const offlineTimeoutMs = 10_000;
  * Opens the policy for one answer, if the server would have one; warnings are printed once it is open, so that a failure
  * prints one line only.
  */
-export async function openPolicyOffline(
-  given: GivenOptions,
-  printError: (line: string) => void,
-): Promise<OpenPolicy | undefined> {
+export async function openPolicyOffline(given: GivenOptions, printError: (line: string) => void) {
   if (!hasPolicy(given) && workspaceOf(given) === undefined) return undefined;
   const { openPolicyOf } = await import('./followed-policy.js');
   const warnings: string[] = [];

@@ -50,10 +50,7 @@ export function boolean<Word extends string = never>(preset: boolean, word?: Wor
 }
 
 /** A whole number; the help shows `unit` for it. */
-export function count(
-  preset: number,
-  { min = 0, max = 999_999_999, unit = 'count', expected = '' } = {},
-): Kind<number, number> {
+export function count(preset: number, { min = 0, max = 999_999_999, unit = 'count', expected = '' } = {}) {
   return kindOf({
     kind: 'integer',
     default: preset,
@@ -103,10 +100,7 @@ function millisecondsOf(given: GivenValue): number {
 }
 
 /** The help shows `placeholder` for the value. */
-export function text<Default extends string | undefined = undefined>(
-  placeholder: string,
-  preset?: Default,
-): Kind<Preset<string, Default>, string> {
+export function text<Default extends string | undefined = undefined>(placeholder: string, preset?: Default) {
   return single(preset, { kind: 'text', placeholder, parse: String });
 }
 

@@ -1,4 +1,3 @@
-import type { Authorizer } from '../authorization/authorizer.js';
 import type { ReviewClient, ReviewClientOptions } from '../kubernetes/reviews/review-client.js';
 import type { OpenAuthenticator, ReviewEvents } from './option-events.js';
 import { asksWebhook, authorization } from './authorization-options.js';
@@ -146,11 +145,7 @@ export const openTokenReview: OpenAuthenticator = async (given, { events, opened
 };
 
 /** Authorizes by access reviews, if an option names a server. @throws UsageError naming the option. */
-export async function openAccessReview(
-  given: GivenOptions,
-  { access }: ReviewEvents,
-  opened: Opened,
-): Promise<Authorizer | undefined> {
+export async function openAccessReview(given: GivenOptions, { access }: ReviewEvents, opened: Opened) {
   const values = accessReview.read(given);
   const reviewer = accessReviewerOf(given);
   const { authorizationOrder } = authorization.options;

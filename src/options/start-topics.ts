@@ -1,4 +1,3 @@
-import type { FlagInForce } from '../server/z-pages/server-status.js';
 import { audit } from './audit-options.js';
 import { authorization } from './authorization-options.js';
 import { certificates, serviceAccounts, tokens } from './authentication-options.js';
@@ -78,9 +77,6 @@ export const mountedTopics = [
 ] as const;
 
 /** Every option with its value, given or default; empty if there is neither, as in Kubernetes' `/flagz`. */
-export function flagsInForce(
-  given: GivenOptions,
-  options: readonly Option[] = startOptions,
-): readonly FlagInForce[] {
+export function flagsInForce(given: GivenOptions, options: readonly Option[] = startOptions) {
   return options.map((option) => ({ name: option.name.slice(2), value: textOf(option, given) }));
 }

@@ -103,11 +103,7 @@ export async function openTls(given: GivenOptions, requestCertificates: boolean,
 }
 
 /** Their keys must have the type of the default pair's key. */
-async function openSniPairs(
-  pairs: readonly SniPair[],
-  keyType: string,
-  files: FollowedOptionFiles,
-): Promise<readonly NamedKeyPair[]> {
+async function openSniPairs(pairs: readonly SniPair[], keyType: string, files: FollowedOptionFiles) {
   const opened: NamedKeyPair[] = [];
   const option = tls.options.tlsSniCertKey;
   for (const { patterns, ...pair } of pairs) {

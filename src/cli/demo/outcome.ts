@@ -98,10 +98,7 @@ export async function play(of: Case, { urls, credentials, trail }: Stage) {
 }
 
 /** Why a request was allowed is in the audit event only; why it was refused, in the answer. */
-async function reasonOf(
-  { status, auditId, body }: Awaited<ReturnType<typeof ask>>,
-  trail: AuditTrail,
-): Promise<string> {
+async function reasonOf({ status, auditId, body }: Awaited<ReturnType<typeof ask>>, trail: AuditTrail) {
   if (status !== 200 && status !== 401) return messageOf(body);
   const event = auditId === undefined ? undefined : await trail.eventOf(auditId);
   if (status === 200) return event?.annotations['authorization.k8s.io/reason'] ?? 'no reason given';

@@ -11,11 +11,7 @@ import { pemCertificates, validityOf, type PlacedCertificate } from './certifica
 import { about, those, withoutSubject, type Finding } from './finding.js';
 
 /** Checks the connection settings in a readable kubeconfig. `now` in ms since the epoch. */
-export function kubeconfigFindings(
-  at: ReturnType<typeof about>,
-  { cluster, user }: Kubeconfig,
-  now: number,
-): readonly Finding[] {
+export function kubeconfigFindings(at: ReturnType<typeof about>, { cluster, user }: Kubeconfig, now: number) {
   const faults = those(
     [
       cluster.insecureSkipTlsVerify,

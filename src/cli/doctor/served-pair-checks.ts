@@ -19,11 +19,7 @@ const serverAuth = '1.3.6.1.5.5.7.3.1';
  * Checks that clients will accept the serving certificate. `now` in ms since the epoch; the flags in `told` are
  * already known to be invalid.
  */
-export function servingFindings(
-  values: GivenOptions,
-  now: number,
-  told: ReadonlySet<string>,
-): readonly Finding[] {
+export function servingFindings(values: GivenOptions, now: number, told: ReadonlySet<string>) {
   const { tlsCertFile, tlsPrivateKeyFile } = tls.options;
   const certificate = givenFile(values, tlsCertFile);
   const privateKey = givenFile(values, tlsPrivateKeyFile);

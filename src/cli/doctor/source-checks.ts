@@ -201,10 +201,7 @@ async function probeResource(client: ApiClient, { kind, path, labelSelector }: R
 }
 
 /** Ends whatever is left of the attempt's answer. */
-async function attempt(
-  timeoutMs: number,
-  request: (signal: AbortSignal) => Promise<void>,
-): Promise<ProbeOutcome> {
+async function attempt(timeoutMs: number, request: (signal: AbortSignal) => Promise<void>) {
   const ending = new AbortController();
   // The headers have their own deadline; this one is for the body.
   const deadline = setTimeout(() => {

@@ -167,11 +167,7 @@ function credentialsOf({ credentials }: ConfiguredServer, { name, serverName }: 
 
 const rbac = 'rbac.authorization.k8s.io';
 
-export function clusterRoleOf(
-  metadata: Manifest,
-  paths: readonly string[],
-  verbs: readonly string[],
-): Manifest {
+export function clusterRoleOf(metadata: Manifest, paths: readonly string[], verbs: readonly string[]) {
   return {
     apiVersion: `${rbac}/v1`,
     kind: 'ClusterRole',
@@ -190,10 +186,7 @@ export function subjectOf(scraper: Scraper): Manifest {
 }
 
 /** Grants the scraper all served paths and nothing else. */
-export function clusterRoleBinding(
-  { paths, isKcp }: ConfiguredServer,
-  { name, scraper }: ManifestNames,
-): ManifestFile {
+export function clusterRoleBinding({ paths, isKcp }: ConfiguredServer, { name, scraper }: ManifestNames) {
   // kcp has a role for `/metrics` alone.
   const isBuiltIn = isKcp && paths.every((path) => path === '/metrics');
   const role = isBuiltIn ? 'system:kcp:metrics-reader' : `${name}:metrics-reader`;

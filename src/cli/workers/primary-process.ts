@@ -7,7 +7,7 @@ import { slisPath } from '../../options/upstream-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import cluster from 'node:cluster';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { workersExposition, type WorkersExposition } from '../../exposition/workers/workers-exposition.js';
+import { workersExposition } from '../../exposition/workers/workers-exposition.js';
 import { FilterMetrics } from '../../telemetry/filter-metrics.js';
 import { RestClientMetrics } from '../../telemetry/outgoing-metrics.js';
 import type { Terminal } from '../command.js';
@@ -71,11 +71,7 @@ export async function serveWithWorkers(
   }
 }
 
-async function expositionsOf(
-  values: GivenOptions,
-  registry: Registry,
-  metrics: WorkerMetrics,
-): Promise<ReadonlyMap<string, WorkersExposition>> {
+async function expositionsOf(values: GivenOptions, registry: Registry, metrics: WorkerMetrics) {
   const ownExpositionOf = await ownExposition(values, () => undefined);
   const type = 'application/openmetrics-text';
   const openMetrics = ownExpositionOf(registry).contentType({ accept: type }).startsWith(type);
