@@ -1,4 +1,3 @@
-import type { ReviewClient, ReviewClientOptions } from '../kubernetes/reviews/review-client.js';
 import type { OpenAuthenticator, ReviewEvents } from './option-events.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import type { ReviewKind, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
@@ -79,10 +78,7 @@ export const accessReview = topic(
 );
 
 /** A server that answers reviews. */
-export interface Reviewer extends Required<Pick<ReviewClientOptions, 'target' | 'version'>> {
-  readonly option: Option;
-  readonly kubeconfig: string;
-}
+export type Reviewer = NonNullable<ReturnType<typeof reviewerOf>>;
 
 /** The server for token reviews, if an option names one. @throws UsageError naming the option. */
 export function tokenReviewerOf(given: GivenOptions): Reviewer | undefined {
@@ -115,7 +111,7 @@ async function openReviewer(
   kind: ReviewKind,
   { onWarning, onApiRequest: onRequest, ...observer }: ReviewEvents['tokens' | 'access'],
   opened: Opened,
-): Promise<ReviewClient> {
+) {
   const { openApiClient } = await import('../kubernetes/kubeconfig/kubeconfig-client.js');
   const { ReviewClient } = await import('../kubernetes/reviews/review-client.js');
   try {

@@ -2,7 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { FileContent } from '../files/followed-files.js';
 import { FilesRead } from '../files/files-read.js';
-import type { CurrentKeyPair, KeyPair } from '../server/serving-certificates.js';
+import type { CurrentKeyPair } from '../server/serving-certificates.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import { blaming, fault, type Option } from './option.js';
 import { UsageError } from './usage-error.js';
@@ -17,13 +17,7 @@ export interface PairFiles {
   readonly keepsKeyType?: boolean;
 }
 
-interface ServingPair extends KeyPair {
-  /** OpenSSL's name: `rsa`, `ec`, `ed25519`. */
-  readonly keyType: string;
-  /** Of the leaf certificate, in ms since the epoch. */
-  readonly notBefore: number;
-  readonly notAfter: number;
-}
+type ServingPair = ReturnType<typeof readPair>;
 
 /** One of the files may be replaced before the other. */
 class MismatchError extends UsageError {}
@@ -40,7 +34,7 @@ export async function followServingPair(
   pair: PairFiles,
   files: FollowedOptionFiles,
   now: () => number = Date.now,
-): Promise<{ readonly first: ServingPair; readonly followed: CurrentKeyPair }> {
+) {
   const { certificateOption, certificateFile, keyOption, keyFile, keepsKeyType = false } = pair;
   await checkReadable(certificateOption, certificateFile);
   await checkReadable(keyOption, keyFile);
@@ -75,7 +69,7 @@ async function checkReadable(option: Option, file: string): Promise<void> {
 function readPair(
   { certificateOption, certificateFile, keyOption, keyFile }: PairFiles,
   [certificateContent, keyContent]: readonly FileContent[],
-): ServingPair {
+) {
   const certificate = certificateContent?.bytes.toString('utf8') ?? '';
   const privateKey = keyContent?.bytes.toString('utf8') ?? '';
   const ofCertificate = { name: `${certificateOption.name}: ${certificateFile}` };
@@ -88,7 +82,9 @@ function readPair(
   return {
     certificate,
     privateKey,
+    /** OpenSSL's name: `rsa`, `ec`, `ed25519`. */
     keyType: key.asymmetricKeyType ?? '',
+    /** Of the leaf certificate, in ms since the epoch. */
     notBefore: Date.parse(parsed.validFrom),
     notAfter: Date.parse(parsed.validTo),
   };

@@ -102,26 +102,21 @@ export function frontProxyFindings(
   const shared = certificatesOf(clientAuthorities).filter((client) =>
     proxies.some((proxy) => vouchesFor(proxy, client)),
   );
+  const { name: flag } = certificates.options.requestheaderAllowedNames;
+  const advice = `impersonate anyone by X-Remote-User: list the front proxies in ${flag}, or use a separate CA for them`;
+  const reminder = 'make sure it signs these names for front proxies only';
   const names = allowedNames.map((name) => JSON.stringify(name)).join(', ');
   return shared.map(({ title }) =>
     allowedNames.length === 0
-      ? at(
-          'warning',
-          `clients of ${title} are also accepted as front proxies and can impersonate anyone by X-Remote-User: list the front proxies in ${certificates.options.requestheaderAllowedNames.name}, or use a separate CA for them`,
-        )
-      : at(
-          'ok',
-          `clients of ${title} are accepted as front proxies with the CN ${names}: make sure it signs these names for front proxies only`,
-        ),
+      ? at('warning', `clients of ${title} are also accepted as front proxies and can ${advice}`)
+      : at('ok', `clients of ${title} are accepted as front proxies with the CN ${names}: ${reminder}`),
   );
 }
 
-/** Whether certificates of a client CA also chain to the CA of front proxies. */
-function vouchesFor(proxy: Certificate, client: Certificate): boolean {
-  const isSame = proxy.sha256Hex === client.sha256Hex;
-  const isRenewed =
-    proxy.x509.subject === client.x509.subject && proxy.x509.publicKey.equals(client.x509.publicKey);
-  return isSame || isRenewed || isSignedBy(client.x509, proxy.x509);
+/** Whether certificates of a client CA also chain to the CA of front proxies: it is the same one, renewed or not, or signed by it. */
+function vouchesFor({ x509: proxy }: Certificate, { x509: client }: Certificate): boolean {
+  const isSame = proxy.subject === client.subject && proxy.publicKey.equals(client.publicKey);
+  return isSame || isSignedBy(client, proxy);
 }
 
 function certificatesOf(pem: string): readonly Certificate[] {

@@ -9,7 +9,7 @@ import { openServing, openAuthentication } from '../../options/open-server.js';
 import { authenticationEvents, reviewEvents } from '../../options/option-events.js';
 import { Opened, silentLogger } from '../../options/starting.js';
 import { openid } from '../../options/openid-options.js';
-import { optionsIn, type GivenOptions } from '../../options/option.js';
+import { optionsIn, type GivenOptions, type Topic } from '../../options/option.js';
 import { openAccessReview, tokenReview } from '../../options/reviewer-options.js';
 import { workersOf } from '../../options/serving-options.js';
 import { tls } from '../../options/tls-options.js';
@@ -96,13 +96,12 @@ async function faultOf(read: Reader, values: GivenOptions): Promise<Finding | un
   }
 }
 
+const filesIn = (...topics: readonly Topic[]) => optionsIn(topics).filter(({ file }) => file !== undefined);
 const checksOfFlags: ReadonlyMap<string, Check> = new Map([
-  ...optionsIn([tls])
-    .filter(({ file }) => file?.followed)
-    .map(({ name }): [string, Check] => [name, 'serving-certificate']),
-  ...optionsIn([tokens, serviceAccounts, openid, tokenReview])
-    .filter(({ file }) => file !== undefined)
-    .map(({ name }): [string, Check] => [name, 'authentication']),
+  ...filesIn(tls).map(({ name }) => [name, 'serving-certificate'] as const),
+  ...filesIn(tokens, serviceAccounts, openid, tokenReview).map(
+    ({ name }) => [name, 'authentication'] as const,
+  ),
   [certificates.options.clientCaFile.name, 'client-ca'],
   [certificates.options.requestheaderClientCaFile.name, 'front-proxy-ca'],
 ]);

@@ -8,13 +8,7 @@ import { UsageError } from '../../options/usage-error.js';
 export type StaticRule = ReturnType<typeof staticRuleOf>;
 
 /** The file of kube-rbac-proxy's flag for its configuration. */
-export interface KubeRbacProxyFile {
-  /** What every request is authorized for, in place of its path. */
-  readonly resourceAttributes: Readonly<Record<string, string>> | undefined;
-  /** What a client may put into the attributes: `query parameter "namespace"`. */
-  readonly rewrites: readonly string[];
-  readonly staticRules: readonly StaticRule[];
-}
+export type KubeRbacProxyFile = Awaited<ReturnType<typeof readKubeRbacProxyFile>>;
 
 export const noFile: KubeRbacProxyFile = { resourceAttributes: undefined, rewrites: [], staticRules: [] };
 
@@ -22,7 +16,7 @@ const maxBytes = 1024 * 1024;
 const matched = ['namespace', 'apiGroup', 'resource', 'subresource', 'name'] as const;
 
 /** Stricter than kube-rbac-proxy, which passes over unknown fields. @throws UsageError naming file, line and field. */
-export async function readKubeRbacProxyFile(file: string): Promise<KubeRbacProxyFile> {
+export async function readKubeRbacProxyFile(file: string) {
   const reading = await new FilesRead().read(file, maxBytes);
   if (reading.kind === 'fault') throw new UsageError(`migrate: ${file} ${reading.fault}`);
   const source = sourceOf(file, UsageError);
@@ -35,7 +29,9 @@ export async function readKubeRbacProxyFile(file: string): Promise<KubeRbacProxy
   const attributes = authorization.get('resourceAttributes');
   known(attributes, 'apiVersion', ...matched);
   return {
+    /** What every request is authorized for, in place of its path. */
     resourceAttributes: attributes.isAbsent ? undefined : textsOf(attributes, ['apiVersion', ...matched]),
+    /** What a client may put into the attributes: `query parameter "namespace"`. */
     rewrites: [
       ...rewrittenBy(rewrites.get('byQueryParameter'), 'query parameter'),
       ...rewrittenBy(rewrites.get('byHttpHeader'), 'header'),

@@ -16,7 +16,8 @@ export class FollowedPrimary {
   /** Resolves when this worker has all that the primary knew when it started. */
   readonly whole: Promise<void>;
   #isWhole: () => void = () => undefined;
-  #begin: () => void = () => undefined;
+  /** Call once all sources have started: earlier messages wait until then. */
+  begin: () => void = () => undefined;
   #work: Promise<void>;
   #heardAt: number;
   #isSilent = false;
@@ -25,7 +26,7 @@ export class FollowedPrimary {
   constructor(private readonly now: () => number = steadyNow) {
     this.#heardAt = now();
     this.#work = new Promise((resolve) => {
-      this.#begin = resolve;
+      this.begin = resolve;
     });
     this.whole = new Promise((resolve) => {
       this.#isWhole = resolve;
@@ -44,11 +45,6 @@ export class FollowedPrimary {
         return Promise.resolve();
       },
     };
-  }
-
-  /** Call once all sources have started: earlier messages wait until then. */
-  begin(): void {
-    this.#begin();
   }
 
   /** Queues one message's operations; resolves when they are in force. */
