@@ -3,7 +3,7 @@ import { didYouMean } from '../options/did-you-mean.js';
 import { configuration } from '../options/general-options.js';
 import { isGiven, type GivenOptions } from '../options/option.js';
 import { UsageError } from '../options/usage-error.js';
-import { Command as CommanderCommand, CommanderError, type Help } from 'commander';
+import { Command as CommanderCommand, CommanderError } from 'commander';
 import { packageVersion } from '../own-package.js';
 import type { Command, CommandCall, Terminal } from './command.js';
 import { commands } from './commands.js';
@@ -97,7 +97,18 @@ async function runConfigured(
 
 /** Prints one line per error and does not exit the process. */
 function withTerminal(command: CommanderCommand, { print, printError }: Terminal): CommanderCommand {
-  command.exitOverride().configureHelp({ helpWidth, formatItem: formatHelpItem, subcommandTerm });
+  command.exitOverride().configureHelp({
+    helpWidth,
+    // The flag on its own line, as Go prints it: Kubernetes' long names leave no room for a second column.
+    formatItem: (term, _termWidth, description, helper) => {
+      const text = helper.boxWrap(description, helpWidth - indent.length);
+      return `  ${term}${text === '' ? '' : `\n${text.replace(/^/gm, indent)}`}`;
+    },
+    subcommandTerm: (one) => {
+      const usage = commands.find(({ name }) => name === one.name())?.usage ?? one.usage();
+      return `${one.name()} ${usage}`.trim();
+    },
+  });
   // It would compare a flag together with its value.
   command.showSuggestionAfterError(false);
   return command.configureOutput({
@@ -126,14 +137,3 @@ function explained(text: string, { options, commands: subcommands }: CommanderCo
 
 const helpWidth = 80;
 const indent = ' '.repeat(6);
-
-/** The flag on its own line, as Go prints it: Kubernetes' long names leave no room for a second column. */
-function formatHelpItem(term: string, _termWidth: number, description: string, helper: Help): string {
-  const text = helper.boxWrap(description, helpWidth - indent.length);
-  return `  ${term}${text === '' ? '' : `\n${text.replace(/^/gm, indent)}`}`;
-}
-
-function subcommandTerm(command: CommanderCommand): string {
-  const usage = commands.find(({ name }) => name === command.name())?.usage ?? command.usage();
-  return `${command.name()} ${usage}`.trim();
-}

@@ -1,12 +1,11 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Registry } from 'prom-client';
 import type { AuditLog, AuditLogOptions } from '../audit/audit-log.js';
 import { systemCode } from '../error-class.js';
-import type { Logger } from '../server/server-options.js';
 import { blaming, fault, isGiven, othersNeed, topic, type GivenOptions } from './option.js';
 import { choice, count, file } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
+import type { Opening } from './starting.js';
 
 export const audit = topic(
   'Audit',
@@ -58,7 +57,7 @@ function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'observer
 /** The audit log that the options describe, with its metrics and its outages logged. @throws UsageError naming the option. */
 export async function openAuditLog(
   given: GivenOptions,
-  { registry, logger }: { readonly registry: Registry; readonly logger: Logger },
+  { registry, logger }: Pick<Opening, 'registry' | 'logger'>,
 ): Promise<AuditLog | undefined> {
   const options = auditLogOptionsOf(given);
   if (options === undefined) return undefined;

@@ -6,8 +6,7 @@ import type { CollectorFailure } from '../exposition/sources/registries/collecto
 import type { Logger } from '../server/server-options.js';
 import { given as presentOnly } from '../given.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
-import type { FollowedOptionFiles } from './followed-option-files.js';
-import type { Opened } from './starting.js';
+import type { Opening } from './starting.js';
 import { topic, type GivenOptions } from './option.js';
 import { boolean, choice, count, duration } from './option-kinds.js';
 import { OutageLog } from './outage-log.js';
@@ -59,16 +58,11 @@ export const delivery = topic('What is served', {
 /** How long a scrape waits until it may render (ms): renderings of other paths or formats end soon. */
 const placeWaitMs = 1000;
 
-interface ExpositionContext {
-  readonly registry: Registry;
+interface ExpositionContext extends Omit<Opening, 'requests'> {
   /** Of the application that the filter is mounted in; served before `registry`. */
   readonly registers?: RegistriesExpositionOptions['registries'];
   /** Served at `/metrics/slis`, if given. */
   readonly slis: Registry | undefined;
-  readonly telemetry: FilterMetrics;
-  readonly logger: Logger;
-  readonly files: FollowedOptionFiles;
-  readonly opened: Opened;
   /** Set with several workers: then the metrics of all are served. */
   readonly shared?: SharedByWorkers | undefined;
   /** Whose series alone are shown; undefined where those of all are. */

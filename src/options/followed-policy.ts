@@ -1,15 +1,12 @@
-import type { Registry } from 'prom-client';
 import { given as presentOnly } from '../given.js';
 import { oneLine } from '../documents/one-line.js';
 import type { ClusterRoleBinding } from '../policy/objects.js';
 import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../policy/open-policy.js';
 import type { Policy } from '../policy/policy.js';
 import { runInSlices } from '../time-slice.js';
-import type { Logger } from '../server/server-options.js';
-import type { FilterMetrics } from '../telemetry/filter-metrics.js';
-import type { RestClientMetrics } from '../telemetry/outgoing-metrics.js';
 import { PolicySourceMetrics, registerPolicyMetrics } from '../telemetry/policy-metrics.js';
 import type { GivenOptions } from './option.js';
+import type { Opening } from './starting.js';
 import { policy, policySourcesOf, type PolicySourceEvents } from './policy-options.js';
 import { UsageError, usageError } from './usage-error.js';
 
@@ -41,18 +38,13 @@ export async function openPolicyOf(given: GivenOptions, events: PolicyEvents, wa
   };
 }
 
-interface PolicyObservers extends Pick<OpenPolicyOptions, 'through'> {
-  readonly registry: Registry;
-  readonly telemetry: FilterMetrics;
-  readonly requests: RestClientMetrics;
-  readonly logger: Logger;
-  readonly waitMs?: number | undefined;
-}
+type PolicyOpening = Pick<Opening, 'registry' | 'telemetry' | 'requests' | 'logger'> &
+  Pick<OpenPolicyOptions, 'through'> & { readonly waitMs?: number | undefined };
 
 /** Opens the policy that the options describe, with logs and metrics. @throws UsageError */
 export async function openFollowedPolicy(
   given: GivenOptions,
-  { registry, telemetry, requests, logger, through, waitMs }: PolicyObservers,
+  { registry, telemetry, requests, logger, through, waitMs }: PolicyOpening,
 ): Promise<OpenPolicy> {
   const metrics = new PolicySourceMetrics(registry, requests);
   const events: PolicyEvents = {

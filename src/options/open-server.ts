@@ -5,7 +5,7 @@ import type { RegistriesExpositionOptions } from '../exposition/sources/registri
 import type { ReloadResult } from '../files/followed-files.js';
 import { given as presentOnly } from '../given.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
-import type { Logger, ServerOptions } from '../server/server-options.js';
+import type { ServerOptions } from '../server/server-options.js';
 import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
@@ -18,7 +18,7 @@ import { openFollowedPolicy } from './followed-policy.js';
 import { FollowedOptionFiles } from './followed-option-files.js';
 import { openMaintenance } from './maintenance-options.js';
 import { serverKindOf } from './general-options.js';
-import type { Opened } from './starting.js';
+import type { Opening } from './starting.js';
 import type { GivenOptions } from './option.js';
 import { hasPolicy, policySourcesOf } from './policy-options.js';
 import { openAccessReview, openTokenReview } from './reviewer-options.js';
@@ -38,9 +38,7 @@ import { openVirtualClusterOf } from './virtual-cluster-options.js';
 import { openOpenId } from './openid-options.js';
 
 /** Who opens the options, and what is theirs. */
-export interface Opener {
-  readonly logger: Logger;
-  readonly opened: Opened;
+export interface Opener extends Pick<Opening, 'logger' | 'opened'> {
   readonly shared?: SharedByWorkers | undefined;
   /** Served beside the filter's own metrics. Default: none. */
   readonly registers?: RegistriesExpositionOptions['registries'];

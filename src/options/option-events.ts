@@ -2,15 +2,12 @@ import type { Authenticator } from '../authentication/authenticator.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { RestClientMetrics, ReviewMetrics, ReviewPurpose } from '../telemetry/outgoing-metrics.js';
-import type { FollowedOptionFiles } from './followed-option-files.js';
 import type { GivenOptions } from './option.js';
 import { OutageLog } from './outage-log.js';
-import type { Opened } from './starting.js';
+import type { Opening } from './starting.js';
 
-export interface AuthenticationContext {
-  readonly files: FollowedOptionFiles;
+export interface AuthenticationContext extends Pick<Opening, 'files' | 'opened'> {
   readonly events: ReturnType<typeof authenticationEvents>;
-  readonly opened: Opened;
 }
 
 /** Opens one method of authentication; undefined if no option asks for it. @throws UsageError naming the option. */

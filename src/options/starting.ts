@@ -1,4 +1,19 @@
+import type { Registry } from 'prom-client';
 import type { Logger } from '../server/server-options.js';
+import type { FilterMetrics } from '../telemetry/filter-metrics.js';
+import type { RestClientMetrics } from '../telemetry/outgoing-metrics.js';
+import type { FollowedOptionFiles } from './followed-option-files.js';
+
+/** What the options of a server are opened with. */
+export interface Opening {
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly telemetry: FilterMetrics;
+  /** Of all requests to API servers. */
+  readonly requests: RestClientMetrics;
+  readonly files: FollowedOptionFiles;
+  readonly opened: Opened;
+}
 
 interface Closable {
   close(): void | Promise<void>;

@@ -1,12 +1,11 @@
-import type { Registry } from 'prom-client';
 import type { Exposition } from '../exposition/exposition.js';
 import { NotSyncedError, type UpstreamError } from '../exposition/exposition-errors.js';
 import { given as presentOnly } from '../given.js';
 import type { VirtualCluster, VirtualClusterName } from '../kubernetes/virtual-cluster.js';
-import type { Logger } from '../server/server-options.js';
-import { type RestClientMetrics, VirtualClusterMetrics } from '../telemetry/outgoing-metrics.js';
+import { VirtualClusterMetrics } from '../telemetry/outgoing-metrics.js';
 import { flagName, together, topic, valueOf, type GivenOptions } from './option.js';
 import { kubeconfigFile, parsed, quoted, text } from './option-kinds.js';
+import type { Opening } from './starting.js';
 import { policy } from './policy-options.js';
 import { usageError } from './usage-error.js';
 
@@ -36,7 +35,7 @@ function virtualClusterNamed(given: string): VirtualClusterName {
 /** With logs and metrics; undefined where none is named. Sends nothing before its start. @throws UsageError */
 export async function openVirtualClusterOf(
   given: GivenOptions,
-  { registry, requests, logger }: { registry: Registry; requests: RestClientMetrics; logger: Logger },
+  { registry, requests, logger }: Pick<Opening, 'registry' | 'requests' | 'logger'>,
 ) {
   const { virtualCluster: named, hostKubeconfig: kubeconfig } = virtualClusters.read(given);
   if (named === undefined || kubeconfig === undefined) return undefined;

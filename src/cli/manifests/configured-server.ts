@@ -30,6 +30,7 @@ const accountOptions: readonly Option[] = [
 const tokenOptions = [tokens.options.tokenAuthFile, openid.options.oidcIssuerUrl, ...accountOptions];
 
 export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNames) {
+  const isPoliced = hasPolicy(values);
   const { securePort } = listening.options;
   const { securePort: port } = listening.read(values);
   if (port === 0) throw fault(securePort, '0 picks another port at each start; set a fixed one');
@@ -37,7 +38,7 @@ export function configuredServerOf(values: GivenOptions, { scraper }: ManifestNa
   if (!isGiven(values, tlsCertFile)) {
     throw fault(tlsCertFile, 'required: without it, scrapers cannot verify the self-signed certificate');
   }
-  if (!hasPolicy(values)) {
+  if (!isPoliced) {
     throw fault(policy.options.rbacDir, 'required: without a policy, a cache server grants scrapers nothing');
   }
   const { allowPaths } = servedPaths.options;
