@@ -28,6 +28,8 @@ export interface CommandCall {
   readonly values: GivenOptions;
   readonly terminal: Terminal;
   readonly withConfigFieldNames: (message: string) => string;
+  /** Why the configuration file cannot be used, for a command that tells of it; the values are then without it. */
+  readonly misconfiguration?: UsageError;
 }
 
 /** A command's options and action: loaded when the command, its help or its completion is needed. */
@@ -38,11 +40,8 @@ export interface Command {
   readonly topics: readonly Topic[];
   /** Resolves to the exit code. @throws UsageError */
   readonly run: (call: CommandCall) => Promise<number>;
-  /** Called instead if the configuration file is invalid; by default, that error ends the command. */
-  readonly runMisconfigured?: (
-    fault: UsageError,
-    call: Pick<CommandCall, 'values' | 'terminal'>,
-  ) => Promise<number>;
+  /** By default, an invalid configuration file ends the command. */
+  readonly tellsMisconfiguration?: true;
 }
 
 /** A command as the program's help lists it. */

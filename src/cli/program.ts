@@ -69,25 +69,24 @@ async function describeProgram(
 
 /** Merges in the configuration file, if the command takes one. @throws UsageError in the file's field names. */
 async function runConfigured(
-  { topics, run: runCommand, runMisconfigured }: Command,
+  { topics, run: runCommand, tellsMisconfiguration }: Command,
   call: Pick<CommandCall, 'args' | 'rest' | 'terminal'>,
   given: GivenOptions,
 ): Promise<number> {
   // The primary reads the file once and sends the values to its workers.
-  if (!isGiven(given, configuration.options.config) || isWorkerProcess()) {
-    return runCommand({ ...call, values: given, withConfigFieldNames: (message) => message });
-  }
+  const unconfigured = { ...call, values: given, withConfigFieldNames: (message: string) => message };
+  if (!isGiven(given, configuration.options.config) || isWorkerProcess()) return runCommand(unconfigured);
   const { configuredOptions } = await import('../options/configuration.js');
   let configured: Awaited<ReturnType<typeof configuredOptions>>;
   try {
     configured = await configuredOptions(given, topics);
   } catch (error) {
-    if (!(error instanceof UsageError) || runMisconfigured === undefined) throw error;
-    return await runMisconfigured(error, { values: given, terminal: call.terminal });
+    if (!(error instanceof UsageError) || tellsMisconfiguration === undefined) throw error;
+    return runCommand({ ...unconfigured, misconfiguration: error });
   }
   const { given: values, withConfigFieldNames, check } = configured;
   // A command that tells of a broken file tells of its values, too.
-  if (runMisconfigured === undefined) check();
+  if (tellsMisconfiguration === undefined) check();
   try {
     return await runCommand({ ...call, values, withConfigFieldNames });
   } catch (error) {

@@ -21,9 +21,8 @@ export function startLogger(
 }
 
 /**
- * Starts the server the flags describe. Everything is read and checked before it listens.
- *
- * @throws UsageError naming the flag to fix; then nothing listens.
+ * Starts the server the flags describe. Everything is read and checked before it listens. @throws UsageError naming the
+ * flag to fix; then nothing listens.
  */
 export async function start(values: GivenOptions, context: StartContext = {}): Promise<RunningServer> {
   const { shared, log, ...opener } = context;

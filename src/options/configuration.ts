@@ -85,9 +85,8 @@ function listSchema(option: Option): Schema {
 
 /**
  * Merges the command line with the file that `config` names; the command line wins, and the file's value is then not
- * checked. Fields of options that the command does not take are ignored.
- *
- * @throws UsageError naming the option, or the file and, one a line, each line and field that is wrong.
+ * checked. Fields of options that the command does not take are ignored. @throws UsageError naming the option, or the
+ * file and, one a line, each line and field that is wrong.
  */
 export async function configuredOptions(given: GivenOptions, topics: readonly Topic[]) {
   const file = valueOf(general.options.config, given) ?? '';

@@ -77,16 +77,11 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
   const values = delivery.read(given);
   const { upstreamPassQuery: passQuery } = upstreams.read(given);
   const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
-  const own = (
-    path: string,
-    served: Registry,
-    before: RegistriesExpositionOptions['registries'] = [],
-  ): Exposition => {
-    const exposition = expositionOf(...before, served);
-    return workers?.expositionOf(path, served, exposition) ?? exposition;
-  };
+  const own = (path: string, served: Registry, exposition = expositionOf(served)): Exposition =>
+    workers?.expositionOf(path, served, exposition) ?? exposition;
   const events = await upstreamEvents(registry, logger);
-  const source = await openUpstreams(given, own('/metrics', registry, registers), files, opened, events);
+  const process = own('/metrics', registry, expositionOf(...registers, registry));
+  const source = await openUpstreams(given, process, files, opened, events);
   const relabel = await relabellingOf(given, files, relabellingEvents(telemetry, logger), virtualCluster);
   const relabelled = relabel(source.exposition);
   const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
@@ -112,9 +107,7 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     otherExpositions,
     nodeExposition:
       virtualCluster &&
-      (await nodeExpositionsOf(virtualCluster, relabel, served, (error) => {
-        events.onFailure('nodes', error);
-      })),
+      (await nodeExpositionsOf(virtualCluster, relabel, served, events.onFailure.bind(undefined, 'nodes'))),
     workspaceExpositions: workspaces && (await dividedByWorkspace()),
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,

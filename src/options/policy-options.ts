@@ -17,7 +17,6 @@ import {
   systemAdminPolicySource,
   workspacesPolicySource,
   type ApiServerObserver,
-  type ApiServerPolicySourceOptions,
 } from '../policy/sources/api-server.js';
 import type { ReloadResult } from '../files/followed-files.js';
 import { directoryPolicySource } from '../policy/sources/directory.js';
@@ -73,16 +72,13 @@ export function hasPolicy(given: GivenOptions): boolean {
 
 /** The option behind a layer of the policy. */
 export function sourceOption(layer: string): Option {
-  const {
-    rbacDir,
-    rootKubeconfig: root,
-    cacheKubeconfig: cache,
-    bootstrapPolicy: bootstrap,
-  } = policy.options;
+  const { rbacDir, rootKubeconfig: root, cacheKubeconfig: cache, bootstrapPolicy } = policy.options;
   const { workspaceKubeconfig: workspaces } = workspaceSources.options;
-  const byLayer: Readonly<Record<string, Option>> = { root, cache, bootstrap, workspaces };
+  const byLayer: Readonly<Record<string, Option>> = { root, cache, bootstrap: bootstrapPolicy, workspaces };
   return byLayer[layer] ?? rbacDir;
 }
+
+type FileOption = Option<string | undefined>;
 
 export interface PolicySourceEvents {
   /** Warns of policy that likely does not do what was meant. */
@@ -94,10 +90,8 @@ export interface PolicySourceEvents {
 export type PolicySources = ReturnType<typeof policySourcesOf>;
 
 /** The sources that the options describe; their errors name the option. @throws UsageError naming the option. */
-export function policySourcesOf(
-  given: GivenOptions,
-  { onWarning, onReload, observerOf }: PolicySourceEvents,
-) {
+export function policySourcesOf(given: GivenOptions, events: PolicySourceEvents) {
+  const { onWarning, onReload, observerOf } = events;
   const { rbacDir, rootKubeconfig, cacheKubeconfig, bootstrapPolicy, policySnapshot } = policy.options;
   const values = policy.read(given);
   workspaceSources.read(given);
@@ -106,18 +100,14 @@ export function policySourcesOf(
   if (isGiven(given, policySnapshot) && !servers.some((server) => isGiven(given, server))) {
     throw fault(policySnapshot, `needs ${servers.map(({ name }) => name).join(' or ')}`);
   }
-  const inDirectory = (name: string, option: Option<string | undefined>, ofWorkspaces = false) => {
+  const inDirectory = (name: string, option: FileOption, ofWorkspaces = false) => {
     const directory = valueOf(option, given);
     if (directory === undefined) return [];
     const reloaded = (result: ReloadResult): void => onReload?.(name, result);
     const options = { name, directory, ofWorkspaces, onWarning, onReload: reloaded };
     return [blamingSource(option, directoryPolicySource(options))];
   };
-  const onServer = (
-    name: string,
-    option: Option<string | undefined>,
-    sourceOf: (options: ApiServerPolicySourceOptions) => PolicySource,
-  ) => {
+  const onServer = (name: string, option: FileOption, sourceOf: typeof rootPolicySource) => {
     const kubeconfig = valueOf(option, given);
     if (kubeconfig === undefined) return [];
     const warning = (message: string): void => {
@@ -128,10 +118,8 @@ export function policySourcesOf(
   const ofRoot = onServer('root', rootKubeconfig, rootPolicySource);
   const ofCache = onServer('cache', cacheKubeconfig, cachePolicySource);
   const isLive = values.bootstrapPolicy === 'live';
+  if (isLive && ofRoot.length === 0) throw fault(bootstrapPolicy, `live needs ${rootKubeconfig.name}`);
   const [live] = isLive ? onServer('bootstrap', rootKubeconfig, systemAdminPolicySource) : [];
-  if (isLive && live === undefined) {
-    throw fault(bootstrapPolicy, `live needs ${rootKubeconfig.name}`);
-  }
   const [ofWorkspaces] = [
     ...inDirectory('workspaces', workspaceRbacDir, true),
     ...onServer('workspaces', workspaceKubeconfig, workspacesPolicySource),

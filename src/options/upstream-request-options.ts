@@ -69,9 +69,7 @@ export function tellsWhoScrapes(given: GivenOptions): boolean {
 }
 
 /**
- * The headers to send to upstreams at these URLs. `showsCertificate`: whether https upstreams get a client
- * certificate.
- *
+ * The headers to send to upstreams at these URLs. `showsCertificate`: whether https upstreams get a client certificate.
  * @throws UsageError naming the option; also if others could send the same headers to an upstream.
  */
 export function upstreamHeadersOf(given: GivenOptions, urls: readonly string[], showsCertificate: boolean) {

@@ -38,6 +38,7 @@ export async function openVirtualClusterOf(
   { registry, requests, logger }: Pick<Opening, 'registry' | 'requests' | 'logger'>,
 ) {
   const { virtualCluster: named, hostKubeconfig: kubeconfig } = virtualClusters.read(given);
+  const { name: flag } = virtualClusters.options.hostKubeconfig;
   if (named === undefined || kubeconfig === undefined) return undefined;
   const { openVirtualCluster } = await import('../kubernetes/virtual-cluster.js');
   const maxStalenessMs = valueOf(policy.options.maxPolicyStaleness, given);
@@ -55,11 +56,11 @@ export async function openVirtualClusterOf(
       },
       synced: logger.info.bind(logger, {}, 'in step with the pods of the virtual cluster'),
       warning: (message) => {
-        logger.warn({}, `${virtualClusters.options.hostKubeconfig.name}: ${message}`);
+        logger.warn({}, `${flag}: ${message}`);
       },
     },
   }).catch((error: unknown) => {
-    throw usageError(virtualClusters.options.hostKubeconfig.name, error);
+    throw usageError(flag, error);
   });
   const metrics = new VirtualClusterMetrics(registry, () => opened.status());
   return opened;

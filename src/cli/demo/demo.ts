@@ -19,9 +19,7 @@ async function demo({ values, terminal: { print, stopRequested } }: CommandCall)
   const { check } = ending.read(values);
   // Registered before the folder exists, so that Ctrl-C always removes it.
   const stop = new AbortController();
-  void stopRequested().then(() => {
-    stop.abort();
-  });
+  void stopRequested().then(stop.abort.bind(stop));
   const opened = new Opened();
   try {
     const folder = opened.add(createDemoFolder());

@@ -9,7 +9,7 @@ import type { UsageError } from '../../options/usage-error.js';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { errorClass } from '../../error-class.js';
-import type { Command, CommandCall, Terminal } from '../command.js';
+import type { Command, CommandCall } from '../command.js';
 import { authorityFindings } from './authorities.js';
 import { authenticationFinding, callersOf, methodsIn } from './callers.js';
 import { lookAtFiles } from './given-files.js';
@@ -31,41 +31,34 @@ export const doctorCommand: Command = {
   // Those of `start`, so that its command line can be checked as it is.
   topics: [...startTopics, reporting],
   run: doctor,
-  runMisconfigured: reportMisconfiguration,
+  tellsMisconfiguration: true,
 };
 
 /**
  * Checks a configuration before it goes live. Resolves to the exit code: 0 where all is well, 1 with warnings, 2
  * where a start would fail or nobody could be served. `withConfigFieldNames` names what a configuration file says by its field.
  */
-async function doctor({ values, terminal, withConfigFieldNames }: CommandCall): Promise<number> {
+async function doctor(call: CommandCall): Promise<number> {
+  const { values, terminal, withConfigFieldNames, misconfiguration } = call;
   const { output } = reporting.read(values);
-  const findings = (await diagnose(values)).map((found) => {
-    const subject = withConfigFieldNames(found.subject);
-    if (subject === found.subject) return { ...found, message: withConfigFieldNames(found.message) };
+  const found = misconfiguration ? misconfigurationFindings(misconfiguration) : await diagnose(values);
+  const findings = found.map((one) => {
+    const subject = withConfigFieldNames(one.subject);
+    if (subject === one.subject) return { ...one, message: withConfigFieldNames(one.message) };
     // Its words begin with its subject.
-    const words = withConfigFieldNames(`${found.subject}: ${found.message}`);
-    return { ...found, subject, message: words.slice(subject.length + 2) };
+    const words = withConfigFieldNames(`${one.subject}: ${one.message}`);
+    return { ...one, subject, message: words.slice(subject.length + 2) };
   });
-  return report(findings, output, terminal);
+  if (output === 'json') terminal.print(renderJson(findings));
+  else renderTable(findings).forEach(terminal.print);
+  return { ok: 0, warnings: 1, errors: 2 }[resultOf(findings)];
 }
 
 /** Of a configuration file that cannot be read, and of nothing beside it: half a configuration says little. */
-function reportMisconfiguration(
-  fault: UsageError,
-  { values, terminal }: Pick<CommandCall, 'values' | 'terminal'>,
-) {
-  const { output } = reporting.read(values);
+function misconfigurationFindings({ message }: UsageError): readonly Finding[] {
   const { name } = general.options.config;
-  const messages = fault.message.replace(`${name}: `, '').split('\n');
-  const findings = messages.map((message) => finding('error', 'flag', name, message));
-  return Promise.resolve(report(findings, output, terminal));
-}
-
-function report(findings: readonly Finding[], format: 'table' | 'json', { print }: Terminal): number {
-  if (format === 'json') print(renderJson(findings));
-  else renderTable(findings).forEach(print);
-  return { ok: 0, warnings: 1, errors: 2 }[resultOf(findings)];
+  const messages = message.replace(`${name}: `, '').split('\n');
+  return messages.map((one) => finding('error', 'flag', name, one));
 }
 
 /**

@@ -204,9 +204,7 @@ async function probeResource(client: ApiClient, { kind, path, labelSelector }: R
 async function attempt(timeoutMs: number, request: (signal: AbortSignal) => Promise<void>) {
   const ending = new AbortController();
   // The headers have their own deadline; this one is for the body.
-  const deadline = setTimeout(() => {
-    ending.abort();
-  }, timeoutMs + 1000);
+  const deadline = setTimeout(ending.abort.bind(ending), timeoutMs + 1000);
   const startedAt = performance.now();
   try {
     await request(ending.signal);

@@ -20,9 +20,7 @@ import { shutdown } from '../../options/serving-options.js';
 
 /**
  * Serves with several workers until it is asked to stop; resolves to the exit code. This process serves nothing: it
- * holds the state that all workers share.
- *
- * @throws UsageError naming the flag; then nothing listens.
+ * holds the state that all workers share. @throws UsageError naming the flag; then nothing listens.
  */
 export async function serveWithWorkers(
   values: GivenOptions,

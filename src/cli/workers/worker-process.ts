@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import { EventEmitter, once } from 'node:events';
 import type { Registry } from 'prom-client';
 import type { Exposition } from '../../exposition/exposition.js';
 import type { LeavePlace, RenderingPlaces } from '../../exposition/delivery/rendering-limit.js';
@@ -46,27 +47,18 @@ class WorkerLink implements SharedByWorkers {
   readonly #waiting = new Map<number, (isGranted: boolean) => void>();
   readonly #looking: NodeJS.Timeout;
   readonly #reporting: { close(): void }[] = [];
+  readonly #received = new EventEmitter<{ begin: [Begin]; drain: [] }>();
   /** Resolves when the primary has sent its setup. */
-  readonly begun: Promise<Begin>;
+  readonly begun = once(this.#received, 'begin').then(([begin]) => begin as Begin);
   /** Resolves when the primary asks this worker to end. */
-  readonly drainRequested: Promise<void>;
-  #onBegin: (begin: Begin) => void = () => undefined;
-  #onDrain: () => void = () => undefined;
+  readonly drainRequested = once(this.#received, 'drain');
   #begin: Begin | undefined;
   #selfSigned: KeyPair | undefined;
   #lastPlace = 0;
 
   constructor() {
-    this.begun = new Promise((resolve) => {
-      this.#onBegin = resolve;
-    });
-    this.drainRequested = new Promise((resolve) => {
-      this.#onDrain = resolve;
-    });
     process.on('message', this.#onMessage);
-    this.#looking = setInterval(() => {
-      this.#policy.look();
-    }, lookMs).unref();
+    this.#looking = setInterval(this.#policy.look.bind(this.#policy), lookMs).unref();
     sendToPrimary({ kind: 'started' });
   }
 
@@ -136,7 +128,7 @@ class WorkerLink implements SharedByWorkers {
     switch (message.kind) {
       case 'begin':
         this.#begin = message;
-        this.#onBegin(message);
+        this.#received.emit('begin', message);
         break;
       case 'policy':
         void this.#policy.take(message.operations).then(() => {
@@ -144,7 +136,7 @@ class WorkerLink implements SharedByWorkers {
         });
         break;
       case 'drain':
-        this.#onDrain();
+        this.#received.emit('drain');
         break;
       case 'place':
         this.#waiting.get(message.place)?.(message.isGranted);
