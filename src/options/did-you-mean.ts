@@ -5,22 +5,16 @@ const maxLength = 100;
 
 /** `; did you mean NAME?` with the most similar of `names`; empty if none is similar. */
 export function didYouMean(name: string, names: Iterable<string>): string {
-  const closest = closestName(name, names);
-  return closest === undefined ? '' : `; did you mean ${closest}?`;
-}
-
-function closestName(name: string, names: Iterable<string>): string | undefined {
-  if (name.length > maxLength) return undefined;
-  let closest: string | undefined;
+  if (name.length > maxLength) return '';
+  let advice = '';
   let least = Math.min(maxDistance, Math.ceil(name.length / 3)) + 1;
   for (const candidate of names) {
     const distance = distanceOf(lettersOf(name), lettersOf(candidate));
-    if (distance < least) {
-      least = distance;
-      closest = candidate;
-    }
+    if (distance >= least) continue;
+    least = distance;
+    advice = `; did you mean ${candidate}?`;
   }
-  return closest;
+  return advice;
 }
 
 /** The same for `clientCAFile`, `client-ca-file` and `clientCaFile`. */

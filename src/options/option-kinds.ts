@@ -125,28 +125,27 @@ export function chosen<Word extends string>(given: string, choices: readonly Wor
   return found;
 }
 
-/** A file name; in a configuration file, relative to that file. */
-export function file(use: FileUse = {}): Kind<string | undefined, string> {
+/** The name of a file or folder; in a configuration file, relative to that file. */
+function path(kind: 'file' | 'directory', use?: FileUse): Kind<string | undefined, string> {
   return single<string, undefined>(undefined, {
-    kind: 'file',
-    placeholder: 'file',
-    file: use,
-    parse: (given) => named(String(given), 'file'),
+    kind,
+    placeholder: kind,
+    ...presentOnly({ file: use }),
+    parse: (given) => named(String(given), kind),
   });
+}
+
+export function file(use: FileUse = {}): Kind<string | undefined, string> {
+  return path('file', use);
+}
+
+export function directory(): Kind<string | undefined, string> {
+  return path('directory');
 }
 
 export function kubeconfigFile(): Kind<string | undefined, string> {
   const any = file({ kubeconfig: true, secret: true });
   return { ...any, help: (description) => any.help(`${description}; in-cluster: the pod's service account`) };
-}
-
-/** A folder name; in a configuration file, relative to that file. */
-export function directory(): Kind<string | undefined, string> {
-  return single<string, undefined>(undefined, {
-    kind: 'directory',
-    placeholder: 'directory',
-    parse: (given) => named(String(given), 'directory'),
-  });
 }
 
 function named(path: string, what: string): string {

@@ -13,8 +13,8 @@ export class OutageLog {
   #suppressed = 0;
 
   /**
-   * `failure`: what fails without the other server; the reason follows. `recovery` is logged when it works again, `fields`
-   * with both. `now`: a monotonic clock in ms; default performance.now.
+   * `failure`: what fails without the other server; the reason follows. `recovery` is logged when it works again,
+   * `fields` with both. `now`: a monotonic clock in ms; default performance.now.
    */
   constructor(
     private readonly logger: Logger,

@@ -113,7 +113,7 @@ export function frontProxyFindings(
   );
 }
 
-/** Whether certificates of a client CA also chain to the CA of front proxies: it is the same one, renewed or not, or signed by it. */
+/** Whether certificates of a client CA also chain to the CA of front proxies: the same one, renewed, or its issuer. */
 function vouchesFor({ x509: proxy }: Certificate, { x509: client }: Certificate): boolean {
   const isSame = proxy.subject === client.subject && proxy.publicKey.equals(client.publicKey);
   return isSame || isSignedBy(client, proxy);

@@ -80,10 +80,10 @@ const marks: Readonly<Record<Level, string>> = { ok: '✓', warning: '!', error:
 /** For people: a group for each check, then the counts. */
 export function renderTable(findings: readonly Finding[]): readonly string[] {
   const groups = checks.flatMap((check) => {
-    const rows = findings.filter((finding) => finding.check === check);
+    const rows = findings.filter((found) => found.check === check);
     return rows.length === 0 ? [] : [titles[check], ...renderRows(rows), ''];
   });
-  const count = (level: Level): number => findings.filter((finding) => finding.level === level).length;
+  const count = (level: Level): number => findings.filter((found) => found.level === level).length;
   const amount = (level: Level): string => `${count(level)} ${level}${count(level) === 1 ? '' : 's'}`;
   return [...groups, `${amount('error')}, ${amount('warning')}, ${count('ok')} fine.`];
 }

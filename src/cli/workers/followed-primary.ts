@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import type { PolicySource } from '../../policy/policy-source.js';
 import type { PolicyObject } from '../../policy/objects.js';
 import type { PolicySink } from '../../policy/policy.js';
@@ -13,24 +14,21 @@ export class FollowedPrimary {
   readonly #sinks = new Map<string, PolicySink>();
   readonly #objects = new Map<string, PolicyObject[]>();
   readonly #synced = new Set<string>();
+  readonly #events = new EventEmitter();
   /** Resolves when this worker has all that the primary knew when it started. */
-  readonly whole: Promise<void>;
-  #isWhole: () => void = () => undefined;
-  /** Call once all sources have started: earlier messages wait until then. */
-  begin: () => void = () => undefined;
-  #work: Promise<void>;
+  readonly whole = once(this.#events, 'whole');
+  #work: Promise<unknown> = once(this.#events, 'begin');
   #heardAt: number;
   #isSilent = false;
 
   /** `now` in ms. */
   constructor(private readonly now: () => number = steadyNow) {
     this.#heardAt = now();
-    this.#work = new Promise((resolve) => {
-      this.begin = resolve;
-    });
-    this.whole = new Promise((resolve) => {
-      this.#isWhole = resolve;
-    });
+  }
+
+  /** Call once all sources have started: earlier messages wait until then. */
+  begin(): void {
+    this.#events.emit('begin');
   }
 
   source(layer: string): PolicySource {
@@ -48,7 +46,7 @@ export class FollowedPrimary {
   }
 
   /** Queues one message's operations; resolves when they are in force. */
-  take(operations: readonly PolicyOperation[]): Promise<void> {
+  take(operations: readonly PolicyOperation[]): Promise<unknown> {
     this.#work = this.#work.then(async () => {
       for (const operation of operations) {
         try {
@@ -79,7 +77,7 @@ export class FollowedPrimary {
 
   async #carryOut(operation: PolicyOperation): Promise<void> {
     if (operation.kind === 'whole') {
-      this.#isWhole();
+      this.#events.emit('whole');
       return;
     }
     const { layer } = operation;
