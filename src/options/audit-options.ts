@@ -84,16 +84,16 @@ export function checkAuditLog(given: GivenOptions): void {
   const path = auditLogOptionsOf(given)?.path;
   if (path === undefined || path === '-') return;
   const { auditLogPath } = audit.options;
-  let isDirectory: boolean;
   try {
     const status = statSync(path, { throwIfNoEntry: false });
-    isDirectory = status?.isDirectory() === true;
-    if (!isDirectory)
+    if (status?.isDirectory() !== true) {
       accessSync(status === undefined ? nearestDirectory(path) : path, constants.R_OK | constants.W_OK);
+      return;
+    }
   } catch (error) {
     throw fault(auditLogPath, `${path} cannot be written to: ${systemCode(error)}`);
   }
-  if (isDirectory) throw fault(auditLogPath, `${path} is a directory`);
+  throw fault(auditLogPath, `${path} is a directory`);
 }
 
 function nearestDirectory(path: string): string {

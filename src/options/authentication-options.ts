@@ -1,5 +1,4 @@
 import type { PeerCertificates } from '../authentication/authenticator.js';
-import { given as presentOnly } from '../given.js';
 import { serverKindOf } from './general-options.js';
 import type { AuthenticationContext, OpenAuthenticator } from './option-events.js';
 import { blamingFile, type FollowedOptionFiles } from './followed-option-files.js';
@@ -33,9 +32,8 @@ export const certificates = topic('Authentication: certificates and front proxie
 
 export const openFrontProxy: OpenAuthenticator = async (given, { files, events }) => {
   const values = certificates.read(given);
-  const { requestheaderAllowedNames: allowedNames } = values;
-  const option = certificates.options.requestheaderClientCaFile;
-  const verifier = await openVerifier(option, values.requestheaderClientCaFile, files);
+  const { requestheaderAllowedNames: allowedNames, requestheaderClientCaFile: caFile } = values;
+  const verifier = await openVerifier(certificates.options.requestheaderClientCaFile, caFile, files);
   if (verifier === undefined) return undefined;
   const { requestHeaderAuthenticator } = await import('../authentication/front-proxy.js');
   return requestHeaderAuthenticator({
@@ -44,7 +42,7 @@ export const openFrontProxy: OpenAuthenticator = async (given, { files, events }
     uidHeaders: values.requestheaderUidHeaders.filter((name) => name.trim() !== ''),
     groupHeaders: values.requestheaderGroupHeaders,
     extraHeadersPrefixes: values.requestheaderExtraHeadersPrefix,
-    ...presentOnly({ allowedNames: allowedNames.length === 0 ? undefined : allowedNames }),
+    ...(allowedNames.length > 0 && { allowedNames }),
     onSpoofed: events.onSpoofedHeaders,
   });
 };

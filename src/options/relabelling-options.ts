@@ -48,19 +48,13 @@ export async function relabellingOf(
       : await files.open(relabelling.options.labelMappingFile, [labelMappingFile], readLabelMapping);
   return (exposition) => {
     try {
-      return filteredExposition(exposition, {
-        ...events,
-        ...values,
-        ...presentOnly({ labelMapping, podNames }),
-      });
+      const names = presentOnly({ labelMapping, podNames });
+      return filteredExposition(exposition, { ...events, ...values, ...names });
     } catch (error) {
       if (!(error instanceof RelabellingOptionError)) throw error;
       // Its options have the same names, and its message begins with the invalid one.
       const [, key = '', message = error.message] = /^(\w+): (.*)$/s.exec(error.message) ?? [];
-      const blamed = options[key];
-      throw blamed === undefined
-        ? fault(relabelling.options.keepMetrics, error.message)
-        : fault(blamed, message);
+      throw fault(options[key] ?? relabelling.options.keepMetrics, message);
     }
   };
 }

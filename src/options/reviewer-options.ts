@@ -1,7 +1,6 @@
 import type { OpenAuthenticator, ReviewEvents } from './option-events.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import type { ReviewKind, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
-import { given as presentOnly } from '../given.js';
 import type { Opened } from './starting.js';
 import { excludes, fault, isGiven, needs, topic, valueOf, type GivenOptions, type Option } from './option.js';
 import { choice, duration, kubeconfigFile } from './option-kinds.js';
@@ -132,7 +131,7 @@ export const openTokenReview: OpenAuthenticator = async (given, { events, opened
   const { tokenReviewAuthenticator } = await import('../authentication/tokens/token-review.js');
   return tokenReviewAuthenticator({
     reviewer: client,
-    ...presentOnly({ audiences: audiences.length === 0 ? undefined : audiences }),
+    ...(audiences.length > 0 && { audiences }),
     withoutAudiences: reviewer.target === 'webhook' ? 'accepted' : 'refused',
     authenticatedTtlMs: values.authenticationTokenWebhookCacheTtl,
     unauthenticatedTtlMs: values.authenticationTokenWebhookCacheUnauthenticatedTtl,

@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import { given as presentOnly } from '../given.js';
 import { audit } from './audit-options.js';
 import { blaming, excludes, fault, topic, type GivenOptions, flagName } from './option.js';
 import { count, list, parsed, port, text, duration } from './option-kinds.js';
@@ -38,10 +37,7 @@ export async function pathGlobsOf(given: GivenOptions) {
     blaming(servedPaths.options.allowPaths, () => allowedPaths(allowPaths));
     blaming(servedPaths.options.ignorePaths, () => ignoredPaths(ignorePaths));
   }
-  return presentOnly({
-    allowPaths: allowPaths.length > 0 ? allowPaths : undefined,
-    ignorePaths: ignorePaths.length > 0 ? ignorePaths : undefined,
-  });
+  return { ...(allowPaths.length > 0 && { allowPaths }), ...(ignorePaths.length > 0 && { ignorePaths }) };
 }
 
 export const workers = topic('Serving', {
