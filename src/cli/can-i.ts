@@ -1,19 +1,14 @@
 import { authorization, authorizersOf } from '../options/authorization-options.js';
-import { general } from '../options/general-options.js';
 import {
-  gatewayPaths,
+  checkAuthorizers,
   inWorkspace,
+  offlineTopics,
   openPolicyOffline,
-  policySources,
-  requestedPath,
-  requireWorkspaces,
-  sayWhoIsNotAsked,
-  workspaceOf,
 } from '../options/offline-options.js';
+import { requestedPath, requireWorkspaces, workspaceOf } from '../options/offline-options.js';
 import { fault, isGiven, topic, type GivenOptions } from '../options/option.js';
 import { file, list, parsed, text } from '../options/option-kinds.js';
 import { usageError, UsageError } from '../options/usage-error.js';
-import { workspaceSources } from '../options/policy-options.js';
 import { readFileSync } from 'node:fs';
 import { withAuthenticatedGroup, type Identity } from '../authentication/identity.js';
 import { type Attributes, authorizerUnion, type Verdict } from '../authorization/authorizer.js';
@@ -38,7 +33,7 @@ export const canICommand: Command = {
     { name: 'verb', description: 'such as get', isOptional: true },
     { name: 'path', description: 'such as /metrics', isOptional: true },
   ],
-  topics: [question, inWorkspace, general, gatewayPaths, policySources, workspaceSources, authorization],
+  topics: [question, ...offlineTopics],
   run: canI,
 };
 
@@ -47,9 +42,7 @@ type Decide = (attributes: Attributes, workspace: string | undefined) => Verdict
 /** Answers one question, or a file of SubjectAccessReviews, from the policy. Resolves to the exit code. */
 async function canI({ args, values, terminal: { print, printError } }: CommandCall): Promise<number> {
   const asked = questionOf(args, values);
-  // Reports invalid flags before opening the policy.
-  authorizersOf(values);
-  sayWhoIsNotAsked(values, printError);
+  checkAuthorizers(values, printError);
   const open = await openPolicyOffline(values, printError);
   try {
     const decide = authorizerUnion(authorizersOf(values, { policy: open?.policy }));

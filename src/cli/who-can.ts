@@ -1,16 +1,7 @@
-import { authorization, authorizersOf, type AuthorizerName } from '../options/authorization-options.js';
-import { general } from '../options/general-options.js';
-import {
-  gatewayPaths,
-  inWorkspace,
-  openPolicyOffline,
-  policySources,
-  requestedPath,
-  sayWhoIsNotAsked,
-  workspaceOf,
-} from '../options/offline-options.js';
+import { authorization, type AuthorizerName } from '../options/authorization-options.js';
+import { checkAuthorizers, offlineTopics, openPolicyOffline } from '../options/offline-options.js';
+import { requestedPath, workspaceOf } from '../options/offline-options.js';
 import type { GivenOptions } from '../options/option.js';
-import { workspaceSources } from '../options/policy-options.js';
 import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
 import type { Command, CommandCall } from './command.js';
@@ -23,7 +14,7 @@ export const whoCanCommand: Command = {
     { name: 'verb', description: 'such as get' },
     { name: 'path', description: 'such as /metrics' },
   ],
-  topics: [inWorkspace, general, gatewayPaths, policySources, workspaceSources, authorization],
+  topics: offlineTopics,
   run: whoCan,
 };
 
@@ -33,9 +24,7 @@ type Row = readonly [who: string, by: string];
 async function whoCan({ args, values, terminal: { print, printError } }: CommandCall): Promise<number> {
   const [verb = '', path = ''] = args;
   const requested = requestedPath(path, values);
-  // Reports invalid patterns as start would.
-  authorizersOf(values);
-  sayWhoIsNotAsked(values, printError);
+  checkAuthorizers(values, printError);
   if ('refused' in requested) {
     printError(`${JSON.stringify(path)}: ${requested.refused}`);
     return 0;

@@ -1,6 +1,6 @@
 import { createPathClassifier, decidedPath, pathRefusal, zPagePaths } from '../paths/classify.js';
-import { asksWebhook, authorization } from './authorization-options.js';
-import { serverKindOf } from './general-options.js';
+import { asksWebhook, authorization, authorizersOf } from './authorization-options.js';
+import { general, serverKindOf } from './general-options.js';
 import { gateway } from './gateway-options.js';
 import { fault, isGiven, only, optionsIn, topic, type GivenOptions, type Option } from './option.js';
 import { text } from './option-kinds.js';
@@ -8,10 +8,10 @@ import { hasPolicy, policy, sourceOption, workspaceSources } from './policy-opti
 import { UsageError } from './usage-error.js';
 
 /** The policy options of commands that answer offline. */
-export const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');
+const policySources = only(policy, 'rbacDir', 'rootKubeconfig', 'cacheKubeconfig', 'bootstrapPolicy');
 
 /** What a command that answers offline has to know of the gateway. */
-export const gatewayPaths = only(gateway, 'gatewayPath');
+const gatewayPaths = only(gateway, 'gatewayPath');
 
 /** In which workspace a command decides. */
 export const inWorkspace = topic('Options', {
@@ -54,7 +54,19 @@ export function requestedPath(
     : { path, isOfGateway: classification.kind === 'gateway' };
 }
 
-export function sayWhoIsNotAsked(given: GivenOptions, printError: (line: string) => void): void {
+/** The options of commands that answer offline. */
+export const offlineTopics = [
+  inWorkspace,
+  general,
+  gatewayPaths,
+  policySources,
+  workspaceSources,
+  authorization,
+] as const;
+
+/** Checks the authorizers as a start does, and says whom this command does not ask. @throws UsageError naming the option. */
+export function checkAuthorizers(given: GivenOptions, printError: (line: string) => void): void {
+  authorizersOf(given);
   const { authorizationOrder } = authorization.options;
   if (!isGiven(given, authorizationOrder) || !asksWebhook(given)) return;
   printError(`${authorizationOrder.name}: this command does not ask Webhook`);
