@@ -3,7 +3,7 @@ import { Backoff } from '../outgoing/backoff.js';
 import { annotationPatch, patchFailureOf, type PatchFailure } from './annotation.js';
 import { ChangeLedger, newSinceLastTime, OnceLedger } from './ledgers.js';
 import { planReplication, type SkippedBinding } from './plan.js';
-import { RootFollower, type ObjectTableEvents } from './root-follower.js';
+import { followRoot, type ObjectTableEvents } from './root-follower.js';
 import { keyOf, type RoleGrants, type Change } from './root-objects.js';
 
 /** What a replicator reports. */
@@ -64,7 +64,7 @@ const maxFailedLists = 8;
 export class Replicator implements ObjectTableEvents {
   readonly #timing: Readonly<typeof defaultTiming>;
   readonly #backoff: Backoff;
-  readonly #root: RootFollower;
+  readonly #root: ReturnType<typeof followRoot>;
   readonly #ledger = new ChangeLedger();
   readonly #once: OnceLedger | undefined;
   readonly #wakeUp = new WakeUp();
@@ -86,14 +86,14 @@ export class Replicator implements ObjectTableEvents {
     this.#once = options.isOnce === true ? new OnceLedger() : undefined;
     let isRefused = false;
     let failures = 0;
-    this.#root = new RootFollower(options.client, this, {
+    this.#root = followRoot(options.client, this, {
       listed: (_method, result) => {
         isRefused = result === 'refused';
       },
       retrying: (reason) => {
         failures += 1;
         // Nothing can begin before the first list.
-        if (this.#root.isListed || (!isRefused && failures < maxFailedLists)) return;
+        if (this.#root.isListed() || (!isRefused && failures < maxFailedLists)) return;
         this.#once?.giveUp(reason);
         this.#wakeUp.within(0);
       },
@@ -133,7 +133,7 @@ export class Replicator implements ObjectTableEvents {
   /** One round over everything known. */
   async #round(): Promise<void> {
     const { onEvent, bootstrap, isDryRun = false } = this.options;
-    const { changes, skipped } = planReplication(this.#root.policy, bootstrap);
+    const { changes, skipped } = planReplication(this.#root.policy(), bootstrap);
     this.#hasLooked = true;
     for (const binding of this.#newSkips(skipped)) onEvent({ kind: 'skipped', binding });
     if (isDryRun) {
@@ -205,7 +205,7 @@ export class Replicator implements ObjectTableEvents {
 
   /** A single run may use an old list; while following, nothing is changed on outdated knowledge. */
   #mayAct(): boolean {
-    return !this.#isStopped() && (this.#once === undefined ? this.#root.isInStep : this.#root.isListed);
+    return !this.#isStopped() && (this.#once === undefined ? this.#root.isInStep() : this.#root.isListed());
   }
 
   /** Whether a single run is done. */
@@ -215,12 +215,12 @@ export class Replicator implements ObjectTableEvents {
     if (once === undefined || !this.#hasLooked) return false;
     return (
       isDryRun ||
-      planReplication(this.#root.policy, bootstrap).changes.every((change) => once.isSettled(change))
+      planReplication(this.#root.policy(), bootstrap).changes.every((change) => once.isSettled(change))
     );
   }
 
   onChange(): void {
-    if (this.#isLost && this.#root.isInStep) {
+    if (this.#isLost && this.#root.isInStep()) {
       this.#isLost = false;
       this.options.onEvent({ kind: 'in-step' });
     }

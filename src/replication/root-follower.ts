@@ -72,41 +72,26 @@ export class ObjectTable<Item extends RootObject> implements ReflectorSink<Item>
 }
 
 /** The ClusterRoles and ClusterRoleBindings of the root workspace, as they change. */
-export class RootFollower {
-  readonly tables;
-  readonly #reflectors;
-
-  constructor(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver) {
-    const shared = { client, observer, probe: new ServerProbe(client) };
-    const ClusterRole = new ObjectTable(decodeRole, events);
-    const ClusterRoleBinding = new ObjectTable(decodeBinding, events);
-    this.tables = { ClusterRole, ClusterRoleBinding };
-    this.#reflectors = [
-      ClusterRole.reflector({ ...shared, path: pathOf.ClusterRole }),
-      ClusterRoleBinding.reflector({ ...shared, path: pathOf.ClusterRoleBinding }),
-    ];
-  }
-
-  get policy(): RootPolicy {
-    const { ClusterRole, ClusterRoleBinding } = this.tables;
-    return { roles: ClusterRole.items, bindings: ClusterRoleBinding.items };
-  }
-
-  /** Whether both kinds have been listed, however long ago. */
-  get isListed(): boolean {
-    return Object.values(this.tables).every(({ isListed }) => isListed);
-  }
-
-  /** Whether both kinds are in sync with the server. */
-  get isInStep(): boolean {
-    return Object.values(this.tables).every(({ isInStep }) => isInStep);
-  }
-
-  start(): void {
-    for (const reflector of this.#reflectors) reflector.start();
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#reflectors.map((reflector) => reflector.close()));
-  }
+export function followRoot(client: ApiClient, events: ObjectTableEvents, observer: ReflectorObserver) {
+  const shared = { client, observer, probe: new ServerProbe(client) };
+  const ClusterRole = new ObjectTable(decodeRole, events);
+  const ClusterRoleBinding = new ObjectTable(decodeBinding, events);
+  const reflectors = [
+    ClusterRole.reflector({ ...shared, path: pathOf.ClusterRole }),
+    ClusterRoleBinding.reflector({ ...shared, path: pathOf.ClusterRoleBinding }),
+  ];
+  return {
+    tables: { ClusterRole, ClusterRoleBinding },
+    policy: (): RootPolicy => ({ roles: ClusterRole.items, bindings: ClusterRoleBinding.items }),
+    /** Whether both kinds have been listed, however long ago. */
+    isListed: () => ClusterRole.isListed && ClusterRoleBinding.isListed,
+    /** Whether both kinds are in sync with the server. */
+    isInStep: () => ClusterRole.isInStep && ClusterRoleBinding.isInStep,
+    start: () => {
+      for (const reflector of reflectors) reflector.start();
+    },
+    close: async () => {
+      await Promise.all(reflectors.map((reflector) => reflector.close()));
+    },
+  };
 }

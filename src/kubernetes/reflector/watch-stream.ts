@@ -54,9 +54,6 @@ function resourceVersionOf(object: unknown): string {
   return resourceVersion;
 }
 
-/** What to do after an event: take the next, or leave it where it is. */
-export type Next = 'go on' | 'stop';
-
 /** The events of one watch, in their order. */
 export class WatchStream {
   /** Until the watch's end, and some grace, it may be silent. */
@@ -102,7 +99,9 @@ export class WatchStream {
    *
    * @throws ReflectorFailure or MalformedError where the events break off; what `handle` throws.
    */
-  async each(handle: (event: WatchEvent, arrivedAt: number) => Next): Promise<'stopped' | 'ended'> {
+  async each(
+    handle: (event: WatchEvent, arrivedAt: number) => 'go on' | 'stop',
+  ): Promise<'stopped' | 'ended'> {
     const { slice, signal } = this.requests;
     for (;;) {
       for (let line = this.#lines.next(); line !== undefined; line = this.#lines.next()) {

@@ -123,7 +123,7 @@ class DirectoryPolicySource implements PolicySource {
   /** Whether anything has changed; an unchanged directory leaves the policy alone. */
   async #load(sink: PolicySink): Promise<boolean> {
     // Watching comes first, so that no change falls between the two.
-    this.#watch.renew();
+    if (!this.#isClosed) this.#watch.renew();
     const { manifests, fingerprint } = await this.#manifests.read();
     const isNew = !this.#isClosed && (this.#failure !== undefined || !isSame(manifests, this.#applied));
     if (isNew) {
@@ -157,7 +157,6 @@ function isSame(some: readonly Manifest[], others: readonly Manifest[] | undefin
 class DirectoryWatch {
   readonly #watchers: FSWatcher[] = [];
   #hasWarned = false;
-  #isClosed = false;
 
   constructor(
     readonly directory: string,
@@ -170,8 +169,7 @@ class DirectoryWatch {
    * shows whether it is still the same; so renew it before each reading.
    */
   renew(): void {
-    this.#closeWatchers();
-    if (this.#isClosed) return;
+    this.close();
     const { dir, base } = parse(this.directory);
     this.#watch(this.directory, this.onEvent);
     this.#watch(dir, (name) => {
@@ -180,11 +178,6 @@ class DirectoryWatch {
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#closeWatchers();
-  }
-
-  #closeWatchers(): void {
     for (const watcher of this.#watchers.splice(0)) watcher.close();
   }
 
