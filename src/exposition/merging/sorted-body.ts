@@ -10,9 +10,9 @@ import type { LeftOut } from './merging-options.js';
 import type { MemberScrape } from './scrape-member.js';
 
 /**
- * The metrics of members that all have them in the order of their names, written while they are read: in chunks, the
- * last one as the return value; the reader of each rests between time slices. Labels tell all series of one member from those of another. `familiesEnd` is called
- * behind the last metric, for what else is written.
+ * The metrics of members that all have them in the order of their names, written while they are read: in chunks, the last
+ * one as the return value; the reader of each rests between time slices. Labels tell all series of one member from those
+ * of another. `familiesEnd` is called behind the last metric, for what else is written.
  *
  * @throws what a member fails with.
  */

@@ -41,11 +41,9 @@ export async function renderFamilies(
     contradicted(metric, 'duplicate-series');
   };
   // While nothing is sent yet: a failure later breaks the scraper's transfer off.
-  if (isStrict) {
-    for (const family of families) {
-      if (family.members.length === 1) continue;
-      if (await hasDuplicates(family, format, slice)) onDuplicate(family.name);
-    }
+  for (const family of isStrict ? families : []) {
+    const mayHave = family.members.length > 1;
+    if (mayHave && (await hasDuplicates(family, format, slice))) onDuplicate(family.name);
   }
   return wholeOrStreamed(contentType, writeFamilies());
 
