@@ -12,14 +12,15 @@ const maxFamilies = 200_000;
 const maxBytes = 0xffff_ffff;
 const noRun = 0xffff_ffff;
 
-/** Runs are numbered in 32 bits. */
-const runsPerFamily = 2 ** 32;
-/** To look at the clock takes as long as a few runs. */
-const runsPerLook = 64;
+/** To look at the clock takes as long as a few runs, or metrics. */
+const stepsPerLook = 64;
 const noBytes = Buffer.alloc(0);
 
 /** A longer body is not put together in one go (bytes). */
 const maxWholeBytes = 256 * 1024;
+
+/** The runs of one workspace by the order of their metrics, and in it. */
+type RunsByFamily = readonly (readonly [family: number, runs: readonly number[]])[];
 
 interface FamilyPlace {
   /** In the order in which the metrics were first named. */
@@ -83,9 +84,13 @@ export class SeriesByWorkspace {
   }
 
   /** After the last part. */
-  finish(): void {
+  async finish(): Promise<void> {
+    const slice = new TimeSlice().begin();
     const headers: (Buffer | undefined)[] = [];
-    for (const { header, state } of this.#families.all) headers[state.order] = Buffer.from(header);
+    for (const { header, state } of this.#families.all) {
+      headers[state.order] = Buffer.from(header);
+      if (state.order % stepsPerLook === 0 && slice.isOver) await slice.rest();
+    }
     this.#headers = headers;
     this.#families = this.#noFamilies();
     this.#familyCount = 0;
@@ -109,13 +114,15 @@ export class SeriesByWorkspace {
    * @param name the label's value, unescaped; compared exactly.
    */
   async seriesOf(name: string): Promise<Uint8Array | AsyncGenerator<Uint8Array, void, undefined>> {
-    const places = await this.#placesOf(name);
+    const runs = await this.#runsOf(name);
     let length = this.#end.length;
-    for (const [start, end, header] of this.#linesAt(places)) length += end - start + header.length;
-    if (length > maxWholeBytes) return inChunks(this.#pieces(places));
+    for (const [start, end, header] of this.#linesAt(runs)) {
+      length += end - start + header.length;
+      if (length > maxWholeBytes) return inChunks(this.#pieces(runs));
+    }
     const body = Buffer.allocUnsafe(length);
     let at = 0;
-    for (const [start, end, header] of this.#linesAt(places)) {
+    for (const [start, end, header] of this.#linesAt(runs)) {
       at += header.copy(body, at);
       at = this.#lines.copy(start, end, body, at);
     }
@@ -123,34 +130,34 @@ export class SeriesByWorkspace {
     return body;
   }
 
-  /** The runs of a workspace in the order of their metrics, each as the metric's order in the upper bits. */
-  async #placesOf(name: string): Promise<readonly number[]> {
+  async #runsOf(name: string): Promise<RunsByFamily> {
     const slice = new TimeSlice().begin();
-    const places: number[] = [];
-    let isInOrder = true;
+    const byFamily = new Map<number, number[]>();
+    let steps = 0;
     for (let run = this.#firstRunOf(name); run !== noRun; run = this.#nextRuns.at(run)) {
-      const place = this.#familyOf(run) * runsPerFamily + run;
-      isInOrder &&= place > (places.at(-1) ?? -1);
-      places.push(place);
-      if (places.length % runsPerLook === 0 && slice.isOver) await slice.rest();
+      const family = this.#familyOf(run);
+      const known = byFamily.get(family);
+      if (known === undefined) byFamily.set(family, [run]);
+      else known.push(run);
+      steps += 1;
+      if (steps % stepsPerLook === 0 && slice.isOver) await slice.rest();
     }
-    return isInOrder ? places : inOrder(places);
+    return [...byFamily].sort(([one], [other]) => one - other);
   }
 
   /** Where the lines of each run begin and end, with the header before the first of a metric. */
-  *#linesAt(places: readonly number[]): Generator<readonly [start: number, end: number, header: Buffer]> {
-    let last = -1;
-    for (const place of places) {
-      const family = Math.floor(place / runsPerFamily);
-      const run = place % runsPerFamily;
-      const header = family === last ? undefined : this.#headers[family];
-      last = family;
-      yield [this.#runStarts.at(run), this.#endOf(run), header ?? noBytes];
+  *#linesAt(byFamily: RunsByFamily): Generator<readonly [start: number, end: number, header: Buffer]> {
+    for (const [family, runs] of byFamily) {
+      let header = this.#headers[family] ?? noBytes;
+      for (const run of runs) {
+        yield [this.#runStarts.at(run), this.#endOf(run), header];
+        header = noBytes;
+      }
     }
   }
 
-  *#pieces(places: readonly number[]): Generator<Uint8Array, void, undefined> {
-    for (const [start, end, header] of this.#linesAt(places)) {
+  *#pieces(runs: RunsByFamily): Generator<Uint8Array, void, undefined> {
+    for (const [start, end, header] of this.#linesAt(runs)) {
       yield header;
       yield* this.#lines.between(start, end);
     }
@@ -242,18 +249,6 @@ export class SeriesByWorkspace {
     if (this.#families.size > maxFamilies)
       throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
   }
-}
-
-/** Not sorted: there may be many runs, but there are mostly few metrics. */
-function inOrder(places: readonly number[]): readonly number[] {
-  const byFamily = new Map<number, number[]>();
-  for (const place of places) {
-    const family = Math.floor(place / runsPerFamily);
-    const known = byFamily.get(family);
-    if (known === undefined) byFamily.set(family, [place]);
-    else known.push(place);
-  }
-  return [...byFamily].sort(([one], [other]) => one - other).flatMap(([, ofFamily]) => ofFamily);
 }
 
 async function* inChunks(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {

@@ -231,7 +231,7 @@ async function seriesOf(
   const series = memory.take();
   for await (const parts of readTextFormat(deadline.pieces(bodyPieces(rendered)), { format }))
     for (const part of parts) series.write(part);
-  series.finish();
+  await series.finish();
   return series;
 }
 
