@@ -457,6 +457,9 @@ describe('a backend that fails', () => {
     ['speaks another protocol', 'SSH-2.0-x\r\n', 502],
     ['marks no end of its answer', 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhalf', 502],
     ['uses a coding of its own', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', 502],
+    ['switches to another protocol', 'HTTP/1.1 101 Switching Protocols\r\nContent-Length: 0\r\n\r\n', 502],
+    ['answers with a status below all', 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok', 502],
+    ['answers with a status beyond all', 'HTTP/1.1 600 Odd\r\nContent-Length: 2\r\n\r\nok', 502],
   ])('%s', async (_, said, status) => {
     const port = await listening(
       createNetServer((socket) => {

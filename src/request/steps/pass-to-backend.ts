@@ -141,7 +141,7 @@ export function passToBackend(
         signal: gone,
         ...(length > 0 && { writeBody: body.write }),
       });
-      await checkEnd(answer, request, backend);
+      await checkAnswer(answer, request, backend);
       await sendAnswer(request, response, answer, deadline, (bytes) => {
         answerBytes += bytes;
       });
@@ -239,17 +239,24 @@ function passedFields(request: Request): Readonly<Record<string, string>> {
   );
 }
 
-/** @throws UpstreamError where an answer that was cut off, or is coded for the connection, would look whole. */
-async function checkEnd(
+/**
+ * @throws UpstreamError for a status that ends no request, and where an answer that was cut off, or is coded for the
+ * connection, would look whole.
+ */
+async function checkAnswer(
   { status, headers, isEndedByClose, body }: UpstreamAnswer,
   { method }: Request,
   { client }: Backend,
 ): Promise<void> {
+  // Behind a 101, proxies in front would pass on whatever follows, and headers that only they may send.
+  const isFinal = status >= 200 && status <= 599;
   const hasBody = method !== 'HEAD' && status !== 204 && status !== 304;
   const isCoded = !/^chunked$/i.test(headers['transfer-encoding'] ?? 'chunked');
-  if (!hasBody || !(isEndedByClose || isCoded)) return;
+  const hasSureEnd = !hasBody || !(isEndedByClose || isCoded);
+  if (isFinal && hasSureEnd) return;
   await body.return();
-  throw new UpstreamError(`${client.address}: has neither a Content-Length nor plain chunks`);
+  const fault = isFinal ? 'has neither a Content-Length nor plain chunks' : `answered ${status}`;
+  throw new UpstreamError(`${client.address}: ${fault}`);
 }
 
 /** Resolves when it is out. */
