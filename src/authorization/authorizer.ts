@@ -1,9 +1,14 @@
 import type { Identity } from '../authentication/identity.js';
 import { askInOrder } from '../authentication/union.js';
 import { alwaysAllowPaths as matchingPaths, isResourcePath } from '../paths/always-allow.js';
-import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
+import {
+  clusterNameKey,
+  effectiveIdentities,
+  nameElsewhere,
+  type EffectiveIdentity,
+} from '../policy/index/effective-identities.js';
 import type { SubjectBinding } from '../policy/index/subject-bindings.js';
-import { describeSubject } from '../policy/objects.js';
+import { describeSubject, serviceAccountSuffix } from '../policy/objects.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { Policy } from '../policy/policy.js';
 import { PolicyUnavailableError } from './authorization-errors.js';
@@ -218,4 +223,14 @@ export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
       return granting === undefined ? nothingGrants : new Granted(granting);
     },
   };
+}
+
+/**
+ * A user's name among those of all workspaces, for what each user has a share of. Service accounts of one name in several
+ * workspaces are different users, and anybody who has a workspace can make one of any name.
+ */
+export function nameAmongAll({ name, extra }: Pick<Identity, 'name' | 'extra'>): string {
+  const suffix = serviceAccountSuffix(name);
+  const home = extra[clusterNameKey]?.join(',') ?? '';
+  return suffix === undefined || home === '' ? name : nameElsewhere(home, suffix);
 }

@@ -62,6 +62,40 @@ describe('limits of requests', () => {
     expect((await server.scrape('admin-token')).status).toBe(200);
   });
 
+  it('by identity tell apart service accounts of one name in several workspaces', async () => {
+    const scrapers: unknown[] = [];
+    const server = await startLimited({
+      requestLimits: { perSecondByIdentity: slowly },
+      authenticators: [
+        {
+          name: 'workspaces',
+          authenticate: ({ headers }) => {
+            const [home = ''] = headers['authorization']?.map((line) => line.replace('Bearer ', '')) ?? [];
+            const extra = home === '-' ? {} : { 'authentication.kcp.io/cluster-name': [home] };
+            const name = 'system:serviceaccount:monitoring:prometheus';
+            const identity = { name, groups: home === 'mallory' ? [] : ['system:masters'], extra };
+            return Promise.resolve({ kind: 'authenticated', identity });
+          },
+        },
+      ],
+      exposition: {
+        contentType: () => 'text/plain',
+        render: ({ scraper }) => {
+          scrapers.push(scraper);
+          return Promise.resolve({ contentType: 'text/plain', body: '' });
+        },
+      },
+    });
+    expect(await statuses(3, () => server.scrape('mallory'))).toEqual([403, 429, 429]);
+    expect(await statuses(2, () => server.scrape('root'))).toEqual([200, 429]);
+    expect(await statuses(2, () => server.scrape('-'))).toEqual([200, 429]);
+    // Nor does one take the other's places among the renderings.
+    expect(scrapers).toEqual([
+      'system:kcp:serviceaccount:root:monitoring:prometheus',
+      'system:serviceaccount:monitoring:prometheus',
+    ]);
+  });
+
   it('by identity count what is denied too, so that no flood of it reaches an authorizer', async () => {
     const server = await startLimited({ requestLimits: { perSecondByIdentity: slowly } });
     expect(await statuses(3, () => server.scrape('mallory-token'))).toEqual([403, 429, 429]);

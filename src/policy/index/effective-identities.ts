@@ -81,7 +81,12 @@ function foreignServiceAccount(caller: Caller, scopes: Scopes): EffectiveIdentit
   if (suffix === undefined || homeCluster === undefined || home.length > 1) return undefined;
   const groups = clusterGroups(scopes);
   if (caller.groups.includes(authenticated)) groups.unshift(authenticated);
-  return { name: `system:kcp:serviceaccount:${homeCluster}:${suffix}`, groups };
+  return { name: nameElsewhere(homeCluster, suffix), groups };
+}
+
+/** What other logical clusters than its own call a service account. */
+export function nameElsewhere(home: string, suffix: string): string {
+  return `system:kcp:serviceaccount:${home}:${suffix}`;
 }
 
 /** `system:cluster:<c>` for each cluster that every one of the caller's scope values holds. */

@@ -1,3 +1,4 @@
+import { nameAmongAll } from '../../authorization/authorizer.js';
 import { healthPaths } from '../../paths/always-allow.js';
 import { sendTooManyRequests } from '../answer/status.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
@@ -49,7 +50,10 @@ export function limitRequests(options: LimitRequestsOptions, guard?: Guard): Mid
     const { classification } = state;
     // Bare or below a scope, but not a single check, which no probe asks for.
     const isHealth = classification?.kind === 'other' && healthPaths.includes(classification.path);
-    const key = by === 'address' ? addressKey(request.socket.remoteAddress ?? '') : state.identity?.name;
+    const key =
+      by === 'address'
+        ? addressKey(request.socket.remoteAddress ?? '')
+        : state.identity && nameAmongAll(state.identity);
     const isExempt = key === undefined || (isHealth && state.isAllowed === true);
     const waitMs = isExempt ? 0 : (isHealth ? ofHealth : ofOthers).take(key);
     // The front proxy is looked for last, since that costs more than a token.

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Identity } from '../../authentication/identity.js';
+import { nameAmongAll } from '../../authorization/authorizer.js';
 import { asUpstreamError, UpstreamError } from '../../exposition/exposition-errors.js';
 import type { ScrapingUser } from '../../exposition/exposition.js';
 import type { UpstreamAnswer, UpstreamClient } from '../../outgoing/upstream-client.js';
@@ -112,6 +113,7 @@ export function passToBackend(
     length: number,
     identity: Identity,
   ): Promise<false> => {
+    const sender = nameAmongAll(identity);
     const ending = new AbortController();
     const gone = departure(response, ending);
     const body = new PassedBody(
@@ -119,8 +121,8 @@ export function passToBackend(
       response,
       maxBytes,
       (bytes) => {
-        buckets?.charge(identity.name, bytes / bucketBytes);
-        return buckets?.waitFor(identity.name) ?? 0;
+        buckets?.charge(sender, bytes / bucketBytes);
+        return buckets?.waitFor(sender) ?? 0;
       },
       () => {
         ending.abort();
@@ -172,7 +174,7 @@ export function passToBackend(
     }
     if (refuseOtherMethods(request, response, methods)) return false;
     const length = bodyLength(request);
-    const waitMs = length === 0 ? 0 : (buckets?.waitFor(identity.name) ?? 0);
+    const waitMs = length === 0 ? 0 : (buckets?.waitFor(nameAmongAll(identity)) ?? 0);
     if (length === undefined) {
       state.rejected = 'a body whose length is ambiguous';
       sendStatus(request, response, 'BadRequest', 'the length of the body is ambiguous');

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { credentialIdKey, type Identity } from '../../authentication/identity.js';
+import { nameAmongAll } from '../../authorization/authorizer.js';
 import {
   MetricConflictError,
   NoTenantError,
@@ -242,7 +243,7 @@ class Scrape implements ScrapeRequest {
   }
 
   get scraper(): string | undefined {
-    return this.#identity?.name;
+    return this.#identity && nameAmongAll(this.#identity);
   }
 
   get signal(): AbortSignal {
