@@ -1,5 +1,5 @@
 import type { Identity } from '../authentication/identity.js';
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
 import { nowhere, type Workspace, type WorkspaceIndex } from '../policy/index/workspace-index.js';
 import { serviceAccountSuffix } from '../policy/objects.js';
@@ -82,7 +82,7 @@ export function workspaceAccess(opened: Policy | Pick<OpenPolicy, 'policy'>): Wo
         // A path that is claimed by others, too, leads nowhere.
         const isItsOwn = path !== undefined && index.named(path) === workspace;
         yield isAllowed === true
-          ? given({ cluster: workspace.cluster, path: isItsOwn ? path : undefined })
+          ? presentOnly({ cluster: workspace.cluster, path: isItsOwn ? path : undefined })
           : undefined;
       }
     },

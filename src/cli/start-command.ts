@@ -1,4 +1,4 @@
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { workersOf } from '../options/serving-options.js';
 import { startTopics } from '../options/start-topics.js';
 import type { Command } from './command.js';
@@ -16,7 +16,7 @@ export const startCommand: Command = {
     const { start } = await import('./start.js');
     // Registered before the port opens, since a signal may follow at once.
     const stop = terminal.stopRequested();
-    const server = await start(values, given({ log: terminal.log }));
+    const server = await start(values, presentOnly({ log: terminal.log }));
     await stop;
     await server.close();
     return 0;

@@ -1,4 +1,4 @@
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { logging, serverKindOf } from '../options/general-options.js';
 import { openServerOptions, type Opener } from '../options/open-server.js';
 import { heldBackLogger, Opened, type HeldBackLogger } from '../options/starting.js';
@@ -31,7 +31,7 @@ export async function start(values: GivenOptions, context: StartContext = {}): P
   try {
     const options = await openServerOptions(values, { ...opener, logger, opened, shared });
     const port = shared?.port(options.port ?? 0);
-    const server = opened.add(await startServer({ ...options, ...given({ port }) }));
+    const server = opened.add(await startServer({ ...options, ...presentOnly({ port }) }));
     logger.release();
     // With several workers, the primary logs it once.
     const level = shared === undefined ? 'info' : 'debug';

@@ -1,4 +1,4 @@
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { NameTable } from '../name-table.js';
 import type { ApiClient } from './api-client.js';
 import { openApiClient } from './kubeconfig/kubeconfig-client.js';
@@ -188,7 +188,13 @@ export class VirtualCluster {
   status(): VirtualClusterStatus {
     const ageMs = this.#state === 'synced' ? 0 : Math.max(0, performance.now() - this.#since);
     const nameless = this.#pods.size - this.#named;
-    return { state: this.#state, ...given({ reason: this.#reason }), ageMs, pods: this.#named, nameless };
+    return {
+      state: this.#state,
+      ...presentOnly({ reason: this.#reason }),
+      ageMs,
+      pods: this.#named,
+      nameless,
+    };
   }
 
   #clear(): void {

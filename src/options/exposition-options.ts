@@ -4,7 +4,7 @@ import type { Exposition } from '../exposition/exposition.js';
 import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
 import type { CollectorFailure } from '../exposition/sources/registries/collectors.js';
 import type { Logger } from '../server/server-options.js';
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { Opening } from './starting.js';
 import { topic, type GivenOptions } from './option.js';

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { FollowedFiles, type FileContent, type ReloadResult } from '../files/followed-files.js';
 import { certificateBlocks } from '../files/pem.js';
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import type { ExpiringCertificate } from '../telemetry/server-metrics.js';
 import type { Option } from './option.js';
 import { UsageError, usageError } from './usage-error.js';
@@ -32,7 +32,7 @@ export class FollowedOptionFiles {
       const followed = await FollowedFiles.open({
         files,
         parse,
-        ...given({ isUnsettled }),
+        ...presentOnly({ isUnsettled }),
         onReload: (result) => {
           this.onReload?.(name, result);
         },

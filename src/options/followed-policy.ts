@@ -1,4 +1,4 @@
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { oneLine } from '../documents/one-line.js';
 import type { ClusterRoleBinding } from '../policy/objects.js';
 import { openPolicy, type OpenPolicy, type OpenPolicyOptions } from '../policy/open-policy.js';

@@ -1,7 +1,7 @@
 import type { AuditSink } from '../audit/audit-event.js';
 import { bearerTokenAuthenticator, type BearerToken } from '../authentication/tokens/token-file.js';
 import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import {
   aFunction,
   checkOptions,

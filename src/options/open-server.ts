@@ -3,7 +3,7 @@ import type { AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
 import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
 import type { ReloadResult } from '../files/followed-files.js';
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { ServerOptions } from '../server/server-options.js';
 import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
@@ -53,7 +53,7 @@ export interface Opener extends Pick<Opening, 'logger' | 'opened'> {
 export async function openServerOptions(given: GivenOptions, opener: Opener): Promise<ServerOptions> {
   const { logger, shared } = opener;
   const { serving, guard, registry, slis, certificates } = await openGuardOptions(given, opener, openServing);
-  const { isSelfSigned, tls, ...listening } = serving;
+  const { isSelfSigned, tls, ...address } = serving;
   if (isSelfSigned) {
     const { name } = tlsTopic.options.tlsCertFile;
     logger.warn({}, `no ${name}: serving with a self-signed certificate for localhost`);
@@ -67,7 +67,7 @@ export async function openServerOptions(given: GivenOptions, opener: Opener): Pr
     isOneOfWorkers: shared !== undefined,
   };
   return {
-    ...listening,
+    ...address,
     ...guard,
     tls: isSelfSigned ? { ...tls, ...shared?.selfSigned(tls) } : tls,
     logger,
@@ -77,13 +77,13 @@ export async function openServerOptions(given: GivenOptions, opener: Opener): Pr
 }
 
 /**
- * Opens what the options say of the guard and of what it serves; `openServing` opens the rest, before anything asks
+ * Opens what the options say of the guard and of what it serves; `openRest` opens the rest, before anything asks
  * another server.
  */
 export async function openGuardOptions<Serving>(
   given: GivenOptions,
   opener: Opener,
-  openServing: (given: GivenOptions, asksClients: boolean, files: FollowedOptionFiles) => Promise<Serving>,
+  openRest: (given: GivenOptions, asksClients: boolean, files: FollowedOptionFiles) => Promise<Serving>,
 ) {
   const { logger, opened, shared, registers = [], authenticators = [], policyWaitMs: waitMs } = opener;
   const registry = new Registry();
@@ -103,7 +103,7 @@ export async function openGuardOptions<Serving>(
     opened,
   });
   const files = opened.add(new FollowedOptionFiles(onReload, onFollowed));
-  const serving = await openServing(given, requestCertificates, files);
+  const serving = await openRest(given, requestCertificates, files);
   const maintenance = opened.add(await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry)));
   const slis = delivery.read(given).componentSlis ? new Registry() : undefined;
   const workspaces = workspaceMetricsOf(given);

@@ -1,4 +1,4 @@
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import type { Declaration, FileUse, GivenValue } from './option.js';
 
 type Facts<Value, Given extends GivenValue> = Omit<Declaration<Value, Given>, 'description'>;

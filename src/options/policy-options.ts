@@ -10,7 +10,7 @@ import {
   type Option,
 } from './option.js';
 import { boolean, directory, duration, file, kubeconfigFile } from './option-kinds.js';
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import {
   cachePolicySource,
   rootPolicySource,

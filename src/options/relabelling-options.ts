@@ -2,7 +2,7 @@ import type { Exposition } from '../exposition/exposition.js';
 import type { FilteredExpositionOptions } from '../exposition/relabelling/filtered-exposition.js';
 import { labelNameFault, type PodNames } from '../exposition/relabelling/label-mapping.js';
 import { RelabellingOptionError } from '../exposition/exposition-errors.js';
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 import { fault, flagName, isGiven, topic, type GivenOptions, type Option } from './option.js';
 import { count, file, list, pairs } from './option-kinds.js';

@@ -12,13 +12,13 @@ import { relabelling } from './relabelling-options.js';
 import { accessReview, tokenReview } from './reviewer-options.js';
 import { listening, servedPaths, workers, limits, shutdown } from './serving-options.js';
 import { tls } from './tls-options.js';
-import { upstreamHeaders, upstreamTls } from './upstream-request-options.js';
+import { callerHeaders, upstreamTls } from './upstream-request-options.js';
 import { upstreams } from './upstream-options.js';
 import { virtualClusters } from './virtual-cluster-options.js';
 import { workspaces } from './workspace-options.js';
 
 /** What is served; of a server and of a filter in an application alike. */
-const sources = [upstreams, upstreamTls, upstreamHeaders, relabelling, virtualClusters, ownMetrics] as const;
+const sources = [upstreams, upstreamTls, callerHeaders, relabelling, virtualClusters, ownMetrics] as const;
 
 /** Who may, and what is recorded of them; alike as well. */
 const access = [

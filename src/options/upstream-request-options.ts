@@ -30,7 +30,7 @@ import type { UpstreamTls } from '../outgoing/upstream-client.js';
 import type { FollowedOptionFiles } from './followed-option-files.js';
 
 /** Headers that tell an upstream who scrapes. */
-export const upstreamHeaders = topic(
+export const callerHeaders = topic(
   'What is served',
   {
     authHeaderFieldsEnabled: boolean(false).help(
@@ -64,7 +64,7 @@ function tenantHeaderOf(text: string): TenantHeader {
 
 /** Whether an upstream's answer may depend on the user. @throws UsageError naming the option. */
 export function tellsWhoScrapes(given: GivenOptions): boolean {
-  const { authHeaderFieldsEnabled, tenantHeader } = upstreamHeaders.read(given);
+  const { authHeaderFieldsEnabled, tenantHeader } = callerHeaders.read(given);
   return authHeaderFieldsEnabled || tenantHeader.length > 0;
 }
 
@@ -73,8 +73,8 @@ export function tellsWhoScrapes(given: GivenOptions): boolean {
  * @throws UsageError naming the option; also if others could send the same headers to an upstream.
  */
 export function upstreamHeadersOf(given: GivenOptions, urls: readonly string[], showsCertificate: boolean) {
-  const { options } = upstreamHeaders;
-  const { tenantHeader: tenantHeaders, ...values } = upstreamHeaders.read(given);
+  const { options } = callerHeaders;
+  const { tenantHeader: tenantHeaders, ...values } = callerHeaders.read(given);
   const identityHeaders = values.authHeaderFieldsEnabled
     ? {
         userField: values.authHeaderUserFieldName,
@@ -94,7 +94,7 @@ export function upstreamHeadersOf(given: GivenOptions, urls: readonly string[], 
 }
 
 function checkIdentityHeaders(headers: IdentityHeaders): void {
-  const { options } = upstreamHeaders;
+  const { options } = callerHeaders;
   const origins: Readonly<Record<keyof IdentityHeaders, Option>> = {
     userField: options.authHeaderUserFieldName,
     groupsField: options.authHeaderGroupsFieldName,

@@ -1,6 +1,6 @@
 import type { Exposition } from '../exposition/exposition.js';
 import { NotSyncedError, type UpstreamError } from '../exposition/exposition-errors.js';
-import { given as presentOnly } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import type { VirtualCluster, VirtualClusterName } from '../kubernetes/virtual-cluster.js';
 import { VirtualClusterMetrics } from '../telemetry/outgoing-metrics.js';
 import { flagName, together, topic, valueOf, type GivenOptions } from './option.js';

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { checkServerIdentity, type ConnectionOptions, type PeerCertificate } from 'node:tls';
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 
 /** A URL's host as Node connects to it: an IPv6 address without brackets. */
 export function hostOf({ hostname }: URL): string {
@@ -22,7 +22,7 @@ export function portOf({ protocol, port }: URL): number {
 export function serverTrust(name: string, authorities: string | undefined) {
   return {
     // Without `ca`, Node 20 would ignore NODE_EXTRA_CA_CERTS.
-    ...given({ ca: authorities, allowPartialTrustChain: authorities === undefined ? undefined : true }),
+    ...presentOnly({ ca: authorities, allowPartialTrustChain: authorities === undefined ? undefined : true }),
     // Otherwise Node would let an environment variable decide.
     rejectUnauthorized: true,
     // RFC 6066 allows names here, not addresses.

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { ConnectionPool, keepAliveAgent } from './connection-pool.js';
 import { exchange, userAgent, type BodyWriter } from './exchange.js';
 import { connectionError, type ApiConnectionError } from './outgoing-errors.js';
@@ -103,7 +103,7 @@ export class UpstreamClient {
     return this.#pool.agentFor([ca, clientCertificate], () =>
       keepAliveAgent(this.#url.protocol, {
         ...serverTrust(serverName, ca),
-        ...given({ cert: clientCertificate?.certificate, key: clientCertificate?.privateKey }),
+        ...presentOnly({ cert: clientCertificate?.certificate, key: clientCertificate?.privateKey }),
       }),
     );
   }

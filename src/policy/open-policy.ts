@@ -1,4 +1,4 @@
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { tell } from '../tell.js';
 import { WorkspaceIndex } from './index/workspace-index.js';
 import type { PolicyObject } from './objects.js';
@@ -84,7 +84,7 @@ export async function openPolicy(options: OpenPolicyOptions): Promise<OpenPolicy
     workspaces:
       workspaces &&
       new WorkspaceIndex(workspaces.source.name, bootstrapLayer, workspaces.requiresLogicalCluster),
-    ...given({ fallbacks, maxStalenessMs }),
+    ...presentOnly({ fallbacks, maxStalenessMs }),
     onChange: (changed) => {
       for (const listener of listeners) listener();
       tell('policy', onChange, changed);
@@ -106,7 +106,7 @@ export async function openPolicy(options: OpenPolicyOptions): Promise<OpenPolicy
       lookUpOrigins();
       // A followed kubeconfig may name another server later.
       listeners.add(lookUpOrigins);
-      snapshot = await PolicySnapshot.open({ file, policy, origins, ...given({ onResult }) });
+      snapshot = await PolicySnapshot.open({ file, policy, origins, ...presentOnly({ onResult }) });
       await snapshot.restore();
       listeners.add(snapshot.changed);
     }

@@ -4,7 +4,7 @@ import type { WorkspaceIndex } from './index/workspace-index.js';
 import type { Grants } from './index/roles.js';
 import type { SubjectBinding } from './index/subject-bindings.js';
 import { subjectKey, type ClusterRoleBinding, type PolicyObject, type Subject } from './objects.js';
-import { given } from '../given.js';
+import { presentOnly } from '../present-only.js';
 import { runAll } from '../time-slice.js';
 import { steadyNow } from '../timer.js';
 import { aFunction, aMap, checkOptions, optional, texts } from '../option-checks.js';
@@ -232,7 +232,7 @@ export class Policy {
     return [...this.#states.values()].map(({ name, state, reason, staleSince, syncedAt }) => ({
       layer: name,
       state,
-      ...given({ reason, syncedAt: state === 'synced' ? this.#now() : syncedAt }),
+      ...presentOnly({ reason, syncedAt: state === 'synced' ? this.#now() : syncedAt }),
       ageMs: state === 'stale' ? Math.max(0, this.#now() - staleSince) : 0,
       ...this.#indexOf(name).describe(name),
     }));

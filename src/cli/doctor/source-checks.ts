@@ -1,4 +1,4 @@
-import { given } from '../../given.js';
+import { presentOnly } from '../../present-only.js';
 import type { GivenOptions } from '../../options/option.js';
 import { policy } from '../../options/policy-options.js';
 import { virtualClusters } from '../../options/virtual-cluster-options.js';
@@ -176,7 +176,7 @@ async function probeApiServer(
 async function probeResource(client: ApiClient, { kind, path, labelSelector }: Resource, timeoutMs: number) {
   const request = { method: 'GET', path, timeoutMs } as const;
   const resource = kind.toLowerCase();
-  const selector = given({ labelSelector });
+  const selector = presentOnly({ labelSelector });
   // Watches from the list's version: without one, a server sends every object first.
   let from = {};
   const listed = await attempt(timeoutMs, async (signal) => {

@@ -5,7 +5,7 @@ import { openid } from '../../options/openid-options.js';
 import { flagName, topic, type GivenValue } from '../../options/option.js';
 import { choice, each, list } from '../../options/option-kinds.js';
 import { startOptions, startTopics, type StartOptions } from '../../options/start-topics.js';
-import { upstreamHeaders, upstreamTls } from '../../options/upstream-request-options.js';
+import { callerHeaders, upstreamTls } from '../../options/upstream-request-options.js';
 import { UsageError } from '../../options/usage-error.js';
 import { chosenArgument, type Command } from '../command.js';
 import { scraperIn, scraperWarning, type Scraper } from '../manifests/configured-server.js';
@@ -135,7 +135,7 @@ function setUpstream(config: Config) {
   if (config.get('authHeaderFieldsEnabled') !== true) {
     drop(
       config,
-      Object.keys(upstreamHeaders.options).filter((key) => key !== 'authHeaderFieldsEnabled'),
+      Object.keys(callerHeaders.options).filter((key) => key !== 'authHeaderFieldsEnabled'),
     );
   }
   if (url === undefined) return undefined;

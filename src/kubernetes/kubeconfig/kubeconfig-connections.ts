@@ -3,7 +3,7 @@ import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { codeOf } from '../../error-class.js';
-import { given } from '../../given.js';
+import { presentOnly } from '../../present-only.js';
 import { ConnectionPool, keepAliveAgent } from '../../outgoing/connection-pool.js';
 import { hostOf, portOf, serverTrust } from '../../outgoing/server-trust.js';
 import type { ClientCertificate } from '../../outgoing/tls-material.js';
@@ -112,14 +112,14 @@ async function clientNodeOptions(
   const { KubeConfig } = await importClientNode();
   const name = 'current';
   const config = new KubeConfig();
-  const cluster = given({
+  const cluster = presentOnly({
     caData: base64(authorities),
     tlsServerName: tlsServerName === undefined || isIP(tlsServerName) !== 0 ? undefined : tlsServerName,
     proxyUrl,
   });
   const { username, password } =
     credentials.kind === 'basic' ? credentials : { username: undefined, password: undefined };
-  const user = given({
+  const user = presentOnly({
     token: credentials.kind === 'token' ? credentials.token : execToken,
     certData: base64(certificate?.certificate),
     keyData: base64(certificate?.privateKey),

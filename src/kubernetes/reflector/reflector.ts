@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { oneLine } from '../../documents/one-line.js';
-import { given } from '../../given.js';
+import { presentOnly } from '../../present-only.js';
 import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
 import { steadyNow } from '../../timer.js';
@@ -89,7 +89,7 @@ export class Reflector<Item> {
 
   constructor(private readonly options: ReflectorOptions<Item>) {
     const { client, path, keyOf = byName, random = Math.random, clock = realClock } = options;
-    const selector = given({ labelSelector: options.labelSelector });
+    const selector = presentOnly({ labelSelector: options.labelSelector });
     const { probe = new ServerProbe(client, random, clock) } = options;
     const { signal } = this.#closing;
     const timing = { ...defaultTiming, ...options.timing };

@@ -1,5 +1,5 @@
 import { ApiStatusError } from '../../outgoing/outgoing-errors.js';
-import { given } from '../../given.js';
+import { presentOnly } from '../../present-only.js';
 import type { TimeSlice } from '../../time-slice.js';
 import type { ApiClient, ApiResponse } from '../api-client.js';
 import { failureOf, ReflectorFailure, type ReflectorFault } from '../kubernetes-errors.js';
@@ -116,7 +116,7 @@ export class StreamedAnswer {
       this.#response = await client.send({
         method: 'GET',
         path,
-        ...given({ query, isProbe }),
+        ...presentOnly({ query, isProbe }),
         // The deadline here comes first, so that it is the one that is told of.
         timeoutMs: headersMs * 2,
         signal: this.#ending.signal,

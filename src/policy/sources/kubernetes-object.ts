@@ -1,4 +1,4 @@
-import { given } from '../../given.js';
+import { presentOnly } from '../../present-only.js';
 import { clusterAnnotation, clusterOf, ofObjects, type Fields } from '../../kubernetes/json.js';
 import type {
   ClusterRole,
@@ -70,7 +70,10 @@ export function logicalClusterOf(object: unknown): LogicalCluster {
     kind: 'LogicalCluster',
     name: nameOf(fields),
     cluster: requiredCluster(object),
-    ...given({ path: path === '' ? undefined : path, requiredGroups: textOf(requiredGroupsAnnotation) }),
+    ...presentOnly({
+      path: path === '' ? undefined : path,
+      requiredGroups: textOf(requiredGroupsAnnotation),
+    }),
     isReady: isReadyPhase(fieldsOf(fields['status'] ?? {}, 'status')['phase']),
   };
 }

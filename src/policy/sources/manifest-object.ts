@@ -1,5 +1,5 @@
 import type { Field } from '../../documents/field.js';
-import { given } from '../../given.js';
+import { presentOnly } from '../../present-only.js';
 import { clusterAnnotation } from '../../kubernetes/json.js';
 import { clusterName, clusterPath } from '../../paths/classify.js';
 import type {
@@ -53,7 +53,7 @@ function logicalCluster(object: Field): LogicalCluster {
     kind: 'LogicalCluster',
     name,
     cluster: clusterOf(metadata),
-    ...given({ path: path === '' ? undefined : path, requiredGroups }),
+    ...presentOnly({ path: path === '' ? undefined : path, requiredGroups }),
     isReady: isReadyPhase(object.get('status').get('phase').optionalString()),
     origin: object.where,
   };

@@ -1,4 +1,4 @@
-import { given } from '../../../given.js';
+import { presentOnly } from '../../../present-only.js';
 import { Backoff } from '../../../outgoing/backoff.js';
 import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
 import { tell } from '../../../tell.js';
@@ -141,7 +141,7 @@ export class RemoteKeySet implements KeySet {
     const options: HttpsJsonOptions = {
       authorities: ca?.(),
       signal: this.#closing.signal,
-      ...given({ timeoutMs }),
+      ...presentOnly({ timeoutMs }),
     };
     const url = typeof location === 'string' ? location : await location(options);
     const keys = parseJsonWebKeySet(await getHttpsJson(url, options));

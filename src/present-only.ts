@@ -1,4 +1,4 @@
-type Given<Options> = {
+type Present<Options> = {
   readonly [Name in keyof Options as undefined extends Options[Name] ? never : Name]: Options[Name];
 } & {
   readonly [Name in keyof Options as undefined extends Options[Name] ? Name : never]?: Exclude<
@@ -8,8 +8,8 @@ type Given<Options> = {
 };
 
 /** The same options without those that are undefined. */
-export function given<Options extends object>(options: Options): Given<Options> {
+export function presentOnly<Options extends object>(options: Options): Present<Options> {
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as Given<Options>;
+  ) as Present<Options>;
 }
