@@ -11,7 +11,7 @@ import { writeSnapshot } from '../../src/policy/snapshot/snapshot-file.js';
 import { bundleOf } from '../authentication/certificates/certificates.js';
 import { binding, role } from './doctor/policies.js';
 import { secretToken, startPolicyServer, type PolicyServer } from './doctor/policy-server.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { command } from '../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { anyCharacter } from '../support/any-character.js';

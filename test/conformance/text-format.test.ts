@@ -11,7 +11,7 @@ import {
 import { labelled, merged } from '../exposition/merging/merging.js';
 import { fixedExposition, textOf } from '../exposition/relabelling/filtering.js';
 import { inPieces, partsOf } from '../exposition/text-format/expositions.js';
-import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, type Listening } from '../support/listening.js';
 import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { startCli } from '../support/started-server.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
-import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp } from '../support/listening.js';
 
 /** What the upstream does with a scrape; `closed` and `reset` come in the middle of the body. */
 export type Damage = 'none' | 'closed' | 'reset' | 'stalled' | 'silent';

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp } from '../support/listening.js';
 import { RawClient } from '../support/raw-tls.js';
 import { isPrometheusSkipped } from './binaries.js';
 import { damagedUpstream } from './damaged-upstream.js';

@@ -2,7 +2,7 @@ import { createServer } from 'node:https';
 import { onTestFinished } from 'vitest';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { metricsFilter } from '../../src/request/guard.js';
-import { listen, listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, listenHttp } from '../support/listening.js';
 import { filterOptions } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { FilterUnderTest } from './filter-under-test.js';

@@ -1,7 +1,7 @@
 import { request } from 'node:https';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
-import type { Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import type { Listening } from '../support/listening.js';
 import { ReviewServer } from '../support/review-server.js';
 import { RootServer, type SentObject } from '../support/root-server.js';
 import { startCli, type StartedServer } from '../support/started-server.js';

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { parseAllDocuments } from 'yaml';
-import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, type Listening } from '../support/listening.js';
 import { repository } from './commands.js';
 
 export interface Manifest {

@@ -5,7 +5,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../e2e/free-port.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, repository, startCommand, type Started } from './commands.js';
 import { isSkippedWithout } from './prometheus-programs.js';

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SignJWT } from 'jose';
-import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, type Listening } from '../support/listening.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { createCredentials, outputOf, repository, startCommand, type Started } from './commands.js';
 import { exampleReadme, scriptWith } from './readme.js';

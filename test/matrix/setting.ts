@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { metricsFilter } from '../../src/request/guard.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { localAuthority } from '../support/local-authority.js';
 import { filterOptions } from '../support/filter.js';
 import { startCli } from '../support/started-server.js';

@@ -16,7 +16,7 @@ import {
   type OpenMetricsFilterOptions,
   type RequestRefusal,
 } from '../../src/index.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { localAuthority } from '../support/local-authority.js';
 import { atEnd, closedAtEnd } from '../support/ending.js';
 import { registryWith } from '../support/filter.js';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openMetricsFilter, type OpenMetricsFilter, type OpenMetricsFilterOptions } from '../../src/index.js';
-import { listen, listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, listenHttp } from '../support/listening.js';
 import { atEnd } from '../support/ending.js';
 import { HostCluster, type PodOnHost } from '../support/host-cluster.js';
 import { kubeletBodies, kubeletNode, notOwn, ownPod, summaryOf } from '../support/kubelet-bodies.js';

@@ -11,7 +11,7 @@ import {
   type ApiSetting,
 } from '../kubernetes/api-setting.js';
 import { answerOk, type Answer, type ApiServer } from '../kubernetes/api-server.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 
 let setting: ApiSetting;
 let server: ApiServer;

@@ -4,7 +4,7 @@ import { getHttpsJson, httpsUrl } from '../../src/outgoing/https-json.js';
 import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { createApiSetting, expectOpenConnections, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { Answer, ApiServer } from '../kubernetes/api-server.js';
-import { listen, listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, listenHttp } from '../support/listening.js';
 
 let setting: ApiSetting;
 let server: ApiServer;

@@ -3,7 +3,7 @@ import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway
 import { ask, createApiSetting, failure, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { ApiServer } from '../kubernetes/api-server.js';
 import { base64 } from '../kubernetes/kubeconfig-text.js';
-import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp } from '../support/listening.js';
 
 let setting: ApiSetting;
 let server: ApiServer;

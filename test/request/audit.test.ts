@@ -8,7 +8,8 @@ import { tokenFileAuthenticator } from '../../src/authentication/tokens/token-fi
 import type { Exposition } from '../../src/exposition/exposition.js';
 import type { AuditEvent } from '../../src/audit/audit-event.js';
 import type { MetricsFilterOptions } from '../../src/request/guard.js';
-import { listenFilter, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenFilter } from '../exposition/sources/upstream/upstream-servers.js';
+import type { Listening } from '../support/listening.js';
 import { atEnd } from '../support/ending.js';
 import { tokens } from '../support/filter.js';
 

@@ -19,7 +19,7 @@ import {
   type Authorizer,
   type Middleware,
 } from '../../src/index.js';
-import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp } from '../support/listening.js';
 import { filterOptions, policyOf } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 

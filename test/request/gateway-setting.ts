@@ -11,7 +11,7 @@ import {
 import type { Server as NetServer } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { openMetricsFilter, type AuditEvent, type OpenMetricsFilterOptions } from '../../src/index.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { registryWith } from '../support/filter.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 

@@ -19,7 +19,7 @@ import {
   type MetricsFilterOptions,
 } from '../../src/index.js';
 import { requestState } from '../../src/request/middleware.js';
-import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, type Listening } from '../support/listening.js';
 import { localAuthority } from '../support/local-authority.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient, requestOnce } from '../support/raw-tls.js';

@@ -12,7 +12,7 @@ import {
 } from '../../src/index.js';
 import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import { localAuthority } from '../support/local-authority.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { filterOptions, tokens } from '../support/filter.js';
 
 const contentType = 'text/plain; version=0.0.4';

@@ -10,12 +10,8 @@ import { metricsFilter, type MetricsFilterOptions } from '../../src/request/guar
 import { localAuthority } from '../support/local-authority.js';
 import { atEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
-import {
-  listenHttp,
-  listen,
-  listenFilter,
-  type Listening,
-} from '../exposition/sources/upstream/upstream-servers.js';
+import { listenFilter } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp, listen, type Listening } from '../support/listening.js';
 import { guard, textFormat } from '../exposition/sources/upstream/upstream-setting.js';
 
 const scrapeRequest = (token = 'admin-token'): string =>

@@ -14,7 +14,7 @@ import {
   type Exposition,
   type MetricsFilterOptions,
 } from '../../src/index.js';
-import { listen, type Listening } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen, type Listening } from '../support/listening.js';
 import { filterOptions } from '../support/filter.js';
 
 const bearer = ['Authorization', 'Bearer scraper-token'] as const;

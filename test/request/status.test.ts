@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { metricsFilter, tokenFileAuthenticator, type Authorizer } from '../../src/index.js';
 import { sendInternalError } from '../../src/request/answer/status.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { filterOptions, tokens } from '../support/filter.js';
 import { negotiate, yamlOf, type PlainObject } from '../../src/request/answer/object-body.js';
 import { anyCharacter } from '../support/any-character.js';

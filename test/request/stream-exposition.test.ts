@@ -9,8 +9,8 @@ import {
   digestOf,
   listenFilter,
   scrape,
-  type Listening,
 } from '../exposition/sources/upstream/upstream-servers.js';
+import type { Listening } from '../support/listening.js';
 
 const contentType = 'text/plain; version=0.0.4';
 async function serve(

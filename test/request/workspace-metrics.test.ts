@@ -17,7 +17,7 @@ import {
   type MetricsFilterOptions,
 } from '../../src/index.js';
 import { startLimited, type LimitedServer } from '../server/limited-server.js';
-import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp } from '../support/listening.js';
 import { filterOptions } from '../support/filter.js';
 import { GrantedWorkspaces } from '../support/granted-workspaces.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';

@@ -10,7 +10,7 @@ import { RenderingLimit, limitedExposition } from '../../src/exposition/delivery
 import { sharedExposition } from '../../src/exposition/delivery/shared-exposition.js';
 import { serveExposition } from '../../src/request/steps/serve-exposition.js';
 import { WriteDeadline } from '../../src/request/answer/write-deadline.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { localAuthority } from '../support/local-authority.js';
 import { atEnd } from '../support/ending.js';
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { ConnectionLimits } from '../../src/server-exports.js';
 import { limitConnections } from '../../src/server/connection-limits.js';
 import { startLimited, type LimitedServer } from './limited-server.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 
 const limited = (connectionLimits: ConnectionLimits): Promise<LimitedServer> =>
   startLimited({ connectionLimits });

@@ -5,7 +5,7 @@ import { classifyPath } from '../../src/request/steps/classify-path.js';
 import { createPathClassifier } from '../../src/paths/classify.js';
 import { health, pingCheck, type HealthCheck } from '../../src/server/health.js';
 import { chain } from '../../src/request/middleware.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { anyCharacter } from '../support/any-character.js';
 
 let server: Server;

@@ -7,7 +7,7 @@ import { RequestCredentials } from '../../src/request/credentials.js';
 import { limitHandshakes } from '../../src/index.js';
 import { RequestLimitError } from '../../src/request/request-errors.js';
 import { type ConnectionLimits } from '../../src/server-exports.js';
-import { listen } from '../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../support/listening.js';
 import { atEnd } from '../support/ending.js';
 import { certificateChain, type CertificateChain, type ChainKey } from '../support/certificate-chain.js';
 import { startLimited } from './limited-server.js';

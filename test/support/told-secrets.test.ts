@@ -4,7 +4,7 @@ import { get } from 'node:http';
 import { expect, it } from 'vitest';
 import { temporaryDirectory } from './temporary-directory.js';
 import { takeOutputsWithSecrets } from './told-secrets.js';
-import { listenHttp } from '../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp } from './listening.js';
 
 const tell = async (text: string, descriptor: 1 | 2): Promise<void> => {
   const script = 'fs.writeSync(Number(process.argv[2]), process.argv[1])';

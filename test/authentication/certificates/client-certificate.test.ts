@@ -12,7 +12,7 @@ import {
   type IssuedCertificate,
 } from '../../../src/pki/throwaway-pki.js';
 import { presenting } from './certificates.js';
-import { listen } from '../../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../../support/listening.js';
 
 const root = await createAuthority({ commonName: 'client-ca' });
 const verifier = createCertificateVerifier({ authorities: root.certificatePem });

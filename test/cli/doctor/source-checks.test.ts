@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { checkApiServerSource, type ServerRole } from '../../../src/cli/doctor/source-checks.js';
 import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { base64, kubeconfigText } from '../../kubernetes/kubeconfig-text.js';
-import { listen } from '../../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../../support/listening.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';
 import { saidIn } from './levels.js';
 import { binding, role } from './policies.js';

@@ -15,13 +15,8 @@ import { registriesExposition } from '../../../src/exposition/sources/registries
 import { upstreamExposition } from '../../../src/exposition/sources/upstream/upstream.js';
 import { contentTypes, fixedExposition, textOf } from '../relabelling/filtering.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';
-import {
-  beginScrape,
-  listenFilter,
-  listenHttp,
-  scrape,
-  type Listening,
-} from '../sources/upstream/upstream-servers.js';
+import { beginScrape, listenFilter, scrape } from '../sources/upstream/upstream-servers.js';
+import { listenHttp, type Listening } from '../../support/listening.js';
 
 const contentType = contentTypes.text;
 const serve = (exposition: Exposition): Promise<Listening> => listenFilter(encodedExposition(exposition));

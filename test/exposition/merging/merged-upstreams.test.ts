@@ -9,13 +9,8 @@ import type {
 } from '../../../src/exposition/merging/merging-options.js';
 import { upstreamExposition } from '../../../src/exposition/sources/upstream/upstream.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';
-import {
-  beginScrape,
-  listen,
-  listenFilter,
-  scrape,
-  type Listening,
-} from '../sources/upstream/upstream-servers.js';
+import { beginScrape, listenFilter, scrape } from '../sources/upstream/upstream-servers.js';
+import { listen, type Listening } from '../../support/listening.js';
 import { send, textFormat } from '../sources/upstream/upstream-setting.js';
 import { closedAtEnd } from '../../support/ending.js';
 import { localAuthority } from '../../support/local-authority.js';

@@ -8,13 +8,8 @@ import {
   type FilteredExpositionOptions,
 } from '../../../src/exposition/relabelling/filtered-exposition.js';
 import { upstreamExposition } from '../../../src/exposition/sources/upstream/upstream.js';
-import {
-  listenHttp,
-  beginScrape,
-  listenFilter,
-  scrape,
-  type Listening,
-} from '../sources/upstream/upstream-servers.js';
+import { beginScrape, listenFilter, scrape } from '../sources/upstream/upstream-servers.js';
+import { listenHttp, type Listening } from '../../support/listening.js';
 import { send, textFormat } from '../sources/upstream/upstream-setting.js';
 import { closedAtEnd } from '../../support/ending.js';
 

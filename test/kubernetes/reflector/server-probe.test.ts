@@ -8,7 +8,7 @@ import { Arrivals } from './arrivals.js';
 import { Following, lost } from './following.js';
 import { httpApiClient } from './http-api-client.js';
 import { answer, silence, watchList, type Answer } from './scripted-api-server.js';
-import { listen } from '../../exposition/sources/upstream/upstream-servers.js';
+import { listen } from '../../support/listening.js';
 
 const start = watchList(['a', 'b'], 10);
 const started = ['replace a b', 'live'];

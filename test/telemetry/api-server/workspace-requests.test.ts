@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { apiserverMetrics, type ApiserverMetricsOptions } from '../../../src/index.js';
-import { listenHttp } from '../../exposition/sources/upstream/upstream-servers.js';
+import { listenHttp } from '../../support/listening.js';
 
 const real = new Set(['1org', '2org', '3org']);
 

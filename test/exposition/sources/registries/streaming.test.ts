@@ -4,7 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { registriesExposition } from '../../../../src/exposition/sources/registries-exposition.js';
 import { bytesOf } from './rendered.js';
-import { listenHttp } from '../upstream/upstream-servers.js';
+import { listenHttp } from '../../../support/listening.js';
 
 /** Counters with 100,000 series between them. */
 function largeRegistry(): Registry {

@@ -2,7 +2,8 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
-import { listenHttp, digestOf, listen, scrape } from './upstream-servers.js';
+import { digestOf, scrape } from './upstream-servers.js';
+import { listenHttp, listen } from '../../../support/listening.js';
 import { failures, guard, send, textFormat } from './upstream-setting.js';
 
 const KiB = 1024;

@@ -2,8 +2,7 @@ import { connect } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Listening } from './upstream-servers.js';
-import { listenHttp } from './upstream-servers.js';
+import { listenHttp, type Listening } from '../../../support/listening.js';
 import { guard, send } from './upstream-setting.js';
 
 /** Asks with header lines as they are; resolves to the status. */

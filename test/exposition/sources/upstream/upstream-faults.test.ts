@@ -1,7 +1,8 @@
 import type { RequestListener } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { listenHttp, beginScrape, listen, scrape } from './upstream-servers.js';
+import { beginScrape, scrape } from './upstream-servers.js';
+import { listenHttp, listen } from '../../../support/listening.js';
 import { failures, guard, send, textFormat } from './upstream-setting.js';
 
 const timeoutHeader = 'X-Prometheus-Scrape-Timeout-Seconds';

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { listenHttp, scrape } from './upstream-servers.js';
+import { scrape } from './upstream-servers.js';
+import { listenHttp } from '../../../support/listening.js';
 import { guard, send } from './upstream-setting.js';
 
 describe('what an upstream is told of a scrape', () => {

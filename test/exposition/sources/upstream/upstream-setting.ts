@@ -6,7 +6,8 @@ import {
   type UpstreamExpositionOptions,
 } from '../../../../src/exposition/sources/upstream/upstream.js';
 import { atEnd } from '../../../support/ending.js';
-import { listenFilter, listenHttp, type Listening } from './upstream-servers.js';
+import { listenFilter } from './upstream-servers.js';
+import { listenHttp, type Listening } from '../../../support/listening.js';
 
 export const textFormat = 'text/plain; version=0.0.4; charset=utf-8';
 

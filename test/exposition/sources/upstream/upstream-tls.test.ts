@@ -9,7 +9,8 @@ import {
   type IssuedCertificate,
   type LeafOptions,
 } from '../../../../src/pki/throwaway-pki.js';
-import { listen, scrape, type Listening } from './upstream-servers.js';
+import { scrape } from './upstream-servers.js';
+import { listen, type Listening } from '../../../support/listening.js';
 import { failures, guard as guardBy } from './upstream-setting.js';
 
 const [authority, other] = await Promise.all([

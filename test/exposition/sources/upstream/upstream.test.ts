@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
-import { listenHttp, beginScrape, digestOf, scrape } from './upstream-servers.js';
+import { beginScrape, digestOf, scrape } from './upstream-servers.js';
+import { listenHttp } from '../../../support/listening.js';
 import { failures, guard, send, textFormat } from './upstream-setting.js';
 
 describe('an upstream’s exposition', () => {
