@@ -234,3 +234,15 @@ export function nameAmongAll({ name, extra }: Pick<Identity, 'name' | 'extra'>):
   const home = extra[clusterNameKey]?.join(',') ?? '';
   return suffix === undefined || home === '' ? name : nameElsewhere(home, suffix);
 }
+
+/**
+ * A user as the root workspace names them: a service account of another workspace by the name that kcp gives it there,
+ * without the groups of service accounts, which are those of its own workspace.
+ */
+export function asRootNames(user: Identity): Identity {
+  const name = nameAmongAll(user);
+  const isOfRoot = user.extra[clusterNameKey]?.join(',') === 'root';
+  if (name === user.name || isOfRoot) return user;
+  const groups = user.groups.filter((group) => !/^system:serviceaccounts(?::|$)/.test(group));
+  return { ...user, name, groups };
+}

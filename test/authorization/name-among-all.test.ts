@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nameAmongAll } from '../../src/authorization/authorizer.js';
+import { asRootNames, nameAmongAll } from '../../src/authorization/authorizer.js';
 
 describe('the name of a user among those of all workspaces', () => {
   it.each([
@@ -12,5 +12,22 @@ describe('the name of a user among those of all workspaces', () => {
     expect(
       nameAmongAll({ name: given, extra: home ? { 'authentication.kcp.io/cluster-name': home } : {} }),
     ).toBe(expected);
+  });
+});
+
+describe('a user as root names them', () => {
+  const account = (home: string) => ({
+    name: 'system:serviceaccount:ns:bob',
+    groups: ['system:serviceaccounts', 'system:serviceaccounts:ns', 'system:authenticated'],
+    extra: { 'authentication.kcp.io/cluster-name': [home] },
+  });
+
+  it('is the same in root, and another where a service account is of another workspace', () => {
+    expect(asRootNames(account('root'))).toEqual(account('root'));
+    expect(asRootNames(account('root:org'))).toEqual({
+      ...account('root:org'),
+      name: 'system:kcp:serviceaccount:root:org:ns:bob',
+      groups: ['system:authenticated'],
+    });
   });
 });

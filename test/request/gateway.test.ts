@@ -1,13 +1,16 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { connect, createServer as createNetServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
+import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { openMetricsFilter } from '../../src/index.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import {
   backend,
+  gatewayPolicy,
   gatewayWith,
   listening,
   optionsOfGateway,
@@ -280,6 +283,40 @@ describe('who is told to the backend', () => {
       'x-remote-user': 'writer',
       'x-remote-groups': 'writers|tenant:acme|system:authenticated',
     });
+  });
+
+  it('is told apart from service accounts of the same name in other workspaces', async () => {
+    const { url, received } = await recordingBackend();
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const directory = temporaryDirectory();
+    const tokenOf = (clusterName: string) =>
+      new SignJWT({
+        'kubernetes.io': { namespace: 'ns', serviceaccount: { name: 'sender', uid: '1' }, clusterName },
+      })
+        .setProtectedHeader({ alg: 'ES256' })
+        .setIssuer('issuer')
+        .setAudience('audience')
+        .setSubject('system:serviceaccount:ns:sender')
+        .setExpirationTime('1h')
+        .sign(privateKey);
+    const rbac = temporaryDirectory();
+    const granted = gatewayPolicy.replaceAll('name: writers }', 'name: system:authenticated }');
+    rbac.write('policy.yaml', granted);
+    const gateway = await gatewayWith({
+      ...{ gatewayPath: [`/push=${url}`], rbacDir: rbac.path },
+      serviceAccountKeyFile: [
+        directory.write('sa.pub', publicKey.export({ type: 'spki', format: 'pem' }).toString()),
+      ],
+      ...{ serviceAccountIssuer: ['issuer'], apiAudiences: ['audience'] },
+      ...{ authHeaderFieldsEnabled: true, tenantHeader: ['X-Scope-OrgID=cn'] },
+    });
+    for (const home of ['1aaa', '1bbb'])
+      expect((await gateway.ask('/push', { token: await tokenOf(home) })).status).toBe(204);
+    const names = ['1aaa', '1bbb'].map((home) => `system:kcp:serviceaccount:${home}:ns:sender`);
+    const groups = 'system:authenticated';
+    expect(received.map(({ headers }) => headers)).toMatchObject(
+      names.map((name) => ({ 'x-scope-orgid': name, 'x-remote-user': name, 'x-remote-groups': groups })),
+    );
   });
 
   it('has to be of one tenant, where tenants are told apart', async () => {

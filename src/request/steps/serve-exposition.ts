@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { credentialIdKey, type Identity } from '../../authentication/identity.js';
-import { nameAmongAll } from '../../authorization/authorizer.js';
+import { asRootNames, nameAmongAll } from '../../authorization/authorizer.js';
 import {
   MetricConflictError,
   NoTenantError,
@@ -252,8 +252,9 @@ class Scrape implements ScrapeRequest {
   }
 }
 
-/** What an upstream may be told of a user. */
-export function told({ name, groups, extra }: Identity): ScrapingUser {
+/** What an upstream may be told of a user: no name that users of several workspaces have. */
+export function told(identity: Identity): ScrapingUser {
+  const { name, groups, extra } = asRootNames(identity);
   const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
   return entries.length === 0 ? { name, groups } : { name, groups, extra: Object.fromEntries(entries) };
 }
