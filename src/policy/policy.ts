@@ -206,11 +206,9 @@ export class Policy {
     };
   }
 
-  /** Why this policy must not be used, or undefined if it may. */
+  /** Why this policy must not be used, or undefined if it may. Ask before each `find`: a layer may be too old by now. */
   unavailable(): string | undefined {
-    let fault: string | undefined;
-    for (const layer of this.#required) fault = this.#putInForce(layer) ?? fault;
-    return fault;
+    return this.#chooseLayers();
   }
 
   /** Why no decision can be made in a workspace, or undefined. */
@@ -222,13 +220,13 @@ export class Policy {
     return undefined;
   }
 
-  /** What grants `verb` on `path` to one of the identities, if anything; call it only while the policy is available. */
+  /** What grants `verb` on `path` to one of the identities, if anything. First ask `unavailable`: it chooses the layers. */
   find(identities: readonly EffectiveIdentity[], verb: string, path: string): SubjectBinding | undefined {
     return this.#index.find(identities, verb, path);
   }
 
   status(): readonly PolicyLayerStatus[] {
-    this.unavailable();
+    this.#chooseLayers();
     return [...this.#states.values()].map(({ name, state, reason, staleSince, syncedAt }) => ({
       layer: name,
       state,
@@ -274,7 +272,7 @@ export class Policy {
 
   /** Every binding in force that names one of the identities; walks the whole policy, for offline questions. */
   *bindingsOf(identities: readonly EffectiveIdentity[]): Generator<BindingOfCaller> {
-    this.unavailable();
+    this.#chooseLayers();
     const users = new Set(identities.map(({ name }) => name));
     const groups = new Set(identities.flatMap((identity) => identity.groups));
     for (const { binding, reference } of this.#index.bindings()) {
@@ -289,7 +287,7 @@ export class Policy {
 
   /** Every binding that grants `verb` on `path`; walks the whole policy, for offline questions. */
   *grantsOf(verb: string, path: string): Generator<{ layer: string; binding: ClusterRoleBinding }> {
-    this.unavailable();
+    this.#chooseLayers();
     for (const { layer, binding, reference } of this.#index.bindings()) {
       if (this.#index.covers(reference, verb, path)) yield { layer, binding };
     }
@@ -312,8 +310,15 @@ export class Policy {
     return state;
   }
 
-  /** Switches to the layer that can decide. Called at each decision, since layers become too old by themselves. */
-  #putInForce(primary: LayerState): string | undefined {
+  /** Puts in force the layers that can decide. Returns why one is missing, or undefined. */
+  #chooseLayers(): string | undefined {
+    let fault: string | undefined;
+    for (const layer of this.#required) fault = this.#choose(layer) ?? fault;
+    return fault;
+  }
+
+  /** Puts a layer or its fallback in force. Returns why neither can decide, or undefined. */
+  #choose(primary: LayerState): string | undefined {
     const { fallback } = primary;
     const fault = this.#faultOf(primary);
     if (fallback === undefined) return fault;
