@@ -21,8 +21,8 @@ interface RecoveryOptions extends Pick<Requests, 'signal' | 'timing' | 'unanswer
   readonly clock: Clock;
 }
 
-/** How many probes a server has to be away, or silent, for, after it was found back and failed all the same. */
-const convincingAbsence = 4;
+/** Once an attempt on a returned server has failed, how many probes must miss it before its return counts again. */
+const missesAfterFailure = 4;
 
 /**
  * Decides how to go on after a failure, which depends on those before it, and waits. While no watch is followed, a pause
@@ -36,15 +36,15 @@ export class Recovery {
   #hasExpired = false;
   /** The resourceVersion at which the last watch broke that was malformed or told an error. */
   #brokenAt: string | undefined;
-  /** The answers that an attempt was made upon. */
-  readonly #tried = new Set<string>();
-  /** Whether such an attempt was made, and nothing has come of it yet. */
-  #hasAttempted = false;
-  /** How many probes the server has been away for. */
+  /** The answers to probes that have counted as a return: while the server stays there, none counts twice. */
+  readonly #counted = new Set<string>();
+  /** Whether an attempt was made on the returned server, and no watch has been followed in step since. */
+  #hasTriedReturn = false;
+  /** How many probes in a row have found the server away. */
   #absences = 0;
-  /** How many of the latest it has not answered, or with no more than to be left alone. */
+  /** How many probes in a row had no answer, or one that only asks to be left alone. */
   #silences = 0;
-  /** Found back since the latest attempt began. */
+  /** Whether the server was found back since the latest attempt began. */
   #isBack = false;
   /** Whether what had no answer was hung up on: next time, it is waited for. */
   #hasHungUp = false;
@@ -71,7 +71,7 @@ export class Recovery {
     this.options.probe.leave(this.#heard);
     this.#absences = 0;
     this.#silences = 0;
-    this.#hasAttempted = false;
+    this.#hasTriedReturn = false;
     this.#isBack = false;
     this.#hasHungUp = false;
   }
@@ -79,7 +79,7 @@ export class Recovery {
   /** A watch was followed for this long: what was tried, and what failed, before counts no more. */
   lasted(ms: number): void {
     const { shortWatchMs, steadyWatchMs } = this.options.timing;
-    if (ms > shortWatchMs) this.#tried.clear();
+    if (ms > shortWatchMs) this.#counted.clear();
     if (ms <= steadyWatchMs) return;
     this.#backoffs.list.reset();
     this.#backoffs.watch.reset();
@@ -88,7 +88,7 @@ export class Recovery {
 
   /** @param resourceVersion up to which everything is known, where it is. */
   after(failure: ReflectorFailure, activity: Activity, resourceVersion: string | undefined): Course {
-    const relists = activity !== 'watch' || this.#isStuck(failure, resourceVersion);
+    const relists = activity !== 'watch' || this.#noteBreak(failure, resourceVersion);
     const backoff = activity === 'watch' ? this.#backoffs.watch : this.#backoffs.list;
     const isExpired = activity === 'watch' && failure.fault === 'expired';
     // Once, that is no failure: a server that was restarted knows no resourceVersion of before.
@@ -97,8 +97,8 @@ export class Recovery {
     return { relists, delayMs: isFirst ? backoff.first() : backoff.next(failure.retryAfterMs) };
   }
 
-  /** Whether a watch from there would fail again. */
-  #isStuck({ fault, status, isEvent }: ReflectorFailure, resourceVersion: string | undefined): boolean {
+  /** Notes where a watch has failed. Returns whether another from there would fail, too. */
+  #noteBreak({ fault, status, isEvent }: ReflectorFailure, resourceVersion: string | undefined): boolean {
     if (fault === 'expired') return true;
     // The server cannot read the resourceVersion, which then is of another server.
     if (status === 400 || status === 422) return true;
@@ -126,25 +126,25 @@ export class Recovery {
     if (!this.#isBack) return;
     const restMs = Math.max(random() * timing.spreadMs, notBefore - clock.now());
     await clock.sleep(restMs, signal).catch(() => undefined);
-    this.#hasAttempted = true;
+    this.#hasTriedReturn = true;
     this.#isBack = false;
   }
 
   readonly #heard = (answer: string | undefined, isUnready: boolean): void => {
-    const enough = this.#hasAttempted ? convincingAbsence : 1;
-    const wasSilent = this.#silences >= enough;
+    const missesNeeded = this.#hasTriedReturn ? missesAfterFailure : 1;
+    const wasSilent = this.#silences >= missesNeeded;
     this.#silences = answer === undefined && !isUnready ? this.#silences + 1 : 0;
     if (answer === undefined) {
       this.#absences += 1;
-      if (this.#absences >= enough) this.#tried.clear();
+      if (this.#absences >= missesNeeded) this.#counted.clear();
       // One that has just come up may serve lists before it calls itself ready.
       if (isUnready && wasSilent) this.#wake();
       return;
     }
     const wasAway = this.#absences > 0;
     this.#absences = 0;
-    if (this.#tried.has(answer)) return;
-    this.#tried.add(answer);
+    if (this.#counted.has(answer)) return;
+    this.#counted.add(answer);
     // That watches failed while the server was away says nothing of it now; that lists failed may.
     if (wasAway) this.#backoffs.watch.reset();
     if (this.#pause === undefined && wasAway) void this.#hangUp();
