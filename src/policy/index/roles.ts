@@ -35,7 +35,7 @@ export function* grantsInSteps(rules: readonly PolicyRule[]): Generator<undefine
       yield;
     }
   }
-  return sharedGrants({ exact: yield* listed(exact), prefix: yield* listed(prefix) });
+  return internedGrants({ exact: yield* listed(exact), prefix: yield* listed(prefix) });
 }
 
 /** Rules that grant the same. */
@@ -57,7 +57,7 @@ function* listed(
   if (verbsByUrl.size === 0) return nothing;
   const list: VerbsByUrl[number][] = [];
   for (const [url, verbs] of verbsByUrl) {
-    list.push([url, sharedSet(verbs)]);
+    list.push([url, internedVerbs(verbs)]);
     yield;
   }
   // Without the room that `push` leaves for more.
@@ -71,35 +71,35 @@ function addVerbs(byUrl: Map<string, Set<string>>, url: string, verbs: readonly 
   else for (const verb of verbs) known.add(verb);
 }
 
-const maxShared = 256;
-const maxSharedSize = 16;
-const sharedSets = new Map<string, ReadonlySet<string>>();
+const maxInterned = 256;
+const maxInternedVerbs = 16;
+const verbsByKey = new Map<string, ReadonlySet<string>>();
 
 /** Roles by the thousand name the same few verbs: they share one set, which saves memory and time. */
-function sharedSet(verbs: ReadonlySet<string>): ReadonlySet<string> {
-  if (verbs.size > maxSharedSize) return verbs;
+function internedVerbs(verbs: ReadonlySet<string>): ReadonlySet<string> {
+  if (verbs.size > maxInternedVerbs) return verbs;
   const key = JSON.stringify([...verbs]);
-  const known = sharedSets.get(key);
+  const known = verbsByKey.get(key);
   if (known !== undefined) return known;
-  if (sharedSets.size < maxShared) sharedSets.set(key, verbs);
+  if (verbsByKey.size < maxInterned) verbsByKey.set(key, verbs);
   return verbs;
 }
 
-const maxSharedUrls = 4;
+const maxInternedUrls = 4;
 const maxKeyLength = 1024;
 const grantsByKey = new Map<string, Grants>();
 
 /** Roles by the thousand grant the same on the same few paths: they hold one object between them. */
-function sharedGrants(grants: Grants): Grants {
+function internedGrants(grants: Grants): Grants {
   const { exact, prefix } = grants;
-  if (exact.length + prefix.length > maxSharedUrls) return grants;
+  if (exact.length + prefix.length > maxInternedUrls) return grants;
   let key = '';
   for (const [url, verbs] of exact) key += JSON.stringify([url, ...verbs]);
   for (const [url, verbs] of prefix) key += JSON.stringify([`${url}*`, ...verbs]);
   const known = grantsByKey.get(key);
   if (known !== undefined) return known;
   if (key.length > maxKeyLength) return grants;
-  if (grantsByKey.size >= maxShared) grantsByKey.clear();
+  if (grantsByKey.size >= maxInterned) grantsByKey.clear();
   grantsByKey.set(key, grants);
   return grants;
 }

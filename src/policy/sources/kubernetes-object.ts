@@ -49,7 +49,7 @@ export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
   return {
     kind: 'ClusterRoleBinding',
     name: nameOf(fields),
-    role: shared(stringOf(roleRef['name'], 'roleRef.name')),
+    role: interned(stringOf(roleRef['name'], 'roleRef.name')),
     // An API server accepts no other kind; if one ever does, the binding grants nothing here.
     subjects:
       roleRef['kind'] === 'ClusterRole' ? listOf(fields['subjects'], 'subjects').flatMap(subject) : [],
@@ -86,7 +86,7 @@ export function inCluster<Item extends RbacObject>(
 }
 
 function requiredCluster(object: unknown): string {
-  return shared(nonEmptyStringOf(clusterOf(object), clusterAnnotation));
+  return interned(nonEmptyStringOf(clusterOf(object), clusterAnnotation));
 }
 
 function annotationsOf(object: Fields): Fields {
@@ -113,7 +113,7 @@ function subject(value: unknown): readonly Subject[] {
       const namespace = fields['namespace'];
       return [
         typeof namespace === 'string' && namespace !== ''
-          ? { kind: 'ServiceAccount', name, namespace: shared(namespace) }
+          ? { kind: 'ServiceAccount', name, namespace: interned(namespace) }
           : { kind: 'ServiceAccount', name },
       ];
     }
@@ -126,14 +126,14 @@ function nameOf(object: Fields): string {
   return nonEmptyStringOf(fieldsOf(object['metadata'], 'metadata')['name'], 'metadata.name');
 }
 
-const maxShared = 10_000;
-const sharedStrings = new Map<string, string>();
+const maxInterned = 10_000;
+const internedStrings = new Map<string, string>();
 
 /** Thousands of bindings name the same few roles: they share one string. */
-function shared(text: string): string {
-  const known = sharedStrings.get(text);
+function interned(text: string): string {
+  const known = internedStrings.get(text);
   if (known !== undefined) return known;
-  if (sharedStrings.size >= maxShared) sharedStrings.clear();
-  sharedStrings.set(text, text);
+  if (internedStrings.size >= maxInterned) internedStrings.clear();
+  internedStrings.set(text, text);
   return text;
 }
