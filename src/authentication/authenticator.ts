@@ -16,10 +16,10 @@ export interface Credentials {
 
 export type Authentication =
   | { readonly kind: 'authenticated'; readonly identity: Identity }
-  /** Credentials of this method were presented and are not valid. The reason is for the operator's log and
-   * holds no secret; the client is not told. */
+  /** What this method reads was presented, and is not valid or not for it: authenticators of JWTs refuse any other bearer
+   * token. The reason is for the operator's log, not for the client, and holds no secret. */
   | Refused
-  /** The request has no credentials for this method. */
+  /** The request has nothing that this method takes for credentials: no bearer token at all, say. */
   | { readonly kind: 'none' };
 
 export interface Refused {
