@@ -87,7 +87,7 @@ export async function openVirtualCluster(options: VirtualClusterOptions): Promis
 
 /**
  * What the pods of a virtual cluster are called on its host, as vCluster's label and annotations say. A pod without both
- * names, or whose names another pod has as well, has none: it is nobody's until that is over.
+ * names, or whose names another pod has as well, counts as nameless until that changes.
  */
 export class VirtualCluster {
   readonly #reflector: Reflector<HostPod>;
@@ -207,11 +207,11 @@ export class VirtualCluster {
 
   #add(pod: HostPod): void {
     this.#pods.set(keyOf(pod.host), pod);
-    count(this.#namespaces, pod.host.namespace, 1);
+    addToCount(this.#namespaces, pod.host.namespace, 1);
     if (pod.virtual === undefined) return;
-    if (pod.node !== '') count(this.#nodes, pod.node, 1);
+    if (pod.node !== '') addToCount(this.#nodes, pod.node, 1);
     // Of two with one name, neither has it.
-    const owners = count(this.#owners, keyOf(pod.virtual), 1);
+    const owners = addToCount(this.#owners, keyOf(pod.virtual), 1);
     if (owners < 3) this.#named += owners === 1 ? 1 : -1;
   }
 
@@ -220,10 +220,10 @@ export class VirtualCluster {
     const pod = this.#pods.get(key);
     if (pod === undefined) return;
     this.#pods.delete(key);
-    count(this.#namespaces, pod.host.namespace, -1);
+    addToCount(this.#namespaces, pod.host.namespace, -1);
     if (pod.virtual === undefined) return;
-    if (pod.node !== '') count(this.#nodes, pod.node, -1);
-    const owners = count(this.#owners, keyOf(pod.virtual), -1);
+    if (pod.node !== '') addToCount(this.#nodes, pod.node, -1);
+    const owners = addToCount(this.#owners, keyOf(pod.virtual), -1);
     if (owners < 2) this.#named += owners === 0 ? -1 : 1;
   }
 }
@@ -232,7 +232,7 @@ function keyOf({ namespace, name }: PodName): string {
   return `${namespace}/${name}`;
 }
 
-function count(counts: Map<string, number>, key: string, change: 1 | -1): number {
+function addToCount(counts: Map<string, number>, key: string, change: 1 | -1): number {
   const now = (counts.get(key) ?? 0) + change;
   if (now === 0) counts.delete(key);
   else counts.set(key, now);

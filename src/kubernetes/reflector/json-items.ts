@@ -27,7 +27,7 @@ export class JsonItems {
   /** What stands outside the array: its bytes as latin1. */
   #rest = '';
   #chunk: Buffer = Buffer.alloc(0);
-  /** Of the chunk, what stands before is in an item or in the rest already. */
+  /** Where the chunk's unread part begins: all before is in an item or in the rest. */
   #at = 0;
   #isInString = false;
   #isEscaped = false;

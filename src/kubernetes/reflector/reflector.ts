@@ -175,7 +175,7 @@ export class Reflector<Item> {
     });
     if (this.#position === undefined) return;
     // By its promised end, a watch has sent everything from its beginning; one that ends earlier may not have.
-    if (performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#caughtUp();
+    if (!this.#isLive && performance.now() - askedAt > seconds * 1000 - endToleranceMs) this.#live();
     // A server's history may have changed in a way that nothing told of; no error lasts longer than this.
     if (performance.now() - listedAt > relistMs) this.#position = undefined;
   }
@@ -252,24 +252,19 @@ export class Reflector<Item> {
       case 'BOOKMARK':
     }
     position.resourceVersion = resourceVersion;
-    this.#lookWhetherCaughtUp();
+    this.#goLiveIfCaughtUp();
     if (event.type !== 'BOOKMARK')
       this.#tell((observer) => observer.applied?.((performance.now() - arrivedAt) / 1000));
   }
 
-  #lookWhetherCaughtUp(): void {
-    if (this.#position === undefined || this.#target === undefined) return;
-    if (!isOlder(this.#position.resourceVersion, this.#target)) this.#caughtUp();
+  #goLiveIfCaughtUp(): void {
+    if (this.#isLive || this.#position === undefined || this.#target === undefined) return;
+    if (!isOlder(this.#position.resourceVersion, this.#target)) this.#live();
   }
 
   /** Bytes came on a watch. While it is being caught up with, they say nothing of now. */
   #signOfLife(): void {
     if (this.#isLive) this.#lastSignOfLife = steadyNow();
-  }
-
-  /** A watch has nothing more to tell of the past. */
-  #caughtUp(): void {
-    if (!this.#isLive) this.#live();
   }
 
   #live(): void {
@@ -324,7 +319,7 @@ export class Reflector<Item> {
   readonly #heard = (what: 'bytes' | 'silence'): void => {
     if (this.#activity !== 'watch') return;
     if (what === 'bytes') this.#signOfLife();
-    else this.#lookWhetherCaughtUp();
+    else this.#goLiveIfCaughtUp();
   };
 
   /** Each watch takes its own length, so that not all end at once. */

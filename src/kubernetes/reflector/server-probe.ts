@@ -50,7 +50,7 @@ export class ServerProbe {
     this.#probing = undefined;
   }
 
-  /** The server has asked for it. */
+  /** Sends no probe for this long, as the server has asked. */
   leaveAlone(ms: number): void {
     this.#notBefore = Math.max(this.#notBefore, this.clock.now() + ms);
   }

@@ -61,7 +61,7 @@ export class StreamedAnswer {
     this.silenceMs = request.silenceMs;
   }
 
-  /** What has come of it; undefined before its headers have. */
+  /** The answer's head and body; undefined until its headers have come. */
   get response(): ApiResponse | undefined {
     return this.#response;
   }
@@ -102,7 +102,7 @@ export class StreamedAnswer {
     if (this.#response !== undefined) await this.#readText(this.#response);
   }
 
-  /** Ends it where no answer has come. */
+  /** Ends the request if no answer has come yet. */
   hangUp(): void {
     if (this.#response !== undefined) return;
     this.#fail(new ReflectorFailure('connection', 'no answer had come when the server was found back'));

@@ -59,9 +59,9 @@ interface Layer {
  */
 export class PolicyIndex {
   readonly #layers: Map<string, Layer>;
-  /** Of the name of another, in whose place each will be once it is whole. */
+  /** Layers that are being built, each to replace the one of its name once it is whole. */
   readonly #arriving = new Set<Layer>();
-  /** Who is bound to what: alone, it answers as `find` does. */
+  /** Who is bound to what; asking it directly gives the same answers as `find`. */
   readonly subjects: SubjectTable;
   readonly #outer: PolicyIndex | undefined;
   /** That of the outer index, so that a small one takes little memory. */
@@ -283,11 +283,11 @@ export class PolicyIndex {
   #resolve(reference: RoleReference): void {
     const { urls } = this.#search;
     urls.remove(reference, reference.grants);
-    this.#findRole(reference);
+    this.#pointToRole(reference);
     urls.add(reference, reference.grants);
   }
 
-  #findRole(reference: RoleReference): void {
+  #pointToRole(reference: RoleReference): void {
     reference.resolve(this.#providerSeenFrom(reference.layer, reference.role));
     if (reference.resolved) this.#unresolved.delete(reference);
     else this.#unresolved.add(reference);
@@ -327,7 +327,7 @@ export class PolicyIndex {
     if (reference === undefined) {
       reference = new RoleReference(layer, binding.role);
       layer.references.set(binding.role, reference);
-      this.#findRole(reference);
+      this.#pointToRole(reference);
       const { grants } = reference;
       for (const part of partsOf(grants)) {
         // Meanwhile the role of another layer may have come in the place of this one.

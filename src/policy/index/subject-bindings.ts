@@ -30,8 +30,8 @@ const maxRows = 32;
 const rowLength = 4;
 
 /**
- * The bindings of all users and groups. Those of a policy with few, of which there may be ten thousand, lie side by side
- * in one array: to read memory that was not read for long takes longer than anything else in a decision.
+ * The bindings of all users and groups. A policy with few of them, as there may be in each of ten thousand workspaces,
+ * has them side by side in one array: reading memory that is in no cache takes longer than all else in a decision.
  */
 export class SubjectTable {
   /** Of each subject and binding: a hash of the name, the name, the role's reference and the binding. */
@@ -127,10 +127,10 @@ function addTo(table: NameTable<BindingsOfSubject>, { kind, name }: SubjectKey, 
   const known = table.get(name, spaceOf(kind));
   const { reference, binding } = added;
   if (known === undefined) table.set(name, added, spaceOf(kind));
-  else if (known instanceof Map) known.set(reference, joined(known.get(reference), added));
+  else if (known instanceof Map) known.set(reference, addBinding(known.get(reference), added));
   else if (known.reference !== reference || known.binding !== binding) {
     const both = new Map<RoleReference, BindingsToRole>([[known.reference, known]]);
-    table.set(name, both.set(reference, joined(both.get(reference), added)), spaceOf(kind));
+    table.set(name, both.set(reference, addBinding(both.get(reference), added)), spaceOf(kind));
   }
 }
 
@@ -171,7 +171,7 @@ function anyOf(bindings: BindingsToRole): SubjectBinding | undefined {
   return undefined;
 }
 
-function joined(bindings: BindingsToRole | undefined, added: SubjectBinding): BindingsToRole {
+function addBinding(bindings: BindingsToRole | undefined, added: SubjectBinding): BindingsToRole {
   if (bindings === undefined) return added;
   if (bindings instanceof Map) return bindings.set(added.binding, added);
   return bindings.binding === added.binding
@@ -186,7 +186,7 @@ function joined(bindings: BindingsToRole | undefined, added: SubjectBinding): Bi
 const many = 32;
 const maxRemembered = 1024;
 
-/** Of a role that grants no more than this on paths, each is compared: that takes less than looking the role up. */
+/** Up to this many paths of a role, or roles of a subject, are compared one by one, which is faster than a look-up. */
 const few = 8;
 
 /**

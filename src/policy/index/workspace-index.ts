@@ -83,7 +83,7 @@ export class WorkspaceIndex {
 
   /** A known workspace by the name of its logical cluster, or by its path, unless another claims that path, too. */
   named(nameOrPath: string): Workspace | undefined {
-    // Both are looked up, so that a name takes as long as none.
+    // Both are looked up, so that a known name takes as long as an unknown one.
     const claimants = this.#claimants.get(nameOrPath);
     const byName = this.get(nameOrPath);
     if (byName !== undefined) return byName;
@@ -91,8 +91,8 @@ export class WorkspaceIndex {
   }
 
   /**
-   * One of the workspaces for a name that is none: always the same for a name, while none comes or goes. What is decided in
-   * its place takes as long as what is decided in any.
+   * Stands in for a workspace that does not exist: always the same one for a name, while none comes or goes. So a
+   * decision about an unknown name takes as long as any other.
    */
   inPlaceOf(name: string): Workspace {
     let hash = 0;
@@ -119,7 +119,7 @@ export class WorkspaceIndex {
     for (const workspace of this.#each()) yield workspace.isKnown ? workspace : undefined;
   }
 
-  /** Each once, while others come and go. Backwards: what goes gives its place to the last one, which was yielded before. */
+  /** Each once, while others come and go. Backwards: the last one, already yielded, takes the place of one that goes. */
   *#each(): Generator<IndexedWorkspace, void, undefined> {
     for (let place = this.#all.length - 1; place >= 0; place -= 1) {
       const workspace = this.#all[place];
@@ -134,13 +134,13 @@ export class WorkspaceIndex {
     verb: string,
     path: string,
   ): SubjectBinding | undefined {
-    if (workspace.bootstrapVersion !== this.bootstrap.version) this.#refreshed(workspace);
+    if (workspace.bootstrapVersion !== this.bootstrap.version) this.#refresh(workspace);
     return workspace.subjects?.findAny(identities, verb, path) ?? this.bootstrap.find(identities, verb, path);
   }
 
   /** Every binding that grants `verb` on `path` in a workspace; for offline questions. */
   *grantsOf(workspace: Workspace, verb: string, path: string): Generator<ClusterRoleBinding> {
-    for (const index of [this.#refreshed(workspace), this.bootstrap]) {
+    for (const index of [this.#refresh(workspace), this.bootstrap]) {
       for (const { binding, reference } of index?.bindings() ?? []) {
         if (index?.covers(reference, verb, path) === true) yield binding;
       }
@@ -152,7 +152,7 @@ export class WorkspaceIndex {
     if (cluster === undefined) throw new TypeError(`${kind} ${name} is of no logical cluster`);
     if (isSystem(cluster)) return;
     this.#version += 1;
-    if (change.type === 'set') this.#set(this.#workspaceOf(cluster), change.object);
+    if (change.type === 'set') this.#set(this.#getOrAdd(cluster), change.object);
     else {
       const workspace = this.#workspaces.get(cluster);
       if (workspace !== undefined) this.#delete(workspace, kind, name);
@@ -191,8 +191,8 @@ export class WorkspaceIndex {
     }
     for (const [cluster, ofCluster] of own) {
       if (isSystem(cluster)) continue;
-      const workspace = this.#workspaceOf(cluster);
-      const index = this.#newOwn(workspace);
+      const workspace = this.#getOrAdd(cluster);
+      const index = this.#addOwn(workspace);
       yield* index.fill(ownLayer, ofCluster);
       this.#counts.ClusterRole += index.size(ownLayer, 'ClusterRole');
       this.#counts.ClusterRoleBinding += index.size(ownLayer, 'ClusterRoleBinding');
@@ -256,7 +256,7 @@ export class WorkspaceIndex {
   /** Bindings whose role stands neither in their workspace nor in the bootstrap policy; undefined for a step without. */
   *danglingBindings(): Generator<ClusterRoleBinding | undefined, void, undefined> {
     for (const workspace of this.#each()) {
-      const own = this.#refreshed(workspace);
+      const own = this.#refresh(workspace);
       if (own?.hasDanglingBindings() === true) {
         for (const { binding, reference } of own.bindings()) yield reference.resolved ? undefined : binding;
       }
@@ -264,8 +264,8 @@ export class WorkspaceIndex {
     }
   }
 
-  /** A workspace's own index, resolved with the bootstrap policy as it is now. */
-  #refreshed(workspace: IndexedWorkspace): PolicyIndex | undefined {
+  /** Resolves a workspace's own index anew where the bootstrap policy has changed since. Returns the index. */
+  #refresh(workspace: IndexedWorkspace): PolicyIndex | undefined {
     if (workspace.own === undefined) return undefined;
     if (workspace.bootstrapVersion !== this.bootstrap.version) {
       workspace.own.resolve();
@@ -274,7 +274,7 @@ export class WorkspaceIndex {
     return workspace.own;
   }
 
-  #newOwn(workspace: IndexedWorkspace): PolicyIndex {
+  #addOwn(workspace: IndexedWorkspace): PolicyIndex {
     const own = new PolicyIndex([ownLayer], undefined, this.bootstrap);
     workspace.own = own;
     workspace.subjects = own.subjects;
@@ -282,7 +282,7 @@ export class WorkspaceIndex {
     return own;
   }
 
-  #workspaceOf(cluster: string): IndexedWorkspace {
+  #getOrAdd(cluster: string): IndexedWorkspace {
     const known = this.#workspaces.get(cluster);
     if (known !== undefined) return known;
     const workspace: IndexedWorkspace = {
@@ -305,7 +305,7 @@ export class WorkspaceIndex {
       this.#setLogicalCluster(workspace, object);
       return;
     }
-    this.#applyTo(workspace.own ?? this.#newOwn(workspace), object.kind, { type: 'set', object });
+    this.#applyTo(workspace.own ?? this.#addOwn(workspace), object.kind, { type: 'set', object });
   }
 
   #delete(workspace: IndexedWorkspace, kind: PolicyObject['kind'], name: string): void {

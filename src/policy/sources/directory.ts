@@ -120,7 +120,7 @@ class DirectoryPolicySource implements PolicySource {
     tell(this.#owner, this.options.onReload, result);
   }
 
-  /** Whether anything has changed; an unchanged directory leaves the policy alone. */
+  /** Applies the manifests, unless they are unchanged. Returns whether they were applied. */
   async #load(sink: PolicySink): Promise<boolean> {
     // Watching comes first, so that no change falls between the two.
     if (!this.#isClosed) this.#watch.renew();
