@@ -124,12 +124,12 @@ export class ReviewClient implements Reviewer {
     const { maxUnderWay = 64 } = this.#options;
     const limit = isKnown ? maxUnderWay : Math.ceil(maxUnderWay * 0.75);
     if (this.#underWay.size >= limit) {
-      throw this.#unasked('overload', `${this.#server}: not asked, with ${limit} questions under way`);
+      throw this.#noteUnasked('overload', `${this.#server}: not asked, with ${limit} questions under way`);
     }
     const outage = isKnown ? this.#outages.known : this.#outages.strangers;
     const admission = outage.admit();
     if (admission !== undefined) return admission;
-    throw this.#unasked('outage', `${outage.reason ?? this.#server}; not asked again yet`);
+    throw this.#noteUnasked('outage', `${outage.reason ?? this.#server}; not asked again yet`);
   }
 
   async #ask(spec: object, isProbe: boolean, signal: AbortSignal): Promise<unknown> {
@@ -173,7 +173,7 @@ export class ReviewClient implements Reviewer {
       : new ReviewError('unavailable', `${this.#server}: no answer within ${this.#timeoutMs} ms`);
   }
 
-  #unasked(why: 'overload' | 'outage', message: string): ReviewError {
+  #noteUnasked(why: 'overload' | 'outage', message: string): ReviewError {
     tell(owner, this.#options.observer?.onUnasked, why);
     return new ReviewError(why, message);
   }

@@ -214,8 +214,8 @@ export class PolicySnapshot {
     const { policy, origins, now } = this.#options;
     const covered = this.#status();
     // Half a policy is worse than the last one; the end of the replacement triggers another write.
-    const isReplaced = (): boolean => covered.some(({ layer }) => !policy.isWhole(layer));
-    if (isReplaced()) return [];
+    const isBeingReplaced = (): boolean => covered.some(({ layer }) => !policy.isWhole(layer));
+    if (isBeingReplaced()) return [];
     const snapshot: SnapshotLayer[] = [];
     for (const { layer, syncedAt } of covered) {
       // A layer that was never in sync has no content.
@@ -225,7 +225,7 @@ export class PolicySnapshot {
         for (const object of part) objects.push(object);
         // Root's layers are all of one moment, since a binding of one may name a role of another.
         if (layer === policy.workspaces?.layer) yield;
-        if (isReplaced()) return [];
+        if (isBeingReplaced()) return [];
       }
       const origin = origins.get(layer) ?? '';
       snapshot.push({ layer, origin, syncedAt: Math.min(syncedAt, now()), objects });
