@@ -1,7 +1,10 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Authenticator, Credentials, PeerCertificates } from '../authentication/authenticator.js';
+import { credentialIdKey, type Identity } from '../authentication/identity.js';
 import { bearerToken } from '../authentication/tokens/bearer-token.js';
+import { asRootNames } from '../authorization/authorizer.js';
+import type { ScrapingUser } from '../exposition/exposition.js';
 import { oncePerSocket, streamOf, type Request } from './middleware.js';
 
 /** Further certificates of a longer chain are not read. */
@@ -47,6 +50,13 @@ export class RequestCredentials implements Credentials {
       ? this.#request.headersDistinct
       : headersDistinct(this.#request.rawHeaders);
   }
+}
+
+/** What an upstream or a backend may be told of a user: no name that users of several workspaces have. */
+export function scrapingUserOf(identity: Identity): ScrapingUser {
+  const { name, groups, extra } = asRootNames(identity);
+  const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
+  return entries.length === 0 ? { name, groups } : { name, groups, extra: Object.fromEntries(entries) };
 }
 
 /** Node's `headersDistinct`, which HTTP/2 lacks. */

@@ -72,10 +72,13 @@ export function listenerOf(
   };
 }
 
-/** Steps that rely on one another, those of one `guardSteps` or `chain`, told apart by identity; others have none. */
+/** The steps of one `guardSteps`, which rely on one another; compared by identity. A step that stands alone has none. */
 export interface Guard {
   readonly listener?: FilterListener;
 }
+
+/** Identifies the steps of one `chain`. */
+type Chain = symbol;
 
 /** What the steps know about a request so far; with several guards, the latest wins. */
 export class RequestState {
@@ -85,8 +88,9 @@ export class RequestState {
   /** When it was first looked at, in ms since the epoch. */
   readonly received = Date.now();
   classification?: PathClassification | undefined;
+  /** The guard and the chain of the step that has classified it. */
   classifiedBy?: Guard | undefined;
-  classifiedIn?: Guard | undefined;
+  classifiedIn?: Chain | undefined;
   identity?: Identity | undefined;
   identifiedBy?: Guard | undefined;
   authenticator?: string | undefined;
@@ -99,11 +103,11 @@ export class RequestState {
   /** Whether a step has allowed what was classified last, and of which guard. */
   isAllowed?: boolean | undefined;
   allowedBy?: Guard | undefined;
-  /** Whose own always-allow or ignore step lets its later steps pass, and in which chain. */
+  /** The guard or the chain in which an always-allow or ignore step lets the later steps pass. */
   passedBy?: Guard | undefined;
-  passedIn?: Guard | undefined;
+  passedIn?: Chain | undefined;
   /** The innermost chain that the request is in, and the step of it that was called last. */
-  chain?: Guard | undefined;
+  chain?: Chain | undefined;
   step?: Middleware | undefined;
   /** Why the request was turned away, if not for its client's identity: its path, too many requests, maintenance. */
   rejected?: string | undefined;
@@ -159,11 +163,11 @@ export function chain(steps: readonly Middleware[]): Middleware {
       step(request, response, next);
     }),
   );
-  const guard: Guard = {};
+  const own: Chain = Symbol('chain');
   return (request, response, next) => {
     const state = requestState(request);
     const { chain: outer } = state;
-    state.chain = guard;
+    state.chain = own;
     run(request, response, (error) => {
       state.chain = outer;
       next(error);
@@ -240,6 +244,16 @@ export function isSent(response: ServerResponse): boolean {
 export function breakOff(response: ServerResponse): void {
   if (streamOf(response) === undefined) response.destroy();
   else response.destroy(new Error('the answer was broken off'));
+}
+
+/** Aborts when the answer's connection closes before all of the answer is out. */
+export function abortOnClose(response: ServerResponse, controller = new AbortController()): AbortSignal {
+  const onClose = (): void => {
+    if (!isSent(response)) controller.abort();
+  };
+  if (isClosed(response)) onClose();
+  else response.once('close', onClose);
+  return controller.signal;
 }
 
 /** The target as the client sent it, whatever a router has made of `url` since. */

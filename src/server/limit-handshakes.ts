@@ -44,7 +44,8 @@ const longChainMs = 100;
 interface Handshake {
   readonly socket: Socket;
   readonly address: string;
-  freeMs: number;
+  /** What is left of its `freeMs`. */
+  freeLeftMs: number;
   chargedMs: number;
   /** Bytes sent when it was last charged. */
   seenBytes: number;
@@ -93,8 +94,8 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
     onSpent(address);
   };
   const chargeBeyondFree = (handshake: Handshake, ms: number): void => {
-    const free = Math.min(handshake.freeMs, ms);
-    handshake.freeMs -= free;
+    const free = Math.min(handshake.freeLeftMs, ms);
+    handshake.freeLeftMs -= free;
     if (ms > free) charge(handshake, ms - free);
   };
 
@@ -134,7 +135,7 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
       return;
     }
     const ends = endsOf(socket);
-    const handshake = { socket, address, freeMs, chargedMs: 0, seenBytes: 0, helloMs: 0 };
+    const handshake = { socket, address, freeLeftMs: freeMs, chargedMs: 0, seenBytes: 0, helloMs: 0 };
     underWay.set(ends, handshake);
     socket.once('close', () => {
       if (underWay.delete(ends)) chargeBeyondFree(handshake, handshake.helloMs);

@@ -6,13 +6,15 @@ import type { ScrapingUser } from '../../exposition/exposition.js';
 import type { UpstreamAnswer, UpstreamClient } from '../../outgoing/upstream-client.js';
 import { locationOf, parseRequestTarget } from '../../paths/request-target.js';
 import { tell } from '../../tell.js';
+import { answerFailure } from '../answer/failure.js';
 import { pumpBody } from '../answer/send-body.js';
 import { refuseOtherMethods, sendStatus, sendTooManyRequests, writeHead } from '../answer/status.js';
 import { WriteDeadline } from '../answer/write-deadline.js';
-import { renewalOf } from '../credentials.js';
+import { renewalOf, scrapingUserOf } from '../credentials.js';
 import { inTurn } from '../in-turn.js';
 import { RequestBuckets } from '../limits/request-buckets.js';
 import {
+  abortOnClose,
   headerValue,
   isAnswered,
   isClosed,
@@ -25,7 +27,6 @@ import {
   type Middleware,
   type Request,
 } from '../middleware.js';
-import { answerFailure, departure, told } from './serve-exposition.js';
 
 /** Servers that requests are passed on to, and what a request may cost. */
 export interface Gateway {
@@ -78,8 +79,8 @@ const bucketBytes = 1024;
 
 /**
  * Stands last, beside the serving of expositions: passes a request for a path of the gateway on to its backend, and the
- * answer to the client, each no faster than the other side takes it. Nothing is kept, and a request is sent once: a GET without a body
- * again where the kept connection was closed.
+ * answer to the client, each no faster than the other side takes it. Nothing is
+ * kept. A request is sent once; only a GET without a body is sent again where a kept connection was closed.
  */
 export function passToBackend(
   gateway: Gateway,
@@ -115,7 +116,7 @@ export function passToBackend(
   ): Promise<false> => {
     const sender = nameAmongAll(identity);
     const ending = new AbortController();
-    const gone = departure(response, ending);
+    const gone = abortOnClose(response, ending);
     const body = new PassedBody(
       request,
       response,
@@ -136,7 +137,7 @@ export function passToBackend(
         headers: {
           ...passedFields(request),
           ...framing(length, request),
-          ...backend.callerHeaders(told(identity)),
+          ...backend.callerHeaders(scrapingUserOf(identity)),
         },
         timeoutMs,
         stallTimeoutMs,

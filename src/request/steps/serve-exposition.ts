@@ -1,13 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { credentialIdKey, type Identity } from '../../authentication/identity.js';
-import { asRootNames, nameAmongAll } from '../../authorization/authorizer.js';
-import {
-  MetricConflictError,
-  NoTenantError,
-  NotSyncedError,
-  TooManyScrapesError,
-  UpstreamError,
-} from '../../exposition/exposition-errors.js';
+import type { Identity } from '../../authentication/identity.js';
+import { nameAmongAll } from '../../authorization/authorizer.js';
 import {
   isStreamed,
   type Exposition,
@@ -19,21 +12,16 @@ import type { WorkspaceExpositions } from '../../exposition/workspaces/workspace
 import { isOfMetrics, isOfWorkspaces } from '../../paths/classify.js';
 import type { WorkspaceTargets } from '../workspace-targets.js';
 import { passedQuery } from '../../exposition/passed-query.js';
+import { answerFailure } from '../answer/failure.js';
 import { sendExposition, writeExpositionHead } from '../answer/send-body.js';
-import {
-  refuseOtherMethods,
-  sendInternalError,
-  sendNotFound,
-  sendStatus,
-  sendText,
-} from '../answer/status.js';
+import { refuseOtherMethods, sendNotFound, sendStatus } from '../answer/status.js';
 import { WriteDeadline } from '../answer/write-deadline.js';
+import { scrapingUserOf } from '../credentials.js';
 import { inTurn } from '../in-turn.js';
 import {
+  abortOnClose,
   headerValue,
   isAnswered,
-  isClosed,
-  isSent,
   listenerOf,
   requestState,
   requestTarget,
@@ -187,23 +175,6 @@ function hostOf({ headers }: Request): string {
   return headers.host ?? (typeof authority === 'string' ? authority : '');
 }
 
-/** Answers what an exposition or a backend failed with. */
-export function answerFailure(request: Request, response: ServerResponse, error: unknown): void {
-  if (error instanceof TooManyScrapesError || error instanceof NotSyncedError) {
-    const headers = { 'Retry-After': String(error.retryAfterSeconds) };
-    sendStatus(request, response, 'ServiceUnavailable', error.message, headers);
-  } else if (error instanceof NoTenantError) {
-    sendStatus(request, response, 'Forbidden', error.message);
-  } else if (error instanceof UpstreamError && !isAnswered(response)) {
-    // No more than that it was the server behind. In plain text, since Kubernetes has no reason for a 502.
-    const { status } = error;
-    sendText(request, response, status, status === 502 ? 'Bad Gateway\n' : 'Gateway Timeout\n');
-  } else if (error instanceof MetricConflictError && !isAnswered(response)) {
-    // A client that may read the metrics may know which of them is at fault, as with Kubernetes.
-    sendText(request, response, 500, `An error has occurred while serving metrics: ${error.message}\n`);
-  } else sendInternalError(request, response, error);
-}
-
 const maxTimeoutSeconds = 3600;
 
 /** Reads only what is asked for: taking all headers apart costs more than most expositions need. */
@@ -239,7 +210,7 @@ class Scrape implements ScrapeRequest {
   }
 
   get user(): ScrapingUser | undefined {
-    return this.#identity && told(this.#identity);
+    return this.#identity && scrapingUserOf(this.#identity);
   }
 
   get scraper(): string | undefined {
@@ -247,24 +218,7 @@ class Scrape implements ScrapeRequest {
   }
 
   get signal(): AbortSignal {
-    this.#signal ??= departure(this.#response);
+    this.#signal ??= abortOnClose(this.#response);
     return this.#signal;
   }
-}
-
-/** What an upstream may be told of a user: no name that users of several workspaces have. */
-export function told(identity: Identity): ScrapingUser {
-  const { name, groups, extra } = asRootNames(identity);
-  const entries = Object.entries(extra).filter(([key]) => key !== credentialIdKey);
-  return entries.length === 0 ? { name, groups } : { name, groups, extra: Object.fromEntries(entries) };
-}
-
-/** Fires when the answer's connection closes before all of the answer is out. */
-export function departure(response: ServerResponse, controller = new AbortController()): AbortSignal {
-  const onClose = (): void => {
-    if (!isSent(response)) controller.abort();
-  };
-  if (isClosed(response)) onClose();
-  else response.once('close', onClose);
-  return controller.signal;
 }
