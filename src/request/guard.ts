@@ -179,29 +179,17 @@ function notServed(request: Request, response: ServerResponse): Next {
 /** A request listener that guards every path of a server; what no route answers is 404. */
 export function guardedServer(options: ServerGuardOptions, server: GuardedServer): RequestListener {
   const { entrance, guarded, listener } = inOrder(options, server);
+  const run = sequence([entrance, guarded]);
   return (request, response) => {
     const fail = (error: unknown): void => {
       listener({ kind: 'failure', error, auditId: requestState(request).auditId });
       sendInternalError(request, response, error);
     };
-    const orFail = (next: () => void) => (error?: unknown) => {
-      if (error === undefined) next();
-      else fail(error);
-    };
     try {
-      entrance(
-        request,
-        response,
-        orFail(() => {
-          guarded(
-            request,
-            response,
-            orFail(() => {
-              sendNotFound(request, response);
-            }),
-          );
-        }),
-      );
+      run(request, response, (error) => {
+        if (error === undefined) sendNotFound(request, response);
+        else fail(error);
+      });
     } catch (error) {
       fail(error);
     }
@@ -363,7 +351,7 @@ function stepsOf(
 }
 
 function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilterOptions): FilterListener {
-  const audited = (event: AuditEvent): void => {
+  const tellAudit = (event: AuditEvent): void => {
     tell('metricsFilter', onAuditEvent, event);
     if (onRefused === undefined || event.isClosedEarly) return;
     const reason = refusalReason(event);
@@ -387,7 +375,7 @@ function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilter
     'stalled-client': () => telemetry?.stalledClient(),
     'passed-on': (passed) => telemetry?.passedOn(passed),
     audit: ({ event }) => {
-      audited(event);
+      tellAudit(event);
     },
   });
 }

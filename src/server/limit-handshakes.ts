@@ -44,7 +44,6 @@ const longChainMs = 100;
 interface Handshake {
   readonly socket: Socket;
   readonly address: string;
-  /** What is left of its `freeMs`. */
   freeLeftMs: number;
   chargedMs: number;
   /** Bytes sent when it was last charged. */
@@ -102,7 +101,7 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
   // OpenSSL has no callback after verifying a chain, unless that also ends the handshake. So unexplained time is charged
   // to the connections that have sent a chain and are not done, and refunded if the chain turns out to be ordinary. Those
   // that may not have sent one yet are charged at their end, unless their handshake has succeeded by then.
-  const look = (): void => {
+  const chargeUnexplained = (): void => {
     const ms = unexplainedMs + lap();
     unexplainedMs = 0;
     if (ms > freeMs) {
@@ -122,7 +121,7 @@ export function limitHandshakes(server: Server, options: LimitHandshakesOptions 
   /** Checks after each turn in which connections are read; keeps no process alive. */
   const watch = (): void => {
     isWatching = underWay.size > 0;
-    if (isWatching) setImmediate(look).unref();
+    if (isWatching) setImmediate(chargeUnexplained).unref();
   };
 
   server.on('connection', (socket: Socket) => {

@@ -60,29 +60,29 @@ export class RequestLog {
       this.logger.error({ error: errorClass(error), auditId }, 'request failed');
     } else if (event.kind === 'audit') {
       this.logger.debug({ audit: event.event }, 'request');
-      this.#refusal(event.event);
+      this.#logRefusal(event.event);
     }
   };
 
-  #refusal(event: AuditEvent): void {
+  #logRefusal(event: AuditEvent): void {
     const { code, identity, refusals, noCredentials, failure, annotations } = event;
     if (code === 401 && refusals !== undefined) {
       const kind = refusals.length === 0 ? 'without credentials' : 'unauthenticated';
-      this.#say(kind, 'unauthenticated', event, () =>
+      this.#logWithinBudget(kind, 'unauthenticated', event, () =>
         refusals.length === 0
           ? { reason: noCredentials }
           : { refusals: refusals.map((refusal) => ({ ...refusal, reason: shown(refusal.reason) })) },
       );
     } else if (code === 403 && failure?.reason === 'Forbidden') {
       const kind = identity?.name === anonymousName ? 'anonymous' : 'forbidden';
-      this.#say(kind, 'forbidden', event, () => ({ reason: shown(reasonOf(event)) }));
+      this.#logWithinBudget(kind, 'forbidden', event, () => ({ reason: shown(reasonOf(event)) }));
     } else if (code === 429 && failure?.reason === 'TooManyRequests') {
       const reason = annotations['shardpaths.kcp.io/rejected'];
-      this.#say('limited', 'too many requests', event, () => ({ reason }));
+      this.#logWithinBudget('limited', 'too many requests', event, () => ({ reason }));
     }
   }
 
-  #say(kind: Kind, message: string, event: AuditEvent, why: () => object): void {
+  #logWithinBudget(kind: Kind, message: string, event: AuditEvent, why: () => object): void {
     const budget = this.#budgets.get(kind) ?? new LineBudget(this.now);
     this.#budgets.set(kind, budget);
     budget.spend((suppressed) => {

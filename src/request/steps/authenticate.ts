@@ -49,7 +49,7 @@ export function authenticate(options: AuthenticateOptions, guard?: Guard): Middl
     if (isPassed(state, guard, step)) return true;
     const started = performance.now();
     const credentials = new RequestCredentials(request);
-    const goesOn = (result: UnionAuthentication): boolean => {
+    const conclude = (result: UnionAuthentication): boolean => {
       const seconds = (performance.now() - started) / 1000;
       if (result.hasExtraSpace === true && !isAnswered(response))
         response.setHeader('Warning', extraSpaceWarning);
@@ -77,7 +77,7 @@ export function authenticate(options: AuthenticateOptions, guard?: Guard): Middl
       return false;
     };
     const result = union(credentials);
-    return result instanceof Promise ? result.then(goesOn) : goesOn(result);
+    return result instanceof Promise ? result.then(conclude) : conclude(result);
   }, sendInternalError);
   return step;
 }

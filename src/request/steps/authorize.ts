@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import type { Identity } from '../../authentication/identity.js';
 import { PolicyUnavailableError } from '../../authorization/authorization-errors.js';
 import {
+  allow,
   authorizerUnion,
+  noOpinion,
   Opinion,
+  type Attributes,
   type Authorizer,
   type Decision,
   type DecisionObserver,
@@ -93,6 +95,18 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     listener({ kind: 'decision', authorizer, decision });
   };
   const union = authorizerUnion(authorizers, observe);
+  /** The path without its scope; undefined where it may not be decided on without it. */
+  const unscopedPath = (classification: PathClassification): string | undefined =>
+    workspaces !== undefined && isOfWorkspaces(classification)
+      ? classification.path
+      : decidedPath(classification);
+  const ask = (attributes: Attributes, classification: PathClassification, state: RequestState) => {
+    if (workspaces !== undefined && isOfWorkspaces(classification))
+      return askWorkspaces(workspaces, attributes, classification, state, observe);
+    if (options.scopedPaths !== 'whole' && decidedPath(classification) === undefined)
+      return noOpinion('below a scope, of which this policy says nothing');
+    return union(attributes);
+  };
   const step = waitingStep((request, response) => {
     const state = requestState(request);
     if (isPassed(state, guard, step)) return true;
@@ -102,21 +116,21 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     const identity = state.identifiedBy === guard ? state.identity : undefined;
     if (identity === undefined) {
       // Reached only where `authenticate` was left out: without an identity nothing is allowed.
-      state.verdict = { decision: 'no-opinion', reason: 'no step has established who sends the request' };
+      state.verdict = noOpinion('no step has established who sends the request');
       sendStatus(request, response, 'Unauthorized', 'Unauthorized');
       return false;
     }
     const verb = (request.method ?? '').toLowerCase();
-    const ofWorkspaces = workspaces !== undefined && isOfWorkspaces(classification);
-    const unscoped = ofWorkspaces ? classification.path : decidedPath(classification);
-    const path = unscoped ?? parseRequestTarget(requestTarget(request))?.path ?? '';
+    const path = unscopedPath(classification) ?? parseRequestTarget(requestTarget(request))?.path ?? '';
+    const isOfGateway = classification.kind === 'gateway';
+    const attributes = isOfGateway ? { identity, verb, path, isOfGateway } : { identity, verb, path };
     const started = performance.now();
-    const attempted = (result: Decision['decision'] | 'error'): void => {
+    const tellOutcome = (result: Decision['decision'] | 'error'): void => {
       listener({ kind: 'authorization', result, seconds: (performance.now() - started) / 1000 });
     };
-    const goesOn = (verdict: Verdict): boolean => {
+    const conclude = (verdict: Verdict): boolean => {
       state.verdict = verdict;
-      attempted(verdict.decision);
+      tellOutcome(verdict.decision);
       if (verdict.decision === 'allow') {
         state.isAllowed = true;
         state.allowedBy = guard;
@@ -126,34 +140,27 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
       sendForbidden(request, response, identity.name, `${verb} path ${goQuote(path)}`, denialSuffix);
       return false;
     };
-    if (unscoped === undefined && options.scopedPaths !== 'whole') {
-      return goesOn({ decision: 'no-opinion', reason: 'below a scope, of which this policy says nothing' });
-    }
-    const failed = (error: unknown): false => {
-      attempted('error');
+    const fail = (error: unknown): false => {
+      tellOutcome('error');
       answerUndecided(request, response, error);
       return false;
     };
     let verdict: Verdict | Promise<Verdict>;
     try {
-      const isOfGateway = classification.kind === 'gateway';
-      verdict = ofWorkspaces
-        ? workspaceVerdict(workspaces, classification, identity, verb, state, observe)
-        : union(isOfGateway ? { identity, verb, path, isOfGateway } : { identity, verb, path });
+      verdict = ask(attributes, classification, state);
     } catch (error) {
-      return failed(error);
+      return fail(error);
     }
-    return verdict instanceof Promise ? verdict.then(goesOn, failed) : goesOn(verdict);
+    return verdict instanceof Promise ? verdict.then(conclude, fail) : conclude(verdict);
   }, sendInternalError);
   return step;
 }
 
 /** Notes the logical cluster where its metrics may be read. @throws PolicyUnavailableError */
-function workspaceVerdict(
+function askWorkspaces(
   access: WorkspaceAccess,
+  { identity, verb }: Attributes,
   classification: PathClassification,
-  identity: Identity,
-  verb: string,
   state: RequestState,
   observe: DecisionObserver,
 ): Verdict {
@@ -163,12 +170,12 @@ function workspaceVerdict(
     throw new PolicyUnavailableError(fault);
   }
   if (classification.kind !== 'workspace')
-    return { decision: 'allow', reason: 'everybody may list the workspaces whose metrics they may read' };
+    return allow('everybody may list the workspaces whose metrics they may read');
   const said = access.authorize(identity, verb, classification.workspace);
   observe(workspaceAuthorizer, said.decision);
   const cluster = said.decision === 'allow' ? access.clusterOf(classification.workspace) : undefined;
   // What is unknown has no metrics, whoever asks.
-  if (cluster === undefined) return { decision: 'no-opinion', reason: said.reason };
+  if (cluster === undefined) return noOpinion(said.reason);
   state.workspace = cluster;
   return new Opinion(workspaceAuthorizer, 'allow', said);
 }
@@ -176,11 +183,11 @@ function workspaceVerdict(
 function answerUndecided(request: Request, response: ServerResponse, error: unknown): void {
   const state = requestState(request);
   if (error instanceof PolicyUnavailableError) {
-    state.verdict = { decision: 'no-opinion', reason: error.message };
+    state.verdict = noOpinion(error.message);
     const headers = { 'Retry-After': '1' };
     sendStatus(request, response, 'ServiceUnavailable', 'the policy is not available', headers);
     return;
   }
-  state.verdict = { decision: 'no-opinion', reason: `authorizer failed: ${errorClass(error)}` };
+  state.verdict = noOpinion(`authorizer failed: ${errorClass(error)}`);
   sendInternalError(request, response, error);
 }

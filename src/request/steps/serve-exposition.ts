@@ -60,10 +60,10 @@ export interface ServedWorkspaces {
 }
 
 /**
- * Stands last. It serves the path the classifier found, not the one a router would, so that the guard and what it guards
- * cannot disagree; and only where a step behind that classifier has allowed it, else it is 401. What the classifier took
- * for no shard-level path is passed on. `guard`: whose step it is (`guardSteps`), and whose `authenticate` says who
- * scrapes; default: a step that stands alone, and the latest.
+ * Stands last. Serves the path the classifier found, not the one a router would, so that the guard and what it guards
+ * cannot disagree. Where no step behind that classifier has allowed it, the answer is 401; what is no path of metrics is
+ * passed on. `guard`: whose step it is (`guardSteps`), and whose `authenticate` says who scrapes. Default: a step that
+ * stands alone, and the identity that was found last.
  */
 export function serveExposition(options: ServeExpositionOptions, guard?: Guard): Middleware {
   checkOptions(options, {
@@ -124,7 +124,7 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
     const identity = guard === undefined || state.identifiedBy === guard ? state.identity : undefined;
     const path = classification?.path ?? defaultPath;
     const exposition = ofWorkspaces
-      ? expositionOfWorkspaces(options.workspaces, request, { ...state, identity })
+      ? expositionOfWorkspaces(options.workspaces, request, state, identity)
       : (expositions.get(path) ?? options.nodeExposition?.(path));
     if (exposition === 'bad-host') {
       sendStatus(request, response, 'BadRequest', 'the Host header is not a host with an optional port');
@@ -161,7 +161,8 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
 function expositionOfWorkspaces(
   served: ServedWorkspaces | undefined,
   request: Request,
-  { classification, workspace, identity }: RequestState,
+  { classification, workspace }: RequestState,
+  identity: Identity | undefined,
 ): Exposition | 'bad-host' | undefined {
   if (served === undefined) return undefined;
   if (classification?.kind === 'workspace')
