@@ -1,12 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Identity } from '../../authentication/identity.js';
 import { nameAmongAll } from '../../authorization/authorizer.js';
-import {
-  isStreamed,
-  type Exposition,
-  type ScrapeRequest,
-  type ScrapingUser,
-} from '../../exposition/exposition.js';
+import { isStreamed, type Exposition, type ScrapeRequest } from '../../exposition/exposition.js';
 import { BodySource } from '../../exposition/body.js';
 import type { WorkspaceExpositions } from '../../exposition/workspaces/workspace-expositions.js';
 import { isOfMetrics, isOfWorkspaces } from '../../paths/classify.js';
@@ -210,7 +205,7 @@ class Scrape implements ScrapeRequest {
     return seconds > 0 ? Math.min(seconds, maxTimeoutSeconds) : undefined;
   }
 
-  get user(): ScrapingUser | undefined {
+  get user(): ScrapeRequest['user'] {
     return this.#identity && scrapingUserOf(this.#identity);
   }
 
