@@ -92,8 +92,9 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     shared(compress ? encodedExposition(exposition) : exposition);
   const dividedByWorkspace = async () => {
     const { workspaceExpositions } = await import('../exposition/workspaces/workspace-expositions.js');
-    const { workspaceRendering: onRendering } = telemetry;
-    return workspaceExpositions(relabelled, { ...workspaces, compress, places, onRendering });
+    const { workspaceRendering: onRendering, refusedScrape } = telemetry;
+    const bodyPlaces = await renderingLimitOf(given, { refusedScrape });
+    return workspaceExpositions(relabelled, { ...workspaces, compress, places, bodyPlaces, onRendering });
   };
   const filtered = (path: string, other: Exposition): Exposition =>
     virtualCluster === undefined || path === ownMetricsPath ? other : relabel(other);
@@ -147,14 +148,14 @@ export async function sharingOf(
 /** The bound of the renderings of one process, or of all its workers. @throws UsageError naming the option. */
 export async function renderingLimitOf(
   given: GivenOptions,
-  metrics: Pick<FilterMetrics, 'refusedScrape' | 'renderingsInFlight'>,
+  metrics: Pick<FilterMetrics, 'refusedScrape'> & Partial<Pick<FilterMetrics, 'renderingsInFlight'>>,
 ): Promise<RenderingLimit> {
   const { RenderingLimit } = await import('../exposition/delivery/rendering-limit.js');
   return new RenderingLimit({
     max: delivery.read(given).maxScrapesInFlight,
     waitMs: placeWaitMs,
     onRefused: metrics.refusedScrape,
-    onChange: metrics.renderingsInFlight.bind(metrics),
+    onChange: (underWay) => metrics.renderingsInFlight?.(underWay),
   });
 }
 

@@ -7,6 +7,7 @@ import { limitedExposition, RenderingLimit, type RenderingPlaces } from '../deli
 import {
   asUpstreamError,
   requireOptions,
+  SeriesLimitError,
   TextFormatError,
   UpstreamError,
   WorkspacesOptionError,
@@ -33,8 +34,15 @@ export interface WorkspaceExpositionsOptions {
   readonly maxAgeMs?: number;
   /** Compress answers for scrapers that accept gzip or zstd. Default true. */
   readonly compress?: boolean;
-  /** Grants renderings, and bodies of more than 256 KiB, their places. Default: a limit of its own. */
+  /** The length of the series of all workspaces (bytes), beyond which a rendering fails. Default 256 MiB. */
+  readonly maxBytes?: number;
+  /** Grants renderings their places. Default: a limit of its own. */
   readonly places?: RenderingPlaces;
+  /**
+   * Grants bodies of more than 256 KiB their places, by workspace. Default: a limit of its own. Not that of renderings: the
+   * owner of a workspace could take those of `/metrics`.
+   */
+  readonly bodyPlaces?: RenderingPlaces;
   /** Told of every rendering that was divided. */
   readonly onRendering?: (
     result: 'success' | 'failure',
@@ -95,15 +103,17 @@ export function workspaceExpositions(
   checkArgument('exposition', exposition, anExposition);
   checkOptions(options, {});
   const { label = 'cluster', maxAgeMs = 10_000, compress = true, onRendering } = options;
-  const { places = new RenderingLimit({ waitMs: 1000 }) } = options;
+  const { maxBytes = 256 * 1024 * 1024, places = new RenderingLimit({ waitMs: 1000 }) } = options;
+  const { bodyPlaces = new RenderingLimit({ waitMs: 1000 }) } = options;
   const fault = labelNameFault(label);
   requireOptions(WorkspacesOptionError, {
     [`label: ${fault ?? ''}`]: fault === undefined,
     'maxAgeMs: pass a number of milliseconds': maxAgeMs >= 0 && maxAgeMs <= largestTimerDelayMs,
+    'maxBytes: pass a number of bytes, at most 4 GiB': maxBytes > 0 && maxBytes < 2 ** 32,
   });
   const limited = limitedExposition(exposition, places);
   const renderings = new Map<ExpositionFormat, Rendering>();
-  const memory = new SpareSeries(label);
+  const memory = new SpareSeries(label, maxBytes);
 
   const render = (format: ExpositionFormat): Rendering => {
     const begun = performance.now();
@@ -154,7 +164,11 @@ export function workspaceExpositions(
         contentType: () => contentType,
         render: () => Promise.resolve({ contentType, body }),
       };
-      return limitedExposition(streamed, places).render(request);
+      return limitedExposition(streamed, bodyPlaces).render({
+        accept: request.accept,
+        signal: request.signal,
+        scraper: cluster,
+      });
     },
   });
   return {
@@ -171,17 +185,17 @@ function formatOf({ accept }: ScrapeRequest): ExpositionFormat {
  * heap, for which V8 marks all objects of the process.
  */
 class SpareSeries {
-  readonly #label: string;
   #series: SeriesByWorkspace | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(label: string) {
-    this.#label = label;
-  }
+  constructor(
+    private readonly label: string,
+    private readonly maxBytes: number,
+  ) {}
 
   /** Empty. */
   take(): SeriesByWorkspace {
-    const series = this.#series ?? new SeriesByWorkspace(this.#label);
+    const series = this.#series ?? new SeriesByWorkspace(this.label, this.maxBytes);
     this.#series = undefined;
     clearTimeout(this.#timer);
     return series;
@@ -212,7 +226,8 @@ async function divide(
     return { contentType: rendered.contentType, series };
   } catch (error) {
     if (signal.aborted) throw failure(`not whole within ${maxRenderingMs} ms`, 504);
-    throw error instanceof TextFormatError ? failure(error.message) : asUpstreamError(error);
+    const isItsFault = error instanceof TextFormatError || error instanceof SeriesLimitError;
+    throw isItsFault ? failure(error.message) : asUpstreamError(error);
   } finally {
     deadline.release();
   }

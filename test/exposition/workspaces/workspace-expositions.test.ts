@@ -83,12 +83,20 @@ describe('expositions of workspaces', () => {
     ['an unknown format', always(two, 'text/html'), {}, 'its format is not known'],
     ['a malformed line', always('jobs{cluster="a"} x\n'), {}, 'line 1: the value is not a number'],
     ['one that is cut off', always(two, contentTypes.openmetrics), {}, 'cut off'],
+    ['too many series', always('jobs{cluster="a"} 1\n'.repeat(60)), {}, 'more than 1000 bytes of series'],
+    [
+      'too many metrics',
+      always(Array.from({ length: 20_001 }, (_, at) => `m${at} 1\n`).join('')),
+      {},
+      'more than 20000 metrics',
+    ],
   ])(
     'fail for all who wait where the rendering does, which is not kept: %s',
     async (_, render, more, fault) => {
       const onRendering = vi.fn();
       const { asked, scrape } = divided(async () => ({ ...(await render()), ...more }), {
         onRendering,
+        maxBytes: 1000,
       });
       const results = await Promise.allSettled([scrape('a'), scrape('b')]);
       for (const result of results) {
@@ -131,14 +139,20 @@ describe('expositions of workspaces', () => {
     const onRendering = vi.fn();
     const line = (at: number): string => `jobs{cluster="${at % 3 === 0 ? 'a' : 'b'}",job="${at}"} 1\n`;
     const lines = Array.from({ length: 60_000 }, (_, at) => line(at));
-    const places = new RenderingLimit({ max: 2 });
-    const { expositions, scrape } = divided(always(lines.join('')), { compress: false, places, onRendering });
-    const request = { accept: '', scraper: 'alice' };
-    const rendered = await expositions.of('a').render(request);
-    expect(places.underWay).toBe(1);
-    await expect(expositions.of('a').render(request)).rejects.toMatchObject({ code: 'ERR_TOO_MANY_SCRAPES' });
+    const [places, bodyPlaces] = [new RenderingLimit({ max: 1 }), new RenderingLimit({ max: 2 })];
+    const options = { compress: false, places, bodyPlaces, onRendering };
+    const { expositions, scrape } = divided(always(lines.join('')), options);
+    const rendered = await expositions.of('a').render({ accept: '', scraper: 'alice' });
+    expect([places.underWay, bodyPlaces.underWay]).toEqual([0, 1]);
+    // Whoever scrapes it: the owner of a workspace has as many names as they make.
+    await expect(expositions.of('a').render({ accept: '', scraper: 'bob' })).rejects.toMatchObject({
+      code: 'ERR_TOO_MANY_SCRAPES',
+    });
+    const ofOther = await expositions.of('b').render({ accept: '', scraper: 'alice' });
+    expect(bodyPlaces.underWay).toBe(2);
     expect(await textOf(rendered)).toBe(lines.filter((_, at) => at % 3 === 0).join(''));
-    expect(places.underWay).toBe(0);
+    expect(await textOf(ofOther)).toBe(lines.filter((_, at) => at % 3 !== 0).join(''));
+    expect(bodyPlaces.underWay).toBe(0);
     expect(await scrape('nobody')).toBe('');
     expect(onRendering.mock.calls).toEqual([['success', { workspaces: 2, bytes: lines.join('').length }]]);
   });
@@ -153,7 +167,7 @@ describe('expositions of workspaces', () => {
     let round = 0;
     const { expositions, scrape } = divided(
       () => Promise.resolve({ contentType: text, body: bodyOf(round) + small(round) }),
-      { compress: false, maxAgeMs: 0, places: new RenderingLimit({ max: 0 }) },
+      { compress: false, maxAgeMs: 0, bodyPlaces: new RenderingLimit({ max: 0 }) },
     );
     const kept: { readonly round: number; readonly rendered: RenderedExposition }[] = [];
     for (round = 1; round <= 6; round += 1) {
@@ -191,8 +205,8 @@ describe('expositions of workspaces', () => {
   it('are looked up in slices, however scattered the lines of a workspace are', async () => {
     const line = (at: number): string => `jobs${at % 2}{cluster="a"} ${at}\n`;
     const body = Array.from({ length: 400_000 }, (_, at) => line(at)).join('');
-    const places = new RenderingLimit({ max: 0 });
-    const { expositions, scrape } = divided(always(body), { compress: false, places });
+    const bodyPlaces = new RenderingLimit({ max: 0 });
+    const { expositions, scrape } = divided(always(body), { compress: false, bodyPlaces });
     await scrape('nobody');
     const shares: number[] = [];
     for (let round = 0; round < 4; round += 1) {
@@ -231,6 +245,8 @@ describe('expositions of workspaces', () => {
     ['label', { label: 'le' }, 'label: "le" belongs to histograms'],
     ['maxAgeMs', { maxAgeMs: -1 }, 'maxAgeMs: pass a number of milliseconds'],
     ['maxAgeMs', { maxAgeMs: NaN }, 'maxAgeMs: pass a number of milliseconds'],
+    ['maxBytes', { maxBytes: 0 }, 'maxBytes: pass a number of bytes, at most 4 GiB'],
+    ['maxBytes', { maxBytes: 2 ** 32 }, 'maxBytes: pass a number of bytes, at most 4 GiB'],
   ])('refuse a wrong %s: %o', (_, options, message) => {
     expect(() => divided(always(two), options)).toThrow(message);
   });
