@@ -151,9 +151,9 @@ export function sequence(given: readonly (Middleware | undefined)[]): Middleware
 }
 
 /**
- * Several steps as one guard; each runs only if the one before called its `next`. What an always-allow or ignore step in
- * it lets pass, the later steps in it let pass, but no step outside, nor one of a router or chain that is a step of it.
- * Steps of `guardSteps` rely only on their own.
+ * Several steps as one guard; each runs only if the one before called its `next`. Once an always-allow or ignore step in
+ * it lets a request pass, so do the later steps in it. Steps outside do not, nor those inside a router or chain that is
+ * itself a step of it. Steps of `guardSteps` rely only on their own.
  */
 export function chain(steps: readonly Middleware[]): Middleware {
   checkArgument('steps', steps, listOf('middlewares', aFunction));

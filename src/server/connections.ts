@@ -10,7 +10,7 @@ import { oncePerSocket, requestState } from '../request/middleware.js';
  */
 export class Connections {
   readonly #server: Server;
-  /** By their ends. */
+  /** By `endsOf` their sockets. */
   readonly #open = new Map<string, { readonly socket: Socket; requests: number }>();
   readonly #secured = new Set<TLSSocket>();
   #isDraining = false;

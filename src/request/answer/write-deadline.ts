@@ -23,7 +23,7 @@ interface WriteDeadlineOptions {
 
 interface Sending {
   readonly begun: number;
-  /** Since when less than `minBytes` were taken (ms, monotonic), and what had been until then. */
+  /** Start of the time in which less than `minBytes` were taken (ms, monotonic), and the bytes written before it. */
   since: number;
   written: number;
   /** What the other end had acknowledged when the kernel was first asked since then. */
@@ -90,7 +90,7 @@ export class WriteDeadline {
     }
     if (slow.length > 0 && !this.#isAsking) {
       this.#isAsking = true;
-      void this.#ask(slow).finally(() => (this.#isAsking = false));
+      void this.#checkDelivered(slow).finally(() => (this.#isAsking = false));
     }
     // Not after each answer, since on a busy server the next one comes soon.
     if (this.#sending.size > 0) return;
@@ -98,7 +98,7 @@ export class WriteDeadline {
     this.#timer = undefined;
   }
 
-  async #ask(slow: readonly ServerResponse[]): Promise<void> {
+  async #checkDelivered(slow: readonly ServerResponse[]): Promise<void> {
     const queues = await this.#queues(new Set(slow.map((response) => connectionOf(response))));
     const now = performance.now();
     for (const response of slow) {
