@@ -1,12 +1,18 @@
 import type { ExpositionFormat } from './exposition-format.js';
 import type { SampleBatch } from './exposition-part.js';
-import { backslash, lineFeed, quotationMark, space } from './labels.js';
+import {
+  backslash,
+  closingBrace,
+  comma,
+  equalsSign,
+  lineFeed,
+  openingBrace,
+  quotationMark,
+  space,
+} from './labels.js';
 import { maxMetricNameLength } from './metric-name.js';
 
-const name = '[a-zA-Z_:][a-zA-Z0-9_:]*';
-const labelName = '[a-zA-Z_][a-zA-Z0-9_]*';
-const labelValue = String.raw`[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*`;
-const label = `${labelName}="${labelValue}"`;
+const label = String.raw`[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*(?:\\[\\"n][^"\\\n]*)*"`;
 /** 200 digits with an exponent of 99 are within float64. */
 const maxDigits = 200;
 const digits = `[0-9]{1,${maxDigits}}`;
@@ -15,11 +21,11 @@ const seconds = String.raw`(?: -?${digits}(?:\.${digits})?)?`;
 /** Most lines have few labels. One with more is read by `readSample`. */
 const maxLabels = 32;
 const labels = String.raw`\{(?:${label}(?:,${label}){0,${maxLabels - 1}},?)?\}`;
-/** A line up to its value. Nothing here can be matched in two ways: what does not fit is rejected in linear time. */
-const lineHead = new RegExp(`(${name})(?:${labels})? `, 'y');
-const nextLabel = new RegExp(`[{,](${labelName})="${labelValue}"`, 'y');
 const plainNumber = new RegExp(value, 'y');
-/** What may stand behind OpenMetrics' value, beside nothing: a timestamp, and an exemplar. */
+/**
+ * What may stand behind OpenMetrics' value, beside nothing: a timestamp, and an exemplar. Nothing can be matched in two
+ * ways: what does not fit is rejected in linear time.
+ */
 const openMetricsRest = new RegExp(`${seconds}(?: # ${labels} ${value}${seconds})?\\n`, 'y');
 
 /** Longer lines are read by `readSample`. */
@@ -46,42 +52,66 @@ export class Lines {
   }
 }
 
-/** A line up to its value: another with the same names differs from it in values of labels alone. */
-interface LineHead {
-  readonly name: string;
+/**
+ * A line up to its value: another with the same names differs from it in values of labels alone. Where most names have
+ * few lines, finding it takes much of the time: it is read byte by byte, into the memory of an earlier one.
+ */
+class LineHead {
+  name = '';
   /** In this order. */
-  readonly labelNames: readonly string[];
-  readonly line: Lines;
+  labelNames: readonly string[] = [];
+  /** In bytes. */
+  length = 0;
+  line = new Lines(Buffer.alloc(256));
   /** For each byte of a label's value, with its closing quotation mark, where that mark is; 0 for any other byte. */
-  readonly valueEnds: readonly number[];
+  valueEnds = new Uint16Array(256);
+
+  /** Remembers the line at `start`; returns false, and keeps the earlier one, where it is not plain up to its value. */
+  read(bytes: Buffer, start: number): boolean {
+    const nameEnd = endOfName(bytes, start, true);
+    if (nameEnd === start || nameEnd - start > maxMetricNameLength) return false;
+    const labelNames: string[] = [];
+    const values: [start: number, end: number][] = [];
+    let at = nameEnd;
+    if (bytes[at] === openingBrace) {
+      do {
+        const labelStart = at + 1;
+        at = endOfName(bytes, labelStart, false);
+        // There may be a comma behind the last one.
+        if (at === labelStart && bytes[at] === closingBrace) break;
+        if (at === labelStart || labelNames.length === maxLabels) return false;
+        if (bytes[at] !== equalsSign || bytes[at + 1] !== quotationMark) return false;
+        const valueEnd = endOfValue(bytes, at + 2);
+        const labelName = bytes.toString('latin1', labelStart, at);
+        if (valueEnd === 0 || labelName === '__name__' || labelNames.includes(labelName)) return false;
+        labelNames.push(labelName);
+        values.push([at + 2 - start, valueEnd - start]);
+        at = valueEnd + 1;
+      } while (bytes[at] === comma);
+      if (bytes[at++] !== closingBrace) return false;
+    }
+    if (bytes[at++] !== space || at - start > maxLineLength) return false;
+    if (at - start > this.valueEnds.length) {
+      this.line = new Lines(Buffer.alloc(maxLineLength));
+      this.valueEnds = new Uint16Array(maxLineLength);
+    }
+    this.name = bytes.toString('latin1', start, nameEnd);
+    this.labelNames = labelNames;
+    this.length = bytes.copy(this.line.bytes, 0, start, at);
+    this.valueEnds.fill(0, 0, this.length);
+    for (const [first, end] of values) this.valueEnds.fill(end, first, end + 1);
+    return true;
+  }
 }
 
-/** Undefined where the line at `start` is not plain up to its value. */
-function headOf({ bytes, text }: Lines, start: number): LineHead | undefined {
-  lineHead.lastIndex = start;
-  const [head = '', found = ''] = lineHead.exec(text) ?? [];
-  const { length } = found;
-  if (length === 0 || length > maxMetricNameLength || head.length > maxLineLength) return undefined;
-  const labelNames: string[] = [];
-  const valueEnds = new Array<number>(head.length).fill(0);
-  nextLabel.lastIndex = start + length;
-  for (let at = length, pair = nextLabel.exec(text); pair !== null; pair = nextLabel.exec(text)) {
-    const [, key = ''] = pair;
-    if (key === '__name__' || labelNames.includes(key)) return undefined;
-    labelNames.push(key);
-    const end = nextLabel.lastIndex - start;
-    // Behind the brace or comma, the name, the equals sign and the quotation mark.
-    valueEnds.fill(end - 1, at + key.length + 3, end);
-    at = end;
+/** Where a name ends: of a metric, which may have colons, or of a label. */
+function endOfName(bytes: Buffer, start: number, isMetric: boolean): number {
+  for (let at = start; ; at += 1) {
+    const byte = bytes[at] ?? 0;
+    const letter = byte | 0x20;
+    const isLetter = (letter >= 0x61 && letter <= 0x7a) || byte === 0x5f || (isMetric && byte === 0x3a);
+    if (!isLetter && (at === start || byte < zero || byte > nine)) return at;
   }
-  // Not a part of the text, which names would keep in memory.
-  const name = bytes.toString('latin1', start, start + length);
-  return {
-    name,
-    labelNames,
-    line: new Lines(Buffer.from(head, 'latin1')),
-    valueEnds,
-  };
 }
 
 /** Plain samples as they came. */
@@ -136,8 +166,9 @@ function endOfValue(bytes: Buffer, start: number): number {
 export class PlainSampleReader {
   readonly #format: ExpositionFormat;
   readonly #maxLength: number;
-  /** The newest first. */
   readonly #heads: LineHead[] = [];
+  /** The one that is forgotten for the next. */
+  #next = 0;
 
   /** @param maxLength of a line (bytes). */
   constructor(format: ExpositionFormat, maxLength: number) {
@@ -156,9 +187,11 @@ export class PlainSampleReader {
       if (this.#findAll(lines, start, known, lineEnds))
         return new PlainBatch(known, line, lineEnds, lines, start);
     }
-    const head = headOf(lines, start);
-    if (head === undefined || !this.#findAll(lines, start, head, lineEnds)) return undefined;
-    if (this.#heads.unshift(head) > maxKnownHeads) this.#heads.pop();
+    const head = this.#heads[this.#next] ?? new LineHead();
+    if (!head.read(lines.bytes, start)) return undefined;
+    this.#heads[this.#next] = head;
+    if (!this.#findAll(lines, start, head, lineEnds)) return undefined;
+    this.#next = (this.#next + 1) % maxKnownHeads;
     return new PlainBatch(head, line, lineEnds, lines, start);
   }
 
@@ -190,7 +223,7 @@ export class PlainSampleReader {
 function endOfHead(lines: Lines, start: number, known: LineHead): number {
   const { bytes, words } = lines;
   const { bytes: knownBytes, words: knownWords } = known.line;
-  const knownEnd = knownBytes.length;
+  const knownEnd = known.length;
   const lastWord = bytes.length - 8;
   let at = start;
   let knownAt = 0;

@@ -144,6 +144,7 @@ describe('samples that are read as plain', () => {
     ['braces and commas in a value', 'up{a="},{b=\'"} 1\n', 1],
     ['a timestamp', 'up 1 1700000000000\n', 1],
     ['many labels', `up{${many(32)}} 1\n`, 1],
+    ['many labels and a comma behind them', `up{${many(32)},} 1\n`, 1],
     ['fewer labels in the next line', 'up{a="b",c="d"} 1\nup{a="b"} 1\nup 1\n', 1],
     ['other labels in the next line', 'up{a="b"} 1\nup{c="b"} 1\n', 1],
     ['a label twice in the next line', 'up{a="b",c="d"} 1\nup{a="b",a="d"} 1\n', 1],
