@@ -52,8 +52,9 @@ export function askInOrder<Asked, Said, Answer>(
 }
 
 /**
- * Asks one authenticator after another, as Kubernetes' union does; the first that accepts wins. A request whose credentials were all refused is
- * unauthenticated and never becomes anonymous. An authenticator that fails counts as one that refused.
+ * Asks one authenticator after another, as Kubernetes' union does; the first that accepts wins. A request whose
+ * credentials were all refused is unauthenticated and never becomes anonymous. An authenticator that fails counts as
+ * one that refused.
  */
 export function authenticatorUnion(
   authenticators: readonly Authenticator[],

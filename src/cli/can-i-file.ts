@@ -12,7 +12,10 @@ export interface Review {
   readonly workspace: string | undefined;
 }
 
-/** Reads SubjectAccessReviews: JSON, JSON lines or YAML documents, single or in a List. @throws Error naming document, line and field. */
+/**
+ * Reads SubjectAccessReviews: JSON, JSON lines or YAML documents, single or in a List.
+ * @throws Error naming document, line and field.
+ */
 export function parseReviews(text: string): readonly Review[] {
   const reviews: Review[] = [];
   let number = 1;

@@ -54,7 +54,10 @@ function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'observer
   };
 }
 
-/** The audit log that the options describe, with its metrics and its outages logged. @throws UsageError naming the option. */
+/**
+ * The audit log that the options describe, with its metrics and its outages logged.
+ * @throws UsageError naming the option.
+ */
 export async function openAuditLog(
   given: GivenOptions,
   { registry, logger }: Pick<Opening, 'registry' | 'logger'>,

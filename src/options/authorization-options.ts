@@ -37,7 +37,10 @@ export function asksWebhook(given: GivenOptions): boolean {
   return authorization.read(given).authorizationOrder.includes('Webhook');
 }
 
-/** The authorizers in the order the options give; without a policy or a webhook, those that ask it are left out. @throws UsageError naming the option. */
+/**
+ * The authorizers in the order the options give; without a policy or a webhook, those that ask it are left out.
+ * @throws UsageError naming the option.
+ */
 export function authorizersOf(
   given: GivenOptions,
   {

@@ -20,7 +20,10 @@ export class FollowedOptionFiles {
     private readonly onFollowed?: (flag: string) => void,
   ) {}
 
-  /** `parse` throws for what cannot be used, and names the file; for `isUnsettled` see `FollowedFiles`. @throws UsageError naming the option. */
+  /**
+   * `parse` throws for what cannot be used, and names the file; for `isUnsettled` see `FollowedFiles`.
+   * @throws UsageError naming the option.
+   */
   async open<Value>(
     { name, file }: Option,
     files: readonly string[],

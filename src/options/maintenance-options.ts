@@ -14,7 +14,10 @@ export const maintenance = topic('Maintenance and shutdown', {
   ),
 });
 
-/** Undefined where no file is named. `onChange`: whether it is on, for some or for everybody. @throws UsageError naming the option. */
+/**
+ * Undefined where no file is named. `onChange`: whether it is on, for some or for everybody.
+ * @throws UsageError naming the option.
+ */
 export async function openMaintenance(
   given: GivenOptions,
   logger: Logger,

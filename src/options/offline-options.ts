@@ -33,7 +33,10 @@ export function requireWorkspaces(given: GivenOptions, option: Option): void {
   throw fault(option, `needs ${sources.map(({ name }) => name).join(' or ')}`);
 }
 
-/** The path that the server would authorize, or why it refuses the request before that. @throws UsageError naming the option. */
+/**
+ * The path that the server would authorize, or why it refuses the request before that.
+ * @throws UsageError naming the option.
+ */
 export function requestedPath(
   target: string,
   given: GivenOptions,
@@ -64,7 +67,10 @@ export const offlineTopics = [
   authorization,
 ] as const;
 
-/** Checks the authorizers as a start does, and says whom this command does not ask. @throws UsageError naming the option. */
+/**
+ * Checks the authorizers as a start does, and says whom this command does not ask.
+ * @throws UsageError naming the option.
+ */
 export function checkAuthorizers(given: GivenOptions, printError: (line: string) => void): void {
   authorizersOf(given);
   const { authorizationOrder } = authorization.options;

@@ -81,8 +81,9 @@ const kubeletPaths: Readonly<Record<string, string>> = {
 const maxKept = 25_000;
 
 /**
- * What is served of the host's kubelets, by the filter's path. A node without a pod of the virtual cluster has nothing, whether it is
- * there or not. `filtered` leaves out what is not the virtual cluster's; `served` is what every exposition gets.
+ * What is served of the host's kubelets, by the filter's path. A node without a pod of the virtual cluster has nothing,
+ * whether it is there or not. `filtered` leaves out what is not the virtual cluster's; `served` is what every
+ * exposition gets.
  */
 export async function nodeExpositionsOf(
   cluster: VirtualCluster,

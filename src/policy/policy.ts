@@ -247,8 +247,8 @@ export class Policy {
   }
 
   /**
-   * The same in parts, each as it is when it is taken: of many workspaces one at a time, whose policies do not depend on one
-   * another; of another layer all of it.
+   * The same in parts, each as it is when it is taken: of many workspaces one at a time, whose policies do not depend
+   * on one another; of another layer all of it.
    */
   parts(layer: string): Iterable<readonly PolicyObject[]> {
     return layer === this.workspaces?.layer ? this.workspaces.parts() : [this.#index.objects(layer)];

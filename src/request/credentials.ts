@@ -30,7 +30,10 @@ export function noCredentialsIn(credentials: Credentials): string {
     : 'no method takes the client certificate';
 }
 
-/** The parts of a request that authenticators see, read when asked: parsing headers is slow, and a certificate needs none. */
+/**
+ * The parts of a request that authenticators see, read when asked: parsing headers is slow, and a certificate needs
+ * none.
+ */
 export class RequestCredentials implements Credentials {
   readonly #request: Request;
 

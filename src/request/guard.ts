@@ -86,7 +86,10 @@ export interface MetricsFilterOptions {
   readonly telemetry?: FilterMetrics;
 }
 
-/** A refused request. Holds no credentials; the reason is one of a few texts, and the path may be any that was asked for. */
+/**
+ * A refused request. Holds no credentials; the reason is one of a few texts, and the path may be any that was asked
+ * for.
+ */
 export interface RequestRefusal {
   /** The status of the answer. */
   readonly code: number;

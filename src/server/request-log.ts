@@ -111,8 +111,8 @@ const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const maxVisibleLength = 4096;
 
 /**
- * The text on one line, with `\u{…}` in place of invisible characters: no value can end a line, control a terminal or reverse
- * the following text. Cut at 4,096 characters.
+ * The text on one line, with `\u{…}` in place of invisible characters: no value can end a line, control a terminal or
+ * reverse the following text. Cut at 4,096 characters.
  */
 export function visibleText(text: string): string {
   const cut = text.length <= maxVisibleLength ? text : `${text.slice(0, maxVisibleLength)}…`;

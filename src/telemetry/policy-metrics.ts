@@ -82,7 +82,10 @@ export class PolicySourceMetrics extends recorder({
     'Reads and writes of the policy snapshot, by operation and result.',
   ),
 }) {
-  /** `requests` may be shared with other clients of API servers. @throws Error where the registry already holds one of the names. */
+  /**
+   * `requests` may be shared with other clients of API servers.
+   * @throws Error where the registry already holds one of the names.
+   */
   constructor(
     registry: Registry,
     private readonly requests = new RestClientMetrics(registry),

@@ -7,7 +7,10 @@ import { usageError } from '../../options/usage-error.js';
 
 export type DemoFolder = ReturnType<typeof createDemoFolder>;
 
-/** A folder of this user alone, for keys and tokens that must not outlive the process. @throws UsageError when there is no place. */
+/**
+ * A folder of this user alone, for keys and tokens that must not outlive the process.
+ * @throws UsageError when there is no place.
+ */
 export function createDemoFolder() {
   let path: string;
   try {

@@ -35,8 +35,9 @@ export const doctorCommand: Command = {
 };
 
 /**
- * Checks a configuration before it goes live. Resolves to the exit code: 0 where all is well, 1 with warnings, 2
- * where a start would fail or nobody could be served. `withConfigFieldNames` names what a configuration file says by its field.
+ * Checks a configuration before it goes live. Resolves to the exit code: 0 where all is well, 1 with warnings, 2 where
+ * a start would fail or nobody could be served. `withConfigFieldNames` names what a configuration file says by its
+ * field.
  */
 async function doctor(call: CommandCall): Promise<number> {
   const { values, terminal, withConfigFieldNames, misconfiguration } = call;

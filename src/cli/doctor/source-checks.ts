@@ -72,7 +72,10 @@ export async function checkApiServerSource(source: ApiServerSource, now: number)
   }
 }
 
-/** Checks that the pods of the virtual cluster can be followed on its host, if there is one. `now` in ms since the epoch. */
+/**
+ * Checks that the pods of the virtual cluster can be followed on its host, if there is one. `now` in ms since the
+ * epoch.
+ */
 export async function hostFindings(usable: GivenOptions, now: number): Promise<readonly Finding[]> {
   const { virtualCluster: named, hostKubeconfig: kubeconfig } = virtualClusters.read(usable);
   if (named === undefined || kubeconfig === undefined) return [];

@@ -24,7 +24,10 @@ function addressOf({ port }: ConfiguredServer, { serverName }: ManifestNames): s
   return serverName.includes(':') ? `[${serverName}]:${port}` : `${serverName}:${port}`;
 }
 
-/** Name suffixes for objects that exist once per path, from what comes after its first segment: `-filter` for `/metrics/filter`. */
+/**
+ * Name suffixes for objects that exist once per path, from what comes after its first segment: `-filter` for
+ * `/metrics/filter`.
+ */
 function suffixesOf(paths: readonly string[]) {
   const taken = new Set<string>();
   return paths.map((path) => {

@@ -22,10 +22,10 @@ const versions: Readonly<Record<PolicyObject['kind'], string>> = {
 };
 
 /**
- * The ClusterRoles and ClusterRoleBindings of a manifest: YAML or JSON, any number of documents, lists
- * included; other objects are skipped. `file` is its name in messages. Throws ManifestError, whose message begins with
- * `file:line: `, for everything relevant here that Kubernetes would refuse. With `ofWorkspaces`, LogicalClusters are read as
- * well, and each object needs the annotation `kcp.io/cluster`, which names its logical cluster.
+ * The ClusterRoles and ClusterRoleBindings of a manifest: YAML or JSON, any number of documents, lists included; other
+ * objects are skipped. `file` is its name in messages. Throws ManifestError, whose message begins with `file:line: `,
+ * for everything relevant here that Kubernetes would refuse. With `ofWorkspaces`, LogicalClusters are read as well, and
+ * each object needs the annotation `kcp.io/cluster`, which names its logical cluster.
  */
 export function parseManifest(text: string, file: string, ofWorkspaces = false): Manifest {
   return runAll(readManifest(text, file, ofWorkspaces));

@@ -132,7 +132,10 @@ function connectionOf({ socket }: ServerResponse): string {
 /** Those of this network namespace; `/proc/net` may be hidden where these are not. */
 const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'] as const;
 
-/** Identifies a connection in the kernel's tables. Clients at two addresses may have the same port, and then count as one. */
+/**
+ * Identifies a connection in the kernel's tables. Clients at two addresses may have the same port, and then count as
+ * one.
+ */
 export function portsOf({ localPort = 0, remotePort = 0 }: Pick<Socket, 'localPort' | 'remotePort'>): string {
   return [localPort, remotePort].map((port) => port.toString(16).toUpperCase().padStart(4, '0')).join(':');
 }

@@ -15,8 +15,8 @@ export type PageLink = readonly [target: string, about: string];
 
 export interface PageSection {
   /**
-   * `facts`: names with their values. `table`: rows of which the first cell names each. `list`: an ordered list, of one cell
-   * each. `links`: where paths of the same server are what the page is about.
+   * `facts`: names with their values. `table`: rows of which the first cell names each. `list`: an ordered list, of one
+   * cell each. `links`: where paths of the same server are what the page is about.
    */
   readonly kind: 'facts' | 'table' | 'list' | 'links';
   readonly heading: string;

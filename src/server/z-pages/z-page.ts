@@ -58,7 +58,10 @@ export const structuredKinds = {
   '/flagz': { as: 'Flagz', ...ofConfiguration },
 } as const;
 
-/** The page as Kubernetes' object of its kind, with the fields that a server without Go can fill. `now` in ms since the epoch. */
+/**
+ * The page as Kubernetes' object of its kind, with the fields that a server without Go can fill. `now` in ms since the
+ * epoch.
+ */
 export function zPageObject(path: Exclude<ZPagePath, '/'>, sources: ZPageSources, now: number) {
   const { as: kind, g, v } = structuredKinds[path];
   const head = { kind, apiVersion: `${g}/${v}`, metadata: { name: sources.component } };

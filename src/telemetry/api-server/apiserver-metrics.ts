@@ -47,8 +47,8 @@ export interface ApiserverMetricsOptions {
    */
   readonly ignorePaths?: readonly string[];
   /**
-   * Label of per-workspace metrics, by logical cluster, such as `cluster`: `apiserver_workspace_request_total` and its like.
-   * Default: there are none.
+   * Label of per-workspace metrics, by logical cluster, such as `cluster`: `apiserver_workspace_request_total` and its
+   * like. Default: there are none.
    */
   readonly workspaceLabel?: string;
   /** How many workspaces are counted by name; all others under an empty one. Default 10,000. */

@@ -8,8 +8,8 @@ const nothing = Object.freeze({ issuer: undefined, expires: undefined });
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * What an unverified token in JWS compact serialization (RFC 7515) says of itself, only to choose who verifies it: `iss`, and
- * `exp` in seconds since the epoch. Empty for anything else. Never throws.
+ * What an unverified token in JWS compact serialization (RFC 7515) says of itself, only to choose who verifies it:
+ * `iss`, and `exp` in seconds since the epoch. Empty for anything else. Never throws.
  */
 export function unverifiedClaims(token: string) {
   if (token.length > maxTokenBytes) return nothing;
