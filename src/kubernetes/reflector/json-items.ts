@@ -24,16 +24,15 @@ const closeBrace = 0x7d;
  */
 export class JsonItems {
   readonly #item: PiecedText;
-  /** What stands outside the array: its bytes as latin1. */
+  /** What stands outside the array, its bytes as latin1: in front of the object's latest key, and from there on. */
   #rest = '';
+  #latest = '';
   #chunk: Buffer = Buffer.alloc(0);
   /** Where the chunk's unread part begins: all before is in an item or in the rest. */
   #at = 0;
   #isInString = false;
   #isEscaped = false;
   #depth = 0;
-  /** Where in the rest the object's latest key begins. */
-  #keyAt = 0;
   /** Whether the array has begun; `next`: its key was the latest. */
   #array: 'to come' | 'next' | 'empty' | 'begun' | 'over' = 'to come';
 
@@ -66,7 +65,7 @@ export class JsonItems {
     for (let at = this.#at; at < length; at += 1) {
       const byte = chunk[at];
       if (isInString || byte === quote) {
-        if (!isInString && depth === 1) this.#keyAt = this.#rest.length + at - this.#at;
+        if (!isInString && depth === 1) this.#beginKey(at);
         if (!isInString || isEscaped) at += 1;
         while (at < length && chunk[at] !== quote) at += chunk[at] === backslash ? 2 : 1;
         isInString = at >= length;
@@ -109,8 +108,9 @@ export class JsonItems {
    * @throws MalformedError where the bytes ended before the object did, or where it is no JSON.
    */
   end(): ReadonlyMap<string, unknown> {
-    if (this.#depth > 0 || this.#rest === '') throw new MalformedError('ends in the middle of the list');
-    const bytes = Buffer.from(this.#rest, 'latin1');
+    const text = this.#rest + this.#latest;
+    if (this.#depth > 0 || text === '') throw new MalformedError('ends in the middle of the list');
+    const bytes = Buffer.from(text, 'latin1');
     if (!isUtf8(bytes)) throw new MalformedError('what is not items is not UTF-8');
     const rest = parseJson(bytes.toString());
     if (typeof rest !== 'object' || rest === null || Array.isArray(rest))
@@ -131,16 +131,23 @@ export class JsonItems {
 
   /** What stands before `end` belongs to the rest. */
   #keep(end: number): void {
-    this.#rest += this.#chunk.toString('latin1', this.#at, end);
+    this.#latest += this.#chunk.toString('latin1', this.#at, end);
     this.#at = end;
-    if (this.#rest.length <= maxRestBytes) return;
+    if (this.#rest.length + this.#latest.length <= maxRestBytes) return;
     throw new MalformedError(`what is not items is larger than ${maxRestBytes} bytes`);
+  }
+
+  /** A key, or a text behind one. What stands in front is never read again: a slice of it would copy all for each key. */
+  #beginKey(at: number): void {
+    this.#keep(at);
+    this.#rest += this.#latest;
+    this.#latest = '';
   }
 
   /** The key before the colon at `end`. */
   #readKey(end: number): void {
     this.#keep(end);
-    if (parseJson(this.#rest.slice(this.#keyAt)) === this.items) {
+    if (parseJson(this.#latest) === this.items) {
       // Of members of one name the last would count, but the first has been given out.
       if (this.#array !== 'to come') throw new MalformedError(`has ${this.items} twice`);
       this.#array = 'next';

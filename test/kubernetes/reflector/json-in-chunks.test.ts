@@ -138,6 +138,15 @@ describe('a list in chunks', () => {
     expect(() => whole(text)).toThrow(MalformedError);
   });
 
+  it('takes time in proportion to its keys, however many stand before its items', () => {
+    const text = Buffer.from(`{${'"a":1,'.repeat(60_000)}"items":[1]}`);
+    const started = performance.now();
+    const cuts = new Array<number>(Math.floor(text.length / 65_536)).fill(65_536);
+    expect(split(inChunks(text, cuts)).items).toEqual([1]);
+    // If each key costs a copy of what stands before it, it is some seconds.
+    expect(performance.now() - started).toBeLessThan(1_500);
+  });
+
   it('has its items only at the top', () => {
     const text =
       '{"a":{"items":[1]},"b":[{"items":[2]}],"items":[{"items":[3]},"items"],"c":"\\"items\\":[4]"}';
