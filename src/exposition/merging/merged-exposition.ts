@@ -1,5 +1,5 @@
 import { tell } from '../../tell.js';
-import { TimeSlice } from '../../time-slice.js';
+import { runInSlices, TimeSlice } from '../../time-slice.js';
 import { wholeOrStreamed } from '../body.js';
 import { UpstreamError } from '../exposition-errors.js';
 import { workingMs, type Exposition, type RenderedExposition } from '../exposition.js';
@@ -146,7 +146,7 @@ async function joined(
       if (slice.isOver) await slice.rest();
     }
   }
-  if (all.every(({ held }) => held?.families.areSorted !== false)) families.sort();
+  if (all.every(({ held }) => held?.families.areSorted !== false)) await runInSlices(families.sort(), slice);
   families.moveToEnd(ownNames);
   return families;
 }

@@ -71,8 +71,33 @@ export class MergedFamilies {
     before.pieces.push(piece);
   }
 
-  sort(): void {
-    this.#families = new Map([...this.#families].sort(([one], [other]) => (one < other ? -1 : 1)));
+  /** By name, in steps: one member may have very many. What each member added has to be in this order already. */
+  *sort(): Generator<undefined, void, undefined> {
+    const runs: OpenFamily[][] = [];
+    let before: string | undefined;
+    for (const family of this.#families.values()) {
+      if (before === undefined || family.name < before) runs.push([]);
+      runs.at(-1)?.push(family);
+      before = family.name;
+      yield;
+    }
+    const places = runs.map(() => 0);
+    const sorted = new Map<string, OpenFamily>();
+    for (;;) {
+      let first: OpenFamily | undefined;
+      let from = 0;
+      for (const [at, run] of runs.entries()) {
+        const family = run[places[at] ?? 0];
+        if (family === undefined || (first !== undefined && first.name < family.name)) continue;
+        first = family;
+        from = at;
+      }
+      if (first === undefined) break;
+      sorted.set(first.name, first);
+      places[from] = (places[from] ?? 0) + 1;
+      yield;
+    }
+    this.#families = sorted;
   }
 
   /** Puts families behind all others. */

@@ -31,6 +31,35 @@ describe('several expositions become one', () => {
     expect([up, failures]).toEqual([{ a: 1, b: 1 }, []]);
   });
 
+  it('in the order of their names, and very many hold the event loop for no longer', async () => {
+    const bodyOf = (end: string): Uint8Array =>
+      Buffer.from(Array.from({ length: 150_000 }, (_, at) => `m${at + 100_000}${end} 1\n`).join(''));
+    const members = [member('a', bodyOf('a')), member('b', bodyOf('b'))];
+    let longest: number;
+    let rounds = 0;
+    do {
+      longest = 0;
+      let before = process.cpuUsage();
+      let isOver = false;
+      const look = (): void => {
+        const { user, system } = process.cpuUsage(before);
+        longest = Math.max(longest, (user + system) / 1000);
+        before = process.cpuUsage();
+        if (!isOver) setImmediate(look);
+      };
+      setImmediate(look);
+      const { series } = await merged(members);
+      isOver = true;
+      look();
+      const names = series.match(/^m\S+/gm) ?? [];
+      expect([names.length, names.slice(0, 3)]).toEqual([300_000, ['m100000a', 'm100000b', 'm100001a']]);
+      expect(names.every((name, at) => at === 0 || (names[at - 1] ?? '') < name)).toBe(true);
+      rounds += 1;
+    } while (longest >= 100 && rounds < 4);
+    // Sorted in one go, they take some hundred milliseconds of one turn.
+    expect(longest).toBeLessThan(100);
+  }, 30_000);
+
   it('whose samples stay with their metric when another type is said of it', async () => {
     const { series, leftOut } = await merged([
       member('a', '# TYPE h histogram\nh_count 1\n# TYPE h counter\nh_sum 2\nother 3\nh_count{x="y"} 4\n'),
