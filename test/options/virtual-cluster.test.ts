@@ -163,6 +163,7 @@ describe('metrics of kubelets, for the owner of a virtual cluster', () => {
     ['cut off', '{"pods":[{"podRef":{}}'],
     ['without pods', '{"node":{}}'],
     ['with two lists of pods', '{"pods":[],"pods":[]}'],
+    ['with a pod too large to be parsed in one go', `{"pods":[[${'[],'.repeat(400_000)}[]]]}`],
   ])('a summary is refused that is %s', async (_what, body) => {
     const ask = await ready();
     host.kubeletBodies['/stats/summary'] = body;

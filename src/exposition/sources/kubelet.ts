@@ -40,6 +40,8 @@ export interface ShownPods {
 }
 
 const json = 'application/json';
+/** Of one pod, which is parsed in one go: those with hundreds of containers have less. */
+const maxPodBytes = 1024 * 1024;
 /** What is shown of a pod, by the kubelet's names (`k8s.io/kubelet/pkg/apis/stats/v1alpha1`). */
 const shownOfPod = [
   'startTime',
@@ -74,7 +76,7 @@ async function* summary(
   options: Parameters<typeof kubeletSummary>[0],
   body: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Buffer, undefined, undefined> {
-  const items = new JsonItems(undefined, 'pods');
+  const items = new JsonItems(maxPodBytes, 'pods');
   const slice = new TimeSlice();
   let text = `{"node":{"nodeName":${JSON.stringify(options.node)}},"pods":[`;
   let separator = '';
