@@ -169,6 +169,8 @@ export class PlainSampleReader {
   readonly #heads: LineHead[] = [];
   /** The one that is forgotten for the next. */
   #next = 0;
+  /** The memory for one more while there are few. Kept: there may be no end of lines that have no head. */
+  #unused = new LineHead();
 
   /** @param maxLength of a line (bytes). */
   constructor(format: ExpositionFormat, maxLength: number) {
@@ -187,9 +189,12 @@ export class PlainSampleReader {
       if (this.#findAll(lines, start, known, lineEnds))
         return new PlainBatch(known, line, lineEnds, lines, start);
     }
-    const head = this.#heads[this.#next] ?? new LineHead();
+    const head = this.#heads[this.#next] ?? this.#unused;
     if (!head.read(lines.bytes, start)) return undefined;
-    this.#heads[this.#next] = head;
+    if (head === this.#unused) {
+      this.#heads[this.#next] = head;
+      this.#unused = new LineHead();
+    }
     if (!this.#findAll(lines, start, head, lineEnds)) return undefined;
     this.#next = (this.#next + 1) % maxKnownHeads;
     return new PlainBatch(head, line, lineEnds, lines, start);

@@ -199,4 +199,17 @@ describe('samples that are read as plain', () => {
     // Two ways for each of them would take longer than anybody waits.
     expect(spent.user + spent.system).toBeLessThan(250_000);
   });
+
+  it('cost no memory where there are none', () => {
+    const count = 1_000_000;
+    const lines = new Lines(Buffer.from('\n'.repeat(count)));
+    const reader = new PlainSampleReader('text', anyLength);
+    const { system, user } = process.cpuUsage();
+    let found = 0;
+    for (let at = 0; at < count; at += 1) if (reader.find(lines, at, 1) !== undefined) found += 1;
+    const spent = process.cpuUsage({ system, user });
+    expect(found).toBe(0);
+    // Memory for each of them takes some hundred milliseconds more.
+    expect(spent.user + spent.system).toBeLessThan(250_000);
+  });
 });
