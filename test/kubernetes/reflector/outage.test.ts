@@ -84,15 +84,19 @@ describe('after an outage', () => {
     const [seconds, , memory, reply] = outage;
     await start();
     server.forgets = memory === 'forgotten';
-    for (let round = 0; round < (seconds > 60 ? 2 : 10); round += 1) {
+    const rounds = seconds > 60 ? 2 : 10;
+    let asked = 0;
+    for (let round = 0; round < rounds; round += 1) {
       const from = clock.now();
       replyAll(reply);
       await clock.pass(seconds * 1_000);
       const probes = server.questions('probe', from);
-      expect(probes.length).toBeGreaterThanOrEqual(Math.floor(seconds / 2.3) - 1);
+      asked += probes.length;
       expect(mostInASecond(probes)).toBeLessThanOrEqual(2);
       expect(await untilInStep()).toBeLessThan(goalMs);
     }
+    // Of all rounds: one in two thousand has few probes by chance.
+    expect(asked).toBeGreaterThanOrEqual(rounds * (Math.floor(seconds / 2.3) - 1));
   });
 
   it.each([1, 10, 600])(
