@@ -1,7 +1,7 @@
 import type { Identity } from '../authentication/identity.js';
 import { presentOnly } from '../present-only.js';
 import { effectiveIdentities, type EffectiveIdentity } from '../policy/index/effective-identities.js';
-import { nowhere, type Workspace, type WorkspaceIndex } from '../policy/index/workspace-index.js';
+import type { Workspace, WorkspaceIndex } from '../policy/index/workspace-index.js';
 import { serviceAccountSuffix } from '../policy/objects.js';
 import { accepted, anObject, both, checkArgument } from '../option-checks.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
@@ -107,9 +107,8 @@ export class WorkspaceAuthorizer {
     const decision = this.#decide({ identity, verb, path }, workspace ?? this.index.inPlaceOf(nameOrPath));
     if (workspace === undefined) return unknown;
     if (decision.decision === 'allow') return decision;
-    // A known workspace that refuses makes the same look-up as an unknown name, so that both take equally long; comparing what it
-    // finds keeps the call from being dropped.
-    return this.index.inPlaceOf(nameOrPath) === nowhere ? unknown : decision;
+    // Here a known workspace makes up for what an unknown name takes, so that both refusals take equally long.
+    return this.index.hasStandInFor(nameOrPath) ? decision : unknown;
   }
 
   #decide({ identity, verb, path }: WorkspaceQuestion, workspace: Workspace): Decision {

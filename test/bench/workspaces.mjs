@@ -61,7 +61,9 @@ export async function workspacesSection() {
  * kind says how much of it is noise.
  */
 async function refusalRows() {
-  const access = workspaceAccess(filled(1000));
+  const policy = filled(1000);
+  const access = workspaceAccess(policy);
+  const unknownNames = namesInPlaceOfEach(policy.workspaces, 1000);
   const exposition = registriesExposition({ registries: [new Registry()] });
   const rows = [];
   for (const [what, identity] of Object.entries(refused)) {
@@ -77,8 +79,8 @@ async function refusalRows() {
     const times = { known: [], unknown: [], half: [], otherHalf: [] };
     for (let at = -refusalWarmups; at < refusals; at += 1) {
       const isKnown = Math.random() < 0.5;
-      const name = clusterName(Math.floor(Math.random() * 1000));
-      const microseconds = await refusalTime(socket, isKnown ? name : `${name.slice(0, -1)}y`);
+      const number = Math.floor(Math.random() * 1000);
+      const microseconds = await refusalTime(socket, isKnown ? clusterName(number) : unknownNames[number]);
       if (at < 0) continue;
       times[isKnown ? 'known' : 'unknown'].push(microseconds);
       if (isKnown) times[Math.random() < 0.5 ? 'half' : 'otherHalf'].push(microseconds);
@@ -96,6 +98,20 @@ async function refusalRows() {
     });
   }
   return rows;
+}
+
+/**
+ * Unknown names, one for each workspace that is asked in their place: of those at random some would stand for the same, which
+ * the processor then has at hand.
+ */
+function namesInPlaceOfEach(index, size) {
+  const found = new Map();
+  for (let number = 0; found.size < size; number += 1) {
+    const name = `${clusterName(number % size).slice(0, -1)}y${number}`;
+    const { cluster } = index.inPlaceOf(name);
+    if (!found.has(cluster)) found.set(cluster, name);
+  }
+  return [...found.values()];
 }
 
 async function refusalTime(socket, name) {

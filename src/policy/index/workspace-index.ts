@@ -36,6 +36,9 @@ export const nowhere: Workspace = {
   bootstrapVersion: 0,
 };
 
+/** In which the table of workspaces has no name. */
+const unusedSpace = 1;
+
 /** Name of the layer in each workspace's own index. */
 const ownLayer = 'workspace';
 
@@ -95,6 +98,16 @@ export class WorkspaceIndex {
    * decision about an unknown name takes as long as any other.
    */
   inPlaceOf(name: string): Workspace {
+    // Found by its name, as a known one is.
+    return this.#workspaces.get(this.#standInFor(name).cluster) ?? nowhere;
+  }
+
+  /** What only an unknown name would take, for a known one: always true. */
+  hasStandInFor(name: string): boolean {
+    return this.#standInFor(name) !== nowhere && this.#workspaces.get(name, unusedSpace) === undefined;
+  }
+
+  #standInFor(name: string): Workspace {
     let hash = 0;
     for (let at = 0; at < name.length; at += 1) hash = (Math.imul(hash, 31) + name.charCodeAt(at)) >>> 0;
     return this.#all[hash % this.#all.length] ?? nowhere;
