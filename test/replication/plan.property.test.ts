@@ -106,7 +106,7 @@ describe('whatever root holds', () => {
         for (const { role: name, hasSubjects, replicate } of bindings.values()) {
           const grants = roles.get(name)?.grants ?? bootstrap.get(name);
           if (!hasSubjects || grants === undefined) continue;
-          if (grants.shardLevel.length === 0 || grants.resources || grants.beyond !== undefined) continue;
+          if (grants.shardLevel.length === 0 || grants.resources || grants.beyond.length > 0) continue;
           expect(isReplicated(replicate)).toBe(true);
           expect(isReplicated(roles.get(name)?.replicate ?? 'by itself')).toBe(true);
         }
