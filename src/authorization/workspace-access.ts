@@ -95,6 +95,7 @@ export function workspaceAccess(opened: Policy | Pick<OpenPolicy, 'policy'>): Wo
 /** kcp's decision on a non-resource request inside one workspace, in kcp's order. */
 export class WorkspaceAuthorizer {
   readonly index: WorkspaceIndex;
+
   /** @throws RangeError where the policy has no workspaces. */
   constructor({ workspaces }: Policy) {
     if (workspaces === undefined) throw new RangeError('open the policy with workspaces');

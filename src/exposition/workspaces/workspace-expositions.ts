@@ -70,7 +70,7 @@ interface Rendering {
   isOver: boolean;
 }
 
-/** Each format is asked for in one way, so that there is one rendering a format, whatever scrapers send. */
+/** Each format is asked for in one way, so that there is one rendering for each, whatever scrapers send. */
 const accepted: Readonly<Record<ExpositionFormat, string>> = {
   text: 'text/plain;version=0.0.4',
   openmetrics:
@@ -90,7 +90,7 @@ const sendingMs = 500;
  *
  * One rendering serves all: it is made when the first scrape comes, divided while it streams, shared by all scrapes that
  * come meanwhile and kept until `maxAgeMs` after its beginning. It is made on nobody's account: the exposition is told
- * neither who scrapes nor how long they wait. What it takes is about the length of the rendering, once a format.
+ * neither who scrapes nor how long they wait. For each format it takes about as much memory as the rendering is long.
  *
  * A rendering that fails, is encoded, malformed or of an unknown format fails for all who wait for it, and is not kept.
  *
