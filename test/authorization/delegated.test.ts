@@ -137,13 +137,13 @@ describe('a scrape that another server decides about', () => {
   });
 
   it('costs a thousand others nothing where the server has just not answered', async () => {
-    await connect(500);
+    await connect(1000);
     server.script = () => 'hang';
     const before = server.api.requests.length;
     expect(await scrape()).toBe('401');
     const startedAt = performance.now();
     const answered = await Promise.all(Array.from({ length: 1000 }, (__, at) => scrape(`token-${at}-`)));
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(performance.now() - startedAt).toBeLessThan(1000);
     expect(new Set(answered)).toEqual(new Set(['401']));
     expect(server.api.requests.length - before).toBe(1);
   });
