@@ -22,6 +22,11 @@ export interface HostPod {
   readonly virtual: (PodName & { readonly uid: string }) | undefined;
 }
 
+/** Those pods of a virtual cluster that are on one node of its host. */
+export interface PodsOfNode extends Pick<VirtualCluster, 'find' | 'unavailable'> {
+  findPod(namespace: string, name: string): HostPod | undefined;
+}
+
 export interface VirtualClusterName {
   readonly name: string;
   /** The namespace of the host that its pods are in; `*`: any number of them; undefined: one, whichever it is. */
@@ -172,10 +177,26 @@ export class VirtualCluster {
 
   /** What the owner calls a pod of the host; undefined for pods of anybody else. */
   find(namespace: string, name: string): HostPod['virtual'] {
-    return this.findPod(namespace, name)?.virtual;
+    return this.#findPod(namespace, name)?.virtual;
   }
 
-  findPod(namespace: string, name: string): HostPod | undefined {
+  /**
+   * The pods of one node. What its kubelet says of pods of other nodes is not served: a node that was taken over would
+   * speak for all.
+   */
+  ofNode(node: string): PodsOfNode {
+    const findPod = (namespace: string, name: string): HostPod | undefined => {
+      const pod = this.#findPod(namespace, name);
+      return pod?.node === node ? pod : undefined;
+    };
+    return {
+      findPod,
+      find: (namespace, name) => findPod(namespace, name)?.virtual,
+      unavailable: () => this.unavailable(),
+    };
+  }
+
+  #findPod(namespace: string, name: string): HostPod | undefined {
     const pod = this.#pods.get(`${namespace}/${name}`);
     return pod?.virtual !== undefined && this.#owners.get(keyOf(pod.virtual)) === 1 ? pod : undefined;
   }

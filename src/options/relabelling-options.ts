@@ -29,13 +29,13 @@ export function labelName(name: string): string {
   return name;
 }
 
-/** Applies these options, and the names of pods, to an exposition. @throws UsageError naming the option. */
+/** Applies these options, and the names of pods (all, or fewer), to an exposition. @throws UsageError naming the option. */
 export async function relabellingOf(
   given: GivenOptions,
   files: FollowedOptionFiles,
   events: Pick<FilteredExpositionOptions, 'onScrape' | 'onFailure'>,
   podNames: PodNames | undefined,
-): Promise<(exposition: Exposition) => Exposition> {
+): Promise<(exposition: Exposition, names?: PodNames) => Exposition> {
   const options: Readonly<Record<string, Option>> = relabelling.options;
   const isUsed = podNames !== undefined || Object.values(options).some((option) => isGiven(given, option));
   if (!isUsed) return (exposition) => exposition;
@@ -46,10 +46,10 @@ export async function relabellingOf(
     labelMappingFile === undefined
       ? undefined
       : await files.open(relabelling.options.labelMappingFile, [labelMappingFile], readLabelMapping);
-  return (exposition) => {
+  return (exposition, names = podNames) => {
     try {
-      const names = presentOnly({ labelMapping, podNames });
-      return filteredExposition(exposition, { ...events, ...values, ...names });
+      const named = presentOnly({ labelMapping, podNames: names });
+      return filteredExposition(exposition, { ...events, ...values, ...named });
     } catch (error) {
       if (!(error instanceof RelabellingOptionError)) throw error;
       // Its options have the same names, and its message begins with the invalid one.

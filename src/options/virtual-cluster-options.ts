@@ -1,5 +1,6 @@
 import type { Exposition } from '../exposition/exposition.js';
 import { NotSyncedError, type UpstreamError } from '../exposition/exposition-errors.js';
+import type { PodNames } from '../exposition/relabelling/label-mapping.js';
 import { presentOnly } from '../present-only.js';
 import type { VirtualCluster, VirtualClusterName } from '../kubernetes/virtual-cluster.js';
 import { VirtualClusterMetrics } from '../telemetry/outgoing-metrics.js';
@@ -87,7 +88,7 @@ const maxKept = 25_000;
  */
 export async function nodeExpositionsOf(
   cluster: VirtualCluster,
-  filtered: (exposition: Exposition) => Exposition,
+  filtered: (exposition: Exposition, names: PodNames) => Exposition,
   served: (exposition: Exposition) => Exposition,
   onFailure: (error: UpstreamError) => void,
 ): Promise<(path: string) => Exposition | undefined> {
@@ -108,11 +109,12 @@ export async function nodeExpositionsOf(
     const known = kept.get(path);
     if (known !== undefined) return known;
     if (kept.size >= maxKept) kept.clear();
+    const pods = cluster.ofNode(node);
     const kubelet = { client, path: `/api/v1/nodes/${node}/proxy${kubeletPaths[rest] ?? ''}`, onFailure };
     const made = served(
       rest === '/stats/summary'
-        ? kubeletSummary({ ...kubelet, node, pods: cluster })
-        : filtered(kubeletExposition(kubelet)),
+        ? kubeletSummary({ ...kubelet, node, pods })
+        : filtered(kubeletExposition(kubelet), pods),
     );
     kept.set(path, made);
     return made;

@@ -127,6 +127,14 @@ describe('whatever comes and goes', () => {
         expect(cluster.status()).toMatchObject({ pods: alone.length, nameless: own.length - alone.length });
         for (const node of ['host-1', 'host-2']) {
           expect(cluster.hasNode(node)).toBe(named.some(([, pod]) => pod.node === node));
+          // A kubelet speaks for the pods of its own node alone.
+          const ofNode = cluster.ofNode(node);
+          for (const [key, name] of found) {
+            const [namespace = '', pod = ''] = key.split('/');
+            const isThere = name !== undefined && there.get(key)?.node === node;
+            expect(ofNode.find(namespace, pod) !== undefined).toBe(isThere);
+            expect(ofNode.findPod(namespace, pod) !== undefined).toBe(isThere);
+          }
         }
         for (const [, { namespace, name }] of there) host.delete(name, namespace);
       }),

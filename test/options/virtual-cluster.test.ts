@@ -158,6 +158,26 @@ describe('metrics of kubelets, for the owner of a virtual cluster', () => {
     expect(JSON.parse((await ask(ofNode('/stats/summary'))).body)).toMatchObject({ pods: [] });
   });
 
+  it('say nothing of pods of other nodes, whatever a kubelet that was taken over says', async () => {
+    const other = { ...ownPod, name: 'api-0-x-default-x-dev', uid: '5c5ba73a-0009' };
+    host.set({ ...other, is: ['default', 'api-0'], node: 'host-2' });
+    const series = ({ namespace, name }: typeof ownPod, labels = ''): string =>
+      `up{${labels}namespace="${namespace}",pod="${name}"} 1\n`;
+    host.kubeletBodies['/metrics'] =
+      series(other) +
+      series(ownPod) +
+      series(other, 'escaped="\\\\",') +
+      `up{exported_namespace="${other.namespace}",exported_pod="${other.name}",namespace="${ownPod.namespace}",pod="${ownPod.name}"} 1\n`;
+    host.kubeletBodies['/stats/summary'] = JSON.stringify(summaryOf([other, ownPod]));
+    const ask = await ready();
+    // Both are known.
+    await expect.poll(async () => (await ask('/metrics/filter')).body, soon).toContain('cluster_pods 2\n');
+    expect((await ask(ofNode('/metrics'))).body).toBe('up{namespace="default",pod="web-0"} 1\n');
+    const { pods } = JSON.parse((await ask(ofNode('/stats/summary'))).body) as { pods: unknown };
+    expect(pods).toMatchObject([{ podRef: { name: 'web-0' } }]);
+    expect(pods).toHaveLength(1);
+  });
+
   it.each([
     ['no JSON', 'pods'],
     ['cut off', '{"pods":[{"podRef":{}}'],

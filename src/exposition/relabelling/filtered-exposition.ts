@@ -1,12 +1,6 @@
 import { tell } from '../../tell.js';
 import { abandon, bodyPieces, chunkBytes, wholeOrStreamed } from '../body.js';
-import {
-  asUpstreamError,
-  NotSyncedError,
-  SeriesLimitError,
-  TextFormatError,
-  UpstreamError,
-} from '../exposition-errors.js';
+import { asUpstreamError, SeriesLimitError, TextFormatError, UpstreamError } from '../exposition-errors.js';
 import {
   anExposition,
   isEncoded,
@@ -16,7 +10,7 @@ import {
 } from '../exposition.js';
 import { expositionFormat, type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
 import { ExpositionFilter, type SeriesCounts } from './exposition-filter.js';
-import { requireNoFault } from './label-mapping.js';
+import { requireNames, requireNoFault } from './label-mapping.js';
 import { checkedRules, type SeriesRules } from './series-rules.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { checkArgument, checkOptions } from '../../option-checks.js';
@@ -65,6 +59,7 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
     let result: FilterResult = 'abandoned';
     try {
       for await (const parts of readTextFormat(bodyPieces(rendered), { format, maxLineBytes })) {
+        requireNames(options.podNames);
         for (const part of parts) filter.write(part);
         // No `yield*`: it awaits a turn even where there is nothing to yield.
         for (const chunk of filter.takeFull()) yield chunk;
@@ -83,8 +78,7 @@ export function filteredExposition(exposition: Exposition, options: FilteredExpo
   return {
     contentType: (request) => exposition.contentType(filteredRequest(request)),
     async render(request) {
-      const fault = options.podNames?.unavailable();
-      if (fault !== undefined) throw new NotSyncedError(fault);
+      requireNames(options.podNames);
       const rendered = await exposition.render(filteredRequest(request));
       const { contentType } = rendered;
       const format = expositionFormat(contentType);

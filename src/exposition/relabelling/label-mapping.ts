@@ -2,7 +2,7 @@ import { readPlainObject } from '../../documents/plain-object.js';
 import { sourceOf, utf8TextOf, type Source } from '../../documents/source.js';
 import type { FileContent } from '../../files/followed-files.js';
 import { runInSlices } from '../../time-slice.js';
-import { LabelMappingError, RelabellingOptionError } from '../exposition-errors.js';
+import { LabelMappingError, NotSyncedError, RelabellingOptionError } from '../exposition-errors.js';
 import { quotedName } from '../text-format/metric-name.js';
 import { escapedText } from '../text-format/quoted-text.js';
 import { aMap, anObject, checkArgument, listOf } from '../../option-checks.js';
@@ -94,6 +94,12 @@ export interface PodNames {
   find(namespace: string, name: string): { readonly namespace: string; readonly name: string } | undefined;
   /** Why no name may be used, or undefined if they may. */
   unavailable(): string | undefined;
+}
+
+/** Before names are looked up, and after each wait: meanwhile they may be gone. @throws NotSyncedError */
+export function requireNames(names: Pick<PodNames, 'unavailable'> | undefined): void {
+  const fault = names?.unavailable();
+  if (fault !== undefined) throw new NotSyncedError(fault);
 }
 
 /**

@@ -1,14 +1,15 @@
 import type { ApiClient } from '../../kubernetes/api-client.js';
 import { JsonItems } from '../../kubernetes/reflector/json-items.js';
 import { member, stringMember } from '../../kubernetes/json.js';
-import type { HostPod } from '../../kubernetes/virtual-cluster.js';
+import type { PodsOfNode } from '../../kubernetes/virtual-cluster.js';
 import { MalformedError } from '../../kubernetes/kubernetes-errors.js';
 import { tell } from '../../tell.js';
 import { TimeSlice } from '../../time-slice.js';
 import { inTime } from '../../timer.js';
 import { bodyOf, chunkBytes, endOfBody, wholeOrStreamed } from '../body.js';
-import { asUpstreamError, NotSyncedError, UpstreamError } from '../exposition-errors.js';
+import { asUpstreamError, UpstreamError } from '../exposition-errors.js';
 import { workingMs, type Exposition, type ScrapeRequest } from '../exposition.js';
+import { requireNames } from '../relabelling/label-mapping.js';
 
 /** How long an answer's headers may take, and its body may pause (ms). */
 const headersMs = 10_000;
@@ -33,12 +34,6 @@ export function kubeletExposition(options: KubeletOptions): Exposition {
   };
 }
 
-/** Whose pods are shown, and under which names. */
-export interface ShownPods {
-  findPod(namespace: string, name: string): HostPod | undefined;
-  unavailable(): string | undefined;
-}
-
 const json = 'application/json';
 /** Of one pod, which is parsed in one go: those with hundreds of containers have less. */
 const maxPodBytes = 1024 * 1024;
@@ -60,12 +55,11 @@ const shownOfPod = [
  * A kubelet's `/stats/summary` of some pods, under other names. Of the node it has the name alone, and of volumes no
  * claim: the host's name of it is not the owner's. Read pod by pod.
  */
-export function kubeletSummary(options: KubeletOptions & { node: string; pods: ShownPods }): Exposition {
+export function kubeletSummary(options: KubeletOptions & { node: string; pods: PodsOfNode }): Exposition {
   return {
     contentType: () => json,
     async render(request) {
-      const fault = options.pods.unavailable();
-      if (fault !== undefined) throw new NotSyncedError(fault);
+      requireNames(options.pods);
       const { body } = await ask(options, request, json);
       return wholeOrStreamed(json, summary(options, body), chunkBytes);
     },
@@ -82,6 +76,7 @@ async function* summary(
   let separator = '';
   try {
     for await (const chunk of body) {
+      requireNames(options.pods);
       items.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       for (let item = items.next(); item !== undefined; item = items.next()) {
         const shown = shownPod(item, options.pods);
@@ -89,7 +84,10 @@ async function* summary(
           text += separator + JSON.stringify(shown);
           separator = ',';
         }
-        if (slice.isOver) await slice.rest();
+        if (slice.isOver) {
+          await slice.rest();
+          requireNames(options.pods);
+        }
         if (text.length < chunkBytes) continue;
         yield Buffer.from(text);
         text = '';
@@ -105,7 +103,7 @@ async function* summary(
   yield Buffer.from(`${text}]}\n`);
 }
 
-function shownPod(pod: unknown, pods: ShownPods): object | undefined {
+function shownPod(pod: unknown, pods: PodsOfNode): object | undefined {
   const reference = (name: string): string => stringMember(pod, 'podRef', name) ?? '';
   const found = pods.findPod(reference('namespace'), reference('name'));
   // Of a pod that had this name before, nothing is known.

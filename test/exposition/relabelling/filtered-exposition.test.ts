@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { Counter, Histogram, Registry, type RegistryContentType } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { RelabellingOptionError } from '../../../src/exposition/exposition-errors.js';
+import { NotSyncedError, RelabellingOptionError } from '../../../src/exposition/exposition-errors.js';
 import { registriesExposition } from '../../../src/exposition/sources/registries-exposition.js';
 import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
 import {
@@ -203,6 +203,30 @@ describe('labels', () => {
     expect(await textOf(await exposition.render({ accept: '' }))).toBe('a{namespace="team-a"} 1\n');
     followed.current = LabelMapping.of({ namespace: { 'host-b': 'team-b' } });
     expect(await textOf(await exposition.render({ accept: '' }))).toBe('');
+  });
+});
+
+describe('names of pods', () => {
+  it.each([
+    ['nothing is sent yet', 1],
+    ['much is sent already', 10_000],
+  ])('that may no longer be used break off a rendering, where %s', async (_what, lines) => {
+    let reason: string | undefined;
+    const series = 'up{namespace="a",pod="b"} 1\n';
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(Array.from({ length: lines }, (_, at) => series.replace('up', `up_${at}`)).join(''));
+      await Promise.resolve();
+      reason = 'lost';
+      yield Buffer.from(series);
+    }
+    const results: string[] = [];
+    const exposition = filteredExposition(fixedExposition({ contentType: contentTypes.text, body: body() }), {
+      podNames: { find: (namespace, name) => ({ namespace, name }), unavailable: () => reason },
+      onScrape: (result) => results.push(result),
+    });
+    const rendered = exposition.render({ accept: '' });
+    await expect(rendered.then(textOf)).rejects.toThrow(new NotSyncedError('lost'));
+    expect(results).toEqual(['failure']);
   });
 });
 
