@@ -213,50 +213,65 @@ function* utf8Pieces(text: string): Generator<Uint8Array, void, undefined> {
   }
 }
 
-/** A body with one reader, closed exactly once unless it ended by itself. */
-export class BodySource {
-  readonly #body: StreamedExposition['body'];
+/** A body with one reader, closed exactly once unless it ended by itself. `onOver` is called once, when nothing is left. */
+export class BodySource implements AsyncIterableIterator<Uint8Array> {
   #iterator: AsyncIterator<Uint8Array> | undefined;
   #isOver = false;
 
-  constructor(body: StreamedExposition['body']) {
-    this.#body = body;
+  constructor(
+    private readonly body: StreamedExposition['body'],
+    private onOver?: () => void,
+  ) {}
+
+  [Symbol.asyncIterator](): this {
+    return this;
   }
 
   /** @throws what the body fails with; TypeError where it yields something other than bytes, and then it is closed. */
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#isOver) return endOfBody;
-    this.#iterator ??= this.#body[Symbol.asyncIterator]();
     let next: IteratorResult<Uint8Array, unknown>;
     try {
+      this.#iterator ??= this.body[Symbol.asyncIterator]();
       next = await this.#iterator.next();
     } catch (error) {
-      this.#isOver = true;
+      this.#end();
       throw error;
     }
     if (next.done === true) {
-      this.#isOver = true;
+      this.#end();
       return endOfBody;
     }
     if ((next.value as unknown) instanceof Uint8Array) return next;
-    await this.close();
+    await this.return();
     throw new TypeError('an exposition must yield bytes');
   }
 
-  /** May be called while a chunk is awaited. Resolves when the body is closed. */
-  async close(): Promise<void> {
-    if (this.#isOver) return;
+  /** Closes it, also while a chunk is awaited. */
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    if (this.#isOver) return endOfBody;
     this.#isOver = true;
-    // A stream's iterator waits for the next chunk before it closes, and closes nothing if it was never started.
-    if (this.#body instanceof Readable) this.#body.destroy();
-    else {
-      this.#iterator ??= this.#body[Symbol.asyncIterator]();
-      await this.#iterator.return?.();
+    try {
+      // A stream's iterator waits for the next chunk before it closes, and closes nothing if it was never started.
+      if (this.body instanceof Readable) this.body.destroy();
+      else {
+        this.#iterator ??= this.body[Symbol.asyncIterator]();
+        await this.#iterator.return?.();
+      }
+    } finally {
+      this.#end();
     }
+    return endOfBody;
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.onOver?.();
+    this.onOver = undefined;
   }
 }
 
 /** Closes a rendered body that will not be read. Never rejects. */
 export async function abandon(rendered: RenderedExposition): Promise<void> {
-  if (isStreamed(rendered)) await new BodySource(rendered.body).close().catch(() => undefined);
+  if (isStreamed(rendered)) await new BodySource(rendered.body).return().catch(() => undefined);
 }

@@ -5,7 +5,7 @@ export interface ReadBody {
   /** Answers with `give`, `finish` or `fail`, now or later. */
   read(reader: BodyReader): void;
   /** `reader` will not read any more. */
-  leave(reader: BodyReader): Promise<void> | undefined;
+  leave(reader: BodyReader): Promise<unknown> | undefined;
 }
 
 type Result = IteratorResult<Uint8Array, undefined>;
@@ -16,15 +16,14 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   position = 0;
   /** For how long others have waited for this reader (ms). */
   heldUpMs = 0;
-  readonly #body: ReadBody;
-  readonly #signal: AbortSignal | undefined;
   #waiting:
     { readonly resolve: (result: Result) => void; readonly reject: (error: unknown) => void } | undefined;
   #state: 'reading' | 'over' | { readonly failure: unknown } = 'reading';
 
-  constructor(body: ReadBody, signal: AbortSignal | undefined) {
-    this.#body = body;
-    this.#signal = signal;
+  constructor(
+    private readonly body: ReadBody,
+    private readonly signal: AbortSignal | undefined,
+  ) {
     signal?.addEventListener('abort', this.#onAbort);
   }
 
@@ -44,7 +43,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
         return;
       }
       this.#waiting = { resolve, reject };
-      if (this.#state === 'reading') this.#body.read(this);
+      if (this.#state === 'reading') this.body.read(this);
       else this.#settle();
     });
   }
@@ -52,7 +51,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   async return(): Promise<Result> {
     const isReading = this.#state === 'reading';
     this.finish();
-    if (isReading) await this.#body.leave(this);
+    if (isReading) await this.body.leave(this);
     return endOfBody;
   }
 
@@ -72,14 +71,14 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   }
 
   readonly #onAbort = (): void => {
-    this.fail(this.#signal?.reason);
-    this.#body.leave(this)?.catch(() => undefined);
+    this.fail(this.signal?.reason);
+    this.body.leave(this)?.catch(() => undefined);
   };
 
   #end(state: 'over' | { readonly failure: unknown }): void {
     if (this.#state !== 'reading') return;
     this.#state = state;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.signal?.removeEventListener('abort', this.#onAbort);
     this.#settle();
   }
 
@@ -99,18 +98,15 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
  * its time is over still delays others.
  */
 export class SlowReaderTimer {
-  readonly #timeoutMs: number;
-  readonly #slowest: () => readonly BodyReader[];
-  readonly #cut: (reader: BodyReader) => void;
   #since: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param slowest the readers that the others wait for. */
-  constructor(timeoutMs: number, slowest: () => readonly BodyReader[], cut: (reader: BodyReader) => void) {
-    this.#timeoutMs = timeoutMs;
-    this.#slowest = slowest;
-    this.#cut = cut;
-  }
+  constructor(
+    private readonly timeoutMs: number,
+    private readonly slowest: () => readonly BodyReader[],
+    private readonly cut: (reader: BodyReader) => void,
+  ) {}
 
   /** Others wait from now on, if they do not yet. */
   start(): void {
@@ -131,9 +127,9 @@ export class SlowReaderTimer {
   }
 
   #schedule(): void {
-    const longest = Math.max(0, ...this.#slowest().map(({ heldUpMs }) => heldUpMs));
+    const longest = Math.max(0, ...this.slowest().map(({ heldUpMs }) => heldUpMs));
     // Timers may fire a fraction of a millisecond early.
-    const leftMs = Math.max(1, this.#timeoutMs - longest - this.#elapsedMs + 1);
+    const leftMs = Math.max(1, this.timeoutMs - longest - this.#elapsedMs + 1);
     this.#timer = setTimeout(() => {
       this.#cutSlowest();
     }, leftMs);
@@ -141,9 +137,9 @@ export class SlowReaderTimer {
   }
 
   #cutSlowest(): void {
-    const slowest = this.#slowest();
-    const tooSlow = slowest.filter(({ heldUpMs }) => heldUpMs + this.#elapsedMs >= this.#timeoutMs);
+    const slowest = this.slowest();
+    const tooSlow = slowest.filter(({ heldUpMs }) => heldUpMs + this.#elapsedMs >= this.timeoutMs);
     if (tooSlow.length < slowest.length || tooSlow.length === 0) this.#schedule();
-    for (const reader of tooSlow) this.#cut(reader);
+    for (const reader of tooSlow) this.cut(reader);
   }
 }

@@ -89,11 +89,9 @@ export function compressedBody(
   let isClosed = false;
 
   async function feed(opened: Transform): Promise<void> {
-    for (;;) {
-      const step = await source.next();
+    for await (const chunk of source) {
       if (opened.destroyed) return;
-      if (step.done === true) break;
-      if (!opened.write(step.value)) await once(opened, 'drain');
+      if (!opened.write(chunk)) await once(opened, 'drain');
     }
     opened.end();
   }
@@ -109,7 +107,7 @@ export function compressedBody(
     if (isClosed) return;
     isClosed = true;
     compressor?.destroy();
-    await source.close();
+    await source.return();
   }
   async function next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (isClosed) return endOfBody;

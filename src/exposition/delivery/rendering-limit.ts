@@ -1,6 +1,6 @@
 import { tell } from '../../tell.js';
-import { bodyOf, BodySource } from '../body.js';
-import { anExposition, isStreamed, type Exposition, type StreamedExposition } from '../exposition.js';
+import { BodySource } from '../body.js';
+import { anExposition, isStreamed, type Exposition } from '../exposition.js';
 import { SharingOptionError, TooManyScrapesError } from '../exposition-errors.js';
 import { checkArgument, checkOptions, having } from '../../option-checks.js';
 
@@ -149,7 +149,7 @@ export function limitedExposition(exposition: Exposition, places: RenderingPlace
       try {
         request.signal?.throwIfAborted();
         const rendered = await exposition.render(request);
-        if (isStreamed(rendered)) return { ...rendered, body: untilOver(rendered.body, leave) };
+        if (isStreamed(rendered)) return { ...rendered, body: new BodySource(rendered.body, leave) };
         leave();
         return rendered;
       } catch (error) {
@@ -158,22 +158,4 @@ export function limitedExposition(exposition: Exposition, places: RenderingPlace
       }
     },
   };
-}
-
-/** The same body; `onOver` is called when it has ended, has failed or is closed. */
-function untilOver(body: StreamedExposition['body'], onOver: () => void): AsyncIterable<Uint8Array> {
-  const source = new BodySource(body);
-  return bodyOf(
-    async () => {
-      try {
-        const next = await source.next();
-        if (next.done === true) onOver();
-        return next;
-      } catch (error) {
-        onOver();
-        throw error;
-      }
-    },
-    () => source.close().finally(onOver),
-  );
 }

@@ -5,11 +5,9 @@ import {
   type ScrapeRequest,
   type StreamedExposition,
 } from '../exposition.js';
-import { SharedBody } from './shared-body.js';
+import { SharedBody, type SharingBounds } from './shared-body.js';
 
-interface SharedRenderingOptions {
-  readonly windowBytes: number;
-  readonly laggardTimeoutMs: number;
+interface SharedRenderingOptions extends SharingBounds {
   /** Called once, when the rendering cannot be joined any longer: it has ended, failed or lost its last scraper. */
   readonly onOver: () => void;
   /** Called with a complete rendering that can be served again. */
@@ -34,7 +32,6 @@ const maxReadingAgeMs = 10_000;
 
 /** One rendering for all scrapes that join it. It is aborted when the last of them leaves. */
 export class SharedRendering {
-  readonly #options: SharedRenderingOptions;
   readonly #abort = new AbortController();
   /** Scrapes that wait for it to begin. */
   readonly #members = new Set<Member>();
@@ -45,8 +42,10 @@ export class SharedRendering {
   #isOver = false;
 
   /** Starts the rendering; `render` must not throw. Join at once: nothing else keeps it running. */
-  constructor(render: (signal: AbortSignal) => Promise<RenderedExposition>, options: SharedRenderingOptions) {
-    this.#options = options;
+  constructor(
+    render: (signal: AbortSignal) => Promise<RenderedExposition>,
+    private readonly options: SharedRenderingOptions,
+  ) {
     render(this.#abort.signal)
       .then((rendered) => {
         this.#begun(rendered);
@@ -113,7 +112,7 @@ export class SharedRendering {
       void abandon(rendered);
       return;
     }
-    const { windowBytes, onFinished } = this.#options;
+    const { windowBytes, onFinished } = this.options;
     if (!isStreamed(rendered)) {
       const bytes = typeof rendered.body === 'string' ? Buffer.from(rendered.body) : rendered.body;
       const whole = { ...rendered, body: bytes };
@@ -122,13 +121,10 @@ export class SharedRendering {
       for (const { resolve } of this.#takeMembers()) resolve(whole);
       return;
     }
-    const body = new SharedBody(rendered.body, {
-      ...this.#options,
-      onOver: (result, chunks) => {
-        this.#end();
-        if (result === 'left') this.#abort.abort();
-        else if (chunks !== undefined) onFinished(rendered, chunks);
-      },
+    const body = new SharedBody(rendered.body, this.options, (result, chunks) => {
+      this.#end();
+      if (result === 'left') this.#abort.abort();
+      else if (chunks !== undefined) onFinished(rendered, chunks);
     });
     this.#streaming = { rendered, body, since: performance.now() };
     // All enter before any of them reads.
@@ -149,6 +145,6 @@ export class SharedRendering {
   #end(): void {
     clearTimeout(this.#delay);
     this.#isOver = true;
-    this.#options.onOver();
+    this.options.onOver();
   }
 }

@@ -98,7 +98,7 @@ export function serveExposition(options: ServeExpositionOptions, guard?: Guard):
         const sending = sendExposition(request, response, rendered, deadline);
         if (sending !== undefined) await sending;
         result = 'success';
-      } else if (isStreamed(rendered)) await new BodySource(rendered.body).close();
+      } else if (isStreamed(rendered)) await new BodySource(rendered.body).return();
     } finally {
       if (isScrape) listener({ kind: 'scrape', result, seconds: (performance.now() - started) / 1000 });
     }
