@@ -1,7 +1,7 @@
 import { presentOnly } from '../present-only.js';
 import { logging, serverKindOf } from '../options/general-options.js';
-import { openServerOptions, type Opener } from '../options/open-server.js';
-import { heldBackLogger, Opened, type HeldBackLogger } from '../options/starting.js';
+import { openServerOptions } from '../options/open-server.js';
+import { Opened, type Opener } from '../options/starting.js';
 import type { GivenOptions } from '../options/option.js';
 import { listening } from '../options/serving-options.js';
 import { UsageError } from '../options/usage-error.js';
@@ -13,11 +13,23 @@ interface StartContext extends Pick<Opener, 'onAuditEvent' | 'shared'> {
   readonly log?: NonNullable<Terminal['log']>;
 }
 
+/** A logger that holds back its lines until `release` is called, so that a failed start prints one line only. */
 export function startLogger(
   values: GivenOptions,
-  log: StartContext['log'] = pino.destination({ fd: 2, sync: true }),
-): HeldBackLogger {
-  return heldBackLogger(pino({ name: 'kcp-metrics-filter', level: logging.read(values).logLevel }, log));
+  log: NonNullable<StartContext['log']> = pino.destination({ fd: 2, sync: true }),
+) {
+  let held: string[] | undefined = [];
+  const write = (line: string): void => {
+    if (held === undefined) log.write(line);
+    else held.push(line);
+  };
+  const logger = pino({ name: 'kcp-metrics-filter', level: logging.read(values).logLevel }, { write });
+  const release = (): void => {
+    const lines = held ?? [];
+    held = undefined;
+    lines.forEach(write);
+  };
+  return { logger, release };
 }
 
 /**
@@ -26,13 +38,13 @@ export function startLogger(
  */
 export async function start(values: GivenOptions, context: StartContext = {}): Promise<RunningServer> {
   const { shared, log, ...opener } = context;
-  const logger = startLogger(values, log);
+  const { logger, release } = startLogger(values, log);
   const opened = new Opened();
   try {
     const options = await openServerOptions(values, { ...opener, logger, opened, shared });
     const port = shared?.port(options.port ?? 0);
     const server = opened.add(await startServer({ ...options, ...presentOnly({ port }) }));
-    logger.release();
+    release();
     // With several workers, the primary logs it once.
     const level = shared === undefined ? 'info' : 'debug';
     logger[level]({ url: server.url, mode: serverKindOf(values) }, 'listening');

@@ -60,7 +60,7 @@ function auditLogOptionsOf(given: GivenOptions): Omit<AuditLogOptions, 'observer
  */
 export async function openAuditLog(
   given: GivenOptions,
-  { registry, logger }: Pick<Opening, 'registry' | 'logger'>,
+  { registry, logger, opened }: Opening,
 ): Promise<AuditLog | undefined> {
   const options = auditLogOptionsOf(given);
   if (options === undefined) return undefined;
@@ -79,7 +79,7 @@ export async function openAuditLog(
     onOutage: outages.failed.bind(outages),
     onRecovery: outages.answered.bind(outages),
   };
-  return blaming(auditLogPath, () => new AuditLog({ ...options, observer }));
+  return opened.add(blaming(auditLogPath, () => new AuditLog({ ...options, observer })));
 }
 
 /** Whether `openAuditLog` would be able to write; makes nothing. @throws UsageError naming the option. */

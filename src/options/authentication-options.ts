@@ -1,11 +1,12 @@
 import type { PeerCertificates } from '../authentication/authenticator.js';
 import { serverKindOf } from './general-options.js';
-import type { AuthenticationContext, OpenAuthenticator } from './option-events.js';
 import { blamingFile, type FollowedOptionFiles } from './followed-option-files.js';
 import { topic, type GivenOptions, type Option, excludes, flagName, needs } from './option.js';
 import { file, list, names, boolean, files, parsed, text } from './option-kinds.js';
 import type { KeySet } from '../authentication/tokens/jwt/key-set.js';
 import { httpsUrl } from '../outgoing/https-json.js';
+import { keyDownloads } from './option-events.js';
+import type { OpenAuthenticator, Opening } from './starting.js';
 
 export const certificates = topic('Authentication: certificates and front proxies', {
   clientCaFile: file({ followed: true }).help(
@@ -30,7 +31,7 @@ export const certificates = topic('Authentication: certificates and front proxie
   ),
 });
 
-export const openFrontProxy: OpenAuthenticator = async (given, { files, events }) => {
+export const openFrontProxy: OpenAuthenticator = async (given, { files, telemetry }) => {
   const values = certificates.read(given);
   const { requestheaderAllowedNames: allowedNames, requestheaderClientCaFile: caFile } = values;
   const verifier = await openVerifier(certificates.options.requestheaderClientCaFile, caFile, files);
@@ -43,7 +44,7 @@ export const openFrontProxy: OpenAuthenticator = async (given, { files, events }
     groupHeaders: values.requestheaderGroupHeaders,
     extraHeadersPrefixes: values.requestheaderExtraHeadersPrefix,
     ...(allowedNames.length > 0 && { allowedNames }),
-    onSpoofed: events.onSpoofedHeaders,
+    onSpoofed: telemetry.spoofedHeaders,
   });
 };
 
@@ -127,24 +128,24 @@ export function audiencesOf(given: GivenOptions): readonly string[] {
   return apiAudiences.length > 0 ? apiAudiences : serviceAccountIssuer;
 }
 
-export const openServiceAccounts: OpenAuthenticator = async (given, context) => {
+export const openServiceAccounts: OpenAuthenticator = async (given, opening) => {
   const values = serviceAccounts.read(given);
   const { serviceAccountKeyFile: keyFiles, serviceAccountJwksUri: uri } = values;
   if (keyFiles.length === 0 && uri === undefined) return undefined;
   const keys =
     uri === undefined
-      ? await keysInFiles(keyFiles, context)
-      : await publishedKeys(uri, values.serviceAccountJwksCaFile, context);
+      ? await keysInFiles(keyFiles, opening)
+      : await publishedKeys(uri, values.serviceAccountJwksCaFile, opening);
   const { serviceAccountAuthenticator } = await import('../authentication/tokens/service-account.js');
   const audiences = audiencesOf(given);
   return serviceAccountAuthenticator({ keys, issuers: values.serviceAccountIssuer, audiences });
 };
 
-async function keysInFiles(keyFiles: readonly string[], context: AuthenticationContext): Promise<KeySet> {
+async function keysInFiles(keyFiles: readonly string[], { files: followedFiles }: Opening): Promise<KeySet> {
   const { parsePublicKeys } = await import('../authentication/tokens/jwt/verification-keys.js');
   const { staticKeySet } = await import('../authentication/tokens/jwt/key-set.js');
   const { serviceAccountKeyFile } = serviceAccounts.options;
-  const followed = await context.files.open(serviceAccountKeyFile, keyFiles, (contents) =>
+  const followed = await followedFiles.open(serviceAccountKeyFile, keyFiles, (contents) =>
     staticKeySet(contents.flatMap(({ file: name, bytes }) => parsePublicKeys(bytes.toString('utf8'), name))),
   );
   return {
@@ -158,12 +159,12 @@ async function keysInFiles(keyFiles: readonly string[], context: AuthenticationC
 async function publishedKeys(
   uri: string,
   caFile: string | undefined,
-  { files: followed, events, opened }: AuthenticationContext,
+  { files: followed, logger, telemetry, opened }: Opening,
 ): Promise<KeySet> {
   const { serviceAccountJwksCaFile, serviceAccountJwksUri } = serviceAccounts.options;
   const ca = await openAuthorities(serviceAccountJwksCaFile, caFile, followed);
   const { RemoteKeySet } = await import('../authentication/tokens/jwt/remote-key-set.js');
-  const onRefresh = events.onKeyRefresh.bind(undefined, serviceAccountJwksUri.name);
+  const onRefresh = keyDownloads(serviceAccountJwksUri, logger, telemetry);
   return opened.add(new RemoteKeySet({ owner: uri, location: uri, ca, onRefresh }));
 }
 

@@ -1,4 +1,4 @@
-import type { Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import type { RenderingLimit, RenderingPlaces } from '../exposition/delivery/rendering-limit.js';
 import type { Exposition } from '../exposition/exposition.js';
 import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
@@ -15,8 +15,6 @@ import { tellsWhoScrapes } from './upstream-request-options.js';
 import { nodeExpositionsOf } from './virtual-cluster-options.js';
 import type { VirtualCluster } from '../kubernetes/virtual-cluster.js';
 import { openUpstreams, ownMetricsPath, slisPath, upstreamEvents, upstreams } from './upstream-options.js';
-import type { OpenPolicy } from '../policy/open-policy.js';
-import type { KeyPair } from '../server/serving-certificates.js';
 
 export const ownMetrics = topic('What is served', {
   collectorTimeout: duration('5s', { min: '1ms', max: '596h' }).help(
@@ -58,22 +56,17 @@ export const delivery = topic('What is served', {
 /** How long a scrape waits until it may render (ms): renderings of other paths or formats end soon. */
 const placeWaitMs = 1000;
 
-interface ExpositionContext extends Omit<Opening, 'requests'> {
-  /** Of the application that the filter is mounted in; served before `registry`. */
-  readonly registers?: RegistriesExpositionOptions['registries'];
-  /** Served at `/metrics/slis`, if given. */
-  readonly slis: Registry | undefined;
-  /** Set with several workers: then the metrics of all are served. */
-  readonly shared?: SharedByWorkers | undefined;
-  /** Whose series alone are shown; undefined where those of all are. */
-  readonly virtualCluster?: VirtualCluster | undefined;
-  /** How metrics of single workspaces are served; undefined where they are not. */
-  readonly workspaces?: { readonly label: string; readonly maxAgeMs: number } | undefined;
-}
-
-export async function openExpositions(given: GivenOptions, context: ExpositionContext) {
-  const { registry, registers = [], slis, telemetry, logger, files, opened } = context;
-  const { shared: workers, workspaces, virtualCluster } = context;
+/**
+ * `virtualCluster`: whose series alone are shown; undefined where those of all are. `workspaces`: how metrics of single
+ * workspaces are served; undefined where they are not.
+ */
+export async function openExpositions(
+  given: GivenOptions,
+  opening: Opening,
+  virtualCluster?: VirtualCluster,
+  workspaces?: { readonly label: string; readonly maxAgeMs: number },
+) {
+  const { registry, registers = [], telemetry, logger, files, shared: workers } = opening;
   const values = delivery.read(given);
   const { upstreamPassQuery: passQuery } = upstreams.read(given);
   const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
@@ -81,7 +74,7 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     workers?.expositionOf(path, served, exposition) ?? exposition;
   const events = await upstreamEvents(registry, logger);
   const process = own('/metrics', registry, expositionOf(...registers, registry));
-  const source = await openUpstreams(given, process, files, opened, events);
+  const source = await openUpstreams(given, process, opening, events);
   const relabel = await relabellingOf(given, files, relabellingEvents(telemetry, logger), virtualCluster);
   const relabelled = relabel(source.exposition);
   const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
@@ -101,6 +94,7 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
   const otherExpositions = new Map(
     [...source.others].map(([path, other]) => [path, served(filtered(path, other))]),
   );
+  const slis = values.componentSlis ? new Registry() : undefined;
   if (slis !== undefined) otherExpositions.set(slisPath, served(own(slisPath, slis)));
   return {
     exposition: served(relabelled),
@@ -109,6 +103,8 @@ export async function openExpositions(given: GivenOptions, context: ExpositionCo
     nodeExposition:
       virtualCluster &&
       (await nodeExpositionsOf(virtualCluster, relabel, served, events.onFailure.bind(undefined, 'nodes'))),
+    /** Of health checks, if they are served. */
+    slis,
     workspaceExpositions: workspaces && (await dividedByWorkspace()),
     scrapeWriteTimeoutMs: values.scrapeWriteTimeout,
     scrapeDeadlineMs: values.scrapeDeadline,
@@ -176,18 +172,4 @@ function relabellingEvents(
       outage.failed(message);
     },
   };
-}
-
-/** What the primary holds for all workers, as a worker sees it; undefined in a server of one process. */
-export interface SharedByWorkers {
-  /** A replica of the primary's policy; undefined if it has none. @throws UsageError */
-  openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined>;
-  /** Reports this worker's registry under a path, and returns the exposition of all workers. */
-  expositionOf(path: string, registry: Registry, own: Exposition): Exposition;
-  /** Grants renderings across all workers. */
-  places(max: number): RenderingPlaces;
-  /** The port to listen on instead of the one in the flag. */
-  port(asked: number): number;
-  /** The self-signed pair that all workers serve, in place of this worker's own. */
-  selfSigned(pair: KeyPair): KeyPair;
 }

@@ -10,7 +10,9 @@ import type { Opening } from './starting.js';
 import { policy, policySourcesOf, type PolicySourceEvents } from './policy-options.js';
 import { UsageError, usageError } from './usage-error.js';
 
-type PolicyEvents = PolicySourceEvents & Pick<OpenPolicyOptions, 'onSnapshot' | 'through'>;
+type PolicyEvents = PolicySourceEvents &
+  Required<Pick<PolicySourceEvents, 'onWarning'>> &
+  Pick<OpenPolicyOptions, 'onSnapshot' | 'through'>;
 
 /** Opens the policy that the options describe, and follows it. Gives API servers `waitMs` to answer. */
 export async function openPolicyOf(given: GivenOptions, events: PolicyEvents, waitMs = 0) {
@@ -38,13 +40,13 @@ export async function openPolicyOf(given: GivenOptions, events: PolicyEvents, wa
   };
 }
 
-type PolicyOpening = Pick<Opening, 'registry' | 'telemetry' | 'requests' | 'logger'> &
-  Pick<OpenPolicyOptions, 'through'> & { readonly waitMs?: number | undefined };
+type PolicyOpening = Pick<Opening, 'registry' | 'telemetry' | 'requests' | 'logger' | 'policyWaitMs'> &
+  Pick<OpenPolicyOptions, 'through'>;
 
 /** Opens the policy that the options describe, with logs and metrics. @throws UsageError */
 export async function openFollowedPolicy(
   given: GivenOptions,
-  { registry, telemetry, requests, logger, through, waitMs }: PolicyOpening,
+  { registry, telemetry, requests, logger, through, policyWaitMs }: PolicyOpening,
 ): Promise<OpenPolicy> {
   const metrics = new PolicySourceMetrics(registry, requests);
   const events: PolicyEvents = {
@@ -71,7 +73,7 @@ export async function openFollowedPolicy(
     },
     ...presentOnly({ through }),
   };
-  const open = await openPolicyOf(given, events, waitMs);
+  const open = await openPolicyOf(given, events, policyWaitMs);
   registerPolicyMetrics(registry, () => open.policy.status());
   return open;
 }

@@ -3,9 +3,9 @@ import { readDocument } from '../documents/documents.js';
 import { Field, shownName } from '../documents/field.js';
 import { sourceOf, utf8TextOf } from '../documents/source.js';
 import type { Maintenance } from '../request/steps/refuse-in-maintenance.js';
-import type { Logger } from '../server/server-options.js';
 import { topic, type GivenOptions } from './option.js';
 import { file } from './option-kinds.js';
+import type { Opening } from './starting.js';
 import { UsageError, usageError } from './usage-error.js';
 
 export const maintenance = topic('Maintenance and shutdown', {
@@ -14,15 +14,8 @@ export const maintenance = topic('Maintenance and shutdown', {
   ),
 });
 
-/**
- * Undefined where no file is named. `onChange`: whether it is on, for some or for everybody.
- * @throws UsageError naming the option.
- */
-export async function openMaintenance(
-  given: GivenOptions,
-  logger: Logger,
-  onChange: (isOn: boolean) => void,
-) {
+/** With logs and metrics; undefined where no file is named. @throws UsageError naming the option. */
+export async function openMaintenance(given: GivenOptions, { logger, telemetry, opened }: Opening) {
   const { maintenanceFile } = maintenance.read(given);
   if (maintenanceFile === undefined) return undefined;
   const { name } = maintenance.options.maintenanceFile;
@@ -37,14 +30,11 @@ export async function openMaintenance(
       logger.warn({ ...fields, ...who }, 'maintenance');
     } else if (isOn) logger.info(fields, 'maintenance is over');
     isOn = now.kind !== 'absent';
-    onChange(isOn);
+    telemetry.maintenance(isOn);
   };
   try {
-    const followed = await OptionalFile.open({
-      file: maintenanceFile,
-      parse: (bytes) => readMaintenance(maintenanceFile, bytes),
-      onChange: log,
-    });
+    const parse = readMaintenance.bind(undefined, maintenanceFile);
+    const followed = opened.add(await OptionalFile.open({ file: maintenanceFile, parse, onChange: log }));
     return {
       get current() {
         const read = followed.current;
@@ -52,7 +42,6 @@ export async function openMaintenance(
         // A file that cannot be read was put there for a reason.
         return read.kind === 'fault' ? everybody : nobody;
       },
-      close: followed.close.bind(followed),
     };
   } catch (error) {
     throw usageError(name, error);

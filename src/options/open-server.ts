@@ -1,24 +1,18 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { collectDefaultMetrics } from 'prom-client';
 import type { AuditSink } from '../audit/audit-event.js';
-import type { Authenticator } from '../authentication/authenticator.js';
-import type { RegistriesExpositionOptions } from '../exposition/sources/registries-exposition.js';
-import type { ReloadResult } from '../files/followed-files.js';
 import { presentOnly } from '../present-only.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import type { ServerOptions } from '../server/server-options.js';
 import type { WorkspaceExpositions } from '../exposition/workspaces/workspace-expositions.js';
-import { FilterMetrics } from '../telemetry/filter-metrics.js';
-import { RestClientMetrics, ReviewMetrics } from '../telemetry/outgoing-metrics.js';
 import { healthcheckMetrics, registerCertificateMetrics } from '../telemetry/server-metrics.js';
 import { openAuditLog } from './audit-options.js';
-import { authenticationEvents, type AuthenticationContext, reviewEvents } from './option-events.js';
 import { authorizersOf, pathsAllowedToAll } from './authorization-options.js';
-import { delivery, openExpositions, type SharedByWorkers } from './exposition-options.js';
+import { delivery, openExpositions } from './exposition-options.js';
 import { openFollowedPolicy } from './followed-policy.js';
-import { FollowedOptionFiles } from './followed-option-files.js';
+import type { FollowedOptionFiles } from './followed-option-files.js';
 import { openMaintenance } from './maintenance-options.js';
 import { serverKindOf } from './general-options.js';
-import type { Opening } from './starting.js';
+import { followedFiles, openingOf, type Opener, type Opening } from './starting.js';
 import type { GivenOptions } from './option.js';
 import { hasPolicy, policySourcesOf } from './policy-options.js';
 import { openAccessReview, openTokenReview } from './reviewer-options.js';
@@ -36,18 +30,6 @@ import {
 } from './authentication-options.js';
 import { openVirtualClusterOf } from './virtual-cluster-options.js';
 import { openOpenId } from './openid-options.js';
-
-/** Who opens the options, and what is theirs. */
-export interface Opener extends Pick<Opening, 'logger' | 'opened'> {
-  readonly shared?: SharedByWorkers | undefined;
-  /** Served beside the filter's own metrics. Default: none. */
-  readonly registers?: RegistriesExpositionOptions['registries'];
-  /** Asked behind those of the options. Default: none. */
-  readonly authenticators?: readonly Authenticator[];
-  /** Told of each audit event behind the audit log. */
-  readonly onAuditEvent?: AuditSink | undefined;
-  readonly policyWaitMs?: number;
-}
 
 /** Opens everything that the options of the ready server name. @throws UsageError */
 export async function openServerOptions(given: GivenOptions, opener: Opener): Promise<ServerOptions> {
@@ -83,61 +65,42 @@ export async function openServerOptions(given: GivenOptions, opener: Opener): Pr
 export async function openGuardOptions<Serving>(
   given: GivenOptions,
   opener: Opener,
-  openRest: (given: GivenOptions, asksClients: boolean, files: FollowedOptionFiles) => Promise<Serving>,
+  openRest: (given: GivenOptions, files: FollowedOptionFiles, asksClients: boolean) => Promise<Serving>,
 ) {
-  const { logger, opened, shared, registers = [], authenticators = [], policyWaitMs: waitMs } = opener;
-  const registry = new Registry();
-  const telemetry = new FilterMetrics(registry);
-  const requests = new RestClientMetrics(registry);
-  const reviews = reviewEvents(logger, new ReviewMetrics(registry), requests);
-  const onFollowed = telemetry.fileFollowed.bind(telemetry);
-  const onReload = (flag: string, result: ReloadResult): void => {
-    telemetry.fileReload(flag, result.result);
-    if (result.result === 'success') logger.info({ flag }, 'file reloaded');
-    else logger.error({ flag }, `${result.message}; the previous content stays in force`);
-  };
-  const credentialFiles = opened.add(new FollowedOptionFiles(onReload, onFollowed));
-  const { requestCertificates, ...authentication } = await openAuthentication(given, {
-    files: credentialFiles,
-    events: authenticationEvents(logger, telemetry, reviews),
-    opened,
-  });
-  const files = opened.add(new FollowedOptionFiles(onReload, onFollowed));
-  const serving = await openRest(given, requestCertificates, files);
-  const maintenance = opened.add(await openMaintenance(given, logger, telemetry.maintenance.bind(telemetry)));
-  const slis = delivery.read(given).componentSlis ? new Registry() : undefined;
+  const opening = openingOf(opener);
+  const { logger, opened, registry, telemetry, shared } = opening;
+  const credentialFiles = followedFiles(opener, telemetry);
+  const authentication = await openAuthentication(given, { ...opening, files: credentialFiles });
+  const { anonymous, requestCertificates } = authentication;
+  const serving = await openRest(given, opening.files, requestCertificates);
+  const maintenance = await openMaintenance(given, opening);
   const workspaces = workspaceMetricsOf(given);
-  const virtualCluster = opened.add(await openVirtualClusterOf(given, { registry, requests, logger }));
-  const exposed = {
-    ...{ registry, registers, slis, telemetry, logger, files, opened, shared, workspaces },
-    virtualCluster,
-  };
-  const { workspaceExpositions, ...expositions } = await openExpositions(given, exposed);
+  const virtualCluster = await openVirtualClusterOf(given, opening);
+  const served = await openExpositions(given, opening, virtualCluster, workspaces);
+  const { slis, workspaceExpositions, ...expositions } = served;
   // An invalid option fails the start even if no policy needs it.
   authorizersOf(given);
-  const webhook = await openAccessReview(given, reviews, opened);
-  policySourcesOf(given, { onWarning: () => undefined });
-  const auditLog = opened.add(await openAuditLog(given, { registry, logger }));
+  const webhook = await openAccessReview(given, opening);
+  policySourcesOf(given);
+  const auditLog = await openAuditLog(given, opening);
   const auditSinks = [auditLog?.write, opener.onAuditEvent].filter((sink) => sink !== undefined);
   const onAuditEvent: AuditSink = (event) => {
     for (const sink of auditSinks) sink(event);
   };
   const open = (): Promise<OpenPolicy | undefined> =>
-    shared?.openPolicy(given) ?? openFollowedPolicy(given, { registry, telemetry, requests, logger, waitMs });
+    shared?.openPolicy(given) ?? openFollowedPolicy(given, opening);
   virtualCluster?.start();
   const policy = opened.add(hasPolicy(given) ? await open() : undefined);
-  const all = [...authentication.authenticators, ...authenticators];
-  if (all.length === 0) {
-    const who = authentication.anonymous
-      ? 'every client is anonymous'
-      : 'only always-allowed paths are served';
+  const authenticators = [...authentication.authenticators, ...(opener.authenticators ?? [])];
+  if (authenticators.length === 0) {
+    const who = anonymous ? 'every client is anonymous' : 'only always-allowed paths are served';
     logger.warn({}, `no authentication is configured: ${who}`);
   }
   const guard = {
     serverKind: serverKindOf(given),
     ...expositions,
-    authenticators: all,
-    anonymous: authentication.anonymous,
+    authenticators,
+    anonymous,
     alwaysAllowPaths: pathsAllowedToAll(given),
     authorizers: authorizersOf(given, { policy: policy?.policy, webhook }),
     telemetry,
@@ -150,7 +113,7 @@ export async function openGuardOptions<Serving>(
         policy && workspaceExpositions && (await workspaceMetrics(policy, workspaceExpositions)),
     }),
   };
-  const certificates = [...files.certificates, ...credentialFiles.certificates];
+  const certificates = [...opening.files.certificates, ...credentialFiles.certificates];
   return { serving, guard, registry, slis, certificates };
 }
 
@@ -162,8 +125,8 @@ async function workspaceMetrics({ policy }: OpenPolicy, expositions: WorkspaceEx
 /** The listening address, TLS and limits. @throws UsageError naming the option. */
 export async function openServing(
   given: GivenOptions,
-  requestCertificates: boolean,
   files: FollowedOptionFiles,
+  requestCertificates: boolean,
 ) {
   const { bindAddress, securePort: port } = listening.read(given);
   const globs = await pathGlobsOf(given);
@@ -174,15 +137,15 @@ export async function openServing(
 }
 
 /** Who is known, in Kubernetes' order, and whether that needs client certificates. @throws UsageError naming the option. */
-export async function openAuthentication(given: GivenOptions, context: AuthenticationContext) {
+export async function openAuthentication(given: GivenOptions, opening: Opening) {
   const { anonymousAuth: anonymous } = tokens.read(given);
-  const byCertificate = [await openFrontProxy(given, context), await openClientCertificates(given, context)];
+  const byCertificate = [await openFrontProxy(given, opening), await openClientCertificates(given, opening)];
   const authenticators = [
     ...byCertificate,
-    await openTokenFile(given, context),
-    await openServiceAccounts(given, context),
-    await openOpenId(given, context),
-    await openTokenReview(given, context),
+    await openTokenFile(given, opening),
+    await openServiceAccounts(given, opening),
+    await openOpenId(given, opening),
+    await openTokenReview(given, opening),
   ];
   return {
     authenticators: authenticators.filter((one) => one !== undefined),

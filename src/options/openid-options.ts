@@ -1,7 +1,8 @@
 import { OidcOptionError } from '../authentication/authentication-errors.js';
 import { keyAlgorithms } from '../authentication/tokens/jwt/verify-jwt.js';
 import type { OidcOptions } from '../authentication/tokens/oidc/oidc.js';
-import type { OpenAuthenticator } from './option-events.js';
+import { keyDownloads } from './option-events.js';
+import type { OpenAuthenticator } from './starting.js';
 import { fault, flagName, needs, othersNeed, topic, type Option } from './option.js';
 import { choices, file, pairs, text } from './option-kinds.js';
 import { openAuthorities } from './authentication-options.js';
@@ -47,7 +48,7 @@ const origins: Readonly<Record<string, Option | undefined>> = {
   requiredClaims: openid.options.oidcRequiredClaim,
 };
 
-export const openOpenId: OpenAuthenticator = async (given, { files, events, opened }) => {
+export const openOpenId: OpenAuthenticator = async (given, { files, logger, telemetry, opened }) => {
   const values = openid.read(given);
   const { oidcIssuerUrl: issuerUrl, oidcClientId: clientId } = values;
   if (issuerUrl === undefined || clientId === undefined) return undefined;
@@ -63,7 +64,7 @@ export const openOpenId: OpenAuthenticator = async (given, { files, events, open
     groupsPrefix: values.oidcGroupsPrefix,
     signingAlgorithms: values.oidcSigningAlgs,
     requiredClaims: values.oidcRequiredClaim,
-    onRefresh: events.onKeyRefresh.bind(undefined, oidcIssuerUrl.name),
+    onRefresh: keyDownloads(oidcIssuerUrl, logger, telemetry),
   };
   try {
     return opened.add(oidcAuthenticator(options));

@@ -1,38 +1,21 @@
-import type { Authenticator } from '../authentication/authenticator.js';
 import type { Logger } from '../server/server-options.js';
 import type { FilterMetrics } from '../telemetry/filter-metrics.js';
 import type { RestClientMetrics, ReviewMetrics, ReviewPurpose } from '../telemetry/outgoing-metrics.js';
-import type { GivenOptions } from './option.js';
+import type { Option } from './option.js';
 import { OutageLog } from './outage-log.js';
-import type { Opening } from './starting.js';
 
-export interface AuthenticationContext extends Pick<Opening, 'files' | 'opened'> {
-  readonly events: ReturnType<typeof authenticationEvents>;
-}
-
-/** Opens one method of authentication; undefined if no option asks for it. @throws UsageError naming the option. */
-export type OpenAuthenticator = (
-  given: GivenOptions,
-  context: AuthenticationContext,
-) => Promise<Authenticator | undefined>;
-
-/** Logs and counts the events of running authenticators. */
-export function authenticationEvents(logger: Logger, telemetry: FilterMetrics, review: ReviewEvents) {
-  const failures = new Map<string, string>();
-  return {
-    /** A request carries a front proxy's headers without coming from one. */
-    onSpoofedHeaders: telemetry.spoofedHeaders,
-    /** A key download succeeded or failed; after a failure the previous keys stay in force. */
-    onKeyRefresh: (flag: string, result: 'success' | 'failure', reason = 'unknown reason') => {
-      telemetry.keyRefresh(flag, result);
-      if (result === 'success') {
-        if (failures.delete(flag)) logger.info({ flag }, 'key downloads succeed again');
-      } else if (failures.get(flag) !== reason) {
-        failures.set(flag, reason);
-        logger.warn({ flag }, `key download failed: ${reason}; the previous keys stay in force`);
-      }
-    },
-    review: review.tokens,
+/** Logs and counts the downloads of keys that an option names. */
+export function keyDownloads({ name: flag }: Option, logger: Logger, telemetry: FilterMetrics) {
+  let failure: string | undefined;
+  return (result: 'success' | 'failure', reason = 'unknown reason'): void => {
+    telemetry.keyRefresh(flag, result);
+    if (result === 'success') {
+      if (failure !== undefined) logger.info({ flag }, 'key downloads succeed again');
+      failure = undefined;
+    } else if (failure !== reason) {
+      failure = reason;
+      logger.warn({ flag }, `key download failed: ${reason}; the previous keys stay in force`);
+    }
   };
 }
 

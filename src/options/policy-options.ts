@@ -82,7 +82,7 @@ type FileOption = Option<string | undefined>;
 
 export interface PolicySourceEvents {
   /** Warns of policy that likely does not do what was meant. */
-  readonly onWarning: (message: string) => void;
+  readonly onWarning?: (message: string) => void;
   readonly onReload?: (source: string, result: ReloadResult) => void;
   readonly observerOf?: (source: string) => ApiServerObserver;
 }
@@ -90,8 +90,8 @@ export interface PolicySourceEvents {
 export type PolicySources = ReturnType<typeof policySourcesOf>;
 
 /** The sources that the options describe; their errors name the option. @throws UsageError naming the option. */
-export function policySourcesOf(given: GivenOptions, events: PolicySourceEvents) {
-  const { onWarning, onReload, observerOf } = events;
+export function policySourcesOf(given: GivenOptions, events: PolicySourceEvents = {}) {
+  const { onWarning = () => undefined, onReload, observerOf } = events;
   const { rbacDir, rootKubeconfig, cacheKubeconfig, bootstrapPolicy, policySnapshot } = policy.options;
   const values = policy.read(given);
   workspaceSources.read(given);

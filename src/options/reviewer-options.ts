@@ -1,7 +1,7 @@
-import type { OpenAuthenticator, ReviewEvents } from './option-events.js';
+import type { ReviewEvents } from './option-events.js';
 import { asksWebhook, authorization } from './authorization-options.js';
 import type { ReviewKind, ReviewVersion } from '../kubernetes/reviews/review-kind.js';
-import type { Opened } from './starting.js';
+import type { OpenAuthenticator, Opened, Opening } from './starting.js';
 import { excludes, fault, isGiven, needs, topic, valueOf, type GivenOptions, type Option } from './option.js';
 import { choice, duration, kubeconfigFile } from './option-kinds.js';
 import { audiencesOf } from './authentication-options.js';
@@ -121,12 +121,12 @@ async function openReviewer(
   }
 }
 
-export const openTokenReview: OpenAuthenticator = async (given, { events, opened }) => {
+export const openTokenReview: OpenAuthenticator = async (given, { reviews, opened }) => {
   const reviewer = tokenReviewerOf(given);
   if (reviewer === undefined) return undefined;
   const values = tokenReview.read(given);
   const { tokenReview: kind } = await import('../kubernetes/reviews/review-kind.js');
-  const client = await openReviewer(reviewer, kind, events.review, opened);
+  const client = await openReviewer(reviewer, kind, reviews.tokens, opened);
   const audiences = audiencesOf(given);
   const { tokenReviewAuthenticator } = await import('../authentication/tokens/token-review.js');
   return tokenReviewAuthenticator({
@@ -135,12 +135,12 @@ export const openTokenReview: OpenAuthenticator = async (given, { events, opened
     withoutAudiences: reviewer.target === 'webhook' ? 'accepted' : 'refused',
     authenticatedTtlMs: values.authenticationTokenWebhookCacheTtl,
     unauthenticatedTtlMs: values.authenticationTokenWebhookCacheUnauthenticatedTtl,
-    observer: events.review,
+    observer: reviews.tokens,
   });
 };
 
 /** Authorizes by access reviews, if an option names a server. @throws UsageError naming the option. */
-export async function openAccessReview(given: GivenOptions, { access }: ReviewEvents, opened: Opened) {
+export async function openAccessReview(given: GivenOptions, { reviews: { access }, opened }: Opening) {
   const values = accessReview.read(given);
   const reviewer = accessReviewerOf(given);
   const { authorizationOrder } = authorization.options;

@@ -6,13 +6,12 @@ import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-http.j
 import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
 import type { Logger } from '../server/server-options.js';
-import type { FollowedOptionFiles } from './followed-option-files.js';
 import { gateway, openGateway, urlsByPath } from './gateway-options.js';
 import { blaming, fault, isGiven, topic, type GivenOptions } from './option.js';
 import { each, list, names, parsed, quoted, text } from './option-kinds.js';
 import { queryNamePattern } from '../exposition/passed-query.js';
 import { OutageLog } from './outage-log.js';
-import type { Opened } from './starting.js';
+import type { Opening } from './starting.js';
 import { labelName } from './relabelling-options.js';
 import { virtualClusters } from './virtual-cluster-options.js';
 import {
@@ -135,8 +134,7 @@ export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
 export async function openUpstreams(
   given: GivenOptions,
   own: Exposition,
-  files: FollowedOptionFiles,
-  opened: Opened,
+  { files, opened }: Pick<Opening, 'files' | 'opened'>,
   events: UpstreamEvents,
 ) {
   const { upstream, upstreamLabel: label, upstreamPath } = upstreams.read(given);

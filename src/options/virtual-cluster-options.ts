@@ -36,14 +36,14 @@ function virtualClusterNamed(given: string): VirtualClusterName {
 /** With logs and metrics; undefined where none is named. Sends nothing before its start. @throws UsageError */
 export async function openVirtualClusterOf(
   given: GivenOptions,
-  { registry, requests, logger }: Pick<Opening, 'registry' | 'requests' | 'logger'>,
+  { registry, requests, logger, opened }: Opening,
 ) {
   const { virtualCluster: named, hostKubeconfig: kubeconfig } = virtualClusters.read(given);
   const { name: flag } = virtualClusters.options.hostKubeconfig;
   if (named === undefined || kubeconfig === undefined) return undefined;
   const { openVirtualCluster } = await import('../kubernetes/virtual-cluster.js');
   const maxStalenessMs = valueOf(policy.options.maxPolicyStaleness, given);
-  const opened = await openVirtualCluster({
+  const cluster = await openVirtualCluster({
     ...named,
     kubeconfig,
     ...presentOnly({ maxStalenessMs }),
@@ -63,8 +63,8 @@ export async function openVirtualClusterOf(
   }).catch((error: unknown) => {
     throw usageError(flag, error);
   });
-  const metrics = new VirtualClusterMetrics(registry, () => opened.status());
-  return opened;
+  const metrics = new VirtualClusterMetrics(registry, () => cluster.status());
+  return opened.add(cluster);
 }
 
 /** RBAC grants it by rules on non-resource URLs; the paths of an API server's proxy are resources to it. */

@@ -31,7 +31,6 @@ async function guarded(registry, { certificate, privateKey, tokens }, values) {
   const telemetry = new FilterMetrics(new Registry());
   const expositions = await openExpositions(values, {
     registry,
-    slis: undefined,
     telemetry,
     logger: silent,
     files: new FollowedOptionFiles(),

@@ -1,6 +1,9 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { authenticationEvents, reviewEvents } from '../../src/options/option-events.js';
+import { keyDownloads, reviewEvents } from '../../src/options/option-events.js';
+import { serviceAccounts } from '../../src/options/authentication-options.js';
+import { openid } from '../../src/options/openid-options.js';
+import type { Option } from '../../src/options/option.js';
 import { FilterMetrics } from '../../src/telemetry/filter-metrics.js';
 import { RestClientMetrics, ReviewMetrics } from '../../src/telemetry/outgoing-metrics.js';
 import { linesOf } from '../telemetry/series.js';
@@ -13,19 +16,22 @@ function setting() {
   };
   const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const reviews = reviewEvents(logger, new ReviewMetrics(registry), new RestClientMetrics(registry));
-  const events = authenticationEvents(logger, new FilterMetrics(registry), reviews);
-  return { events, reviews, lines, series: () => linesOf(registry) };
+  const telemetry = new FilterMetrics(registry);
+  const downloadsOf = (option: Option) => keyDownloads(option, logger, telemetry);
+  return { downloadsOf, reviews, lines, series: () => linesOf(registry) };
 }
 
 describe('downloads of keys', () => {
+  const { oidcIssuerUrl } = openid.options;
   const flag = '--oidc-issuer-url';
 
   it('are logged when they begin to fail, fail in another way, and succeed again', async () => {
-    const { events, lines, series } = setting();
+    const { downloadsOf, lines, series } = setting();
+    const tell = downloadsOf(oidcIssuerUrl);
     const results = ['success', 'refused', 'refused', 'no answer', 'refused', 'success', 'success'];
     for (const result of results) {
-      if (result === 'success') events.onKeyRefresh(flag, result);
-      else events.onKeyRefresh(flag, 'failure', result);
+      if (result === 'success') tell(result);
+      else tell('failure', result);
     }
     const failed = (reason: string) =>
       `warn {"flag":"${flag}"} key download failed: ${reason}; the previous keys stay in force`;
@@ -42,20 +48,12 @@ describe('downloads of keys', () => {
   });
 
   it('of one flag say nothing of those of another', () => {
-    const { events, lines } = setting();
-    events.onKeyRefresh(flag, 'failure', 'refused');
-    events.onKeyRefresh('--service-account-jwks-uri', 'success');
-    events.onKeyRefresh('--service-account-jwks-uri', 'failure', 'refused');
+    const { downloadsOf, lines } = setting();
+    const ofOther = downloadsOf(serviceAccounts.options.serviceAccountJwksUri);
+    downloadsOf(oidcIssuerUrl)('failure', 'refused');
+    ofOther('success');
+    ofOther('failure', 'refused');
     expect(lines).toHaveLength(2);
-  });
-});
-
-describe('headers of somebody who is no front proxy', () => {
-  it('are counted, and not logged: anybody can send them', async () => {
-    const { events, lines, series } = setting();
-    for (let time = 0; time < 3; time += 1) events.onSpoofedHeaders();
-    expect(lines).toEqual([]);
-    expect(await series()).toContain('kcp_metrics_filter_spoofed_headers_total 3');
   });
 });
 

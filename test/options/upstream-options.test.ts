@@ -49,7 +49,7 @@ function expositionFor(flags: Readonly<Record<string, string>>) {
       lists.includes(name) ? value.split(',') : (paths[value] ?? value),
     ]),
   );
-  return openUpstreams(values, own, followed, opened, events);
+  return openUpstreams(values, own, { files: followed, opened }, events);
 }
 
 const https = { upstream: 'https://127.0.0.1:8443/metrics' };

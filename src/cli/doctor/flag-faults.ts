@@ -2,12 +2,10 @@ import { checkAuditLog } from '../../options/audit-options.js';
 import { authorizersOf } from '../../options/authorization-options.js';
 import { certificates, serviceAccounts, tokens } from '../../options/authentication-options.js';
 import { openExpositions } from '../../options/exposition-options.js';
-import { FollowedOptionFiles } from '../../options/followed-option-files.js';
 import { logging, serverKindOf } from '../../options/general-options.js';
 import { openMaintenance } from '../../options/maintenance-options.js';
 import { openServing, openAuthentication } from '../../options/open-server.js';
-import { authenticationEvents, reviewEvents } from '../../options/option-events.js';
-import { Opened, silentLogger } from '../../options/starting.js';
+import { Opened, openingOf, silentLogger, type Opening } from '../../options/starting.js';
 import { openid } from '../../options/openid-options.js';
 import { optionsIn, type GivenOptions, type Topic } from '../../options/option.js';
 import { openAccessReview, tokenReview } from '../../options/reviewer-options.js';
@@ -15,10 +13,7 @@ import { workersOf } from '../../options/serving-options.js';
 import { tls } from '../../options/tls-options.js';
 import { virtualClusters } from '../../options/virtual-cluster-options.js';
 import { UsageError } from '../../options/usage-error.js';
-import { Registry } from 'prom-client';
 import { errorClass } from '../../error-class.js';
-import { FilterMetrics } from '../../telemetry/filter-metrics.js';
-import { RestClientMetrics, ReviewMetrics } from '../../telemetry/outgoing-metrics.js';
 import { finding, type Check, type Finding } from './finding.js';
 import { withoutFlag } from './given-files.js';
 import { policySourcesOf } from '../../options/policy-options.js';
@@ -51,30 +46,22 @@ function isConsequence({ message }: Finding, told: readonly Finding[]): boolean 
   return words[0] === 'needs' && told.some(({ subject }) => words.includes(subject));
 }
 
-const unread = new Registry();
-const telemetry = new FilterMetrics(unread);
-const reviews = reviewEvents(silentLogger, new ReviewMetrics(unread), new RestClientMetrics(unread));
-const events = authenticationEvents(silentLogger, telemetry, reviews);
-
 /** Reads some flags as start does. */
-type Reader = (values: GivenOptions, opened: Opened, files: FollowedOptionFiles) => unknown;
+type Reader = (values: GivenOptions, opening: Opening) => unknown;
 
 const readers: readonly Reader[] = [
   serverKindOf,
   (values) => logging.read(values),
   workersOf,
-  (values, _, files) => openServing(values, true, files),
-  async (values, opened) => opened.add(await openMaintenance(values, silentLogger, () => undefined)),
-  (values, opened, files) => openAuthentication(values, { files, events, opened }),
-  (values, opened, files) => {
-    const context = { registry: new Registry(), slis: undefined, telemetry, logger: silentLogger };
-    return openExpositions(values, { ...context, files, opened });
-  },
+  (values, { files }) => openServing(values, files, true),
+  openMaintenance,
+  openAuthentication,
+  (values, opening) => openExpositions(values, opening),
   (values) => authorizersOf(values),
-  (values, opened) => openAccessReview(values, reviews, opened),
+  openAccessReview,
   // Before the sources: one that it drops may be what another option needs.
   workspaceMetricsOf,
-  (values) => policySourcesOf(values, { onWarning: () => undefined }),
+  (values) => policySourcesOf(values),
   (values) => virtualClusters.read(values),
   checkAuditLog,
 ];
@@ -82,7 +69,7 @@ const readers: readonly Reader[] = [
 async function faultOf(read: Reader, values: GivenOptions): Promise<Finding | undefined> {
   const opened = new Opened();
   try {
-    await read(values, opened, opened.add(new FollowedOptionFiles()));
+    await read(values, openingOf({ logger: silentLogger, opened }));
     return undefined;
   } catch (error) {
     if (!(error instanceof UsageError)) {

@@ -32,7 +32,7 @@ export async function serveWithWorkers(
   const fault = findings.find(({ level }) => level === 'error');
   if (fault !== undefined) throw new UsageError(`${fault.subject}: ${fault.message}`);
   const { shutdownDelayDuration, shutdownTimeout } = shutdown.read(values);
-  const logger = startLogger(values);
+  const { logger, release } = startLogger(values);
   const registry = new Registry();
   const telemetry = new FilterMetrics(registry);
   const requests = new RestClientMetrics(registry);
@@ -49,7 +49,7 @@ export async function serveWithWorkers(
   try {
     const stop = stopRequested();
     const listening = await Promise.race([workforce.start(count), stop]);
-    logger.release();
+    release();
     if (listening !== undefined) {
       logger.info({ url: listening.url, mode: serverKindOf(values), workers: count }, 'listening');
       await stop;
@@ -59,7 +59,7 @@ export async function serveWithWorkers(
     if (!(error instanceof WorkerStartError)) throw error;
     // The worker has already printed the reason.
     if (error.ended.code === 2) return 2;
-    logger.release();
+    release();
     logger.error({}, error.message);
     return 1;
   } finally {

@@ -13,7 +13,7 @@ import { sealed, unsealed, type PrimaryMessage, type WorkerMessage } from './lin
 import { ScrapesOfPrimary } from './scrapes.js';
 import type { Terminal } from '../command.js';
 import { start } from '../start.js';
-import type { SharedByWorkers } from '../../options/exposition-options.js';
+import type { SharedByWorkers } from '../../options/starting.js';
 import { policySourcesOf } from '../../options/policy-options.js';
 
 /**
@@ -66,7 +66,7 @@ class WorkerLink implements SharedByWorkers {
     const layers = this.#begin?.layers;
     if (layers === undefined) return undefined;
     // The primary opens the sources; here they only define the fallbacks and the allowed staleness.
-    const described = policySourcesOf(values, { onWarning: () => undefined });
+    const described = policySourcesOf(values);
     const { workspaces } = described;
     const ofRoot = layers.filter((layer) => layer !== workspaces?.source.name);
     const open = await openPolicy({
