@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { parseRetryAfter } from '../../outgoing/backoff.js';
+import { ConnectionPool } from '../../outgoing/connection-pool.js';
 import { exchange, userAgent } from '../../outgoing/exchange.js';
 import { ApiConnectionError, connectionError } from '../../outgoing/outgoing-errors.js';
 import { RequestEnd, responseBody } from '../../outgoing/request-end.js';
@@ -8,7 +9,7 @@ import { tell } from '../../tell.js';
 import type { ApiClient, ApiRequest, ApiResponse, RequestObservation } from '../api-client.js';
 import { type ExecCredential, type ExecPlugin, ExecCredentials } from '../exec/exec-plugin.js';
 import { ExecPluginError } from '../kubernetes-errors.js';
-import { KubeconfigConnections, requireClientNode } from './kubeconfig-connections.js';
+import { connectionOptions, requireClientNode } from './kubeconfig-connections.js';
 import { thisPod, type Pod } from './in-cluster.js';
 import { type Kubeconfig, KubeconfigFile } from './kubeconfig.js';
 import { aFunction, aText, checkOptions, milliseconds, optional } from '../../option-checks.js';
@@ -59,19 +60,25 @@ export async function openApiClientIn(pod: Pod, options: OpenApiClientOptions): 
 const defaultTimeoutMs = 30_000;
 const owner = 'the API client';
 
+/** What requests are sent with for as long as the kubeconfig, and what its exec plugin gave, stay the same. */
+interface Connection {
+  readonly kubeconfig: Kubeconfig;
+  /** How many there were before this one. */
+  readonly revision: number;
+  readonly execCredential: ExecCredential | undefined;
+  readonly options: Awaited<ReturnType<typeof connectionOptions>>;
+}
+
 class KubeconfigClient implements ApiClient {
-  readonly #connections = new KubeconfigConnections();
+  readonly #pool = new ConnectionPool();
   readonly #execCredentials: ExecCredentials;
   #isClosed = false;
-  /** The latest request's kubeconfig, and how many there were before it. */
-  #latest: Kubeconfig;
-  #revision = 0;
+  #latest: Connection | undefined;
 
   constructor(
     private readonly file: KubeconfigFile,
     private readonly options: OpenApiClientOptions,
   ) {
-    this.#latest = file.current;
     this.#execCredentials = new ExecCredentials(options.execTimeoutMs ?? defaultTimeoutMs);
   }
 
@@ -79,8 +86,7 @@ class KubeconfigClient implements ApiClient {
   async prepare(): Promise<void> {
     const { current } = this.file;
     // The request itself tells why it fails.
-    if (current.user.credentials.kind !== 'exec')
-      await this.#connections.options(current, undefined).catch(() => undefined);
+    if (current.user.credentials.kind !== 'exec') await this.#connection(current).catch(() => undefined);
   }
 
   get server(): string {
@@ -107,7 +113,7 @@ class KubeconfigClient implements ApiClient {
 
   close(): void {
     this.#isClosed = true;
-    this.#connections.close();
+    this.#pool.close();
     this.#execCredentials.close();
   }
 
@@ -117,11 +123,9 @@ class KubeconfigClient implements ApiClient {
     const { timeoutMs = defaultTimeoutMs } = request;
     const end = new RequestEnd(server, timeoutMs, request.signal);
     try {
-      const { kubeconfig, execCredential, options } = await end.unlessReached(this.#connect(request));
+      const connection = await end.unlessReached(this.#connect(request));
+      const { kubeconfig, revision, execCredential, options } = connection;
       const { basePath, server: asked } = this.#addressIn(kubeconfig);
-      if (kubeconfig !== this.#latest) this.#revision += 1;
-      this.#latest = kubeconfig;
-      const revision = this.#revision;
       const answer = await exchange({
         ...options,
         ...messageOf(request, basePath, options.headers),
@@ -146,13 +150,22 @@ class KubeconfigClient implements ApiClient {
   }
 
   /** Checks for changes and returns what the next request needs. */
-  async #connect({ isProbe = false }: ApiRequest) {
+  async #connect({ isProbe = false }: ApiRequest): Promise<Connection> {
     const kubeconfig = await this.file.refresh();
     const { credentials } = kubeconfig.user;
     const execCredential =
       credentials.kind === 'exec' ? await this.#execCredential(credentials.plugin, isProbe) : undefined;
-    const options = await this.#connections.options(kubeconfig, execCredential);
-    return { kubeconfig, execCredential, options };
+    return this.#connection(kubeconfig, execCredential);
+  }
+
+  async #connection(kubeconfig: Kubeconfig, execCredential?: ExecCredential): Promise<Connection> {
+    const latest = this.#latest;
+    if (latest?.kubeconfig === kubeconfig && latest.execCredential === execCredential) return latest;
+    const options = await connectionOptions(this.#pool, kubeconfig, execCredential);
+    const { revision = 0, kubeconfig: before = kubeconfig } = this.#latest ?? {};
+    const isNew = before !== kubeconfig;
+    this.#latest = { kubeconfig, revision: isNew ? revision + 1 : revision, execCredential, options };
+    return this.#latest;
   }
 
   async #execCredential(plugin: ExecPlugin, isProbe: boolean): Promise<ExecCredential | undefined> {

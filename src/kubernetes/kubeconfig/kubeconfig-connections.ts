@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { codeOf } from '../../error-class.js';
 import { presentOnly } from '../../present-only.js';
-import { ConnectionPool, keepAliveAgent } from '../../outgoing/connection-pool.js';
+import { keepAliveAgent, type ConnectionPool } from '../../outgoing/connection-pool.js';
 import { hostOf, portOf, serverTrust } from '../../outgoing/server-trust.js';
 import type { ClientCertificate } from '../../outgoing/tls-material.js';
 import type { ExecCredential } from '../exec/exec-plugin.js';
@@ -27,61 +27,37 @@ type ClientNodeOptions = Pick<
  */
 const proxyTimeoutMs = 30_000;
 
-/** The connections to one API server, kept alive for as long as its address and the TLS options stay the same. */
-export class KubeconfigConnections {
-  readonly #pool = new ConnectionPool();
-  #known:
-    | {
-        kubeconfig: Kubeconfig;
-        execCredential: ExecCredential | undefined;
-        options: ConnectionRequestOptions;
-      }
-    | undefined;
-
-  /** Options of requests to the kubeconfig's server; `execCredential` is what its exec plugin gave, if it has one. */
-  async options(
-    kubeconfig: Kubeconfig,
-    execCredential: ExecCredential | undefined,
-  ): Promise<ConnectionRequestOptions> {
-    const known = this.#known;
-    if (known?.kubeconfig === kubeconfig && known.execCredential === execCredential) return known.options;
-    const options = await this.#make(kubeconfig, execCredential);
-    this.#known = { kubeconfig, execCredential, options };
-    return options;
-  }
-
-  /** Closes idle connections now, and the others when their requests end. */
-  close(): void {
-    this.#pool.close();
-  }
-
-  async #make(
-    { cluster, user }: Kubeconfig,
-    execCredential: ExecCredential | undefined,
-  ): Promise<ConnectionRequestOptions> {
-    const certificate = execCredential?.clientCertificate ?? user.clientCertificate;
-    const found = await clientNodeOptions(cluster, user, certificate, execCredential?.token);
-    const { auth, cert, key, headers, rejectUnauthorized } = found;
-    const url = new URL(cluster.server);
-    const trust = serverTrust(cluster.tlsServerName ?? hostOf(url), cluster.authorities);
-    const tls: ConnectionOptions = { ...trust, cert, key, rejectUnauthorized };
-    const hasProxy = cluster.proxyUrl !== undefined;
-    const agent = this.#pool.agentFor([JSON.stringify([cluster, certificate])], () =>
-      hasProxy ? proxyAgentOf(found.agent) : keepAliveAgent(url.protocol, tls),
-    );
-    return {
-      protocol: url.protocol,
-      // The target of CONNECT is taken from here; an IPv6 address needs its brackets.
-      host: isHttpProxy(cluster.proxyUrl) ? url.hostname : hostOf(url),
-      port: portOf(url),
-      headers,
-      ...(typeof auth === 'string' && { auth }),
-      agent,
-      // A proxy's agent opens a connection for each request, which must have the TLS options. Otherwise only the agent
-      // has them: Node does not share connections between requests with their own.
-      ...(hasProxy && tls),
-    };
-  }
+/**
+ * Options of requests to the kubeconfig's server, with an agent of `pool`; `execCredential` is what its exec plugin gave,
+ * if it has one.
+ */
+export async function connectionOptions(
+  pool: ConnectionPool,
+  { cluster, user }: Kubeconfig,
+  execCredential: ExecCredential | undefined,
+): Promise<ConnectionRequestOptions> {
+  const certificate = execCredential?.clientCertificate ?? user.clientCertificate;
+  const found = await clientNodeOptions(cluster, user, certificate, execCredential?.token);
+  const { auth, cert, key, headers, rejectUnauthorized } = found;
+  const url = new URL(cluster.server);
+  const trust = serverTrust(cluster.tlsServerName ?? hostOf(url), cluster.authorities);
+  const tls: ConnectionOptions = { ...trust, cert, key, rejectUnauthorized };
+  const hasProxy = cluster.proxyUrl !== undefined;
+  const agent = pool.agentFor([JSON.stringify([cluster, certificate])], () =>
+    hasProxy ? proxyAgentOf(found.agent) : keepAliveAgent(url.protocol, tls),
+  );
+  return {
+    protocol: url.protocol,
+    // The target of CONNECT is taken from here; an IPv6 address needs its brackets.
+    host: isHttpProxy(cluster.proxyUrl) ? url.hostname : hostOf(url),
+    port: portOf(url),
+    headers,
+    ...(typeof auth === 'string' && { auth }),
+    agent,
+    // A proxy's agent opens a connection for each request, which must have the TLS options. Otherwise only the agent
+    // has them: Node does not share connections between requests with their own.
+    ...(hasProxy && tls),
+  };
 }
 
 /**
