@@ -1,4 +1,4 @@
-import { CodedError } from '../coded-error.js';
+import { codedError } from '../coded-error.js';
 import { errorClass } from '../error-class.js';
 import { oneLine } from '../documents/one-line.js';
 import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing/outgoing-errors.js';
@@ -7,20 +7,17 @@ import { ApiConnectionError, ApiContentError, ApiStatusError } from '../outgoing
  * An invalid kubeconfig, or a file that it names. The message is one line, `<file>: <problem>` or
  * `<file>:<line>: <problem>`, and quotes nothing of the file: a misplaced value may be a key.
  */
-export class KubeconfigError extends CodedError {
-  override readonly name = 'KubeconfigError';
-  readonly code = 'ERR_KUBECONFIG';
-
+export class KubeconfigError extends codedError('KubeconfigError', 'ERR_KUBECONFIG') {
   constructor(file: string, problem: string) {
     super(`${oneLine(file, 4096)}: ${problem}`);
   }
 }
 
 /** A kubeconfig needs the package `@kubernetes/client-node`, which is an optional dependency and not installed. */
-export class KubernetesClientMissingError extends CodedError {
-  override readonly name = 'KubernetesClientMissingError';
-  readonly code = 'ERR_KUBERNETES_CLIENT_MISSING';
-
+export class KubernetesClientMissingError extends codedError(
+  'KubernetesClientMissingError',
+  'ERR_KUBERNETES_CLIENT_MISSING',
+) {
   constructor() {
     super(
       'a kubeconfig needs the package @kubernetes/client-node, which is not installed: npm install @kubernetes/client-node',
@@ -29,16 +26,10 @@ export class KubernetesClientMissingError extends CodedError {
 }
 
 /** The plugin provided no credential. The message quotes nothing of its output, which may be a token. */
-export class ExecPluginError extends CodedError {
-  override readonly name = 'ExecPluginError';
-  readonly code = 'ERR_EXEC_PLUGIN';
-}
+export class ExecPluginError extends codedError('ExecPluginError', 'ERR_EXEC_PLUGIN') {}
 
 /** Malformed data from a server. The message is one line. */
-export class MalformedError extends CodedError {
-  override readonly name = 'MalformedError';
-  readonly code = 'ERR_MALFORMED';
-}
+export class MalformedError extends codedError('MalformedError', 'ERR_MALFORMED') {}
 
 /** Why a list or a watch failed; each is a value of a metric's label. */
 export type ReflectorFault =
@@ -58,10 +49,7 @@ export type ReflectorFault =
   | 'malformed';
 
 /** Why a list or a watch failed. The message is one line, for the operator. */
-export class ReflectorFailure extends CodedError {
-  override readonly name = 'ReflectorFailure';
-  readonly code = 'ERR_REFLECTOR';
-
+export class ReflectorFailure extends codedError('ReflectorFailure', 'ERR_REFLECTOR') {
   constructor(
     readonly fault: ReflectorFault,
     message: string,
@@ -101,10 +89,7 @@ type ReviewFailure =
  * A reviewer did not answer. The message is one line for the operator and contains the server's own reason, which may
  * quote the question: a caller that asked about a secret must remove that.
  */
-export class ReviewError extends CodedError {
-  override readonly name = 'ReviewError';
-  readonly code = 'ERR_REVIEW';
-
+export class ReviewError extends codedError('ReviewError', 'ERR_REVIEW') {
   constructor(
     readonly failure: ReviewFailure,
     message: string,

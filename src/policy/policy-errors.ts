@@ -1,21 +1,15 @@
 import { getSystemErrorMap } from 'node:util';
-import { CodedError } from '../coded-error.js';
+import { codedError } from '../coded-error.js';
 import { codeOf, errorClass } from '../error-class.js';
 
 /** An invalid manifest or directory; the message begins with its place. */
-export class ManifestError extends CodedError {
-  override readonly name = 'ManifestError';
-  readonly code = 'ERR_MANIFEST';
-}
+export class ManifestError extends codedError('ManifestError', 'ERR_MANIFEST') {}
 
 /**
  * A policy snapshot that cannot be read or written, or a place unfit for one. The message is one line that begins with
  * the file and quotes nothing of its content.
  */
-export class SnapshotError extends CodedError {
-  override readonly name = 'SnapshotError';
-  readonly code = 'ERR_POLICY_SNAPSHOT';
-
+export class SnapshotError extends codedError('SnapshotError', 'ERR_POLICY_SNAPSHOT') {
   constructor(file: string, fault: string, options?: ErrorOptions) {
     super(`${file}: ${fault}`.replace(/\p{Cc}+/gu, ' '), options);
   }
