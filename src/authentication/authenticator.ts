@@ -12,6 +12,8 @@ export interface Credentials {
   readonly peerCertificates?: PeerCertificates | undefined;
   /** Values as sent (bytes as Latin-1), one for each header line, by lower-case name. */
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
+  /** The first `Authorization` line, where it is at hand without taking all headers apart. Default: that of `headers`. */
+  readonly authorization?: string | undefined;
 }
 
 export type Authentication =

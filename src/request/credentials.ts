@@ -5,7 +5,7 @@ import { credentialIdKey, type Identity } from '../authentication/identity.js';
 import { bearerToken } from '../authentication/tokens/bearer-token.js';
 import { asRootNames } from '../authorization/authorizer.js';
 import type { ScrapingUser } from '../exposition/exposition.js';
-import { oncePerSocket, streamOf, type Request } from './middleware.js';
+import { headerLine, oncePerSocket, streamOf, type Request } from './middleware.js';
 
 /** Further certificates of a longer chain are not read. */
 const maxChain = 8;
@@ -18,8 +18,8 @@ interface PresentedChain {
 }
 
 /** Why no authenticator found its kind of credentials, without quoting them. */
-export function noCredentialsIn(credentials: Credentials): string {
-  if (credentials.headers['authorization'] !== undefined) {
+export function noCredentialsIn(credentials: RequestCredentials): string {
+  if (credentials.authorization !== undefined) {
     const token = bearerToken(credentials);
     return typeof token !== 'string' && token.kind === 'none'
       ? 'the Authorization header holds no bearer token'
@@ -46,6 +46,10 @@ export class RequestCredentials implements Credentials {
     // Over HTTP/2 each request has a socket of its own to show; that of its session is one for all, while it is open.
     const socket = stream === undefined ? this.#request.socket : stream.session?.socket;
     return socket === undefined ? undefined : presentedChain(socket).certificates;
+  }
+
+  get authorization(): string | undefined {
+    return headerLine(this.#request, 'authorization');
   }
 
   get headers(): Credentials['headers'] {

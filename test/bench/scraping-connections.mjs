@@ -57,15 +57,16 @@ async function openConnection(port, { headers, path = '/metrics', status = 200, 
           count += 1;
           if (performance.now() < deadline) socket.write(request);
           else {
-            socket.setTimeout(0);
+            socket.setTimeout(0, onTimeout);
             resolve(count);
           }
         };
         onClose = reject;
         // Another server on this port may answer at another length than it did at first.
-        socket.setTimeout(longestAnswerMs, () => {
+        const onTimeout = () => {
           reject(new Error(`${path}: no answer in ${longestAnswerMs} ms`));
-        });
+        };
+        socket.setTimeout(longestAnswerMs, onTimeout);
         socket.write(request);
       }),
     close() {

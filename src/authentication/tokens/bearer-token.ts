@@ -11,8 +11,10 @@ const malformed = refused('text behind the bearer token');
  * request without one. Read as kube-apiserver reads it: of several headers the first, the scheme in any case, exactly
  * one space. Text after the token is refused; kube-apiserver ignores it.
  */
-export function bearerToken({ headers }: Credentials): string | Authentication {
-  const [scheme, token = '', ...rest] = (headers['authorization']?.[0] ?? '').trim().split(' ', 3);
+export function bearerToken(credentials: Credentials): string | Authentication {
+  const header =
+    'authorization' in credentials ? credentials.authorization : credentials.headers['authorization']?.[0];
+  const [scheme, token = '', ...rest] = (header ?? '').trim().split(' ', 3);
   if (scheme?.toLowerCase() !== 'bearer') return none;
   if (token === '') return rest.length > 0 ? afterExtraSpace : none;
   return rest.length > 0 ? malformed : token;
