@@ -27,7 +27,8 @@ export default defineConfig({
       { extends: true, test: { name: 'isolated', include: isolated, isolate: true } },
     ],
     setupFiles: ['./test/support/after-every-file.ts'],
-    testTimeout: 20_000,
+    // Ends what hangs: a busy machine may take many times as long as a quiet one.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 });

@@ -661,16 +661,21 @@ describe('certificates that are slow to read', () => {
   }
 });
 
-it('costs next to nothing once a connection is known', async () => {
+it('costs next to nothing once a connection is known: nothing it has sent is read again', async () => {
   const verifier = verifierFor(root);
-  const peer = presenting(await root.issue(alice));
-  const calls = 100_000;
-  let verified = 0;
-  const started = performance.now();
-  for (let call = 0; call < calls; call += 1) if (verifier.verify(peer).kind === 'verified') verified += 1;
-  const microseconds = ((performance.now() - started) * 1000) / calls;
-  expect(verified).toBe(calls);
-  expect(microseconds).toBeLessThan(2);
+  const { chain } = presenting(await root.issue(alice));
+  let reads = 0;
+  const peer: PeerCertificates = {
+    get chain() {
+      reads += 1;
+      return chain;
+    },
+  };
+  expect(verifier.verify(peer).kind).toBe('verified');
+  const first = reads;
+  expect(first).toBeGreaterThan(0);
+  for (let call = 0; call < 1000; call += 1) expect(verifier.verify(peer).kind).toBe('verified');
+  expect(reads).toBe(first);
 });
 
 function sequence(item: readonly number[], count: number): Uint8Array {

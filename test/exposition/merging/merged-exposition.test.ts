@@ -58,7 +58,7 @@ describe('several expositions become one', () => {
     } while (longest >= 100 && rounds < 4);
     // Sorted in one go, they take some hundred milliseconds of one turn.
     expect(longest).toBeLessThan(100);
-  }, 30_000);
+  });
 
   it('whose samples stay with their metric when another type is said of it', async () => {
     const { series, leftOut } = await merged([
