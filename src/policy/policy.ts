@@ -1,5 +1,6 @@
 import type { EffectiveIdentity } from './index/effective-identities.js';
 import { PolicyIndex, type LayerContent, type PolicyChange } from './index/policy-index.js';
+import { replaceKind, type ObjectHolder } from './index/replace-kind.js';
 import type { WorkspaceIndex } from './index/workspace-index.js';
 import type { Grants } from './index/roles.js';
 import type { SubjectBinding } from './index/subject-bindings.js';
@@ -96,8 +97,7 @@ interface LayerState {
 }
 
 /** What holds a layer's objects. */
-type LayerIndex = Pick<WorkspaceIndex, 'apply' | 'replaceAll' | 'replaceKind'> &
-  Pick<PolicyIndex, 'describe'>;
+type LayerIndex = ObjectHolder & Pick<WorkspaceIndex, 'replaceAll'> & Pick<PolicyIndex, 'describe'>;
 
 /** The policy in force: its layers, and whether they may be used. */
 export class Policy {
@@ -176,7 +176,7 @@ export class Policy {
       *replaceKind(kind, objects) {
         state.replacements += 1;
         try {
-          for (const index of indexes) yield* index.replaceKind(layer, kind, objects);
+          for (const index of indexes) yield* replaceKind(index, layer, kind, objects);
         } finally {
           state.replacements -= 1;
         }
@@ -259,11 +259,7 @@ export class Policy {
    * searched: iterate in steps.
    */
   *danglingBindings(): Generator<{ layer: string; binding: ClusterRoleBinding } | undefined> {
-    if (this.#index.hasDanglingBindings()) {
-      for (const { layer, binding, reference } of this.#index.bindings()) {
-        yield reference.resolved ? undefined : { layer, binding };
-      }
-    }
+    yield* this.#index.danglingBindings();
     // What the owners of workspaces write on a server is their own business.
     if (this.workspaces === undefined || this.workspaces.requiresLogicalCluster) return;
     const { layer } = this.workspaces;
@@ -288,9 +284,7 @@ export class Policy {
   /** Every binding that grants `verb` on `path`; walks the whole policy, for offline questions. */
   *grantsOf(verb: string, path: string): Generator<{ layer: string; binding: ClusterRoleBinding }> {
     this.#chooseLayers();
-    for (const { layer, binding, reference } of this.#index.bindings()) {
-      if (this.#index.covers(reference, verb, path)) yield { layer, binding };
-    }
+    yield* this.#index.grantsOf(verb, path);
   }
 
   /** Where a layer is described. */

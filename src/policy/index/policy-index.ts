@@ -2,7 +2,6 @@ import { runAll } from '../../time-slice.js';
 import { subjectKey, type ClusterRoleBinding, type PolicyObject, type RbacObject } from '../objects.js';
 import type { EffectiveIdentity } from './effective-identities.js';
 import {
-  coversVerb,
   grantsInSteps,
   grantsOf,
   RoleReference,
@@ -163,35 +162,6 @@ export class PolicyIndex {
     }
   }
 
-  /**
-   * Replaces the objects of one kind, a step each; between two steps decisions may be made. What is gone goes
-   * first. A malformed object throws before anything has changed.
-   */
-  *replaceKind(
-    layerName: string,
-    kind: RbacObject['kind'],
-    objects: readonly RbacObject[],
-  ): Generator<undefined, void, undefined> {
-    const held = this.#held(layerName, kind);
-    // Where nothing is held nothing can be gone, and a large set takes time to build.
-    const names = held.size === 0 ? undefined : new Set<string>();
-    for (const object of objects) {
-      if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
-      refuseMalformed(object);
-      names?.add(object.name);
-      yield;
-    }
-    // A map may lose members while it is walked.
-    for (const name of held.keys()) {
-      if (names?.has(name) === false) this.apply(layerName, { type: 'delete', kind, name });
-      yield;
-    }
-    for (const object of objects) {
-      this.apply(layerName, { type: 'set', object });
-      yield;
-    }
-  }
-
   /** Whether a layer's bindings and roles count. */
   setInForce(layerName: string, inForce: boolean): void {
     const { force } = this.#layer(layerName);
@@ -208,13 +178,13 @@ export class PolicyIndex {
     this.#changed();
   }
 
-  hasDanglingBindings(): boolean {
-    return this.#unresolved.size > 0;
+  keyOf({ name }: Pick<PolicyObject, 'name'>): string {
+    return name;
   }
 
-  /** The names of a layer's objects of one kind. */
-  names(layerName: string, kind: RbacObject['kind']): Iterable<string> {
-    return this.#held(layerName, kind).keys();
+  /** The names of a layer's objects of one kind; may lose members while it is walked. */
+  *names(layerName: string, kind: RbacObject['kind']): Generator<{ readonly name: string }> {
+    for (const name of this.#held(layerName, kind).keys()) yield { name };
   }
 
   /** How many objects of one kind a layer holds. */
@@ -250,13 +220,19 @@ export class PolicyIndex {
     }
   }
 
-  /** Whether the role behind a reference, where it is in force, grants `verb` on `path`. */
-  covers(reference: RoleReference, verb: string, path: string): boolean {
-    if (!reference.inForce) return false;
-    return this.#search.urls.rolesFor(path).some((roles) => {
-      const verbs = roles.get(reference);
-      return verbs !== undefined && coversVerb(verbs, verb);
-    });
+  /** Every binding that grants `verb` on `path`, likewise. */
+  *grantsOf(verb: string, path: string): Generator<{ layer: string; binding: ClusterRoleBinding }> {
+    for (const { layer, binding, reference } of this.bindings()) {
+      if (this.#search.grants(reference, verb, path)) yield { layer, binding };
+    }
+  }
+
+  /** Bindings whose role stands in no layer. If there are any, all are searched: undefined for a step without. */
+  *danglingBindings(): Generator<{ layer: string; binding: ClusterRoleBinding } | undefined> {
+    if (this.#unresolved.size === 0) return;
+    for (const { layer, binding, reference } of this.bindings()) {
+      yield reference.resolved ? undefined : { layer, binding };
+    }
   }
 
   describe(layerName: string): LayerContent {
@@ -406,7 +382,7 @@ function emptyLayer(name: string, isFallback: boolean, force: Force): Layer {
 }
 
 /** Throws what putting the object into the index would throw. */
-export function refuseMalformed(object: RbacObject): void {
+export function refuseMalformed(object: PolicyObject): void {
   if (object.kind === 'ClusterRole') grantsOf(object.rules);
-  else for (const subject of object.subjects) subjectKey(subject);
+  else if (object.kind === 'ClusterRoleBinding') for (const subject of object.subjects) subjectKey(subject);
 }

@@ -1,7 +1,7 @@
 import { NameTable } from '../../name-table.js';
 import type { ClusterRoleBinding, LogicalCluster, PolicyObject, RbacObject } from '../objects.js';
 import type { EffectiveIdentity } from './effective-identities.js';
-import { PolicyIndex, refuseMalformed, type LayerContent, type PolicyChange } from './policy-index.js';
+import { PolicyIndex, type LayerContent, type PolicyChange } from './policy-index.js';
 import type { SubjectBinding, SubjectTable } from './subject-bindings.js';
 
 /** What is known of one logical cluster. */
@@ -154,9 +154,7 @@ export class WorkspaceIndex {
   /** Every binding that grants `verb` on `path` in a workspace; for offline questions. */
   *grantsOf(workspace: Workspace, verb: string, path: string): Generator<ClusterRoleBinding> {
     for (const index of [this.#refresh(workspace), this.bootstrap]) {
-      for (const { binding, reference } of index?.bindings() ?? []) {
-        if (index?.covers(reference, verb, path) === true) yield binding;
-      }
+      for (const { binding } of index?.grantsOf(verb, path) ?? []) yield binding;
     }
   }
 
@@ -213,35 +211,24 @@ export class WorkspaceIndex {
     }
   }
 
-  /** Replaces all objects of one kind, in steps: what is gone is revoked before anything new is granted. */
-  *replaceKind(
-    layer: string,
+  keyOf({ name, cluster = '' }: Pick<PolicyObject, 'name' | 'cluster'>): string {
+    return `${cluster} ${name}`;
+  }
+
+  /** The names of all objects of one kind, while they come and go. */
+  *names(
+    _layer: string,
     kind: PolicyObject['kind'],
-    objects: readonly PolicyObject[],
-  ): Generator<undefined, void, undefined> {
-    const names = new Map<string, Set<string>>();
-    for (const object of objects) {
-      if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
-      const { cluster = '' } = object;
-      if (object.kind !== 'LogicalCluster') refuseMalformed(object);
-      const known = names.get(cluster);
-      if (known === undefined) names.set(cluster, new Set([object.name]));
-      else known.add(object.name);
-      yield;
+  ): Generator<{ readonly name: string; readonly cluster: string }> {
+    for (const { cluster, own, logicalCluster } of this.#each()) {
+      if (kind !== 'LogicalCluster') {
+        for (const { name } of own?.names(ownLayer, kind) ?? []) yield { name, cluster };
+      } else if (logicalCluster !== undefined) yield { name: logicalCluster.name, cluster };
     }
-    for (const workspace of this.#each()) {
-      const { cluster } = workspace;
-      for (const name of namesIn(workspace, kind)) {
-        if (names.get(cluster)?.has(name) !== true)
-          this.apply(layer, { type: 'delete', kind, name, cluster });
-        yield;
-      }
-      yield;
-    }
-    for (const object of objects) {
-      this.apply(layer, { type: 'set', object });
-      yield;
-    }
+  }
+
+  size(_layer: string, kind: PolicyObject['kind']): number {
+    return this.#counts[kind];
   }
 
   /** Those of one workspace after another, each as they are when it is taken; meanwhile others may change. */
@@ -269,10 +256,7 @@ export class WorkspaceIndex {
   /** Bindings whose role stands neither in their workspace nor in the bootstrap policy; undefined for a step without. */
   *danglingBindings(): Generator<ClusterRoleBinding | undefined, void, undefined> {
     for (const workspace of this.#each()) {
-      const own = this.#refresh(workspace);
-      if (own?.hasDanglingBindings() === true) {
-        for (const { binding, reference } of own.bindings()) yield reference.resolved ? undefined : binding;
-      }
+      for (const found of this.#refresh(workspace)?.danglingBindings() ?? []) yield found?.binding;
       yield undefined;
     }
   }
@@ -365,9 +349,4 @@ export class WorkspaceIndex {
 
 function isSystem(cluster: string): boolean {
   return cluster.startsWith('system:');
-}
-
-function namesIn({ own, logicalCluster }: IndexedWorkspace, kind: PolicyObject['kind']): Iterable<string> {
-  if (kind === 'LogicalCluster') return logicalCluster === undefined ? [] : [logicalCluster.name];
-  return own?.names(ownLayer, kind) ?? [];
 }
