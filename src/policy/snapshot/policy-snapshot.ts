@@ -40,9 +40,9 @@ export interface PolicySnapshotOptions {
 
 const defaults = { quietMs: 1000, everyMs: 60_000, now: Date.now };
 
-/** A policy of more objects is written less often while it stays the same. */
+/** A policy of more objects is written that many times less often while it stays the same. */
 const maxSmallPolicy = 10_000;
-const roundsOfLargePolicy = 10;
+const largePolicyFactor = 10;
 /** How many times as long as a write took to wait before the next: a tenth of the time may be spent writing. */
 const restPerWrite = 9;
 
@@ -62,9 +62,6 @@ export class PolicySnapshot {
   #closing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #hasChanged = false;
-  #hasFailed = false;
-  /** How many times `everyMs` has passed since the last write. */
-  #rounds = 0;
   #restMs = 0;
 
   constructor(options: PolicySnapshotOptions) {
@@ -154,27 +151,28 @@ export class PolicySnapshot {
     clearTimeout(this.#timer);
     await this.#restoring;
     await this.#saving;
-    if (this.#isRestored && this.#isDue(Infinity)) await this.#save();
+    if (this.#isRestored && this.#isDue()) await this.#save();
   }
 
   #arm(): void {
     clearTimeout(this.#timer);
     if (this.#saving !== undefined || this.#closing !== undefined) return;
     const { quietMs, everyMs } = this.#options;
-    const delayMs = this.#hasChanged ? Math.max(quietMs, this.#restMs) : everyMs;
-    this.#timer = setTimeout(() => {
-      this.#rounds += 1;
-      if (this.#isDue(this.#rounds)) void this.#save();
-      else this.#arm();
-    }, delayMs).unref();
+    const objects = this.#status().reduce((sum, of) => sum + of.clusterRoles + of.clusterRoleBindings, 0);
+    const isSeldom = objects > maxSmallPolicy && this.#failures.size === 0;
+    const refreshMs = isSeldom ? largePolicyFactor * everyMs : everyMs;
+    this.#timer = setTimeout(
+      () => {
+        if (this.#isDue()) void this.#save();
+        else this.#arm();
+      },
+      this.#hasChanged ? Math.max(quietMs, this.#restMs) : refreshMs,
+    ).unref();
   }
 
-  #isDue(rounds: number): boolean {
-    if (this.#hasChanged || this.#hasFailed) return true;
-    const covered = this.#status();
-    const objects = covered.reduce((sum, layer) => sum + layer.clusterRoles + layer.clusterRoleBindings, 0);
-    const isRefreshDue = objects <= maxSmallPolicy || rounds >= roundsOfLargePolicy;
-    return isRefreshDue && covered.some(({ state }) => state === 'synced');
+  #isDue(): boolean {
+    const isTimeNews = this.#status().some(({ state }) => state === 'synced');
+    return this.#hasChanged || this.#failures.size > 0 || isTimeNews;
   }
 
   #save(): Promise<void> {
@@ -188,7 +186,6 @@ export class PolicySnapshot {
   async #saveOnce(): Promise<void> {
     const { file, everyMs, now } = this.#options;
     this.#hasChanged = false;
-    this.#hasFailed = false;
     const begun = now();
     const snapshot = await runInSlices(this.#snapshot());
     const layers = snapshot.map(({ layer }) => layer);
@@ -199,13 +196,11 @@ export class PolicySnapshot {
         this.#report({ operation: 'write', result: 'success', layers });
       }
     } catch (error) {
-      this.#hasFailed = true;
       const message = messageOf(error);
       if (!this.#failures.has(message))
         this.#report({ operation: 'write', result: 'failure', message, layers });
       this.#failures.add(message);
     }
-    this.#rounds = 0;
     this.#restMs = Math.min(everyMs, restPerWrite * (now() - begun));
   }
 
