@@ -8,6 +8,7 @@ import { Arrivals } from './arrivals.js';
 import { Following, lost } from './following.js';
 import { httpApiClient } from './http-api-client.js';
 import { answer, silence, watchList, type Answer } from './scripted-api-server.js';
+import { VirtualClock } from './virtual-clock.js';
 import { listen } from '../../support/listening.js';
 
 const start = watchList(['a', 'b'], 10);
@@ -120,8 +121,10 @@ describe('a server that is found back', () => {
   });
 
   it('is not asked for while a watch is followed', async () => {
-    await following.start([start], {}, { clock });
+    const virtual = new VirtualClock();
+    await following.start([start], {}, { clock: virtual });
     await following.calls(2);
+    await virtual.pass(10_000);
     await setTimeout(100);
     expect(following.server.probes.untaken).toEqual([]);
   });
