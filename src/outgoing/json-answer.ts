@@ -21,10 +21,10 @@ export async function jsonOf(answer: JsonAnswer, what: string, maxBytes: number)
   const { status, retryAfterMs, body } = answer;
   if (status < 200 || status > 299) {
     // Without a Status object, the status code is still reported.
-    const bytes = await read(body, maxStatusBytes).catch(() => undefined);
+    const bytes = await readWhole(body, maxStatusBytes).catch(() => undefined);
     throw new ApiStatusError(status, bytes && parsed(bytes)?.json, retryAfterMs);
   }
-  const bytes = await read(body, maxBytes);
+  const bytes = await readWhole(body, maxBytes);
   if (bytes === undefined) throw new ApiContentError(`${what} is larger than ${maxBytes} bytes`);
   const content = parsed(bytes);
   if (content === undefined) throw new ApiContentError(`${what} is no JSON`);
@@ -32,7 +32,7 @@ export async function jsonOf(answer: JsonAnswer, what: string, maxBytes: number)
 }
 
 /** Undefined if it is larger; the rest is not read. */
-async function read(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
+export async function readWhole(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {

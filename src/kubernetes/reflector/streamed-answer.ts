@@ -1,3 +1,4 @@
+import { readWhole } from '../../outgoing/json-answer.js';
 import { ApiStatusError } from '../../outgoing/outgoing-errors.js';
 import { presentOnly } from '../../present-only.js';
 import type { TimeSlice } from '../../time-slice.js';
@@ -159,20 +160,12 @@ export class StreamedAnswer {
 
   /** Empty for what is too large to be a Status. */
   async #readText({ body }: ApiResponse): Promise<string> {
-    const chunks: Buffer[] = [];
-    let length = 0;
     this.#expectWithin(this.request.headersMs);
-    try {
-      for await (const chunk of body) {
-        chunks.push(chunk);
-        length += chunk.length;
-        if (length > maxStatusBytes) return '';
-      }
-    } finally {
+    const bytes = await readWhole(body, maxStatusBytes).finally(() => {
       this.#expectNothing();
-    }
-    this.#isComplete = true;
-    return Buffer.concat(chunks).toString();
+    });
+    this.#isComplete = bytes !== undefined;
+    return bytes?.toString() ?? '';
   }
 
   #expectMore(): void {
