@@ -22,7 +22,7 @@ import {
 import { callersOf } from './callers.js';
 import { finding, withoutSubject, type Finding } from './finding.js';
 import { givenFile } from './given-files.js';
-import { gatewayFindings, scrapersFinding, type Scrapers } from './scrapers.js';
+import { gatewayFindings, scrapersFinding, type Granted } from './scrapers.js';
 import { checkSnapshot } from './snapshot-checks.js';
 import { workspaceFindings } from './workspace-checks.js';
 import { checkApiServerSource, type ServerRole } from './source-checks.js';
@@ -65,7 +65,7 @@ function isReplicatedByKcp({ sources, bootstrap }: PolicySources): (binding: Sha
   return ({ layer }) => isKcp && (layer === 'root' || layer === 'directory');
 }
 
-function grantedBy(policy: Policy, ours: readonly ShardLevelBinding[]): Scrapers['granted'] {
+function grantedBy(policy: Policy, ours: readonly ShardLevelBinding[]): Granted {
   // Kubernetes and kcp reserve names with `system:` for their own objects.
   const made = new Set(
     ours.flatMap(({ binding, isForAdministrators }) =>

@@ -1,6 +1,6 @@
 import { authorization, pathsAllowedToAll } from '../../options/authorization-options.js';
 import { gateway } from '../../options/gateway-options.js';
-import type { GivenOptions } from '../../options/option.js';
+import type { GivenOptions, Option } from '../../options/option.js';
 import { accessReviewerOf } from '../../options/reviewer-options.js';
 import { servedPaths } from '../../options/serving-options.js';
 import { alwaysAllowPaths, isResourcePath } from '../../paths/always-allow.js';
@@ -12,17 +12,8 @@ import { requestVerbs } from '../why-not.js';
 import { authenticationAdvice, callersOf, matchFault, type Callers } from './callers.js';
 import { about, finding, type Finding } from './finding.js';
 
-export interface Scrapers {
-  readonly callers: Callers;
-  readonly groups: readonly string[];
-  readonly openedBy?: string | undefined;
-  /** Whether a review server is asked what RBAC does not grant. */
-  readonly isDelegated?: boolean;
-  /** Subjects that RBAC grants it to; undefined without RBAC or without a policy. */
-  readonly granted?: Granted | undefined;
-}
-
-interface Granted {
+/** Subjects that RBAC grants scraping to. */
+export interface Granted {
   /** By bindings made for metrics. */
   readonly scrapers: readonly Subject[];
   /** By kcp's own bindings, and by those that grant everything. */
@@ -32,24 +23,54 @@ interface Granted {
 const path = '/metrics';
 const maxNamed = 5;
 
-/** `given`: all flags, also invalid ones, which clients could use once they are fixed. */
+/**
+ * Checks that someone may scrape, and that it is intended. `given`: all flags, also invalid ones, which clients could use
+ * once they are fixed; `granted`: undefined without RBAC or without a policy.
+ */
 export function scrapersFinding(usable: GivenOptions, given: GivenOptions, granted?: Granted): Finding {
-  const { authorizationOrder, authorizationAlwaysAllowGroups: groups } = authorization.read(usable);
-  const asksGroups = authorizationOrder.includes('AlwaysAllowGroups');
+  const at = about('scrapers', `GET ${path}`);
+  const openedBy = optionOpening(usable);
+  if (openedBy !== undefined) {
+    const advice = 'anyone who reaches the server may scrape; remove it unless that is intended';
+    return at('warning', `is in ${openedBy.name}: ${advice}`);
+  }
+  const callers = callersOf(given);
+  const isReachable = (subject: Subject): boolean =>
+    matchFault(subject, callers) === undefined &&
+    (callers.authenticated || ['system:anonymous', 'system:unauthenticated'].includes(subject.name));
+  const scrapers = (granted?.scrapers ?? []).filter(isReachable);
+  if (scrapers.length > 0) return at('ok', `is granted to ${listed(scrapers)}`);
+  const others = [
+    ...(callers.authenticated ? alwaysAllowedGroups(usable) : []),
+    ...(granted?.administrators ?? []).filter(isReachable),
+  ];
+  // A review server is asked what RBAC does not grant.
+  if (accessReviewerOf(usable) !== undefined) {
+    const known = others.length === 0 ? 'nobody' : listed(others);
+    return at('ok', `is granted to ${known} here, and to clients that the review server allows`);
+  }
+  if (others.length === 0) {
+    const advice = adviceFor(callers, granted !== undefined);
+    return at('error', `is granted to no one, so every scrape would be refused: ${advice}`);
+  }
+  // kcp's cache server has no RBAC either: the always-allow groups are enough.
+  return granted === undefined
+    ? at('ok', `is granted to ${listed(others)}, because there is no policy`)
+    : at('warning', `is granted only to ${listed(others)}: ${adviceFor(callers, true)}`);
+}
+
+/** The option that lets everybody scrape. */
+function optionOpening(usable: GivenOptions): Option | undefined {
   const { authorizationAlwaysAllowPaths } = authorization.options;
+  if (alwaysAllowPaths(pathsAllowedToAll(usable))(path)) return authorizationAlwaysAllowPaths;
   const isIgnored = ignoredPaths(servedPaths.read(usable).ignorePaths)(path);
-  const openedBy = alwaysAllowPaths(pathsAllowedToAll(usable))(path)
-    ? authorizationAlwaysAllowPaths
-    : isIgnored
-      ? servedPaths.options.ignorePaths
-      : undefined;
-  return scraperFinding({
-    callers: callersOf(given),
-    groups: asksGroups ? groups.filter((group) => group !== '') : [],
-    isDelegated: accessReviewerOf(usable) !== undefined,
-    openedBy: openedBy?.name,
-    granted,
-  });
+  return isIgnored ? servedPaths.options.ignorePaths : undefined;
+}
+
+function alwaysAllowedGroups(usable: GivenOptions): readonly Subject[] {
+  const { authorizationOrder, authorizationAlwaysAllowGroups: groups } = authorization.read(usable);
+  if (!authorizationOrder.includes('AlwaysAllowGroups')) return [];
+  return groups.filter((name) => name !== '').map((name) => ({ kind: 'Group', name }));
 }
 
 export function servedPathFindings(values: GivenOptions): readonly Finding[] {
@@ -76,37 +97,6 @@ export function gatewayFindings(values: GivenOptions, policy: Policy): readonly 
     const advice = `bind a ClusterRole that ${how}, with verb post`;
     return [at('warning', `no rule grants it, so clients are answered 403: ${advice}`)];
   });
-}
-
-/** Checks that someone may scrape, and that it is intended. */
-export function scraperFinding(who: Scrapers): Finding {
-  const { callers, groups, openedBy, isDelegated = false, granted } = who;
-  const at = about('scrapers', `GET ${path}`);
-  if (openedBy !== undefined) {
-    const advice = 'anyone who reaches the server may scrape; remove it unless that is intended';
-    return at('warning', `is in ${openedBy}: ${advice}`);
-  }
-  const isReachable = (subject: Subject): boolean =>
-    matchFault(subject, callers) === undefined &&
-    (callers.authenticated || ['system:anonymous', 'system:unauthenticated'].includes(subject.name));
-  const scrapers = (granted?.scrapers ?? []).filter(isReachable);
-  const others = [
-    ...(callers.authenticated ? groups.map((name): Subject => ({ kind: 'Group', name })) : []),
-    ...(granted?.administrators ?? []).filter(isReachable),
-  ];
-  if (scrapers.length > 0) return at('ok', `is granted to ${listed(scrapers)}`);
-  if (isDelegated) {
-    const known = others.length === 0 ? 'nobody' : listed(others);
-    return at('ok', `is granted to ${known} here, and to clients that the review server allows`);
-  }
-  if (others.length === 0) {
-    const advice = adviceFor(callers, granted !== undefined);
-    return at('error', `is granted to no one, so every scrape would be refused: ${advice}`);
-  }
-  // kcp's cache server has no RBAC either: the always-allow groups are enough.
-  return granted === undefined
-    ? at('ok', `is granted to ${listed(others)}, because there is no policy`)
-    : at('warning', `is granted only to ${listed(others)}: ${adviceFor(callers, true)}`);
 }
 
 function adviceFor({ authenticated }: Callers, hasPolicy: boolean): string {

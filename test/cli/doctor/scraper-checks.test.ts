@@ -1,84 +1,110 @@
 import { describe, expect, it } from 'vitest';
 import { authenticationFinding } from '../../../src/cli/doctor/callers.js';
-import { gatewayFindings, scraperFinding, type Scrapers } from '../../../src/cli/doctor/scrapers.js';
+import { gatewayFindings, scrapersFinding, type Granted } from '../../../src/cli/doctor/scrapers.js';
+import type { GivenOptions } from '../../../src/options/option.js';
 import type { Subject } from '../../../src/policy/objects.js';
 import { binding, policyOfLayers, prometheus, role } from './policies.js';
 
-const all: Scrapers['callers'] = { authenticated: true, anonymous: true, serviceAccounts: true };
-const strangersOnly: Scrapers['callers'] = { authenticated: false, anonymous: true, serviceAccounts: false };
-const masters = ['system:masters'];
+const all: GivenOptions = { authenticationKubeconfig: 'in-cluster' };
+const strangersOnly: GivenOptions = {};
+const withoutGroups: GivenOptions = { ...all, authorizationAlwaysAllowGroups: [] };
 const monitoring: Subject = { kind: 'Group', name: 'system:monitoring' };
 const anonymous: Subject = { kind: 'User', name: 'system:anonymous' };
 const unmatched: Subject = { kind: 'ServiceAccount', name: 'prometheus' };
 const nobody = { scrapers: [], administrators: [] };
 
 describe('who may scrape', () => {
-  const base: Scrapers = { callers: all, groups: masters };
-  const rows: readonly (readonly [what: string, scrapers: Scrapers, level: string, message: RegExp])[] = [
+  const rows: readonly (readonly [
+    what: string,
+    flags: GivenOptions,
+    granted: Granted | undefined,
+    level: string,
+    message: RegExp,
+  ])[] = [
     [
       'a user that was bound',
-      { ...base, granted: { scrapers: [prometheus], administrators: [monitoring] } },
+      all,
+      { scrapers: [prometheus], administrators: [monitoring] },
       'ok',
       /^is granted to User "prometheus"$/,
     ],
     [
       'administrators alone',
-      { ...base, granted: { scrapers: [], administrators: [monitoring] } },
+      all,
+      { scrapers: [], administrators: [monitoring] },
       'warning',
       /^is granted only to Group "system:masters", Group "system:monitoring": .* rbac\/prometheus-user\.yaml/,
     ],
     [
       'a subject that nobody is',
-      { ...base, granted: { scrapers: [unmatched], administrators: [] } },
+      all,
+      { scrapers: [unmatched], administrators: [] },
       'warning',
       /^is granted only to Group "system:masters"/,
     ],
     [
       'nobody',
-      { ...base, groups: [], granted: nobody },
+      withoutGroups,
+      nobody,
       'error',
       /^is granted to no one, so every scrape would be refused: .*metrics-reader/,
     ],
     [
       'nobody, since nobody can authenticate',
-      { ...base, callers: strangersOnly, granted: { scrapers: [prometheus], administrators: [monitoring] } },
+      strangersOnly,
+      { scrapers: [prometheus], administrators: [monitoring] },
       'error',
       /^is granted to no one, so every scrape would be refused: configure --client-ca-file/,
     ],
     [
       'strangers',
-      { ...base, callers: strangersOnly, granted: { scrapers: [anonymous], administrators: [] } },
+      strangersOnly,
+      { scrapers: [anonymous], administrators: [] },
       'ok',
       /^is granted to User "system:anonymous"$/,
     ],
+    ['everybody', { ...all, ignorePaths: ['/metrics'] }, nobody, 'warning', /^is in --ignore-paths: anyone/],
     [
-      'everybody',
-      { ...base, openedBy: '--ignore-paths', granted: nobody },
-      'warning',
-      /^is in --ignore-paths: anyone/,
+      'a cache server',
+      all,
+      undefined,
+      'ok',
+      /^is granted to Group "system:masters", because there is no policy$/,
     ],
-    ['a cache server', base, 'ok', /^is granted to Group "system:masters", because there is no policy$/],
     [
       'a cache server without groups',
-      { ...base, groups: [] },
+      withoutGroups,
+      undefined,
       'error',
       /^is granted to no one, so every scrape would be refused: .*always-allow-groups/,
     ],
     [
+      'everybody, since the always-allowed paths have it',
+      { ...all, authorizationAlwaysAllowPaths: ['/metrics'] },
+      nobody,
+      'warning',
+      /^is in --authorization-always-allow-paths: anyone/,
+    ],
+    [
+      'whoever a review server allows',
+      { ...withoutGroups, authorizationKubeconfig: 'in-cluster' },
+      nobody,
+      'ok',
+      /^is granted to nobody here, and to clients that the review server allows$/,
+    ],
+    [
       'many',
+      all,
       {
-        ...base,
-        granted: {
-          scrapers: Array.from({ length: 7 }, (_, at): Subject => ({ kind: 'User', name: `u${at % 6}` })),
-          administrators: [],
-        },
+        scrapers: Array.from({ length: 7 }, (_, at): Subject => ({ kind: 'User', name: `u${at % 6}` })),
+        administrators: [],
       },
       'ok',
       /^is granted to User "u0", .*User "u4" and 1 more$/,
     ],
   ];
-  it.each(rows)('%s', (_, scrapers, level, message) => {
-    expect(scraperFinding(scrapers)).toEqual({
+  it.each(rows)('%s', (_, flags, granted, level, message) => {
+    expect(scrapersFinding(flags, flags, granted)).toEqual({
       level,
       check: 'scrapers',
       subject: 'GET /metrics',
@@ -94,7 +120,7 @@ describe('authentication', () => {
     [[], true, 'warning', /^every client is anonymous: configure --client-ca-file/],
     [[], false, 'error', /^nobody can authenticate, and --anonymous-auth=false/],
   ])('with %j, anonymous: %s', (methods, isAnonymous, level, message) => {
-    const callers = { ...all, authenticated: methods.length > 0, anonymous: isAnonymous };
+    const callers = { serviceAccounts: true, authenticated: methods.length > 0, anonymous: isAnonymous };
     expect(authenticationFinding(methods, callers)).toMatchObject({
       level,
       message: expect.stringMatching(message) as string,
