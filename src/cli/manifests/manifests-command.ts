@@ -1,4 +1,3 @@
-import type { GivenOptions } from '../../options/option.js';
 import { startTopics } from '../../options/start-topics.js';
 import { chosenArgument, type Command } from '../command.js';
 import {
@@ -13,45 +12,33 @@ import { renderManifests, type ManifestFile } from './printed-manifest.js';
 import { monitor, scrapeConfig, service, scrapeJob, clusterRoleBinding } from './monitors.js';
 import { prometheusRules, ruleFile } from './prometheus-rules.js';
 
-export const manifestKinds = [
-  'clusterrolebinding',
-  'service',
-  'servicemonitor',
-  'podmonitor',
-  'scrapeconfig',
-  'scrape-job',
-  'prometheus-rules',
-  'rule-file',
-] as const;
-type ManifestKind = (typeof manifestKinds)[number];
+/** The server is read only for what depends on how it is scraped, which rules do not. */
+type Maker = (names: ManifestNames, serverOf: () => ConfiguredServer) => ManifestFile;
 
-type Maker = (server: ConfiguredServer, names: ManifestNames) => ManifestFile;
+const makers = {
+  clusterrolebinding: (names, serverOf) => clusterRoleBinding(serverOf(), names),
+  service: (names, serverOf) => service(serverOf(), names),
+  servicemonitor: (names, serverOf) => monitor('ServiceMonitor', serverOf(), names),
+  podmonitor: (names, serverOf) => monitor('PodMonitor', serverOf(), names),
+  scrapeconfig: (names, serverOf) => scrapeConfig(serverOf(), names),
+  'scrape-job': (names, serverOf) => scrapeJob(serverOf(), names),
+  'prometheus-rules': prometheusRules,
+  'rule-file': ruleFile,
+} as const satisfies Readonly<Record<string, Maker>>;
+type ManifestKind = keyof typeof makers;
 
-const makers: Readonly<Record<Exclude<ManifestKind, 'prometheus-rules' | 'rule-file'>, Maker>> = {
-  clusterrolebinding: clusterRoleBinding,
-  service,
-  servicemonitor: (server, names) => monitor('ServiceMonitor', server, names),
-  podmonitor: (server, names) => monitor('PodMonitor', server, names),
-  scrapeconfig: scrapeConfig,
-  'scrape-job': scrapeJob,
-};
+export const manifestKinds = Object.keys(makers) as readonly ManifestKind[];
 
+/** Reads no files, so that it works on any machine. */
 export const manifestsCommand: Command = {
   args: [{ name: 'kind', description: manifestKinds.join(', '), choices: manifestKinds }],
   topics: [manifestTopic, ...startTopics],
   run: ({ args: [kind = ''], values, terminal }) => {
     const names = manifestNamesOf(values);
-    terminal.print(manifestOf(chosenArgument('manifests', kind, manifestKinds), values, names));
+    const make: Maker = makers[chosenArgument('manifests', kind, manifestKinds)];
+    terminal.print(renderManifests(make(names, () => configuredServerOf(values, names))));
     const warning = scraperWarning(names.scraper);
     if (warning !== undefined) terminal.printError(warning);
     return Promise.resolve(0);
   },
 };
-
-/** Reads no files, so that it works on any machine. @throws UsageError naming the flag. */
-function manifestOf(kind: ManifestKind, values: GivenOptions, names: ManifestNames): string {
-  // Rules do not depend on how the server is scraped.
-  if (kind === 'prometheus-rules') return renderManifests(prometheusRules(names));
-  if (kind === 'rule-file') return renderManifests(ruleFile(names));
-  return renderManifests(makers[kind](configuredServerOf(values, names), names));
-}
