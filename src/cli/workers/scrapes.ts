@@ -1,4 +1,5 @@
 import { CodedError } from '../../coded-error.js';
+import { bodyOf, endOfBody } from '../../exposition/body.js';
 import type { Exposition, RenderedExposition, ScrapeRequest } from '../../exposition/exposition.js';
 import type { PrimaryMessage, WorkerMessage } from './link-messages.js';
 
@@ -55,7 +56,7 @@ export class ScrapesOfPrimary {
       const head = await inbox.next();
       if (head?.kind !== 'scrape-head') throw new PrimaryScrapeError('the primary rendered nothing');
       const { contentType, contentLength } = head;
-      const body = chunksOf(inbox, leave, () => {
+      const body = bodyIn(inbox, leave, () => {
         this.#send({ kind: 'scrape-taken', scrape });
       });
       if (contentLength === undefined) return { contentType, body };
@@ -71,28 +72,21 @@ export class ScrapesOfPrimary {
   }
 }
 
-/** Not a generator: one that never started would not run its cleanup. */
-function chunksOf(inbox: Inbox, leave: () => void, taken: () => void): AsyncIterableIterator<Uint8Array> {
-  const over = { done: true, value: undefined } as const;
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async next() {
-      const message = await inbox.next();
-      if (message?.kind === 'scrape-chunk') {
-        taken();
-        return { done: false, value: message.bytes };
-      }
-      leave();
-      if (message?.kind === 'scrape-end') return over;
-      throw new PrimaryScrapeError('the primary broke off');
-    },
-    return() {
-      leave();
-      return Promise.resolve(over);
-    },
+function bodyIn(inbox: Inbox, leave: () => void, taken: () => void): AsyncIterableIterator<Uint8Array> {
+  const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    const message = await inbox.next();
+    if (message?.kind === 'scrape-chunk') {
+      taken();
+      return { done: false, value: message.bytes };
+    }
+    leave();
+    if (message?.kind === 'scrape-end') return endOfBody;
+    throw new PrimaryScrapeError('the primary broke off');
   };
+  return bodyOf(next, () => {
+    leave();
+    return Promise.resolve();
+  });
 }
 
 /** The received messages of one scrape, in order. */
