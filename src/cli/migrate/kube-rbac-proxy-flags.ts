@@ -31,15 +31,8 @@ const same: readonly Key[] = [
 ];
 /** Those with exactly one other name here. */
 const renamed = new Map(
-  [...foreignFlags].flatMap(
-    ([
-      name,
-      {
-        program,
-        keys: [key, ...others],
-      },
-    ]) =>
-      program === 'kube-rbac-proxy' && key !== undefined && others.length === 0 ? [[name, key] as const] : [],
+  [...foreignFlags].flatMap(([name, { program, keys }]) =>
+    program === 'kube-rbac-proxy' && keys.length === 1 ? [[name, keys[0]] as const] : [],
   ),
 );
 /** Read here, and written where they belong. */
@@ -96,7 +89,7 @@ function* flagsIn(args: readonly string[]): Generator<{ readonly name: string; r
 }
 
 function unknown(name: string): never {
-  const names = [...same.map(flagName), ...specialNames, ...foreignFlags.keys()];
+  const names = [...same.map(flagName), ...foreignFlags.keys()];
   throw new UsageError(`migrate: ${name} is no flag of kube-rbac-proxy 0.21${didYouMean(name, names)}`);
 }
 
@@ -120,13 +113,10 @@ function narrowTls(config: Map<Key, GivenValue>, notes: string[]): void {
     notes.push(`${tlsMinVersion.name}: TLS 1.2 is the oldest version here`);
   }
   const suites = (config.get('tlsCipherSuites') ?? []) as readonly string[];
-  const others = suites.filter((suite) => tlsCipherSuites.choices?.includes(suite) !== true);
+  const served = suites.filter((suite) => tlsCipherSuites.choices?.includes(suite));
+  const others = suites.filter((suite) => !served.includes(suite));
   if (others.length === 0) return;
   notes.push(`${tlsCipherSuites.name}: not served here: ${others.join(', ')}`);
-  if (others.length < suites.length) {
-    config.set(
-      'tlsCipherSuites',
-      suites.filter((suite) => !others.includes(suite)),
-    );
-  } else config.delete('tlsCipherSuites');
+  if (served.length > 0) config.set('tlsCipherSuites', served);
+  else config.delete('tlsCipherSuites');
 }
