@@ -8,7 +8,7 @@ import { clusterOf } from '../kubernetes/json.js';
 export interface Review {
   readonly document: object;
   readonly attributes: Attributes | undefined;
-  /** Of its annotation `kcp.io/cluster`: where it is to be decided. */
+  /** The logical cluster that it is to be decided in, by its annotation `kcp.io/cluster`. */
   readonly workspace: string | undefined;
 }
 
@@ -32,7 +32,7 @@ export function parseReviews(text: string): readonly Review[] {
   return reviews;
 }
 
-/** Of JSON, which is parsed without. */
+/** The line of what is in JSON, whose parser tells none. */
 const unknownLine = 0;
 
 /** Undefined if it is neither JSON nor lines of JSON. */

@@ -108,7 +108,7 @@ function questionOf([verb, path]: CommandCall['args'], values: GivenOptions) {
   } catch (error) {
     throw usageError(`${options.filename.name}: ${filename}`, error);
   }
-  // Root's own is answered without the policies of workspaces, too.
+  // Reviews about the root workspace do not need the policies of workspaces.
   if (reviews.some((review) => review.workspace !== undefined && review.workspace !== 'root')) {
     requireWorkspaces(values, options.filename);
   }

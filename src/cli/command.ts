@@ -22,7 +22,7 @@ interface CommandArgument {
 export interface CommandCall {
   /** In the order of the command's arguments; undefined for one left out. */
   readonly args: readonly (string | undefined)[];
-  /** What stands behind them, for a command that takes it. */
+  /** The arguments after those, for a command that takes more. */
   readonly rest: readonly string[];
   /** Includes those of the configuration file. */
   readonly values: GivenOptions;
@@ -35,7 +35,7 @@ export interface CommandCall {
 /** A command's options and action: loaded when the command, its help or its completion is needed. */
 export interface Command {
   readonly args?: readonly CommandArgument[];
-  /** All arguments behind those, also flags that are not its own. */
+  /** All arguments after those, also flags that are not its own. */
   readonly rest?: CommandArgument;
   readonly topics: readonly Topic[];
   /** Resolves to the exit code. @throws UsageError */

@@ -54,7 +54,7 @@ interface Question {
   readonly isOfGateway: boolean;
 }
 
-/** Who is granted it in a workspace; besides, what all of them need to get in. */
+/** Who is granted it in a workspace; prints what else all of them need to enter it. */
 function grantedIn(
   index: WorkspaceIndex | undefined,
   name: string,

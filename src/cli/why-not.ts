@@ -9,7 +9,7 @@ import type { BindingOfCaller, Policy } from '../policy/policy.js';
 /** Kubernetes' verbs of requests for paths. */
 export const requestVerbs: readonly string[] = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'];
 
-/** Why no request can ever be what is asked about; undefined if one can. */
+/** Why no request can ever match the question; undefined if one can. */
 export function neverAsked(verb: string, path: string, isOfGateway: boolean): string | undefined {
   const lower = verb.toLowerCase();
   if (!requestVerbs.includes(verb)) {

@@ -119,7 +119,7 @@ async function mountedFilter(options: OpenMetricsFilterOptions, opened: Opened):
   });
 }
 
-/** Says why an option of the command line is none here. */
+/** Refuses an option of the command line that only a server of its own can have. */
 function refuseServerOptions(options: object): void {
   const mounted = new Set(optionsIn(mountedTopics).map(({ key }) => key));
   const refused = startOptions.find(({ key }) => key in options && !mounted.has(key));

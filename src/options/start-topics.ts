@@ -17,10 +17,10 @@ import { upstreams } from './upstream-options.js';
 import { virtualClusters } from './virtual-cluster-options.js';
 import { workspaces } from './workspace-options.js';
 
-/** What is served; of a server and of a filter in an application alike. */
+/** What is served: the same options for a server and for a filter in an application. */
 const sources = [upstreams, upstreamTls, callerHeaders, relabelling, virtualClusters, ownMetrics] as const;
 
-/** Who may, and what is recorded of them; alike as well. */
+/** Who may read it, and what is recorded of that; the same for both as well. */
 const access = [
   certificates,
   tokens,

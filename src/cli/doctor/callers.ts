@@ -9,7 +9,7 @@ export interface Callers {
   readonly authenticated: boolean;
   /** Whether a request without credentials is system:anonymous. */
   readonly anonymous: boolean;
-  /** Whether service accounts may come, and with them scopes: by their tokens, or by a front proxy. */
+  /** Whether a client may be a service account, which may have scopes: by its token, or through a front proxy. */
   readonly serviceAccounts: boolean;
 }
 
@@ -61,8 +61,8 @@ const serviceAccountName = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?:[a-z0-9](?:[-.a-z0-
 const kcpServiceAccountPrefix = 'system:kcp:serviceaccount:';
 
 /**
- * Why no request can ever match this subject, whatever its credentials; undefined where one may. It goes on after the
- * subject: `has no namespace`.
+ * Why no request can ever match this subject, whatever its credentials; undefined where one may. The words follow the
+ * subject's name: `has no namespace`.
  */
 export function matchFault({ kind, name, namespace }: Subject, callers: Callers): string | undefined {
   if (name === '') return 'has an empty name';

@@ -58,7 +58,7 @@ const soonDays = 30;
 const lastPart = 1 / 5;
 
 /**
- * Whether a certificate is valid now, and for how long, in words that go on after its name: `expired 3 days ago, on
+ * Whether a certificate is valid now, and for how long, in words that follow its name: `expired 3 days ago, on
  * 2026-01-31: renew it`. Times in ms since the epoch; both ends are still valid.
  */
 export function validityOf(

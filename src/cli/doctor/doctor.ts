@@ -55,7 +55,7 @@ async function doctor(call: CommandCall): Promise<number> {
   return { ok: 0, warnings: 1, errors: 2 }[resultOf(findings)];
 }
 
-/** Of a configuration file that cannot be read, and of nothing beside it: half a configuration says little. */
+/** A configuration file that cannot be read is all that is reported: half a configuration says little. */
 function misconfigurationFindings({ message }: UsageError): readonly Finding[] {
   const { name } = general.options.config;
   const messages = message.replace(`${name}: `, '').split('\n');

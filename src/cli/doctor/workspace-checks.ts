@@ -11,8 +11,8 @@ const loadMs = 30_000;
 const maxNamed = 10;
 
 /**
- * Reads the policies of the workspaces once: how many there are, which of them let nobody read their metrics, and who
- * stands in them and can never match. Nothing where they are not configured; `isReadable`: whether their server lets them
+ * Reads the policies of the workspaces once: how many there are, which of them let nobody read their metrics, and which
+ * of their subjects can never match. Nothing where they are not configured; `isReadable`: whether their server lets them
  * be read.
  */
 export async function workspaceFindings(
@@ -47,7 +47,7 @@ function findingsOf(policy: Policy, at: ReturnType<typeof about>, callers: Calle
   const granting: ClusterRoleBinding[] = [];
   for (const workspace of index.known()) {
     if (workspace === undefined) continue;
-    // Those of the workspace itself that grant reading metrics, those of its administrators left out.
+    // The workspace's own bindings that grant reading metrics, without those of its administrators.
     const administrators = new Set(index.grantsOf(workspace, 'any verb', 'any path'));
     const own = [...index.grantsOf(workspace, 'get', '/metrics')].filter(
       (binding) => binding.cluster === workspace.cluster && !administrators.has(binding),
@@ -55,7 +55,7 @@ function findingsOf(policy: Policy, at: ReturnType<typeof about>, callers: Calle
     if (own.length === 0) silent.push(workspace.logicalCluster?.path ?? workspace.cluster);
     granting.push(...own);
   }
-  // The index tells of the newest first.
+  // The index lists the newest first.
   const named = silent.toReversed().slice(0, maxNamed).join(', ');
   const others = silent.length > maxNamed ? ` and ${silent.length - maxNamed} more` : '';
   const silence = `${silent.length} of ${workspaces} workspaces let nobody but administrators read their metrics: ${named}${others}: bind a user to system:kcp:metrics-reader there`;

@@ -35,7 +35,7 @@ const renamed = new Map(
     program === 'kube-rbac-proxy' && keys.length === 1 ? [[name, keys[0]] as const] : [],
   ),
 );
-/** Read here, and written where they belong. */
+/** Flags that are not simply a field of the configuration file here. */
 const special = {
   secure: '--secure-listen-address',
   insecure: '--insecure-listen-address',
@@ -64,7 +64,7 @@ export function readKubeRbacProxyFlags(args: readonly string[]) {
   const [secure, insecure] = [own.get(special.secure), own.get(special.insecure)];
   if (insecure) notes.push(foreignFlagAnswer(special.insecure) ?? '');
   return {
-    /** Fields of our configuration file; of the flags with the same meaning, as they were given. */
+    /** Fields of our configuration file, with the values of the flags that mean the same. */
     config,
     listenAddress: secure || insecure,
     isPlainHttp: !secure && Boolean(insecure),
@@ -104,7 +104,7 @@ function valueOf(key: Key, value: string, earlier: GivenValue | undefined): Give
   return [...(Array.isArray(earlier) ? (earlier as readonly string[]) : []), ...splitList(option, value)];
 }
 
-/** Leaves out what is not spoken here. */
+/** Leaves out TLS versions and cipher suites that are not served here. */
 function narrowTls(config: Map<Key, GivenValue>, notes: string[]): void {
   const { tlsMinVersion, tlsCipherSuites } = tls.options;
   const version = config.get('tlsMinVersion');

@@ -58,13 +58,13 @@ export const migrateCommand: Command = {
 
 type Config = Map<keyof StartOptions, GivenValue>;
 
-/** The same server here, and never a less strict one: what cannot be said here grants nothing. */
+/** The same server here, and never a less strict one: what cannot be expressed here grants nothing. */
 function migrated(flags: KubeRbacProxyFlags, file: KubeRbacProxyFile, scrapers: readonly Scraper[]) {
   const config: Config = new Map(flags.config);
   const notes = [...flags.notes];
   setAddress(config, flags, notes);
   const upstream = setUpstream(config);
-  // What it passes on besides metrics, where paths are named.
+  // The paths besides metrics that it passes on, if it names any.
   const allowed = (config.get('allowPaths') ?? []) as readonly string[];
   const others = new Set(upstream && allowed.filter(canBePassedOn));
   const ofRules: string[] = [];
@@ -81,7 +81,7 @@ function migrated(flags: KubeRbacProxyFlags, file: KubeRbacProxyFile, scrapers: 
     ...(rbac.length > 0 ? ['RBAC'] : []),
     ...(asksServer ? ['Webhook'] : []),
   ]);
-  // kcp's own roles are none of kube-rbac-proxy's.
+  // kube-rbac-proxy knows none of kcp's own roles.
   config.set('bootstrapPolicy', false);
   const fields = Object.fromEntries(
     startOptions.flatMap(({ key }) => {

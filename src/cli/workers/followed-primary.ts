@@ -52,7 +52,7 @@ export class FollowedPrimary {
         try {
           await this.#carryOut(operation);
         } catch {
-          // A malformed object had no effect in the primary either, which has told of it.
+          // A malformed object had no effect in the primary either, which has reported it.
         }
       }
     });
