@@ -21,8 +21,6 @@ export class HoldingLimitError extends Error {
   override readonly name = 'HoldingLimitError';
 }
 
-/** What is held beside the bytes has an end, too. */
-export const maxFamilies = 200_000;
 const maxSeries = 2_000_000;
 
 /** A member's exposition with its labels added: its samples as bytes, and where those of each metric stand. */
@@ -38,8 +36,9 @@ export class HeldExposition {
   /** Whether a label got another name, so that two of its series may have become the same. */
   hasRenamedLabels = false;
   #series = 0;
+  #runs = 0;
 
-  /** @param maxBytes of what is held. */
+  /** @param maxBytes of what is held, with the memory that its metrics take. */
   constructor(
     private readonly maxBytes: number,
     private readonly labels?: AddedLabels,
@@ -55,7 +54,8 @@ export class HeldExposition {
     if (part.kind === 'metadata') this.families.add(part, addSamples);
     else if (part.kind === 'samples') this.#writeSamples(part);
     if (this.bytes.end > this.maxBytes) throw new HoldingLimitError(`more than ${this.maxBytes} bytes`);
-    if (this.families.size > maxFamilies) throw new HoldingLimitError(`more than ${maxFamilies} metrics`);
+    const fault = metricsFault(this.families, this.maxBytes - this.bytes.end, this.#runs);
+    if (fault !== undefined) throw fault;
     if (this.#series > maxSeries) throw new HoldingLimitError(`more than ${maxSeries} series`);
   }
 
@@ -71,8 +71,18 @@ export class HeldExposition {
       this.bytes.reserve(bytes.length);
       this.bytes.append(bytes, 0, bytes.length);
     } else if (this.labels.write(batch, this.bytes)) state.hasRenamedLabels = this.hasRenamedLabels = true;
-    addRun(state.runs, start, this.bytes.end);
+    if (addRun(state.runs, start, this.bytes.end)) this.#runs += 1;
   }
+}
+
+/** What is wrong where metrics take more memory than this, with so many runs of lines. */
+export function metricsFault(
+  families: KnownFamilies<unknown>,
+  maxBytes: number,
+  runs = 0,
+): HoldingLimitError | undefined {
+  if (families.bytes(runs) <= maxBytes) return undefined;
+  return new HoldingLimitError(`its ${families.size} metrics take more memory than may be held`);
 }
 
 /** Samples that were found to be another metric's. */

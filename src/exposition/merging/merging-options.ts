@@ -43,7 +43,10 @@ export interface MergedExpositionOptions {
   readonly members: readonly MergedMember[];
   /** How long a member's whole exposition may take (ms), unless the scraper waits less. Default 10,000. */
   readonly timeoutMs?: number;
-  /** How large a member's exposition may be, its labels included where it is held in memory (bytes). Default 64 MiB. */
+  /**
+   * How large a member's exposition may be; where it is held in memory, with its labels and with what its metrics take
+   * beyond the first 1000, some 768 bytes each (bytes). Default 64 MiB.
+   */
   readonly maxHeldBytes?: number;
   /**
    * Up to here nothing is sent before all has come (bytes, of all members). What is larger is merged while it comes,

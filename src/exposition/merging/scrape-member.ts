@@ -39,13 +39,13 @@ export class MemberScrape {
 
   /**
    * @param timeoutMs how long the whole exposition may be waited for (ms).
-   * @param maxBytes how large it may be.
+   * @param maxBytes how large it may be, and what its metrics may take in memory.
    */
   constructor(
     readonly known: KnownMember,
     private readonly request: ScrapeRequest,
     private readonly timeoutMs: number,
-    private readonly maxBytes: number,
+    readonly maxBytes: number,
   ) {
     this.#deadline = new ReadingDeadline(timeoutMs, request.signal);
   }

@@ -4,7 +4,7 @@ import type { ExpositionPart, SampleBatch } from '../text-format/exposition-part
 import { KnownFamilies, type KnownFamily } from '../text-format/known-families.js';
 import { writtenType } from '../text-format/metadata-line.js';
 import { AddedLabels } from './added-labels.js';
-import { HoldingLimitError, maxFamilies } from './held-exposition.js';
+import { metricsFault } from './held-exposition.js';
 import { familyHeader } from './merged-families.js';
 import type { LeftOut } from './merging-options.js';
 import type { MemberScrape } from './scrape-member.js';
@@ -149,10 +149,11 @@ class SortedMember {
   }
 
   #check(): void {
-    const { areSorted, size } = this.#families;
+    const { areSorted } = this.#families;
     if (!areSorted || (this.family !== undefined && this.ownNames.includes(this.family.name)))
       throw this.changed('metrics are not in the order of their names');
-    if (size > maxFamilies) throw this.scrape.fail(new HoldingLimitError(`more than ${maxFamilies} metrics`));
+    const fault = metricsFault(this.#families, this.scrape.maxBytes);
+    if (fault !== undefined) throw this.scrape.fail(fault);
   }
 
   /** What it is not read whole for must be as it was in its last scrape. */

@@ -24,8 +24,6 @@ const maxFamilySeries = 4_000_000;
 const maxFamilies = 200_000;
 /** Of headers, and of what has to be held to be put in order (characters, bytes). */
 const maxHeld = 64 * 1024 * 1024;
-/** The memory for the position of a run of lines (bytes). */
-const runBytes = 16;
 
 interface FilteredSamples {
   isWritten: boolean;
@@ -171,10 +169,8 @@ export class ExpositionFilter {
 
   #addRun({ state }: FilteredFamily, { line, sampleName }: SampleBatch): void {
     const end = this.#output.end;
-    const before = state.runs.length;
-    if (end > this.#runStart) addRun(state.runs, this.#runStart, end);
-    if (state.runs.length > before) this.#runs += 1;
-    if (this.#state === 'holding' && end + runBytes * this.#runs > maxHeld) {
+    if (end > this.#runStart && addRun(state.runs, this.#runStart, end)) this.#runs += 1;
+    if (this.#state === 'holding' && end + this.#families.bytes(this.#runs) > maxHeld) {
       const fault = `metrics that come in pieces, of more than ${maxHeld} bytes`;
       throw new TextFormatError(line, fault, sampleName);
     }

@@ -52,6 +52,12 @@ export class KnownFamily<State> {
   }
 }
 
+/** The memory for the position of a run of lines, and for a metric with the names of its samples (bytes; measured). */
+const runBytes = 16;
+const familyBytes = 768;
+/** So many metrics take less than a MiB. */
+const uncountedFamilies = 1000;
+
 /** The metrics of one exposition, even if their samples are scattered. */
 export class KnownFamilies<State> {
   readonly #families = new Map<string, KnownFamily<State>>();
@@ -111,6 +117,11 @@ export class KnownFamilies<State> {
     return this.#families.has(name);
   }
 
+  /** What they take in memory, with so many runs of lines (bytes): tiny metrics take far more than their lines. */
+  bytes(runs = 0): number {
+    return Math.max(0, this.size - uncountedFamilies) * familyBytes + this.headerLength + runs * runBytes;
+  }
+
   get size(): number {
     return this.#families.size;
   }
@@ -135,8 +146,12 @@ export class KnownFamilies<State> {
   }
 }
 
-/** Adds a run of lines; one that begins where the last one ends becomes part of it. */
-export function addRun(runs: number[], start: number, end: number): void {
-  if (runs.at(-1) === start) runs[runs.length - 1] = end;
-  else runs.push(start, end);
+/** Adds a run of lines; one that begins where the last one ends becomes part of it. Returns whether it is a new one. */
+export function addRun(runs: number[], start: number, end: number): boolean {
+  if (runs.at(-1) === start) {
+    runs[runs.length - 1] = end;
+    return false;
+  }
+  runs.push(start, end);
+  return true;
 }

@@ -48,7 +48,7 @@ describe('several expositions become one', () => {
         if (!isOver) setImmediate(look);
       };
       setImmediate(look);
-      const { series } = await merged(members);
+      const { series } = await merged(members, { maxHeldBytes: 256 * 1024 * 1024 });
       isOver = true;
       look();
       const names = series.match(/^m\S+/gm) ?? [];

@@ -214,6 +214,27 @@ describe('a member that fails while it is merged', () => {
     expect(await other.scrape(sorted('1'), large)).toContain('_up{upstream="b"} 0\n');
   });
 
+  it('beyond the bound by the memory that its metrics take, which are tiny: scattered, in order, or in very many places', async () => {
+    const maxHeldBytes = 4_000_000;
+    const scraped = new Scraped(2, { maxHeldBytes });
+    const tiny = (count: number): string =>
+      Array.from({ length: count }, (_, at) => `m${at + 100_000} 1\n`).join('');
+    const fault = /^b too-large b: its \d+ metrics take more memory than may be held$/;
+    const isLeftOut = async (body: Body): Promise<void> => {
+      scraped.failures.length = 0;
+      const before = heldBytes();
+      const rendered = await scraped.render(sorted('1'), body);
+      expect(heldBytes() - before).toBeLessThan(maxHeldBytes);
+      expect(await textOf(rendered)).toContain('_up{upstream="b"} 0\n');
+      expect(scraped.failures).toEqual([expect.stringMatching(fault)]);
+    };
+    // 50 KB of metrics, and then 1.2 MB of two.
+    expect(await scraped.scrape(sorted('1'), tiny(5000))).toContain('_up{upstream="b"} 1\n');
+    await expect(scraped.scrape(sorted('1'), tiny(10_000))).rejects.toThrow(/^b: its \d+ metrics take more memory/);
+    await isLeftOut(tiny(10_000));
+    await isLeftOut('y 1\nx 1\n'.repeat(150_000));
+  });
+
   it('is merged while it comes again after it was read whole a hundred times', async () => {
     const scraped = new Scraped(2);
     const isBroken = (): Promise<boolean> =>
