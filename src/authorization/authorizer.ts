@@ -8,7 +8,7 @@ import {
   type EffectiveIdentity,
 } from '../policy/index/effective-identities.js';
 import type { SubjectBinding } from '../policy/index/subject-bindings.js';
-import { describeSubject, serviceAccountSuffix } from '../policy/objects.js';
+import { describeSubject, isServiceAccountName, serviceAccountSuffix } from '../policy/objects.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { Policy } from '../policy/policy.js';
 import { PolicyUnavailableError } from './authorization-errors.js';
@@ -230,9 +230,10 @@ export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
  * workspaces are different users, and anybody who has a workspace can make one of any name.
  */
 export function nameAmongAll({ name, extra }: Pick<Identity, 'name' | 'extra'>): string {
-  const suffix = serviceAccountSuffix(name);
   const home = extra[clusterNameKey]?.join(',') ?? '';
-  return suffix === undefined || home === '' ? name : nameElsewhere(home, suffix);
+  if (home === '' || !isServiceAccountName(name)) return name;
+  // With an empty part in between, what is no account's name is not taken for one.
+  return nameElsewhere(home, serviceAccountSuffix(name) ?? `:${name}`);
 }
 
 /**

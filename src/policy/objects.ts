@@ -80,7 +80,16 @@ export function describeSubject(subject: Subject): string {
   return `${subject.kind} ${JSON.stringify(name)}`;
 }
 
-/** `<namespace>:<name>` of a service account's user name. */
+/** Whether a user's name is kept for service accounts, well-formed or not: whatever is refused to these is refused to it. */
+export function isServiceAccountName(userName: string): boolean {
+  return userName.startsWith(serviceAccountPrefix);
+}
+
+/**
+ * `<namespace>:<name>` of a service account's user name. Undefined for one with more or fewer parts, which no service
+ * account has: behind the name of a workspace, some of them would read like another workspace's account.
+ */
 export function serviceAccountSuffix(userName: string): string | undefined {
-  return userName.startsWith(serviceAccountPrefix) ? userName.slice(serviceAccountPrefix.length) : undefined;
+  const suffix = isServiceAccountName(userName) ? userName.slice(serviceAccountPrefix.length) : '';
+  return /^[^:]+:[^:]+$/.test(suffix) ? suffix : undefined;
 }

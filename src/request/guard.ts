@@ -1,7 +1,7 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import type { AuditEvent, AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
-import type { Authorizer } from '../authorization/authorizer.js';
+import { asRootNames, type Authorizer } from '../authorization/authorizer.js';
 import type { WorkspaceAccess } from '../authorization/workspace-access.js';
 import { anExposition, type Exposition } from '../exposition/exposition.js';
 import { refusalReason } from '../audit/refusal-reason.js';
@@ -97,7 +97,7 @@ export interface RequestRefusal {
   readonly reason: string;
   /** Decoded, without its query. */
   readonly path: string;
-  /** Absent where none was established. */
+  /** As the root workspace names them. Absent where none was established. */
   readonly user?: string | undefined;
   /** That of the answer's `Audit-Id` header. */
   readonly auditId: string;
@@ -360,7 +360,7 @@ function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilter
     const reason = refusalReason(event);
     if (reason === undefined) return;
     const { code, path, identity, auditId } = event;
-    onRefused({ code, reason, path, user: identity?.name, auditId });
+    onRefused({ code, reason, path, user: identity && asRootNames(identity).name, auditId });
   };
   return listenerOf('metricsFilter', {
     rejected: ({ code }) => telemetry?.rejected(code),

@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../audit/audit-event.js';
 import { anonymousName } from '../authentication/identity.js';
+import { asRootNames } from '../authorization/authorizer.js';
 import { errorClass } from '../error-class.js';
 import type { FilterListener } from '../request/middleware.js';
 import type { Logger } from './server-options.js';
@@ -87,7 +88,7 @@ export class RequestLog {
     this.#budgets.set(kind, budget);
     budget.spend((suppressed) => {
       const { auditId, verb, path, sourceIps, identity } = event;
-      const user = identity && { user: shown(identity.name) };
+      const user = identity && { user: shown(asRootNames(identity).name) };
       const fields = { auditId, ...user, verb: shown(verb), path: shown(path), ...why(), sourceIps };
       this.logger.info({ ...fields, ...suppressed }, message);
     });

@@ -8,6 +8,13 @@ describe('the name of a user among those of all workspaces', () => {
     ['system:serviceaccount:ns:bob', [], 'system:serviceaccount:ns:bob'],
     ['system:serviceaccount:ns:bob', ['org'], 'system:kcp:serviceaccount:org:ns:bob'],
     ['system:serviceaccount:ns:bob', ['org', 'root'], 'system:kcp:serviceaccount:org,root:ns:bob'],
+    // Not that of bob in root:org.
+    [
+      'system:serviceaccount:org:ns:bob',
+      ['root'],
+      'system:kcp:serviceaccount:root::system:serviceaccount:org:ns:bob',
+    ],
+    ['system:serviceaccount:ns', ['org'], 'system:kcp:serviceaccount:org::system:serviceaccount:ns'],
   ])('of %s of %o is %s', (given, home, expected) => {
     expect(
       nameAmongAll({ name: given, extra: home ? { 'authentication.kcp.io/cluster-name': home } : {} }),

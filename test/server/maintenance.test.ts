@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Maintenance } from '../../src/index.js';
+import { bearerTokenAuthenticator } from '../../src/authentication/tokens/token-file.js';
+import { alwaysAllowGroups, type Maintenance } from '../../src/index.js';
 import type { ServerOptions } from '../../src/server-exports.js';
 import { startLimited } from './limited-server.js';
 
@@ -73,6 +74,26 @@ describe('maintenance', () => {
     const { server } = await inMaintenance(current);
     expect((await server.scrape('scraper-token')).status).toBe(scraper);
     expect((await server.scrape('admin-token')).status).toBe(admin);
+  });
+
+  it.each([
+    ['by its own name', named(['system:serviceaccount:ns:bob']), 503, 200],
+    ['by its name elsewhere', named(['system:kcp:serviceaccount:root:ns:bob']), 503, 200],
+    ['by a group', named([], ['system:serviceaccounts:ns']), 503, 200],
+    ['of another workspace', named(['system:kcp:serviceaccount:org:ns:bob']), 200, 503],
+    ['of both', named([], ['monitoring']), 503, 503],
+  ])('of a service account, %s, concerns none of another workspace', async (_, current, ofRoot, ofOrg) => {
+    const account = (token: string, cluster: string) => ({
+      token,
+      user: 'system:serviceaccount:ns:bob',
+      groups: ['system:serviceaccounts', 'system:serviceaccounts:ns', 'monitoring'],
+      extra: { 'authentication.kcp.io/cluster-name': [cluster] },
+    });
+    const authenticators = [bearerTokenAuthenticator([account('root', 'root'), account('org', 'org')])];
+    const authorizers = [alwaysAllowGroups(['monitoring'])];
+    const { server } = await inMaintenance(current, { authenticators, authorizers });
+    expect((await server.scrape('root')).status).toBe(ofRoot);
+    expect((await server.scrape('org')).status).toBe(ofOrg);
   });
 
   it('concerns everybody on a path that is always allowed, and nobody there by his name', async () => {

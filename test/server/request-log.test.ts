@@ -63,6 +63,21 @@ describe('the log of refusals', () => {
     ]);
   });
 
+  it('tells service accounts of one name in several workspaces apart', () => {
+    const { lines, write } = setting();
+    const clusters = [['root'], ['org'], []];
+    const verdict = { code: 403, refusals: undefined, failure: { reason: 'Forbidden', message: '' } };
+    for (const cluster of clusters) {
+      const extra = { 'authentication.kcp.io/cluster-name': cluster };
+      write(1, { ...verdict, identity: { name: 'system:serviceaccount:ns:bob', groups: [], extra } });
+    }
+    expect(lines.map(({ fields }) => (fields as { user?: string }).user)).toEqual([
+      'system:serviceaccount:ns:bob',
+      'system:kcp:serviceaccount:org:ns:bob',
+      'system:serviceaccount:ns:bob',
+    ]);
+  });
+
   it('says why there was nothing to have anything against', () => {
     const { lines, write } = setting();
     write(1, { refusals: [], noCredentials: 'no credentials' });

@@ -2,7 +2,7 @@ import { certificates, serviceAccounts, tokens } from '../../options/authenticat
 import { openid } from '../../options/openid-options.js';
 import { isGiven, textOf, type GivenOptions, type Option } from '../../options/option.js';
 import { tokenReview } from '../../options/reviewer-options.js';
-import { serviceAccountSuffix, type Subject } from '../../policy/objects.js';
+import { isServiceAccountName, serviceAccountSuffix, type Subject } from '../../policy/objects.js';
 import { about, type Finding } from './finding.js';
 
 export interface Callers {
@@ -77,11 +77,10 @@ export function matchFault({ kind, name, namespace }: Subject, callers: Callers)
     return isPossible ? undefined : `is nobody with ${anonymousAuth.name}=false`;
   }
   if (kind === 'Group') return undefined;
-  const account = serviceAccountSuffix(name);
-  if (account !== undefined && !serviceAccountName.test(account)) {
+  if (isServiceAccountName(name) && !serviceAccountName.test(serviceAccountSuffix(name) ?? '')) {
     return 'is not system:serviceaccount:<namespace>:<name>';
   }
-  const isAccount = account !== undefined || name.startsWith(kcpServiceAccountPrefix);
+  const isAccount = isServiceAccountName(name) || name.startsWith(kcpServiceAccountPrefix);
   return isAccount ? serviceAccountFault(callers) : undefined;
 }
 

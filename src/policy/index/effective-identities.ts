@@ -1,4 +1,4 @@
-import { serviceAccountSuffix } from '../objects.js';
+import { isServiceAccountName, serviceAccountSuffix } from '../objects.js';
 
 /** A client as an authenticator identified it. */
 export interface Caller {
@@ -68,9 +68,7 @@ function identitiesOf(caller: Caller, cluster: string): readonly EffectiveIdenti
 function isInScope(caller: Caller, scopes: Scopes, cluster: string): boolean {
   const home = caller.extra[clusterNameKey] ?? [];
   const isForeign =
-    serviceAccountSuffix(caller.name) !== undefined &&
-    home.length > 0 &&
-    !(home.length === 1 && home[0] === cluster);
+    isServiceAccountName(caller.name) && home.length > 0 && !(home.length === 1 && home[0] === cluster);
   return !isForeign && scopes.every((value) => value.includes(clusterScope + cluster));
 }
 
@@ -118,7 +116,7 @@ function parseWarrant(text: string): Caller | undefined {
     const lists = Object.entries(membersOf(extra)).map(([key, list]) => [key, textsOf(list)] as const);
     const warrant = { name: textOf(user), groups: textsOf(groups), extra: Object.fromEntries(lists) };
     // Without its home cluster, a service account's name is ambiguous.
-    if (serviceAccountSuffix(warrant.name) !== undefined && !warrant.extra[clusterNameKey]?.length) {
+    if (isServiceAccountName(warrant.name) && !warrant.extra[clusterNameKey]?.length) {
       return undefined;
     }
     return { ...warrant, groups: [...warrant.groups, ...clusterGroups(scopesOf(warrant))] };

@@ -1,4 +1,5 @@
 import type { Identity } from '../../authentication/identity.js';
+import { asRootNames, nameAmongAll } from '../../authorization/authorizer.js';
 import { isGuarded, isOfMetrics } from '../../paths/classify.js';
 import { sendStatus } from '../answer/status.js';
 import { listenerOf, requestState, type Guard, type Middleware } from '../middleware.js';
@@ -10,6 +11,7 @@ export type Maintenance =
   | { readonly kind: 'everybody' }
   | {
       readonly kind: 'some';
+      /** A service account of another workspace than root by kcp's name for it: `system:kcp:serviceaccount:<cluster>:…`. */
       readonly users: ReadonlySet<string>;
       readonly groups: ReadonlySet<string>;
     };
@@ -46,13 +48,20 @@ export function refuseInMaintenance(options: RefuseInMaintenanceOptions, guard?:
   };
 }
 
-/** Without an identity, as on a path that is always allowed, a client is not among those named. */
+/**
+ * Without an identity, as on a path that is always allowed, a client is not among those named. Names are those of the
+ * root workspace: other workspaces have service accounts of the same names.
+ */
 function concerns(maintenance: Maintenance, identity: Identity | undefined): boolean {
   if (maintenance.kind === 'nobody') return false;
   // A value outside the types refuses every client, too.
   if (maintenance.kind !== 'some') return true;
+  if (identity === undefined) return false;
   const { users, groups } = maintenance;
+  const inRoot = asRootNames(identity);
   return (
-    identity !== undefined && (users.has(identity.name) || identity.groups.some((one) => groups.has(one)))
+    users.has(inRoot.name) ||
+    users.has(nameAmongAll(identity)) ||
+    inRoot.groups.some((one) => groups.has(one))
   );
 }

@@ -22,6 +22,7 @@ const name = fc.constantFrom(
   'system:anonymous',
   'system:serviceaccount:ns:bob',
   'system:serviceaccount:',
+  'system:serviceaccount:org:ns:bob',
   'system:kcp:serviceaccount:org:ns:bob',
   'system:serviceaccounts',
 );
@@ -90,7 +91,8 @@ function restated(outermost: Caller, root: string): ReadonlySet<string> {
     else if (isAuthenticated)
       add('system:anonymous', ['system:authenticated', ...clusterGroupsOf(outermost)]);
     else add('system:anonymous', ['system:unauthenticated']);
-    if (account !== undefined && home.length === 1) {
+    // Another number of parts could read like an account of another workspace.
+    if (account?.split(':').length === 2 && home.length === 1) {
       const kept = isAuthenticated ? ['system:authenticated'] : [];
       add(`system:kcp:serviceaccount:${home[0] ?? ''}:${account}`, [...kept, ...clusterGroupsOf(who)]);
     }
