@@ -230,7 +230,9 @@ describe('a member that fails while it is merged', () => {
     };
     // 50 KB of metrics, and then 1.2 MB of two.
     expect(await scraped.scrape(sorted('1'), tiny(5000))).toContain('_up{upstream="b"} 1\n');
-    await expect(scraped.scrape(sorted('1'), tiny(10_000))).rejects.toThrow(/^b: its \d+ metrics take more memory/);
+    await expect(scraped.scrape(sorted('1'), tiny(10_000))).rejects.toThrow(
+      /^b: its \d+ metrics take more memory/,
+    );
     await isLeftOut(tiny(10_000));
     await isLeftOut('y 1\nx 1\n'.repeat(150_000));
   });
