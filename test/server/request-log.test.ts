@@ -66,7 +66,11 @@ describe('the log of refusals', () => {
   it('tells service accounts of one name in several workspaces apart', () => {
     const { lines, write } = setting();
     const clusters = [['root'], ['org'], []];
-    const verdict = { code: 403, refusals: undefined, failure: { reason: 'Forbidden', message: '' } };
+    const verdict = {
+      code: 403,
+      refusals: undefined,
+      failure: { reason: 'Forbidden', message: '', hasDetails: false },
+    };
     for (const cluster of clusters) {
       const extra = { 'authentication.kcp.io/cluster-name': cluster };
       write(1, { ...verdict, identity: { name: 'system:serviceaccount:ns:bob', groups: [], extra } });
