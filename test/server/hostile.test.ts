@@ -102,7 +102,17 @@ describe('hostile input gets an answer or a closed connection, and the next scra
     ],
     ['encoded invalid UTF-8', get('/metrics%ff'), undefined, [403, 404]],
     ['a target without a path', get('*'), undefined, [400]],
-    ['two hosts', get('/metrics', 'Host: y'), undefined, [400, 403]],
+    ['two hosts', get('/metrics', 'Host: y'), undefined, [400]],
+    ['two hosts, one in another case', get('/readyz', 'HOST: x'), undefined, [400]],
+    ...['/metrics', '/readyz', '/clusters/root/metrics'].map(
+      (target) =>
+        [
+          `chunks in HTTP/1.0, ${target}`,
+          get(target, 'Connection: keep-alive', 'Transfer-Encoding: chunked').replace('HTTP/1.1', 'HTTP/1.0'),
+          undefined,
+          [400],
+        ] as const,
+    ),
     ['no host', 'GET /metrics HTTP/1.1\r\n\r\n', undefined, [400]],
     ['an unknown method', 'BREW /metrics HTTP/1.1\r\nHost: x\r\n\r\n', undefined, [400]],
     ['not HTTP at all', Buffer.from([0, 1, 2, 3, 255, 254, 13, 10, 13, 10]), undefined, [400, 'closed']],

@@ -7,6 +7,7 @@ import {
   isAnswered,
   requestState,
   requestTarget,
+  streamOf,
   type Request,
 } from '../middleware.js';
 import { negotiate, objectBody, type MediaTypeParameters, type ObjectMediaType } from './object-body.js';
@@ -75,6 +76,12 @@ export function sendForbidden(
 ): void {
   const message = `forbidden: ${withEntities(`User ${goQuote(user)} cannot ${act}`)}`;
   sendStatus(request, response, 'Forbidden', suffix === undefined ? message : `${message}: ${suffix}`);
+}
+
+/** Of an answer to a request after whose end nobody can be sure where the next one begins. */
+export function closingHeaders(request: Request): Readonly<Record<string, string>> {
+  // Over HTTP/2 each request has a stream of its own.
+  return streamOf(request) === undefined ? { Connection: 'close' } : {};
 }
 
 /** Answers 429 to a client that has to wait so long (ms). */

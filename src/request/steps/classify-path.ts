@@ -6,8 +6,9 @@ import {
   type PathClassifier,
   type ServerKind,
 } from '../../paths/classify.js';
-import { sendNotFound, sendStatus, sendText } from '../answer/status.js';
+import { closingHeaders, sendNotFound, sendStatus, sendText } from '../answer/status.js';
 import {
+  headerLine,
   listenerOf,
   requestState,
   requestTarget,
@@ -70,8 +71,15 @@ export function classifyPath(options: ClassifyPathOptions, guard?: Guard): Middl
     state.allowedBy = undefined;
     state.passedBy = undefined;
     state.passedIn = undefined;
-    if (extent === 'shard-level' && isPassedOn(classification)) next();
-    else if (classification.kind === 'scoped-shard-level' && scopedEndpoint !== undefined) {
+    if (extent === 'shard-level' && isPassedOn(classification)) {
+      next();
+      return;
+    }
+    const fault = headerFault(request);
+    if (fault !== undefined) {
+      reject(request, 400, fault, listener);
+      sendStatus(request, response, 'BadRequest', fault, closingHeaders(request));
+    } else if (classification.kind === 'scoped-shard-level' && scopedEndpoint !== undefined) {
       scopedEndpoint(request, response, next);
     } else if (!refusePath(request, response, classification, listener, serverKind)) next();
   };
@@ -131,6 +139,21 @@ function isPassedOn(classification: PathClassification): boolean {
     classification.kind === 'ambiguous' ||
     (classification.kind === 'redirect' && !classification.shardLevel)
   );
+}
+
+/**
+ * What no server may overlook, and Node does: to another reader the request goes to another host (RFC 9112, 3.2), or
+ * ends elsewhere, with another request behind it (6.1: HTTP/1.0 has no transfer codings).
+ */
+function headerFault({ rawHeaders, httpVersion }: Request): string | undefined {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  if (hosts > 1) return 'more than one Host header';
+  const isCoded = httpVersion === '1.0' && headerLine({ rawHeaders }, 'transfer-encoding') !== undefined;
+  return isCoded ? 'the length of the body is ambiguous' : undefined;
 }
 
 /** How many header fields Node keeps; it drops the others, and with them perhaps a scope. */

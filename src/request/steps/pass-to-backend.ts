@@ -8,7 +8,13 @@ import { locationOf, parseRequestTarget } from '../../paths/request-target.js';
 import { tell } from '../../tell.js';
 import { answerFailure } from '../answer/failure.js';
 import { pumpBody } from '../answer/send-body.js';
-import { refuseOtherMethods, sendStatus, sendTooManyRequests, writeHead } from '../answer/status.js';
+import {
+  closingHeaders,
+  refuseOtherMethods,
+  sendStatus,
+  sendTooManyRequests,
+  writeHead,
+} from '../answer/status.js';
 import { WriteDeadline } from '../answer/write-deadline.js';
 import { renewalOf, scrapingUserOf } from '../credentials.js';
 import { inTurn } from '../in-turn.js';
@@ -178,7 +184,13 @@ export function passToBackend(
     const waitMs = length === 0 ? 0 : (buckets?.waitFor(nameAmongAll(identity)) ?? 0);
     if (length === undefined) {
       state.rejected = 'a body whose length is ambiguous';
-      sendStatus(request, response, 'BadRequest', 'the length of the body is ambiguous');
+      sendStatus(
+        request,
+        response,
+        'BadRequest',
+        'the length of the body is ambiguous',
+        closingHeaders(request),
+      );
     } else if (length > maxBytes && length !== Infinity) refuseTooLarge(request, response);
     else if (waitMs > 0) {
       state.rejected = 'too many bytes by this identity';
