@@ -15,6 +15,9 @@ const noRun = 0xffff_ffff;
 const stepsPerLook = 64;
 const noBytes = Buffer.alloc(0);
 
+/** More are not sorted in one go: it takes longer to go through all metrics, but in steps. */
+const maxSortedFamilies = 1000;
+
 /** A longer body is not put together in one go (bytes). */
 const maxWholeBytes = 256 * 1024;
 
@@ -117,24 +120,29 @@ export class SeriesByWorkspace {
    * @param name the label's value, unescaped; compared exactly.
    */
   async seriesOf(name: string): Promise<Uint8Array | AsyncGenerator<Uint8Array, void, undefined>> {
-    const runs = await this.#runsOf(name);
+    const slice = new TimeSlice().begin();
+    const runs = await this.#runsOf(name, slice);
     let length = this.#end.length;
+    let steps = 0;
     for (const [start, end, header] of this.#linesAt(runs)) {
       length += end - start + header.length;
       if (length > maxWholeBytes) return inChunks(this.#pieces(runs));
+      steps += 1;
+      if (steps % stepsPerLook === 0 && slice.isOver) await slice.rest();
     }
     const body = Buffer.allocUnsafe(length);
     let at = 0;
     for (const [start, end, header] of this.#linesAt(runs)) {
       at += header.copy(body, at);
       at = this.#lines.copy(start, end, body, at);
+      steps += 1;
+      if (steps % stepsPerLook === 0 && slice.isOver) await slice.rest();
     }
     this.#end.copy(body, at);
     return body;
   }
 
-  async #runsOf(name: string): Promise<RunsByFamily> {
-    const slice = new TimeSlice().begin();
+  async #runsOf(name: string, slice: TimeSlice): Promise<RunsByFamily> {
     const byFamily = new Map<number, number[]>();
     let steps = 0;
     for (let run = this.#firstRunOf(name); run !== noRun; run = this.#nextRuns.at(run)) {
@@ -145,7 +153,14 @@ export class SeriesByWorkspace {
       steps += 1;
       if (steps % stepsPerLook === 0 && slice.isOver) await slice.rest();
     }
-    return [...byFamily].sort(([one], [other]) => one - other);
+    if (byFamily.size <= maxSortedFamilies) return [...byFamily].sort(([one], [other]) => one - other);
+    const sorted: (readonly [number, readonly number[]])[] = [];
+    for (let family = 0; family < this.#headers.length; family += 1) {
+      const ofFamily = byFamily.get(family);
+      if (ofFamily !== undefined) sorted.push([family, ofFamily]);
+      if (family % stepsPerLook === 0 && slice.isOver) await slice.rest();
+    }
+    return sorted;
   }
 
   /** Where the lines of each run begin and end, with the header before the first of a metric. */

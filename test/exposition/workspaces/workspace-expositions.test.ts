@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
+import { TimeSlice } from '../../../src/time-slice.js';
 import { RenderingLimit } from '../../../src/exposition/delivery/rendering-limit.js';
 import type { RenderedExposition, ScrapeRequest } from '../../../src/exposition/exposition.js';
 import {
@@ -226,6 +227,27 @@ describe('expositions of workspaces', () => {
     }
     // In one go, most of the time was one turn of the event loop.
     expect(Math.min(...shares)).toBeLessThan(0.3);
+  });
+
+  it('of very many metrics are put in order, measured and copied in slices, too', async () => {
+    const names = Array.from({ length: 6000 }, (_, at) => `m${at}`);
+    // What is named first comes first, although its lines come last.
+    const headers = names.map((name) => `# TYPE ${name} gauge\n`);
+    const lines = names.map((name) => `${name}{cluster="a"} 1\n`);
+    const { scrape } = divided(always(headers.join('') + lines.toReversed().join('')), { compress: false });
+    await scrape('nobody');
+    let now = performance.now();
+    // A millisecond with each look: what is done in one go looks seldom.
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 1));
+    const rests = vi.spyOn(TimeSlice.prototype, 'rest');
+    try {
+      expect(await scrape('a')).toBe(names.map((_, at) => `${headers[at]}${lines[at]}`).join(''));
+      // Four times through all of them, with a look at the clock for 64 and a rest for four looks.
+      expect(rests.mock.calls.length).toBeGreaterThan((3 * names.length) / (64 * 5));
+    } finally {
+      clock.mockRestore();
+      rests.mockRestore();
+    }
   });
 
   it('hold what a real shard says of its workspaces', async () => {
