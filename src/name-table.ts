@@ -1,5 +1,10 @@
-/** Another one in each process: no policy can be written so that its names collide. */
-const seed = Math.floor(Math.random() * 2 ** 32);
+import { randomInt } from 'node:crypto';
+
+/**
+ * Others in each process: no policy can be written so that its names collide, by owners of workspaces neither. Factors
+ * are odd, so that no bit is lost.
+ */
+const [seed, first, second] = [randomInt(2 ** 32), randomInt(2 ** 32) | 1, randomInt(2 ** 32) | 1];
 
 /**
  * A map by name, for a hundred thousand names of which most have not been looked up for long. A Map reads memory all over
@@ -91,15 +96,16 @@ export class NameTable<Value> {
 }
 
 /**
- * As MurmurHash3 mixes, two characters at a time; never 0. The hash of a name is another one in each space, so that both
+ * Takes two characters at a time; never 0. Each time two secret factors: of one, the highest bit passes through unchanged
+ * whatever the factor is, and as in MurmurHash the next characters could take it back. The hash of a name is another one in each space, so that both
  * together tell the space as well: to multiply by an odd number maps no two spaces to the same 31 bits.
  */
 export function hashOf(name: string, space: number): number {
   const { length } = name;
   let hash = seed ^ length;
   for (let at = 1; at < length; at += 2) {
-    hash = Math.imul(hash ^ (name.charCodeAt(at - 1) | (name.charCodeAt(at) << 16)), 0xcc9e2d51);
-    hash = (hash << 15) | (hash >>> 17);
+    hash = Math.imul(hash ^ (name.charCodeAt(at - 1) | (name.charCodeAt(at) << 16)), first);
+    hash = Math.imul(hash ^ (hash >>> 15), second);
   }
   if (length % 2 === 1) hash ^= name.charCodeAt(length - 1);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

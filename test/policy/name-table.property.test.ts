@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NameTable } from '../../src/name-table.js';
+import { hashOf, NameTable } from '../../src/name-table.js';
 import { PolicyIndex } from '../../src/policy/index/policy-index.js';
 
 /** Few enough to come up again, of all kinds. */
@@ -33,6 +33,31 @@ describe('a table by name', () => {
         expect(changes.every(hasChanged) && changes.every(isAsInMap)).toBe(true);
       }),
     );
+  });
+
+  it('has other hashes for names that differ in any two bits, whatever the factors of this process are', () => {
+    const base = 'system:group-1';
+    const flipped = (bits: readonly number[]): string => {
+      const codes = Array.from(base, (character) => character.charCodeAt(0));
+      for (const bit of bits) codes[bit >> 4] = (codes[bit >> 4] ?? 0) ^ (1 << (bit & 15));
+      return String.fromCharCode(...codes);
+    };
+    const bits = Array.from({ length: 16 * base.length }, (_, bit) => bit);
+    const hash = hashOf(base, 0);
+    const colliding = bits.flatMap((one) =>
+      bits.filter((other) => one < other && hashOf(flipped([one, other]), 0) === hash),
+    );
+    expect(colliding).toEqual([]);
+  });
+
+  it('takes no longer for names that are written to collide', () => {
+    // Of MurmurHash, these differences cancel each other, whatever its seed is.
+    const parts = ['aabc', 'a\u8061\u4062c'] as const;
+    const names = Array.from({ length: 2 ** 14 }, (_, number) =>
+      Array.from({ length: 14 }, (_, bit) => parts[((number >> bit) & 1) as 0 | 1]).join(''),
+    );
+    // Two of them may have one hash by chance.
+    expect(new Set(names.map((each) => hashOf(each, 0))).size).toBeGreaterThan(names.length - 10);
   });
 
   it('grows and shrinks', () => {

@@ -290,8 +290,8 @@ function isAt(bytes: Uint8Array, start: number, end: number, expected: Uint8Arra
 }
 
 const slotCount = 1 << 18;
-/** Nobody can choose names that all meet in one slot. */
-const hashSeed = randomInt(2 ** 32);
+/** Secret, the factor odd: nobody can choose names that all meet in one slot. */
+const [hashSeed, hashFactor] = [randomInt(2 ** 32), randomInt(2 ** 32) | 1];
 
 /** Texts, numbered in the order they are added. The table never grows: that would take long in one go. */
 class NumberedNames {
@@ -338,11 +338,14 @@ class NumberedNames {
   }
 }
 
-/** FNV-1a with a seed. */
+/** Each byte changes what becomes of those behind it: with a known factor, as in FNV-1a, two could take each other back. */
 function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = hashSeed;
-  for (let at = start; at < end; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), 16777619);
-  return (hash ^ (hash >>> 15)) >>> 0;
+  for (let at = start; at < end; at += 1) {
+    hash = Math.imul(hash ^ (bytes[at] ?? 0), hashFactor);
+    hash ^= hash >>> 15;
+  }
+  return hash >>> 0;
 }
 
 const blockBits = 12;
