@@ -59,6 +59,11 @@ export class RequestCredentials implements Credentials {
   }
 }
 
+/** A user's name in a line of a log: no name that users of several workspaces have, but those of root as they are. */
+export function loggedNameOf(identity: Identity | undefined): string | undefined {
+  return identity && asRootNames(identity).name;
+}
+
 /** What an upstream or a backend may be told of a user: no name that users of several workspaces have. */
 export function scrapingUserOf(identity: Identity): ScrapingUser {
   const { name, groups, extra } = asRootNames(identity);

@@ -1,7 +1,7 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import type { AuditEvent, AuditSink } from '../audit/audit-event.js';
 import type { Authenticator } from '../authentication/authenticator.js';
-import { asRootNames, type Authorizer } from '../authorization/authorizer.js';
+import type { Authorizer } from '../authorization/authorizer.js';
 import type { WorkspaceAccess } from '../authorization/workspace-access.js';
 import { anExposition, type Exposition } from '../exposition/exposition.js';
 import { refusalReason } from '../audit/refusal-reason.js';
@@ -27,7 +27,7 @@ import { createPathClassifier, isGuarded, type ServerKind } from '../paths/class
 import { FilterMetrics } from '../telemetry/filter-metrics.js';
 import { tell } from '../tell.js';
 import { sendInternalError, sendNotFound } from './answer/status.js';
-import { frontProxyCheckOf, type FrontProxyCheck } from './credentials.js';
+import { frontProxyCheckOf, loggedNameOf, type FrontProxyCheck } from './credentials.js';
 import { boundWaiting, inTurn } from './in-turn.js';
 import {
   listenerOf,
@@ -360,7 +360,7 @@ function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilter
     const reason = refusalReason(event);
     if (reason === undefined) return;
     const { code, path, identity, auditId } = event;
-    onRefused({ code, reason, path, user: identity && asRootNames(identity).name, auditId });
+    onRefused({ code, reason, path, user: loggedNameOf(identity), auditId });
   };
   return listenerOf('metricsFilter', {
     rejected: ({ code }) => telemetry?.rejected(code),

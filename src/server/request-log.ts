@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../audit/audit-event.js';
 import { anonymousName } from '../authentication/identity.js';
-import { asRootNames } from '../authorization/authorizer.js';
 import { errorClass } from '../error-class.js';
+import { loggedNameOf } from '../request/credentials.js';
 import type { FilterListener } from '../request/middleware.js';
 import type { Logger } from './server-options.js';
 
@@ -88,7 +88,8 @@ export class RequestLog {
     this.#budgets.set(kind, budget);
     budget.spend((suppressed) => {
       const { auditId, verb, path, sourceIps, identity } = event;
-      const user = identity && { user: shown(asRootNames(identity).name) };
+      const name = loggedNameOf(identity);
+      const user = name !== undefined && { user: shown(name) };
       const fields = { auditId, ...user, verb: shown(verb), path: shown(path), ...why(), sourceIps };
       this.logger.info({ ...fields, ...suppressed }, message);
     });
