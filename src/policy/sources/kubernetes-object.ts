@@ -1,4 +1,5 @@
 import { presentOnly } from '../../present-only.js';
+import { clusterPath } from '../../paths/classify.js';
 import { clusterAnnotation, clusterOf, ofObjects, type Fields } from '../../kubernetes/json.js';
 import type {
   ClusterRole,
@@ -25,6 +26,24 @@ export const replicateAnnotation = 'internal.kcp.io/replicate';
 /** Of a LogicalCluster. */
 export const pathAnnotation = 'kcp.io/path';
 export const requiredGroupsAnnotation = 'authorization.kcp.io/required-groups';
+
+/** More than any workspace's; longer ones would take from others what decisions and lists of workspaces cost. */
+const maxPathLength = 1024;
+const maxRequiredGroupsLength = 8 * 1024;
+const maxRequiredGroups = 256;
+
+/** Whether it can be the path of a workspace. */
+export function isWorkspacePath(path: string): boolean {
+  return path.length <= maxPathLength && clusterPath.test(path);
+}
+
+/** Whether there are so many required groups, in all clauses, that they are not looked through. */
+export function areTooManyGroups(requiredGroups: string): boolean {
+  return (
+    requiredGroups.length > maxRequiredGroupsLength ||
+    requiredGroups.split(/[,;]/, maxRequiredGroups + 1).length > maxRequiredGroups
+  );
+}
 
 /** Of a LogicalCluster: whether there is a workspace to speak of. */
 export function isReadyPhase(phase: unknown): boolean {
@@ -57,7 +76,10 @@ export function clusterRoleBindingOf(object: unknown): ClusterRoleBinding {
   };
 }
 
-/** A LogicalCluster as kcp sends it. @throws MalformedError */
+/**
+ * A LogicalCluster as kcp sends it. The owner of a workspace may write its annotations: what cannot be its path is none,
+ * and one with too many required groups is not ready for anybody. @throws MalformedError
+ */
 export function logicalClusterOf(object: unknown): LogicalCluster {
   const fields = fieldsOf(object, 'object');
   const annotations = annotationsOf(fields);
@@ -65,16 +87,18 @@ export function logicalClusterOf(object: unknown): LogicalCluster {
     const value = annotations[key] ?? undefined;
     return value === undefined ? undefined : stringOf(value, key);
   };
-  const path = textOf(pathAnnotation);
+  const path = textOf(pathAnnotation) ?? '';
+  const requiredGroups = textOf(requiredGroupsAnnotation);
+  const isFollowed = requiredGroups === undefined || !areTooManyGroups(requiredGroups);
   return {
     kind: 'LogicalCluster',
     name: nameOf(fields),
     cluster: requiredCluster(object),
     ...presentOnly({
-      path: path === '' ? undefined : path,
-      requiredGroups: textOf(requiredGroupsAnnotation),
+      path: isWorkspacePath(path) ? path : undefined,
+      requiredGroups: isFollowed ? requiredGroups : undefined,
     }),
-    isReady: isReadyPhase(fieldsOf(fields['status'] ?? {}, 'status')['phase']),
+    isReady: isFollowed && isReadyPhase(fieldsOf(fields['status'] ?? {}, 'status')['phase']),
   };
 }
 

@@ -11,7 +11,9 @@ import type {
   Subject,
 } from '../objects.js';
 import {
+  areTooManyGroups,
   isReadyPhase,
+  isWorkspacePath,
   pathAnnotation,
   replicateAnnotation,
   requiredGroupsAnnotation,
@@ -45,10 +47,13 @@ function logicalCluster(object: Field): LogicalCluster {
   const { name, annotations } = metadataOf(metadata);
   if (name !== 'cluster') metadata.get('name').fail('must be cluster');
   const path = annotations.get(pathAnnotation) ?? '';
-  if (path !== '' && !clusterPath.test(path)) {
+  if (path !== '' && !isWorkspacePath(path)) {
     metadata.get('annotations').get(pathAnnotation).fail('is no path of a workspace, such as root:org');
   }
   const requiredGroups = annotations.get(requiredGroupsAnnotation);
+  if (requiredGroups !== undefined && areTooManyGroups(requiredGroups)) {
+    metadata.get('annotations').get(requiredGroupsAnnotation).fail('names more groups than are followed');
+  }
   return {
     kind: 'LogicalCluster',
     name,

@@ -5,6 +5,7 @@ import { workspaceAccess } from '../../../src/authorization/workspace-access.js'
 import { openPolicy, type OpenPolicy } from '../../../src/policy/open-policy.js';
 import { workspacesPolicySource } from '../../../src/policy/sources/api-server.js';
 import { directoryPolicySource } from '../../../src/policy/sources/directory.js';
+import { logicalClusterOf } from '../../../src/policy/sources/kubernetes-object.js';
 import { parseManifest } from '../../../src/policy/sources/manifest.js';
 import { closedAtEnd } from '../../support/ending.js';
 import { RootServer, type Resource, type SentObject } from '../../support/root-server.js';
@@ -296,6 +297,38 @@ describe('the policies of all workspaces of a kcp', () => {
   });
 });
 
+describe('what the owner of a workspace writes on its LogicalCluster', () => {
+  const made = (annotations: object) =>
+    logicalClusterOf({
+      metadata: { name: 'cluster', annotations: { 'kcp.io/cluster': 'c1', ...annotations } },
+    });
+
+  it.each([
+    ['of 256 required groups', `${'a,'.repeat(128)}${'b;'.repeat(127)}c`, true],
+    ['of 257', `${'a,'.repeat(128)}${'b;'.repeat(128)}c`, false],
+    ['of groups with long names', 'g'.repeat(8193), false],
+    ['of none, whose name is empty', '', true],
+    ['of as many as an object holds', 'a;'.repeat(100_000), false],
+  ])('makes nobody look through more than is needed: %s', (_, requiredGroups, isReady) => {
+    const { requiredGroups: kept, ...logicalCluster } = made({
+      'authorization.kcp.io/required-groups': requiredGroups,
+    });
+    expect(logicalCluster).toEqual({ kind: 'LogicalCluster', name: 'cluster', cluster: 'c1', isReady });
+    expect(kept).toBe(isReady ? requiredGroups : undefined);
+  });
+
+  it.each([
+    ['root:a', true],
+    [`root${':a'.repeat(510)}`, true],
+    [`root${':a'.repeat(511)}`, false],
+    ['root:A', false],
+    ['root:a\n', false],
+    ['"}', false],
+  ])('is its path only where it can be asked for: %j', (path, isPath) => {
+    expect(made({ 'kcp.io/path': path }).path).toBe(isPath ? path : undefined);
+  });
+});
+
 describe('a manifest of workspaces', () => {
   const logicalCluster = (annotations: string, more = ''): string =>
     `apiVersion: core.kcp.io/v1alpha1\nkind: LogicalCluster\nmetadata:\n  name: cluster\n  annotations: {${annotations}}\n${more}`;
@@ -326,6 +359,14 @@ describe('a manifest of workspaces', () => {
     [logicalCluster('kcp.io/cluster: "root:a"'), 'f:5: .*kcp.io/cluster.* is no name of a logical cluster'],
     [logicalCluster('kcp.io/cluster: A'), 'f:5: .* is no name of a logical cluster'],
     [logicalCluster('kcp.io/cluster: a, kcp.io/path: ":"'), 'f:5: .* is no path of a workspace'],
+    [
+      logicalCluster(`kcp.io/cluster: a, kcp.io/path: "root${':a'.repeat(511)}"`),
+      'f:5: .* is no path of a workspace',
+    ],
+    [
+      logicalCluster(`kcp.io/cluster: a, authorization.kcp.io/required-groups: "${'a;'.repeat(256)}"`),
+      'f:5: .*required-groups.* names more groups than are followed',
+    ],
     [logicalCluster('kcp.io/cluster: a').replace('name: cluster', 'name: other'), 'f:4: .*must be cluster'],
     [logicalCluster('kcp.io/cluster: a').replace('alpha1', 'beta1'), 'f:1: apiVersion must be core.kcp.io'],
     [
