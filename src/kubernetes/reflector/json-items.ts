@@ -1,9 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { parseJson } from '../json.js';
 import { MalformedError } from '../kubernetes-errors.js';
-import { PiecedText } from './json-lines.js';
+import { maxObjectBytes, PiecedText } from './json-lines.js';
 
-const maxItemBytes = 8 * 1024 * 1024;
 const maxRestBytes = 1024 * 1024;
 /** Of an item. */
 const maxDepth = 256;
@@ -36,9 +35,9 @@ export class JsonItems {
   /** Whether the array has begun; `next`: its key was the latest. */
   #array: 'to come' | 'next' | 'empty' | 'begun' | 'over' = 'to come';
 
-  /** @param maxBytes of one item. Default 8 MiB. @param items the member's name. */
+  /** @param maxBytes of one item. Default 16 MiB. @param items the member's name. */
   constructor(
-    maxBytes = maxItemBytes,
+    maxBytes = maxObjectBytes,
     private readonly items = 'items',
   ) {
     this.#item = new PiecedText('an item', maxBytes);

@@ -2,7 +2,11 @@ import { isUtf8 } from 'node:buffer';
 import { MalformedError } from '../kubernetes-errors.js';
 
 const newline = 0x0a;
-const maxLineBytes = 8 * 1024 * 1024;
+/**
+ * More than any object of an API server: etcd keeps 1.5 MiB, each byte of which may take six in JSON (`\u003c`). One that
+ * is too large would keep those of all others from being read, and whoever has a workspace may write one.
+ */
+export const maxObjectBytes = 16 * 1024 * 1024;
 
 /** Splits a stream of bytes into lines: write a chunk, take lines until there are no more, write the next. */
 export class JsonLines {
@@ -10,8 +14,8 @@ export class JsonLines {
   #chunk: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  /** @param maxBytes of one line. Default 8 MiB. */
-  constructor(maxBytes = maxLineBytes) {
+  /** @param maxBytes of one line. Default 16 MiB. */
+  constructor(maxBytes = maxObjectBytes) {
     this.#line = new PiecedText('a line', maxBytes);
   }
 

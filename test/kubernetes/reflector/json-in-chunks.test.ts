@@ -176,6 +176,16 @@ describe('a list in chunks', () => {
     expect(() => split(inChunks(Buffer.from(text), Array<number>(200).fill(7)), 99)).toThrow(MalformedError);
   });
 
+  it('takes the largest object that etcd keeps, all of it escaped: else its owner would keep all others away', () => {
+    const name = '<'.repeat(1.5 * 1024 * 1024);
+    const object = JSON.stringify({ metadata: { name } }).replaceAll('<', '\\u003c');
+    expect(whole(`{"items":[${object},{"metadata":{"name":"b"}}]}`).items).toEqual([
+      { metadata: { name } },
+      { metadata: { name: 'b' } },
+    ]);
+    expect(splitLines([Buffer.from(`${object}\n`)])).toEqual([object]);
+  });
+
   it('is bounded in the size of all the rest, in one member or in many', () => {
     const mebibyte = 1024 * 1024;
     expect(() => whole(`{"metadata":"${'x'.repeat(mebibyte)}","items":[]}`)).toThrow(MalformedError);
