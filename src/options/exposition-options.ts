@@ -78,7 +78,9 @@ export async function openExpositions(
   const relabel = await relabellingOf(given, files, relabellingEvents(telemetry, logger), virtualCluster);
   const relabelled = relabel(source.exposition);
   const { encodedExposition } = await import('../exposition/delivery/encoded-exposition.js');
-  const places = workers?.places(values.maxScrapesInFlight) ?? (await renderingLimitOf(given, telemetry));
+  const places =
+    workers?.places(values.maxScrapesInFlight, telemetry.renderingsInFlight.bind(telemetry)) ??
+    (await renderingLimitOf(given, telemetry));
   const shared = await sharingOf(given, telemetry, places);
   const compress = !values.disableCompression;
   const served = (exposition: Exposition): Exposition =>

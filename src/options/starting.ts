@@ -46,8 +46,8 @@ export interface SharedByWorkers {
   openPolicy(values: GivenOptions): Promise<OpenPolicy | undefined>;
   /** Reports this worker's registry under a path, and returns the exposition of all workers. */
   expositionOf(path: string, registry: Registry, own: Exposition): Exposition;
-  /** Grants renderings across all workers. */
-  places(max: number): RenderingPlaces;
+  /** Grants renderings across all workers; tells how many this worker has. */
+  places(max: number, onChange: (underWay: number) => void): RenderingPlaces;
   /** The port to listen on instead of the one in the flag. */
   port(asked: number): number;
   /** The self-signed pair that all workers serve, in place of this worker's own. */

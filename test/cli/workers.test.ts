@@ -188,9 +188,12 @@ describe('start --workers', { timeout: 60_000 }, () => {
 
   it('has one bound of renderings for all workers', async () => {
     const server = await started('--max-scrapes-in-flight=3');
-    const [client] = await clientsOfBoth(server);
-    const { body } = await client.request('/metrics', { headers: admin });
-    expect(body).toContain('\nkcp_metrics_filter_renderings_in_flight 1\n');
+    const [first, second] = await clientsOfBoth(server);
+    // A worker may hold a place for its next rendering, which is no rendering.
+    for (const client of [first, second, first, second]) {
+      const { body } = await client.request('/metrics', { headers: admin });
+      expect(body).toContain('\nkcp_metrics_filter_renderings_in_flight 1\n');
+    }
   });
 
   it('closes connections beyond the bound of all workers, rather than pass them round', async () => {

@@ -52,7 +52,10 @@ export type PrimaryMessage = Messages<{
   'scrape-chunk': { scrape: number; bytes: Uint8Array };
   'scrape-end': { scrape: number };
   'scrape-failed': { scrape: number };
-  place: { place: number; isGranted: boolean };
+  /** A granted place is for one rendering, or for one after the other until it is recalled. */
+  place: { place: number; grant: 'refused' | 'once' | 'until-recalled' };
+  /** A rendering waits for a place: give back those that are idle now, and the others after their rendering. */
+  'recall-places': object;
 }>;
 
 export type WorkerMessage = Messages<{

@@ -42,7 +42,8 @@ export async function serveWithWorkers(
   const observers = { registry, telemetry, requests, logger, through };
   const policy = hasPolicy(values) ? await openFollowedPolicy(values, observers) : undefined;
   collectDefaultMetrics({ register: registry });
-  const limit = await renderingLimitOf(values, telemetry);
+  // Each worker counts its own renderings: a place may be idle.
+  const limit = await renderingLimitOf(values, { refusedScrape: telemetry.refusedScrape });
   const expositions = await expositionsOf(values, registry, metrics);
   cluster.setupPrimary({ serialization: 'advanced' });
   const workforce = new Workforce({ values, policy, broadcast, limit, expositions }, logger, metrics);

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { EventEmitter, once } from 'node:events';
 import type { Registry } from 'prom-client';
 import type { Exposition } from '../../exposition/exposition.js';
-import type { LeavePlace, RenderingPlaces } from '../../exposition/delivery/rendering-limit.js';
+import type { RenderingPlaces } from '../../exposition/delivery/rendering-limit.js';
 import { reportMetrics } from '../../exposition/workers/report-metrics.js';
 import { openPolicy, type OpenPolicy } from '../../policy/open-policy.js';
 import type { RunningServer } from '../../server/start-server.js';
@@ -10,6 +10,7 @@ import type { KeyPair } from '../../server/serving-certificates.js';
 import type { GivenOptions } from '../../options/option.js';
 import { FollowedPrimary } from './followed-primary.js';
 import { sealed, unsealed, type PrimaryMessage, type WorkerMessage } from './link-messages.js';
+import { LeasedPlaces } from './rendering-places.js';
 import { ScrapesOfPrimary } from './scrapes.js';
 import type { Terminal } from '../command.js';
 import { start } from '../start.js';
@@ -44,7 +45,6 @@ type Begin = PrimaryMessage & { readonly kind: 'begin' };
 class WorkerLink implements SharedByWorkers {
   readonly #policy = new FollowedPrimary();
   readonly #scrapes = new ScrapesOfPrimary(sendToPrimary);
-  readonly #waiting = new Map<number, (isGranted: boolean) => void>();
   readonly #looking: NodeJS.Timeout;
   readonly #reporting: { close(): void }[] = [];
   readonly #received = new EventEmitter<{ begin: [Begin]; drain: [] }>();
@@ -54,7 +54,7 @@ class WorkerLink implements SharedByWorkers {
   readonly drainRequested = once(this.#received, 'drain');
   #begin: Begin | undefined;
   #selfSigned: KeyPair | undefined;
-  #lastPlace = 0;
+  #places: LeasedPlaces | undefined;
 
   constructor() {
     process.on('message', this.#onMessage);
@@ -85,19 +85,8 @@ class WorkerLink implements SharedByWorkers {
     return this.#scrapes.exposition(path, (request) => own.contentType(request));
   }
 
-  places(max: number): RenderingPlaces {
-    return {
-      max,
-      enter: (scraper) =>
-        new Promise<LeavePlace | undefined>((resolve) => {
-          this.#lastPlace += 1;
-          const place = this.#lastPlace;
-          this.#waiting.set(place, (isGranted) => {
-            resolve(isGranted ? leaving(place) : undefined);
-          });
-          sendToPrimary({ kind: 'enter', place, scraper });
-        }),
-    };
+  places(max: number, onChange: (underWay: number) => void): RenderingPlaces {
+    return (this.#places = new LeasedPlaces(max, sendToPrimary, onChange));
   }
 
   port(asked: number): number {
@@ -117,6 +106,7 @@ class WorkerLink implements SharedByWorkers {
   close(): void {
     clearInterval(this.#looking);
     process.off('message', this.#onMessage);
+    this.#places?.close();
     for (const reporting of this.#reporting) reporting.close();
     cluster.worker?.disconnect();
   }
@@ -139,8 +129,10 @@ class WorkerLink implements SharedByWorkers {
         this.#received.emit('drain');
         break;
       case 'place':
-        this.#waiting.get(message.place)?.(message.isGranted);
-        this.#waiting.delete(message.place);
+        this.#places?.granted(message);
+        break;
+      case 'recall-places':
+        this.#places?.recalled();
         break;
       case 'scrape-head':
       case 'scrape-chunk':
@@ -157,12 +149,4 @@ class WorkerLink implements SharedByWorkers {
 function sendToPrimary(message: WorkerMessage): void {
   // This process ends if the primary is gone.
   if (process.connected) process.send?.(sealed(message), undefined, {}, () => undefined);
-}
-
-function leaving(place: number): LeavePlace {
-  let isOver = false;
-  return () => {
-    if (!isOver) sendToPrimary({ kind: 'leave', place });
-    isOver = true;
-  };
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError } from '../../coded-error.js';
 import type { Logger } from '../../server/server-options.js';
 import type { WorkerMetrics } from '../../telemetry/server-metrics.js';
-import type { LeavePlace, RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
+import type { RenderingLimit } from '../../exposition/delivery/rendering-limit.js';
 import type { WorkersExposition } from '../../exposition/workers/workers-exposition.js';
 import type { OpenPolicy } from '../../policy/open-policy.js';
 import type { GivenOptions } from '../../options/option.js';
@@ -15,6 +15,7 @@ import {
   workerVariable,
 } from './link-messages.js';
 import { type PolicyBroadcast, PolicyOutbox } from './policy-broadcast.js';
+import { GrantedPlaces } from './rendering-places.js';
 import { ServedScrapes } from './scrapes.js';
 
 /** The pause before a worker is started again (ms); doubled for each that ends soon after its start. */
@@ -87,7 +88,10 @@ export class Workforce {
 
   #fork(): PrimaryWorker {
     if (this.#workers.size === 0) this.#port = this.#first?.port;
-    const worker = new PrimaryWorker(this.state, { selfSigned: this.#first?.selfSigned, port: this.#port });
+    const beginWith = { selfSigned: this.#first?.selfSigned, port: this.#port };
+    const worker = new PrimaryWorker(this.state, beginWith, () => {
+      for (const each of this.#workers) each.recallPlaces();
+    });
     this.#workers.add(worker);
     this.metrics.running(this.#workers.size);
     void worker.ended.then(() => {
@@ -146,14 +150,11 @@ interface Ended {
   readonly signal: string | null;
 }
 
-/** A worker numbers its rendering slots itself; this bounds how many the primary accepts. */
-const maxPlaces = 10_000;
-
 class PrimaryWorker {
   readonly #worker: Worker;
   readonly #scrapes: ServedScrapes;
   readonly #outbox: PolicyOutbox;
-  readonly #places = new Map<number, LeavePlace>();
+  readonly #places: GrantedPlaces;
   #isDraining = false;
   readonly listening: Promise<Listening>;
   readonly ended: Promise<Ended>;
@@ -161,9 +162,11 @@ class PrimaryWorker {
   constructor(
     private readonly state: PrimaryState,
     private readonly beginWith: BeginWith,
+    onWaiting: () => void,
   ) {
     this.#worker = cluster.fork({ [workerVariable]: 'true' });
     this.#scrapes = new ServedScrapes(state.expositions, this.send.bind(this));
+    this.#places = new GrantedPlaces(state.limit, this.send.bind(this), onWaiting);
     this.#outbox = new PolicyOutbox({
       send: (operations) => {
         this.send({ kind: 'policy', operations });
@@ -206,6 +209,11 @@ class PrimaryWorker {
     }
   }
 
+  /** Asks for the rendering places that it does not use. */
+  recallPlaces(): void {
+    this.#places.recall();
+  }
+
   /** Lets it finish running requests and end. */
   drain(): void {
     this.#isDraining = true;
@@ -242,32 +250,20 @@ class PrimaryWorker {
         this.#scrapes.abandon(message.scrape);
         break;
       case 'enter':
-        void this.#enter(message.place, message.scraper);
+        this.#places.enter(message);
         break;
       case 'leave':
-        this.#places.get(message.place)?.();
-        this.#places.delete(message.place);
+        this.#places.leave(message.place);
         break;
       case 'listening':
         break;
     }
   }
 
-  async #enter(place: number, scraper: string | undefined): Promise<void> {
-    const leave = this.#places.size < maxPlaces ? await this.state.limit.enter(scraper) : undefined;
-    if (this.#outbox.isClosed) {
-      leave?.();
-      return;
-    }
-    if (leave !== undefined) this.#places.set(place, leave);
-    this.send({ kind: 'place', place, isGranted: leave !== undefined });
-  }
-
   #close(): void {
     this.state.broadcast.detach(this.#outbox);
     this.#outbox.close();
     this.#scrapes.close();
-    for (const leave of this.#places.values()) leave();
-    this.#places.clear();
+    this.#places.close();
   }
 }

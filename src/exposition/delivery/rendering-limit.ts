@@ -74,6 +74,11 @@ export class RenderingLimit implements RenderingPlaces {
     return this.#underWay;
   }
 
+  /** Whether a scrape waits for a place. */
+  get isAwaited(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   enter(scraper = ''): LeavePlace | undefined | Promise<LeavePlace | undefined> {
     if (this.#mayEnter(scraper)) return this.#grant(scraper);
     if (this.#waitMs > 0 && this.#mayWait(scraper)) return this.#wait(scraper);
