@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -14,13 +16,17 @@ interface Loaded {
   readonly files: readonly string[];
 }
 
-/** Runs node to its end. Its coverage names every script that was evaluated, whoever asked for it. */
+/** Runs node to its end. */
 function loadedBy(...args: readonly string[]): Loaded {
-  const directory = temporaryDirectory();
-  const env = { ...process.env, NODE_V8_COVERAGE: directory.path };
-  execFileSync(process.execPath, args, { cwd: root, env });
-  const urls = readdirSync(directory.path).flatMap((file) => {
-    const { result } = JSON.parse(readFileSync(join(directory.path, file), 'utf8')) as {
+  const { path } = temporaryDirectory();
+  execFileSync(process.execPath, args, { cwd: root, env: { ...process.env, NODE_V8_COVERAGE: path } });
+  return loadedIn(path);
+}
+
+/** Coverage names every script that was evaluated, whoever asked for it. */
+function loadedIn(coverage: string): Loaded {
+  const urls = readdirSync(coverage).flatMap((file) => {
+    const { result } = JSON.parse(readFileSync(join(coverage, file), 'utf8')) as {
       readonly result: readonly { readonly url: string }[];
     };
     return result.map(({ url }) => url);
@@ -63,6 +69,39 @@ describe('what is loaded', () => {
     expect(packages.filter((name) => heavy.includes(name))).toEqual([]);
     expect(files.filter((file) => /start|doctor|demo|who|exposition|replicate/.test(file))).toEqual([]);
     expect(files.length).toBeLessThan(10);
+  });
+
+  it('by start, until it listens: its chunks and few others, and a parser of CSV in one file', async () => {
+    const directory = temporaryDirectory();
+    const rbac = temporaryDirectory();
+    rbac.write('prometheus.yaml', readFileSync(join(root, 'rbac/prometheus-user.yaml'), 'utf8'));
+    const authority = await createAuthority({ commonName: 'serving-ca' });
+    const pair = await authority.issue({
+      commonName: 'localhost',
+      usage: 'serverAuth',
+      dnsNames: ['localhost'],
+    });
+    const args = [
+      ...['start', '--mode=shard', '--bind-address=127.0.0.1', '--secure-port=0'],
+      `--tls-cert-file=${directory.write('tls.crt', pair.certificatePem)}`,
+      `--tls-private-key-file=${directory.write('tls.key', pair.privateKeyPem)}`,
+      `--token-auth-file=${directory.write('tokens.csv', 'token-of-prometheus,prometheus,1\n')}`,
+      `--rbac-dir=${rbac.path}`,
+    ];
+    const coverage = temporaryDirectory().path;
+    const env = { ...process.env, NODE_V8_COVERAGE: coverage };
+    const child = spawn(process.execPath, [main, ...args], { cwd: root, env });
+    let log = '';
+    for await (const data of child.stderr) {
+      log += String(data);
+      if (log.includes('"msg":"listening"')) child.kill();
+    }
+    if (child.exitCode === null) await once(child, 'exit');
+    expect([log, child.exitCode]).toEqual([expect.stringContaining('"msg":"listening"'), 0]);
+    const { packages, files } = loadedIn(coverage);
+    expect(packages.filter((name) => heavy.includes(name))).toEqual(['pino', 'yaml']);
+    expect(packages).toContain('csv-parse');
+    expect(files.length).toBeLessThan(18);
   });
 
   it('by an application that imports the package: what it brings itself, and little more', () => {

@@ -1,4 +1,5 @@
-import cluster from 'node:cluster';
+import type { Cluster } from 'node:cluster';
+import { createRequire } from 'node:module';
 import type { PolicyObject } from '../../policy/objects.js';
 import type { PolicyChange } from '../../policy/index/policy-index.js';
 import type { KeyPair } from '../../server/serving-certificates.js';
@@ -8,7 +9,9 @@ import type { GivenOptions } from '../../options/option.js';
 export const workerVariable = 'KCP_METRICS_FILTER_WORKER';
 
 export function isWorkerProcess(): boolean {
-  return cluster.isWorker && process.env[workerVariable] === 'true';
+  if (process.env[workerVariable] !== 'true') return false;
+  // Loaded with child processes and sockets, which most commands do without.
+  return (createRequire(import.meta.url)('node:cluster') as Cluster).isWorker;
 }
 
 /** On every message between the primary and its workers. */

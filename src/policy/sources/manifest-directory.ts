@@ -14,6 +14,8 @@ const maxFileBytes = 64 * 1024 * 1024;
 const maxAttempts = 10;
 /** A smaller manifest (bytes) is parsed in less time than a thread takes to start. */
 const maxReadHereBytes = 8 * 1024;
+/** How many files are looked at, at once. */
+const filesAtOnce = 16;
 /** How much is hashed in one step. */
 const hashedBytes = 256 * 1024;
 
@@ -54,7 +56,12 @@ export class ManifestDirectory {
   async fingerprint(): Promise<string> {
     try {
       const found: unknown[] = [await realpath(this.directory)];
-      for (const name of await this.#names()) found.push(name, await identify(join(this.directory, name)));
+      const names = await this.#names();
+      for (let at = 0; at < names.length; at += filesAtOnce) {
+        const some = names.slice(at, at + filesAtOnce);
+        const identified = some.map(async (name) => [name, await identify(join(this.directory, name))]);
+        found.push(...(await Promise.all(identified)));
+      }
       return JSON.stringify(found);
     } catch (error) {
       return reasonOf(error);
@@ -66,18 +73,15 @@ export class ManifestDirectory {
       throw new ManifestError(`${this.directory}: ${reasonOf(error)}`, { cause: error });
     });
     const manifests = new Map<string, Manifest>();
-    for (const name of names) {
-      const file = join(this.directory, name);
-      const manifest = await this.#readFile(file);
+    for await (const { file, bytes } of readAhead(names.map((name) => join(this.directory, name)))) {
+      const manifest = bytes && (await this.#parse(file, bytes));
       if (manifest !== undefined) manifests.set(file, manifest);
     }
     for (const file of this.#parsed.keys()) if (!manifests.has(file)) this.#parsed.delete(file);
     return [...manifests.values()];
   }
 
-  async #readFile(file: string): Promise<Manifest | undefined> {
-    const bytes = await readBytes(file);
-    if (bytes === undefined) return undefined;
+  async #parse(file: string, bytes: Buffer): Promise<Manifest> {
     const digest = await runInSlices(digestOf(bytes));
     const known = this.#parsed.get(file);
     if (known?.digest === digest) return known.manifest;
@@ -91,6 +95,24 @@ export class ManifestDirectory {
 
   async #names(): Promise<readonly string[]> {
     return (await readdir(this.directory)).filter((name) => manifestName.test(name)).sort();
+  }
+}
+
+/** The bytes of files, one after the other: the next is read while one is worked on. */
+async function* readAhead(files: readonly string[]) {
+  const read = (file: string) => {
+    const reading = readBytes(file);
+    // One that fails does so when its turn comes, if it comes.
+    reading.catch(() => undefined);
+    return { file, reading };
+  };
+  let next = files[0] === undefined ? undefined : read(files[0]);
+  for (let at = 1; next !== undefined; at += 1) {
+    const { file, reading } = next;
+    const bytes = await reading;
+    const following = files[at];
+    next = following === undefined ? undefined : read(following);
+    yield { file, bytes };
   }
 }
 
