@@ -46,7 +46,7 @@ export class Recovery {
   #silences = 0;
   /** Whether the server was found back since the latest attempt began. */
   #isBack = false;
-  /** Whether what had no answer was hung up on: next time, it is waited for. */
+  /** Whether requests without an answer were hung up on since the last pause: the next ones are waited for. */
   #hasHungUp = false;
   #pause: AbortController | undefined;
 

@@ -12,15 +12,16 @@ import {
 } from './roles.js';
 import { GrantSearch, SubjectTable, type SubjectBinding } from './subject-bindings.js';
 
+/** What tells an object of the policy apart. */
+export interface ObjectName {
+  readonly kind: PolicyObject['kind'];
+  readonly name: string;
+  /** The logical cluster it belongs to; only in a policy of many. */
+  readonly cluster?: string | undefined;
+}
+
 export type PolicyChange =
-  | { readonly type: 'set'; readonly object: PolicyObject }
-  | {
-      readonly type: 'delete';
-      readonly kind: PolicyObject['kind'];
-      readonly name: string;
-      /** The logical cluster it belongs to; only in a policy of many. */
-      readonly cluster?: string | undefined;
-    };
+  { readonly type: 'set'; readonly object: PolicyObject } | ({ readonly type: 'delete' } & ObjectName);
 
 /** How many objects a layer holds, and whether they count. */
 export interface LayerContent {
@@ -178,13 +179,13 @@ export class PolicyIndex {
     this.#changed();
   }
 
-  keyOf({ name }: Pick<PolicyObject, 'name'>): string {
+  keyOf({ name }: ObjectName): string {
     return name;
   }
 
-  /** The names of a layer's objects of one kind; may lose members while it is walked. */
-  *names(layerName: string, kind: RbacObject['kind']): Generator<{ readonly name: string }> {
-    for (const name of this.#held(layerName, kind).keys()) yield { name };
+  /** A layer's objects of one kind; some may go while these are walked. */
+  *names(layerName: string, kind: RbacObject['kind']): Generator<ObjectName> {
+    for (const name of this.#held(layerName, kind).keys()) yield { kind, name };
   }
 
   /** How many objects of one kind a layer holds. */

@@ -1,11 +1,9 @@
 import type { PolicyObject } from '../objects.js';
-import { refuseMalformed, type PolicyChange } from './policy-index.js';
-
-type ObjectName = Pick<PolicyObject, 'name' | 'cluster'>;
+import { refuseMalformed, type ObjectName, type PolicyChange } from './policy-index.js';
 
 /** What holds the objects of a layer. */
 export interface ObjectHolder {
-  /** Tells objects of one kind apart. */
+  /** Tells objects of one kind apart; throws for a malformed one. */
   keyOf(object: ObjectName): string;
   apply(layer: string, change: PolicyChange): void;
   size(layer: string, kind: PolicyObject['kind']): number;
@@ -27,11 +25,12 @@ export function* replaceKind(
   for (const object of objects) {
     if (object.kind !== kind) throw new TypeError(`a ${object.kind} among objects of kind ${kind}`);
     refuseMalformed(object);
-    kept?.add(holder.keyOf(object));
+    const key = holder.keyOf(object);
+    kept?.add(key);
     yield;
   }
   for (const held of holder.names(layer, kind)) {
-    if (kept?.has(holder.keyOf(held)) === false) holder.apply(layer, { type: 'delete', kind, ...held });
+    if (kept?.has(holder.keyOf(held)) === false) holder.apply(layer, { type: 'delete', ...held });
     yield;
   }
   for (const object of objects) {

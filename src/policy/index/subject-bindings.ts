@@ -18,7 +18,7 @@ type BindingsToRole = SubjectBinding | Map<ClusterRoleBinding, SubjectBinding>;
 /** What binds a subject to roles: nearly always one binding, which then stands here itself, without a map. */
 type BindingsOfSubject = SubjectBinding | Map<RoleReference, BindingsToRole>;
 
-/** Users and groups have separate name spaces; numbers, since to look one up by its name takes long. */
+/** Users and groups have separate name spaces. They are numbers, since to look a space up by its name takes long. */
 const [users, groups] = [0, 1];
 
 function spaceOf(kind: SubjectKey['kind']): number {

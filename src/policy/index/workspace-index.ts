@@ -1,7 +1,7 @@
 import { NameTable } from '../../name-table.js';
 import type { ClusterRoleBinding, LogicalCluster, PolicyObject, RbacObject } from '../objects.js';
 import type { EffectiveIdentity } from './effective-identities.js';
-import { PolicyIndex, type LayerContent, type PolicyChange } from './policy-index.js';
+import { PolicyIndex, type LayerContent, type ObjectName, type PolicyChange } from './policy-index.js';
 import type { SubjectBinding, SubjectTable } from './subject-bindings.js';
 
 /** What is known of one logical cluster. */
@@ -24,7 +24,7 @@ interface IndexedWorkspace {
 
 export type Workspace = Readonly<IndexedWorkspace>;
 
-/** Of which nothing is known: no logical cluster has this name. */
+/** Stands for no workspace at all: no logical cluster has an empty name. */
 export const nowhere: Workspace = {
   cluster: '',
   place: -1,
@@ -36,7 +36,7 @@ export const nowhere: Workspace = {
   bootstrapVersion: 0,
 };
 
-/** In which the table of workspaces has no name. */
+/** A space of the table of workspaces that holds no name: to look there takes as long as elsewhere, and finds nothing. */
 const unusedSpace = 1;
 
 /** Name of the layer in each workspace's own index. */
@@ -102,7 +102,7 @@ export class WorkspaceIndex {
     return this.#workspaces.get(this.#standInFor(name).cluster) ?? nowhere;
   }
 
-  /** What only an unknown name would take, for a known one: always true. */
+  /** Does for a known name what otherwise only an unknown one needs, so that both take as long. Always true. */
   hasStandInFor(name: string): boolean {
     return this.#standInFor(name) !== nowhere && this.#workspaces.get(name, unusedSpace) === undefined;
   }
@@ -159,14 +159,14 @@ export class WorkspaceIndex {
   }
 
   apply(_layer: string, change: PolicyChange): void {
-    const { cluster, kind, name } = change.type === 'set' ? change.object : change;
-    if (cluster === undefined) throw new TypeError(`${kind} ${name} is of no logical cluster`);
+    const named = change.type === 'set' ? change.object : change;
+    const cluster = requiredCluster(named);
     if (isSystem(cluster)) return;
     this.#version += 1;
     if (change.type === 'set') this.#set(this.#getOrAdd(cluster), change.object);
     else {
       const workspace = this.#workspaces.get(cluster);
-      if (workspace !== undefined) this.#delete(workspace, kind, name);
+      if (workspace !== undefined) this.#delete(workspace, named.kind, named.name);
     }
   }
 
@@ -192,8 +192,7 @@ export class WorkspaceIndex {
     for (const object of objects) {
       if (object.kind === 'LogicalCluster') this.apply(this.layer, { type: 'set', object });
       else {
-        const { cluster, kind, name } = object;
-        if (cluster === undefined) throw new TypeError(`${kind} ${name} is of no logical cluster`);
+        const cluster = requiredCluster(object);
         const known = own.get(cluster);
         if (known === undefined) own.set(cluster, [object]);
         else known.push(object);
@@ -211,19 +210,17 @@ export class WorkspaceIndex {
     }
   }
 
-  keyOf({ name, cluster = '' }: Pick<PolicyObject, 'name' | 'cluster'>): string {
-    return `${cluster} ${name}`;
+  /** @throws TypeError for an object that names no logical cluster. */
+  keyOf(object: ObjectName): string {
+    return `${requiredCluster(object)} ${object.name}`;
   }
 
-  /** The names of all objects of one kind, while they come and go. */
-  *names(
-    _layer: string,
-    kind: PolicyObject['kind'],
-  ): Generator<{ readonly name: string; readonly cluster: string }> {
+  /** All objects of one kind, while they come and go. */
+  *names(_layer: string, kind: PolicyObject['kind']): Generator<ObjectName> {
     for (const { cluster, own, logicalCluster } of this.#each()) {
       if (kind !== 'LogicalCluster') {
-        for (const { name } of own?.names(ownLayer, kind) ?? []) yield { name, cluster };
-      } else if (logicalCluster !== undefined) yield { name: logicalCluster.name, cluster };
+        for (const { name } of own?.names(ownLayer, kind) ?? []) yield { kind, name, cluster };
+      } else if (logicalCluster !== undefined) yield { kind, name: logicalCluster.name, cluster };
     }
   }
 
@@ -345,6 +342,11 @@ export class WorkspaceIndex {
     const { path } = logicalCluster ?? {};
     if (path !== undefined) this.#claimants.set(path, [...(this.#claimants.get(path) ?? []), workspace]);
   }
+}
+
+function requiredCluster({ kind, name, cluster }: ObjectName): string {
+  if (cluster === undefined) throw new TypeError(`${kind} ${name} is of no logical cluster`);
+  return cluster;
 }
 
 function isSystem(cluster: string): boolean {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ClusterRole, ClusterRoleBinding, PolicyObject } from '../../../src/policy/objects.js';
+import { WorkspaceIndex } from '../../../src/policy/index/workspace-index.js';
 import { Policy } from '../../../src/policy/policy.js';
 
 const reader: ClusterRole = {
@@ -182,6 +183,20 @@ describe('a layer filled kind by kind', () => {
       drain(sink.replaceKind('ClusterRoleBinding', [reader]));
     }).toThrow('a ClusterRole among objects of kind ClusterRoleBinding');
     expect(ask(policy, 'ann')).toBe('b');
+  });
+});
+
+describe('the layer of workspaces, filled kind by kind', () => {
+  it('stays as it is where one of the objects names no workspace', () => {
+    const workspaces = new WorkspaceIndex('workspaces', 'bootstrap', false);
+    const policy = new Policy({ layers: ['bootstrap'], workspaces });
+    const sink = policy.sink('workspaces');
+    const before = [{ ...reader, cluster: 'c1' }];
+    drain(sink.replaceKind('ClusterRole', before));
+    expect(() => {
+      drain(sink.replaceKind('ClusterRole', [{ ...reader, cluster: 'c2' }, reader]));
+    }).toThrow(TypeError);
+    expect(policy.objects('workspaces')).toEqual(before);
   });
 });
 
