@@ -188,6 +188,11 @@ describe('source addresses', () => {
     ['X-Forwarded-For', ['X-Forwarded-For: 192.0.2.1, 2001:DB8::1'], ['192.0.2.1', '2001:db8::1']],
     ['X-Real-Ip', ['X-Real-Ip: 192.0.2.1'], ['192.0.2.1']],
     ['both', ['X-Forwarded-For: 192.0.2.1', 'X-Real-Ip: 192.0.2.2'], ['192.0.2.1', '192.0.2.2']],
+    [
+      'X-Forwarded-For in two lines, the client’s own and the proxy’s',
+      ['X-Forwarded-For: 192.0.2.9', 'X-Forwarded-For: 192.0.2.1'],
+      ['192.0.2.9', '192.0.2.1'],
+    ],
     ['both with the same', ['X-Forwarded-For: 192.0.2.1', 'X-Real-Ip: 192.0.2.1'], ['192.0.2.1']],
     ['nonsense', ['X-Forwarded-For: unknown, "><script>, 1.2.3, 192.0.2.1'], ['192.0.2.1']],
     ['IPv4 in IPv6', ['X-Forwarded-For: ::ffff:192.0.2.1'], ['192.0.2.1']],

@@ -7,6 +7,7 @@ import { onceClosed, tell } from '../../tell.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
 import {
   headerLine,
+  headerValue,
   oncePerSocket,
   requestState,
   requestTarget,
@@ -117,13 +118,14 @@ function userAgentOf(request: Request): string | undefined {
 function sourceIpsOf(request: Request, isFrontProxy: FrontProxyCheck | undefined): readonly string[] {
   const peer = peerOf(request.socket);
   if (isFrontProxy === undefined) return peer;
-  const forwardedFor = headerLine(request, 'x-forwarded-for');
+  // All lines of it: a proxy may add one of its own behind the client's.
+  const forwardedFor = headerValue(request, 'x-forwarded-for');
   const realIp = headerLine(request, 'x-real-ip');
-  if ((forwardedFor === undefined && realIp === undefined) || !isBehindFrontProxy(request, isFrontProxy)) {
+  if ((forwardedFor === '' && realIp === undefined) || !isBehindFrontProxy(request, isFrontProxy)) {
     return peer;
   }
   // The last of them are the nearest, and known best.
-  const ips = (forwardedFor ?? '')
+  const ips = forwardedFor
     .slice(-maxForwardedLength)
     .split(',')
     .map(addressIn)
