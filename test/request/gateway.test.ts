@@ -455,6 +455,8 @@ describe('a body', () => {
     ['a blank before the colon', 'Transfer-Encoding : chunked'],
     ['a folded line', 'Transfer-Encoding:\r\n chunked'],
     ['chunks in HTTP/1.0', 'Connection: keep-alive\r\nTransfer-Encoding: chunked', '1.0'],
+    ['chunks in HTTP/0.9', 'Connection: keep-alive\r\nTransfer-Encoding: chunked', '0.9'],
+    ['chunks in HTTP/2.0 without its frames', 'Transfer-Encoding: chunked', '2.0'],
   ])('with an ambiguous end is refused, and so is what follows: %s', async (_, lines, version = '1.1') => {
     const { url, received } = await recordingBackend();
     const gateway = await gatewayWith({ gatewayPath: [`/push=${url}`] });

@@ -143,7 +143,8 @@ function isPassedOn(classification: PathClassification): boolean {
 
 /**
  * What no server may overlook, and Node does: to another reader the request goes to another host (RFC 9112, 3.2), or
- * ends elsewhere, with another request behind it (6.1: HTTP/1.0 has no transfer codings).
+ * ends elsewhere, with another request behind it (6.1: HTTP/1.0 has no transfer codings; nor has any other version but 1.1,
+ * and Node takes 0.9 and 2.0 in a request line).
  */
 function headerFault({ rawHeaders, httpVersion }: Request): string | undefined {
   let hosts = 0;
@@ -152,7 +153,7 @@ function headerFault({ rawHeaders, httpVersion }: Request): string | undefined {
     if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
   }
   if (hosts > 1) return 'more than one Host header';
-  const isCoded = httpVersion === '1.0' && headerLine({ rawHeaders }, 'transfer-encoding') !== undefined;
+  const isCoded = httpVersion !== '1.1' && headerLine({ rawHeaders }, 'transfer-encoding') !== undefined;
   return isCoded ? 'the length of the body is ambiguous' : undefined;
 }
 
