@@ -12,7 +12,6 @@ export type { RequestLimits } from './request/steps/limit-requests.js';
 export { zPages, type ZPagesOptions } from './server/z-pages/z-pages-step.js';
 export type {
   ServerStatus,
-  CertificateStatus,
   PolicySourceStatus,
   FlagInForce,
   UpstreamAddress,
@@ -35,18 +34,18 @@ export { auditLine } from './audit/audit-line.js';
 export { bootstrapPolicy } from './policy/sources/bootstrap.js';
 export { systemAdminPolicySource, type ApiServerObserver } from './policy/sources/api-server.js';
 export type { ReflectorFault } from './kubernetes/kubernetes-errors.js';
-export type { RequestObservation } from './kubernetes/api-client.js';
+export type { RequestObservation, RequestObservation as ObservedRequest } from './kubernetes/api-client.js';
 export type { PolicyObject } from './policy/objects.js';
 export type { PolicyChange } from './policy/index/policy-index.js';
 export type { PolicyState, PolicyLayerStatus } from './policy/policy.js';
 export type { SnapshotResult } from './policy/snapshot/policy-snapshot.js';
 
 // Own metrics
+export type { CertificateStatus } from './telemetry/server-metrics.js';
 export { registerPolicyMetrics, PolicySourceMetrics } from './telemetry/policy-metrics.js';
 export {
   RestClientMetrics,
   ReviewMetrics,
   UpstreamMetrics,
-  type ObservedRequest,
   type ReviewPurpose,
 } from './telemetry/outgoing-metrics.js';

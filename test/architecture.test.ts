@@ -37,10 +37,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   replication: ['authorization', 'kubernetes', 'outgoing', 'policy'],
   audit: ['authentication'],
   exposition: ['kubernetes', 'outgoing'],
-  telemetry: ['exposition', 'policy'],
+  telemetry: ['exposition', 'kubernetes', 'policy'],
   // A gateway passes requests on, and answers of other servers.
   request: ['audit', 'authentication', 'authorization', 'exposition', 'outgoing', 'telemetry'],
-  server: ['audit', 'authentication', 'policy', 'request'],
+  server: ['audit', 'authentication', 'kubernetes', 'policy', 'request', 'telemetry'],
   options: [
     'audit',
     'authentication',

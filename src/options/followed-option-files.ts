@@ -2,14 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { FollowedFiles, type FileContent, type ReloadResult } from '../files/followed-files.js';
 import { certificateBlocks } from '../files/pem.js';
 import { presentOnly } from '../present-only.js';
-import type { ExpiringCertificate } from '../telemetry/server-metrics.js';
+import type { CertificateStatus } from '../telemetry/server-metrics.js';
 import type { Option } from './option.js';
 import { UsageError, usageError } from './usage-error.js';
 
 /** The files named by options, followed while a server runs. */
 export class FollowedOptionFiles {
   readonly #opened: FollowedFiles<unknown>[] = [];
-  readonly #certificates: ExpiringCertificate[] = [];
+  readonly #certificates: CertificateStatus[] = [];
 
   /**
    * `onReload` is called for each change, and once for each that cannot be used; `onFollowed` with the option's name
@@ -60,10 +60,17 @@ export class FollowedOptionFiles {
 
   /** Adds the certificates of a followed PEM file to those whose expiry is reported. */
   addCertificates({ name }: Option, file: string, pemNow: () => string): void {
-    this.#certificates.push({ flag: name, file, expiresAt: expiryOf(pemNow) });
+    const expiresAt = expiryOf(pemNow);
+    this.#certificates.push({
+      flag: name,
+      file,
+      get expiresAt() {
+        return expiresAt();
+      },
+    });
   }
 
-  get certificates(): readonly ExpiringCertificate[] {
+  get certificates(): readonly CertificateStatus[] {
     return this.#certificates;
   }
 

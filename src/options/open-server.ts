@@ -44,7 +44,7 @@ export async function openServerOptions(given: GivenOptions, opener: Opener): Pr
   collectDefaultMetrics({ register: registry });
   const zPages = {
     flags: flagsInForce(given),
-    certificates: () => certificates.map((one) => ({ ...one, expiresAt: one.expiresAt() })),
+    certificates: () => certificates,
     upstreams: upstreamAddressesOf(given),
     isOneOfWorkers: shared !== undefined,
   };

@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { goQuote } from '../paths/request-target.js';
+import type { VirtualCluster } from '../kubernetes/virtual-cluster.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { sendText } from '../request/answer/status.js';
 import { requestState, requestTarget, type Middleware, type Request } from '../request/middleware.js';
-import type { VirtualClusterStatus } from './z-pages/server-status.js';
 import { tell } from '../tell.js';
+import type { HealthObserver } from '../telemetry/server-metrics.js';
 
 /** The state of one check. The remark is shown to every client that may read health, so it names nothing. */
 interface CheckResult {
@@ -27,24 +28,13 @@ export interface HealthChecks {
 
 type Endpoint = 'livez' | 'healthz' | 'readyz';
 
-/** Called with the result of every check that an endpoint runs, but not of one requested alone. */
-export type HealthObserver = (result: {
-  readonly name: string;
-  readonly type: Endpoint;
-  readonly ok: boolean;
-}) => void;
-
 export const pingCheck: HealthCheck = { name: 'ping', check: () => ({ ok: true }) };
 
 /** What is followed on other servers, if anything is, and shown in `/readyz`. */
 export interface Followed {
   /** Closed with the server. */
   readonly policy?: OpenPolicy;
-  readonly virtualCluster?: {
-    /** Why its metrics cannot be served, or undefined. */
-    unavailable(): string | undefined;
-    status(): VirtualClusterStatus;
-  };
+  readonly virtualCluster?: Pick<VirtualCluster, 'unavailable' | 'status'>;
 }
 
 /** The checks of `/readyz`: a policy from each source, none of them too old, and no shutdown. */

@@ -1,8 +1,9 @@
 import type { ServerGuardOptions } from '../request/guard.js';
+import type { CertificateStatus, HealthObserver } from '../telemetry/server-metrics.js';
 import type { ConnectionLimits } from './connection-limits.js';
-import type { Followed, HealthObserver } from './health.js';
+import type { Followed } from './health.js';
 import type { TlsOptions } from './tls.js';
-import type { CertificateStatus, FlagInForce, UpstreamAddress } from './z-pages/server-status.js';
+import type { FlagInForce, UpstreamAddress } from './z-pages/server-status.js';
 
 export interface ServerOptions extends ServerGuardOptions, Followed {
   /** Default `127.0.0.1`. */

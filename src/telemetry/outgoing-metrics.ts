@@ -1,15 +1,9 @@
 import type { LeftOut, MemberFault } from '../exposition/merging/merging-options.js';
 import type { TenantFault } from '../exposition/exposition-errors.js';
+import type { RequestObservation } from '../kubernetes/api-client.js';
+import type { VirtualClusterStatus } from '../kubernetes/virtual-cluster.js';
 import type { Registry } from 'prom-client';
 import { adds, counts, gauge, observes, recorder, register } from './metric-table.js';
-
-/** One request to an API server; `code` is the status, or `<error>` where none came. A watch has no duration. */
-export interface ObservedRequest {
-  readonly code: string;
-  readonly method: string;
-  readonly host: string;
-  readonly seconds: number | undefined;
-}
 
 /** Requests to API servers, under the names and buckets of Kubernetes' client. */
 export class RestClientMetrics extends recorder({
@@ -23,7 +17,7 @@ export class RestClientMetrics extends recorder({
     'Request latency in seconds. Broken down by verb, and host.',
   ),
 }) {
-  request({ code, method, host, seconds }: ObservedRequest): void {
+  request({ code, method, host, seconds }: RequestObservation): void {
     this.requested(code, method, host);
     if (seconds !== undefined) this.requestedIn(seconds, method, host);
   }
@@ -81,12 +75,6 @@ export class ReviewMetrics extends recorder({
   }
 }
 
-interface KnownPods {
-  readonly ageMs: number;
-  readonly pods: number;
-  readonly nameless: number;
-}
-
 /** The pods of the virtual cluster whose series are served, as they are read at each scrape. */
 export class VirtualClusterMetrics extends recorder({
   followed: counts<[method: string, result: string]>(
@@ -94,10 +82,10 @@ export class VirtualClusterMetrics extends recorder({
     "Lists and watches of the virtual cluster's pods on its host, by how they ended.",
   ),
 }) {
-  constructor(registry: Registry, status: () => KnownPods) {
+  constructor(registry: Registry, status: () => VirtualClusterStatus) {
     super(registry);
     // Each of several workers follows all pods.
-    const known = (name: string, help: string, value: (known: KnownPods) => number) =>
+    const known = (name: string, help: string, value: (known: VirtualClusterStatus) => number) =>
       gauge(`kcp_metrics_filter_virtual_cluster_${name}`, help, {
         aggregator: 'max',
         read: () => [[{}, value(status())]],

@@ -35,12 +35,12 @@ export class WorkerMetrics extends recorder({
 }
 
 /** The certificate of a file; of several, the one that expires first. */
-export interface ExpiringCertificate {
+export interface CertificateStatus {
   readonly flag: string;
   /** As given to the flag; empty for a certificate that exists in memory only. */
   readonly file: string;
   /** Milliseconds since the epoch; undefined if unknown. */
-  readonly expiresAt: () => number | undefined;
+  readonly expiresAt: number | undefined;
 }
 
 /**
@@ -51,7 +51,7 @@ export interface ExpiringCertificate {
  */
 export function registerCertificateMetrics(
   registry: Registry,
-  certificates: readonly ExpiringCertificate[],
+  certificates: readonly CertificateStatus[],
 ): void {
   register(registry, {
     expirations: gauge(
@@ -62,17 +62,14 @@ export function registerCertificateMetrics(
         // Of several workers, each reads the files.
         aggregator: 'min',
         read: () =>
-          certificates.map(({ flag, file, expiresAt }) => {
-            const time = expiresAt();
-            return [{ flag, file }, time && time / 1000];
-          }),
+          certificates.map(({ flag, file, expiresAt }) => [{ flag, file }, expiresAt && expiresAt / 1000]),
       },
     ),
   });
 }
 
-/** Called with the result of every health check; `name` as in `/readyz/<name>`, `type` is the endpoint that asked. */
-type HealthcheckObserver = (result: {
+/** Told the result of each check that an endpoint runs, but not of one requested alone; `name` as in `/readyz/<name>`. */
+export type HealthObserver = (result: {
   readonly name: string;
   readonly type: 'healthz' | 'livez' | 'readyz';
   readonly ok: boolean;
@@ -87,7 +84,7 @@ const maxCheckNames = 100;
  *
  * @throws Error where the registry already holds one of the names.
  */
-export function healthcheckMetrics(registry: Registry): HealthcheckObserver {
+export function healthcheckMetrics(registry: Registry): HealthObserver {
   const metrics = register(registry, {
     // Of several workers: healthy only if all are.
     last: gauge('kubernetes_healthcheck', 'This metric records the result of a single healthcheck.', {

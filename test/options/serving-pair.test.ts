@@ -193,8 +193,8 @@ describe('a pair that is served', () => {
     await followServingPair(pair, files);
     const [shown] = files.certificates;
     expect(shown).toMatchObject({ flag: '--tls-cert-file', file: pair.certificateFile });
-    expect(shown?.expiresAt()).toBe(at(1).getTime());
+    expect(shown?.expiresAt).toBe(at(1).getTime());
     write(await issue('second', { notAfter: at(2) }));
-    await expect.poll(() => shown?.expiresAt(), soon).toBe(at(2).getTime());
+    await expect.poll(() => shown?.expiresAt, soon).toBe(at(2).getTime());
   });
 });

@@ -10,9 +10,15 @@ describe('the metrics of certificates', () => {
     const registry = new Registry();
     let next: number | undefined = 172_800_000;
     const certificates = [
-      { flag: '--tls-cert-file', file: '/tls.crt', expiresAt: () => next },
-      { flag: '--client-ca-file', file: '/ca.crt', expiresAt: () => 43_200_000 },
-      { flag: '--requestheader-client-ca-file', file: '/proxy.crt', expiresAt: () => undefined },
+      {
+        flag: '--tls-cert-file',
+        file: '/tls.crt',
+        get expiresAt() {
+          return next;
+        },
+      },
+      { flag: '--client-ca-file', file: '/ca.crt', expiresAt: 43_200_000 },
+      { flag: '--requestheader-client-ca-file', file: '/proxy.crt', expiresAt: undefined },
     ];
     registerCertificateMetrics(registry, certificates);
     const shown = async (): Promise<readonly string[]> =>

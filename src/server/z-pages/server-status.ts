@@ -1,4 +1,6 @@
+import type { VirtualClusterStatus } from '../../kubernetes/virtual-cluster.js';
 import type { PolicyLayerStatus } from '../../policy/policy.js';
+import type { CertificateStatus } from '../../telemetry/server-metrics.js';
 import type { CountedRefusal } from './refusal-tally.js';
 
 /** The content of `/statusz`; times in ms since the epoch. */
@@ -23,25 +25,6 @@ export interface ServerStatus {
 }
 
 export type PolicySourceStatus = Omit<PolicyLayerStatus, 'syncedAt'>;
-
-export interface VirtualClusterStatus {
-  readonly state: PolicySourceStatus['state'];
-  /** Why it is stale, or not loaded yet. */
-  readonly reason?: string;
-  /** How long ago it was last in sync (ms). */
-  readonly ageMs: number;
-  readonly pods: number;
-  /** Those that are not shown, since they have no name of their own. */
-  readonly nameless: number;
-}
-
-export interface CertificateStatus {
-  readonly flag: string;
-  /** Empty for one in memory only. */
-  readonly file: string;
-  /** Undefined if unknown. */
-  readonly expiresAt: number | undefined;
-}
 
 export interface UpstreamAddress {
   /** Where it is served, or its name among several. */
