@@ -134,7 +134,6 @@ async function selfSignedPair(): Promise<KeyPair> {
     usage: 'serverAuth',
     dnsNames: ['localhost'],
     ipAddresses: ['127.0.0.1'],
-    notAfter: new Date(Date.now() + 365 * 24 * 3_600_000),
   });
   return { certificate: certificatePem, privateKey: privateKeyPem };
 }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { PeerCertificates } from '../../src/authentication/authenticator.js';
 import { createCertificateVerifier } from '../../src/authentication/certificates/certificate-verifier.js';
 import { requestHeaderAuthenticator } from '../../src/authentication/front-proxy.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../support/certificate-authority.js';
 import { presenting } from './certificates/certificates.js';
 
 const peers = new Map<string, PeerCertificates | undefined>([['nobody', undefined]]);

@@ -10,7 +10,7 @@ import {
   requestHeaderAuthenticator,
   type RequestHeaderOptions,
 } from '../../src/authentication/front-proxy.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../support/certificate-authority.js';
 import { presenting } from './certificates/certificates.js';
 
 type Headers = Credentials['headers'];

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor/doctor.js';
 import { startOptions, startTopics } from '../../src/options/start-topics.js';
 import { checks, type Finding } from '../../src/cli/doctor/finding.js';
-import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type Authority, type IssuedCertificate } from '../support/certificate-authority.js';
 import { writeSnapshot } from '../../src/policy/snapshot/snapshot-file.js';
 import { bundleOf } from '../authentication/certificates/certificates.js';
 import { binding, role } from './doctor/policies.js';

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../support/certificate-authority.js';
 import { command } from '../support/command-line.js';
 import { podObject, type PodOnHost } from '../support/host-cluster.js';
 import { kubeletBodies, kubeletNode, notOwn, ownPod, summaryOf } from '../support/kubelet-bodies.js';

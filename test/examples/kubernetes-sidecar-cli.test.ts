@@ -1,6 +1,6 @@
 import { request } from 'node:https';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type Authority } from '../support/certificate-authority.js';
 import type { Listening } from '../support/listening.js';
 import { ReviewServer } from '../support/review-server.js';
 import { RootServer, type SentObject } from '../support/root-server.js';

@@ -5,7 +5,7 @@ import {
   openApiClient,
   type OpenApiClientOptions,
 } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type Authority, type IssuedCertificate } from '../support/certificate-authority.js';
 import { closedAtEnd } from '../support/ending.js';
 import { once } from '../support/once.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ApiClient } from '../../src/kubernetes/api-client.js';
 import { openApiClient } from '../../src/kubernetes/kubeconfig/kubeconfig-client.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../support/certificate-authority.js';
 import { ask, createApiSetting, failure, readText, type ApiSetting } from './api-setting.js';
 import { closedAtEnd } from '../support/ending.js';
 import type { ApiServer } from './api-server.js';

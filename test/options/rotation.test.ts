@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type Authority, type IssuedCertificate } from '../support/certificate-authority.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { startCli } from '../support/started-server.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';

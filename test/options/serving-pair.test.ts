@@ -12,7 +12,7 @@ import {
   type Authority,
   type IssuedCertificate,
   type LeafOptions,
-} from '../../src/pki/throwaway-pki.js';
+} from '../support/certificate-authority.js';
 import { rsaPair } from '../support/rsa-pair.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 

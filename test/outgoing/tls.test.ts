@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type IssuedCertificate } from '../support/certificate-authority.js';
 import { ask, createApiSetting, failure, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { ApiServer } from '../kubernetes/api-server.js';
 import { base64 } from '../kubernetes/kubeconfig-text.js';

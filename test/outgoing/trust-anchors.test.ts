@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { getHttpsJson } from '../../src/outgoing/https-json.js';
 import { UpstreamClient } from '../../src/outgoing/upstream-client.js';
-import { createAuthority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type LeafOptions } from '../support/certificate-authority.js';
 import { ask, createApiSetting } from '../kubernetes/api-setting.js';
 import { base64 } from '../kubernetes/kubeconfig-text.js';
 import { startConnectProxy, startSocksProxy, type Proxy } from './proxies.js';

@@ -7,7 +7,7 @@ import {
   type ServerKind,
 } from '../../src/index.js';
 import { UpstreamClient } from '../../src/outgoing/upstream-client.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../support/certificate-authority.js';
 import type { ServerOptions } from '../../src/server-exports.js';
 import { keyPairOf, RawClient } from '../support/raw-tls.js';
 import { recordingBackend, type Received } from '../request/gateway-setting.js';

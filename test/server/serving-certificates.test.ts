@@ -6,7 +6,7 @@ import {
   isDomainPattern,
   namesInCertificate,
 } from '../../src/server/serving-certificates.js';
-import { createAuthority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type LeafOptions } from '../support/certificate-authority.js';
 
 const authority = await createAuthority({ commonName: 'ca' });
 

@@ -11,7 +11,7 @@ import {
   type CertificateVerifier,
 } from '../../src/index.js';
 import { startServer, type RunningServer } from '../../src/server-exports.js';
-import { createAuthority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type IssuedCertificate } from '../support/certificate-authority.js';
 import { localAuthority } from '../support/local-authority.js';
 import { filterOptions } from '../support/filter.js';
 import { keyPairOf, RawClient, type RawAnswer } from '../support/raw-tls.js';

@@ -8,7 +8,7 @@ import {
   type RunningServer,
   type TlsOptions,
 } from '../../src/server-exports.js';
-import { createAuthority, type LeafOptions } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type LeafOptions } from '../support/certificate-authority.js';
 import { atEnd, closedAtEnd } from '../support/ending.js';
 import { filterOptions } from '../support/filter.js';
 import { RawClient } from '../support/raw-tls.js';

@@ -1,4 +1,4 @@
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from './certificate-authority.js';
 import { once } from './once.js';
 
 /** An authority and its certificate for servers of this machine: the same for all tests of this process. */

@@ -1,4 +1,4 @@
-import { createAuthority, type Authority, type IssuedCertificate } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type Authority, type IssuedCertificate } from './certificate-authority.js';
 import { once } from './once.js';
 import type { TemporaryDirectory } from './temporary-directory.js';
 

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { expiryOf } from '../../src/options/followed-option-files.js';
-import { createAuthority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../support/certificate-authority.js';
 import { registerCertificateMetrics, healthcheckMetrics } from '../../src/telemetry/server-metrics.js';
 import { linesOf, seriesOf } from './series.js';
 

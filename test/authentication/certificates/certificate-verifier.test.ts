@@ -12,7 +12,7 @@ import {
   type AuthorityOptions,
   type IssuedCertificate,
   type LeafOptions,
-} from '../../../src/pki/throwaway-pki.js';
+} from '../../support/certificate-authority.js';
 import { x509 as library } from '../../../src/pki/x509.js';
 import { bundleOf, derOf, presenting } from './certificates.js';
 import { CertificateBundleError } from '../../../src/authentication/authentication-errors.js';

@@ -10,7 +10,7 @@ import {
   createSelfSignedCertificate,
   type Authority,
   type IssuedCertificate,
-} from '../../../src/pki/throwaway-pki.js';
+} from '../../support/certificate-authority.js';
 import { presenting } from './certificates.js';
 import { listen } from '../../support/listening.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { authorityBundleFindings } from '../../../src/cli/doctor/authorities.js';
-import { createAuthority, type AuthorityOptions } from '../../../src/pki/throwaway-pki.js';
+import { createAuthority, type AuthorityOptions } from '../../support/certificate-authority.js';
 import { bundleOf } from '../../authentication/certificates/certificates.js';
 import { saidIn } from './levels.js';
 import { rsaCertificate } from './weak-certificate.js';

@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Authority } from '../../../src/pki/throwaway-pki.js';
+import type { Authority } from '../../support/certificate-authority.js';
 import type { ClusterRoleBinding, PolicyObject } from '../../../src/policy/objects.js';
 import { startApiServer, type ApiServer } from '../../kubernetes/api-server.js';
 import { base64, kubeconfigText } from '../../kubernetes/kubeconfig-text.js';

@@ -5,7 +5,7 @@ import {
   createSelfSignedCertificate,
   type IssuedCertificate,
   type LeafOptions,
-} from '../../../src/pki/throwaway-pki.js';
+} from '../../support/certificate-authority.js';
 import { bundleOf } from '../../authentication/certificates/certificates.js';
 import { saidIn } from './levels.js';
 import { rsaCertificate } from './weak-certificate.js';

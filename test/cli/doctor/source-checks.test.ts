@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { checkApiServerSource, type ServerRole } from '../../../src/cli/doctor/source-checks.js';
-import { createAuthority } from '../../../src/pki/throwaway-pki.js';
+import { createAuthority } from '../../support/certificate-authority.js';
 import { base64, kubeconfigText } from '../../kubernetes/kubeconfig-text.js';
 import { listen } from '../../support/listening.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.js';

@@ -5,7 +5,7 @@ import {
   type OidcAuthenticator,
 } from '../../../../src/authentication/tokens/oidc/oidc.js';
 import type { OidcOptions } from '../../../../src/authentication/tokens/oidc/oidc.js';
-import type { Authority } from '../../../../src/pki/throwaway-pki.js';
+import type { Authority } from '../../../support/certificate-authority.js';
 import { localAuthority } from '../../../support/local-authority.js';
 import { startOpenIdProvider, type OpenIdProvider } from '../../../support/openid-provider.js';
 

@@ -8,7 +8,7 @@ import {
   type Authority,
   type IssuedCertificate,
   type LeafOptions,
-} from '../../../../src/pki/throwaway-pki.js';
+} from '../../../support/certificate-authority.js';
 import { scrape } from './upstream-servers.js';
 import { listen, type Listening } from '../../../support/listening.js';
 import { failures, guard as guardBy } from './upstream-setting.js';
