@@ -143,12 +143,6 @@ interface GuardedServer {
   readonly listensToAll: boolean;
 }
 
-/** kcp's shards append this to a 403; its cache server does not. */
-const denialSuffixes: Readonly<Record<ServerKind, string | undefined>> = {
-  shard: 'access denied',
-  'cache-server': undefined,
-};
-
 /**
  * One middleware that guards and serves `/metrics` as a kcp shard or cache server does: it answers shard-level paths,
  * scoped or bare, and passes every other request on untouched. Mount it at the root, before any router.
@@ -204,14 +198,13 @@ function inOrder(
   options: ServerGuardOptions,
   server?: GuardedServer,
 ): { readonly entrance: Middleware; readonly guarded: Middleware; readonly listener: FilterListener } {
-  const gatewayPaths = [...(options.gateway?.backends.keys() ?? [])];
-  const steps = stepsOf(options, server === undefined ? 'shard-level' : 'all', { ...server, gatewayPaths });
-  const { guard, listener, isFrontProxy } = steps;
+  const extent = server === undefined ? 'shard-level' : 'all';
+  const { steps, guard, isFrontProxy } = stepsOf(options, extent, server);
   const { requestLimits = {} } = options;
   const limit = (by: 'address' | 'identity', perSecond = 0): Middleware | undefined =>
     perSecond === 0 ? undefined : limitRequests({ by, perSecond, isFrontProxy }, guard);
   return {
-    listener,
+    listener: guard.listener,
     entrance: sequence([
       // First, so that a pipelined request costs nothing until the ones before it are answered.
       server === undefined ? boundWaiting : inTurn,
@@ -267,23 +260,18 @@ export function guardSteps(
   unscopedPaths: readonly string[] = [],
 ): GuardSteps {
   refuseUnknown(options);
-  const { audit, classify, alwaysAllow, authenticate, authorize, serve } = stepsOf(options, extent, {
-    unscopedPaths,
-  });
-  return { audit, classify, alwaysAllow, authenticate, authorize, serve };
+  return stepsOf(options, extent, { unscopedPaths }).steps;
 }
 
 function stepsOf(
   options: ServerGuardOptions,
   extent: 'shard-level' | 'all',
-  {
-    unscopedPaths = [],
-    listeners = [],
-    listensToAll = false,
-    gatewayPaths = [],
-  }: Partial<GuardedServer> & { readonly gatewayPaths?: readonly string[] } = {},
-): GuardSteps &
-  Required<Guard> & { readonly guard: Guard; readonly isFrontProxy: FrontProxyCheck | undefined } {
+  { unscopedPaths = [], listeners = [], listensToAll = false }: Partial<GuardedServer> = {},
+): {
+  readonly steps: GuardSteps;
+  readonly guard: Required<Guard>;
+  readonly isFrontProxy: FrontProxyCheck | undefined;
+} {
   checkOptions(options, checks);
   const { authenticators, authorizers, serverKind = 'shard', scopedEndpoint, workspaceMetrics } = options;
   if (workspaceMetrics !== undefined && serverKind === 'cache-server')
@@ -294,7 +282,7 @@ function stepsOf(
     endpoints: [...expositions.keys()],
     unscopedPaths,
     servesWorkspaces: workspaceMetrics !== undefined,
-    gatewayPaths,
+    gatewayPaths: [...(options.gateway?.backends.keys() ?? [])],
   });
   const isFrontProxy = frontProxyCheckOf(authenticators);
   const isAudited = [options.onAuditEvent, options.onRefused, ...listeners].some((one) => one !== undefined);
@@ -304,12 +292,9 @@ function stepsOf(
     own(event);
     for (const each of listeners) tell('startServer', each, event);
   };
-  const guard: Guard = { listener };
+  const guard = { listener };
   const identify = authenticate(options, guard);
-  return {
-    guard,
-    listener,
-    isFrontProxy,
+  const steps: GuardSteps = {
     audit: sequence([
       isFrontProxy && adoptAuditId(isFrontProxy),
       isAudited
@@ -331,7 +316,8 @@ function stepsOf(
       {
         authorizers,
         classifier,
-        denialSuffix: denialSuffixes[serverKind],
+        // kcp's shards append this to a 403; its cache server does not.
+        denialSuffix: serverKind === 'shard' ? 'access denied' : undefined,
         workspaces: workspaceMetrics?.access,
       },
       guard,
@@ -351,6 +337,7 @@ function stepsOf(
       guard,
     ),
   };
+  return { steps, guard, isFrontProxy };
 }
 
 function telemetryAndAudit({ telemetry, onAuditEvent, onRefused }: MetricsFilterOptions): FilterListener {

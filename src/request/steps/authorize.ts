@@ -95,18 +95,6 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     listener({ kind: 'decision', authorizer, decision });
   };
   const union = authorizerUnion(authorizers, observe);
-  /** The path without its scope; undefined where it may not be decided on without it. */
-  const unscopedPath = (classification: PathClassification): string | undefined =>
-    workspaces !== undefined && isOfWorkspaces(classification)
-      ? classification.path
-      : decidedPath(classification);
-  const ask = (attributes: Attributes, classification: PathClassification, state: RequestState) => {
-    if (workspaces !== undefined && isOfWorkspaces(classification))
-      return askWorkspaces(workspaces, attributes, classification, state, observe);
-    if (options.scopedPaths !== 'whole' && decidedPath(classification) === undefined)
-      return noOpinion('below a scope, of which this policy says nothing');
-    return union(attributes);
-  };
   const step = waitingStep((request, response) => {
     const state = requestState(request);
     if (isPassed(state, guard, step)) return true;
@@ -121,7 +109,10 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
       return false;
     }
     const verb = (request.method ?? '').toLowerCase();
-    const path = unscopedPath(classification) ?? parseRequestTarget(requestTarget(request))?.path ?? '';
+    const isForWorkspaces = workspaces !== undefined && isOfWorkspaces(classification);
+    // Undefined where it may not be decided on without its scope.
+    const unscopedPath = isForWorkspaces ? classification.path : decidedPath(classification);
+    const path = unscopedPath ?? parseRequestTarget(requestTarget(request))?.path ?? '';
     const isOfGateway = classification.kind === 'gateway';
     const attributes = isOfGateway ? { identity, verb, path, isOfGateway } : { identity, verb, path };
     const started = performance.now();
@@ -147,7 +138,10 @@ export function authorize(options: AuthorizeOptions, guard?: Guard): Middleware 
     };
     let verdict: Verdict | Promise<Verdict>;
     try {
-      verdict = ask(attributes, classification, state);
+      if (isForWorkspaces) verdict = askWorkspaces(workspaces, attributes, classification, state, observe);
+      else if (unscopedPath === undefined && options.scopedPaths !== 'whole')
+        verdict = noOpinion('below a scope, of which this policy says nothing');
+      else verdict = union(attributes);
     } catch (error) {
       return fail(error);
     }
