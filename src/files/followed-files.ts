@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codedError } from '../coded-error.js';
+import { messageOf } from '../error-class.js';
 import { tell } from '../tell.js';
 import { Looking, readSettled, type FilesRead } from './files-read.js';
 import { aFunction, checkOptions, texts } from '../option-checks.js';
@@ -114,7 +115,7 @@ export class FollowedFiles<Value> extends Looking {
       if (performance.now() - this.#unsettledSince < settleMs) return;
     }
     this.#unsettledSince = undefined;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     if (message === this.#failure) return;
     this.#failure = message;
     this.#tell({ result: 'failure', message });

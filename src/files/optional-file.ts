@@ -1,3 +1,4 @@
+import { messageOf } from '../error-class.js';
 import { tell } from '../tell.js';
 import { FilesRead, Looking, readSettled, type FileReading } from './files-read.js';
 import { UnreadableFileError } from './followed-files.js';
@@ -84,7 +85,7 @@ export class OptionalFile<Value> extends Looking {
     try {
       return { kind: 'present', value: parse(reading.bytes) };
     } catch (error) {
-      return { kind: 'fault', message: error instanceof Error ? error.message : String(error) };
+      return { kind: 'fault', message: messageOf(error) };
     }
   }
 }

@@ -1,6 +1,7 @@
 import { SocketAddress, isIP } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 import { x509 } from '../pki/x509.js';
+import { unmappedAddress } from '../request/limits/request-buckets.js';
 
 /** PEM; intermediates follow the certificate. */
 export interface KeyPair {
@@ -81,9 +82,9 @@ function namesOf({ certificate }: KeyPair): readonly string[] {
   }
 }
 
-/** One spelling for each address: a dual-stack socket reports IPv4 addresses as `::ffff:192.0.2.1`. */
+/** One spelling for each address. */
 function canonicalAddress(text: string): string {
-  const address = text.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  const address = unmappedAddress(text).replace(/%.*$/, '');
   if (!address.includes(':')) return address;
   try {
     return new SocketAddress({ address, family: 'ipv6' }).address;

@@ -103,16 +103,20 @@ function keptKey(key: string): string {
   return `sha256:${hash('sha256', key)}`.padEnd(maxKeyLength + 1);
 }
 
-const mappedIpv4 = /^::ffff:(?=\d+\.)/i;
 const groupsOfAddress = 8;
 const groupsOfNetwork = 4;
+
+/** An IPv4 address in its own form, also where a dual-stack socket reports it as `::ffff:192.0.2.1`. */
+export function unmappedAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '');
+}
 
 /**
  * The client that a peer's address stands for: an IPv4 address itself, also where IPv6 carries it; of IPv6 the /64, since
  * one host may use any address of it. Never given an address from a header.
  */
 export function addressKey(address: string): string {
-  const unmapped = address.replace(mappedIpv4, '');
+  const unmapped = unmappedAddress(address);
   if (!unmapped.includes(':')) return unmapped;
   const [plain = '', zone] = unmapped.split('%', 2);
   const [head = '', tail] = plain.split('::', 2);

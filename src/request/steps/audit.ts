@@ -5,6 +5,7 @@ import { auditedRequestUri, cutTo } from '../../audit/audit-line.js';
 import { parseRequestTarget } from '../../paths/request-target.js';
 import { onceClosed, tell } from '../../tell.js';
 import { isBehindFrontProxy, type FrontProxyCheck } from '../credentials.js';
+import { unmappedAddress } from '../limits/request-buckets.js';
 import {
   headerLine,
   headerValue,
@@ -144,10 +145,6 @@ const peerOf = oncePerSocket((socket): readonly string[] => {
 
 /** IPv4 in its own form, and no zone, as Go writes them. */
 function addressIn(text: string): string | undefined {
-  const [address = ''] = text
-    .trim()
-    .toLowerCase()
-    .replace(/^::ffff:(?=\d+\.)/, '')
-    .split('%', 1);
+  const [address = ''] = unmappedAddress(text.trim().toLowerCase()).split('%', 1);
   return isIP(address) === 0 ? undefined : address;
 }

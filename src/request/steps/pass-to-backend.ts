@@ -85,8 +85,8 @@ const bucketBytes = 1024;
 
 /**
  * Stands last, beside the serving of expositions: passes a request for a path of the gateway on to its backend, and the
- * answer to the client, each no faster than the other side takes it. Nothing is
- * kept. A request is sent once; only a GET without a body is sent again where a kept connection was closed.
+ * answer to the client, each no faster than the other side takes it. Nothing is kept. A request is sent once; only a GET
+ * without a body is sent again where a kept connection was closed.
  */
 export function passToBackend(
   gateway: Gateway,

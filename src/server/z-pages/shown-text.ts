@@ -28,6 +28,7 @@ function shownRest(rest: string): string {
   const shown = isCredential ? `${classified}@${place.slice(at + 1)}` : place;
   return queryAt < 0 ? shown : `${shown}${rest.charAt(queryAt)}${classified}`;
 }
+
 const dayMs = 86_400_000;
 /** The largest and smallest time of a Date (ms). */
 const lastMs = 8.64e15;

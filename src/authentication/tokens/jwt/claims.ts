@@ -1,3 +1,4 @@
+import { oneLine } from '../../../documents/one-line.js';
 import type { Identity } from '../../identity.js';
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -36,8 +37,5 @@ export function requireAudience({ aud }: Claims, accepted: ReadonlySet<string>):
     throw new TokenFault('aud is no list of strings');
   }
   if (audiences.some((audience) => accepted.has(audience))) return;
-  const reason = `audiences are not accepted: ${JSON.stringify(audiences)}`;
-  throw new TokenFault(
-    reason.length <= maxLength ? reason : `${reason.slice(0, maxLength - 1).toWellFormed()}…`,
-  );
+  throw new TokenFault(oneLine(`audiences are not accepted: ${JSON.stringify(audiences)}`, maxLength));
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../error-class.js';
 import { presentOnly } from '../../../present-only.js';
 import { Backoff } from '../../../outgoing/backoff.js';
 import { getHttpsJson, type HttpsJsonOptions } from '../../../outgoing/https-json.js';
@@ -124,7 +125,7 @@ export class RemoteKeySet implements KeySet {
       this.#backoff.reset();
       delayMs = refreshMs * (0.9 + 0.2 * Math.random());
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      failure = messageOf(error);
       delayMs = this.#backoff.next();
     }
     if (this.#closing.signal.aborted) return;
