@@ -91,21 +91,19 @@ export async function openGateway(given: GivenOptions, { tls, headers, opened, e
   const values = gateway.read(given);
   if (values.gatewayPath.size === 0) return undefined;
   refuseOpenPaths(given);
-  const { NoTenantError, UpstreamError } = await import('../exposition/exposition-errors.js');
+  const { NoTenantError } = await import('../exposition/exposition-errors.js');
   const { callerWriter } = await import('../exposition/sources/upstream/upstream-identity.js');
   const { UpstreamClient } = await import('../outgoing/upstream-client.js');
-  const callerOf = callerWriter(headers);
   const backends = [...values.gatewayPath].map(([path, text]) => {
     const url = new URL(text);
     const client = opened.add(new UpstreamClient(url, tls));
+    const callerOf = callerWriter(headers, client.address);
     const backend: Backend = {
       client,
       path: url.pathname === '/' ? undefined : url.pathname,
       callerHeaders: (user) => {
         try {
-          const { fields, fault: unclear } = callerOf(user);
-          if (fields !== undefined) return fields;
-          throw new UpstreamError(`${client.address}: ${unclear}`);
+          return callerOf(user);
         } catch (error) {
           if (error instanceof NoTenantError) events.onNoTenant(error);
           throw error;

@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import type { Exposition } from '../exposition/exposition.js';
 import { memberNameFault } from '../exposition/merging/merging-options.js';
 import type { UpstreamExpositionOptions } from '../exposition/sources/upstream/upstream.js';
-import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-http.js';
+import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-messages.js';
 import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
 import type { Logger } from '../server/server-options.js';

@@ -1,4 +1,9 @@
-import { IdentityHeadersError, NoTenantError, TenantHeadersError } from '../../exposition-errors.js';
+import {
+  IdentityHeadersError,
+  NoTenantError,
+  TenantHeadersError,
+  UpstreamError,
+} from '../../exposition-errors.js';
 import type { ScrapeRequest, ScrapingUser } from '../../exposition.js';
 
 /** In which header fields an upstream is told who scrapes, as kube-rbac-proxy names them. */
@@ -26,18 +31,8 @@ export interface TenantHeader {
   readonly source: TenantSource;
 }
 
-/**
- * The headers that tell an upstream who scrapes; none without authentication. A fault if they would be ambiguous; it
- * names neither the scraper nor their groups.
- */
-export type IdentityWriter = (
-  user: ScrapeRequest['user'],
-) =>
-  | { readonly fields: Readonly<Record<string, string>>; readonly fault?: undefined }
-  | { readonly fields?: undefined; readonly fault: string };
-
-/** The fields that tell the tenant. @throws NoTenantError */
-type TenantWriter = (user: ScrapeRequest['user']) => Readonly<Record<string, string>>;
+/** The headers that tell an upstream about a scraper. */
+type CallerWriter = (user: ScrapeRequest['user']) => Readonly<Record<string, string>>;
 
 /** A field name (RFC 9110, 5.6.2). */
 const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
@@ -92,41 +87,50 @@ export function identityFieldNames(options: IdentityHeaders | undefined): readon
   return [userField, groupsField];
 }
 
-/** @throws IdentityHeadersError */
-export function identityWriter(options: IdentityHeaders = {}): IdentityWriter {
+/**
+ * Tells an upstream who scrapes; nothing without authentication. The headers throw an UpstreamError where they would be
+ * ambiguous; it begins with `address` and names neither the scraper nor their groups.
+ *
+ * @throws IdentityHeadersError
+ */
+export function identityWriter(options: IdentityHeaders = {}, address = 'the upstream'): CallerWriter {
   const { userField = 'x-remote-user', groupsField = 'x-remote-groups', groupsSeparator = '|' } = options;
   const check = (option: keyof IdentityHeaders, fault: string | undefined): void => {
     if (fault !== undefined) throw new IdentityHeadersError(option, fault);
   };
+  const isOneField = userField.toLowerCase() === groupsField.toLowerCase();
+  const isSeparator = /^[\x20-\x7e]{1,8}$/.test(groupsSeparator);
   check('userField', fieldNameFault(userField));
   check('groupsField', fieldNameFault(groupsField));
-  if (userField.toLowerCase() === groupsField.toLowerCase()) {
-    throw new IdentityHeadersError('groupsField', 'is also the field of the user');
-  }
-  if (!/^[\x20-\x7e]{1,8}$/.test(groupsSeparator)) {
-    throw new IdentityHeadersError('groupsSeparator', 'must be 1 to 8 characters of printable ASCII');
-  }
+  check('groupsField', isOneField ? 'is also the field of the user' : undefined);
+  check('groupsSeparator', isSeparator ? undefined : 'must be 1 to 8 characters of printable ASCII');
+  const unclear = (fault: string): UpstreamError => new UpstreamError(`${address}: ${fault}`);
   return (user) => {
-    if (user === undefined) return { fields: {} };
+    if (user === undefined) return {};
     const { name } = user;
     const groups = user.groups.join(groupsSeparator);
-    if (!safeInHeader.test(name)) return { fault: "the scraper's name cannot stand in a header" };
+    if (!safeInHeader.test(name)) throw unclear("the scraper's name cannot stand in a header");
     if (!user.groups.every((group) => safeInHeader.test(group))) {
-      return { fault: "one of the scraper's groups cannot stand in a header" };
+      throw unclear("one of the scraper's groups cannot stand in a header");
     }
     // A group `a|b` must not be read as two.
     if (!isSame(groups === '' ? [] : groups.split(groupsSeparator), user.groups)) {
-      return { fault: "one of the scraper's groups holds the separator" };
+      throw unclear("one of the scraper's groups holds the separator");
     }
     if (name.length > maxFieldBytes || groups.length > maxFieldBytes) {
-      return { fault: `the scraper's name or groups are longer than ${maxFieldBytes} bytes` };
+      throw unclear(`the scraper's name or groups are longer than ${maxFieldBytes} bytes`);
     }
-    return { fields: { [userField]: name, [groupsField]: groups } };
+    return { [userField]: name, [groupsField]: groups };
   };
 }
 
-/** `others`: fields in which the upstream is told something else. @throws TenantHeadersError */
-export function tenantWriter(headers: readonly TenantHeader[], others: readonly string[] = []): TenantWriter {
+/**
+ * Tells an upstream the scraper's tenant; the headers throw a NoTenantError where it is uncertain.
+ *
+ * @param others fields in which the upstream is told something else.
+ * @throws TenantHeadersError
+ */
+export function tenantWriter(headers: readonly TenantHeader[], others: readonly string[] = []): CallerWriter {
   if (headers.length === 0) throw new TenantHeadersError('no header is named that would tell a tenant');
   const taken = new Set(others.map((field) => field.toLowerCase()));
   for (const { field, source } of headers) {
@@ -144,14 +148,17 @@ export interface CallerHeaders {
   readonly tenantHeaders?: readonly TenantHeader[];
 }
 
-/** Writes both; what it returns throws a NoTenantError. @throws IdentityHeadersError, TenantHeadersError */
-export function callerWriter({ identityHeaders, tenantHeaders }: CallerHeaders): IdentityWriter {
-  const identityOf = identityHeaders && identityWriter(identityHeaders);
+/** Tells an upstream both. @throws IdentityHeadersError, TenantHeadersError */
+export function callerWriter(
+  { identityHeaders, tenantHeaders }: CallerHeaders,
+  address: string,
+): CallerWriter {
+  const identityOf = identityHeaders && identityWriter(identityHeaders, address);
   const tenantOf = tenantHeaders && tenantWriter(tenantHeaders, identityFieldNames(identityHeaders));
   return (user) => {
+    // First, since who has no tenant is refused whatever they are called.
     const tenant = tenantOf?.(user);
-    const identity = identityOf?.(user);
-    return identity?.fault === undefined ? { fields: { ...identity?.fields, ...tenant } } : identity;
+    return { ...identityOf?.(user), ...tenant };
   };
 }
 

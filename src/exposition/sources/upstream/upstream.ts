@@ -2,7 +2,7 @@ import { UpstreamClient, type UpstreamAnswer, type UpstreamTls } from '../../../
 import { tell } from '../../../tell.js';
 import { asUpstreamError, UpstreamError } from '../../exposition-errors.js';
 import { workingMs, type Exposition } from '../../exposition.js';
-import { faultOf, parseUpstreamUrl, passedOn, upstreamHeaders } from './upstream-http.js';
+import { faultOf, parseUpstreamUrl, passedOn, upstreamHeaders } from './upstream-messages.js';
 import { callerWriter, type IdentityHeaders, type TenantHeader } from './upstream-identity.js';
 import { aText, checkOptions, milliseconds, optional } from '../../../option-checks.js';
 
@@ -53,27 +53,24 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
     stallTimeoutMs: optional(milliseconds(1)),
   });
   const { timeoutMs = 10_000, answeringMs = 200, stallTimeoutMs = 30_000 } = options;
-  const callerOf = callerWriter(options);
   const client = new UpstreamClient(parseUpstreamUrl(options.url), options);
+  const callerOf = callerWriter(options, client.address);
   let lastContentType = 'text/plain; version=0.0.4; charset=utf-8';
   const failed = (cause: unknown): unknown => {
     const error = asUpstreamError(cause);
     if (error instanceof UpstreamError) tell('upstreamExposition', options.onFailure, error);
     return error;
   };
-  const refused = (fault: string): unknown => failed(new UpstreamError(`${client.address}: ${fault}`));
   return {
     // A HEAD does not ask the upstream: its last content type is the best known.
     contentType: () => lastContentType,
     async render(request) {
-      const { user, signal } = request;
-      const caller = callerOf(user);
-      if (caller.fault !== undefined) throw refused(caller.fault);
+      const { signal } = request;
       let answer: UpstreamAnswer;
       try {
         answer = await client.send({
           query: request.query,
-          headers: { ...upstreamHeaders(request), ...caller.fields },
+          headers: { ...upstreamHeaders(request), ...callerOf(request.user) },
           timeoutMs: Math.min(timeoutMs, workingMs(request, answeringMs)),
           stallTimeoutMs,
           signal,
@@ -85,7 +82,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
       const fault = faultOf(answer);
       if (fault !== undefined) {
         await answer.body.return();
-        throw refused(fault);
+        throw failed(new UpstreamError(`${client.address}: ${fault}`));
       }
       try {
         const rendered = await passedOn(answer);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IdentityHeadersError } from '../../../../src/exposition/exposition-errors.js';
+import { IdentityHeadersError, UpstreamError } from '../../../../src/exposition/exposition-errors.js';
 import {
   identityWriter,
   type IdentityHeaders,
@@ -129,9 +129,14 @@ describe('identity headers', () => {
     );
     fc.assert(
       fc.property(groupsSeparator, name, fc.array(name, { maxLength: 5 }), (separator, user, groups) => {
-        const told = identityWriter({ groupsSeparator: separator })({ name: user, groups });
-        if (told.fault !== undefined) return;
-        const { 'x-remote-user': saidUser = '', 'x-remote-groups': saidGroups = '' } = told.fields;
+        let told: Readonly<Record<string, string>>;
+        try {
+          told = identityWriter({ groupsSeparator: separator })({ name: user, groups });
+        } catch (error) {
+          expect(error).toBeInstanceOf(UpstreamError);
+          return;
+        }
+        const { 'x-remote-user': saidUser = '', 'x-remote-groups': saidGroups = '' } = told;
         // As HTTP leaves it on the way.
         const arrived = saidGroups.replace(/^[ \t]+|[ \t]+$/g, '');
         expect(saidUser.trim()).toBe(user);
