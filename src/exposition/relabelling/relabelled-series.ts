@@ -1,5 +1,6 @@
 import {
   findLabels,
+  isAt,
   type LabelSpans,
   closingBrace,
   comma,
@@ -159,7 +160,7 @@ export class RelabelledSeries {
   }
 
   #ruleAt(start: number, end: number): LabelRule | undefined {
-    for (const rule of this.#rules) if (this.#standsAt(rule.label, start, end)) return rule;
+    for (const rule of this.#rules) if (isAt(this.#bytes, start, end, rule.label)) return rule;
     return undefined;
   }
 
@@ -176,14 +177,9 @@ export class RelabelledSeries {
     for (let index = 0; index < this.#changes.length; index += 1) {
       const change = this.#changes[index];
       if (change?.isDropped === true || change?.rule.newName !== undefined) continue;
-      if (this.#standsAt(name, this.#spans[4 * index] ?? 0, this.#spans[4 * index + 1] ?? 0)) return true;
+      const [start = 0, end = 0] = [this.#spans[4 * index], this.#spans[4 * index + 1]];
+      if (isAt(this.#bytes, start, end, name)) return true;
     }
     return false;
-  }
-
-  #standsAt(name: Buffer, start: number, end: number): boolean {
-    if (end - start !== name.length) return false;
-    for (let at = 0; at < name.length; at += 1) if (this.#bytes[start + at] !== name[at]) return false;
-    return true;
   }
 }

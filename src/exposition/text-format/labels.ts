@@ -48,3 +48,10 @@ function endOfQuoted(bytes: Uint8Array, start: number): number {
   while (bytes[at] !== quotationMark) at += bytes[at] === backslash ? 2 : 1;
   return at;
 }
+
+/** Whether these bytes stand between two positions. */
+export function isAt(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
+  if (end - start !== expected.length) return false;
+  for (let at = 0; at < expected.length; at += 1) if (bytes[start + at] !== expected[at]) return false;
+  return true;
+}

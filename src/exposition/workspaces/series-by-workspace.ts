@@ -4,7 +4,7 @@ import { ChunkWriter } from '../body.js';
 import { SeriesLimitError } from '../exposition-errors.js';
 import type { ExpositionPart, SampleBatch } from '../text-format/exposition-part.js';
 import { KnownFamilies } from '../text-format/known-families.js';
-import { findLabels, type LabelSpans } from '../text-format/labels.js';
+import { findLabels, isAt, type LabelSpans } from '../text-format/labels.js';
 import { escapedText } from '../text-format/quoted-text.js';
 
 /** More than any server has: what is done once for all of them takes no longer than a few milliseconds. */
@@ -24,33 +24,23 @@ const maxWholeBytes = 256 * 1024;
 /** The runs of one workspace by the order of their metrics, and in it. */
 type RunsByFamily = readonly (readonly [family: number, runs: readonly number[]])[];
 
-interface FamilyPlace {
-  /** In the order in which the metrics were first named. */
-  readonly order: number;
-}
-
 /**
  * The series of one exposition that have a label, by the label's value. Their lines are copied once, as they come, and
- * for each run of lines of one value two numbers are kept: where it begins, and which run of the value is next. So it
- * takes as much memory as the lines, and little more.
+ * for each run of lines of one value three numbers are kept: where it begins, whose metric it is of, and which run of the
+ * value is next. So it takes as much memory as the lines, and little more.
  */
 export class SeriesByWorkspace {
   readonly #labelName: string;
   readonly #label: Buffer;
   readonly #lines = new ChunkWriter();
   readonly #runStarts = new Numbers();
+  readonly #runFamilies = new Numbers();
   readonly #nextRuns = new Numbers();
   /** The label's values as lines have them, escaped. */
   readonly #workspaces = new NumberedNames();
   readonly #firstRuns = new Numbers();
   readonly #lastRuns = new Numbers();
-  /** Runs of one metric: the first of them, and whose they are. */
-  readonly #stretchStarts = new Numbers();
-  readonly #stretchFamilies = new Numbers();
-  readonly #numbers = [
-    ...[this.#runStarts, this.#nextRuns, this.#firstRuns, this.#lastRuns],
-    ...[this.#stretchStarts, this.#stretchFamilies],
-  ];
+  readonly #numbers = [this.#runStarts, this.#runFamilies, this.#nextRuns, this.#firstRuns, this.#lastRuns];
   #familyCount = 0;
   #families = this.#noFamilies();
   /** Metrics without a header that turned out to be samples of another one. */
@@ -82,8 +72,8 @@ export class SeriesByWorkspace {
     if (part.kind === 'samples') this.#writeSamples(part);
     else if (part.kind === 'end') this.#end = Buffer.from('# EOF\n');
     else if (part.kind === 'metadata') {
-      this.#families.add(part, (strayed, { order }) => {
-        this.#strayed.set(strayed.order, order);
+      this.#families.add(part, (strayed, family) => {
+        this.#strayed.set(strayed, family);
       });
       this.#checkFamilies();
     }
@@ -93,9 +83,9 @@ export class SeriesByWorkspace {
   async finish(): Promise<void> {
     const slice = new TimeSlice().begin();
     const headers: (Buffer | undefined)[] = [];
-    for (const { header, state } of this.#families.all) {
-      headers[state.order] = Buffer.from(header);
-      if (state.order % stepsPerLook === 0 && slice.isOver) await slice.rest();
+    for (const { header, state: order } of this.#families.all) {
+      headers[order] = Buffer.from(header);
+      if (order % stepsPerLook === 0 && slice.isOver) await slice.rest();
     }
     this.#headers = headers;
     this.#families = this.#noFamilies();
@@ -182,8 +172,9 @@ export class SeriesByWorkspace {
     yield this.#end;
   }
 
-  #noFamilies(): KnownFamilies<FamilyPlace> {
-    return new KnownFamilies(() => ({ order: this.#familyCount++ }));
+  /** Numbered in the order in which they are first named. */
+  #noFamilies(): KnownFamilies<number> {
+    return new KnownFamilies(() => this.#familyCount++);
   }
 
   #firstRunOf(name: string): number {
@@ -198,18 +189,12 @@ export class SeriesByWorkspace {
   }
 
   #familyOf(run: number): number {
-    let [low, high] = [0, this.#stretchStarts.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#stretchStarts.at(middle) <= run) low = middle;
-      else high = middle - 1;
-    }
-    const family = this.#stretchFamilies.at(low);
+    const family = this.#runFamilies.at(run);
     return this.#strayed.get(family) ?? family;
   }
 
   #writeSamples(batch: SampleBatch): void {
-    const { order } = this.#families.of(batch.sampleName).state;
+    const { state: family } = this.#families.of(batch.sampleName);
     this.#checkFamilies();
     if (batch.labelNames?.includes(this.#labelName) === false) return;
     const { bytes, nameLength, lineEnds } = batch;
@@ -217,7 +202,7 @@ export class SeriesByWorkspace {
     let from = 0;
     let start = 0;
     for (const end of lineEnds) {
-      if (this.#attribute(bytes, start + nameLength, order, this.#lines.end + start - from) === undefined) {
+      if (this.#attribute(bytes, start + nameLength, family, this.#lines.end + start - from) === undefined) {
         this.#lines.write(bytes.subarray(from, start));
         from = end;
       }
@@ -244,11 +229,8 @@ export class SeriesByWorkspace {
       this.#workspaces.find(bytes, valueStart, valueEnd) ?? this.#add(bytes, valueStart, valueEnd);
     if (workspace === this.#workspace && family === this.#family) return workspace;
     const run = this.#runStarts.push(position);
+    this.#runFamilies.push(family);
     this.#nextRuns.push(noRun);
-    if (family !== this.#family) {
-      this.#stretchStarts.push(run);
-      this.#stretchFamilies.push(family);
-    }
     const last = this.#lastRuns.at(workspace);
     if (last === noRun) this.#firstRuns.set(workspace, run);
     else this.#nextRuns.set(last, run);
@@ -281,12 +263,6 @@ async function* inChunks(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Arra
   }
   const last = yield* output.rest();
   if (last.length > 0) yield last;
-}
-
-function isAt(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
-  if (end - start !== expected.length) return false;
-  for (let at = 0; at < expected.length; at += 1) if (bytes[start + at] !== expected[at]) return false;
-  return true;
 }
 
 const slotCount = 1 << 18;
