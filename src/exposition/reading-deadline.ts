@@ -6,22 +6,21 @@ import { bodyOf, endOfBody } from './body.js';
  */
 export class ReadingDeadline {
   readonly #controller = new AbortController();
-  readonly #scraper: AbortSignal | undefined;
   /**
    * Ends the wait. No promise that races with every piece, which would keep all of them; nor a closure, with which V8 keeps
    * each until it collects the whole heap.
    */
   #giveUp: ((error: Error) => void) | undefined;
-  /** How long it may still be waited for. */
-  #leftMs: number;
   readonly #onAbort = (): void => {
     this.#controller.abort();
     this.#giveUp?.(new Error('no longer waited for'));
   };
 
-  constructor(timeoutMs: number, scraper: AbortSignal | undefined) {
-    this.#leftMs = timeoutMs;
-    this.#scraper = scraper;
+  /** @param leftMs how long it may still be waited for. */
+  constructor(
+    private leftMs: number,
+    private readonly scraper: AbortSignal | undefined,
+  ) {
     if (scraper?.aborted === true) this.#onAbort();
     else scraper?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -33,7 +32,7 @@ export class ReadingDeadline {
   /** The same as `work`, but rejects as soon as the end comes; what comes later is given to `discard`. */
   async unlessReached<T>(work: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
     const began = performance.now();
-    const timer = setTimeout(this.#onAbort, this.#leftMs);
+    const timer = setTimeout(this.#onAbort, this.leftMs);
     try {
       return await new Promise((resolve, reject) => {
         this.#giveUp = reject;
@@ -46,7 +45,7 @@ export class ReadingDeadline {
     } finally {
       clearTimeout(timer);
       this.#giveUp = undefined;
-      this.#leftMs -= performance.now() - began;
+      this.leftMs -= performance.now() - began;
     }
   }
 
@@ -75,6 +74,6 @@ export class ReadingDeadline {
   }
 
   release(): void {
-    this.#scraper?.removeEventListener('abort', this.#onAbort);
+    this.scraper?.removeEventListener('abort', this.#onAbort);
   }
 }

@@ -31,9 +31,6 @@ const over: Result = { done: true, value: undefined };
  * passes on every small read of the socket.
  */
 export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
-  readonly #answer: IncomingMessage;
-  readonly #end: RequestEnd;
-  readonly #options: UpstreamBodyOptions;
   #state: 'not begun' | 'reading' | 'read' | 'over' = 'not begun';
   #fault: ApiConnectionError | undefined;
   #waiting: Waiting | undefined;
@@ -43,10 +40,11 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   #leftBytes: number;
   #isTurnAwaited = false;
 
-  constructor(answer: IncomingMessage, end: RequestEnd, options: UpstreamBodyOptions) {
-    this.#answer = answer;
-    this.#end = end;
-    this.#options = options;
+  constructor(
+    private readonly answer: IncomingMessage,
+    private readonly end: RequestEnd,
+    private readonly options: UpstreamBodyOptions,
+  ) {
     this.#leftBytes = options.contentLength ?? Infinity;
   }
 
@@ -57,9 +55,9 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   /** One call at a time. @throws ApiConnectionError if it breaks off, stalls or is aborted. */
   next(): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject, stall: setTimeout(this.#onStall, this.#options.stallTimeoutMs) };
+      this.#waiting = { resolve, reject, stall: setTimeout(this.#onStall, this.options.stallTimeoutMs) };
       if (this.#state === 'not begun') this.#begin();
-      if (!this.#settle(true)) this.#answer.resume();
+      if (!this.#settle(true)) this.answer.resume();
     });
   }
 
@@ -72,13 +70,13 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
 
   #begin(): void {
     this.#state = 'reading';
-    const answer = this.#answer;
+    const answer = this.answer;
     // It may have broken off already, which Node reports only once.
     if (answer.destroyed) this.#breakOff(answer.errored);
     answer.on('data', this.#onData);
     answer.once('end', () => {
       if (this.#state === 'reading') this.#state = 'read';
-      this.#end.release();
+      this.end.release();
       this.#settle();
     });
     answer.once('error', (error) => {
@@ -93,7 +91,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     this.#held.push(data);
     this.#heldBytes += data.byteLength;
     if (this.#waiting === undefined) {
-      if (this.#heldBytes >= chunkBytes) this.#answer.pause();
+      if (this.#heldBytes >= chunkBytes) this.answer.pause();
       return;
     }
     this.#waiting.stall.refresh();
@@ -107,19 +105,19 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   };
 
   readonly #onStall = (): void => {
-    const { address, stallTimeoutMs } = this.#options;
+    const { address, stallTimeoutMs } = this.options;
     this.#fault = new ApiConnectionError(
       `${address}: sent nothing for ${stallTimeoutMs} ms (ETIMEDOUT)`,
       'ETIMEDOUT',
     );
-    this.#answer.destroy();
+    this.answer.destroy();
     this.#settle();
   };
 
   #breakOff(error: unknown): void {
     if (this.#state !== 'reading') return;
     const cause = error ?? Object.assign(new Error('closed'), { code: 'ECONNRESET' });
-    this.#fault ??= connectionError(this.#options.address, cause);
+    this.#fault ??= connectionError(this.options.address, cause);
     this.#settle();
   }
 
@@ -139,9 +137,9 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   /** The result so far: less than a chunk only if it is the last, or nothing more arrives in this turn. */
   #outcome(isTurnOver: boolean): Result | Error | undefined {
     if (this.#state === 'over') return over;
-    const fault = this.#end.reason ?? this.#fault;
+    const fault = this.end.reason ?? this.#fault;
     if (fault !== undefined) {
-      if (this.#end.reason === undefined) this.#options.onBreakOff?.(fault);
+      if (this.end.reason === undefined) this.options.onBreakOff?.(fault);
       this.#close();
       return fault;
     }
@@ -169,7 +167,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     this.#state = 'over';
     this.#held = [];
     this.#heldBytes = 0;
-    this.#end.release();
-    if (!this.#answer.readableEnded) this.#answer.destroy();
+    this.end.release();
+    if (!this.answer.readableEnded) this.answer.destroy();
   }
 }

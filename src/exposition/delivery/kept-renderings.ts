@@ -12,15 +12,13 @@ const maxRenderings = 1024;
 
 /** Finished renderings, served again for a while. If they are too many or too large, the oldest are dropped first. */
 export class KeptRenderings {
-  readonly #freshnessMs: number;
-  readonly #maxBytes: number;
   readonly #kept = new Map<string, Kept>();
   #bytes = 0;
 
-  constructor(freshnessMs: number, maxBytes: number) {
-    this.#freshnessMs = freshnessMs;
-    this.#maxBytes = maxBytes;
-  }
+  constructor(
+    private readonly freshnessMs: number,
+    private readonly maxBytes: number,
+  ) {}
 
   /** A streamed rendering gets a new body each time. */
   get(key: string): RenderedExposition | undefined {
@@ -33,14 +31,14 @@ export class KeptRenderings {
   put(key: string, rendered: RenderedExposition, chunks: readonly Uint8Array[]): void {
     this.#forget(key);
     const bytes = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (bytes > this.#maxBytes || this.#freshnessMs === 0) return;
+    if (bytes > this.maxBytes || this.freshnessMs === 0) return;
     for (const [oldest] of this.#kept) {
-      if (this.#bytes + bytes <= this.#maxBytes && this.#kept.size < maxRenderings) break;
+      if (this.#bytes + bytes <= this.maxBytes && this.#kept.size < maxRenderings) break;
       this.#forget(oldest);
     }
     const timer = setTimeout(() => {
       this.#forget(key);
-    }, this.#freshnessMs);
+    }, this.freshnessMs);
     timer.unref();
     const compact = chunks.map(compacted);
     const [body] = compact;

@@ -32,34 +32,27 @@ export class AddedLabels {
   write(batch: SampleBatch, held: ChunkWriter): boolean {
     const renamed = this.#mayConflict(batch) ? this.#renamed(batch) : batch;
     const { bytes, nameLength, lineEnds } = renamed;
-    const growth = lineEnds.length * (this.#labels.length + 2);
-    held.reserve(bytes.length + growth);
-    const target = held.bytes;
-    // Moved to the left from there, and never over what is still to be moved.
-    let from = held.length + growth;
-    target.set(bytes, from);
-    const offset = from;
-    let to = held.length;
+    const labels = this.#labels;
+    held.reserve(bytes.length + lineEnds.length * (labels.length + 2));
+    /** Everything before it is written. */
+    let from = 0;
     let lineStart = 0;
     for (const lineEnd of lineEnds) {
-      const nameEnd = offset + lineStart + nameLength;
+      const nameEnd = lineStart + nameLength;
       lineStart = lineEnd;
-      const next = target[nameEnd];
+      const next = bytes[nameEnd];
       const isBraced = next === openingBrace;
       // With the brace of labels that are there.
       const until = isBraced ? nameEnd + 1 : nameEnd;
-      target.copyWithin(to, from, until);
-      to += until - from;
+      held.append(bytes, from, until);
       from = until;
       // A quoted name stands in the braces, too.
-      if (!isBraced) target[to++] = next === space ? openingBrace : comma;
-      for (let at = 0; at < this.#labels.length; at += 1) target[to++] = this.#labels[at] ?? 0;
-      if (next === space) target[to++] = closingBrace;
-      else if (isBraced && target[from] !== closingBrace) target[to++] = comma;
+      if (!isBraced) held.appendByte(next === space ? openingBrace : comma);
+      held.append(labels, 0, labels.length);
+      if (next === space) held.appendByte(closingBrace);
+      else if (isBraced && bytes[from] !== closingBrace) held.appendByte(comma);
     }
-    const end = offset + bytes.length;
-    target.copyWithin(to, from, end);
-    held.length = to + end - from;
+    held.append(bytes, from, bytes.length);
     return renamed !== batch;
   }
 

@@ -45,7 +45,6 @@ function checkLimit(amount: number, most: number, what: string): void {
  */
 export class ExpositionFilter {
   readonly #output = new ChunkWriter();
-  readonly #rules: CurrentRules;
   readonly #series: RelabelledSeries | undefined;
   /** Where no labels are dropped or renamed, and no duplicates can come but of series that it does not write. */
   readonly #mapped: MappedLabels | undefined;
@@ -65,8 +64,7 @@ export class ExpositionFilter {
   #kept = 0;
   readonly #dropped = { 'metric-name': 0, duplicate: 0, 'no-mapping': 0, 'label-conflict': 0 };
 
-  constructor(rules: CurrentRules) {
-    this.#rules = rules;
+  constructor(private readonly rules: CurrentRules) {
     const { labels, mayJoinSeries, podNames } = rules;
     if (labels.length > 0) this.#series = new RelabelledSeries(labels, podNames);
     if (mayJoinSeries || podNames !== undefined) this.#identity = new SeriesDigest();
@@ -116,7 +114,7 @@ export class ExpositionFilter {
 
   /** Whether it has a header and no samples: then the header alone is kept. */
   #isEmpty({ name, hasBegun }: FilteredFamily): boolean {
-    return !hasBegun && (this.#rules.metricNames?.(name, name) ?? true);
+    return !hasBegun && (this.rules.metricNames?.(name, name) ?? true);
   }
 
   #readMetadata(part: FamilyMetadata): void {
@@ -140,7 +138,7 @@ export class ExpositionFilter {
     if (family !== this.#family) this.#beginFamily(family, batch);
     let isKept = this.#decisions.get(sampleName);
     if (isKept === undefined) {
-      isKept = this.#rules.metricNames?.(family.name, sampleName) ?? true;
+      isKept = this.rules.metricNames?.(family.name, sampleName) ?? true;
       this.#decisions.set(sampleName, isKept);
     }
     this.#runStart = this.#output.end;
@@ -219,6 +217,6 @@ export class ExpositionFilter {
   #keep(series: number, family: FilteredFamily): void {
     if (!family.state.isWritten) this.#writeHeader(family);
     this.#kept += series;
-    checkLimit(this.#kept, this.#rules.maxSeries, 'series in one scrape');
+    checkLimit(this.#kept, this.rules.maxSeries, 'series in one scrape');
   }
 }

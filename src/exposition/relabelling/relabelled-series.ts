@@ -34,8 +34,6 @@ type PodLabels = Partial<Record<PodLabel, { readonly change: LabelChange; readon
 
 /** A sample line that was read and is written with other labels; used for one line after another. */
 export class RelabelledSeries {
-  readonly #rules: readonly LabelRule[];
-  readonly #podNames: PodNames | undefined;
   readonly #mappedLabels: number;
   /** How much longer a line may get (bytes). */
   readonly #maxGrowth: number;
@@ -48,9 +46,10 @@ export class RelabelledSeries {
   #labelsEnd = 0;
   #end = 0;
 
-  constructor(rules: readonly LabelRule[], podNames?: PodNames) {
-    this.#rules = rules;
-    this.#podNames = podNames;
+  constructor(
+    private readonly rules: readonly LabelRule[],
+    private readonly podNames?: PodNames,
+  ) {
     this.#mappedLabels = rules.filter(({ values }) => values !== undefined).length;
     this.#maxGrowth = 0;
     for (const { newName, values, podLabel } of rules) {
@@ -143,7 +142,7 @@ export class RelabelledSeries {
 
   /** Whether the series' pod has a name. One of the pod that was scraped is left out if that has none. */
   #mapPods({ namespace, pod, exportedNamespace, exportedPod }: PodLabels): boolean {
-    if (this.#podNames === undefined) return true;
+    if (this.podNames === undefined) return true;
     if (!this.#mapPod(exportedNamespace ?? namespace, exportedPod ?? pod)) return false;
     const scraped = [exportedNamespace && namespace, exportedPod && pod] as const;
     if (!this.#mapPod(...scraped)) for (const label of scraped) if (label) label.change.isDropped = true;
@@ -152,7 +151,7 @@ export class RelabelledSeries {
 
   #mapPod(namespace: PodLabels[PodLabel], pod: PodLabels[PodLabel]): boolean {
     if (namespace === undefined || pod === undefined) return false;
-    const found = this.#podNames?.find(namespace.value, pod.value);
+    const found = this.podNames?.find(namespace.value, pod.value);
     if (found === undefined) return false;
     namespace.change.value = found.namespace;
     pod.change.value = found.name;
@@ -160,7 +159,7 @@ export class RelabelledSeries {
   }
 
   #ruleAt(start: number, end: number): LabelRule | undefined {
-    for (const rule of this.#rules) if (isAt(this.#bytes, start, end, rule.label)) return rule;
+    for (const rule of this.rules) if (isAt(this.#bytes, start, end, rule.label)) return rule;
     return undefined;
   }
 

@@ -61,7 +61,6 @@ const uncountedFamilies = 1000;
 /** The metrics of one exposition, even if their samples are scattered. */
 export class KnownFamilies<State> {
   readonly #families = new Map<string, KnownFamily<State>>();
-  readonly #newState: () => State;
   /** The one that was read last: most samples follow their header directly. */
   current: KnownFamily<State> | undefined;
   /** Characters of all headers. */
@@ -71,9 +70,7 @@ export class KnownFamilies<State> {
   /** The one that was begun most recently. */
   #last: string | undefined;
 
-  constructor(newState: () => State) {
-    this.#newState = newState;
-  }
+  constructor(private readonly newState: () => State) {}
 
   /**
    * Returns the metric if the line says something new about it.
@@ -138,7 +135,7 @@ export class KnownFamilies<State> {
   }
 
   #begin(name: string): KnownFamily<State> {
-    const family = new KnownFamily(name, this.#newState());
+    const family = new KnownFamily(name, this.newState());
     this.#families.set(name, family);
     if (this.#last !== undefined && name < this.#last) this.areSorted = false;
     this.#last = name;

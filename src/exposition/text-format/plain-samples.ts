@@ -164,7 +164,6 @@ function endOfValue(bytes: Buffer, start: number): number {
  * values of labels that differ from an earlier line's are looked at byte by byte.
  */
 export class PlainSampleReader {
-  readonly #format: ExpositionFormat;
   readonly #maxLength: number;
   readonly #heads: LineHead[] = [];
   /** The one that is forgotten for the next. */
@@ -173,8 +172,10 @@ export class PlainSampleReader {
   #unused = new LineHead();
 
   /** @param maxLength of a line (bytes). */
-  constructor(format: ExpositionFormat, maxLength: number) {
-    this.#format = format;
+  constructor(
+    private readonly format: ExpositionFormat,
+    maxLength: number,
+  ) {
     this.#maxLength = Math.min(maxLength, maxLineLength);
   }
 
@@ -218,7 +219,7 @@ export class PlainSampleReader {
     if (valueStart === 0) return 0;
     const at = endOfNumber(lines, valueStart);
     if (at === 0 || lines.bytes[at] === lineFeed) return at === 0 ? 0 : at + 1;
-    if (this.#format === 'text') return endOfTimestamp(lines.bytes, at);
+    if (this.format === 'text') return endOfTimestamp(lines.bytes, at);
     openMetricsRest.lastIndex = at;
     return openMetricsRest.test(lines.text) ? openMetricsRest.lastIndex : 0;
   }

@@ -30,7 +30,6 @@ let lastRequest = 0;
 
 /** A worker as seen by the scraped process: it is asked one question at a time. */
 export class FollowedWorker {
-  readonly #options: FollowedWorkerOptions;
   readonly #line: Line;
   readonly #slice = new TimeSlice();
   #reporter: string | undefined;
@@ -39,8 +38,10 @@ export class FollowedWorker {
   #report: Report | undefined;
 
   /** @throws WorkersError where it is no channel. */
-  constructor(channel: WorkerChannel, options: FollowedWorkerOptions) {
-    this.#options = options;
+  constructor(
+    channel: WorkerChannel,
+    private readonly options: FollowedWorkerOptions,
+  ) {
     this.#line = openLine(channel, {
       onMessage: (message) => {
         this.#onMessage(message);
@@ -90,7 +91,7 @@ export class FollowedWorker {
   }
 
   #onMessage(message: unknown): void {
-    const answer = answerIn(message, this.#options.group);
+    const answer = answerIn(message, this.options.group);
     if (answer === undefined) return;
     const question = this.#question;
     if (answer.kind === 'here') {
@@ -126,7 +127,7 @@ export class FollowedWorker {
     const families = familiesIn(part);
     for (const family of families ?? []) builder.add(family);
     if (families === undefined) settle('malformed');
-    else if (builder.size > this.#options.maxSamples) settle('too-large');
+    else if (builder.size > this.options.maxSamples) settle('too-large');
     else if (part.isLast) {
       this.#report = builder.report();
       settle('reported');
@@ -134,6 +135,6 @@ export class FollowedWorker {
   }
 
   #send(demand: Demand): void {
-    this.#line.send(sealed(this.#options.group, demand));
+    this.#line.send(sealed(this.options.group, demand));
   }
 }

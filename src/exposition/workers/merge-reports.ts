@@ -51,18 +51,15 @@ function* mergeFamily(first: ReportedFamily, families: readonly FamilyContributi
 }
 
 class MergedSamples {
-  readonly #first: ReportedFamily;
   readonly #indices = new Map<string, number>();
   readonly #samples: string[] = [];
   readonly #values: number[] = [];
   readonly #counts: number[] = [];
 
-  constructor(first: ReportedFamily) {
-    this.#first = first;
-  }
+  constructor(private readonly first: ReportedFamily) {}
 
   *addAll(families: readonly FamilyContribution[], keyOf: (sample: string) => string): Steps<void> {
-    const combine = combiners[this.#first.aggregator];
+    const combine = combiners[this.first.aggregator];
     for (const { family, isRetained } of families) {
       if (!counts({ family, isRetained })) continue;
       const keepsAll = !isRetained || family.type !== 'summary';
@@ -107,10 +104,10 @@ class MergedSamples {
 
   family(): ReportedFamily {
     const values =
-      this.#first.aggregator === 'average'
+      this.first.aggregator === 'average'
         ? this.#values.map((value, index) => value / (this.#counts[index] ?? 1))
         : this.#values;
-    return { ...this.#first, samples: this.#samples, values };
+    return { ...this.first, samples: this.#samples, values };
   }
 }
 
