@@ -1,4 +1,5 @@
 import { having } from '../option-checks.js';
+
 /** A scrape, reduced to what its exposition may depend on. */
 export interface ScrapeRequest {
   /** Of the Accept header; empty when there is none. */
@@ -60,10 +61,13 @@ export const anExposition = having(
   'contentType',
 );
 
-/** How long work for a scrape may take (ms): so that `reserveMs` of the scraper's timeout are left, at most half of it. */
+/**
+ * How long work for a scrape may take (ms): so that `reserveMs` of the scraper's timeout are left for what comes behind
+ * it, at most half of it. Default: as Prometheus' own exporters leave for writing and sending.
+ */
 export function workingMs(
   { timeoutSeconds = Infinity }: Pick<ScrapeRequest, 'timeoutSeconds'>,
-  reserveMs: number,
+  reserveMs = 500,
 ): number {
   const timeoutMs = timeoutSeconds * 1000;
   return Math.max(timeoutMs - reserveMs, timeoutMs / 2);

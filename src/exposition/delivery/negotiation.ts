@@ -1,4 +1,4 @@
-import { type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
+import { contentTypes, type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
 
 /** As the Content-Encoding header names it. */
 export type ContentCoding = 'gzip' | 'zstd';
@@ -16,11 +16,6 @@ const maxHeaderLength = 2048;
 
 /** Names of prom-client are letters, digits, `_` and `:`, so both of these leave them as they are. */
 const escapings: ReadonlySet<string> = new Set(['underscores', 'allow-utf-8']);
-
-const mediaTypes: Readonly<Record<ExpositionFormat, string>> = {
-  text: 'text/plain; version=0.0.4; charset=utf-8',
-  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
-};
 
 /**
  * The format that an Accept header prefers (RFC 9110, 12.5.1), as Kubernetes' and Prometheus' handlers find it: the
@@ -42,7 +37,7 @@ export function negotiateFormat(accept: string, offersOpenMetrics: boolean): Neg
 }
 
 function answer(format: ExpositionFormat, escaping: string): NegotiatedFormat {
-  return { format, contentType: `${mediaTypes[format]}; escaping=${escaping}` };
+  return { format, contentType: `${contentTypes[format]}; escaping=${escaping}` };
 }
 
 function formatOf({ type, version }: Clause): ExpositionFormat | undefined {

@@ -3,6 +3,7 @@ import { runInSlices, TimeSlice } from '../../time-slice.js';
 import { wholeOrStreamed } from '../body.js';
 import { UpstreamError } from '../exposition-errors.js';
 import { workingMs, type Exposition, type RenderedExposition } from '../exposition.js';
+import { contentTypes } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { AddedLabels } from './added-labels.js';
 import { HeldExposition } from './held-exposition.js';
@@ -16,11 +17,9 @@ import { anObject, checkOptions, listOf } from '../../option-checks.js';
 const up = 'kcp_metrics_filter_upstream_up';
 const seconds = 'kcp_metrics_filter_upstream_scrape_duration_seconds';
 const ownNames = [up, seconds];
-const contentType = 'text/plain; version=0.0.4; charset=utf-8';
+const contentType = contentTypes.text;
 /** After a member broke off a body, so that one that often does costs the others no scrape. */
 const scrapesReadWhole = 100;
-/** What is left of a scraper's timeout for merging and sending (ms), as Prometheus' own exporters leave it. */
-const sendingMs = 500;
 
 /**
  * Several expositions as one, in the text format: all lines of a metric together under one HELP and TYPE, wherever
@@ -105,7 +104,7 @@ export function mergedExposition(options: MergedExpositionOptions): Exposition {
   return {
     contentType: () => contentType,
     async render(request) {
-      const waitMs = Math.min(timeoutMs, workingMs(request, sendingMs));
+      const waitMs = Math.min(timeoutMs, workingMs(request));
       const scrapes = known.map((member) => new MemberScrape(member, request, waitMs, maxHeldBytes));
       try {
         const mayBeSorted = areApart && known.every(({ last }) => last !== 'other');

@@ -3,7 +3,7 @@ import { abandon, bodyPieces } from '../body.js';
 import { asUpstreamError, NoTenantError, TextFormatError, UpstreamError } from '../exposition-errors.js';
 import { isEncoded, type ScrapeRequest } from '../exposition.js';
 import { ReadingDeadline } from '../reading-deadline.js';
-import { expositionFormat } from '../text-format/exposition-format.js';
+import { acceptText, expositionFormat } from '../text-format/exposition-format.js';
 import type { ExpositionPart } from '../text-format/exposition-part.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { HoldingLimitError } from './held-exposition.js';
@@ -89,7 +89,7 @@ export class MemberScrape {
   async open(): Promise<void> {
     const { query, user } = this.request;
     const rendering = this.member.exposition.render({
-      accept: 'text/plain;version=0.0.4',
+      accept: acceptText,
       acceptEncoding: 'identity',
       timeoutSeconds: this.timeoutMs / 1000,
       query,

@@ -8,7 +8,12 @@ import {
   type RenderedExposition,
   type ScrapeRequest,
 } from '../exposition.js';
-import { expositionFormat, type ExpositionFormat, parseMediaType } from '../text-format/exposition-format.js';
+import {
+  acceptText,
+  expositionFormat,
+  type ExpositionFormat,
+  parseMediaType,
+} from '../text-format/exposition-format.js';
 import { ExpositionFilter, type SeriesCounts } from './exposition-filter.js';
 import { requireNames, requireNoFault } from './label-mapping.js';
 import { checkedRules, type SeriesRules } from './series-rules.js';
@@ -110,7 +115,6 @@ function beforeItIsSent(error: unknown): unknown {
   return asUpstreamError(error);
 }
 
-const textFormat = 'text/plain;version=0.0.4';
 const maxAcceptLength = 2048;
 const isWeight = /^(?:0(?:\.\d{1,3})?|1(?:\.0{1,3})?)$/;
 
@@ -134,7 +138,7 @@ function readableTypes(accept: string): string {
       if (type === undefined) return [];
       return [weight !== undefined && isWeight.test(weight) ? `${type};q=${weight}` : type];
     });
-  return members.length === 0 ? textFormat : [...new Set(members)].join(',');
+  return members.length === 0 ? acceptText : [...new Set(members)].join(',');
 }
 
 function readableType(essence: string, version: string | undefined): string | undefined {
@@ -146,7 +150,7 @@ function readableType(essence: string, version: string | undefined): string | un
     case 'text/plain':
     case 'text/*':
     case '*/*':
-      return [undefined, '0.0.4'].includes(version) ? textFormat : undefined;
+      return [undefined, '0.0.4'].includes(version) ? acceptText : undefined;
     default:
       return undefined;
   }

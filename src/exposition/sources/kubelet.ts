@@ -9,6 +9,7 @@ import { inTime } from '../../timer.js';
 import { bodyOf, chunkBytes, endOfBody, wholeOrStreamed } from '../body.js';
 import { asUpstreamError, UpstreamError } from '../exposition-errors.js';
 import { workingMs, type Exposition, type ScrapeRequest } from '../exposition.js';
+import { contentTypes } from '../text-format/exposition-format.js';
 import { requireNames } from '../relabelling/label-mapping.js';
 
 /** How long an answer's headers may take, and its body may pause (ms). */
@@ -29,7 +30,7 @@ export interface KubeletOptions {
 /** A kubelet's metrics, in a text format, as they are. */
 export function kubeletExposition(options: KubeletOptions): Exposition {
   return {
-    contentType: () => 'text/plain; version=0.0.4; charset=utf-8',
+    contentType: () => contentTypes.text,
     render: (request) => ask(options, request, request.accept),
   };
 }

@@ -31,9 +31,6 @@ export interface RegistriesExpositionOptions {
   readonly onFailure?: (failure: CollectorFailure) => void;
 }
 
-/** The part of a scraper's timeout reserved for writing and sending (ms), as in Prometheus' own exporters. */
-const sendingMs = 500;
-
 /**
  * The metrics of several prom-client registries as one exposition, as prom-client writes it, in the format that
  * the scraper asks for, whatever the registries are set to; in the text format if metrics contradict each other in
@@ -65,7 +62,7 @@ export function registriesExposition(options: RegistriesExpositionOptions): Expo
     contentType: (request) => negotiate(request).contentType,
     async render(request) {
       const slice = new TimeSlice().begin();
-      const timeoutMs = Math.min(collectorTimeoutMs, workingMs(request, sendingMs));
+      const timeoutMs = Math.min(collectorTimeoutMs, workingMs(request));
       const members = await collectors.collect(registries, { slice, timeoutMs, onFailure });
       const isStrict = onConflict === 'fail';
       return renderFamilies(members, { negotiated: negotiate(request), slice, isStrict, onFailure });

@@ -1,6 +1,15 @@
 /** Prometheus' text format, or OpenMetrics 1 in text. */
 export type ExpositionFormat = 'text' | 'openmetrics';
 
+/** As servers send them. */
+export const contentTypes: Readonly<Record<ExpositionFormat, string>> = {
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+};
+
+/** As a scraper asks for the text format. */
+export const acceptText = 'text/plain;version=0.0.4';
+
 /**
  * The format in which Prometheus reads an exposition of this Content-Type; undefined if neither, as for OpenMetrics 2.
  * Other versions make no difference.

@@ -24,9 +24,6 @@ export interface ReportMetricsOptions {
   readonly onFailure?: (failure: CollectorFailure) => void;
 }
 
-/** What is left of the time that the scrape waits for this worker, for its answer (ms). */
-const answeringMs = 500;
-
 /**
  * Answers the `workersExposition` of the process or thread that started this one, in time slices and small messages,
  * until `close`. Listening to the parent keeps a thread or a forked process alive, as any listener does.
@@ -51,7 +48,7 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
   const answer = async (run: Run, timeoutMs: number): Promise<void> => {
     const parts = collectParts(registries, collectors, {
       slice: new TimeSlice().begin(),
-      timeoutMs: Math.min(collectorTimeoutMs, workingMs({ timeoutSeconds: timeoutMs / 1000 }, answeringMs)),
+      timeoutMs: Math.min(collectorTimeoutMs, workingMs({ timeoutSeconds: timeoutMs / 1000 })),
       onFailure: (failure) => {
         tell('reportMetrics', options.onFailure, failure);
       },

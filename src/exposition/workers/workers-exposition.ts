@@ -64,9 +64,6 @@ export interface WorkersExposition extends Exposition {
   close(): void;
 }
 
-/** What is left of a scraper's timeout for merging, writing and sending (ms). */
-const sendingMs = 500;
-
 /**
  * One exposition for all workers that call `reportMetrics`: values of one series become one as the metric's
  * `aggregator` says, with the lines of prom-client's AggregatorRegistry. If a worker does not answer in
@@ -133,7 +130,7 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
   return {
     contentType: (request) => negotiate(request).contentType,
     async render(request) {
-      const waitMs = Math.min(timeoutMs, workingMs(request, sendingMs));
+      const waitMs = Math.min(timeoutMs, workingMs(request));
       const slice = new TimeSlice().begin();
       const [own] = await Promise.all([ownReport(waitMs, slice), askAll(waitMs)]);
       // All in one turn of the event loop: a worker that is gone by now is counted once, among the retained.
@@ -155,22 +152,20 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
 /** A merged family as the writer of registries takes it. */
 function mergedMember({ name, help, type, samples, values }: ReportedFamily): FamilyMember {
   return {
-    metric: {
-      name,
-      help,
-      type,
-      open: ({ sampleName }) => ({
-        length: samples.length,
-        write(index) {
-          const sample = samples[index] ?? '';
-          // OpenMetrics names the samples of a counter otherwise.
-          const isRenamed = sampleName !== name && sample.startsWith(name);
-          const written = isRenamed ? sampleName + sample.slice(name.length) : sample;
-          return `${written} ${valueText(values[index])}\n`;
-        },
-        identity: (index) => samples[index],
-      }),
-    },
+    name,
+    help,
+    type,
     defaultLabels: {},
+    open: ({ sampleName }) => ({
+      length: samples.length,
+      write(index) {
+        const sample = samples[index] ?? '';
+        // OpenMetrics names the samples of a counter otherwise.
+        const isRenamed = sampleName !== name && sample.startsWith(name);
+        const written = isRenamed ? sampleName + sample.slice(name.length) : sample;
+        return `${written} ${valueText(values[index])}\n`;
+      },
+      identity: (index) => samples[index],
+    }),
   };
 }

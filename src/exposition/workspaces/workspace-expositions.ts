@@ -22,7 +22,7 @@ import {
 } from '../exposition.js';
 import { ReadingDeadline } from '../reading-deadline.js';
 import { labelNameFault } from '../relabelling/label-mapping.js';
-import { expositionFormat, type ExpositionFormat } from '../text-format/exposition-format.js';
+import { acceptText, expositionFormat, type ExpositionFormat } from '../text-format/exposition-format.js';
 import { readTextFormat } from '../text-format/text-format-reader.js';
 import { SeriesByWorkspace } from './series-by-workspace.js';
 import { checkArgument, checkOptions } from '../../option-checks.js';
@@ -72,17 +72,14 @@ interface Rendering {
 
 /** Each format is asked for in one way, so that there is one rendering for each, whatever scrapers send. */
 const accepted: Readonly<Record<ExpositionFormat, string>> = {
-  text: 'text/plain;version=0.0.4',
-  openmetrics:
-    'application/openmetrics-text;version=1.0.0;escaping=underscores,text/plain;version=0.0.4;q=0.5',
+  text: acceptText,
+  openmetrics: `application/openmetrics-text;version=1.0.0;escaping=underscores,${acceptText};q=0.5`,
 };
 
 /** A rendering that takes longer has failed (ms). */
 const maxRenderingMs = 60_000;
 /** How long the memory of the last rendering is kept for the next one (ms). */
 const spareMs = 60_000;
-/** What is left of a scraper's timeout for sending (ms). */
-const sendingMs = 500;
 
 /**
  * Divides another exposition by the value of a label: a workspace gets the series whose label is its name, exactly, with
@@ -148,7 +145,7 @@ export function workspaceExpositions(
     async render(request) {
       const format = formatOf(request);
       const rendering = renderings.get(format) ?? render(format);
-      const waitMs = Math.min(workingMs(request, sendingMs), maxRenderingMs);
+      const waitMs = Math.min(workingMs(request), maxRenderingMs);
       rendering.readers += 1;
       const known = await inTime(rendering.divided, waitMs);
       if (known === 'timeout') throw failure(`not whole within ${Math.round(waitMs)} ms`, 504);

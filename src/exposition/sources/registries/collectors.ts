@@ -20,7 +20,7 @@ export interface CollectorFailure {
 }
 
 /** A metric whose collector is done, ready to be read. */
-export interface CollectedMetric {
+interface CollectedMetric {
   readonly name: string;
   readonly help: string;
   readonly type: string;
@@ -29,8 +29,7 @@ export interface CollectedMetric {
 }
 
 /** A collected metric and what its registry adds to it. */
-export interface FamilyMember {
-  readonly metric: CollectedMetric;
+export interface FamilyMember extends CollectedMetric {
   readonly defaultLabels: Labels;
 }
 
@@ -76,8 +75,8 @@ export class Collectors {
       const collected = collection instanceof Promise ? await collection : collection;
       if ('cause' in collected) onFailure({ metric: metric.name, ...collected });
       else {
-        const defaultLabels = defaultLabelsOf(registry) ?? {};
-        members.push({ metric: underItsName(collected, metric, registry), defaultLabels });
+        const name = nameIn(registry, metric, collected);
+        members.push({ ...collected, name, defaultLabels: defaultLabelsOf(registry) ?? {} });
       }
       if (slice.isOver) await slice.rest();
     }
@@ -151,16 +150,11 @@ function descriptionOf(metric: object): Omit<CollectedMetric, 'open'> {
 }
 
 /**
- * A metric under the name that it was given. Once prom-client has written OpenMetrics, its counters have lost their
- * suffix, and would have other series in the text format from then on.
+ * The name that a metric was given. Once prom-client has written OpenMetrics, its counters have lost their suffix, and
+ * would have other series in the text format from then on.
  */
-function underItsName(
-  collected: CollectedMetric,
-  metric: MetricObject,
-  registry: AnyRegistry,
-): CollectedMetric {
-  if (collected.type !== 'counter' || collected.name.endsWith('_total')) return collected;
-  const name = `${collected.name}_total`;
-  const registered: object | undefined = registry.getSingleMetric(name);
-  return registered === metric ? { ...collected, name } : collected;
+function nameIn(registry: AnyRegistry, metric: MetricObject, { name, type }: CollectedMetric): string {
+  if (type !== 'counter' || name.endsWith('_total')) return name;
+  const registered: object | undefined = registry.getSingleMetric(`${name}_total`);
+  return registered === metric ? `${name}_total` : name;
 }

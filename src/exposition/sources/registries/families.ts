@@ -1,7 +1,7 @@
 import type { TimeSlice } from '../../../time-slice.js';
 import type { NegotiatedFormat } from '../../delivery/negotiation.js';
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
-import type { CollectedMetric, FamilyMember } from './collectors.js';
+import type { FamilyMember } from './collectors.js';
 import type { Series } from './series.js';
 import { isMetricType, sampleSuffixes } from '../../text-format/metadata-line.js';
 
@@ -39,8 +39,8 @@ export async function joinFamilies(
   const conflicts: JoinedFamilies['conflicts'][number][] = [];
   for (const member of members) {
     if (slice.isOver) await slice.rest();
-    const { name: metric, help, type } = member.metric;
-    const name = familyName(member.metric, format);
+    const { name: metric, help, type } = member;
+    const name = familyName(member, format);
     const family = families.get(name);
     if (family !== undefined && owners.get(name) === metric) {
       if (family.help === help && family.type === type) family.members.push(member);
@@ -77,17 +77,14 @@ export async function joinNegotiated(
 }
 
 /** The series of one member of the family. */
-export function openMember(
-  { name, type }: Family,
-  { metric, defaultLabels }: FamilyMember,
-  format: ExpositionFormat,
-): Series {
+export function openMember({ name, type }: Family, member: FamilyMember, format: ExpositionFormat): Series {
   const isTotal = format === 'openmetrics' && type === 'counter';
-  return metric.open({ sampleName: isTotal ? `${name}_total` : name, defaultLabels, format });
+  const { defaultLabels } = member;
+  return member.open({ sampleName: isTotal ? `${name}_total` : name, defaultLabels, format });
 }
 
 /** OpenMetrics names a counter without the suffix of its samples. */
-function familyName({ name, type }: CollectedMetric, format: ExpositionFormat): string {
+function familyName({ name, type }: FamilyMember, format: ExpositionFormat): string {
   return format === 'openmetrics' && type === 'counter' ? name.replace(/_total$/, '') : name;
 }
 

@@ -2,6 +2,7 @@ import { UpstreamClient, type UpstreamAnswer, type UpstreamTls } from '../../../
 import { tell } from '../../../tell.js';
 import { asUpstreamError, UpstreamError } from '../../exposition-errors.js';
 import { workingMs, type Exposition } from '../../exposition.js';
+import { contentTypes } from '../../text-format/exposition-format.js';
 import { faultOf, parseUpstreamUrl, passedOn, upstreamHeaders } from './upstream-messages.js';
 import { callerWriter, type IdentityHeaders, type TenantHeader } from './upstream-identity.js';
 import { aText, checkOptions, milliseconds, optional } from '../../../option-checks.js';
@@ -55,7 +56,7 @@ export function upstreamExposition(options: UpstreamExpositionOptions): Upstream
   const { timeoutMs = 10_000, answeringMs = 200, stallTimeoutMs = 30_000 } = options;
   const client = new UpstreamClient(parseUpstreamUrl(options.url), options);
   const callerOf = callerWriter(options, client.address);
-  let lastContentType = 'text/plain; version=0.0.4; charset=utf-8';
+  let lastContentType = contentTypes.text;
   const failed = (cause: unknown): unknown => {
     const error = asUpstreamError(cause);
     if (error instanceof UpstreamError) tell('upstreamExposition', options.onFailure, error);
