@@ -192,7 +192,8 @@ export async function wholeOrStreamed(
   return { contentType, body: bodyOf(next, close) };
 }
 
-function concatenated(chunks: readonly Uint8Array[]): Uint8Array {
+/** As one; what is one already is not copied. */
+export function concatenated(chunks: readonly Uint8Array[]): Uint8Array {
   const [first = noBytes] = chunks;
   return chunks.length > 1 ? Buffer.concat(chunks) : first;
 }

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { presentOnly } from '../present-only.js';
 import { ConnectionPool, keepAliveAgent } from './connection-pool.js';
 import { exchange, userAgent, type BodyWriter } from './exchange.js';
@@ -86,7 +86,21 @@ export class UpstreamClient {
         end,
       });
       end.headersCame();
-      return upstreamAnswer(answer, end, this.address, request);
+      const { statusCode: status = 0, headers } = answer;
+      const length = headers['content-length'];
+      const contentLength = length === undefined ? undefined : Number(length);
+      const { address } = this;
+      const { stallTimeoutMs, onBreakOff } = request;
+      return {
+        status,
+        contentType: headers['content-type'] ?? '',
+        contentLength,
+        contentEncoding: headers['content-encoding'],
+        isEndedByClose:
+          length === undefined && !/(?:^|,)[ \t]*chunked[ \t]*$/i.test(headers['transfer-encoding'] ?? ''),
+        headers,
+        body: new UpstreamBody(answer, end, { address, stallTimeoutMs, onBreakOff, contentLength }),
+      };
     } catch (error) {
       end.release();
       throw end.reason ?? connectionError(this.address, error);
@@ -107,25 +121,4 @@ export class UpstreamClient {
       }),
     );
   }
-}
-
-function upstreamAnswer(
-  answer: IncomingMessage,
-  end: RequestEnd,
-  address: string,
-  { stallTimeoutMs, onBreakOff }: UpstreamRequest,
-): UpstreamAnswer {
-  const { statusCode: status = 0, headers } = answer;
-  const length = headers['content-length'];
-  const contentLength = length === undefined ? undefined : Number(length);
-  return {
-    status,
-    contentType: headers['content-type'] ?? '',
-    contentLength,
-    contentEncoding: headers['content-encoding'],
-    isEndedByClose:
-      length === undefined && !/(?:^|,)[ \t]*chunked[ \t]*$/i.test(headers['transfer-encoding'] ?? ''),
-    headers,
-    body: new UpstreamBody(answer, end, { address, stallTimeoutMs, onBreakOff, contentLength }),
-  };
 }

@@ -52,9 +52,12 @@ interface Asked {
 export function sharedExposition(exposition: Exposition, options: SharedExpositionOptions = {}): Exposition {
   checkArgument('exposition', exposition, anExposition);
   checkOptions(options, {});
-  check(options);
   const { perUser = true, freshnessMs = 0, maxKeptBytes = 64 * 1024 * 1024 } = options;
   const { windowBytes = 16 * 1024 * 1024, laggardTimeoutMs = 5000, onScrape } = options;
+  requireBetween('freshnessMs', freshnessMs, 0, largestTimerDelayMs);
+  requireBetween('maxKeptBytes', maxKeptBytes, 0, Number.MAX_SAFE_INTEGER);
+  requireBetween('windowBytes', windowBytes, 1, Number.MAX_SAFE_INTEGER);
+  requireBetween('laggardTimeoutMs', laggardTimeoutMs, 1, largestTimerDelayMs);
   const underWay = new Map<string, SharedRendering>();
   const kept = new KeptRenderings(freshnessMs, maxKeptBytes);
 
@@ -119,20 +122,9 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
   };
 }
 
-const bounds = {
-  freshnessMs: [0, largestTimerDelayMs],
-  maxKeptBytes: [0, Number.MAX_SAFE_INTEGER],
-  windowBytes: [1, Number.MAX_SAFE_INTEGER],
-  laggardTimeoutMs: [1, largestTimerDelayMs],
-} as const;
-
-function check(options: SharedExpositionOptions): void {
-  for (const [option, [least, most]] of Object.entries(bounds)) {
-    const value = options[option as keyof typeof bounds] ?? least;
-    if (!(value >= least && value <= most)) {
-      throw new SharingOptionError(`${option}: must be a number between ${least} and ${most}`);
-    }
-  }
+function requireBetween(option: string, value: number, least: number, most: number): void {
+  if (value >= least && value <= most) return;
+  throw new SharingOptionError(`${option}: must be a number between ${least} and ${most}`);
 }
 
 /** A longer request than any scraper's gets a rendering of its own (characters). */

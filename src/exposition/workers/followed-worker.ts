@@ -30,12 +30,13 @@ let lastRequest = 0;
 
 /** A worker as seen by the scraped process: it is asked one question at a time. */
 export class FollowedWorker {
+  /** The last complete one. */
+  report: Report | undefined;
   readonly #line: Line;
   readonly #slice = new TimeSlice();
   #reporter: string | undefined;
   #question: Question | undefined;
   #isReading = false;
-  #report: Report | undefined;
 
   /** @throws WorkersError where it is no channel. */
   constructor(
@@ -57,11 +58,6 @@ export class FollowedWorker {
   /** Whether it has said that it reports. */
   get isHere(): boolean {
     return this.#reporter !== undefined;
-  }
-
-  /** The last complete one. */
-  get report(): Report | undefined {
-    return this.#report;
   }
 
   /** Asks, or waits for the answer to an earlier question. Never rejects; never resolves if the worker hangs. */
@@ -129,7 +125,7 @@ export class FollowedWorker {
     if (families === undefined) settle('malformed');
     else if (builder.size > this.options.maxSamples) settle('too-large');
     else if (part.isLast) {
-      this.#report = builder.report();
+      this.report = builder.report;
       settle('reported');
     } else this.#send({ kind: 'taken', request });
   }

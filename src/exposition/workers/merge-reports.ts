@@ -2,14 +2,8 @@ import { runInSlices } from '../../time-slice.js';
 import { combiners, type Report, type ReportedFamily } from './report.js';
 import { inLabelOrder, labelOrder } from './samples.js';
 
-/** What one worker adds to a merged report. */
-export interface Contribution {
-  readonly report: Report;
-  /** From workers that are gone: only counts are left. */
-  readonly isRetained: boolean;
-}
-
-interface FamilyContribution {
+/** What one worker adds to a merged family. */
+interface Contribution {
   readonly family: ReportedFamily;
   readonly isRetained: boolean;
 }
@@ -19,10 +13,15 @@ const stepSamples = 200;
 
 type Steps<Result> = Generator<undefined, Result, undefined>;
 
-/** Merges reports in steps: families in the order in which names appear, and in each of them the series, too. */
-export function* mergeReports(contributions: readonly Contribution[]): Steps<Report> {
-  const byName = new Map<string, FamilyContribution[]>();
-  for (const { report, isRetained } of contributions) {
+/**
+ * Merges reports in steps: families in the order in which names appear, and in each of them the series, too.
+ *
+ * @param retained of workers that are gone: only counts are left.
+ */
+export function* mergeReports(living: readonly Report[], retained: readonly Report[]): Steps<Report> {
+  const byName = new Map<string, Contribution[]>();
+  for (const [at, report] of [...living, ...retained].entries()) {
+    const isRetained = at >= living.length;
     for (const family of report.values()) {
       const families = byName.get(family.name);
       if (families === undefined) byName.set(family.name, [{ family, isRetained }]);
@@ -41,7 +40,7 @@ export function* mergeReports(contributions: readonly Contribution[]): Steps<Rep
 }
 
 /** Help, type and aggregator are those of the first, as in prom-client. */
-function* mergeFamily(first: ReportedFamily, families: readonly FamilyContribution[]): Steps<ReportedFamily> {
+function* mergeFamily(first: ReportedFamily, families: readonly Contribution[]): Steps<ReportedFamily> {
   const asWritten = new MergedSamples(first);
   yield* asWritten.addAll(families, (sample) => sample);
   if (!(yield* asWritten.hasMixedOrders(families.length))) return asWritten.family();
@@ -58,7 +57,7 @@ class MergedSamples {
 
   constructor(private readonly first: ReportedFamily) {}
 
-  *addAll(families: readonly FamilyContribution[], keyOf: (sample: string) => string): Steps<void> {
+  *addAll(families: readonly Contribution[], keyOf: (sample: string) => string): Steps<void> {
     const combine = combiners[this.first.aggregator];
     for (const { family, isRetained } of families) {
       if (!counts({ family, isRetained })) continue;
@@ -115,7 +114,7 @@ class MergedSamples {
  * Whether a family still counts after its worker is gone: its values only grow, so their sum or maximum keeps its
  * meaning. An average or a minimum is one of the present workers.
  */
-function counts({ family: { type, aggregator }, isRetained }: FamilyContribution): boolean {
+function counts({ family: { type, aggregator }, isRetained }: Contribution): boolean {
   if (!isRetained) return true;
   return ['counter', 'histogram', 'summary'].includes(type) && ['sum', 'max'].includes(aggregator);
 }
@@ -132,8 +131,8 @@ export class RetainedReports {
   #folding: Promise<void> = Promise.resolve();
 
   /** Every worker that is gone is counted in these exactly once. */
-  contributions(): readonly Contribution[] {
-    return [this.#sum, ...this.#waiting].map(asRetained);
+  get reports(): readonly Report[] {
+    return [this.#sum, ...this.#waiting];
   }
 
   add(report: Report): void {
@@ -142,12 +141,7 @@ export class RetainedReports {
   }
 
   async #fold(report: Report): Promise<void> {
-    const sum = await runInSlices(mergeReports([this.#sum, report].map(asRetained)));
-    this.#sum = sum;
+    this.#sum = await runInSlices(mergeReports([], [this.#sum, report]));
     this.#waiting = this.#waiting.filter((waiting) => waiting !== report);
   }
-}
-
-function asRetained(report: Report): Contribution {
-  return { report, isRetained: true };
 }

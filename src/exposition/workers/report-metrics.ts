@@ -92,19 +92,15 @@ export function reportMetrics(options: ReportMetricsOptions): { close(): void } 
 
 /** An answer in progress: how many parts are unacknowledged, and whether it is still wanted. */
 class Run {
+  isOver = false;
   #free = windowParts;
-  #isOver = false;
   #wake: (() => void) | undefined;
 
   constructor(readonly request: number) {}
 
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /** Resolves when another part may be sent, or none is asked for any more. */
   async turn(): Promise<void> {
-    while (this.#free === 0 && !this.#isOver) {
+    while (this.#free === 0 && !this.isOver) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -118,7 +114,7 @@ class Run {
   }
 
   end(): void {
-    this.#isOver = true;
+    this.isOver = true;
     this.#wake?.();
   }
 }

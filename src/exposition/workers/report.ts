@@ -35,12 +35,13 @@ export type Report = ReadonlyMap<string, ReportedFamily>;
 
 /** Puts the parts of a report together. */
 export class ReportBuilder {
-  readonly #families = new Map<string, ReportedFamily & { samples: string[]; values: number[] }>();
-  #samples = 0;
-
   /** Samples so far. */
-  get size(): number {
-    return this.#samples;
+  size = 0;
+  readonly #families = new Map<string, ReportedFamily & { samples: string[]; values: number[] }>();
+
+  /** All that was added. */
+  get report(): Report {
+    return this.#families;
   }
 
   add({ samples, values, ...description }: ReportedFamily): void {
@@ -51,11 +52,6 @@ export class ReportBuilder {
     }
     for (const sample of samples) family.samples.push(sample);
     for (const value of values) family.values.push(value);
-    this.#samples += samples.length;
-  }
-
-  /** All that was added. */
-  report(): Report {
-    return this.#families;
+    this.size += samples.length;
   }
 }

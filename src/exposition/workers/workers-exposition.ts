@@ -10,9 +10,9 @@ import { valueText } from '../sources/registries/series.js';
 import { renderFamilies } from '../sources/registries/write-families.js';
 import { collectParts } from './collect-parts.js';
 import { FollowedWorker, type ReportFault } from './followed-worker.js';
-import { mergeReports, RetainedReports, type Contribution } from './merge-reports.js';
+import { mergeReports, RetainedReports } from './merge-reports.js';
 import { isGroup } from './messages.js';
-import { ReportBuilder, type ReportedFamily } from './report.js';
+import { ReportBuilder, type Report, type ReportedFamily } from './report.js';
 import type { WorkerChannel } from './worker-channel.js';
 import { aList, checkOptions, optional } from '../../option-checks.js';
 
@@ -120,11 +120,11 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
       }),
     );
   };
-  const ownReport = async (waitMs: number, slice: TimeSlice): Promise<Contribution> => {
+  const ownReport = async (waitMs: number, slice: TimeSlice): Promise<Report> => {
     const builder = new ReportBuilder();
     const parts = collectParts(registries, collectors, { slice, timeoutMs: waitMs, onFailure });
     for await (const families of parts) for (const family of families) builder.add(family);
-    return { report: builder.report(), isRetained: false };
+    return builder.report;
   };
 
   return {
@@ -134,9 +134,8 @@ export function workersExposition(options: WorkersExpositionOptions): WorkersExp
       const slice = new TimeSlice().begin();
       const [own] = await Promise.all([ownReport(waitMs, slice), askAll(waitMs)]);
       // All in one turn of the event loop: a worker that is gone by now is counted once, among the retained.
-      const reports = [...followed.keys()].flatMap((worker) => worker.report ?? []);
-      const living = reports.map((one): Contribution => ({ report: one, isRetained: false }));
-      const merged = await runInSlices(mergeReports([own, ...living, ...retained.contributions()]), slice);
+      const living = [...followed.keys()].flatMap((worker) => worker.report ?? []);
+      const merged = await runInSlices(mergeReports([own, ...living], retained.reports), slice);
       const members = [...merged.values()].map(mergedMember);
       return renderFamilies(members, { negotiated: negotiate(request), slice, isStrict: false, onFailure });
     },

@@ -12,14 +12,7 @@ import {
   UpstreamError,
   WorkspacesOptionError,
 } from '../exposition-errors.js';
-import {
-  anExposition,
-  isEncoded,
-  workingMs,
-  type Exposition,
-  type RenderedExposition,
-  type ScrapeRequest,
-} from '../exposition.js';
+import { anExposition, isEncoded, workingMs, type Exposition, type ScrapeRequest } from '../exposition.js';
 import { ReadingDeadline } from '../reading-deadline.js';
 import { labelNameFault } from '../relabelling/label-mapping.js';
 import { acceptText, expositionFormat, type ExpositionFormat } from '../text-format/exposition-format.js';
@@ -219,8 +212,17 @@ async function divide(
       exposition.render({ accept, acceptEncoding: 'identity', signal }),
       abandon,
     );
-    const series = await seriesOf(rendered, memory, deadline);
-    return { contentType: rendered.contentType, series };
+    const { contentType } = rendered;
+    const format = expositionFormat(contentType);
+    if (format === undefined || isEncoded(rendered)) {
+      await abandon(rendered);
+      throw failure(format === undefined ? 'its format is not known' : 'it is encoded');
+    }
+    const series = memory.take();
+    for await (const parts of readTextFormat(deadline.pieces(bodyPieces(rendered)), { format }))
+      for (const part of parts) series.write(part);
+    await series.finish();
+    return { contentType, series };
   } catch (error) {
     if (signal.aborted) throw failure(`not whole within ${maxRenderingMs} ms`, 504);
     const isItsFault = error instanceof TextFormatError || error instanceof SeriesLimitError;
@@ -228,23 +230,6 @@ async function divide(
   } finally {
     deadline.release();
   }
-}
-
-async function seriesOf(
-  rendered: RenderedExposition,
-  memory: SpareSeries,
-  deadline: ReadingDeadline,
-): Promise<SeriesByWorkspace> {
-  const format = expositionFormat(rendered.contentType);
-  if (format === undefined || isEncoded(rendered)) {
-    await abandon(rendered);
-    throw failure(format === undefined ? 'its format is not known' : 'it is encoded');
-  }
-  const series = memory.take();
-  for await (const parts of readTextFormat(deadline.pieces(bodyPieces(rendered)), { format }))
-    for (const part of parts) series.write(part);
-  await series.finish();
-  return series;
 }
 
 function failure(fault: string, status?: 502 | 504): UpstreamError {

@@ -1,4 +1,5 @@
 import type { UpstreamAnswer } from '../../../outgoing/upstream-client.js';
+import { concatenated } from '../../body.js';
 import { UpstreamUrlError } from '../../exposition-errors.js';
 import type { RenderedExposition, ScrapeRequest } from '../../exposition.js';
 import { parseMediaType } from '../../text-format/exposition-format.js';
@@ -82,9 +83,7 @@ export async function passedOn(answer: UpstreamAnswer): Promise<RenderedExpositi
   }
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);
-  const [first] = chunks;
-  const whole = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks);
-  return { contentType, contentEncoding, body: whole };
+  return { contentType, contentEncoding, body: concatenated(chunks) };
 }
 
 /** The members of an Accept-Encoding header (RFC 9110, 12.5.3) that name a coding known here. */
