@@ -8,7 +8,7 @@ import {
   type EffectiveIdentity,
 } from '../policy/index/effective-identities.js';
 import type { SubjectBinding } from '../policy/index/subject-bindings.js';
-import { describeSubject, isServiceAccountName, serviceAccountSuffix } from '../policy/objects.js';
+import { describeSubject, isServiceAccountName } from '../policy/objects.js';
 import type { OpenPolicy } from '../policy/open-policy.js';
 import { Policy } from '../policy/policy.js';
 import { PolicyUnavailableError } from './authorization-errors.js';
@@ -232,8 +232,7 @@ export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
 export function nameAmongAll({ name, extra }: Pick<Identity, 'name' | 'extra'>): string {
   const home = extra[clusterNameKey]?.join(',') ?? '';
   if (home === '' || !isServiceAccountName(name)) return name;
-  // With an empty part in between, what is no account's name is not taken for one.
-  return nameElsewhere(home, serviceAccountSuffix(name) ?? `:${name}`);
+  return nameElsewhere(home, name);
 }
 
 /**

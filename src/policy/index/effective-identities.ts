@@ -73,18 +73,20 @@ function isInScope(caller: Caller, scopes: Scopes, cluster: string): boolean {
 }
 
 function foreignServiceAccount(caller: Caller, scopes: Scopes): EffectiveIdentity | undefined {
-  const suffix = serviceAccountSuffix(caller.name);
   const home = caller.extra[clusterNameKey] ?? [];
   const [homeCluster] = home;
-  if (suffix === undefined || homeCluster === undefined || home.length > 1) return undefined;
+  if (!isServiceAccountName(caller.name) || homeCluster === undefined || home.length > 1) return undefined;
   const groups = clusterGroups(scopes);
   if (caller.groups.includes(authenticated)) groups.unshift(authenticated);
-  return { name: nameElsewhere(homeCluster, suffix), groups };
+  return { name: nameElsewhere(homeCluster, caller.name), groups };
 }
 
-/** What other logical clusters than its own call a service account. */
-export function nameElsewhere(home: string, suffix: string): string {
-  return `system:kcp:serviceaccount:${home}:${suffix}`;
+/**
+ * What other logical clusters than its own call a service account. What is no account's name, which kcp cuts off all the
+ * same, gets an empty part in between: in `a`, `system:serviceaccount:b:c:d` would be account `c:d` of `a:b`.
+ */
+export function nameElsewhere(home: string, userName: string): string {
+  return `system:kcp:serviceaccount:${home}:${serviceAccountSuffix(userName) ?? `:${userName}`}`;
 }
 
 /** `system:cluster:<c>` for each cluster that every one of the caller's scope values holds. */

@@ -91,10 +91,12 @@ function restated(outermost: Caller, root: string): ReadonlySet<string> {
     else if (isAuthenticated)
       add('system:anonymous', ['system:authenticated', ...clusterGroupsOf(outermost)]);
     else add('system:anonymous', ['system:unauthenticated']);
-    // Another number of parts could read like an account of another workspace.
-    if (account?.split(':').length === 2 && home.length === 1) {
+    if (account !== undefined && home.length === 1) {
       const kept = isAuthenticated ? ['system:authenticated'] : [];
-      add(`system:kcp:serviceaccount:${home[0] ?? ''}:${account}`, [...kept, ...clusterGroupsOf(who)]);
+      // Another number of parts could read like an account of another workspace.
+      const isPlain = /^[^:]+:[^:]+$/.test(account);
+      const name = isPlain ? account : `:system:serviceaccount:${account}`;
+      add(`system:kcp:serviceaccount:${home[0] ?? ''}:${name}`, [...kept, ...clusterGroupsOf(who)]);
     }
     for (const value of who.extra[warrantKey] ?? []) {
       const warrant = read(value);
