@@ -43,6 +43,7 @@ const ofCommand = {
   start: [
     'cli/start.js',
     'exposition/sources/registries-exposition.js',
+    'exposition/sources/upstream/upstream.js',
     'exposition/delivery/encoded-exposition.js',
     'exposition/delivery/rendering-limit.js',
     'exposition/delivery/shared-exposition.js',

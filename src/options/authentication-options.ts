@@ -1,4 +1,4 @@
-import type { PeerCertificates } from '../authentication/authenticator.js';
+import { reloadableAuthenticator, type PeerCertificates } from '../authentication/authenticator.js';
 import { serverKindOf } from './general-options.js';
 import { blamingFile, type FollowedOptionFiles } from './followed-option-files.js';
 import { topic, type GivenOptions, type Option, excludes, flagName, needs } from './option.js';
@@ -85,7 +85,6 @@ export const openTokenFile: OpenAuthenticator = async (given, { files: followed 
   const { tokenAuthFile } = tokens.read(given);
   if (tokenAuthFile === undefined) return undefined;
   const { tokenFileAuthenticator } = await import('../authentication/tokens/token-file.js');
-  const { reloadableAuthenticator } = await import('../authentication/authenticator.js');
   const read = await followed.openOne(tokens.options.tokenAuthFile, tokenAuthFile, (content, name) =>
     tokenFileAuthenticator({ text: content, file: name }),
   );

@@ -72,7 +72,7 @@ export async function openExpositions(
   const expositionOf = await ownExposition(given, telemetry.collectorFailure.bind(telemetry));
   const own = (path: string, served: Registry, exposition = expositionOf(served)): Exposition =>
     workers?.expositionOf(path, served, exposition) ?? exposition;
-  const events = await upstreamEvents(registry, logger);
+  const events = upstreamEvents(registry, logger);
   const process = own('/metrics', registry, expositionOf(...registers, registry));
   const source = await openUpstreams(given, process, opening, events);
   const relabel = await relabellingOf(given, files, relabellingEvents(telemetry, logger), virtualCluster);

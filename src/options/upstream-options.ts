@@ -6,6 +6,7 @@ import { parseUpstreamUrl } from '../exposition/sources/upstream/upstream-messag
 import type { LeftOut, MemberFailure } from '../exposition/merging/merging-options.js';
 import type { NoTenantError, UpstreamError } from '../exposition/exposition-errors.js';
 import type { Logger } from '../server/server-options.js';
+import { UpstreamMetrics } from '../telemetry/outgoing-metrics.js';
 import { gateway, openGateway, urlsByPath } from './gateway-options.js';
 import { blaming, fault, isGiven, topic, type GivenOptions } from './option.js';
 import { each, list, names, parsed, quoted, text } from './option-kinds.js';
@@ -125,7 +126,7 @@ export function upstreamAddressesOf(given: GivenOptions) {
   return [...upstream.urls, ...upstreamPath, ...backends].map(([name, url]) => ({ name, url }));
 }
 
-export type UpstreamEvents = Awaited<ReturnType<typeof upstreamEvents>>;
+export type UpstreamEvents = ReturnType<typeof upstreamEvents>;
 
 /**
  * Opens the expositions: `own` at `/metrics`, or beside the upstreams'; and the gateway. Sends no request yet: other
@@ -208,8 +209,7 @@ function checkUses(given: GivenOptions, addresses: readonly string[]): void {
 }
 
 /** Logs and counts failures of upstreams. */
-export async function upstreamEvents(registry: Registry, logger: Logger) {
-  const { UpstreamMetrics } = await import('../telemetry/outgoing-metrics.js');
+export function upstreamEvents(registry: Registry, logger: Logger) {
   const metrics = new UpstreamMetrics(registry);
   const outages = new Map<string, OutageLog>();
   const outageOf = (upstream: string, failure: string): OutageLog => {
