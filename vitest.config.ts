@@ -29,6 +29,7 @@ export default defineConfig({
     setupFiles: ['./test/support/after-every-file.ts'],
     // Ends what hangs: a busy machine may take many times as long as a quiet one.
     testTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 60_000,
   },
 });

@@ -117,9 +117,9 @@ describe('a server that fails', () => {
       /no key that can be used, of 1$/,
     ],
     ['with a status', () => (_, response) => response.writeHead(503).end(), /the answer is 503$/],
-    ['by silence', () => () => undefined, /no answer within 300 ms \(ETIMEDOUT\)$/],
+    ['by silence', () => () => undefined, /no answer within 2000 ms \(ETIMEDOUT\)$/],
   ])('%s leaves the keys as they are, and is asked again', async (_, fault, reason) => {
-    const keys = await openReady({ refreshMs: 20, timeoutMs: 300 });
+    const keys = await openReady({ refreshMs: 20, timeoutMs: 2000 });
     const { version } = keys;
     answer = fault();
     await expect.poll(() => refreshes.at(-1)).toMatch(reason);
@@ -127,7 +127,7 @@ describe('a server that fails', () => {
     expect(atOnce(keys, 'a')).toBe(true);
     const failures = refreshes.length;
     answer = publishing('a', 'b');
-    await expect.poll(() => refreshes.slice(failures), { timeout: 10_000 }).toContain('success');
+    await expect.poll(() => refreshes.slice(failures)).toContain('success');
     expect(await keyIdsFor(keys, 'b')).toEqual(['b']);
   });
 
