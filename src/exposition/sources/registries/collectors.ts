@@ -5,12 +5,11 @@ import {
   defaultLabelsOf,
   isObject,
   memberOf,
-  readMetric,
   type AnyRegistry,
   type GatheredValue,
   type Labels,
 } from './prom-client-metrics.js';
-import { gatheredSeries, readableSeries, type Series, type SeriesContext } from './series.js';
+import { gatheredSeries, seriesReader, type Series, type SeriesContext } from './series.js';
 
 /** A metric that was left out, in whole or in part. */
 export interface CollectorFailure {
@@ -112,7 +111,7 @@ const failed = (error: unknown): Collection => ({ cause: 'collect-failed', error
 
 /** As in prom-client: a promise of `collect` is awaited, any other return value ignored. */
 function begin(metric: MetricObject): CollectedMetric | Promise<CollectedMetric> {
-  if (readMetric(metric) === undefined) return gathered(metric);
+  if (seriesReader(metric) === undefined) return gathered(metric);
   const collect = memberOf(metric, 'collect');
   const collecting: unknown = typeof collect === 'function' ? Reflect.apply(collect, metric, []) : undefined;
   return collecting instanceof Promise ? collecting.then(() => readInPlace(metric)) : readInPlace(metric);
@@ -120,9 +119,9 @@ function begin(metric: MetricObject): CollectedMetric | Promise<CollectedMetric>
 
 /** A metric that is read in place; series removed by a later reset are still read. @throws TypeError */
 function readInPlace(metric: MetricObject): CollectedMetric {
-  const readable = readMetric(metric);
-  if (readable === undefined) throw new TypeError('the metric lost its series while it was collected');
-  return { ...descriptionOf(metric), open: (context) => readableSeries(readable, context) };
+  const open = seriesReader(metric);
+  if (open === undefined) throw new TypeError('the metric lost its series while it was collected');
+  return { ...descriptionOf(metric), open };
 }
 
 /** Any other metric, read as prom-client's registry does. @throws TypeError if it returns no metric */

@@ -1,12 +1,4 @@
-import {
-  Counter,
-  Gauge,
-  Histogram,
-  Summary,
-  type MetricObject,
-  type Registry,
-  type RegistryContentType,
-} from 'prom-client';
+import type { Registry, RegistryContentType } from 'prom-client';
 
 // What prom-client 15 keeps and hands out, as far as its own types leave it out.
 
@@ -24,7 +16,7 @@ export interface Exemplar {
 export type HashMap<Entry> = Readonly<Record<string, Entry | undefined>>;
 
 /** One series of a counter or a gauge. */
-interface ValueEntry {
+export interface ValueEntry {
   readonly labels: Labels;
   readonly value: unknown;
   readonly exemplar?: Exemplar;
@@ -40,7 +32,7 @@ export interface HistogramEntry {
   readonly count: number;
 }
 
-interface SummaryEntry {
+export interface SummaryEntry {
   readonly labels: Labels;
   readonly td: {
     compress(): void;
@@ -58,59 +50,6 @@ export interface GatheredValue {
   readonly sharedLabels?: Labels;
   readonly value: unknown;
   readonly exemplar?: Exemplar | null | undefined;
-}
-
-/** A metric whose series can be read one by one, where `get()` would copy them all at once. */
-export type ReadableMetric =
-  | { readonly kind: 'values'; readonly hashMap: HashMap<ValueEntry> }
-  | {
-      readonly kind: 'histogram';
-      readonly hashMap: HashMap<HistogramEntry>;
-      readonly upperBounds: readonly number[];
-    }
-  | {
-      readonly kind: 'summary';
-      readonly hashMap: HashMap<SummaryEntry>;
-      readonly percentiles: readonly number[];
-      readonly pruneAgedBuckets: boolean;
-    };
-
-const knownClasses: readonly (readonly [object, ReadableMetric['kind']])[] = [
-  [Counter.prototype, 'values'],
-  [Gauge.prototype, 'values'],
-  [Histogram.prototype, 'histogram'],
-  [Summary.prototype, 'summary'],
-];
-
-/** What prom-client's registry asks a metric for its values with. */
-const gatherers = ['get', 'getForPromString'] as const;
-
-/**
- * The series of a metric of prom-client as they are kept now; undefined for any other: of another class, with a `get` of
- * its own, or of a prom-client that keeps them otherwise.
- */
-export function readMetric(metric: MetricObject): ReadableMetric | undefined {
-  const known = knownClasses.find(([prototype]) => Object.prototype.isPrototypeOf.call(prototype, metric));
-  if (known === undefined) return undefined;
-  const [prototype, kind] = known;
-  if (gatherers.some((name) => memberOf(metric, name) !== memberOf(prototype, name))) return undefined;
-  const hashMap = memberOf(metric, 'hashMap');
-  if (!isObject(hashMap)) return undefined;
-  switch (kind) {
-    case 'values':
-      return { kind, hashMap: hashMap as HashMap<ValueEntry> };
-    case 'histogram': {
-      const upperBounds = memberOf(metric, 'upperBounds');
-      if (!isNumbers(upperBounds)) return undefined;
-      return { kind, hashMap: hashMap as HashMap<HistogramEntry>, upperBounds };
-    }
-    case 'summary': {
-      const percentiles = memberOf(metric, 'percentiles');
-      if (!isNumbers(percentiles)) return undefined;
-      const pruneAgedBuckets = Boolean(memberOf(metric, 'pruneAgedBuckets'));
-      return { kind, hashMap: hashMap as HashMap<SummaryEntry>, percentiles, pruneAgedBuckets };
-    }
-  }
 }
 
 /** Labels that the registry adds to all series; undefined where it is none of prom-client 15. */
@@ -133,6 +72,6 @@ export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-function isNumbers(value: unknown): value is readonly number[] {
+export function isNumbers(value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.every((member) => typeof member === 'number');
 }

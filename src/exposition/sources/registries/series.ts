@@ -1,12 +1,17 @@
+import { Counter, Gauge, Histogram, Summary, type MetricObject } from 'prom-client';
 import type { ExpositionFormat } from '../../text-format/exposition-format.js';
 import { escapedText } from '../../text-format/quoted-text.js';
-import type {
-  Exemplar,
-  GatheredValue,
-  HashMap,
-  HistogramEntry,
-  Labels,
-  ReadableMetric,
+import {
+  isNumbers,
+  isObject,
+  memberOf,
+  type Exemplar,
+  type GatheredValue,
+  type HashMap,
+  type HistogramEntry,
+  type Labels,
+  type SummaryEntry,
+  type ValueEntry,
 } from './prom-client-metrics.js';
 
 /** The series of one metric of one registry as they stand when they are opened. A series is written whole. */
@@ -29,33 +34,43 @@ export interface SeriesContext {
 /** Labels that tell apart the lines of one series. */
 const lineLabels: Readonly<Record<string, string | undefined>> = { histogram: 'le', summary: 'quantile' };
 
-/** The series of a metric that is read where it stands, written as prom-client writes them. */
-export function readableSeries(metric: ReadableMetric, context: SeriesContext): Series {
-  const { sampleName, defaultLabels } = context;
-  switch (metric.kind) {
+const knownClasses = [
+  [Counter.prototype, 'values'],
+  [Gauge.prototype, 'values'],
+  [Histogram.prototype, 'histogram'],
+  [Summary.prototype, 'summary'],
+] as const;
+
+/** What prom-client's registry asks a metric for its values with. */
+const gatherers = ['get', 'getForPromString'] as const;
+
+/**
+ * Lists the series of a metric of prom-client as they are kept now, written as prom-client writes them, one by one where
+ * its `get()` would copy them all at once. Undefined for any other metric: of another class, with a `get` of its own, or
+ * of a prom-client that keeps them otherwise.
+ */
+export function seriesReader(metric: MetricObject): ((context: SeriesContext) => Series) | undefined {
+  const known = knownClasses.find(([prototype]) => Object.prototype.isPrototypeOf.call(prototype, metric));
+  if (known === undefined) return undefined;
+  const [prototype, kind] = known;
+  if (gatherers.some((name) => memberOf(metric, name) !== memberOf(prototype, name))) return undefined;
+  const hashMap = memberOf(metric, 'hashMap');
+  if (!isObject(hashMap)) return undefined;
+  switch (kind) {
     case 'values':
-      return keyedSeries(metric.hashMap, context, ({ labels, value, exemplar }) => {
-        const braced = inBraces(allLabelPairs(labels, defaultLabels));
-        return `${sampleName}${braced} ${valueText(value)}${braced && exemplarText(exemplar, context)}\n`;
-      });
-    case 'histogram':
-      return keyedSeries(metric.hashMap, context, histogramWriter(metric.upperBounds, context));
+      return (context) => keyedSeries(hashMap as HashMap<ValueEntry>, context, valueWriter(context));
+    case 'histogram': {
+      const bounds = memberOf(metric, 'upperBounds');
+      if (!isNumbers(bounds)) return undefined;
+      const entries = hashMap as HashMap<HistogramEntry>;
+      return (context) => keyedSeries(entries, context, histogramWriter(bounds, context));
+    }
     case 'summary': {
-      const { hashMap, percentiles, pruneAgedBuckets } = metric;
-      return keyedSeries(hashMap, context, ({ labels, td, sum, count }, key) => {
-        if (pruneAgedBuckets && td.size() === 0) {
-          Reflect.deleteProperty(hashMap, key);
-          return '';
-        }
-        td.compress();
-        let lines = '';
-        for (const quantile of percentiles) {
-          const pairs = allLabelPairs({ quantile, ...labels }, defaultLabels);
-          lines += `${sampleName}{${pairs}} ${valueText(td.percentile(quantile) || 0)}\n`;
-        }
-        const braced = inBraces(allLabelPairs(labels, defaultLabels));
-        return `${lines}${sampleName}_sum${braced} ${valueText(sum)}\n${sampleName}_count${braced} ${valueText(count)}\n`;
-      });
+      const percentiles = memberOf(metric, 'percentiles');
+      if (!isNumbers(percentiles)) return undefined;
+      const entries = hashMap as HashMap<SummaryEntry>;
+      const pruned = memberOf(metric, 'pruneAgedBuckets') ? entries : undefined;
+      return (context) => keyedSeries(entries, context, summaryWriter(percentiles, pruned, context));
     }
   }
 }
@@ -109,6 +124,36 @@ function keyedSeries<Entry extends { readonly labels: Labels }>(
       const entry = entryAt(index);
       return entry === undefined ? undefined : seriesIdentity(entry.labels, defaultLabels);
     },
+  };
+}
+
+function valueWriter(context: SeriesContext): (entry: ValueEntry) => string {
+  const { sampleName, defaultLabels } = context;
+  return ({ labels, value, exemplar }) => {
+    const braced = inBraces(allLabelPairs(labels, defaultLabels));
+    return `${sampleName}${braced} ${valueText(value)}${braced && exemplarText(exemplar, context)}\n`;
+  };
+}
+
+/** @param pruned where series without a recent value are removed. */
+function summaryWriter(
+  percentiles: readonly number[],
+  pruned: HashMap<SummaryEntry> | undefined,
+  { sampleName, defaultLabels }: SeriesContext,
+): (entry: SummaryEntry, key: string) => string {
+  return ({ labels, td, sum, count }, key) => {
+    if (pruned !== undefined && td.size() === 0) {
+      Reflect.deleteProperty(pruned, key);
+      return '';
+    }
+    td.compress();
+    let lines = '';
+    for (const quantile of percentiles) {
+      const pairs = allLabelPairs({ quantile, ...labels }, defaultLabels);
+      lines += `${sampleName}{${pairs}} ${valueText(td.percentile(quantile) || 0)}\n`;
+    }
+    const braced = inBraces(allLabelPairs(labels, defaultLabels));
+    return `${lines}${sampleName}_sum${braced} ${valueText(sum)}\n${sampleName}_count${braced} ${valueText(count)}\n`;
   };
 }
 
