@@ -245,9 +245,7 @@ describe('what an exposition is told of a scrape', () => {
       const answer = await beginScrape(server);
       if (method === 'return') answer.destroy();
       else answer.resume();
-      await vi.waitFor(() => {
-        expect(thrown).toHaveBeenCalled();
-      });
+      await expect.poll(() => thrown).toHaveBeenCalled();
       await expect.poll(() => answer.closed).toBe(true);
       count = 0;
       const another = await beginScrape(server);

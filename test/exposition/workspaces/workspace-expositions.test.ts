@@ -55,10 +55,12 @@ describe('expositions of workspaces', () => {
         signal: expect.any(AbortSignal) as AbortSignal,
       },
     ]);
-    await vi.waitFor(async () => {
-      await scrape('b');
-      expect(asked).toHaveLength(2);
-    });
+    await expect
+      .poll(async () => {
+        await scrape('b');
+        return asked.length;
+      })
+      .toBe(2);
   });
 
   it('have one rendering a format, and none for HEAD', async () => {

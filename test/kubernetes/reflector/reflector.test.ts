@@ -132,7 +132,7 @@ describe('a watch', () => {
         waiting = response.writableLength;
         expect(waiting).toBe(before);
       },
-      { interval: 50 },
+      { interval: 50, timeout: 20_000 },
     );
     expect(waiting).toBeGreaterThan(1_000_000);
     expect(following.sink.calls.untaken).toEqual([]);

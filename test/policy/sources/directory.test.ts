@@ -390,9 +390,7 @@ describe('callbacks that throw', () => {
       throw new Error('not my day');
     });
     await write('b.yaml', broken);
-    await vi.waitFor(() => {
-      expect(emitWarning).toHaveBeenCalledOnce();
-    });
+    await expect.poll(() => emitWarning).toHaveBeenCalledOnce();
     expect(markStale).toHaveBeenCalledOnce();
     await write('b.yaml', role('b'));
     expect(await sink.next()).toEqual(['a', 'b']);
