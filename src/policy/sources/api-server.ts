@@ -6,7 +6,7 @@ import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
 import type { ReflectorSink, ServerObserver } from '../../kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
 import { runInSlices } from '../../time-slice.js';
-import type { PolicyObject, RbacObject } from '../objects.js';
+import type { PolicyObject } from '../objects.js';
 import type { PolicySource } from '../policy-source.js';
 import type { PolicySink } from '../policy.js';
 import {
@@ -91,7 +91,7 @@ const kindsOfOne = [
   { kind: 'ClusterRoleBinding', path: pathOf.ClusterRoleBinding, decode: clusterRoleBindingOf },
 ] as const;
 const kindsOfWorkspaces: readonly FollowedKind[] = [
-  ...kindsOfOne.map(({ decode, ...one }) => ({ ...one, decode: inCluster<RbacObject>(decode) })),
+  ...kindsOfOne.map(({ decode, ...one }) => ({ ...one, decode: inCluster(decode) })),
   { kind: 'LogicalCluster', path: '/apis/core.kcp.io/v1alpha1/logicalclusters', decode: logicalClusterOf },
 ];
 

@@ -31,6 +31,8 @@ export const requiredGroupsAnnotation = 'authorization.kcp.io/required-groups';
 const maxPathLength = 1024;
 const maxRequiredGroupsLength = 8 * 1024;
 const maxRequiredGroups = 256;
+/** Of all rules of a role for paths: verbs and URLs. */
+const maxRuleTexts = 4096;
 
 /** Whether it can be the path of a workspace. */
 export function isWorkspacePath(path: string): boolean {
@@ -102,11 +104,27 @@ export function logicalClusterOf(object: unknown): LogicalCluster {
   };
 }
 
-/** The same object, with the logical cluster it stands in. @throws MalformedError where it does not say. */
-export function inCluster<Item extends RbacObject>(
-  decode: (object: unknown) => Item,
-): (object: unknown) => Item {
-  return (object) => ({ ...decode(object), cluster: requiredCluster(object) });
+/**
+ * The same object, with the logical cluster it stands in. A role with more verbs and URLs than any grants nothing: the owner
+ * of a workspace writes it, and each of them takes some forty times its length in memory.
+ *
+ * @throws MalformedError where it does not say in which it stands.
+ */
+export function inCluster(decode: (object: unknown) => RbacObject): (object: unknown) => RbacObject {
+  return (object) => {
+    const made = decode(object);
+    const cluster = requiredCluster(object);
+    return made.kind === 'ClusterRole' && areTooManyRules(made.rules)
+      ? { ...made, cluster, rules: [] }
+      : { ...made, cluster };
+  };
+}
+
+function areTooManyRules(rules: readonly PolicyRule[]): boolean {
+  return (
+    rules.reduce((sum, { verbs, nonResourceURLs }) => sum + verbs.length + nonResourceURLs.length, 0) >
+    maxRuleTexts
+  );
 }
 
 function requiredCluster(object: unknown): string {

@@ -5,7 +5,7 @@ import { workspaceAccess } from '../../../src/authorization/workspace-access.js'
 import { openPolicy, type OpenPolicy } from '../../../src/policy/open-policy.js';
 import { workspacesPolicySource } from '../../../src/policy/sources/api-server.js';
 import { directoryPolicySource } from '../../../src/policy/sources/directory.js';
-import { logicalClusterOf } from '../../../src/policy/sources/kubernetes-object.js';
+import { clusterRoleOf, inCluster, logicalClusterOf } from '../../../src/policy/sources/kubernetes-object.js';
 import { parseManifest } from '../../../src/policy/sources/manifest.js';
 import { closedAtEnd } from '../../support/ending.js';
 import { RootServer, type Resource, type SentObject } from '../../support/root-server.js';
@@ -326,6 +326,27 @@ describe('what the owner of a workspace writes on its LogicalCluster', () => {
     ['"}', false],
   ])('is its path only where it can be asked for: %j', (path, isPath) => {
     expect(made({ 'kcp.io/path': path }).path).toBe(isPath ? path : undefined);
+  });
+});
+
+describe('a role that the owner of a workspace writes', () => {
+  const rulesOf = (rules: readonly object[]) => {
+    const metadata = { name: 'a', annotations: { 'kcp.io/cluster': 'c1' } };
+    const role = inCluster(clusterRoleOf)({ metadata, rules });
+    return role.kind === 'ClusterRole' ? role.rules : undefined;
+  };
+  const texts = (count: number): readonly string[] => Array.from({ length: count }, (_, at) => `/${at}`);
+
+  it.each([
+    ['URLs', (count: number) => [{ verbs: ['get'], nonResourceURLs: texts(count) }]],
+    ['verbs', (count: number) => [{ verbs: texts(count), nonResourceURLs: ['/metrics'] }]],
+    [
+      'rules',
+      (count: number) => texts((count + 1) / 2).map((url) => ({ verbs: ['get'], nonResourceURLs: [url] })),
+    ],
+  ])('grants nothing where it has more %s than any', (_, rules) => {
+    expect(rulesOf(rules(4095))).toEqual(rules(4095));
+    expect(rulesOf(rules(4097))).toEqual([]);
   });
 });
 
