@@ -207,7 +207,7 @@ describe('expositions of workspaces', () => {
 
   it('are looked up in slices, however scattered the lines of a workspace are', async () => {
     const line = (at: number): string => `jobs${at % 2}{cluster="a"} ${at}\n`;
-    const body = Array.from({ length: 400_000 }, (_, at) => line(at)).join('');
+    const body = Array.from({ length: 1_000_000 }, (_, at) => line(at)).join('');
     const bodyPlaces = new RenderingLimit({ max: 0 });
     const { expositions, scrape } = divided(always(body), { compress: false, bodyPlaces });
     await scrape('nobody');
