@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { registriesExposition } from '../../../../src/exposition/sources/registries-exposition.js';
 import { bytesOf } from './rendered.js';
 import { listenHttp } from '../../../support/listening.js';
+import { stepMs, turnsOf } from '../../../support/counted-turns.js';
 
 /** Counters with 100,000 series between them. */
 function largeRegistry(): Registry {
@@ -27,36 +28,6 @@ async function streamOf(registry: Registry): Promise<AsyncIterableIterator<Uint8
   const { body } = await registriesExposition({ registries: [registry] }).render({ accept: '' });
   if (typeof body === 'string' || body instanceof Uint8Array) throw new Error('the exposition came whole');
   return Readable.from(body, { highWaterMark: 1 })[Symbol.asyncIterator]();
-}
-
-/** What one reading of the clock adds to it (ms): a slice of 4 ms is over after some eighty steps. */
-const stepMs = 0.05;
-
-/**
- * How long `work` holds the event loop at most between two turns (ms) and how long it takes in all, by a clock that goes
- * on with each reading: however busy the machine, a step that is followed by a look at the clock counts the same.
- */
-async function turnsOf(work: () => Promise<unknown>): Promise<{ longest: number; total: number }> {
-  let now = performance.now();
-  const begun = now;
-  const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += stepMs));
-  try {
-    let [last, longest, isWorking] = [now, 0, true];
-    const turn = (): void => {
-      longest = Math.max(longest, now - last);
-      last = now;
-      if (isWorking) setImmediate(turn);
-    };
-    setImmediate(turn);
-    await work();
-    isWorking = false;
-    turn();
-    return { longest, total: now - begun };
-  } finally {
-    clock.mockRestore();
-    // A slice that began by that clock ends with its turn.
-    await nextTurn();
-  }
 }
 
 describe('a large exposition', () => {
