@@ -97,8 +97,9 @@ export class NameTable<Value> {
 
 /**
  * Takes two characters at a time; never 0. Each time two secret factors: of one, the highest bit passes through unchanged
- * whatever the factor is, and as in MurmurHash the next characters could take it back. The hash of a name is another one in each space, so that both
- * together tell the space as well: to multiply by an odd number maps no two spaces to the same 31 bits.
+ * whatever the factor is, and as in MurmurHash the next characters could take it back. The hash of a name is another one
+ * in each space, so that both together tell the space as well: to multiply by an odd number maps no two spaces to the
+ * same 31 bits.
  */
 export function hashOf(name: string, space: number): number {
   const { length } = name;
