@@ -13,6 +13,8 @@ process.once('message', ({ cert, key, bodies }) => {
     });
     response.end(body);
   });
+  // It is idle while the others are asked.
+  server.keepAliveTimeout = 60_000;
   server.listen(0, '127.0.0.1', () => {
     process.send({ port: server.address().port });
   });

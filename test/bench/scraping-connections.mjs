@@ -62,6 +62,8 @@ async function openConnection(port, { headers, path = '/metrics', status = 200, 
           }
         };
         onClose = reject;
+        if (socket.destroyed)
+          reject(new Error(`${path}: the server closed the connection between two rounds`));
         // Another server on this port may answer at another length than it did at first.
         const onTimeout = () => {
           reject(new Error(`${path}: no answer in ${longestAnswerMs} ms`));
