@@ -78,7 +78,7 @@ export function sendForbidden(
   sendStatus(request, response, 'Forbidden', suffix === undefined ? message : `${message}: ${suffix}`);
 }
 
-/** Of an answer to a request after whose end nobody can be sure where the next one begins. */
+/** What ends the connection behind an answer: nobody can be sure where the next request on it begins. */
 export function closingHeaders(request: Request): Readonly<Record<string, string>> {
   // Over HTTP/2 each request has a stream of its own.
   return streamOf(request) === undefined ? { Connection: 'close' } : {};

@@ -146,14 +146,15 @@ function isPassedOn(classification: PathClassification): boolean {
  * ends elsewhere, with another request behind it (6.1: HTTP/1.0 has no transfer codings; nor has any other version but 1.1,
  * and Node takes 0.9 and 2.0 in a request line).
  */
-function headerFault({ rawHeaders, httpVersion }: Request): string | undefined {
+function headerFault(request: Request): string | undefined {
+  const { rawHeaders, httpVersion } = request;
   let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
   }
   if (hosts > 1) return 'more than one Host header';
-  const isCoded = httpVersion !== '1.1' && headerLine({ rawHeaders }, 'transfer-encoding') !== undefined;
+  const isCoded = httpVersion !== '1.1' && headerLine(request, 'transfer-encoding') !== undefined;
   return isCoded ? 'the length of the body is ambiguous' : undefined;
 }
 
