@@ -13,6 +13,7 @@ import { WriteDeadline } from '../../src/request/answer/write-deadline.js';
 import { listen } from '../support/listening.js';
 import { localAuthority } from '../support/local-authority.js';
 import { atEnd } from '../support/ending.js';
+import { bytesLeftBy } from '../support/held-bytes.js';
 
 const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 /** More than all buffers on the way hold. */
@@ -168,6 +169,27 @@ describe('a write deadline', () => {
     response.write('a');
     await pass(1250);
     expect(cut()).toBe(1);
+  });
+
+  it('lets answers that are over be freed at once, while others are always under way', () => {
+    const deadline = new WriteDeadline({ timeoutMs: 10_000 });
+    const answers = 4000;
+    const bytes = bytesLeftBy((pass) => {
+      const underWay: ServerResponse[] = [];
+      for (let at = 0; at < answers; at += 1) {
+        const response = new ServerResponse(new IncomingMessage(new Socket()));
+        response.write('a');
+        deadline.watch(response);
+        underWay.push(response);
+        if (underWay.length > 16) underWay.shift()?.emit('close');
+        if (at % 100 === 0) pass();
+      }
+      expect(deadline.watched).toBe(16);
+      for (const response of underWay) response.emit('close');
+    });
+    expect(deadline.watched).toBe(0);
+    // Each takes some kilobytes.
+    expect(bytes / answers).toBeLessThan(500);
   });
 
   it('asks the kernel for nobody who makes progress', async () => {

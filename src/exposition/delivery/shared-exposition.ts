@@ -58,7 +58,7 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
   requireBetween('maxKeptBytes', maxKeptBytes, 0, Number.MAX_SAFE_INTEGER);
   requireBetween('windowBytes', windowBytes, 1, Number.MAX_SAFE_INTEGER);
   requireBetween('laggardTimeoutMs', laggardTimeoutMs, 1, largestTimerDelayMs);
-  const underWay = new Map<string, SharedRendering>();
+  let underWay = new Map<string, SharedRendering>();
   const kept = new KeptRenderings(freshnessMs, maxKeptBytes);
 
   const begin = (key: string, shared: SharedRequest, scraper: string | undefined): SharedRendering => {
@@ -74,6 +74,8 @@ export function sharedExposition(exposition: Exposition, options: SharedExpositi
         onOver: () => {
           // A newer rendering may have begun once this one could no longer be joined.
           if (underWay.get(key) === rendering) underWay.delete(key);
+          // Its tables would keep renderings that are over until the next full garbage collection (as in WriteDeadline).
+          if (underWay.size === 0) underWay = new Map();
         },
         onFinished: (rendered, chunks) => {
           kept.put(key, rendered, chunks);
