@@ -128,323 +128,34 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     return line;
   };
 
-  const rows: readonly (readonly [flags: string, message: RegExp])[] = [
-    ['--mode=front-proxy', /^--mode: "front-proxy" is not one of shard, cache-server$/],
-    [
-      '--tls-cert-fle=secret-token',
-      /^error: unknown option '--tls-cert-fle'; did you mean --tls-cert-file\?$/,
-    ],
-    ['--clientCAFile', /^error: unknown option '--clientCAFile'; did you mean --client-ca-file\?$/],
-    [
-      '--oidc-clientID=secret-token',
+  /** What is typed, and the message: from its start where it says ^, else behind the name of the last flag. */
+  type Refusals = Readonly<Record<string, RegExp>>;
+  const rowsOf = (refusals: Refusals): readonly (readonly [line: string, message: RegExp])[] =>
+    Object.entries(refusals).map(([line, { source }]) => {
+      const [flag] = /--[\w-]+(?!.* --)/.exec(line) ?? [];
+      return [line, new RegExp(source.startsWith('^') ? source : `^${flag}: ${source}`)];
+    });
+
+  const rows: Refusals = {
+    '--mode=front-proxy': /"front-proxy" is not one of shard, cache-server$/,
+    '--tls-cert-fle=secret-token': /^error: unknown option '--tls-cert-fle'; did you mean --tls-cert-file\?$/,
+    '--clientCAFile': /^error: unknown option '--clientCAFile'; did you mean --client-ca-file\?$/,
+    '--oidc-clientID=secret-token':
       /^error: unknown option: --oidc-clientID of kube-rbac-proxy is --oidc-client-id here$/,
-    ],
-    ['--mode=cache-server --max-policy-staleness=banana', /^--max-policy-staleness: "banana" is not a dura/],
-    [
-      '--mode=cache-server --bootstrap-policy=maybe',
-      /^--bootstrap-policy: "maybe" is not true, false or live$/,
-    ],
-    [
-      '--mode=cache-server --workspace-metrics --workspace-rbac-dir={policy}',
+    '--mode=cache-server --max-policy-staleness=banana': /"banana" is not a dura/,
+    '--mode=cache-server --bootstrap-policy=maybe': /"maybe" is not true, false or live$/,
+    '--mode=cache-server --workspace-metrics --workspace-rbac-dir={policy}':
       /^--workspace-metrics: a cache server has no workspaces: /,
-    ],
-    ['--mode=cache-server --rbac-dir={missing}', /^--rbac-dir: .*missing/],
-    [
-      '--root-kubeconfig=in-cluster',
-      /^--root-kubeconfig: in-cluster: KUBERNETES_SERVICE_HOST is not set, as/,
-    ],
-    [
-      '--authentication-kubeconfig=in-cluster',
-      /^--authentication-kubeconfig: in-cluster: KUBERNETES_SERVICE_/,
-    ],
-    ['--mode=cache-server --cache-kubeconfig={missing}', /^--cache-kubeconfig: .*missing: /],
-    ['--config={missing}', /^--config: .*missing cannot be read: ENOENT$/],
-    ['--config={policy}', /^--config: .* is no regular file$/],
-    ['--config={text}', /^\S*text:1: a document must be an object, not a string$/],
-    ['--config={kubeconfig}', /^\S*kubeconfig:1: apiVersion: required: kcp-metrics-filter\/v1alpha1$/],
-    ['--config={tls.key}', /^\S*tls\.key:\d+: /],
-  ];
-  const shardRows: readonly (readonly [flags: string, message: RegExp])[] = [
-    ['--no-such-flag', /^error: unknown option '--no-such-flag'$/],
-    ['stray', /too many arguments/],
-    ['--secure-port=65536', /^--secure-port: "65536" is not a port/],
-    ['--secure-port=-1', /^--secure-port: "-1" is not a port/],
-    ['--secure-port=1e3', /^--secure-port: "1e3" is not a port/],
-    ['--enable-z-pages=yes', /^--enable-z-pages: "yes" is not true or false$/],
-    ['--bind-address=localhost', /^--bind-address: "localhost" is not an IP address$/],
-    ['--bind-address=192.0.2.1', /^--bind-address, --secure-port: listen E/],
-    ['--tls-min-version=VersionTLS11', /^--tls-min-version: "VersionTLS11" is not one of/],
-    [
-      '--tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA',
-      /^--tls-cipher-suites: "TLS_RSA_WITH_RC4_128_SHA" is not one of TLS_AES_128/,
-    ],
-    ['--tls-cipher-suites=__proto__', /^--tls-cipher-suites: "__proto__" is not one of/],
-    ['--tls-cert-file={tls.crt}', /^--tls-private-key-file: required with --tls-cert-file$/],
-    ['--tls-private-key-file={tls.key}', /^--tls-cert-file: required with/],
-    [
-      '--tls-cert-file={missing} --tls-private-key-file={tls.key}',
-      /^--tls-cert-file: .*missing cannot be read: ENOENT$/,
-    ],
-    ['--tls-cert-file={garbage.pem} --tls-private-key-file={tls.key}', /^--tls-cert-file: .*garbage\.pem: /],
-    [
-      '--tls-cert-file={tls.crt} --tls-private-key-file={empty.pem}',
-      /^--tls-private-key-file: .*empty\.pem: /,
-    ],
-    ['--tls-sni-cert-key=', /^--tls-sni-cert-key: "" must begin with/],
-    ['--tls-sni-cert-key={tls.crt}', /^--tls-sni-cert-key: ".*tls\.crt" must begin with/],
-    ['--tls-sni-cert-key={tls.crt},{tls.key}:', /^--tls-sni-cert-key: "" is not a domain name/],
-    [
-      '--tls-sni-cert-key={tls.crt},{tls.key}:a.example,a.*.example',
-      /^--tls-sni-cert-key: "a\.\*\.example" is not a domain name, \*\.domain or IP address$/,
-    ],
-    [
-      '--tls-sni-cert-key={tls.crt},{missing}:a.example',
-      /^--tls-sni-cert-key: .*missing cannot be read: ENOENT$/,
-    ],
-    ['--tls-sni-cert-key={garbage.pem},{tls.key}', /^--tls-sni-cert-key: .*garbage\.pem: /],
-    [
-      '--tls-sni-cert-key={rsa.crt},{rsa.key}',
-      /^--tls-sni-cert-key: needs a key of type ec, as the pair of .*rsa\.key has rsa$/,
-    ],
-    ['--allow-paths=metrics', /^--allow-paths: "metrics" is no glob of an absolute path$/],
-    ['--allow-paths=/{1..9999999}', /^--allow-paths: .* is no glob/],
-    ['--ignore-paths=metrics', /^--ignore-paths: "metrics" is no absolute path with nothing/],
-    ['--ignore-paths=/metrics/**', /^--ignore-paths: "\/metrics\/\*\*" is no absolute path/],
-    [
-      '--ignore-paths=/metrics --allow-paths=/metrics',
-      /^--ignore-paths: cannot be combined with --allow-paths$/,
-    ],
-    ['--auth-header-fields-enabled=maybe', /^--auth-header-fields-enabled: "maybe" is not true/],
-    ['--auth-header-fields-enabled', /^--auth-header-fields-enabled: needs --upstream or --gateway-path$/],
-    [
-      '--auth-header-fields-enabled --upstream=http://app.example.org',
-      /^--auth-header-fields-enabled: needs an --upstream on a loopback address, or an https one/,
-    ],
-    [
-      '--auth-header-user-field-name=x-user',
-      /^--auth-header-user-field-name: needs --auth-header-fields-enabled$/,
-    ],
-    [
-      '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-user-field-name=Host',
-      /^--auth-header-user-field-name: "Host" has another meaning$/,
-    ],
-    [
-      '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-name=a:b',
-      /^--auth-header-groups-field-name: "a:b" is not a header field name$/,
-    ],
-    [
-      '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-separator=',
-      /^--auth-header-groups-field-separator: must be 1 to 8 characters of printable ASCII$/,
-    ],
-    ['--tenant-header=X-Tenant=cn', /^--tenant-header: needs --upstream or --gateway-path$/],
-    [
-      '--upstream=http://app.example.org --tenant-header=X-Tenant=cn',
-      /^--tenant-header: needs an --upstream on a loopback address, or an https one/,
-    ],
-    ['--upstream=http://127.0.0.1 --tenant-header=X-Tenant', /^--tenant-header: "X-Tenant" must be NAME=cn/],
-    [
-      '--upstream=http://127.0.0.1 --tenant-header=Cookie=cn',
-      /^--tenant-header: "Cookie" has another meaning$/,
-    ],
-    [
-      '--upstream=http://127.0.0.1 --tenant-header=X-Tenant=group:system:',
-      /^--tenant-header: every user is in a group that begins with "system:"$/,
-    ],
-    [
-      '--upstream=http://127.0.0.1 --tenant-header=x=cn --tenant-header=X=group:t:',
-      /^--tenant-header: X would be sent twice$/,
-    ],
-    [
-      '--upstream=http://127.0.0.1 --auth-header-fields-enabled --tenant-header=x-remote-user=cn',
-      /^--tenant-header: x-remote-user would be sent twice$/,
-    ],
-    ['--client-ca-file={missing}', /^--client-ca-file: .*missing cannot be read: ENOENT$/],
-    ['--client-ca-file={empty.pem}', /^--client-ca-file: .*empty\.pem: /],
-    ['--client-ca-file={garbage.pem}', /^--client-ca-file: .*garbage\.pem: /],
-    ['--requestheader-client-ca-file={garbage.pem}', /^--requestheader-client-ca-file: /],
-    ['--token-auth-file={missing}', /^--token-auth-file: .*missing cannot be read: ENOENT$/],
-    ['--token-auth-file={short.csv}', /^--token-auth-file: .*short\.csv:1: expected at least 3 columns/],
-    [
-      '--token-auth-file={twice.csv}',
-      /^--token-auth-file: .*twice\.csv:2: the token stands in line 1 already$/,
-    ],
-    ['--token-auth-file={quote.csv}', /^--token-auth-file: .*quote\.csv:\d+: not valid CSV$/],
-    ['--token-auth-file={groups.csv}', /^--token-auth-file: .*groups\.csv:1: a group name is empty$/],
-    ['--anonymous-auth=maybe', /^--anonymous-auth: "maybe" is not true or false$/],
-    ['--bootstrap-policy=0', /^--bootstrap-policy: "0" is not true, false or live$/],
-    ['--authorization-always-allow-paths=/met*rics', /^--authorization-always-allow-paths: only trailing \*/],
-    ['--authorization-order=RBAC,Webhook', /^--authorization-order: Webhook needs --authoriz/],
-    ['--authorization-order=RBAC,ABAC', /^--authorization-order: "ABAC" is not one of/],
-    ['--authorization-order=RBAC,RBAC', /^--authorization-order: RBAC is listed twice$/],
-    ['--authorization-order=', /^--authorization-order: must list an authorizer$/],
-    ['--allow-paths=', /^--allow-paths: "" is no glob/],
-    ['--tls-cipher-suites=', /^--tls-cipher-suites: "" is not one of/],
-    ['--audit-log-path=\t', /^--audit-log-path: must name a file$/],
-    ['--audit-log-path=', /^--audit-log-path: must name a file$/],
-    ['--audit-log-path={policy}', /^--audit-log-path: .* cannot be written to: EISDIR$/],
-    ['--audit-log-path={text}/audit.log', /^--audit-log-path: .* cannot be written to: E/],
-    ['--audit-log-maxage=1', /^--audit-log-maxage: needs --audit-log-path$/],
-    ['--audit-log-path=- --audit-log-maxage=-1', /^--audit-log-maxage: "-1" is not a number/],
-    ['--audit-log-path=- --audit-log-maxbackup=many', /^--audit-log-maxbackup: "many" is not/],
-    ['--audit-log-path=- --audit-log-maxsize=1.5', /^--audit-log-maxsize: "1.5" is not/],
-    ['--audit-log-path=- --audit-log-maxsize=1', /^--audit-log-maxsize: standard output is not/],
-    ['--audit-log-path=- --audit-log-mode=blocking-strict', /^--audit-log-mode: "blocking-s/],
-    ['--audit-log-path=- --audit-log-format=legacy', /^--audit-log-format: "legacy" is not/],
-    [
-      '--audit-log-path=- --audit-log-batch-buffer-size=0',
-      /^--audit-log-batch-buffer-size: "0" is not a number from 1 to 1000000$/,
-    ],
-    [
-      '--audit-log-path=- --audit-log-mode=blocking --audit-log-batch-buffer-size=5',
-      /^--audit-log-batch-buffer-size: has no effect with --audit-log-mode=blocking$/,
-    ],
-    ['--max-policy-staleness=5', /^--max-policy-staleness: "5" is not a duration/],
-    ['--workspace-metrics', /^--workspace-metrics: needs --workspace-rbac-dir or --workspace-kubeconfig$/],
-    ['--workspace-metrics=maybe', /^--workspace-metrics: "maybe" is not true or false$/],
-    ['--workspace-rbac-dir={policy}', /^--workspace-rbac-dir: needs --workspace-metrics$/],
-    [
-      '--workspace-metrics=false --workspace-kubeconfig={kubeconfig}',
-      /^--workspace-kubeconfig: needs --workspace-metrics$/,
-    ],
-    [
-      '--workspace-metrics --workspace-rbac-dir={missing}',
-      /^--workspace-rbac-dir: .*missing: does not exist$/,
-    ],
-    ['--workspace-metrics --workspace-rbac-dir={policy}', /^--workspace-rbac-dir: .*broken\.yaml:\d+: /],
-    [
-      '--workspace-metrics --workspace-kubeconfig={no-context}',
-      /^--workspace-kubeconfig: .*no-context:\d+: current-context/,
-    ],
-    [
-      '--workspace-metrics --workspace-rbac-dir={policy} --upstream=https://app.example.org --auth-header-fields-enabled',
-      /^--workspace-metrics: shares one rendering among all users/,
-    ],
-    ['--workspace-label=workspace', /^--workspace-label: needs --workspace-metrics$/],
-    ['--workspace-metrics-max-age=1s', /^--workspace-metrics-max-age: needs --workspace-metrics$/],
-    [
-      '--workspace-metrics --workspace-rbac-dir={policy} --workspace-kubeconfig={kubeconfig}',
-      /^--workspace-kubeconfig: cannot be combined with --workspace-rbac-dir$/,
-    ],
-    ['--workspace-metrics --workspace-label=a-b', /^--workspace-label: "a-b" is no label name$/],
-    ['--workspace-metrics --workspace-label=le', /^--workspace-label: "le" belongs to histograms/],
-    ['--workspace-metrics --workspace-label=', /^--workspace-label: "" is no label name$/],
-    [
-      '--workspace-metrics --workspace-metrics-max-age=0s',
-      /^--workspace-metrics-max-age: "0s" is not between 1ms and 1h$/,
-    ],
-    ['--rbac-dir={missing}', /^--rbac-dir: .*missing/],
-    ['--rbac-dir={policy}', /^--rbac-dir: .*broken\.yaml:\d+: /],
-    ['--root-kubeconfig={missing}', /^--root-kubeconfig: .*missing: cannot be read: ENOENT$/],
-    ['--root-kubeconfig={policy}', /^--root-kubeconfig: /],
-    ['--root-kubeconfig={tls.key}', /^--root-kubeconfig: .*tls\.key:/],
-    ['--root-kubeconfig={no-context}', /^--root-kubeconfig: .*no-context:\d+: current-context/],
-    ['--root-kubeconfig={plain-http}', /^--root-kubeconfig: .*plain-http:.*is plain http/],
-    ['--root-kubeconfig=', /^--root-kubeconfig: /],
-    ['--cache-kubeconfig={no-context}', /^--cache-kubeconfig: .*no-context:/],
-    ['--bootstrap-policy=live', /^--bootstrap-policy: live needs --root-kubeconfig$/],
-    ['--policy-snapshot={missing}', /^--policy-snapshot: needs --root-kubeconfig or --cache/],
-    [
-      '--root-kubeconfig={kubeconfig} --policy-snapshot={missing}/policy',
-      /^--policy-snapshot: .*missing\/policy: /,
-    ],
-    [
-      '--root-kubeconfig={kubeconfig} --policy-snapshot={policy}',
-      /^--policy-snapshot: .*: is not a regular file$/,
-    ],
-    ['--root-kubeconfig={kubeconfig} --policy-snapshot={tls.key}', /^--policy-snapshot: .*tls\.key: /],
-    ['--log-level=trace', /^--log-level: "trace" is not one of/],
-    [
-      '--max-requests-per-second-by-identity=-1',
-      /^--max-requests-per-second-by-identity: "-1" is not a number from 0 to 1000000$/,
-    ],
-    [
-      '--max-requests-per-second-by-identity=0.5',
-      /^--max-requests-per-second-by-identity: "0.5" is not a number from 0 to 1000000$/,
-    ],
-    [
-      '--max-requests-per-second-by-address=1000001',
-      /^--max-requests-per-second-by-address: "1000001" is not a number from 0 to 1000000$/,
-    ],
-    ['--max-connections=', /^--max-connections: "" is not a number from 0 to 1000000$/],
-    ['--max-connections-by-address=x', /^--max-connections-by-address: "x" is not a number/],
-    [
-      '--max-handshake-time-by-address=11s',
-      /^--max-handshake-time-by-address: "11s" is not between 0s and 10s$/,
-    ],
-    ['--max-handshake-time-by-address=500', /^--max-handshake-time-by-address: "500" is not a duration/],
-    ['--max-header-bytes=4095', /^--max-header-bytes: "4095" is not a number from 4096 to 262144$/],
-    ['--max-header-bytes=1MiB', /^--max-header-bytes: "1MiB" is not a number from 4096/],
-    ['--header-timeout=0s', /^--header-timeout: "0s" is not between 1ms and 596h$/],
-    ['--header-timeout=597h', /^--header-timeout: "597h" is not between 1ms and 596h$/],
-    ['--idle-timeout=0s', /^--idle-timeout: "0s" is not between 1s and 595h$/],
-    ['--idle-timeout=75', /^--idle-timeout: "75" is not a duration/],
-    ['--tls-handshake-timeout=0ms', /^--tls-handshake-timeout: "0ms" is not between 1ms/],
-    ['--maintenance-file=\t', /^--maintenance-file: must name a file$/],
-    ['--maintenance-file=', /^--maintenance-file: must name a file$/],
-    ['--maintenance-file={policy}', /^--maintenance-file: .* is no regular file$/],
-    ['--workers=2 --maintenance-file={policy}', /^--maintenance-file: .* is no regular file$/],
-    ['--shutdown-delay-duration=-1s', /^--shutdown-delay-duration: "-1s" is not a duration/],
-    ['--shutdown-delay-duration=25h', /^--shutdown-delay-duration: "25h" is not between 0s and 24h$/],
-    ['--shutdown-timeout=soon', /^--shutdown-timeout: "soon" is not a duration/],
-    ['--workers=0', /^--workers: "0" is not a number from 1 to 64$/],
-    ['--workers=65', /^--workers: "65" is not a number from 1 to 64$/],
-    ['--workers=two', /^--workers: "two" is not a number from 1 to 64$/],
-    ['--workers=', /^--workers: "" is not a number from 1 to 64$/],
-    [
-      '--workers=2 --audit-log-path={missing}',
-      /^--workers: more than 1 worker cannot write to the file of --audit-log-path; use -$/,
-    ],
-    ['--workers=2 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
-    ['--workers=2 --client-ca-file={empty.pem}', /^--client-ca-file: .*empty\.pem: /],
-  ];
-
-  const ofShard = shardRows.map(([flags, message]) => [`--mode=shard ${flags}`, message] as const);
-  // In this process: whatever a failed start left listening would be seen.
-  it.each([...rows, ...ofShard])('start %s', async (flags, message) => {
-    const hasPort = flags.includes('--secure-port');
-    expect(await refusal(['start', ...(hasPort ? [] : ['--secure-port=0']), ...argumentsOf(flags)])).toMatch(
-      message,
-    );
-  });
-
-  // They wait for seconds: for the other file of a pair, and for a server.
-  it.concurrent.each([
-    [
-      'start --mode=shard --secure-port=0 --tls-cert-file={tls.crt} --tls-private-key-file={other.key}',
-      /^--tls-private-key-file: .* is not the key of/,
-    ],
-    [
-      'start --mode=shard --secure-port=0 --tls-sni-cert-key={tls.crt},{tls.key} --tls-sni-cert-key={tls.crt},{other.key}',
-      /^--tls-sni-cert-key: .*other\.key is not the key of .*tls\.crt$/,
-    ],
-    ['can-i get /metrics --root-kubeconfig={kubeconfig}', /^--root-kubeconfig: .*ECONNREFUSED/],
-  ])('%s', async (line, message) => {
-    expect(await refusal(argumentsOf(line))).toMatch(message);
-  });
-
-  it.concurrent.each([
-    ['start --mode=shards', /^--mode: "shards" is not one of shard, cache-server$/],
-    ['start --mode=shard --no-such-flag', /^error: unknown option '--no-such-flag'$/],
-    ['start --mode=shard --secure-port=0 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
-    ['start --mode=shard --secure-port=0 --workers=2 --rbac-dir={missing}', /^--rbac-dir: .*missing/],
-    [
-      'start --mode=shard --secure-port=0 --workers=2 --bind-address=192.0.2.1',
-      /^--bind-address, --secure-port: bind E/,
-    ],
-    ['can-i', /^can-i: pass VERB and PATH, or --filename$/],
-    ['no-such-command', /^error: unknown command 'no-such-command'$/],
-  ])(
-    '%s, as a process of its own',
-    async (line, message) => {
-      const { code, stdout, stderr } = await runProcess(argumentsOf(line));
-      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-      expect(stderr).toMatch(/^[^\n]+\n$/);
-      expect(stderr.trimEnd()).toMatch(message);
-    },
-    // All of them start at once, beside whatever else this machine does.
-    60_000,
-  );
-
+    '--mode=cache-server --rbac-dir={missing}': /.*missing/,
+    '--root-kubeconfig=in-cluster': /in-cluster: KUBERNETES_SERVICE_HOST is not set, as/,
+    '--authentication-kubeconfig=in-cluster': /in-cluster: KUBERNETES_SERVICE_/,
+    '--mode=cache-server --cache-kubeconfig={missing}': /.*missing: /,
+    '--config={missing}': /.*missing cannot be read: ENOENT$/,
+    '--config={policy}': /.* is no regular file$/,
+    '--config={text}': /^\S*text:1: a document must be an object, not a string$/,
+    '--config={kubeconfig}': /^\S*kubeconfig:1: apiVersion: required: kcp-metrics-filter\/v1alpha1$/,
+    '--config={tls.key}': /^\S*tls\.key:\d+: /,
+  };
   const account = '--service-account-issuer=issuer --service-account-key-file';
   const published = '--service-account-issuer=issuer --service-account-jwks-uri';
   const oidc = '--oidc-issuer-url=https://127.0.0.1:1 --oidc-client-id=id';
@@ -456,426 +167,450 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
   const unauthenticatedTtl = '--authentication-token-webhook-cache-unauthenticated-ttl';
   const authorizedTtl = '--authorization-webhook-cache-authorized-ttl';
   const unauthorizedTtl = '--authorization-webhook-cache-unauthorized-ttl';
-  const identityRows: readonly (readonly [flags: string, message: RegExp])[] = [
+  const shardRows: Refusals = {
+    '--no-such-flag': /^error: unknown option '--no-such-flag'$/,
+    stray: /^error: too many arguments/,
+    '--secure-port=65536': /"65536" is not a port/,
+    '--secure-port=-1': /"-1" is not a port/,
+    '--secure-port=1e3': /"1e3" is not a port/,
+    '--enable-z-pages=yes': /"yes" is not true or false$/,
+    '--bind-address=localhost': /"localhost" is not an IP address$/,
+    '--bind-address=192.0.2.1': /^--bind-address, --secure-port: listen E/,
+    '--tls-min-version=VersionTLS11': /"VersionTLS11" is not one of/,
+    '--tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA': /"TLS_RSA_WITH_RC4_128_SHA" is not one of TLS_AES_128/,
+    '--tls-cipher-suites=__proto__': /"__proto__" is not one of/,
+    '--tls-cert-file={tls.crt}': /^--tls-private-key-file: required with --tls-cert-file$/,
+    '--tls-private-key-file={tls.key}': /^--tls-cert-file: required with/,
+    '--tls-cert-file={missing} --tls-private-key-file={tls.key}':
+      /^--tls-cert-file: .*missing cannot be read: ENOENT$/,
+    '--tls-cert-file={garbage.pem} --tls-private-key-file={tls.key}': /^--tls-cert-file: .*garbage\.pem: /,
+    '--tls-cert-file={tls.crt} --tls-private-key-file={empty.pem}': /.*empty\.pem: /,
+    '--tls-sni-cert-key=': /"" must begin with/,
+    '--tls-sni-cert-key={tls.crt}': /".*tls\.crt" must begin with/,
+    '--tls-sni-cert-key={tls.crt},{tls.key}:': /"" is not a domain name/,
+    '--tls-sni-cert-key={tls.crt},{tls.key}:a.example,a.*.example':
+      /"a\.\*\.example" is not a domain name, \*\.domain or IP address$/,
+    '--tls-sni-cert-key={tls.crt},{missing}:a.example': /.*missing cannot be read: ENOENT$/,
+    '--tls-sni-cert-key={garbage.pem},{tls.key}': /.*garbage\.pem: /,
+    '--tls-sni-cert-key={rsa.crt},{rsa.key}': /needs a key of type ec, as the pair of .*rsa\.key has rsa$/,
+    '--allow-paths=metrics': /"metrics" is no glob of an absolute path$/,
+    '--allow-paths=/{1..9999999}': /.* is no glob/,
+    '--ignore-paths=metrics': /"metrics" is no absolute path with nothing/,
+    '--ignore-paths=/metrics/**': /"\/metrics\/\*\*" is no absolute path/,
+    '--ignore-paths=/metrics --allow-paths=/metrics':
+      /^--ignore-paths: cannot be combined with --allow-paths$/,
+    '--auth-header-fields-enabled=maybe': /"maybe" is not true/,
+    '--auth-header-fields-enabled': /needs --upstream or --gateway-path$/,
+    '--auth-header-fields-enabled --upstream=http://app.example.org':
+      /^--auth-header-fields-enabled: needs an --upstream on a loopback address, or an https one/,
+    '--auth-header-user-field-name=x-user': /needs --auth-header-fields-enabled$/,
+    '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-user-field-name=Host':
+      /"Host" has another meaning$/,
+    '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-user-field-name=x/user':
+      /"x\/user" is not a header field name$/,
+    '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-name=Authorization':
+      /"Authorization" has another meaning$/,
+    '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-name=X-Remote-User':
+      /is also the field of the user$/,
+    '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-name=a:b':
+      /"a:b" is not a header field name$/,
+    '--upstream=http://127.0.0.1 --auth-header-fields-enabled --auth-header-groups-field-separator=':
+      /must be 1 to 8 characters of printable ASCII$/,
+    '--tenant-header=X-Tenant=cn': /needs --upstream or --gateway-path$/,
+    '--upstream=http://app.example.org --tenant-header=X-Tenant=cn':
+      /needs an --upstream on a loopback address, or an https one/,
+    '--upstream=http://127.0.0.1 --tenant-header=X-Tenant': /"X-Tenant" must be NAME=cn/,
+    '--upstream=http://127.0.0.1 --tenant-header=Cookie=cn': /"Cookie" has another meaning$/,
+    '--upstream=http://127.0.0.1 --tenant-header=X-Tenant=group:system:':
+      /every user is in a group that begins with "system:"$/,
+    '--upstream=http://127.0.0.1 --tenant-header=x=cn --tenant-header=X=group:t:': /X would be sent twice$/,
+    '--upstream=http://127.0.0.1 --auth-header-fields-enabled --tenant-header=x-remote-user=cn':
+      /x-remote-user would be sent twice$/,
+    '--client-ca-file={missing}': /.*missing cannot be read: ENOENT$/,
+    '--client-ca-file={empty.pem}': /.*empty\.pem: /,
+    '--client-ca-file={garbage.pem}': /.*garbage\.pem: /,
+    '--requestheader-client-ca-file={garbage.pem}': /^--requestheader-client-ca-file: /,
+    '--token-auth-file={missing}': /.*missing cannot be read: ENOENT$/,
+    '--token-auth-file={short.csv}': /.*short\.csv:1: expected at least 3 columns/,
+    '--token-auth-file={twice.csv}': /.*twice\.csv:2: the token stands in line 1 already$/,
+    '--token-auth-file={quote.csv}': /.*quote\.csv:\d+: not valid CSV$/,
+    '--token-auth-file={groups.csv}': /.*groups\.csv:1: a group name is empty$/,
+    '--anonymous-auth=maybe': /"maybe" is not true or false$/,
+    '--bootstrap-policy=0': /"0" is not true, false or live$/,
+    '--authorization-always-allow-paths=/met*rics': /only trailing \*/,
+    '--authorization-order=RBAC,Webhook': /Webhook needs --authoriz/,
+    '--authorization-order=RBAC,ABAC': /"ABAC" is not one of/,
+    '--authorization-order=RBAC,RBAC': /RBAC is listed twice$/,
+    '--authorization-order=': /must list an authorizer$/,
+    '--allow-paths=': /"" is no glob/,
+    '--tls-cipher-suites=': /"" is not one of/,
+    '--audit-log-path=\t': /must name a file$/,
+    '--audit-log-path=': /must name a file$/,
+    '--audit-log-path={policy}': /.* cannot be written to: EISDIR$/,
+    '--audit-log-path={text}/audit.log': /.* cannot be written to: E/,
+    '--audit-log-maxage=1': /needs --audit-log-path$/,
+    '--audit-log-path=- --audit-log-maxage=-1': /"-1" is not a number/,
+    '--audit-log-path=- --audit-log-maxbackup=many': /"many" is not/,
+    '--audit-log-path=- --audit-log-maxsize=1.5': /"1.5" is not/,
+    '--audit-log-path=- --audit-log-maxsize=1': /standard output is not/,
+    '--audit-log-path=- --audit-log-mode=blocking-strict': /"blocking-s/,
+    '--audit-log-path=- --audit-log-format=legacy': /"legacy" is not/,
+    '--audit-log-path=- --audit-log-batch-buffer-size=0': /"0" is not a number from 1 to 1000000$/,
+    '--audit-log-path=- --audit-log-mode=blocking --audit-log-batch-buffer-size=5':
+      /has no effect with --audit-log-mode=blocking$/,
+    '--max-policy-staleness=5': /"5" is not a duration/,
+    '--workspace-metrics': /needs --workspace-rbac-dir or --workspace-kubeconfig$/,
+    '--workspace-metrics=maybe': /"maybe" is not true or false$/,
+    '--workspace-rbac-dir={policy}': /needs --workspace-metrics$/,
+    '--workspace-metrics=false --workspace-kubeconfig={kubeconfig}': /needs --workspace-metrics$/,
+    '--workspace-metrics --workspace-rbac-dir={missing}': /.*missing: does not exist$/,
+    '--workspace-metrics --workspace-rbac-dir={policy}': /.*broken\.yaml:\d+: /,
+    '--workspace-metrics --workspace-kubeconfig={no-context}': /.*no-context:\d+: current-context/,
+    '--workspace-metrics --workspace-rbac-dir={policy} --upstream=https://app.example.org --auth-header-fields-enabled':
+      /^--workspace-metrics: shares one rendering among all users/,
+    '--workspace-label=workspace': /needs --workspace-metrics$/,
+    '--workspace-metrics-max-age=1s': /needs --workspace-metrics$/,
+    '--workspace-metrics --workspace-rbac-dir={policy} --workspace-kubeconfig={kubeconfig}':
+      /cannot be combined with --workspace-rbac-dir$/,
+    '--workspace-metrics --workspace-label=a-b': /"a-b" is no label name$/,
+    '--workspace-metrics --workspace-label=le': /"le" belongs to histograms/,
+    '--workspace-metrics --workspace-label=': /"" is no label name$/,
+    '--workspace-metrics --workspace-metrics-max-age=0s': /"0s" is not between 1ms and 1h$/,
+    '--rbac-dir={missing}': /.*missing/,
+    '--rbac-dir={policy}': /.*broken\.yaml:\d+: /,
+    '--root-kubeconfig={missing}': /.*missing: cannot be read: ENOENT$/,
+    '--root-kubeconfig={policy}': /^--root-kubeconfig: /,
+    '--root-kubeconfig={tls.key}': /.*tls\.key:/,
+    '--root-kubeconfig={no-context}': /.*no-context:\d+: current-context/,
+    '--root-kubeconfig={plain-http}': /.*plain-http:.*is plain http/,
+    '--root-kubeconfig=': /^--root-kubeconfig: /,
+    '--cache-kubeconfig={no-context}': /.*no-context:/,
+    '--bootstrap-policy=live': /live needs --root-kubeconfig$/,
+    '--policy-snapshot={missing}': /needs --root-kubeconfig or --cache/,
+    '--root-kubeconfig={kubeconfig} --policy-snapshot={missing}/policy': /.*missing\/policy: /,
+    '--root-kubeconfig={kubeconfig} --policy-snapshot={policy}': /.*: is not a regular file$/,
+    '--root-kubeconfig={kubeconfig} --policy-snapshot={tls.key}': /.*tls\.key: /,
+    '--log-level=trace': /"trace" is not one of/,
+    '--max-requests-per-second-by-identity=-1': /"-1" is not a number from 0 to 1000000$/,
+    '--max-requests-per-second-by-identity=0.5': /"0.5" is not a number from 0 to 1000000$/,
+    '--max-requests-per-second-by-address=1000001': /"1000001" is not a number from 0 to 1000000$/,
+    '--max-connections=': /"" is not a number from 0 to 1000000$/,
+    '--max-connections-by-address=x': /"x" is not a number/,
+    '--max-handshake-time-by-address=11s': /"11s" is not between 0s and 10s$/,
+    '--max-handshake-time-by-address=500': /"500" is not a duration/,
+    '--max-header-bytes=4095': /"4095" is not a number from 4096 to 262144$/,
+    '--max-header-bytes=1MiB': /"1MiB" is not a number from 4096/,
+    '--header-timeout=0s': /"0s" is not between 1ms and 596h$/,
+    '--header-timeout=597h': /"597h" is not between 1ms and 596h$/,
+    '--idle-timeout=0s': /"0s" is not between 1s and 595h$/,
+    '--idle-timeout=75': /"75" is not a duration/,
+    '--tls-handshake-timeout=0ms': /"0ms" is not between 1ms/,
+    '--maintenance-file=\t': /must name a file$/,
+    '--maintenance-file=': /must name a file$/,
+    '--maintenance-file={policy}': /.* is no regular file$/,
+    '--workers=2 --maintenance-file={policy}': /.* is no regular file$/,
+    '--shutdown-delay-duration=-1s': /"-1s" is not a duration/,
+    '--shutdown-delay-duration=25h': /"25h" is not between 0s and 24h$/,
+    '--shutdown-timeout=soon': /"soon" is not a duration/,
+    '--workers=0': /"0" is not a number from 1 to 64$/,
+    '--workers=65': /"65" is not a number from 1 to 64$/,
+    '--workers=two': /"two" is not a number from 1 to 64$/,
+    '--workers=': /"" is not a number from 1 to 64$/,
+    '--workers=2 --audit-log-path={missing}':
+      /^--workers: more than 1 worker cannot write to the file of --audit-log-path; use -$/,
+    '--workers=2 --rbac-dir={missing}': /.*missing/,
+    '--workers=2 --client-ca-file={empty.pem}': /.*empty\.pem: /,
     // Service accounts' keys in files
-    [`${account}={missing}`, /^--service-account-key-file: .*missing cannot be read: ENOENT$/],
-    [`${account}=`, /^--service-account-key-file: must name a file$/],
-    [`${account}={policy}`, /^--service-account-key-file: .* is no regular file$/],
-    [
-      `${account}={garbage.pem}`,
-      /^--service-account-key-file: .*garbage\.pem: PEM block 1 is no certificate/,
-    ],
-    [`${account}={text}`, /^--service-account-key-file: .*text: there is no key in PEM$/],
-    [`${account}={empty.pem}`, /^--service-account-key-file: .*empty\.pem: there is no key in PEM$/],
-    [`${account}={locked.key}`, /^--service-account-key-file: .*locked\.key: PEM block 1 is encrypted$/],
-    [`${account}={short.key}`, /^--service-account-key-file: .*short\.key: PEM block 1 has 1024 bits/],
-    [`${account}={account.pub},{missing}`, /^--service-account-key-file: .*missing cannot be read: ENOENT$/],
-    [
-      `${account}={account.pub} --service-account-key-file={text}`,
-      /^--service-account-key-file: .*text: there is no key/,
-    ],
-    [
-      '--service-account-key-file={account.key}',
-      /^--service-account-key-file: needs --service-account-issuer$/,
-    ],
-    [
-      '--service-account-key-file={account.key} --service-account-issuer=,',
-      /^--service-account-issuer: is empty; leave it out, or list at least one name$/,
-    ],
+    [`${account}={missing}`]: /.*missing cannot be read: ENOENT$/,
+    [`${account}=`]: /must name a file$/,
+    [`${account}={policy}`]: /.* is no regular file$/,
+    [`${account}={garbage.pem}`]: /.*garbage\.pem: PEM block 1 is no certificate/,
+    [`${account}={text}`]: /.*text: there is no key in PEM$/,
+    [`${account}={empty.pem}`]: /.*empty\.pem: there is no key in PEM$/,
+    [`${account}={locked.key}`]: /.*locked\.key: PEM block 1 is encrypted$/,
+    [`${account}={short.key}`]: /.*short\.key: PEM block 1 has 1024 bits/,
+    [`${account}={account.pub},{missing}`]: /.*missing cannot be read: ENOENT$/,
+    [`${account}={account.pub} --service-account-key-file={text}`]: /.*text: there is no key/,
+    '--service-account-key-file={account.key}': /needs --service-account-issuer$/,
+    '--service-account-key-file={account.key} --service-account-issuer=,':
+      /is empty; leave it out, or list at least one name$/,
     // and at a URL
-    [
-      `${account}={account.pub} --service-account-jwks-uri=https://127.0.0.1:1/keys`,
-      /^--service-account-jwks-uri: cannot be combined with --service-account-key-file$/,
-    ],
-    [
-      '--service-account-jwks-uri=https://127.0.0.1:1/keys',
-      /^--service-account-jwks-uri: needs --service-account-issuer$/,
-    ],
-    [`${published}=http://127.0.0.1/keys`, /^--service-account-jwks-uri: must be an https URL/],
-    [
-      `${published}=https://user:secret-token@127.0.0.1:1/keys`,
-      /^--service-account-jwks-uri: must be an https URL/,
-    ],
-    [
-      `${published}=https://127.0.0.1:1/keys#secret-token`,
-      /^--service-account-jwks-uri: must be an https URL/,
-    ],
-    [`${published}={account.pub}`, /^--service-account-jwks-uri: must be an https URL/],
-    [`${published}=`, /^--service-account-jwks-uri: must be an https URL/],
-    [
-      '--service-account-jwks-ca-file={ca.crt}',
-      /^--service-account-jwks-ca-file: needs --service-account-jwks-uri$/,
-    ],
-    [
-      `${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={garbage.pem}`,
-      /^--service-account-jwks-ca-file: .*garbage\.pem: certificate 1 /,
-    ],
-    [
-      `${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={account.key}`,
-      /^--service-account-jwks-ca-file: .*account\.key: /,
-    ],
-    [
-      `${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={missing}`,
-      /^--service-account-jwks-ca-file: .*missing cannot be read: ENOENT$/,
-    ],
+    [`${account}={account.pub} --service-account-jwks-uri=https://127.0.0.1:1/keys`]:
+      /cannot be combined with --service-account-key-file$/,
+    '--service-account-jwks-uri=https://127.0.0.1:1/keys': /needs --service-account-issuer$/,
+    [`${published}=http://127.0.0.1/keys`]: /must be an https URL/,
+    [`${published}=https://user:secret-token@127.0.0.1:1/keys`]: /must be an https URL/,
+    [`${published}=https://127.0.0.1:1/keys#secret-token`]: /must be an https URL/,
+    [`${published}={account.pub}`]: /must be an https URL/,
+    [`${published}=`]: /must be an https URL/,
+    '--service-account-jwks-ca-file={ca.crt}': /needs --service-account-jwks-uri$/,
+    [`${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={garbage.pem}`]:
+      /.*garbage\.pem: certificate 1 /,
+    [`${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={account.key}`]: /.*account\.key: /,
+    [`${published}=https://127.0.0.1:1 --service-account-jwks-ca-file={missing}`]:
+      /.*missing cannot be read: ENOENT$/,
     // OpenID
-    ['--oidc-issuer-url=https://127.0.0.1:1', /^--oidc-issuer-url: needs --oidc-client-id$/],
-    ['--oidc-client-id=id', /^--oidc-client-id: needs --oidc-issuer-url$/],
-    ['--oidc-ca-file={ca.crt}', /^--oidc-ca-file: needs --oidc-issuer-url$/],
-    ['--oidc-username-claim=sub', /^--oidc-username-claim: needs --oidc-issuer-url$/],
-    ['--oidc-username-prefix=-', /^--oidc-username-prefix: needs --oidc-issuer-url$/],
-    ['--oidc-groups-claim=groups', /^--oidc-groups-claim: needs --oidc-issuer-url$/],
-    ['--oidc-groups-prefix=oidc:', /^--oidc-groups-prefix: needs --oidc-issuer-url$/],
-    ['--oidc-signing-algs=RS256', /^--oidc-signing-algs: needs --oidc-issuer-url$/],
-    ['--oidc-required-claim=a=b', /^--oidc-required-claim: needs --oidc-issuer-url$/],
-    ['--oidc-issuer-url=http://host --oidc-client-id=id', /^--oidc-issuer-url: must be an https URL/],
-    [
-      '--oidc-issuer-url=https://user:secret-token@127.0.0.1:1 --oidc-client-id=id',
+    '--oidc-issuer-url=https://127.0.0.1:1': /needs --oidc-client-id$/,
+    '--oidc-client-id=id': /needs --oidc-issuer-url$/,
+    '--oidc-ca-file={ca.crt}': /needs --oidc-issuer-url$/,
+    '--oidc-username-claim=sub': /needs --oidc-issuer-url$/,
+    '--oidc-username-prefix=-': /needs --oidc-issuer-url$/,
+    '--oidc-groups-claim=groups': /needs --oidc-issuer-url$/,
+    '--oidc-groups-prefix=oidc:': /needs --oidc-issuer-url$/,
+    '--oidc-signing-algs=RS256': /needs --oidc-issuer-url$/,
+    '--oidc-required-claim=a=b': /needs --oidc-issuer-url$/,
+    '--oidc-issuer-url=http://host --oidc-client-id=id': /^--oidc-issuer-url: must be an https URL/,
+    '--oidc-issuer-url=https://user:secret-token@127.0.0.1:1 --oidc-client-id=id':
       /^--oidc-issuer-url: must be an https URL without user name/,
-    ],
-    [
-      '--oidc-issuer-url=https://127.0.0.1:1?key=secret-token --oidc-client-id=id',
+    '--oidc-issuer-url=https://127.0.0.1:1?key=secret-token --oidc-client-id=id':
       /^--oidc-issuer-url: must have no query$/,
-    ],
-    [
-      '--oidc-issuer-url=https://127.0.0.1:1#a --oidc-client-id=id',
-      /^--oidc-issuer-url: must be an https URL/,
-    ],
-    ['--oidc-issuer-url= --oidc-client-id=id', /^--oidc-issuer-url: must be an https URL/],
-    ['--oidc-issuer-url=https://127.0.0.1:1 --oidc-client-id=', /^--oidc-client-id: must not be empty$/],
-    [`${oidc} --oidc-ca-file={missing}`, /^--oidc-ca-file: .*missing cannot be read: ENOENT$/],
-    [`${oidc} --oidc-ca-file={garbage.pem}`, /^--oidc-ca-file: .*garbage\.pem: certificate 1 /],
-    [`${oidc} --oidc-ca-file={text}`, /^--oidc-ca-file: .*text: /],
-    [`${oidc} --oidc-username-claim=`, /^--oidc-username-claim: must not be empty$/],
-    [`${oidc} --oidc-username-prefix=system:`, /^--oidc-username-prefix: must not begin with system:/],
-    [`${oidc} --oidc-groups-claim=`, /^--oidc-groups-claim: must not be empty$/],
-    [
-      `${oidc} --oidc-groups-claim=g --oidc-groups-prefix=system:x`,
-      /^--oidc-groups-prefix: must not begin with system:/,
-    ],
-    [`${oidc} --oidc-signing-algs=HS256`, /^--oidc-signing-algs: "HS256" is not one of RS256, /],
-    [`${oidc} --oidc-signing-algs=RS256,none`, /^--oidc-signing-algs: "none" is not one of RS256, /],
-    [`${oidc} --oidc-signing-algs=rs256`, /^--oidc-signing-algs: "rs256" is not one of RS256, /],
-    [`${oidc} --oidc-signing-algs=`, /^--oidc-signing-algs: must name an algorithm$/],
-    [`${oidc} --oidc-required-claim=claim`, /^--oidc-required-claim: "claim" is not key=value$/],
-    [`${oidc} --oidc-required-claim==value`, /^--oidc-required-claim: "=value" is not key=value$/],
-    [`${oidc} --oidc-required-claim=`, /^--oidc-required-claim: "" is not key=value$/],
-    [`${oidc} --oidc-required-claim=a=b,a=c`, /^--oidc-required-claim: "a" is given twice$/],
-    [
-      `${oidc} --oidc-required-claim=a=b --oidc-required-claim=a=b`,
-      /^--oidc-required-claim: "a" is given twice$/,
-    ],
+    '--oidc-issuer-url=https://127.0.0.1:1#a --oidc-client-id=id': /^--oidc-issuer-url: must be an https URL/,
+    '--oidc-issuer-url= --oidc-client-id=id': /^--oidc-issuer-url: must be an https URL/,
+    '--oidc-issuer-url=https://127.0.0.1:1 --oidc-client-id=': /must not be empty$/,
+    [`${oidc} --oidc-ca-file={missing}`]: /.*missing cannot be read: ENOENT$/,
+    [`${oidc} --oidc-ca-file={garbage.pem}`]: /.*garbage\.pem: certificate 1 /,
+    [`${oidc} --oidc-ca-file={text}`]: /.*text: /,
+    [`${oidc} --oidc-username-claim=`]: /must not be empty$/,
+    [`${oidc} --oidc-username-prefix=system:`]: /must not begin with system:/,
+    [`${oidc} --oidc-groups-claim=`]: /must not be empty$/,
+    [`${oidc} --oidc-groups-claim=g --oidc-groups-prefix=system:x`]: /must not begin with system:/,
+    [`${oidc} --oidc-signing-algs=HS256`]: /"HS256" is not one of RS256, /,
+    [`${oidc} --oidc-signing-algs=RS256,none`]: /"none" is not one of RS256, /,
+    [`${oidc} --oidc-signing-algs=rs256`]: /"rs256" is not one of RS256, /,
+    [`${oidc} --oidc-signing-algs=`]: /must name an algorithm$/,
+    [`${oidc} --oidc-required-claim=claim`]: /"claim" is not key=value$/,
+    [`${oidc} --oidc-required-claim==value`]: /"=value" is not key=value$/,
+    [`${oidc} --oidc-required-claim=`]: /"" is not key=value$/,
+    [`${oidc} --oidc-required-claim=a=b,a=c`]: /"a" is given twice$/,
+    [`${oidc} --oidc-required-claim=a=b --oidc-required-claim=a=b`]: /"a" is given twice$/,
     // Token reviews
-    ['--authentication-kubeconfig={missing}', /^--authentication-kubeconfig: .*missing: cannot be read: ENO/],
-    ['--authentication-kubeconfig={no-context}', /^--authentication-kubeconfig: .*:\d+: current-context /],
-    ['--authentication-kubeconfig={plain-http}', /^--authentication-kubeconfig: .*is plain http, /],
-    ['--authentication-kubeconfig={text}', /^--authentication-kubeconfig: .*text:/],
-    [
-      '--authentication-token-webhook-config-file={missing}',
-      /^--authentication-token-webhook-config-file: .*missing: cannot be read: ENOENT$/,
-    ],
-    [
-      '--authentication-token-webhook-config-file={no-context}',
-      /^--authentication-token-webhook-config-file: .*:\d+: current-context /,
-    ],
-    [
-      '--authentication-token-webhook-config-file={plain-http}',
-      /^--authentication-token-webhook-config-file: .*is plain http, /,
-    ],
-    [
-      `${tokenReview} ${tokenWebhook}`,
-      /^--authentication-token-webhook-config-file: cannot be combined with --authentication-kubeconfig$/,
-    ],
-    [
-      '--authentication-token-webhook-version=v1beta1',
-      /^--authentication-token-webhook-version: needs --authentication-token-webhook-config-file$/,
-    ],
-    [
-      `${tokenReview} --authentication-token-webhook-version=v1`,
-      /^--authentication-token-webhook-version: needs --authentication-token-webhook-config-file$/,
-    ],
-    [
-      `${tokenWebhook} --authentication-token-webhook-version=v2`,
-      /^--authentication-token-webhook-version: "v2" is not one of v1, v1beta1$/,
-    ],
-    [
-      `${tokenWebhook} --authentication-token-webhook-version=`,
-      /^--authentication-token-webhook-version: "" is not one of v1, v1beta1$/,
-    ],
-    [`${tokenTtl}=1m`, /^--authentication-token-webhook-cache-ttl: needs --authentication-kubeconfig or /],
-    [
-      `${unauthenticatedTtl}=1m`,
-      /^--authentication-token-webhook-cache-unauthenticated-ttl: needs --authentication-kubeconfig or /,
-    ],
-    [
-      `${tokenReview} ${tokenTtl}=5`,
-      /^--authentication-token-webhook-cache-ttl: "5" is not a duration such as /,
-    ],
-    [
-      `${tokenReview} ${tokenTtl}=-1s`,
-      /^--authentication-token-webhook-cache-ttl: "-1s" is not a duration such as /,
-    ],
-    [
-      `${tokenWebhook} ${unauthenticatedTtl}=soon`,
-      /^--authentication-token-webhook-cache-unauthenticated-ttl: "soon" is not a duration such as /,
-    ],
+    '--authentication-kubeconfig={missing}': /.*missing: cannot be read: ENO/,
+    '--authentication-kubeconfig={no-context}': /.*:\d+: current-context /,
+    '--authentication-kubeconfig={plain-http}': /.*is plain http, /,
+    '--authentication-kubeconfig={text}': /.*text:/,
+    '--authentication-token-webhook-config-file={missing}': /.*missing: cannot be read: ENOENT$/,
+    '--authentication-token-webhook-config-file={no-context}': /.*:\d+: current-context /,
+    '--authentication-token-webhook-config-file={plain-http}': /.*is plain http, /,
+    [`${tokenReview} ${tokenWebhook}`]: /cannot be combined with --authentication-kubeconfig$/,
+    '--authentication-token-webhook-version=v1beta1': /needs --authentication-token-webhook-config-file$/,
+    [`${tokenReview} --authentication-token-webhook-version=v1`]:
+      /needs --authentication-token-webhook-config-file$/,
+    [`${tokenWebhook} --authentication-token-webhook-version=v2`]: /"v2" is not one of v1, v1beta1$/,
+    [`${tokenWebhook} --authentication-token-webhook-version=`]: /"" is not one of v1, v1beta1$/,
+    [`${tokenTtl}=1m`]: /needs --authentication-kubeconfig or /,
+    [`${unauthenticatedTtl}=1m`]: /needs --authentication-kubeconfig or /,
+    [`${tokenReview} ${tokenTtl}=5`]: /"5" is not a duration such as /,
+    [`${tokenReview} ${tokenTtl}=-1s`]: /"-1s" is not a duration such as /,
+    [`${tokenWebhook} ${unauthenticatedTtl}=soon`]: /"soon" is not a duration such as /,
     // Access reviews
-    [
-      '--authorization-kubeconfig={missing}',
-      /^--authorization-kubeconfig: .*missing: cannot be read: ENOENT$/,
-    ],
-    ['--authorization-kubeconfig={no-context}', /^--authorization-kubeconfig: .*:\d+: current-context /],
-    ['--authorization-kubeconfig={plain-http}', /^--authorization-kubeconfig: .*is plain http, /],
-    ['--authorization-kubeconfig={account.key}', /^--authorization-kubeconfig: .*account\.key:/],
-    [
-      '--authorization-webhook-config-file={missing}',
-      /^--authorization-webhook-config-file: .*missing: cannot be read: ENOENT$/,
-    ],
-    [
-      '--authorization-webhook-config-file={plain-http}',
-      /^--authorization-webhook-config-file: .*is plain http, /,
-    ],
-    [
-      `${accessReview} ${accessWebhook}`,
-      /^--authorization-webhook-config-file: cannot be combined with --authorization-kubeconfig$/,
-    ],
-    [
-      `${accessReview} --authorization-order=AlwaysAllowGroups,RBAC`,
+    '--authorization-kubeconfig={missing}': /.*missing: cannot be read: ENOENT$/,
+    '--authorization-kubeconfig={no-context}': /.*:\d+: current-context /,
+    '--authorization-kubeconfig={plain-http}': /.*is plain http, /,
+    '--authorization-kubeconfig={account.key}': /.*account\.key:/,
+    '--authorization-webhook-config-file={missing}': /.*missing: cannot be read: ENOENT$/,
+    '--authorization-webhook-config-file={plain-http}': /.*is plain http, /,
+    [`${accessReview} ${accessWebhook}`]: /cannot be combined with --authorization-kubeconfig$/,
+    [`${accessReview} --authorization-order=AlwaysAllowGroups,RBAC`]:
       /^--authorization-kubeconfig: --authorization-order does not list Webhook/,
-    ],
-    [
-      `${accessWebhook} --authorization-order=RBAC`,
+    [`${accessWebhook} --authorization-order=RBAC`]:
       /^--authorization-webhook-config-file: --authorization-order does not list Webhook/,
-    ],
-    [
-      '--authorization-webhook-version=v1',
-      /^--authorization-webhook-version: needs --authorization-webhook-config-file$/,
-    ],
-    [
-      `${accessReview} --authorization-webhook-version=v1beta1`,
-      /^--authorization-webhook-version: needs --authorization-webhook-config-file$/,
-    ],
-    [
-      `${accessWebhook} --authorization-webhook-version=V1`,
-      /^--authorization-webhook-version: "V1" is not one of v1, v1beta1$/,
-    ],
-    [
-      `${authorizedTtl}=1m`,
-      /^--authorization-webhook-cache-authorized-ttl: needs --authorization-kubeconfig or /,
-    ],
-    [
-      `${unauthorizedTtl}=1m`,
-      /^--authorization-webhook-cache-unauthorized-ttl: needs --authorization-kubeconfig or /,
-    ],
-    [
-      '--authorization-webhook-stale-ttl=1h',
-      /^--authorization-webhook-stale-ttl: needs --authorization-kubeconfig or /,
-    ],
-    [
-      `${accessReview} ${authorizedTtl}=`,
-      /^--authorization-webhook-cache-authorized-ttl: "" is not a duration such as /,
-    ],
-    [
-      `${accessReview} ${unauthorizedTtl}=1`,
-      /^--authorization-webhook-cache-unauthorized-ttl: "1" is not a duration such as /,
-    ],
-    [
-      `${accessWebhook} --authorization-webhook-stale-ttl=forever`,
-      /^--authorization-webhook-stale-ttl: "forever" is not a duration such as /,
-    ],
+    '--authorization-webhook-version=v1': /needs --authorization-webhook-config-file$/,
+    [`${accessReview} --authorization-webhook-version=v1beta1`]: /needs --authorization-webhook-config-file$/,
+    [`${accessWebhook} --authorization-webhook-version=V1`]: /"V1" is not one of v1, v1beta1$/,
+    [`${authorizedTtl}=1m`]: /needs --authorization-kubeconfig or /,
+    [`${unauthorizedTtl}=1m`]: /needs --authorization-kubeconfig or /,
+    '--authorization-webhook-stale-ttl=1h': /needs --authorization-kubeconfig or /,
+    [`${accessReview} ${authorizedTtl}=`]: /"" is not a duration such as /,
+    [`${accessReview} ${unauthorizedTtl}=1`]: /"1" is not a duration such as /,
+    [`${accessWebhook} --authorization-webhook-stale-ttl=forever`]: /"forever" is not a duration such as /,
     // An upstream
-    ['--upstream=http://user:secret-token@127.0.0.1/metrics', /^--upstream: must not hold credentials$/],
-    ['--upstream=ftp://127.0.0.1/metrics', /^--upstream: must be an http or https URL such as /],
-    ['--upstream=127.0.0.1:8080', /^--upstream: must be an http or https URL such as /],
-    ['--upstream=http://127.0.0.1/metrics#secret-token', /^--upstream: must not have a fragment$/],
-    ['--upstream=', /^--upstream: must be an http or https URL such as /],
-    ['--upstream-ca-file={ca.crt}', /^--upstream-ca-file: needs --upstream or --gateway-path$/],
-    [
-      '--upstream-client-cert-file={tls.crt}',
-      /^--upstream-client-cert-file: needs --upstream or --gateway-path$/,
-    ],
-    [
-      '--upstream-client-key-file={tls.key}',
-      /^--upstream-client-key-file: needs --upstream or --gateway-path$/,
-    ],
-    ['--upstream-server-name=app', /^--upstream-server-name: needs --upstream or --gateway-path$/],
-    [
-      '--upstream=http://127.0.0.1 --upstream-ca-file={ca.crt}',
-      /^--upstream-ca-file: needs an https --upstream$/,
-    ],
-    [
-      '--upstream=http://127.0.0.1 --upstream-server-name=app',
-      /^--upstream-server-name: needs an https --upstream$/,
-    ],
-    [
-      '--upstream=https://127.0.0.1:1 --upstream-ca-file={missing}',
-      /^--upstream-ca-file: .*missing cannot be read: /,
-    ],
-    [
-      '--upstream=https://127.0.0.1:1 --upstream-ca-file={garbage.pem}',
-      /^--upstream-ca-file: .*garbage\.pem holds a /,
-    ],
-    [
-      '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt}',
+    '--upstream=http://user:secret-token@127.0.0.1/metrics': /must not hold credentials$/,
+    '--upstream=ftp://127.0.0.1/metrics': /must be an http or https URL such as /,
+    '--upstream=127.0.0.1:8080': /must be an http or https URL such as /,
+    '--upstream=http://127.0.0.1/metrics#secret-token': /must not have a fragment$/,
+    '--upstream=': /must be an http or https URL such as /,
+    '--upstream-ca-file={ca.crt}': /needs --upstream or --gateway-path$/,
+    '--upstream-client-cert-file={tls.crt}': /needs --upstream or --gateway-path$/,
+    '--upstream-client-key-file={tls.key}': /needs --upstream or --gateway-path$/,
+    '--upstream-server-name=app': /needs --upstream or --gateway-path$/,
+    '--upstream=http://127.0.0.1 --upstream-ca-file={ca.crt}': /needs an https --upstream$/,
+    '--upstream=http://127.0.0.1 --upstream-server-name=app': /needs an https --upstream$/,
+    '--upstream=https://127.0.0.1:1 --upstream-ca-file={missing}': /.*missing cannot be read: ENOENT$/,
+    '--upstream=https://127.0.0.1:1 --upstream-ca-file={text}': /.*text holds no PEM certificate$/,
+    '--upstream=https://127.0.0.1:1 --upstream-ca-file={garbage.pem}': /.*garbage\.pem holds a /,
+    '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt}':
       /^--upstream-client-key-file: required with --upstream-client-cert-file$/,
-    ],
-    [
-      '--upstream=https://127.0.0.1:1 --upstream-client-key-file={tls.key}',
+    '--upstream=https://127.0.0.1:1 --upstream-client-key-file={tls.key}':
       /^--upstream-client-cert-file: required with --upstream-client-key-file$/,
-    ],
-    [
-      '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={text} --upstream-client-key-file={tls.key}',
+    '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={text} --upstream-client-key-file={tls.key}':
       /^--upstream-client-cert-file: .*text holds no PEM certificate$/,
-    ],
-    [
-      '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt} --upstream-client-key-file={other.key}',
-      /^--upstream-client-cert-file: --upstream-client-key-file .*other\.key /,
-    ],
-    [
-      '--upstream=https://127.0.0.1:1 --upstream-server-name=a/b',
-      /^--upstream-server-name: "a\/b" is not a host name$/,
-    ],
+    '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt} --upstream-client-key-file={other.key}':
+      /^--upstream-client-cert-file: --upstream-client-key-file .*other\.key does not belong to the certificate$/,
+    '--upstream=https://127.0.0.1:1 --upstream-client-cert-file={tls.crt} --upstream-client-key-file={text}':
+      /^--upstream-client-cert-file: --upstream-client-key-file .*text holds no PEM private key/,
+    '--upstream=https://127.0.0.1:1 --upstream-server-name=a\tb': /"a\\tb" is not a host name$/,
+    '--upstream=https://127.0.0.1:1 --upstream-server-name=a/b': /"a\/b" is not a host name$/,
     // The gateway
-    ['--gateway-path=', /^--gateway-path: must be a path and a URL: \/api\/v1\/push=http:/],
-    ['--gateway-path=/push', /^--gateway-path: must be a path and a URL: /],
-    ['--gateway-path=push=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
-    ['--gateway-path=/push=secret-token', /^--gateway-path: must be an http or https URL such as /],
-    [
-      '--gateway-path=/push=http://user:secret-token@127.0.0.1',
-      /^--gateway-path: must not hold credentials$/,
-    ],
-    [
-      '--gateway-path=/push=http://127.0.0.1/?a=secret-token',
-      /^--gateway-path: the URL of \/push must not have a query or a comma$/,
-    ],
-    ['--gateway-path=/push=http://127.0.0.1#a', /^--gateway-path: must not have a fragment$/],
-    [
-      '--gateway-path=/loki/*=http://127.0.0.1/loki',
-      /^--gateway-path: the URL of \/loki\/\* must not have a path: the one that was asked for is passed on$/,
-    ],
-    ['--gateway-path=/*=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
-    ['--gateway-path=/pu*=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
-    ['--gateway-path=/push/=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
-    ['--gateway-path=/a//b=http://127.0.0.1', /^--gateway-path: must be a path and a URL: /],
-    ['--gateway-path=/a/../b=http://127.0.0.1', /^--gateway-path: \/a\/\.\.\/b has a meaning of its own/],
-    ['--gateway-path=/metrics=http://127.0.0.1', /^--gateway-path: \/metrics has a meaning of its own/],
-    ['--gateway-path=/METRICS=http://127.0.0.1', /^--gateway-path: \/METRICS has a meaning of its own/],
-    ['--gateway-path=/metrics/*=http://127.0.0.1', /^--gateway-path: \/metrics\/\* has a meaning of its own/],
-    ['--gateway-path=/readyz/a=http://127.0.0.1', /^--gateway-path: \/readyz\/a has a meaning of its own/],
-    ['--gateway-path=/flagz=http://127.0.0.1', /^--gateway-path: \/flagz has a meaning of its own/],
-    ['--gateway-path=/http-sd/*=http://127.0.0.1', /^--gateway-path: \/http-sd\/\* has a meaning of its own/],
-    [
-      '--gateway-path=/clusters/a=http://127.0.0.1',
-      /^--gateway-path: \/clusters\/a has a meaning of its own/,
-    ],
-    ['--gateway-path=/shards/*=http://127.0.0.1', /^--gateway-path: \/shards\/\* has a meaning of its own/],
-    [
-      '--gateway-path=/push=http://127.0.0.1 --gateway-path=/push=http://127.0.0.1:1',
-      /^--gateway-path: \/push is given twice$/,
-    ],
-    [
-      '--gateway-path=/push=http://127.0.0.1 --authorization-always-allow-paths=/pu*',
+    '--gateway-path=': /must be a path and a URL: \/api\/v1\/push=http:/,
+    '--gateway-path=/push': /must be a path and a URL: /,
+    '--gateway-path=push=http://127.0.0.1': /must be a path and a URL: /,
+    '--gateway-path=/push=secret-token': /must be an http or https URL such as /,
+    '--gateway-path=/push=http://user:secret-token@127.0.0.1': /must not hold credentials$/,
+    '--gateway-path=/push=http://127.0.0.1/?a=secret-token':
+      /the URL of \/push must not have a query or a comma$/,
+    '--gateway-path=/push=http://127.0.0.1#a': /must not have a fragment$/,
+    '--gateway-path=/loki/*=http://127.0.0.1/loki':
+      /the URL of \/loki\/\* must not have a path: the one that was asked for is passed on$/,
+    '--gateway-path=/*=http://127.0.0.1': /must be a path and a URL: /,
+    '--gateway-path=/pu*=http://127.0.0.1': /must be a path and a URL: /,
+    '--gateway-path=/push/=http://127.0.0.1': /must be a path and a URL: /,
+    '--gateway-path=/a//b=http://127.0.0.1': /must be a path and a URL: /,
+    '--gateway-path=/a/../b=http://127.0.0.1': /\/a\/\.\.\/b has a meaning of its own/,
+    '--gateway-path=/metrics=http://127.0.0.1': /\/metrics has a meaning of its own/,
+    '--gateway-path=/METRICS=http://127.0.0.1': /\/METRICS has a meaning of its own/,
+    '--gateway-path=/metrics/*=http://127.0.0.1': /\/metrics\/\* has a meaning of its own/,
+    '--gateway-path=/readyz/a=http://127.0.0.1': /\/readyz\/a has a meaning of its own/,
+    '--gateway-path=/flagz=http://127.0.0.1': /\/flagz has a meaning of its own/,
+    '--gateway-path=/http-sd/*=http://127.0.0.1': /\/http-sd\/\* has a meaning of its own/,
+    '--gateway-path=/clusters/a=http://127.0.0.1': /\/clusters\/a has a meaning of its own/,
+    '--gateway-path=/shards/*=http://127.0.0.1': /\/shards\/\* has a meaning of its own/,
+    '--gateway-path=/push=http://127.0.0.1 --gateway-path=/push=http://127.0.0.1:1': /\/push is given twice$/,
+    '--gateway-path=/push=http://127.0.0.1 --authorization-always-allow-paths=/pu*':
       /^--gateway-path: \/push cannot be open to everybody, as "\/pu\*" of --authorization-always-allow-paths says$/,
-    ],
-    ['--gateway-max-body=1000', /^--gateway-max-body: needs --gateway-path$/],
-    ['--gateway-timeout=1s', /^--gateway-timeout: needs --gateway-path$/],
-    [
-      '--gateway-max-bytes-per-second-by-identity=1',
-      /^--gateway-max-bytes-per-second-by-identity: needs --gateway-path$/,
-    ],
-    [
-      '--gateway-path=/push=http://127.0.0.1 --gateway-max-body=0',
-      /^--gateway-max-body: "0" is not a number /,
-    ],
-    [
-      '--gateway-path=/push=http://127.0.0.1 --gateway-timeout=2m',
-      /^--gateway-timeout: "2m" is not between /,
-    ],
-    [
-      '--gateway-path=/push=http://app.example.org --tenant-header=X-Tenant=cn',
-      /^--tenant-header: needs an --upstream on a loopback address, or an https one/,
-    ],
+    '--gateway-max-body=1000': /needs --gateway-path$/,
+    '--gateway-timeout=1s': /needs --gateway-path$/,
+    '--gateway-max-bytes-per-second-by-identity=1': /needs --gateway-path$/,
+    '--gateway-path=/push=http://127.0.0.1 --gateway-max-body=0': /"0" is not a number /,
+    '--gateway-path=/push=http://127.0.0.1 --gateway-timeout=2m': /"2m" is not between /,
+    '--gateway-path=/push=http://app.example.org --tenant-header=X-Tenant=cn':
+      /needs an --upstream on a loopback address, or an https one/,
     // Several upstreams
-    [
-      '--upstream=http://127.0.0.1:1,http://127.0.0.1:2',
-      /^--upstream: several upstreams each need a name, such as /,
-    ],
-    [
-      '--upstream=http://127.0.0.1:1 --upstream=a=http://127.0.0.1:2',
-      /^--upstream: several upstreams each need a name/,
-    ],
-    ['--upstream=a=http://127.0.0.1:1,a=http://127.0.0.1:2', /^--upstream: the name "a" is given twice$/],
-    [
-      '--upstream=a=http://127.0.0.1:1,b=127.0.0.1:2',
-      /^--upstream: a comma in a URL.s host or path must be followed by/,
-    ],
-    ['--upstream=a=secret-token', /^--upstream: must be an http or https URL such as /],
-    ['--upstream=a"b=http://127.0.0.1', /^--upstream: a name must be 1 to 63 of /],
-    ['--upstream-pass-query=target', /^--upstream-pass-query: needs --upstream$/],
-    ['--upstream=http://127.0.0.1 --upstream-pass-query=,', /^--upstream-pass-query: is empty; leave it out/],
-    ['--upstream=http://127.0.0.1 --upstream-pass-query=a&b', /^--upstream-pass-query: "a&b" is no name/],
-    ['--upstream=http://127.0.0.1/?a=1 --upstream-pass-query=a', /^--upstream-pass-query: "a" is in the URL/],
-    ['--upstream-label=shard', /^--upstream-label: needs an --upstream with a name: name=URL$/],
-    ['--upstream=http://127.0.0.1 --upstream-label=shard', /^--upstream-label: needs an --upstream with a /],
-    ['--upstream=a=http://127.0.0.1 --upstream-label=a-b', /^--upstream-label: "a-b" is no label name$/],
-    ['--upstream=a=http://127.0.0.1 --upstream-label=__name__', /^--upstream-label: "__name__" is reserved /],
-    ['--upstream-path=', /^--upstream-path: must be a path below \/metrics\/ and a URL: /],
-    ['--upstream-path=http://127.0.0.1', /^--upstream-path: must be a path below \/metrics\/ and a URL: /],
-    ['--upstream-path=/healthz=http://127.0.0.1', /^--upstream-path: must be a path below \/metrics\//],
-    ['--upstream-path=/metrics/../a=http://127.0.0.1', /^--upstream-path: must be a path below \/metrics\//],
-    ['--upstream-path=/metrics/a=secret-token', /^--upstream-path: must be an http or https URL such as /],
-    ['--upstream-path=/metrics/slis=http://127.0.0.1', /^--upstream-path: \/metrics\/slis is served by /],
-    ['--upstream-path=/metrics/filter=http://127.0.0.1', /^--upstream-path: \/metrics\/filter is served by /],
-    [
-      '--upstream-path=/metrics/a=http://127.0.0.1 --upstream-path=/metrics/a=http://127.0.0.1',
-      /^--upstream-path: \/metrics\/a is given twice$/,
-    ],
-    // What is served of it
-    ['--keep-metrics=', /^--keep-metrics: /],
-    ['--drop-metrics=a/b', /^--drop-metrics: "a\/b" has a character/],
-    ['--drop-metrics=*a*b*c*d*', /^--drop-metrics: .* has more than 3 stars$/],
-    ['--drop-labels=le', /^--drop-labels: /],
-    ['--rename-labels=a', /^--rename-labels: "a" is not old=new$/],
-    ['--label-mapping-file={missing}', /^--label-mapping-file: .*missing cannot be read: ENOENT$/],
-    ['--label-mapping-file={broken.yaml}', /^--label-mapping-file: .*broken\.yaml:\d+: /],
-    ['--virtual-cluster=dev', /^--host-kubeconfig: required with --virtual-cluster$/],
-    ['--host-kubeconfig={kubeconfig}', /^--virtual-cluster: required with --host-kubeconfig$/],
-    ...['', 'a/b/c', '/dev', 'team-a/', 'Dev', 'dev,app=x', '*', '**/dev', 'a'.repeat(64)].map(
-      (name): readonly [string, RegExp] => [
-        `--virtual-cluster=${name} --host-kubeconfig={kubeconfig}`,
-        /^--virtual-cluster: ".*" is not name, namespace\/name or \*\/name$/,
-      ],
+    '--upstream=http://127.0.0.1:1,http://127.0.0.1:2': /several upstreams each need a name, such as /,
+    '--upstream=http://127.0.0.1:1 --upstream=a=http://127.0.0.1:2': /several upstreams each need a name/,
+    '--upstream=a=http://127.0.0.1:1,http://127.0.0.1:2': /several upstreams each need a name/,
+    '--upstream=a=http://127.0.0.1:1,a=http://127.0.0.1:2': /the name "a" is given twice$/,
+    '--upstream=a=http://127.0.0.1:1,b=127.0.0.1:2': /a comma in a URL.s host or path must be followed by/,
+    '--upstream=a=http://127.0.0.1/metrics,b=secret-token': /a comma in a URL.s host or path must be/,
+    '--upstream=a=http://127.0.0.1,b=ftp://secret-token': /must be an http or https URL such as /,
+    '--upstream=a=': /must be an http or https URL such as /,
+    '--upstream=a=secret-token': /must be an http or https URL such as /,
+    '--upstream=a"b=http://127.0.0.1': /a name must be 1 to 63 of /,
+    '--upstream==http://127.0.0.1': /a name must be 1 to 63 of A-Z/,
+    '--upstream=secret\t-token=http://127.0.0.1': /a name must be 1 to 63 of A-Z/,
+    '--upstream=a=http://user:secret-token@127.0.0.1': /must not hold credentials$/,
+    '--upstream=a=http://127.0.0.1 --upstream-ca-file={ca.crt}': /needs an https --upstream$/,
+    '--upstream-pass-query=target': /needs --upstream$/,
+    '--upstream=http://127.0.0.1 --upstream-pass-query=,': /is empty; leave it out/,
+    '--upstream=http://127.0.0.1 --upstream-pass-query=a&b': /"a&b" is no name/,
+    '--upstream=http://127.0.0.1 --upstream-pass-query=a=b': /"a=b" is no name/,
+    '--upstream=http://127.0.0.1 --upstream-pass-query=\t': /is empty; leave it out/,
+    '--upstream=http://127.0.0.1/?a=1 --upstream-pass-query=a': /"a" is in the URL of an upstream already$/,
+    '--upstream-label=shard': /needs an --upstream with a name: name=URL$/,
+    '--upstream=http://127.0.0.1 --upstream-label=shard': /needs an --upstream with a name: name=URL$/,
+    '--upstream=http://127.0.0.1 --upstream-label=': /needs an --upstream with a name/,
+    '--upstream=a=http://127.0.0.1 --upstream-label=le': /"le" belongs to histograms/,
+    '--upstream=a=http://127.0.0.1 --upstream-label=a-b': /"a-b" is no label name$/,
+    '--upstream=a=http://127.0.0.1 --upstream-label=__name__': /"__name__" is reserved /,
+    '--upstream-path=': /must be a path below \/metrics\/ and a URL: /,
+    '--upstream-path=http://127.0.0.1': /must be a path below \/metrics\/ and a URL: /,
+    ...Object.fromEntries(
+      ['healthz', 'metrics', 'metrics/', 'metrics/../a', 'metrics/a%2fb', 'metrics/a/', 'metrics/a?x'].map(
+        (path) => [`--upstream-path=/${path}=http://127.0.0.1`, /must be a path below \/metrics\//],
+      ),
     ),
-    [
-      '--virtual-cluster=dev --host-kubeconfig={missing}',
-      /^--host-kubeconfig: .*missing: cannot be read: ENOENT$/,
-    ],
-    ['--virtual-cluster=dev --host-kubeconfig={policy}', /^--host-kubeconfig: /],
-    [
-      '--virtual-cluster=dev --host-kubeconfig={no-context}',
-      /^--host-kubeconfig: .*no-context:\d+: current-c/,
-    ],
-    ['--on-metric-conflict=ignore', /^--on-metric-conflict: "ignore" is not one of fail, leave-out$/],
-    ['--enable-open-metrics=1', /^--enable-open-metrics: "1" is not true or false$/],
-    ['--disable-compression=gzip', /^--disable-compression: "gzip" is not true or false$/],
-    ['--max-series=many', /^--max-series: "many" is not a number from 0 to 999999999$/],
-    ['--collector-timeout=0s', /^--collector-timeout: "0s" is not between 1ms and 596h$/],
-    ['--component-slis=maybe', /^--component-slis: /],
-    ['--max-scrapes-in-flight=few', /^--max-scrapes-in-flight: "few" is not a number from 0/],
-    ['--max-scrapes-in-flight=-1', /^--max-scrapes-in-flight: "-1" is not a number from 0/],
-    ['--scrape-freshness=1', /^--scrape-freshness: "1" is not a duration such as /],
-    ['--scrape-freshness=600h', /^--scrape-freshness: "600h" is not between 0s and 596h$/],
-    ['--scrape-write-timeout=0s', /^--scrape-write-timeout: "0s" is not between 1ms and 596h$/],
-    ['--scrape-deadline=-1s', /^--scrape-deadline: "-1s" is not a duration such as /],
-    ['--scrape-deadline=597h', /^--scrape-deadline: "597h" is not between 0s and 596h$/],
-    ['--scrape-write-timeout=soon', /^--scrape-write-timeout: "soon" is not a duration such as /],
-    ['--collector-timeout=soon', /^--collector-timeout: "soon" is not a duration such as /],
-  ];
+    '--upstream-path=/metrics/a': /must be a path below \/metrics\//,
+    '--upstream-path=/metrics/a=http://127.0.0.1,/metrics/a=http://127.0.0.2': /\/metrics\/a is given twice$/,
+    '--upstream-path=/metrics/a=secret-token': /must be an http or https URL such as /,
+    '--upstream-path=/metrics/slis=http://127.0.0.1': /\/metrics\/slis is served by /,
+    '--upstream-path=/metrics/filter=http://127.0.0.1': /\/metrics\/filter is served by /,
+    '--upstream-path=/metrics/a=http://127.0.0.1 --upstream-path=/metrics/a=http://127.0.0.1':
+      /\/metrics\/a is given twice$/,
+    // What is served of it
+    '--keep-metrics=': /^--keep-metrics: /,
+    '--keep-metrics=a\tb': /^--keep-metrics: /,
+    '--drop-metrics=': /^--drop-metrics: /,
+    '--drop-metrics=a/b': /"a\/b" has a character/,
+    '--drop-metrics=*a*b*c*d*': /.* has more than 3 stars$/,
+    '--drop-labels=le': /^--drop-labels: /,
+    '--rename-labels=a': /"a" is not old=new$/,
+    '--rename-labels=a=b,a=c': /"a" is given twice$/,
+    '--rename-labels=a=le': /^--rename-labels: /,
+    '--label-mapping-file={missing}': /.*missing cannot be read: ENOENT$/,
+    '--label-mapping-file={broken.yaml}': /.*broken\.yaml:\d+: /,
+    '--virtual-cluster=dev': /^--host-kubeconfig: required with --virtual-cluster$/,
+    '--host-kubeconfig={kubeconfig}': /^--virtual-cluster: required with --host-kubeconfig$/,
+    ...Object.fromEntries(
+      ['', 'a/b/c', '/dev', 'team-a/', 'Dev', 'dev,app=x', '*', '**/dev', 'a'.repeat(64)].map((name) => [
+        `--host-kubeconfig={kubeconfig} --virtual-cluster=${name}`,
+        /".*" is not name, namespace\/name or \*\/name$/,
+      ]),
+    ),
+    '--virtual-cluster=dev --host-kubeconfig={missing}': /.*missing: cannot be read: ENOENT$/,
+    '--virtual-cluster=dev --host-kubeconfig={policy}': /^--host-kubeconfig: /,
+    '--virtual-cluster=dev --host-kubeconfig={no-context}': /.*no-context:\d+: current-c/,
+    '--on-metric-conflict=ignore': /"ignore" is not one of fail, leave-out$/,
+    '--enable-open-metrics=1': /"1" is not true or false$/,
+    '--disable-compression=gzip': /"gzip" is not true or false$/,
+    '--max-series=many': /"many" is not a number from 0 to 999999999$/,
+    '--max-series=-1': /"-1" is not a number from 0 to 999999999$/,
+    '--max-series=1e3': /^--max-series: /,
+    '--collector-timeout=0s': /"0s" is not between 1ms and 596h$/,
+    '--component-slis=maybe': /^--component-slis: /,
+    '--max-scrapes-in-flight=few': /"few" is not a number from 0/,
+    '--max-scrapes-in-flight=-1': /"-1" is not a number from 0/,
+    '--scrape-freshness=1': /"1" is not a duration such as /,
+    '--scrape-freshness=600h': /"600h" is not between 0s and 596h$/,
+    '--scrape-write-timeout=0s': /"0s" is not between 1ms and 596h$/,
+    '--scrape-deadline=-1s': /"-1s" is not a duration such as /,
+    '--scrape-deadline=597h': /"597h" is not between 0s and 596h$/,
+    '--scrape-write-timeout=soon': /"soon" is not a duration such as /,
+    '--collector-timeout=soon': /"soon" is not a duration such as /,
+  };
 
-  it.each(identityRows)('start --mode=shard %s', async (flags, message) => {
-    const args = ['start', '--mode=shard', '--bind-address=127.0.0.1', '--secure-port=0'];
-    expect(await refusal([...args, ...argumentsOf(flags)])).toMatch(message);
+  // In this process: whatever a failed start left listening would be seen.
+  it.each([
+    ...rowsOf(rows),
+    ...rowsOf(shardRows).map(([flags, message]) => [`--mode=shard ${flags}`, message] as const),
+  ])('start %s', async (flags, message) => {
+    const port = flags.includes('--secure-port') ? [] : ['--secure-port=0'];
+    expect(await refusal(['start', ...port, ...argumentsOf(flags)])).toMatch(message);
   });
+
+  // They wait for seconds: for the other file of a pair, and for a server.
+  it.concurrent.each(
+    rowsOf({
+      'start --mode=shard --secure-port=0 --tls-cert-file={tls.crt} --tls-private-key-file={other.key}':
+        /.* is not the key of/,
+      'start --mode=shard --secure-port=0 --tls-sni-cert-key={tls.crt},{tls.key} --tls-sni-cert-key={tls.crt},{other.key}':
+        /.*other\.key is not the key of .*tls\.crt$/,
+      'can-i get /metrics --root-kubeconfig={kubeconfig}': /.*ECONNREFUSED/,
+    }),
+  )('%s', async (line, message) => {
+    expect(await refusal(argumentsOf(line))).toMatch(message);
+  });
+
+  it.concurrent.each(
+    rowsOf({
+      'start --mode=shards': /"shards" is not one of shard, cache-server$/,
+      'start --mode=shard --no-such-flag': /^error: unknown option '--no-such-flag'$/,
+      'start --mode=shard --secure-port=0 --rbac-dir={missing}': /.*missing/,
+      'start --mode=shard --secure-port=0 --workers=2 --rbac-dir={missing}': /.*missing/,
+      'start --mode=shard --secure-port=0 --workers=2 --bind-address=192.0.2.1':
+        /^--bind-address, --secure-port: bind E/,
+      'can-i': /^can-i: pass VERB and PATH, or --filename$/,
+      'no-such-command': /^error: unknown command 'no-such-command'$/,
+    }),
+  )(
+    '%s, as a process of its own',
+    async (line, message) => {
+      const { code, stdout, stderr } = await runProcess(argumentsOf(line));
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(/^[^\n]+\n$/);
+      expect(stderr.trimEnd()).toMatch(message);
+    },
+    // All of them start at once, beside whatever else this machine does.
+    60_000,
+  );
 
   const narrowing = [
     '--requestheader-allowed-names',
@@ -915,108 +650,77 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     },
   );
 
-  it.each([
-    ['can-i', /^can-i: pass VERB and PATH, or --filename$/],
-    ['can-i get', /^can-i: pass VERB and PATH/],
-    ['can-i get /metrics --mode=root', /^--mode: "root" is not one of shard, cache-server$/],
-    ['can-i get /metrics --extra=novalue', /^--extra: "novalue" is not key=value$/],
-    ['can-i -f {missing}', /^--filename: .*ENOENT/],
-    ['can-i get -f {missing}', /^--filename: .*: leave out VERB$/],
-    [
-      'can-i get /metrics --user=a --group=b --extra=c=d -f -',
-      /^--filename: .*: leave out VERB, PATH, --user, --group, --extra$/,
-    ],
-    ['can-i -f - --group=', /^--filename: .*: leave out --group$/],
-    ['who-can get /metrics --authorization-order=ABAC', /^--authorization-order: "ABAC" is not one of/],
-    ['can-i -f {broken.yaml}', /^--filename: .*document 1: /],
-    [
-      'can-i -f {neither.json}',
-      /^--filename: .*document 1: spec must have exactly one of nonResourceAttributes and resourceAttributes$/,
-    ],
-    [
-      'can-i -f {both.json}',
-      /^--filename: .*document 1: spec must have exactly one of nonResourceAttributes and resourceAttributes$/,
-    ],
-    ['can-i -f {nobody.json}', /^--filename: .*document 1: spec must have a user or groups$/],
-    ['can-i -f {resource.json}', /^--filename: .*document 1: items\[1\]\.spec must have a user or groups$/],
-    [
-      'can-i -f {text.json}',
-      /^--filename: .*document 1: spec.nonResourceAttributes must be an object, not a string$/,
-    ],
-    ['can-i -f {uid.json}', /^--filename: .*document 1: spec.uid must be a string, not a number$/],
-    [
-      'can-i -f {verb.json}',
-      /^--filename: .*document 1: spec.resourceAttributes.verb must be a string, not a list$/,
-    ],
-    ['can-i -f {tls.crt}', /^--filename: .*document 1: line \d+: /],
-    ['can-i get /metrics --rbac-dir={missing}', /^--rbac-dir: /],
-    [
-      'can-i get /metrics --workspace=root:wa',
-      /^--workspace: needs --workspace-rbac-dir or --workspace-kube/,
-    ],
-    ['who-can get /metrics --workspace=root:wa', /^--workspace: needs --workspace-rbac-dir or --workspace-k/],
-    ['can-i get /metrics --workspace=x --workspace-rbac-dir={missing}', /^--workspace-rbac-dir: .*missing/],
-    [
-      'can-i --workspace=x -f {annotated} --workspace-rbac-dir={policy}',
-      /^--filename: already contains the questions: leave out --workspace$/,
-    ],
-    ['can-i -f {annotated}', /^--filename: needs --workspace-rbac-dir or --workspace-kubeconfig$/],
-    ['can-i get /metrics --root-kubeconfig={missing}', /^--root-kubeconfig: /],
-    [
-      'can-i get /metrics --root-kubeconfig=in-cluster',
-      /^--root-kubeconfig: in-cluster: KUBERNETES_SERVICE_/,
-    ],
-    [
-      'replicate --root-kubeconfig=in-cluster',
-      /^--root-kubeconfig: in-cluster: KUBERNETES_SERVICE_HOST is not set/,
-    ],
-    ['replicate', /^--root-kubeconfig: required/],
-    ['replicate --root-kubeconfig={missing}', /^--root-kubeconfig: /],
-    ['replicate --root-kubeconfig={org}', /^--root-kubeconfig: .*root:org is not the root workspace/],
-    ['replicate --root-kubeconfig={kubeconfig} --once=maybe', /^--once: "maybe" is not true or false$/],
-    ['who-can get', /^error: missing required argument 'path'$/],
-    ['can-i get /metrics --config={text}', /^\S*text:1: a document must be an object, not a string$/],
-    ['who-can get /metrics --config={missing}', /^--config: .*ENOENT$/],
-    ['demo --check=maybe', /^--check: "maybe" is not true or false$/],
-    ['completion', /^error: missing required argument 'shell'$/],
-    ['completion csh', /^completion: "csh" is not one of bash, zsh, fish$/],
-    ['manifests', /^error: missing required argument 'kind'$/],
-    ['manifests deployment', /^manifests: "deployment" is not one of clusterrolebinding, service, /],
-    [
-      'manifests service --mode=shard --tls-cert-file=a --scraper=b',
-      /^--scraper: "b" is not serviceaccount:/,
-    ],
-    [
-      'manifests rule-file --runbook-url=secret',
-      /^--runbook-url: "secret" is not an http or https URL without/,
-    ],
-    ['manifests rule-file --runbook-url=https://a#b', /^--runbook-url: "https:\/\/a#b" is not an http or/],
-    ['migrate', /^error: missing required argument 'program'$/],
-    ['migrate nginx', /^migrate: "nginx" is not one of kube-rbac-proxy$/],
-    ['migrate kube-rbac-proxy {missing}', /^migrate: .*missing cannot be read: ENOENT$/],
-    ['migrate kube-rbac-proxy {text}', /^\S*text:1: a document must be an object, not a string$/],
-    ['migrate kube-rbac-proxy {text} {text}', /^migrate: an argument is neither the one file nor a flag$/],
-    ['migrate kube-rbac-proxy --print=both', /^--print: "both" is not one of all, config, rbac$/],
-    ['migrate kube-rbac-proxy --scraper=a', /^--scraper: "a" is not serviceaccount:NAMESPACE:NAME, user:/],
-    [
-      'migrate kube-rbac-proxy --upstrem=secret-token',
-      /^migrate: --upstrem is no flag of kube-rbac-proxy 0\.21; did you mean --upstream\?$/,
-    ],
-    ['migrate kube-rbac-proxy --upstream', /^migrate: --upstream: has no value$/],
-    ['migrate kube-rbac-proxy --upstream=secret-token', /^migrate: --upstream: not a URL$/],
-    [
-      'migrate kube-rbac-proxy --secure-listen-address=secret-token',
-      /^migrate: --secure-listen-address: not HOST:P/,
-    ],
-    [
-      'migrate kube-rbac-proxy --auth-header-fields-enabled=secret-token',
-      /^migrate: --auth-header-fields-enabled: /,
-    ],
-    ['migrate kube-rbac-proxy --secure-listen-address=:70000', /^securePort: |^--secure-port: /],
-    ['schema stray', /too many arguments/],
-    ['no-such-command', /^error: unknown command 'no-such-command'$/],
-    ['strat', /^error: unknown command 'strat'; did you mean start\?$/],
-  ])('%s', async (line, message) => {
+  it.each(
+    rowsOf({
+      'can-i': /^can-i: pass VERB and PATH, or --filename$/,
+      'can-i get': /^can-i: pass VERB and PATH/,
+      'can-i get /metrics --mode=root': /"root" is not one of shard, cache-server$/,
+      'can-i get /metrics --extra=novalue': /"novalue" is not key=value$/,
+      'can-i -f {missing}': /^--filename: .*ENOENT/,
+      'can-i get -f {missing}': /^--filename: .*: leave out VERB$/,
+      'can-i get /metrics --user=a --group=b --extra=c=d -f -':
+        /^--filename: .*: leave out VERB, PATH, --user, --group, --extra$/,
+      'can-i -f - --group=': /^--filename: .*: leave out --group$/,
+      'who-can get /metrics --authorization-order=ABAC': /"ABAC" is not one of/,
+      'can-i -f {broken.yaml}': /^--filename: .*document 1: /,
+      'can-i -f {neither.json}':
+        /^--filename: .*document 1: spec must have exactly one of nonResourceAttributes and resourceAttributes$/,
+      'can-i -f {both.json}':
+        /^--filename: .*document 1: spec must have exactly one of nonResourceAttributes and resourceAttributes$/,
+      'can-i -f {nobody.json}': /^--filename: .*document 1: spec must have a user or groups$/,
+      'can-i -f {resource.json}': /^--filename: .*document 1: items\[1\]\.spec must have a user or groups$/,
+      'can-i -f {text.json}':
+        /^--filename: .*document 1: spec.nonResourceAttributes must be an object, not a string$/,
+      'can-i -f {uid.json}': /^--filename: .*document 1: spec.uid must be a string, not a number$/,
+      'can-i -f {verb.json}':
+        /^--filename: .*document 1: spec.resourceAttributes.verb must be a string, not a list$/,
+      'can-i -f {tls.crt}': /^--filename: .*document 1: line \d+: /,
+      'can-i get /metrics --rbac-dir={missing}': /^--rbac-dir: /,
+      'can-i get /metrics --workspace=root:wa': /needs --workspace-rbac-dir or --workspace-kube/,
+      'who-can get /metrics --workspace=root:wa': /needs --workspace-rbac-dir or --workspace-k/,
+      'can-i get /metrics --workspace=x --workspace-rbac-dir={missing}': /.*missing/,
+      'can-i --workspace=x -f {annotated} --workspace-rbac-dir={policy}':
+        /^--filename: already contains the questions: leave out --workspace$/,
+      'can-i -f {annotated}': /^--filename: needs --workspace-rbac-dir or --workspace-kubeconfig$/,
+      'can-i get /metrics --root-kubeconfig={missing}': /^--root-kubeconfig: /,
+      'can-i get /metrics --root-kubeconfig=in-cluster': /in-cluster: KUBERNETES_SERVICE_/,
+      'replicate --root-kubeconfig=in-cluster': /in-cluster: KUBERNETES_SERVICE_HOST is not set/,
+      replicate: /^--root-kubeconfig: required/,
+      'replicate --root-kubeconfig={missing}': /^--root-kubeconfig: /,
+      'replicate --root-kubeconfig={org}': /.*root:org is not the root workspace/,
+      'replicate --root-kubeconfig={kubeconfig} --once=maybe': /"maybe" is not true or false$/,
+      'who-can get': /^error: missing required argument 'path'$/,
+      'can-i get /metrics --config={text}': /^\S*text:1: a document must be an object, not a string$/,
+      'who-can get /metrics --config={missing}': /.*ENOENT$/,
+      'demo --check=maybe': /"maybe" is not true or false$/,
+      completion: /^error: missing required argument 'shell'$/,
+      'completion csh': /^completion: "csh" is not one of bash, zsh, fish$/,
+      manifests: /^error: missing required argument 'kind'$/,
+      'manifests deployment': /^manifests: "deployment" is not one of clusterrolebinding, service, /,
+      'manifests service --mode=shard --tls-cert-file=a --scraper=b': /"b" is not serviceaccount:/,
+      'manifests rule-file --runbook-url=secret': /"secret" is not an http or https URL without/,
+      'manifests rule-file --runbook-url=https://a#b': /"https:\/\/a#b" is not an http or/,
+      migrate: /^error: missing required argument 'program'$/,
+      'migrate nginx': /^migrate: "nginx" is not one of kube-rbac-proxy$/,
+      'migrate kube-rbac-proxy {missing}': /^migrate: .*missing cannot be read: ENOENT$/,
+      'migrate kube-rbac-proxy {text}': /^\S*text:1: a document must be an object, not a string$/,
+      'migrate kube-rbac-proxy {text} {text}': /^migrate: an argument is neither the one file nor a flag$/,
+      'migrate kube-rbac-proxy --print=both': /"both" is not one of all, config, rbac$/,
+      'migrate kube-rbac-proxy --scraper=a': /"a" is not serviceaccount:NAMESPACE:NAME, user:/,
+      'migrate kube-rbac-proxy --upstrem=secret-token':
+        /^migrate: --upstrem is no flag of kube-rbac-proxy 0\.21; did you mean --upstream\?$/,
+      'migrate kube-rbac-proxy --upstream': /^migrate: --upstream: has no value$/,
+      'migrate kube-rbac-proxy --upstream=secret-token': /^migrate: --upstream: not a URL$/,
+      'migrate kube-rbac-proxy --secure-listen-address=secret-token':
+        /^migrate: --secure-listen-address: not HOST:P/,
+      'migrate kube-rbac-proxy --auth-header-fields-enabled=secret-token':
+        /^migrate: --auth-header-fields-enabled: /,
+      'migrate kube-rbac-proxy --secure-listen-address=:70000': /^securePort: |^--secure-port: /,
+      'schema stray': /^error: too many arguments/,
+      'no-such-command': /^error: unknown command 'no-such-command'$/,
+      strat: /^error: unknown command 'strat'; did you mean start\?$/,
+    }),
+  )('%s', async (line, message) => {
     expect(await refusal(argumentsOf(line))).toMatch(message);
   });
 });

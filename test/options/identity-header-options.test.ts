@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { GivenOptions } from '../../src/options/option.js';
 import { upstreamHeadersOf } from '../../src/options/upstream-request-options.js';
-import { UsageError } from '../../src/options/usage-error.js';
 
 const enabled = { authHeaderFieldsEnabled: true as const };
 const identityHeadersOf = (values: GivenOptions, urls: readonly string[], showsCertificate: boolean) =>
@@ -55,43 +54,5 @@ describe('the identity headers of the flags', () => {
         /^--auth-header-fields-enabled: needs an --upstream on a loopback address, or an https one with/,
       );
     }
-  });
-
-  it.each<[Readonly<Record<string, string>>, readonly string[], RegExp]>([
-    [{ authHeaderFieldsEnabled: 'maybe' }, loopback, /^--auth-header-fields-enabled: "maybe" is not true/],
-    [
-      { authHeaderFieldsEnabled: 'true' },
-      [],
-      /^--auth-header-fields-enabled: needs --upstream or --gateway-path$/,
-    ],
-    [
-      { authHeaderUserFieldName: 'x-user' },
-      loopback,
-      /^--auth-header-user-field-name: needs --auth-header-fields-enabled$/,
-    ],
-    [
-      { authHeaderFieldsEnabled: 'true', authHeaderUserFieldName: 'x user' },
-      loopback,
-      /^--auth-header-user-field-name: "x user" is not a header field name$/,
-    ],
-    [
-      { authHeaderFieldsEnabled: 'true', authHeaderGroupsFieldName: 'Authorization' },
-      loopback,
-      /^--auth-header-groups-field-name: "Authorization" has another meaning$/,
-    ],
-    [
-      { authHeaderFieldsEnabled: 'true', authHeaderGroupsFieldName: 'X-Remote-User' },
-      loopback,
-      /^--auth-header-groups-field-name: is also the field of the user$/,
-    ],
-    [
-      { authHeaderFieldsEnabled: 'true', authHeaderGroupsFieldSeparator: '' },
-      loopback,
-      /^--auth-header-groups-field-separator: must be 1 to 8 characters/,
-    ],
-  ])('%j for %j is a usage error that names the flag', (values, urls, message) => {
-    const asked = (): unknown => identityHeadersOf(values, urls, false);
-    expect(asked).toThrow(message);
-    expect(asked).toThrow(UsageError);
   });
 });

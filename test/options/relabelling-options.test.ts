@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { FollowedOptionFiles } from '../../src/options/followed-option-files.js';
 import { relabellingOf } from '../../src/options/relabelling-options.js';
-import { UsageError } from '../../src/options/usage-error.js';
 import type { Exposition } from '../../src/exposition/exposition.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
@@ -23,7 +22,6 @@ const directory = temporaryDirectory();
 let followed: FollowedOptionFiles;
 const told: string[] = [];
 const mapping = directory.write('mapping.yaml', 'labels:\n  namespace:\n    host-a: team\n');
-directory.write('broken.yaml', 'labels: [\n');
 afterEach(() => {
   followed.close();
   told.splice(0);
@@ -79,29 +77,5 @@ describe('the flags that choose and relabel what /metrics serves', () => {
   it('fail a scrape of more series than they allow', async () => {
     await expect(served({ maxSeries: '2' })).rejects.toThrow();
     expect(told.join()).toMatch(/2 series|series.*2/);
-  });
-
-  it.each([
-    [{ keepMetrics: ['a b'] }, /^--keep-metrics: /],
-    [{ dropMetrics: [''] }, /^--drop-metrics: /],
-    [{ dropLabels: ['le'] }, /^--drop-labels: /],
-    [{ renameLabels: ['a'] }, /^--rename-labels: "a" is not old=new$/],
-    [{ renameLabels: ['a=b', 'a=c'] }, /^--rename-labels: "a" is given twice$/],
-    [{ renameLabels: ['a=le'] }, /^--rename-labels: /],
-    [{ maxSeries: '-1' }, /^--max-series: "-1" is not a number from 0 to 999999999$/],
-    [{ maxSeries: '1e3' }, /^--max-series: /],
-    [{ labelMappingFile: 'MISSING' }, /^--label-mapping-file: .*cannot be read/],
-    [{ labelMappingFile: 'BROKEN' }, /^--label-mapping-file: .*broken\.yaml:\d+/],
-  ])('%j is refused by its name', async (values, message) => {
-    const files: Readonly<Record<string, string>> = {
-      MISSING: `${directory.path}/missing`,
-      BROKEN: `${directory.path}/broken.yaml`,
-    };
-    const given = Object.fromEntries(
-      Object.entries(values).map(([key, value]) => [key, files[String(value)] ?? value]),
-    ) as Readonly<Record<string, string | readonly string[]>>;
-    const refused = await served(given).catch((error: unknown) => error);
-    expect(refused).toBeInstanceOf(UsageError);
-    expect((refused as UsageError).message).toMatch(message);
   });
 });

@@ -59,12 +59,6 @@ describe('the tenant headers of the flags', () => {
     expect(asked).toThrow(UsageError);
   });
 
-  it('need an upstream', () => {
-    expect(() => tenantHeadersOf(given('x=cn'), { ...loopback, urls: [] })).toThrow(
-      /^--tenant-header: needs --upstream or --gateway-path$/,
-    );
-  });
-
   it('are read whole, or refused in one line', () => {
     const text = fc.oneof(
       fc.string({ unit: anyCharacter, maxLength: 12 }),
