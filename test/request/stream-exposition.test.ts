@@ -2,7 +2,12 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import type { Exposition, ScrapeRequest, StreamedExposition } from '../../src/exposition/exposition.js';
+import type {
+  Exposition,
+  RenderedExposition,
+  ScrapeRequest,
+  StreamedExposition,
+} from '../../src/exposition/exposition.js';
 import type { MetricsFilterOptions } from '../../src/request/guard.js';
 import {
   beginScrape,
@@ -14,7 +19,7 @@ import type { Listening } from '../support/listening.js';
 
 const contentType = 'text/plain; version=0.0.4';
 async function serve(
-  render: (request: ScrapeRequest) => StreamedExposition | Promise<StreamedExposition>,
+  render: (request: ScrapeRequest) => RenderedExposition | Promise<RenderedExposition>,
   overrides: Partial<MetricsFilterOptions> = {},
 ): Promise<Listening> {
   const exposition: Exposition = {
@@ -47,6 +52,32 @@ function endless(): { readonly body: AsyncIterable<Uint8Array>; readonly closed:
   };
   return { body, closed };
 }
+
+it('a text arrives as its UTF-8 bytes, whichever its characters and however long', async () => {
+  let text = '';
+  const server = await serve(() => ({ contentType, body: text }));
+  const alphabets = ['grapheme', 'grapheme-ascii', 'binary', 'binary-ascii'] as const;
+  const texts = fc.oneof(...alphabets.map((unit) => fc.string({ unit, maxLength: 200 })));
+  await fc.assert(
+    // Longer than 256 KiB it is sent in pieces.
+    fc.asyncProperty(texts, fc.constantFrom(1, 1, 1, 3000), async (piece, times) => {
+      text = piece.repeat(times);
+      const { status, headers, body } = await scrape(server);
+      const bytes = Buffer.from(text);
+      expect([status, headers['content-length']]).toEqual([200, String(bytes.byteLength)]);
+      expect(body.equals(bytes)).toBe(true);
+    }),
+    {
+      numRuns: 60,
+      examples: [
+        ['ünï 1\n', 1],
+        ['\ud800', 1],
+        ['ÿ', 3000],
+        ['', 1],
+      ],
+    },
+  );
+});
 
 describe('a streamed exposition', () => {
   it('arrives byte by byte, however it is cut', async () => {
