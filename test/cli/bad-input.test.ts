@@ -6,6 +6,7 @@ import { localAuthority } from '../support/local-authority.js';
 import { rsaPair } from '../support/rsa-pair.js';
 import { runProcess } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { words } from '../support/words.js';
 
 describe('start refuses what it cannot use: exit code 2, one line naming the flag, nothing listening', () => {
   const directory = temporaryDirectory();
@@ -612,22 +613,12 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     60_000,
   );
 
-  const narrowing = [
-    '--requestheader-allowed-names',
-    '--requestheader-username-headers',
-    '--requestheader-group-headers',
-    '--requestheader-extra-headers-prefix',
-    '--api-audiences',
-    '--service-account-issuer',
-    '--oidc-signing-algs',
-    '--oidc-required-claim',
-    '--tls-cipher-suites',
-    '--authorization-order',
-    '--allow-paths',
-    '--ignore-paths',
-    '--keep-metrics',
-    '--tenant-header',
-  ];
+  const narrowing = words(`
+    --requestheader-allowed-names --requestheader-username-headers --requestheader-group-headers
+    --requestheader-extra-headers-prefix --api-audiences --service-account-issuer --oidc-signing-algs
+    --oidc-required-claim --tls-cipher-suites --authorization-order --allow-paths --ignore-paths
+    --keep-metrics --tenant-header
+  `);
   const blanks = ['', ' ', ',', ' , ', ',,', '\t'];
   const settings = [
     '--requestheader-client-ca-file={ca.crt}',

@@ -15,6 +15,7 @@ import { listen } from '../support/listening.js';
 import { command } from '../support/command-line.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { anyCharacter } from '../support/any-character.js';
+import { words } from '../support/words.js';
 
 interface Report {
   readonly result: string;
@@ -330,32 +331,18 @@ subjects:
 
 describe('doctor of flags', () => {
   const alone: readonly string[] = [
-    '--mode=front-proxy',
-    '--secure-port=65536',
-    '--bind-address=localhost',
-    '--tls-min-version=VersionTLS11',
-    '--tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA',
+    ...words(`
+      --mode=front-proxy --secure-port=65536 --bind-address=localhost --tls-min-version=VersionTLS11
+      --tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA --tls-cert-file=/missing/tls.crt
+      --tls-private-key-file=/missing/tls.key --allow-paths=metrics --client-ca-file=/missing/ca.crt
+      --requestheader-client-ca-file=/missing/ca.crt --token-auth-file=/missing/tokens.csv
+      --anonymous-auth=maybe --authorization-always-allow-paths=/met*rics --authorization-order=RBAC,RBAC
+      --max-policy-staleness=5 --bootstrap-policy=0 --bootstrap-policy=live --log-level=trace
+      --rbac-dir=/missing/rbac --root-kubeconfig=/missing/kubeconfig --root-kubeconfig=in-cluster
+      --authorization-kubeconfig=in-cluster --policy-snapshot=/missing/snapshot
+      --authorization-kubeconfig=/missing/reviewer --upstream=ftp://127.0.0.1
+    `),
     '--tls-cert-file=/missing/tls.crt --tls-private-key-file=/missing/tls.key',
-    '--tls-cert-file=/missing/tls.crt',
-    '--tls-private-key-file=/missing/tls.key',
-    '--allow-paths=metrics',
-    '--client-ca-file=/missing/ca.crt',
-    '--requestheader-client-ca-file=/missing/ca.crt',
-    '--token-auth-file=/missing/tokens.csv',
-    '--anonymous-auth=maybe',
-    '--authorization-always-allow-paths=/met*rics',
-    '--authorization-order=RBAC,RBAC',
-    '--max-policy-staleness=5',
-    '--bootstrap-policy=0',
-    '--bootstrap-policy=live',
-    '--log-level=trace',
-    '--rbac-dir=/missing/rbac',
-    '--root-kubeconfig=/missing/kubeconfig',
-    '--root-kubeconfig=in-cluster',
-    '--authorization-kubeconfig=in-cluster',
-    '--policy-snapshot=/missing/snapshot',
-    '--authorization-kubeconfig=/missing/reviewer',
-    '--upstream=ftp://127.0.0.1',
     '--upstream=https://127.0.0.1 --upstream-ca-file=/missing/upstream.crt',
     '--upstream=https://127.0.0.1 --upstream-client-key-file=/missing/upstream.key',
   ];
@@ -561,20 +548,7 @@ describe('doctor of random flags', () => {
     const value = fc.oneof(
       fc.string(),
       fc.string({ unit: anyCharacter }),
-      fc.constantFrom(
-        '',
-        '/',
-        '.',
-        '/dev/null',
-        '/dev/zero',
-        '\u0000',
-        '__proto__',
-        'live',
-        'true',
-        '*',
-        ',',
-        '1h',
-      ),
+      fc.constantFrom(...words('/ . /dev/null /dev/zero __proto__ live true * , 1h'), '', '\u0000'),
     );
     const flag = fc.tuple(fc.constantFrom(...names), value).map(([name, text]) => `${name}=${text}`);
     await fc.assert(

@@ -8,6 +8,7 @@ import { kubeApiserver } from './kube-apiserver.js';
 import { onControlPlane } from './on-every-control-plane.js';
 import { grantPolicyReader } from './policy-reader.js';
 import type { Subject } from './rbac-objects.js';
+import { words } from '../support/words.js';
 
 const rules: Readonly<
   Record<string, { readonly verbs: readonly string[]; readonly urls: readonly string[] }>
@@ -48,28 +49,15 @@ const callers: readonly Pick<AccessQuestion, 'user' | 'groups'>[] = [
   ),
   { user: serviceAccountUser },
   { user: serviceAccountUser, groups: ['system:serviceaccounts', 'system:serviceaccounts:monitoring'] },
-  ...[
-    'monitoring',
-    'everything',
-    'system:monitoring',
-    'system:masters',
-    'system:authenticated',
-    'nobody',
-  ].map((name) => ({ user: 'somebody', groups: [name] })),
+  ...words('monitoring everything system:monitoring system:masters system:authenticated nobody').map(
+    (name) => ({ user: 'somebody', groups: [name] }),
+  ),
   { user: 'mallory', groups: ['team-a', 'monitoring', 'system:authenticated'] },
   { user: 'system:anonymous', groups: ['system:unauthenticated'] },
 ];
-const paths = [
-  '/metrics',
-  '/metrics/',
-  '/metrics/slis',
-  '/metrics/a/slis',
-  '/metricsx',
-  '/METRICS',
-  '/healthz',
-  '/version',
-  '/',
-];
+const paths = words(
+  '/metrics /metrics/ /metrics/slis /metrics/a/slis /metricsx /METRICS /healthz /version /',
+);
 const verbs = ['get', 'head', 'post', 'GET'];
 
 onControlPlane(kubeApiserver, "can-i and who-can beside the API server's own answers", (start) => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { AccessQuestion } from './access-review.js';
 import type { ClusterRole, Subject } from './rbac-objects.js';
+import { words } from '../support/words.js';
 
 /** A ClusterRole's rules, whom they are bound to, and what somebody asks who may have to do with them. */
 export interface RandomPolicy {
@@ -34,17 +35,8 @@ const subject: fc.Arbitrary<Subject> = fc.oneof(
 const verb = fc.constantFrom('get', 'get', 'head', 'post', 'GET', 'watch');
 const path = fc.constantFrom(
   ...['/', '/metrics', '/metrics/', '/metrics/slis', '/metrics/a/slis', '/metricsx', '/METRICS', '/m'],
-  ...[
-    '/healthz',
-    '/version',
-    '',
-    '*',
-    '/metrics*',
-    'metrics',
-    '//metrics',
-    '/metrics/../metrics',
-    '/métrics',
-  ],
+  ...words('/healthz /version * /metrics* metrics //metrics /metrics/../metrics /métrics'),
+  '',
 );
 const url = fc.oneof(
   { weight: 6, arbitrary: path },

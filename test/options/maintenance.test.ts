@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readMaintenance } from '../../src/options/maintenance-options.js';
 import { UsageError } from '../../src/options/usage-error.js';
 import type { Maintenance } from '../../src/request/steps/refuse-in-maintenance.js';
+import { words } from '../support/words.js';
 
 const read = (text: string): Maintenance => readMaintenance('m.yaml', Buffer.from(text));
 const some = (users: readonly string[], groups: readonly string[]): Maintenance => ({
@@ -65,30 +66,10 @@ describe('the maintenance file', () => {
 
   it('is read, or refused by its name and line, whatever stands in it', () => {
     const piece = fc.constantFrom(
-      'users',
-      'groups',
-      ':',
+      ...words('users groups : - [ ] { } , " # a &b *b !!set ~ 1 --- << | >'),
       ' ',
       '\n',
-      '-',
-      '[',
-      ']',
-      '{',
-      '}',
-      ',',
-      '"',
-      '#',
-      'a',
-      '&b',
-      '*b',
-      '!!set',
-      '~',
-      '1',
       '\t',
-      '---',
-      '<<',
-      '|',
-      '>',
     );
     const text = fc.oneof(
       fc.string(),

@@ -11,6 +11,7 @@ import type { Option } from '../../src/options/option.js';
 import { startTopics } from '../../src/options/start-topics.js';
 import { UsageError } from '../../src/options/usage-error.js';
 import { runCli } from '../support/started-server.js';
+import { words } from '../support/words.js';
 
 const fields = fieldsOf(startTopics);
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -69,23 +70,7 @@ describe('the schema of a configuration file', () => {
 
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 6 }),
-  fc.constantFrom(
-    '',
-    '-',
-    'a=b',
-    'true',
-    '1',
-    '30s',
-    '1h5',
-    'null',
-    '~',
-    '<<',
-    'a,b',
-    '*a',
-    '\t',
-    '\u007f',
-    '\u0085',
-  ),
+  fc.constantFrom(...words('- a=b true 1 30s 1h5 null ~ << a,b *a'), '', '\t', '\u007f', '\u0085'),
 );
 const scalar = fc.oneof(
   text,

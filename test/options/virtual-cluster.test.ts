@@ -6,6 +6,7 @@ import { atEnd } from '../support/ending.js';
 import { HostCluster, type PodOnHost } from '../support/host-cluster.js';
 import { kubeletBodies, kubeletNode, notOwn, ownPod, summaryOf } from '../support/kubelet-bodies.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
+import { words } from '../support/words.js';
 
 const soon = { timeout: 20_000, interval: 20 };
 
@@ -124,16 +125,9 @@ describe('metrics of kubelets, for the owner of a virtual cluster', () => {
   it('are granted path by path, and nothing else of the proxy is served', async () => {
     const ask = await ready();
     expect((await ask(ofNode('/metrics/cadvisor'), 'other-token')).status).toBe(403);
-    for (const path of [
-      '/pods',
-      '/cadvisor/',
-      '/slis',
-      '/stats',
-      '/stats/container',
-      '/constructor',
-      '/exec/team-b/ledger-0/main',
-      '/..%2fpods',
-    ]) {
+    for (const path of words(`
+      /pods /cadvisor/ /slis /stats /stats/container /constructor /exec/team-b/ledger-0/main /..%2fpods
+    `)) {
       const { status } = await ask(ofNode(path));
       expect([307, 400, 404], path).toContain(status);
     }

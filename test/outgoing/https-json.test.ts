@@ -5,6 +5,7 @@ import { createAuthority } from '../../src/pki/throwaway-pki.js';
 import { createApiSetting, expectOpenConnections, type ApiSetting } from '../kubernetes/api-setting.js';
 import type { Answer, ApiServer } from '../kubernetes/api-server.js';
 import { listen, listenHttp } from '../support/listening.js';
+import { words } from '../support/words.js';
 
 let setting: ApiSetting;
 let server: ApiServer;
@@ -169,22 +170,15 @@ describe('an https URL', () => {
   });
 
   it.each([
+    ...words(`
+      issuer.example http://127.0.0.1/keys http://localhost/keys https:issuer.example https://
+      https://user:secret@issuer.example/ https://user@issuer.example/ https://issuer.example/#fragment
+      https://issuer.example/# https://issuer.example:99999/ file:///etc/passwd data:application/json,{}
+    `),
     '',
-    'issuer.example',
-    'http://127.0.0.1/keys',
-    'http://localhost/keys',
-    'https:issuer.example',
-    'https://',
-    'https://user:secret@issuer.example/',
-    'https://user@issuer.example/',
-    'https://issuer.example/#fragment',
-    'https://issuer.example/#',
     ' https://issuer.example/',
     'https://issuer.example/a b',
     'https://issuer.example/\nkeys',
-    'https://issuer.example:99999/',
-    'file:///etc/passwd',
-    'data:application/json,{}',
     `https://issuer.example/${'a'.repeat(2_048)}`,
   ])('is not %j', (text) => {
     expect(httpsUrl(text)).toBe(undefined);

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { createPathClassifier, type PathClassification, type ServerKind } from '../../src/paths/classify.js';
 import { leadsToShardLevel } from './readers.js';
 import { anyCharacter } from '../support/any-character.js';
+import { words } from '../support/words.js';
 
 // Express 4 under another name brings no types of its own.
 const express4 = createRequire(import.meta.url)('express4') as typeof express;
@@ -34,76 +35,22 @@ const part = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.constantFrom(
-      ...[
-        '%2f',
-        '%2F',
-        '%6d',
-        '%6D',
-        '%252f',
-        '%25252f',
-        '%2e',
-        '%2e%2e',
-        '%5c',
-        '%00',
-        '%09',
-        '%0d%0a',
-        '%20',
-      ],
+      ...words('%2f %2F %6d %6D %252f %25252f %2e %2e%2e %5c %00 %09 %0d%0a %20'),
       ...['%', '%2', '%zz', '%c0%af', '%ff', '%e2%80%8b', '%EF%BB%BF', '%25', '%3f', '%3b', '%23', '%c3%a9'],
     ),
   },
   {
     weight: 2,
     arbitrary: fc.constantFrom(
-      ...[
-        ';',
-        ';v=1',
-        '#',
-        '#x',
-        '?',
-        '?a=/metrics',
-        '??',
-        '&',
-        '=',
-        ':',
-        '@',
-        '*',
-        '\0',
-        '\t',
-        '\r',
-        '\n',
-        ' ',
-      ],
-      ...[
-        '\u00a0',
-        '\u200b',
-        '\ufeff',
-        '\u017f',
-        '\u0130',
-        'é',
-        '／',
-        '\x7f',
-        '\x85',
-        '\xad',
-        '+',
-        '~',
-        '"',
-        "'",
-      ],
+      ...words('; ;v=1 # #x ? ?a=/metrics ?? & = : @ *'),
+      ...Array.from('\0\t\r\n '),
+      ...words('é + ~ " \''),
+      ...Array.from('\u00a0\u200b\ufeff\u017f\u0130／\x7f\x85\xad'),
     ),
   },
   {
     weight: 1,
-    arbitrary: fc.constantFrom(
-      'http://',
-      'https://h',
-      'HTTP://h:1',
-      'ws://u:p@h',
-      'http:',
-      'http:/',
-      'x://',
-      'h:443',
-    ),
+    arbitrary: fc.constantFrom(...words('http:// https://h HTTP://h:1 ws://u:p@h http: http:/ x:// h:443')),
   },
   { weight: 1, arbitrary: fc.string({ maxLength: 4 }) },
   { weight: 1, arbitrary: fc.string({ unit: anyCharacter, maxLength: 3 }) },
@@ -112,15 +59,7 @@ const assembled = fc.array(part, { maxLength: 8 }).map((parts) => parts.join('')
 /** `/metrics` with each character written in some way or other. */
 const disguised = fc
   .tuple(
-    fc.constantFrom(
-      '',
-      'http://h',
-      'http:///clusters',
-      '/clusters/root',
-      '/services/cache',
-      '/shards/a',
-      '/',
-    ),
+    fc.constantFrom(...words('http://h http:///clusters /clusters/root /services/cache /shards/a /'), ''),
     fc.array(fc.constantFrom<Way[]>('as it is', 'upper case', 'escaped', 'escaped twice'), {
       minLength: 8,
       maxLength: 8,

@@ -22,6 +22,7 @@ import { filterOptions } from '../support/filter.js';
 import { GrantedWorkspaces } from '../support/granted-workspaces.js';
 import { RawClient, type RawAnswer } from '../support/raw-tls.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { words } from '../support/words.js';
 
 const registry = new Registry();
 const jobs = new Counter({
@@ -172,34 +173,8 @@ describe('metrics of one workspace', () => {
 
   it('change nothing else: whatever is asked is answered as without them, or is a workspace’s metrics', async () => {
     const piece = fc.constantFrom(
-      ...[
-        '/clusters/',
-        '/metrics',
-        '1org',
-        '2org',
-        'root:org',
-        'unknown',
-        'system:admin',
-        '*',
-        '/',
-        '//',
-        '..',
-      ],
-      ...[
-        '%2f',
-        '%6d',
-        '%252f',
-        '%',
-        '/slis',
-        '?',
-        '#',
-        ':',
-        'A',
-        '/services/cache',
-        '/shards/a',
-        '/http-sd/',
-        'é',
-      ],
+      ...words('/clusters/ /metrics 1org 2org root:org unknown system:admin * / // ..'),
+      ...words('%2f %6d %252f % /slis ? # : A /services/cache /shards/a /http-sd/ é'),
       ...['workspaces', '\\', ';', '/healthz'],
     );
     const target = fc.oneof(

@@ -7,6 +7,7 @@ import {
   namesInCertificate,
 } from '../../src/server/serving-certificates.js';
 import { createAuthority, type LeafOptions } from '../support/certificate-authority.js';
+import { words } from '../support/words.js';
 
 const authority = await createAuthority({ commonName: 'ca' });
 
@@ -32,24 +33,12 @@ describe('the names in a certificate', () => {
     expect(isDomainPattern(name)).toBe(true);
   });
 
-  it.each([
-    '',
-    '*a',
-    'a.*',
-    '*.*.a',
-    '*.',
-    '.a',
-    'a.',
-    'a..b',
-    '-a',
-    'a b',
-    'a,b',
-    '192.0.2.1',
-    '::1',
-    'é.example',
-  ])('may not be %j', (name) => {
-    expect(isDomainPattern(name)).toBe(false);
-  });
+  it.each([...words('*a a.* *.*.a *. .a a. a..b -a a,b 192.0.2.1 ::1 é.example'), '', 'a b'])(
+    'may not be %j',
+    (name) => {
+      expect(isDomainPattern(name)).toBe(false);
+    },
+  );
 });
 
 describe('the pair that is served', () => {

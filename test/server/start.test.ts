@@ -19,6 +19,7 @@ import { createRecordedPki, type RecordedPki } from '../support/recorded-pki.js'
 import { recordedBinding } from '../support/recorded-servers.js';
 import { startCli, startProcess, type StartedServer } from '../support/started-server.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
+import { words } from '../support/words.js';
 
 const silent = {
   debug: () => undefined,
@@ -200,14 +201,7 @@ describe('start', () => {
     const server = await startShard('--allow-paths=/metr*,/version/**');
     const client = clientOf(server, 'masters');
     const statuses: number[] = [];
-    for (const target of [
-      '/metrics',
-      '/livez',
-      '/livez/ping',
-      '/metrics/slis',
-      '/nope',
-      '/metrics?a=/nope',
-    ]) {
+    for (const target of words('/metrics /livez /livez/ping /metrics/slis /nope /metrics?a=/nope')) {
       statuses.push((await client.request(target)).status);
     }
     expect(statuses).toEqual([200, 200, 200, 404, 404, 200]);

@@ -5,6 +5,7 @@ import {
   negotiateFormat,
   type ContentCoding,
 } from '../../../src/exposition/delivery/negotiation.js';
+import { words } from '../../support/words.js';
 
 const text = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 const openMetrics = 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores';
@@ -63,17 +64,7 @@ describe('the format of a scrape', () => {
   });
 
   it('is found for any header, and says nothing of it but the escaping', () => {
-    const word = fc.constantFrom(
-      'text/plain',
-      '*/*',
-      'application/openmetrics-text',
-      ';',
-      ',',
-      '=',
-      'q',
-      '"',
-      ' ',
-    );
+    const word = fc.constantFrom(...words('text/plain */* application/openmetrics-text ; , = q "'), ' ');
     const header = fc.oneof(
       fc.string(),
       fc.array(fc.oneof(word, fc.string({ maxLength: 3 }))).map((a) => a.join('')),

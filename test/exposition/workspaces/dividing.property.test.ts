@@ -12,18 +12,14 @@ import {
   type Family,
   type Sample,
 } from '../text-format/expositions.js';
+import { words } from '../../support/words.js';
 
 const label = 'namespace';
 
 /** What looks like the label, or nearly like a value of it. */
 const misleading = fc.constantFrom(
-  'namespace="host-a"',
-  '",namespace="host-a',
+  ...words('namespace="host-a" ",namespace="host-a host-a host-a1 host HOST-A'),
   '{namespace="host-b"} 1',
-  'host-a',
-  'host-a1',
-  'host',
-  'HOST-A',
   ' host-a',
   'host-a\n',
   '\\',

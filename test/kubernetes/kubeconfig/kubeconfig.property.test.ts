@@ -6,6 +6,7 @@ import { createAuthority } from '../../../src/pki/throwaway-pki.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { base64, kubeconfigText } from '../kubeconfig-text.js';
 import { KubeconfigError } from '../../../src/kubernetes/kubernetes-errors.js';
+import { words } from '../../support/words.js';
 
 const secret = 'S3cr3tMarker';
 
@@ -46,51 +47,21 @@ function read(text: string): Promise<Kubeconfig> {
 }
 
 describe('whatever stands in a kubeconfig', () => {
-  const fields = [
-    'token',
-    'tokenFile',
-    'password',
-    'username',
-    'as',
-    'as-groups',
-    'exec',
-    'client-key',
-    'name',
-    'user',
-    'cluster',
-    'server',
-    'current-context',
-    'proxy-url',
-    'tls-server-name',
-    'certificate-authority',
-  ];
+  const fields = words(`
+    token tokenFile password username as as-groups exec client-key name user cluster server current-context
+    proxy-url tls-server-name certificate-authority
+  `);
   const junk = fc.oneof(
     fc.constantFrom(
-      '\n',
-      '\t',
+      ...words('{ } [ ] " \' # *a | > % , null 5'),
+      ...Array.from('\n\t\0\u2028'),
       ': ',
       '- ',
-      '{',
-      '}',
-      '[',
-      ']',
-      '"',
-      "'",
-      '#',
       '&a ',
-      '*a',
-      '|',
-      '>',
       '!!binary ',
       '---\n',
       '<<: ',
-      '\0',
-      '\u2028',
-      '%',
-      ',',
       secret,
-      'null',
-      '5',
     ),
     fc.string({ maxLength: 8 }),
   );

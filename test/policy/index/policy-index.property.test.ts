@@ -5,6 +5,7 @@ import { PolicyIndex } from '../../../src/policy/index/policy-index.js';
 import { replaceKind } from '../../../src/policy/index/replace-kind.js';
 import { Policy } from '../../../src/policy/policy.js';
 import { runAll } from '../../../src/time-slice.js';
+import { words } from '../../support/words.js';
 
 // Few names, so that they meet often.
 const layers = ['root', 'cache', 'bootstrap'] as const;
@@ -14,42 +15,14 @@ type Layer = (typeof layers)[number];
 
 const roleName = fc.constantFrom('reader', 'writer', 'all', 'missing');
 const bindingName = fc.constantFrom('a', 'b', 'c', 'd', 'e');
-const word = fc.constantFrom(
-  'ann',
-  'bob',
-  'team',
-  'system:serviceaccount:ns:bob',
-  'system:authenticated',
-  '',
-);
+const word = fc.constantFrom(...words('ann bob team system:serviceaccount:ns:bob system:authenticated'), '');
 const verb = fc.constantFrom('get', 'head', 'post', '*', 'GET', '');
 const url = fc.oneof(
-  fc.constantFrom(
-    '*',
-    '**',
-    '',
-    '/',
-    '/*',
-    '/metrics',
-    '/metrics*',
-    '/metrics/*',
-    '/metrics/**',
-    '/met*rics',
-  ),
+  fc.constantFrom(...words('* ** / /* /metrics /metrics* /metrics/* /metrics/** /met*rics'), ''),
   fc.constantFrom('/METRICS', 'metrics', '/metrics/', '/metrics/slis', '/m*', '*/metrics', '/healthz'),
 );
 const askedPath = fc.oneof(
-  fc.constantFrom(
-    '/metrics',
-    '/metrics/',
-    '/metrics/slis',
-    '/metricsx',
-    '/',
-    '',
-    '*',
-    '/metrics*',
-    '/met*rics',
-  ),
+  fc.constantFrom(...words('/metrics /metrics/ /metrics/slis /metricsx / * /metrics* /met*rics'), ''),
   fc.string({ maxLength: 12 }).map((text) => `/${text}`),
   fc.string({ minLength: 250, maxLength: 300 }).map((text) => `/metrics/${text}`),
 );

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { isLongRunning, isSized, requestKind } from '../../../src/telemetry/api-server/request-labels.js';
 import { labelled } from './labelled.js';
 import { anyCharacter } from '../../support/any-character.js';
+import { words } from '../../support/words.js';
 
 /** What k8s.io/apiserver v0.36.3 itself says: its RequestInfoFactory, MonitorRequest and long-running check. */
 interface Recorded {
@@ -86,19 +87,7 @@ describe('the labels of a request', () => {
 
   it('hold fixed words, but for the four that name a resource, whatever is asked for', () => {
     const segment = fc.oneof(
-      fc.constantFrom(
-        'api',
-        'apis',
-        'v1',
-        'namespaces',
-        'pods',
-        'log',
-        'watch',
-        'proxy',
-        'clusters',
-        '',
-        '..',
-      ),
+      fc.constantFrom(...words('api apis v1 namespaces pods log watch proxy clusters ..'), ''),
       fc.string({ unit: anyCharacter, maxLength: 12 }),
     );
     const query = fc.oneof(

@@ -10,6 +10,7 @@ import { filteredExposition } from '../../../../src/exposition/relabelling/filte
 import { listenFilter, scrape } from './upstream-servers.js';
 import { exposed, failures, guard, recorder } from './upstream-setting.js';
 import { anyCharacter } from '../../../support/any-character.js';
+import { words } from '../../../support/words.js';
 
 describe('an upstream that is told who scrapes', () => {
   it('hears name and groups, under kube-rbac-proxy’s names', async () => {
@@ -153,19 +154,9 @@ describe('identity headers', () => {
     [{ groupsField: 'x:y' }, /^groupsField: "x:y" is not a header field name$/],
     [{ groupsField: 'x\r\ny' }, /^groupsField: .* is not a header field name$/],
     [{ userField: 'ü' }, /^userField: "ü" is not a header field name$/],
-    ...[
-      'Authorization',
-      'host',
-      'Connection',
-      'TE',
-      'Transfer-Encoding',
-      'Content-Length',
-      'Cookie',
-      'Accept',
-    ].map((userField): [IdentityHeaders, RegExp] => [
-      { userField },
-      /^userField: "[\w-]+" has another meaning$/,
-    ]),
+    ...words('Authorization host Connection TE Transfer-Encoding Content-Length Cookie Accept').map(
+      (userField): [IdentityHeaders, RegExp] => [{ userField }, /^userField: "[\w-]+" has another meaning$/],
+    ),
     [{ userField: 'X-Remote-Groups' }, /^groupsField: is also the field of the user$/],
     [{ groupsSeparator: '' }, /^groupsSeparator: must be 1 to 8 characters of printable ASCII$/],
     [{ groupsSeparator: '\n' }, /^groupsSeparator: must be/],

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { scrape } from './upstream-servers.js';
 import { listenHttp } from '../../../support/listening.js';
 import { guard, send } from './upstream-setting.js';
+import { words } from '../../../support/words.js';
 
 describe('what an upstream is told of a scrape', () => {
   async function heard(headers: Readonly<Record<string, string | readonly string[]>>) {
@@ -54,19 +55,10 @@ describe('what an upstream is told of a scrape', () => {
     const filter = await guard(upstream);
     const name = fc.oneof(
       fc.constantFrom(
-        'Cookie',
-        'X-Remote-User',
-        'X-Remote-Group',
-        'X-Remote-Extra-Scopes',
-        'X-Forwarded-For',
-        'Forwarded',
-        'Proxy-Authorization',
-        'Range',
-        'If-None-Match',
-        'Referer',
-        'TE',
-        'Via',
-        'Accept-Language',
+        ...words(`
+          Cookie X-Remote-User X-Remote-Group X-Remote-Extra-Scopes X-Forwarded-For Forwarded
+          Proxy-Authorization Range If-None-Match Referer TE Via Accept-Language
+        `),
       ),
       fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,20}$/),
     );

@@ -14,6 +14,7 @@ import { listenFilter, scrape } from './upstream-servers.js';
 import { exposed, failures, guard, recorder } from './upstream-setting.js';
 import { NoTenantError, TenantHeadersError } from '../../../../src/exposition/exposition-errors.js';
 import { anyCharacter } from '../../../support/any-character.js';
+import { words } from '../../../support/words.js';
 
 const field = 'X-Scope-OrgID';
 const byName: TenantHeader = { field, source: { kind: 'name' } };
@@ -131,23 +132,9 @@ describe('the tenant', () => {
     [byExtra, user('a', [], { 'example.org/tenant': ['a', 'b'] }), 'several'],
     [{ field, source: { kind: 'extra', key: 'toString' } }, user('a', [], {}), 'none'],
     [{ field, source: { kind: 'extra', key: '__proto__' } }, user('a', [], {}), 'none'],
-    ...[
-      'a|b',
-      'a,b',
-      'a;b',
-      '*',
-      '..',
-      '.',
-      '-a',
-      'a-',
-      'a b',
-      ' a',
-      'a ',
-      'a\r\nb',
-      'ä',
-      'a/b',
-      'a'.repeat(257),
-    ].map((name): [TenantHeader, ScrapingUser, string] => [byName, user(name), 'malformed']),
+    ...[...words('a|b a,b a;b * .. . -a a- ä a/b'), 'a b', ' a', 'a ', 'a\r\nb', 'a'.repeat(257)].map(
+      (name): [TenantHeader, ScrapingUser, string] => [byName, user(name), 'malformed'],
+    ),
   ])('by %j of %j is not sure: %s', (header, who, fault) => {
     const asked = (): unknown => tenantWriter([header])(who);
     expect(asked).toThrow(expect.objectContaining({ message: 'no tenant', fault, code: 'ERR_NO_TENANT' }));
@@ -156,14 +143,7 @@ describe('the tenant', () => {
   it('is for every identity one plain word that is theirs, or none', () => {
     const text = fc.oneof(
       fc.string({ unit: anyCharacter, maxLength: 10 }),
-      fc.constantFrom(
-        'acme',
-        'system:anonymous',
-        'tenant:',
-        'tenant:acme',
-        'tenant:a|b',
-        'system:authenticated',
-      ),
+      fc.constantFrom(...words('acme system:anonymous tenant: tenant:acme tenant:a|b system:authenticated')),
       fc.string({ maxLength: 6 }).map((rest) => `tenant:${rest}`),
     );
     const users = fc.record({

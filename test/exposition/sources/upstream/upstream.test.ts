@@ -5,6 +5,7 @@ import { upstreamExposition } from '../../../../src/exposition/sources/upstream/
 import { beginScrape, digestOf, scrape } from './upstream-servers.js';
 import { listenHttp } from '../../../support/listening.js';
 import { failures, guard, send, textFormat } from './upstream-setting.js';
+import { words } from '../../../support/words.js';
 
 describe('an upstream’s exposition', () => {
   it('is passed on byte by byte, with its content type', async () => {
@@ -145,17 +146,13 @@ describe('the URL of an upstream', () => {
   });
 
   it.each([
-    'http://user:secret@127.0.0.1/metrics',
-    'http://secret@127.0.0.1/metrics',
-    'ftp://secret/metrics',
-    'unix:///secret.sock',
-    '127.0.0.1:8080/secret',
-    'http://127.0.0.1/metrics#secret',
-    'http://127.0.0.1/metrics#',
-    'http://127.0.0.1:99999/secret',
+    ...words(`
+      http://user:secret@127.0.0.1/metrics http://secret@127.0.0.1/metrics ftp://secret/metrics
+      unix:///secret.sock 127.0.0.1:8080/secret http://127.0.0.1/metrics#secret http://127.0.0.1/metrics#
+      http://127.0.0.1:99999/secret http://
+    `),
     'http://127.0.0.1/ secret',
     'http://127.0.0.1/\nsecret',
-    'http://',
     '',
   ])('%j is refused, and not quoted', (url) => {
     expect(() => upstreamExposition({ url })).toThrow(/^must /);
