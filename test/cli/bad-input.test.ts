@@ -48,6 +48,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       });
     write('kubeconfig', kubeconfig('https://127.0.0.1:1', 'x'));
     write('org', kubeconfig('https://127.0.0.1:1/clusters/root:org', 'x'));
+    write('all', kubeconfig('https://127.0.0.1:1/clusters/*', 'x'));
     write('no-context', kubeconfig('https://127.0.0.1:1', 'y'));
     write('plain-http', kubeconfig('http://127.0.0.1:1', 'x'));
     write('broken.yaml', 'kind: ClusterRole\nmetadata: {name: x\n');
@@ -285,6 +286,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     '--root-kubeconfig={no-context}': /.*no-context:\d+: current-context/,
     '--root-kubeconfig={plain-http}': /.*plain-http:.*is plain http/,
     '--root-kubeconfig=': /^--root-kubeconfig: /,
+    '--root-kubeconfig={all}': /.*all: https:.* is all logical clusters, whose owners/,
+    '--root-kubeconfig={all} --bootstrap-policy=live': /^--root-kubeconfig: .* is all logical clusters/,
     '--cache-kubeconfig={no-context}': /.*no-context:/,
     '--bootstrap-policy=live': /live needs --root-kubeconfig$/,
     '--policy-snapshot={missing}': /needs --root-kubeconfig or --cache/,
@@ -674,6 +677,7 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
         /^--filename: already contains the questions: leave out --workspace$/,
       'can-i -f {annotated}': /^--filename: needs --workspace-rbac-dir or --workspace-kubeconfig$/,
       'can-i get /metrics --root-kubeconfig={missing}': /^--root-kubeconfig: /,
+      'can-i get /metrics --root-kubeconfig={all}': /.* is all logical clusters/,
       'can-i get /metrics --root-kubeconfig=in-cluster': /in-cluster: KUBERNETES_SERVICE_/,
       'replicate --root-kubeconfig=in-cluster': /in-cluster: KUBERNETES_SERVICE_HOST is not set/,
       replicate: /^--root-kubeconfig: required/,

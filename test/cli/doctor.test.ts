@@ -138,6 +138,23 @@ describe('doctor of a policy', () => {
     expect(report.findings.map(({ check }) => check)).not.toContain('scrapers');
   });
 
+  it('of all logical clusters is none, whatever else there is', async () => {
+    const kubeconfig = server.kubeconfig({ path: '/clusters/*', name: 'all' });
+    const report = await doctor(
+      ...wellFlags(),
+      `--root-kubeconfig=${kubeconfig}`,
+      `--cache-kubeconfig=${server.kubeconfig({ path: '' })}`,
+    );
+    expect([report.code, faultsOf(report)]).toEqual([
+      2,
+      [
+        expect.stringMatching(
+          /^error policy-source: --root-kubeconfig .*: https:.* is all logical clusters, /,
+        ),
+      ],
+    ]);
+  });
+
   it('whose server is away cannot be served', async () => {
     const flags = [...wellFlags(), root()];
     await server.close();

@@ -9,6 +9,7 @@ import {
   type PolicySources,
   workspaceSources,
 } from '../../options/policy-options.js';
+import { UsageError } from '../../options/usage-error.js';
 import { bootstrapLayer, openPolicy } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
 import type { PolicySource } from '../../policy/policy-source.js';
@@ -143,9 +144,15 @@ async function checkSources(
 async function checkServer(values: GivenOptions, source: PolicySource, now: number) {
   const [role, option] = servers[source.name] ?? [];
   const given = option && givenFile(values, option);
-  if (role === undefined || given === undefined) return undefined;
-  // The kubeconfig check reports the same fault.
-  await source.open?.().catch(() => undefined);
+  if (role === undefined || option === undefined || given === undefined) return undefined;
+  try {
+    await source.open?.();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const message = withoutSubject(withoutSubject(error.message, option.name), given.file);
+    const fault = finding('error', 'policy-source', given.subject, message);
+    return { kubeconfig: [fault], server: undefined, isReadable: false };
+  }
   const basePath = source.origin === undefined ? '' : new URL(source.origin).pathname;
   return checkApiServerSource({ role, subject: given.subject, kubeconfig: given.file, basePath }, now);
 }

@@ -2,7 +2,7 @@ import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js'
 import type { ApiClient } from '../../kubernetes/api-client.js';
 import { byClusterAndName, byName } from '../../kubernetes/json.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
-import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
+import { KubeconfigError, type ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
 import type { ReflectorSink, ServerObserver } from '../../kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
 import { runInSlices } from '../../time-slice.js';
@@ -80,6 +80,16 @@ function clusterAt(name: string): (serverPath: string) => string {
   return (path) => `${path.replace(/\/clusters\/[^/]+$/, '')}/clusters/${name}`;
 }
 
+/** In a server's path: all logical clusters, or those of all shards, as kcp and its cache server read it. */
+const selectsAll = /\/(?:clusters|shards)\/(?:\*|%2a)(?:\/|$)/i;
+
+/** Names repeat among logical clusters, and whoever has one writes what is in it: as one policy it would be theirs. */
+function faultOfOne(server: string): string | undefined {
+  return selectsAll.test(server)
+    ? `${server} is all logical clusters, whose owners would decide who may scrape: use a context whose server ends in /clusters/root`
+    : undefined;
+}
+
 interface FollowedKind {
   readonly kind: Kind;
   readonly path: string;
@@ -117,6 +127,9 @@ function apiServerSource(
   let isClosed = false;
   const hasClosed = (): boolean => isClosed;
 
+  const faultOf = (server: string): string | undefined =>
+    kinds === kindsOfWorkspaces ? undefined : faultOfOne(server);
+
   const open = async (): Promise<ApiClient> => {
     client ??= await openApiClient({
       kubeconfig,
@@ -124,12 +137,20 @@ function apiServerSource(
       onRequest: (observation) => observer.request?.(observation),
       onWarning: (message) => observer.warning?.(message),
     });
+    const fault = faultOf(client.server);
+    if (fault !== undefined) {
+      client.close();
+      throw new KubeconfigError(kubeconfig, fault);
+    }
     origin ??= client.server;
     return client;
   };
 
   const sinkOf = (kind: Kind, asked: ApiClient, sink: PolicySink): ReflectorSink<PolicyObject> => ({
     replace: async (items, server) => {
+      // The kubeconfig may have changed since it was opened.
+      const fault = faultOf(server);
+      if (fault !== undefined) throw new RangeError(fault);
       // One server's roles with another's bindings, or with none, would be a policy that never existed.
       if (!isClosed) await firstLists.arrived(kind, server);
       if (hasClosed()) return;

@@ -246,6 +246,48 @@ describe('root with the cache server behind it', () => {
   });
 });
 
+describe('a server of all logical clusters, of which anybody may own one', () => {
+  const all = [
+    '/clusters/*',
+    '/clusters/%2A',
+    '/services/cache/shards/*/clusters/root',
+    '/shards/root/clusters/*',
+  ];
+
+  it.each(all)('is no source of one policy: %s', async (serverPath) => {
+    const several = await RootServer.start(serverPath);
+    for (const sourceOf of [rootPolicySource, cachePolicySource]) {
+      const source = sourceOf({ kubeconfig: several.kubeconfig });
+      await expect(openPolicy({ sources: [source] })).rejects.toThrow(
+        /^[^:]+: https:.* is all logical clusters/,
+      );
+    }
+    expect(several.asked.size).toBe(0);
+    await several.stop();
+  });
+
+  it('is none where the kubeconfig comes to name it: the last policy stays, and becomes stale', async () => {
+    const directory = temporaryDirectory();
+    const kubeconfig = directory.write('kubeconfig', readFileSync(server.kubeconfig, 'utf8'));
+    const followed = await open({ sources: [rootPolicySource({ kubeconfig })] });
+    await followed.settled(10_000);
+    const several = await RootServer.start('/clusters/*');
+    several.base = String.raw`/clusters/\*`;
+    several.put('clusterroles', sentRole('reader', [getMetrics]));
+    several.put('clusterrolebindings', sentBinding('scrapers', 'reader', { subjects: ['mallory'] }));
+    directory.write('kubeconfig', readFileSync(several.kubeconfig, 'utf8'));
+    server.hangUp();
+    await waitFor(() => {
+      expect(followed.policy.status()).toMatchObject([
+        { state: 'stale', reason: expect.stringContaining('is all logical clusters') as string },
+      ]);
+    });
+    expect(grantOf(followed)).toBe('scrapers');
+    expect(grantOf(followed, 'mallory')).toBeUndefined();
+    await several.stop();
+  });
+});
+
 describe('a snapshot of it', () => {
   it('serves while the server is away, and not for another server', async () => {
     const directory = temporaryDirectory();
