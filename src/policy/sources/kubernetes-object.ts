@@ -34,9 +34,13 @@ const maxRequiredGroups = 256;
 /** Of all rules of a role for paths: verbs and URLs. */
 const maxRuleTexts = 4096;
 
-/** Whether it can be the path of a workspace. */
+/**
+ * Whether it can be the path of a workspace. Its owner writes it: a single name could be that of a logical cluster of another
+ * shard, `root` above all, and what begins with `system:` is kcp's own.
+ */
 export function isWorkspacePath(path: string): boolean {
-  return path.length <= maxPathLength && clusterPath.test(path);
+  const isOfWorkspace = path.includes(':') && !path.startsWith('system:');
+  return isOfWorkspace && path.length <= maxPathLength && clusterPath.test(path);
 }
 
 /** Whether there are so many required groups, in all clauses, that they are not looked through. */
@@ -47,9 +51,14 @@ export function areTooManyGroups(requiredGroups: string): boolean {
   );
 }
 
-/** Of a LogicalCluster: whether there is a workspace to speak of. */
-export function isReadyPhase(phase: unknown): boolean {
-  return phase !== 'Scheduling' && phase !== 'Unavailable';
+/** In these kcp lets users in; in others, and in those that may be added, nobody. */
+const openPhases: readonly unknown[] = ['Initializing', 'Ready', 'Terminating', 'Deleting'];
+/** On a LogicalCluster that is switched off: kcp refuses every request. The second is the older name. */
+const inactiveAnnotations = ['core.kcp.io/inactive', 'internal.kcp.io/inactive'] as const;
+
+/** Whether a LogicalCluster's phase and annotations say that there is a workspace to speak of. */
+export function isOpenWorkspace(phase: unknown, annotation: (key: string) => unknown): boolean {
+  return openPhases.includes(phase) && inactiveAnnotations.every((key) => annotation(key) !== 'true');
 }
 
 /** A ClusterRole as an API server sends it, reduced to its rules for paths. @throws MalformedError */
@@ -100,7 +109,7 @@ export function logicalClusterOf(object: unknown): LogicalCluster {
       path: isWorkspacePath(path) ? path : undefined,
       requiredGroups: isFollowed ? requiredGroups : undefined,
     }),
-    isReady: isFollowed && isReadyPhase(fieldsOf(fields['status'] ?? {}, 'status')['phase']),
+    isReady: isFollowed && isOpenWorkspace(fieldsOf(fields['status'] ?? {}, 'status')['phase'], textOf),
   };
 }
 

@@ -12,7 +12,7 @@ import type {
 } from '../objects.js';
 import {
   areTooManyGroups,
-  isReadyPhase,
+  isOpenWorkspace,
   isWorkspacePath,
   pathAnnotation,
   replicateAnnotation,
@@ -59,7 +59,10 @@ function logicalCluster(object: Field): LogicalCluster {
     name,
     cluster: clusterOf(metadata),
     ...presentOnly({ path: path === '' ? undefined : path, requiredGroups }),
-    isReady: isReadyPhase(object.get('status').get('phase').optionalString()),
+    // Whoever writes a manifest need not write a status.
+    isReady: isOpenWorkspace(object.get('status').get('phase').optionalString() ?? 'Ready', (key) =>
+      annotations.get(key),
+    ),
     origin: object.where,
   };
 }

@@ -298,10 +298,36 @@ describe('the policies of all workspaces of a kcp', () => {
 });
 
 describe('what the owner of a workspace writes on its LogicalCluster', () => {
-  const made = (annotations: object) =>
+  const made = (annotations: object, status: object | null = { phase: 'Ready' }) =>
     logicalClusterOf({
       metadata: { name: 'cluster', annotations: { 'kcp.io/cluster': 'c1', ...annotations } },
+      status,
     });
+
+  it.each([
+    [{ phase: 'Initializing' }, true],
+    [{ phase: 'Ready' }, true],
+    [{ phase: 'Terminating' }, true],
+    [{ phase: 'Deleting' }, true],
+    [{ phase: 'Scheduling' }, false],
+    [{ phase: 'Unavailable' }, false],
+    [{ phase: 'Inactive' }, false],
+    [{ phase: 'ready' }, false],
+    [{ phase: 'OfALaterKcp' }, false],
+    [{ phase: '' }, false],
+    [{ phase: null }, false],
+    [{ phase: ['Ready'] }, false],
+    [{}, false],
+    [null, false],
+  ])('is open to nobody in a phase that kcp lets nobody in: status %j', (status, isReady) => {
+    expect(made({}, status).isReady).toBe(isReady);
+  });
+
+  it.each(['core.kcp.io/inactive', 'internal.kcp.io/inactive'])('is closed by %s', (inactive) => {
+    expect(made({ [inactive]: 'true' }).isReady).toBe(false);
+    // As kcp reads it.
+    expect(made({ [inactive]: 'True' }).isReady).toBe(true);
+  });
 
   it.each([
     ['of 256 required groups', `${'a,'.repeat(128)}${'b;'.repeat(127)}c`, true],
@@ -324,6 +350,12 @@ describe('what the owner of a workspace writes on its LogicalCluster', () => {
     ['root:A', false],
     ['root:a\n', false],
     ['"}', false],
+    // Names of logical clusters, which another shard may have, and kcp's own.
+    ['root', false],
+    ['2gjywtm6kg669kl2', false],
+    ['system:admin', false],
+    ['system:a:b', false],
+    ['systems:a', true],
   ])('is its path only where it can be asked for: %j', (path, isPath) => {
     expect(made({ 'kcp.io/path': path }).path).toBe(isPath ? path : undefined);
   });
@@ -370,6 +402,17 @@ describe('a manifest of workspaces', () => {
         origin: 'f:1',
       },
     ]);
+    const isReady = (annotations: string, more?: string): unknown => {
+      const [object] = parseManifest(
+        logicalCluster(`kcp.io/cluster: c1${annotations}`, more),
+        'f',
+        true,
+      ).objects;
+      return object?.kind === 'LogicalCluster' && object.isReady;
+    };
+    expect(isReady('')).toBe(true);
+    expect(isReady(', core.kcp.io/inactive: "true"')).toBe(false);
+    expect(isReady('', 'status: {phase: Inactive}\n')).toBe(false);
     // To root's own policy it means nothing, whatever stands in it.
     expect(parseManifest(text.replace('c1', 'A'), 'f')).toEqual({ objects: [], warnings: [] });
   });
@@ -380,6 +423,8 @@ describe('a manifest of workspaces', () => {
     [logicalCluster('kcp.io/cluster: "root:a"'), 'f:5: .*kcp.io/cluster.* is no name of a logical cluster'],
     [logicalCluster('kcp.io/cluster: A'), 'f:5: .* is no name of a logical cluster'],
     [logicalCluster('kcp.io/cluster: a, kcp.io/path: ":"'), 'f:5: .* is no path of a workspace'],
+    [logicalCluster('kcp.io/cluster: a, kcp.io/path: root'), 'f:5: .* is no path of a workspace'],
+    [logicalCluster('kcp.io/cluster: a, kcp.io/path: "system:admin"'), 'f:5: .* is no path of a workspace'],
     [
       logicalCluster(`kcp.io/cluster: a, kcp.io/path: "root${':a'.repeat(511)}"`),
       'f:5: .* is no path of a workspace',
