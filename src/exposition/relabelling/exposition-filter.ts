@@ -22,7 +22,7 @@ export interface SeriesCounts {
 /** Bounds what is remembered to find duplicates (24 to 80 bytes a series). */
 const maxFamilySeries = 4_000_000;
 const maxFamilies = 200_000;
-/** Of headers, and of what has to be held to be put in order (characters, bytes). */
+/** Of names and headers, and of what has to be held to be put in order (characters, bytes). */
 const maxHeld = 64 * 1024 * 1024;
 
 interface FilteredSamples {
@@ -94,21 +94,32 @@ export class ExpositionFilter {
   }
 
   /** After the last part: what was not taken, the last chunk as the return value. */
-  rest(): Generator<Buffer, Buffer, undefined> | AsyncGenerator<Buffer, Buffer, undefined> {
-    if (this.#state === 'holding') {
-      return mergedBody(this.#inOrder(), new TimeSlice().begin(), () => undefined, this.#end);
+  rest(): AsyncGenerator<Buffer, Buffer, undefined> {
+    const slice = new TimeSlice().begin();
+    return this.#state === 'holding'
+      ? mergedBody(this.#inOrder(), slice, () => undefined, this.#end)
+      : this.#emptyFamilies(slice);
+  }
+
+  /** In slices, since there may be very many. */
+  async *#emptyFamilies(slice: TimeSlice): AsyncGenerator<Buffer, Buffer, undefined> {
+    for (const family of this.#families.all) {
+      if (this.#isEmpty(family)) this.#writeHeader(family);
+      // No `yield*`: it awaits a turn even where there is nothing to yield.
+      for (const chunk of this.#output.takeFull()) yield chunk;
+      if (slice.isOver) await slice.rest();
     }
-    for (const family of this.#families.all) if (this.#isEmpty(family)) this.#writeHeader(family);
     this.#output.writeText(this.#end);
-    return this.#output.rest();
+    return yield* this.#output.rest();
   }
 
   *#inOrder(): Generator<GroupedFamily, void, undefined> {
     for (const family of this.#families.all) {
       const { name, header, state } = family;
-      if (!state.isWritten && !this.#isEmpty(family)) continue;
       const piece = { member: { name: '' }, bytes: this.#output, runs: state.runs, hasRenamedLabels: false };
-      yield { name, header, pieces: [piece], mayHaveDuplicates: false };
+      const isKept = state.isWritten || this.#isEmpty(family);
+      // One that is left out is a step, too: there may be very many.
+      yield { name, header: isKept ? header : '', pieces: isKept ? [piece] : [], mayHaveDuplicates: false };
     }
   }
 
@@ -124,8 +135,12 @@ export class ExpositionFilter {
       for (const position of strayed.runs) state.runs.push(position);
     });
     if (family?.state.isWritten === true) this.#hold();
+    this.#checkFamilies();
+  }
+
+  #checkFamilies(): void {
     checkLimit(this.#families.size, maxFamilies, 'metrics in one scrape');
-    checkLimit(this.#families.headerLength, maxHeld, 'characters of headers in one scrape');
+    checkLimit(this.#families.headerLength, maxHeld, 'characters of names and headers in one scrape');
   }
 
   #hold(): void {
@@ -154,7 +169,7 @@ export class ExpositionFilter {
   #beginFamily(family: FilteredFamily, { sampleName, line }: SampleBatch): void {
     this.#family = family;
     this.#decisions = new Map();
-    checkLimit(this.#families.size, maxFamilies, 'metrics in one scrape');
+    this.#checkFamilies();
     if (family.state.isWritten) {
       // Duplicates are looked for within a family, and the earlier part of this one is forgotten.
       if (this.#state === 'streaming' && this.#identity !== undefined) {

@@ -63,7 +63,7 @@ export class KnownFamilies<State> {
   readonly #families = new Map<string, KnownFamily<State>>();
   /** The one that was read last: most samples follow their header directly. */
   current: KnownFamily<State> | undefined;
-  /** Characters of all headers. */
+  /** Characters of all names and headers. */
   headerLength = 0;
   /** Whether each metric came after those whose names are less, and all of it together, its header first. */
   areSorted = true;
@@ -137,6 +137,7 @@ export class KnownFamilies<State> {
   #begin(name: string): KnownFamily<State> {
     const family = new KnownFamily(name, this.newState());
     this.#families.set(name, family);
+    this.headerLength += name.length;
     if (this.#last !== undefined && name < this.#last) this.areSorted = false;
     this.#last = name;
     return family;

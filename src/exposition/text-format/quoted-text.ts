@@ -17,6 +17,13 @@ export function escapedText(text: string): string {
   return /[\\"\n]/.test(text) ? escapedHelp(text).replace(/"/g, '\\"') : text;
 }
 
+const asWritten = /^[^\\"\n]*(?:\\[\\"n][^\\"\n]*)*$/;
+
+/** The same text as it is written. One that is already is not rewritten, which takes milliseconds where all are escapes. */
+export function rewrittenText(text: string): string {
+  return asWritten.test(text) ? text : escapedText(unescaped(text));
+}
+
 /** Of the text format's HELP, in which quotation marks stand as they are. */
 export function escapedHelp(text: string): string {
   return text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n');

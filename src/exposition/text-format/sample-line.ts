@@ -1,6 +1,6 @@
 import type { ExpositionFormat } from './exposition-format.js';
 import { isPlainName } from './metric-name.js';
-import { escapedText, LineFault, openQuotedText, unescaped } from './quoted-text.js';
+import { escapedText, LineFault, openQuotedText, rewrittenText, unescaped } from './quoted-text.js';
 
 /** One sample, written as a plain one (see `SampleBatch`). */
 interface SampleLine {
@@ -181,7 +181,7 @@ function readLabels(at: Cursor, kind: keyof typeof labelPatterns, hasName: boole
 function labelPair(label: string, value: string, isExemplar: boolean): string {
   if (isExemplar) return `${isPlainLabel(label) ? label : `"${label}"`}="${value}"`;
   const name = unescaped(label);
-  return `${isPlainLabel(name) ? name : `"${escapedText(name)}"`}="${escapedText(unescaped(value))}"`;
+  return `${isPlainLabel(name) ? name : `"${escapedText(name)}"`}="${rewrittenText(value)}"`;
 }
 
 function isPlainLabel(name: string): boolean {

@@ -62,6 +62,11 @@ class TextFormatReader {
   /** A line that has begun, with those before that a quoted text began in. */
   #rest: Buffer = noBytes;
   #restLength = 0;
+  /**
+   * How much of the rest is not worth reading yet: a quoted text is open in it, and to look for its end with each line
+   * that comes would take quadratic time.
+   */
+  #unreadyLength = 0;
   #isAtEnd = false;
 
   constructor({ format, maxLineBytes = 128 * 1024 }: TextFormatReaderOptions) {
@@ -73,7 +78,7 @@ class TextFormatReader {
   /** The parts that are known with this piece; they share its memory. @throws TextFormatError */
   read(piece: Uint8Array): readonly ExpositionPart[] {
     const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
-    const end = bytes.lastIndexOf(lineFeed) + 1;
+    const end = this.#restLength + bytes.length < this.#unreadyLength ? 0 : bytes.lastIndexOf(lineFeed) + 1;
     if (end > 0) this.#readLines(this.#withRest(bytes.subarray(0, end)), false);
     this.#keep(bytes.subarray(end));
     return this.#takeParts();
@@ -98,7 +103,7 @@ class TextFormatReader {
   #withRest(bytes: Buffer): Buffer {
     if (this.#restLength === 0) return bytes;
     const rest = this.#rest.subarray(0, this.#restLength);
-    this.#restLength = 0;
+    this.#restLength = this.#unreadyLength = 0;
     return Buffer.concat([rest, bytes]);
   }
 
@@ -121,6 +126,7 @@ class TextFormatReader {
         if (!(error instanceof LineFault)) throw error;
         if (isLast || !error.isOpen) throw this.#error(error.message, error.metric);
         this.#keep(bytes.subarray(at));
+        this.#unreadyLength = Math.min(2 * this.#restLength, this.#maxLineBytes);
         return;
       }
     }

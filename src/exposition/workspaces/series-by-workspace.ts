@@ -11,6 +11,11 @@ import { escapedText } from '../text-format/quoted-text.js';
 const maxFamilies = 20_000;
 const noRun = 0xffff_ffff;
 
+/** The memory for one value of the label, which may have a single short line (bytes). */
+const nameBytes = 64;
+/** So many take less than a MiB. */
+const uncountedNames = 10_000;
+
 /** To look at the clock takes as long as a few runs, or metrics. */
 const stepsPerLook = 64;
 const noBytes = Buffer.alloc(0);
@@ -53,7 +58,10 @@ export class SeriesByWorkspace {
   #family = -1;
   #workspace = -1;
 
-  /** @param maxBytes of its lines; at most 4 GiB, since positions are kept in 32 bits. */
+  /**
+   * @param maxBytes of its lines, with headers and with what values of the label take; at most 4 GiB, since positions are
+   * kept in 32 bits.
+   */
   constructor(
     label: string,
     private readonly maxBytes: number,
@@ -209,8 +217,7 @@ export class SeriesByWorkspace {
       start = end;
     }
     this.#lines.write(bytes.subarray(from, start));
-    if (this.#lines.end > this.maxBytes)
-      throw new SeriesLimitError(`more than ${this.maxBytes} bytes of series`);
+    this.#checkBytes();
   }
 
   /**
@@ -249,6 +256,13 @@ export class SeriesByWorkspace {
   #checkFamilies(): void {
     if (this.#families.size > maxFamilies)
       throw new SeriesLimitError(`more than ${maxFamilies} metrics in one scrape`);
+    this.#checkBytes();
+  }
+
+  #checkBytes(): void {
+    const names = nameBytes * Math.max(0, this.#workspaces.size - uncountedNames);
+    if (this.#lines.end + this.#families.headerLength + names > this.maxBytes)
+      throw new SeriesLimitError(`more than ${this.maxBytes} bytes of series`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { Counter, Histogram, Registry, type RegistryContentType } from 'prom-client';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { NotSyncedError, RelabellingOptionError } from '../../../src/exposition/exposition-errors.js';
 import { registriesExposition } from '../../../src/exposition/sources/registries-exposition.js';
 import { LabelMapping } from '../../../src/exposition/relabelling/label-mapping.js';
@@ -8,6 +8,7 @@ import {
   filteredExposition,
   type FilteredExpositionOptions,
 } from '../../../src/exposition/relabelling/filtered-exposition.js';
+import { TimeSlice } from '../../../src/time-slice.js';
 import { recordedShardMetrics } from '../text-format/expositions.js';
 import { contentTypes, filtered, fixedExposition, textOf } from './filtering.js';
 
@@ -360,6 +361,39 @@ describe('samples belong to their metric', () => {
       code: 'ERR_UPSTREAM',
       message: expect.stringMatching(/metrics that come in pieces, of more than 67108864 bytes/) as string,
     });
+  });
+});
+
+describe('metrics without samples', () => {
+  const names = Array.from({ length: 5000 }, (_, at) => `m${at}`);
+  const headers = names.map((name) => `# TYPE ${name} gauge\n`).join('');
+  it.each([
+    ['kept', {}, headers],
+    ['kept behind one in pieces', {}, `a 1\nb 1\na 2\n${headers}`],
+    ['left out behind one in pieces', { dropMetrics: ['m*'] }, `a 1\nb 1\na 2\n${headers}`],
+  ])('are gone through in slices where they are %s', async (_how, rules, body) => {
+    let now = performance.now();
+    // A millisecond with each look: what is done in one go looks seldom.
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 1));
+    const rests = vi.spyOn(TimeSlice.prototype, 'rest');
+    try {
+      const { text } = await filtered(body, rules);
+      expect(text.length).toBe('dropMetrics' in rules ? 'a 1\na 2\nb 1\n'.length : body.length);
+      expect(rests.mock.calls.length).toBeGreaterThan(names.length / 8);
+    } finally {
+      clock.mockRestore();
+      rests.mockRestore();
+    }
+  });
+
+  it('take no more memory than 64 MiB for their names', async () => {
+    async function* body(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < 80_000; at += 1) yield Buffer.from(`# TYPE ${'m'.repeat(1000)}${at} gauge\n`);
+      await Promise.resolve();
+    }
+    await expect(filtered(body(), {})).rejects.toThrow(
+      'more than 67108864 characters of names and headers in one scrape',
+    );
   });
 });
 

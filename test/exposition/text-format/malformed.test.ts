@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ExpositionFormat } from '../../../src/exposition/text-format/exposition-format.js';
 import { bytesOf, expositionText, families, inPieces, partsOf, pieceLengths } from './expositions.js';
 import { TextFormatError } from '../../../src/exposition/exposition-errors.js';
@@ -175,6 +175,19 @@ describe('bounds', () => {
     const body = Buffer.from('a 1\n'.repeat(50_000));
     for await (const parts of readTextFormat([body], { format: 'text' })) {
       expect(bytesOf(parts).length).toBeLessThanOrEqual(8 * 1024);
+    }
+  });
+
+  it('hold for how often a text is read that goes on line after line', async () => {
+    const line = `a{b="${'\\n'.repeat(100)}${'\n'.repeat(20_000)}"} 1\n`;
+    // What is kept is joined with what comes each time that it is read.
+    const joined = vi.spyOn(Buffer, 'concat');
+    try {
+      const parts = await partsOf(inPieces(Buffer.from(line), [1]));
+      expect(joined.mock.calls.length).toBeLessThan(100);
+      expect(bytesOf(parts).toString()).toBe(line.replaceAll('\n', '\\n').replace(/\\n$/, '\n'));
+    } finally {
+      joined.mockRestore();
     }
   });
 

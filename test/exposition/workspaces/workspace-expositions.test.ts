@@ -14,6 +14,7 @@ import { recordedShardMetrics } from '../text-format/expositions.js';
 const text = contentTypes.text;
 const two =
   '# TYPE jobs gauge\njobs{cluster="a"} 1\njobs{cluster="b"} 2\njobs 3\n# TYPE other gauge\nother 4\n';
+const help = 'h'.repeat(110_000);
 const ofA = '# TYPE jobs gauge\njobs{cluster="a"} 1\n';
 
 function divided(
@@ -86,7 +87,18 @@ describe('expositions of workspaces', () => {
     ['an unknown format', always(two, 'text/html'), {}, 'its format is not known'],
     ['a malformed line', always('jobs{cluster="a"} x\n'), {}, 'line 1: the value is not a number'],
     ['one that is cut off', always(two, contentTypes.openmetrics), {}, 'cut off'],
-    ['too many series', always('jobs{cluster="a"} 1\n'.repeat(60)), {}, 'more than 1000 bytes of series'],
+    [
+      'too much help',
+      always(`# HELP a ${help}\n# HELP b ${help}\n${two}`),
+      {},
+      'more than 200000 bytes of series',
+    ],
+    [
+      'too many series',
+      always('jobs{cluster="a"} 1\n'.repeat(12_000)),
+      {},
+      'more than 200000 bytes of series',
+    ],
     [
       'too many metrics',
       always(Array.from({ length: 20_001 }, (_, at) => `m${at} 1\n`).join('')),
@@ -99,7 +111,7 @@ describe('expositions of workspaces', () => {
       const onRendering = vi.fn();
       const { asked, scrape } = divided(async () => ({ ...(await render()), ...more }), {
         onRendering,
-        maxBytes: 1000,
+        maxBytes: 200_000,
       });
       const results = await Promise.allSettled([scrape('a'), scrape('b')]);
       for (const result of results) {
@@ -250,6 +262,14 @@ describe('expositions of workspaces', () => {
       clock.mockRestore();
       rests.mockRestore();
     }
+  });
+
+  it('fail where very many workspaces have little each, which takes more memory than their lines', async () => {
+    const lines = Array.from({ length: 30_000 }, (_, at) => `jobs{cluster="${at}"} 1\n`).join('');
+    await expect(divided(always(lines), { maxBytes: 2 * lines.length }).scrape('1')).rejects.toThrow(
+      /more than \d+ bytes of series/,
+    );
+    expect(await divided(always(lines)).scrape('1')).toBe('jobs{cluster="1"} 1\n');
   });
 
   it('hold what a real shard says of its workspaces', async () => {
