@@ -23,6 +23,12 @@ interface Waiting {
 /** How much is read ahead and passed on as one chunk (bytes): few large writes cost TLS less than many. */
 const chunkBytes = 256 * 1024;
 
+/**
+ * After so many reads another turn of the event loop begins: each takes its time, however few bytes it has, and thousands
+ * of tiny chunks arrive at once. Honest ones are megabytes together.
+ */
+const readsPerTurn = 256;
+
 const over: Result = { done: true, value: undefined };
 
 /**
@@ -39,6 +45,9 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   /** Bytes still to be passed on; Infinity if unknown. */
   #leftBytes: number;
   #isTurnAwaited = false;
+  #reads = 0;
+  /** Whether nothing is read before the next turn of the event loop. */
+  #isResting = false;
 
   constructor(
     private readonly answer: IncomingMessage,
@@ -57,7 +66,7 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject, stall: setTimeout(this.#onStall, this.options.stallTimeoutMs) };
       if (this.#state === 'not begun') this.#begin();
-      if (!this.#settle(true)) this.answer.resume();
+      if (!this.#settle(true) && !this.#isResting) this.answer.resume();
     });
   }
 
@@ -90,6 +99,8 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
   readonly #onData = (data: Buffer): void => {
     this.#held.push(data);
     this.#heldBytes += data.byteLength;
+    this.#reads += 1;
+    if (this.#reads % readsPerTurn === 0) this.#rest();
     if (this.#waiting === undefined) {
       if (this.#heldBytes >= chunkBytes) this.answer.pause();
       return;
@@ -103,6 +114,15 @@ export class UpstreamBody implements AsyncIterableIterator<Uint8Array> {
       this.#settle(true);
     });
   };
+
+  #rest(): void {
+    this.#isResting = true;
+    this.answer.pause();
+    setImmediate(() => {
+      this.#isResting = false;
+      if (this.#waiting !== undefined) this.answer.resume();
+    });
+  }
 
   readonly #onStall = (): void => {
     const { address, stallTimeoutMs } = this.options;

@@ -88,7 +88,8 @@ export const inTurn: Middleware = (request, response, next) => {
     request.socket.destroy();
     return;
   }
+  // In another turn of the event loop, so that many of them hold up no other connection.
   response.once('socket', () => {
-    next();
+    setImmediate(next);
   });
 };

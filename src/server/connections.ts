@@ -31,8 +31,15 @@ export class Connections {
       socket.once('close', () => this.#secured.delete(socket));
     });
     const take = (request: IncomingMessage, response: ServerResponse): void => {
+      if (request.socket.destroyed) {
+        ignoreRest(request.socket);
+        return;
+      }
       const connection = this.#open.get(endsOf(request.socket));
       if (connection !== undefined) connection.requests += 1;
+      response.once('prefinish', () => {
+        if (!request.complete) dropRest(request);
+      });
       response.once('close', () => {
         if (connection !== undefined) connection.requests -= 1;
         if (this.#isDraining && connection?.requests === 0) connection.socket.destroySoon();
@@ -67,6 +74,33 @@ export class Connections {
       [...this.#secured].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
     );
   }
+}
+
+/**
+ * What came together with a request that has closed its connection: there may be thousands more, and Node's parser has no
+ * end but that of what was read. For each request that it makes, an error with its stack is made when the connection closes.
+ */
+function ignoreRest(socket: Socket & { readonly parser?: { onIncoming: unknown } | null }): void {
+  if (socket.parser) socket.parser.onIncoming = () => 0;
+}
+
+/** After so many pieces of a body others have their turn: thousands of tiny chunks arrive at once. */
+const piecesPerTurn = 256;
+
+/**
+ * Reads what is left of an answered request's body, so that its connection may be used again. Node would as well, all that
+ * has come in one go.
+ */
+function dropRest(request: IncomingMessage): void {
+  let pieces = 0;
+  request.on('data', () => {
+    pieces += 1;
+    if (pieces % piecesPerTurn !== 0) return;
+    request.pause();
+    setImmediate(() => request.resume());
+  });
+  // Before the answer is out, when Node would begin to drop the body by itself.
+  request.read(0);
 }
 
 /** How long a client may go on sending what nobody reads (ms): enough to notice the answer. */

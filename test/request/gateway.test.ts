@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
 import { connect, createServer as createNetServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import { SignJWT } from 'jose';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { openMetricsFilter } from '../../src/index.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import {
@@ -418,6 +418,25 @@ describe('a body', () => {
     expect(written).toBeLessThan(50 * mebibyte);
     expect(begun).toHaveLength(1);
     sending.destroy();
+  });
+
+  it('is read in several turns of the event loop where it comes in thousands of tiny chunks', async () => {
+    const chunks = 5000;
+    const { url, received } = await recordingBackend();
+    const gateway = await gatewayWith({ gatewayPath: [`/push=${url}`] });
+    const pauses = vi.spyOn(IncomingMessage.prototype, 'pause');
+    const socket = connect(gateway.port, '127.0.0.1');
+    try {
+      const head =
+        'POST /push HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer writer-token\r\nConnection: close\r\n';
+      socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n${'1\r\na\r\n'.repeat(chunks)}0\r\n\r\n`);
+      await once(socket.resume(), 'close');
+      expect(received.map(({ body }) => body.length)).toEqual([chunks]);
+      expect(pauses.mock.calls.length).toBeGreaterThan(chunks / 100);
+    } finally {
+      pauses.mockRestore();
+      socket.destroy();
+    }
   });
 
   it('of a client that goes away never looks whole to the backend', async () => {

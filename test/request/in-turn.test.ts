@@ -143,6 +143,25 @@ describe('scrapes that are sent before the answers to earlier ones are there', (
     expect(most).toBe(1);
   });
 
+  it('have a turn of the event loop each, so that others have theirs', async () => {
+    let turn = 0;
+    let isOver = false;
+    const next = (): void => {
+      turn += 1;
+      if (!isOver) setImmediate(next);
+    };
+    const turns = new Set<number>();
+    const server = await serve(() => {
+      turns.add(turn);
+      return Promise.resolve('a 1\n');
+    });
+    setImmediate(next);
+    const client = await pipeline(server, [scrapeRequest().repeat(50)]);
+    await received(client, 'a 1\n', 50);
+    isOver = true;
+    expect(turns.size).toBe(50);
+  });
+
   it('ask an upstream one after the other, and leave no connection to it when their client goes away', async () => {
     const upstream = await listenHttp((_request, response) => {
       response.writeHead(200, { 'Content-Type': textFormat });

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
+import { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ConnectionLimits } from '../../src/server-exports.js';
 import { limitConnections } from '../../src/server/connection-limits.js';
 import { startLimited, type LimitedServer } from './limited-server.js';
@@ -145,6 +146,35 @@ describe('limits of connections', () => {
     expect(first.toString()).toMatch(/^HTTP\/1\.1 403 /);
     socket.write('cdGET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
     expect(await received(socket)).toMatch(/HTTP\/1\.1 200 /);
+  });
+
+  it('read the tiny chunks of a body that nobody wants in several turns of the event loop', async () => {
+    const chunks = 5000;
+    const socket = await (await limited({})).connected();
+    const pauses = vi.spyOn(IncomingMessage.prototype, 'pause');
+    try {
+      socket.write('POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n');
+      const [first] = (await once(socket, 'data')) as [Buffer];
+      expect(first.toString()).toMatch(/^HTTP\/1\.1 403 /);
+      socket.write('1\r\na\r\n'.repeat(chunks));
+      socket.write('0\r\n\r\n');
+      await expect.poll(() => pauses.mock.calls.length).toBeGreaterThan(chunks / 300);
+    } finally {
+      pauses.mockRestore();
+    }
+  });
+
+  it('make nothing of requests that came with those for which a connection is closed', async () => {
+    const socket = await (await limited({})).connected();
+    const destroyed = vi.spyOn(IncomingMessage.prototype, 'destroy');
+    try {
+      // Node destroys each that it knows of when the connection closes.
+      socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(450).padEnd(16_300));
+      await closed(socket);
+      expect(destroyed.mock.calls.length).toBeLessThan(300);
+    } finally {
+      destroyed.mockRestore();
+    }
   });
 
   it('close a connection that never asks for anything', async () => {

@@ -80,6 +80,8 @@ const answerFields: readonly string[] = [
 
 /** How long a backend may send nothing in the middle of an answer (ms). */
 const stallTimeoutMs = 30_000;
+/** After so many pieces of a body others have their turn: each is written on its own, however few bytes it has. */
+const piecesPerTurn = 64;
 /** Buckets count KiB, so that their bound is beyond what a process can pass on. */
 const bucketBytes = 1024;
 
@@ -314,6 +316,7 @@ function answerFieldsOf(headers: IncomingHttpHeaders): Readonly<Record<string, s
 class PassedBody {
   bytes = 0;
   isTooLarge = false;
+  #pieces = 0;
   #outgoing: ClientRequest | undefined;
   #pause: NodeJS.Timeout | undefined;
 
@@ -358,9 +361,11 @@ class PassedBody {
     this.bytes += chunk.byteLength;
     const waitMs = this.spend(chunk.byteLength);
     const isTaken = this.#outgoing?.write(chunk) === true;
-    if (isTaken && waitMs === 0) return;
+    this.#pieces += 1;
+    const isTurnOver = this.#pieces % piecesPerTurn === 0;
+    if (isTaken && waitMs === 0 && !isTurnOver) return;
     this.request.pause();
-    if (waitMs === 0) return;
+    if (waitMs === 0 && !isTurnOver) return;
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
       if (this.#outgoing?.writableNeedDrain === false) this.request.resume();

@@ -1,6 +1,7 @@
+import { IncomingMessage } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { upstreamExposition } from '../../../../src/exposition/sources/upstream/upstream.js';
 import { digestOf, scrape } from './upstream-servers.js';
 import { listenHttp, listen } from '../../../support/listening.js';
@@ -54,6 +55,27 @@ describe('the body of an upstream', () => {
     );
     expect(upstream.connections()).toBe(1);
     expect(failures).toEqual([]);
+  });
+
+  it('is read in several turns of the event loop where it comes in thousands of tiny chunks', async () => {
+    const chunks = 20_000;
+    const upstream = await listen(
+      createTcpServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => {
+          const head = `HTTP/1.1 200 OK\r\nContent-Type: ${textFormat}\r\nTransfer-Encoding: chunked\r\n\r\n`;
+          socket.end(`${head}${'1\r\n\n\r\n'.repeat(chunks)}0\r\n\r\n`);
+        });
+      }),
+    );
+    const pauses = vi.spyOn(IncomingMessage.prototype, 'pause');
+    try {
+      const { status, body } = await scrape(await guard(upstream));
+      expect([status, body.length]).toEqual([200, chunks]);
+      expect(pauses.mock.calls.length).toBeGreaterThan(chunks / 300);
+    } finally {
+      pauses.mockRestore();
+    }
   });
 
   it('comes over one connection, also where nobody reads what is left of it', async () => {
