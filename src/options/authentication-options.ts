@@ -1,7 +1,11 @@
-import { reloadableAuthenticator, type PeerCertificates } from '../authentication/authenticator.js';
+import {
+  reloadableAuthenticator,
+  type Authenticator,
+  type PeerCertificates,
+} from '../authentication/authenticator.js';
 import { serverKindOf } from './general-options.js';
 import { blamingFile, type FollowedOptionFiles } from './followed-option-files.js';
-import { topic, type GivenOptions, type Option, excludes, flagName, needs } from './option.js';
+import { topic, type GivenOptions, type Option, excludes, fault, flagName, needs } from './option.js';
 import { file, list, names, boolean, files, parsed, text } from './option-kinds.js';
 import type { KeySet } from '../authentication/tokens/jwt/key-set.js';
 import { httpsUrl } from '../outgoing/https-json.js';
@@ -31,11 +35,52 @@ export const certificates = topic('Authentication: certificates and front proxie
   ),
 });
 
-export const openFrontProxy: OpenAuthenticator = async (given, { files, telemetry }) => {
+/** Front proxies and clients, where options ask for them. @throws UsageError naming the option. */
+export async function openByCertificate(given: GivenOptions, opening: Opening) {
+  const { clientCaFile, requestheaderClientCaFile: proxyCaFile } = certificates.read(given);
+  const { options } = certificates;
+  // Each is compared with the other whenever it changes.
+  const bundles: { clients?: OpenedVerifier | undefined; proxies?: OpenedVerifier | undefined } = {};
+  const refuseShared = await sharingCheck(given);
+  bundles.proxies = await openVerifier(options.requestheaderClientCaFile, proxyCaFile, opening, (pem) => {
+    refuseShared(bundles.clients?.pem(), pem);
+  });
+  bundles.clients = await openVerifier(options.clientCaFile, clientCaFile, opening, (pem) => {
+    refuseShared(pem, bundles.proxies?.pem());
+  });
+  return [
+    bundles.proxies && (await frontProxyAuthenticator(given, bundles.proxies, opening)),
+    bundles.clients && (await clientAuthenticator(given, bundles.clients)),
+  ];
+}
+
+/**
+ * Without names of front proxies, an authority that signs clients' certificates as well lets each of its clients speak for
+ * anybody. The check takes PEM bundles, and throws for such an authority.
+ */
+async function sharingCheck(given: GivenOptions) {
+  const { clientCaFile, requestheaderClientCaFile, requestheaderAllowedNames } = certificates.read(given);
+  const areApart = [clientCaFile, requestheaderClientCaFile].includes(undefined);
+  if (areApart || requestheaderAllowedNames.length > 0) return () => undefined;
+  const { parseCertificateBundle } = await import('../authentication/certificates/certificate.js');
+  const { vouchedFor } = await import('../authentication/certificates/certificate-chains.js');
+  return (clients: string | undefined, proxies: string | undefined): void => {
+    if (clients === undefined || proxies === undefined) return;
+    const [shared] = vouchedFor(parseCertificateBundle(clients), parseCertificateBundle(proxies));
+    if (shared === undefined) return;
+    const danger = `clients of ${shared.title} are also accepted as front proxies and could impersonate anyone`;
+    const advice = `list the front proxies, or use a separate CA for them`;
+    throw fault(certificates.options.requestheaderAllowedNames, `required: ${danger}: ${advice}`);
+  };
+}
+
+async function frontProxyAuthenticator(
+  given: GivenOptions,
+  verifier: OpenedVerifier,
+  { telemetry }: Opening,
+): Promise<Authenticator> {
   const values = certificates.read(given);
-  const { requestheaderAllowedNames: allowedNames, requestheaderClientCaFile: caFile } = values;
-  const verifier = await openVerifier(certificates.options.requestheaderClientCaFile, caFile, files);
-  if (verifier === undefined) return undefined;
+  const { requestheaderAllowedNames: allowedNames } = values;
   const { requestHeaderAuthenticator } = await import('../authentication/front-proxy.js');
   return requestHeaderAuthenticator({
     verifier,
@@ -46,30 +91,36 @@ export const openFrontProxy: OpenAuthenticator = async (given, { files, telemetr
     ...(allowedNames.length > 0 && { allowedNames }),
     onSpoofed: telemetry.spoofedHeaders,
   });
-};
+}
 
-export const openClientCertificates: OpenAuthenticator = async (given, { files }) => {
-  const { clientCaFile } = certificates.read(given);
-  const verifier = await openVerifier(certificates.options.clientCaFile, clientCaFile, files);
-  if (verifier === undefined) return undefined;
+async function clientAuthenticator(given: GivenOptions, verifier: OpenedVerifier): Promise<Authenticator> {
   const { clientCertificateAuthenticator } =
     await import('../authentication/certificates/client-certificate.js');
   // kcp's cache server ignores a certificate that it cannot verify; a shard refuses it.
   const unverified = serverKindOf(given) === 'cache-server' ? 'ignore' : 'refuse';
   return clientCertificateAuthenticator({ verifier, unverified });
-};
+}
 
-/** Verifies by the CAs that are in the file at that time. */
-async function openVerifier(option: Option, file: string | undefined, files: FollowedOptionFiles) {
+type OpenedVerifier = NonNullable<Awaited<ReturnType<typeof openVerifier>>>;
+
+/** Verifies by the CAs that are in the file at that time. `check` throws for a bundle that must not be used. */
+async function openVerifier(
+  option: Option,
+  file: string | undefined,
+  { files }: Opening,
+  check: (pem: string) => void,
+) {
   if (file === undefined) return undefined;
   const { createCertificateVerifier } =
     await import('../authentication/certificates/certificate-verifier.js');
-  const authorities = await files.openOne(option, file, (pem) => ({
-    pem,
-    verifier: blamingFile(file, () => createCertificateVerifier({ authorities: pem })),
-  }));
-  files.addCertificates(option, file, () => authorities.current.pem);
-  return { verify: (peer: PeerCertificates) => authorities.current.verifier.verify(peer) };
+  const authorities = await files.openOne(option, file, (pem) => {
+    const verifier = blamingFile(file, () => createCertificateVerifier({ authorities: pem }));
+    check(pem);
+    return { pem, verifier };
+  });
+  const pem = (): string => authorities.current.pem;
+  files.addCertificates(option, file, pem);
+  return { pem, verify: (peer: PeerCertificates) => authorities.current.verifier.verify(peer) };
 }
 
 export const tokens = topic('Authentication: token file and anonymous', {

@@ -21,13 +21,7 @@ import { openTls, tls as tlsTopic } from './tls-options.js';
 import { flagsInForce } from './start-topics.js';
 import { upstreamAddressesOf } from './upstream-options.js';
 import { workspaceMetricsOf } from './workspace-options.js';
-import {
-  openClientCertificates,
-  openFrontProxy,
-  openServiceAccounts,
-  openTokenFile,
-  tokens,
-} from './authentication-options.js';
+import { openByCertificate, openServiceAccounts, openTokenFile, tokens } from './authentication-options.js';
 import { openVirtualClusterOf } from './virtual-cluster-options.js';
 import { openOpenId } from './openid-options.js';
 
@@ -139,7 +133,7 @@ export async function openServing(
 /** Who is known, in Kubernetes' order, and whether that needs client certificates. @throws UsageError naming the option. */
 export async function openAuthentication(given: GivenOptions, opening: Opening) {
   const { anonymousAuth: anonymous } = tokens.read(given);
-  const byCertificate = [await openFrontProxy(given, opening), await openClientCertificates(given, opening)];
+  const byCertificate = await openByCertificate(given, opening);
   const authenticators = [
     ...byCertificate,
     await openTokenFile(given, opening),

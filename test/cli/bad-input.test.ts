@@ -232,6 +232,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     '--client-ca-file={empty.pem}': /.*empty\.pem: /,
     '--client-ca-file={garbage.pem}': /.*garbage\.pem: /,
     '--requestheader-client-ca-file={garbage.pem}': /^--requestheader-client-ca-file: /,
+    '--client-ca-file={ca.crt} --requestheader-client-ca-file={ca.crt}':
+      /^--requestheader-allowed-names: required: clients of "CN=.*" are also accepted as front proxies/,
     '--token-auth-file={missing}': /.*missing cannot be read: ENOENT$/,
     '--token-auth-file={short.csv}': /.*short\.csv:1: expected at least 3 columns/,
     '--token-auth-file={twice.csv}': /.*twice\.csv:2: the token stands in line 1 already$/,

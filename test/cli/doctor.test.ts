@@ -506,7 +506,7 @@ describe('doctor of flags', () => {
     const flags = [...wellFlags(), root(), `--requestheader-client-ca-file=${ca}`];
     expect(faultsOf(await doctor(...flags))).toEqual([
       expect.stringMatching(
-        /^warning front-proxy-ca: --requestheader-client-ca-file .*: clients of "CN=ca" are/,
+        /^error front-proxy-ca: --requestheader-allowed-names: required: clients of "CN=ca" are also/,
       ),
     ]);
     expect((await doctor(...flags, '--requestheader-allowed-names=front-proxy')).code).toBe(0);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { start } from '../../src/cli/start.js';
-import { createAuthority, type Authority } from '../../src/pki/throwaway-pki.js';
+import { createAuthority, type Authority } from '../support/certificate-authority.js';
 import { closedAtEnd } from '../support/ending.js';
 import { keyPairOf, RawClient, type RawAnswer, type RawHeaders } from '../support/raw-tls.js';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
@@ -55,5 +55,64 @@ describe('an authority that is taken away from its file', () => {
     expect((await kept.request('/metrics', { headers })).status).toBe(200);
     directory.write('ca.crt', other.certificatePem);
     expect((await firstRefusal(kept, headers)).status).toBe(401);
+  });
+});
+
+describe('an authority of clients that may name front proxies as well', () => {
+  const authority = (commonName: string): Promise<Authority> => createAuthority({ commonName });
+  const bundle = (...authorities: readonly Authority[]): string =>
+    authorities.map(({ certificatePem }) => certificatePem).join('');
+  const startWith = async (
+    clients: readonly Authority[],
+    proxies: readonly Authority[],
+    more: Readonly<Record<string, string | readonly string[]>> = {},
+    lines: string[] = [],
+  ) =>
+    closedAtEnd(
+      await start(
+        {
+          mode: 'shard',
+          bindAddress: '127.0.0.1',
+          securePort: '0',
+          logLevel: 'error',
+          clientCaFile: directory.write('clients.crt', bundle(...clients)),
+          requestheaderClientCaFile: directory.write('proxies.crt', bundle(...proxies)),
+          ...more,
+        },
+        { log: { write: (line) => lines.push(line) } },
+      ),
+    );
+  const danger =
+    /^--requestheader-allowed-names: required: clients of "CN=[a-z]+" are also accepted as front/;
+
+  it('ends the start where no names tell the two apart', async () => {
+    const [clients, proxies] = [await authority('clients'), await authority('proxies')];
+    const [shared, namesake] = [await authority('shared'), await authority('shared')];
+    const below = await shared.issueAuthority({ commonName: 'below' });
+    await expect(startWith([clients, shared], [proxies, shared])).rejects.toThrow(danger);
+    // A client of the one below has a chain to the other; not the other way round.
+    await expect(startWith([below], [shared])).rejects.toThrow(danger);
+    await expect(startWith([shared], [shared], { mode: 'cache-server' })).rejects.toThrow(danger);
+    await startWith([shared], [below]);
+    await startWith([clients], [proxies]);
+    await startWith([shared], [namesake]);
+    await startWith([shared], [shared], { requestheaderAllowedNames: ['front-proxy'] });
+  });
+
+  it.each(['clients.crt', 'proxies.crt'])('is not taken from a changed file, %s', async (changed) => {
+    const [clients, proxies] = [await authority('clients'), await authority('proxies')];
+    const lines: string[] = [];
+    const { port } = await startWith([clients], [proxies], { anonymousAuth: 'false' }, lines);
+    const ofClients = changed === 'proxies.crt';
+    const issuer = ofClients ? clients : proxies;
+    const pair = await issuer.issue({ commonName: 'mallory', usage: 'clientAuth' });
+    directory.write(changed, bundle(clients, proxies));
+    await expect
+      .poll(() => lines.join(''), { timeout: 20_000 })
+      .toContain('are also accepted as front proxies');
+    const mallory = new RawClient({ port, ...keyPairOf(pair) });
+    const { status } = await mallory.request('/metrics', { headers: ofClients ? proxied : {} });
+    // Known as a client alone, or as a front proxy that names nobody.
+    expect(status).toBe(ofClients ? 403 : 401);
   });
 });

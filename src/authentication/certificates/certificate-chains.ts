@@ -31,6 +31,19 @@ export function findChains(
   return new Search(authorities).from(leaf, intermediates);
 }
 
+/** The authorities of clients that are among the others, renewed perhaps, or signed by one of these. */
+export function vouchedFor(
+  clients: readonly Certificate[],
+  others: readonly Certificate[],
+): readonly Certificate[] {
+  return clients.filter(({ x509: client }) =>
+    others.some(({ x509: other }) => {
+      const isSame = other.subject === client.subject && other.publicKey.equals(client.publicKey);
+      return isSame || (client.issuer === other.subject && holds(() => client.verify(other.publicKey)));
+    }),
+  );
+}
+
 class Search {
   /** The authorities that signed a certificate and may do so, the trusted ones first. */
   readonly #issuers = new Map<Certificate, Certificate[]>();

@@ -1,8 +1,9 @@
 import { certificates } from '../../options/authentication-options.js';
 import type { GivenOptions, Option } from '../../options/option.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
-import { isSignedBy, pemCertificates, validityOf, weaknessesOf } from './certificate-health.js';
-import { about, those, type Check, type Finding } from './finding.js';
+import { vouchedFor } from '../../authentication/certificates/certificate-chains.js';
+import { pemCertificates, validityOf, weaknessesOf } from './certificate-health.js';
+import { about, finding, those, type Check, type Finding } from './finding.js';
 import { givenFile, textsOf } from './given-files.js';
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
@@ -88,8 +89,8 @@ function authorityFaults(certificate: Certificate): readonly string[] {
 }
 
 /**
- * Kubernetes warns of one CA for clients and front proxies ("CA reusage and conflicts"): without allowed
- * names, every client could impersonate anyone by X-Remote-User. Both bundles are PEM.
+ * Kubernetes warns of one CA for clients and front proxies ("CA reusage and conflicts"). Without allowed names, it ends the
+ * start; with them, the CA has to keep these names for front proxies. Both bundles are PEM.
  */
 export function frontProxyFindings(
   subject: string,
@@ -97,26 +98,17 @@ export function frontProxyFindings(
   proxyAuthorities: string,
   allowedNames: readonly string[],
 ): readonly Finding[] {
-  const at = about('front-proxy-ca', subject);
-  const proxies = certificatesOf(proxyAuthorities);
-  const shared = certificatesOf(clientAuthorities).filter((client) =>
-    proxies.some((proxy) => vouchesFor(proxy, client)),
-  );
-  const { name: flag } = certificates.options.requestheaderAllowedNames;
-  const advice = `impersonate anyone by X-Remote-User: list the front proxies in ${flag}, or use a separate CA for them`;
-  const reminder = 'make sure it signs these names for front proxies only';
+  if (allowedNames.length === 0) return [];
   const names = allowedNames.map((name) => JSON.stringify(name)).join(', ');
-  return shared.map(({ title }) =>
-    allowedNames.length === 0
-      ? at('warning', `clients of ${title} are also accepted as front proxies and can ${advice}`)
-      : at('ok', `clients of ${title} are accepted as front proxies with the CN ${names}: ${reminder}`),
+  const reminder = 'make sure it signs these names for front proxies only';
+  return vouchedFor(certificatesOf(clientAuthorities), certificatesOf(proxyAuthorities)).map(({ title }) =>
+    finding(
+      'ok',
+      'front-proxy-ca',
+      subject,
+      `clients of ${title} are accepted as front proxies with the CN ${names}: ${reminder}`,
+    ),
   );
-}
-
-/** Whether certificates of a client CA also chain to the CA of front proxies: the same one, renewed, or its issuer. */
-function vouchesFor({ x509: proxy }: Certificate, { x509: client }: Certificate): boolean {
-  const isSame = proxy.subject === client.subject && proxy.publicKey.equals(client.publicKey);
-  return isSame || isSignedBy(client, proxy);
 }
 
 function certificatesOf(pem: string): readonly Certificate[] {

@@ -91,4 +91,5 @@ const checksOfFlags: ReadonlyMap<string, Check> = new Map([
   ),
   [certificates.options.clientCaFile.name, 'client-ca'],
   [certificates.options.requestheaderClientCaFile.name, 'front-proxy-ca'],
+  [certificates.options.requestheaderAllowedNames.name, 'front-proxy-ca'],
 ]);
