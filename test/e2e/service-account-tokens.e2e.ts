@@ -115,36 +115,30 @@ onControlPlane(kubeApiserver, "service-account tokens beside the API server's ow
   });
 
   // What --authentication-kubeconfig is for: a token itself does not say it.
-  it.each<[string, () => Promise<string>]>([
-    [
-      'account was deleted',
-      async () => {
+  it.each(
+    Object.entries<() => Promise<string>>({
+      'account was deleted': async () => {
         const deleted = await accounts.create('monitoring', newName());
         const token = await accounts.requestToken(deleted);
         await accounts.delete(deleted);
         return token;
       },
-    ],
-    [
-      'account was deleted and made anew',
-      async () => {
+      'account was deleted and made anew': async () => {
         const { namespace, name, ...deleted } = await accounts.create('monitoring', newName());
         const token = await accounts.requestToken({ namespace, name, ...deleted });
         await accounts.delete({ namespace, name, ...deleted });
         await accounts.create(namespace, name);
         return token;
       },
-    ],
-    [
-      'account has another uid',
-      () => withKubernetesClaims({ serviceaccount: { name: account.name, uid: nobody } }),
-    ],
-    ['pod was deleted', () => boundToDeleted(accounts.createPod(account, newName()))],
-    ['pod on a node was deleted', () => boundToDeleted(podOnNode())],
-    ['node was deleted', () => boundToDeleted(accounts.createNode(newName()))],
-    ['secret was deleted', () => boundToDeleted(accounts.createSecret(account, newName()))],
-    ['pod never was', () => withKubernetesClaims({ pod: { name: 'nobody', uid: nobody } })],
-  ])('only the server can know that the %s', async (_which, tokenOf) => {
+      'account has another uid': () =>
+        withKubernetesClaims({ serviceaccount: { name: account.name, uid: nobody } }),
+      'pod was deleted': () => boundToDeleted(accounts.createPod(account, newName())),
+      'pod on a node was deleted': () => boundToDeleted(podOnNode()),
+      'node was deleted': () => boundToDeleted(accounts.createNode(newName())),
+      'secret was deleted': () => boundToDeleted(accounts.createSecret(account, newName())),
+      'pod never was': () => withKubernetesClaims({ pod: { name: 'nobody', uid: nobody } }),
+    }),
+  )('only the server can know that the %s', async (_which, tokenOf) => {
     const token = await tokenOf();
     // It remembers its own answer for 10 s, and hears of a deletion a moment later.
     await expect.poll(() => answerOfServer(accounts, token), settles).toBe('refused');

@@ -60,24 +60,17 @@ onControlPlane(kubeApiserver, 'scrapers whom the API server is asked about', (st
       expect(await reviews('tokenreviews')).toBe(before);
     });
 
-    it.each<[string, (all: DelegatingControlPlane) => Promise<string>]>([
-      [
-        'for somebody else',
-        ({ accounts, prometheus }) =>
+    it.each(
+      Object.entries<(all: DelegatingControlPlane) => Promise<string>>({
+        'for somebody else': ({ accounts, prometheus }) =>
           accounts.requestToken(prometheus, { audiences: ['https://other.example'] }),
-      ],
-      [
-        'that has expired',
-        ({ controlPlane, prometheus }) =>
+        'that has expired': ({ controlPlane, prometheus }) =>
           signToken(signingKeyOf(controlPlane), prometheus, { exp: secondsFromNow(-120) }),
-      ],
-      [
-        'whose account is another by now',
-        ({ controlPlane, prometheus }) =>
+        'whose account is another by now': ({ controlPlane, prometheus }) =>
           signToken(signingKeyOf(controlPlane), { ...prometheus, uid: 'another' }),
-      ],
-      ['that is none', () => Promise.resolve('no-token')],
-    ])('refuses a token %s, and does not log it', async (_which, tokenOf) => {
+        'that is none': () => Promise.resolve('no-token'),
+      }),
+    )('refuses a token %s, and does not log it', async (_which, tokenOf) => {
       const token = await tokenOf(delegating);
       expect(await filter.statusForToken(token)).toBe(401);
       expect(filter.log()).not.toContain(token);

@@ -51,30 +51,25 @@ describe('health', () => {
   const all = '[+]ping ok\n[+]policy ok\n[+]shutdown ok\n';
   const warning = (names: string) => `warn: some health checks cannot be excluded: no matches for ${names}\n`;
   // As kube-apiserver answers.
-  it.each([
-    ['/readyz', 'ok'],
-    ['/readyz?exclude=policy', 'ok'],
-    ['/readyz?exclude=nope', 'ok'],
-    ['/readyz?verbose', `${all}readyz check passed\n`],
-    ['/readyz?verbose=0', `${all}readyz check passed\n`],
-    [
-      '/readyz?verbose&exclude=policy',
-      '[+]ping ok\n[+]policy excluded: ok\n[+]shutdown ok\nreadyz check passed\n',
-    ],
-    [
-      '/readyz?exclude=shutdown&verbose&exclude=ping&exclude=ping',
-      '[+]ping excluded: ok\n[+]policy ok\n[+]shutdown excluded: ok\nreadyz check passed\n',
-    ],
-    [
-      '/readyz?verbose&exclude=z&exclude=policy&exclude=Ping&exclude=z',
-      `[+]ping ok\n[+]policy excluded: ok\n[+]shutdown ok\n${warning('"Ping","z"')}readyz check passed\n`,
-    ],
-    ['/readyz?verbose&exclude=', `${all}${warning('""')}readyz check passed\n`],
-    ['/readyz?verbose&exclude=a%0A%22%3Cb%3E', `${all}${warning('"a\\n\\"<b>"')}readyz check passed\n`],
-    ['/readyz?verbose&exclude=ping,policy', `${all}${warning('"ping,policy"')}readyz check passed\n`],
-    ['/livez?verbose&exclude=policy', `[+]ping ok\n${warning('"policy"')}livez check passed\n`],
-    ['/healthz?verbose&exclude=ping', '[+]ping excluded: ok\nhealthz check passed\n'],
-  ])('%s', async (target, body) => {
+  it.each(
+    Object.entries({
+      '/readyz': 'ok',
+      '/readyz?exclude=policy': 'ok',
+      '/readyz?exclude=nope': 'ok',
+      '/readyz?verbose': `${all}readyz check passed\n`,
+      '/readyz?verbose=0': `${all}readyz check passed\n`,
+      '/readyz?verbose&exclude=policy':
+        '[+]ping ok\n[+]policy excluded: ok\n[+]shutdown ok\nreadyz check passed\n',
+      '/readyz?exclude=shutdown&verbose&exclude=ping&exclude=ping':
+        '[+]ping excluded: ok\n[+]policy ok\n[+]shutdown excluded: ok\nreadyz check passed\n',
+      '/readyz?verbose&exclude=z&exclude=policy&exclude=Ping&exclude=z': `[+]ping ok\n[+]policy excluded: ok\n[+]shutdown ok\n${warning('"Ping","z"')}readyz check passed\n`,
+      '/readyz?verbose&exclude=': `${all}${warning('""')}readyz check passed\n`,
+      '/readyz?verbose&exclude=a%0A%22%3Cb%3E': `${all}${warning('"a\\n\\"<b>"')}readyz check passed\n`,
+      '/readyz?verbose&exclude=ping,policy': `${all}${warning('"ping,policy"')}readyz check passed\n`,
+      '/livez?verbose&exclude=policy': `[+]ping ok\n${warning('"policy"')}livez check passed\n`,
+      '/healthz?verbose&exclude=ping': '[+]ping excluded: ok\nhealthz check passed\n',
+    }),
+  )('%s', async (target, body) => {
     expect(await ask(target)).toEqual([200, body]);
   });
 

@@ -56,25 +56,21 @@ const filterOf = (rendered: RenderedExposition, options: FilteredExpositionOptio
   filteredExposition(fixedExposition(rendered), { ...observers, ...options });
 
 describe('what is asked of the exposition behind', () => {
-  it.each([
-    ['', 'text/plain;version=0.0.4'],
-    ['*/*', 'text/plain;version=0.0.4'],
-    ['application/json', 'text/plain;version=0.0.4'],
-    [
-      'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2',
-      'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,application/openmetrics-text;version=0.0.1;escaping=underscores;q=0.5,text/plain;version=0.0.4;q=0.3,text/plain;version=0.0.4;q=0.2',
-    ],
-    [
-      'application/openmetrics-text; q=0, text/plain',
-      'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0,text/plain;version=0.0.4',
-    ],
-    ['application/openmetrics-text;version=2.0.0', 'text/plain;version=0.0.4'],
-    ['text/plain;q=2\r\nX: y', 'text/plain;version=0.0.4'],
-    [
-      'Application/OpenMetrics-Text; Version="1.0.0"; q="0.5", text/plain; version="0.0.4"',
-      'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,text/plain;version=0.0.4',
-    ],
-  ])('is nothing that cannot be filtered: %s', async (accept, asked) => {
+  it.each(
+    Object.entries({
+      '': 'text/plain;version=0.0.4',
+      '*/*': 'text/plain;version=0.0.4',
+      'application/json': 'text/plain;version=0.0.4',
+      'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2':
+        'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,application/openmetrics-text;version=0.0.1;escaping=underscores;q=0.5,text/plain;version=0.0.4;q=0.3,text/plain;version=0.0.4;q=0.2',
+      'application/openmetrics-text; q=0, text/plain':
+        'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0,text/plain;version=0.0.4',
+      'application/openmetrics-text;version=2.0.0': 'text/plain;version=0.0.4',
+      'text/plain;q=2\r\nX: y': 'text/plain;version=0.0.4',
+      'Application/OpenMetrics-Text; Version="1.0.0"; q="0.5", text/plain; version="0.0.4"':
+        'application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,text/plain;version=0.0.4',
+    }),
+  )('is nothing that cannot be filtered: %s', async (accept, asked) => {
     const behind = fixedExposition({ contentType: contentTypes.text, body: 'a 1\n' });
     const exposition = filteredExposition(behind, {});
     const { signal } = new AbortController();

@@ -44,93 +44,73 @@ describe('a watch is resumed, and live when it has caught up, after', () => {
     answer: startAnd(...lines),
   });
 
-  it.each<[string, Row]>([
-    [
-      'a line that is cut off',
-      {
+  it.each(
+    Object.entries<Row>({
+      'a line that is cut off': {
         fault: 'malformed',
         reason: 'ends in the middle of a line',
         answer: ending(startAnd(added.slice(0, 20))),
       },
-    ],
-    [
-      'a line that is cut off behind a whole one',
-      {
+      'a line that is cut off behind a whole one': {
         fault: 'malformed',
         reason: 'ends in the middle of a line',
         answer: ending(startAnd(added, added.slice(0, -1))),
         isApplied: true,
       },
-    ],
-    ['a line of garbage', malformed('not JSON', 'token: {\n')],
-    ['a line of garbage behind an event', { ...malformed('not JSON', added, '{\n'), isApplied: true }],
-    [
-      'a line that is not UTF-8',
-      malformed('a line is not UTF-8', Buffer.from('{"type":"\xff"}\n', 'latin1')),
-    ],
-    ['a line that is null', malformed('an event of an unknown type', 'null\n')],
-    [
-      'an event of an unknown type',
-      malformed('an event of an unknown type', line({ type: 'REPLACED', object: objectOf('a', 11) })),
-    ],
-    [
-      'an event without a resourceVersion',
-      malformed(
+      'a line of garbage': malformed('not JSON', 'token: {\n'),
+      'a line of garbage behind an event': { ...malformed('not JSON', added, '{\n'), isApplied: true },
+      'a line that is not UTF-8': malformed(
+        'a line is not UTF-8',
+        Buffer.from('{"type":"\xff"}\n', 'latin1'),
+      ),
+      'a line that is null': malformed('an event of an unknown type', 'null\n'),
+      'an event of an unknown type': malformed(
+        'an event of an unknown type',
+        line({ type: 'REPLACED', object: objectOf('a', 11) }),
+      ),
+      'an event without a resourceVersion': malformed(
         'an event without a resourceVersion',
         line({ type: 'ADDED', object: { metadata: { name: 'c' } } }),
       ),
-    ],
-    [
-      'a deletion without a name',
-      malformed(
+      'a deletion without a name': malformed(
         'an event of an object without a name',
         line({ type: 'DELETED', object: { metadata: { resourceVersion: '11' } } }),
       ),
-    ],
-    ['an object that cannot be read', malformed('c is\\u000aunreadable', unreadable)],
-    [
-      'a broken connection',
-      { fault: 'connection', reason: 'http://127.0.0.1: ECONNRESET', answer: reset(start) },
-    ],
-    [
-      'a connection that breaks in the middle of a line',
-      {
+      'an object that cannot be read': malformed('c is\\u000aunreadable', unreadable),
+      'a broken connection': {
+        fault: 'connection',
+        reason: 'http://127.0.0.1: ECONNRESET',
+        answer: reset(start),
+      },
+      'a connection that breaks in the middle of a line': {
         fault: 'connection',
         reason: 'http://127.0.0.1: ECONNRESET',
         answer: reset(startAnd(added), added.slice(0, 20)),
         isApplied: true,
       },
-    ],
-    [
-      'a connection that swallows all bytes',
-      {
+      'a connection that swallows all bytes': {
         fault: 'stalled',
         reason: 'nothing came for 0.15 s',
         answer: start,
         timing: { minWatchSeconds: 0, maxWatchSeconds: 0, watchGraceMs: 150 },
       },
-    ],
-    [
-      'an error as an event',
-      {
+      'an error as an event': {
         fault: 'status',
         reason: '500 InternalError',
         answer: startAnd(errorEvent(500, 'InternalError', { message: 'request 4711 failed' })),
       },
-    ],
-    [
-      'an error of which nothing can be read',
-      { fault: 'status', reason: '500', answer: startAnd(line({ type: 'ERROR', object: { code: 'x' } })) },
-    ],
-    [
-      'too many requests as an event',
-      {
+      'an error of which nothing can be read': {
+        fault: 'status',
+        reason: '500',
+        answer: startAnd(line({ type: 'ERROR', object: { code: 'x' } })),
+      },
+      'too many requests as an event': {
         fault: 'throttled',
         reason: '429 TooManyRequests',
         answer: startAnd(errorEvent(429, 'TooManyRequests')),
       },
-    ],
-  ])('%s', async (_, { fault, reason, answer: first, isApplied = false, timing = {} }) => {
+    }),
+  )('%s', async (_, { fault, reason, answer: first, isApplied = false, timing = {} }) => {
     await following.start([first], timing);
     await expectOutcome(following, {
       calls: [...started, ...(isApplied ? ['set c'] : []), lost('watch', reason), 'live'],
@@ -281,53 +261,37 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
     details: { causes: [{ reason: 'ResourceVersionTooLarge' }], retryAfterSeconds: 1 },
   };
 
-  it.each<[string, Fault]>([
-    ['410 as an event', { ...expired, answers: [startAnd(errorEvent(410, 'Expired')), again] }],
-    [
-      '410 as a status',
-      {
+  it.each(
+    Object.entries<Fault>({
+      '410 as an event': { ...expired, answers: [startAnd(errorEvent(410, 'Expired')), again] },
+      '410 as a status': {
         answers: [ending(startAnd(added)), answer(410, statusOf(410, 'Expired')), again],
         calls: [...started, 'set c', lost('watch', '410 Expired'), ...mended],
         reports: ['watch-list success', 'watch closed', 'watch expired', 'watch-list success'],
         requests: ['watch-list', 'watch 11', 'watch-list'],
       },
-    ],
-    [
-      'an event from before the list',
-      {
+      'an event from before the list': {
         ...expired,
         answers: [startAnd(eventOf('DELETED', 'a', 9)), again],
         calls: [...started, lost('watch', behind), ...mended],
       },
-    ],
-    [
-      'a bookmark from before the list',
-      {
+      'a bookmark from before the list': {
         ...expired,
         answers: [startAnd(bookmark(9)), again],
         calls: [...started, lost('watch', behind), ...mended],
       },
-    ],
-    [
-      'a resourceVersion ahead of the server',
-      {
+      'a resourceVersion ahead of the server': {
         ...expired,
         answers: [startAnd(errorEvent(504, 'Timeout', isAhead)), again],
         calls: [...started, lost('watch', '504 Timeout'), ...mended],
       },
-    ],
-    [
-      'a second malformed event at one resourceVersion',
-      {
+      'a second malformed event at one resourceVersion': {
         answers: [startAnd(unreadable), stream(unreadable), again],
         calls: [...started, lost('watch', 'c is\\u000aunreadable'), ...mended],
         reports: ['watch-list success', 'watch malformed', 'watch malformed', 'watch-list success'],
         requests: ['watch-list', 'watch 10', 'watch-list'],
       },
-    ],
-    [
-      'a second error event at one resourceVersion',
-      {
+      'a second error event at one resourceVersion': {
         answers: [
           startAnd(errorEvent(500, 'InternalError')),
           stream(errorEvent(500, 'InternalError')),
@@ -337,17 +301,14 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
         reports: ['watch-list success', 'watch status', 'watch status', 'watch-list success'],
         requests: ['watch-list', 'watch 10', 'watch-list'],
       },
-    ],
-    [
-      'a resourceVersion that the server cannot read',
-      {
+      'a resourceVersion that the server cannot read': {
         answers: [ending(startAnd(added)), answer(400, statusOf(400, 'BadRequest')), again],
         calls: [...started, 'set c', lost('watch', '400 BadRequest'), ...mended],
         reports: ['watch-list success', 'watch closed', 'watch status', 'watch-list success'],
         requests: ['watch-list', 'watch 11', 'watch-list'],
       },
-    ],
-  ])('%s', async (_, { answers, ...outcome }) => {
+    }),
+  )('%s', async (_, { answers, ...outcome }) => {
     await following.start(answers);
     await expectOutcome(following, outcome);
   });

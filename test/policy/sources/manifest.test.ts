@@ -566,38 +566,30 @@ describe('what an API server refuses grants nothing:', () => {
     }
   });
 
-  it.each<[string, string]>([
-    [
-      'empty groups, which are filled in',
-      withSubject("{kind: User, apiGroup: '', name: a}").replace(
+  it.each(
+    Object.entries<string>({
+      'empty groups, which are filled in': withSubject("{kind: User, apiGroup: '', name: a}").replace(
         'apiGroup: rbac.authorization.k8s.io',
         "apiGroup: ''",
       ),
-    ],
-    ['a namespace on a User, which nobody looks at', withSubject('{kind: User, name: a, namespace: b}')],
-    ['a namespace, which is dropped', withMetadata('namespace: x')],
-    ['no rules', role.replace(/rules:[^]*/, 'rules:\n')],
-    ['no subjects', binding.replace(/subjects:[^]*/, 'subjects: []\n')],
-    ['names of any letters', role.replace('name: reader', 'name: "System:Ä b"')],
-    [
-      'annotations and labels of every allowed form',
-      withMetadata(
+      'a namespace on a User, which nobody looks at': withSubject('{kind: User, name: a, namespace: b}'),
+      'a namespace, which is dropped': withMetadata('namespace: x'),
+      'no rules': role.replace(/rules:[^]*/, 'rules:\n'),
+      'no subjects': binding.replace(/subjects:[^]*/, 'subjects: []\n'),
+      'names of any letters': role.replace('name: reader', 'name: "System:Ä b"'),
+      'annotations and labels of every allowed form': withMetadata(
         "annotations: {Example.com/A_b: '', internal.kcp.io/replicate: }\n  labels: {a: '', example.com/b: C_1.d, c: }",
       ),
-    ],
-    [
-      'what an API server fills in',
-      withMetadata(
+      'what an API server fills in': withMetadata(
         'uid: u\n  resourceVersion: "5"\n  generation: 2\n  creationTimestamp: 2026-03-01T10:11:12Z\n  selfLink: /x\n  finalizers: [example.com/a, orphan]\n  ownerReferences: [{apiVersion: v1, kind: A, name: b, uid: c}]\n  managedFields: [{manager: a, operation: Update}]',
       ),
-    ],
-    ['a creation that is not known, as kubectl prints it', withMetadata('creationTimestamp: null')],
-    ['managed fields of no known operation', withMetadata('managedFields: [{}, {operation: Read}]')],
-    [
-      'many resource names of many resources',
-      withRule("{verbs: ['*'], apiGroups: ['*'], resources: [a, d], resourceNames: [b, c]}"),
-    ],
-  ])('but not %s', (_, text) => {
+      'a creation that is not known, as kubectl prints it': withMetadata('creationTimestamp: null'),
+      'managed fields of no known operation': withMetadata('managedFields: [{}, {operation: Read}]'),
+      'many resource names of many resources': withRule(
+        "{verbs: ['*'], apiGroups: ['*'], resources: [a, d], resourceNames: [b, c]}",
+      ),
+    }),
+  )('but not %s', (_, text) => {
     expect(parseManifest(text, 'f')).toMatchObject({ objects: [{}], warnings: [] });
   });
 });
