@@ -42,11 +42,7 @@ it('is none any more when its certificate has expired on an open connection', as
   let now = Date.now();
   const authority = await createAuthority({ commonName: 'request-header-ca' });
   const peerCertificates = presenting(
-    await authority.issue({
-      commonName: 'front-proxy',
-      usage: 'clientAuth',
-      notAfter: new Date(tomorrow),
-    }),
+    await authority.issue({ commonName: 'front-proxy', usage: 'clientAuth', notAfter: new Date(tomorrow) }),
   );
   const authenticator = requestHeaderAuthenticator({
     verifier: createCertificateVerifier({ authorities: authority.certificatePem, now: () => now }),

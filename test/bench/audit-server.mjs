@@ -18,10 +18,7 @@ process.once('message', (setup) => {
 async function serve({ certificate, privateKey, clientCa, group, directory }) {
   const guard = (onAuditEvent) =>
     metricsFilter({
-      exposition: {
-        contentType: () => contentType,
-        render: () => Promise.resolve({ contentType, body }),
-      },
+      exposition: { contentType: () => contentType, render: () => Promise.resolve({ contentType, body }) },
       authenticators: [
         clientCertificateAuthenticator({ verifier: createCertificateVerifier({ authorities: clientCa }) }),
       ],

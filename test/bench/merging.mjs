@@ -151,10 +151,7 @@ async function longestBlock() {
     );
   }
   const body = Buffer.from(`${lines.join('\n')}\n`);
-  const exposition = {
-    contentType: () => contentType,
-    render: () => Promise.resolve({ contentType, body }),
-  };
+  const exposition = { contentType: () => contentType, render: () => Promise.resolve({ contentType, body }) };
   const merged = mergedExposition({
     members: ['a', 'b'].map((name) => ({ name, exposition })),
     timeoutMs: 60_000,

@@ -64,10 +64,7 @@ async function read(bytes) {
 /** @param {Buffer} bytes @param {object} options */
 async function filter(bytes, options) {
   const exposition = filteredExposition(
-    {
-      contentType: () => contentType,
-      render: () => Promise.resolve({ contentType, body: chunksOf(bytes) }),
-    },
+    { contentType: () => contentType, render: () => Promise.resolve({ contentType, body: chunksOf(bytes) }) },
     options,
   );
   const { body } = await exposition.render({ accept: '' });

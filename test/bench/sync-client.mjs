@@ -10,10 +10,7 @@ process.once('message', async ({ kubeconfig }) => {
   const latencies = [];
   const { policy, settled } = await openPolicy({
     sources: [
-      rootPolicySource({
-        kubeconfig,
-        observer: { applied: (_kind, seconds) => latencies.push(seconds) },
-      }),
+      rootPolicySource({ kubeconfig, observer: { applied: (_kind, seconds) => latencies.push(seconds) } }),
     ],
   });
   const loaded = performance.now();

@@ -69,10 +69,7 @@ function event(type, object) {
 }
 
 function role() {
-  return {
-    metadata: metadataOf('reader'),
-    rules: [{ verbs: ['get'], nonResourceURLs: ['/metrics'] }],
-  };
+  return { metadata: metadataOf('reader'), rules: [{ verbs: ['get'], nonResourceURLs: ['/metrics'] }] };
 }
 
 function binding(at) {

@@ -78,10 +78,7 @@ async function startServer(server, directory) {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [
-      {
-        name: 'server',
-        cluster: { server: `https://localhost:${port}`, 'certificate-authority-data': ca },
-      },
+      { name: 'server', cluster: { server: `https://localhost:${port}`, 'certificate-authority-data': ca } },
     ],
     users: [{ name: 'filter', user: { token: 'none' } }],
     contexts: [{ name: 'root', context: { cluster: 'server', user: 'filter' } }],

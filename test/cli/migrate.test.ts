@@ -350,9 +350,7 @@ describe('migrate kube-rbac-proxy', () => {
   it('grants no more than GET and HEAD of metrics, whatever a static rule says', async () => {
     const text = fc.option(
       fc.constantFrom('', '*', 'get', '/metrics', '/metrics/a', '/metrics*', '/', 'pods'),
-      {
-        nil: undefined,
-      },
+      { nil: undefined },
     );
     const rule = fc.record(
       { verb: text, path: text, resource: text, namespace: text, resourceRequest: fc.boolean() },

@@ -269,11 +269,7 @@ describe('webhooks', () => {
     expect(await withToken(server, setting.secret(ofMallory))).toBe(200);
     expect(await withToken(server, setting.secret('token-of-nobody-at-all'))).toBe(401);
     expect(reviewer.reviews).toMatchObject([
-      {
-        apiVersion: `authentication.k8s.io/${version}`,
-        kind: 'TokenReview',
-        spec: { token: ofMallory },
-      },
+      { apiVersion: `authentication.k8s.io/${version}`, kind: 'TokenReview', spec: { token: ofMallory } },
       {
         apiVersion: `authorization.k8s.io/${version}`,
         kind: 'SubjectAccessReview',

@@ -43,9 +43,7 @@ const likeKubernetes = ['--bootstrap-policy=false', '--authorization-order=Alway
 const serviceAccountUser = 'system:serviceaccount:monitoring:prometheus';
 const callers: readonly Pick<AccessQuestion, 'user' | 'groups'>[] = [
   ...['prometheus', 'Prometheus', 'alice', 'bob', 'carol', 'dave', 'erin', 'mallory', 'monitoring'].map(
-    (name) => ({
-      user: name,
-    }),
+    (name) => ({ user: name }),
   ),
   { user: serviceAccountUser },
   { user: serviceAccountUser, groups: ['system:serviceaccounts', 'system:serviceaccounts:monitoring'] },

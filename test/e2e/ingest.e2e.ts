@@ -62,10 +62,7 @@ async function proxied(
 }
 
 const variants: readonly Variant[] = [
-  {
-    served: "an application's registry",
-    serve: (place) => application(place, registryOfEachType(), false),
-  },
+  { served: "an application's registry", serve: (place) => application(place, registryOfEachType(), false) },
   {
     served: "an application's registry, as OpenMetrics",
     format: 'OpenMetrics',
@@ -143,10 +140,7 @@ const variants: readonly Variant[] = [
       };
     },
   },
-  {
-    served: "the filter's own metrics",
-    serve: (place) => ownMetrics(place, []),
-  },
+  { served: "the filter's own metrics", serve: (place) => ownMetrics(place, []) },
   {
     served: "the filter's own metrics, as OpenMetrics",
     format: 'OpenMetrics',

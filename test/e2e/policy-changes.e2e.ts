@@ -74,10 +74,7 @@ onControlPlane(kubeApiserver, 'a change of the policy', (start) => {
     await controlPlane.stop();
   });
 
-  const reading = (url: string) => ({
-    name: 'reader',
-    rules: [{ verbs: ['get'], nonResourceURLs: [url] }],
-  });
+  const reading = (url: string) => ({ name: 'reader', rules: [{ verbs: ['get'], nonResourceURLs: [url] }] });
   /** To the role `reader`, for one test. */
   const bind = (name: string, ...subjects: readonly Subject[]): Promise<string> =>
     bindTo('reader', name, subjects);

@@ -53,11 +53,7 @@ onControlPlane(kubeApiserver, 'a policy that is kept over a restart', (start) =>
       ...(through === undefined ? {} : { through }),
     });
   const bind = (name: string): Promise<string> =>
-    controlPlane.clusterRoleBindings.create({
-      name,
-      role: 'reader',
-      subjects: [{ kind: 'User', name }],
-    });
+    controlPlane.clusterRoleBindings.create({ name, role: 'reader', subjects: [{ kind: 'User', name }] });
   const startFilter = async (source: string, ...flags: readonly string[]): Promise<FilterUnderTest> => {
     const filter = await FilterUnderTest.start(source, [`--policy-snapshot=${snapshot}`, ...flags]);
     return filter;

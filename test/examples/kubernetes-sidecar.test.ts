@@ -40,11 +40,7 @@ const kubeRbacProxyFlags = `
 const readme = readExample('README.md');
 const page = readFileSync(join(repository, 'docs/migrating-from-kube-rbac-proxy.md'), 'utf8');
 const rows = [...page.matchAll(/^\| (`--.*?) \| (.*?) ?\| (.*) \|$/gm)].map(
-  ([, theirs = '', ours = '', remark = '']) => ({
-    theirs: flagsIn(theirs),
-    ours: flagsIn(ours),
-    remark,
-  }),
+  ([, theirs = '', ours = '', remark = '']) => ({ theirs: flagsIn(theirs), ours: flagsIn(ours), remark }),
 );
 
 function flagsIn(text: string): readonly string[] {

@@ -56,10 +56,7 @@ async function standIn(credentials: string, port: string): Promise<PushProx> {
       sendOn(asked, answer, credentials, port);
     }),
   );
-  return {
-    url: `http://127.0.0.1:${server.port}/`,
-    target: 'shard-1.example.org:6443',
-  };
+  return { url: `http://127.0.0.1:${server.port}/`, target: 'shard-1.example.org:6443' };
 }
 
 /** PushProx itself, built from its repository; the shard's name has to lead to it from here. */
@@ -76,10 +73,7 @@ async function pushProx(credentials: string, port: string): Promise<PushProx> {
     /URL and FQDN info/,
     anyCode,
   );
-  return {
-    url,
-    target: `localhost:${port}`,
-  };
+  return { url, target: `localhost:${port}` };
 }
 
 const isRealMissing = real.proxy === undefined || real.client === undefined;
@@ -130,10 +124,12 @@ describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool'))
             `${health} ${lastError}`.trim(),
           ]),
         );
-      await expect.poll(found, { timeout: 20_000, interval: 100 }).toEqual({
-        [`kcp-metrics-filter ${pushprox?.target ?? ''}`]: 'up',
-        [`other-path ${pushprox?.target ?? ''}`]: 'down server returned HTTP status 403 Forbidden',
-      });
+      await expect
+        .poll(found, { timeout: 20_000, interval: 100 })
+        .toEqual({
+          [`kcp-metrics-filter ${pushprox?.target ?? ''}`]: 'up',
+          [`other-path ${pushprox?.target ?? ''}`]: 'down server returned HTTP status 403 Forbidden',
+        });
       expect(await prometheus?.query('kcp_metrics_filter_scrapes_total')).not.toEqual([]);
     },
   );

@@ -15,10 +15,7 @@ export interface Readme {
 
 export function exampleReadme(example: string): Readme {
   const text = readFileSync(new URL(`../../examples/${example}/README.md`, import.meta.url), 'utf8');
-  return {
-    scripts: fenced(text, 'sh'),
-    transcripts: fenced(text, 'console').map(stepsOf),
-  };
+  return { scripts: fenced(text, 'sh'), transcripts: fenced(text, 'console').map(stepsOf) };
 }
 
 /** The one script that starts something; fails where the README has none or several. */

@@ -56,10 +56,9 @@ const escaped: Readonly<Record<string, string>> = {
 
 /** What is asked for by most of all members of an Accept header; the first of equals. */
 const preferred = (accept: string): string => {
-  const members = accept.split(',').map((member) => ({
-    member,
-    weight: Number(/;\s*q=([\d.]+)/.exec(member)?.[1] ?? 1),
-  }));
+  const members = accept
+    .split(',')
+    .map((member) => ({ member, weight: Number(/;\s*q=([\d.]+)/.exec(member)?.[1] ?? 1) }));
   return members.reduce((best, one) => (one.weight > best.weight ? one : best), { member: '', weight: 0 })
     .member;
 };

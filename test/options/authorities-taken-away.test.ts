@@ -17,11 +17,7 @@ async function connectedTo(
 ): Promise<RawClient> {
   const values = { mode: 'shard', bindAddress: '127.0.0.1', securePort: '0', logLevel: 'error' };
   const server = closedAtEnd(
-    await start({
-      ...values,
-      anonymousAuth: 'false',
-      [flag]: directory.write('ca.crt', ca.certificatePem),
-    }),
+    await start({ ...values, anonymousAuth: 'false', [flag]: directory.write('ca.crt', ca.certificatePem) }),
   );
   const pair = await ca.issue({
     commonName: 'admin',

@@ -30,11 +30,7 @@ describe('the packed package, installed in an empty folder', () => {
     const packed = execFileSync(
       'npm',
       ['pack', '--json', '--ignore-scripts', '--pack-destination', folder.path],
-      {
-        cwd: root,
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'ignore'],
-      },
+      { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
     );
     const [{ filename, files: listed }] = JSON.parse(packed) as [
       { filename: string; files: { path: string }[] },

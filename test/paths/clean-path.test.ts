@@ -5,9 +5,7 @@ import { cleanPath, locationOf } from '../../src/paths/request-target.js';
 const path = fc
   .array(
     fc.oneof(fc.constantFrom('', '.', '..', '...', 'metrics', '..;', '\\'), fc.string({ maxLength: 4 })),
-    {
-      maxLength: 8,
-    },
+    { maxLength: 8 },
   )
   .map((segments) => `/${segments.join('/')}`);
 

@@ -34,11 +34,7 @@ describe('its patch', () => {
     const object = rootBinding('b', 'gone', { replicate: ownEntry });
     const { body } = annotationPatch({ action: 'remove', object, reason: 'names-nobody' });
     expect(body?.json).toEqual({
-      metadata: {
-        uid: 'uid-b',
-        resourceVersion: '1',
-        annotations: { 'internal.kcp.io/replicate': null },
-      },
+      metadata: { uid: 'uid-b', resourceVersion: '1', annotations: { 'internal.kcp.io/replicate': null } },
     });
   });
 

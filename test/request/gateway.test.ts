@@ -343,11 +343,7 @@ describe('a body', () => {
     const { url, received } = await recordingBackend();
     const gateway = await gatewayWith({ gatewayPath: [`/push=${url}`], tenantHeader });
     const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 5000 }), { maxLength: 8 });
-    const sent = fc.record({
-      tenant: fc.constantFrom('acme', 'globex'),
-      pieces,
-      isChunked: fc.boolean(),
-    });
+    const sent = fc.record({ tenant: fc.constantFrom('acme', 'globex'), pieces, isChunked: fc.boolean() });
     await fc.assert(
       fc.asyncProperty(fc.array(sent, { minLength: 1, maxLength: 6 }), async (requests) => {
         received.splice(0);

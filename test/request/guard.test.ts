@@ -261,9 +261,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
         'get',
         '/clusters/root/metrics',
         undefined,
-        {
-          'shardpaths.kcp.io/rejected': 'shard-level endpoint not available at workspace scope',
-        },
+        { 'shardpaths.kcp.io/rejected': 'shard-level endpoint not available at workspace scope' },
       ],
     ]);
     expect(events[2]?.refusals).toEqual([{ authenticator: 'token-file', reason: 'unknown token' }]);

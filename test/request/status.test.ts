@@ -34,10 +34,7 @@ reason: Unauthorized
 status: Failure
 `;
 
-const noOpinion: Authorizer = {
-  name: 'Nothing',
-  authorize: () => ({ decision: 'no-opinion', reason: '' }),
-};
+const noOpinion: Authorizer = { name: 'Nothing', authorize: () => ({ decision: 'no-opinion', reason: '' }) };
 const file = `${tokens}marked-token,"${marked.replace('"', '""')}",uid-4\nlong-token,"${'long '.repeat(20)}name",uid-5\n`;
 const filter = metricsFilter(
   filterOptions({

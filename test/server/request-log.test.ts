@@ -54,13 +54,7 @@ describe('the log of refusals', () => {
   it('says which method had what against the credentials, under the Audit-Id', () => {
     const { lines, write } = setting();
     write(1);
-    expect(lines).toEqual([
-      {
-        level: 'info',
-        fields: { ...asked, refusals },
-        message: 'unauthenticated',
-      },
-    ]);
+    expect(lines).toEqual([{ level: 'info', fields: { ...asked, refusals }, message: 'unauthenticated' }]);
   });
 
   it('tells service accounts of one name in several workspaces apart', () => {
@@ -167,15 +161,7 @@ describe('the log of refusals', () => {
     write(1, limited);
     const reason = 'too many requests by this identity';
     expect(lines).toEqual([
-      {
-        level: 'info',
-        fields: {
-          ...asked,
-          user: 'prometheus',
-          reason,
-        },
-        message: 'too many requests',
-      },
+      { level: 'info', fields: { ...asked, user: 'prometheus', reason }, message: 'too many requests' },
     ]);
   });
 

@@ -48,10 +48,7 @@ async function servedTo(server: RunningServer, options: ConnectionOptions = {}):
 describe('a pair that is replaced', () => {
   it('is served from the next handshake on; open connections go on with the one before', async () => {
     const followed = { current: await pairOf('first') };
-    const server = await serve({
-      ...followed.current,
-      followed,
-    });
+    const server = await serve({ ...followed.current, followed });
     const open = new RawClient({ port: server.port });
     const scrape = { headers: { Authorization: 'Bearer scraper-token' } };
     expect((await open.request('/metrics', scrape)).status).toBe(200);

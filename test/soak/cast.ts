@@ -96,10 +96,7 @@ export function cast(
     },
     {
       who: 'stranger, who says that he is proxied',
-      credentials: () => ({
-        certificate: clients.current.stranger,
-        headers: { 'X-Remote-User': 'proxied' },
-      }),
+      credentials: () => ({ certificate: clients.current.stranger, headers: { 'X-Remote-User': 'proxied' } }),
       expected: always(403),
     },
     { who: 'nobody', credentials: () => ({}), expected: always(401) },

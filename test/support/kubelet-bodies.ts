@@ -162,13 +162,7 @@ export function summaryOf(pods: readonly KnownPod[]): object {
       cpu: { time, usageNanoCores: at },
       memory: { time, workingSetBytes: 1048576 },
       network: { time, name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 1, txErrors: 0, interfaces: [] },
-      volume: [
-        {
-          ...bytes,
-          name: 'data',
-          pvcRef: { name: `claim-x-default-x-dev`, namespace },
-        },
-      ],
+      volume: [{ ...bytes, name: 'data', pvcRef: { name: `claim-x-default-x-dev`, namespace } }],
       'ephemeral-storage': bytes,
       process_stats: { process_count: 1 },
     })),

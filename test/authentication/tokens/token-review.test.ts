@@ -339,9 +339,7 @@ describe('a reviewer that fails', () => {
 describe('whatever a reviewer answers', () => {
   // Mostly what a reviewer may answer, so that not all of it is refused.
   const field = (name: string, ...values: unknown[]) =>
-    fc.record({
-      [name]: fc.oneof({ weight: 15, arbitrary: fc.constantFrom(...values) }, fc.jsonValue()),
-    });
+    fc.record({ [name]: fc.oneof({ weight: 15, arbitrary: fc.constantFrom(...values) }, fc.jsonValue()) });
   const users = fc
     .tuple(
       field('username', '', 'alice', 'bob', undefined),

@@ -87,11 +87,7 @@ describe('a subject', () => {
       fc.property(kind, name, fc.boolean(), fc.boolean(), (of, text, anonymous, serviceAccounts) => {
         const fault = matchFault(
           { kind: of, name: text, namespace: text },
-          {
-            authenticated: true,
-            anonymous,
-            serviceAccounts,
-          },
+          { authenticated: true, anonymous, serviceAccounts },
         );
         expect(fault).not.toBe('');
       }),

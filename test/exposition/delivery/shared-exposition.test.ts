@@ -14,10 +14,7 @@ const prometheus: ScrapeRequest = { accept: 'text/plain;version=0.0.4', acceptEn
 function setting(options: SharedExpositionOptions = {}) {
   const source = scriptedExposition();
   const origins: ScrapeOrigin[] = [];
-  const exposition = sharedExposition(source, {
-    ...options,
-    onScrape: (origin) => origins.push(origin),
-  });
+  const exposition = sharedExposition(source, { ...options, onScrape: (origin) => origins.push(origin) });
   return { source, origins, exposition };
 }
 

@@ -15,10 +15,9 @@ import { labelled, member, merged } from './merging.js';
 
 const names = ['a', 'b', 'c'] as const;
 const expositions = fc.array(
-  fc.tuple(families('text'), pieceLengths, fc.boolean()).map(([all, lengths, isReversed]) => ({
-    all: isReversed ? all.toReversed() : all,
-    lengths,
-  })),
+  fc
+    .tuple(families('text'), pieceLengths, fc.boolean())
+    .map(([all, lengths, isReversed]) => ({ all: isReversed ? all.toReversed() : all, lengths })),
   { minLength: 1, maxLength: 3 },
 );
 

@@ -22,10 +22,7 @@ function filterBefore({ port }: Listening, options: FilteredExpositionOptions = 
   const upstream = closedAtEnd(
     upstreamExposition({ url: `http://127.0.0.1:${port}/metrics`, stallTimeoutMs: 100 }),
   );
-  const exposition = filteredExposition(upstream, {
-    ...options,
-    onScrape: (result) => results.push(result),
-  });
+  const exposition = filteredExposition(upstream, { ...options, onScrape: (result) => results.push(result) });
   return listenFilter(exposition);
 }
 

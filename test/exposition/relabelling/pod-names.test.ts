@@ -123,9 +123,7 @@ describe('the labels of pods', () => {
     expect(text).not.toContain('} 2\n');
     const unavailable = filteredExposition(
       fixedExposition({ contentType: contentTypes.text, body: 'up 1\n' }),
-      {
-        podNames: { ...podNames, unavailable: () => 'not loaded yet' },
-      },
+      { podNames: { ...podNames, unavailable: () => 'not loaded yet' } },
     );
     await expect(unavailable.render({ accept: '' })).rejects.toThrow(NotSyncedError);
   });

@@ -266,11 +266,7 @@ describe('a worker that does not answer', () => {
 
   it('and has never said that it reports is not waited for', async () => {
     const { port1 } = workers.pair();
-    const exposition = workersExposition({
-      registries: [counting(1)],
-      workers: [port1],
-      timeoutMs: 600_000,
-    });
+    const exposition = workersExposition({ registries: [counting(1)], workers: [port1], timeoutMs: 600_000 });
     expect(await textOf(exposition)).toContain('\nc_total 1\n');
   });
 

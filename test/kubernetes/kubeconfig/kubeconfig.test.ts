@@ -51,10 +51,7 @@ users: [{ name: u, user: { username: joe, password: "${secret}", as: alice } }, 
         tlsServerName: 'kcp.example',
         insecureSkipTlsVerify: false,
       },
-      user: {
-        credentials: { kind: 'basic', username: 'joe', password: secret },
-        impersonatedUser: 'alice',
-      },
+      user: { credentials: { kind: 'basic', username: 'joe', password: secret }, impersonatedUser: 'alice' },
     });
   });
 
@@ -101,11 +98,7 @@ users: [{ name: u, user: { username: joe, password: "${secret}", as: alice } }, 
     writeFileSync(plugin, '#!/bin/sh\n', { mode: 0o755 });
     const commandOf = async (fields: object): Promise<unknown> => {
       const { credentials } = (
-        await read(
-          withUser({
-            exec: { apiVersion: 'client.authentication.k8s.io/v1', ...fields },
-          }),
-        )
+        await read(withUser({ exec: { apiVersion: 'client.authentication.k8s.io/v1', ...fields } }))
       ).user;
       return credentials.kind === 'exec' ? credentials.plugin.command : undefined;
     };

@@ -257,9 +257,7 @@ describe('everything is listed anew, and nothing emptied before, after', () => {
     reports: ['watch-list success', 'watch expired', 'watch-list success'],
     requests: ['watch-list', 'watch-list'],
   };
-  const isAhead = {
-    details: { causes: [{ reason: 'ResourceVersionTooLarge' }], retryAfterSeconds: 1 },
-  };
+  const isAhead = { details: { causes: [{ reason: 'ResourceVersionTooLarge' }], retryAfterSeconds: 1 } };
 
   it.each(
     Object.entries<Fault>({

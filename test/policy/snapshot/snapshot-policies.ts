@@ -68,10 +68,7 @@ const logicalCluster: fc.Arbitrary<LogicalCluster> = fc.record(
 /** As they come, no two of one kind and name. */
 export const policyObjects: fc.Arbitrary<PolicyObject[]> = fc.uniqueArray(
   fc.oneof(role, binding, logicalCluster),
-  {
-    selector: ({ kind, name }) => `${kind} ${name}`,
-    maxLength: 12,
-  },
+  { selector: ({ kind, name }) => `${kind} ${name}`, maxLength: 12 },
 );
 
 export const snapshotLayers: fc.Arbitrary<SnapshotLayer[]> = fc.uniqueArray(

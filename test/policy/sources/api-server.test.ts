@@ -30,9 +30,7 @@ function grantOf({ policy }: OpenPolicy, user = 'prometheus'): string | undefine
 
 const waitFor = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 10_000, interval: 10 });
 const refuse = (...resources: Resource[]): void => {
-  server.script = {
-    onRead: (resource) => (resources.includes(resource) ? { status: 403 } : undefined),
-  };
+  server.script = { onRead: (resource) => (resources.includes(resource) ? { status: 403 } : undefined) };
 };
 
 /** Waits until whatever grants reading the metrics is this binding, or none. */

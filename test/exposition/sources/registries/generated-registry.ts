@@ -32,9 +32,7 @@ const positive = fc.oneof(fc.nat(), fc.double({ min: 0, noNaN: true, noDefaultIn
 const exemplarLabels = fc.dictionary(
   fc.constantFrom('trace', 'span'),
   fc.string({ unit: anyCharacter, maxLength: 9 }),
-  {
-    noNullPrototype: true,
-  },
+  { noNullPrototype: true },
 );
 const observations = fc.array(fc.record({ labels, value: finite, exemplarLabels }), { maxLength: 6 });
 const increments = fc.array(fc.record({ labels, value: positive, exemplarLabels }), { maxLength: 6 });
