@@ -187,37 +187,32 @@ describe('what cannot be used', () => {
     expect(told).toEqual([`${file}: bad`]);
   });
 
-  it('is told again where it is something else', async () => {
-    const file = directory.write('one', 'first');
-    const { followed, told } = await following([file]);
-    for (const text of ['bad', 'bad, too', 'bad']) {
-      directory.write('one', text);
-      await followed.look();
-    }
-    expect(told).toEqual([`${file}: bad`, `${file}: bad, too`, `${file}: bad`]);
-  });
-
-  it('is over with the next content that can be used', async () => {
-    const file = directory.write('one', 'first');
-    const { followed, told } = await following([file]);
-    for (const text of ['bad', 'second', 'bad']) {
-      directory.write('one', text);
-      await followed.look();
-    }
-    expect([followed.current, told]).toEqual([['second'], [`${file}: bad`, 'success', `${file}: bad`]]);
-  });
-
-  it('is over, and told to be, when the old content is back', async () => {
+  it.each([
+    [
+      'is told again where it is something else',
+      ['bad', 'bad, too', 'bad'],
+      'first',
+      ['bad', 'bad, too', 'bad'],
+    ],
+    [
+      'is over with the next content that can be used',
+      ['bad', 'second', 'bad'],
+      'second',
+      ['bad', 'success', 'bad'],
+    ],
+    ['is over, and told to be, when the old content is back', ['bad', 'first'], 'first', ['bad', 'success']],
+  ])('%s', async (_, texts, current, expected) => {
     const file = directory.write('one', 'first');
     const { followed, told } = await following([file]);
     const first = followed.current;
-    for (const text of ['bad', 'first']) {
+    for (const text of texts) {
       directory.write('one', text);
       await followed.look();
     }
     await followed.look();
-    expect(followed.current).toBe(first);
-    expect(told).toEqual([`${file}: bad`, 'success']);
+    if (current === 'first') expect(followed.current).toBe(first);
+    else expect(followed.current).toEqual([current]);
+    expect(told).toEqual(expected.map((result) => (result === 'success' ? result : `${file}: ${result}`)));
   });
 
   it('leaves all files’ old values in force, though only one is bad', async () => {
@@ -232,38 +227,22 @@ describe('what cannot be used', () => {
     expect(followed.current).toEqual(['AA', 'BB']);
   });
 
+  const linkTo =
+    (target?: string) =>
+    (file: string): void => {
+      symlinkSync(target ?? file, file);
+    };
+  const tooLarge = (file: string): void => {
+    writeFileSync(file, '123456789');
+  };
   const faults: readonly (readonly [what: string, fault: string, damage: (file: string) => void])[] = [
     ['has vanished', 'cannot be read: ENOENT', () => undefined],
     ['is a pipe', 'is no regular file', (file) => void execFileSync('mkfifo', [file])],
     ['is a directory', 'is no regular file', mkdirSync],
-    [
-      'is a device',
-      'is no regular file',
-      (file) => {
-        symlinkSync('/dev/zero', file);
-      },
-    ],
-    [
-      'is a link to itself',
-      'cannot be read: ELOOP',
-      (file) => {
-        symlinkSync(file, file);
-      },
-    ],
-    [
-      'is a link to nothing',
-      'cannot be read: ENOENT',
-      (file) => {
-        symlinkSync('nothing', file);
-      },
-    ],
-    [
-      'is too large',
-      'is larger than 8 bytes',
-      (file) => {
-        writeFileSync(file, '123456789');
-      },
-    ],
+    ['is a device', 'is no regular file', linkTo('/dev/zero')],
+    ['is a link to itself', 'cannot be read: ELOOP', linkTo()],
+    ['is a link to nothing', 'cannot be read: ENOENT', linkTo('nothing')],
+    ['is too large', 'is larger than 8 bytes', tooLarge],
   ];
   it.each(faults)('is a file that %s', async (_, fault, damage) => {
     const file = directory.write('one', 'first');

@@ -82,53 +82,36 @@ describe('a kubeconfig that is replaced', () => {
     await expect.poll(() => server.open.size).toBe(0);
   });
 
-  it.each<[string, (file: string) => void, string]>([
-    [
-      'is no YAML',
-      (file) => {
-        writeFileSync(file, 'secret: [');
-      },
-      ':1: is not YAML: bad indent',
-    ],
-    [
-      ':1: is empty',
-      (file) => {
-        writeFileSync(file, '');
-      },
-      ':1: is empty',
-    ],
-    [
-      'is missing',
-      (file) => {
-        rmSync(file);
-      },
-      ': cannot be read: ENOENT',
-    ],
+  it.each<[string, problem: string, text: () => string | undefined]>([
+    ['is no YAML', ':1: is not YAML: bad indent', () => 'secret: ['],
+    ['is empty', ':1: is empty', () => ''],
+    ['is missing', ': cannot be read: ENOENT', () => undefined],
     [
       'names a file that is missing',
-      (file) => {
-        writeFileSync(
-          file,
-          kubeconfigText({
-            cluster: { server: server.url, ...setting.trusted },
-            user: { tokenFile: 'missing' },
-          }),
-        );
-      },
       ':34: users[0].user.tokenFile names a file that cannot be read: ENOENT',
+      () =>
+        kubeconfigText({
+          cluster: { server: server.url, ...setting.trusted },
+          user: { tokenFile: 'missing' },
+        }),
     ],
-  ])('and then %s leaves the one before in use, and is told of once', async (_, damage, problem) => {
+  ])('and then %s leaves the one before in use, and is told of once', async (_, problem, textOf) => {
     const file = setting.directory.write('kubeconfig', withToken('one'));
     const client = await open(file);
+    const damage = (): void => {
+      const text = textOf();
+      if (text === undefined) rmSync(file);
+      else writeFileSync(file, text);
+    };
     await ask(client);
-    damage(file);
+    damage();
     await ask(client);
     await ask(client);
     expect(warnings).toEqual([`${file}${problem}; the version before stays in use`]);
     setting.directory.write('kubeconfig', withToken('two'));
     await ask(client);
     expect(tokensSeen()).toEqual(['Bearer one', 'Bearer one', 'Bearer one', 'Bearer two']);
-    damage(file);
+    damage();
     await ask(client);
     expect(warnings.length).toBe(2);
   });

@@ -39,32 +39,21 @@ describe('an object of root', () => {
     expect(rootRole('own', [{ verbs: ['get'], resources: [] }]).grants.resources).toBe(false);
   });
 
+  const metadata = { name: 'x', uid: 'u', resourceVersion: '1' };
+  const roleRef = { name: 'own' };
+  const annotations = { 'internal.kcp.io/replicate': true };
   it.each<[name: string, object: unknown]>([
     ['nothing', undefined],
     ['null', null],
     ['a list', []],
-    ['no metadata', { roleRef: { name: 'own' } }],
-    ['no name', { metadata: { uid: 'u', resourceVersion: '1' }, roleRef: { name: 'own' } }],
-    ['an empty name', { metadata: { name: '', uid: 'u', resourceVersion: '1' }, roleRef: { name: 'own' } }],
-    ['no resourceVersion', { metadata: { name: 'x', uid: 'u' }, roleRef: { name: 'own' } }],
-    ['no uid', { metadata: { name: 'x', resourceVersion: '1' }, roleRef: { name: 'own' } }],
-    ['no roleRef', { metadata: { name: 'x', uid: 'u', resourceVersion: '1' } }],
-    [
-      'an annotation that is no string',
-      {
-        metadata: {
-          name: 'x',
-          uid: 'u',
-          resourceVersion: '1',
-          annotations: { 'internal.kcp.io/replicate': true },
-        },
-        roleRef: { name: 'own' },
-      },
-    ],
-    [
-      'subjects that are no list',
-      { metadata: { name: 'x', uid: 'u', resourceVersion: '1' }, roleRef: { name: 'own' }, subjects: {} },
-    ],
+    ['no metadata', { roleRef }],
+    ['no name', { metadata: { uid: 'u', resourceVersion: '1' }, roleRef }],
+    ['an empty name', { metadata: { ...metadata, name: '' }, roleRef }],
+    ['no resourceVersion', { metadata: { name: 'x', uid: 'u' }, roleRef }],
+    ['no uid', { metadata: { name: 'x', resourceVersion: '1' }, roleRef }],
+    ['no roleRef', { metadata }],
+    ['an annotation that is no string', { metadata: { ...metadata, annotations }, roleRef }],
+    ['subjects that are no list', { metadata, roleRef, subjects: {} }],
   ])('is refused with %s', (_name, object) => {
     expect(() => decodeBinding(object)).toThrow(MalformedError);
   });
@@ -72,7 +61,6 @@ describe('an object of root', () => {
   it.each<[rules: unknown]>([['all'], [[null]], [[{ verbs: 'get' }]], [[{ resources: [1] }]]])(
     'is refused with rules %j',
     (rules) => {
-      const metadata = { name: 'x', uid: 'u', resourceVersion: '1' };
       expect(() => decodeRole({ metadata, rules })).toThrow(MalformedError);
     },
   );

@@ -228,41 +228,20 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     expect(events.map(({ auditId }) => auditId)).toEqual(
       answers.slice(0, 4).map(({ headers }) => (headers as Record<string, string>)['audit-id']),
     );
+    const decided = (decision: string, reason: string): object => ({
+      'authorization.k8s.io/decision': decision,
+      'authorization.k8s.io/reason': reason,
+    });
+    const granted =
+      'RBAC: allowed by ClusterRoleBinding "scrapers" of ClusterRole "reader" to User "scraper"';
+    const rejected = 'shard-level endpoint not available at workspace scope';
     expect(
-      events.map(({ code, verb, path, identity, annotations }) => [
-        code,
-        verb,
-        path,
-        identity?.name,
-        annotations,
-      ]),
+      events.map((event) => [event.code, event.verb, event.path, event.identity?.name, event.annotations]),
     ).toEqual([
-      [
-        200,
-        'get',
-        '/metrics',
-        'scraper',
-        {
-          'authorization.k8s.io/decision': 'allow',
-          'authorization.k8s.io/reason':
-            'RBAC: allowed by ClusterRoleBinding "scrapers" of ClusterRole "reader" to User "scraper"',
-        },
-      ],
-      [
-        403,
-        'get',
-        '/metrics',
-        'mallory',
-        { 'authorization.k8s.io/decision': 'forbid', 'authorization.k8s.io/reason': '' },
-      ],
+      [200, 'get', '/metrics', 'scraper', decided('allow', granted)],
+      [403, 'get', '/metrics', 'mallory', decided('forbid', '')],
       [401, 'get', '/metrics', undefined, {}],
-      [
-        501,
-        'get',
-        '/clusters/root/metrics',
-        undefined,
-        { 'shardpaths.kcp.io/rejected': 'shard-level endpoint not available at workspace scope' },
-      ],
+      [501, 'get', '/clusters/root/metrics', undefined, { 'shardpaths.kcp.io/rejected': rejected }],
     ]);
     expect(events[2]?.refusals).toEqual([{ authenticator: 'token-file', reason: 'unknown token' }]);
     expect(JSON.stringify(events)).not.toMatch(/nope|in-query|scraper-token/);
@@ -293,57 +272,26 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     },
   };
   const ofRbac = 'apiserver_authorization_decisions_total{type="RBAC",name="rbac",decision="allowed"} 1';
+  const known = [
+    'authentication_attempts{result="success"} 1',
+    'authenticated_user_requests{username="other"} 1',
+  ];
+  const attempted = (result: string): string => `authorization_attempts_total{result="${result}"} 1`;
+  const failure = 'authentication_attempts{result="failure"} 1';
   it.each<[who: string, token: string, overrides: Partial<MetricsFilterOptions>, told: readonly string[]]>([
+    ['a grant', 'Bearer scraper-token', {}, [...known, attempted('allowed'), ofRbac]],
+    ['system:masters, which none decides on', 'Bearer admin-token', {}, [...known, attempted('allowed')]],
+    ['no grant', 'Bearer mallory-token', {}, [...known, attempted('no-opinion')]],
     [
-      'a grant',
-      'Bearer scraper-token',
-      {},
-      [
-        'authentication_attempts{result="success"} 1',
-        'authenticated_user_requests{username="other"} 1',
-        'authorization_attempts_total{result="allowed"} 1',
-        ofRbac,
-      ],
-    ],
-    [
-      'system:masters, which no authorizer decides on',
-      'Bearer admin-token',
-      {},
-      [
-        'authentication_attempts{result="success"} 1',
-        'authenticated_user_requests{username="other"} 1',
-        'authorization_attempts_total{result="allowed"} 1',
-      ],
-    ],
-    [
-      'no grant',
-      'Bearer mallory-token',
-      {},
-      [
-        'authentication_attempts{result="success"} 1',
-        'authenticated_user_requests{username="other"} 1',
-        'authorization_attempts_total{result="no-opinion"} 1',
-      ],
-    ],
-    [
-      'an authorizer that fails',
+      'a failing authorizer',
       'Bearer mallory-token',
       { authorizers: [failing] },
-      [
-        'authentication_attempts{result="success"} 1',
-        'authenticated_user_requests{username="other"} 1',
-        'authorization_attempts_total{result="error"} 1',
-      ],
+      [...known, attempted('error')],
     ],
-    ['no credentials', '', { anonymous: false }, ['authentication_attempts{result="failure"} 1']],
-    ['another scheme', 'Basic YTpi', { anonymous: false }, ['authentication_attempts{result="failure"} 1']],
+    ['no credentials', '', { anonymous: false }, [failure]],
+    ['another scheme', 'Basic YTpi', { anonymous: false }, [failure]],
     ['a bad token', 'Bearer nope', {}, ['authentication_attempts{result="error"} 1']],
-    [
-      'a path that is always allowed, whoever asks',
-      'Bearer nope',
-      { alwaysAllowPaths: ['/metrics'] },
-      ['authorization_attempts_total{result="allowed"} 1'],
-    ],
+    ['an always-allowed path', 'Bearer nope', { alwaysAllowPaths: ['/metrics'] }, [attempted('allowed')]],
   ])('counts a request with %s as Kubernetes does', async (_who, authorization, overrides, told) => {
     const registry = new Registry();
     const app = application({ ...overrides, telemetry: new FilterMetrics(registry) });

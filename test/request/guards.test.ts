@@ -230,46 +230,27 @@ describe('an authorize', () => {
 
 describe('always-allow', () => {
   const healthz = ['/healthz'];
+  const anonymous = false;
+  const ofGuard = (): readonly Middleware[] => {
+    const steps = guardSteps({ ...strict, anonymous, alwaysAllowPaths: healthz }, 'all');
+    return [steps.classify, steps.alwaysAllow, steps.authenticate, steps.authorize];
+  };
+  const besideGuard = (): readonly Middleware[] => {
+    const steps = guardSteps({ ...strict, anonymous }, 'all');
+    return [steps.classify, alwaysAllow(healthz), steps.authenticate, steps.authorize];
+  };
+  const alone = (): readonly Middleware[] => [
+    classify(),
+    alwaysAllow(healthz),
+    authenticate({ ...strict, anonymous }),
+    authorize(strict),
+  ];
   const own: readonly (readonly [string, () => readonly Middleware[]])[] = [
-    [
-      'of guardSteps, one by one',
-      () => {
-        const steps = guardSteps({ ...strict, anonymous: false, alwaysAllowPaths: healthz }, 'all');
-        return [steps.classify, steps.alwaysAllow, steps.authenticate, steps.authorize];
-      },
-    ],
-    [
-      'of guardSteps, in a chain',
-      () => {
-        const steps = guardSteps({ ...strict, anonymous: false, alwaysAllowPaths: healthz }, 'all');
-        return [chain([steps.classify, steps.alwaysAllow, steps.authenticate, steps.authorize])];
-      },
-    ],
-    [
-      'beside guardSteps',
-      () => {
-        const steps = guardSteps({ ...strict, anonymous: false }, 'all');
-        return [steps.classify, alwaysAllow(healthz), steps.authenticate, steps.authorize];
-      },
-    ],
-    [
-      'beside guardSteps, in a chain',
-      () => {
-        const steps = guardSteps({ ...strict, anonymous: false }, 'all');
-        return [chain([steps.classify, alwaysAllow(healthz), steps.authenticate, steps.authorize])];
-      },
-    ],
-    [
-      'in a chain of steps that stand alone',
-      () => [
-        chain([
-          classify(),
-          alwaysAllow(healthz),
-          authenticate({ ...strict, anonymous: false }),
-          authorize(strict),
-        ]),
-      ],
-    ],
+    ['of guardSteps, one by one', ofGuard],
+    ['of guardSteps, in a chain', () => [chain(ofGuard())]],
+    ['beside guardSteps', besideGuard],
+    ['beside guardSteps, in a chain', () => [chain(besideGuard())]],
+    ['in a chain of steps that stand alone', () => [chain(alone())]],
   ];
   it.each(own)('%s lets its own guard pass', async (_name, steps) => {
     for (const [, serve] of servers) {

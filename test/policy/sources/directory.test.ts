@@ -146,60 +146,54 @@ describe('at the start', () => {
     ]);
   });
 
-  it.each<[string, () => Promise<unknown>, () => string]>([
+  it.each<[string, message: string, () => Promise<unknown>]>([
     [
       'a broken manifest',
+      '{a}:7: metadata.name must be a string, not a number',
       () => write('a.yaml', `${role('a')}---\n${role('5')}`),
-      () => `${join(directory, 'a.yaml')}:7: metadata.name must be a string, not a number`,
     ],
     [
       'a name in two files',
+      '{}/b.yaml:1: ClusterRole "same" is already defined at {a}:2',
       async () => {
         await write('a.yaml', `# first\n${role('same')}`);
         await write('b.yaml', role('same'));
       },
-      () =>
-        `${join(directory, 'b.yaml')}:1: ClusterRole "same" is already defined at ${join(directory, 'a.yaml')}:2`,
     ],
-    ['a missing directory', () => rm(directory, { recursive: true }), () => `${directory}: does not exist`],
+    ['a missing directory', '{}: does not exist', () => rm(directory, { recursive: true })],
     [
       'a file in the place of the directory',
+      '{}: is not a directory',
       async () => {
         await rm(directory, { recursive: true });
         await writeFile(directory, role('a'));
       },
-      () => `${directory}: is not a directory`,
     ],
-    [
-      'a link that leads nowhere',
-      () => symlink('nowhere', join(directory, 'a.yaml')),
-      () => `${join(directory, 'a.yaml')}: does not exist`,
-    ],
+    ['a link that leads nowhere', '{a}: does not exist', () => symlink('nowhere', join(directory, 'a.yaml'))],
     [
       'a link that leads to itself',
+      "{a}: cannot be read: ELOOP: too many symbolic links encountered, stat '{a}'",
       () => symlink('a.yaml', join(directory, 'a.yaml')),
-      () =>
-        `${join(directory, 'a.yaml')}: cannot be read: ELOOP: too many symbolic links encountered, stat '${join(directory, 'a.yaml')}'`,
     ],
     [
       'a file that is not UTF-8',
+      '{a}:1: is not UTF-8',
       () => writeFile(join(directory, 'a.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff])),
-      () => `${join(directory, 'a.yaml')}:1: is not UTF-8`,
     ],
     [
       'a file that is too large',
+      '{a}: larger than 64 MiB',
       async () => {
         await write('a.yaml', '');
         await truncate(join(directory, 'a.yaml'), 64 * 1024 * 1024 + 1);
       },
-      () => `${join(directory, 'a.yaml')}: larger than 64 MiB`,
     ],
-  ])('%s is an error that names it', async (_, prepare, message) => {
+  ])('%s is an error that names it', async (_, message, prepare) => {
     await prepare();
     await expect(follow().start(sink)).rejects.toMatchObject({
       name: 'ManifestError',
       code: 'ERR_MANIFEST',
-      message: message(),
+      message: message.replaceAll('{a}', join(directory, 'a.yaml')).replace('{}', directory),
     });
     expect(sink.untaken).toBe(0);
   });
