@@ -124,12 +124,10 @@ describe.skipIf(isSkippedWithout('examples/pushprox', 'prometheus', 'promtool'))
             `${health} ${lastError}`.trim(),
           ]),
         );
-      await expect
-        .poll(found, { timeout: 20_000, interval: 100 })
-        .toEqual({
-          [`kcp-metrics-filter ${pushprox?.target ?? ''}`]: 'up',
-          [`other-path ${pushprox?.target ?? ''}`]: 'down server returned HTTP status 403 Forbidden',
-        });
+      await expect.poll(found, { timeout: 20_000, interval: 100 }).toEqual({
+        [`kcp-metrics-filter ${pushprox?.target ?? ''}`]: 'up',
+        [`other-path ${pushprox?.target ?? ''}`]: 'down server returned HTTP status 403 Forbidden',
+      });
       expect(await prometheus?.query('kcp_metrics_filter_scrapes_total')).not.toEqual([]);
     },
   );

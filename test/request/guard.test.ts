@@ -282,12 +282,7 @@ describe.each(versions)('metricsFilter mounted in %s', (_, express) => {
     ['a grant', 'Bearer scraper-token', {}, [...known, attempted('allowed'), ofRbac]],
     ['system:masters, which none decides on', 'Bearer admin-token', {}, [...known, attempted('allowed')]],
     ['no grant', 'Bearer mallory-token', {}, [...known, attempted('no-opinion')]],
-    [
-      'a failing authorizer',
-      'Bearer mallory-token',
-      { authorizers: [failing] },
-      [...known, attempted('error')],
-    ],
+    ['one that fails', 'Bearer mallory-token', { authorizers: [failing] }, [...known, attempted('error')]],
     ['no credentials', '', { anonymous: false }, [failure]],
     ['another scheme', 'Basic YTpi', { anonymous: false }, [failure]],
     ['a bad token', 'Bearer nope', {}, ['authentication_attempts{result="error"} 1']],
