@@ -7,6 +7,7 @@ import {
   Policy,
 } from '../../src/index.js';
 import { type Authorizer, type Decision, authorizerUnion } from '../../src/authorization/authorizer.js';
+import { serviceAccountIdentity } from '../../src/authentication/tokens/service-account.js';
 import { policyOf, scraperPolicy } from '../support/filter.js';
 
 const attributes = { identity: { name: 'bob', groups: ['g'], extra: {} }, verb: 'get', path: '/metrics' };
@@ -81,6 +82,31 @@ describe('always-allow groups look at the caller alone', () => {
     expect(decide(identity)).toMatchObject({ decision });
   });
 });
+
+it.each([
+  ['root', 'allow'],
+  [undefined, 'allow'],
+  ['2gjywtm6kg669kl2', 'no-opinion'],
+])(
+  'an always-allow group of service accounts holds none of another workspace: %s',
+  (clusterName, decision) => {
+    const identity = serviceAccountIdentity({
+      sub: 'system:serviceaccount:monitoring:prometheus',
+      'kubernetes.io': {
+        clusterName,
+        namespace: 'monitoring',
+        serviceaccount: { name: 'prometheus', uid: '1' },
+      },
+    });
+    for (const group of ['system:serviceaccounts', 'system:serviceaccounts:monitoring']) {
+      expect(alwaysAllowGroups([group]).authorize({ ...attributes, identity })).toMatchObject({ decision });
+      const privileged = { ...identity, groups: [...identity.groups, 'system:masters'] };
+      expect(
+        alwaysAllowGroups(['system:masters']).authorize({ ...attributes, identity: privileged }),
+      ).toMatchObject({ decision: 'allow' });
+    }
+  },
+);
 
 it.each([[['']], [['', 'system:masters', '']]])('of %j the empty name is no always-allow group', (groups) => {
   const identity = { ...attributes.identity, groups: [''] };
