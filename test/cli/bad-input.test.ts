@@ -646,6 +646,8 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
     },
   );
 
+  const certified = '--mode=shard --tls-cert-file=tls.crt --tls-private-key-file=tls.key';
+  const byToken = `${certified} --service-account-key-file=sa.pub --service-account-issuer=issuer --api-audiences=a`;
   it.each(
     rowsOf({
       'can-i': /^can-i: pass VERB and PATH, or --filename$/,
@@ -694,7 +696,29 @@ describe('start refuses what it cannot use: exit code 2, one line naming the fla
       'completion csh': /^completion: "csh" is not one of bash, zsh, fish$/,
       manifests: /^error: missing required argument 'kind'$/,
       'manifests deployment': /^manifests: "deployment" is not one of clusterrolebinding, service, /,
-      'manifests service --mode=shard --tls-cert-file=a --scraper=b': /"b" is not serviceaccount:/,
+      [`manifests service ${certified} --scraper=prometheus`]: /"prometheus" is not serviceaccount:/,
+      [`manifests service ${certified} --scraper=user:`]: /"user:" is not serviceaccount:/,
+      [`manifests service ${byToken} --scraper=serviceaccount:prometheus`]:
+        /"serviceaccount:prometheus" is not/,
+      'manifests service --mode=shards': /"shards" is not one of/,
+      [`manifests service ${byToken} --secure-port=0`]: /0 picks another port at each start/,
+      [`manifests service ${byToken} --secure-port=x`]: /"x" is not a port/,
+      'manifests service --mode=shard': /^--tls-cert-file: required: without it/,
+      [`manifests service ${certified}`]: /^--scraper: cannot be authenticated: needs --service-account-k/,
+      [`manifests service ${certified} --service-account-issuer=https://kubernetes.default.svc`]:
+        /^--scraper: cannot be authenticated: needs --service-account-key-file or /,
+      [`manifests service ${byToken} --allow-paths=/readyz`]: /includes no path with metrics$/,
+      [`manifests service ${certified} --scraper=user:a`]:
+        /cannot be authenticated: needs --client-ca-file or --token-auth-file or/,
+      'manifests service --mode=cache-server --tls-cert-file=a --tls-private-key-file=b --client-ca-file=c --scraper=user:a':
+        /^--rbac-dir: required: without a policy, a cache server grants scrapers nothing/,
+      [`manifests service ${byToken} --name=A`]: /"A" is not 1 to 63 lower-case letters/,
+      [`manifests service ${byToken} --namespace=a.b`]: /"a\.b" is not 1 to 63/,
+      [`manifests service ${byToken} --server-name=a_b`]: /"a_b" is not a DNS name/,
+      [`manifests service ${byToken} --upstream=ftp://a`]: /^--upstream: /,
+      [`manifests scrape-job ${byToken} --workspace-metrics`]:
+        /needs --workspace-rbac-dir or --workspace-kubeconfig$/,
+      'manifests service --config={missing}': /.*ENOENT$/,
       'manifests rule-file --runbook-url=secret': /"secret" is not an http or https URL without/,
       'manifests rule-file --runbook-url=https://a#b': /"https:\/\/a#b" is not an http or/,
       migrate: /^error: missing required argument 'program'$/,

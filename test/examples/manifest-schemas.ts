@@ -33,43 +33,28 @@ interface Schema {
   readonly make: (data: never) => { readonly validate: () => void };
 }
 
+type Model = new (data: never) => { readonly validate: () => void };
+const of = (module: string, Type: Model): Schema => ({ module, make: (data) => new Type(data) });
+
 const operator = '@kubernetes-models/prometheus-operator/monitoring.coreos.com';
 const rbac = 'kubernetes-models/rbac.authorization.k8s.io/v1';
 
 /** As they are published for Kubernetes and for the Prometheus operator, by `apiVersion kind`. */
 const schemas = new Map<string, Schema>([
-  ['v1 Service', { module: 'kubernetes-models/v1', make: (data) => new Service(data) }],
-  ['v1 ServiceAccount', { module: 'kubernetes-models/v1', make: (data) => new ServiceAccount(data) }],
-  ['apps/v1 Deployment', { module: 'kubernetes-models/apps/v1', make: (data) => new Deployment(data) }],
-  [
-    'networking.k8s.io/v1 NetworkPolicy',
-    { module: 'kubernetes-models/networking.k8s.io/v1', make: (data) => new NetworkPolicy(data) },
-  ],
-  [
-    'discovery.k8s.io/v1 EndpointSlice',
-    { module: 'kubernetes-models/discovery.k8s.io/v1', make: (data) => new EndpointSlice(data) },
-  ],
-  ['rbac.authorization.k8s.io/v1 ClusterRole', { module: rbac, make: (data) => new ClusterRole(data) }],
-  [
-    'rbac.authorization.k8s.io/v1 ClusterRoleBinding',
-    { module: rbac, make: (data) => new ClusterRoleBinding(data) },
-  ],
-  ['rbac.authorization.k8s.io/v1 Role', { module: rbac, make: (data) => new Role(data) }],
-  ['rbac.authorization.k8s.io/v1 RoleBinding', { module: rbac, make: (data) => new RoleBinding(data) }],
-  [
-    'monitoring.coreos.com/v1 ServiceMonitor',
-    { module: `${operator}/v1`, make: (data) => new ServiceMonitor(data) },
-  ],
-  ['monitoring.coreos.com/v1 PodMonitor', { module: `${operator}/v1`, make: (data) => new PodMonitor(data) }],
-  [
-    'monitoring.coreos.com/v1 PrometheusRule',
-    { module: `${operator}/v1`, make: (data) => new PrometheusRule(data) },
-  ],
-  ['monitoring.coreos.com/v1 Prometheus', { module: `${operator}/v1`, make: (data) => new Prometheus(data) }],
-  [
-    'monitoring.coreos.com/v1alpha1 ScrapeConfig',
-    { module: `${operator}/v1alpha1`, make: (data) => new ScrapeConfig(data) },
-  ],
+  ['v1 Service', of('kubernetes-models/v1', Service)],
+  ['v1 ServiceAccount', of('kubernetes-models/v1', ServiceAccount)],
+  ['apps/v1 Deployment', of('kubernetes-models/apps/v1', Deployment)],
+  ['networking.k8s.io/v1 NetworkPolicy', of('kubernetes-models/networking.k8s.io/v1', NetworkPolicy)],
+  ['discovery.k8s.io/v1 EndpointSlice', of('kubernetes-models/discovery.k8s.io/v1', EndpointSlice)],
+  ['rbac.authorization.k8s.io/v1 ClusterRole', of(rbac, ClusterRole)],
+  ['rbac.authorization.k8s.io/v1 ClusterRoleBinding', of(rbac, ClusterRoleBinding)],
+  ['rbac.authorization.k8s.io/v1 Role', of(rbac, Role)],
+  ['rbac.authorization.k8s.io/v1 RoleBinding', of(rbac, RoleBinding)],
+  ['monitoring.coreos.com/v1 ServiceMonitor', of(`${operator}/v1`, ServiceMonitor)],
+  ['monitoring.coreos.com/v1 PodMonitor', of(`${operator}/v1`, PodMonitor)],
+  ['monitoring.coreos.com/v1 PrometheusRule', of(`${operator}/v1`, PrometheusRule)],
+  ['monitoring.coreos.com/v1 Prometheus', of(`${operator}/v1`, Prometheus)],
+  ['monitoring.coreos.com/v1alpha1 ScrapeConfig', of(`${operator}/v1alpha1`, ScrapeConfig)],
 ]);
 
 /** @throws YAMLParseError */

@@ -1,6 +1,7 @@
 import { Expected } from './expected.js';
 import type { LivePolicy } from './live-policy.js';
 import type { Answer, Scraper } from './scrapers.js';
+import type { IssuedCertificate } from '../../src/pki/throwaway-pki.js';
 import type { Secrets } from '../support/secrets.js';
 import { seriesOf, type Setting } from './setting.js';
 import { holdsLastSeries } from './upstreams.js';
@@ -19,113 +20,76 @@ export function cast(
   const merged = (answer: Answer): string | undefined => mergedFault(answer, queueIsUp);
   const untold = ({ body }: Answer): string | undefined =>
     secrets.foundIn(body).length > 0 ? 'tells a secret' : undefined;
+  const presenting = (of: () => IssuedCertificate) => () => ({ certificate: of() });
+  const prometheus = presenting(() => clients.current.prometheus);
+  const observer = presenting(() => clients.current.observer);
+  const proxied = (user: string) => () => ({ certificate: frontProxy, headers: { 'X-Remote-User': user } });
+  const withToken = (of: () => string) => () => ({ headers: bearing(of()) });
+  const served = { expected: always(200), judge: merged };
   const metrics: readonly Scraper[] = [
-    {
-      who: 'certificate',
-      credentials: () => ({ certificate: clients.current.prometheus }),
-      expected: always(200),
-      judge: merged,
-    },
+    { who: 'certificate', credentials: prometheus, ...served },
     {
       who: 'certificate, gzip',
-      credentials: () => ({
-        certificate: clients.current.prometheus,
-        headers: { 'Accept-Encoding': 'gzip' },
-      }),
+      credentials: () => ({ ...prometheus(), headers: { 'Accept-Encoding': 'gzip' } }),
       expected: always(200),
       judge: (answer) =>
         answer.headers['content-encoding'] === 'gzip' ? merged(answer) : 'is not compressed',
     },
     {
       who: 'certificate, on new connections',
-      credentials: () => ({ certificate: clients.current.prometheus }),
+      credentials: prometheus,
       expected: always(200),
       isFresh: true,
       judge: (answer) => merged(answer) ?? servedCertificateFault(answer, servedCertificate),
     },
     {
       who: 'certificate of an authority that is taken out',
-      credentials: () => ({ certificate: clients.ofLate.prometheus }),
+      credentials: presenting(() => clients.ofLate.prometheus),
       expected: clients.late,
     },
-    {
-      who: 'token of a file',
-      credentials: () => ({ headers: bearing(tokens.current) }),
-      expected: always(200),
-      judge: merged,
-    },
+    { who: 'token of a file', credentials: withToken(() => tokens.current), ...served },
     {
       who: 'token that is taken out of the file',
-      credentials: () => ({ headers: bearing(tokens.ofLate) }),
+      credentials: withToken(() => tokens.ofLate),
       expected: tokens.late,
     },
-    {
-      who: 'service account',
-      credentials: () => ({ headers: bearing(accounts.current.token) }),
-      expected: always(200),
-      judge: merged,
-    },
+    { who: 'service account', credentials: withToken(() => accounts.current.token), ...served },
     {
       who: 'service account of a key that is taken out',
-      credentials: () => ({ headers: bearing(accounts.ofLate.token) }),
+      credentials: withToken(() => accounts.ofLate.token),
       expected: accounts.late,
     },
-    {
-      who: 'ID token',
-      credentials: () => ({ headers: bearing(setting.idToken()) }),
-      expected: always(200),
-      judge: merged,
-    },
-    {
-      who: 'behind a front proxy',
-      credentials: () => ({ certificate: frontProxy, headers: { 'X-Remote-User': 'proxied' } }),
-      expected: always(200),
-      judge: merged,
-    },
+    { who: 'ID token', credentials: withToken(() => setting.idToken()), ...served },
+    { who: 'behind a front proxy', credentials: proxied('proxied'), ...served },
     {
       who: 'bound and unbound in the directory',
-      credentials: () => ({ certificate: clients.current.bound }),
+      credentials: presenting(() => clients.current.bound),
       expected: setting.bound,
     },
   ];
+  const ofFilter = { path: '/metrics/filter', credentials: observer, expected: always(200), judge: untold };
   const others: readonly Scraper[] = [
-    {
-      who: 'stranger, behind a front proxy',
-      credentials: () => ({ certificate: frontProxy, headers: { 'X-Remote-User': 'nobody' } }),
-      expected: always(403),
-    },
+    { who: 'stranger, behind a front proxy', credentials: proxied('nobody'), expected: always(403) },
     {
       who: 'stranger, who says that he is proxied',
-      credentials: () => ({ certificate: clients.current.stranger, headers: { 'X-Remote-User': 'proxied' } }),
+      credentials: () => ({ ...proxied('proxied')(), certificate: clients.current.stranger }),
       expected: always(403),
     },
     { who: 'nobody', credentials: () => ({}), expected: always(401) },
     {
       who: 'certificate, at a workspace',
       path: '/clusters/root/metrics',
-      credentials: () => ({ certificate: clients.current.prometheus }),
+      credentials: prometheus,
       expected: always(501),
     },
     { who: 'kubelet', path: '/livez', credentials: () => ({}), expected: always(200), isFresh: true },
     { who: 'load balancer', path: '/readyz', credentials: () => ({}), expected: always(200) },
-    {
-      who: 'observer of the filter',
-      path: '/metrics/filter',
-      credentials: () => ({ certificate: clients.current.observer }),
-      expected: always(200),
-      judge: untold,
-    },
-    {
-      who: 'observer of the health checks',
-      path: '/metrics/slis',
-      credentials: () => ({ certificate: clients.current.observer }),
-      expected: always(200),
-      judge: untold,
-    },
+    { who: 'observer of the filter', ...ofFilter },
+    { who: 'observer of the health checks', ...ofFilter, path: '/metrics/slis' },
     {
       who: 'prometheus, at the metrics of the filter',
       path: '/metrics/filter',
-      credentials: () => ({ certificate: clients.current.prometheus }),
+      credentials: prometheus,
       expected: always(403),
     },
   ];
@@ -135,13 +99,12 @@ export function cast(
       : [
           {
             who: 'bound at the API server',
-            credentials: () => ({ certificate: clients.current.liveSteady }),
-            expected: always(200),
-            judge: merged,
+            credentials: presenting(() => clients.current.liveSteady),
+            ...served,
           },
           {
             who: 'bound and unbound at the API server',
-            credentials: () => ({ certificate: clients.current.liveBound }),
+            credentials: presenting(() => clients.current.liveBound),
             expected: live.bound,
           },
         ];

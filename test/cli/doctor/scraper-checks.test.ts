@@ -12,104 +12,70 @@ const monitoring: Subject = { kind: 'Group', name: 'system:monitoring' };
 const anonymous: Subject = { kind: 'User', name: 'system:anonymous' };
 const unmatched: Subject = { kind: 'ServiceAccount', name: 'prometheus' };
 const nobody = { scrapers: [], administrators: [] };
+const granted = (...scrapers: readonly Subject[]): Granted => ({ scrapers, administrators: [monitoring] });
+const many = Array.from({ length: 7 }, (_, at): Subject => ({ kind: 'User', name: `u${at % 6}` }));
 
 describe('who may scrape', () => {
-  const rows: readonly (readonly [
-    what: string,
-    flags: GivenOptions,
-    granted: Granted | undefined,
-    level: string,
-    message: RegExp,
-  ])[] = [
-    [
-      'a user that was bound',
-      all,
-      { scrapers: [prometheus], administrators: [monitoring] },
-      'ok',
-      /^is granted to User "prometheus"$/,
-    ],
+  const refused = 'is granted to no one, so every scrape would be refused:';
+  /** The finding's level and message. */
+  const rows: readonly (readonly [what: string, GivenOptions, Granted | undefined, said: RegExp])[] = [
+    ['a user that was bound', all, granted(prometheus), /^ok: is granted to User "prometheus"$/],
     [
       'administrators alone',
       all,
-      { scrapers: [], administrators: [monitoring] },
-      'warning',
-      /^is granted only to Group "system:masters", Group "system:monitoring": .* rbac\/prometheus-user\.yaml/,
+      granted(),
+      /^warning: is granted only to Group "system:masters", Group "system:monitoring": .* rbac\/prometheus-user\.yaml/,
     ],
     [
       'a subject that nobody is',
       all,
-      { scrapers: [unmatched], administrators: [] },
-      'warning',
-      /^is granted only to Group "system:masters"/,
+      { ...nobody, scrapers: [unmatched] },
+      /^warning: is granted only to Group "system:masters"/,
     ],
-    [
-      'nobody',
-      withoutGroups,
-      nobody,
-      'error',
-      /^is granted to no one, so every scrape would be refused: .*metrics-reader/,
-    ],
+    ['nobody', withoutGroups, nobody, RegExp(`^error: ${refused} .*metrics-reader`)],
     [
       'nobody, since nobody can authenticate',
       strangersOnly,
-      { scrapers: [prometheus], administrators: [monitoring] },
-      'error',
-      /^is granted to no one, so every scrape would be refused: configure --client-ca-file/,
+      granted(prometheus),
+      RegExp(`^error: ${refused} configure --client-ca-file`),
     ],
     [
       'strangers',
       strangersOnly,
-      { scrapers: [anonymous], administrators: [] },
-      'ok',
-      /^is granted to User "system:anonymous"$/,
+      { ...nobody, scrapers: [anonymous] },
+      /^ok: is granted to User "system:anonymous"$/,
     ],
-    ['everybody', { ...all, ignorePaths: ['/metrics'] }, nobody, 'warning', /^is in --ignore-paths: anyone/],
+    ['everybody', { ...all, ignorePaths: ['/metrics'] }, nobody, /^warning: is in --ignore-paths: anyone/],
     [
       'a cache server',
       all,
       undefined,
-      'ok',
-      /^is granted to Group "system:masters", because there is no policy$/,
+      /^ok: is granted to Group "system:masters", because there is no policy$/,
     ],
     [
       'a cache server without groups',
       withoutGroups,
       undefined,
-      'error',
-      /^is granted to no one, so every scrape would be refused: .*always-allow-groups/,
+      RegExp(`^error: ${refused} .*always-allow-groups`),
     ],
     [
       'everybody, since the always-allowed paths have it',
       { ...all, authorizationAlwaysAllowPaths: ['/metrics'] },
       nobody,
-      'warning',
-      /^is in --authorization-always-allow-paths: anyone/,
+      /^warning: is in --authorization-always-allow-paths: anyone/,
     ],
     [
       'whoever a review server allows',
       { ...withoutGroups, authorizationKubeconfig: 'in-cluster' },
       nobody,
-      'ok',
-      /^is granted to nobody here, and to clients that the review server allows$/,
+      /^ok: is granted to nobody here, and to clients that the review server allows$/,
     ],
-    [
-      'many',
-      all,
-      {
-        scrapers: Array.from({ length: 7 }, (_, at): Subject => ({ kind: 'User', name: `u${at % 6}` })),
-        administrators: [],
-      },
-      'ok',
-      /^is granted to User "u0", .*User "u4" and 1 more$/,
-    ],
+    ['many', all, { ...nobody, scrapers: many }, /^ok: is granted to User "u0", .*User "u4" and 1 more$/],
   ];
-  it.each(rows)('%s', (_, flags, granted, level, message) => {
-    expect(scrapersFinding(flags, flags, granted)).toEqual({
-      level,
-      check: 'scrapers',
-      subject: 'GET /metrics',
-      message: expect.stringMatching(message) as string,
-    });
+  it.each(rows)('%s', (_, flags, of, said) => {
+    const { level, message, ...finding } = scrapersFinding(flags, flags, of);
+    expect(finding).toEqual({ check: 'scrapers', subject: 'GET /metrics' });
+    expect(`${level}: ${message}`).toMatch(said);
   });
 });
 

@@ -222,69 +222,6 @@ describe('manifests KIND', () => {
     });
   });
 
-  it.each<readonly [string, readonly string[], RegExp]>([
-    ['an unknown kind', ['deployment', ...byToken], /^manifests: "deployment" is not one of clusterrolebind/],
-    ['no kind', [], /^error: missing required argument 'kind'$/],
-    ['no such mode', ['service', '--mode=shards'], /^--mode: "shards" is not one of/],
-    [
-      'a free port',
-      ['service', ...byToken, '--secure-port=0'],
-      /^--secure-port: 0 picks another port at each start/,
-    ],
-    ['no port', ['service', ...byToken, '--secure-port=x'], /^--secure-port: "x" is not a port/],
-    ['a self-signed certificate', ['service', '--mode=shard'], /^--tls-cert-file: required: without it/],
-    [
-      'nobody known',
-      ['service', ...serving],
-      /^--scraper: cannot be authenticated: needs --service-account-k/,
-    ],
-    [
-      'an issuer without its keys',
-      ['service', ...serving, '--service-account-issuer=https://kubernetes.default.svc'],
-      /^--scraper: cannot be authenticated: needs --service-account-key-file or /,
-    ],
-    [
-      'a server whose metrics nobody may ask for',
-      ['service', ...byToken, '--allow-paths=/readyz'],
-      /^--allow-paths: includes no path with metrics$/,
-    ],
-    [
-      'a user whom nobody knows',
-      ['service', ...serving, '--scraper=user:a'],
-      /^--scraper: cannot be authenticated: needs --client-ca-file or --token-auth-file or/,
-    ],
-    [
-      'a cache server without a policy',
-      ['service', '--mode=cache-server', ...byCertificate.slice(1)],
-      /^--rbac-dir: required: without a policy, a cache server grants scrapers nothing/,
-    ],
-    ['a bad name', ['service', ...byToken, '--name=A'], /^--name: "A" is not 1 to 63 lower-case letters/],
-    ['a bad namespace', ['service', ...byToken, '--namespace=a.b'], /^--namespace: "a\.b" is not 1 to 63/],
-    ['no subject', ['service', ...byToken, '--scraper=prometheus'], /^--scraper: "prometheus" is not servic/],
-    ['no user', ['service', ...byToken, '--scraper=user:'], /^--scraper: "user:" is not serviceaccount:/],
-    [
-      'an account without a namespace',
-      ['service', ...byToken, '--scraper=serviceaccount:prometheus'],
-      /^--scraper: "serviceaccount:prometheus" is not/,
-    ],
-    [
-      'a bad server name',
-      ['service', ...byToken, '--server-name=a_b'],
-      /^--server-name: "a_b" is not a DNS name/,
-    ],
-    ['a bad upstream', ['service', ...byToken, '--upstream=ftp://a'], /^--upstream: /],
-    [
-      'workspaces without a policy',
-      ['scrape-job', ...byToken, '--workspace-metrics'],
-      /^--workspace-metrics: needs --workspace-rbac-dir or --workspace-kubeconfig$/,
-    ],
-    ['a missing file', ['service', '--config=/nowhere/config.yaml'], /^--config: .*ENOENT$/],
-  ])('refuses %s', async (_which, args, message) => {
-    const { code, text, errors } = await manifests(...args);
-    expect({ code, text, lines: errors.length }).toEqual({ code: 2, text: '', lines: 1 });
-    expect(errors[0]).toMatch(message);
-  });
-
   it('prints names as they are, or refuses them', async () => {
     const kind = fc.constantFrom(...manifestKinds);
     const text = fc.oneof(

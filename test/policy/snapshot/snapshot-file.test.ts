@@ -151,44 +151,39 @@ describe('a damaged snapshot is refused', () => {
 const rootLayer = { layer: 'root', origin: 'https://root', syncedAt: 1000, objects: 0 };
 
 describe('a file is refused although its checksum is right', () => {
-  it.each<[string, Readonly<Record<string, unknown>>, string]>([
+  it.each<[string, Readonly<Record<string, unknown>>]>([
+    ['without layers', { ...header(), layers: undefined }],
+    ['with layers that are no list', { ...header(), layers: {} }],
+    ['with a field more', { ...header(rootLayer), more: 1 }],
+    ['whose layer has no origin', header({ ...rootLayer, origin: undefined as never })],
+    ['whose layer has a field more', header({ ...rootLayer, ...{ more: 1 } })],
+    ['whose time is no number', header({ ...rootLayer, syncedAt: '1' as never })],
+    ['whose time is not finite', header({ ...rootLayer, syncedAt: Infinity })],
+    ['whose time is before the epoch', header({ ...rootLayer, syncedAt: -1 })],
+    ['with half an object', header({ ...rootLayer, objects: 0.5 })],
+    ['with less than no object', header({ ...rootLayer, objects: -1 })],
+  ])('%s', async (_, firstLine) => {
+    await place(sealed(firstLine));
+    await expectRefused('its first line is damaged', 1_000_000);
+  });
+
+  const noSnapshot = 'is no policy snapshot, or its first line is damaged';
+  it.each<[fault: string, string, Readonly<Record<string, unknown>>]>([
     [
+      'is a policy snapshot of another version',
       'of another version',
       { ...header(rootLayer), apiVersion: 'kcp-metrics-filter/v1' },
-      'is a policy snapshot of another version',
     ],
+    [noSnapshot, 'of another kind', { ...header(rootLayer), kind: 'TokenSnapshot' }],
+    [noSnapshot, 'without a kind', { layers: [] }],
+    ['holds a policy layer twice', 'with a layer twice', header(rootLayer, rootLayer)],
+    ['is truncated', 'with fewer objects than it says', header({ ...rootLayer, objects: 1 })],
     [
-      'of another kind',
-      { ...header(rootLayer), kind: 'TokenSnapshot' },
-      'is no policy snapshot, or its first line is damaged',
-    ],
-    ['without a kind', { layers: [] }, 'is no policy snapshot, or its first line is damaged'],
-    ['with a layer twice', header(rootLayer, rootLayer), 'holds a policy layer twice'],
-    ['without layers', { ...header(), layers: undefined }, 'its first line is damaged'],
-    ['with layers that are no list', { ...header(), layers: {} }, 'its first line is damaged'],
-    ['with a field more', { ...header(rootLayer), more: 1 }, 'its first line is damaged'],
-    [
-      'whose layer has no origin',
-      header({ ...rootLayer, origin: undefined as never }),
-      'its first line is damaged',
-    ],
-    ['whose layer has a field more', header({ ...rootLayer, ...{ more: 1 } }), 'its first line is damaged'],
-    [
-      'whose time is no number',
-      header({ ...rootLayer, syncedAt: '1' as never }),
-      'its first line is damaged',
-    ],
-    ['whose time is not finite', header({ ...rootLayer, syncedAt: Infinity }), 'its first line is damaged'],
-    ['whose time is before the epoch', header({ ...rootLayer, syncedAt: -1 }), 'its first line is damaged'],
-    ['with half an object', header({ ...rootLayer, objects: 0.5 }), 'its first line is damaged'],
-    ['with less than no object', header({ ...rootLayer, objects: -1 }), 'its first line is damaged'],
-    ['with fewer objects than it says', header({ ...rootLayer, objects: 1 }), 'is truncated'],
-    [
+      'is from the future: a clock is wrong, or was',
       'from the future',
       header({ ...rootLayer, syncedAt: 1_060_001 }),
-      'is from the future: a clock is wrong, or was',
     ],
-  ])('%s', async (_, firstLine, fault) => {
+  ])('%s: %s', async (fault, _, firstLine) => {
     await place(sealed(firstLine));
     await expectRefused(fault, 1_000_000);
   });

@@ -18,49 +18,25 @@ const notStreaming = 'subresource!~"proxy|attach|log|exec|portforward"';
 const sli = 'apiserver_request_sli_duration_seconds';
 
 /** What Kubernetes' well-known rules, alerts and dashboards ask for. */
-const questions: readonly (readonly [what: string, query: string])[] = [
-  [
-    'the rate of reads by code and resource',
-    `sum by (code,resource) (rate(apiserver_request_total{${reads}}[5m]))`,
-  ],
-  ['the rate of writes by code', `sum by (code) (rate(apiserver_request_total{${writes}}[5m]))`],
-  ['errors', `sum(rate(apiserver_request_total{${ofServer},code=~"5.."}[5m]))`],
-  [
-    'requests of an hour by verb',
-    `sum by (verb) (increase(apiserver_request_total{${ofServer},code=~"2.."}[1h]))`,
-  ],
-  [
-    'reads of one object that were fast',
-    `sum(rate(${sli}_bucket{${reads},${notStreaming},scope=~"resource|",le=~"1(\\\\.0)?"}[5m]))`,
-  ],
-  [
-    'reads of a namespace that were fast',
-    `sum(rate(${sli}_bucket{${reads},${notStreaming},scope="namespace",le=~"5(\\\\.0)?"}[5m]))`,
-  ],
-  [
-    'reads of a cluster that were fast',
-    `sum(rate(${sli}_bucket{${reads},${notStreaming},scope="cluster",le=~"30(\\\\.0)?"}[5m]))`,
-  ],
-  ['writes that were fast', `sum(rate(${sli}_bucket{${writes},${notStreaming},le=~"1(\\\\.0)?"}[5m]))`],
-  [
-    'a 99th percentile by resource',
-    `histogram_quantile(0.99, sum by (le,resource) (rate(${sli}_bucket{${reads},${notStreaming}}[5m]))) > 0`,
-  ],
-  [
-    'a mean latency',
-    `sum(rate(apiserver_request_duration_seconds_sum{${ofServer},verb!="WATCH"}[5m])) / sum(rate(apiserver_request_duration_seconds_count{${ofServer},verb!="WATCH"}[5m]))`,
-  ],
-  [
-    'the sizes of lists',
-    `histogram_quantile(0.9, sum by (le) (rate(apiserver_response_sizes_bucket{verb="LIST"}[5m])))`,
-  ],
-  ['requests in flight', 'sum by (request_kind) (apiserver_current_inflight_requests)'],
-  ['watches', `sum(apiserver_longrunning_requests{${ofServer},verb="WATCH"})`],
-  ['aborts', 'sum(rate(apiserver_request_aborts_total[5m]))'],
-  ['what component is asked', `count by (component) (apiserver_request_total{component="apiserver"})`],
-  ['failing checks', 'kubernetes_healthcheck{type="readyz"} == 0'],
-  ['how often checks failed', 'sum by (name) (rate(kubernetes_healthchecks_total{status="error"}[5m]))'],
-];
+const questions: Readonly<Record<string, string>> = {
+  'the rate of reads by code and resource': `sum by (code,resource) (rate(apiserver_request_total{${reads}}[5m]))`,
+  'the rate of writes by code': `sum by (code) (rate(apiserver_request_total{${writes}}[5m]))`,
+  errors: `sum(rate(apiserver_request_total{${ofServer},code=~"5.."}[5m]))`,
+  'requests of an hour by verb': `sum by (verb) (increase(apiserver_request_total{${ofServer},code=~"2.."}[1h]))`,
+  'reads of one object that were fast': `sum(rate(${sli}_bucket{${reads},${notStreaming},scope=~"resource|",le=~"1(\\\\.0)?"}[5m]))`,
+  'reads of a namespace that were fast': `sum(rate(${sli}_bucket{${reads},${notStreaming},scope="namespace",le=~"5(\\\\.0)?"}[5m]))`,
+  'reads of a cluster that were fast': `sum(rate(${sli}_bucket{${reads},${notStreaming},scope="cluster",le=~"30(\\\\.0)?"}[5m]))`,
+  'writes that were fast': `sum(rate(${sli}_bucket{${writes},${notStreaming},le=~"1(\\\\.0)?"}[5m]))`,
+  'a 99th percentile by resource': `histogram_quantile(0.99, sum by (le,resource) (rate(${sli}_bucket{${reads},${notStreaming}}[5m]))) > 0`,
+  'a mean latency': `sum(rate(apiserver_request_duration_seconds_sum{${ofServer},verb!="WATCH"}[5m])) / sum(rate(apiserver_request_duration_seconds_count{${ofServer},verb!="WATCH"}[5m]))`,
+  'the sizes of lists': `histogram_quantile(0.9, sum by (le) (rate(apiserver_response_sizes_bucket{verb="LIST"}[5m])))`,
+  'requests in flight': 'sum by (request_kind) (apiserver_current_inflight_requests)',
+  watches: `sum(apiserver_longrunning_requests{${ofServer},verb="WATCH"})`,
+  aborts: 'sum(rate(apiserver_request_aborts_total[5m]))',
+  'what component is asked': `count by (component) (apiserver_request_total{component="apiserver"})`,
+  'failing checks': 'kubernetes_healthcheck{type="readyz"} == 0',
+  'how often checks failed': 'sum by (name) (rate(kubernetes_healthchecks_total{status="error"}[5m]))',
+};
 
 /** What a client of a busy API server does. */
 const requests = [
@@ -104,7 +80,7 @@ describe.skipIf(!isInstalled && !isRequired)('dashboards of Kubernetes', () => {
     expect(status).toBe(0);
   });
 
-  it.each(questions)('have an answer to their question for %s', (_, query) => {
+  it.each(Object.entries(questions))('have an answer to their question for %s', (_, query) => {
     const file = directory.write(
       'question.yml',
       JSON.stringify({

@@ -72,49 +72,51 @@ describe('claims', () => {
     expect(identified(claims, mapping)).toEqual({ name, groups });
   });
 
-  it.each<[...Case, string]>([
-    [{}, {}, 'the user name\'s claim "sub" is no text, or empty'],
-    [{ sub: '' }, {}, 'the user name\'s claim "sub" is no text, or empty'],
-    [{ sub: 7 }, {}, 'the user name\'s claim "sub" is no text, or empty'],
-    [{ sub: null }, {}, 'the user name\'s claim "sub" is no text, or empty'],
-    [{ sub: ['alice'] }, {}, 'the user name\'s claim "sub" is no text, or empty'],
-    [alice, { usernameClaim: 'toString' }, 'the user name\'s claim "toString" is no text, or empty'],
-    [{ sub: 'system:admin' }, { usernamePrefix: '' }, 'the user name begins with system:'],
-    [{ sub: 'tem:admin' }, { usernamePrefix: 'sys' }, 'the user name begins with system:'],
-    [{ email: 'system:admin' }, byEmail, 'the user name begins with system:'],
-    [{ email, email_verified: false }, byEmail, 'the email address is not verified'],
-    [{ email, email_verified: 'true' }, byEmail, 'the email address is not verified'],
-    [{ email, email_verified: null }, byEmail, 'the email address is not verified'],
-    [{ ...alice, groups: ['a', 'system:masters'] }, {}, "a group's name begins with system:"],
-    [{ ...alice, groups: 'system:' }, {}, "a group's name begins with system:"],
-    [{ ...alice, groups: 'tem:masters' }, { groupsPrefix: 'sys' }, "a group's name begins with system:"],
-    [{ ...alice, groups: ['a', 7] }, {}, 'the groups\' claim "groups" is neither text nor a list of texts'],
-    [{ ...alice, groups: { a: 'b' } }, {}, 'the groups\' claim "groups" is neither text nor a list of texts'],
-    [{ ...alice, groups: true }, {}, 'the groups\' claim "groups" is neither text nor a list of texts'],
-    [
-      { ...alice, _claim_names: { groups: 'source' }, _claim_sources: { source: { endpoint: issuer } } },
-      {},
-      'the groups\' claim "groups" stands elsewhere, and is not fetched',
+  const hd = (value: string) => ({ requiredClaims: new Map([['hd', value]]) });
+  const refused: Readonly<Record<string, readonly Case[]>> = {
+    'the user name\'s claim "sub" is no text, or empty': [
+      [{}, {}],
+      [{ sub: '' }, {}],
+      [{ sub: 7 }, {}],
+      [{ sub: null }, {}],
+      [{ sub: ['alice'] }, {}],
     ],
-    [{ ...alice, _claim_names: 'x' }, {}, 'the groups\' claim "groups" stands elsewhere, and is not fetched'],
-    [alice, { requiredClaims: new Map([['hd', 'x']]) }, 'there is no required claim "hd"'],
-    [alice, { requiredClaims: new Map([['valueOf', 'x']]) }, 'there is no required claim "valueOf"'],
-    [
-      { ...alice, hd: 'y' },
-      { requiredClaims: new Map([['hd', 'x']]) },
-      'the required claim "hd" has another value',
+    'the user name\'s claim "toString" is no text, or empty': [[alice, { usernameClaim: 'toString' }]],
+    'the user name begins with system:': [
+      [{ sub: 'system:admin' }, { usernamePrefix: '' }],
+      [{ sub: 'tem:admin' }, { usernamePrefix: 'sys' }],
+      [{ email: 'system:admin' }, byEmail],
     ],
-    [
-      { ...alice, hd: ['x'] },
-      { requiredClaims: new Map([['hd', 'x']]) },
-      'the required claim "hd" has another value',
+    'the email address is not verified': [
+      [{ email, email_verified: false }, byEmail],
+      [{ email, email_verified: 'true' }, byEmail],
+      [{ email, email_verified: null }, byEmail],
     ],
-    [
-      { ...alice, hd: 1 },
-      { requiredClaims: new Map([['hd', '1']]) },
-      'the required claim "hd" has another value',
+    "a group's name begins with system:": [
+      [{ ...alice, groups: ['a', 'system:masters'] }, {}],
+      [{ ...alice, groups: 'system:' }, {}],
+      [{ ...alice, groups: 'tem:masters' }, { groupsPrefix: 'sys' }],
     ],
-  ])('%j with %j are refused: %s', (claims, mapping, reason) => {
+    'the groups\' claim "groups" is neither text nor a list of texts': [
+      [{ ...alice, groups: ['a', 7] }, {}],
+      [{ ...alice, groups: { a: 'b' } }, {}],
+      [{ ...alice, groups: true }, {}],
+    ],
+    'the groups\' claim "groups" stands elsewhere, and is not fetched': [
+      [{ ...alice, _claim_names: { groups: 's' }, _claim_sources: { s: { endpoint: issuer } } }, {}],
+      [{ ...alice, _claim_names: 'x' }, {}],
+    ],
+    'there is no required claim "hd"': [[alice, hd('x')]],
+    'there is no required claim "valueOf"': [[alice, { requiredClaims: new Map([['valueOf', 'x']]) }]],
+    'the required claim "hd" has another value': [
+      [{ ...alice, hd: 'y' }, hd('x')],
+      [{ ...alice, hd: ['x'] }, hd('x')],
+      [{ ...alice, hd: 1 }, hd('1')],
+    ],
+  };
+  it.each(
+    Object.entries(refused).flatMap(([reason, cases]) => cases.map((each) => [...each, reason] as const)),
+  )('%j with %j are refused: %s', (claims, mapping, reason) => {
     expect(identified(claims, mapping)).toEqual({ kind: 'refused', reason });
   });
 

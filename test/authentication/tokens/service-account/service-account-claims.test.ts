@@ -81,81 +81,23 @@ describe('the identity of a service account', () => {
 
 describe('claims that are refused', () => {
   const disagrees = 'sub is not the account that the other claims name';
-  const legacyClaim = (name: string) => `kubernetes.io/serviceaccount/${name}`;
+  const noName = "is no object's name";
+  const noNamespace = "is no namespace's name";
+  const noCluster = "is no logical cluster's name";
+  const noText = 'is no text, or empty';
+  const account = (serviceaccount: unknown): Json => ({ serviceaccount });
   it.each<[string, Json, string]>([
     ['without kubernetes.io', { iss: 'x', sub }, 'there is no claim kubernetes.io'],
     ['with another kubernetes.io', { iss: 'x', sub, 'kubernetes.io': 'a' }, 'kubernetes.io is no object'],
     ['with a list', { iss: 'x', sub, 'kubernetes.io': [] }, 'kubernetes.io is no object'],
-    [
-      'without the account',
-      bound({ serviceaccount: undefined }),
-      'there is no claim kubernetes.io.serviceaccount',
-    ],
-    ['with null', bound({ serviceaccount: null }), 'kubernetes.io.serviceaccount is no object'],
-    [
-      'without the name',
-      bound({ serviceaccount: { uid: 'u' } }),
-      "kubernetes.io.serviceaccount.name is no object's name",
-    ],
-    [
-      'without the uid',
-      bound({ serviceaccount: { name: 'a' } }),
-      'kubernetes.io.serviceaccount.uid is no text, or empty',
-    ],
-    [
-      'with an empty uid',
-      bound({ serviceaccount: { name: 'a', uid: '' } }),
-      'kubernetes.io.serviceaccount.uid is no text, or empty',
-    ],
-    [
-      'without a namespace',
-      bound({ namespace: undefined }),
-      "kubernetes.io.namespace is no namespace's name",
-    ],
-    ['with dots in it', bound({ namespace: 'a.b' }), "kubernetes.io.namespace is no namespace's name"],
-    ['with a colon in it', bound({ namespace: 'a:b' }), "kubernetes.io.namespace is no namespace's name"],
-    ['with capitals in it', bound({ namespace: 'Kube' }), "kubernetes.io.namespace is no namespace's name"],
-    ['with a line end', bound({ namespace: 'a\n' }), "kubernetes.io.namespace is no namespace's name"],
-    ['too long', bound({ namespace: 'a'.repeat(64) }), "kubernetes.io.namespace is no namespace's name"],
-    [
-      'with a name too long',
-      bound({ serviceaccount: { name: 'a'.repeat(254), uid: 'u' } }),
-      "kubernetes.io.serviceaccount.name is no object's name",
-    ],
-    [
-      'with a name of labels',
-      bound({ serviceaccount: { name: 'a..b', uid: 'u' } }),
-      "kubernetes.io.serviceaccount.name is no object's name",
-    ],
-    ['with a pod of no uid', bound({ pod: { name: 'a' } }), 'kubernetes.io.pod.uid is no text, or empty'],
-    ['with a pod of no name', bound({ pod: { uid: 'a' } }), "kubernetes.io.pod.name is no object's name"],
-    ['with a pod that is text', bound({ pod: 'a' }), 'kubernetes.io.pod is no object'],
-    ['with a node of no uid', bound({ node: { name: 'a' } }), 'kubernetes.io.node.uid is no text, or empty'],
-    [
-      'with a node of empty uid',
-      bound({ pod, node: { name: 'a', uid: '' } }),
-      'kubernetes.io.node.uid is no text, or empty',
-    ],
-    [
-      'with a Secret of no uid',
-      bound({ secret: { name: 'a' } }),
-      'kubernetes.io.secret.uid is no text, or empty',
-    ],
+    ['without the account', bound(account(undefined)), 'there is no claim kubernetes.io.serviceaccount'],
     [
       'bound to what came later',
-      bound({ apiservice: { name: 'a', uid: 'b' } }),
+      bound({ apiservice: pod }),
       'kubernetes.io has a binding of an unknown kind',
     ],
     ['bound to several', bound({ pods: [pod] }), 'kubernetes.io has a binding of an unknown kind'],
-    ['with an ID that is none', bound({}, { jti: 7 }), 'jti is no text, or empty'],
-    [
-      'of two clusters',
-      bound({ clusterName: 'a,cluster:root' }),
-      "kubernetes.io.clusterName is no logical cluster's name",
-    ],
-    ['of no cluster', bound({ clusterName: '' }), "kubernetes.io.clusterName is no logical cluster's name"],
-    ['of any cluster', bound({ clusterName: '*' }), "kubernetes.io.clusterName is no logical cluster's name"],
-    ['of null', bound({ clusterName: null }), "kubernetes.io.clusterName is no logical cluster's name"],
+    ['with an ID that is none', bound({}, { jti: 7 }), `jti ${noText}`],
     ['of another account', bound({}, { sub: 'system:serviceaccount:monitoring:grafana' }), disagrees],
     ['of another namespace', bound({}, { sub: 'system:serviceaccount:default:prometheus' }), disagrees],
     ['of a user', bound({}, { sub: 'system:admin' }), disagrees],
@@ -164,28 +106,47 @@ describe('claims that are refused', () => {
     ['of an account in a Secret', { ...legacy(), iss: 'https://kcp' }, 'there is no claim kubernetes.io'],
     ['in a Secret of nobody', legacy({ sub: undefined }), disagrees],
     ['in a Secret of another', legacy({ sub: 'system:serviceaccount:a:b' }), disagrees],
-    [
-      'in no Secret',
-      legacy({ [legacyClaim('secret.name')]: undefined }),
-      `${legacyClaim('secret.name')} is no object's name`,
-    ],
-    [
-      'in a Secret without a namespace',
-      legacy({ [legacyClaim('namespace')]: '' }),
-      `${legacyClaim('namespace')} is no namespace's name`,
-    ],
-    [
-      'in a Secret without a uid',
-      legacy({ [legacyClaim('service-account.uid')]: undefined }),
-      `${legacyClaim('service-account.uid')} is no text, or empty`,
-    ],
-    [
-      'in a Secret of a strange cluster',
-      legacy({ [legacyClaim('clusterName')]: 'Root' }),
-      `${legacyClaim('clusterName')} is no logical cluster's name`,
-    ],
   ])('%s', (_name, claims, reason) => {
     expect(serviceAccountIdentity(claims)).toEqual({ kind: 'refused', reason });
+  });
+
+  it.each<[string, Json, claim: string, fault: string]>([
+    ['with null', account(null), 'serviceaccount', 'is no object'],
+    ['without the name', account({ uid: 'u' }), 'serviceaccount.name', noName],
+    ['without the uid', account({ name: 'a' }), 'serviceaccount.uid', noText],
+    ['with an empty uid', account({ name: 'a', uid: '' }), 'serviceaccount.uid', noText],
+    ['with a name too long', account({ name: 'a'.repeat(254), uid: 'u' }), 'serviceaccount.name', noName],
+    ['with a name of labels', account({ name: 'a..b', uid: 'u' }), 'serviceaccount.name', noName],
+    ['without a namespace', { namespace: undefined }, 'namespace', noNamespace],
+    ['with dots in it', { namespace: 'a.b' }, 'namespace', noNamespace],
+    ['with a colon in it', { namespace: 'a:b' }, 'namespace', noNamespace],
+    ['with capitals in it', { namespace: 'Kube' }, 'namespace', noNamespace],
+    ['with a line end', { namespace: 'a\n' }, 'namespace', noNamespace],
+    ['too long', { namespace: 'a'.repeat(64) }, 'namespace', noNamespace],
+    ['with a pod of no uid', { pod: { name: 'a' } }, 'pod.uid', noText],
+    ['with a pod of no name', { pod: { uid: 'a' } }, 'pod.name', noName],
+    ['with a pod that is text', { pod: 'a' }, 'pod', 'is no object'],
+    ['with a node of no uid', { node: { name: 'a' } }, 'node.uid', noText],
+    ['with a node of empty uid', { pod, node: { name: 'a', uid: '' } }, 'node.uid', noText],
+    ['with a Secret of no uid', { secret: { name: 'a' } }, 'secret.uid', noText],
+    ['of two clusters', { clusterName: 'a,cluster:root' }, 'clusterName', noCluster],
+    ['of no cluster', { clusterName: '' }, 'clusterName', noCluster],
+    ['of any cluster', { clusterName: '*' }, 'clusterName', noCluster],
+    ['of null', { clusterName: null }, 'clusterName', noCluster],
+  ])('%s', (_name, kubernetes, claim, fault) => {
+    const reason = `kubernetes.io.${claim} ${fault}`;
+    expect(serviceAccountIdentity(bound(kubernetes))).toEqual({ kind: 'refused', reason });
+  });
+
+  it.each([
+    ['in no Secret', 'secret.name', undefined, noName],
+    ['in a Secret without a namespace', 'namespace', '', noNamespace],
+    ['in a Secret without a uid', 'service-account.uid', undefined, noText],
+    ['in a Secret of a strange cluster', 'clusterName', 'Root', noCluster],
+  ])('%s', (_name, claim, value, fault) => {
+    const name = `kubernetes.io/serviceaccount/${claim}`;
+    const reason = `${name} ${fault}`;
+    expect(serviceAccountIdentity(legacy({ [name]: value }))).toEqual({ kind: 'refused', reason });
   });
 });
 
