@@ -7,6 +7,7 @@ import { ReviewFields } from '../kubernetes/reviews/review-fields.js';
 import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { oneLine } from '../documents/one-line.js';
 import { isResourcePath } from '../paths/always-allow.js';
+import { actingIdentity, scopesKey } from '../policy/index/effective-identities.js';
 import { tell } from '../tell.js';
 import { inTime } from '../timer.js';
 import { SubjectAccessReviewError } from './authorization-errors.js';
@@ -19,7 +20,7 @@ import {
   type Decision,
 } from './authorizer.js';
 import { ReviewError } from '../kubernetes/kubernetes-errors.js';
-import { aFunction, checkOptions, having, optional } from '../option-checks.js';
+import { aFunction, aText, checkOptions, having, optional } from '../option-checks.js';
 
 type SubjectAccessReviewObservation =
   | { readonly result: 'allow' | 'deny' | 'no-opinion'; readonly seconds: number }
@@ -36,6 +37,8 @@ interface SubjectAccessReviewObserver {
 export interface SubjectAccessReviewOptions {
   /** Asked with `subjectAccessReview` objects. */
   readonly reviewer: Reviewer;
+  /** The logical cluster that it is asked about. Default `root`. */
+  readonly cluster?: string;
   /** How long an allow is used again (ms). 0: the reviewer is asked every time. Default 10,000. */
   readonly authorizedTtlMs?: number;
   /** The same for a deny, and for no opinion. Default 10,000. */
@@ -63,16 +66,19 @@ const maxPathLength = 8 * 1024;
 const staleWaitMs = 100;
 
 /**
- * Asks an API server or a webhook with SubjectAccessReview objects. It throws SubjectAccessReviewError where the reviewer
- * gives no answer and there is no earlier allow to use.
+ * Asks an API server or a webhook with SubjectAccessReview objects. These name a user as kcp sees them in the logical cluster:
+ * to a server that knows no workspaces, service accounts of one name in several would be one user. It throws
+ * SubjectAccessReviewError where the reviewer gives no answer and there is no earlier allow to use.
  */
 export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOptions): Authorizer {
   checkOptions(options, {
     reviewer: having('new ReviewClient(options)', 'review'),
+    cluster: optional(aText),
     now: optional(aFunction),
   });
   const {
     reviewer,
+    cluster = 'root',
     authorizedTtlMs = 10_000,
     unauthorizedTtlMs = 10_000,
     staleTtlMs = 0,
@@ -90,7 +96,7 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1000;
     try {
-      const spec = specOf(attributes, reviewer.version);
+      const spec = specOf(attributes, cluster, reviewer.version);
       const decision = decisionOf(await reviewer.review(spec, { isKnown: allows.has(key) }));
       const isAllow = decision.decision === 'allow';
       (isAllow ? others : allows).delete(key);
@@ -170,8 +176,14 @@ function questionKeys(): (attributes: Attributes) => string {
 }
 
 /** The `spec` of a SubjectAccessReview; `undefined` members are left out of its JSON. */
-function specOf({ identity, verb, path }: Attributes, version: ReviewVersion): object {
-  const { name, uid, groups, extra } = identity;
+function specOf({ identity, verb, path }: Attributes, cluster: string, version: ReviewVersion): object {
+  const acting = actingIdentity(identity, cluster);
+  const { name, groups } = acting;
+  const isItself = acting === identity;
+  const uid = isItself ? identity.uid : undefined;
+  // The other name has its scopes behind it: with them, a kcp would take it for one of anonymous.
+  const entries = Object.entries(identity.extra).filter(([key]) => isItself || key !== scopesKey);
+  const extra = Object.fromEntries(entries);
   return {
     nonResourceAttributes: { path, verb },
     user: name,

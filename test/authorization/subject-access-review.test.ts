@@ -128,6 +128,66 @@ describe('a question', () => {
     expect(reviewer.asked).toMatchObject([{ spec: { nonResourceAttributes, ...subject }, isKnown: false }]);
   });
 
+  const clusterName = 'authentication.kcp.io/cluster-name';
+  const scopes = 'authentication.kcp.io/scopes';
+  const warrant = { 'authorization.kcp.io/warrant': ['{"user":"ann"}'] };
+  const groups = ['system:serviceaccounts', 'system:serviceaccounts:monitoring', 'system:authenticated'];
+  const account = (extra: Identity['extra']): Identity => ({
+    name: 'system:serviceaccount:monitoring:prometheus',
+    uid: 'u',
+    groups,
+    extra,
+  });
+  it.each<[string, Identity, object]>([
+    ['of root', account({ [clusterName]: ['root'], [scopes]: ['cluster:root'] }), { groups, uid: 'u' }],
+    ['of a plain Kubernetes', account({}), { groups, uid: 'u' }],
+    [
+      'of another workspace',
+      account({ [clusterName]: ['abc'], [scopes]: ['cluster:abc'], ...warrant }),
+      {
+        user: 'system:kcp:serviceaccount:abc:monitoring:prometheus',
+        groups: ['system:authenticated', 'system:cluster:abc'],
+        extra: { [clusterName]: ['abc'], ...warrant },
+      },
+    ],
+    [
+      'of several workspaces',
+      account({ [clusterName]: ['abc', 'root'] }),
+      { user: 'system:anonymous', groups: ['system:authenticated'] },
+    ],
+    [
+      'of root, for another workspace',
+      account({ [clusterName]: ['root'], [scopes]: ['cluster:abc'] }),
+      {
+        user: 'system:kcp:serviceaccount:root:monitoring:prometheus',
+        groups: ['system:authenticated', 'system:cluster:abc'],
+      },
+    ],
+  ])('asks about a service account as root knows it: one %s', async (_, identity, spec) => {
+    const { ask, reviewer } = setting(allowed);
+    await ask({ identity });
+    const user = identity.name;
+    const asked = reviewer.asked[0]?.spec as { uid?: string } | undefined;
+    expect(asked).toMatchObject({ user, ...spec });
+    expect(asked?.uid).toBe('uid' in spec ? 'u' : undefined);
+  });
+
+  it('asks about a user whose scopes leave root out as about anybody', async () => {
+    const { ask, reviewer } = setting(allowed);
+    await ask({ identity: { name: 'ann', groups: ['team'], extra: { [scopes]: ['cluster:abc'] } } });
+    await ask({ identity: { ...bob, extra: { [scopes]: ['cluster:abc,cluster:root'] } } });
+    expect(reviewer.asked.map(({ spec }) => spec)).toMatchObject([
+      { user: 'system:anonymous', groups: ['system:unauthenticated', 'system:cluster:abc'] },
+      { user: 'bob', groups: ['g'], extra: { [scopes]: ['cluster:abc,cluster:root'] } },
+    ]);
+  });
+
+  it('is of the logical cluster that is named', async () => {
+    const { ask, reviewer } = setting(allowed, { cluster: 'abc' });
+    await ask({ identity: account({ [clusterName]: ['abc'], [scopes]: ['cluster:abc'] }) });
+    expect(reviewer.asked[0]?.spec).toMatchObject({ user: account({}).name, groups });
+  });
+
   it('has the other name for groups in v1beta1', async () => {
     const { ask, reviewer } = setting(allowed);
     Object.assign(reviewer, { version: 'v1beta1' });

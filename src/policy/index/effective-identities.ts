@@ -65,6 +65,19 @@ function identitiesOf(caller: Caller, cluster: string): readonly EffectiveIdenti
   return identities;
 }
 
+/**
+ * As whom a caller acts in a logical cluster, leaving out its warrants: itself, by the name that a foreign service account
+ * has there, or as anonymous.
+ */
+export function actingIdentity(caller: Caller, cluster: string): EffectiveIdentity {
+  const scopes = scopesOf(caller);
+  if (isInScope(caller, scopes, cluster)) return caller;
+  const group = caller.groups.includes(authenticated) ? authenticated : unauthenticated;
+  return (
+    foreignServiceAccount(caller, scopes) ?? { name: anonymous, groups: [group, ...clusterGroups(scopes)] }
+  );
+}
+
 function isInScope(caller: Caller, scopes: Scopes, cluster: string): boolean {
   const home = caller.extra[clusterNameKey] ?? [];
   const isForeign =
