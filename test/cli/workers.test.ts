@@ -211,6 +211,16 @@ describe('start --workers', { timeout: 60_000 }, () => {
     await expect.poll(() => sockets.filter(({ destroyed }) => destroyed).length, soon).toBe(6);
   });
 
+  it('closes the connections that workers were being handed when they were killed', async () => {
+    const server = await started('--tls-handshake-timeout=1s');
+    const workers = workersOf(server);
+    for (const worker of workers) process.kill(worker, 'SIGSTOP');
+    const sockets = workers.map(() => connect(server.port, '127.0.0.1').on('error', () => undefined));
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    for (const worker of workers) process.kill(worker, 'SIGKILL');
+    await expect.poll(() => sockets.filter((socket) => socket.resume().destroyed).length, soon).toBe(2);
+  });
+
   it('leaves nobody behind where the process that started the workers is killed', async () => {
     const server = await started();
     const workers = workersOf(server);

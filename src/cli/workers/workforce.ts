@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError } from '../../coded-error.js';
@@ -150,6 +151,29 @@ interface Ended {
   readonly signal: string | null;
 }
 
+/**
+ * Closes the connection that a worker was being handed when it ended: Node waits for the worker's answer forever, so that
+ * its client would, too, and the primary would keep the descriptor.
+ */
+function closeLostConnections(worker: ChildProcess): void {
+  /** By the number of the message that is to be acknowledged. */
+  const handed = new Map<unknown, { close(): void }>();
+  const send = worker.send.bind(worker) as (...given: readonly unknown[]) => boolean;
+  worker.send = (...given: readonly unknown[]): boolean => {
+    const [message, handle] = given as [
+      { readonly act?: unknown; readonly seq?: unknown },
+      { close(): void }?,
+    ];
+    if (message.act === 'newconn' && handle !== undefined) handed.set(message.seq, handle);
+    return send(...given);
+  };
+  worker.on('internalMessage', ({ ack }: { readonly ack?: unknown }) => handed.delete(ack));
+  worker.once('exit', () => {
+    for (const handle of handed.values()) handle.close();
+    handed.clear();
+  });
+}
+
 class PrimaryWorker {
   readonly #worker: Worker;
   readonly #scrapes: ServedScrapes;
@@ -165,6 +189,7 @@ class PrimaryWorker {
     onWaiting: () => void,
   ) {
     this.#worker = cluster.fork({ [workerVariable]: 'true' });
+    closeLostConnections(this.#worker.process);
     this.#scrapes = new ServedScrapes(state.expositions, this.send.bind(this));
     this.#places = new GrantedPlaces(state.limit, this.send.bind(this), onWaiting);
     this.#outbox = new PolicyOutbox({
