@@ -63,15 +63,12 @@ async function ask(
   return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]), text };
 }
 
+const asked = [authenticate(options), authorize(options)];
 const steps = guardSteps(options);
 const open = guardSteps({ ...options, anonymous: false, alwaysAllowPaths: publicPaths });
 const deciding: readonly (readonly [string, string, readonly Middleware[]])[] = [
-  ['authenticate and authorize', 'scraper-token', [authenticate(options), authorize(options)]],
-  [
-    'the same behind the filter',
-    'scraper-token',
-    [metricsFilter(options), authenticate(options), authorize(options)],
-  ],
+  ['authenticate and authorize', 'scraper-token', asked],
+  ['the same behind the filter', 'scraper-token', [metricsFilter(options), ...asked]],
   ['steps of a guard', 'scraper-token', [steps.authenticate, steps.authorize]],
   [
     'all steps of a guard',
@@ -175,12 +172,10 @@ describe('what is below a scope', () => {
     response.end('application');
   };
   const shard = guardSteps({ ...options, authorizers: [anybody], alwaysAllowPaths: everything });
+  const alone = [authenticate(options), authorize({ authorizers: [anybody] })];
   const guards: readonly (readonly [string, readonly Middleware[]])[] = [
-    ['authorize alone', [authenticate(options), authorize({ authorizers: [anybody] })]],
-    [
-      'authorize behind the filter',
-      [metricsFilter(options), authenticate(options), authorize({ authorizers: [anybody] })],
-    ],
+    ['authorize alone', alone],
+    ['authorize behind the filter', [metricsFilter(options), ...alone]],
     ['steps of a guard', [shard.authenticate, shard.authorize]],
     ['all steps of a guard', [shard.classify, shard.alwaysAllow, shard.authenticate, shard.authorize]],
     [
@@ -220,15 +215,8 @@ describe('what is below a scope', () => {
 
   const cache = guardSteps({ ...options, serverKind: 'cache-server', authorizers: [anybody] });
   const ofCacheServers: readonly (readonly [string, readonly Middleware[]])[] = [
-    ['authorize alone', [authenticate(options), authorize({ authorizers: [anybody] })]],
-    [
-      'authorize behind the filter',
-      [
-        metricsFilter({ ...options, serverKind: 'cache-server' }),
-        authenticate(options),
-        authorize({ authorizers: [anybody] }),
-      ],
-    ],
+    ['authorize alone', alone],
+    ['authorize behind the filter', [metricsFilter({ ...options, serverKind: 'cache-server' }), ...alone]],
     ['steps of a guard', [cache.authenticate, cache.authorize]],
   ];
   it.each(

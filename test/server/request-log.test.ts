@@ -51,12 +51,6 @@ function setting() {
 }
 
 describe('the log of refusals', () => {
-  it('says which method had what against the credentials, under the Audit-Id', () => {
-    const { lines, write } = setting();
-    write(1);
-    expect(lines).toEqual([{ level: 'info', fields: { ...asked, refusals }, message: 'unauthenticated' }]);
-  });
-
   it('tells service accounts of one name in several workspaces apart', () => {
     const { lines, write } = setting();
     const clusters = [['root'], ['org'], []];
@@ -73,14 +67,6 @@ describe('the log of refusals', () => {
       'system:serviceaccount:ns:bob',
       'system:kcp:serviceaccount:org:ns:bob',
       'system:serviceaccount:ns:bob',
-    ]);
-  });
-
-  it('says why there was nothing to have anything against', () => {
-    const { lines, write } = setting();
-    write(1, { refusals: [], noCredentials: 'no credentials' });
-    expect(lines).toEqual([
-      { level: 'info', fields: { ...asked, reason: 'no credentials' }, message: 'unauthenticated' },
     ]);
   });
 
@@ -156,18 +142,28 @@ describe('the log of refusals', () => {
     identity: { name: 'prometheus', groups: ['monitoring'], extra: {} },
   };
 
-  it('says whose share of requests is used up', () => {
+  const limit = 'too many requests by this identity';
+  it.each<[what: string, change: Partial<AuditEvent>, fields: object, message: string]>([
+    ['which method had what against credentials', {}, { refusals }, 'unauthenticated'],
+    [
+      'why there was nothing to have anything against',
+      { refusals: [], noCredentials: 'no credentials' },
+      { reason: 'no credentials' },
+      'unauthenticated',
+    ],
+    ['whose share is used up', limited, { user: 'prometheus', reason: limit }, 'too many requests'],
+  ])('says %s, under the Audit-Id', (_, change, fields, message) => {
     const { lines, write } = setting();
-    write(1, limited);
-    const reason = 'too many requests by this identity';
-    expect(lines).toEqual([
-      { level: 'info', fields: { ...asked, user: 'prometheus', reason }, message: 'too many requests' },
-    ]);
+    write(1, change);
+    expect(lines).toEqual([{ level: 'info', fields: { ...asked, ...fields }, message }]);
   });
 
-  it('says nothing of a 429 that no limit gave', () => {
-    const { lines, write } = setting();
+  it('says nothing of a 429 that no limit gave, nor of a 401 that no step of the guard gave', () => {
+    const { lines, log, write } = setting();
     write(1, { code: 429 });
+    const { refusals: told, ...others } = event;
+    expect(told).toBe(refusals);
+    log.write(others);
     expect(lines).toEqual([]);
   });
 
@@ -177,14 +173,6 @@ describe('the log of refusals', () => {
     write(100);
     expect(lines.filter(({ message }) => message === 'unauthenticated')).toHaveLength(10);
     expect(lines).toHaveLength(20);
-  });
-
-  it('says nothing of a 401 that no step of the guard gave', () => {
-    const { lines, log } = setting();
-    const { refusals: told, ...others } = event;
-    expect(told).toBe(refusals);
-    log.write(others);
-    expect(lines).toEqual([]);
   });
 
   it('says at most ten lines a second, and in the next second’s first how many it left out', () => {

@@ -10,11 +10,13 @@ import {
   createSelfSignedCertificate,
   type Authority,
   type IssuedCertificate,
+  type LeafOptions,
 } from '../../support/certificate-authority.js';
 import { presenting } from './certificates.js';
 import { listen } from '../../support/listening.js';
 
 const root = await createAuthority({ commonName: 'client-ca' });
+const stranger = await createAuthority({ commonName: 'client-ca' });
 const verifier = createCertificateVerifier({ authorities: root.certificatePem });
 const authenticator = clientCertificateAuthenticator({ verifier });
 const lenient = clientCertificateAuthenticator({ verifier, unverified: 'ignore' });
@@ -52,42 +54,34 @@ describe('a client certificate', () => {
     expect(await authenticator.authenticate({ headers: {} })).toEqual({ kind: 'none' });
   });
 
-  const refused: [string, () => Promise<IssuedCertificate>, string][] = [
+  const lapsed = { notBefore: new Date('2020-01-01T00:00:00Z'), notAfter: new Date('2021-01-01T00:00:00Z') };
+  /** The reason, behind `certificate `. */
+  const refused: [string, Authority, LeafOptions, string][] = [
     [
       'of another authority with the same name',
-      async () => (await createAuthority({ commonName: 'client-ca' })).issue({ commonName: 'a' }),
-      'certificate is not signed by a known authority',
+      stranger,
+      { commonName: 'a' },
+      'is not signed by a known authority',
     ],
-    [
-      'for servers',
-      () => root.issue({ commonName: 'a', usage: 'serverAuth' }),
-      'certificate is not for client authentication',
-    ],
+    ['for servers', root, { commonName: 'a', usage: 'serverAuth' }, 'is not for client authentication'],
     [
       'without a common name',
-      () => root.issue({ organizations: ['system:masters'], usage: 'clientAuth' }),
-      'certificate has no common name',
+      root,
+      { organizations: ['system:masters'], usage: 'clientAuth' },
+      'has no common name',
     ],
-    [
-      'with an empty common name',
-      () => root.issue({ commonName: '', usage: 'clientAuth' }),
-      'certificate has no common name',
-    ],
+    ['with an empty common name', root, { commonName: '', usage: 'clientAuth' }, 'has no common name'],
     [
       'that has expired',
-      () =>
-        root.issue({
-          commonName: 'a',
-          usage: 'clientAuth',
-          notBefore: new Date('2020-01-01T00:00:00Z'),
-          notAfter: new Date('2021-01-01T00:00:00Z'),
-        }),
-      'certificate has expired on 2021-01-01T00:00:00.000Z',
+      root,
+      { commonName: 'a', usage: 'clientAuth', ...lapsed },
+      'has expired on 2021-01-01T00:00:00.000Z',
     ],
   ];
-  it.each(refused)('%s is refused, or ignored where that is asked for', async (_, issue, reason) => {
-    const credentials = { peerCertificates: presenting(await issue()), headers: {} };
-    expect(await authenticator.authenticate(credentials)).toEqual({ kind: 'refused', reason });
+  it.each(refused)('%s is refused, or ignored where that is asked for', async (_, issuer, leaf, reason) => {
+    const credentials = { peerCertificates: presenting(await issuer.issue(leaf)), headers: {} };
+    const refusal = { kind: 'refused', reason: `certificate ${reason}` };
+    expect(await authenticator.authenticate(credentials)).toEqual(refusal);
     expect(await lenient.authenticate(credentials)).toEqual({ kind: 'none' });
   });
 });

@@ -122,12 +122,18 @@ async function turn(): Promise<void> {
   await new Promise(setImmediate);
 }
 
+/** Two workers, of which the first has a rendering inside. */
+async function oneInside(max: number, scraper?: string) {
+  const processes = new Processes(max);
+  const [worker, other] = [processes.worker(0), processes.worker(1)];
+  worker.enter(scraper);
+  await processes.deliver();
+  return { processes, worker, other };
+}
+
 describe('the places that a worker has for its renderings', () => {
   it('serve one rendering after the other, and are asked for once', async () => {
-    const processes = new Processes(3);
-    const worker = processes.worker();
-    worker.enter('a');
-    await processes.deliver();
+    const { processes, worker } = await oneInside(3, 'a');
     for (let rendering = 0; rendering < 20; rendering += 1) {
       worker.leave();
       worker.enter('a');
@@ -161,10 +167,7 @@ describe('the places that a worker has for its renderings', () => {
   });
 
   it('are kept while they are used again and again, however long', async () => {
-    const processes = new Processes(3);
-    const worker = processes.worker();
-    worker.enter('a');
-    await processes.deliver();
+    const { worker } = await oneInside(3, 'a');
     for (let rendering = 0; rendering < 100; rendering += 1) {
       worker.leave();
       vi.advanceTimersByTime(60);
@@ -177,10 +180,7 @@ describe('the places that a worker has for its renderings', () => {
   it.each([['a', undefined] as const, [undefined, 'a'] as const, ['a', 'b'] as const])(
     'of %j are none of %j',
     async (own, other) => {
-      const processes = new Processes(5);
-      const worker = processes.worker();
-      worker.enter(own);
-      await processes.deliver();
+      const { processes, worker } = await oneInside(5, own);
       worker.leave();
       worker.enter(other);
       expect(worker.inside).toEqual([]);
@@ -190,10 +190,7 @@ describe('the places that a worker has for its renderings', () => {
   );
 
   it('are given back at once when they are idle and another worker waits', async () => {
-    const processes = new Processes(2);
-    const [one, other] = [processes.worker(0), processes.worker(1)];
-    one.enter('a');
-    await processes.deliver();
+    const { processes, worker: one, other } = await oneInside(2, 'a');
     one.leave();
     other.enter('a');
     await processes.deliver();
@@ -202,10 +199,7 @@ describe('the places that a worker has for its renderings', () => {
   });
 
   it('are given back after their rendering when they are in use and another waits', async () => {
-    const processes = new Processes(2);
-    const [one, other] = [processes.worker(0), processes.worker(1)];
-    one.enter('a');
-    await processes.deliver();
+    const { processes, worker: one, other } = await oneInside(2, 'a');
     other.enter('a');
     await processes.deliver();
     expect([one.inside.length, other.inside.length]).toEqual([1, 0]);
@@ -216,10 +210,7 @@ describe('the places that a worker has for its renderings', () => {
   });
 
   it('are for one rendering where others wait already, who need not recall them', async () => {
-    const processes = new Processes(1);
-    const [one, other] = [processes.worker(0), processes.worker(1)];
-    one.enter('a');
-    await processes.deliver();
+    const { processes, worker: one, other } = await oneInside(1, 'a');
     other.enter('b');
     one.enter('a');
     await processes.deliver();
@@ -274,10 +265,7 @@ describe('the places that a worker has for its renderings', () => {
   });
 
   it('are none once it is closed, and those it waits for are refused', async () => {
-    const processes = new Processes(2);
-    const worker = processes.worker();
-    worker.enter('a');
-    await processes.deliver();
+    const { processes, worker } = await oneInside(2, 'a');
     worker.enter('a');
     worker.leave();
     worker.places.close();
@@ -287,10 +275,7 @@ describe('the places that a worker has for its renderings', () => {
   });
 
   it('are free again when it dies, also what is granted to it later', async () => {
-    const processes = new Processes(2);
-    const [one, other] = [processes.worker(0), processes.worker(1)];
-    one.enter('a');
-    await processes.deliver();
+    const { processes, worker: one, other } = await oneInside(2, 'a');
     one.enter('a');
     one.deliverUp();
     other.enter('a');
