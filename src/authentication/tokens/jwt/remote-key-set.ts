@@ -33,7 +33,8 @@ const noKeys: readonly VerificationKey[] = Object.freeze([]);
 
 /**
  * The keys of a JSON Web Key Set on another server, downloaded in the background, one download at a time, until `close`.
- * While the server is down the last good keys stay in force; keys missing from a good answer are dropped. Tokens never
+ * While the server is down the last good keys stay in force; keys missing from a good answer are dropped, also all of them:
+ * an issuer that withdraws its only key means it, and is asked again soon. Tokens never
  * wait for the first download, and for a later one only if it may bring their key; unknown key IDs start at most one
  * download in ten seconds.
  */
@@ -148,5 +149,7 @@ export class RemoteKeySet implements KeySet {
     const keys = parseJsonWebKeySet(await getHttpsJson(url, options));
     // With the same keys, earlier results stay valid.
     if (keys.digest !== this.#keys?.digest) this.#keys = keys;
+    if (keys.all.length > 0) return;
+    throw new KeySetError(`the key set has no key that can be used, of ${keys.published}`);
   }
 }

@@ -94,7 +94,10 @@ function keyIdOf(key: KeyObject): string {
 
 /** The keys of a JSON Web Key Set that can verify signatures, ready to be looked up. */
 export interface JsonWebKeys {
+  /** Empty where none of those published can be used. */
   readonly all: readonly VerificationKey[];
+  /** How many are published, with those that cannot be used. */
+  readonly published: number;
   readonly byKeyId: ReadonlyMap<string, readonly VerificationKey[]>;
   /** The same for the same keys in any order. */
   readonly digest: string;
@@ -103,7 +106,7 @@ export interface JsonWebKeys {
 /**
  * Reads a JSON Web Key Set (RFC 7517, section 5). Ignored are keys for other uses than signatures, symmetric, unreadable
  * and weak ones, and those published with their private half.
- * @throws KeySetError if it is not a key set, has more than 100 keys, or no usable one.
+ * @throws KeySetError if it is not a key set, or has more than 100 keys.
  */
 export function parseJsonWebKeySet(document: unknown): JsonWebKeys {
   const keys = membersOf(document)['keys'];
@@ -112,8 +115,7 @@ export function parseJsonWebKeySet(document: unknown): JsonWebKeys {
     throw new KeySetError(`the key set has more than ${maxPublishedKeys} keys`);
   }
   const all = keys.map(verificationKey).filter((key) => key !== undefined);
-  if (all.length === 0) throw new KeySetError(`the key set has no key that can be used, of ${keys.length}`);
-  return { all, byKeyId: keysById(all), digest: digestOf(all) };
+  return { all, published: keys.length, byKeyId: keysById(all), digest: digestOf(all) };
 }
 
 function verificationKey(jwk: unknown): VerificationKey | undefined {

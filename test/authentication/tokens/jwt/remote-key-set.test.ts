@@ -110,11 +110,10 @@ describe('a server that fails', () => {
   it.each<[string, () => Answer, RegExp]>([
     ['with nonsense', () => answering('nonsense'), /is no JSON$/],
     ['with another document', () => answering('{"keys":{}}'), /^the answer is no JSON Web Key Set$/],
-    ['with no keys', () => answering('{"keys":[]}'), /^the key set has no key that can be used, of 0$/],
     [
-      'with symmetric keys',
-      () => answering('{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}'),
-      /no key that can be used, of 1$/,
+      'with more keys than any',
+      () => answering(`{"keys":[${'{},'.repeat(100)}{}]}`),
+      /^the key set has more than 100 keys$/,
     ],
     ['with a status', () => (_, response) => response.writeHead(503).end(), /the answer is 503$/],
     ['by silence', () => () => undefined, /no answer within 2000 ms \(ETIMEDOUT\)$/],
@@ -130,6 +129,29 @@ describe('a server that fails', () => {
     await expect.poll(() => refreshes.slice(failures)).toContain('success');
     expect(await keyIdsFor(keys, 'b')).toEqual(['b']);
   });
+
+  it.each([
+    ['none', '{"keys":[]}', 'the key set has no key that can be used, of 0'],
+    [
+      'symmetric ones',
+      '{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}',
+      'the key set has no key that can be used, of 1',
+    ],
+  ])(
+    'to publish a key withdraws it, with %s in its place, and is asked again soon',
+    async (_, body, reason) => {
+      const keys = await openReady({ refreshMs: 20, unknownKeyRefreshMs: 60_000 });
+      const { version } = keys;
+      answer = answering(body);
+      await expect.poll(() => refreshes.at(-1)).toBe(reason);
+      expect(keys.version).not.toBe(version);
+      expect(await keyIdsFor(keys, 'a')).toEqual([]);
+      expect(await keyIdsFor(keys, undefined)).toEqual([]);
+      answer = publishing('b');
+      await expect.poll(() => refreshes.at(-1)).toBe('success');
+      expect(await keyIdsFor(keys, 'b')).toEqual(['b']);
+    },
+  );
 
   it('from the start has every look-up rejected at once, with the reason', async () => {
     answer = answering('nonsense');
