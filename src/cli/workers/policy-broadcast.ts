@@ -101,10 +101,21 @@ interface Outgoing {
   readonly objects?: readonly PolicyObject[];
 }
 
-/** Objects in a message: few enough to be read within a few milliseconds. */
+/** Objects in a message, with their subjects and rules: few enough to be read within a few milliseconds. */
 const messageObjects = 200;
+const messageParts = 1000;
 const messageOperations = 100;
 const windowMessages = 4;
+
+/** What an object is made of: each takes about as long to send and to read. */
+function partsOf(object: PolicyObject): number {
+  if (object.kind === 'ClusterRoleBinding') return object.subjects.length;
+  if (object.kind === 'LogicalCluster') return 1;
+  return object.rules.reduce(
+    (sum, { verbs, nonResourceURLs }) => sum + verbs.length + nonResourceURLs.length,
+    0,
+  );
+}
 /** A worker with more waiting operations is given up. */
 const maxWaiting = 100_000;
 
@@ -157,17 +168,22 @@ export class PolicyOutbox {
 
   #nextMessage(): readonly PolicyOperation[] {
     const operations: PolicyOperation[] = [];
-    let [room, done] = [messageObjects, 0];
+    let [room, parts, done] = [messageObjects, messageParts, 0];
     for (const { objects = [], operation } of this.#waiting) {
-      if (operations.length >= messageOperations || room <= 0) break;
-      const rest = objects.length - this.#sent;
-      if (rest > 0 && 'layer' in operation) {
-        const some = objects.slice(this.#sent, this.#sent + room);
-        operations.push({ kind: 'objects', layer: operation.layer, objects: some });
-        this.#sent += some.length;
-        room -= some.length;
+      if (operations.length >= messageOperations || room <= 0 || parts <= 0) break;
+      const some: PolicyObject[] = [];
+      for (let object = objects[this.#sent]; object !== undefined; object = objects[this.#sent]) {
+        if (room <= 0 || parts <= 0) break;
+        some.push(object);
+        this.#sent += 1;
+        room -= 1;
+        parts -= partsOf(object);
       }
+      if (some.length > 0 && 'layer' in operation)
+        operations.push({ kind: 'objects', layer: operation.layer, objects: some });
       if (this.#sent < objects.length) break;
+      if (operation.kind === 'apply' && operation.change.type === 'set')
+        parts -= partsOf(operation.change.object);
       operations.push(operation);
       this.#sent = 0;
       done += 1;

@@ -215,6 +215,33 @@ describe('a policy that workers are told of', () => {
     expect(sent.at(-1)?.at(-1)).toEqual({ kind: 'replace', layer: 'root' });
   });
 
+  it('comes in more messages where objects are large', () => {
+    const sent: (readonly PolicyOperation[])[] = [];
+    const send = (operations: readonly PolicyOperation[]): number => sent.push(operations);
+    const outbox = new PolicyOutbox({ send, onOverflow: () => undefined });
+    const subjects = Array.from({ length: 400 }, (_, at) => ({ kind: 'User' as const, name: `user-${at}` }));
+    const objects = Array.from({ length: 100 }, (_, at) => ({
+      kind: 'ClusterRoleBinding' as const,
+      name: `binding-${at}`,
+      role: 'role',
+      subjects,
+      replicated: false,
+    }));
+    outbox.add({ objects, operation: { kind: 'replace', layer: 'root' } });
+    for (const object of objects)
+      outbox.add({ operation: { kind: 'apply', layer: 'root', change: { type: 'set', object } } });
+    for (let taken = 0; taken < 200; taken += 1) outbox.applied();
+    const sizes = sent.map((operations) =>
+      operations.reduce((sum, one) => {
+        if (one.kind === 'objects') return sum + one.objects.length;
+        return one.kind === 'apply' ? sum + 1 : sum;
+      }, 0),
+    );
+    // A thousand subjects, and what one object is beyond that.
+    expect(Math.max(...sizes)).toBe(3);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(200);
+  });
+
   it('is given up for a worker that takes nothing for too long', () => {
     let overflows = 0;
     const outbox = new PolicyOutbox({ send: () => undefined, onOverflow: () => (overflows += 1) });
