@@ -9,6 +9,7 @@ import type { Exposition, RenderedExposition } from '../../src/exposition/exposi
 import { RenderingLimit, limitedExposition } from '../../src/exposition/delivery/rendering-limit.js';
 import { sharedExposition } from '../../src/exposition/delivery/shared-exposition.js';
 import { serveExposition } from '../../src/request/steps/serve-exposition.js';
+import { TimeSlice } from '../../src/time-slice.js';
 import { WriteDeadline } from '../../src/request/answer/write-deadline.js';
 import { listen } from '../support/listening.js';
 import { localAuthority } from '../support/local-authority.js';
@@ -190,6 +191,27 @@ describe('a write deadline', () => {
     expect(deadline.watched).toBe(0);
     // Each takes some kilobytes.
     expect(bytes / answers).toBeLessThan(500);
+  });
+
+  it('cuts very many in slices', async () => {
+    let now = performance.now();
+    // A millisecond with each look: what is done in one go looks seldom.
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 1));
+    const rests = vi.spyOn(TimeSlice.prototype, 'rest');
+    let cut = 0;
+    try {
+      const deadline = new WriteDeadline({ timeoutMs: 1000, totalMs: 8, onCut: () => (cut += 1) });
+      for (let at = 0; at < 100; at += 1) {
+        const response = new ServerResponse(new IncomingMessage(new Socket()));
+        response.write('a');
+        deadline.watch(response);
+      }
+      await expect.poll(() => cut).toBe(100);
+      expect(rests.mock.calls.length).toBeGreaterThan(10);
+    } finally {
+      clock.mockRestore();
+      rests.mockRestore();
+    }
   });
 
   it('asks the kernel for nobody who makes progress', async () => {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { breakOff, isClosed } from '../middleware.js';
+import { TimeSlice } from '../../time-slice.js';
 import { largestTimerDelayMs } from '../../timer.js';
 import { createReadStream } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -52,6 +53,7 @@ export class WriteDeadline {
   readonly #sending: Sending[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isAsking = false;
+  #isChecking = false;
 
   /** @throws RangeError unless there is some time. */
   constructor(options: WriteDeadlineOptions) {
@@ -82,7 +84,7 @@ export class WriteDeadline {
       this.#forget(sending);
     });
     const check = (): void => {
-      this.#check();
+      void this.#check();
     };
     this.#timer ??= setInterval(check, Math.min(this.#timeoutMs, this.#totalMs) / checks).unref();
   }
@@ -98,10 +100,34 @@ export class WriteDeadline {
     this.#sending[at] = last;
   }
 
-  #check(): void {
+  async #check(): Promise<void> {
+    // Not after each answer, since on a busy server the next one comes soon.
+    if (this.#sending.length === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    try {
+      const slow = await this.#checkAll();
+      if (slow.length > 0 && !this.#isAsking) {
+        this.#isAsking = true;
+        void this.#checkDelivered(slow).finally(() => (this.#isAsking = false));
+      }
+    } finally {
+      this.#isChecking = false;
+    }
+  }
+
+  /** In slices, since thousands may be cut at once. Returns those whose progress only the kernel may know. */
+  async #checkAll(): Promise<readonly Sending[]> {
     const now = performance.now();
     const slow: Sending[] = [];
+    const slice = new TimeSlice().begin();
     for (const sending of [...this.#sending]) {
+      if (slice.isOver) await slice.rest();
+      if (sending.at === undefined) continue;
       const { response } = sending;
       const written = writtenOf(response);
       if (now - sending.begun >= this.#totalMs) this.#cut(sending);
@@ -109,20 +135,15 @@ export class WriteDeadline {
         Object.assign(sending, { since: now, written, delivered: undefined });
       } else if (now - sending.since >= (patientChecks * this.#timeoutMs) / checks) slow.push(sending);
     }
-    if (slow.length > 0 && !this.#isAsking) {
-      this.#isAsking = true;
-      void this.#checkDelivered(slow).finally(() => (this.#isAsking = false));
-    }
-    // Not after each answer, since on a busy server the next one comes soon.
-    if (this.#sending.length > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    return slow;
   }
 
   async #checkDelivered(slow: readonly Sending[]): Promise<void> {
     const queues = await this.#queues(new Set(slow.map(({ response }) => connectionOf(response))));
     const now = performance.now();
+    const slice = new TimeSlice().begin();
     for (const sending of slow) {
+      if (slice.isOver) await slice.rest();
       const { response } = sending;
       if (sending.at === undefined || response.writableLength === 0) continue;
       const written = writtenOf(response);
