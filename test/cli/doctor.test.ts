@@ -35,6 +35,14 @@ function faultsOf({ findings }: Report): readonly string[] {
     .map(({ level, check, subject, message }) => `${level} ${check}: ${subject}: ${message}`);
 }
 
+/** Beside what is well, these flags have one fault, or none. */
+async function expectFault(code: number, fault: RegExp | undefined, ...flags: readonly string[]) {
+  const report = await doctor(...wellFlags(), ...flags);
+  const expected: readonly unknown[] = fault === undefined ? [] : [expect.stringMatching(fault)];
+  expect([report.code, faultsOf(report)]).toEqual([code, expected]);
+  return report;
+}
+
 let directory: TemporaryDirectory;
 let authority: Authority;
 let serving: IssuedCertificate;
@@ -54,7 +62,8 @@ const wellFlags = (): readonly string[] => [
   `--tls-private-key-file=${secret('tls.key', serving.privateKeyPem)}`,
   `--client-ca-file=${directory.write('client-ca.crt', authority.certificatePem)}`,
 ];
-const root = (): string => `--root-kubeconfig=${server.kubeconfig()}`;
+const rootAt = (kubeconfig: string): string => `--root-kubeconfig=${kubeconfig}`;
+const root = (): string => rootAt(server.kubeconfig());
 
 beforeEach(async () => {
   keys = [secretToken];
@@ -127,76 +136,49 @@ describe('doctor of a configuration that all is well with', () => {
 describe('doctor of a policy', () => {
   it('that may not be watched names what to apply', async () => {
     server.script = (verb) => (verb === 'watch' ? 403 : undefined);
-    const report = await doctor(...wellFlags(), root());
-    expect([report.code, report.result]).toEqual([2, 'errors']);
-    expect(faultsOf(report)).toEqual([
-      expect.stringMatching(
-        /^error policy-source: --root-kubeconfig .*: cannot watch clusterroles, watch clusterrolebindings, 403 User "reader" cannot watch clusterroles: apply rbac\/api-access\/policy-reader\.yaml/,
-      ),
-    ]);
+    const report = await expectFault(
+      2,
+      /^error policy-source: --root-kubeconfig .*: cannot watch clusterroles, watch clusterrolebindings, 403 User "reader" cannot watch clusterroles: apply rbac\/api-access\/policy-reader\.yaml/,
+      root(),
+    );
+    expect(report.result).toBe('errors');
     // What is not known is not judged.
     expect(report.findings.map(({ check }) => check)).not.toContain('scrapers');
   });
 
   it('of all logical clusters is none, whatever else there is', async () => {
     const kubeconfig = server.kubeconfig({ path: '/clusters/*', name: 'all' });
-    const report = await doctor(
-      ...wellFlags(),
-      `--root-kubeconfig=${kubeconfig}`,
+    await expectFault(
+      2,
+      /^error policy-source: --root-kubeconfig .*: https:.* is all logical clusters, /,
+      rootAt(kubeconfig),
       `--cache-kubeconfig=${server.kubeconfig({ path: '' })}`,
     );
-    expect([report.code, faultsOf(report)]).toEqual([
-      2,
-      [
-        expect.stringMatching(
-          /^error policy-source: --root-kubeconfig .*: https:.* is all logical clusters, /,
-        ),
-      ],
-    ]);
   });
 
   it('whose server is away cannot be served', async () => {
-    const flags = [...wellFlags(), root()];
+    const flag = root();
     await server.close();
-    const report = await doctor(...flags);
-    expect(report.code).toBe(2);
-    expect(faultsOf(report)).toEqual([expect.stringMatching(/^error policy-source: .* connection refused/)]);
+    await expectFault(2, /^error policy-source: .* connection refused/, flag);
   });
 
   it('whose server is away is served from elsewhere, with a warning', async () => {
     const away = await startPolicyServer(directory, []);
     const awayFile = away.kubeconfig({ name: 'away' });
     await away.close();
-    const fromCache = await doctor(
-      ...wellFlags(),
-      `--root-kubeconfig=${awayFile}`,
+    await expectFault(
+      1,
+      /^warning policy-source: .* connection refused .* \(--cache-kubeconfig decides until then\)$/,
+      rootAt(awayFile),
       `--cache-kubeconfig=${server.kubeconfig({ path: '' })}`,
     );
-    expect([fromCache.code, faultsOf(fromCache)]).toEqual([
-      1,
-      [
-        expect.stringMatching(
-          /^warning policy-source: .* connection refused .* \(--cache-kubeconfig decides until then\)$/,
-        ),
-      ],
-    ]);
-    const withoutCache = await doctor(...wellFlags(), root(), `--cache-kubeconfig=${awayFile}`);
-    expect([withoutCache.code, faultsOf(withoutCache)]).toEqual([
-      1,
-      [expect.stringMatching(/^warning policy-source: .* \(--root-kubeconfig decides without it\)$/)],
-    ]);
+    const withoutCache = /^warning policy-source: .* \(--root-kubeconfig decides without it\)$/;
+    await expectFault(1, withoutCache, root(), `--cache-kubeconfig=${awayFile}`);
     const file = `${directory.path}/policy.snapshot`;
     const origin = `${away.url}/clusters/root`;
     await writeSnapshot(file, [{ layer: 'root', origin, syncedAt: Date.now(), objects: [] }]);
-    const fromSnapshot = await doctor(
-      ...wellFlags(),
-      `--root-kubeconfig=${awayFile}`,
-      `--policy-snapshot=${file}`,
-    );
-    expect([fromSnapshot.code, faultsOf(fromSnapshot)]).toEqual([
-      1,
-      [expect.stringMatching(/^warning policy-source: .* \(the snapshot decides until then\)$/)],
-    ]);
+    const fromSnapshot = /^warning policy-source: .* \(the snapshot decides until then\)$/;
+    await expectFault(1, fromSnapshot, rootAt(awayFile), `--policy-snapshot=${file}`);
   });
 
   it("has kcp's own part built in where that may not be read", async () => {
@@ -204,19 +186,11 @@ describe('doctor of a policy', () => {
       role('system:kcp:metrics-reader', ['get', '/metrics']),
       binding('scrapers', 'system:kcp:metrics-reader'),
     ]);
-    const flags = [...wellFlags(), `--root-kubeconfig=${kcp.kubeconfig()}`, '--bootstrap-policy=live'];
-    const good = await doctor(...flags);
-    expect([good.code, faultsOf(good)]).toEqual([0, []]);
+    const flags = [rootAt(kcp.kubeconfig()), '--bootstrap-policy=live'];
+    await expectFault(0, undefined, ...flags);
     kcp.script = (_verb, _resource, path) => (path.startsWith('/clusters/system:admin/') ? 403 : undefined);
-    const forbidden = await doctor(...flags);
-    expect([forbidden.code, faultsOf(forbidden)]).toEqual([
-      1,
-      [
-        expect.stringMatching(
-          /clusters\/system:admin: cannot .*only system:masters may .* \(the built-in copy/,
-        ),
-      ],
-    ]);
+    const builtIn = /clusters\/system:admin: cannot .*only system:masters may .* \(the built-in copy/;
+    await expectFault(1, builtIn, ...flags);
   });
 
   it('of a new Kubernetes lets nobody scrape but its own', async () => {
@@ -226,19 +200,12 @@ describe('doctor of a policy', () => {
         subjects: [{ kind: 'Group', name: 'system:monitoring' }],
       }),
     ]);
-    const report = await doctor(
-      ...wellFlags(),
-      `--root-kubeconfig=${fresh.kubeconfig({ path: '' })}`,
+    await expectFault(
+      1,
+      /^warning scrapers: .* only to Group "system:masters", Group "system:monitoring"/,
+      rootAt(fresh.kubeconfig({ path: '' })),
       '--bootstrap-policy=false',
     );
-    expect([report.code, faultsOf(report)]).toEqual([
-      1,
-      [
-        expect.stringMatching(
-          /^warning scrapers: .* only to Group "system:masters", Group "system:monitoring"/,
-        ),
-      ],
-    ]);
   });
 
   it('is told of all that grants nothing, too little or too much', async () => {
@@ -254,10 +221,10 @@ describe('doctor of a policy', () => {
       binding('mixed', 'own', { subjects }),
       role('own', ['get', '/metrics']),
     ]);
-    const report = await doctor(...wellFlags(), `--root-kubeconfig=${doubtful.kubeconfig()}`);
+    const report = await doctor(...wellFlags(), rootAt(doubtful.kubeconfig()));
     const plain = await doctor(
       ...wellFlags(),
-      `--root-kubeconfig=${doubtful.kubeconfig({ path: '' })}`,
+      rootAt(doubtful.kubeconfig({ path: '' })),
       '--anonymous-auth=false',
     );
     expect(report.code).toBe(1);
@@ -315,34 +282,26 @@ subjects:
       ...Array.from({ length: 100 }, (_, at) => binding(`lost-${at}`, 'nowhere')),
     ]);
     const kubeconfig = many.kubeconfig();
-    const { out } = await command('doctor', ...wellFlags(), `--root-kubeconfig=${kubeconfig}`);
-    const report = await doctor(...wellFlags(), `--root-kubeconfig=${kubeconfig}`);
+    const { out } = await command('doctor', ...wellFlags(), rootAt(kubeconfig));
+    const report = await doctor(...wellFlags(), rootAt(kubeconfig));
     expect(out.match(/^! root: ClusterRoleBinding "lost-/gm)).toHaveLength(20);
     expect(out).toContain('\n! and 80 more: -o json has all of them\n');
     expect(out).toMatch(/0 errors, 100 warnings, \d+ fine\.$/);
     expect(faultsOf(report)).toHaveLength(100);
   });
 
-  it.each([
-    [
-      '--authorization-order=AlwaysAllowGroups',
-      1,
-      /^warning scrapers: --authorization-order: does not list RBAC/,
-    ],
-    ['--authorization-always-allow-paths=/metrics', 1, /^warning scrapers: .* anyone who reaches the server/],
-    [
-      '--ignore-paths=/metr*',
-      1,
-      /^warning scrapers: GET \/metrics: is in --ignore-paths: anyone who reaches the server/,
-    ],
-    [
-      '--allow-paths=/metrics/*',
-      1,
-      /^warning scrapers: --allow-paths: does not include \/metrics, so every scrape of/,
-    ],
-  ])('that is asked otherwise: %s', async (flag, code, fault) => {
-    const report = await doctor(...wellFlags(), root(), flag);
-    expect([report.code, faultsOf(report)]).toEqual([code, [expect.stringMatching(fault)]]);
+  it.each(
+    Object.entries({
+      '--authorization-order=AlwaysAllowGroups':
+        /^warning scrapers: --authorization-order: does not list RBAC/,
+      '--authorization-always-allow-paths=/metrics': /^warning scrapers: .* anyone who reaches the server/,
+      '--ignore-paths=/metr*':
+        /^warning scrapers: GET \/metrics: is in --ignore-paths: anyone who reaches the server/,
+      '--allow-paths=/metrics/*':
+        /^warning scrapers: --allow-paths: does not include \/metrics, so every scrape of/,
+    }),
+  )('that is asked otherwise: %s', async (flag, fault) => {
+    await expectFault(1, fault, root(), flag);
   });
 });
 
@@ -403,18 +362,14 @@ describe('doctor of flags', () => {
     const [certificate, key] = [bundleOf(serving), serving.privateKeyPem];
     const file = directory.write('upstream.key', key);
     chmodSync(file, 0o644);
-    const report = await doctor(
-      ...wellFlags(),
+    await expectFault(
+      1,
+      /^warning file-permissions: --upstream-client-key-file .*upstream\.key: contains/,
       root(),
       '--upstream=https://127.0.0.1',
       `--upstream-client-cert-file=${directory.write('upstream.crt', certificate)}`,
       `--upstream-client-key-file=${file}`,
     );
-    expect(faultsOf(report)).toEqual([
-      expect.stringMatching(
-        /^warning file-permissions: --upstream-client-key-file .*upstream\.key: contains/,
-      ),
-    ]);
   });
 
   it('wants a mode that there is, as a start does', async () => {
@@ -451,15 +406,8 @@ describe('doctor of flags', () => {
   it('warns of secrets that everybody may read', async () => {
     const file = directory.write('tokens.csv', 'secret-of-alice,alice,1\n');
     chmodSync(file, 0o644);
-    const report = await doctor(...wellFlags(), root(), `--token-auth-file=${file}`);
-    expect([report.code, faultsOf(report)]).toEqual([
-      1,
-      [
-        expect.stringMatching(
-          /^warning file-permissions: --token-auth-file .*tokens\.csv: contains secrets and can be/,
-        ),
-      ],
-    ]);
+    const fault = /^warning file-permissions: --token-auth-file .*tokens\.csv: contains secrets and can be/;
+    await expectFault(1, fault, root(), `--token-auth-file=${file}`);
   });
 
   it('looks at every pair of --tls-sni-cert-key and at who may read its key', async () => {
@@ -484,13 +432,9 @@ describe('doctor of flags', () => {
   it('does not wait for a pipe', async () => {
     const pipe = `${directory.path}/pipe`;
     execFileSync('mkfifo', [pipe]);
-    const flags = [
-      '--token-auth-file',
-      '--client-ca-file',
-      '--tls-cert-file',
-      '--root-kubeconfig',
-      '--label-mapping-file',
-    ];
+    const flags = words(
+      '--token-auth-file --client-ca-file --tls-cert-file --root-kubeconfig --label-mapping-file',
+    );
     const report = await doctor(...wellFlags(), ...flags.map((flag) => `${flag}=${pipe}`));
     expect(faultsOf(report)).toEqual([
       expect.stringMatching(`^error flag: --label-mapping-file: ${pipe} .*no regular file`),

@@ -124,6 +124,13 @@ async function leave(
   await writeSnapshot(file, [{ layer, origin, syncedAt, objects }]);
 }
 
+/** What is told of restoring, or of not restoring, these layers. */
+const restoring = (
+  result: 'success' | 'refused' | 'missing',
+  message: string,
+  ...layers: readonly string[]
+): SnapshotResult => ({ operation: 'restore', result, message: `${file}: ${message}`, layers });
+
 describe('a process that is started anew', () => {
   it('decides as the one before did, whatever the policy was', async () => {
     const users = ['ann', 'bob', 'system:serviceaccount:team:ann', ''];
@@ -192,12 +199,7 @@ describe('a process that is started anew', () => {
       ageMs: 5000,
     });
     expect(results.untaken()).toEqual([
-      {
-        operation: 'restore',
-        result: 'success',
-        message: `${file}: restored policy layer "root" as of 2023-11-14T22:13:15.000Z`,
-        layers: ['root'],
-      },
+      restoring('success', 'restored policy layer "root" as of 2023-11-14T22:13:15.000Z', 'root'),
     ]);
   });
 
@@ -234,9 +236,7 @@ describe('a process that is started anew', () => {
   it('has nothing where there is no snapshot, and says so', async () => {
     const after = start();
     expect(await after.snapshot.restore()).toEqual([]);
-    expect(results.untaken()).toEqual([
-      { operation: 'restore', result: 'missing', message: `${file}: does not exist yet`, layers: [] },
-    ]);
+    expect(results.untaken()).toEqual([restoring('missing', 'does not exist yet')]);
     expect(after.policy.unavailable()).toBe('policy layer "root" is not loaded yet');
   });
 
@@ -246,14 +246,7 @@ describe('a process that is started anew', () => {
     await writeFile(file, text.replace('"ann"', '"eve"'));
     const after = start();
     expect(await after.snapshot.restore()).toEqual([]);
-    expect(results.untaken()).toEqual([
-      {
-        operation: 'restore',
-        result: 'refused',
-        message: `${file}: is damaged: its checksum is another`,
-        layers: [],
-      },
-    ]);
+    expect(results.untaken()).toEqual([restoring('refused', 'is damaged: its checksum is another')]);
     expect(after.policy.unavailable()).toBe('policy layer "root" is not loaded yet');
     expect(after.policy.objects('root')).toEqual([]);
   });
@@ -267,24 +260,13 @@ describe('a process that is started anew', () => {
     const after = start();
     expect(await after.snapshot.restore()).toEqual(['cache']);
     expect(results.untaken()).toEqual([
-      {
-        operation: 'restore',
-        result: 'refused',
-        message: `${file}: policy layer "root" is not restored: it is from "https://elsewhere", not from "https://root:6443/clusters/root"`,
-        layers: ['root'],
-      },
-      {
-        operation: 'restore',
-        result: 'refused',
-        message: `${file}: policy layer "bootstrap" is not restored: it has no source here`,
-        layers: ['bootstrap'],
-      },
-      {
-        operation: 'restore',
-        result: 'success',
-        message: `${file}: restored policy layer "cache" as of 2023-11-14T22:13:20.000Z`,
-        layers: ['cache'],
-      },
+      restoring(
+        'refused',
+        'policy layer "root" is not restored: it is from "https://elsewhere", not from "https://root:6443/clusters/root"',
+        'root',
+      ),
+      restoring('refused', 'policy layer "bootstrap" is not restored: it has no source here', 'bootstrap'),
+      restoring('success', 'restored policy layer "cache" as of 2023-11-14T22:13:20.000Z', 'cache'),
     ]);
     expect(after.policy.status().map(({ state, clusterRoles }) => [state, clusterRoles])).toEqual([
       ['syncing', 0],
@@ -296,9 +278,9 @@ describe('a process that is started anew', () => {
   it('leaves a layer alone whose source was faster', async () => {
     await leave(annReads);
     const after = start();
-    const restoring = after.snapshot.restore();
+    const restored = after.snapshot.restore();
     after.policy.sink('root').replace([reader, bindingOf('bob')]);
-    expect(await restoring).toEqual([]);
+    expect(await restored).toEqual([]);
     expect([mayScrape(after, 'ann'), mayScrape(after, 'bob')]).toEqual([false, true]);
   });
 

@@ -23,10 +23,16 @@ async function open(options: OpenPolicyOptions): Promise<OpenPolicy> {
   return closedAtEnd(await openPolicy({ bootstrap: false, ...options }));
 }
 
+/** The policy of that server, or of another kubeconfig. */
+const openRoot = (observer: RootObserver = {}, kubeconfig = server.kubeconfig): Promise<OpenPolicy> =>
+  open({ sources: [rootPolicySource({ kubeconfig, observer })] });
+
 /** By which binding, or why nobody knows. */
 function grantOf({ policy }: OpenPolicy, user = 'prometheus'): string | undefined {
   return policy.unavailable() ?? policy.find([{ name: user, groups: [] }], 'get', '/metrics')?.binding.name;
 }
+
+type RootObserver = NonNullable<Parameters<typeof rootPolicySource>[0]['observer']>;
 
 const waitFor = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 10_000, interval: 10 });
 const refuse = (...resources: Resource[]): void => {
@@ -41,7 +47,7 @@ const grants = (followed: OpenPolicy, binding: string | undefined): Promise<void
 
 describe('the policy of an API server', () => {
   it('decides once both kinds are listed, and follows every change', async () => {
-    const followed = await open({ sources: [rootPolicySource({ kubeconfig: server.kubeconfig })] });
+    const followed = await openRoot();
     expect(await followed.settled(10_000)).toEqual([]);
     expect(grantOf(followed)).toBe('scrapers');
     server.delete('clusterrolebindings', 'scrapers');
@@ -56,7 +62,7 @@ describe('the policy of an API server', () => {
     'is not loaded while %s cannot be read, and says why',
     async (resource) => {
       refuse(resource);
-      const followed = await open({ sources: [rootPolicySource({ kubeconfig: server.kubeconfig })] });
+      const followed = await openRoot();
       await waitFor(() => {
         expect(followed.policy.status()).toMatchObject([
           { state: 'syncing', reason: expect.stringMatching(`${resource}: 403`) as string },
@@ -73,14 +79,7 @@ describe('the policy of an API server', () => {
 
   it('stays in force while the server is away, stale, and is in step again after it', async () => {
     const told: string[] = [];
-    const followed = await open({
-      sources: [
-        rootPolicySource({
-          kubeconfig: server.kubeconfig,
-          observer: { lost: () => told.push('lost'), synced: () => told.push('synced') },
-        }),
-      ],
-    });
+    const followed = await openRoot({ lost: () => told.push('lost'), synced: () => told.push('synced') });
     await followed.settled(10_000);
     refuse('clusterroles', 'clusterrolebindings');
     server.hangUp();
@@ -102,14 +101,7 @@ describe('the policy of an API server', () => {
 
   it('believes a server that lists nothing any more, and warns', async () => {
     const warnings: string[] = [];
-    const followed = await open({
-      sources: [
-        rootPolicySource({
-          kubeconfig: server.kubeconfig,
-          observer: { warning: (message) => warnings.push(message) },
-        }),
-      ],
-    });
+    const followed = await openRoot({ warning: (message) => warnings.push(message) });
     await followed.settled(10_000);
     // As a watch of a forgotten resourceVersion is answered: everything is listed anew.
     let isExpired = true;
@@ -130,17 +122,10 @@ describe('the policy of an API server', () => {
 
   it('is told of by its observer: requests, lists, watches and applied changes', async () => {
     const told: string[] = [];
-    const followed = await open({
-      sources: [
-        rootPolicySource({
-          kubeconfig: server.kubeconfig,
-          observer: {
-            request: ({ method, code }) => told.push(`${method} ${code}`),
-            listed: (kind, method, result) => told.push(`${kind} ${method} ${result}`),
-            applied: (kind, seconds) => told.push(`${kind} applied: ${String(seconds >= 0)}`),
-          },
-        }),
-      ],
+    const followed = await openRoot({
+      request: ({ method, code }) => told.push(`${method} ${code}`),
+      listed: (kind, method, result) => told.push(`${kind} ${method} ${result}`),
+      applied: (kind, seconds) => told.push(`${kind} applied: ${String(seconds >= 0)}`),
     });
     await followed.settled(10_000);
     server.delete('clusterrolebindings', 'scrapers');
@@ -154,7 +139,7 @@ describe('the policy of an API server', () => {
 
   it('is asked for as it is, and followed all the same where a proxy compresses it, event by event', async () => {
     server.compresses = true;
-    const followed = await open({ sources: [rootPolicySource({ kubeconfig: server.kubeconfig })] });
+    const followed = await openRoot();
     expect(await followed.settled(10_000)).toEqual([]);
     expect(grantOf(followed)).toBe('scrapers');
     server.delete('clusterrolebindings', 'scrapers');
@@ -267,7 +252,7 @@ describe('a server of all logical clusters, of which anybody may own one', () =>
   it('is none where the kubeconfig comes to name it: the last policy stays, and becomes stale', async () => {
     const directory = temporaryDirectory();
     const kubeconfig = directory.write('kubeconfig', readFileSync(server.kubeconfig, 'utf8'));
-    const followed = await open({ sources: [rootPolicySource({ kubeconfig })] });
+    const followed = await openRoot({}, kubeconfig);
     await followed.settled(10_000);
     const several = await RootServer.start('/clusters/*');
     several.base = String.raw`/clusters/\*`;
@@ -321,7 +306,7 @@ describe('a kubeconfig that comes to name another server', () => {
   it('is followed there once both kinds are listed there, and until then the old policy decides', async () => {
     const directory = temporaryDirectory();
     const kubeconfig = directory.write('kubeconfig', readFileSync(server.kubeconfig, 'utf8'));
-    const followed = await open({ sources: [rootPolicySource({ kubeconfig })] });
+    const followed = await openRoot({}, kubeconfig);
     await followed.settled(10_000);
     expect(grantOf(followed)).toBe('scrapers');
     const other = await RootServer.start();
