@@ -6,6 +6,9 @@ import type { RequestEnd } from './request-end.js';
 
 export const userAgent = `kcp-metrics-filter/${packageVersion}`;
 
+/** Answers such as 103 before the answer itself: a server that sends them without end would keep this process busy. */
+const maxInterimAnswers = 100;
+
 export type BodyWriter = (request: ClientRequest) => void;
 
 interface ExchangeOptions extends RequestOptions {
@@ -49,6 +52,13 @@ function attempt(
       fail(new Error('aborted'));
       request.destroy();
     };
+    let interimAnswers = 0;
+    request.on('information', () => {
+      interimAnswers += 1;
+      if (interimAnswers <= maxInterimAnswers || isSettled) return;
+      fail(Object.assign(new Error('too many interim answers'), { code: 'ERR_INTERIM_ANSWERS' }));
+      request.destroy();
+    });
     request.on('error', fail);
     request.on('response', (answer) => {
       isSettled = true;

@@ -78,6 +78,7 @@ const descriptions: readonly (readonly [code: RegExp, description: string])[] = 
   ],
   [/^(?:EPROTO|ERR_SSL_\w+|ERR_TLS_\w+|ERR_OSSL_\w+)$/, 'TLS failed'],
   [/^HPE_\w+$/, 'the answer is no HTTP'],
+  [/^ERR_INTERIM_ANSWERS$/, 'more than a hundred interim answers before the answer'],
   [/^Z_\w+$/, 'the answer is no gzip, or breaks off'],
 ];
 

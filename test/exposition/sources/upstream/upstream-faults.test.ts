@@ -69,6 +69,25 @@ describe('an upstream that gives no exposition', () => {
     expect([status, answered.toString()]).toEqual([200, 'a 1\n']);
   });
 
+  it.each([
+    ['103 Early Hints', 10, 200],
+    ['100 Continue', 10, 200],
+    ['103 Early Hints', 1000, 502],
+    ['100 Continue', 1000, 502],
+  ])('says %s %i times before it answers: %i', async (interim, times, status) => {
+    const answer = `HTTP/1.1 200 OK\r\nContent-Type: ${textFormat}\r\nContent-Length: 4\r\n\r\na 1\n`;
+    const upstream = await listen(
+      createTcpServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.end(`HTTP/1.1 ${interim}\r\n\r\n`.repeat(times) + answer));
+      }),
+    );
+    expect((await scrape(await guard(upstream))).status).toBe(status);
+    if (status === 200) return;
+    const message = ': more than a hundred interim answers before the answer (ERR_INTERIM_ANSWERS)';
+    expect(failures[0]?.message).toContain(message);
+  });
+
   it('speaks no HTTP: 502', async () => {
     const upstream = await listen(createTcpServer((socket) => socket.end('secret\r\n\r\n')));
     const { status } = await scrape(await guard(upstream));
