@@ -150,7 +150,7 @@ describe('doctor of a policy', () => {
     const kubeconfig = server.kubeconfig({ path: '/clusters/*', name: 'all' });
     await expectFault(
       2,
-      /^error policy-source: --root-kubeconfig .*: https:.* is all logical clusters, /,
+      /^error policy-source: --root-kubeconfig .*: its server is all logical clusters /,
       rootAt(kubeconfig),
       `--cache-kubeconfig=${server.kubeconfig({ path: '' })}`,
     );

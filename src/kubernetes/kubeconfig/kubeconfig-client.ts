@@ -22,6 +22,8 @@ export interface OpenApiClientOptions {
   readonly kubeconfig: string;
   /** Maps the server's path, such as `/clusters/root`, to the base path of all requests. Default: unchanged. */
   readonly basePath?: (serverPath: string) => string;
+  /** What is wrong with such a path, if anything: then the kubeconfig is not used, nor followed. Default: nothing. */
+  readonly pathFault?: ((basePath: string) => string | undefined) | undefined;
   /** How long an exec plugin may run (ms). Default 30,000. */
   readonly execTimeoutMs?: number;
   /** Called for each request, when its answer's headers have come or it has failed. */
@@ -44,12 +46,15 @@ export async function openApiClientIn(pod: Pod, options: OpenApiClientOptions): 
   checkOptions(options, {
     kubeconfig: aText,
     basePath: optional(aFunction),
+    pathFault: optional(aFunction),
     execTimeoutMs: optional(milliseconds(1)),
   });
   const warn = (message: string): void => {
     tell(owner, options.onWarning, message);
   };
-  const file = await KubeconfigFile.open(options.kubeconfig, warn, pod);
+  const file = await KubeconfigFile.open(options.kubeconfig, warn, pod, (kubeconfig) =>
+    options.pathFault?.(basePathOf(kubeconfig, options)),
+  );
   await requireClientNode();
   const client = new KubeconfigClient(file, options);
   await client.prepare();
@@ -177,11 +182,10 @@ class KubeconfigClient implements ApiClient {
   }
 
   /** Where requests go, without credentials; `basePath` is empty, or begins with a slash and ends with none. */
-  #addressIn({ cluster }: Kubeconfig) {
-    const url = new URL(cluster.server);
+  #addressIn(kubeconfig: Kubeconfig) {
+    const url = new URL(kubeconfig.cluster.server);
     const host = `${url.hostname}:${portOf(url)}`;
-    const serverPath = trimmed(url.pathname);
-    const basePath = trimmed(this.options.basePath?.(serverPath) ?? serverPath);
+    const basePath = basePathOf(kubeconfig, this.options);
     return { server: `${url.protocol}//${host}${basePath}`, host, basePath };
   }
 }
@@ -204,6 +208,11 @@ function messageOf(
     }),
   };
   return { method, path: `${basePath}${path}${search}`, headers, content };
+}
+
+function basePathOf({ cluster }: Kubeconfig, { basePath }: Pick<OpenApiClientOptions, 'basePath'>): string {
+  const serverPath = trimmed(new URL(cluster.server).pathname);
+  return trimmed(basePath?.(serverPath) ?? serverPath);
 }
 
 function trimmed(path: string): string {

@@ -165,8 +165,7 @@ export class KubeconfigFile {
   #refreshing: Promise<Kubeconfig> | undefined;
 
   private constructor(
-    private readonly file: string,
-    private readonly pod: Pod,
+    private readonly readAnew: () => ReturnType<typeof read>,
     private readonly onWarning: (message: string) => void,
     /** Everything that the last reading read, even if it failed. */
     private files: FilesRead,
@@ -175,14 +174,21 @@ export class KubeconfigFile {
   ) {}
 
   /**
-   * `onWarning` is called once with each reason why a later version cannot be used.
+   * `onWarning` is called once with each reason why a later version cannot be used; `faultOf` says what is wrong with one
+   * that could be.
    *
    * @throws KubeconfigError
    */
-  static async open(file: string, onWarning: (message: string) => void, pod: Pod): Promise<KubeconfigFile> {
-    const { files, result } = await read(file, pod);
+  static async open(
+    file: string,
+    onWarning: (message: string) => void,
+    pod: Pod,
+    faultOf: FaultOf = () => undefined,
+  ): Promise<KubeconfigFile> {
+    const readAnew = (): ReturnType<typeof read> => read(file, pod, faultOf);
+    const { files, result } = await readAnew();
     if (result instanceof KubeconfigError) throw result;
-    return new KubeconfigFile(file, pod, onWarning, files, result);
+    return new KubeconfigFile(readAnew, onWarning, files, result);
   }
 
   /** Reads the files again if any has changed. One check serves all simultaneous callers. */
@@ -195,7 +201,7 @@ export class KubeconfigFile {
 
   async #refresh(): Promise<Kubeconfig> {
     if (!(await this.files.mayHaveChanged())) return this.current;
-    const { files, result } = await read(this.file, this.pod);
+    const { files, result } = await this.readAnew();
     this.files = files;
     if (!(result instanceof KubeconfigError)) {
       this.#failure = undefined;
@@ -208,11 +214,17 @@ export class KubeconfigFile {
   }
 }
 
-function read(file: string, pod: Pod) {
-  return readSettled((files) =>
-    readKubeconfig(file, files, pod).catch((error: unknown) => {
+type FaultOf = (kubeconfig: Kubeconfig) => string | undefined;
+
+function read(file: string, pod: Pod, faultOf: FaultOf) {
+  return readSettled(async (files) => {
+    try {
+      const kubeconfig = await readKubeconfig(file, files, pod);
+      const fault = faultOf(kubeconfig);
+      return fault === undefined ? kubeconfig : new KubeconfigError(file, fault);
+    } catch (error) {
       if (error instanceof KubeconfigError) return error;
       throw error;
-    }),
-  );
+    }
+  });
 }

@@ -2,7 +2,7 @@ import { openApiClient } from '../../kubernetes/kubeconfig/kubeconfig-client.js'
 import type { ApiClient } from '../../kubernetes/api-client.js';
 import { byClusterAndName, byName } from '../../kubernetes/json.js';
 import { Reflector } from '../../kubernetes/reflector/reflector.js';
-import { KubeconfigError, type ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
+import type { ReflectorFault } from '../../kubernetes/kubernetes-errors.js';
 import type { ReflectorSink, ServerObserver } from '../../kubernetes/reflector/reflector-options.js';
 import { ServerProbe } from '../../kubernetes/reflector/server-probe.js';
 import { runInSlices } from '../../time-slice.js';
@@ -45,7 +45,7 @@ export interface ApiServerPolicySourceOptions {
  * that does not answer is tried again forever.
  */
 export function rootPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return apiServerSource('root', options, (path) => path);
+  return apiServerSource('root', options, (path) => path, rootPathFault);
 }
 
 /**
@@ -53,10 +53,15 @@ export function rootPolicySource(options: ApiServerPolicySourceOptions): PolicyS
  * `internal.kcp.io/replicate`. Named `cache` by default.
  */
 export function cachePolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return apiServerSource('cache', options, (path) => {
-    const withService = path.includes('/services/cache') ? path : `${path}/services/cache`;
-    return withService.includes('/shards/') ? withService : `${withService}/shards/root/clusters/root`;
-  });
+  return apiServerSource(
+    'cache',
+    options,
+    (path) => {
+      const withService = path.includes('/services/cache') ? path : `${path}/services/cache`;
+      return withService.includes('/shards/') ? withService : `${withService}/shards/root/clusters/root`;
+    },
+    rootPathFault,
+  );
 }
 
 /**
@@ -64,7 +69,14 @@ export function cachePolicySource(options: ApiServerPolicySourceOptions): Policy
  * `system:masters`. Named `workspaces` by default.
  */
 export function workspacesPolicySource(options: ApiServerPolicySourceOptions): PolicySource {
-  return apiServerSource('workspaces', options, clusterAt('*'), kindsOfWorkspaces, byClusterAndName);
+  return apiServerSource(
+    'workspaces',
+    options,
+    clusterAt('*'),
+    undefined,
+    kindsOfWorkspaces,
+    byClusterAndName,
+  );
 }
 
 /**
@@ -80,14 +92,23 @@ function clusterAt(name: string): (serverPath: string) => string {
   return (path) => `${path.replace(/\/clusters\/[^/]+$/, '')}/clusters/${name}`;
 }
 
-/** In a server's path: all logical clusters, or those of all shards, as kcp and its cache server read it. */
-const selectsAll = /\/(?:clusters|shards)\/(?:\*|%2a)(?:\/|$)/i;
+const allOfThem = /\/(?:clusters|shards)\/(?:\*|%2a)(?:\/|$)/i;
+/** As kcp and its cache server have them; behind another prefix, such paths are no kcp's. */
+const oneOfThem = /^(?:\/services\/cache)?(?:\/shards\/[^/]+)?\/clusters\/([^/]+)$/;
 
-/** Names repeat among logical clusters, and whoever has one writes what is in it: as one policy it would be theirs. */
-function faultOfOne(server: string): string | undefined {
-  return selectsAll.test(server)
-    ? `${server} is all logical clusters, whose owners would decide who may scrape: use a context whose server ends in /clusters/root`
-    : undefined;
+/**
+ * What is wrong with the path of root's policy. Names repeat among logical clusters, and whoever has one writes what is in
+ * it: the policy of all would be theirs, and that of another one speaks of its own service accounts.
+ */
+function rootPathFault(path: string): string | undefined {
+  const advice = 'use a context whose server ends in /clusters/root';
+  if (allOfThem.test(path)) {
+    return `its server is all logical clusters (${path}), whose owners would decide who may scrape: ${advice}`;
+  }
+  const name = oneOfThem.exec(path)?.[1] ?? 'root';
+  return name === 'root'
+    ? undefined
+    : `its server is another workspace (${path}), but only the root workspace decides who may scrape: ${advice}`;
 }
 
 interface FollowedKind {
@@ -109,6 +130,7 @@ function apiServerSource(
   defaultName: string,
   options: ApiServerPolicySourceOptions,
   basePath: (serverPath: string) => string,
+  pathFault?: (basePath: string) => string | undefined,
   kinds: readonly FollowedKind[] = kindsOfOne,
   keyOf = byName,
 ): PolicySource {
@@ -127,30 +149,20 @@ function apiServerSource(
   let isClosed = false;
   const hasClosed = (): boolean => isClosed;
 
-  const faultOf = (server: string): string | undefined =>
-    kinds === kindsOfWorkspaces ? undefined : faultOfOne(server);
-
   const open = async (): Promise<ApiClient> => {
     client ??= await openApiClient({
       kubeconfig,
       basePath,
+      pathFault,
       onRequest: (observation) => observer.request?.(observation),
       onWarning: (message) => observer.warning?.(message),
     });
-    const fault = faultOf(client.server);
-    if (fault !== undefined) {
-      client.close();
-      throw new KubeconfigError(kubeconfig, fault);
-    }
     origin ??= client.server;
     return client;
   };
 
   const sinkOf = (kind: Kind, asked: ApiClient, sink: PolicySink): ReflectorSink<PolicyObject> => ({
     replace: async (items, server) => {
-      // The kubeconfig may have changed since it was opened.
-      const fault = faultOf(server);
-      if (fault !== undefined) throw new RangeError(fault);
       // One server's roles with another's bindings, or with none, would be a policy that never existed.
       if (!isClosed) await firstLists.arrived(kind, server);
       if (hasClosed()) return;

@@ -229,46 +229,68 @@ describe('root with the cache server behind it', () => {
   });
 });
 
-describe('a server of all logical clusters, of which anybody may own one', () => {
+describe('a server of other workspaces than root, whose owners would decide', () => {
   const all = [
     '/clusters/*',
     '/clusters/%2A',
     '/services/cache/shards/*/clusters/root',
+    '/services/cache/shards/root/clusters/*',
     '/shards/root/clusters/*',
   ];
+  const another = ['/clusters/root:org', '/clusters/system:admin', '/shards/root/clusters/2gjywtm6kg669kl2'];
 
-  it.each(all)('is no source of one policy: %s', async (serverPath) => {
+  it.each([
+    ...all.map((path) => [path, 'is all logical clusters'] as const),
+    ...another.map((path) => [path, 'is another workspace'] as const),
+    ['/services/cache/shards/root/clusters/org', 'is another workspace'] as const,
+  ])('is no source of the policy: %s', async (serverPath, fault) => {
     const several = await RootServer.start(serverPath);
-    for (const sourceOf of [rootPolicySource, cachePolicySource]) {
-      const source = sourceOf({ kubeconfig: several.kubeconfig });
-      await expect(openPolicy({ sources: [source] })).rejects.toThrow(
-        /^[^:]+: https:.* is all logical clusters/,
-      );
+    const source = rootPolicySource({ kubeconfig: several.kubeconfig });
+    const opening = openPolicy({ sources: [source] });
+    await expect(opening).rejects.toThrow(KubeconfigError);
+    await expect(opening).rejects.toThrow(`: its server ${fault} (${serverPath})`);
+    if (serverPath.startsWith('/services/cache')) {
+      const cache = cachePolicySource({ kubeconfig: several.kubeconfig });
+      await expect(openPolicy({ sources: [cache] })).rejects.toThrow(`: its server ${fault} (`);
     }
     expect(several.asked.size).toBe(0);
     await several.stop();
   });
 
-  it('is none where the kubeconfig comes to name it: the last policy stays, and becomes stale', async () => {
-    const directory = temporaryDirectory();
-    const kubeconfig = directory.write('kubeconfig', readFileSync(server.kubeconfig, 'utf8'));
-    const followed = await openRoot({}, kubeconfig);
-    await followed.settled(10_000);
-    const several = await RootServer.start('/clusters/*');
-    several.base = String.raw`/clusters/\*`;
-    several.put('clusterroles', sentRole('reader', [getMetrics]));
-    several.put('clusterrolebindings', sentBinding('scrapers', 'reader', { subjects: ['mallory'] }));
-    directory.write('kubeconfig', readFileSync(several.kubeconfig, 'utf8'));
-    server.hangUp();
-    await waitFor(() => {
-      expect(followed.policy.status()).toMatchObject([
-        { state: 'stale', reason: expect.stringContaining('is all logical clusters') as string },
-      ]);
-    });
+  it.each(['/k8s/clusters/c-m-abcdefgh', '/clusters/root'])('is not meant by %s', async (serverPath) => {
+    const one = await RootServer.start(serverPath);
+    one.base = serverPath;
+    one.put('clusterroles', sentRole('reader', [getMetrics]));
+    one.put('clusterrolebindings', sentBinding('scrapers', 'reader'));
+    const followed = await openRoot({}, one.kubeconfig);
+    expect(await followed.settled(10_000)).toEqual([]);
     expect(grantOf(followed)).toBe('scrapers');
-    expect(grantOf(followed, 'mallory')).toBeUndefined();
-    await several.stop();
+    await one.stop();
   });
+
+  it.each(['/clusters/*', '/clusters/root:org'])(
+    'is not followed where the kubeconfig comes to name it, as kubectl makes it: %s',
+    async (serverPath) => {
+      const directory = temporaryDirectory();
+      const kubeconfig = directory.write('kubeconfig', readFileSync(server.kubeconfig, 'utf8'));
+      const warnings: string[] = [];
+      const followed = await openRoot({ warning: (message) => warnings.push(message) }, kubeconfig);
+      await followed.settled(10_000);
+      const other = await RootServer.start(serverPath);
+      directory.write('kubeconfig', readFileSync(other.kubeconfig, 'utf8'));
+      server.hangUp();
+      await waitFor(() => {
+        expect(warnings).toEqual([
+          expect.stringMatching(/: its server is .* \(\/clusters\/.*; the version before stays in use$/),
+        ]);
+      });
+      // The server of before is followed on.
+      server.delete('clusterrolebindings', 'scrapers');
+      await grants(followed, undefined);
+      expect(other.asked.size).toBe(0);
+      await other.stop();
+    },
+  );
 });
 
 describe('a snapshot of it', () => {
