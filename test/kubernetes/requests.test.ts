@@ -51,6 +51,19 @@ async function expectOneByOne(pieces: readonly string[], send: (piece: string) =
   await expectOpenConnections(server, 0);
 }
 
+/** A request that is aborted while its body comes: that ends, and so does the connection. */
+async function expectAborted(begin: Answer): Promise<void> {
+  answer = begin;
+  const abort = new AbortController();
+  const { body } = await client.send({ ...get, signal: abort.signal });
+  const chunks = body[Symbol.asyncIterator]();
+  await chunks.next();
+  const next = rejection(chunks.next());
+  abort.abort();
+  expect((await next).causeCode).toBe('ABORT_ERR');
+  await expectOpenConnections(server, 0);
+}
+
 function open(path: string, options: Omit<OpenApiClientOptions, 'kubeconfig'> = {}): Promise<ApiClient> {
   return setting.open({ cluster: { server: server.url + path, ...setting.trusted } }, options);
 }
@@ -207,15 +220,7 @@ describe('a body', () => {
   });
 
   it('ends when its request is aborted, and so does the connection', async () => {
-    const abort = new AbortController();
-    answer = (_, response) => response.write('begun');
-    const { body } = await client.send({ ...get, signal: abort.signal });
-    const chunks = body[Symbol.asyncIterator]();
-    await chunks.next();
-    const next = rejection(chunks.next());
-    abort.abort();
-    expect((await next).causeCode).toBe('ABORT_ERR');
-    await expectOpenConnections(server, 0);
+    await expectAborted((_, response) => response.write('begun'));
   });
 
   it('that nobody reads ends when its request is aborted, and is not taken for whole', async () => {
@@ -341,17 +346,9 @@ describe('a body that is compressed, although nobody asked for it', () => {
   });
 
   it('ends when its request is aborted, and so does the connection', async () => {
-    const abort = new AbortController();
-    answer = (_, response) => {
+    await expectAborted((_, response) => {
       response.writeHead(200, { 'Content-Encoding': 'gzip' }).write(gzipSync('begun'));
-    };
-    const { body } = await client.send({ ...get, signal: abort.signal });
-    const chunks = body[Symbol.asyncIterator]();
-    await chunks.next();
-    const next = rejection(chunks.next());
-    abort.abort();
-    expect((await next).causeCode).toBe('ABORT_ERR');
-    await expectOpenConnections(server, 0);
+    });
   });
 });
 

@@ -32,12 +32,6 @@ describe('behind an HTTP proxy', () => {
     await expect.poll(() => proxy.open.size).toBe(0);
   });
 
-  it('a client says who it is', async () => {
-    const proxy = await startConnectProxy(server.port);
-    expect(await ask(await open(`http://joe:p%40ss@127.0.0.1:${proxy.port}`))).toBe(200);
-    expect(proxy.asked[0]?.credentials).toBe(`Basic ${base64('joe:p@ss')}`);
-  });
-
   it.each([
     [
       'https://kcp.example:6443/clusters/root',
@@ -103,20 +97,6 @@ describe('behind an HTTP proxy', () => {
     expect(await failure(wary)).toMatch(/not signed by a known authority/);
   });
 
-  it('that refuses, a client says so', async () => {
-    const proxy = await startConnectProxy(server.port, 'refuses');
-    expect(await failure(await open(`http://joe:secret@127.0.0.1:${proxy.port}`))).toBe(
-      'ERR_API_CONNECTION the proxy answered 407',
-    );
-  });
-
-  it('that hangs, a client gives up after its timeout', async () => {
-    const proxy = await startConnectProxy(server.port, 'hangs');
-    const client = await open(`http://127.0.0.1:${proxy.port}`);
-    const request = client.send({ method: 'GET', path: '/version', timeoutMs: 100 });
-    await expect(request).rejects.toThrow('no answer within 100 ms (ETIMEDOUT)');
-  });
-
   it('that is not there, a client says so', async () => {
     const proxy = await startConnectProxy(server.port);
     await proxy.close();
@@ -153,29 +133,34 @@ describe('behind a SOCKS proxy', () => {
     expect(server.requests[0]?.headers.authorization).toBe('Bearer secret');
   });
 
-  it('a client says who it is', async () => {
-    const proxy = await startSocksProxy(server.port);
-    expect(await ask(await open(`socks5://joe:p%40ss@127.0.0.1:${proxy.port}`))).toBe(200);
-    expect(proxy.asked[0]?.credentials).toBe('joe:p@ss');
-  });
-
   it('a client does not believe a server of another name', async () => {
     const proxy = await startSocksProxy(server.port);
     const client = await open(`socks5h://127.0.0.1:${proxy.port}`, { server: 'https://other.example' });
     expect(await failure(client)).toMatch(/is for another name/);
     expect(server.requests).toEqual([]);
   });
+});
+
+const kinds = [
+  ['an HTTP proxy', 'http', startConnectProxy, `Basic ${base64('joe:p@ss')}`, 'the proxy answered 407'],
+  ['a SOCKS proxy', 'socks5', startSocksProxy, 'joe:p@ss', 'the SOCKS proxy failed'],
+] as const;
+describe.each(kinds)('behind %s', (_, scheme, start, credentials, refusal) => {
+  it('a client says who it is', async () => {
+    const proxy = await start(server.port);
+    expect(await ask(await open(`${scheme}://joe:p%40ss@127.0.0.1:${proxy.port}`))).toBe(200);
+    expect(proxy.asked[0]?.credentials).toBe(credentials);
+  });
 
   it('that refuses, a client says so', async () => {
-    const proxy = await startSocksProxy(server.port, 'refuses');
-    expect(await failure(await open(`socks5://joe:secret@127.0.0.1:${proxy.port}`))).toBe(
-      'ERR_API_CONNECTION the SOCKS proxy failed',
-    );
+    const proxy = await start(server.port, 'refuses');
+    const client = await open(`${scheme}://joe:secret@127.0.0.1:${proxy.port}`);
+    expect(await failure(client)).toBe(`ERR_API_CONNECTION ${refusal}`);
   });
 
   it('that hangs, a client gives up after its timeout', async () => {
-    const proxy = await startSocksProxy(server.port, 'hangs');
-    const client = await open(`socks5://127.0.0.1:${proxy.port}`);
+    const proxy = await start(server.port, 'hangs');
+    const client = await open(`${scheme}://127.0.0.1:${proxy.port}`);
     const request = client.send({ method: 'GET', path: '/version', timeoutMs: 100 });
     await expect(request).rejects.toThrow('no answer within 100 ms (ETIMEDOUT)');
   });
