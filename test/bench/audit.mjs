@@ -6,14 +6,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { auditLine } from '../../dist/audit/audit-line.js';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
-import { median, nanosecondsPerCall } from './measure.mjs';
+import { nanosecondsPerCall } from './measure.mjs';
 import { goalRow } from './report.mjs';
-import { askFor, openConnections } from './scraping-connections.mjs';
+import { compareInTurns } from './scraping-connections.mjs';
 
-const connections = 16;
-const rounds = 9;
-const roundMs = 600;
-const warmupMs = 1000;
+const pace = { connections: 16, rounds: 9, roundMs: 600, warmupMs: 1000 };
 /** With and without; the rate says less on a machine that does something else meanwhile. */
 const mostCost = 1.05;
 const group = 'monitoring';
@@ -41,7 +38,7 @@ export async function auditSection() {
     const [{ ports }] = await once(child, 'message');
     const credentials = { cert: client.certificatePem, key: client.privateKeyPem, headers };
     return {
-      title: `Audit log, ${connections} keep-alive connections over TLS; medians of ${rounds} rounds in turns`,
+      title: `Audit log, ${pace.connections} keep-alive connections over TLS; medians of ${pace.rounds} rounds in turns`,
       rows: [
         goalRow('one event as a line', lineFigures(), 10_000),
         ...(await compare(child, 'batch', credentials, ports)),
@@ -84,41 +81,26 @@ function lineFigures() {
 }
 
 async function compare(child, mode, credentials, ports) {
-  const clients = {
-    none: await openConnections(connections, ports.none, credentials),
-    audited: await openConnections(connections, ports[mode], credentials),
-  };
-  const found = { none: [], audited: [] };
-  for (const name of ['none', 'audited']) await measure(child, clients[name], warmupMs);
-  for (let round = 0; round < rounds; round += 1) {
-    for (const name of round % 2 === 0 ? ['none', 'audited'] : ['audited', 'none']) {
-      found[name].push(await measure(child, clients[name], roundMs));
-    }
-  }
-  for (const connection of [...clients.none, ...clients.audited]) connection.close();
-  const rate = (name) => median(found[name].map(({ perSecond }) => perSecond));
-  const cpu = (name) => median(found[name].map(({ cpuMicros }) => cpuMicros));
-  const ratio = rate('audited') / rate('none');
-  const isCheap = cpu('audited') / cpu('none') <= mostCost;
+  const asked = (port) => ({ port, ask: credentials });
+  const { none, audited } = await compareInTurns(
+    { none: asked(ports.none), audited: asked(ports[mode]) },
+    pace,
+    async () => (await serverFigures(child)).cpuMicros,
+  );
+  const ratio = audited.perSecond / none.perSecond;
+  const isCheap = audited.cpuMicros / none.cpuMicros <= mostCost;
   const { lost } = await serverFigures(child);
   return [
     {
       what: `requests, ${mode}`,
-      figures: `${Math.round(rate('none'))} requests/s without, ${Math.round(rate('audited'))} with: ${ratio.toFixed(3)}; ${lost} events lost`,
+      figures: `${Math.round(none.perSecond)} requests/s without, ${Math.round(audited.perSecond)} with: ${ratio.toFixed(3)}; ${lost} events lost`,
     },
     {
       what: '  processor time of the server',
-      figures: `${cpu('none').toFixed(0)} µs a request without, ${cpu('audited').toFixed(0)} µs with`,
+      figures: `${none.cpuMicros.toFixed(0)} µs a request without, ${audited.cpuMicros.toFixed(0)} µs with`,
       ...(mode === 'batch' ? { goal: `at most × ${mostCost}, none lost`, met: isCheap && lost === 0 } : {}),
     },
   ];
-}
-
-async function measure(child, clients, milliseconds) {
-  const before = await serverFigures(child);
-  const { requests, perSecond } = await askFor(clients, milliseconds);
-  const after = await serverFigures(child);
-  return { perSecond, cpuMicros: (after.cpuMicros - before.cpuMicros) / requests };
 }
 
 async function serverFigures(child) {

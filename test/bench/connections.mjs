@@ -1,14 +1,12 @@
-import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { percentile } from './measure.mjs';
 import { duration } from './report.mjs';
 import { openConnections } from './scraping-connections.mjs';
+import { forked, startedFilter } from './started.mjs';
 
 const counts = { idle: 5000, slowHeaders: 400, stalledReaders: 100 };
 /** Of each process; raised nowhere. */
@@ -113,35 +111,18 @@ async function startFilter(directory, [small, large], started) {
     [token, ...readerTokens].map((each, at) => `${each},scraper-${at},${at},monitoring`).join('\n'),
     { mode: 0o600 },
   );
-  const child = spawn(
-    process.execPath,
+  const { port } = await startedFilter(
     [
-      fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)),
-      'start',
       '--mode=shard',
       '--bind-address=127.0.0.1',
       '--secure-port=0',
-      '--rbac-dir=' + directory,
+      `--rbac-dir=${directory}`,
       `--token-auth-file=${tokens}`,
       '--authorization-always-allow-groups=monitoring',
       `--upstream=http://127.0.0.1:${small}/metrics`,
       `--upstream-path=/metrics/large=http://127.0.0.1:${large}/metrics`,
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    started,
   );
-  started.push(child);
-  for await (const line of createInterface({ input: child.stderr })) {
-    const found = /"url":"https:\/\/[^"]+:(\d+)"/.exec(line)?.[1];
-    if (found === undefined) continue;
-    // Read on: nobody else does, and a full pipe would hold it up.
-    child.stderr.resume();
-    return Number(found);
-  }
-  throw new Error('the filter did not start');
-}
-
-function forked(file, started) {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)));
-  started.push(child);
-  return child;
+  return port;
 }

@@ -1,15 +1,14 @@
-import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median, percentile } from './measure.mjs';
 import { duration } from './report.mjs';
 import { issuer, signingKey } from './signed-tokens.mjs';
+import { forked, startedFilter } from './started.mjs';
 
 const perSecond = 1000;
 const rounds = 8;
@@ -27,8 +26,8 @@ export async function identitiesSection() {
     organizations: ['system:masters'],
     usage: 'clientAuth',
   });
-  const server = startServer(directory, authority, key);
-  const flood = fork(fileURLToPath(new URL('identities-flood.mjs', import.meta.url)));
+  const started = [];
+  const flood = forked('identities-flood.mjs', started);
   const agent = new Agent({
     keepAlive: true,
     maxSockets: 1,
@@ -37,7 +36,7 @@ export async function identitiesSection() {
     key: client.privateKeyPem,
   });
   try {
-    const port = await portOf(server);
+    const { port } = await startServer(directory, authority, key, started);
     const { algorithm, keyId } = key;
     flood.send({ port, key: { algorithm, keyId }, perSecond });
     await once(flood, 'message');
@@ -59,9 +58,9 @@ export async function identitiesSection() {
     };
   } finally {
     agent.destroy();
-    flood.kill();
-    server.kill();
-    await once(server, 'close');
+    const ended = started.map((child) => once(child, 'close'));
+    for (const child of started) child.kill();
+    await Promise.all(ended);
     rmSync(directory, { recursive: true });
   }
 }
@@ -87,38 +86,21 @@ function rowsOf(figures, answers) {
 }
 
 /** The command itself, with all it logs and counts. */
-function startServer(directory, authority, key) {
+function startServer(directory, authority, key, started) {
   const write = (name, text) => {
     const file = join(directory, name);
     writeFileSync(file, text);
     return file;
   };
-  const bin = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-  return spawn(process.execPath, [
-    bin,
-    'start',
+  const flags = [
     '--mode=shard',
     '--bind-address=127.0.0.1',
     '--secure-port=0',
     `--client-ca-file=${write('clients.crt', authority.certificatePem)}`,
     `--service-account-key-file=${write('account.pub', key.publicPem)}`,
     `--service-account-issuer=${issuer}`,
-  ]);
-}
-
-function portOf(server) {
-  return new Promise((resolve, reject) => {
-    let log = '';
-    // Read on to the end: a server that cannot write its log would wait.
-    server.stderr.on('data', (data) => {
-      log = `${log}${data}`.slice(-10_000);
-      const url = /"url":"(https:[^"]+)"/.exec(log)?.[1];
-      if (url !== undefined) resolve(Number(new URL(url).port));
-    });
-    server.once('close', () => {
-      reject(new Error(`the server has ended: ${log}`));
-    });
-  });
+  ];
+  return startedFilter(flags, started);
 }
 
 async function floodFor(flood, forMs) {

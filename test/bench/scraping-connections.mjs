@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
+import { median } from './measure.mjs';
 
 const longestAnswerMs = 10_000;
 
@@ -27,6 +28,40 @@ export async function askFor(clients, milliseconds) {
   const seconds = (performance.now() - started) / 1000;
   const requests = counts.reduce((sum, count) => sum + count, 0);
   return { requests, perSecond: requests / seconds };
+}
+
+/**
+ * Servers by name, each with its port and what it is asked: medians of rounds in which all are asked in turns, so that what
+ * else the machine does meets all of them.
+ *
+ * @param {(server: { port: number }) => number | Promise<number>} cpuMicros how much processor time a server has taken
+ */
+export async function compareInTurns(servers, { connections, rounds, roundMs, warmupMs }, cpuMicros) {
+  const names = Object.keys(servers);
+  const clients = {};
+  const found = Object.fromEntries(names.map((name) => [name, []]));
+  const measure = async (name, milliseconds) => {
+    const before = await cpuMicros(servers[name]);
+    const { requests, perSecond } = await askFor(clients[name], milliseconds);
+    return { perSecond, cpuMicros: ((await cpuMicros(servers[name])) - before) / requests };
+  };
+  for (const name of names) {
+    clients[name] = await openConnections(connections, servers[name].port, servers[name].ask);
+    await measure(name, warmupMs);
+  }
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      found[name].push(await measure(name, roundMs));
+    }
+  }
+  for (const connection of Object.values(clients).flat()) connection.close();
+  const medianOf = (name, figure) => median(found[name].map((each) => each[figure]));
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      { perSecond: medianOf(name, 'perSecond'), cpuMicros: medianOf(name, 'cpuMicros') },
+    ]),
+  );
 }
 
 async function openConnection(port, { headers, path = '/metrics', status = 200, ...pair }) {

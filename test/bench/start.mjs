@@ -1,24 +1,19 @@
-import { fork, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median } from './measure.mjs';
-import { askFor, forLocalhost, openConnections } from './scraping-connections.mjs';
+import { compareInTurns, forLocalhost, openConnections } from './scraping-connections.mjs';
+import { forked, startedFilter } from './started.mjs';
 
-const connections = 16;
-const rounds = 7;
-const roundMs = 900;
-const warmupMs = 1500;
+const pace = { connections: 16, rounds: 7, roundMs: 900, warmupMs: 1500 };
 const starts = 9;
 const maxStart = 4;
 const token = 'b6c1d4f0a9e24b6c8d3e';
-const here = fileURLToPath(new URL('../../', import.meta.url));
 const bodies = { '/40k': 40_000, '/2m': 2_100_000 };
 const bearer = { headers: `Authorization: Bearer ${token}\r\n` };
 const stranger = { headers: '' };
@@ -58,7 +53,7 @@ export async function startSection({ baseline } = {}) {
       return join(directory, name);
     };
     const pair = { cert: file('tls.crt', certificatePem), key: file('tls.key', privateKeyPem) };
-    const bare = await forked('bare-server.mjs', started, {
+    const bare = await listening('bare-server.mjs', started, {
       cert: certificatePem,
       key: privateKeyPem,
       bodies: Object.entries(bodies),
@@ -66,12 +61,12 @@ export async function startSection({ baseline } = {}) {
     const upstreams = {};
     for (const [path, bytes] of Object.entries(bodies)) {
       upstreams[path] =
-        `http://127.0.0.1:${(await forked('upstream-application.mjs', started, { bytes })).port}/metrics`;
+        `http://127.0.0.1:${(await listening('upstream-application.mjs', started, { bytes })).port}/metrics`;
     }
     const flags = startFlags(pair, file, upstreams);
-    const filters = { start: await filter(here, flags, started) };
-    if (baseline !== undefined) filters.baseline = await filter(resolve(baseline), flags, started);
-    filters['start, 2 workers'] = await filter(here, [...flags, '--workers=2'], started);
+    const filters = { start: await startedFilter(flags, started) };
+    if (baseline !== undefined) filters.baseline = await startedFilter(flags, started, resolve(baseline));
+    filters['start, 2 workers'] = await startedFilter([...flags, '--workers=2'], started);
     const rows = [];
     for (const { what, bare: path, ask, maxCpu, minRate } of work) {
       const servers = { bare: { ...bare, ask: { ...stranger, path } } };
@@ -80,7 +75,7 @@ export async function startSection({ baseline } = {}) {
       const proxy = proxied === undefined ? undefined : await kubeRbacProxy(pair, proxied, started);
       if (proxy !== undefined)
         servers['kube-rbac-proxy'] = { ...proxy, ask: { ...stranger, path: '/metrics' } };
-      const found = await compare(servers);
+      const found = await compareInTurns(servers, pace, ({ pid }) => cpuMicrosOf(pid));
       rows.push(...rowsOf(what, found, { maxCpu, minRate }));
       if (proxy !== undefined) {
         rows.push({
@@ -92,7 +87,7 @@ export async function startSection({ baseline } = {}) {
     }
     rows.push(await untilFirstScrape(pair, file));
     return {
-      title: `The built start over TLS, ${connections} keep-alive connections; medians of ${rounds} rounds in turns`,
+      title: `The built start over TLS, ${pace.connections} keep-alive connections; medians of ${pace.rounds} rounds in turns`,
       rows,
     };
   } finally {
@@ -120,7 +115,7 @@ async function untilFirstScrape(pair, file) {
     found.node.push(performance.now() - begun);
     const started = [];
     begun = performance.now();
-    const { port } = await filter(here, flags, started);
+    const { port } = await startedFilter(flags, started);
     const [connection] = await openConnections(1, port, bearer);
     found.start.push(performance.now() - begun);
     connection.close();
@@ -170,20 +165,6 @@ function startFlags(pair, file, upstreams) {
   ];
 }
 
-async function filter(root, flags, started) {
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'start', ...flags], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  started.push(child);
-  for await (const line of createInterface({ input: child.stderr })) {
-    const url = /"url":"([^"]+)"/.exec(line)?.[1];
-    if (url === undefined) continue;
-    child.stderr.resume();
-    return { pid: child.pid, port: Number(new URL(url).port) };
-  }
-  throw new Error('start ended');
-}
-
 /** Without asking anyone: its fastest. */
 async function kubeRbacProxy(pair, upstream, started) {
   const binary = process.env['KUBE_RBAC_PROXY'];
@@ -217,44 +198,11 @@ async function freePort() {
   return port;
 }
 
-async function forked(script, started, message) {
-  const child = fork(fileURLToPath(new URL(script, import.meta.url)));
-  started.push(child);
+async function listening(script, started, message) {
+  const child = forked(script, started);
   child.send(message);
   const [{ port }] = await once(child, 'message');
   return { pid: child.pid, port };
-}
-
-/** By name: all of them in turns, so that what else the machine does meets all. */
-async function compare(servers) {
-  const names = Object.keys(servers);
-  const clients = {};
-  const found = Object.fromEntries(names.map((name) => [name, []]));
-  for (const name of names) {
-    clients[name] = await openConnections(connections, servers[name].port, servers[name].ask);
-    await measure(servers[name], clients[name], warmupMs);
-  }
-  for (let round = 0; round < rounds; round += 1) {
-    for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      found[name].push(await measure(servers[name], clients[name], roundMs));
-    }
-  }
-  for (const connection of Object.values(clients).flat()) connection.close();
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      {
-        perSecond: median(found[name].map(({ perSecond }) => perSecond)),
-        cpuMicros: median(found[name].map(({ cpuMicros }) => cpuMicros)),
-      },
-    ]),
-  );
-}
-
-async function measure({ pid }, clients, milliseconds) {
-  const cpuBefore = cpuMicrosOf(pid);
-  const { requests, perSecond } = await askFor(clients, milliseconds);
-  return { perSecond, cpuMicros: (cpuMicrosOf(pid) - cpuBefore) / requests };
 }
 
 /** Of the process and of its workers; the kernel counts in hundredths of a second. */

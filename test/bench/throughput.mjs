@@ -5,13 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
-import { median } from './measure.mjs';
-import { askFor, forLocalhost, openConnections } from './scraping-connections.mjs';
+import { compareInTurns, forLocalhost } from './scraping-connections.mjs';
 
-const connections = 16;
-const rounds = 9;
-const roundMs = 800;
-const warmupMs = 1500;
+const pace = { connections: 16, rounds: 9, roundMs: 800, warmupMs: 1500 };
 const user = 'prometheus';
 const token = 'b6c1d4f0a9e24b6c8d3e';
 
@@ -58,11 +54,14 @@ export async function throughputSection() {
     const rows = [];
     for (const { what, credentials, gated, ungated, goal = 0.95 } of pairs) {
       rows.push(
-        ...(await compare(child, { what, goal }, credentials, { A: ports[ungated], B: ports[gated] })),
+        ...(await compare(child, { what, goal }, credentials, {
+          ungated: ports[ungated],
+          gated: ports[gated],
+        })),
       );
     }
     return {
-      title: `Throughput over TLS, ${connections} keep-alive connections, ${bytes} bytes; medians of ${rounds} rounds in turns`,
+      title: `Throughput over TLS, ${pace.connections} keep-alive connections, ${bytes} bytes; medians of ${pace.rounds} rounds in turns`,
       rows,
     };
   } finally {
@@ -72,40 +71,25 @@ export async function throughputSection() {
 }
 
 async function compare(child, { what, goal }, credentials, ports) {
-  const clients = {
-    A: await openConnections(connections, ports.A, credentials),
-    B: await openConnections(connections, ports.B, credentials),
-  };
-  await measure(child, clients.A, warmupMs);
-  await measure(child, clients.B, warmupMs);
-  const found = { A: [], B: [] };
-  for (let round = 0; round < rounds; round += 1) {
-    for (const name of round % 2 === 0 ? ['A', 'B'] : ['B', 'A']) {
-      found[name].push(await measure(child, clients[name], roundMs));
-    }
-  }
-  for (const connection of [...clients.A, ...clients.B]) connection.close();
-  const rate = (name) => median(found[name].map(({ perSecond }) => perSecond));
-  const cpu = (name) => median(found[name].map(({ cpuMicros }) => cpuMicros));
-  const ratio = rate('B') / rate('A');
+  const asked = (port) => ({ port, ask: credentials });
+  const { ungated, gated } = await compareInTurns(
+    { ungated: asked(ports.ungated), gated: asked(ports.gated) },
+    pace,
+    () => serverCpu(child),
+  );
+  const ratio = gated.perSecond / ungated.perSecond;
   return [
     {
       what,
-      figures: `${Math.round(rate('A'))} requests/s ungated, ${Math.round(rate('B'))} gated: ${ratio.toFixed(3)}`,
+      figures: `${Math.round(ungated.perSecond)} requests/s ungated, ${Math.round(gated.perSecond)} gated: ${ratio.toFixed(3)}`,
       goal: `≥ ${goal}`,
       met: ratio >= goal,
     },
     {
       what: '  processor time of the server',
-      figures: `${cpu('A').toFixed(0)} µs a request ungated, ${cpu('B').toFixed(0)} µs gated`,
+      figures: `${ungated.cpuMicros.toFixed(0)} µs a request ungated, ${gated.cpuMicros.toFixed(0)} µs gated`,
     },
   ];
-}
-
-async function measure(child, clients, milliseconds) {
-  const cpuBefore = await serverCpu(child);
-  const { requests, perSecond } = await askFor(clients, milliseconds);
-  return { perSecond, cpuMicros: ((await serverCpu(child)) - cpuBefore) / requests };
 }
 
 async function serverCpu(child) {

@@ -1,4 +1,3 @@
-import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -7,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../dist/pki/throwaway-pki.js';
 import { median } from './measure.mjs';
 import { askFor, forLocalhost, openConnections } from './scraping-connections.mjs';
+import { forked, startedFilter } from './started.mjs';
 
 const counts = [1, 2];
 const connections = 16;
@@ -14,7 +14,6 @@ const bytes = 40_000;
 const rounds = 7;
 const roundMs = 800;
 const warmupMs = 1000;
-const bin = place('../../dist/cli/main.js');
 
 /** What two workers serve together against one process, where each has a core. */
 const minTogether = 1.5;
@@ -27,28 +26,24 @@ const minTogether = 1.5;
  */
 export async function workersSection() {
   const directory = mkdtempSync(join(tmpdir(), 'kcp-metrics-filter-bench-'));
-  const application = fork(place('upstream-application.mjs'));
-  const servers = {};
+  const started = [];
+  const application = forked('upstream-application.mjs', started);
   try {
     application.send({ bytes });
     const [{ port }] = await once(application, 'message');
     const { flags, credentials } = await preparedGuard(directory, `http://127.0.0.1:${port}/metrics`);
-    for (const count of counts) {
-      servers[count] = spawn(process.execPath, [bin, 'start', `--workers=${count}`, ...flags], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
-    }
+    const servers = {};
     const clients = {};
     for (const count of counts) {
-      clients[count] = await openInTurn(await portOf(servers[count]), credentials);
+      servers[count] = await startedFilter([`--workers=${count}`, ...flags], started);
+      clients[count] = await openInTurn(servers[count].port, credentials);
     }
     return {
       title: `start --workers over TLS on ${availableParallelism()} cores, ${connections} keep-alive connections, ${bytes} bytes of an upstream; medians of ${rounds} rounds in turns`,
       rows: await compare(clients, servers[2].pid),
     };
   } finally {
-    await Promise.all(Object.values(servers).map(stopped));
-    application.kill();
+    await Promise.all(started.map(stopped));
     rmSync(directory, { recursive: true, force: true });
   }
 }
@@ -64,7 +59,8 @@ async function preparedGuard(directory, upstream) {
   };
   const policies = join(directory, 'rbac');
   mkdirSync(policies);
-  copyFileSync(place('../../rbac/prometheus-user.yaml'), join(policies, 'prometheus-user.yaml'));
+  const grant = fileURLToPath(new URL('../../rbac/prometheus-user.yaml', import.meta.url));
+  copyFileSync(grant, join(policies, 'prometheus-user.yaml'));
   return {
     flags: [
       '--mode=shard',
@@ -131,28 +127,9 @@ function cpuMs(pid) {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-/** Where it listens, which it says in its log. */
-function portOf(server) {
-  return new Promise((resolve, reject) => {
-    let log = '';
-    server.stderr.on('data', (data) => {
-      log += data;
-      const port = /"url":"https:\/\/[^"]+:(\d+)"/.exec(log)?.[1];
-      if (port !== undefined) resolve(Number(port));
-    });
-    server.once('close', () => {
-      reject(new Error(`did not start: ${log}`));
-    });
-  });
-}
-
-async function stopped(server) {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const exited = once(server, 'exit');
-  server.kill();
+async function stopped(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill();
   await exited;
-}
-
-function place(path) {
-  return fileURLToPath(new URL(path, import.meta.url));
 }
