@@ -194,22 +194,10 @@ describe('an exec plugin', () => {
       'gave another apiVersion than it was asked for',
     ],
     ['gives nothing', giving({}), 'gave neither token nor certificate'],
-    [
-      'gives a status that is a text',
-      giving('secret' as unknown as object),
-      'gave neither token nor certificate',
-    ],
-    [
-      'gives a token of two lines',
-      giving({ token: 'secret\nsecret' }),
-      'gave a token that no header can carry',
-    ],
+    ['gives a text', giving('secret' as unknown as object), 'gave neither token nor certificate'],
+    ['gives two lines', giving({ token: 'secret\nsecret' }), 'gave a token that no header can carry'],
     ['gives a token that is a number', giving({ token: 5 }), 'gave a token that is no string'],
-    [
-      'gives a certificate alone',
-      giving({ clientCertificateData: 'secret' }),
-      'gave a certificate without key',
-    ],
+    ['gives no key', giving({ clientCertificateData: 'secret' }), 'gave a certificate without key'],
     ['gives a key alone', giving({ clientKeyData: 'secret' }), 'gave a key without certificate'],
     [
       'gives a certificate that is none',
