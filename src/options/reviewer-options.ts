@@ -114,11 +114,22 @@ async function openReviewer(
   const { openApiClient } = await import('../kubernetes/kubeconfig/kubeconfig-client.js');
   const { ReviewClient } = await import('../kubernetes/reviews/review-client.js');
   try {
-    const client = opened.add(await openApiClient({ kubeconfig, onWarning, onRequest }));
+    const pathFault = otherWorkspaceFault();
+    const client = opened.add(await openApiClient({ kubeconfig, pathFault, onWarning, onRequest }));
     return opened.add(new ReviewClient({ client, kind, target, version, observer }));
   } catch (error) {
     throw usageError(option.name, error);
   }
+}
+
+/** `kubectl ws` writes another workspace of a kcp into a kubeconfig, where the owners of that would answer. */
+function otherWorkspaceFault(): (path: string) => string | undefined {
+  let first: string | undefined;
+  return (path) => {
+    first ??= path;
+    if (path === first || !`${first} ${path}`.includes('/clusters/')) return undefined;
+    return `its server is another workspace (${path}) than at the start (${first}), which is asked only after a restart`;
+  };
 }
 
 export const openTokenReview: OpenAuthenticator = async (given, { reviews, opened }) => {

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { rsaKey } from '../authentication/tokens/jwt/signed-jwt.js';
 import { ReviewServer, type ReviewAnswer, type SentReview } from '../support/review-server.js';
@@ -82,6 +83,20 @@ describe('a reviewer of tokens', () => {
     );
     for (const token of [ofPrometheus, 'nobody', ofPrometheus, 'nobody']) await withToken(asking, token);
     expect(reviewer.reviews).toHaveLength(6);
+  });
+
+  it('is not followed into another workspace of a kcp, whose owner would answer', async () => {
+    const reviewer = await startReviewer(knowing(knownTokens), '/clusters/root');
+    const server = await setting.start(`--authentication-kubeconfig=${reviewer.kubeconfig}`);
+    expect(await withToken(server, setting.secret(ofPrometheus))).toBe(200);
+    const text = readFileSync(reviewer.kubeconfig, 'utf8');
+    writeFileSync(reviewer.kubeconfig, text.replace('/clusters/root', '/clusters/root:org'));
+    expect(await withToken(server, setting.secret(ofMallory))).toBe(403);
+    const asked = '/clusters/root/apis/authentication.k8s.io/v1/tokenreviews';
+    expect(reviewer.api.requests.map(({ url }) => url)).toEqual([asked, asked]);
+    await expect
+      .poll(() => server.log(), soon)
+      .toMatch(/its server is another workspace \(\/clusters\/root:org\) than at the start/);
   });
 
   it('that does not answer lets nobody in, and holds up nobody else', async () => {
