@@ -120,7 +120,7 @@ const isPlain = /^[\x21\x22\x24\x26-\x3e\x40-\x7e]*$/;
 /** A `?` may be encoded: a later reader may decode it. */
 const queryMark = /\?|%3f/i;
 const fragmentMark = /#|%23/i;
-const separator = /([&;]|%26|%3b)/i;
+const separator = /[&;]|%26|%3b/gi;
 const assignment = /=|%3d/i;
 const secretName = /token|pass|pwd|secret|key|auth|cred|sig|session|jwt|bearer|code|assertion|ticket/i;
 /** Three or more runs of base64url: a JSON Web Token, whatever the parameter is called. */
@@ -139,10 +139,17 @@ export function auditedRequestUri(target: string): string {
   const [sent = ''] = uri.split(fragmentMark, 1);
   const mark = queryMark.exec(sent);
   if (mark === null) return cutTo(inAscii(sent), maxUriLength);
-  const queryAt = mark.index + mark[0].length;
-  const parts = sent.slice(queryAt).split(separator);
-  const query = parts.map((part, at) => (at % 2 === 1 ? part : withoutSecret(part))).join('');
-  return cutTo(inAscii(sent.slice(0, queryAt) + query), maxUriLength);
+  let from = mark.index + mark[0].length;
+  let shown = sent.slice(0, from);
+  // No further than is shown: there may be thousands of parameters.
+  while (shown.length <= maxUriLength) {
+    separator.lastIndex = from;
+    const { 0: sign = '', index: end = sent.length } = separator.exec(sent) ?? {};
+    shown += withoutSecret(sent.slice(from, end)) + sign;
+    if (sign === '') break;
+    from = end + sign.length;
+  }
+  return cutTo(inAscii(shown), maxUriLength);
 }
 
 function withoutSecret(parameter: string): string {
@@ -172,7 +179,8 @@ function isSecretLike(text: string): boolean {
 
 /** Percent-encoded as the client should have sent it; Node passes on raw bytes as Latin-1. */
 function inAscii(text: string): string {
-  return text.replace(/[^\x21-\x7e]/gu, (character) => {
+  // What is not shown is not encoded; one more character says that there is more.
+  return text.slice(0, maxUriLength + 1).replace(/[^\x21-\x7e]/gu, (character) => {
     const code = character.charCodeAt(0);
     const bytes = Buffer.from(character, code > 0xff ? 'utf8' : 'latin1');
     return `%${bytes.toString('hex').toUpperCase().match(/../g)?.join('%') ?? ''}`;

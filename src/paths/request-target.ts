@@ -9,6 +9,7 @@ interface RequestTarget {
 const absoluteForm = /^[a-z][a-z0-9+.-]*:\/\/([^/?#\\]*)/i;
 const plainPath = /^[\x21-\x24\x26-\x7e]*$/;
 const beyondLatin1 = /[^\0-\xff]/;
+const percentSign = 0x25;
 const hexPair = /%([0-9a-f]{2})/gi;
 const brokenEscape = /%(?![0-9a-f]{2})/i;
 
@@ -42,8 +43,27 @@ function percentDecode(raw: string): string | undefined {
   return brokenEscape.test(bytes) ? undefined : Buffer.from(unescaped(bytes), 'latin1').toString('utf8');
 }
 
+/** In bytes where that is possible: a function called for each of ten thousand escapes takes milliseconds. */
 function unescaped(text: string): string {
-  return text.replace(hexPair, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  if (beyondLatin1.test(text))
+    return text.replace(hexPair, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const bytes = Buffer.from(text, 'latin1');
+  let to = 0;
+  for (let at = 0; at < bytes.length; at += 1, to += 1) {
+    const byte = bytes[at] ?? 0;
+    const [high, low] = byte === percentSign ? [hexDigit(bytes[at + 1]), hexDigit(bytes[at + 2])] : [-1, -1];
+    const isEscape = high >= 0 && low >= 0;
+    bytes[to] = isEscape ? 16 * high + low : byte;
+    if (isEscape) at += 2;
+  }
+  return bytes.toString('latin1', 0, to);
+}
+
+/** The value of a hexadecimal digit; -1 for any other byte. */
+function hexDigit(byte = 0): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 const unclean = /\/(?:\/|\.{1,2}(?:\/|$))/;

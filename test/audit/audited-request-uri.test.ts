@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { auditedRequestUri } from '../../src/audit/audit-line.js';
 import { anyCharacter } from '../support/any-character.js';
 
@@ -36,6 +36,20 @@ describe('the requestURI of an audit event', () => {
     [`/metrics?q=${'s3cret'.repeat(30)}`, '/metrics?q=REDACTED'],
   ])('%j says nothing that may be a secret: %j', (target, uri) => {
     expect(auditedRequestUri(target)).toBe(uri);
+  });
+
+  it('is looked through no further than it is shown', () => {
+    const pieces = vi.spyOn(String.prototype, 'slice');
+    try {
+      const uri = auditedRequestUri(`/metrics?${'a=%41&'.repeat(5000)}token=s3cret`);
+      expect(uri).toBe(`/metrics?${'a=%41&'.repeat(200)}`.slice(0, 1024) + '...TRUNCATED');
+      // Three for each parameter.
+      expect(pieces.mock.calls.length).toBeLessThan(1000);
+    } finally {
+      pieces.mockRestore();
+    }
+    const encoded = auditedRequestUri(`/${'\xe9'.repeat(1023)}`);
+    expect(auditedRequestUri(`/${'\xe9'.repeat(30_000)}`)).toBe(encoded);
   });
 
   it('is bounded, ASCII without blanks, and holds no value of a secret name, whatever is asked for', () => {
