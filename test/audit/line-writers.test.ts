@@ -246,6 +246,13 @@ describe('a file that takes the place of another', () => {
     file.wrote(line.length);
   }
 
+  const giving =
+    (mode: number, [uid, gid] = [-1, -1]) =>
+    (file: string): void => {
+      chownSync(file, uid, gid);
+      chmodSync(file, mode);
+    };
+
   /** A log of one line, whose file an operator has then given to others. */
   function started(give: (file: string) => void, options: Partial<LogFileOptions> = {}): LogFile {
     const file = fileOf({ maxBytes: 8, ...options });
@@ -268,9 +275,7 @@ describe('a file that takes the place of another', () => {
     [0o666, 0o666],
     [0o4660, 0o660],
   ])('has its mode after a rotation, whatever the umask: %o', (before, after) => {
-    const file = started((name) => {
-      chmodSync(name, before);
-    });
+    const file = started(giving(before));
     const umask = process.umask(0o077);
     try {
       write(file, 'second\n');
@@ -286,9 +291,7 @@ describe('a file that takes the place of another', () => {
     const target = join(directory.path, 'elsewhere');
     mkdirSync(target);
     symlinkSync(join(target, 'real.log'), path);
-    const file = started((name) => {
-      chmodSync(name, 0o644);
-    });
+    const file = started(giving(0o644));
     write(file, 'second\n');
     expect(readlinkSync(path)).toBe(join(target, 'real.log'));
     expect([textOf(path), accessOf(path).mode]).toEqual(['second\n', 0o644]);
@@ -296,12 +299,7 @@ describe('a file that takes the place of another', () => {
 
   it('has its mode where others have moved it away', () => {
     let now = 0;
-    const file = started(
-      (name) => {
-        chmodSync(name, 0o640);
-      },
-      { now: () => now },
-    );
+    const file = started(giving(0o640), { now: () => now });
     renameSync(path, `${path}.1`);
     now += 2000;
     write(file, 'second\n');
@@ -320,12 +318,7 @@ describe('a file that takes the place of another', () => {
         symlinkSync(theirs, path);
       },
     ]) {
-      const file = started(
-        (name) => {
-          chmodSync(name, 0o666);
-        },
-        { now: () => now },
-      );
+      const file = started(giving(0o666), { now: () => now });
       rmSync(path);
       put();
       now += 2000;
@@ -336,10 +329,7 @@ describe('a file that takes the place of another', () => {
   });
 
   it.runIf(isRoot)('has its owner and group', () => {
-    const file = started((name) => {
-      chownSync(name, nobody, adm);
-      chmodSync(name, 0o640);
-    });
+    const file = started(giving(0o640, [nobody, adm]));
     write(file, 'second\n');
     const access = { mode: 0o640, uid: nobody, gid: adm };
     expect([accessOf(path), accessOf(rotatedName())]).toEqual([access, access]);
@@ -358,20 +348,14 @@ describe('a file that takes the place of another', () => {
     }
 
     it('has its group where the process is in it', () => {
-      const file = started((name) => {
-        chownSync(name, 0, adm);
-        chmodSync(name, 0o640);
-      });
+      const file = started(giving(0o640, [0, adm]));
       becomeNobody([adm]);
       write(file, 'second\n');
       expect(accessOf(path)).toEqual({ mode: 0o640, uid: nobody, gid: adm });
     });
 
     it('is for no other group where it is not', () => {
-      const file = started((name) => {
-        chownSync(name, 0, adm);
-        chmodSync(name, 0o664);
-      });
+      const file = started(giving(0o664, [0, adm]));
       becomeNobody([]);
       write(file, 'second\n');
       expect(textOf(path)).toBe('second\n');

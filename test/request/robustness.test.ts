@@ -32,32 +32,18 @@ const untyped = (value: unknown): never => value as never;
 
 describe('whatever a part of the application does, a request gets an answer and the process lives', () => {
   const contentType = 'text/plain';
-  const expositions: readonly (readonly [string, Exposition])[] = [
-    [
-      'render throws at once',
-      {
-        contentType: () => contentType,
-        render: () => {
-          throw new RangeError('secret');
-        },
+  it.each(
+    Object.entries<Exposition['render']>({
+      'render throws at once': () => {
+        throw new RangeError('secret');
       },
-    ],
-    [
-      'render rejects',
-      { contentType: () => contentType, render: () => Promise.reject(new RangeError('secret')) },
-    ],
-    ['render returns nothing', { contentType: () => contentType, render: untyped(() => undefined) }],
-    [
-      'the body is missing',
-      { contentType: () => contentType, render: () => Promise.resolve(untyped({ contentType })) },
-    ],
-    [
-      'the content type is missing',
-      { contentType: () => contentType, render: () => Promise.resolve(untyped({ body: 'a' })) },
-    ],
-  ];
-  it.each(expositions)('%s', async (_name, exposition) => {
-    const answer = await scrape(appOf({ exposition }));
+      'render rejects': () => Promise.reject(new RangeError('secret')),
+      'render returns nothing': untyped(() => undefined),
+      'the body is missing': () => Promise.resolve(untyped({ contentType })),
+      'the content type is missing': () => Promise.resolve(untyped({ body: 'a' })),
+    }),
+  )('%s', async (_name, render) => {
+    const answer = await scrape(appOf({ exposition: { contentType: () => contentType, render } }));
     expect(answer.status).toBe(500);
     expect(answer.text).not.toContain('secret');
   });

@@ -72,6 +72,10 @@ describe('in-cluster', () => {
     ]);
   });
 
+  const serving = (host: string, port: string) => ({
+    KUBERNETES_SERVICE_HOST: host,
+    KUBERNETES_SERVICE_PORT: port,
+  });
   it.each<readonly [environment: Pod['environment'], files: Readonly<Record<string, string>>, RegExp]>([
     [{}, {}, /^in-cluster: KUBERNETES_SERVICE_HOST is not set, as it is in a pod$/],
     [
@@ -79,25 +83,13 @@ describe('in-cluster', () => {
       {},
       /^in-cluster: KUBERNETES_SERVICE_PORT is not set, as it is in a pod$/,
     ],
-    [
-      { KUBERNETES_SERVICE_HOST: 'a/b', KUBERNETES_SERVICE_PORT: '1' },
-      {},
-      /_HOST is neither a host name nor/,
-    ],
-    [
-      { KUBERNETES_SERVICE_HOST: 'a@b', KUBERNETES_SERVICE_PORT: '1' },
-      {},
-      /_HOST is neither a host name nor/,
-    ],
-    [{ KUBERNETES_SERVICE_HOST: 'a', KUBERNETES_SERVICE_PORT: '70000' }, {}, /_PORT is not a port$/],
-    [{ KUBERNETES_SERVICE_HOST: 'a', KUBERNETES_SERVICE_PORT: 'tcp://a:1' }, {}, /_PORT is not a port$/],
-    [
-      { KUBERNETES_SERVICE_HOST: 'a', KUBERNETES_SERVICE_PORT: '1' },
-      { token: '' },
-      /\/token holds no token$/,
-    ],
-    [{ KUBERNETES_SERVICE_HOST: 'a', KUBERNETES_SERVICE_PORT: '1' }, { token: 'a\nb' }, /\/token holds no/],
-    [{ KUBERNETES_SERVICE_HOST: 'a', KUBERNETES_SERVICE_PORT: '1' }, { 'ca.crt': '' }, /\/ca\.crt .*cert/],
+    [serving('a/b', '1'), {}, /_HOST is neither a host name nor/],
+    [serving('a@b', '1'), {}, /_HOST is neither a host name nor/],
+    [serving('a', '70000'), {}, /_PORT is not a port$/],
+    [serving('a', 'tcp://a:1'), {}, /_PORT is not a port$/],
+    [serving('a', '1'), { token: '' }, /\/token holds no token$/],
+    [serving('a', '1'), { token: 'a\nb' }, /\/token holds no/],
+    [serving('a', '1'), { 'ca.crt': '' }, /\/ca\.crt .*cert/],
   ])('is refused in one line: %j with %j', async (environment, files, message) => {
     for (const [name, text] of Object.entries(files)) setting.directory.write(name, text);
     await expect(read(podOf(environment))).rejects.toThrow(message);
@@ -111,7 +103,7 @@ describe('in-cluster', () => {
   it('is never more than host and port, whatever the environment says, nor repeats it', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string(), fc.string(), async (host, port) => {
-        const environment = { KUBERNETES_SERVICE_HOST: `x${host}`, KUBERNETES_SERVICE_PORT: `1${port}` };
+        const environment = serving(`x${host}`, `1${port}`);
         try {
           const { cluster } = await read(podOf(environment));
           const url = new URL(cluster.server);
