@@ -1,6 +1,6 @@
 import type { Identity } from '../authentication/identity.js';
 import { askInOrder } from '../authentication/union.js';
-import { alwaysAllowPaths as matchingPaths, isResourcePath } from '../paths/always-allow.js';
+import { alwaysAllowPaths as matchingPaths, isDiscoveryPath, isResourcePath } from '../paths/always-allow.js';
 import {
   clusterNameKey,
   effectiveIdentities,
@@ -31,8 +31,8 @@ export interface Attributes {
   /** Decoded, without its scope. */
   readonly path: string;
   /**
-   * Whether it is passed on to a backend. Kubernetes would take some of these for paths of resources (`/api/v1/push`): of
-   * rules, only one that names such a path grants it, and no always-allow path does.
+   * Whether it is passed on to a backend. Kubernetes would take some of these for paths of resources (`/api/v1/push`), or of
+   * their discovery (`/api/query`): of rules, only one that names such a path grants it, and no always-allow path does.
    */
   readonly isOfGateway?: boolean;
 }
@@ -220,7 +220,7 @@ export function rbacAuthorizer(options: RbacAuthorizerOptions): Authorizer {
       if (fault !== undefined) throw new PolicyUnavailableError(fault);
       const identities = identitiesOf(identity);
       if (identities === undefined) return tooManyWarrants;
-      const granting = policy.find(identities, verb, path);
+      const granting = policy.find(identities, verb, path, isOfGateway && isDiscoveryPath(path));
       return granting === undefined ? nothingGrants : new Granted(granting);
     },
   };

@@ -6,7 +6,7 @@ import type { Reviewer } from '../kubernetes/reviews/review-client.js';
 import { ReviewFields } from '../kubernetes/reviews/review-fields.js';
 import type { ReviewVersion } from '../kubernetes/reviews/review-kind.js';
 import { oneLine } from '../documents/one-line.js';
-import { isResourcePath } from '../paths/always-allow.js';
+import { isDiscoveryPath, isResourcePath } from '../paths/always-allow.js';
 import { actingIdentity, scopesKey } from '../policy/index/effective-identities.js';
 import { tell } from '../tell.js';
 import { inTime } from '../timer.js';
@@ -146,10 +146,10 @@ export function subjectAccessReviewAuthorizer(options: SubjectAccessReviewOption
   return {
     name: 'Webhook',
     authorize(attributes) {
-      const { verb, path } = attributes;
+      const { verb, path, isOfGateway = false } = attributes;
       if (verb.length > maxVerbLength || path.length > maxPathLength) return tooLong;
-      // A server that is asked about it as a non-resource path would decide by the rules for those.
-      if (isResourcePath(path)) return resourceRequest;
+      // A server that is asked about it as a non-resource path would decide by the rules for those, and let everybody discover.
+      if (isResourcePath(path) || (isOfGateway && isDiscoveryPath(path))) return resourceRequest;
       const key = keyOf(attributes);
       const known = allows.get(key) ?? others.get(key);
       const isValid = known !== undefined && now() < known.validUntil;

@@ -2,7 +2,7 @@ import { authorization, type AuthorizerName } from '../options/authorization-opt
 import { checkAuthorizers, offlineTopics, openPolicyOffline } from '../options/offline-options.js';
 import { requestedPath, workspaceOf } from '../options/offline-options.js';
 import type { GivenOptions } from '../options/option.js';
-import { alwaysAllowPaths, isResourcePath } from '../paths/always-allow.js';
+import { alwaysAllowPaths, isDiscoveryPath, isResourcePath } from '../paths/always-allow.js';
 import type { Policy } from '../policy/policy.js';
 import type { Command, CommandCall } from './command.js';
 import { neverAsked } from './why-not.js';
@@ -104,7 +104,8 @@ function grantedBy(
       return isOpen ? [['everybody', authorizationAlwaysAllowPaths.name]] : [];
     }
     case 'RBAC': {
-      const grants = isOfGateway || !isResourcePath(path) ? [...(policy?.grantsOf(verb, path) ?? [])] : [];
+      if (policy === undefined || (!isOfGateway && isResourcePath(path))) return [];
+      const grants = [...policy.grantsOf(verb, path, isOfGateway && isDiscoveryPath(path))];
       return grants.flatMap(({ layer, binding }) => rowsOf(binding, ` (${layer})`));
     }
     case 'Webhook':

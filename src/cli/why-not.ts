@@ -2,7 +2,7 @@ import type { Identity } from '../authentication/identity.js';
 import { quoted } from '../options/option-kinds.js';
 import { isResourcePath } from '../paths/always-allow.js';
 import { effectiveIdentities } from '../policy/index/effective-identities.js';
-import { rulesOf } from '../policy/index/roles.js';
+import { coversVerb, rulesOf } from '../policy/index/roles.js';
 import { describeSubject } from '../policy/objects.js';
 import type { BindingOfCaller, Policy } from '../policy/policy.js';
 
@@ -71,6 +71,9 @@ function lackOf({ binding, subject, grants }: BindingOfCaller, verb: string, pat
   const matching = rules.find(({ nonResourceURLs: [url = ''] }) =>
     url.endsWith('*') ? path.startsWith(url.slice(0, -1)) && !isResourcePath(path) : url === path,
   );
+  if (matching !== undefined && coversVerb(new Set(matching.verbs), verb)) {
+    return `${by}, which grants ${quoted(path)} by a pattern, and a path like this has to be named`;
+  }
   if (matching !== undefined) {
     return `${by}, which grants ${quoted(path)} for ${matching.verbs.slice(0, maxNamed).join(', ')} but not ${verb}`;
   }

@@ -31,7 +31,13 @@ export const gateway = topic(
 );
 
 const plainPath = /^(?:\/[A-Za-z0-9_.~-]+)+(?:\/\*)?$/;
-const ownPaths: readonly string[] = [...zPagePaths, '/version', workspaceTargetsPath];
+/** The last are Kubernetes' own, which its rules open to everybody, or to all service accounts, by their names. */
+const ownPaths: readonly string[] = [
+  ...zPagePaths,
+  '/version',
+  workspaceTargetsPath,
+  ...['/api', '/apis', '/openapi', '/openid/v1/jwks', '/.well-known/openid-configuration'],
+];
 
 /** URLs by the path, exact or ending in `/*`, whose requests are passed on to them. */
 function gatewayPathsIn(given: readonly string[]): ReadonlyMap<string, string> {

@@ -56,6 +56,14 @@ export function isResourcePath(path: string): boolean {
   return resourcePath.test(path);
 }
 
+/**
+ * Whether Kubernetes lets everybody who is authenticated get a decoded path, by rules on patterns (`/api/*`), so that they find
+ * its resources.
+ */
+export function isDiscoveryPath(path: string): boolean {
+  return /^\/(?:api|apis|openapi)(?:\/|$)/.test(path);
+}
+
 /** Kubernetes' health endpoints, which answer bare and below a scope. */
 export const healthPaths: readonly string[] = ['/livez', '/readyz', '/healthz'];
 

@@ -220,9 +220,17 @@ export class Policy {
     return undefined;
   }
 
-  /** What grants `verb` on `path` to one of the identities, if anything. First ask `unavailable`: it chooses the layers. */
-  find(identities: readonly EffectiveIdentity[], verb: string, path: string): SubjectBinding | undefined {
-    return this.#index.find(identities, verb, path);
+  /**
+   * What grants `verb` on `path` to one of the identities, if anything. First ask `unavailable`: it chooses the layers.
+   * `byName`: only rules that name the path count, and no patterns.
+   */
+  find(
+    identities: readonly EffectiveIdentity[],
+    verb: string,
+    path: string,
+    byName = false,
+  ): SubjectBinding | undefined {
+    return this.#index.find(identities, verb, path, byName);
   }
 
   status(): readonly PolicyLayerStatus[] {
@@ -282,9 +290,13 @@ export class Policy {
   }
 
   /** Every binding that grants `verb` on `path`; walks the whole policy, for offline questions. */
-  *grantsOf(verb: string, path: string): Generator<{ layer: string; binding: ClusterRoleBinding }> {
+  *grantsOf(
+    verb: string,
+    path: string,
+    byName = false,
+  ): Generator<{ layer: string; binding: ClusterRoleBinding }> {
     this.#chooseLayers();
-    yield* this.#index.grantsOf(verb, path);
+    yield* this.#index.grantsOf(verb, path, byName);
   }
 
   /** Where a layer is described. */

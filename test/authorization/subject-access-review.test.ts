@@ -40,6 +40,11 @@ it('a path of resources is not asked about as one that is none', async () => {
   expect(await ask({ path: '/api/v1/pods' })).toMatchObject({ decision: 'no-opinion' });
   expect(await ask({ path: '/apis/apps/v1' })).toMatchObject({ decision: 'allow' });
   expect(reviewer.asked).toHaveLength(1);
+  // Everybody may discover; a backend's path that looks like it is another question.
+  for (const path of ['/api', '/api/search', '/apis/apps/v1', '/openapi/v2'])
+    expect(await ask({ path, isOfGateway: true })).toMatchObject({ decision: 'no-opinion' });
+  expect(reviewer.asked).toHaveLength(1);
+  expect(await ask({ path: '/apiary', isOfGateway: true })).toMatchObject({ decision: 'allow' });
 });
 
 describe('an answer', () => {

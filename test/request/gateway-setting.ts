@@ -64,7 +64,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: { name: writer }
 rules:
-  - nonResourceURLs: [/push, /loki/*, /api/v1/push]
+  - nonResourceURLs: [/push, /loki/*, /api/v1/push, /api/search]
     verbs: ['*']
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -161,6 +161,21 @@ describe('a path of the gateway', () => {
     expect(received).toHaveLength(2);
   });
 
+  it.each(['/api/search', '/apis/search', '/apis/a/b', '/openapi/search'])(
+    'that everybody may get to discover resources is granted by rules that name it alone: %s',
+    async (path) => {
+      const { url, received } = await recordingBackend();
+      const gateway = await gatewayWith({ gatewayPath: [`${path}=${url}`] });
+      const statuses = [];
+      for (const token of ['mallory-token', 'reader-token', 'writer-token']) {
+        statuses.push((await gateway.ask(path, { method: 'GET', token })).status);
+      }
+      const isNamed = path === '/api/search';
+      expect(statuses).toEqual([403, 403, isNamed ? 204 : 403]);
+      expect(received).toHaveLength(isNamed ? 1 : 0);
+    },
+  );
+
   it.each(['/push', 'push', '/pu*', '/*', '/loki/x', '/loki/api/*'])(
     'is never open to everybody: always-allow path %s',
     async (pattern) => {

@@ -3,7 +3,7 @@ import { gateway } from '../../options/gateway-options.js';
 import type { GivenOptions, Option } from '../../options/option.js';
 import { accessReviewerOf } from '../../options/reviewer-options.js';
 import { servedPaths } from '../../options/serving-options.js';
-import { alwaysAllowPaths, isResourcePath } from '../../paths/always-allow.js';
+import { alwaysAllowPaths, isDiscoveryPath, isResourcePath } from '../../paths/always-allow.js';
 import { describeSubject, type Subject } from '../../policy/objects.js';
 import { bootstrapLayer } from '../../policy/open-policy.js';
 import type { Policy } from '../../policy/policy.js';
@@ -85,15 +85,15 @@ export function gatewayFindings(values: GivenOptions, policy: Policy): readonly 
   const isDelegated = accessReviewerOf(values) !== undefined;
   const { name } = gateway.options.gatewayPath;
   return [...gateway.read(values).gatewayPath.keys()].flatMap((passed) => {
-    const isResource = isResourcePath(passed);
+    const isByName = isResourcePath(passed) || isDiscoveryPath(passed);
     // What is below a path may be granted one by one.
-    if (passed.endsWith('/*') || (isDelegated && !isResource)) return [];
+    if (passed.endsWith('/*') || (isDelegated && !isByName)) return [];
     const granted = requestVerbs.filter((verb) =>
-      [...policy.grantsOf(verb, passed)].some(({ layer }) => layer !== bootstrapLayer),
+      [...policy.grantsOf(verb, passed, isByName)].some(({ layer }) => layer !== bootstrapLayer),
     );
     const at = about('scrapers', `${name} ${passed}`);
     if (granted.length > 0) return [at('ok', `is granted for ${granted.join(', ')}`)];
-    const how = isResource ? 'names this very path, no prefix of it' : 'grants it';
+    const how = isByName ? 'names this very path, no prefix of it' : 'grants it';
     const advice = `bind a ClusterRole that ${how}, with verb post`;
     return [at('warning', `no rule grants it, so clients are answered 403: ${advice}`)];
   });

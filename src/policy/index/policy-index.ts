@@ -92,10 +92,15 @@ export class PolicyIndex {
     return this.#version;
   }
 
-  /** The binding that grants `verb` on `path` to one of the identities, if any does. */
-  find(identities: readonly EffectiveIdentity[], verb: string, path: string): SubjectBinding | undefined {
-    if (this.#search.urls.rolesFor(path).length === 0) return undefined;
-    return this.subjects.findAny(identities, verb, path);
+  /** The binding that grants `verb` on `path` to one of the identities, if any does. `byName`: by no pattern. */
+  find(
+    identities: readonly EffectiveIdentity[],
+    verb: string,
+    path: string,
+    byName = false,
+  ): SubjectBinding | undefined {
+    if (this.#search.urls.rolesFor(path, byName).length === 0) return undefined;
+    return this.subjects.findAny(identities, verb, path, byName);
   }
 
   /** A malformed object throws, and then nothing has changed. */
@@ -222,9 +227,13 @@ export class PolicyIndex {
   }
 
   /** Every binding that grants `verb` on `path`, likewise. */
-  *grantsOf(verb: string, path: string): Generator<{ layer: string; binding: ClusterRoleBinding }> {
+  *grantsOf(
+    verb: string,
+    path: string,
+    byName = false,
+  ): Generator<{ layer: string; binding: ClusterRoleBinding }> {
     for (const { layer, binding, reference } of this.bindings()) {
-      if (this.#search.grants(reference, verb, path)) yield { layer, binding };
+      if (this.#search.grants(reference, verb, path, byName)) yield { layer, binding };
     }
   }
 

@@ -44,29 +44,40 @@ export class SubjectTable {
 
   constructor(readonly search: GrantSearch) {}
 
-  /** The binding that grants `verb` on `path` to one of the identities, if any does. */
-  findAny(identities: readonly EffectiveIdentity[], verb: string, path: string): SubjectBinding | undefined {
+  /** The binding that grants `verb` on `path` to one of the identities, if any does. `byName`: by no pattern. */
+  findAny(
+    identities: readonly EffectiveIdentity[],
+    verb: string,
+    path: string,
+    byName = false,
+  ): SubjectBinding | undefined {
     for (const identity of identities) {
-      const found = this.#find(users, identity.name, verb, path);
+      const found = this.#find(users, identity.name, verb, path, byName);
       if (found !== undefined) return found;
       for (const group of identity.groups) {
-        const foundByGroup = this.#find(groups, group, verb, path);
+        const foundByGroup = this.#find(groups, group, verb, path, byName);
         if (foundByGroup !== undefined) return foundByGroup;
       }
     }
     return undefined;
   }
 
-  #find(space: number, name: string, verb: string, path: string): SubjectBinding | undefined {
+  #find(
+    space: number,
+    name: string,
+    verb: string,
+    path: string,
+    byName: boolean,
+  ): SubjectBinding | undefined {
     // Most of a caller's groups are in no binding, and a look-up has to hash the whole name.
     const marks = marksOf(name);
     if (((space === users ? this.#userMarks : this.#groupMarks) & marks) !== marks) return undefined;
-    if (this.#many !== undefined) return this.search.find(this.#many.get(name, space), verb, path);
+    if (this.#many !== undefined) return this.search.find(this.#many.get(name, space), verb, path, byName);
     const rows = this.#rows;
     const hash = hashOf(name, space);
     for (let at = 0; at < rows.length; at += rowLength) {
       const isIt = rows[at] === hash && rows[at + 1] === name;
-      if (isIt && this.search.grants(rows[at + 2] as RoleReference, verb, path))
+      if (isIt && this.search.grants(rows[at + 2] as RoleReference, verb, path, byName))
         return rows[at + 3] as SubjectBinding;
     }
     return undefined;
@@ -202,16 +213,22 @@ export class GrantSearch {
   #size = 0;
 
   /** The binding that grants `verb` on `path` to a subject, if any does. */
-  find(subject: BindingsOfSubject | undefined, verb: string, path: string): SubjectBinding | undefined {
+  find(
+    subject: BindingsOfSubject | undefined,
+    verb: string,
+    path: string,
+    byName: boolean,
+  ): SubjectBinding | undefined {
     if (subject === undefined) return undefined;
-    if (!(subject instanceof Map)) return this.grants(subject.reference, verb, path) ? subject : undefined;
+    if (!(subject instanceof Map))
+      return this.grants(subject.reference, verb, path, byName) ? subject : undefined;
     if (subject.size <= few) {
       for (const [reference, bindings] of subject) {
-        if (this.grants(reference, verb, path)) return anyOf(bindings);
+        if (this.grants(reference, verb, path, byName)) return anyOf(bindings);
       }
       return undefined;
     }
-    for (const roles of this.urls.rolesFor(path)) {
+    for (const roles of this.urls.rolesFor(path, byName)) {
       const found = this.#findAmong(subject, roles, verb);
       if (found !== undefined) return found;
     }
@@ -225,13 +242,13 @@ export class GrantSearch {
     this.#size = 0;
   }
 
-  /** Whether a role grants `verb` on `path`. */
-  grants(reference: RoleReference, verb: string, path: string): boolean {
+  /** Whether a role grants `verb` on `path`; `byName`: by no pattern. */
+  grants(reference: RoleReference, verb: string, path: string, byName: boolean): boolean {
     if (!reference.inForce) return false;
     const { exact, prefix } = reference.grants;
     return exact.length + prefix.length <= few
-      ? grantsExactly(exact, verb, path) || grantsByPrefix(prefix, verb, path)
-      : this.urls.rolesFor(path).some((roles) => grants(reference, roles.get(reference), verb));
+      ? grantsExactly(exact, verb, path) || (!byName && grantsByPrefix(prefix, verb, path))
+      : this.urls.rolesFor(path, byName).some((roles) => grants(reference, roles.get(reference), verb));
   }
 
   #findAmong(

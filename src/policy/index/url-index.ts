@@ -38,7 +38,12 @@ export class UrlIndex {
     }
   }
 
-  rolesFor(path: string): readonly RolesByPattern[] {
+  /** `byName`: no patterns count. */
+  rolesFor(path: string, byName = false): readonly RolesByPattern[] {
+    if (byName) {
+      const exact = this.#exact.get(path);
+      return exact === undefined ? [] : [exact];
+    }
     const known = this.#remembered.get(path);
     if (known !== undefined) return known;
     const found = this.#find(path);
