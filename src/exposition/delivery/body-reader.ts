@@ -1,4 +1,28 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { endOfBody } from '../body.js';
+
+/** What is given out in one turn of the event loop (bytes), and what each answer costs besides its bytes. */
+const bytesPerTurn = 4 * 1024 * 1024;
+const answerBytes = 64 * 1024;
+
+/**
+ * The same bytes are given to thousands of readers in several turns of the event loop: each encrypts and writes what it has
+ * got before anything else has its turn.
+ */
+export class GivingTurns {
+  #bytes = 0;
+
+  /** Tells that one more reader has got so many; returns whether the others have to wait for the next turn. */
+  gave(bytes: number): boolean {
+    this.#bytes += bytes + answerBytes;
+    return this.#bytes >= bytesPerTurn;
+  }
+
+  async next(): Promise<void> {
+    this.#bytes = 0;
+    await nextTurn();
+  }
+}
 
 /** What a reader needs of the body that it shares. */
 export interface ReadBody {

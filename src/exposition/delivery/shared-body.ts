@@ -1,6 +1,6 @@
 import { BodySource } from '../body.js';
 import type { StreamedExposition } from '../exposition.js';
-import { BodyReader, SlowReaderTimer, type ReadBody } from './body-reader.js';
+import { BodyReader, GivingTurns, SlowReaderTimer, type ReadBody } from './body-reader.js';
 import { LaggingScraperError } from '../exposition-errors.js';
 
 export interface SharingBounds {
@@ -127,8 +127,7 @@ export class SharedBody implements ReadBody {
         if (this.#isOver) return;
         if (next.done === true) this.#end('read', this.#isWhole ? [...this.#chunks] : undefined);
         else this.#keep(next.value);
-        for (const reader of this.#readers) if (reader.isWaiting) this.read(reader);
-        this.#isPulling = false;
+        void this.#giveOut(next.value?.byteLength ?? 0);
       },
       (error: unknown) => {
         if (this.#isOver) return;
@@ -137,6 +136,18 @@ export class SharedBody implements ReadBody {
         for (const reader of this.#readers) this.#dismiss(reader, error);
       },
     );
+  }
+
+  /** To all who wait; they wait for one another, as each of them does for the next chunk. */
+  async #giveOut(bytes: number): Promise<void> {
+    const turns = new GivingTurns();
+    for (const reader of this.#readers) {
+      if (!reader.isWaiting) continue;
+      this.read(reader);
+      if (turns.gave(bytes)) await turns.next();
+    }
+    this.#isPulling = false;
+    this.#pull();
   }
 
   #keep(chunk: Uint8Array): void {

@@ -5,6 +5,7 @@ import {
   type ScrapeRequest,
   type StreamedExposition,
 } from '../exposition.js';
+import { GivingTurns } from './body-reader.js';
 import { SharedBody, type SharingBounds } from './shared-body.js';
 
 interface SharedRenderingOptions extends SharingBounds {
@@ -118,7 +119,7 @@ export class SharedRendering {
       const whole = { ...rendered, body: bytes };
       this.#end();
       onFinished(whole, [bytes]);
-      for (const { resolve } of this.#takeMembers()) resolve(whole);
+      void giveOut(this.#takeMembers(), whole);
       return;
     }
     const body = new SharedBody(rendered.body, this.options, (result, chunks) => {
@@ -146,5 +147,13 @@ export class SharedRendering {
     clearTimeout(this.#delay);
     this.#isOver = true;
     this.options.onOver();
+  }
+}
+
+async function giveOut(members: readonly Member[], whole: RenderedExposition & { body: Uint8Array }) {
+  const turns = new GivingTurns();
+  for (const { resolve } of members) {
+    resolve(whole);
+    if (turns.gave(whole.body.byteLength)) await turns.next();
   }
 }

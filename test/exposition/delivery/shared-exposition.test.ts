@@ -55,6 +55,34 @@ describe('scrapes that ask for the same', () => {
     expect(second?.body).toBe(first?.body);
   });
 
+  it.each(['streamed', 'whole'])(
+    'get it in several turns of the event loop where they are many: %s',
+    async (how) => {
+      const chunk = Buffer.alloc(256 * 1024, 'a 1\n');
+      const { source, exposition } = setting();
+      let turn = 0;
+      let immediate = setImmediate(count);
+      function count(): void {
+        turn += 1;
+        immediate = setImmediate(count);
+      }
+      const scrapes = Array.from({ length: 100 }, async () => {
+        const rendered = await exposition.render(prometheus);
+        if (how === 'streamed') await iteratorOf(rendered).next();
+        return turn;
+      });
+      const rendering = renderingOf(source);
+      if (how === 'whole') rendering.whole(chunk.toString());
+      else {
+        rendering.begin();
+        rendering.body.script(chunk, 'end');
+      }
+      const turns = await Promise.all(scrapes);
+      clearImmediate(immediate);
+      expect(new Set(turns).size).toBeGreaterThan(5);
+    },
+  );
+
   it('get a new rendering once the one before is read', async () => {
     const { source, exposition } = setting();
     for (const at of [0, 1]) {
