@@ -84,20 +84,29 @@ function ignoreRest(socket: Socket & { readonly parser?: { onIncoming: unknown }
   if (socket.parser) socket.parser.onIncoming = () => 0;
 }
 
-/** After so many pieces of a body others have their turn: thousands of tiny chunks arrive at once. */
-const piecesPerTurn = 256;
+/** Of an answered request's body: megabytes of honest ones, while thousands of tiny chunks arrive at once. */
+const maxPieces = 1024;
 
 /**
- * Reads what is left of an answered request's body, so that its connection may be used again. Node would as well, all that
- * has come in one go.
+ * Reads a bounded rest of an answered request's body, so that its connection may be used again, and keeps nothing of it.
+ * Node would read all that comes, megabytes in one go.
  */
 function dropRest(request: IncomingMessage): void {
+  const { socket } = request;
+  // Node resumes it with each read of the body.
+  const stayPaused = (): void => {
+    socket.pause();
+  };
   let pieces = 0;
   request.on('data', () => {
     pieces += 1;
-    if (pieces % piecesPerTurn !== 0) return;
-    request.pause();
-    setImmediate(() => request.resume());
+    if (pieces !== maxPieces) return;
+    socket.on('resume', stayPaused);
+    socket.pause();
+  });
+  request.once('end', () => {
+    socket.off('resume', stayPaused);
+    if (pieces >= maxPieces) socket.resume();
   });
   // Before the answer is out, when Node would begin to drop the body by itself.
   request.read(0);
