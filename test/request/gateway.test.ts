@@ -432,7 +432,7 @@ describe('a body', () => {
   });
 
   it('is read in several turns of the event loop where it comes in thousands of tiny chunks', async () => {
-    const chunks = 5000;
+    const chunks = 3000;
     const { url, received } = await recordingBackend();
     const gateway = await gatewayWith({ gatewayPath: [`/push=${url}`] });
     const pauses = vi.spyOn(IncomingMessage.prototype, 'pause');
@@ -448,6 +448,22 @@ describe('a body', () => {
       pauses.mockRestore();
       socket.destroy();
     }
+  });
+
+  it.each([
+    ['a', 400],
+    ['more than sixteen bytes.', 204],
+  ])('is refused in more than 4096 pieces that are tiny: %s', async (piece, status) => {
+    const { url } = await recordingBackend();
+    const { port } = await gatewayWith({ gatewayPath: [`/push=${url}`] });
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    const head =
+      'POST /push HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer writer-token\r\nConnection: close\r\n';
+    const chunk = `${piece.length.toString(16)}\r\n${piece}\r\n`;
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(5000)}0\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    socket.destroy();
   });
 
   it('of a client that goes away never looks whole to the backend', async () => {

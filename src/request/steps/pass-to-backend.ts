@@ -82,6 +82,9 @@ const answerFields: readonly string[] = [
 const stallTimeoutMs = 30_000;
 /** After so many pieces of a body others have their turn: each is written on its own, however few bytes it has. */
 const piecesPerTurn = 64;
+/** More pieces have to be of so many bytes on average: until it is passed on, each takes hundreds of bytes of memory. */
+const maxTinyPieces = 4096;
+const tinyBytes = 16;
 /** Buckets count KiB, so that their bound is beyond what a process can pass on. */
 const bucketBytes = 1024;
 
@@ -112,6 +115,12 @@ export function passToBackend(
     requestState(request).rejected = 'a body that is too large';
     const message = `Request entity too large: limit is ${maxBytes}`;
     sendStatus(request, response, 'RequestEntityTooLarge', message);
+  };
+
+  const refuseTinyPieces = (request: Request, response: ServerResponse): void => {
+    requestState(request).rejected = 'a body in too many tiny chunks';
+    const message = 'the body comes in too many tiny chunks';
+    sendStatus(request, response, 'BadRequest', message, closingHeaders(request));
   };
 
   const pass = async (
@@ -160,6 +169,7 @@ export function passToBackend(
       const error = asUpstreamError(cause);
       if (error instanceof UpstreamError && !gone.aborted) tell('passToBackend', backend.onFailure, error);
       if (body.isTooLarge && !isAnswered(response)) refuseTooLarge(request, response);
+      else if (body.isInTinyPieces && !isAnswered(response)) refuseTinyPieces(request, response);
       else answerFailure(request, response, error);
     } finally {
       body.stop();
@@ -316,6 +326,7 @@ function answerFieldsOf(headers: IncomingHttpHeaders): Readonly<Record<string, s
 class PassedBody {
   bytes = 0;
   isTooLarge = false;
+  isInTinyPieces = false;
   #pieces = 0;
   #outgoing: ClientRequest | undefined;
   #pause: NodeJS.Timeout | undefined;
@@ -326,7 +337,7 @@ class PassedBody {
     private readonly response: ServerResponse,
     private readonly maxBytes: number,
     private readonly spend: (bytes: number) => number,
-    private readonly onTooLarge: () => void,
+    private readonly onRefused: () => void,
   ) {}
 
   readonly write = (outgoing: ClientRequest): void => {
@@ -352,10 +363,11 @@ class PassedBody {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.bytes + chunk.byteLength > this.maxBytes) {
-      this.isTooLarge = true;
+    this.isTooLarge = this.bytes + chunk.byteLength > this.maxBytes;
+    this.isInTinyPieces = this.#pieces >= maxTinyPieces && this.bytes < tinyBytes * this.#pieces;
+    if (this.isTooLarge || this.isInTinyPieces) {
       this.stop();
-      this.onTooLarge();
+      this.onRefused();
       return;
     }
     this.bytes += chunk.byteLength;
