@@ -96,6 +96,9 @@ const allOfThem = /\/(?:clusters|shards)\/(?:\*|%2a)(?:\/|$)/i;
 /** As kcp and its cache server have them; behind another prefix, such paths are no kcp's. */
 const oneOfThem = /^(?:\/services\/cache)?(?:\/shards\/[^/]+)?\/clusters\/([^/]+)$/;
 
+/** The second one has no owners: only administrators of a shard write what is in it. */
+const ownClusters = ['root', 'system:admin'];
+
 /**
  * What is wrong with the path of root's policy. Names repeat among logical clusters, and whoever has one writes what is in
  * it: the policy of all would be theirs, and that of another one speaks of its own service accounts.
@@ -106,7 +109,7 @@ function rootPathFault(path: string): string | undefined {
     return `its server is all logical clusters (${path}), whose owners would decide who may scrape: ${advice}`;
   }
   const name = oneOfThem.exec(path)?.[1] ?? 'root';
-  return name === 'root'
+  return ownClusters.includes(name)
     ? undefined
     : `its server is another workspace (${path}), but only the root workspace decides who may scrape: ${advice}`;
 }

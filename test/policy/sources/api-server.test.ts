@@ -237,7 +237,7 @@ describe('a server of other workspaces than root, whose owners would decide', ()
     '/services/cache/shards/root/clusters/*',
     '/shards/root/clusters/*',
   ];
-  const another = ['/clusters/root:org', '/clusters/system:admin', '/shards/root/clusters/2gjywtm6kg669kl2'];
+  const another = ['/clusters/root:org', '/clusters/system:shard', '/shards/root/clusters/2gjywtm6kg669kl2'];
 
   it.each([
     ...all.map((path) => [path, 'is all logical clusters'] as const),
@@ -257,16 +257,19 @@ describe('a server of other workspaces than root, whose owners would decide', ()
     await several.stop();
   });
 
-  it.each(['/k8s/clusters/c-m-abcdefgh', '/clusters/root'])('is not meant by %s', async (serverPath) => {
-    const one = await RootServer.start(serverPath);
-    one.base = serverPath;
-    one.put('clusterroles', sentRole('reader', [getMetrics]));
-    one.put('clusterrolebindings', sentBinding('scrapers', 'reader'));
-    const followed = await openRoot({}, one.kubeconfig);
-    expect(await followed.settled(10_000)).toEqual([]);
-    expect(grantOf(followed)).toBe('scrapers');
-    await one.stop();
-  });
+  it.each(['/k8s/clusters/c-m-abcdefgh', '/clusters/root', '/clusters/system:admin'])(
+    'is not meant by %s',
+    async (serverPath) => {
+      const one = await RootServer.start(serverPath);
+      one.base = serverPath;
+      one.put('clusterroles', sentRole('reader', [getMetrics]));
+      one.put('clusterrolebindings', sentBinding('scrapers', 'reader'));
+      const followed = await openRoot({}, one.kubeconfig);
+      expect(await followed.settled(10_000)).toEqual([]);
+      expect(grantOf(followed)).toBe('scrapers');
+      await one.stop();
+    },
+  );
 
   it.each(['/clusters/*', '/clusters/root:org'])(
     'is not followed where the kubeconfig comes to name it, as kubectl makes it: %s',
