@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isAnswered, oncePerSocket, type Middleware, type Request } from './middleware.js';
+import { hasBody, isAnswered, oncePerSocket, type Middleware, type Request } from './middleware.js';
 
 /** Maximum number of pipelined requests that wait. Scrapers do not pipeline. */
 const maxWaiting = 256;
@@ -51,10 +51,6 @@ class Waiting {
 }
 
 const waitingOn = oncePerSocket((socket) => new Waiting(socket));
-
-function hasBody({ headers }: Request): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
-}
 
 /** Node gives the connection to one answer after the other. */
 function isInTurn(response: ServerResponse): boolean {

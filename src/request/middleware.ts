@@ -273,6 +273,12 @@ export function headerLine({ rawHeaders }: Request, name: string): string | unde
   return undefined;
 }
 
+/** Whether a body follows the headers, as they say (RFC 9112, 6). */
+export function hasBody(request: Request): boolean {
+  if (headerLine(request, 'transfer-encoding') !== undefined) return true;
+  return (headerLine(request, 'content-length') ?? '0') !== '0';
+}
+
 /** A header as Node joins its lines, by its lower-case name; empty without one. */
 export function headerValue({ rawHeaders }: Request, name: string): string {
   let value: string | undefined;

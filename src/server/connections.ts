@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Server } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { oncePerSocket, requestState } from '../request/middleware.js';
+import { hasBody, oncePerSocket, requestState } from '../request/middleware.js';
 
 /**
  * Passes requests to a handler and knows which connections have one in progress. Node's own list of idle connections
@@ -37,9 +37,11 @@ export class Connections {
       }
       const connection = this.#open.get(endsOf(request.socket));
       if (connection !== undefined) connection.requests += 1;
-      response.once('prefinish', () => {
-        if (!request.complete) dropRest(request);
-      });
+      if (hasBody(request)) {
+        response.once('prefinish', () => {
+          if (!request.complete) dropRest(request);
+        });
+      }
       response.once('close', () => {
         if (connection !== undefined) connection.requests -= 1;
         if (this.#isDraining && connection?.requests === 0) connection.socket.destroySoon();
