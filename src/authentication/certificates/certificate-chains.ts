@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { refused, type Refused } from '../authenticator.js';
 import { holds, readCertificate, type Certificate, type PresentedCertificate } from './certificate.js';
 
@@ -31,6 +32,11 @@ export function findChains(
   return new Search(authorities).from(leaf, intermediates);
 }
 
+/** By name and signature; whether the issuer may sign at all is another question. */
+export function isSignedBy(x509: X509Certificate, issuer: X509Certificate): boolean {
+  return x509.issuer === issuer.subject && holds(() => x509.verify(issuer.publicKey));
+}
+
 /** The authorities of clients that are among the others, renewed perhaps, or signed by one of these. */
 export function vouchedFor(
   clients: readonly Certificate[],
@@ -39,7 +45,7 @@ export function vouchedFor(
   return clients.filter(({ x509: client }) =>
     others.some(({ x509: other }) => {
       const isSame = other.subject === client.subject && other.publicKey.equals(client.publicKey);
-      return isSame || (client.issuer === other.subject && holds(() => client.verify(other.publicKey)));
+      return isSame || isSignedBy(client, other);
     }),
   );
 }

@@ -1,3 +1,4 @@
+import { isSignedBy } from '../../authentication/certificates/certificate-chains.js';
 import type { X509Certificate } from 'node:crypto';
 import { parseCertificateBundle, type Certificate } from '../../authentication/certificates/certificate.js';
 import { certificateBlocks } from '../../files/pem.js';
@@ -40,15 +41,6 @@ export function weaknessesOf({ x509, hasStrongSignature }: Certificate): readonl
 /** Whether its own key signed it: the issuer's name alone does not say so. */
 export function isSelfSigned(x509: X509Certificate): boolean {
   return isSignedBy(x509, x509);
-}
-
-/** By name and signature; whether the issuer may sign at all is another question. */
-export function isSignedBy(x509: X509Certificate, issuer: X509Certificate): boolean {
-  try {
-    return x509.issuer === issuer.subject && x509.verify(issuer.publicKey);
-  } catch {
-    return false;
-  }
 }
 
 const dayMs = 86_400_000;

@@ -1,10 +1,10 @@
 import type { GivenOptions } from '../../options/option.js';
 import { tls } from '../../options/tls-options.js';
 import { X509Certificate } from 'node:crypto';
+import { isSignedBy } from '../../authentication/certificates/certificate-chains.js';
 import type { Certificate } from '../../authentication/certificates/certificate.js';
 import {
   isSelfSigned,
-  isSignedBy,
   pemCertificates,
   validityOf,
   weaknessesOf,

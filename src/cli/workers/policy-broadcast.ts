@@ -106,6 +106,8 @@ const messageObjects = 200;
 const messageParts = 1000;
 const messageOperations = 100;
 const windowMessages = 4;
+/** A worker with more waiting operations is given up. */
+const maxWaiting = 100_000;
 
 /** What an object is made of: each takes about as long to send and to read. */
 function partsOf(object: PolicyObject): number {
@@ -116,8 +118,6 @@ function partsOf(object: PolicyObject): number {
     0,
   );
 }
-/** A worker with more waiting operations is given up. */
-const maxWaiting = 100_000;
 
 /** Policy operations queued for one worker, sent in order and no faster than it applies them. */
 export class PolicyOutbox {

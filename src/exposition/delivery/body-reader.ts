@@ -6,20 +6,20 @@ const bytesPerTurn = 4 * 1024 * 1024;
 const answerBytes = 64 * 1024;
 
 /**
- * The same bytes are given to thousands of readers in several turns of the event loop: each encrypts and writes what it has
- * got before anything else has its turn.
+ * Gives the same bytes to thousands of readers in several turns of the event loop: each encrypts and writes what it has got
+ * before anything else has its turn. `give` returns whether the reader got them.
  */
-export class GivingTurns {
-  #bytes = 0;
-
-  /** Tells that one more reader has got so many; returns whether the others have to wait for the next turn. */
-  gave(bytes: number): boolean {
-    this.#bytes += bytes + answerBytes;
-    return this.#bytes >= bytesPerTurn;
-  }
-
-  async next(): Promise<void> {
-    this.#bytes = 0;
+export async function giveInTurns<Reader>(
+  readers: Iterable<Reader>,
+  bytes: number,
+  give: (reader: Reader) => boolean,
+): Promise<void> {
+  let given = 0;
+  for (const reader of readers) {
+    if (!give(reader)) continue;
+    given += bytes + answerBytes;
+    if (given < bytesPerTurn) continue;
+    given = 0;
     await nextTurn();
   }
 }

@@ -1,6 +1,6 @@
 import { BodySource } from '../body.js';
 import type { StreamedExposition } from '../exposition.js';
-import { BodyReader, GivingTurns, SlowReaderTimer, type ReadBody } from './body-reader.js';
+import { BodyReader, giveInTurns, SlowReaderTimer, type ReadBody } from './body-reader.js';
 import { LaggingScraperError } from '../exposition-errors.js';
 
 export interface SharingBounds {
@@ -140,12 +140,11 @@ export class SharedBody implements ReadBody {
 
   /** To all who wait; they wait for one another, as each of them does for the next chunk. */
   async #giveOut(bytes: number): Promise<void> {
-    const turns = new GivingTurns();
-    for (const reader of this.#readers) {
-      if (!reader.isWaiting) continue;
+    await giveInTurns(this.#readers, bytes, (reader) => {
+      if (!reader.isWaiting) return false;
       this.read(reader);
-      if (turns.gave(bytes)) await turns.next();
-    }
+      return true;
+    });
     this.#isPulling = false;
     this.#pull();
   }

@@ -5,7 +5,7 @@ import {
   type ScrapeRequest,
   type StreamedExposition,
 } from '../exposition.js';
-import { GivingTurns } from './body-reader.js';
+import { giveInTurns } from './body-reader.js';
 import { SharedBody, type SharingBounds } from './shared-body.js';
 
 interface SharedRenderingOptions extends SharingBounds {
@@ -119,7 +119,10 @@ export class SharedRendering {
       const whole = { ...rendered, body: bytes };
       this.#end();
       onFinished(whole, [bytes]);
-      void giveOut(this.#takeMembers(), whole);
+      void giveInTurns(this.#takeMembers(), bytes.byteLength, ({ resolve }) => {
+        resolve(whole);
+        return true;
+      });
       return;
     }
     const body = new SharedBody(rendered.body, this.options, (result, chunks) => {
@@ -147,13 +150,5 @@ export class SharedRendering {
     clearTimeout(this.#delay);
     this.#isOver = true;
     this.options.onOver();
-  }
-}
-
-async function giveOut(members: readonly Member[], whole: RenderedExposition & { body: Uint8Array }) {
-  const turns = new GivingTurns();
-  for (const { resolve } of members) {
-    resolve(whole);
-    if (turns.gave(whole.body.byteLength)) await turns.next();
   }
 }

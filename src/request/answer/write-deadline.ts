@@ -52,7 +52,6 @@ export class WriteDeadline {
   // came after it, with its answers, until the next full collection: a fifth of the time of a small scrape.
   readonly #sending: Sending[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #isAsking = false;
   #isChecking = false;
 
   /** @throws RangeError unless there is some time. */
@@ -111,10 +110,7 @@ export class WriteDeadline {
     this.#isChecking = true;
     try {
       const slow = await this.#checkAll();
-      if (slow.length > 0 && !this.#isAsking) {
-        this.#isAsking = true;
-        void this.#checkDelivered(slow).finally(() => (this.#isAsking = false));
-      }
+      if (slow.length > 0) await this.#checkDelivered(slow);
     } finally {
       this.#isChecking = false;
     }

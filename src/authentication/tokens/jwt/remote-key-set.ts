@@ -34,9 +34,8 @@ const noKeys: readonly VerificationKey[] = Object.freeze([]);
 /**
  * The keys of a JSON Web Key Set on another server, downloaded in the background, one download at a time, until `close`.
  * While the server is down the last good keys stay in force; keys missing from a good answer are dropped, also all of them:
- * an issuer that withdraws its only key means it, and is asked again soon. Tokens never
- * wait for the first download, and for a later one only if it may bring their key; unknown key IDs start at most one
- * download in ten seconds.
+ * an issuer that withdraws its only key means it, and is asked again soon. Tokens never wait for the first download, and
+ * for a later one only if it may bring their key; unknown key IDs start at most one download in ten seconds.
  */
 export class RemoteKeySet implements KeySet {
   readonly #options: RemoteKeySetOptions;
